@@ -1,0 +1,69 @@
+# Everything runs in .venv, set up with pip under constraints.txt. Another Python: make PYTHON=python3.13
+PYTHON ?= python3
+VENV   ?= .venv
+BENCH  ?= .venv-bench
+ARGS   ?=
+
+BIN   := $(VENV)/bin
+SETUP := pyproject.toml constraints.txt
+# The environment variables reach the isolated build too, which -c does not.
+PIP   := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+         PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+
+.PHONY: xray test test-all check bench clean help
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+xray: $(VENV)/.ready-run  ## the x-ray of the shipped digits' network; more options: make xray ARGS="--inputs 4"
+	$(BIN)/nakami xray $(ARGS)
+
+test: $(VENV)/.ready-test  ## the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.ready-all  ## every test, also the slow ones, with every extra installed
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the public names, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(BENCH)/.ready  ## the benchmarks, in an environment of their own
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
+
+clean:  ## remove environments, caches and builds (runs in nakami-out stay)
+	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is older than pyproject.toml or constraints.txt only when something is to be installed.
+$(VENV)/.ready-run: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[report,images]'
+	@touch $@
+
+$(VENV)/.ready-test: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.ready-run
+
+$(VENV)/.ready-all: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[all,test]'
+	@touch $@ $(VENV)/.ready-run $(VENV)/.ready-test
+
+$(VENV)/.ready-check: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[report,images,check]'
+	@touch $@ $(VENV)/.ready-run
+
+$(BENCH)/.ready: $(SETUP) $(wildcard benchmarks/requirements.txt)
+	@$(call make_venv,$(BENCH))
+	$(subst $(BIN)/,$(BENCH)/bin/,$(PIP)) '.[report,images]' $(if $(wildcard benchmarks/requirements.txt),-r benchmarks/requirements.txt)
+	@touch $@
+
+$(BIN)/python:
+	@$(call make_venv,$(VENV))
+
+define make_venv
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    { echo "nakami needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1); name one with make PYTHON=python3.13" >&2; exit 1; }; \
+$(PYTHON) -m venv $(1)
+endef
