@@ -1,0 +1,45 @@
+"""nakami (中身, "what is inside"): open a PyTorch network, measure what is inside, steer training.
+
+The public names are resolved on first use, so that importing the package does not import torch.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dynamics import xray as xray
+    from .operators import jacobian as jacobian
+    from .operators import stages as stages
+    from .results import compare as compare
+    from .results import load as load
+    from .spectra import svd as svd
+
+_WHERE = {
+    "compare": "results",
+    "jacobian": "operators",
+    "load": "results",
+    "stages": "operators",
+    "svd": "spectra",
+    "xray": "dynamics",
+}
+_ROOMS = ("data", "dynamics", "operators", "recipes", "report", "results", "spectra", "zoo")
+
+__all__ = ["compare", "jacobian", "load", "stages", "svd", "xray"]
+
+try:
+    __version__ = version("nakami")
+except PackageNotFoundError:  # run from a source tree that was not installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE, *_ROOMS})

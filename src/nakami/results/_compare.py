@@ -1,0 +1,105 @@
+"""Two x-rays of the same inputs, compared input by input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from scipy.special import stdtrit
+
+from ._errors import UsageError
+from ._spectrum import Spectrum
+from ._store import load
+from ._xray import Xray
+
+READINGS: dict[str, Callable[[Spectrum], float]] = {
+    "count": lambda s: float(s.count_above_one),
+    "effective_rank": lambda s: s.effective_rank,
+    "largest": lambda s: float(s.values[0]),
+    "log_sum": lambda s: s.log_sum,
+}
+
+
+@dataclass(frozen=True)
+class PairedChange:
+    """After minus before, paired by input.
+
+    Attributes:
+        stage: Where. quantity: ``count``, ``effective_rank``, ``largest`` or ``log_sum``.
+        before, after: Value at each input, ``(N,)``.
+        mean: Mean change. se: its standard error (NaN for one input).
+        low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
+        verdict: ``"rises"``, ``"falls"`` (mean beyond 2 s.e.) or ``"not distinguishable"``.
+    """
+
+    stage: str
+    quantity: str
+    before: np.ndarray
+    after: np.ndarray
+    mean: float
+    se: float
+    low: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs over the same inputs and stages, and their paired changes."""
+
+    before: Xray
+    after: Xray
+    changes: tuple[PairedChange, ...]
+
+    def change(self, stage: str, quantity: str = "count") -> PairedChange:
+        """The paired change of one quantity at one stage."""
+        return next(c for c in self.changes if (c.stage, c.quantity) == (stage, quantity))
+
+
+def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str]) -> Comparison:
+    """Compare two x-rays of the same inputs, paired by input.
+
+    Args:
+        before: A run, or the folder of one.
+        after: Another, with the same inputs, stages and input unit.
+
+    Raises:
+        UsageError: The runs differ in inputs, unit or stages, so that pairing means nothing.
+    """
+    a = before if isinstance(before, Xray) else load(before)
+    b = after if isinstance(after, Xray) else load(after)
+    for field in ("input_unit", "inputs_sha256"):
+        if a.settings.get(field) != b.settings.get(field):
+            raise UsageError(
+                f"both runs must have the same {field}, got {a.settings.get(field)!r} and "
+                f"{b.settings.get(field)!r}; measure both networks at the same inputs."
+            )
+    common = [name for name in a.names if name in b.names]
+    if not common:
+        raise UsageError(
+            f"both runs must share a stage, got {', '.join(a.names)} and {', '.join(b.names)}; "
+            "measure both with the same stages."
+        )
+    changes = [
+        paired_change(name, q, [f(s) for s in a.at(name)], [f(s) for s in b.at(name)])
+        for name in common
+        for q, f in READINGS.items()
+    ]
+    return Comparison(a, b, tuple(changes))
+
+
+def paired_change(
+    stage: str, quantity: str, before: list[float], after: list[float]
+) -> PairedChange:
+    """Mean of ``after - before`` with its standard error and 95 % interval (Student's t)."""
+    x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    d = y - x
+    n, mean = len(d), float(d.mean())
+    se = float(d.std(ddof=1) / n**0.5) if n > 1 else float("nan")
+    half = float(stdtrit(n - 1, 0.975)) * se if n > 1 else float("nan")
+    verdict = "not distinguishable"
+    if n > 1 and abs(mean) > 2 * se:
+        verdict = "rises" if mean > 0 else "falls"
+    return PairedChange(stage, quantity, x, y, mean, se, mean - half, mean + half, verdict)

@@ -1,0 +1,125 @@
+"""One piece of an x-ray: the spectrum of one Jacobian at one input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """A named place in a network.
+
+    Attributes:
+        name: The module's qualified name (``features.3``), ``name:2`` for its second call.
+        kind: What produced the state: ``input``, ``linear``, ``conv2d``, ``sigmoid``, ...
+        shape: Shape of the state of one example, without the batch axis.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of components of the flattened state."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values of one Jacobian, with the doubt they carry.
+
+    Attributes:
+        input: Index of the example along axis 0 of the inputs.
+        stage: Name of the stage that the Jacobian ends at.
+        source: Where it starts: ``"input"`` (then it is J_all) or the stage before (the layer's own).
+        shape: ``(m, n)``, rows = components of ``stage``, columns = components of ``source``.
+        values: Singular values, ``(k,)`` float64, descending. Unit: stage unit per source unit.
+        residuals: ``max(|J v - s u|, |J^T u - s v|)``, ``(k,)``, absolute.
+        reliable: ``(k,)`` bool. False: the value lies below ``floor`` and is noise of the arithmetic.
+        floor: Smallest value that the arithmetic can tell from zero.
+        converged: Whether every returned value met the tolerance; ``reason`` says how it ended.
+        method: ``"dense"``, ``"gram"`` or ``"krylov"``.
+        route: How the operator made its products.
+        n_products: Columns multiplied by J or its transpose.
+        kept: Indices (0 = largest) of the vectors that were kept, ``(p,)``.
+        right: The kept right singular vectors (directions in ``source``), ``(p, n)`` float32.
+        seconds: Wall time of this piece. The only field that differs between two equal runs.
+    """
+
+    input: int
+    stage: str
+    source: str
+    shape: tuple[int, int]
+    values: np.ndarray
+    residuals: np.ndarray
+    reliable: np.ndarray
+    floor: float
+    converged: bool
+    reason: str
+    method: str
+    route: str
+    n_products: int
+    kept: np.ndarray
+    right: np.ndarray
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all ``min(m, n)`` singular values were computed."""
+        return len(self.values) == min(self.shape)
+
+    @property
+    def count_above_one(self) -> int:
+        """Number of computed values above 1: directions a small step can take without shrinking."""
+        return int((self.values > 1).sum())
+
+    @property
+    def count_is_lower_bound(self) -> bool:
+        """True where values beyond the computed ones may also lie above 1."""
+        return not self.complete and len(self.values) > 0 and bool(self.values[-1] > 1)
+
+    @property
+    def effective_rank(self) -> float:
+        """``(sum s^2)^2 / sum s^4`` of the computed values; a lower bound unless ``complete``.
+
+        Adding a value no larger than the others never lowers this ratio, so a truncated spectrum
+        gives a lower bound. 0 for the zero matrix.
+        """
+        square = self.values**2
+        total = float((square**2).sum())
+        return float(square.sum()) ** 2 / total if total > 0 else 0.0
+
+    @property
+    def decay(self) -> np.ndarray:
+        """``s_k / s_1``, ``(k,)``; zeros where ``s_1 = 0``."""
+        top = self.values[0] if len(self.values) else 0.0
+        return self.values / top if top > 0 else np.zeros_like(self.values)
+
+    @property
+    def log_sum(self) -> float:
+        """Sum of ``ln s`` over the reliable computed values (log volume change along them)."""
+        good = self.values[self.reliable & (self.values > 0)]
+        return float(np.log(good).sum())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The numeric fields, as they are stored in ``arrays.safetensors``."""
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAY_FIELDS}
+
+    def record(self) -> dict[str, Any]:
+        """The other fields, as they are stored in ``result.json``."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAY_FIELDS}
+
+    @classmethod
+    def restore(cls, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Spectrum:
+        """The inverse of ``record`` and ``arrays``; unknown fields of a record are ignored."""
+        names = {f.name for f in fields(cls)}
+        kept = {key: value for key, value in record.items() if key in names}
+        kept["shape"] = tuple(kept["shape"])
+        return cls(**kept, **{name: arrays[name] for name in ARRAY_FIELDS})
+
+
+ARRAY_FIELDS = ("values", "residuals", "reliable", "kept", "right")

@@ -1,0 +1,167 @@
+"""The x-ray of a network: spectra of its Jacobians over inputs and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._errors import unknown
+from ._spectrum import Spectrum, StageInfo
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over inputs with its spread.
+
+    Attributes:
+        mean: Mean over the inputs.
+        sd: Standard deviation between inputs (divisor n - 1; NaN for one input).
+        n: Number of inputs.
+        lower_bound: True where at least one input gave only a lower bound.
+    """
+
+    mean: float
+    sd: float
+    n: int
+    lower_bound: bool = False
+
+    @property
+    def se(self) -> float:
+        """Standard error of the mean, ``sd / sqrt(n)``."""
+        return self.sd / self.n**0.5
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """The numbers of one stage, means over inputs (``Estimate``).
+
+    Attributes:
+        stage: Name. source: where the Jacobian starts. shape: ``(m, n)``.
+        k: Number of values computed (the smallest over inputs).
+        largest: s_1. decay: s_k/s_1 at the last computed index. count: values above 1.
+        effective_rank: ``(sum s^2)^2 / sum s^4``. log_sum: sum of ln s over reliable values.
+        residual: Largest absolute residual. relative_residual: largest residual over its value,
+            reliable values only. unreliable: values below the floor, all inputs together.
+        n_converged: Inputs whose spectrum converged.
+    """
+
+    stage: str
+    source: str
+    shape: tuple[int, int]
+    k: int
+    largest: Estimate
+    decay: Estimate
+    count: Estimate
+    effective_rank: Estimate
+    log_sum: Estimate
+    residual: float
+    relative_residual: float
+    unreliable: int
+    n_converged: int
+
+
+@dataclass(frozen=True)
+class Xray:
+    """What one x-ray measured; made by ``nakami.xray``, read back by ``nakami.load``.
+
+    Attributes:
+        settings: Everything in ``run.json``: subject, model, seed, tolerance, versions, ...
+        stages: The measured stages in order of execution; ``stages[0]`` is the input.
+        inputs: The examples as the network saw them, ``(N, ...)``.
+        spectra: One ``Spectrum`` for each input and stage (and source).
+        folder: The run on disk, or None for a run kept in memory.
+    """
+
+    settings: dict[str, Any]
+    stages: tuple[StageInfo, ...]
+    inputs: np.ndarray
+    spectra: tuple[Spectrum, ...]
+    folder: Path | None = None
+
+    @property
+    def subject(self) -> str:
+        """Name of the subject, as given."""
+        return str(self.settings["subject"])
+
+    @property
+    def input_unit(self) -> str:
+        """Unit of one input component; counts above 1 compare only in equal units."""
+        return str(self.settings["input_unit"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the measured stages, without the input."""
+        return tuple(s.name for s in self.stages[1:])
+
+    @property
+    def converged(self) -> bool:
+        """Whether every spectrum converged."""
+        return all(s.converged for s in self.spectra)
+
+    def at(self, stage: str, source: str | None = "input") -> tuple[Spectrum, ...]:
+        """Spectra that end at ``stage``, ordered by input.
+
+        Args:
+            stage: Name of a measured stage.
+            source: Where the Jacobian starts; ``"input"`` is J_all, ``None`` the layer's own.
+        """
+        if stage not in self.names:
+            raise unknown("stage", stage, self.names)
+        found = [s for s in self.spectra if s.stage == stage and _starts(s, self.stages, source)]
+        return tuple(sorted(found, key=lambda s: s.input))
+
+    def values(self, stage: str, source: str | None = "input") -> np.ndarray:
+        """Singular values, ``(inputs, k)``, cut to the shortest spectrum; ``(0, 0)`` if absent."""
+        rows = [s.values for s in self.at(stage, source)]
+        k = min(map(len, rows), default=0)
+        return np.array([r[:k] for r in rows]) if rows else np.zeros((0, 0))
+
+    def mean_sd(self, stage: str, source: str | None = "input") -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation over inputs by index, each ``(k,)`` (divisor n - 1)."""
+        v = self.values(stage, source)
+        sd = v.std(0, ddof=1) if len(v) > 1 else np.full(v.shape[1], np.nan)
+        return v.mean(0), sd
+
+    def summary(self, source: str | None = "input") -> tuple[StageSummary, ...]:
+        """One row for each stage that has spectra from ``source``, in order of depth."""
+        rows = ((name, self.at(name, source)) for name in self.names)
+        return tuple(_summarise(name, spectra) for name, spectra in rows if spectra)
+
+
+def estimate(samples: np.ndarray | list[float], lower_bound: bool = False) -> Estimate:
+    """Mean and standard deviation (divisor n - 1) of a sample."""
+    x = np.asarray(samples, dtype=np.float64)
+    sd = float(x.std(ddof=1)) if len(x) > 1 else float("nan")
+    return Estimate(float(x.mean()), sd, len(x), lower_bound)
+
+
+def _starts(spectrum: Spectrum, stages: tuple[StageInfo, ...], source: str | None) -> bool:
+    if source is not None:
+        return spectrum.source == source
+    names = [s.name for s in stages]
+    return spectrum.source == names[names.index(spectrum.stage) - 1]
+
+
+def _summarise(name: str, spectra: tuple[Spectrum, ...]) -> StageSummary:
+    truncated = not all(s.complete for s in spectra)
+    relative = [(s.residuals[s.reliable] / s.values[s.reliable]).max(initial=0.0) for s in spectra]
+    return StageSummary(
+        stage=name,
+        source=spectra[0].source,
+        shape=spectra[0].shape,
+        k=min(len(s.values) for s in spectra),
+        largest=estimate([s.values[0] for s in spectra]),
+        decay=estimate([s.decay[-1] for s in spectra]),
+        count=estimate(
+            [s.count_above_one for s in spectra], any(s.count_is_lower_bound for s in spectra)
+        ),
+        effective_rank=estimate([s.effective_rank for s in spectra], truncated),
+        log_sum=estimate([s.log_sum for s in spectra]),
+        residual=max(float(s.residuals.max(initial=0.0)) for s in spectra),
+        relative_residual=float(max(relative)),
+        unreliable=sum(int((~s.reliable).sum()) for s in spectra),
+        n_converged=sum(s.converged for s in spectra),
+    )

@@ -1,0 +1,84 @@
+"""Methods that see the whole matrix: a dense SVD, and the Gram matrix of the smaller side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ._operator import LinearOperator
+from ._result import Triplets, nearest_gaps
+
+CHUNK = 1 << 22  # elements of the long side converted to float64 at a time (32 MiB)
+
+
+def dense_svd(op: LinearOperator, k: int) -> Triplets:
+    """LAPACK's SVD of the dense matrix in float64; right for float64 operators of any rank."""
+    matrix = op.dense()
+    a = matrix.double()
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    u, v = u[:, :k], vh[:k].T
+    residual = (a @ v - u * s[:k]).norm(dim=0).maximum((a.T @ u - v * s[:k]).norm(dim=0))
+    return Triplets(
+        s[:k], u.to(op.dtype), v.to(op.dtype), residual, nearest_gaps(s, k), min(op.shape), "",
+        {"method": "dense"}, checked=True,
+    )  # fmt: skip
+
+
+def gram_svd(op: LinearOperator, k: int) -> Triplets:
+    """Eigenvalues of ``A A^T`` (or ``A^T A``) on the smaller side, in float64.
+
+    For float32 products the Gram matrix in float64 loses nothing: its floor, sqrt(eps64), lies
+    below the rounding of the products themselves.
+    """
+    matrix = op.dense()
+    tall = matrix.shape[0] > matrix.shape[1]
+    a = matrix.T if tall else matrix  # (p, long) with p <= long
+    gram = a.new_zeros(a.shape[0], a.shape[0], dtype=torch.float64)
+    for _, part in _columns(a):
+        gram += part @ part.T
+    squares, vectors = torch.linalg.eigh(gram)
+    order = torch.arange(a.shape[0] - 1, -1, -1, device=a.device)[:k]
+    every = squares.flip(0).clamp_min(0).sqrt()
+    small = vectors[:, order]  # (p, k)
+    long, values, residual = _other_side(a, small)
+    u, v = (long, small.to(op.dtype)) if tall else (small.to(op.dtype), long)
+    return Triplets(
+        values, u, v, residual, nearest_gaps(every, k), min(op.shape), "", {"method": "gram"},
+        checked=True,
+    )  # fmt: skip
+
+
+def _columns(a: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    width = max(1, CHUNK // max(1, a.shape[0]))
+    for start in range(0, a.shape[1], width):
+        stop = min(start + width, a.shape[1])
+        yield slice(start, stop), a[:, start:stop].double()
+
+
+def _other_side(a: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``A^T u`` gives the value (its length), the other vector and, with ``A``, the residual."""
+    long = torch.cat([(part.T @ small).to(a.dtype) for _, part in _columns(a)])  # (long, k)
+    values = long.double().norm(dim=0)
+    # Eigenvectors mix by eps (s_1/s)^2, so below 1e-4 s_1 the columns need it said again.
+    weak = values <= 1e-4 * values.amax().clamp_min(1e-300)
+    long = long / values.clamp_min(1e-300).to(a.dtype)
+    if weak.any():
+        long[:, weak] = _orthonormal(long[:, weak], long[:, ~weak])
+    back = torch.zeros_like(small)  # A v, in float64
+    for here, part in _columns(a):
+        back += part @ long[here].double()
+    return long, values, (back - small * values).norm(dim=0)
+
+
+def _orthonormal(directions: Tensor, basis: Tensor) -> Tensor:
+    """Unit vectors near ``directions``, orthogonal to ``basis`` and to each other."""
+    q = basis.double()
+    noise = torch.Generator().manual_seed(0)
+    shake = torch.randn(directions.shape, generator=noise, dtype=torch.float64).to(q.device)
+    fresh = directions.double().nan_to_num() + 1e-8 / len(q) ** 0.5 * shake
+    for _ in range(2):
+        fresh, r = torch.linalg.qr(fresh - q @ (q.T @ fresh))
+        fresh = fresh * torch.where(r.diagonal() < 0, -1.0, 1.0)  # QR may flip a direction
+    return fresh.to(basis.dtype)

@@ -1,0 +1,141 @@
+"""What the engine asks of a matrix: shape, products in both directions, and no more."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..results import wrong, wrong_type
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator as ScipyOperator
+
+
+class LinearOperator(ABC):
+    """A real ``(m, n)`` matrix known by its products with blocks of columns.
+
+    Attributes:
+        shape: ``(m, n)``.
+        dtype, device: Of the products.
+        route: How the products are made, in words.
+    """
+
+    shape: tuple[int, int]
+    dtype: torch.dtype
+    device: torch.device
+    route: str
+
+    @abstractmethod
+    def _matmat(self, block: Tensor) -> Tensor:
+        """``A block``, ``(n, k) -> (m, k)``."""
+
+    @abstractmethod
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        """``A^T block``, ``(m, k) -> (n, k)``."""
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        """``A @ v`` for ``(n,)`` or ``(n, k)``; the result has the operator's dtype and device."""
+        if not isinstance(other, Tensor):
+            raise wrong_type("the right operand", "be a torch.Tensor", type(other).__name__,
+                             "convert it with torch.as_tensor")  # fmt: skip
+        n = self.shape[1]
+        if other.ndim not in (1, 2) or other.shape[0] != n:
+            raise wrong("the right operand", f"have shape ({n},) or ({n}, k)", tuple(other.shape),
+                        "flatten it, or use .T for the other direction")  # fmt: skip
+        if other.dtype.is_complex:
+            raise wrong_type(
+                "the right operand", "be real", other.dtype, "apply it to .real and .imag"
+            )
+        block = other.detach().to(self.device, self.dtype)
+        if block.ndim == 1:
+            return self._matmat(block[:, None])[:, 0]
+        if block.shape[1] == 0:
+            return block.new_zeros(self.shape[0], 0)
+        return self._matmat(block)
+
+    @property
+    def T(self) -> LinearOperator:  # noqa: N802 (the name every matrix library uses)
+        """The transpose; shares everything with the operator."""
+        return _Transpose(self)
+
+    def dense(self) -> Tensor:
+        """The whole matrix, ``(m, n)``, from products with the identity on the smaller side."""
+        m, n = self.shape
+        if m < n:
+            return self.T.dense().T
+        return self @ torch.eye(n, dtype=self.dtype, device=self.device)
+
+    def to_scipy(self) -> ScipyOperator:
+        """The same matrix as a SciPy ``LinearOperator`` on NumPy arrays (copies through the CPU)."""
+        from scipy.sparse.linalg import LinearOperator as ScipyOperator
+
+        def through(op: LinearOperator):
+            return lambda a: (op @ torch.as_tensor(a)).cpu().numpy()
+
+        kind = torch.empty((), dtype=self.dtype).numpy().dtype
+        forward, back = through(self), through(self.T)
+        return ScipyOperator(
+            self.shape, matvec=forward, rmatvec=back, matmat=forward, rmatmat=back, dtype=kind
+        )
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return f"{type(self).__name__}({m} x {n}, {self.dtype}, {self.device}, {self.route})"
+
+
+class _Transpose(LinearOperator):
+    def __init__(self, base: LinearOperator):
+        self.base = base
+        self.shape = (base.shape[1], base.shape[0])
+        self.dtype, self.device, self.route = base.dtype, base.device, base.route
+
+    @property
+    def T(self) -> LinearOperator:  # noqa: N802
+        return self.base
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        return self.base._rmatmat(block)
+
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        return self.base._matmat(block)
+
+    def dense(self) -> Tensor:
+        return self.base.dense().T if self.shape[0] <= self.shape[1] else super().dense()
+
+
+class MatrixOperator(LinearOperator):
+    """A dense matrix as an operator; ``matrix`` is ``(m, n)``, real and floating."""
+
+    route = "matrix"
+
+    def __init__(self, matrix: Tensor):
+        if matrix.ndim != 2 or not matrix.is_floating_point():
+            raise wrong("matrix", "be real, floating and two-dimensional",
+                        f"{matrix.dtype} of shape {tuple(matrix.shape)}",
+                        "convert it with .float() and give it two axes")  # fmt: skip
+        self.matrix = matrix.detach()
+        self.shape = (matrix.shape[0], matrix.shape[1])
+        self.dtype, self.device = matrix.dtype, matrix.device
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        return self.matrix @ block
+
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        return self.matrix.T @ block
+
+    def dense(self) -> Tensor:
+        """The matrix itself (not a copy)."""
+        return self.matrix
+
+
+def as_operator(op: LinearOperator | Tensor) -> LinearOperator:
+    """A dense tensor becomes a ``MatrixOperator``; an operator stays itself."""
+    if isinstance(op, LinearOperator):
+        return op
+    if isinstance(op, Tensor):
+        return MatrixOperator(op)
+    raise wrong_type("op", "be a nakami operator or a 2-d torch.Tensor", type(op).__name__,
+                     "build one with nakami.jacobian")  # fmt: skip

@@ -1,0 +1,80 @@
+"""What the engine returns: singular values with the doubt they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SVDResult:
+    """Leading singular triplets of a matrix ``A`` of shape ``(m, n)``.
+
+    Attributes:
+        values: ``(k,)`` float64, descending.
+        left: ``(m, k)`` orthonormal columns ``u``, or None.
+        right: ``(n, k)`` orthonormal columns ``v``, or None.
+        residuals: ``(k,)`` float64, absolute: ``max(|A v - s u|, |A^T u - s v|)``.
+        converged: Whether every value met the tolerance and no larger one was found missing.
+        reason: How the computation ended, in words.
+        n_products: Columns multiplied by ``A`` or its transpose.
+        settings: Method, tolerance, seed, block and basis sizes.
+        reliable: ``(k,)`` bool; False where the value lies below ``floor``.
+        floor: Smallest value that the arithmetic tells from zero: ``sqrt(eps) s_1`` through a Gram
+            matrix, ``10 eps s_1`` otherwise, with the larger of the two where both were at work.
+        errors: ``(k,)`` float64, estimated relative error of each value, ``min(r, r^2/gap)/s``.
+    """
+
+    values: Tensor
+    left: Tensor | None
+    right: Tensor | None
+    residuals: Tensor
+    converged: bool
+    reason: str
+    n_products: int
+    settings: Mapping[str, Any]
+    reliable: Tensor
+    floor: float
+    errors: Tensor
+
+    @property
+    def method(self) -> str:
+        """``"dense"``, ``"gram"`` or ``"krylov"``."""
+        return str(self.settings["method"])
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """What a method hands to the front door: unjudged triplets and their cost."""
+
+    values: Tensor  # (k,) float64
+    left: Tensor  # (m, k)
+    right: Tensor  # (n, k)
+    residuals: Tensor  # (k,) float64
+    gaps: Tensor  # (k,) float64, distance to the nearest other (Ritz) value
+    n_products: int
+    exhausted: str  # "" if the method ran to its end, else why it stopped
+    settings: Mapping[str, Any]
+    checked: bool  # True where no larger value can have been missed
+
+
+def estimated_errors(triplets: Triplets, floor: float) -> Tensor:
+    """Relative error of each value, ``min(r, r^2 / gap) / max(s, floor)``, ``(k,)``.
+
+    Source: Parlett, The Symmetric Eigenvalue Problem, section 11.7 (both bounds).
+    """
+    r = triplets.residuals
+    squared = r.square() / triplets.gaps.clamp_min(1e-300)
+    scale = triplets.values.clamp_min(max(floor, 1e-300))
+    return r.minimum(squared) / scale
+
+
+def nearest_gaps(values: Tensor, k: int) -> Tensor:
+    """Distance of each of the first ``k`` descending values to its nearest neighbour, ``(k,)``."""
+    steps = (values[:-1] - values[1:]).abs()
+    inf = values.new_full((1,), float("inf"))
+    return torch.cat([inf, steps]).minimum(torch.cat([steps, inf]))[:k]
