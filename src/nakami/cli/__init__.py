@@ -1,0 +1,6 @@
+"""The command line: parses, calls, prints. Holds no science, and starts without torch."""
+
+from ._app import app
+from ._guard import main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,92 @@
+"""From exceptions to exit codes: 0 done, 2 wrong use, 1 anything else, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from ._app import app
+
+WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    Args:
+        arguments: What follows the command's name; None takes ``sys.argv``.
+
+    Raises:
+        SystemExit: Always. Errors are one sentence on standard error; with ``NAKAMI_TRACEBACK=1``
+            in the environment the traceback stands before it.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        raise SystemExit(_guarded(arguments))
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(args=arguments, prog_name="nakami", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("NAKAMI_TRACEBACK", "0") not in ("", "0"):
+            traceback.print_exc()
+        code, sentence = _explain(error)
+        typer.echo(f"nakami: {sentence}", err=True)
+    if code == INTERRUPTED:
+        typer.echo(
+            "nakami: interrupted; what is finished is kept, and the same command continues.",
+            err=True,
+        )
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    if hasattr(error, "format_message"):  # typer's own, whichever click it carries
+        text = " ".join(error.format_message().split()).rstrip(".")
+        return WRONG_USE, f"{text}; `nakami {_command(error)}--help` lists what there is."
+    from nakami.results import RunError, UsageError
+
+    if isinstance(error, UsageError):
+        return WRONG_USE, str(error)
+    if isinstance(error, RunError):
+        return FAILED, str(error)
+    return FAILED, (
+        f"stopped by {one_line(error)}; set NAKAMI_TRACEBACK=1 to see where, finished pieces are kept."
+    )
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Type and first line of a foreign error, for use inside a sentence."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return (text if len(text) <= limit else text[: limit - 3] + "...").rstrip(".")
+
+
+def _command(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    name = getattr(context, "info_name", None) if context is not None else None
+    return f"{name} " if name and name != "nakami" else ""
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    if category.__module__.startswith("nakami."):
+        typer.echo(f"note: {message}", err=True)
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        sys.stderr.write(text)

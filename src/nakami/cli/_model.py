@@ -1,0 +1,165 @@
+"""A network and its inputs from what the command line names. Importing a model runs its code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from nakami.results import UsageError, wrong, wrong_type
+
+from ._guard import one_line
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nakami.data import Examples
+
+FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
+
+
+def build(name: str, weights: Path | None, seed: int) -> nn.Module:
+    """The network that ``--model`` names, in eval mode, with its weights.
+
+    Weights that are not loaded are drawn after ``torch.manual_seed(seed)``, so that the same command
+    gives the same network and can continue its run.
+
+    Raises:
+        UsageError: The name leads nowhere, the code fails, or the weights do not fit.
+    """
+    import torch
+
+    from nakami import data, zoo
+
+    torch.manual_seed(seed)
+    if ":" in name:
+        model = _from_factory(name)
+    elif name in zoo.NAMES:
+        model = zoo.build(name)
+    else:
+        known = ", ".join(zoo.NAMES)
+        raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
+    if weights is not None:
+        data.load_weights(model, weights)
+    return model.eval()
+
+
+def examples_for(model: str, path: Path | None, n: int) -> Examples:
+    """The first ``n`` examples of ``--data``; the shipped digits for a zoo model without it."""
+    from nakami import data, zoo
+
+    if path is not None:
+        return data.read(path, n=n)
+    if model not in zoo.NAMES:
+        raise UsageError(
+            "--data must be given with a network of yours, got none; pass --data PATH with .npy, .npz, "
+            "IDX, an image or a folder of images."
+        )
+    return data.digits("test")[:n]
+
+
+def try_once(model: nn.Module, examples: Examples) -> None:
+    """Run the network on one example, so that a wrong size is known before the work.
+
+    Raises:
+        UsageError: The network refuses the example.
+    """
+    import torch
+
+    one = examples.inputs[:1]
+    try:
+        with torch.no_grad():
+            weight = next(model.parameters(), one)
+            model(one.to(weight.device, weight.dtype))
+    except Exception as error:
+        raise UsageError(
+            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])} and "
+            f"from the network {one_line(error)}; pass inputs of the size it was made for."
+        ) from error
+
+
+def _from_factory(name: str) -> nn.Module:
+    from torch import nn
+
+    where, _, attribute = name.rpartition(":")
+    module = _import_file(Path(where)) if where.endswith(".py") else _import_name(where)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(
+                f"--model must name something in {where}, got {attribute!r}, which is not there; names "
+                f"there: {', '.join(_offers(module)) or 'none'}."
+            )
+        found = getattr(found, part)
+    made = found
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            raise wrong_type(
+                "--model",
+                "name a factory, a class or a torch.nn.Module",
+                type(found).__name__,
+                f"see {FORM}",
+            )
+        made = _call(found, name)
+    if not isinstance(made, nn.Module):
+        raise wrong_type(
+            "--model",
+            "give a torch.nn.Module",
+            type(made).__name__,
+            "return the network from the factory",
+        )
+    return made
+
+
+def _import_name(name: str) -> ModuleType:
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise UsageError(
+            f"--model must name a module that can be imported, got {name!r} and from it "
+            f"{one_line(error)}; start nakami in its folder, or give path/file.py:factory."
+        ) from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise wrong("--model", "name a file that exists", repr(str(path)), "check the path")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        sys.modules.pop(path.stem, None)
+        raise UsageError(
+            f"--model must name a file that can be imported, got {str(path)!r} and from it "
+            f"{one_line(error)}; mend the file."
+        ) from error
+    return module
+
+
+def _call(factory: Any, name: str) -> Any:
+    try:
+        return factory()
+    except Exception as error:
+        raise UsageError(
+            f"--model must name a factory that works without arguments, got {name!r} and from it "
+            f"{one_line(error)}; wrap it in a function that makes the network."
+        ) from error
+
+
+def _offers(module: ModuleType) -> list[str]:
+    own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+    here = [n for n in own if inspect.getmodule(getattr(module, n)) is module]
+    return (here or own)[:5]

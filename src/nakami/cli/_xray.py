@@ -1,0 +1,152 @@
+"""``nakami xray``: a shipped subject, or a network of the caller's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nakami.results import UsageError, unknown
+
+from . import _model, _options
+from ._page import page_possible, write_page
+from ._progress import Meter
+
+if TYPE_CHECKING:
+    from nakami.results import Xray
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for, as typed."""
+
+    subject: str | None
+    model: str | None
+    weights: Path | None
+    data: Path | None
+    inputs: int
+    stages: str
+    top: int | None
+    layers: bool
+    out: Path
+    device: str | None
+    dtype: str | None
+    memory_budget: str | None
+    seed: int
+    tol: float
+    as_json: bool
+    page: bool
+
+
+def run(request: Request) -> None:
+    """Measure, then print tables (or JSON) and write the page."""
+    _check_together(request)
+    _options.existing("--weights", request.weights)
+    _options.existing("--data", request.data)
+    options = _xray_options(request)  # cheap checks first: nothing is trained before they pass
+    page = request.page and page_possible()
+    measure = _own_network if request.model else _shipped_subject
+    runs, folder = measure(request, options)
+    path = write_page(runs, folder / "report.html") if page else None
+    _print(runs, path, request.as_json)
+
+
+def _check_together(request: Request) -> None:
+    if request.model and request.subject:
+        raise UsageError(
+            f"a subject and --model must not be given together, got {request.subject!r} and "
+            f"{request.model!r}; drop one."
+        )
+    if request.weights and not request.model:
+        raise UsageError(
+            "--weights must come with --model, got no model; name the network with --model."
+        )
+
+
+def _xray_options(request: Request) -> dict[str, Any]:
+    return {
+        "stages": _options.stage_names(request.stages),
+        "k": request.top,
+        "layers": request.layers,
+        "tol": _options.tolerance(request.tol),
+        "seed": request.seed,
+        "memory_budget": _options.memory_budget(request.memory_budget),
+        "dtype": _options.torch_dtype(request.dtype),
+        "device": _options.torch_device(request.device),
+    }
+
+
+def _shipped_subject(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray, ...], Path]:
+    from nakami import recipes
+
+    name = request.subject or recipes.DEFAULT
+    if name not in recipes.SUBJECTS:
+        raise unknown("subject", name, recipes.SUBJECTS, "a network of yours goes with --model")
+    folder = _options.writable("--out", request.out / name)
+    with Meter() as meter:
+        subject = recipes.prepare(
+            name,
+            folder,
+            data=request.data,
+            n_inputs=request.inputs,
+            seed=request.seed,
+            progress=meter,
+        )
+        return tuple(recipes.measure(subject, folder, progress=meter, **options)), folder
+
+
+def _own_network(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray, ...], Path]:
+    import nakami
+
+    assert request.model is not None
+    model = _model.build(request.model, request.weights, request.seed)
+    examples = _model.examples_for(request.model, request.data, request.inputs)
+    _model.try_once(model, examples)
+    subject = request.model.rpartition(":")[2] or request.model
+    name = request.weights.stem if request.weights else "run"
+    folder = _options.writable("--out", request.out / subject / name)
+    about = {
+        "data": examples.source,
+        "input_names": list(examples.names),
+        "labels": None if examples.labels is None else examples.labels.tolist(),
+        "picture": examples.picture,
+        "training": f"weights from {request.weights.name}"
+        if request.weights
+        else "as made, not loaded",
+    }
+    with Meter() as meter:
+        result = nakami.xray(
+            model,
+            examples.inputs,
+            out=folder,
+            subject=subject,
+            input_unit=examples.unit,
+            about=about,
+            progress=meter,
+            **options,
+        )
+    return (result,), folder
+
+
+def _print(runs: tuple[Xray, ...], page: Path | None, as_json: bool) -> None:
+    if as_json:
+        body = {"page": str(page) if page else None, "runs": [finished_record(run) for run in runs]}
+        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+        return
+    from . import _tables
+
+    for result in runs:
+        _tables.show(_tables.xray_table(result))
+    if page is not None:
+        typer.echo(f"Page: {page}")
+    typer.echo("Runs: " + ", ".join(str(result.folder) for result in runs))
+
+
+def finished_record(run: Xray) -> dict[str, Any]:
+    """What ``result.json`` of a finished run holds, and where it lies."""
+    assert run.folder is not None
+    body = json.loads((run.folder / "result.json").read_text(encoding="utf-8"))
+    return {"folder": str(run.folder), **body}
