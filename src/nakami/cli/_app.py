@@ -17,9 +17,9 @@ app = typer.Typer(
 )
 
 RUNS_CODE = (
-    "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a class "
-    "or a module; its code is imported and [bold]run[/], and the current folder is on the path), "
-    "or a name from the zoo: dbn, mlp, cnn."
+    "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
+    "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
+    "path), or a name from the zoo: dbn, mlp, cnn."
 )
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help=RUNS_CODE)]
 WeightsOption = Annotated[
@@ -32,6 +32,26 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH", help="Inputs: .npy, .npz, IDX (.gz), an image, or a folder of images."
+    ),
+]
+PICTURES = "Pictures in --data"
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel=PICTURES,
+        help="Scale the shorter side to N and cut the centre N x N (default: 256, then 224).",
+    ),
+]
+ModeOption = Annotated[
+    str | None, typer.Option(rich_help_panel=PICTURES, help="RGB or grey (default: RGB).")
+]
+NormaliseOption = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=PICTURES,
+        help="imagenet, or unit for pixels in 0..1 (default: imagenet in RGB, unit in grey).",
     ),
 ]
 JsonOption = Annotated[
@@ -110,6 +130,9 @@ def xray(
     ] = 1e-4,
     as_json: JsonOption = False,
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no report.html.")] = False,
+    size: SizeOption = None,
+    mode: ModeOption = None,
+    normalise: NormaliseOption = None,
 ) -> None:
     """X-ray a network: its singular values by depth, a table and a page.
 
@@ -125,6 +148,7 @@ def xray(
         model=model,
         weights=weights,
         data=data,
+        pictures={"size": size, "mode": mode, "normalise": normalise},
         inputs=inputs,
         stages=stages,
         top=top,
@@ -148,11 +172,15 @@ def list_stages(
     data: DataOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    size: SizeOption = None,
+    mode: ModeOption = None,
+    normalise: NormaliseOption = None,
 ) -> None:
     """List the stages of a network: where it can be cut and measured."""
     from ._read import stages
 
-    stages(model, weights, data, seed, as_json)
+    pictures = {"size": size, "mode": mode, "normalise": normalise}
+    stages(model, weights, data, pictures, seed, as_json)
 
 
 @app.command()

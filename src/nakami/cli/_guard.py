@@ -37,31 +37,34 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        if os.environ.get("NAKAMI_TRACEBACK", "0") not in ("", "0"):
-            traceback.print_exc()
         code, sentence = _explain(error)
-        typer.echo(f"nakami: {sentence}", err=True)
+        if code != INTERRUPTED:
+            if os.environ.get("NAKAMI_TRACEBACK", "0") not in ("", "0"):
+                traceback.print_exc()
+            typer.echo(f"nakami: {sentence}", err=True)
     if code == INTERRUPTED:
         typer.echo(
-            "nakami: interrupted; what is finished is kept, and the same command continues.",
+            "nakami: interrupted; what is finished is kept, the same command continues it.",
             err=True,
         )
     return code if isinstance(code, int) else 0
 
 
 def _explain(error: Exception) -> tuple[int, str]:
+    if type(error).__name__ == "Abort":  # what click makes of Ctrl-C
+        return INTERRUPTED, ""
     if hasattr(error, "format_message"):  # typer's own, whichever click it carries
         text = " ".join(error.format_message().split()).rstrip(".")
-        return WRONG_USE, f"{text}; `nakami {_command(error)}--help` lists what there is."
+        text += "" if text.endswith("?") else ";"
+        return WRONG_USE, f"{text} `nakami {_command(error)}--help` lists what there is."
     from nakami.results import RunError, UsageError
 
     if isinstance(error, UsageError):
         return WRONG_USE, str(error)
     if isinstance(error, RunError):
         return FAILED, str(error)
-    return FAILED, (
-        f"stopped by {one_line(error)}; set NAKAMI_TRACEBACK=1 to see where, finished pieces are kept."
-    )
+    what = one_line(error)
+    return FAILED, f"stopped by {what}; finished pieces are kept, NAKAMI_TRACEBACK=1 shows where."
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

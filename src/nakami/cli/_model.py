@@ -25,8 +25,8 @@ FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     """The network that ``--model`` names, in eval mode, with its weights.
 
-    Weights that are not loaded are drawn after ``torch.manual_seed(seed)``, so that the same command
-    gives the same network and can continue its run.
+    Weights that are not loaded are drawn after ``torch.manual_seed(seed)``, so that the same
+    command gives the same network and can continue its run.
 
     Raises:
         UsageError: The name leads nowhere, the code fails, or the weights do not fit.
@@ -37,9 +37,9 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
 
     torch.manual_seed(seed)
     if ":" in name:
-        model = _from_factory(name)
+        model = _from_factory(name, seed)
     elif name in zoo.NAMES:
-        model = zoo.build(name)
+        model = zoo.build(name, torch.Generator().manual_seed(seed))
     else:
         known = ", ".join(zoo.NAMES)
         raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
@@ -48,16 +48,19 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     return model.eval()
 
 
-def examples_for(model: str, path: Path | None, n: int) -> Examples:
-    """The first ``n`` examples of ``--data``; the shipped digits for a zoo model without it."""
+def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]) -> Examples:
+    """The first ``n`` examples of ``--data``; the shipped digits for a zoo model without it.
+
+    ``pictures`` are the options of ``data.read`` for pictures.
+    """
     from nakami import data, zoo
 
     if path is not None:
-        return data.read(path, n=n)
+        return data.read(path, n=n, **pictures)
     if model not in zoo.NAMES:
         raise UsageError(
-            "--data must be given with a network of yours, got none; pass --data PATH with .npy, .npz, "
-            "IDX, an image or a folder of images."
+            "--data must be given with a network of yours, got none; pass --data PATH with .npy, "
+            ".npz, IDX, an image or a folder of images."
         )
     return data.digits("test")[:n]
 
@@ -77,12 +80,13 @@ def try_once(model: nn.Module, examples: Examples) -> None:
             model(one.to(weight.device, weight.dtype))
     except Exception as error:
         raise UsageError(
-            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])} and "
-            f"from the network {one_line(error)}; pass inputs of the size it was made for."
+            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])} "
+            f"and from the network {one_line(error)}; pass inputs of the size it was made for."
         ) from error
 
 
-def _from_factory(name: str) -> nn.Module:
+def _from_factory(name: str, seed: int) -> nn.Module:
+    import torch
     from torch import nn
 
     where, _, attribute = name.rpartition(":")
@@ -91,8 +95,8 @@ def _from_factory(name: str) -> nn.Module:
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(
-                f"--model must name something in {where}, got {attribute!r}, which is not there; names "
-                f"there: {', '.join(_offers(module)) or 'none'}."
+                f"--model must name something in {where}, got {attribute!r}, which is not there; "
+                f"names there: {', '.join(_offers(module)) or 'none'}."
             )
         found = getattr(found, part)
     made = found
@@ -104,6 +108,7 @@ def _from_factory(name: str) -> nn.Module:
                 type(found).__name__,
                 f"see {FORM}",
             )
+        torch.manual_seed(seed)  # again: importing may have drawn numbers, or not, if done before
         made = _call(found, name)
     if not isinstance(made, nn.Module):
         raise wrong_type(
@@ -135,7 +140,8 @@ def _import_file(path: Path) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:

@@ -104,7 +104,7 @@ def writable(option: str, folder: Path) -> Path:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
-                f"no space left in {folder}; free some space or choose another folder with {option}."
+                f"no space left in {folder}; free some or choose another folder with {option}."
             ) from error
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
             raise wrong(

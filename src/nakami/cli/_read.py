@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def stages(
-    model: str | None, weights: Path | None, data: Path | None, seed: int, as_json: bool
+    model: str | None,
+    weights: Path | None,
+    data: Path | None,
+    pictures: dict[str, Any],
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Print where a network can be cut."""
     import nakami
@@ -32,7 +37,7 @@ def stages(
     _options.existing("--weights", weights)
     _options.existing("--data", data)
     network = _model.build(model, weights, seed)
-    examples = _model.examples_for(model, data, 1)
+    examples = _model.examples_for(model, data, 1, pictures)
     _model.try_once(network, examples)
     found = nakami.stages(network, examples.inputs[:1])
     if as_json:

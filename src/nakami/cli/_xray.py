@@ -27,6 +27,7 @@ class Request:
     model: str | None
     weights: Path | None
     data: Path | None
+    pictures: dict[str, Any]
     inputs: int
     stages: str
     top: int | None
@@ -103,7 +104,7 @@ def _own_network(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray,
 
     assert request.model is not None
     model = _model.build(request.model, request.weights, request.seed)
-    examples = _model.examples_for(request.model, request.data, request.inputs)
+    examples = _model.examples_for(request.model, request.data, request.inputs, request.pictures)
     _model.try_once(model, examples)
     subject = request.model.rpartition(":")[2] or request.model
     name = request.weights.stem if request.weights else "run"

@@ -1,0 +1,70 @@
+"""Texts of the command line become values."""
+
+import pytest
+
+from nakami.cli import _options
+from nakami.cli._progress import Meter, duration
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1GiB", 2**30),
+        ("500MB", 500_000_000),
+        ("1.5 gib", 3 * 2**29),
+        ("1073741824", 2**30),
+        ("2mib", 2**21),
+        (None, None),
+    ],
+)
+def test_memory_budget(text, size):
+    assert _options.memory_budget(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1GiB", "1 GiB 2", "1e9", "5 horses"])
+def test_memory_budget_refuses(text):
+    with pytest.raises(ValueError, match=r"--memory-budget must be a size such as 1GiB or 500MB"):
+        _options.memory_budget(text)
+
+
+def test_stage_names():
+    assert _options.stage_names("auto") == "auto"
+    assert _options.stage_names("a, b.0 ,c:2") == ["a", "b.0", "c:2"]
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1.0, float("nan"), float("inf")])
+def test_tolerance_refuses(value):
+    with pytest.raises(ValueError, match=r"--tol must lie between 0 and 1"):
+        _options.tolerance(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_meter_off_a_terminal_prints_now_and_then(capsys, monkeypatch):
+    clock = iter([0.0, 1.0, 20.0, 20.0, 21.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with Meter() as meter:
+        meter(1, 10, 90.0, "pretrained")
+        meter(2, 10, 80.0, "pretrained")
+        meter(3, 10, 70.0, "pretrained")
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err == "pretrained: 2 of 10, 1 min 20 s left\n"
+
+
+def test_meter_on_a_terminal_draws_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Meter() as meter:
+        meter(4, 10, 80.0, "pretrained")
+        meter(5, 12, None, "pretrained")
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert "pretrained" in seen.err
+    assert "5/12" in seen.err

@@ -1,0 +1,142 @@
+"""Wrong use: exit code 2, one sentence on standard error with the way out, nothing written."""
+
+import errno
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+OWN = ("xray", "--model", "small_net.py:make", "--data", "x.npy", "--no-page")
+CASES = {
+    "option": (("xray", "--inputs", "many"), r"Invalid value for '--inputs'.*nakami xray --help"),
+    "no inputs": (("xray", "--inputs", "0"), r"--inputs.*nakami xray --help"),
+    "command": (("xry",), r"No such command 'xry'.*nakami --help"),
+    "unknown option": (("xray", "--speed", "3"), r"--speed.*nakami xray --help"),
+    "subject": (("xray", "dbn-digit"), r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"),
+    "both": (("xray", "dbn-digits", "--model", "a:b"), r"subject and --model.*drop one\.$"),
+    "weights alone": (("xray", "--weights", "x.npy"), r"--weights must come with --model"),
+    "zoo name": (("xray", "--model", "dbm"), r"--model must be package.*'dbm'; put :factory"),
+    "no file": (
+        ("xray", "--model", "gone.py:make"),
+        r"--model must name a file that exists.*gone\.py",
+    ),
+    "no module": (
+        ("xray", "--model", "gone.net:make"),
+        r"can be imported, got 'gone\.net'.*folder",
+    ),
+    "no name": (("xray", "--model", "small_net.py:mak"), r"got 'mak', which is not there.*make"),
+    "not callable": (("xray", "--model", "small_net.py:number"), r"torch\.nn\.Module, got int"),
+    "not a network": (("xray", "--model", "small_net.py:nothing"), r"Module, got NoneType; return"),
+    "fails": (("xray", "--model", "small_net.py:broken"), r"RuntimeError: no such luck; wrap it"),
+    "no data": (
+        ("xray", "--model", "small_net.py:make"),
+        r"--data must be given with a network of yours",
+    ),
+    "data missing": (
+        (*OWN, "--data", "gone.npy"),
+        r"--data must be a file or folder that exists.*gone",
+    ),
+    "weights missing": ((*OWN, "--weights", "gone.pt"), r"--weights must be a file .*gone\.pt"),
+    "stage": ((*OWN, "--stages", "first,secnd"), r"secnd.*'second'"),
+    "empty stage": ((*OWN, "--stages", "first,,second"), r"--stages must be names"),
+    "k": ((*OWN, "--top", "100000"), r"k must .*100000"),
+    "tolerance": ((*OWN, "--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0"),
+    "budget": ((*OWN, "--memory-budget", "lots"), r"--memory-budget must be a size.*'lots'"),
+    "small budget": (
+        (*OWN, "--memory-budget", "3"),
+        r"--memory-budget must be at least 1MiB, got '3'",
+    ),
+    "dtype": ((*OWN, "--dtype", "float46"), r"--dtype 'float46' is unknown; nearest.*'float64'"),
+    "device": (
+        (*OWN, "--device", "abacus"),
+        r"--device must be one that this machine has, got 'abacus'",
+    ),
+    "out is a file": ((*OWN, "--out", "x.npy"), r"--out must be a folder, got a file on the way"),
+    "nan in weights": (
+        ("xray", "--model", "small_net.py:poisoned", "--data", "x.npy"),
+        r"head\.weight.*(NaN|finite)|(NaN|finite).*head\.weight",
+    ),
+    "stages without model": (("stages",), r"--model must be given, got none"),
+    "no run": (("show", "nowhere"), r"folder must hold a run\.json, got nowhere"),
+    "no runs": (("compare", "nowhere", "nowhere"), r"folder must hold a run\.json, got nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_sentence_and_code_2(case, nakami, here):
+    arguments, pattern = CASES[case]
+    outcome = nakami(*arguments)
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, outcome.err
+    assert re.search(pattern, lines[0]), lines[0]
+    assert lines[0].endswith("."), lines[0]
+    assert not list(here.glob("nakami-out/**/pieces")), "work was begun"
+
+
+def test_wrong_size_names_both(nakami, here):
+    np.save("wide.npy", np.zeros((2, 1, 8, 8), np.float32))
+    outcome = nakami(*OWN, "--data", "wide.npy")
+    assert outcome.code == 2
+    assert re.search(r"takes, got shape \(1, 8, 8\) and from the network RuntimeError", outcome.err)
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_nan_in_data(nakami, here):
+    np.save("nan.npy", np.full((2, 3, 8, 8), np.nan, np.float32))
+    outcome = nakami(*OWN, "--data", "nan.npy")
+    assert outcome.code == 2
+    assert re.search(r"NaN|finite", outcome.err)
+
+
+def test_weights_of_another_network(nakami, here):
+    torch.save(torch.nn.Linear(2, 2).state_dict(), "other.pt")
+    outcome = nakami(*OWN, "--weights", "other.pt")
+    assert outcome.code == 2
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_weights_run_no_code(nakami, here):
+    torch.save(Path("x.npy"), "object.pt")  # a pickle of an object, not of tensors
+    outcome = nakami(*OWN, "--weights", "object.pt")
+    assert outcome.code == 2
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_folder_that_cannot_be_written(nakami, here, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    outcome = nakami(*OWN)
+    assert outcome.code == 2
+    assert re.search(
+        r"--out must be a folder that can be written, got .*; choose another\.", outcome.err
+    )
+
+
+def test_full_disk_is_told_before_the_work(nakami, here, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    outcome = nakami(*OWN)
+    assert outcome.code == 1
+    assert re.search(r"no space left in .*; free some or choose another folder", outcome.err)
+    assert not list(here.glob("nakami-out/**/run.json"))
+
+
+def test_unexpected_error_is_a_sentence_with_a_hint(nakami, here, monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("by zero\nsecond line")
+
+    monkeypatch.setattr("nakami.cli._xray._own_network", fail)
+    outcome = nakami(*OWN)
+    assert outcome.code == 1
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert re.search(r"stopped by ZeroDivisionError: by zero; .*NAKAMI_TRACEBACK=1", outcome.err)
+    monkeypatch.setenv("NAKAMI_TRACEBACK", "1")
+    assert "Traceback" in nakami(*OWN).err
