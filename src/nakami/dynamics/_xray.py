@@ -1,0 +1,307 @@
+"""The x-ray: spectra of the Jacobians of a network, over inputs and depth."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..operators import FrozenNetwork, Jacobian, Stages
+from ..results import (
+    NotConvergedWarning,
+    RunFolder,
+    Spectrum,
+    StageInfo,
+    Xray,
+    versions,
+    wrong,
+    wrong_type,
+)
+from ..spectra import DEFAULT_BUDGET, SVDResult, svd
+
+ALL_UP_TO = 2048  # small side up to which k=None means all values
+TOP = 100  # values computed beyond it
+KEPT = 4  # vectors kept at the top, in the middle and at the bottom
+
+Progress = Callable[[int, int, float | None, str], None]
+
+
+def xray(
+    model: nn.Module,
+    inputs: Tensor,
+    stages: str | Sequence[str] = "auto",
+    k: int | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    layers: bool = False,
+    tol: float = 1e-4,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    memory_budget: int | None = None,
+    subject: str = "network",
+    input_unit: str = "1",
+    about: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    select: Callable[[Any], Tensor] | None = None,
+) -> Xray:
+    """Singular values and vectors of ``J_all = d stage / d input`` at each input and stage.
+
+    Args:
+        model: Any module; read in evaluation mode and left as it was.
+        inputs: Examples along axis 0, ``(N, ...)``, floating.
+        stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state after
+            each weight layer and its activation, at most 12.
+        k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
+            2048, else 100. Cut to the smaller side where a stage is smaller than ``k``.
+        out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
+        layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts).
+        tol: Bound on the estimated relative error of each value.
+        seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
+        dtype, device: Where to compute; default those of the weights.
+        memory_budget: Bytes beyond torch and the model; default 1 GiB.
+        subject: Name of the run. input_unit: unit of one input component ("pixel, 0 to 1").
+        about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.
+        progress: ``progress(done, total, seconds_left, what)``, called after each piece.
+        forward, select: How to call the model and which output to take (see ``nakami.stages``).
+
+    Returns:
+        An ``Xray``: by index over inputs, mean and sd of the values; counts above 1, effective rank,
+        ``s_k/s_1``, sum of logarithms; 4 top, 4 middle and 4 bottom right vectors of each spectrum.
+
+    Raises:
+        UsageError: Wrong inputs, stage, ``k`` or folder; said before any spectrum is computed.
+
+    Warns:
+        NotConvergedWarning: Once, with the number of spectra that did not converge.
+
+    Source: Mototake & Ikegami, Dynamical analysis of deep neural networks, JSAI 2015.
+    """
+    network = FrozenNetwork(model, forward, select, dtype, device)
+    _check_inputs(inputs)
+    places = network.stages(inputs[:1])
+    chosen = _chosen(places, stages)
+    _check_k(k, chosen)
+    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    plan = _Plan(network, places, chosen, k, tol, seed, budget, layers)
+    settings = _settings(model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about)
+    folder = None if out is None else RunFolder(out, settings)
+    if layers:
+        plan.check_cuts(inputs[:1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        spectra = _measure(plan, inputs, folder, progress)
+    if folder is not None:
+        run = folder.finish()
+    else:
+        run = Xray(settings, chosen, _array(inputs), tuple(sorted(spectra, key=plan.order)))
+    open_pieces = sum(not s.converged for s in run.spectra)
+    if open_pieces:
+        warnings.warn(
+            f"{open_pieces} of {len(run.spectra)} spectra did not converge; they are marked. Raise "
+            "memory_budget or lower k.",
+            NotConvergedWarning,
+            stacklevel=2,
+        )
+    return run
+
+
+@dataclass(frozen=True)
+class _Plan:
+    network: FrozenNetwork
+    places: Stages
+    chosen: tuple[StageInfo, ...]
+    k: int | None
+    tol: float
+    seed: int
+    budget: int
+    layers: bool
+
+    def readings(self) -> list[tuple[StageInfo, StageInfo]]:
+        """(source, stage) of every spectrum at one input."""
+        whole = [(self.chosen[0], stage) for stage in self.chosen[1:]]
+        own = list(zip(self.chosen[1:-1], self.chosen[2:], strict=True)) if self.layers else []
+        return whole + own
+
+    def check_cuts(self, x: Tensor) -> None:
+        for source, stage in self.readings():
+            Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
+
+    def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
+        names = [s.name for s in self.chosen]
+        return names.index(spectrum.stage), names.index(spectrum.source), spectrum.input
+
+    def spectrum(self, x: Tensor, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
+        """One piece; depends on nothing but its own input, stage and seed."""
+        began = time.perf_counter()
+        op = Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
+        position = self.places.position(stage.name)
+        seed = np.random.SeedSequence([self.seed, i, position]).generate_state(1)[0]
+        small = min(op.shape)
+        k = self.k
+        if k is None and small > ALL_UP_TO:
+            k = TOP
+        k = None if k is None else min(k, small)
+        result = svd(op, k, self.tol, memory_budget=self.budget, seed=int(seed))
+        kept = _kept(len(result.values))
+        return Spectrum(
+            input=i,
+            stage=stage.name,
+            source=source.name,
+            shape=op.shape,
+            values=_array(result.values),
+            residuals=_array(result.residuals),
+            reliable=_array(result.reliable),
+            floor=result.floor,
+            converged=result.converged,
+            reason=result.reason,
+            method=result.method,
+            route=op.route,
+            n_products=result.n_products,
+            kept=kept,
+            right=_right(result, kept),
+            seconds=time.perf_counter() - began,
+        )
+
+
+def _measure(
+    plan: _Plan, inputs: Tensor, folder: RunFolder | None, progress: Progress | None
+) -> list[Spectrum]:
+    todo = list(_missing(plan, len(inputs), folder))
+    total = len(inputs) * len(plan.readings())
+    began, spectra = time.perf_counter(), []
+    for number, (i, source, stage) in enumerate(todo, start=1):
+        spectrum = plan.spectrum(inputs[i : i + 1], i, source, stage)
+        if folder is None:
+            spectra.append(spectrum)
+        else:
+            folder.write(spectrum)
+        if progress is not None:
+            left = (time.perf_counter() - began) / number * (len(todo) - number)
+            progress(total - len(todo) + number, total, left, f"input {i}, {stage.name}")
+    if folder is not None:
+        for i, x in enumerate(_array(inputs)):
+            if not folder.has(i, "input"):
+                folder.write_input(i, x)
+    return spectra
+
+
+def _missing(
+    plan: _Plan, n: int, folder: RunFolder | None
+) -> Iterator[tuple[int, StageInfo, StageInfo]]:
+    for i in range(n):
+        for source, stage in plan.readings():
+            if folder is None or not folder.has(i, stage.name, source.name):
+                yield i, source, stage
+
+
+def _chosen(places: Stages, stages: str | Sequence[str]) -> tuple[StageInfo, ...]:
+    if isinstance(stages, str):
+        stages = places.auto if stages == "auto" else (stages,)
+    names = dict.fromkeys(stages)
+    found = [places.find(name, "stage") for name in names if name != "input"]
+    if not found:
+        raise wrong(
+            "stages", "name at least one stage beyond the input", tuple(names), "use 'auto'"
+        )
+    found.sort(key=lambda s: places.position(s.name))
+    return (places[0], *found)
+
+
+def _check_inputs(inputs: Tensor) -> None:
+    if not isinstance(inputs, Tensor):
+        raise wrong_type(
+            "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
+        )
+    if inputs.ndim < 2 or len(inputs) == 0:
+        raise wrong(
+            "inputs", "hold at least one example along axis 0", f"shape {tuple(inputs.shape)}",
+            "pass x[None] for a single example",
+        )  # fmt: skip
+    if not inputs.is_floating_point():
+        raise wrong_type("inputs", "be floating-point", inputs.dtype, "pass inputs.float()")
+    bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
+    if bad:
+        raise wrong(
+            "inputs", "be finite", f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
+            "clean or drop them",
+        )  # fmt: skip
+
+
+def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> None:
+    most = min(chosen[0].size, max(s.size for s in chosen[1:]))
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most):
+        raise wrong(
+            "k", f"be a whole number from 1 to {most} (the largest spectrum here)", repr(k),
+            "pass a smaller k, or None",
+        )  # fmt: skip
+
+
+def _settings(
+    model: nn.Module,
+    inputs: Tensor,
+    plan: _Plan,
+    names: dict[str, str],
+    about: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    more = dict(about or {})
+    described = {
+        "name": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_sha256": _fingerprint([v for _, v in sorted(model.state_dict().items())]),
+        **more.pop("model", {}),
+    }
+    return {
+        **names,
+        "model": described,
+        "inputs_sha256": _fingerprint([inputs]),
+        "n_inputs": len(inputs),
+        "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
+        "k": plan.k,
+        "layers": plan.layers,
+        "tol": plan.tol,
+        "seed": plan.seed,
+        "dtype": str(plan.network.dtype or inputs.dtype).removeprefix("torch."),
+        "device": plan.network.device.type,
+        "memory_budget": plan.budget,
+        "threads": torch.get_num_threads(),
+        "rule": {"all_up_to": ALL_UP_TO, "top": TOP, "kept": KEPT},
+        "versions": versions(),
+        **more,
+    }
+
+
+def _fingerprint(tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for t in tensors:
+        if isinstance(t, Tensor):
+            digest.update(f"{t.dtype}{tuple(t.shape)}".encode())
+            digest.update(
+                t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
+    return digest.hexdigest()
+
+
+def _kept(k: int) -> np.ndarray:
+    middle = max(0, k // 2 - KEPT // 2)
+    groups = (range(KEPT), range(middle, middle + KEPT), range(k - KEPT, k))
+    return np.array(sorted({i for group in groups for i in group if 0 <= i < k}), dtype=np.int64)
+
+
+def _right(result: SVDResult, kept: np.ndarray) -> np.ndarray:
+    assert result.right is not None
+    index = torch.as_tensor(kept, device=result.right.device)
+    return _array(result.right[:, index].T.to(torch.float32))
+
+
+def _array(value: Tensor) -> np.ndarray:
+    return value.detach().cpu().contiguous().numpy()

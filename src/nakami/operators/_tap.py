@@ -1,0 +1,155 @@
+"""Watching a network run: which places it passes, in order, and how to stop or step in there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+OnStage = Callable[[str, str, Tensor, nn.Module | None], Tensor]
+
+_POINTWISE = (
+    "celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish prelu relu "
+    "relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold"
+).split()
+_OTHER = (
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
+    "adaptive_max_pool2d adaptive_max_pool3d avg_pool1d avg_pool2d avg_pool3d batch_norm conv1d "
+    "conv2d conv3d group_norm instance_norm interpolate layer_norm linear local_response_norm "
+    "log_softmax max_pool1d max_pool2d max_pool3d normalize rms_norm scaled_dot_product_attention "
+    "softmax"
+).split()
+
+
+def _functions() -> dict[Any, str]:
+    """Functions that count as stages when a module calls them directly, with their kinds."""
+    table: dict[Any, str] = {}
+    for name in (*_POINTWISE, *_OTHER):
+        for home, spelt in (
+            (functional, name), (functional, name + "_"), (torch, name), (torch, name + "_"),
+            (Tensor, name), (Tensor, name + "_"),
+        ):  # fmt: skip
+            if hasattr(home, spelt):
+                table[getattr(home, spelt)] = name
+    return table
+
+
+FUNCTIONS = _functions()
+ACTIVATIONS = frozenset(_POINTWISE)
+
+
+class Tap(AbstractContextManager["Tap"]):
+    """Calls ``on_stage(name, kind, value, module)`` at every place the network passes.
+
+    Places are the outputs of modules (leaves and containers, the root excepted) and of the functions in
+    ``FUNCTIONS`` called outside leaf modules. The first call of a place has its plain name, later
+    ones ``name:2``, ``name:3``. A function is named after the place whose value it is applied to
+    (``conv1.relu``), else after the module that calls it. What ``on_stage`` returns takes the place of the value.
+
+    On leaving, the hooks are gone; modules are otherwise untouched.
+    """
+
+    def __init__(self, model: nn.Module, on_stage: OnStage):
+        self.model, self.on_stage = model, on_stage
+        self.calls: Counter[str] = Counter()
+        self.path: list[tuple[str, bool]] = []  # enclosing modules: name, is it a leaf
+        self.last: tuple[str, Any] = ("", None)  # the place passed last and its value
+        self.handles: list[Any] = []
+        self.mode = _FunctionMode(self)
+
+    def __enter__(self) -> Tap:
+        for name, module in self.model.named_modules():
+            if module is self.model:
+                continue
+            leaf = next(module.children(), None) is None
+            kind = type(module).__name__.lower()
+            self.handles += [
+                module.register_forward_pre_hook(self._entering(name, leaf)),
+                module.register_forward_hook(self._leaving(name, kind)),
+            ]
+        self.mode.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.mode.__exit__(*error)
+        for handle in self.handles:
+            handle.remove()
+
+    def passed(self, base: str, kind: str, value: Any, module: nn.Module | None) -> Any:
+        """Report one place; values that are no floating tensors are passed over."""
+        tensor = first_tensor(value)
+        if tensor is None:
+            return value
+        self.calls[base] += 1
+        name = base if self.calls[base] == 1 else f"{base}:{self.calls[base]}"
+        new = replace_first(value, self.on_stage(name, kind, tensor, module))
+        self.last = (name, new)
+        return new
+
+    def _entering(self, name: str, leaf: bool) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any) -> None:
+            self.path.append((name, leaf))
+
+        return hook
+
+    def _leaving(self, name: str, kind: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            self.path.pop()
+            if any(leaf for _, leaf in self.path):
+                return None
+            return self.passed(name, kind, output, module)
+
+        return hook
+
+
+class _FunctionMode(TorchFunctionMode):
+    def __init__(self, tap: Tap):
+        super().__init__()
+        self.tap = tap
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tap = self.tap
+        kind = FUNCTIONS.get(func)
+        if kind is None or any(leaf for _, leaf in tap.path):
+            return out
+        before, value = tap.last
+        parent = tap.path[-1][0] if tap.path else ""
+        if args and args[0] is value:
+            parent = before
+        return tap.passed(f"{parent}.{kind}" if parent else kind, kind, out, None)
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first floating tensor of a module's output, or None."""
+    if isinstance(value, Tensor):
+        return value if value.is_floating_point() else None
+    if isinstance(value, (tuple, list)):
+        return next((t for item in value if (t := first_tensor(item)) is not None), None)
+    if isinstance(value, dict):
+        return first_tensor(tuple(value.values()))
+    return None
+
+
+def replace_first(value: Any, new: Tensor) -> Any:
+    """``value`` with its first floating tensor replaced; the same object if nothing changes."""
+    if first_tensor(value) is new:
+        return value
+    if isinstance(value, Tensor):
+        return new
+    if isinstance(value, dict):
+        keys = list(value)
+        items = replace_first(tuple(value.values()), new)
+        return type(value)(zip(keys, items, strict=True))
+    for i, item in enumerate(value):
+        if first_tensor(item) is not None:
+            items = [*value[:i], replace_first(item, new), *value[i + 1 :]]
+            named = hasattr(value, "_fields")
+            return type(value)(*items) if named else type(value)(items)
+    return value
