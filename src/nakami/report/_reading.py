@@ -1,0 +1,164 @@
+"""What the page is about: one or two runs, put in the order in which they are told."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nakami.results import Comparison, PairedChange, Spectrum, StageSummary, UsageError, Xray
+from nakami.results import paired_change, wrong, wrong_type
+
+_NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
+
+
+@dataclass(frozen=True)
+class Network:
+    """One run with the name that the page gives it."""
+
+    label: str
+    run: Xray
+
+    @cached_property
+    def rows(self) -> dict[str, StageSummary]:
+        """Summary of J_all by stage, in order of depth."""
+        return {row.stage: row for row in self.run.summary()}
+
+    @cached_property
+    def own(self) -> dict[str, StageSummary]:
+        """Summary of the layers' own Jacobians by stage; empty if none was measured."""
+        rows = {row.stage: row for row in self.run.summary(None)}
+        return rows if any(row.source != "input" for row in rows.values()) else {}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The networks of a page, the last one being its subject, and what they share."""
+
+    networks: tuple[Network, ...]
+    comparison: Comparison | None
+
+    @property
+    def main(self) -> Network:
+        """The network that the verdict is about."""
+        return self.networks[-1]
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Stages with a spectrum from the input in every network, in order of depth."""
+        shared = set.intersection(*(set(net.rows) for net in self.networks))
+        return tuple(name for name in self.main.rows if name in shared)
+
+    @cached_property
+    def solid(self) -> tuple[str, ...]:
+        """Stages where every spectrum of every network has converged."""
+        return tuple(
+            s for s in self.stages if all(converged(n.rows[s]) for n in self.networks)
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of inputs."""
+        return max(self.main.rows[s].largest.n for s in self.stages)
+
+    @property
+    def size(self) -> int:
+        """Number of components of one input."""
+        return self.main.rows[self.stages[0]].shape[1]
+
+    @cached_property
+    def noun(self) -> str:
+        """What one input is called: the word in ``test digit 12``, else picture or input."""
+        names = self.main.run.settings.get("input_names") or []
+        found = {m[1] for name in names if (m := _NOUN.match(str(name)))}
+        if len(found) == 1 and all(_NOUN.match(str(name)) for name in names):
+            return found.pop()
+        return "picture" if self.main.run.settings.get("picture") else "input"
+
+    def inputs(self, n: int | None = None) -> str:
+        """``16 digits``, ``1 input``."""
+        n = self.n if n is None else n
+        return f"{n:,} {self.noun}{'' if n == 1 else 's'}"
+
+    def name_of(self, index: int) -> str:
+        """The name of one input."""
+        names = self.main.run.settings.get("input_names") or []
+        return str(names[index]) if index < len(names) else f"{self.noun} {index + 1}"
+
+    def trend(self, of: Callable[[Spectrum], float], stages: tuple[str, ...]) -> list[PairedChange]:
+        """Changes from each stage to the next in the main network, paired by input."""
+        run, out = self.main.run, []
+        for a, b in zip(stages, stages[1:], strict=False):
+            x = {s.input: of(s) for s in run.at(a)}
+            y = {s.input: of(s) for s in run.at(b)}
+            both = sorted(x.keys() & y.keys())
+            if both:
+                out.append(paired_change(b, "trend", [x[i] for i in both], [y[i] for i in both]))
+        return out
+
+
+def converged(row: StageSummary) -> bool:
+    """Whether every spectrum of a stage converged."""
+    return row.n_converged == row.largest.n
+
+
+def read(what: Xray | Comparison) -> Reading:
+    """Put a result in order; refuse what cannot be told.
+
+    Raises:
+        UsageTypeError: ``what`` is neither an ``Xray`` nor a ``Comparison``.
+        UsageError: No spectrum from the input, or a number that is not finite.
+    """
+    if isinstance(what, Comparison):
+        runs, comparison = (what.before, what.after), what
+    elif isinstance(what, Xray):
+        runs, comparison = (what,), None
+    else:
+        raise wrong_type(
+            "what", "be an Xray or a Comparison", type(what).__name__, "pass nakami.load(folder)"
+        )
+    for run in runs:
+        _check(run)
+    networks = tuple(Network(n, r) for n, r in zip(_labels(runs), runs, strict=True))
+    reading = Reading(networks, comparison)
+    if not reading.stages:
+        raise wrong(
+            "what", "hold a stage measured from the input", "none", "finish the x-ray first"
+        )
+    return reading
+
+
+def _labels(runs: tuple[Xray, ...]) -> tuple[str, ...]:
+    found = [
+        [r.subject for r in runs],
+        [str((r.settings.get("model") or {}).get("name", r.subject)) for r in runs],
+        [r.folder.name if r.folder else "" for r in runs],
+    ]
+    fitting = (tuple(names) for names in found if len(set(names)) == len(runs) and all(names))
+    return next(fitting, ("before", "after"))
+
+
+def _check(run: Xray) -> None:
+    if not any(s.source == "input" for s in run.spectra):
+        raise wrong(
+            "what", "hold a spectrum from the input", f"{len(run.spectra)} spectra",
+            "finish the x-ray first",
+        )  # fmt: skip
+    _finite("inputs", run.inputs, "the run")
+    for s in run.spectra:
+        for field in ("values", "residuals", "right"):
+            _finite(field, getattr(s, field), f"{s.stage}, input {s.input}")
+
+
+def _finite(field: str, array: np.ndarray, where: str) -> None:
+    bad = array[~np.isfinite(array)] if array.dtype.kind == "f" else array[:0]
+    if bad.size:
+        got = "NaN" if math.isnan(float(bad.flat[0])) else "an infinite number"
+        raise UsageError(
+            f"{field} of {where} must be finite, got {got}; measure this piece again before "
+            "writing a report."
+        )

@@ -1,0 +1,48 @@
+"""Charts outside the page: checked against the schema, and with plain colours for documents."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import altair
+
+from nakami.results import unknown
+
+from ._charts import CONFIG, Chart
+from ._theme import BASE, variables
+
+
+def check(charts: list[Chart]) -> None:
+    """Check every specification against Vega-Lite's schema (altair raises if one is wrong)."""
+    for chart in charts:
+        altair.LayerChart.from_dict(_bare(chart))
+
+
+def static(charts: list[Chart], theme: str, n_stages: int) -> dict[str, altair.LayerChart]:
+    """Altair charts with the colours of one theme."""
+    if theme not in BASE:
+        raise unknown("theme", theme, BASE)
+    colours = variables(n_stages)[theme]
+    return {c.id: altair.LayerChart.from_dict(_painted(c, colours)) for c in charts}
+
+
+def _bare(chart: Chart) -> dict[str, object]:
+    spec = chart.drawn()
+    names = {"names": [], **spec["datasets"]} if chart.curves else spec["datasets"]
+    return {**spec, "datasets": {name: rows[:1] for name, rows in names.items()}}
+
+
+def _painted(chart: Chart, colours: dict[str, str]) -> dict[str, object]:
+    spec = chart.drawn()
+    if chart.curves:  # names are placed by the page's script; a document gets a legend
+        spec["datasets"]["names"] = []
+        for layer in spec["layer"]:
+            if layer["mark"]["type"] == "line" and "color" in layer["encoding"]:
+                layer["encoding"]["color"].pop("legend", None)
+    spec |= {"width": 640, "autosize": {"type": "pad"}, "config": CONFIG}
+    text = json.dumps(spec)
+    painted = re.sub(r"var\(--([a-z0-9-]+)\)", lambda m: colours[m[1]], text)
+    out: dict[str, object] = json.loads(painted)
+    out["background"] = colours["paper"]
+    return out
