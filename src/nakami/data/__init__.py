@@ -1,0 +1,12 @@
+"""From files to tensors: the shipped digits, arrays, IDX files, pictures, and weights of a model.
+
+Conventions, the same for every reader: examples along axis 0, float32, channels first; bytes
+(uint8) are divided by 255, which ``Examples.unit`` says; floating arrays are taken as they are.
+"""
+
+from ._digits import digits, mnist
+from ._examples import Examples
+from ._read import read
+from ._weights import load_weights
+
+__all__ = ["Examples", "digits", "load_weights", "mnist", "read"]

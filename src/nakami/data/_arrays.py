@@ -1,0 +1,106 @@
+"""NumPy files: ``.npy`` and ``.npz``, never with pickled objects."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nakami.results import UsageError, wrong
+
+from ._examples import AS_STORED, PIXEL, Examples, check_finite, plain_picture
+
+INPUTS = ("inputs", "x", "images", "data", "arr_0")
+LABELS = ("labels", "y", "targets")
+
+
+def read_array(path: Path, n: int | None, key: str | None) -> Examples:
+    """Examples of an array file; the contract stands in ``nakami.data.read``."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        array, labels = (loaded, None) if path.suffix == ".npy" else _pick(loaded, path, key)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        if isinstance(error, UsageError):
+            raise
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            raise UsageError(
+                f"{path} must hold plain numbers, got an object array, which can hide code; save "
+                "the numbers with np.save(path, array.astype(np.float32))."
+            ) from error
+        raise UsageError(
+            f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
+        ) from error
+    return from_array(array[:n], None if labels is None else labels[:n], path)
+
+
+def from_array(array: np.ndarray, labels: np.ndarray | None, path: Path) -> Examples:
+    """Examples ``(N, ...)`` from one array: uint8 is divided by 255, floating is taken as it is."""
+    if array.ndim < 2 or 0 in array.shape:
+        raise wrong(
+            f"{path}", "hold examples along axis 0, (N, ...)", f"shape {array.shape}",
+            "for one example store x[None]",
+        )  # fmt: skip
+    if array.dtype == np.uint8 and _channels_last(array.shape):
+        raise wrong(
+            f"{path}", "hold pictures channels first, (N, C, H, W)", f"shape {array.shape}",
+            "store np.moveaxis(x, -1, 1)",
+        )  # fmt: skip
+    inputs = _to_float(array, path)
+    names = tuple(f"{path.stem} {i}" for i in range(len(inputs)))
+    check_finite(inputs, names, str(path))
+    pixels = array.dtype == np.uint8
+    grid = pixels and array.ndim == 4 and array.shape[1] in (1, 3)
+    return Examples(
+        inputs,
+        None if labels is None else _labels(labels, len(inputs), path),
+        names,
+        PIXEL if pixels else AS_STORED,
+        f"{len(inputs):,} examples of {path.name}",
+        plain_picture(array.shape[1]) if grid else None,
+    )
+
+
+def _to_float(array: np.ndarray, path: Path) -> Tensor:
+    if array.dtype == np.uint8:
+        return torch.from_numpy(array.astype(np.float32)).div_(255)
+    if array.dtype.kind == "f":
+        return torch.from_numpy(array.astype(np.float32))
+    raise wrong(
+        f"{path}", "hold floating numbers or bytes (uint8)", f"dtype {array.dtype}",
+        "store x.astype(np.float32)",
+    )  # fmt: skip
+
+
+def _labels(labels: np.ndarray, n: int, path: Path) -> Tensor:
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise wrong(
+            f"labels in {path}", f"be {n} whole numbers", f"{labels.dtype} {labels.shape}",
+            "store one class index for each example",
+        )  # fmt: skip
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[-1] in (1, 3) and shape[1] not in (1, 3)
+
+
+def _pick(
+    arrays: np.lib.npyio.NpzFile, path: Path, key: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    names = list(arrays)
+    label = next((name for name in LABELS if name in names), None)
+    rest = [name for name in names if name != label]
+    if key is None:
+        found = [name for name in INPUTS if name in names]
+        key = found[0] if found else (rest[0] if len(rest) == 1 else None)
+    if key is None or key not in names:
+        raise wrong(
+            f"{path}", f"hold {'inputs' if key is None else repr(key)}",
+            "arrays " + (", ".join(names) or "none"), "name one of them with key=",
+        )  # fmt: skip
+    if label is None and key.startswith("x"):  # x_test goes with y_test
+        label = "y" + key[1:] if "y" + key[1:] in names else None
+    return arrays[key], arrays[label] if label else None

@@ -1,0 +1,66 @@
+"""Examples as a network takes them, with their names and their unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nakami.results import UsageError
+
+PIXEL = "pixel, 0 to 1"
+STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
+AS_STORED = "as stored"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs of a network, read-only by agreement.
+
+    Attributes:
+        inputs: ``(N, ...)`` float32, as the network takes them; pictures are ``(N, C, H, W)``.
+        labels: ``(N,)`` int64, or None.
+        names: One for each example: ``"test digit 12"``, a file name.
+        unit: Unit of one input component; counts of singular values above 1 depend on it.
+        source: One sentence: what this is and where it came from.
+        picture: How to undo the normalisation per channel, ``pixel = x * std + mean`` in 0..1, as
+            ``{"mean": [...], "std": [...]}``; None when the inputs are not pictures.
+    """
+
+    inputs: Tensor
+    labels: Tensor | None
+    names: tuple[str, ...]
+    unit: str
+    source: str
+    picture: dict[str, list[float]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, part: slice | Sequence[int]) -> Examples:
+        """The examples of a slice or of a list of indices."""
+        rows = list(range(len(self)))[part] if isinstance(part, slice) else list(part)
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            names=tuple(self.names[i] for i in rows),
+        )
+
+
+def plain_picture(channels: int) -> dict[str, list[float]]:
+    """The ``picture`` of pixels that already lie in 0..1."""
+    return {"mean": [0.0] * channels, "std": [1.0] * channels}
+
+
+def check_finite(inputs: Tensor, names: Sequence[str], what: str) -> None:
+    """Refuse NaN and infinity, naming the first example that holds one."""
+    good = torch.isfinite(inputs.flatten(1)).all(1)
+    if not good.all():
+        bad = [names[i] for i in (~good).nonzero().flatten().tolist()]
+        raise UsageError(
+            f"{what} must hold finite numbers, got NaN or infinity in {len(bad)} of {len(good)} "
+            f"examples (first: {bad[0]}); remove or repair them."
+        )

@@ -1,0 +1,85 @@
+"""Picture files, cut and scaled as networks for ImageNet expect them, or as the caller says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nakami.results import RunError, UsageError, unknown, wrong
+
+from ._examples import PIXEL, STANDARD_PIXEL, Examples, plain_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+MODES = {"rgb": "RGB", "grey": "L", "gray": "L", "l": "L"}
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+SIDE, CROP = 256, 224
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is that of a picture file."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def read_pictures(
+    files: list[Path], root: Path, size: int | None, mode: str | None, normalise: str | None
+) -> Examples:
+    """Examples of picture files; the contract stands in ``nakami.data.read``."""
+    name = (mode or "RGB").lower()
+    if name not in MODES:
+        raise unknown("mode", mode or "", ("RGB", "grey"))
+    channels = 3 if MODES[name] == "RGB" else 1
+    normalise = normalise or ("imagenet" if channels == 3 else "unit")
+    if normalise not in ("imagenet", "unit"):
+        raise unknown("normalise", normalise, ("imagenet", "unit"))
+    if normalise == "imagenet" and channels == 1:
+        raise wrong("normalise", "be 'unit' for grey pictures", "'imagenet'", "pass 'unit'")
+    if size is not None and size < 1:
+        raise wrong("size", "be at least 1 pixel", size, "pass the side the network takes, as 224")
+    x = torch.stack([_pixels(file, MODES[name], size) for file in files])
+    picture, unit = plain_picture(channels), PIXEL
+    if normalise == "imagenet":
+        picture, unit = {k: list(v) for k, v in IMAGENET.items()}, STANDARD_PIXEL
+        mean, std = (torch.tensor(IMAGENET[k])[:, None, None] for k in ("mean", "std"))
+        x = (x - mean) / std
+    many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
+    names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
+    return Examples(x, None, names, unit, many, picture)
+
+
+def _pixels(file: Path, mode: str, size: int | None) -> Tensor:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise RunError(
+            "reading pictures needs Pillow, which is not installed; "
+            "pip install 'nakami[images]' adds it."
+        ) from error
+    try:
+        with Image.open(file) as opened:
+            image = _cut(opened.convert(mode), size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"{file} cannot be read as a picture ({error}); repair or remove that file."
+        ) from error
+    array = np.asarray(image, dtype=np.float32) / 255
+    array = array[..., None] if array.ndim == 2 else array  # (H, W, C)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0)))
+
+
+def _cut(image: Image.Image, size: int | None) -> Image.Image:
+    """Scale the shorter side (bilinear), then cut the centre."""
+    side, crop = (SIDE, CROP) if size is None else (size, size)
+    w, h = image.size
+    if min(w, h) != side:
+        scale = side / min(w, h)
+        w, h = max(side, int(w * scale)), max(side, int(h * scale))
+        image = image.resize((w, h), resample=2)  # 2 = bilinear
+    left, top = round((w - crop) / 2), round((h - crop) / 2)
+    return image.crop((left, top, left + crop, top + crop))

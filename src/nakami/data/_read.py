@@ -1,0 +1,92 @@
+"""One door for a user's own inputs: a file or a folder becomes ``Examples``."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from nakami.results import UsageError, wrong
+
+from ._arrays import from_array, read_array
+from ._examples import Examples
+from ._idx import is_idx, read_idx
+from ._pictures import is_picture, read_pictures
+
+KINDS = ".npy, .npz, an IDX file, a picture or a folder of pictures"
+
+
+def read(
+    path: str | PathLike[str],
+    n: int | None = None,
+    *,
+    size: int | None = None,
+    mode: str | None = None,
+    normalise: Literal["imagenet", "unit"] | None = None,
+    key: str | None = None,
+) -> Examples:
+    """Read inputs for a network from a file or a folder.
+
+    * ``.npy``, ``.npz``: examples along axis 0, channels first, never reordered. uint8 is divided
+      by 255 (unit ``pixel, 0 to 1``); floating numbers are taken as they are (unit ``as stored``).
+      In an ``.npz`` the inputs are called inputs, x, images or data (or are the only array, or
+      ``key``); whole numbers called labels, y or targets become the labels.
+    * IDX (MNIST family; plain or ``.gz``): pictures ``(N, 1, H, W)`` divided by 255; labels from
+      the file of the same name with ``labels-idx1`` in place of ``images-idx3``, if it is there.
+    * A picture, or a folder of them (with folders inside, in order of name): RGB, shorter side
+      scaled to 256 and the centre 224 x 224 cut out, ImageNet mean subtracted and deviation
+      divided.
+
+    Args:
+        path: File or folder.
+        n: At most this many examples, from the first on; None: all.
+        size: Pictures: scale the shorter side to ``size`` and cut the centre ``size x size``, so
+            that a picture of that size is taken as it is. None: 256, then 224.
+        mode: Pictures: ``"RGB"`` (None) or ``"grey"``, giving 3 channels or 1.
+        normalise: Pictures: ``"imagenet"`` (None, in RGB) or ``"unit"``, pixels in 0..1 (None, in
+            grey).
+        key: Name of the inputs in an ``.npz``.
+
+    Raises:
+        UsageError: Nothing there, an empty folder, a damaged file (named), NaN, another dtype,
+            object arrays, or an option that does not fit.
+    """
+    path = Path(path)
+    if n is not None and n < 1:
+        raise wrong("n", "be at least 1", n, "pass how many examples to read")
+    if not path.exists():
+        raise wrong("path", f"exist ({KINDS})", path, "check the spelling")
+    if path.is_dir():
+        return read_pictures(_files(path, n), path, size, mode, normalise)
+    if is_picture(path):
+        return read_pictures([path], path, size, mode, normalise)
+    if any(option is not None for option in (size, mode, normalise)):
+        raise UsageError(
+            f"size, mode and normalise are for pictures, got {path.name}; leave them out, arrays "
+            "are taken as they are."
+        )
+    if path.suffix in (".npy", ".npz"):
+        return read_array(path, n, key)
+    if is_idx(path):
+        return _read_idx(path, n)
+    raise wrong("path", f"be {KINDS}", path, "convert it to .npy")
+
+
+def _files(folder: Path, n: int | None) -> list[Path]:
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and is_picture(f))[:n]
+    if files:
+        return files
+    others = sorted(f for f in folder.iterdir() if f.suffix in (".npy", ".npz") or is_idx(f))
+    hint = f"give one file, as {others[0]}" if others else "put .png or .jpg files there"
+    raise wrong("path", "be a folder with pictures", folder, hint)
+
+
+def _read_idx(path: Path, n: int | None) -> Examples:
+    array = read_idx(path, n)
+    if array.ndim != 3:
+        raise wrong(
+            f"{path}", "hold pictures (3 axes)", f"{array.ndim} axes", "give the file of the images"
+        )
+    partner = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    labels = read_idx(partner, n) if partner != path and partner.is_file() else None
+    return from_array(array[:, None], labels, path)

@@ -1,0 +1,134 @@
+"""Weights of a model from a file, without running code that the file may hold."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nakami.results import UsageError, wrong
+
+PICKLES = (".pt", ".pth")
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+)  # names that training scripts give the weights
+
+
+def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+    """Copy weights from a file into a model, all of them or none.
+
+    Args:
+        model: Changed in place; its parameters keep their dtype and device.
+        path: ``.safetensors``, or ``.pt`` / ``.pth`` with a state dict (read with
+            ``weights_only=True``; also one inside ``state_dict``, ``model_state_dict`` or
+            ``model``, and with the prefix ``module.`` that data-parallel training leaves).
+
+    Raises:
+        UsageError: The file is missing, of another format, damaged, or holds code; keys are
+            missing, unexpected or of another shape; a weight is NaN or infinite. The model is then
+            unchanged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise wrong("weights", "be an existing file", path, "check the spelling")
+    if path.suffix == ".safetensors":
+        state = _safetensors(path)
+    elif path.suffix in PICKLES:
+        state = _without_prefix(_state_dict(_unpickle(path), path))
+    else:
+        raise wrong("weights", "end in .safetensors, .pt or .pth", path.name, "convert the file")
+    _check(model.state_dict(), state, path)
+    model.load_state_dict(state)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(
+            f"{path} cannot be read as safetensors ({error}); save or fetch the file again."
+        ) from error
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error) or "weights_only" in str(error):
+            raise UsageError(
+                f"{path} holds Python objects beside tensors, which would run code when read; save "
+                "model.state_dict() alone, best as safetensors."
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UsageError:
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UsageError(
+        f"{path} cannot be read as a torch file ({line}); save or fetch the file again."
+    )
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    for name in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not content:
+        raise wrong("weights", "be a state dict", type(content).__name__, "save model.state_dict()")
+    odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
+    if odd:
+        raise wrong(
+            f"{path}", "hold tensors by name", f"{_some(map(str, odd))} beside them",
+            "save model.state_dict() alone",
+        )  # fmt: skip
+    return content
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    if all(key.startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return state
+
+
+def _check(own: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
+    missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
+    if missing or extra:
+        parts = [f"missing {_some(sorted(missing))}"] * bool(missing)
+        parts += [f"unexpected {_some(sorted(extra))}"] * bool(extra)
+        raise wrong(
+            f"weights in {path}", "have the model's names", " and ".join(parts),
+            "build the model that was saved",
+        )  # fmt: skip
+    odd = [key for key in own if own[key].shape != state[key].shape]
+    if odd:
+        pairs = (f"{k} {tuple(state[k].shape)}, model {tuple(own[k].shape)}" for k in odd)
+        raise wrong(
+            f"weights in {path}", "have the model's shapes", _some(pairs),
+            "build the model with the sizes that were saved",
+        )  # fmt: skip
+    bad = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if bad:
+        raise wrong(
+            f"weights in {path}", "be finite", f"NaN or infinity in {_some(bad)}",
+            "take an earlier checkpoint",
+        )  # fmt: skip
+
+
+def _some(names: Iterable[str]) -> str:
+    found = list(names)
+    more = len(found) - min(3, len(found))
+    return ", ".join(found[:3]) + (f" and {more} more" if more else "")

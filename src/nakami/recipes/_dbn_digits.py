@@ -1,0 +1,167 @@
+"""The default subject: a deep belief network on digits, before and after fine-tuning.
+
+Three hidden layers of 1,000 sigmoid units, trained layer by layer as RBMs, then with a softmax
+output by back-propagation: the network of the 2015 report on the dynamics of deep networks, on the
+sample of MNIST that is shipped (or on the full files). Both networks are measured at the same test
+digits.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nakami import data as readers
+from nakami.data import Examples
+from nakami.results import wrong
+from nakami.zoo import DBN
+
+from ._phases import Meter, Phases, phase_generator
+from ._subject import Network, Progress, Subject
+from ._supervised import error_fact, train_classifier
+
+
+@dataclass(frozen=True)
+class DBNSettings:
+    """What decides the weights, beside seed and data.
+
+    Attributes:
+        hidden: Units of each hidden layer.
+        pretrain_epochs: Passes of each RBM. pretrain_rate: its learning rate (CD-1; momentum 0.5,
+            from epoch 5 on 0.9; weight decay 2e-4).
+        finetune_epochs: Passes of the classifier. finetune_rate, momentum: of its gradient descent.
+        batch: Examples of one update, in both.
+    """
+
+    hidden: tuple[int, ...] = (1000, 1000, 1000)
+    pretrain_epochs: int = 20
+    pretrain_rate: float = 0.1
+    finetune_epochs: int = 20
+    finetune_rate: float = 0.1
+    momentum: float = 0.9
+    batch: int = 100
+
+
+def prepare_dbn(
+    folder: Path,
+    train: Examples,
+    test: Examples,
+    *,
+    n_inputs: int = 16,
+    seed: int = 0,
+    settings: DBNSettings | None = None,
+    progress: Progress | None = None,
+) -> Subject:
+    """Train the network, or read back the phases that the folder holds already."""
+    settings = settings or DBNSettings()
+    if not 1 <= n_inputs <= len(test):
+        raise wrong("n_inputs", f"lie between 1 and {len(test)}", n_inputs, "pass another number")
+    record = {"recipe": "dbn-digits", "seed": seed, **asdict(settings), "data": fingerprint(train)}
+    phases = Phases(folder, record)
+    names = [f"layer{i}" for i in range(1, len(settings.hidden) + 1)]
+    todo = [settings.pretrain_epochs for name in names if not phases.has(name)]
+    todo += [settings.finetune_epochs] * (not phases.has("finetuned"))
+    meter = Meter(sum(todo), progress)
+    start = pretrained(phases, names, train, settings, seed, meter)
+    tuned = finetuned(phases, start, train, settings, meter)
+    facts = [error_fact(net, test) for net in (start, tuned)]
+    facts[0]["label"] += " (output layer not trained yet)"
+    before, after = sentences(settings, train)
+    networks = (
+        Network("pretrained", start, before, [facts[0]]),
+        Network("finetuned", tuned, after, [facts[1]]),
+    )
+    stages = tuple(f"hidden{i}" for i in range(1, len(names) + 1))
+    return Subject("dbn-digits", networks, test[:n_inputs], stages)
+
+
+def pretrained(
+    phases: Phases,
+    names: list[str],
+    train: Examples,
+    settings: DBNSettings,
+    seed: int,
+    meter: Meter,
+) -> nn.Sequential:
+    """The classifier as pre-training leaves it: one phase for each RBM, output layer at random."""
+    pixels = train.inputs.flatten(1)
+    sizes = (pixels.shape[1], *settings.hidden)
+    dbn = DBN(sizes, generator=phase_generator(seed, "first weights"))
+    for i, name in enumerate(names):
+
+        def learn(generator: torch.Generator, i: int = i, name: str = name) -> dict[str, Tensor]:
+            dbn.fit_layer(
+                i,
+                pixels,
+                epochs=settings.pretrain_epochs,
+                batch=settings.batch,
+                rate=settings.pretrain_rate,
+                generator=generator,
+                progress=lambda *_: meter.tick(f"pre-training {name}"),
+            )
+            return dbn.rbms[i].state_dict()
+
+        dbn.rbms[i].load_state_dict(phases.run(name, learn))
+    return dbn.classifier(generator=phase_generator(seed, "output")).eval()
+
+
+def finetuned(
+    phases: Phases, start: nn.Sequential, train: Examples, settings: DBNSettings, meter: Meter
+) -> nn.Sequential:
+    """A copy of the classifier after back-propagation through all layers."""
+    model = clone(start)
+
+    def learn(generator: torch.Generator) -> dict[str, Tensor]:
+        assert train.labels is not None  # both readers of digits give labels
+        train_classifier(
+            model,
+            train.inputs,
+            train.labels,
+            epochs=settings.finetune_epochs,
+            generator=generator,
+            batch=settings.batch,
+            rate=settings.finetune_rate,
+            momentum=settings.momentum,
+            after_epoch=lambda *_: meter.tick("fine-tuning"),
+        )
+        return model.state_dict()
+
+    model.load_state_dict(phases.run("finetuned", learn))
+    return model.eval()
+
+
+def digits_from(folder: str | Path | None) -> tuple[Examples, Examples]:
+    """Training and test digits: shipped, or the MNIST files of a folder."""
+    if folder is None:
+        return readers.digits("train"), readers.digits("test")
+    return readers.mnist(folder, "train"), readers.mnist(folder, "test")
+
+
+def clone(model: nn.Sequential) -> nn.Sequential:
+    """A copy with weights of its own."""
+    return copy.deepcopy(model)
+
+
+def fingerprint(examples: Examples) -> dict[str, str | int]:
+    """What identifies training data: number, and hash of inputs and labels."""
+    digest = hashlib.sha256(examples.inputs.numpy().tobytes())
+    digest.update(b"" if examples.labels is None else examples.labels.numpy().tobytes())
+    return {"examples": len(examples), "sha256": digest.hexdigest()[:16]}
+
+
+def sentences(settings: DBNSettings, train: Examples) -> tuple[str, str]:
+    """One sentence on the training of each network."""
+    before = (
+        f"{len(settings.hidden)} RBMs, one on the other, CD-1 for {settings.pretrain_epochs} "
+        f"epochs each at rate {settings.pretrain_rate} on the {train.source}; output layer random"
+    )
+    after = (
+        f"pre-trained as before, then {settings.finetune_epochs} epochs of gradient descent on the "
+        f"cross-entropy at rate {settings.finetune_rate}, momentum {settings.momentum}"
+    )
+    return before, after

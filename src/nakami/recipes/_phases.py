@@ -1,0 +1,149 @@
+"""Training in phases that survive a kill: each leaves its weights in a folder, by rename.
+
+A phase owns a generator made from the seed and its name alone, and starts from weights that went
+through the file. So a training that was interrupted between two phases, or within one and started
+again, ends in the same bits as an unbroken one (same machine kind, same number of threads).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from nakami.results import RunError, UsageError, versions, wrong
+
+from ._subject import Progress
+
+SCHEMA = "nakami.training/1"
+SETTINGS = "training.json"
+UNCHECKED = ("versions", "threads")
+
+
+def phase_generator(seed: int, phase: str) -> torch.Generator:
+    """A generator of its own for each pair of seed and phase."""
+    digest = hashlib.sha256(f"{seed}/{phase}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)
+
+
+class Phases:
+    """The phases of one training, kept in one folder.
+
+    Args:
+        folder: Made if missing. A folder that holds a training goes on with it if the settings are
+            the same, and is refused, naming the field, if they are not.
+        settings: All that decides the weights, ``seed`` among it; plain JSON values.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        self.folder, self.seed = folder, int(settings["seed"])
+        new = json.loads(json.dumps({"schema": SCHEMA, **settings}))
+        path = folder / SETTINGS
+        with _disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            _check_same(_read_settings(path), new, folder)
+        else:
+            record = {**new, "versions": versions(), "threads": torch.get_num_threads()}
+            self._write(path, (json.dumps(record, indent=1) + "\n").encode())
+
+    def has(self, phase: str) -> bool:
+        """Whether this phase's weights are there."""
+        return self._path(phase).exists()
+
+    def run(
+        self, phase: str, train: Callable[[torch.Generator], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Weights of a phase: read back, or trained with the phase's generator and written."""
+        path = self._path(phase)
+        if not path.exists():
+            tensors = train(phase_generator(self.seed, phase))
+            self._write(path, save({k: v.detach().contiguous() for k, v in tensors.items()}))
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UsageError(
+                f"{path} is damaged ({error}); delete that file and start the same command again."
+            ) from error
+
+    def _path(self, phase: str) -> Path:
+        return self.folder / f"weights-{phase}.safetensors"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with _disk(path):
+            try:
+                part.write_bytes(content)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+class Meter:
+    """Counts units of work for a ``Progress`` and tells the time left from those done so far."""
+
+    def __init__(self, total: int, progress: Progress | None):
+        self._done, self._total, self._progress = 0, total, progress
+        self._start = time.monotonic()
+
+    def tick(self, what: str) -> None:
+        """One more unit is done."""
+        self._done += 1
+        if self._progress:
+            left = (time.monotonic() - self._start) * (self._total / self._done - 1)
+            self._progress(self._done, self._total, left, what)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(
+                f"no space left while writing {path}; free some space and start the same command "
+                "again, finished phases are kept."
+            ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            raise wrong(
+                "folder", "be a folder", f"a file on the way to {path}", "choose another"
+            ) from error
+        raise wrong(
+            "folder", "be one that can be written", f"{path} ({error})", "choose another"
+        ) from error
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); choose another folder.") from error
+
+
+def _check_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    a, b = _flat(old), _flat(new)
+    for field in sorted(a.keys() | b.keys()):
+        if field.partition(".")[0] not in UNCHECKED and a.get(field) != b.get(field):
+            raise UsageError(
+                f"{field} must be as in the training that {folder} holds, {a.get(field)!r}, got "
+                f"{b.get(field)!r}; choose another folder or delete this one."
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        nested = isinstance(value, Mapping)
+        flat.update(_flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
+    return flat

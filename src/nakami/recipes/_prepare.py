@@ -1,0 +1,100 @@
+"""The two verbs of a subject: prepare it, measure it."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from nakami.results import Xray, unknown
+
+from . import SUBJECTS
+from ._dbn_digits import digits_from, prepare_dbn
+from ._subject import Progress, Subject
+
+
+def prepare(
+    name: str,
+    folder: str | PathLike[str],
+    *,
+    data: str | PathLike[str] | None = None,
+    n_inputs: int = 16,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Subject:
+    """Train a subject, or read back the weights that an earlier call left in the folder.
+
+    Args:
+        name: One of ``SUBJECTS``.
+        folder: Where weights and their settings are kept (``weights-*.safetensors``,
+            ``training.json``). After a kill the same call goes on, to the same bits.
+        data: Folder with the four MNIST files, to train on all of them; None: the shipped sample.
+        n_inputs: The subject's inputs are the first ``n_inputs`` test digits.
+        seed: Decides weights, order and samples; torch's global generator is not touched.
+        progress: ``progress(done, total, seconds left, what)`` after each epoch; not called when
+            nothing is to be trained.
+
+    Raises:
+        UsageError: Unknown name, wrong data, or the folder holds a training with other settings.
+    """
+    if name not in SUBJECTS:
+        raise unknown("subject", name, SUBJECTS)
+    train, test = digits_from(None if data is None else Path(data))
+    return prepare_dbn(Path(folder), train, test, n_inputs=n_inputs, seed=seed, progress=progress)
+
+
+def measure(
+    subject: Subject, out: str | PathLike[str], *, progress: Progress | None = None, **options: Any
+) -> tuple[Xray, ...]:
+    """The x-ray of each network of a subject, at the subject's inputs.
+
+    Args:
+        subject: From ``prepare``, or made by hand.
+        out: Folder; each network's run goes to ``out / network.name``.
+        progress: As for ``nakami.xray``, over all networks together.
+        options: Passed on to ``nakami.xray`` (``k``, ``tol``, ``layers``, ``memory_budget``, ...).
+
+    Returns:
+        One run for each network, in their order.
+    """
+    from nakami.dynamics import xray
+
+    runs = []
+    examples = subject.examples
+    labels = None if examples.labels is None else examples.labels.tolist()
+    for index, network in enumerate(subject.networks):
+        about = {
+            "data": examples.source,
+            "input_names": list(examples.names),
+            "labels": labels,
+            "picture": examples.picture,
+            "training": network.training,
+            "facts": network.facts,
+        }
+        run = xray(
+            network.model,
+            examples.inputs,
+            **{"stages": subject.stages, **options},
+            out=Path(out) / network.name,
+            subject=f"{subject.name}/{network.name}",
+            input_unit=examples.unit,
+            about={k: v for k, v in about.items() if v is not None},
+            progress=_over_all(progress, index, subject),
+        )
+        runs.append(run)
+    return tuple(runs)
+
+
+def _over_all(progress: Progress | None, index: int, subject: Subject) -> Progress | None:
+    """Progress of one network told as progress of all of them."""
+    if progress is None:
+        return None
+    n, name = len(subject.networks), subject.networks[index].name
+
+    def told(done: int, total: int, left: float | None, what: str) -> None:
+        here, later = total - done, (n - 1 - index) * total
+        if left is not None:
+            left = left * (here + later) / here if here else None if later else 0.0
+        progress(index * total + done, n * total, left, f"{name}: {what}")
+
+    return told

@@ -1,0 +1,46 @@
+"""What is measured: networks, the inputs they share, and the stages to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from nakami.data import Examples
+
+Progress = Callable[[int, int, float | None, str], None]
+"""``progress(done, total, seconds left or None, what)``, after each unit of work."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network of a subject, in evaluation mode.
+
+    Attributes:
+        name: Short name, also that of its run's folder. training: one sentence on how it was
+            trained.
+        facts: Figures to show beside the x-ray, each with ``label``, ``value``, ``spread``,
+            ``spread_kind`` and ``unit``.
+    """
+
+    name: str
+    model: nn.Module
+    training: str
+    facts: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Networks to be measured at the same inputs.
+
+    Attributes:
+        name: One of ``SUBJECTS``. networks: in order of training, at least one.
+        examples: The inputs. stages: where to cut, or ``"auto"``.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+    examples: Examples
+    stages: tuple[str, ...] | Literal["auto"] = "auto"

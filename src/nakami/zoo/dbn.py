@@ -1,0 +1,101 @@
+"""Deep belief network: a stack of RBMs, and the classifier that starts from it.
+
+Origin: Hinton, Osindero, Teh, "A fast learning algorithm for deep belief nets", Neural Computation
+18 (2006): each RBM learns the hidden probabilities of the one below. Used as the first value of a
+feed-forward classifier with sigmoid layers, as in Hinton & Salakhutdinov, Science 313 (2006).
+
+Sizes 784-1000-1000-1000 are those of the network in the 2015 report on the dynamics of deep
+networks (three hidden layers of 1,000 units on MNIST). That report gives no learning rates, epochs
+or test errors, so none are claimed here.
+
+Deliberate differences from the 2006 generative model: recognition weights only (no up-down phase,
+no label units in the top RBM); the classifier's output layer starts at ``N(0, 0.01^2)``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from nakami.results import wrong
+
+from ._layers import layer, seeded
+from .rbm import RBM, fit
+
+SIZES = (784, 1000, 1000, 1000)
+
+
+class DBN(nn.Module):
+    """A stack of RBMs; calling it gives the top hidden probabilities.
+
+    Args:
+        sizes: Units of the visible and the hidden layers.
+        generator: Source of the first weights; None: a fresh one with seed 0.
+
+    Attributes:
+        rbms: The machines, from the bottom up.
+    """
+
+    def __init__(self, sizes: Sequence[int] = SIZES, *, generator: torch.Generator | None = None):
+        super().__init__()
+        if len(sizes) < 2:
+            raise wrong("sizes", "name at least two layers", tuple(sizes), "for example (784, 500)")
+        generator = seeded(generator)
+        self.rbms = nn.ModuleList(RBM(n, m, generator=generator) for n, m in pairwise(sizes))
+
+    def forward(self, v: Tensor, depth: int | None = None) -> Tensor:
+        """Hidden probabilities after ``depth`` machines (None: all), ``(N, visible) -> (N, h)``."""
+        for rbm in self.rbms[:depth]:
+            v = rbm(v)
+        return v
+
+    def fit_layer(self, index: int, data: Tensor, **options: Any) -> list[float]:
+        """Train one machine on what the ones below make of ``data``.
+
+        Args:
+            index: Which machine, 0 at the bottom; those below must be trained already.
+            data: ``(N, visible)`` in 0..1.
+            options: As for ``nakami.zoo.fit``.
+
+        Returns:
+            Mean squared reconstruction error of each epoch.
+        """
+        with torch.no_grad():
+            below = torch.cat([self(part, index) for part in data.split(5000)])
+        return fit(cast(RBM, self.rbms[index]), below, **options)
+
+    def classifier(
+        self, classes: int = 10, *, generator: torch.Generator | None = None
+    ) -> nn.Sequential:
+        """A feed-forward network that starts from the stack; weights are copied.
+
+        Modules ``flatten``, then ``linear1``, ``hidden1`` (sigmoid), ... and ``output`` (linear).
+        Takes ``(N, ...)`` with as many values per example as visible units; gives ``(N, classes)``.
+
+        Args:
+            classes: Number of outputs.
+            generator: Source of the output's weights, ``N(0, 0.01^2)``; None: a fresh one with seed
+                0.
+        """
+        parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        width = 0
+        for i, rbm in enumerate(cast("list[RBM]", self.rbms), 1):
+            width, below = rbm.weight.shape
+            linear = nn.utils.skip_init(nn.Linear, below, width)
+            with torch.no_grad():
+                linear.weight.copy_(rbm.weight)
+                linear.bias.copy_(rbm.hidden_bias)
+            parts[f"linear{i}"], parts[f"hidden{i}"] = linear, nn.Sigmoid()
+        parts["output"] = layer(nn.Linear, width, classes, std=0.01, generator=seeded(generator))
+        return nn.Sequential(parts)
+
+
+def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
+    """The untrained classifier 784-1000-1000-1000-10, all weights ``N(0, 0.01^2)``, biases 0."""
+    generator = seeded(generator)
+    return DBN(generator=generator).classifier(generator=generator)
