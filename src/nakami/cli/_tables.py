@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -31,60 +32,60 @@ def show(table: Table) -> None:
 
 def xray_table(run: Xray) -> Table:
     """The summary of a run: one row for each stage, mean ± sd over the inputs."""
-    n = len(run.inputs)
-    model = run.settings.get("model") or {}
-    name = model.get("name", run.subject) if isinstance(model, dict) else run.subject
+    own = [row for row in run.summary(None) if row.source != "input"]
+    table = _table(run.subject, _doubt(run), ("stage", "from") if own else ("stage",))
+    for heading in ("shape", "k", "s₁", "s > 1", "eff. rank", "s_k/s₁"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in (*run.summary("input"), *own):
+        table.add_row(
+            row.stage,
+            *([row.source] if own else []),
+            f"{row.shape[0]}×{row.shape[1]}",
+            str(row.k),
+            number(row.largest),
+            number(row.count),
+            number(row.effective_rank),
+            f"{row.decay.mean:.1e}",
+        )
+    return table
+
+
+def _doubt(run: Xray) -> str:
+    n, of = len(run.inputs), len(run.spectra)
+    lines = [f"Mean ± sd over {n} input{'s' * (n != 1)}; input unit: {run.input_unit}."]
+    rows = (*run.summary("input"), *run.summary(None))
+    worst = max((row.relative_residual for row in rows), default=0.0)
+    done = sum(s.converged for s in run.spectra)
+    lines.append(f"{done} of {of} spectra converged; largest relative residual {worst:.1e}.")
+    if any(row.count.lower_bound or row.effective_rank.lower_bound for row in rows):
+        lines.append("≥: a lower bound, not all values were computed.")
+    return "\n".join(lines)
+
+
+def _table(title: str, caption: str, names: Iterable[str]) -> Table:
     table = Table(
-        title=f"{run.subject}: {name}",
-        caption=f"mean ± sd over {n} input{'s' * (n != 1)}; input unit: {run.input_unit}; "
-        "≥: a lower bound, not all values were computed",
+        title=title,
+        caption=caption,
         title_justify="left",
         caption_justify="left",
+        box=SIMPLE_HEAD,
     )
-    for heading in ("stage", "from"):
-        table.add_column(heading)
-    for heading in (
-        "rows × columns",
-        "k",
-        "s₁",
-        "s > 1",
-        "eff. rank",
-        "s_k/s₁",
-        "rel. residual",
-        "conv.",
-    ):
-        table.add_column(heading, justify="right")
-    for source in sorted({s.source for s in run.spectra}, key=lambda name: name != "input"):
-        for row in run.summary(source):
-            table.add_row(
-                row.stage,
-                row.source,
-                f"{row.shape[0]} × {row.shape[1]}",
-                str(row.k),
-                number(row.largest),
-                number(row.count),
-                number(row.effective_rank),
-                number(row.decay),
-                f"{row.relative_residual:.1e}",
-                f"{row.n_converged}/{row.count.n}",
-            )
+    for name in names:
+        table.add_column(name)
     return table
 
 
 def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
     n = len(result.before.inputs)
-    table = Table(
-        title=f"{_name(result.after)} minus {_name(result.before)}",
-        caption=f"paired over {n} input{'s' * (n != 1)}; 95 % interval by Student's t; a verdict "
-        "needs a change above 2 standard errors",
-        title_justify="left",
-        caption_justify="left",
+    caption = (
+        f"Paired over {n} input{'s' * (n != 1)}; 95 % interval by Student's t.\n"
+        "A verdict needs a change above 2 standard errors."
     )
-    table.add_column("stage")
-    table.add_column("quantity")
+    title = f"{_name(result.after)} minus {_name(result.before)}"
+    table = _table(title, caption, ("stage", "quantity"))
     for heading in ("before", "after", "change ± s.e.", "95 % interval"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict")
     for c in result.changes:
         table.add_row(
@@ -102,10 +103,7 @@ def comparison_table(result: Comparison) -> Table:
 def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:
     """Stages in order of execution; those that ``auto`` would measure are marked."""
     marked = set(auto)
-    table = Table(caption="●: measured by --stages auto", caption_justify="left")
-    table.add_column("stage")
-    table.add_column("kind")
-    table.add_column("shape")
+    table = _table("", "●: measured by --stages auto", ("stage", "kind", "shape"))
     table.add_column("size", justify="right")
     table.add_column("auto", justify="center")
     for s in stages:
@@ -115,9 +113,15 @@ def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:
 
 
 def number(value: Estimate) -> str:
-    """``12.4 ± 0.31``; ``≥`` in front of a lower bound."""
-    spread = "" if math.isnan(value.sd) else f" ± {value.sd:.2g}"
-    return ("≥ " if value.lower_bound else "") + f"{value.mean:.4g}{spread}"
+    """``12.40 ± 0.31``: sd with two digits, mean to the same place; ``≥`` before a lower bound."""
+    bound = "≥ " if value.lower_bound else ""
+    if not (math.isfinite(value.sd) and value.sd > 0):
+        return f"{bound}{value.mean:.4g}"
+    places = 1 - math.floor(math.log10(value.sd))
+    if places > 6:  # spread below what a table can show
+        return f"{bound}{value.mean:.4g} ± {value.sd:.0e}"
+    places = max(0, places)
+    return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
 
 
 def _signed(value: float) -> str:
