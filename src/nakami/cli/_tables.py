@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from nakami.results import Comparison, Estimate, StageInfo, Xray
 
 WORDS = {
-    "count": "values above 1",
-    "effective_rank": "effective rank",
-    "largest": "largest value",
+    "count": "s > 1",
+    "effective_rank": "eff. rank",
+    "largest": "s₁",
     "log_sum": "sum of ln s",
 }
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
@@ -83,18 +83,19 @@ def comparison_table(result: Comparison) -> Table:
         "A verdict needs a change above 2 standard errors."
     )
     title = f"{_name(result.after)} minus {_name(result.before)}"
-    table = _table(title, caption, ("stage", "quantity"))
+    table = _table(title, caption, ("stage", "reading"))
     for heading in ("before", "after", "change ± s.e.", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
     for c in result.changes:
+        places = _places(c.se)
         table.add_row(
             c.stage,
             WORDS.get(c.quantity, c.quantity),
             f"{c.before.mean():.4g}",
             f"{c.after.mean():.4g}",
-            _signed(c.mean) + ("" if math.isnan(c.se) else f" ± {c.se:.2g}"),
-            "" if math.isnan(c.low) else f"{_signed(c.low)} to {_signed(c.high)}",
+            _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}"),
+            "" if math.isnan(c.low) else f"{_signed(c.low, places)} to {_signed(c.high, places)}",
             c.verdict,
         )
     return table
@@ -117,15 +118,21 @@ def number(value: Estimate) -> str:
     bound = "≥ " if value.lower_bound else ""
     if not (math.isfinite(value.sd) and value.sd > 0):
         return f"{bound}{value.mean:.4g}"
-    places = 1 - math.floor(math.log10(value.sd))
-    if places > 6:  # spread below what a table can show
+    if value.sd < 1e-5:  # below what a table can show
         return f"{bound}{value.mean:.4g} ± {value.sd:.0e}"
-    places = max(0, places)
+    places = _places(value.sd)
     return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.4g}".replace("-", "\N{MINUS SIGN}")
+def _places(spread: float) -> int:
+    """Decimal places that show two digits of ``spread``, from 0 to 6; 3 where there is none."""
+    if not (math.isfinite(spread) and spread > 0):
+        return 3
+    return min(6, max(0, 1 - math.floor(math.log10(spread))))
+
+
+def _signed(value: float, places: int) -> str:
+    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _name(run: Xray) -> str:
