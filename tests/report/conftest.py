@@ -41,11 +41,15 @@ def spectrum(
 ) -> Spectrum:  # fmt: skip
     """A spectrum that falls like ``gain * exp(-i / rate)`` with a spread between inputs."""
     k = min(m, n) if k is None else k
-    values = np.sort(gain * np.exp(rng.normal(0, 0.15) - np.arange(k) / (rate * np.exp(rng.normal(0, 0.1)))))
+    values = np.sort(
+        gain * np.exp(rng.normal(0, 0.15) - np.arange(k) / (rate * np.exp(rng.normal(0, 0.1))))
+    )
     values = values[::-1].copy()
     kept = np.array(sorted({0, 1, 2, k // 2, k - 1} & set(range(k))))
     right = rng.normal(size=(len(kept), n)) * (np.linspace(0, 1, n) < 0.3 + 0.7 * kept[:, None] / k)
-    right = (right / np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    right = (right / np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)).astype(
+        np.float32
+    )
     residual = np.full(k, 1e-14) if converged else 1e-2 * values * (np.arange(k) > k // 2)
     floor = 1e-13 * gain
     return Spectrum(
@@ -79,7 +83,9 @@ def made_up(
         "subject": label, "n_inputs": inputs, "input_names": [f"test digit {i}" for i in range(inputs)],
         "stages": [dataclasses.asdict(i) for i in infos],
     }  # fmt: skip
-    return Xray({**SETTINGS, **extra, **(settings or {})}, infos, x.reshape(inputs, *shape), tuple(found))
+    return Xray(
+        {**SETTINGS, **extra, **(settings or {})}, infos, x.reshape(inputs, *shape), tuple(found)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -16,5 +16,7 @@ def test_page_is_written_whole(run, tmp_path):
 
 
 def test_wrong_thing_is_refused(tmp_path):
-    with pytest.raises(TypeError, match=r"what must be an Xray or a Comparison, got int; pass nakami\.load"):
+    with pytest.raises(
+        TypeError, match=r"what must be an Xray or a Comparison, got int; pass nakami\.load"
+    ):
         report.write(3, tmp_path / "report.html")

@@ -8,9 +8,17 @@ from nakami.results import PairedChange, paired_change
 
 from . import _numbers as num
 from ._aids import picture_aids
-from ._pictures import Frame, areas, chosen, frame, grids
-from ._reading import Reading
+from ._images import Frame, frame
+from ._pictures import areas, chosen, grids, size
+from ._reading import Reading, outcome
 from ._sections import Figure, Section
+
+HEADINGS = {
+    "rises": "Leading directions are local, later ones spread",
+    "falls": "Leading directions are spread, later ones local",
+    "not distinguishable": "Leading and later directions cover like areas",
+}
+ROOT = "Root of the energy of the channels, with the sign of their sum. "
 
 
 def pictures_section(reading: Reading) -> Section | None:
@@ -19,54 +27,43 @@ def pictures_section(reading: Reading) -> Section | None:
     made = grids(reading, shape) if shape else None
     if shape is None or made is None:
         return None
-    first, last, change = _ends(reading, made.stages[-1], shape)
-    root = (
-        "Root of the energy of the channels, with the sign of their sum. " if shape.channels > 1 else ""
-    )
     caption = (
-        f"{root}Area: participation ratio of pixel energy, mean of {reading.inputs()}. All pictures share one colour "
-        "scale; the overall sign of a vector has no meaning."
+        f"{ROOT if shape.channels > 1 else ''}Area: participation ratio of pixel energy, mean of "
+        f"{reading.inputs()}. All pictures share one colour scale; the overall sign of a vector "
+        "has no meaning."
     )
     figure = Figure("Right singular vectors, input to stage, as pictures", caption, grids=made)
-    heading, text, verdict = _words(reading, made.stages[-1], shape, first, last, change)
-    may, may_not = picture_aids(reading, verdict)
-    return Section("pictures", "Directions as pictures", heading, text, [figure], may, may_not, wide=True)
+    heading, text, verdict = _words(reading, made.stages[-1], shape)
+    aids = picture_aids(reading, verdict)
+    nav = "Directions as pictures"
+    return Section("pictures", nav, heading, text, [figure], *aids, wide=True)
 
 
-def _ends(
-    reading: Reading, stage: str, shape: Frame
-) -> tuple[tuple[int, float], tuple[int, float], PairedChange]:
-    """Index and mean area of the first and the last shown direction, and their paired change."""
+def _words(reading: Reading, stage: str, shape: Frame) -> tuple[str, str, str]:
+    """Heading, sentence and verdict: the first against the last shown direction that is solid."""
+    spectra = reading.main.run.at(stage)
+    shown = [i for i in chosen(spectra) if all(s.reliable[i] for s in spectra)]
+    solid = all(s.converged for s in spectra)
+    if len(shown) < 2 or not solid:
+        why = "No verdict: some of these spectra have not converged."
+        return "Directions as pictures", "One direction." if solid else why, ""
     covered = areas(reading.main, stage, shape)
-    shown = chosen(reading.main.run.at(stage))
-    a, b = covered[shown[0]], covered[shown[-1]]
-    n = min(len(a), len(b))
-    change = paired_change(stage, "area", list(a[:n]), list(b[:n]))
-    return (shown[0] + 1, float(np.mean(a))), (shown[-1] + 1, float(np.mean(b))), change
+    change = paired_change(stage, "area", list(covered[shown[0]]), list(covered[shown[-1]]))
+    word = outcome(change) if reading.n > 1 else ""
+    heading = HEADINGS.get(word, f"Directions at one {reading.noun}, as pictures")
+    return heading, _sentence(reading, stage, shape, shown[-1] + 1, change), word
 
 
-def _words(
-    reading: Reading, stage: str, shape: Frame, first: tuple[int, float], last: tuple[int, float],
-    change: PairedChange,
-) -> tuple[str, str, str]:  # fmt: skip
-    solid = all(s.converged for net in reading.networks for s in net.run.at(stage))
-    where = num.short(stage)
-    size = f"of {num.whole(shape.pixels)} pixels"
+def _sentence(reading: Reading, stage: str, shape: Frame, last: int, change: PairedChange) -> str:
+    of = f"of {num.whole(shape.pixels)} pixels" if shape.small else "of the picture"
+    a, b = (size(float(np.mean(v)), shape) for v in (change.before, change.after))
+    who = "the one" if reading.n == 1 else f"mean of {reading.inputs()}"
     text = (
-        f"At {where} the {num.ordinal(first[0])} direction covers {num.whole(first[1])} {size}, "
-        f"the {num.ordinal(last[0])} covers {num.whole(last[1])} (mean of {reading.inputs()})."
+        f"At {num.short(stage)} the first direction covers {a} {of}, the {num.ordinal(last)} "
+        f"covers {b}"
     )
-    if not solid:
-        return "Directions as pictures", f"{text} Some have not converged, so they decide nothing.", ""
-    if first[0] == last[0]:
-        return f"The first direction covers {num.whole(first[1])} {size}", text, ""
-    word = change.verdict if reading.n > 1 else ""
-    heading = {
-        "rises": "Leading directions are local, later ones spread",
-        "falls": "Leading directions are spread, later ones local",
-        "not distinguishable": "Leading and later directions cover like areas",
-    }.get(word, f"Directions at one {reading.noun}, as pictures")
-    if reading.n > 1:
-        more = num.pair(change.mean, change.se, sign=True).striptags()
-        text += f" Paired by {reading.noun}, the difference is {more} px (s.e.)."
-    return heading, text, word
+    if reading.n == 1:
+        return f"{text}, at {who} {reading.noun} read."
+    scale, unit = (1.0, "px") if shape.small else (100 / shape.pixels, "% of the picture")
+    more = num.pair(change.mean * scale, change.se * scale, sign=True)
+    return f"{text} ({who}). Paired by {reading.noun}, the difference is {more} {unit} (s.e.)."

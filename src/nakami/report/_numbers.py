@@ -10,8 +10,35 @@ from markupsafe import Markup, escape
 from nakami.results import Estimate
 
 NBSP, MINUS = "\u00a0", "\u2212"
-WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
-ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+WORDS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -30,7 +57,7 @@ def plain(x: float, digits: int = 3) -> str:
 def pair(mean: float, spread: float, kind: str = "", sign: bool = False) -> Markup:
     """``mean ± spread kind``: spread with two digits, mean to the same place."""
     head, tail = split(mean, spread, sign)
-    return head + (Markup(" ") + tail if tail else "") + (f"{NBSP}{kind}" if kind and tail else "")
+    return head + (Markup(NBSP) + tail if tail else "") + (f"{NBSP}{kind}" if kind and tail else "")
 
 
 def split(mean: float, spread: float, sign: bool = False) -> tuple[Markup, Markup]:
@@ -44,6 +71,7 @@ def split(mean: float, spread: float, sign: bool = False) -> tuple[Markup, Marku
         head, tail = (fixed(v / 10.0**power, 1) for v in (mean, spread))
         return Markup(f"{plus}{head}"), _power(f"±{NBSP}{tail}", power)
     places = _places(spread, 2) if spread > 0 else _places(mean, 3)
+    places = min(places, max(_places(mean, 6), 0)) if mean else places
     return Markup(plus + fixed(mean, places)), Markup(f"±{NBSP}{fixed(spread, places)}")
 
 
@@ -100,6 +128,20 @@ def seconds(s: float) -> str:
     if s < 90:
         return f"{fixed(s, 0 if s >= 10 else 1)}{NBSP}s"
     return f"{whole(s / 60)}{NBSP}min" if s < 5400 else f"{fixed(s / 3600, 1)}{NBSP}h"
+
+
+def kept_together(x: object) -> object:
+    """Texts with no line end beside ±."""
+    return x.replace(" ±", f"{NBSP}±").replace("± ", f"±{NBSP}") if isinstance(x, str) else x
+
+
+def unbroken(text: str) -> Markup:
+    """Text whose short words with a hyphen stay on one line."""
+    words = [
+        Markup('<span class="nb">{}</span>').format(w) if "-" in w and len(w) < 24 else escape(w)
+        for w in text.split(" ")
+    ]
+    return Markup(" ").join(words)
 
 
 def joined(*parts: str | Markup) -> Markup:

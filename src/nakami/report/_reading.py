@@ -7,11 +7,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
-from nakami.results import Comparison, PairedChange, Spectrum, StageSummary, UsageError, Xray
-from nakami.results import paired_change, wrong, wrong_type
+from nakami.results import (
+    Comparison,
+    PairedChange,
+    Spectrum,
+    StageSummary,
+    UsageError,
+    Xray,
+    paired_change,
+    wrong,
+    wrong_type,
+)
+
+from ._numbers import short
 
 _NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
 
@@ -43,6 +55,12 @@ class Reading:
     comparison: Comparison | None
 
     @property
+    def subject(self) -> str:
+        """What two networks named ``subject/network`` have in common, or nothing."""
+        heads = {net.run.subject.rpartition("/")[0] for net in self.networks}
+        return heads.pop() if len(heads) == 1 and len(self.networks) > 1 else ""
+
+    @property
     def main(self) -> Network:
         """The network that the verdict is about."""
         return self.networks[-1]
@@ -56,9 +74,7 @@ class Reading:
     @cached_property
     def solid(self) -> tuple[str, ...]:
         """Stages where every spectrum of every network has converged."""
-        return tuple(
-            s for s in self.stages if all(converged(n.rows[s]) for n in self.networks)
-        )
+        return tuple(s for s in self.stages if all(converged(n.rows[s]) for n in self.networks))
 
     @property
     def n(self) -> int:
@@ -92,13 +108,29 @@ class Reading:
     def trend(self, of: Callable[[Spectrum], float], stages: tuple[str, ...]) -> list[PairedChange]:
         """Changes from each stage to the next in the main network, paired by input."""
         run, out = self.main.run, []
-        for a, b in zip(stages, stages[1:], strict=False):
+        for a, b in pairwise(stages):
             x = {s.input: of(s) for s in run.at(a)}
             y = {s.input: of(s) for s in run.at(b)}
             both = sorted(x.keys() & y.keys())
             if both:
                 out.append(paired_change(b, "trend", [x[i] for i in both], [y[i] for i in both]))
         return out
+
+
+def steady(change: PairedChange) -> bool:
+    """Whether a change is no more than the rounding of its values."""
+    size = max(float(np.abs(change.before).max()), float(np.abs(change.after).max()))
+    return bool(np.abs(change.after - change.before).max() <= 1e-9 * size)
+
+
+def outcome(change: PairedChange) -> str:
+    """The verdict of a paired change, blind to rounding."""
+    return "not distinguishable" if steady(change) else change.verdict
+
+
+def label(net: Network, limit: int = 24) -> str:
+    """A network's name, shortened."""
+    return short(net.label, limit)
 
 
 def converged(row: StageSummary) -> bool:
@@ -113,6 +145,7 @@ def read(what: Xray | Comparison) -> Reading:
         UsageTypeError: ``what`` is neither an ``Xray`` nor a ``Comparison``.
         UsageError: No spectrum from the input, or a number that is not finite.
     """
+    runs: tuple[Xray, ...]
     if isinstance(what, Comparison):
         runs, comparison = (what.before, what.after), what
     elif isinstance(what, Xray):
@@ -138,8 +171,17 @@ def _labels(runs: tuple[Xray, ...]) -> tuple[str, ...]:
         [str((r.settings.get("model") or {}).get("name", r.subject)) for r in runs],
         [r.folder.name if r.folder else "" for r in runs],
     ]
+    found.insert(0, _without_shared_folder(found[0]))
     fitting = (tuple(names) for names in found if len(set(names)) == len(runs) and all(names))
     return next(fitting, ("before", "after"))
+
+
+def _without_shared_folder(names: list[str]) -> list[str]:
+    """``a/before`` and ``a/after`` are told apart by what follows the slash."""
+    heads = {name.rpartition("/")[0] for name in names}
+    return (
+        [name.rpartition("/")[2] for name in names] if len(names) > 1 and len(heads) == 1 else names
+    )
 
 
 def _check(run: Xray) -> None:

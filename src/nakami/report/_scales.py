@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 
 MAX_TICKS = 6
+MINUS_SIGN = "replace(format(datum.value, '~g'), '-', '\u2212')"
+POWERS = (
+    "datum.value >= 0.001 || datum.value == 0 ? format(datum.value, '~g') : "
+    "replace(format(datum.value, '.0e'), '-', '\u2212')"
+)
 
 
-def log_axis(low: float, high: float, format: str = "~g") -> dict[str, Any]:
+def log_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis of a log axis that covers ``low`` to ``high`` (both positive)."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     step = max(1, math.ceil((last - first) / (MAX_TICKS - 1)))
@@ -20,7 +25,7 @@ def log_axis(low: float, high: float, format: str = "~g") -> dict[str, Any]:
     ticks = [float(f"{t:.6g}") for t in ticks if low * 0.999 <= t <= high * 1.001]
     return {
         "scale": {"type": "log", "domain": [low, high], "nice": False},
-        "axis": {"values": ticks, "labelExpr": _label(format, tiny=low < 1e-4)},
+        "axis": {"values": ticks, "labelExpr": POWERS},
     }
 
 
@@ -32,17 +37,23 @@ def linear_axis(low: float, high: float, whole: bool = False) -> dict[str, Any]:
     ticks = [float(f"{ends[0] + i * step:.6g}") for i in range(count + 1)]
     return {
         "scale": {"type": "linear", "domain": [ticks[0], ticks[-1]], "nice": False},
-        "axis": {"values": ticks, "labelExpr": _label("~g", tiny=high < 1e-3)},
+        "axis": {"values": ticks, "labelExpr": MINUS_SIGN if high >= 1e-3 else POWERS},
     }
 
 
-def value_axes(tops: list[float], lows: list[float]) -> dict[str, dict[str, Any]]:
-    """The two modes of a singular value axis; only linear where every value is zero."""
-    top = max(tops, default=0.0)
+def value_axes(top: float, means: list[float], starts: list[float]) -> dict[str, dict[str, Any]]:
+    """The two modes of a singular value axis; only linear where every value is zero.
+
+    Args:
+        top: Largest value to show, band included.
+        means: All mean values.
+        starts: The first mean of each curve; on the log axis at least its decade is shown.
+    """
     if top <= 0:
         return {"linear": linear_axis(0, 1)}
-    positive = [v for v in lows if v > 0]
+    positive = [v for v in means if v > 0]
     low = max(min(positive, default=top) * 0.8, top * 3e-4)
+    low = min(low, *(max(v / 10, top * 1e-12) for v in starts if v > 0))
     if low > top / 8:  # a flat spectrum: keep s = 1 in sight if it is near
         low = top / 8
     bottom = 10.0 ** math.floor(math.log10(low)) if top / low > 30 else low
@@ -50,17 +61,17 @@ def value_axes(tops: list[float], lows: list[float]) -> dict[str, dict[str, Any]
     return {"log": log, "linear": linear_axis(0, top)}
 
 
-def index_axes(k: int) -> dict[str, dict[str, Any]]:
-    """The two modes of an index axis from 1 to k."""
+def index_axes(k: int, small: bool = False) -> dict[str, dict[str, Any]]:
+    """The two modes of an index axis from 1 to k; fewer ticks for a small chart."""
     if k < 3:
         only = {"scale": {"type": "linear", "domain": [0.5, k + 0.5], "nice": False},
                 "axis": {"values": list(range(1, k + 1))}}  # fmt: skip
         return {"linear": only}
-    step = nice_step(k / 5, whole=True)
+    step = nice_step(k / (3 if small else 5), whole=True)
     near = [v for v in np.arange(step, k * 1.001, step) if v > step / 2]
     linear = {"scale": {"type": "linear", "domain": [1, k], "nice": False},
               "axis": {"values": [1, *(int(v) for v in near)]}}  # fmt: skip
-    marks = (1, 2, 5) if k < 1200 else (1, 3)
+    marks = (1,) if small and k > 50 else (1, 2, 5) if k < 1200 else (1, 3)
     found = [m * 10**p for p in range(8) for m in marks if m * 10**p <= k]
     while len(found) > 9:
         found = [v for v in found if str(v)[0] == "1"]
@@ -75,10 +86,3 @@ def nice_step(rough: float, whole: bool = False) -> float:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
     return max(1.0, float(math.ceil(step))) if whole else step
-
-
-def _label(format: str, tiny: bool) -> str:
-    shown = "'.0e'" if tiny else f"'{format}'"
-    if not tiny:
-        return f"replace(format(datum.value, {shown}), '-', '\u2212')"
-    return f"datum.value >= 0.001 || datum.value == 0 ? format(datum.value, '~g') : format(datum.value, {shown})"

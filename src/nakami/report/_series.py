@@ -39,7 +39,13 @@ class Series:
 
 
 def series(
-    run: Xray, stage: str, source: str | None, name: str, colour: str, text: str, dashed: bool = False
+    run: Xray,
+    stage: str,
+    source: str | None,
+    name: str,
+    colour: str,
+    text: str,
+    dashed: bool = False,
 ) -> Series:
     """The curve of one stage."""
     spectra = run.at(stage, source)
@@ -67,7 +73,9 @@ def rows(curves: list[Series]) -> dict[str, list[object]]:
     """Columns for the chart: values for reading (m, sd) and, clamped, for drawing (d, lo, hi)."""
     top = max((float(c.mean.max(initial=0)) for c in curves), default=0.0)
     tiny = top * 1e-12 or 1e-12
-    out: dict[str, list[object]] = {k: [] for k in ("i", "c", "m", "sd", "d", "u", "lo", "hi", "ok")}
+    out: dict[str, list[object]] = {
+        k: [] for k in ("i", "c", "m", "sd", "d", "u", "lo", "hi", "ok")
+    }
     for c in curves:
         drawn = np.maximum(c.mean, tiny)
         shaky = c.state == UNCONVERGED

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
 
-from nakami.results import Estimate, Spectrum, StageSummary
+from nakami.results import PairedChange, StageSummary
 
 from . import _numbers as num
-from ._reading import Network, Reading
+from ._key_figures import KeyFigure, key_figures
+from ._reading import Reading, label, outcome, steady
 
 NAME_LIMIT = 26  # a longer name does not fit a headline; the stage is then called by its number
-
-
-@dataclass(frozen=True)
-class KeyFigure:
-    """A large number with its unit and spread, and what it counts."""
-
-    value: Markup
-    unit: Markup
-    label: str
-    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,11 +88,6 @@ def place(reading: Reading, stage: str) -> str:
     return f"the {num.ORDINALS[i - 1]} stage" if i <= 12 else f"stage {i}"
 
 
-def label(net: Network, limit: int = 24) -> str:
-    """A network's name, shortened."""
-    return num.short(net.label, limit)
-
-
 def _gain(reading: Reading, stage: str) -> str:
     assert reading.comparison is not None
     old, new = (label(n, 20) for n in reading.networks)
@@ -109,7 +96,7 @@ def _gain(reading: Reading, stage: str) -> str:
     change = reading.comparison.change(stage, "count")
     if reading.n == 1:
         return f" at the one {reading.noun} read"
-    if change.verdict == "not distinguishable":
+    if outcome(change) == "not distinguishable":
         return f"; not distinguishable from {old}"
     size = abs(change.mean)
     many = num.spelled(round(size)) if round(size) >= 1 else num.fixed(size, 1)
@@ -131,26 +118,26 @@ def _depth_sentence(reading: Reading) -> Markup | str:
     if any(r.count.lower_bound for r in rows):
         full = sum(r.count.lower_bound for r in rows)
         where = "every stage" if full == len(rows) else f"{full} of {len(rows)} stages"
+        who = f"some {reading.noun} has them all" if reading.n > 1 else "they all lie"
         return (
             f"{at}, only the {num.whole(max(r.k for r in rows))} largest singular values were "
-            f"computed; at {where} all of them can lie above 1, so {what} is larger than counted."
+            f"computed; at {where} {who} above 1, so counts there are lower bounds."
         )
     counts = [num.fixed(r.count.mean, 0 if r.count.mean >= 10 else 1) for r in rows]
+    first, last = num.short(stages[0]), num.short(stages[-1])
+    over = f"over {num.spelled(len(rows))} stages"
     if len(rows) == 1:
-        return f"{at}, {what} is {counts[0]} of {num.whole(rows[0].shape[1])} at {stages[0]}."
+        return f"{at}, {what} is {counts[0]} of {num.whole(rows[0].shape[1])} at {first}."
     if len(rows) <= 4:
-        return f"{at}, {what} {_moves(rows)} {' to '.join(f'{c}' for c in counts)} over {num.spelled(len(rows))} stages."  # noqa: E501
-    return (
-        f"{at}, {what} {_moves(rows)} {counts[0]} at {num.short(stages[0])} to {counts[-1]} at "
-        f"{num.short(stages[-1])}, over {num.spelled(len(rows))} stages."
-    )
+        return f"{at}, {what} {_moves(rows)} {' to '.join(counts)} {over}."
+    return f"{at}, {what} {_moves(rows)} {counts[0]} at {first} to {counts[-1]} at {last}, {over}."
 
 
 def _moves(rows: list[StageSummary]) -> str:
     means = [r.count.mean for r in rows]
-    if all(a > b for a, b in zip(means, means[1:], strict=False)):
+    if all(a > b for a, b in pairwise(means)):
         return "falls from"
-    if all(a < b for a, b in zip(means, means[1:], strict=False)):
+    if all(a < b for a, b in pairwise(means)):
         return "rises from"
     return "goes from"
 
@@ -162,29 +149,33 @@ def _second_sentence(reading: Reading) -> Markup | str:
     row = reading.main.rows[stage]
     if reading.comparison is None or reading.n == 1:
         rank, top = num.estimate(row.effective_rank, "(sd)"), num.estimate(row.largest, "(sd)")
-        return num.joined(
-            "The effective rank, which does not depend on the unit of the input, is ", rank,
-            " at ", num.short(stage), "; the largest singular value there is ", top, ".",
-        )  # fmt: skip
+        text = "The effective rank, which does not depend on the unit of the input, is "
+        there = "; the largest singular value there is "
+        return num.joined(text, rank, " at ", num.short(stage), there, top, ".")
+    return _change_sentence(reading, stage)
+
+
+def _change_sentence(reading: Reading, stage: str) -> Markup:
+    assert reading.comparison is not None
     old, new = (label(n) for n in reading.networks)
-    ranks = reading.comparison.change(stage, "effective_rank")
-    top = reading.comparison.change(stage, "largest")
-    bound = any(net.rows[stage].effective_rank.lower_bound for net in reading.networks)
-    first = "" if bound else num.joined(
-        "the effective rank at ", num.short(stage), " ", told(ranks.verdict, ranks.mean, ranks.se),
-        ", ",
-    )  # fmt: skip
-    return num.joined(
-        f"From {old} to {new}, paired by {reading.noun}, ", first, "the largest singular value",
-        f" at {num.short(stage)} " if bound else " ", told(top.verdict, top.mean, top.se), ".",
-    )  # fmt: skip
+    start = f"From {old} to {new}, paired by {reading.noun}, "
+    where = f" at {num.short(stage)} "
+    top = told(reading.comparison.change(stage, "largest"))
+    if any(net.rows[stage].effective_rank.lower_bound for net in reading.networks):
+        return num.joined(start, "the largest singular value", where, top, ".")
+    rank = told(reading.comparison.change(stage, "effective_rank"))
+    middle = ", and the largest singular value "
+    return num.joined(start, "the effective rank", where, rank, middle, top, ".")
 
 
-def told(word: str, mean: float, se: float) -> Markup:
+def told(change: PairedChange, kind: str = " (s.e.)") -> Markup:
     """``rises by 2.1 ± 0.7 (s.e.)``, or that no change can be told."""
-    if word == "not distinguishable":
-        return num.joined("does not change distinguishably (", num.pair(mean, se, "s.e.", True), ")")
-    return num.joined(f"{word} by ", num.pair(abs(mean), se, "(s.e.)"))
+    if steady(change):
+        return Markup("does not change")
+    if change.verdict == "not distinguishable":
+        amount = num.pair(change.mean, change.se, sign=True)
+        return num.joined("does not change distinguishably (", amount, kind and " s.e.", ")")
+    return num.joined(f"{change.verdict} by ", num.pair(abs(change.mean), change.se), kind)
 
 
 def _doubt(reading: Reading) -> str:
@@ -198,115 +189,51 @@ def _doubt(reading: Reading) -> str:
     )
 
 
-def key_figures(reading: Reading) -> list[KeyFigure]:
-    """Three or four numbers with unit and spread, the network's own facts last."""
-    facts = _facts(reading)
-    if not reading.solid:
-        return [*_unconverged_figures(reading), *facts]
-    stage = reading.solid[-1]
-    row, where = reading.main.rows[stage], num.short(stage)
-    spread = f"; mean ± sd of {reading.inputs()}" if reading.n > 1 else f"; one {reading.noun}"
-    count = _figure(
-        row.count, f"directions kept (s > 1) at {where}, of {num.whole(row.shape[1])}{spread}"
-    )
-    rank = _figure(row.effective_rank, f"effective rank at {where}{_was(reading, stage)}")
-    top = _figure(row.largest, f"largest singular value at {where}, stage unit per input unit")
-    if reading.comparison is None or reading.n == 1:
-        return [count, rank, top, *facts]
-    bound = any(net.rows[stage].count.lower_bound for net in reading.networks)
-    change = reading.comparison.change(stage, "largest" if bound else "count")
-    new = label(reading.main, 18)
-    what = f"change of the largest value, {new}" if bound else f"directions gained by {new}"
-    value, unit = num.split(change.mean, change.se, sign=True)
-    gain = KeyFigure(value, unit, f"{what} at {where}; paired mean ± s.e.")
-    return [count, gain, rank, *(facts or [top])]
-
-
-def _figure(e: Estimate, label: str) -> KeyFigure:
-    value, unit = num.split(e.mean, e.sd)
-    return KeyFigure(value, unit, label, "at least" if e.lower_bound else "")
-
-
-def _was(reading: Reading, stage: str) -> str:
-    if reading.comparison is None:
-        return ""
-    old = reading.networks[0]
-    row = old.rows[stage].effective_rank
-    bound = "at least " if row.lower_bound else ""
-    return f"; {bound}{num.plain(row.mean)} in {label(old, 18)}"
-
-
-def _facts(reading: Reading) -> list[KeyFigure]:
-    out = []
-    for fact in reading.main.run.settings.get("facts") or []:
-        spread, kind = fact.get("spread"), fact.get("spread_kind") or ""
-        unit = str(fact.get("unit") or "")
-        value, tail = num.split(float(fact["value"]), float("nan") if spread is None else spread)
-        if unit:
-            tail = num.joined(unit, num.NBSP if tail else "", tail)
-        text = f"{fact['label']}{f', ± {kind}' if kind and spread is not None else ''}"
-        out.append(KeyFigure(value, tail, text + _fact_before(reading, fact)))
-    return out
-
-
-def _fact_before(reading: Reading, fact: dict[str, Any]) -> str:
-    if reading.comparison is None:
-        return ""
-    old = reading.networks[0]
-    for other in old.run.settings.get("facts") or []:
-        if other.get("label") == fact["label"]:
-            return f"; {num.plain(float(other['value']))} in {label(old, 18)}"
-    return ""
-
-
-def _unconverged_figures(reading: Reading) -> list[KeyFigure]:
-    every: list[Spectrum] = [s for net in reading.networks for s in net.run.spectra]
-    worst = max(r.relative_residual for net in reading.networks for r in net.rows.values())
-    tol = reading.main.run.settings.get("tol")
-    aim = f" to the tolerance {num.plain(float(tol))}" if tol else ""
-    done = sum(s.converged for s in every)
-    return [
-        KeyFigure(
-            Markup(done), Markup(f"of {len(every)}"), f"spectra that converged{aim}"
-        ),
-        KeyFigure(num.number(worst, 2), Markup(""), "largest residual, relative to its value"),
-        KeyFigure(
-            Markup(num.whole(max(r.k for r in reading.main.rows.values()))),
-            Markup(f"of {num.whole(min(reading.main.rows[reading.stages[-1]].shape))}"),
-            f"singular values computed at {num.short(reading.stages[-1])}",
-        ),
-    ]  # fmt: skip
-
-
 def _kicker(reading: Reading) -> str:
     if reading.comparison is None:
         return f"{label(reading.main, 60)}, X-ray at {reading.inputs()}"
     old, new = (label(n, 40) for n in reading.networks)
-    return f"{old} and {new}, X-ray at the same {reading.inputs()}"
+    subject = f"{num.short(reading.subject, 40)}: " if reading.subject else ""
+    return f"{subject}{old} and {new}, X-ray at the same {reading.inputs()}"
 
 
 def _meta(reading: Reading) -> list[tuple[str, str]]:
     s = reading.main.run.settings
     model = s.get("model") or {}
-    name = num.short(str(model.get("name") or reading.main.label), 60)
+    names = (reading.subject or reading.main.label, str(model.get("name") or ""))
+    name = ", ".join(dict.fromkeys(num.short(n, 60) for n in names if n))
     count = model.get("parameters")
     sized = f"{name}, {num.whole(count)} parameters" if count else name
-    version = s.get("versions") or {}
-    rows = reading.main.rows
-    some = rows[reading.stages[-1]]
+    k = num.whole(max(r.k for r in reading.main.rows.values()))
     complete = all(x.complete for st in reading.stages for x in reading.main.run.at(st))
-    values = "all singular values" if complete else f"the {num.whole(some.k)} largest values"
-    place = f"{s.get('device', '')}".upper()
-    engine = f"torch {version['torch']}{f' ({place})' if place else ''}" if "torch" in version else ""
-    versions = [f"nakami {version.get('nakami', '')}".strip(), engine, s.get("dtype"),
-                f"seed {s['seed']}" if s.get("seed") is not None else ""]  # fmt: skip
+    values = "all singular values" if complete else f"the {k} largest values"
     data = num.short(str(s.get("data") or f"{reading.inputs()}"), 260)
     return [
         ("Model", sized),
         ("Data", f"{data.rstrip('.')}; unit: {num.short(reading.main.run.input_unit, 60)}"),
-        ("Measured", f"{num.date(str(s.get('created', '')))}, input to {_stages(reading)}, {values}"),
-        ("Versions", ", ".join(str(v).replace("torch.", "") for v in versions if v)),
+        (
+            "Measured",
+            f"{num.date(str(s.get('created', '')))}, input to {_stages(reading)}, {values}",
+        ),
+        ("Versions", _versions(s)),
     ]
+
+
+def _versions(s: dict[str, Any]) -> str:
+    found, place = s.get("versions") or {}, str(s.get("device") or "").upper()
+    parts = [
+        f"{name} {str(found[name]).partition('+')[0]}"
+        for name in ("nakami", "torch")
+        if name in found
+    ]
+    if place and parts:
+        parts[-1] += f" ({place})"
+    seed = s.get("seed")
+    parts += [
+        str(s.get("dtype") or "").replace("torch.", ""),
+        "" if seed is None else f"seed {seed}",
+    ]
+    return ", ".join(p for p in parts if p)
 
 
 def _stages(reading: Reading) -> str:

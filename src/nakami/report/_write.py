@@ -107,8 +107,9 @@ def _page(what: Xray | Comparison) -> str:
     charts = [c for s in sections for f in s.figures for c in f.charts]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=num.kept_together,
     )  # fmt: skip
+    environment.filters["unbroken"] = num.unbroken
     settings = reading.main.run.settings
     n_curves = max(len(reading.stages), *(len(n.own) for n in reading.networks))
     return environment.get_template("page.html").render(
@@ -124,8 +125,10 @@ def _page(what: Xray | Comparison) -> str:
 
 
 def _sections(reading: Any) -> Iterator[Section]:
-    from ._findings import compared_section, kept_section, own_section, spectra_section
+    from ._compared import compared_section
     from ._gallery import pictures_section
+    from ._kept import kept_section
+    from ._spectra import own_section, spectra_section
 
     for make in (spectra_section, kept_section, compared_section, pictures_section, own_section):
         section = make(reading)
@@ -141,7 +144,7 @@ def _payload(charts: list[Chart]) -> dict[str, Any]:
     return {
         "config": CONFIG,
         "charts": {
-            c.id: {"spec": c.spec, "data": c.data, "modes": c.modes, "state": c.state,
+            c.name: {"spec": c.spec, "data": c.data, "modes": c.modes, "state": c.state,
                    "group": c.group, "curves": c.curves, "text": c.text}
             for c in charts
         },
@@ -159,7 +162,7 @@ def bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script (BSD-3-Clause), made once a process."""
     import vl_convert
 
-    text: str = vl_convert.javascript_bundle()
+    text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

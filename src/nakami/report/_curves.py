@@ -1,0 +1,111 @@
+"""What the sections share: curves by depth, their captions and tables, and lists of texts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from markupsafe import Markup
+
+from nakami.results import PairedChange
+
+from . import _numbers as num
+from ._reading import Network, Reading, steady
+from ._sections import Table, Text
+from ._series import NOISE, UNCONVERGED, Series, series
+
+
+def depth_curves(net: Network, stages: tuple[str, ...], source: str | None) -> list[Series]:
+    """One curve for each stage, coloured by depth."""
+    names = unique([num.short(s) for s in stages])
+    return [
+        series(net.run, s, source, name, f"d{i + 1}", f"t{i + 1}")
+        for i, (s, name) in enumerate(zip(stages, names, strict=True))
+    ]
+
+
+def unique(names: list[str]) -> list[str]:
+    """Names told apart by a number where shortening made two alike."""
+    return [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
+
+
+def spread_caption(reading: Reading, curves: list[Series]) -> str:
+    """Of how many inputs, what the band is, and what dotted means."""
+    one = f"One {reading.noun}, no spread."
+    text = f"Mean over {reading.inputs()}; band, ± 1 sd." if reading.n > 1 else one
+    if any((c.state == UNCONVERGED).any() for c in curves):
+        tol = reading.main.run.settings.get("tol")
+        aim = f" of {num.plain(float(tol))}" if tol else ""
+        who = f"every {reading.noun}" if reading.n > 1 else f"the {reading.noun}"
+        text += f" Solid where {who} reached the tolerance{aim}, dotted where not."
+    if any((c.state == NOISE).any() for c in curves):
+        text += " Values below the floor of the arithmetic are noise; the read-out says so."
+    return text
+
+
+def values_table(curves: list[Series]) -> Table:
+    """Values at a few indices, as the chart has them."""
+    wanted = sorted({int(i) for c in curves for i in c.index if _round(int(i)) or i == c.k})
+    rows: list[list[Text]] = []
+    for i in wanted:
+        cells: list[Text] = [num.whole(i)]
+        for c in curves:
+            at = np.flatnonzero(c.index == i)
+            cells.append(_cell(c, int(at[0])) if len(at) else "")
+        rows.append(cells)
+    head: list[Text] = ["index", *(c.name for c in curves)]
+    return Table("Singular values by index", head, rows, tuple(range(len(head))))
+
+
+def _cell(curve: Series, at: int) -> Markup:
+    text = num.pair(float(curve.mean[at]), float(curve.sd[at]))
+    if curve.state[at] == UNCONVERGED:
+        return text + Markup(" <i>not converged</i>")
+    return text + Markup(" <i>noise</i>") if curve.state[at] == NOISE else text
+
+
+def _round(i: int) -> bool:
+    return str(i).rstrip("0") in ("1", "2", "5")
+
+
+def described(curves: list[Series]) -> str:
+    """The description of a chart of spectra, with its numbers."""
+    ends = [
+        f"{c.name} from {num.plain(float(c.mean[0]))} at index 1 to "
+        f"{num.plain(float(c.mean[-1]))} at index {num.whole(c.k)}"
+        + (", not all converged" if (c.state == UNCONVERGED).any() else "")
+        for c in curves
+    ]
+    return f"Line chart. Singular values by index: {'; '.join(ends)}."
+
+
+def direction(changes: list[PairedChange]) -> str:
+    """``falls``, ``rises`` or ``still`` if every step does so beyond 2 s.e., else ``mixed``.
+
+    With one input there is no s.e., and the plain order is taken.
+    """
+    words = {_step(c) for c in changes}
+    return words.pop() if len(words) == 1 else "mixed"
+
+
+def _step(change: PairedChange) -> str:
+    if steady(change):
+        return "still"
+    if not math.isfinite(change.se):
+        return "falls" if change.mean < 0 else "rises"
+    return "still" if change.verdict == "not distinguishable" else change.verdict
+
+
+def some(stages: tuple[str, ...]) -> tuple[str, ...]:
+    """At most four stages to speak of: all, or first, middle and last."""
+    if len(stages) <= 4:
+        return stages
+    return (stages[0], stages[len(stages) // 2], stages[-1])
+
+
+def listed(parts: list[Text]) -> Markup:
+    """``a, b and c`` of texts that may hold markup."""
+    if len(parts) == 1:
+        return num.joined(parts[0])
+    head = [num.joined(", " if i else "", p) for i, p in enumerate(parts[:-1])]
+    return num.joined(*head, " and ", parts[-1])

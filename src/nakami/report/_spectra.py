@@ -1,0 +1,144 @@
+"""Sections of curves: spectra from the input by depth, and those of each layer alone."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from nakami.results import StageSummary
+
+from . import _charts as charts
+from . import _numbers as num
+from ._aids import own_aids, spectra_aids
+from ._curves import depth_curves, described, direction, listed, some, spread_caption, values_table
+from ._reading import Reading, converged, label
+from ._sections import Figure, Section, Text
+
+HINT = " Move over the chart, or use the slider, to read values."
+NTH = {1: "first", 10: "tenth", 100: "hundredth"}
+
+
+def spectra_section(reading: Reading) -> Section:
+    """Singular values by depth, the evidence."""
+    curves = depth_curves(reading.main, reading.stages, "input")
+    chart = charts.spectrum_chart(
+        "spectra",
+        curves,
+        described(curves),
+        height=380,
+        y_title="singular value s (stage unit per input unit)",
+    )
+    figure = Figure(
+        f"Singular values of the Jacobian from the input to each stage{_whose(reading)}",
+        spread_caption(reading, curves) + HINT,
+        [chart],
+        tools=True,
+        table=values_table(curves),
+    )
+    text = _spectra_text(reading)
+    aids = spectra_aids(reading)
+    return Section("spectra", "Spectra by depth", _heading(reading), text, [figure], *aids)
+
+
+def _whose(reading: Reading) -> str:
+    return f", {label(reading.main, 40)}" if len(reading.networks) > 1 else ""
+
+
+def _heading(reading: Reading) -> str:
+    stages, n = reading.solid, len(reading.stages)
+    if len(stages) < n:
+        missing = num.spelled(n - len(stages))
+        return f"Spectra by depth; {missing} of {num.spelled(n)} stages not converged"
+    rows = [reading.main.rows[s] for s in stages]
+    if all(r.largest.mean == 0 for r in rows):
+        return "Nothing passes: every singular value is zero"
+    if all(r.count.mean == 0 for r in rows):
+        return "Every direction shrinks on its way in"
+    if len(rows) == 1:
+        return f"{_amount(rows[0])} kept at {num.short(rows[0].stage)}"
+    if any(r.count.lower_bound for r in rows):
+        way = direction(reading.trend(lambda s: float(s.decay[-1]), stages))
+        return {
+            "falls": "The spectrum steepens with depth",
+            "rises": "The spectrum flattens with depth",
+            "still": "The spectrum keeps its slope with depth",
+        }.get(way, "The slope of the spectrum does not follow depth alone")
+    way = direction(reading.trend(lambda s: float(s.count_above_one), stages))
+    return {
+        "falls": "Each stage erases more",
+        "rises": "Each stage stretches more directions",
+        "still": "Depth makes no distinguishable difference",
+    }.get(way, "Stretching and erasing do not follow depth alone")
+
+
+def _amount(row: StageSummary) -> str:
+    bound = "At least " if row.count.lower_bound else ""
+    return f"{bound}{num.plain(row.count.mean)} of {num.whole(row.shape[1])} directions"
+
+
+def _spectra_text(reading: Reading) -> Text:
+    shown = some(reading.solid)
+    if not shown:
+        return "No stage converged, so no value is stated here; the curves are drawn dotted."
+    values = [reading.main.run.values(s).mean(0) for s in shown]
+    k = min(map(len, values))
+    parts: list[Text] = []
+    for r in [i for i in (1, 10, 100) if i <= k][-2:] if k >= 10 else sorted({1, k}):
+        pieces: list[Text] = [
+            num.joined(num.number(float(v[r - 1]), 2), " at ", num.short(s))
+            for v, s in zip(values, shown, strict=True)
+        ]
+        name = NTH.get(r, num.ordinal(r))
+        what = f"; the {name} is " if parts else f"The {name} singular value is "
+        parts.append(num.joined(what, listed(pieces)))
+    left = len(reading.stages) - len(reading.solid)
+    many = f"{num.spelled(left).capitalize()} unconverged stage{'s are' if left > 1 else ' is'}"
+    tail = f" {many} left out of this sentence." if left else ""
+    return num.joined(*parts, ". At s = 1 a small step keeps its length.", tail)
+
+
+def own_section(reading: Reading) -> Section | None:
+    """Spectra of each layer's own Jacobian, where they were measured."""
+    rows = reading.main.own
+    if not rows:
+        return None
+    curves = depth_curves(reading.main, tuple(rows), None)
+    chart = charts.spectrum_chart(
+        "own",
+        curves,
+        described(curves),
+        height=320,
+        y_title="singular value s (stage unit per unit of the stage before)",
+    )
+    figure = Figure(
+        f"Singular values of each layer’s own Jacobian{_whose(reading)}",
+        spread_caption(reading, curves),
+        [chart],
+        tools=True,
+        table=values_table(curves),
+    )
+    heading, text = _own_words(reading, {s: r for s, r in rows.items() if converged(r)})
+    return Section("own", "Each layer alone", heading, text, [figure], *own_aids(reading))
+
+
+def _own_words(reading: Reading, rows: dict[str, StageSummary]) -> tuple[str, Text]:
+    if not rows:
+        return "Each layer alone; none converged", "The curves are dotted and decide nothing."
+    stretch = sum(r.largest.mean > 1 for r in rows.values())
+    total = num.spelled(len(rows))
+    if stretch == 0:
+        heading = "No layer alone stretches any direction"
+    elif stretch == len(rows):
+        heading = f"Each of the {total} layers alone can stretch a step"
+    else:
+        can = f"{num.spelled(stretch).capitalize()} of {total} layers alone"
+        heading = f"{can} {'can' if stretch > 1 else 'alone can'} stretch a step"
+    parts: list[Text] = [
+        num.joined(num.estimate(rows[s].largest), " at ", num.short(s)) for s in some(tuple(rows))
+    ]
+    spread = " (mean ± sd)" if reading.n > 1 else ""
+    text = num.joined("The largest value of a layer taken alone is ", listed(parts), spread)
+    top = max(rows.values(), key=lambda r: r.largest.mean)
+    tail = (
+        Markup("") if len(rows) == 1 else f"; the largest of all stands at {num.short(top.stage)}"
+    )
+    return heading.replace("alone alone", "alone"), num.joined(text, tail, ".")
