@@ -59,24 +59,27 @@ def xray(
     Args:
         model: Any module; read in evaluation mode and left as it was.
         inputs: Examples along axis 0, ``(N, ...)``, floating.
-        stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state after
-            each weight layer and its activation, at most 12.
+        stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
+            after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
             2048, else 100. Cut to the smaller side where a stage is smaller than ``k``.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts).
         tol: Bound on the estimated relative error of each value.
         seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
-        dtype, device: Where to compute; default those of the weights.
+        dtype: Arithmetic to compute in; default that of the weights.
+        device: Where to compute; default where the weights are.
         memory_budget: Bytes beyond torch and the model; default 1 GiB.
-        subject: Name of the run. input_unit: unit of one input component ("pixel, 0 to 1").
+        subject: Name of the run.
+        input_unit: Unit of one input component ("pixel, 0 to 1"); counts above 1 depend on it.
         about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.
         progress: ``progress(done, total, seconds_left, what)``, called after each piece.
-        forward, select: How to call the model and which output to take (see ``nakami.stages``).
+        forward: ``forward(model, x)`` where ``model(x)`` does not do.
+        select: Picks a tensor from the output; default the first.
 
     Returns:
-        An ``Xray``: by index over inputs, mean and sd of the values; counts above 1, effective rank,
-        ``s_k/s_1``, sum of logarithms; 4 top, 4 middle and 4 bottom right vectors of each spectrum.
+        An ``Xray``: by index over inputs, mean and sd of the values; counts above 1, effective
+        rank, ``s_k/s_1``, sum of logarithms; 4 top, 4 middle and 4 bottom right vectors each.
 
     Raises:
         UsageError: Wrong inputs, stage, ``k`` or folder; said before any spectrum is computed.
@@ -224,26 +227,32 @@ def _check_inputs(inputs: Tensor) -> None:
         )
     if inputs.ndim < 2 or len(inputs) == 0:
         raise wrong(
-            "inputs", "hold at least one example along axis 0", f"shape {tuple(inputs.shape)}",
+            "inputs",
+            "hold at least one example along axis 0",
+            f"shape {tuple(inputs.shape)}",
             "pass x[None] for a single example",
-        )  # fmt: skip
+        )
     if not inputs.is_floating_point():
         raise wrong_type("inputs", "be floating-point", inputs.dtype, "pass inputs.float()")
     bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
     if bad:
         raise wrong(
-            "inputs", "be finite", f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
+            "inputs",
+            "be finite",
+            f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
             "clean or drop them",
-        )  # fmt: skip
+        )
 
 
 def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> None:
     most = min(chosen[0].size, max(s.size for s in chosen[1:]))
     if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most):
         raise wrong(
-            "k", f"be a whole number from 1 to {most} (the largest spectrum here)", repr(k),
+            "k",
+            f"be a whole number from 1 to {most} (the largest spectrum here)",
+            repr(k),
             "pass a smaller k, or None",
-        )  # fmt: skip
+        )
 
 
 def _settings(

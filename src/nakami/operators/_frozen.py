@@ -1,4 +1,4 @@
-"""A network held still: evaluation mode, detached weights, and no trace left on the user's model."""
+"""A network held still: evaluation mode, detached weights, no trace left on the user's model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]
 
 
-class _Reached(Exception):  # noqa: N818 (it stops a run, it is no error)
+class _Reached(Exception):
     pass
 
 
@@ -38,8 +38,8 @@ class FrozenNetwork:
     """A model as a function of its input: evaluation mode, weights detached (and cast, on request).
 
     Args:
-        model: Any module. It is never changed: mode, gradients, buffers, hooks and random states are
-            as before after every call.
+        model: Any module. It is never changed: mode, gradients, buffers, hooks and random states
+            are as before after every call.
         forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
         select: Picks the tensor that counts from the model's output; default its first tensor.
         dtype, device: Where to compute; default those of the model's first parameter.
@@ -54,8 +54,12 @@ class FrozenNetwork:
         device: torch.device | str | None = None,
     ):
         if not isinstance(model, nn.Module):
-            raise wrong_type("model", "be a torch.nn.Module", type(model).__name__,
-                             "wrap the function in a module with a forward method")  # fmt: skip
+            raise wrong_type(
+                "model",
+                "be a torch.nn.Module",
+                type(model).__name__,
+                "wrap the function in a module with a forward method",
+            )
         self.model, self.select = model, select
         self.caller = _Caller(model, forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -74,14 +78,26 @@ class FrozenNetwork:
                 "x", "be a torch.Tensor", type(x).__name__, "convert it with torch.as_tensor"
             )
         if not x.is_floating_point():
-            raise wrong_type("x", "be floating-point", x.dtype,
-                             "pass x.float(), or start from a stage after the embedding")  # fmt: skip
+            raise wrong_type(
+                "x",
+                "be floating-point",
+                x.dtype,
+                "pass x.float(), or start from a stage after the embedding",
+            )
         if x.ndim == 0 or x.shape[0] != 1:
-            raise wrong("x", "hold one example, batch axis included", f"shape {tuple(x.shape)}",
-                        "pass x[i:i+1]")  # fmt: skip
+            raise wrong(
+                "x",
+                "hold one example, batch axis included",
+                f"shape {tuple(x.shape)}",
+                "pass x[i:i+1]",
+            )
         if not torch.isfinite(x).all():
-            raise wrong("x", "be finite", f"{int((~torch.isfinite(x)).sum())} NaN or infinite components",
-                        "clean the data")  # fmt: skip
+            raise wrong(
+                "x",
+                "be finite",
+                f"{int((~torch.isfinite(x)).sum())} NaN or infinite components",
+                "clean the data",
+            )
         return self._cast(x.detach().clone())
 
     def run(self, x: Tensor) -> Tensor:
@@ -95,7 +111,7 @@ class FrozenNetwork:
         return self._selected(out)
 
     def stages(self, x: Tensor) -> Stages:
-        """All stages at ``x`` (which is checked first); also checks that the model is deterministic."""
+        """All stages at ``x``; checks ``x``, and that the model is deterministic there."""
         x = self.place_input(x)
         shape = tuple(x.shape[1:])
         places = [_place("input", "input", x, None, shape)]
@@ -142,8 +158,12 @@ class FrozenNetwork:
     def _selected(self, out: Any) -> Tensor:
         picked = first_tensor(out) if self.select is None else self.select(out)
         if not isinstance(picked, Tensor):
-            raise wrong_type("the model's output", "hold a floating tensor", type(out).__name__,
-                             "pick one with select=")  # fmt: skip
+            raise wrong_type(
+                "the model's output",
+                "hold a floating tensor",
+                type(out).__name__,
+                "pick one with select=",
+            )
         return picked
 
     def _cast(self, value: Tensor) -> Tensor:
@@ -197,8 +217,8 @@ class FrozenNetwork:
                 str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             )
             raise UsageError(
-                f"the model cannot take an input of shape {tuple(x.shape)}: {first.rstrip('.')}; give "
-                "the shape it was built for, or call it your way with forward=."
+                f"the model cannot take an input of shape {tuple(x.shape)}: {first.rstrip('.')}; "
+                "give the shape it was built for, or call it your way with forward=."
             ) from error
 
 
@@ -225,6 +245,6 @@ def _check_repeatable(first: Tensor, second: Tensor) -> None:
     )
     if first.shape != second.shape or gap > 1e-4 * scale or gap != gap:
         raise UsageError(
-            f"model must be deterministic in evaluation mode, got two outputs that differ by {gap:.3g} "
-            "at the same input; switch its randomness off."
+            "model must be deterministic in evaluation mode, got two outputs that differ by "
+            f"{gap:.3g} at the same input; switch its randomness off."
         )

@@ -28,9 +28,9 @@ def stages(
         select: Picks a tensor from the output; default the first.
 
     Returns:
-        A sequence of ``StageInfo``; the first is ``input``, the last the model's output. Its ``auto``
-        names the stages an x-ray reads by default. Modules appear by their qualified names, a second
-        call as ``name:2``, functions called by a module as ``module.relu``.
+        A sequence of ``StageInfo``; the first is ``input``, the last the model's output. Its
+        ``auto`` names the stages an x-ray reads by default. Modules appear by their qualified
+        names, a second call as ``name:2``, a function applied to a stage as ``stage.relu``.
 
     Raises:
         UsageError: ``x`` is not one finite floating example, or the model is random at ``x``.
@@ -55,8 +55,9 @@ def jacobian(
 ) -> Jacobian:
     """The Jacobian ``d state(to) / d state(start)`` at ``x``, as a matrix-free operator.
 
-    ``J[i, j] = d to_i / d start_j``, both flattened, rows = outputs, columns = inputs. The model is
-    read in evaluation mode (dropout off, normalisation by its running statistics) and left as it was.
+    ``J[i, j] = d to_i / d start_j``, both flattened, rows = outputs, columns = inputs. The model
+    is read in evaluation mode (dropout off, normalisation by its running statistics) and left as
+    it was.
 
     Args:
         model: Any module.
@@ -65,8 +66,10 @@ def jacobian(
         start: Stage to start from; default the input. It must be a cut: all that follows depends on
             the input through it alone.
         wrt: ``"input"``; the parameters' Jacobian is not there yet.
-        forward, select: See ``nakami.stages``.
-        dtype, device: Where to compute; default those of the model's weights.
+        forward: ``forward(model, x)`` where ``model(x)`` does not do.
+        select: Picks a tensor from the output; default the first.
+        dtype: Arithmetic to compute in; default that of the weights.
+        device: Where to compute; default where the weights are.
         memory_budget: Bytes one block of columns may take; default 1 GiB.
 
     Raises:
@@ -116,6 +119,7 @@ class Jacobian(LinearOperator):
             self._x if self.start == "input" else network.reach(self._x, self.start).detach()
         )
         if self.start != "input":
+            self._state = network.reach(self._x, self.start).detach()
             self._check_cut()
         self.shape = (target.size, source.size)
         self.dtype, self.device = self._state.dtype, self._state.device
@@ -140,7 +144,7 @@ class Jacobian(LinearOperator):
         return torch.vmap(self._pullback, 1, 1, chunk_size=self.chunk)(block)
 
     def _reverse(self) -> tuple[Tensor, Product]:
-        output, pull = torch.func.vjp(self.function, self._state.reshape(-1))
+        output, pull = torch.func.vjp(self.function, self._state.reshape(-1))[:2]
         return output.detach(), lambda u: pull(u)[0]
 
     def _forward(self) -> tuple[str, Product]:
@@ -162,8 +166,8 @@ class Jacobian(LinearOperator):
                 continue
             return name, push
         raise UsageError(
-            f"no way to differentiate from {self.start!r} to {self.to!r} works ({'; '.join(failures)}); "
-            "choose an earlier stage, or replace the operation that stops it."
+            f"no way to differentiate from {self.start!r} to {self.to!r} works "
+            f"({'; '.join(failures)}); choose an earlier stage, or replace what stops it."
         )
 
     def _double_reverse(self) -> Product:
@@ -174,7 +178,7 @@ class Jacobian(LinearOperator):
         def transposed(u: Tensor) -> Tensor:
             return torch.func.vjp(self.function, flat)[1](u)[0]
 
-        _, pull = torch.func.vjp(transposed, zero)
+        pull = torch.func.vjp(transposed, zero)[1]
         return lambda v: pull(v)[0]
 
     def _check_cut(self) -> None:
@@ -185,16 +189,17 @@ class Jacobian(LinearOperator):
             moved = self.network.reach(shaken, self.to, self.start, self._state)
         if not torch.equal(still, moved):
             raise UsageError(
-                f"start must be a cut, got {self.start!r}: {self.to!r} also depends on the input past "
-                "it; start from the input, or from a stage that everything passes."
+                f"start must be a cut, got {self.start!r}: {self.to!r} also depends on the input "
+                "past it; start from the input, or from a stage that everything passes."
             )
 
 
 def _linearise(function: Product, at: Tensor) -> Product:
     with warnings.catch_warnings():
-        # torch's constant folding warns about its own bookkeeping; the result is checked all the same
+        # torch's constant folding warns about its own bookkeeping
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node", UserWarning)
-        return torch.func.linearize(function, at)[1]
+        push: Product = torch.func.linearize(function, at)[1]
+        return push
 
 
 def _noise(x: Tensor) -> Tensor:

@@ -15,42 +15,48 @@ from torch.overrides import TorchFunctionMode
 OnStage = Callable[[str, str, Tensor, nn.Module | None], Tensor]
 
 _POINTWISE = (
-    "celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish prelu relu "
-    "relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold"
-).split()
+    "celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish prelu "
+    "relu relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink "
+    "threshold "
+)
 _OTHER = (
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
-    "adaptive_max_pool2d adaptive_max_pool3d avg_pool1d avg_pool2d avg_pool3d batch_norm conv1d "
-    "conv2d conv3d group_norm instance_norm interpolate layer_norm linear local_response_norm "
-    "log_softmax max_pool1d max_pool2d max_pool3d normalize rms_norm scaled_dot_product_attention "
-    "softmax"
-).split()
+    "adaptive_max_pool2d adaptive_max_pool3d avg_pool1d avg_pool2d avg_pool3d batch_norm "
+    "conv1d conv2d conv3d group_norm instance_norm interpolate layer_norm linear "
+    "local_response_norm log_softmax max_pool1d max_pool2d max_pool3d normalize rms_norm "
+    "scaled_dot_product_attention softmax "
+)
 
 
 def _functions() -> dict[Any, str]:
     """Functions that count as stages when a module calls them directly, with their kinds."""
     table: dict[Any, str] = {}
-    for name in (*_POINTWISE, *_OTHER):
+    for name in f"{_POINTWISE}{_OTHER}".split():
         for home, spelt in (
-            (functional, name), (functional, name + "_"), (torch, name), (torch, name + "_"),
-            (Tensor, name), (Tensor, name + "_"),
-        ):  # fmt: skip
+            (functional, name),
+            (functional, name + "_"),
+            (torch, name),
+            (torch, name + "_"),
+            (Tensor, name),
+            (Tensor, name + "_"),
+        ):
             if hasattr(home, spelt):
                 table[getattr(home, spelt)] = name
     return table
 
 
 FUNCTIONS = _functions()
-ACTIVATIONS = frozenset(_POINTWISE)
+ACTIVATIONS = frozenset(_POINTWISE.split())
 
 
 class Tap(AbstractContextManager["Tap"]):
     """Calls ``on_stage(name, kind, value, module)`` at every place the network passes.
 
-    Places are the outputs of modules (leaves and containers, the root excepted) and of the functions in
-    ``FUNCTIONS`` called outside leaf modules. The first call of a place has its plain name, later
-    ones ``name:2``, ``name:3``. A function is named after the place whose value it is applied to
-    (``conv1.relu``), else after the module that calls it. What ``on_stage`` returns takes the place of the value.
+    Places are the outputs of modules (leaves and containers, the root excepted) and of the
+    functions in ``FUNCTIONS`` called outside leaf modules. The first call of a place has its plain
+    name, later ones ``name:2``, ``name:3``. A function is named after the place whose value it is
+    applied to (``conv1.relu``), else after the module that calls it. What ``on_stage`` returns
+    takes the place of the value.
 
     On leaving, the hooks are gone; modules are otherwise untouched.
     """

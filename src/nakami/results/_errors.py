@@ -31,7 +31,7 @@ class NotConvergedWarning(NakamiWarning):
 
 
 def wrong(argument: str, rule: str, got: object, way_out: str) -> UsageError:
-    """One sentence: ``{argument} must {rule}, got {got}; {way_out}.``"""
+    """One sentence, ``{argument} must {rule}, got {got}; {way_out}.``, as an error."""
     return UsageError(_sentence(argument, rule, got, way_out))
 
 

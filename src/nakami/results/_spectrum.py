@@ -35,11 +35,11 @@ class Spectrum:
     Attributes:
         input: Index of the example along axis 0 of the inputs.
         stage: Name of the stage that the Jacobian ends at.
-        source: Where it starts: ``"input"`` (then it is J_all) or the stage before (the layer's own).
+        source: Where it starts: ``"input"`` (J_all) or the stage before (the layer's own).
         shape: ``(m, n)``, rows = components of ``stage``, columns = components of ``source``.
-        values: Singular values, ``(k,)`` float64, descending. Unit: stage unit per source unit.
+        values: Singular values, ``(k,)`` float64, descending; stage unit per source unit.
         residuals: ``max(|J v - s u|, |J^T u - s v|)``, ``(k,)``, absolute.
-        reliable: ``(k,)`` bool. False: the value lies below ``floor`` and is noise of the arithmetic.
+        reliable: ``(k,)`` bool. False: the value lies below ``floor``, noise of the arithmetic.
         floor: Smallest value that the arithmetic can tell from zero.
         converged: Whether every returned value met the tolerance; ``reason`` says how it ended.
         method: ``"dense"``, ``"gram"`` or ``"krylov"``.
@@ -47,7 +47,7 @@ class Spectrum:
         n_products: Columns multiplied by J or its transpose.
         kept: Indices (0 = largest) of the vectors that were kept, ``(p,)``.
         right: The kept right singular vectors (directions in ``source``), ``(p, n)`` float32.
-        seconds: Wall time of this piece. The only field that differs between two equal runs.
+        seconds: Wall time of this piece; the only field that differs between two equal runs.
     """
 
     input: int
@@ -117,9 +117,9 @@ class Spectrum:
     def restore(cls, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Spectrum:
         """The inverse of ``record`` and ``arrays``; unknown fields of a record are ignored."""
         names = {f.name for f in fields(cls)}
-        kept = {key: value for key, value in record.items() if key in names}
-        kept["shape"] = tuple(kept["shape"])
-        return cls(**kept, **{name: arrays[name] for name in ARRAY_FIELDS})
+        kept: dict[str, Any] = {key: value for key, value in record.items() if key in names}
+        kept |= {name: arrays[name] for name in ARRAY_FIELDS}
+        return cls(**{**kept, "shape": tuple(kept["shape"])})
 
 
 ARRAY_FIELDS = ("values", "residuals", "reliable", "kept", "right")

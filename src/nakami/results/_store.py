@@ -193,11 +193,15 @@ def _read_settings(path: Path) -> dict[str, Any]:
         ) from error
     kind, _, number = str(settings.get("schema", "")).partition("/")
     if kind != SCHEMA.partition("/")[0] or not number.isdigit():
-        raise UsageError(f"schema must be {SCHEMA!r}, got {settings.get('schema')!r} in {path}; "
-                         "give the folder of an x-ray.")  # fmt: skip
+        raise UsageError(
+            f"schema must be {SCHEMA!r}, got {settings.get('schema')!r} in {path}; "
+            "give the folder of an x-ray."
+        )
     if int(number) > int(SCHEMA.partition("/")[2]):
-        raise UsageError(f"schema must be at most {SCHEMA!r}, got {settings['schema']!r} in {path}; "
-                         "update nakami to read this run.")  # fmt: skip
+        raise UsageError(
+            f"schema must be at most {SCHEMA!r}, got {settings['schema']!r} in {path}; "
+            "update nakami to read this run."
+        )
     return settings
 
 
@@ -248,7 +252,7 @@ def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, path)
+        part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise

@@ -7,23 +7,32 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ._operator import LinearOperator
+from ._operator import LinearOperator, finite
 from ._result import Triplets, nearest_gaps
+from ._threads import one_thread
 
 CHUNK = 1 << 22  # elements of the long side converted to float64 at a time (32 MiB)
 
 
 def dense_svd(op: LinearOperator, k: int) -> Triplets:
     """LAPACK's SVD of the dense matrix in float64; right for float64 operators of any rank."""
-    matrix = op.dense()
+    matrix = finite(op.dense())
     a = matrix.double()
-    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    with one_thread(a):
+        u, s, vh = torch.linalg.svd(a, full_matrices=False)
     u, v = u[:, :k], vh[:k].T
     residual = (a @ v - u * s[:k]).norm(dim=0).maximum((a.T @ u - v * s[:k]).norm(dim=0))
     return Triplets(
-        s[:k], u.to(op.dtype), v.to(op.dtype), residual, nearest_gaps(s, k), min(op.shape), "",
-        {"method": "dense"}, checked=True,
-    )  # fmt: skip
+        s[:k],
+        u.to(op.dtype),
+        v.to(op.dtype),
+        residual,
+        nearest_gaps(s, k),
+        min(op.shape),
+        "",
+        {"method": "dense"},
+        checked=True,
+    )
 
 
 def gram_svd(op: LinearOperator, k: int) -> Triplets:
@@ -32,22 +41,30 @@ def gram_svd(op: LinearOperator, k: int) -> Triplets:
     For float32 products the Gram matrix in float64 loses nothing: its floor, sqrt(eps64), lies
     below the rounding of the products themselves.
     """
-    matrix = op.dense()
+    matrix = finite(op.dense())
     tall = matrix.shape[0] > matrix.shape[1]
     a = matrix.T if tall else matrix  # (p, long) with p <= long
     gram = a.new_zeros(a.shape[0], a.shape[0], dtype=torch.float64)
     for _, part in _columns(a):
         gram += part @ part.T
-    squares, vectors = torch.linalg.eigh(gram)
+    with one_thread(gram):
+        squares, vectors = torch.linalg.eigh(gram)
     order = torch.arange(a.shape[0] - 1, -1, -1, device=a.device)[:k]
     every = squares.flip(0).clamp_min(0).sqrt()
     small = vectors[:, order]  # (p, k)
     long, values, residual = _other_side(a, small)
     u, v = (long, small.to(op.dtype)) if tall else (small.to(op.dtype), long)
     return Triplets(
-        values, u, v, residual, nearest_gaps(every, k), min(op.shape), "", {"method": "gram"},
+        values,
+        u,
+        v,
+        residual,
+        nearest_gaps(every, k),
+        min(op.shape),
+        "",
+        {"method": "gram"},
         checked=True,
-    )  # fmt: skip
+    )
 
 
 def _columns(a: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -79,6 +96,8 @@ def _orthonormal(directions: Tensor, basis: Tensor) -> Tensor:
     shake = torch.randn(directions.shape, generator=noise, dtype=torch.float64).to(q.device)
     fresh = directions.double().nan_to_num() + 1e-8 / len(q) ** 0.5 * shake
     for _ in range(2):
-        fresh, r = torch.linalg.qr(fresh - q @ (q.T @ fresh))
+        rest = fresh - q @ (q.T @ fresh)
+        with one_thread(rest):
+            fresh, r = torch.linalg.qr(rest)
         fresh = fresh * torch.where(r.diagonal() < 0, -1.0, 1.0)  # QR may flip a direction
     return fresh.to(basis.dtype)

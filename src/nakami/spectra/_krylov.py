@@ -1,7 +1,7 @@
 """Block Golub-Kahan bidiagonalisation with full reorthogonalisation and thick restarts.
 
-``A V = U B`` holds by construction and ``A^T U = V B^T + V_next S``; the singular values of the small
-matrix ``B`` approach those of ``A`` from below, and ``S`` gives their residuals for free.
+``A V = U B`` holds by construction and ``A^T U = V B^T + V_next S``; the singular values of the
+small matrix ``B`` approach those of ``A`` from below, and ``S`` gives their residuals for free.
 
 Source: Golub, Luk & Overton, ACM TOMS 7 (1981) for the block form; Baglama & Reichel, SIAM J. Sci.
 Comput. 27 (2005) for the thick restart.
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import RunError
-from ._operator import LinearOperator
+from ._operator import LinearOperator, finite
+from ._threads import one_thread
 
-
-CHECK_PRODUCTS = 18  # columns multiplied by one search
+WIDTH = 2  # random directions of one search for missed values
+CHECK_PRODUCTS = 9 * WIDTH  # columns multiplied by one search
 CHECKS = 3  # searches for missed values before giving up
 
 
@@ -34,8 +34,8 @@ class Plan:
 
     @property
     def widest(self) -> int:
-        """Largest block: every value found missing adds a column."""
-        return self.block + CHECKS
+        """Largest block: every search can add two directions."""
+        return self.block + CHECKS * WIDTH
 
     @property
     def keep(self) -> int:
@@ -49,16 +49,16 @@ class BlockKrylov:
     def __init__(self, op: LinearOperator, plan: Plan, generator: torch.Generator):
         self.op, self.plan, self.generator = op, plan, generator
         m, n = op.shape
-        kind = {"dtype": op.dtype, "device": op.device}
-        self.left = torch.empty(plan.columns, m, **kind)
-        self.right = torch.empty(plan.columns + plan.widest, n, **kind)
+        like = torch.empty(0, dtype=op.dtype, device=op.device)
+        self.left = like.new_empty(plan.columns, m)
+        self.right = like.new_empty(plan.columns + plan.widest, n)
         self.core = torch.zeros(plan.columns, plan.columns, dtype=torch.float64)  # B, on the CPU
         self.filled = 0  # columns of B
         self.tail = torch.zeros(0, 0, dtype=torch.float64)  # S^T, (next block, last block)
         self.n_products = 0
         self.scale = 0.0  # largest column met, the yardstick for "zero"
         self.waiting = 0  # rows of the right block that the next step multiplies
-        self.add(torch.zeros(plan.block, n, **kind))
+        self.add(like.new_zeros(plan.block, n))
 
     @property
     def full(self) -> bool:
@@ -88,7 +88,8 @@ class BlockKrylov:
     def solve(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ritz values, small left and right vectors, and residuals, all of the filled part."""
         c = self.filled
-        p, s, qh = torch.linalg.svd(self.core[:c, :c])
+        with one_thread(self.core):
+            p, s, qh = torch.linalg.svd(self.core[:c, :c])
         last = p[c - self.tail.shape[1] :]
         return s, p, qh.T, (self.tail @ last).norm(dim=0)
 
@@ -96,10 +97,9 @@ class BlockKrylov:
         """Thick restart: the leading ``keep`` Ritz triplets and the waiting block stay."""
         s, p, q, _ = self.solve()
         c = self.filled
-        kind = {"dtype": self.op.dtype, "device": self.op.device}
         waiting = self.right[c : c + self.waiting].clone()
-        self.left[:keep] = p[:, :keep].T.to(**kind) @ self.left[:c]
-        self.right[:keep] = q[:, :keep].T.to(**kind) @ self.right[:c]
+        self.left[:keep] = p[:, :keep].T.to(self.left) @ self.left[:c]
+        self.right[:keep] = q[:, :keep].T.to(self.left) @ self.right[:c]
         self.right[keep : keep + self.waiting] = waiting
         self.core.zero_()
         self.core[:keep, :keep] = torch.diag(s[:keep])
@@ -108,19 +108,13 @@ class BlockKrylov:
     def vectors(self, k: int) -> tuple[Tensor, Tensor]:
         """Leading ``k`` Ritz vectors as columns, ``(m, k)`` and ``(n, k)``."""
         _, p, q, _ = self.solve()
-        kind = {"dtype": self.op.dtype, "device": self.op.device}
         c = self.filled
-        left = p[:, :k].T.to(**kind) @ self.left[:c]
-        return left.T, (q[:, :k].T.to(**kind) @ self.right[:c]).T
+        left = p[:, :k].T.to(self.left) @ self.left[:c]
+        return left.T, (q[:, :k].T.to(self.left) @ self.right[:c]).T
 
     def _products(self, op: LinearOperator, rows: Tensor) -> Tensor:
         self.n_products += len(rows)
-        out = (op @ rows.T).T.contiguous()
-        if not torch.isfinite(out).all():
-            raise RunError(
-                "a product of the operator is not finite (NaN or inf); check the weights and the "
-                "input, or use dtype float64."
-            )
+        out = finite(op @ rows.T).T.contiguous()
         self.scale = max(self.scale, float(out.norm(dim=1).max()))
         return out
 
@@ -136,7 +130,8 @@ class BlockKrylov:
         if len(basis):
             rows, above = _project(rows, basis)
         q, r = torch.linalg.qr(rows.T)
-        u, s, vh = torch.linalg.svd(r.double().cpu())
+        with one_thread(r):
+            u, s, vh = torch.linalg.svd(r.double().cpu())
         block = (q @ u.to(q)).T.contiguous()
         eps = torch.finfo(rows.dtype).eps
         weak = s <= 10 * eps * scale
@@ -170,18 +165,21 @@ def _project(rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def missed(op: LinearOperator, right: Tensor, generator: torch.Generator) -> tuple[float, Tensor]:
-    """Largest gain found in the rest, ``A (I - V V^T)``, and its direction.
+    """Largest gains found in the rest, ``A (I - V V^T)``, and their directions.
 
     A block of two random directions, four Krylov steps, Rayleigh-Ritz over all of them.
 
     Args:
+        op: The matrix ``A``, ``(m, n)``.
         right: ``(n, k)``, the vectors already found.
+        generator: Draws the two directions.
 
     Returns:
-        The gain (a lower bound of the largest singular value left) and a ``(1, n)`` direction.
+        The largest gain (a lower bound of the largest singular value left) and ``(2, n)`` leading
+        directions.
         Cost: ``CHECK_PRODUCTS`` products.
     """
-    draw = torch.randn(2, right.shape[0], generator=generator, dtype=torch.float64)
+    draw = torch.randn(WIDTH, right.shape[0], generator=generator, dtype=torch.float64)
     rows, found, images = draw.to(right), right.T, []
     for step in range(5):
         rows = _project(rows, found)[0]
@@ -193,4 +191,4 @@ def missed(op: LinearOperator, right: Tensor, generator: torch.Generator) -> tup
             rows = (op.T @ images[-1].T).T
     searched = found[right.shape[1] :]
     u, s, _ = torch.linalg.svd(torch.cat(images).double(), full_matrices=False)
-    return float(s[0]), u[:, :1].T.to(searched) @ searched
+    return float(s[0]), u[:, :WIDTH].T.to(searched) @ searched

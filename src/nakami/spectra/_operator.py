@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..results import wrong, wrong_type
+from ..results import RunError, wrong, wrong_type
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
@@ -39,12 +41,20 @@ class LinearOperator(ABC):
     def __matmul__(self, other: Tensor) -> Tensor:
         """``A @ v`` for ``(n,)`` or ``(n, k)``; the result has the operator's dtype and device."""
         if not isinstance(other, Tensor):
-            raise wrong_type("the right operand", "be a torch.Tensor", type(other).__name__,
-                             "convert it with torch.as_tensor")  # fmt: skip
+            raise wrong_type(
+                "the right operand",
+                "be a torch.Tensor",
+                type(other).__name__,
+                "convert it with torch.as_tensor",
+            )
         n = self.shape[1]
         if other.ndim not in (1, 2) or other.shape[0] != n:
-            raise wrong("the right operand", f"have shape ({n},) or ({n}, k)", tuple(other.shape),
-                        "flatten it, or use .T for the other direction")  # fmt: skip
+            raise wrong(
+                "the right operand",
+                f"have shape ({n},) or ({n}, k)",
+                tuple(other.shape),
+                "flatten it, or use .T for the other direction",
+            )
         if other.dtype.is_complex:
             raise wrong_type(
                 "the right operand", "be real", other.dtype, "apply it to .real and .imag"
@@ -57,7 +67,7 @@ class LinearOperator(ABC):
         return self._matmat(block)
 
     @property
-    def T(self) -> LinearOperator:  # noqa: N802 (the name every matrix library uses)
+    def T(self) -> LinearOperator:
         """The transpose; shares everything with the operator."""
         return _Transpose(self)
 
@@ -69,10 +79,10 @@ class LinearOperator(ABC):
         return self @ torch.eye(n, dtype=self.dtype, device=self.device)
 
     def to_scipy(self) -> ScipyOperator:
-        """The same matrix as a SciPy ``LinearOperator`` on NumPy arrays (copies through the CPU)."""
+        """The same matrix as a SciPy ``LinearOperator`` on NumPy arrays, through the CPU."""
         from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
-        def through(op: LinearOperator):
+        def through(op: LinearOperator) -> Callable[[np.ndarray], np.ndarray]:
             return lambda a: (op @ torch.as_tensor(a)).cpu().numpy()
 
         kind = torch.empty((), dtype=self.dtype).numpy().dtype
@@ -93,7 +103,7 @@ class _Transpose(LinearOperator):
         self.dtype, self.device, self.route = base.dtype, base.device, base.route
 
     @property
-    def T(self) -> LinearOperator:  # noqa: N802
+    def T(self) -> LinearOperator:
         return self.base
 
     def _matmat(self, block: Tensor) -> Tensor:
@@ -113,9 +123,12 @@ class MatrixOperator(LinearOperator):
 
     def __init__(self, matrix: Tensor):
         if matrix.ndim != 2 or not matrix.is_floating_point():
-            raise wrong("matrix", "be real, floating and two-dimensional",
-                        f"{matrix.dtype} of shape {tuple(matrix.shape)}",
-                        "convert it with .float() and give it two axes")  # fmt: skip
+            raise wrong(
+                "matrix",
+                "be real, floating and two-dimensional",
+                f"{matrix.dtype} of shape {tuple(matrix.shape)}",
+                "convert it with .float() and give it two axes",
+            )
         self.matrix = matrix.detach()
         self.shape = (matrix.shape[0], matrix.shape[1])
         self.dtype, self.device = matrix.dtype, matrix.device
@@ -131,11 +144,25 @@ class MatrixOperator(LinearOperator):
         return self.matrix
 
 
+def finite(products: Tensor) -> Tensor:
+    """The same tensor, or one sentence if a product is NaN or infinite."""
+    if not torch.isfinite(products).all():
+        raise RunError(
+            "a product of the operator is not finite (NaN or inf); check the weights and the input "
+            "for overflow, or use dtype float64."
+        )
+    return products
+
+
 def as_operator(op: LinearOperator | Tensor) -> LinearOperator:
     """A dense tensor becomes a ``MatrixOperator``; an operator stays itself."""
     if isinstance(op, LinearOperator):
         return op
     if isinstance(op, Tensor):
         return MatrixOperator(op)
-    raise wrong_type("op", "be a nakami operator or a 2-d torch.Tensor", type(op).__name__,
-                     "build one with nakami.jacobian")  # fmt: skip
+    raise wrong_type(
+        "op",
+        "be a nakami operator or a 2-d torch.Tensor",
+        type(op).__name__,
+        "build one with nakami.jacobian",
+    )

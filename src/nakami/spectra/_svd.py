@@ -7,9 +7,9 @@ import warnings
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning, RunError, wrong
+from ..results import NotConvergedWarning, wrong
 from ._dense import dense_svd, gram_svd
-from ._krylov import CHECK_PRODUCTS, CHECKS, BlockKrylov, Plan, missed
+from ._krylov import CHECK_PRODUCTS, CHECKS, WIDTH, BlockKrylov, Plan, missed
 from ._operator import LinearOperator, as_operator
 from ._result import SVDResult, Triplets, estimated_errors, nearest_gaps
 
@@ -58,7 +58,7 @@ def svd(
     budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     if method == "auto":
         method = choose(a, k, budget, everything)
-    if method == "krylov" and min(a.shape) < k + 6 * BLOCK:
+    if method == "krylov" and min(a.shape) < k + 7 * BLOCK:
         method = "dense" if a.dtype == torch.float64 else "gram"  # no room for a basis
     with torch.no_grad():
         if method == "krylov":
@@ -103,7 +103,7 @@ def krylov_svd(op: LinearOperator, plan: Plan, seed: int) -> Triplets:
         next_look = run.filled + max(plan.block, run.filled // 8)
         values, _, _, residuals = run.solve()
         if _settled(values, residuals, plan, op):
-            gain, direction = missed(op, run.vectors(plan.k)[1], generator)
+            gain, directions = missed(op, run.vectors(plan.k)[1], generator)
             run.n_products += CHECK_PRODUCTS
             if gain <= float(values[plan.k - 1]) * (1 + plan.tol) + _floor(op, values):
                 return _triplets(run, plan, values, "", True)
@@ -112,7 +112,7 @@ def krylov_svd(op: LinearOperator, plan: Plan, seed: int) -> Triplets:
                 why = f"a value of at least {gain:.3g} was missed and not recovered"
                 return _triplets(run, plan, values, why, False)
             run.restart(min(run.filled, plan.keep))
-            run.add(direction)
+            run.add(directions)
         elif spent:
             return _triplets(run, plan, values, f"{run.n_products} products spent", False)
         if run.full:
@@ -137,18 +137,20 @@ def _triplets(run: BlockKrylov, plan: Plan, values: Tensor, why: str, checked: b
     residuals = forward.norm(dim=0).maximum(back.norm(dim=0))
     settings = {"method": "krylov", "block": plan.block, "columns": plan.columns}
     return Triplets(
-        s, left, right, residuals, nearest_gaps(values, k).to(s.device), run.n_products + 2 * k, why,
-        settings, checked,
-    )  # fmt: skip
+        s,
+        left,
+        right,
+        residuals,
+        nearest_gaps(values, k).to(s.device),
+        run.n_products + 2 * k,
+        why,
+        settings,
+        checked,
+    )
 
 
 def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed: int) -> SVDResult:
     values, k = found.values, len(found.values)
-    if not torch.isfinite(values).all():
-        raise RunError(
-            "the singular values are not finite; check the weights and the input for NaN, inf or "
-            "overflow, or use dtype float64."
-        )
     floor = _floor(op, values, found.settings["method"])
     errors = estimated_errors(found, floor)
     reliable = values > floor
@@ -157,7 +159,10 @@ def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed:
     if converged:
         reason = f"all {k} values within tol {tol:g}"
         if limited:
-            reason = f"{k - limited} of {k} values within tol {tol:g}, {limited} at the arithmetic's limit"
+            reason = (
+                f"{k - limited} of {k} values within tol {tol:g}, {limited} at the limit of the "
+                "arithmetic"
+            )
     elif unsettled:
         stop = f", {found.exhausted}" if found.exhausted else ""
         reason = f"{unsettled} of {k} values above tol {tol:g}{stop}"
@@ -166,13 +171,22 @@ def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed:
     if not converged:
         warnings.warn(
             f"svd did not converge: {reason}; raise max_products or memory_budget, or lower k.",
-            NotConvergedWarning, stacklevel=3,
-        )  # fmt: skip
+            NotConvergedWarning,
+            stacklevel=3,
+        )
     return SVDResult(
-        values, found.left if vectors else None, found.right if vectors else None, found.residuals,
-        converged, reason, found.n_products, {**found.settings, "tol": tol, "seed": seed},
-        reliable, floor, errors,
-    )  # fmt: skip
+        values,
+        found.left if vectors else None,
+        found.right if vectors else None,
+        found.residuals,
+        converged,
+        reason,
+        found.n_products,
+        {**found.settings, "tol": tol, "seed": seed},
+        reliable,
+        floor,
+        errors,
+    )
 
 
 def _verdicts(
@@ -201,11 +215,15 @@ def _plan(op: LinearOperator, k: int, tol: float, budget: int, products: int | N
     row = (m + n) * op.dtype.itemsize
     block = BLOCK
     wanted = max(5 * k // 2, k + 4 * block)
-    columns = min(wanted, min(m, n) - block - CHECKS, budget // row - 2 * block)
+    columns = min(wanted, min(m, n) - block - CHECKS * WIDTH, budget // row - 2 * block)
     if columns < k + 3 * block:
         need = (k + 4 * block) * row
-        raise wrong("memory_budget", f"hold {k} vectors of {m} + {n} components ({need} bytes)",
-                    f"{budget} bytes", "raise it or lower k")  # fmt: skip
+        raise wrong(
+            "memory_budget",
+            f"hold {k} vectors of {m} + {n} components ({need} bytes)",
+            f"{budget} bytes",
+            "raise it or lower k",
+        )
     return Plan(k, tol, block, columns, products or 40 * k + 400)
 
 
@@ -220,8 +238,12 @@ def _check(op: LinearOperator, k: int | None, tol: float, method: str) -> tuple[
     if k is None:
         return small, True
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= small:
-        raise wrong("k", f"be a whole number from 1 to {small} (the smaller side)", repr(k),
-                    "pass a smaller k, or None for all")  # fmt: skip
+        raise wrong(
+            "k",
+            f"be a whole number from 1 to {small} (the smaller side)",
+            repr(k),
+            "pass a smaller k, or None for all",
+        )
     return k, k == small
 
 
@@ -229,5 +251,9 @@ def _check_dense_memory(op: LinearOperator, budget: int) -> None:
     need = dense_bytes(op)
     if need > budget:
         m, n = op.shape
-        raise wrong("memory_budget", f"hold the dense {m} x {n} matrix ({need} bytes)",
-                    f"{budget} bytes", "raise it, or give k and let the Krylov method work")  # fmt: skip
+        raise wrong(
+            "memory_budget",
+            f"hold the dense {m} x {n} matrix ({need} bytes)",
+            f"{budget} bytes",
+            "raise it, or give k and let the Krylov method work",
+        )

@@ -1,0 +1,38 @@
+"""The shared gauntlets: every member of a family runs the same checks."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+
+def check_operator(op, dense, rtol=1e-10, atol=1e-12):
+    """Products of an operator, both ways, singly and in blocks, against its dense matrix."""
+    gen = torch.Generator().manual_seed(0)
+    m, n = op.shape
+    v, u = (torch.randn(k, 3, generator=gen, dtype=torch.float64).to(dense) for k in (n, m))
+    assert (m, n) == tuple(dense.shape)
+    assert_close(op @ v, dense @ v, rtol=rtol, atol=atol)
+    assert_close(op.T @ u, dense.T @ u, rtol=rtol, atol=atol)
+    assert_close(op @ v[:, 0], dense @ v[:, 0], rtol=rtol, atol=atol)
+    assert_close(op.dense(), dense, rtol=rtol, atol=atol)
+    assert_close(op.T.dense(), dense.T, rtol=rtol, atol=atol)
+    assert_close(torch.as_tensor(op.to_scipy() @ v.numpy()), dense @ v, rtol=rtol, atol=atol)
+    assert (op @ v[:, :0]).shape == (m, 0)
+    assert op.T.T is op
+    with pytest.raises(
+        ValueError, match=rf"must have shape \({n},\) or \({n}, k\), got \({n + 1},\)"
+    ):
+        op @ torch.zeros(n + 1)
+
+
+def check_triplets(result, dense, atol):
+    """Properties that any SVD has, whatever the method."""
+    a = dense.double()
+    s, u, v = result.values, result.left.double(), result.right.double()
+    eye = torch.eye(len(s), dtype=torch.float64)
+    true = torch.maximum((a @ v - u * s).norm(dim=0), (a.T @ u - v * s).norm(dim=0))
+    assert (s[:-1] >= s[1:] - atol).all()
+    assert (s >= 0).all()
+    assert_close(u.T @ u, eye, rtol=0, atol=2e-6)
+    assert_close(v.T @ v, eye, rtol=0, atol=2e-6)
+    assert_close(result.residuals, true, rtol=1e-3, atol=atol)  # the residuals say the truth
