@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,10 +101,10 @@ class FrozenNetwork:
             )
         return self._cast(x.detach().clone())
 
-    def run(self, x: Tensor) -> Tensor:
-        """The selected output at ``x``, under whatever transform is active."""
+    def run(self, x: Tensor, chance: int | None = None) -> Tensor:
+        """The selected output at ``x``; ``chance`` reseeds the random states for this run alone."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
-        with self._still():
+        with self._still(chance):
             swapped = {
                 k: v.clone() if k in self._buffer_names else v for k, v in self.weights.items()
             }
@@ -125,10 +126,11 @@ class FrozenNetwork:
         with torch.no_grad(), self._explained(x), Tap(self.model, note):
             out = self.run(x)
         with torch.no_grad():
-            again = self.run(x)
+            again = self.run(x, chance=len(places))  # another seed, else noise would repeat itself
         _check_repeatable(out, again)
         if all(p.info.name != "output" for p in places):
-            places.append(_place("output", type(self.model).__name__.lower(), out, self.model))
+            last = _place("output", type(self.model).__name__.lower(), out, self.model)
+            places.append(replace(last, container=False))  # no name for a stage before it
         return Stages(places)
 
     def reach(
@@ -184,7 +186,7 @@ class FrozenNetwork:
                 )
 
     @contextmanager
-    def _still(self) -> Iterator[None]:
+    def _still(self, chance: int | None) -> Iterator[None]:
         """Evaluation mode and untouched random states, whatever happens inside."""
         modes = [(m, m.training) for m in self.model.modules()]
         torch_state, python_state, numpy_state = (
@@ -193,6 +195,12 @@ class FrozenNetwork:
             np.random.get_state(),
         )
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        if chance is not None:
+            torch.random.default_generator.manual_seed(chance)
+            random.seed(chance)
+            np.random.seed(chance)
+            if cuda is not None:
+                torch.cuda.manual_seed(chance)
         for module, _ in modes:
             module.training = False
         try:

@@ -70,7 +70,8 @@ class Stages(Sequence[StageInfo]):
     @property
     def auto(self) -> tuple[str, ...]:
         """The stages read by default."""
-        picked = [self._widest_name(p) for p in _after_weights(self._places)]
+        by_value = {p.value: p for p in _after_weights(self._places)}  # one name for each state
+        picked = [self._widest_name(p) for p in by_value.values()]
         names = list(dict.fromkeys(p.info.name for p in picked)) or [self.names[-1]]
         if len(names) > MOST:
             step = (len(names) - 1) / (MOST - 1)

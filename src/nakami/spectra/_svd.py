@@ -41,7 +41,7 @@ def svd(
             smaller side, float64) or ``"krylov"`` (block Golub-Kahan with restarts).
         memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
         seed: Seed of the random start block; the global random state is not touched.
-        max_products: Bound on columns multiplied, Krylov only; default ``40 k + 400``.
+        max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``.
 
     Returns:
         An ``SVDResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
@@ -224,7 +224,7 @@ def _plan(op: LinearOperator, k: int, tol: float, budget: int, products: int | N
             f"{budget} bytes",
             "raise it or lower k",
         )
-    return Plan(k, tol, block, columns, products or 40 * k + 400)
+    return Plan(k, tol, block, columns, products or 40 * k + 2000)
 
 
 def _check(op: LinearOperator, k: int | None, tol: float, method: str) -> tuple[int, bool]:

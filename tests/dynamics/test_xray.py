@@ -1,0 +1,219 @@
+"""The x-ray against dense Jacobians; killed and continued equals unbroken, bit for bit."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nakami
+from nakami.results import NotConvergedWarning, UsageError
+from networks import Residual, build
+
+
+def small_net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 10), nn.Sigmoid(), nn.Linear(10, 6), nn.Sigmoid()).double()
+
+
+def examples(n=3, size=8):
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+
+def test_values_and_vectors_match_the_dense_jacobian():
+    net, x = small_net(), examples()
+    run = nakami.xray(net, x)
+    assert run.names == ("1", "3")
+    for s in run.spectra:
+        depth = int(s.stage) + 1
+        jac = torch.autograd.functional.jacobian(net[:depth].eval(), x[s.input])
+        values = torch.linalg.svdvals(jac).numpy()
+        np.testing.assert_allclose(s.values, values, rtol=1e-10)
+        gain = np.linalg.norm(jac.numpy() @ s.right.T, axis=0)
+        np.testing.assert_allclose(gain, values[s.kept], rtol=1e-5, atol=1e-6)
+        assert s.converged
+        assert s.complete
+
+
+def test_the_comparison_with_dense_can_fail():
+    net, x = small_net(), examples()
+    jac = torch.autograd.functional.jacobian(net.eval(), x[0])
+    wrong = nakami.xray(net, 2 * x, stages="3").spectra[0].values
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(wrong, torch.linalg.svdvals(jac).numpy(), rtol=1e-10)
+
+
+def test_layers_own_jacobians():
+    net, x = small_net(), examples()
+    run = nakami.xray(net, x, layers=True)
+    own = run.at("3", source=None)
+    assert [s.source for s in own] == ["1"] * 3
+    hidden = net[:2](x[0]).detach()
+    jac = torch.autograd.functional.jacobian(net[2:], hidden)
+    np.testing.assert_allclose(own[0].values, torch.linalg.svdvals(jac).numpy(), rtol=1e-10)
+    assert len(run.at("3")) == 3
+
+
+def test_a_finite_step_along_the_first_vector_grows_by_s1():
+    net, x = small_net(), examples(1)
+    s = nakami.xray(net, x, stages="3").spectra[0]
+    net.eval()
+    step = 1e-6
+    with torch.no_grad():
+        moved = net(x + step * torch.as_tensor(s.right[0]).double()) - net(x)
+    assert float(moved.norm()) / step == pytest.approx(s.values[0], rel=1e-4)
+
+
+def test_top_k_and_kept_vectors():
+    torch.manual_seed(0)
+    net = nn.Linear(60, 50).double()
+    run = nakami.xray(net, examples(2, 60), k=20)
+    s = run.spectra[0]
+    assert s.kept.tolist() == [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]
+    assert s.right.shape == (12, 60)
+    assert not s.complete
+
+
+def pieces(folder):
+    """Every byte of a run that is not a clock reading."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "timing.json"]
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in files}
+    body = json.loads(found.pop("run.json"))
+    body.pop("created")
+    return {**found, "run.json": body}
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_killed_and_continued_equals_unbroken(tmp_path, after):
+    net, x = small_net().float(), examples().float()
+    whole = nakami.xray(net, x, out=tmp_path / "whole", layers=True, seed=4)
+
+    def kill(done, total, left, what):
+        if done == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        nakami.xray(net, x, out=tmp_path / "broken", layers=True, seed=4, progress=kill)
+    assert not (tmp_path / "broken" / "result.json").exists()
+    seen = []
+    nakami.xray(
+        net, x, out=tmp_path / "broken", layers=True, seed=4, progress=lambda *a: seen.append(a[0])
+    )
+    assert seen == list(range(after + 1, len(whole.spectra) + 1))
+    assert pieces(tmp_path / "whole") == pieces(tmp_path / "broken")
+    assert pieces(tmp_path / "whole") != pieces_with_other_seed(tmp_path, net, x)
+
+
+def pieces_with_other_seed(tmp_path, net, x):
+    nakami.xray(net, x, out=tmp_path / "other", layers=True, seed=5)
+    return pieces(tmp_path / "other")
+
+
+def test_krylov_pieces_do_not_depend_on_the_order(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(1500, 1400), nn.Tanh())
+    x = torch.randn(2, 1500, generator=torch.Generator().manual_seed(1))
+    run = nakami.xray(net, x, k=4, out=tmp_path / "a")
+    assert run.spectra[0].method == "krylov"
+    nakami.xray(net, x, k=4, out=tmp_path / "b")
+    (tmp_path / "b" / "pieces" / "0000-1" / "result.json").unlink()
+    nakami.xray(net, x, k=4, out=tmp_path / "b")
+    assert pieces(tmp_path / "a") == pieces(tmp_path / "b")
+
+
+def test_other_weights_or_inputs_are_refused(tmp_path):
+    net, x = small_net(), examples()
+    nakami.xray(net, x, out=tmp_path)
+    with pytest.raises(UsageError, match="inputs_sha256 must be as in the run"):
+        nakami.xray(net, x + 1, out=tmp_path)
+    net[0].weight.data += 1
+    with pytest.raises(UsageError, match=r"model.weights_sha256 must be as in the run"):
+        nakami.xray(net, x, out=tmp_path)
+
+
+def test_in_memory_equals_on_disk(tmp_path):
+    net, x = small_net(), examples()
+    a, b = nakami.xray(net, x), nakami.xray(net, x, out=tmp_path)
+    for s, t in zip(a.spectra, b.spectra, strict=True):
+        assert np.array_equal(s.values, t.values)
+        assert np.array_equal(s.right, t.right)
+    assert np.array_equal(a.inputs, b.inputs)
+    assert a.names == b.names
+
+
+def test_unconverged_spectra_are_marked_and_said(monkeypatch):
+    import nakami.dynamics._xray as module
+
+    real = module.svd
+    monkeypatch.setattr(
+        module, "svd", lambda *a, **k: real(*a, **k, max_products=1, method="krylov")
+    )
+    torch.manual_seed(0)
+    net = nn.Linear(300, 200)
+    with pytest.warns(
+        NotConvergedWarning, match="1 of 1 spectra did not converge; they are marked"
+    ):
+        run = nakami.xray(net, torch.ones(1, 300), k=5, tol=1e-9)
+    assert not run.converged
+    assert not run.spectra[0].converged
+    assert run.summary()[0].n_converged == 0
+
+
+def test_settings_are_kept(tmp_path):
+    about = {"labels": [3, 1, 2], "training": "none", "model": {"name": "mine"}}
+    net, x = small_net(), examples()
+    run = nakami.xray(net, x, out=tmp_path, subject="s", input_unit="volt", about=about, seed=9)
+    saved = json.loads((tmp_path / "run.json").read_text())
+    assert saved == run.settings
+    assert saved["labels"] == [3, 1, 2]
+    assert saved["model"]["name"] == "mine"
+    assert saved["model"]["parameters"] == 8 * 10 + 10 + 10 * 6 + 6
+    assert (saved["seed"], saved["dtype"], saved["input_unit"]) == (9, "float64", "volt")
+    assert saved["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in torch.__version__
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"inputs": torch.ones(3, 8, dtype=torch.int64)},
+            r"inputs must be floating-point, got torch.int64",
+        ),
+        (
+            {"inputs": torch.ones(8)},
+            r"inputs must hold at least one example along axis 0, got shape",
+        ),
+        ({"inputs": [1.0]}, r"inputs must be a torch.Tensor, got list"),
+        (
+            {"inputs": torch.full((2, 8), torch.inf)},
+            r"inputs must be finite, got NaN or infinity in exam",
+        ),
+        ({"stages": ["hidden"]}, r"stage 'hidden' is unknown"),
+        ({"stages": ["input"]}, r"stages must name at least one stage beyond the input"),
+        ({"k": 9}, r"k must be a whole number from 1 to 8 \(the largest spectrum here\), got 9"),
+        ({"k": 0}, r"k must be a whole number from 1 to 8 .* got 0"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_work(change, message, tmp_path):
+    arguments = {"inputs": examples(), **change}
+    with pytest.raises(UsageError, match=message):
+        nakami.xray(small_net(), out=tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_layers_need_cuts():
+    net = Residual().double()
+    with pytest.raises(UsageError, match="start must be a cut, got 'inner'"):
+        nakami.xray(net, examples(1, 6), stages=["inner", "leave"], layers=True)
+
+
+def test_images_and_functions():
+    net, x = build("tutorial cnn")
+    run = nakami.xray(net, x)
+    assert run.names == ("conv1.relu", "bn.relu", "fc1.tanh", "fc2")
+    assert run.inputs.shape == (1, 1, 14, 14)

@@ -1,0 +1,81 @@
+"""Stages: order, names, kinds, shapes, and which ones are read by default."""
+
+import torch
+from torch import nn
+
+import nakami
+from networks import Residual, build
+
+
+def listing(net, x):
+    return [(s.name, s.kind, s.shape) for s in nakami.stages(net, x)]
+
+
+def test_a_network_written_with_functions():
+    net, x = build("tutorial cnn")
+    assert listing(net, x) == [
+        ("input", "input", (1, 14, 14)),
+        ("conv1", "conv2d", (3, 12, 12)),
+        ("conv1.relu", "relu", (3, 12, 12)),
+        ("pool", "maxpool2d", (3, 6, 6)),
+        ("conv2", "conv2d", (4, 4, 4)),
+        ("bn", "batchnorm2d", (4, 4, 4)),
+        ("bn.relu", "relu", (4, 4, 4)),
+        ("pool:2", "maxpool2d", (4, 2, 2)),
+        ("drop", "dropout", (16,)),
+        ("fc1", "linear", (7,)),
+        ("fc1.tanh", "tanh", (7,)),
+        ("fc2", "linear", (5,)),
+        ("fc2.log_softmax", "log_softmax", (5,)),
+        ("output", "tutorial", (5,)),
+    ]
+    assert nakami.stages(net, x).auto == ("conv1.relu", "bn.relu", "fc1.tanh", "fc2")
+
+
+def test_containers_that_hold_one_weight_layer_lend_their_name():
+    net = nn.Sequential()
+    for i, width in enumerate((5, 4, 3)):
+        net.add_module(f"hidden{i + 1}", nn.Sequential(nn.Linear(width + 1, width), nn.Sigmoid()))
+    stages = nakami.stages(net, torch.ones(1, 6))
+    assert stages.auto == ("hidden1", "hidden2", "hidden3")
+    assert stages.names[1:4] == ("hidden1.0", "hidden1.1", "hidden1")
+
+
+def test_a_container_of_several_layers_does_not():
+    net = nn.Sequential(nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU()))
+    assert nakami.stages(net, torch.ones(1, 6)).auto == ("0.1", "0.3")
+
+
+def test_a_deep_network_is_read_at_twelve_places():
+    net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(40)])
+    auto = nakami.stages(net, torch.ones(1, 3)).auto
+    assert len(auto) == 12
+    assert (auto[0], auto[-1]) == ("0", "39")
+
+
+def test_no_weights_leaves_the_output():
+    assert nakami.stages(nn.Tanh(), torch.ones(1, 3)).auto == ("output",)
+
+
+def test_residual_branches_are_listed_in_order():
+    names = nakami.stages(Residual().double(), torch.ones(1, 6).double()).names
+    assert names == ("input", "enter", "inner", "inner.relu", "leave", "output")
+
+
+def test_a_model_with_a_stage_called_output_keeps_it():
+    net = nn.Sequential()
+    net.add_module("output", nn.Linear(3, 2))
+    assert nakami.stages(net, torch.ones(1, 3)).names == ("input", "output")
+
+
+def test_slices_and_representation():
+    stages = nakami.stages(nn.Sequential(nn.Linear(3, 2)), torch.ones(1, 3))
+    assert [s.name for s in stages[:2]] == ["input", "0"]
+    assert "linear" in repr(stages)
+    assert stages[0].size == 3
+
+
+def test_one_state_is_read_once():
+    stages = nakami.stages(nn.Linear(3, 2), torch.ones(1, 3))
+    assert stages.names == ("input", "linear", "output")
+    assert stages.auto == ("output",)

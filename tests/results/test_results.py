@@ -1,0 +1,101 @@
+"""Spectra, summaries and comparisons against numbers worked out by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nakami.results import UsageError, compare, estimate, paired_change, unknown, wrong
+from spectra_made_by_hand import spectrum, xray
+
+
+def test_readings_of_one_spectrum():
+    s = spectrum([3.0, 2.0, 1.0, 0.5])
+    assert s.count_above_one == 2
+    assert s.effective_rank == pytest.approx((9 + 4 + 1 + 0.25) ** 2 / (81 + 16 + 1 + 0.0625))
+    assert s.log_sum == pytest.approx(math.log(3 * 2 * 0.5))
+    assert s.decay.tolist() == pytest.approx([1, 2 / 3, 1 / 3, 1 / 6])
+    assert s.complete
+
+
+def test_a_truncated_spectrum_gives_lower_bounds():
+    whole = [3.0, 2.5, 2.0, 1.5]
+    part = spectrum(whole[:2], shape=(4, 4))
+    assert not part.complete
+    assert part.count_is_lower_bound
+    assert part.effective_rank <= spectrum(whole).effective_rank
+    assert not spectrum([3.0, 0.5], shape=(4, 4)).count_is_lower_bound
+    summary = xray([[3.0, 2.0]], shape=(4, 4)).summary()[0]
+    assert summary.count.lower_bound
+    assert summary.effective_rank.lower_bound
+
+
+def test_the_zero_spectrum_has_no_rank_and_no_nan():
+    s = spectrum([0.0, 0.0])
+    assert s.effective_rank == 0
+    assert s.decay.tolist() == [0, 0]
+    assert s.log_sum == 0
+
+
+def test_values_below_the_floor_do_not_count_in_the_log_sum():
+    s = replace(spectrum([2.0, 1e-9]), reliable=np.array([True, False]))
+    assert s.log_sum == pytest.approx(math.log(2))
+
+
+def test_mean_and_sd_by_index():
+    run = xray([[3.0, 1.0], [5.0, 2.0], [4.0, 0.0]])
+    mean, sd = run.mean_sd("h1")
+    assert mean.tolist() == [4, 1]
+    assert sd.tolist() == [1, 1]
+    assert run.values("h1").shape == (3, 2)
+    one = xray([[3.0, 1.0]])
+    assert np.isnan(one.mean_sd("h1")[1]).all()
+
+
+def test_estimates_use_the_sample_divisor():
+    e = estimate([1.0, 2.0, 4.0])
+    assert e.mean == pytest.approx(7 / 3)
+    assert e.sd == pytest.approx(np.std([1, 2, 4], ddof=1))
+    assert e.se == pytest.approx(e.sd / math.sqrt(3))
+
+
+def test_unknown_stage_offers_names():
+    with pytest.raises(UsageError, match="stage 'h2' is unknown; nearest: 'h1'"):
+        xray([[1.0]]).at("h2")
+
+
+def test_paired_change_is_a_paired_t_interval():
+    before, after = [1.0, 2.0, 3.0, 4.0], [1.5, 3.0, 3.5, 5.5]
+    change = paired_change("h1", "count", before, after)
+    peer = stats.ttest_rel(after, before).confidence_interval(0.95)
+    assert (change.low, change.high) == pytest.approx((peer.low, peer.high))
+    assert change.verdict == "rises"
+    assert paired_change("h1", "count", after, before).verdict == "falls"
+    assert paired_change("h1", "count", [1, 2, 3], [2, 1, 3]).verdict == "not distinguishable"
+    assert paired_change("h1", "count", [1], [2]).verdict == "not distinguishable"
+
+
+def test_compare_needs_the_same_inputs():
+    a, b = xray([[2.0, 0.5], [3.0, 2.0]]), xray([[2.0, 1.5], [3.0, 2.0]])
+    result = compare(a, b)
+    assert result.change("h1").mean == 0.5
+    assert result.change("h1", "largest").mean == 0
+    other = replace(b, settings={**b.settings, "inputs_sha256": "other"})
+    with pytest.raises(UsageError, match="both runs must have the same inputs_sha256"):
+        compare(a, other)
+    unit = replace(b, settings={**b.settings, "input_unit": "pixel, 0 to 255"})
+    with pytest.raises(UsageError, match="both runs must have the same input_unit"):
+        compare(a, unit)
+    with pytest.raises(UsageError, match="both runs must share a stage, got h1 and h9"):
+        compare(a, xray([[2.0, 0.5], [3.0, 2.0]], stage="h9"))
+
+
+def test_the_shape_of_a_message():
+    assert str(wrong("k", "lie between 1 and 9", 12, "pass a smaller k")) == (
+        "k must lie between 1 and 9, got 12; pass a smaller k."
+    )
+    assert str(unknown("to", "conv9", ["conv1", "conv2"])) == (
+        "to 'conv9' is unknown; nearest: 'conv2', 'conv1'."
+    )

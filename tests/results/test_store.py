@@ -1,0 +1,125 @@
+"""Runs on disk: written, read back, continued, refused."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nakami.results import RunError, RunFolder, UsageError, load
+from spectra_made_by_hand import settings, spectrum
+
+
+def write_run(path, rows=((3.0, 2.0), (2.0, 0.5))):
+    folder = RunFolder(path, settings(len(rows), 2))
+    for i, row in enumerate(rows):
+        folder.write_input(i, np.full(2, i, dtype=np.float32))
+        folder.write(spectrum(row, i))
+    return folder.finish()
+
+
+def test_a_run_reads_back_as_it_was_written(tmp_path):
+    run = write_run(tmp_path / "run")
+    again = load(tmp_path / "run")
+    assert again.settings == run.settings
+    assert again.settings["schema"] == "nakami.xray/1"
+    assert again.names == ("h1",)
+    assert np.array_equal(again.inputs, [[0, 0], [1, 1]])
+    for a, b in zip(run.spectra, again.spectra, strict=True):
+        assert np.array_equal(a.values, b.values)
+        assert np.array_equal(a.right, b.right)
+        assert (a.shape, a.reason, a.floor) == (b.shape, b.reason, b.floor)
+
+
+def test_the_layout_on_disk(tmp_path):
+    write_run(tmp_path)
+    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    piece = ["arrays.safetensors", "result.json", "timing.json"]
+    pieces = [f"pieces/{i:04d}-{s}/{n}" for i in (0, 1) for s in ("h1", "input") for n in piece]
+    assert names == sorted([*pieces, "result.json", "run.json"])
+    body = json.loads((tmp_path / "result.json").read_text())
+    assert body["summary"][0]["count"]["mean"] == 1.5
+
+
+def test_a_piece_without_its_json_is_not_done(tmp_path):
+    folder = RunFolder(tmp_path, settings(1, 2))
+    folder.write(spectrum([2.0, 1.0]))
+    assert folder.has(0, "h1")
+    (tmp_path / "pieces" / "0000-h1" / "result.json").unlink()
+    assert not folder.has(0, "h1")
+    assert load(tmp_path).spectra == ()
+
+
+def test_odd_stage_names_do_not_meet(tmp_path):
+    folder = RunFolder(tmp_path, settings(1, 2, "h1"))
+    a, b = folder._piece(0, "pool:2"), folder._piece(0, "pool/2")
+    assert a != b
+    assert a.parent == b.parent == tmp_path / "pieces"
+    assert folder._piece(0, "h1", "h0") != folder._piece(0, "h1")
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(UsageError, match=r"seed must be as in the run that .* holds, 0, got 1"):
+        RunFolder(tmp_path, {**settings(2, 2), "seed": 1})
+    with pytest.raises(UsageError, match=r"versions.torch must be as in the run"):
+        RunFolder(tmp_path, {**settings(2, 2), "versions": {"torch": "3"}})
+    RunFolder(tmp_path, settings(2, 2))  # the same settings continue
+
+
+def test_newer_schemas_are_refused_and_older_ones_read(tmp_path):
+    write_run(tmp_path)
+    body = json.loads((tmp_path / "run.json").read_text())
+    for schema, message in [
+        ("nakami.xray/2", r"schema must be at most 'nakami.xray/1', got 'nakami.xray/2'"),
+        ("other/1", r"schema must be 'nakami.xray/1', got 'other/1'"),
+    ]:
+        (tmp_path / "run.json").write_text(json.dumps({**body, "schema": schema}))
+        with pytest.raises(UsageError, match=message):
+            load(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({**body, "schema": "nakami.xray/0"}))
+    assert len(load(tmp_path).spectra) == 2
+
+
+def test_damage_and_absence_are_said(tmp_path):
+    with pytest.raises(UsageError, match=r"folder must hold a run.json"):
+        load(tmp_path)
+    write_run(tmp_path)
+    (tmp_path / "pieces" / "0001-h1" / "arrays.safetensors").write_bytes(b"short")
+    with pytest.raises(UsageError, match=r"piece 0001-h1 of .* is damaged"):
+        load(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UsageError, match=r"run.json in .* cannot be read"):
+        load(tmp_path)
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="out must be a folder, got a file on the way to"):
+        RunFolder(tmp_path / "file" / "run", settings(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (
+            errno.ENOSPC,
+            RunError,
+            "no space left while writing .*; free some space and start the same",
+        ),
+        (errno.EACCES, UsageError, "out must be a folder that can be written, got "),
+        (errno.EIO, RunError, "nothing finished is lost"),
+    ],
+)
+def test_a_failing_disk_is_one_sentence(tmp_path, monkeypatch, number, kind, message):
+    folder = RunFolder(tmp_path, settings(1, 2))
+
+    def fail(self, data):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(kind, match=message):
+        folder.write(spectrum([2.0, 1.0]))
+    assert not folder.has(0, "h1")
