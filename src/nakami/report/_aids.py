@@ -54,7 +54,9 @@ def _arrives(reading: Reading) -> str:
     if row.largest.mean == 0:
         return f"{at}, no small change of the input is felt at {where}."
     if row.count.lower_bound:
-        return f"{at}, at least {count} directions reach {where} no weaker than they left."
+        return f"{at}, {count} or more directions reach {where} no weaker than they left."
+    if round(row.count.mean) == row.shape[1]:
+        return f"{at}, a small change along any direction reaches {where} no weaker than it left."
     weaker = f"is weaker at {where} than at the input."
     if row.count.mean == 0:
         return f"{at}, a small change along any direction {weaker}"
@@ -76,7 +78,9 @@ def kept_aids(reading: Reading) -> Aids:
                 f"(sd {num.plain(wide.count.sd, 2)}), {num.short(calm.stage)} least "
                 f"(sd {num.plain(calm.count.sd, 2)})."
             )
-    if not may and rows:
+    if not rows:
+        may.append("Nothing before the spectra have converged.")
+    elif not may:
         where = num.short(rows[-1].stage)
         may.append(f"How many directions are kept at {where}, at {reading.inputs()}.")
     if reading.n == 1:

@@ -13,10 +13,11 @@ from ._series import UNCONVERGED, Series, rows
 Spec = dict[str, Any]
 FIT = {"type": "fit-x", "contains": "padding"}
 CONFIG: Spec = {
-    "background": None,
+    "background": "transparent",
     "padding": {"left": 2, "right": 6, "top": 8, "bottom": 2},
     "font": "Nakami Sans, system-ui, sans-serif",
     "view": {"stroke": None},
+    "mark": {"aria": False},  # a chart has one description with its numbers, and a table
     "axis": {
         "labelColor": "var(--ink-2)", "titleColor": "var(--ink-2)", "labelFontSize": 12.5,
         "titleFontSize": 12.5, "titleFontWeight": 400, "labelFontWeight": 400,
@@ -183,7 +184,14 @@ def _border(k: int, noted: bool) -> list[Spec]:
     line = {"data": {"values": [{}]}, "encoding": {"y": one}, "mark": {**dots, "clip": True}}
     if not noted:
         return [line]
-    mark = {"type": "text", "dx": -4, "fontSize": 12, "color": "var(--ink-2)", "align": "right"}
+    mark = {
+        "type": "text",
+        "dx": -4,
+        "fontSize": 12,
+        "color": "var(--ink-2)",
+        "align": "right",
+        "clip": True,
+    }
     at = {"x": {"field": "x", "type": "quantitative"}, "y": one}
     notes = [
         {"data": {"values": [{"x": k}]}, "mark": {**mark, "text": text, "dy": dy}, "encoding": at}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from . import _charts as charts
 from . import _numbers as num
 from ._aids import compared_aids
-from ._curves import described, listed, some, spread_caption, unique
+from ._curves import described, listed, some, spread_caption, unique, values_table
 from ._reading import Reading, label, outcome, steady
 from ._sections import Figure, Section, Text
 from ._series import Series, series
@@ -55,7 +57,13 @@ def _panels_figure(reading: Reading) -> Figure:
     if len(panels) < len(reading.stages):
         caption += f" {len(panels)} of {len(reading.stages)} stages drawn; the table holds all."
     title = "Spectra of both networks, one panel for each stage"
-    return Figure(title, caption, drawn, layout="trio", tools=True, key=True)
+    headed = [
+        replace(c, name=f"{name}, {c.name}")
+        for name, pair in zip(names, pairs, strict=True)
+        for c in pair
+    ]
+    table = values_table(headed)
+    return Figure(title, caption, drawn, layout="trio", tools=True, key=True, table=table)
 
 
 def _panels(stages: tuple[str, ...]) -> list[str]:
@@ -135,13 +143,14 @@ def _text(reading: Reading, quantity: str) -> Text:
     if all(steady(reading.comparison.change(s, quantity)) for s in stages):
         same = "largest value is" if quantity == "largest" else "count is"
         return f"Compared {reading.noun} by {reading.noun}, the {same} the same in both networks."
-    parts: list[Text] = [
-        num.joined(told(reading.comparison.change(s, quantity), ""), " at ", num.short(s))
-        for s in stages
-    ]
+    changes = [reading.comparison.change(s, quantity) for s in stages]
+    parts = [num.joined(told(c, ""), " at ", num.short(c.stage)) for c in changes]
+    verb = outcome(changes[0])
+    if len({outcome(c) for c in changes}) == 1 and verb in ("rises", "falls"):
+        parts = [parts[0], *(p.replace(f"{verb} ", "", 1) for p in parts[1:])]
     name = "largest value" if quantity == "largest" else "count"
     what = f"Compared {reading.noun} by {reading.noun}, the {name} "
-    text = num.joined(what, listed(parts), " (paired mean ± s.e.).")
+    text = num.joined(what, listed(list(parts)), " (paired mean ± s.e.).")
     if quantity == "largest":
         return text
     last = stages[-1]

@@ -92,6 +92,8 @@ def _step(change: PairedChange) -> str:
     if steady(change):
         return "still"
     if not math.isfinite(change.se):
+        if abs(change.mean) < 0.005 * max(abs(change.before).max(), abs(change.after).max()):
+            return "still"
         return "falls" if change.mean < 0 else "rises"
     return "still" if change.verdict == "not distinguishable" else change.verdict
 

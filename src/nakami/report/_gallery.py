@@ -45,8 +45,9 @@ def _words(reading: Reading, stage: str, shape: Frame) -> tuple[str, str, str]:
     shown = [i for i in chosen(spectra) if all(s.reliable[i] for s in spectra)]
     solid = all(s.converged for s in spectra)
     if len(shown) < 2 or not solid:
-        why = "No verdict: some of these spectra have not converged."
-        return "Directions as pictures", "One direction." if solid else why, ""
+        few = "Fewer than two of these directions lie above the floor of the arithmetic."
+        text = few if solid else "No verdict: some of these spectra have not converged."
+        return "Directions as pictures", text, ""
     covered = areas(reading.main, stage, shape)
     change = paired_change(stage, "area", list(covered[shown[0]]), list(covered[shown[-1]]))
     word = outcome(change) if reading.n > 1 else ""

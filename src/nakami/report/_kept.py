@@ -10,6 +10,7 @@ from ._aids import kept_aids
 from ._curves import direction, listed, some
 from ._reading import Reading, converged, label
 from ._sections import Figure, Section, Text
+from ._verdict import largest
 
 ROW = 5  # up to so many stages the two charts stand side by side
 
@@ -90,11 +91,16 @@ def _heading(reading: Reading) -> str:
         return "No direction is left"
     if len(rows) == 1 or any(r.count.lower_bound for r in rows):
         bound = "At least " if last.count.lower_bound else ""
-        return f"{bound}{num.plain(last.count.mean)} directions kept at {num.short(last.stage)}"
+        count = num.plain(last.count.mean)
+        return (
+            f"{bound}{count} direction{'' if count == '1' else 's'} kept at {num.short(last.stage)}"
+        )
     a, b = num.plain(first.count.mean), num.plain(last.count.mean)
     way = direction(reading.trend(lambda s: float(s.count_above_one), (first.stage, last.stage)))
     if way == "still":
-        return f"The count stays near {a}" if first.count.mean else "No direction is kept"
+        if first.count.mean == last.count.mean == 0:
+            return "No direction is kept"
+        return "The count does not change distinguishably"
     return f"The count {way} from {a} to {b}"
 
 
@@ -104,14 +110,14 @@ def _text(reading: Reading) -> Text:
         return "The counts below come from unconverged spectra and decide nothing."
     rows = [reading.main.rows[s] for s in stages]
     if any(r.count.lower_bound for r in rows):
-        k = num.whole(max(r.k for r in rows))
+        k = largest(max(r.k for r in rows))
         ranks: list[Text] = [
             num.joined(num.estimate(reading.main.rows[s].effective_rank), " at ", num.short(s))
             for s in some(stages)
         ]
         return num.joined(
-            f"Only the {k} largest values were computed, so counts and effective ranks are lower "
-            "bounds: the effective rank is ",
+            f"Only the {k} computed, so counts and effective ranks are lower bounds: the effective "
+            "rank is ",
             listed(ranks),
             ".",
         )
@@ -135,10 +141,9 @@ def _from_to(reading: Reading, a: StageSummary, b: StageSummary) -> Text:
     else:
         values = [num.plain(r.count.mean) for r in (a, b)]
         first = f"The count is {values[0]} at {here} and {values[1]} at {there}. "
-    word = {"falls": "falls", "rises": "rises", "still": "does not change distinguishably,"}[rank]
-    too = " too," if rank == count and rank != "still" else ""
-    values = [num.plain(r.effective_rank.mean) for r in (a, b)]
-    return (
-        f"{first}The effective rank, which does not depend on the border s = 1, {word}{too} from "
-        f"{values[0]} to {values[1]}."
-    )
+    a_rank, b_rank = (num.plain(r.effective_rank.mean) for r in (a, b))
+    told = f"does not change distinguishably ({a_rank} and {b_rank})"
+    if rank != "still":
+        too = " too," if rank == count else ""
+        told = f"{rank}{too} from {a_rank} to {b_rank}"
+    return f"{first}The effective rank, which does not depend on the border s = 1, {told}."

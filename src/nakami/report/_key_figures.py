@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nakami.results import Estimate, Spectrum
 
 from . import _numbers as num
-from ._reading import Reading, label
+from ._reading import Reading, label, outcome
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     bound = any(net.rows[stage].count.lower_bound for net in reading.networks)
     change = reading.comparison.change(stage, "largest" if bound else "count")
     new = label(reading.main, 18)
-    what = f"change of the largest value, {new}" if bound else f"directions gained by {new}"
+    way = {"rises": "gained by", "falls": "lost by"}.get(outcome(change), "more or fewer in")
+    what = f"change of the largest value, {new}" if bound else f"directions {way} {new}"
     value, unit = num.split(change.mean, change.se, sign=True)
     gain = KeyFigure(value, unit, f"{what} at {where}; paired mean ± s.e.")
     return [count, gain, rank, *(facts or [top])]

@@ -51,7 +51,7 @@ def number(x: float, digits: int = 3) -> Markup:
 def plain(x: float, digits: int = 3) -> str:
     """As ``number``, without markup (for descriptions and alternative texts)."""
     mantissa, power = _scientific(x, digits)
-    return f"{mantissa} × 10{str(power).translate(_RAISED)}" if power else mantissa
+    return f"{mantissa}{NBSP}×{NBSP}10{str(power).translate(_RAISED)}" if power else mantissa
 
 
 def pair(mean: float, spread: float, kind: str = "", sign: bool = False) -> Markup:
@@ -150,7 +150,9 @@ def joined(*parts: str | Markup) -> Markup:
 
 
 def _scientific(x: float, digits: int) -> tuple[str, int]:
-    if x == 0 or 1e-3 <= abs(x) < 1e7:
+    if float(x).is_integer() and abs(x) < 1e7:
+        return whole(x), 0
+    if 1e-3 <= abs(x) < 1e7:
         return fixed(x, _places(x, digits)), 0
     power = math.floor(math.log10(abs(x)))
     return fixed(x / 10.0**power, min(digits, 2) - 1), power

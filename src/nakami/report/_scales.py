@@ -53,9 +53,10 @@ def value_axes(top: float, means: list[float], starts: list[float]) -> dict[str,
         return {"linear": linear_axis(0, 1)}
     positive = [v for v in means if v > 0]
     low = max(min(positive, default=top) * 0.8, top * 3e-4)
-    low = min(low, *(max(v / 10, top * 1e-12) for v in starts if v > 0))
-    if low > top / 8:  # a flat spectrum: keep s = 1 in sight if it is near
-        low = top / 8
+    low = min([low, *(max(v / 10, top * 1e-12) for v in starts if v > 0)])
+    if 0.05 < top < 1:  # keep s = 1 in sight where it is near
+        top = 1.0
+    low = min(low, 0.9) if low < 300 else low
     bottom = 10.0 ** math.floor(math.log10(low)) if top / low > 30 else low
     log = log_axis(float(f"{bottom:.3g}"), float(f"{top * 1.12:.3g}"))
     return {"log": log, "linear": linear_axis(0, top)}

@@ -45,6 +45,8 @@ def _whose(reading: Reading) -> str:
 
 def _heading(reading: Reading) -> str:
     stages, n = reading.solid, len(reading.stages)
+    if not stages:
+        return "Spectra by depth; no stage converged"
     if len(stages) < n:
         missing = num.spelled(n - len(stages))
         return f"Spectra by depth; {missing} of {num.spelled(n)} stages not converged"

@@ -73,7 +73,8 @@ def _axis(groups: list[Group]) -> dict[str, Any]:
     low, high = min(values), max(values)
     if low > 0 and high / low > 50:
         return log_axis(low * 0.8, high * 1.25)
-    return linear_axis(min(0.0, low), max([high, *(m + sd for m, sd in sds), 1e-12]))
+    top = max([high * 1.06, *(m + sd for m, sd in sds), 1e-12])  # room for a number above a point
+    return linear_axis(min(0.0, low), top)
 
 
 def _columns(

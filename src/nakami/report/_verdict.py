@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -11,6 +10,7 @@ from markupsafe import Markup
 from nakami.results import PairedChange, StageSummary
 
 from . import _numbers as num
+from ._curves import direction
 from ._key_figures import KeyFigure, key_figures
 from ._reading import Reading, label, outcome, steady
 
@@ -67,7 +67,8 @@ def survivors(row: StageSummary) -> str:
     if row.largest.mean == 0:
         return f"None of {of} directions reaches"
     if count.lower_bound:
-        return f"At least {num.spelled(int(count.mean))} of {of} directions survive to"
+        least = int(count.mean)
+        return f"At least {num.spelled(least)} of {of} directions survive{_s(least)} to"
     if count.mean == 0:
         return f"None of {of} directions survives to"
     if n == 0:
@@ -75,7 +76,16 @@ def survivors(row: StageSummary) -> str:
     if n == row.shape[1]:
         return f"All {of} directions survive to" if n > 1 else "The one direction survives to"
     word = num.spelled(n)
-    return f"{word[0].upper()}{word[1:]} of {of} directions survive{'s' if n == 1 else ''} to"
+    return f"{word[0].upper()}{word[1:]} of {of} directions survive{_s(n)} to"
+
+
+def largest(k: int) -> str:
+    """``60 largest singular values were``."""
+    return f"{num.whole(k)} largest singular values were" if k > 1 else "largest singular value was"
+
+
+def _s(n: int) -> str:
+    return "s" if n == 1 else ""
 
 
 def place(reading: Reading, stage: str) -> str:
@@ -120,26 +130,29 @@ def _depth_sentence(reading: Reading) -> Markup | str:
         where = "every stage" if full == len(rows) else f"{full} of {len(rows)} stages"
         who = f"some {reading.noun} has them all" if reading.n > 1 else "they all lie"
         return (
-            f"{at}, only the {num.whole(max(r.k for r in rows))} largest singular values were "
-            f"computed; at {where} {who} above 1, so counts there are lower bounds."
+            f"{at}, only the {largest(max(r.k for r in rows))} computed; at {where} {who} above "
+            "1, so counts there are lower bounds."
         )
-    counts = [num.fixed(r.count.mean, 0 if r.count.mean >= 10 else 1) for r in rows]
+    counts = [
+        num.fixed(r.count.mean, 0) if r.count.mean >= 10 else num.plain(r.count.mean, 2)
+        for r in rows
+    ]
     first, last = num.short(stages[0]), num.short(stages[-1])
     over = f"over {num.spelled(len(rows))} stages"
     if len(rows) == 1:
         return f"{at}, {what} is {counts[0]} of {num.whole(rows[0].shape[1])} at {first}."
+    if len(set(counts)) == 1:
+        return f"{at}, {what} is {counts[0]} at each of {num.spelled(len(rows))} stages."
     if len(rows) <= 4:
-        return f"{at}, {what} {_moves(rows)} {' to '.join(counts)} {over}."
-    return f"{at}, {what} {_moves(rows)} {counts[0]} at {first} to {counts[-1]} at {last}, {over}."
+        return f"{at}, {what} {_moves(reading)} {' to '.join(counts)} {over}."
+    return (
+        f"{at}, {what} {_moves(reading)} {counts[0]} at {first} to {counts[-1]} at {last}, {over}."
+    )
 
 
-def _moves(rows: list[StageSummary]) -> str:
-    means = [r.count.mean for r in rows]
-    if all(a > b for a, b in pairwise(means)):
-        return "falls from"
-    if all(a < b for a, b in pairwise(means)):
-        return "rises from"
-    return "goes from"
+def _moves(reading: Reading) -> str:
+    way = direction(reading.trend(lambda s: float(s.count_above_one), reading.solid))
+    return f"{way} from" if way in ("falls", "rises") else "goes from"
 
 
 def _second_sentence(reading: Reading) -> Markup | str:

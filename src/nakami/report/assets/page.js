@@ -83,7 +83,7 @@ async function place(id) {
         if (clash) continue;
         dense.forEach((line, j) => { if (j !== k) for (const q of line) { const d = gap(b, q); if (d < free) free = d; } });
         const score = free + p.x / W * 3;
-        if (free >= 3 && (!best || score > best.score)) best = {score, b};
+        if (free >= 5 && (!best || score > best.score)) best = {score, b};
       }
     });
     if (!best) return;

@@ -1,0 +1,54 @@
+"""Numbers as the page prints them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nakami.report import _numbers as num
+
+NB = num.NBSP
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "shown"),
+    [
+        (11.31, 2.75, f"11.3{NB}±{NB}2.8"),
+        (61.4, 14.06, f"61{NB}±{NB}14"),
+        (-2.125, 0.69, f"−2.12{NB}±{NB}0.69"),
+        (1815.2, 113.0, f"1,815{NB}±{NB}113"),
+        (0.0, 0.0, "0"),
+        (2.0, math.nan, "2"),
+        (7.06e-5, 2.3e-5, f"7.1{NB}±{NB}2.3{NB}×{NB}10<sup>−5</sup>"),
+        (100.2213, 1e-14, f"100.221{NB}±{NB}0.000"),
+    ],
+)
+def test_the_mean_stops_where_the_spread_stops(mean, spread, shown):
+    assert num.pair(mean, spread) == shown
+
+
+def test_a_sign_is_a_real_sign():
+    assert num.pair(2.125, 0.69, "s.e.", sign=True) == f"+2.12{NB}±{NB}0.69{NB}s.e."
+    assert num.number(-0.5) == "−0.500"
+    assert num.fixed(-0.004, 2) == "0.00"
+
+
+def test_plain_numbers_hold_no_markup():
+    assert num.plain(3.24e-6) == f"3.2{NB}×{NB}10⁻⁶"
+    assert num.plain(0.0123) == "0.0123"
+    assert num.plain(150528.0) == "150,528"
+
+
+def test_words():
+    assert [num.spelled(n) for n in (1, 12, 13, 1200)] == ["one", "twelve", "13", "1,200"]
+    assert [num.ordinal(n) for n in (1, 2, 3, 11, 21, 112, 300)] == [
+        "1st", "2nd", "3rd", "11th", "21st", "112th", "300th",
+    ]  # fmt: skip
+    assert num.listing(["a", "b", "c"]) == "a, b and c"
+    assert num.date("2026-11-20T10:00:00+00:00") == "20 November 2026"
+    assert len(num.short("x" * 200)) <= 24
+
+
+def test_joined_texts_are_escaped_unless_markup():
+    assert num.joined("<b>", num.number(3.24e-6)) == f"&lt;b&gt;3.2{NB}×{NB}10<sup>−6</sup>"
