@@ -20,12 +20,16 @@ LABELS = ("labels", "y", "targets")
 def read_array(path: Path, n: int | None, key: str | None) -> Examples:
     """Examples of an array file; the contract stands in ``nakami.data.read``."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        array, labels = (loaded, None) if path.suffix == ".npy" else _pick(loaded, path, key)
+        _check_magic(path)
+        if path.suffix == ".npz":
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                array, labels = _pick(arrays, path, key)
+        else:  # mapped, so that a few examples of a large file cost little
+            array, labels = np.load(path, mmap_mode="r", allow_pickle=False), None
+    except UsageError:
+        raise
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, UsageError):
-            raise
-        if "pickle" in str(error) or "Object arrays" in str(error):
+        if "object" in str(error).lower() or "pickle" in str(error):
             raise UsageError(
                 f"{path} must hold plain numbers, got an object array, which can hide code; save "
                 "the numbers with np.save(path, array.astype(np.float32))."
@@ -34,6 +38,16 @@ def read_array(path: Path, n: int | None, key: str | None) -> Examples:
             f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
         ) from error
     return from_array(array[:n], None if labels is None else labels[:n], path)
+
+
+def _check_magic(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(6)
+    zipped = (b"PK\x03\x04", b"PK\x05\x06")
+    if not start.startswith(zipped if path.suffix == ".npz" else b"\x93NUMPY"):
+        raise wrong(
+            f"{path}", "start like a NumPy file", start.hex(" ") or "nothing", "write it by np.save"
+        )
 
 
 def from_array(array: np.ndarray, labels: np.ndarray | None, path: Path) -> Examples:

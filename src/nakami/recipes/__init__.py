@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._dbn_digits import DBNSettings
+    from ._phases import Phases, phase_generator
     from ._prepare import measure, prepare
     from ._subject import Network, Subject
     from ._supervised import error_fact, train_classifier
@@ -22,9 +23,11 @@ DEFAULT = "dbn-digits"
 _HOMES = {
     "DBNSettings": "_dbn_digits",
     "Network": "_subject",
+    "Phases": "_phases",
     "Subject": "_subject",
     "error_fact": "_supervised",
     "measure": "_prepare",
+    "phase_generator": "_phases",
     "prepare": "_prepare",
     "train_classifier": "_supervised",
 }
@@ -34,9 +37,11 @@ __all__ = [
     "SUBJECTS",
     "DBNSettings",
     "Network",
+    "Phases",
     "Subject",
     "error_fact",
     "measure",
+    "phase_generator",
     "prepare",
     "train_classifier",
 ]

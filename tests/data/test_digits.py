@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from nakami import data
+from nakami.results import UsageError
+
+
+@pytest.mark.parametrize(("split", "n"), [("train", 4000), ("test", 1000)])
+def test_shipped_sample(split, n):
+    sample = data.digits(split)
+    assert sample.inputs.shape == (n, 1, 28, 28)
+    assert sample.inputs.dtype == torch.float32
+    assert (float(sample.inputs.min()), float(sample.inputs.max())) == (0.0, 1.0)
+    assert sample.labels.bincount().min() > 0.07 * n  # all ten digits
+    assert sample.names[12] == f"{split} digit 12"
+    assert sample.unit == "pixel, 0 to 1"
+    assert sample.picture == {"mean": [0.0], "std": [1.0]}
+    assert torch.equal(data.digits(split, flat=True).inputs, sample.inputs.flatten(1))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_shipped_digits_are_the_first_of_the_original(split, nakami_data):
+    sample = data.digits(split)
+    original = data.mnist(nakami_data / "mnist", split, n=len(sample))
+    assert torch.equal(sample.inputs, original.inputs)
+    assert torch.equal(sample.labels, original.labels)
+
+
+def test_slices_keep_everything_together():
+    sample = data.digits("test")
+    part = sample[3:5]
+    assert (len(part), part.names) == (2, ("test digit 3", "test digit 4"))
+    assert torch.equal(part.labels, sample.labels[3:5])
+    picked = sample[[7, 2]]
+    assert torch.equal(picked.inputs, sample.inputs[[7, 2]])
+    assert picked.names == ("test digit 7", "test digit 2")
+
+
+def test_wrong_use(tmp_path):
+    with pytest.raises(UsageError, match=r"split 'tests' is unknown; nearest.*'test'"):
+        data.digits("tests")
+    with pytest.raises(
+        UsageError, match=r"data must be a folder with train-images-idx3-ubyte \(or"
+    ):
+        data.mnist(tmp_path)

@@ -1,0 +1,218 @@
+"""Files that users have, and files that users break."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import data
+from nakami.results import UsageError
+
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+rng = np.random.default_rng(0)
+BYTES = rng.integers(0, 256, (5, 6, 7), dtype=np.uint8)
+
+
+def idx(array, code=8):
+    head = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.tobytes()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_with_its_labels(tmp_path, packed):
+    end, pack = (".gz", gzip.compress) if packed else ("", bytes)
+    images = tmp_path / f"some-images-idx3-ubyte{end}"
+    images.write_bytes(pack(idx(BYTES)))
+    (tmp_path / f"some-labels-idx1-ubyte{end}").write_bytes(pack(idx(np.arange(5, dtype=np.uint8))))
+    read = data.read(images, n=3)
+    np.testing.assert_allclose(read.inputs[:, 0], BYTES[:3] / 255, atol=1e-7)
+    assert read.labels.tolist() == [0, 1, 2]
+    assert (read.unit, read.picture) == ("pixel, 0 to 1", {"mean": [0.0], "std": [1.0]})
+
+
+def test_arrays_floats_as_they_are_and_bytes_scaled(tmp_path):
+    x = rng.normal(size=(4, 3, 5))
+    np.save(tmp_path / "x.npy", x)
+    read = data.read(tmp_path / "x.npy", n=2)
+    np.testing.assert_allclose(read.inputs, x[:2], rtol=1e-6)
+    assert (read.unit, read.labels, read.picture) == ("as stored", None, None)
+    assert read.names == ("x 0", "x 1")
+    np.save(tmp_path / "b.npy", BYTES[:, None])
+    read = data.read(tmp_path / "b.npy")
+    assert float(read.inputs.max()) == pytest.approx(BYTES.max() / 255, abs=1e-7)
+    assert read.unit == "pixel, 0 to 1"
+    assert read.inputs.dtype == torch.float32
+
+
+def test_archives_by_usual_names_or_by_key(tmp_path):
+    x, y = BYTES.astype(np.float32), np.arange(5)
+    for name, arrays, key in (
+        ("a", {"inputs": x, "labels": y}, None),
+        ("b", {"anything": x}, None),
+        ("c", {"x_train": x + 1, "x_test": x, "y_test": y}, "x_test"),
+    ):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        read = data.read(tmp_path / f"{name}.npz", key=key)
+        np.testing.assert_array_equal(read.inputs, x)
+        assert (read.labels is None) == (name == "b")
+
+
+def picture(path, size=(300, 260), colour=(200, 100, 50)):
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def test_pictures_as_imagenet_networks_take_them(tmp_path):
+    read = data.read(picture(tmp_path / "a.png"))
+    assert read.inputs.shape == (1, 3, 224, 224)
+    expected = [
+        (200 / 255 - 0.485) / 0.229,
+        (100 / 255 - 0.456) / 0.224,
+        (50 / 255 - 0.406) / 0.225,
+    ]
+    np.testing.assert_allclose(read.inputs.mean((0, 2, 3)), expected, rtol=1e-5)
+    assert float(read.inputs.std((0, 2, 3)).max()) < 1e-5
+    back = read.inputs[0, 0, 0, 0] * read.picture["std"][0] + read.picture["mean"][0]
+    assert float(back) == pytest.approx(200 / 255, abs=1e-6)
+    assert "ImageNet" in read.unit
+    assert read.names == ("a.png",)
+
+
+def test_scaling_and_cutting_against_a_ramp(tmp_path):
+    """A horizontal ramp keeps its slope: 512 wide and 256 high, cut from column 144 to 368."""
+    ramp = np.tile(np.linspace(0, 255, 1024).astype(np.uint8), (512, 1))
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    row = data.read(tmp_path / "ramp.png", normalise="unit").inputs[0, 0, 112]
+    expected = (2 * (144 + np.arange(224)) + 0.5) / 1023
+    np.testing.assert_allclose(row, expected, atol=1.5 / 255)
+
+
+def test_pictures_for_small_networks_are_taken_pixel_by_pixel(tmp_path):
+    pixels = rng.integers(0, 256, (28, 28), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "digit.png")
+    read = data.read(tmp_path / "digit.png", size=28, mode="grey")
+    np.testing.assert_allclose(read.inputs[0, 0], pixels / 255, atol=1e-7)
+    assert (read.unit, read.picture) == ("pixel, 0 to 1", {"mean": [0.0], "std": [1.0]})
+    colour = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(colour).save(tmp_path / "c.png")
+    read = data.read(tmp_path / "c.png", size=32, normalise="unit")
+    np.testing.assert_allclose(read.inputs[0], np.moveaxis(colour, -1, 0) / 255, atol=1e-7)
+
+
+def test_folder_in_order_of_name_with_folders_inside(tmp_path):
+    (tmp_path / "cats").mkdir()
+    for name in ("b.png", "a.jpg", "cats/c.png", ".hidden.png"):
+        picture(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("not a picture")
+    assert data.read(tmp_path).names == ("a.jpg", "b.png", "cats/c.png")
+    assert len(data.read(tmp_path, n=2)) == 2
+
+
+def broken(tmp_path, kind):
+    path = tmp_path / {"npy": "x.npy", "npz": "x.npz", "idx": "x-ubyte", "gz": "x-ubyte.gz"}.get(
+        kind.partition(" ")[0], "x.png"
+    )
+    match kind:
+        case "npy objects":
+            np.save(path, np.array([{"a": 1}] * 3), allow_pickle=True)
+        case "npy nan":
+            x = np.zeros((4, 2), np.float32)
+            x[2, 1] = np.nan
+            np.save(path, x)
+        case "npy int":
+            np.save(path, np.zeros((4, 2), np.int64))
+        case "npy vector":
+            np.save(path, np.zeros(4))
+        case "npy last":
+            np.save(path, np.zeros((4, 8, 8, 3), np.uint8))
+        case "npy text":
+            path.write_text("hello")
+        case "npy short":
+            np.save(path, np.zeros((40, 20)))
+            path.write_bytes(path.read_bytes()[:500])
+        case "npz many":
+            np.savez(path, a=np.zeros((2, 2)), b=np.zeros((2, 2)))
+        case "npz labels":
+            np.savez(path, x=np.zeros((2, 2)), y=np.zeros(3, int))
+        case "npz text":
+            path.write_bytes(b"PK\x03\x04 and no more")
+        case "idx magic":
+            path.write_bytes(b"\x89PNG and more")
+        case "idx empty":
+            path.write_bytes(b"")
+        case "idx type":
+            path.write_bytes(idx(np.zeros((2, 3, 3), np.float32), 0x0D))
+        case "idx short":
+            path.write_bytes(idx(BYTES)[:-7])
+        case "idx head":
+            path.write_bytes(idx(BYTES)[:9])
+        case "idx labels":
+            path.write_bytes(idx(np.arange(5, dtype=np.uint8)))
+        case "gz short":
+            path.write_bytes(gzip.compress(idx(BYTES))[:60])
+        case "gz text":
+            path.write_text("hello")
+        case "png text":
+            path.write_text("hello")
+        case "png short":
+            whole = picture(path).read_bytes()
+            path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "match"),
+    [
+        ("npy objects", r"x\.npy must hold plain numbers, got an object array.*np\.save"),
+        ("npy nan", r"must hold finite numbers, got NaN .* in 1 of 4 examples \(first: x 2\)"),
+        ("npy int", r"must hold floating numbers or bytes \(uint8\), got dtype int64; store"),
+        ("npy vector", r"must hold examples along axis 0, \(N, \.\.\.\), got shape \(4,\)"),
+        ("npy last", r"channels first, .*, got shape \(4, 8, 8, 3\); store np\.moveaxis"),
+        ("npy text", r"x\.npy must start like a NumPy file, got 68 65 6c 6c 6f; write"),
+        ("npy short", r"x\.npy cannot be read as a NumPy file"),
+        ("npz many", r"must hold inputs, got arrays a, b; name one of them with key="),
+        ("npz labels", r"labels in .* must be 2 whole numbers, got int64 \(3,\)"),
+        ("npz text", r"x\.npz cannot be read as a NumPy file"),
+        ("idx magic", r"must start like an IDX file .*, got 89 50 4e 47"),
+        ("idx empty", r"must start like an IDX file .*, got nothing"),
+        ("idx type", r"must hold unsigned bytes \(type 0x08\), got type 0x0d; convert"),
+        ("idx short", r"must hold 210 bytes of values after its header, got 203; .*truncated"),
+        ("idx head", r"truncated"),
+        ("idx labels", r"must hold pictures \(3 axes\), got 1 axes"),
+        ("gz short", r"x-ubyte\.gz is damaged"),
+        ("gz text", r"x-ubyte\.gz is damaged"),
+        ("png text", r"x\.png cannot be read as a picture .*repair or remove that file"),
+        ("png short", r"x\.png cannot be read as a picture"),
+    ],
+)
+def test_a_broken_file_is_named_in_one_sentence(tmp_path, kind, match):
+    with pytest.raises(UsageError, match=match) as caught:
+        data.read(broken(tmp_path, kind))
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_use(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 2)))
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    file = picture(tmp_path / "empty.png")
+    for arguments, match in (
+        ((tmp_path / "nothing",), r"path must exist \(.*\), got .*nothing; check the spelling"),
+        ((tmp_path / "empty",), r"path must be a folder with pictures, got .*empty; put \.png"),
+        ((tmp_path / "notes.txt",), r"path must be \.npy, .*, got .*notes\.txt; convert it"),
+        ((tmp_path / "x.npy", 0), r"n must be at least 1, got 0"),
+    ):
+        with pytest.raises(UsageError, match=match):
+            data.read(*arguments)
+    for options, match in (
+        ({"mode": "cmyk"}, r"mode 'cmyk' is unknown"),
+        ({"normalise": "imagnet"}, r"normalise 'imagnet' is unknown; nearest.*'imagenet'"),
+        ({"mode": "grey", "normalise": "imagenet"}, r"normalise must be 'unit' for grey pictures"),
+        ({"size": 0}, r"size must be at least 1 pixel, got 0"),
+    ):
+        with pytest.raises(UsageError, match=match):
+            data.read(file, **options)
+    with pytest.raises(UsageError, match=r"size, mode and normalise are for pictures, got x\.npy"):
+        data.read(tmp_path / "x.npy", size=28)

@@ -1,0 +1,158 @@
+"""The default subject in a tiny size: interrupted, refused, measured."""
+
+import json
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import data, recipes, results
+from nakami.recipes import DBNSettings, Phases
+from nakami.recipes._dbn_digits import prepare_dbn
+from nakami.results import RunError, UsageError
+
+TINY = DBNSettings(hidden=(12, 9), pretrain_epochs=2, finetune_epochs=2, batch=20)
+
+
+def prepare(folder, settings=TINY, n_train=100, **options):
+    train, test = data.digits("train")[:n_train], data.digits("test")[:50]
+    return prepare_dbn(folder, train, test, settings=settings, n_inputs=3, **options)
+
+
+def bits(subject):
+    return [torch.cat([p.flatten() for p in n.model.parameters()]) for n in subject.networks]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(bits(a), bits(b), strict=True))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 5, 6])
+def test_interrupted_and_resumed_is_unbroken_to_the_bit(tmp_path, stop):
+    unbroken = prepare(tmp_path / "whole")
+
+    def interrupt(done, total, left, what):
+        if done == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "cut", progress=interrupt)
+    told = []
+    resumed = prepare(tmp_path / "cut", progress=lambda *a: told.append(a))
+    assert same(unbroken, resumed)
+    assert [t[:2] for t in told] == [(i + 1, len(told)) for i in range(len(told))]
+    assert len(told) == 6 - 2 * ((stop - 1) // 2)  # finished phases are not done again
+    assert told[-1][2] == 0
+    assert not same(unbroken, prepare(tmp_path / "other", seed=1))  # the check can fail
+
+
+def test_second_call_reads_back_and_touches_no_global_state(tmp_path):
+    before = torch.get_rng_state()
+    first = prepare(tmp_path)
+    second = prepare(tmp_path, progress=lambda *_: pytest.fail("nothing is to be trained"))
+    assert same(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(p.name.endswith(".part") for p in tmp_path.iterdir())
+
+
+def test_subject_says_what_it_is(tmp_path):
+    subject = prepare(tmp_path)
+    assert [n.name for n in subject.networks] == ["pretrained", "finetuned"]
+    assert subject.stages == ("hidden1", "hidden2")
+    assert subject.examples.names == ("test digit 0", "test digit 1", "test digit 2")
+    pretrained, finetuned = bits(subject)
+    assert not torch.equal(pretrained, finetuned)
+    test = data.digits("test")[:50]
+    model = subject.networks[1].model
+    wrong = (model(test.inputs).argmax(1) != test.labels).double()
+    fact = subject.networks[1].facts[0]
+    assert fact["value"] == pytest.approx(100 * wrong.mean().item())
+    assert fact["spread"] == pytest.approx(100 * wrong.std(correction=0).item() / 50**0.5)
+    assert "CD-1 for 2 epochs" in subject.networks[0].training
+    settings = json.loads((tmp_path / "training.json").read_text())
+    assert (settings["seed"], settings["hidden"], settings["data"]["examples"]) == (0, [12, 9], 100)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"seed": 3}, r"seed must be as in the training that .* holds, 0, got 3; choose another"),
+        ({"settings": replace(TINY, pretrain_rate=0.2)}, r"pretrain_rate .*0\.1, got 0\.2"),
+        ({"n_train": 80}, r"data\.examples must .*, 100, got 80; choose another folder or delete"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path, change, match):
+    prepare(tmp_path)
+    with pytest.raises(UsageError, match=match):
+        prepare(tmp_path, **change)
+
+
+def test_damage_and_wrong_folders_are_said(tmp_path):
+    prepare(tmp_path / "a")
+    (tmp_path / "a" / "weights-layer2.safetensors").write_bytes(b"short")
+    with pytest.raises(
+        UsageError, match=r"weights-layer2\.safetensors is damaged .*delete that file"
+    ):
+        prepare(tmp_path / "a")
+    (tmp_path / "a" / "training.json").write_text("{")
+    with pytest.raises(UsageError, match=r"training\.json cannot be read"):
+        prepare(tmp_path / "a")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"folder must be a folder, got a file on the way"):
+        prepare(tmp_path / "file")
+    with pytest.raises(UsageError, match=r"n_inputs must lie between 1 and 50, got 0"):
+        prepare_dbn(tmp_path / "b", data.digits()[:50], data.digits("test")[:50], n_inputs=0)
+
+
+def test_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):
+    phases = Phases(tmp_path, {"seed": 0})
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(RunError, match=r"no space left while writing .*; free some space"):
+        phases.run("one", lambda g: {"x": torch.zeros(2)})
+    assert not phases.has("one")
+
+
+def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path, monkeypatch):
+    for stem, split in (("train", "train"), ("t10k", "test")):
+        part = data.digits(split)[:40]
+        images = (part.inputs * 255).round().numpy().astype(np.uint8).reshape(40, 28, 28)
+        head = struct.pack(">IIII", 0x803, 40, 28, 28)
+        (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        labels = part.labels.numpy().astype(np.uint8).tobytes()
+        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 40) + labels)
+    monkeypatch.setattr("nakami.recipes._dbn_digits.DBNSettings", lambda: TINY)
+    subject = recipes.prepare("dbn-digits", tmp_path / "out", data=tmp_path, n_inputs=2)
+    assert len(subject.examples) == 2
+    assert "first 40 train digits of the MNIST files given" in subject.networks[0].training
+    with pytest.raises(UsageError, match=r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"):
+        recipes.prepare("dbn-digit", tmp_path / "out")
+
+
+def test_measure_takes_one_run_for_each_network_at_the_same_inputs(tmp_path):
+    told = []
+    subject = prepare(tmp_path)
+    runs = recipes.measure(subject, tmp_path, progress=lambda *a: told.append(a), k=3)
+    assert [r.folder for r in runs] == [tmp_path / "pretrained", tmp_path / "finetuned"]
+    assert runs[0].names == ("hidden1", "hidden2")
+    assert runs[0].input_unit == "pixel, 0 to 1"
+    assert runs[1].settings["facts"] == subject.networks[1].facts
+    assert runs[1].settings["input_names"] == list(subject.examples.names)
+    assert runs[1].settings["labels"] == subject.examples.labels.tolist()
+    assert runs[0].settings["picture"] == {"mean": [0.0], "std": [1.0]}
+    assert [t[0] for t in told] == list(range(1, 13))  # 2 networks, 3 inputs, 2 stages
+    assert {t[1] for t in told} == {12}
+    assert told[0][3].startswith("pretrained: ")
+    assert told[-1][2] == 0
+    assert results.compare(runs[0], runs[1]).change("hidden2").before.shape == (3,)
+
+
+@pytest.mark.slow
+def test_full_size_learns_the_digits(tmp_path):
+    subject = recipes.prepare(recipes.DEFAULT, tmp_path)
+    assert subject.networks[1].facts[0]["value"] < 8
