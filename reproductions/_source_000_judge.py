@@ -159,11 +159,10 @@ def _depth_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _tuning_lines(rows: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        "| Jacobian | rate, epochs | layer | count | change | 95 % interval | seeds above 0 | "
-        + "claim | effective rank |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    columns = "Jacobian, rate; epochs, layer, count above 1, change, 95 % interval, seeds above 0, "
+    columns += "claim, effective rank"
+    names = [name.replace(";", ",") for name in columns.split(", ")]
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
     for r in rows:
         count, rank = r["count"], r["effective_rank"]
         head = [SOURCES[r["source"]], f"{r['rate']:g}, {r['epochs']}", r["stage"]]
