@@ -1,6 +1,6 @@
 """Make the report page's fonts: subset two open typefaces to the signs that the page uses.
 
-    npm pack @fontsource-variable/source-serif-4 @fontsource-variable/source-sans-3
+    npm pack source-sans@3.52.0 @fontsource-variable/source-serif-4@5.3.1
     (unpack each into its own folder below FONTS)
     python tools/subset_fonts.py FONTS src/nakami/report/assets
 
@@ -14,12 +14,11 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 from fontTools.varLib.instancer import AxisTriple, instantiateVariableFont
 
-LATIN = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x100)])) + "–—‘’“”…·−×±≤≥≈≠∞→²³⁴|‰"
-GREEK = "ΔΛΣλμσ"
+LATIN = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x100)])) + "–—‘’“”…−"
+SIGNS = "≤≥≈≠∞→⁰⁴⁵⁶⁷⁸⁹⁻ᵀΔΛΣλμσ"
 FONTS = (
-    ("source-serif-4-latin-wght-normal", "nakami-serif", "Nakami Serif", LATIN),
-    ("source-sans-3-latin-wght-normal", "nakami-sans", "Nakami Sans", LATIN),
-    ("source-sans-3-greek-wght-normal", "nakami-sans-greek", "Nakami Sans", GREEK),
+    ("source-serif-4-latin-wght-normal.woff2", "nakami-serif", "Nakami Serif", LATIN),
+    ("SourceSans3VF-Upright.ttf.woff2", "nakami-sans", "Nakami Sans", LATIN + SIGNS),
 )
 FEATURES = ["kern", "liga", "lnum", "tnum", "mark", "mkmk", "ccmp", "locl"]
 
@@ -35,7 +34,8 @@ def make(source: Path, target: Path, family: str, text: str) -> int:
     for record in font["name"].names:
         if record.nameID in (1, 3, 4, 6, 16):
             name = family.replace(" ", "") if record.nameID == 6 else family
-            font["name"].setName(name, record.nameID, record.platformID, record.platEncID, record.langID)
+            where = (record.platformID, record.platEncID, record.langID)
+            font["name"].setName(name, record.nameID, *where)
     subset.save_font(font, str(target), options)
     return target.stat().st_size
 
@@ -43,7 +43,7 @@ def make(source: Path, target: Path, family: str, text: str) -> int:
 def main(fonts: Path, assets: Path) -> None:
     """Make every font of ``FONTS``."""
     for name, short, family, text in FONTS:
-        found = next(fonts.rglob(f"{name}.woff2"))
+        found = next(fonts.rglob(name))
         print(short, make(found, assets / f"{short}.woff2", family, text))
 
 

@@ -112,6 +112,8 @@ def test_figures_are_altair_charts_with_plain_colours(two):
     text = charts["spectra"].to_json()
     assert "var(--" not in text
     assert "#37308A" in text
+    assert "idx" not in text  # no read-out on paper, a legend instead
+    assert '"title": null' in text
     assert "#9C8FF5" in report.figures(two, theme="dark")["spectra"].to_json()
 
 

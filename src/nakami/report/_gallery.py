@@ -45,7 +45,7 @@ def _words(reading: Reading, stage: str, shape: Frame) -> tuple[str, str, str]:
     shown = [i for i in chosen(spectra) if all(s.reliable[i] for s in spectra)]
     solid = all(s.converged for s in spectra)
     if len(shown) < 2 or not solid:
-        few = "Fewer than two of these directions lie above the floor of the arithmetic."
+        few = f"At {num.short(stage)} there are no two directions above the floor to compare."
         text = few if solid else "No verdict: some of these spectra have not converged."
         return "Directions as pictures", text, ""
     covered = areas(reading.main, stage, shape)

@@ -41,8 +41,9 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     bound = any(net.rows[stage].count.lower_bound for net in reading.networks)
     change = reading.comparison.change(stage, "largest" if bound else "count")
     new = label(reading.main, 18)
-    way = {"rises": "gained by", "falls": "lost by"}.get(outcome(change), "more or fewer in")
-    what = f"change of the largest value, {new}" if bound else f"directions {way} {new}"
+    way = {"rises": "gained by", "falls": "lost by"}.get(outcome(change))
+    what = f"directions {way} {new}" if way else f"change in directions kept, {new},"
+    what = f"change of the largest value, {new}" if bound else what
     value, unit = num.split(change.mean, change.se, sign=True)
     gain = KeyFigure(value, unit, f"{what} at {where}; paired mean ± s.e.")
     return [count, gain, rank, *(facts or [top])]

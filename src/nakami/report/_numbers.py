@@ -70,7 +70,8 @@ def split(mean: float, spread: float, sign: bool = False) -> tuple[Markup, Marku
         power = math.floor(math.log10(size))
         head, tail = (fixed(v / 10.0**power, 1) for v in (mean, spread))
         return Markup(f"{plus}{head}"), _power(f"±{NBSP}{tail}", power)
-    places = _places(spread, 2) if spread > 0 else _places(mean, 3)
+    even = 0 if float(mean).is_integer() else _places(mean, 3)
+    places = _places(spread, 2) if spread > 0 else even
     places = min(places, max(_places(mean, 6), 0)) if mean else places
     return Markup(plus + fixed(mean, places)), Markup(f"±{NBSP}{fixed(spread, places)}")
 

@@ -9,9 +9,13 @@ import numpy as np
 
 MAX_TICKS = 6
 MINUS_SIGN = "replace(format(datum.value, '~g'), '-', '\u2212')"
-POWERS = (
+TINY = "replace(format(datum.value, '.2~g'), '-', '\u2212')"
+_EXPONENT = "round(-log(datum.value) / LN10)"
+_RAISED = "['⁰','¹','²','³','⁴','⁵','⁶','⁷','⁸','⁹']"
+POWERS = (  # only powers of ten stand below 0.001
     "datum.value >= 0.001 || datum.value == 0 ? format(datum.value, '~g') : "
-    "replace(format(datum.value, '.0e'), '-', '\u2212')"
+    f"'10⁻' + ({_EXPONENT} >= 10 ? {_RAISED}[floor({_EXPONENT} / 10)] : '') + "
+    f"{_RAISED}[{_EXPONENT} % 10]"
 )
 
 
@@ -37,7 +41,7 @@ def linear_axis(low: float, high: float, whole: bool = False) -> dict[str, Any]:
     ticks = [float(f"{ends[0] + i * step:.6g}") for i in range(count + 1)]
     return {
         "scale": {"type": "linear", "domain": [ticks[0], ticks[-1]], "nice": False},
-        "axis": {"values": ticks, "labelExpr": MINUS_SIGN if high >= 1e-3 else POWERS},
+        "axis": {"values": ticks, "labelExpr": MINUS_SIGN if max(high, -low) >= 1e-3 else TINY},
     }
 
 
@@ -49,15 +53,15 @@ def value_axes(top: float, means: list[float], starts: list[float]) -> dict[str,
         means: All mean values.
         starts: The first mean of each curve; on the log axis at least its decade is shown.
     """
-    if top <= 0:
+    if max(means, default=0.0) <= 0:
         return {"linear": linear_axis(0, 1)}
     positive = [v for v in means if v > 0]
     low = max(min(positive, default=top) * 0.8, top * 3e-4)
     low = min([low, *(max(v / 10, top * 1e-12) for v in starts if v > 0)])
     if 0.05 < top < 1:  # keep s = 1 in sight where it is near
         top = 1.0
-    low = min(low, 0.9) if low < 300 else low
-    bottom = 10.0 ** math.floor(math.log10(low)) if top / low > 30 else low
+    low = min(low, 0.6) if low < 300 else low
+    bottom = 10.0 ** math.floor(math.log10(low)) if top / low > 200 else low
     log = log_axis(float(f"{bottom:.3g}"), float(f"{top * 1.12:.3g}"))
     return {"log": log, "linear": linear_axis(0, top)}
 
@@ -66,7 +70,7 @@ def index_axes(k: int, small: bool = False) -> dict[str, dict[str, Any]]:
     """The two modes of an index axis from 1 to k; fewer ticks for a small chart."""
     if k < 3:
         only = {"scale": {"type": "linear", "domain": [0.5, k + 0.5], "nice": False},
-                "axis": {"values": list(range(1, k + 1))}}  # fmt: skip
+                "axis": {"values": list(range(1, k + 1)), "format": "d"}}  # fmt: skip
         return {"linear": only}
     step = nice_step(k / (3 if small else 5), whole=True)
     near = [v for v in np.arange(step, k * 1.001, step) if v > step / 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ def _axis(groups: list[Group]) -> dict[str, Any]:
     low, high = min(values), max(values)
     if low > 0 and high / low > 50:
         return log_axis(low * 0.8, high * 1.25)
-    top = max([high * 1.06, *(m + sd for m, sd in sds), 1e-12])  # room for a number above a point
+    top = max([high * 1.06, *(m + sd for m, sd in sds)]) or 1.0  # room for a number above a point
     return linear_axis(min(0.0, low), top)
 
 
@@ -156,9 +157,13 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
     names = [num.short(c.stage, 18) for c in changes]
     names = [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
     low, high = [c.mean - 2 * c.se for c in changes], [c.mean + 2 * c.se for c in changes]
-    single = [(n, v) for n, c in zip(names, changes, strict=True) for v in c.after - c.before]
+    single = [
+        (n, digits(float(v)))
+        for n, c in zip(names, changes, strict=True)
+        for v in c.after - c.before
+    ]
     data: dict[str, dict[str, list[Any]]] = {
-        "points": {"s": [n for n, _ in single], "v": [digits(float(v)) for _, v in single]},
+        "points": {"s": [n for n, _ in single], "v": [v for _, v in single]},
         "mean": {
             "s": names,
             "m": [digits(c.mean) for c in changes],
@@ -171,7 +176,8 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
             "t": [_label(c) for c in changes],
         },
     }
-    ends = [float(v) for v in [*low, *high, *(v for _, v in single), 0.0] if math.isfinite(v)]
+    every = [*low, *high, *(v for _, v in single if v is not None), 0.0]
+    ends = [v for v in every if math.isfinite(v)]
     x = {"type": "quantitative", "title": title, **_signed_axis(ends)}
     y = {
         "field": "s",
@@ -186,7 +192,7 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
         "height": 22 + 56 * len(names),
         "autosize": FIT,
         "padding": {"left": 2, "right": 70, "top": 4, "bottom": 2},
-        "layer": _change_layers(x, y),
+        "layer": _change_layers(x, y, max(Counter(single).values())),
     }
     return Chart(name, spec, data, text)
 
@@ -208,12 +214,12 @@ def _label(change: PairedChange) -> str:
     return f"{mean}{num.NBSP}{spread}".strip()
 
 
-def _change_layers(x: Spec, y: Spec) -> list[Spec]:
+def _change_layers(x: Spec, y: Spec, most: int) -> list[Spec]:
     after = {"color": "var(--after)"}
     up = {**after, "yOffset": -17}
     mean: Spec = {"name": "mean"}
     zero = {"type": "rule", "color": "var(--ink)", "strokeWidth": 1, "strokeDash": [2, 3]}
-    stack = {"field": "r", "type": "quantitative", "scale": {"domain": [-4, 9]}}
+    stack = {"field": "r", "type": "quantitative", "scale": {"domain": [-4, max(9, most + 1)]}}
     diamond = {"type": "point", "filled": True, "shape": "diamond", "size": 110, "opacity": 1}
     text = {"type": "text", "align": "left", "dx": 9, "fontWeight": 600, "fontSize": 13}
     return [

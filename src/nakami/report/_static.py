@@ -9,8 +9,17 @@ import altair
 
 from nakami.results import unknown
 
-from ._charts import CONFIG, Chart
+from ._charts import CONFIG, Chart, Spec
 from ._theme import BASE, variables
+
+LEGEND = {
+    "title": None,
+    "symbolType": "stroke",
+    "symbolOpacity": 1,
+    "symbolStrokeWidth": 2,
+    "labelFontSize": 12.5,
+    "labelColor": "var(--ink-2)",
+}
 
 
 def check(charts: list[Chart]) -> None:
@@ -35,14 +44,25 @@ def _bare(chart: Chart) -> dict[str, object]:
 
 def _painted(chart: Chart, colours: dict[str, str]) -> dict[str, object]:
     spec = chart.drawn()
-    if chart.curves:  # names are placed by the page's script; a document gets a legend
-        spec["datasets"]["names"] = []
-        for layer in spec["layer"]:
-            if layer["mark"]["type"] == "line" and "color" in layer["encoding"]:
-                layer["encoding"]["color"].pop("legend", None)
+    if chart.curves:
+        _for_paper(spec)
     spec |= {"width": 640, "autosize": {"type": "pad"}, "config": CONFIG}
     text = json.dumps(spec)
     painted = re.sub(r"var\(--([a-z0-9-]+)\)", lambda m: colours[m[1]], text)
     out: dict[str, object] = json.loads(painted)
     out["background"] = colours["paper"]
     return out
+
+
+def _for_paper(spec: Spec) -> None:
+    """A legend in place of the read-out and of the names that the page's script places."""
+    spec["layer"] = [layer for layer in spec["layer"] if not _moves(layer)]
+    spec.pop("params")
+    for layer in spec["layer"]:
+        if "color" in layer["encoding"]:
+            layer["encoding"]["color"]["legend"] = LEGEND
+
+
+def _moves(layer: Spec) -> bool:
+    follows = any("idx" in str(step.get("filter", "")) for step in layer.get("transform", []))
+    return follows or layer["data"].get("name") == "names"

@@ -73,7 +73,13 @@ def _quantities(reading: Reading) -> Table:
         for quantity in QUANTITIES
     ]
     numeric = tuple(range(3, len(head)))
-    return Table(f"From the input to each stage, {reading.inputs()}", head, rows, numeric, 680)
+    return Table(
+        f"From the input to each stage, {reading.inputs()}",
+        head,
+        rows,
+        numeric,
+        500 + 180 * len(reading.networks),
+    )
 
 
 def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str) -> list[Text]:

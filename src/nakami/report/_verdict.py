@@ -217,9 +217,15 @@ def _meta(reading: Reading) -> list[tuple[str, str]]:
     name = ", ".join(dict.fromkeys(num.short(n, 60) for n in names if n))
     count = model.get("parameters")
     sized = f"{name}, {num.whole(count)} parameters" if count else name
-    k = num.whole(max(r.k for r in reading.main.rows.values()))
+    k = max(r.k for r in reading.main.rows.values())
     complete = all(x.complete for st in reading.stages for x in reading.main.run.at(st))
-    values = "all singular values" if complete else f"the {k} largest values"
+    values = (
+        "all singular values"
+        if complete
+        else f"the {num.whole(k)} largest values"
+        if k > 1
+        else "the largest value"
+    )
     data = num.short(str(s.get("data") or f"{reading.inputs()}"), 260)
     return [
         ("Model", sized),

@@ -168,5 +168,5 @@ def bundle() -> str:
 
 @functools.cache
 def _fonts() -> dict[str, str]:
-    names = ("nakami-serif", "nakami-sans", "nakami-sans-greek")
+    names = ("nakami-serif", "nakami-sans")
     return {n: base64.b64encode((ASSETS / f"{n}.woff2").read_bytes()).decode() for n in names}
