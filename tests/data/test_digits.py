@@ -43,3 +43,5 @@ def test_wrong_use(tmp_path):
         UsageError, match=r"data must be a folder with train-images-idx3-ubyte \(or"
     ):
         data.mnist(tmp_path)
+    with pytest.raises(TypeError, match=r"part must be a slice .*, got 3; write \[3:3 \+ 1\]"):
+        data.digits("test")[3]

@@ -156,6 +156,8 @@ def broken(tmp_path, kind):
             path.write_text("hello")
         case "png text":
             path.write_text("hello")
+        case "png deep":
+            Image.fromarray(np.full((300, 300), 40_000, np.uint16)).save(path)
         case "png short":
             whole = picture(path).read_bytes()
             path.write_bytes(whole[: len(whole) // 2])
@@ -184,6 +186,7 @@ def broken(tmp_path, kind):
         ("gz short", r"x-ubyte\.gz is damaged"),
         ("gz text", r"x-ubyte\.gz is damaged"),
         ("png text", r"x\.png cannot be read as a picture .*repair or remove that file"),
+        ("png deep", r"x\.png must hold 8 bits per channel, got mode I;16; save it as 8-bit PNG"),
         ("png short", r"x\.png cannot be read as a picture"),
     ],
 )

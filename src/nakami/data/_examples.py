@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError
+from nakami.results import UsageError, wrong_type
 
 PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
@@ -41,6 +41,10 @@ class Examples:
 
     def __getitem__(self, part: slice | Sequence[int]) -> Examples:
         """The examples of a slice or of a list of indices."""
+        if not isinstance(part, slice | Sequence):
+            raise wrong_type(
+                "part", "be a slice or a list of indices", repr(part), f"write [{part}:{part} + 1]"
+            )
         rows = list(range(len(self)))[part] if isinstance(part, slice) else list(part)
         return replace(
             self,

@@ -63,7 +63,16 @@ def _pixels(file: Path, mode: str, size: int | None) -> Tensor:
         ) from error
     try:
         with Image.open(file) as opened:
+            if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
+                raise wrong(
+                    f"{file}",
+                    "hold 8 bits per channel",
+                    f"mode {opened.mode}",
+                    "save it as 8-bit PNG",
+                )
             image = _cut(opened.convert(mode), size)
+    except UsageError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(
             f"{file} cannot be read as a picture ({error}); repair or remove that file."
