@@ -137,3 +137,12 @@ def test_headings_of_depth_follow_the_paired_trend(make):
     assert falling.heading == "Each stage erases more"
     level = next(_sections(read(make(rate=60.0))))
     assert level.heading == "Depth makes no distinguishable difference"
+
+
+def test_directions_below_the_floor_decide_nothing(make):
+    pictures = {s.id: s for s in _sections(read(make()))}["pictures"]
+    assert pictures.heading.startswith("The first three directions cover ")
+    assert "chance" in pictures.text
+    pictures = {s.id: s for s in _sections(read(make(rate=60.0)))}["pictures"]
+    assert pictures.heading == "Leading directions are local, later ones spread"
+    assert "the 784th covers" in pictures.text

@@ -9,7 +9,7 @@ from nakami.results import PairedChange, paired_change
 from . import _numbers as num
 from ._aids import picture_aids
 from ._images import Frame, frame
-from ._pictures import areas, chosen, grids, size
+from ._pictures import LEADING, areas, chosen, grids, size
 from ._reading import Reading, outcome
 from ._sections import Figure, Section
 
@@ -49,10 +49,28 @@ def _words(reading: Reading, stage: str, shape: Frame) -> tuple[str, str, str]:
         text = few if solid else "No verdict: some of these spectra have not converged."
         return "Directions as pictures", text, ""
     covered = areas(reading.main, stage, shape)
+    if shown[-1] < LEADING:  # the later ones drown in the floor: nothing to compare with
+        return *_leading_words(reading, stage, shape, [covered[i] for i in shown]), ""
     change = paired_change(stage, "area", list(covered[shown[0]]), list(covered[shown[-1]]))
     word = outcome(change) if reading.n > 1 else ""
     heading = HEADINGS.get(word, f"Directions at one {reading.noun}, as pictures")
     return heading, _sentence(reading, stage, shape, shown[-1] + 1, change), word
+
+
+def _leading_words(
+    reading: Reading, stage: str, shape: Frame, covered: list[np.ndarray]
+) -> tuple[str, str]:
+    """Heading and sentence where only the leading directions lie above the floor."""
+    means = [float(v.mean()) for v in covered]
+    many = num.spelled(len(means))
+    ends = [size(v, shape) for v in (min(means), max(means))]
+    of = f"of {num.whole(shape.pixels)} pixels" if shape.small else "of the picture"
+    text = (
+        f"At {num.short(stage)} the first {many} directions cover {ends[0]} to {ends[1]} {of} (mean "
+        f"of {reading.inputs()}). The later ones shown lie below the floor of the arithmetic: what "
+        "they look like is chance."
+    )
+    return f"The first {many} directions cover {ends[0]} to {ends[1]} {of}", text
 
 
 def _sentence(reading: Reading, stage: str, shape: Frame, last: int, change: PairedChange) -> str:
@@ -60,8 +78,7 @@ def _sentence(reading: Reading, stage: str, shape: Frame, last: int, change: Pai
     a, b = (size(float(np.mean(v)), shape) for v in (change.before, change.after))
     who = "the one" if reading.n == 1 else f"mean of {reading.inputs()}"
     text = (
-        f"At {num.short(stage)} the first direction covers {a} {of}, the {num.ordinal(last)} "
-        f"covers {b}"
+        f"At {num.short(stage)} the first direction covers {a} {of}, the {num.nth(last)} covers {b}"
     )
     if reading.n == 1:
         return f"{text}, at {who} {reading.noun} read."

@@ -104,6 +104,11 @@ def ordinal(n: int) -> str:
     return f"{whole(n)}{end}"
 
 
+def nth(n: int) -> str:
+    """``third``, then from thirteen on ``13th``."""
+    return ORDINALS[n - 1] if n <= len(ORDINALS) else ordinal(n)
+
+
 def listing(parts: list[str], last: str = "and") -> str:
     """``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"

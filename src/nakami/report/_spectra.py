@@ -89,7 +89,7 @@ def _spectra_text(reading: Reading) -> Text:
             num.joined(num.number(float(v[r - 1]), 2), " at ", num.short(s))
             for v, s in zip(values, shown, strict=True)
         ]
-        name = NTH.get(r, num.ordinal(r))
+        name = NTH.get(r, num.nth(r))
         what = f"; the {name} is " if parts else f"The {name} singular value is "
         parts.append(num.joined(what, listed(pieces)))
     left = len(reading.stages) - len(reading.solid)

@@ -95,7 +95,7 @@ def place(reading: Reading, stage: str) -> str:
     i, n = reading.stages.index(stage) + 1, len(reading.stages)
     if i == n:
         return "the last stage" if n > 1 else "the one stage measured"
-    return f"the {num.ORDINALS[i - 1]} stage" if i <= 12 else f"stage {i}"
+    return f"the {num.nth(i)} stage"
 
 
 def _gain(reading: Reading, stage: str) -> str:
