@@ -66,8 +66,8 @@ def _leading_words(
     ends = [size(v, shape) for v in (min(means), max(means))]
     of = f"of {num.whole(shape.pixels)} pixels" if shape.small else "of the picture"
     text = (
-        f"At {num.short(stage)} the first {many} directions cover {ends[0]} to {ends[1]} {of} (mean "
-        f"of {reading.inputs()}). The later ones shown lie below the floor of the arithmetic: what "
+        f"At {num.short(stage)} the first {many} directions cover {ends[0]} to {ends[1]} {of} "
+        f"(mean of {reading.inputs()}). The later ones shown lie below the floor of the arithmetic: what "
         "they look like is chance."
     )
     return f"The first {many} directions cover {ends[0]} to {ends[1]} {of}", text
