@@ -65,12 +65,12 @@ def _leading_words(
     many = num.spelled(len(means))
     ends = [size(v, shape) for v in (min(means), max(means))]
     of = f"of {num.whole(shape.pixels)} pixels" if shape.small else "of the picture"
+    covers = f"the first {many} directions cover {ends[0]} to {ends[1]} {of}"
     text = (
-        f"At {num.short(stage)} the first {many} directions cover {ends[0]} to {ends[1]} {of} "
-        f"(mean of {reading.inputs()}). The later ones shown lie below the floor of the arithmetic: what "
-        "they look like is chance."
+        f"At {num.short(stage)} {covers} (mean of {reading.inputs()}). The later ones shown lie "
+        "below the floor of the arithmetic: what they look like is chance."
     )
-    return f"The first {many} directions cover {ends[0]} to {ends[1]} {of}", text
+    return f"T{covers[1:]}", text
 
 
 def _sentence(reading: Reading, stage: str, shape: Frame, last: int, change: PairedChange) -> str:
