@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
 from torch.testing import assert_close
 
+import nakami.spectra._svd as engine
 from checks import check_operator, check_triplets
 from nakami.results import NotConvergedWarning, RunError
-from nakami.spectra import LinearOperator, MatrixOperator, choose, svd
+from nakami.spectra import MatrixOperator, choose, svd
+from nakami.spectra._krylov import BlockKrylov
 
 P = 240
 RAMP = torch.arange(P, dtype=torch.float64)
@@ -49,7 +51,7 @@ def test_known_spectra(name, method, dtype, wide):
         TOLERANCE[dtype], 1e-6 if method == "krylov" else 0, 1e-9 if method == "gram" else 0
     )
     assert_close(result.values, true[:12], rtol=0, atol=within * max(scale, 1.0))
-    check_triplets(result, a, atol=30 * torch.finfo(dtype).eps * max(scale, 1.0))
+    check_triplets(result, a, atol=300 * torch.finfo(dtype).eps * max(scale, 1.0))
 
 
 def test_all_values_of_a_steep_spectrum_are_marked_at_the_floor():
@@ -113,30 +115,36 @@ def test_too_few_products_say_so():
     assert (distance <= result.residuals + 1e-12).all()
 
 
-class Blind(LinearOperator):
-    """A diagonal matrix whose first direction is hidden from blocks of eight columns."""
+@pytest.fixture
+def blind_start(monkeypatch):
+    """Random directions of the run itself that have no component along the first axis."""
+    draw = BlockKrylov._random
 
-    route = "test"
+    def blind(self, count, basis, others):
+        rows = draw(self, count, basis, others)
+        rows[:, 0] = 0
+        return rows / rows.norm(dim=1, keepdim=True)
 
-    def __init__(self, n=1400):
-        self.shape, self.dtype, self.device = (n, n), torch.float64, torch.device("cpu")
-        self.diagonal = torch.linspace(1, 0.1, n, dtype=torch.float64)
-        self.diagonal[:40] = torch.linspace(9, 5, 40, dtype=torch.float64)
-
-    def _matmat(self, block):
-        scale = self.diagonal.clone()
-        if block.shape[1] == 8:
-            scale[0] = 0.0
-        return scale[:, None] * block
-
-    _rmatmat = _matmat
+    monkeypatch.setattr(BlockKrylov, "_random", blind)
 
 
-def test_a_missed_value_is_found():
-    # Without the search after convergence the value 9 would never be seen.
-    result = svd(Blind(), 3, method="krylov")
-    assert float(result.values[0]) == pytest.approx(9, rel=1e-6)
-    assert float(result.values[1]) == pytest.approx(9 - 4 / 39, rel=1e-4)
+def diagonal(n=1400):
+    values = torch.linspace(1, 0.1, n, dtype=torch.float64)
+    values[:40] = torch.linspace(9, 5, 40, dtype=torch.float64)
+    return values.diag()
+
+
+def test_a_missed_value_is_found(blind_start):
+    result = svd(diagonal(), 3, method="krylov")
+    assert result.converged
+    assert_close(result.values, diagonal().diagonal()[:3], rtol=1e-6, atol=0)
+
+
+def test_without_the_search_it_would_be_missed(blind_start, monkeypatch):
+    monkeypatch.setattr(engine, "search", lambda op, basis, generator: (0.0, basis[:2]))
+    result = svd(diagonal(), 3, method="krylov")
+    assert result.converged
+    assert float(result.values[0]) < 8.95  # the value 9 never shows
 
 
 def test_methods_are_chosen_by_shape_and_budget():

@@ -2,6 +2,9 @@
 
 ``A V = U B`` holds by construction and ``A^T U = V B^T + V_next S``; the singular values of the
 small matrix ``B`` approach those of ``A`` from below, and ``S`` gives their residuals for free.
+Both sides are orthogonalised against the blocks they are coupled to, then against their whole
+basis. (Reorthogonalising the shorter side alone costs a third, gives values as good, but residuals
+of 1e-3 s_1 in float32 after 450 columns: measured on AlexNet, not taken.)
 
 Source: Golub, Luk & Overton, ACM TOMS 7 (1981) for the block form; Baglama & Reichel, SIAM J. Sci.
 Comput. 27 (2005) for the thick restart.
@@ -19,7 +22,7 @@ from ._threads import one_thread
 
 WIDTH = 2  # random directions of one search for missed values
 CHECK_PRODUCTS = 9 * WIDTH  # columns multiplied by one search
-CHECKS = 3  # searches for missed values before giving up
+CHECKS = 3  # times a missed value is taken in before giving up
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class BlockKrylov:
         self.right = like.new_empty(plan.columns + plan.widest, n)
         self.core = torch.zeros(plan.columns, plan.columns, dtype=torch.float64)  # B, on the CPU
         self.filled = 0  # columns of B
+        self.coupled = 0  # the waiting right block is coupled to left vectors from here on
         self.tail = torch.zeros(0, 0, dtype=torch.float64)  # S^T, (next block, last block)
         self.n_products = 0
         self.scale = 0.0  # largest column met, the yardstick for "zero"
@@ -66,24 +70,25 @@ class BlockKrylov:
         return self.filled + self.waiting > self.plan.columns
 
     def add(self, directions: Tensor) -> None:
-        """Let ``directions`` (rows) join the waiting block; zero rows become random ones."""
+        """Let unit ``directions`` (rows) join the waiting block; zero rows become random ones."""
         end = self.filled + self.waiting
-        block, _, _ = self._orthonormal(directions, self.right[:end], 0.0)
+        block = self._orthonormal(directions, self.right[:end], 0, 1.0)[0]
         self.right[end : end + len(block)] = block
         self.waiting += len(block)
+        self.coupled = 0
 
     def expand(self) -> None:
-        """One step: a product with ``A``, one with its transpose, both reorthogonalised."""
+        """One step: a product with ``A``, one with its transpose, both orthonormalised."""
         at, end = self.filled, self.filled + self.waiting
         y = self._products(self.op, self.right[at:end])  # (waiting, m)
-        block, above, below = self._orthonormal(y, self.left[:at], self.scale)
+        block, above, below = self._orthonormal(y, self.left[:at], self.coupled, self.scale)
         self.left[at:end] = block
         self.core[:at, at:end] = above.T
         self.core[at:end, at:end] = below.T
         z = self._products(self.op.T, block)  # (waiting, n)
-        nxt, _, over = self._orthonormal(z, self.right[:end], self.scale)
+        nxt, _, over = self._orthonormal(z, self.right[:end], at, self.scale)
         self.right[end : end + len(nxt)] = nxt
-        self.filled, self.waiting, self.tail = end, len(nxt), over.T
+        self.filled, self.waiting, self.coupled, self.tail = end, len(nxt), at, over.T
 
     def solve(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ritz values, small left and right vectors, and residuals, all of the filled part."""
@@ -103,7 +108,8 @@ class BlockKrylov:
         self.right[keep : keep + self.waiting] = waiting
         self.core.zero_()
         self.core[:keep, :keep] = torch.diag(s[:keep])
-        self.filled = keep
+        self.tail = self.tail @ p[c - self.tail.shape[1] :, :keep]  # coupled to every kept triplet
+        self.filled, self.coupled = keep, 0
 
     def vectors(self, k: int) -> tuple[Tensor, Tensor]:
         """Leading ``k`` Ritz vectors as columns, ``(m, k)`` and ``(n, k)``."""
@@ -119,26 +125,30 @@ class BlockKrylov:
         return out
 
     def _orthonormal(
-        self, rows: Tensor, basis: Tensor, scale: float
+        self, rows: Tensor, basis: Tensor, first: int, scale: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Split ``rows = above @ basis + below @ block`` with orthonormal ``block`` rows.
 
+        In exact arithmetic the rows are coupled to the basis from ``first`` on only. Removing that
+        part first leaves rounding for the one pass over the whole basis, which is then stable.
         Directions below the rounding of ``scale`` are dropped from ``below`` and replaced by random
         ones in ``block``, so that a rank-deficient matrix does not end the search early.
         """
+        eps = torch.finfo(rows.dtype).eps
         above = torch.zeros(len(rows), len(basis), dtype=torch.float64)
         if len(basis):
-            rows, above = _project(rows, basis)
-        q, r = torch.linalg.qr(rows.T)
-        with one_thread(r):
-            u, s, vh = torch.linalg.svd(r.double().cpu())
+            rows, above[:, first:] = _project(rows, basis[first:])
+            rows, more = _project(rows, basis)
+            above = above + more
+        q, u, s, vh = _thin(rows)
+        if len(basis) and float(s[-1]) <= eps ** (1 / 3) * scale:
+            rows, more = _project(rows, basis)  # what is left is small beside what was removed
+            above = above + more
+            q, u, s, vh = _thin(rows)
         block = (q @ u.to(q)).T.contiguous()
-        eps = torch.finfo(rows.dtype).eps
         weak = s <= 10 * eps * scale
         below = vh.T * s.masked_fill(weak, 0.0)
-        if (
-            s <= eps**0.5 * scale
-        ).any():  # rounding, blown up by the division by s: clean once more
+        if (s <= eps**0.5 * scale).any():  # rounding, blown up by the division by s
             q, r = torch.linalg.qr(_project(block, basis)[0].T)
             block = (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T.contiguous()
         if weak.any():
@@ -157,38 +167,43 @@ class BlockKrylov:
 
 
 def _project(rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """Remove the components along ``basis``, twice ("twice is enough", Parlett 6.9)."""
-    first = rows @ basis.T
-    rows = rows - first @ basis
-    second = rows @ basis.T
-    return rows - second @ basis, (first + second).double().cpu()
+    """Remove the components along ``basis``; one pass, which leaves ``eps |removed| / |left|``."""
+    along = (basis @ rows.T).T
+    return torch.addmm(rows, along, basis, alpha=-1), along.double().cpu()
 
 
-def missed(op: LinearOperator, right: Tensor, generator: torch.Generator) -> tuple[float, Tensor]:
-    """Largest gains found in the rest, ``A (I - V V^T)``, and their directions.
+def _thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``rows.T = q u s vh`` with the small factors in float64 on the CPU."""
+    q, r = torch.linalg.qr(rows.T)
+    with one_thread(r):
+        u, s, vh = torch.linalg.svd(r.double().cpu())
+    return q, u, s, vh
+
+
+def search(op: LinearOperator, basis: Tensor, generator: torch.Generator) -> tuple[float, Tensor]:
+    """Largest gains outside a basis, ``A (I - V V^T)``, and their directions.
 
     A block of two random directions, four Krylov steps, Rayleigh-Ritz over all of them.
 
     Args:
         op: The matrix ``A``, ``(m, n)``.
-        right: ``(n, k)``, the vectors already found.
+        basis: ``(c, n)``, the orthonormal rows ``V`` already searched.
         generator: Draws the two directions.
 
     Returns:
-        The largest gain (a lower bound of the largest singular value left) and ``(2, n)`` leading
-        directions.
+        The largest gain (a lower bound of the norm of the rest) and ``(2, n)`` leading directions.
         Cost: ``CHECK_PRODUCTS`` products.
     """
-    draw = torch.randn(WIDTH, right.shape[0], generator=generator, dtype=torch.float64)
-    rows, found, images = draw.to(right), right.T, []
+    draw = torch.randn(WIDTH, basis.shape[1], generator=generator, dtype=torch.float64)
+    rows, found, images = draw.to(basis), basis[:0], []
     for step in range(5):
-        rows = _project(rows, found)[0]
-        rows = torch.linalg.qr(rows.T)[0].T
-        rows = torch.linalg.qr(_project(rows, found)[0].T)[0].T
+        for _ in range(2):
+            for against in (basis, found):
+                rows = _project(rows, against)[0]
+            rows = torch.linalg.qr(rows.T)[0].T.contiguous()
         found = torch.cat([found, rows])
-        images.append((op @ rows.T).T)
+        images.append(finite(op @ rows.T).T)
         if step < 4:
-            rows = (op.T @ images[-1].T).T
-    searched = found[right.shape[1] :]
+            rows = (op.T @ images[-1].T).T.contiguous()
     u, s, _ = torch.linalg.svd(torch.cat(images).double(), full_matrices=False)
-    return float(s[0]), u[:, :WIDTH].T.to(searched) @ searched
+    return float(s[0]), u[:, :WIDTH].T.to(found) @ found
