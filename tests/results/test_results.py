@@ -77,6 +77,24 @@ def test_paired_change_is_a_paired_t_interval():
     assert paired_change("h1", "count", [1], [2]).verdict == "not distinguishable"
 
 
+def test_rounding_is_neither_a_rise_nor_a_fall():
+    before = [18.0, 17.0, 21.0]
+    rounded = [v * (1 + 1e-15) for v in before]
+    assert min(np.subtract(rounded, before)) > 0  # each difference has the same sign
+    change = paired_change("h1", "largest", before, rounded)
+    assert (change.steady, change.verdict) == (True, "not distinguishable")
+    real = paired_change("h1", "largest", before, [v * (1 + 1e-6) for v in before])
+    assert (real.steady, real.verdict) == (False, "rises")
+    none = paired_change("h1", "count", [0, 0], [0, 0])
+    assert (none.steady, none.verdict) == (True, "not distinguishable")
+
+
+def test_rounding_of_a_sum_that_cancels_is_judged_by_its_terms():
+    sums = [0.0, 0.0, 0.0], [1e-15, 1.1e-15, 0.9e-15]
+    assert paired_change("h1", "log_sum", *sums, scale=784.0).verdict == "not distinguishable"
+    assert paired_change("h1", "log_sum", *sums).verdict == "rises"
+
+
 def test_compare_needs_the_same_inputs():
     a, b = xray([[2.0, 0.5], [3.0, 2.0]]), xray([[2.0, 1.5], [3.0, 2.0]])
     result = compare(a, b)

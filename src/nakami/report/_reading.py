@@ -119,13 +119,12 @@ class Reading:
 
 def steady(change: PairedChange) -> bool:
     """Whether a change is no more than the rounding of its values."""
-    size = max(float(np.abs(change.before).max()), float(np.abs(change.after).max()))
-    return bool(np.abs(change.after - change.before).max() <= 1e-9 * size)
+    return change.steady
 
 
 def outcome(change: PairedChange) -> str:
-    """The verdict of a paired change, blind to rounding."""
-    return "not distinguishable" if steady(change) else change.verdict
+    """The verdict of a paired change."""
+    return change.verdict
 
 
 def label(net: Network, limit: int = 24) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -14,6 +14,7 @@ from ._spectrum import Spectrum
 from ._store import load
 from ._xray import Xray
 
+ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
 READINGS: dict[str, Callable[[Spectrum], float]] = {
     "count": lambda s: float(s.count_above_one),
     "effective_rank": lambda s: s.effective_rank,
@@ -31,7 +32,9 @@ class PairedChange:
         before, after: Value at each input, ``(N,)``.
         mean: Mean change. se: its standard error (NaN for one input).
         low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
-        verdict: ``"rises"``, ``"falls"`` (mean beyond 2 s.e.) or ``"not distinguishable"``.
+        steady: Whether no input changed by more than rounding, 1e-9 of the largest value.
+        verdict: ``"rises"``, ``"falls"`` (mean beyond 2 s.e., and not ``steady``) or
+            ``"not distinguishable"``.
     """
 
     stage: str
@@ -42,6 +45,7 @@ class PairedChange:
     se: float
     low: float
     high: float
+    steady: bool
     verdict: str
 
 
@@ -91,15 +95,30 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
 
 
 def paired_change(
-    stage: str, quantity: str, before: list[float], after: list[float]
+    stage: str,
+    quantity: str,
+    before: Sequence[float],
+    after: Sequence[float],
+    scale: float = 0.0,
 ) -> PairedChange:
-    """Mean of ``after - before`` with its standard error and 95 % interval (Student's t)."""
+    """Mean of ``after - before`` with its standard error and 95 % interval (Student's t).
+
+    Args:
+        stage: Where.
+        quantity: Of what.
+        before: Value at each input, at least one.
+        after: The same inputs in the same order.
+        scale: Size of the terms of a value that is a sum and may cancel; rounding is judged
+            against it where it is larger than the values.
+    """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     d = y - x
     n, mean = len(d), float(d.mean())
     se = float(d.std(ddof=1) / n**0.5) if n > 1 else float("nan")
     half = float(stdtrit(n - 1, 0.975)) * se if n > 1 else float("nan")
+    size = max(scale, float(np.abs(x).max()), float(np.abs(y).max()))
+    steady = bool(np.abs(d).max() <= ROUNDING * size)
     verdict = "not distinguishable"
-    if n > 1 and abs(mean) > 2 * se:
+    if n > 1 and not steady and abs(mean) > 2 * se:
         verdict = "rises" if mean > 0 else "falls"
-    return PairedChange(stage, quantity, x, y, mean, se, mean - half, mean + half, verdict)
+    return PairedChange(stage, quantity, x, y, mean, se, mean - half, mean + half, steady, verdict)
