@@ -100,6 +100,8 @@ def test_killed_and_continued_equals_unbroken(tmp_path, after):
     with pytest.raises(Killed):
         nakami.xray(net, x, out=tmp_path / "broken", layers=True, seed=4, progress=kill)
     assert not (tmp_path / "broken" / "result.json").exists()
+    part = nakami.load(tmp_path / "broken")
+    assert (len(part.spectra), len(part.inputs)) == (after, 3)
     seen = []
     nakami.xray(
         net, x, out=tmp_path / "broken", layers=True, seed=4, progress=lambda *a: seen.append(a[0])

@@ -110,6 +110,39 @@ def test_compare_needs_the_same_inputs():
         compare(a, xray([[2.0, 0.5], [3.0, 2.0]], stage="h9"))
 
 
+def test_partial_runs_are_paired_by_input_not_by_position():
+    whole = xray([[9.0], [2.0], [5.0], [7.0]])
+    a = replace(whole, spectra=whole.spectra[:3])  # inputs 0, 1, 2
+    b = replace(whole, spectra=whole.spectra[1:])  # inputs 1, 2, 3
+    result = compare(a, b)
+    change = result.change("h1", "largest")
+    assert change.inputs == (1, 2)
+    assert change.before.tolist() == change.after.tolist() == [2, 5]
+    assert change.steady
+    by_position = a.values("h1") - b.values("h1")  # what this guards against
+    assert np.abs(by_position).max() > 0
+    for run in (result.before, result.after):  # the means beside it are over the same inputs
+        assert run.values("h1").ravel().tolist() == [2, 5]
+        assert run.summary()[0].largest == estimate([2, 5])
+    with pytest.raises(UsageError, match="a spectrum at the same input and stage, got none in"):
+        compare(replace(a, spectra=a.spectra[:1]), b)
+
+
+def test_a_change_that_is_not_there_is_a_sentence():
+    run = xray([[2.0]])
+    with pytest.raises(UsageError, match="change 'h2, count' is unknown; nearest"):
+        compare(run, run).change("h2")
+    assert compare(run, run).find("h2") is None
+
+
+def test_a_stage_without_spectra_has_no_values():
+    run = replace(xray([[2.0]]), spectra=())
+    assert run.summary() == ()
+    assert run.values("h1").shape == (0, 0)
+    assert [v.shape for v in run.mean_sd("h1")] == [(0,), (0,)]
+    assert run.n_inputs == 1
+
+
 def test_the_shape_of_a_message():
     assert str(wrong("k", "lie between 1 and 9", 12, "pass a smaller k")) == (
         "k must lie between 1 and 9, got 12; pass a smaller k."

@@ -52,6 +52,15 @@ def test_a_piece_without_its_json_is_not_done(tmp_path):
     assert load(tmp_path).spectra == ()
 
 
+def test_rows_of_inputs_are_the_inputs(tmp_path):
+    run = write_run(tmp_path, [(3.0, 2.0)] * 3)
+    assert run.inputs[:, 0].tolist() == [0, 1, 2]
+    (tmp_path / "pieces" / "0001-input" / "result.json").unlink()
+    part = load(tmp_path)
+    assert part.inputs[:, 0].tolist() == [0]  # and never input 2 in the row of input 1
+    assert part.n_inputs == 3
+
+
 def test_odd_stage_names_do_not_meet(tmp_path):
     folder = RunFolder(tmp_path, settings(1, 2, "h1"))
     a, b = folder._piece(0, "pool:2"), folder._piece(0, "pool/2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -51,9 +51,10 @@ def xray_table(run: Xray) -> Table:
 
 
 def _doubt(run: Xray) -> str:
-    n, of = len(run.inputs), len(run.spectra)
-    lines = [f"Mean ± sd over {n} input{'s' * (n != 1)}; input unit: {run.input_unit}."]
+    of = len(run.spectra)
     rows = (*run.summary("input"), *run.summary(None))
+    over = _inputs([row.largest.n for row in rows], run.n_inputs)
+    lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
     worst = max((row.relative_residual for row in rows), default=0.0)
     done = sum(s.converged for s in run.spectra)
     lines.append(f"{done} of {of} spectra converged; largest relative residual {worst:.1e}.")
@@ -77,9 +78,9 @@ def _table(title: str, caption: str, names: Iterable[str]) -> Table:
 
 def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
-    n = len(result.before.inputs)
+    over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)
     caption = (
-        f"Paired over {n} input{'s' * (n != 1)}; 95 % interval by Student's t.\n"
+        f"Paired over {over}; 95 % interval by Student's t.\n"
         "A verdict needs a change above 2 standard errors."
     )
     title = f"{_name(result.after)} minus {_name(result.before)}"
@@ -122,6 +123,14 @@ def number(value: Estimate) -> str:
         return f"{bound}{value.mean:.4g} ± {value.sd:.0e}"
     places = _places(value.sd)
     return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
+
+
+def _inputs(found: Sequence[int], total: int) -> str:
+    """``16 inputs``, or ``2 to 5 of 16 inputs`` where spectra are missing."""
+    least, most = min(found, default=0), max(found, default=0)
+    some = f"{least} to {most}" if least < most else str(most)
+    of = "" if least == total else f" of {total}"
+    return f"{some}{of} input{'s' * (total != 1)}"
 
 
 def _places(spread: float) -> int:

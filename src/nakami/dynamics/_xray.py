@@ -179,6 +179,10 @@ class _Plan:
 def _measure(
     plan: _Plan, inputs: Tensor, folder: RunFolder | None, progress: Progress | None
 ) -> list[Spectrum]:
+    if folder is not None:
+        for i, x in enumerate(_array(inputs)):
+            if not folder.has(i, "input"):
+                folder.write_input(i, x)
     todo = list(_missing(plan, len(inputs), folder))
     total = len(inputs) * len(plan.readings())
     began, spectra = time.perf_counter(), []
@@ -191,10 +195,6 @@ def _measure(
         if progress is not None:
             left = (time.perf_counter() - began) / number * (len(todo) - number)
             progress(total - len(todo) + number, total, left, f"input {i}, {stage.name}")
-    if folder is not None:
-        for i, x in enumerate(_array(inputs)):
-            if not folder.has(i, "input"):
-                folder.write_input(i, x)
     return spectra
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ._errors import UsageError
+from ._errors import UsageError, unknown
 from ._spectrum import Spectrum
 from ._store import load
 from ._xray import Xray
@@ -29,7 +29,8 @@ class PairedChange:
 
     Attributes:
         stage: Where. quantity: ``count``, ``effective_rank``, ``largest`` or ``log_sum``.
-        before, after: Value at each input, ``(N,)``.
+        inputs: Index of each input, ``(N,)``: those at which both runs hold this spectrum.
+        before, after: Value at each of them, ``(N,)``.
         mean: Mean change. se: its standard error (NaN for one input).
         low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
         steady: Whether no input changed by more than rounding, 1e-9 of the largest value.
@@ -39,6 +40,7 @@ class PairedChange:
 
     stage: str
     quantity: str
+    inputs: tuple[int, ...]
     before: np.ndarray
     after: np.ndarray
     mean: float
@@ -51,15 +53,30 @@ class PairedChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs over the same inputs and stages, and their paired changes."""
+    """Two runs over the same inputs and stages, and their paired changes.
+
+    Attributes:
+        before, after: The runs. Where one is unfinished, both without the spectra from the input
+            that the other lacks at a shared stage, so that their means are over the same inputs.
+        changes: One for each shared stage and quantity that can be paired, in order of depth.
+    """
 
     before: Xray
     after: Xray
     changes: tuple[PairedChange, ...]
 
+    def find(self, stage: str, quantity: str = "count") -> PairedChange | None:
+        """The paired change of one quantity at one stage, or None where nothing can be paired."""
+        found = (c for c in self.changes if (c.stage, c.quantity) == (stage, quantity))
+        return next(found, None)
+
     def change(self, stage: str, quantity: str = "count") -> PairedChange:
-        """The paired change of one quantity at one stage."""
-        return next(c for c in self.changes if (c.stage, c.quantity) == (stage, quantity))
+        """The paired change of one quantity at one stage; a ``UsageError`` where there is none."""
+        found = self.find(stage, quantity)
+        if found is None:
+            names = [f"{c.stage}, {c.quantity}" for c in self.changes]
+            raise unknown("change", f"{stage}, {quantity}", names)
+        return found
 
 
 def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str]) -> Comparison:
@@ -86,12 +103,35 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
             f"both runs must share a stage, got {', '.join(a.names)} and {', '.join(b.names)}; "
             "measure both with the same stages."
         )
+    a, b = _cut(a, b, common), _cut(b, a, common)
     changes = [
-        paired_change(name, q, [f(s) for s in a.at(name)], [f(s) for s in b.at(name)])
+        paired_change(
+            name,
+            q,
+            [f(s) for s in a.at(name)],
+            [f(s) for s in b.at(name)],
+            inputs=[s.input for s in a.at(name)],
+        )
         for name in common
+        if a.at(name)
         for q, f in READINGS.items()
     ]
+    if not changes:
+        raise UsageError(
+            "both runs must hold a spectrum at the same input and stage, got none in common; "
+            "start the commands that made them again."
+        )
     return Comparison(a, b, tuple(changes))
+
+
+def _cut(run: Xray, other: Xray, common: Sequence[str]) -> Xray:
+    """``run`` without the spectra from the input that ``other`` lacks at their common stages."""
+    there = {(s.stage, s.input) for s in other.spectra if s.source == "input"}
+
+    def paired(s: Spectrum) -> bool:
+        return s.source != "input" or s.stage not in common or (s.stage, s.input) in there
+
+    return replace(run, spectra=tuple(s for s in run.spectra if paired(s)))
 
 
 def paired_change(
@@ -100,6 +140,7 @@ def paired_change(
     before: Sequence[float],
     after: Sequence[float],
     scale: float = 0.0,
+    inputs: Sequence[int] | None = None,
 ) -> PairedChange:
     """Mean of ``after - before`` with its standard error and 95 % interval (Student's t).
 
@@ -110,6 +151,7 @@ def paired_change(
         after: The same inputs in the same order.
         scale: Size of the terms of a value that is a sum and may cancel; rounding is judged
             against it where it is larger than the values.
+        inputs: Index of each input; None for 0, 1, 2, ...
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     d = y - x
@@ -121,4 +163,6 @@ def paired_change(
     verdict = "not distinguishable"
     if n > 1 and not steady and abs(mean) > 2 * se:
         verdict = "rises" if mean > 0 else "falls"
-    return PairedChange(stage, quantity, x, y, mean, se, mean - half, mean + half, steady, verdict)
+    which = tuple(range(n)) if inputs is None else tuple(inputs)
+    low, high = mean - half, mean + half
+    return PairedChange(stage, quantity, which, x, y, mean, se, low, high, steady, verdict)

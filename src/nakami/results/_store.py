@@ -121,7 +121,8 @@ def load(folder: str | PathLike[str]) -> Xray:
             inputs[record["input"]] = arrays["x"]
     order = {s.name: i for i, s in enumerate(stages)}
     spectra.sort(key=lambda s: (order[s.stage], order[s.source], s.input))
-    stack = np.stack([inputs[i] for i in sorted(inputs)]) if inputs else np.zeros((0,))
+    whole = range(next(i for i in range(len(inputs) + 1) if i not in inputs))  # row i is input i
+    stack = np.stack([inputs[i] for i in whole]) if whole else np.zeros((0,))
     return Xray(settings, stages, stack, tuple(spectra), path)
 
 
@@ -144,7 +145,7 @@ def summary_record(run: Xray) -> dict[str, Any]:
         for row in run.summary(source):
             if row.source == source:
                 rows.append({k: _number(v) for k, v in vars(row).items()})
-    return {"converged": run.converged, "n_inputs": len(run.inputs), "summary": rows}
+    return {"converged": run.converged, "n_inputs": run.n_inputs, "summary": rows}
 
 
 @contextmanager

@@ -70,8 +70,9 @@ class Xray:
     Attributes:
         settings: Everything in ``run.json``: subject, model, seed, tolerance, versions, ...
         stages: The measured stages in order of execution; ``stages[0]`` is the input.
-        inputs: The examples as the network saw them, ``(N, ...)``.
-        spectra: One ``Spectrum`` for each input and stage (and source).
+        inputs: The examples as the network saw them, ``(N, ...)``; row i is input i.
+        spectra: One ``Spectrum`` for each input and stage (and source); of an unfinished run those
+            that are there.
         folder: The run on disk, or None for a run kept in memory.
     """
 
@@ -97,6 +98,11 @@ class Xray:
         return tuple(s.name for s in self.stages[1:])
 
     @property
+    def n_inputs(self) -> int:
+        """Number of inputs that the run is about; an unfinished run lacks spectra at some."""
+        return int(self.settings.get("n_inputs", len(self.inputs)))
+
+    @property
     def converged(self) -> bool:
         """Whether every spectrum converged."""
         return all(s.converged for s in self.spectra)
@@ -114,7 +120,11 @@ class Xray:
         return tuple(sorted(found, key=lambda s: s.input))
 
     def values(self, stage: str, source: str | None = "input") -> np.ndarray:
-        """Singular values, ``(inputs, k)``, cut to the shortest spectrum; ``(0, 0)`` if absent."""
+        """Singular values, ``(inputs, k)``, cut to the shortest spectrum; ``(0, 0)`` if absent.
+
+        Row r belongs to input ``at(stage, source)[r].input``, which in an unfinished run need not
+        be r.
+        """
         rows = [s.values for s in self.at(stage, source)]
         k = min(map(len, rows), default=0)
         return np.array([r[:k] for r in rows]) if rows else np.zeros((0, 0))
@@ -122,6 +132,8 @@ class Xray:
     def mean_sd(self, stage: str, source: str | None = "input") -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation over inputs by index, each ``(k,)`` (divisor n - 1)."""
         v = self.values(stage, source)
+        if not len(v):
+            return np.zeros(0), np.zeros(0)
         sd = v.std(0, ddof=1) if len(v) > 1 else np.full(v.shape[1], np.nan)
         return v.mean(0), sd
 
