@@ -128,6 +128,41 @@ def test_partial_runs_are_paired_by_input_not_by_position():
         compare(replace(a, spectra=a.spectra[:1]), b)
 
 
+def with_reliable(run, *marks):
+    pairs = zip(run.spectra, marks, strict=True)
+    return replace(run, spectra=tuple(replace(s, reliable=np.array(m)) for s, m in pairs))
+
+
+def test_log_sums_are_compared_over_indices_reliable_in_both_runs():
+    rows = [[4.0, 2.0, 1e-7], [3.0, 1.0, 1e-7]]
+    a = with_reliable(xray(rows), [True, True, True], [True, True, False])
+    b = with_reliable(xray(rows), [True, True, False], [True, False, False])
+    assert a.summary()[0].log_sum != b.summary()[0].log_sum  # sums of other numbers of values
+    change = compare(a, b).change("h1", "log_sum")
+    assert change.before.tolist() == pytest.approx([math.log(8), math.log(3)])
+    assert change.steady
+    moved = replace(b, spectra=tuple(replace(s, values=2 * s.values) for s in b.spectra))
+    change = compare(a, moved).change("h1", "log_sum")
+    assert (change.after - change.before).tolist() == pytest.approx([2 * math.log(2), math.log(2)])
+
+
+def test_rounding_around_one_is_no_change_of_a_log_sum():
+    ones = [[1.0, 1.0]] * 3
+    near = [[1 + 2e-16 * i, 1 + 4e-16] for i in (2, 3, 4)]
+    change = compare(xray(ones), xray(near)).change("h1", "log_sum")
+    assert change.mean > 2 * change.se  # without the guard this were a rise
+    assert change.verdict == "not distinguishable"
+
+
+def test_log_sums_without_a_common_index_are_left_out():
+    a = xray([[4.0, 2.0], [3.0, 2.0], [3.0, 2.0]])
+    some = with_reliable(a, [False, False], [True, True], [True, False])
+    assert compare(a, some).change("h1", "log_sum").inputs == (1, 2)
+    none = with_reliable(a, *[[False, False]] * 3)
+    assert compare(a, none).find("h1", "log_sum") is None
+    assert compare(a, none).find("h1", "count") is not None
+
+
 def test_a_change_that_is_not_there_is_a_sentence():
     run = xray([[2.0]])
     with pytest.raises(UsageError, match="change 'h2, count' is unknown; nearest"):

@@ -83,6 +83,8 @@ def comparison_table(result: Comparison) -> Table:
         f"Paired over {over}; 95 % interval by Student's t.\n"
         "A verdict needs a change above 2 standard errors."
     )
+    if any(c.quantity == "log_sum" for c in result.changes):
+        caption += "\nSums of ln s: over the indices reliable in both runs at that input."
     title = f"{_name(result.after)} minus {_name(result.before)}"
     table = _table(title, caption, ("stage", "reading"))
     for heading in ("before", "after", "change ± s.e.", "95 % interval"):

@@ -88,9 +88,9 @@ def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str)
     if reading.comparison is None or reading.n == 1:
         return row
     bound = any(getattr(net.rows[stage], key).lower_bound for net in reading.networks)
-    if key == "decay" or bound:
+    c = reading.comparison.find(stage, key)
+    if c is None or bound:
         return [*row, "", ""]
-    c = reading.comparison.change(stage, key)
     if steady(c):
         return [*row, "0", ""]
     interval = num.joined(num.number(c.low), " to ", num.number(c.high))

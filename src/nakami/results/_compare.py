@@ -19,7 +19,6 @@ READINGS: dict[str, Callable[[Spectrum], float]] = {
     "count": lambda s: float(s.count_above_one),
     "effective_rank": lambda s: s.effective_rank,
     "largest": lambda s: float(s.values[0]),
-    "log_sum": lambda s: s.log_sum,
 }
 
 
@@ -28,8 +27,11 @@ class PairedChange:
     """After minus before, paired by input.
 
     Attributes:
-        stage: Where. quantity: ``count``, ``effective_rank``, ``largest`` or ``log_sum``.
-        inputs: Index of each input, ``(N,)``: those at which both runs hold this spectrum.
+        stage: Where. quantity: ``count``, ``effective_rank``, ``largest``, or ``log_sum``: the sum
+            of ln s over the indices that are reliable in both runs at that input, since sums over
+            different numbers of values are not one quantity; so not ``Spectrum.log_sum``.
+        inputs: Index of each input, ``(N,)``: those at which both runs hold this spectrum (and
+            ``log_sum`` has an index).
         before, after: Value at each of them, ``(N,)``.
         mean: Mean change. se: its standard error (NaN for one input).
         low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
@@ -105,16 +107,11 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
         )
     a, b = _cut(a, b, common), _cut(b, a, common)
     changes = [
-        paired_change(
-            name,
-            q,
-            [f(s) for s in a.at(name)],
-            [f(s) for s in b.at(name)],
-            inputs=[s.input for s in a.at(name)],
-        )
+        change
         for name in common
         if a.at(name)
-        for q, f in READINGS.items()
+        for change in (*_readings(name, a, b), _log_sums(name, a, b))
+        if change is not None
     ]
     if not changes:
         raise UsageError(
@@ -122,6 +119,33 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
             "start the commands that made them again."
         )
     return Comparison(a, b, tuple(changes))
+
+
+def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:
+    x, y = a.at(stage), b.at(stage)
+    which = [s.input for s in x]
+    return [
+        paired_change(stage, q, [f(s) for s in x], [f(s) for s in y], inputs=which)
+        for q, f in READINGS.items()
+    ]
+
+
+def _log_sums(stage: str, a: Xray, b: Xray) -> PairedChange | None:
+    """Sums of ln s over the indices that are reliable in both runs at that input."""
+    kept = []
+    for s, t in zip(a.at(stage), b.at(stage), strict=True):
+        k = min(len(s.values), len(t.values))
+        x, y = s.values[:k], t.values[:k]
+        both = s.reliable[:k] & t.reliable[:k] & (x > 0) & (y > 0)
+        if both.any():
+            kept.append((s.input, np.log(x[both]), np.log(y[both])))
+    if not kept:
+        return None
+    inputs, before, after = zip(*kept, strict=True)
+    sums = [[float(v.sum()) for v in side] for side in (before, after)]
+    # s with a relative error e has ln s with the absolute error e, also where ln s is near 0
+    terms = max(len(v) + float(np.abs(v).sum()) for v in (*before, *after))
+    return paired_change(stage, "log_sum", sums[0], sums[1], scale=terms, inputs=inputs)
 
 
 def _cut(run: Xray, other: Xray, common: Sequence[str]) -> Xray:
