@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +62,37 @@ def test_rows_of_inputs_are_the_inputs(tmp_path):
     part = load(tmp_path)
     assert part.inputs[:, 0].tolist() == [0]  # and never input 2 in the row of input 1
     assert part.n_inputs == 3
+
+
+ORDER = """
+import json, sys
+from dataclasses import replace
+import numpy as np
+from nakami.results import RunFolder, StageInfo
+from spectra_made_by_hand import settings, spectrum
+
+names = ["zeta", "beta", "gamma", "alpha", "delta"]
+body = settings(1, 2)
+body["stages"] = [{"name": n, "kind": "linear", "shape": [2]} for n in ["input", *names]]
+folder = RunFolder(sys.argv[1], body)
+for source, stage in zip(["input", *names], names):
+    folder.write(spectrum([2.0, 1.0], stage=stage))
+    if source != "input":
+        folder.write(replace(spectrum([2.0, 1.0], stage=stage), source=source))
+folder.finish()
+"""
+
+
+def test_rows_of_the_summary_are_in_order_of_depth_whatever_the_hash_seed(tmp_path):
+    names = ["zeta", "beta", "gamma", "alpha", "delta"]
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+        command = [sys.executable, "-c", ORDER, str(tmp_path / seed)]
+        subprocess.run(command, env=environment, check=True)
+        rows = json.loads((tmp_path / seed / "result.json").read_text())["summary"]
+        own = list(pairwise(names))
+        assert [(r["source"], r["stage"]) for r in rows] == [("input", n) for n in names] + own
 
 
 def test_odd_stage_names_do_not_meet(tmp_path):

@@ -140,11 +140,11 @@ def versions() -> dict[str, str]:
 
 def summary_record(run: Xray) -> dict[str, Any]:
     """The summary of a run as plain JSON values (what ``--json`` prints)."""
-    rows = []
-    for source in sorted({s.source for s in run.spectra}, key=lambda name: name != "input"):
-        for row in run.summary(source):
-            if row.source == source:
-                rows.append({k: _number(v) for k, v in vars(row).items()})
+    rows = [
+        {k: _number(v) for k, v in vars(row).items()}
+        for stage in run.stages  # each may be a source; the input is the first
+        for row in run.summary(stage.name)
+    ]
     return {"converged": run.converged, "n_inputs": run.n_inputs, "summary": rows}
 
 
