@@ -112,6 +112,32 @@ def test_other_settings_are_refused_by_name(tmp_path):
     RunFolder(tmp_path, settings(2, 2))  # the same settings continue
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"n_inputs": 3, "input_names": ["a"], "inputs_sha256": "x"}, "n_inputs"),
+        ({"seed": 1, "model": {"weights_sha256": "x"}, "facts": [2]}, "seed"),
+        ({"dtype": "float64", "about": 3}, "dtype"),
+        ({"model": {"weights_sha256": "x"}, "facts": [2]}, "model.weights_sha256"),
+        ({"data": "other.npy", "input_names": ["a"], "inputs_sha256": "x"}, "data"),
+        ({"threads": 9, "input_names": ["a"]}, "threads"),
+        ({"input_names": ["a"], "inputs_sha256": "x"}, "input_names"),
+    ],
+)
+def test_a_refusal_names_the_cause_not_what_follows_from_it(tmp_path, change, named):
+    write_run(tmp_path)
+    with pytest.raises(UsageError, match=f"^{named} must be as in the run that"):
+        RunFolder(tmp_path, {**settings(2, 2), **change})
+
+
+def test_a_refusal_shows_stages_by_name(tmp_path):
+    write_run(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"stages must .*\['input', 'h1'\], got \['input', 'h2'\];"
+    ):
+        RunFolder(tmp_path, settings(2, 2, "h2"))
+
+
 def test_newer_schemas_are_refused_and_older_ones_read(tmp_path):
     write_run(tmp_path)
     body = json.loads((tmp_path / "run.json").read_text())

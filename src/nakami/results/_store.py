@@ -32,6 +32,13 @@ from ._xray import Estimate, Xray
 SCHEMA = "nakami.xray/1"
 UNCHECKED = ("created", "schema")  # fields of run.json that may differ when a run is continued
 
+# Which field a refusal names: one that somebody chose before one that follows from it.
+CHOSEN = (
+    *("subject", "n_inputs", "input_unit", "seed", "model.name", "model.parameters", "stages", "k"),
+    *("layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
+)
+FOLLOWING = ("training", "facts", "picture", "labels", "input_names", "inputs_sha256")
+
 
 class RunFolder:
     """A run being written; ``Xray`` is the same run being read.
@@ -208,12 +215,17 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 def _check_same(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
     a, b = _flat(_checked(old)), _flat(_checked(new))
-    for field in sorted(a.keys() | b.keys()):
+    for field in sorted(a.keys() | b.keys(), key=_precedence):
         if a.get(field) != b.get(field):
             raise UsageError(
                 f"{field} must be as in the run that {path} holds, {_short(a.get(field))}, got "
                 f"{_short(b.get(field))}; choose another folder or delete this one."
             )
+
+
+def _precedence(field: str) -> tuple[int, str]:
+    order = (*CHOSEN, "", *FOLLOWING)  # "" stands for every other field, by name
+    return order.index(field if field in order else ""), field
 
 
 def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,6 +241,8 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(v, Mapping) and "name" in v for v in value):
+        value = [v["name"] for v in value]  # stages
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
