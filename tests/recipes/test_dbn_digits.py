@@ -1,6 +1,7 @@
 """The default subject in a tiny size: interrupted, refused, measured."""
 
 import json
+import os
 import struct
 from dataclasses import replace
 
@@ -106,14 +107,22 @@ def test_damage_and_wrong_folders_are_said(tmp_path):
         prepare_dbn(tmp_path / "b", data.digits()[:50], data.digits("test")[:50], n_inputs=0)
 
 
-def test_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "kind", "match"),
+    [
+        (28, RunError, r"no space left while writing .*; free some space .*finished is kept"),
+        (13, UsageError, r"folder must be a folder that can be written, got .*weights-one"),
+        (5, RunError, r"writing .*weights-one.* failed .*; nothing finished is lost"),
+    ],
+)
+def test_a_failing_disk_leaves_no_half_written_file(tmp_path, monkeypatch, number, kind, match):
     phases = Phases(tmp_path, {"seed": 0})
 
-    def full(path, content):
-        raise OSError(28, "No space left on device")
+    def fail(path, content):
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(RunError, match=r"no space left while writing .*; free some space"):
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    with pytest.raises(kind, match=match):
         phases.run("one", lambda g: {"x": torch.zeros(2)})
     assert not phases.has("one")
 

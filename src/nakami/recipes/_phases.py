@@ -7,13 +7,11 @@ again, ends in the same bits as an unbroken one (same machine kind, same number 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nakami.results import RunError, UsageError, versions, wrong
+from nakami.results import UsageError, disk, versions
 
 from ._subject import Progress
 
@@ -50,7 +48,7 @@ class Phases:
         self.folder, self.seed = folder, int(settings["seed"])
         new = json.loads(json.dumps({"schema": SCHEMA, **settings}))
         path = folder / SETTINGS
-        with _disk(folder):
+        with disk(folder, "folder"):
             folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _check_same(_read_settings(path), new, folder)
@@ -82,7 +80,7 @@ class Phases:
 
     def _write(self, path: Path, content: bytes) -> None:
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with _disk(path):
+        with disk(path, "folder"):
             try:
                 part.write_bytes(content)
                 part.replace(path)
@@ -103,25 +101,6 @@ class Meter:
         if self._progress:
             left = (time.monotonic() - self._start) * (self._total / self._done - 1)
             self._progress(self._done, self._total, left, what)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"no space left while writing {path}; free some space and start the same command "
-                "again, finished phases are kept."
-            ) from error
-        if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            raise wrong(
-                "folder", "be a folder", f"a file on the way to {path}", "choose another"
-            ) from error
-        raise wrong(
-            "folder", "be one that can be written", f"{path} ({error})", "choose another"
-        ) from error
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

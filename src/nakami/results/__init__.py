@@ -12,7 +12,7 @@ from ._errors import (
     wrong_type,
 )
 from ._spectrum import Spectrum, StageInfo
-from ._store import RunFolder, load, versions
+from ._store import RunFolder, disk, load, versions
 from ._xray import Estimate, StageSummary, Xray, estimate
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "UsageTypeError",
     "Xray",
     "compare",
+    "disk",
     "estimate",
     "load",
     "paired_change",

@@ -156,22 +156,31 @@ def summary_record(run: Xray) -> dict[str, Any]:
 
 
 @contextmanager
-def disk(path: Path) -> Iterator[None]:
-    """Turn an operating system's error into one sentence with the way out."""
+def disk(path: Path, argument: str = "out") -> Iterator[None]:
+    """Turn an operating system's error into one sentence with the way out.
+
+    Args:
+        path: What is being written.
+        argument: The caller's argument that named the folder.
+
+    Raises:
+        UsageError: The folder cannot be written, or is a file.
+        RunError: The disk is full, or fails.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
                 f"no space left while writing {path}; free some space and start the same command "
-                "again, finished pieces are kept."
+                "again, what is finished is kept."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise wrong("out", "be a folder that can be written", path, "choose another") from error
+            rule = "be a folder that can be written"
+            raise wrong(argument, rule, path, "choose another") from error
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
-            raise wrong(
-                "out", "be a folder", f"a file on the way to {path}", "choose another"
-            ) from error
+            got = f"a file on the way to {path}"
+            raise wrong(argument, "be a folder", got, "choose another") from error
         raise RunError(f"writing {path} failed ({error}); nothing finished is lost.") from error
 
 
