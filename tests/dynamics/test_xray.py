@@ -198,6 +198,10 @@ def test_settings_are_kept(tmp_path):
         ({"stages": ["hidden"]}, r"stage 'hidden' is unknown"),
         ({"stages": ["input"]}, r"stages must name at least one stage beyond the input"),
         ({"k": 9}, r"k must be a whole number from 1 to 8 \(the largest spectrum here\), got 9"),
+        ({"tol": 2.0}, r"tol must lie between 0 and 1, got 2.0"),
+        ({"seed": -1}, r"seed must be a whole number, 0 or more, got -1"),
+        ({"memory_budget": 100}, r"memory_budget must hold the dense 10 x 8 matrix"),
+        ({"memory_budget": 0}, r"memory_budget must hold"),
         ({"k": 0}, r"k must be a whole number from 1 to 8 .* got 0"),
     ],
 )
@@ -206,12 +210,37 @@ def test_wrong_arguments_are_refused_before_work(change, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         nakami.xray(small_net(), out=tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match=message):
+        nakami.dynamics.check(small_net(), **arguments)
+
+
+def test_check_gives_the_stages_of_the_xray_and_computes_nothing(monkeypatch):
+    net, x = small_net(), examples()
+    expected = nakami.xray(net, x).stages
+    monkeypatch.setattr("nakami.dynamics._plan.Jacobian", lambda *_: pytest.fail("computed"))
+    assert nakami.dynamics.check(net, x[:1]) == expected
+    assert [s.name for s in nakami.dynamics.check(net, x, ["3"], k=6)] == ["input", "3"]
+
+
+@pytest.mark.parametrize("k", [None, 5])
+def test_check_knows_the_memory_that_the_engine_needs(k):
+    torch.manual_seed(0)
+    net, x = nn.Linear(120, 90), torch.ones(1, 120)
+    for budget, fits in ((1_000, False), (2**24, True)):
+        for f in (nakami.dynamics.check, nakami.xray):
+            if fits:
+                f(net, x, k=k, memory_budget=budget)
+            else:
+                with pytest.raises(UsageError, match="memory_budget must hold"):
+                    f(net, x, k=k, memory_budget=budget)
 
 
 def test_layers_need_cuts():
     net = Residual().double()
     with pytest.raises(UsageError, match="start must be a cut, got 'inner'"):
         nakami.xray(net, examples(1, 6), stages=["inner", "leave"], layers=True)
+    with pytest.raises(UsageError, match="start must be a cut, got 'inner'"):
+        nakami.dynamics.check(net, examples(1, 6), ["inner", "leave"], layers=True)
 
 
 def test_images_and_functions():

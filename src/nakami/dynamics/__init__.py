@@ -1,5 +1,6 @@
 """Readings by the input: the x-ray."""
 
+from ._plan import check
 from ._xray import xray
 
-__all__ = ["xray"]
+__all__ = ["check", "xray"]

@@ -6,7 +6,6 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -14,21 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Jacobian, Stages
-from ..results import (
-    NotConvergedWarning,
-    RunFolder,
-    Spectrum,
-    StageInfo,
-    Xray,
-    versions,
-    wrong,
-    wrong_type,
-)
-from ..spectra import DEFAULT_BUDGET, SVDResult, svd
+from ..operators import FrozenNetwork, Jacobian
+from ..results import NotConvergedWarning, RunFolder, Spectrum, StageInfo, Xray, versions
+from ..spectra import SVDResult, svd
+from ._plan import ALL_UP_TO, TOP, Plan, planned
 
-ALL_UP_TO = 2048  # small side up to which k=None means all values
-TOP = 100  # values computed beyond it
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
 Progress = Callable[[int, int, float | None, str], None]
@@ -90,23 +79,16 @@ def xray(
     Source: Mototake & Ikegami, Dynamical analysis of deep neural networks, JSAI 2015.
     """
     network = FrozenNetwork(model, forward, select, dtype, device)
-    _check_inputs(inputs)
-    places = network.stages(inputs[:1])
-    chosen = _chosen(places, stages)
-    _check_k(k, chosen)
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
-    plan = _Plan(network, places, chosen, k, tol, seed, budget, layers)
+    plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
     settings = _settings(model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about)
     folder = None if out is None else RunFolder(out, settings)
-    if layers:
-        plan.check_cuts(inputs[:1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
         spectra = _measure(plan, inputs, folder, progress)
     if folder is not None:
         run = folder.finish()
     else:
-        run = Xray(settings, chosen, _array(inputs), tuple(sorted(spectra, key=plan.order)))
+        run = Xray(settings, plan.chosen, _array(inputs), tuple(sorted(spectra, key=plan.order)))
     open_pieces = sum(not s.converged for s in run.spectra)
     if open_pieces:
         warnings.warn(
@@ -118,66 +100,36 @@ def xray(
     return run
 
 
-@dataclass(frozen=True)
-class _Plan:
-    network: FrozenNetwork
-    places: Stages
-    chosen: tuple[StageInfo, ...]
-    k: int | None
-    tol: float
-    seed: int
-    budget: int
-    layers: bool
-
-    def readings(self) -> list[tuple[StageInfo, StageInfo]]:
-        """(source, stage) of every spectrum at one input."""
-        whole = [(self.chosen[0], stage) for stage in self.chosen[1:]]
-        own = list(zip(self.chosen[1:-1], self.chosen[2:], strict=True)) if self.layers else []
-        return whole + own
-
-    def check_cuts(self, x: Tensor) -> None:
-        for source, stage in self.readings():
-            Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
-
-    def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
-        names = [s.name for s in self.chosen]
-        return names.index(spectrum.stage), names.index(spectrum.source), spectrum.input
-
-    def spectrum(self, x: Tensor, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
-        """One piece; depends on nothing but its own input, stage and seed."""
-        began = time.perf_counter()
-        op = Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
-        position = self.places.position(stage.name)
-        seed = np.random.SeedSequence([self.seed, i, position]).generate_state(1)[0]
-        small = min(op.shape)
-        k = self.k
-        if k is None and small > ALL_UP_TO:
-            k = TOP
-        k = None if k is None else min(k, small)
-        result = svd(op, k, self.tol, memory_budget=self.budget, seed=int(seed))
-        kept = _kept(len(result.values))
-        return Spectrum(
-            input=i,
-            stage=stage.name,
-            source=source.name,
-            shape=op.shape,
-            values=_array(result.values),
-            residuals=_array(result.residuals),
-            reliable=_array(result.reliable),
-            floor=result.floor,
-            converged=result.converged,
-            reason=result.reason,
-            method=result.method,
-            route=op.route,
-            n_products=result.n_products,
-            kept=kept,
-            right=_right(result, kept),
-            seconds=time.perf_counter() - began,
-        )
+def _spectrum(plan: Plan, x: Tensor, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
+    """One piece; depends on nothing but its own input, stage and seed."""
+    began = time.perf_counter()
+    op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
+    position = plan.places.position(stage.name)
+    seed = np.random.SeedSequence([plan.seed, i, position]).generate_state(1)[0]
+    result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
+    kept = _kept(len(result.values))
+    return Spectrum(
+        input=i,
+        stage=stage.name,
+        source=source.name,
+        shape=op.shape,
+        values=_array(result.values),
+        residuals=_array(result.residuals),
+        reliable=_array(result.reliable),
+        floor=result.floor,
+        converged=result.converged,
+        reason=result.reason,
+        method=result.method,
+        route=op.route,
+        n_products=result.n_products,
+        kept=kept,
+        right=_right(result, kept),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _measure(
-    plan: _Plan, inputs: Tensor, folder: RunFolder | None, progress: Progress | None
+    plan: Plan, inputs: Tensor, folder: RunFolder | None, progress: Progress | None
 ) -> list[Spectrum]:
     if folder is not None:
         for i, x in enumerate(_array(inputs)):
@@ -187,7 +139,7 @@ def _measure(
     total = len(inputs) * len(plan.readings())
     began, spectra = time.perf_counter(), []
     for number, (i, source, stage) in enumerate(todo, start=1):
-        spectrum = plan.spectrum(inputs[i : i + 1], i, source, stage)
+        spectrum = _spectrum(plan, inputs[i : i + 1], i, source, stage)
         if folder is None:
             spectra.append(spectrum)
         else:
@@ -199,7 +151,7 @@ def _measure(
 
 
 def _missing(
-    plan: _Plan, n: int, folder: RunFolder | None
+    plan: Plan, n: int, folder: RunFolder | None
 ) -> Iterator[tuple[int, StageInfo, StageInfo]]:
     for i in range(n):
         for source, stage in plan.readings():
@@ -207,58 +159,10 @@ def _missing(
                 yield i, source, stage
 
 
-def _chosen(places: Stages, stages: str | Sequence[str]) -> tuple[StageInfo, ...]:
-    if isinstance(stages, str):
-        stages = places.auto if stages == "auto" else (stages,)
-    names = dict.fromkeys(stages)
-    found = [places.find(name, "stage") for name in names if name != "input"]
-    if not found:
-        raise wrong(
-            "stages", "name at least one stage beyond the input", tuple(names), "use 'auto'"
-        )
-    found.sort(key=lambda s: places.position(s.name))
-    return (places[0], *found)
-
-
-def _check_inputs(inputs: Tensor) -> None:
-    if not isinstance(inputs, Tensor):
-        raise wrong_type(
-            "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
-        )
-    if inputs.ndim < 2 or len(inputs) == 0:
-        raise wrong(
-            "inputs",
-            "hold at least one example along axis 0",
-            f"shape {tuple(inputs.shape)}",
-            "pass x[None] for a single example",
-        )
-    if not inputs.is_floating_point():
-        raise wrong_type("inputs", "be floating-point", inputs.dtype, "pass inputs.float()")
-    bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
-    if bad:
-        raise wrong(
-            "inputs",
-            "be finite",
-            f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
-            "clean or drop them",
-        )
-
-
-def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> None:
-    most = min(chosen[0].size, max(s.size for s in chosen[1:]))
-    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most):
-        raise wrong(
-            "k",
-            f"be a whole number from 1 to {most} (the largest spectrum here)",
-            repr(k),
-            "pass a smaller k, or None",
-        )
-
-
 def _settings(
     model: nn.Module,
     inputs: Tensor,
-    plan: _Plan,
+    plan: Plan,
     names: dict[str, str],
     about: Mapping[str, Any] | None,
 ) -> dict[str, Any]:

@@ -1,0 +1,202 @@
+"""What an x-ray is going to measure, and every refusal that needs no spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..operators import FrozenNetwork, Jacobian, Stages
+from ..results import Spectrum, StageInfo, wrong, wrong_type
+from ..spectra import DEFAULT_BUDGET, LinearOperator, svd
+
+ALL_UP_TO = 2048  # small side up to which k=None means all values
+TOP = 100  # values computed beyond it
+
+
+def check(
+    model: nn.Module,
+    inputs: Tensor,
+    stages: str | Sequence[str] = "auto",
+    k: int | None = None,
+    *,
+    layers: bool = False,
+    tol: float = 1e-4,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    memory_budget: int | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    select: Callable[[Any], Tensor] | None = None,
+) -> tuple[StageInfo, ...]:
+    """The stages that ``xray`` would read with these arguments, or its refusal, at once.
+
+    For what comes before an x-ray and takes long, such as training the model: the answer depends
+    on shapes alone (and, with ``layers``, on where the network can be cut), so an untrained model
+    and one example do.
+
+    Args:
+        model: As for ``xray``, like all that follow.
+        inputs: At least one example.
+        stages: Names or ``"auto"``.
+        k: Values for each spectrum.
+        layers: Whether each layer is read on its own as well.
+        tol: Relative error.
+        seed: Whole number, 0 or more.
+        dtype: Arithmetic.
+        device: Where to compute.
+        memory_budget: Bytes; must hold what the method chosen for each stage needs.
+        forward: How to call the model.
+        select: Picks the output.
+
+    Returns:
+        The stages in order of execution, ``input`` first.
+
+    Raises:
+        UsageError: As ``xray`` would, but for what lies in ``out``.
+
+    Cost: two forward passes; with ``layers`` one Jacobian's set-up for each stage.
+    """
+    network = FrozenNetwork(model, forward, select, dtype, device)
+    return planned(network, inputs, stages, k, layers, tol, seed, memory_budget).chosen
+
+
+def planned(
+    network: FrozenNetwork,
+    inputs: Tensor,
+    stages: str | Sequence[str],
+    k: int | None,
+    layers: bool,
+    tol: float,
+    seed: int,
+    memory_budget: int | None,
+) -> Plan:
+    """What is to be measured, refused here if it cannot be."""
+    _check_inputs(inputs)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise wrong("seed", "be a whole number, 0 or more", repr(seed), "0 is the default")
+    places = network.stages(inputs[:1])
+    chosen = _chosen(places, stages)
+    _check_k(k, chosen)
+    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    plan = Plan(network, places, chosen, k, tol, seed, budget, layers)
+    plan.rehearse(network.dtype or inputs.dtype)
+    if layers:
+        plan.check_cuts(inputs[:1])
+    return plan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One x-ray: a network, the stages chosen in it, and how their spectra are computed."""
+
+    network: FrozenNetwork
+    places: Stages
+    chosen: tuple[StageInfo, ...]
+    k: int | None
+    tol: float
+    seed: int
+    budget: int
+    layers: bool
+
+    def readings(self) -> list[tuple[StageInfo, StageInfo]]:
+        """(source, stage) of every spectrum at one input."""
+        whole = [(self.chosen[0], stage) for stage in self.chosen[1:]]
+        own = list(zip(self.chosen[1:-1], self.chosen[2:], strict=True)) if self.layers else []
+        return whole + own
+
+    def values(self, shape: tuple[int, int]) -> int | None:
+        """How many values of a Jacobian of that shape are computed; None for all."""
+        small = min(shape)
+        k = TOP if self.k is None and small > ALL_UP_TO else self.k
+        return None if k is None else min(k, small)
+
+    def rehearse(self, dtype: torch.dtype) -> None:
+        """Let the engine check every spectrum's arguments, up to its first product."""
+        for source, stage in self.readings():
+            shape = (stage.size, source.size)
+            with suppress(_Passed):
+                svd(_Outline(shape, dtype), self.values(shape), self.tol, memory_budget=self.budget)
+
+    def check_cuts(self, x: Tensor) -> None:
+        """Build every Jacobian once: refused where a source is no cut."""
+        for source, stage in self.readings():
+            Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
+
+    def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
+        """Depth of stage and source, then input: the order of a run's spectra."""
+        names = [s.name for s in self.chosen]
+        return names.index(spectrum.stage), names.index(spectrum.source), spectrum.input
+
+
+class _Passed(Exception):
+    pass
+
+
+class _Outline(LinearOperator):
+    """Shape and dtype of a Jacobian; its first product ends the rehearsal."""
+
+    route, device = "none", torch.device("cpu")
+
+    def __init__(self, shape: tuple[int, int], dtype: torch.dtype):
+        self.shape, self.dtype = shape, dtype
+
+    def dense(self) -> Tensor:
+        raise _Passed
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        raise _Passed
+
+    _rmatmat = _matmat
+
+
+def _chosen(places: Stages, stages: str | Sequence[str]) -> tuple[StageInfo, ...]:
+    if isinstance(stages, str):
+        stages = places.auto if stages == "auto" else (stages,)
+    names = dict.fromkeys(stages)
+    found = [places.find(name, "stage") for name in names if name != "input"]
+    if not found:
+        raise wrong(
+            "stages", "name at least one stage beyond the input", tuple(names), "use 'auto'"
+        )
+    found.sort(key=lambda s: places.position(s.name))
+    return (places[0], *found)
+
+
+def _check_inputs(inputs: Tensor) -> None:
+    if not isinstance(inputs, Tensor):
+        raise wrong_type(
+            "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
+        )
+    if inputs.ndim < 2 or len(inputs) == 0:
+        raise wrong(
+            "inputs",
+            "hold at least one example along axis 0",
+            f"shape {tuple(inputs.shape)}",
+            "pass x[None] for a single example",
+        )
+    if not inputs.is_floating_point():
+        raise wrong_type("inputs", "be floating-point", inputs.dtype, "pass inputs.float()")
+    bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
+    if bad:
+        raise wrong(
+            "inputs",
+            "be finite",
+            f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
+            "clean or drop them",
+        )
+
+
+def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> None:
+    most = min(chosen[0].size, max(s.size for s in chosen[1:]))
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most):
+        raise wrong(
+            "k",
+            f"be a whole number from 1 to {most} (the largest spectrum here)",
+            repr(k),
+            "choose one of these, or leave it out",
+        )
