@@ -80,6 +80,21 @@ def test_pictures_as_imagenet_networks_take_them(tmp_path):
     assert read.names == ("a.png",)
 
 
+def test_pictures_as_efficientnet_lite_takes_them(tmp_path):
+    read = data.read(picture(tmp_path / "a.png"), normalise="efficientnet-lite")
+    expected = (np.array([200, 100, 50]) - 127) / 128
+    np.testing.assert_allclose(read.inputs[0, :, 3, 7], expected, atol=1e-6)
+    back = read.inputs[0, 0, 0, 0] * read.picture["std"][0] + read.picture["mean"][0]
+    assert float(back) == pytest.approx(200 / 255, abs=1e-6)
+    assert read.unit == "centred pixel, (byte - 127) / 128"
+
+
+def test_what_one_reader_says_is_its_own(tmp_path):
+    file = picture(tmp_path / "a.png")
+    data.read(file).picture["mean"][0] = 9.0
+    assert data.read(file).picture["mean"][0] == 0.485
+
+
 def test_scaling_and_cutting_against_a_ramp(tmp_path):
     """A horizontal ramp keeps its slope: 512 wide and 256 high, cut from column 144 to 368."""
     ramp = np.tile(np.linspace(0, 255, 1024).astype(np.uint8), (512, 1))
@@ -213,6 +228,10 @@ def test_wrong_use(tmp_path):
         ({"mode": "cmyk"}, r"mode 'cmyk' is unknown"),
         ({"normalise": "imagnet"}, r"normalise 'imagnet' is unknown; nearest.*'imagenet'"),
         ({"mode": "grey", "normalise": "imagenet"}, r"normalise must be 'unit' for grey pictures"),
+        (
+            {"mode": "grey", "normalise": "efficientnet-lite"},
+            r"normalise must be 'unit' for grey pictures, got 'efficientnet-lite'",
+        ),
         ({"size": 0}, r"size must be at least 1 pixel, got 0"),
     ):
         with pytest.raises(UsageError, match=match):

@@ -5,8 +5,17 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 """
 
 from ._digits import digits, mnist
-from ._examples import PIXEL, STANDARD_PIXEL, Examples
+from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
 from ._read import read
 from ._weights import load_weights
 
-__all__ = ["PIXEL", "STANDARD_PIXEL", "Examples", "digits", "load_weights", "mnist", "read"]
+__all__ = [
+    "CENTRED_PIXEL",
+    "PIXEL",
+    "STANDARD_PIXEL",
+    "Examples",
+    "digits",
+    "load_weights",
+    "mnist",
+    "read",
+]

@@ -12,6 +12,7 @@ from nakami.results import UsageError, wrong_type
 
 PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
+CENTRED_PIXEL = "centred pixel, (byte - 127) / 128"
 AS_STORED = "as stored"
 
 

@@ -11,14 +11,18 @@ from torch import Tensor
 
 from nakami.results import RunError, UsageError, unknown, wrong
 
-from ._examples import PIXEL, STANDARD_PIXEL, Examples, plain_picture
+from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
 
 if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 MODES = {"rgb": "RGB", "grey": "L", "gray": "L", "l": "L"}
-IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+NORMALISATIONS = {  # name: unit, then mean and deviation of pixels in 0..1 for each channel
+    "imagenet": (STANDARD_PIXEL, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "efficientnet-lite": (CENTRED_PIXEL, [127 / 255] * 3, [128 / 255] * 3),
+    "unit": (PIXEL, [0.0] * 3, [1.0] * 3),
+}
 SIDE, CROP = 256, 224
 
 
@@ -36,18 +40,17 @@ def read_pictures(
         raise unknown("mode", mode or "", ("RGB", "grey"))
     channels = 3 if MODES[name] == "RGB" else 1
     normalise = normalise or ("imagenet" if channels == 3 else "unit")
-    if normalise not in ("imagenet", "unit"):
-        raise unknown("normalise", normalise, ("imagenet", "unit"))
-    if normalise == "imagenet" and channels == 1:
-        raise wrong("normalise", "be 'unit' for grey pictures", "'imagenet'", "pass 'unit'")
+    if normalise not in NORMALISATIONS:
+        raise unknown("normalise", normalise, NORMALISATIONS)
+    if normalise != "unit" and channels == 1:
+        raise wrong("normalise", "be 'unit' for grey pictures", repr(normalise), "pass 'unit'")
     if size is not None and size < 1:
         raise wrong("size", "be at least 1 pixel", size, "pass the side the network takes, as 224")
     x = torch.stack([_pixels(file, MODES[name], size) for file in files])
-    picture, unit = plain_picture(channels), PIXEL
-    if normalise == "imagenet":
-        picture, unit = {k: list(v) for k, v in IMAGENET.items()}, STANDARD_PIXEL
-        mean, std = (torch.tensor(IMAGENET[k])[:, None, None] for k in ("mean", "std"))
-        x = (x - mean) / std
+    unit, mean, std = NORMALISATIONS[normalise]
+    if normalise != "unit":
+        x = (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    picture = {"mean": mean[:channels], "std": std[:channels]}  # copies
     many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
     names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
     return Examples(x, None, names, unit, many, picture)

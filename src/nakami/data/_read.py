@@ -22,7 +22,7 @@ def read(
     *,
     size: int | None = None,
     mode: str | None = None,
-    normalise: Literal["imagenet", "unit"] | None = None,
+    normalise: Literal["imagenet", "efficientnet-lite", "unit"] | None = None,
     key: str | None = None,
 ) -> Examples:
     """Read inputs for a network from a file or a folder.
@@ -43,8 +43,8 @@ def read(
         size: Pictures: scale the shorter side to ``size`` and cut the centre ``size x size``, so
             that a picture of that size is taken as it is. None: 256, then 224.
         mode: Pictures: ``"RGB"`` (None) or ``"grey"``, giving 3 channels or 1.
-        normalise: Pictures: ``"imagenet"`` (None, in RGB) or ``"unit"``, pixels in 0..1 (None, in
-            grey).
+        normalise: Pictures: ``"imagenet"`` (None, in RGB), ``"efficientnet-lite"``,
+            ``(byte - 127) / 128``, or ``"unit"``, pixels in 0..1 (None, in grey).
         key: Name of the inputs in an ``.npz``.
 
     Raises:
