@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -13,10 +14,36 @@ def seeded(generator: torch.Generator | None) -> torch.Generator:
     return generator if generator is not None else torch.Generator().manual_seed(0)
 
 
-def layer(kind: type[nn.Module], *args: Any, std: float, generator: torch.Generator) -> Any:
-    """``kind(*args)`` with weights ``N(0, std^2)`` and biases 0."""
-    made = nn.utils.skip_init(kind, *args)
+def layer(
+    kind: type[nn.Module],
+    *args: Any,
+    std: float | None = None,
+    generator: torch.Generator,
+    **options: Any,
+) -> Any:
+    """``kind(*args, **options)`` with weights ``N(0, std^2)`` and biases 0.
+
+    Without ``std`` the variance is ``2 / fan-in`` (He et al. 2015).
+    """
+    made: Any = nn.utils.skip_init(kind, *args, **options)
+    if std is None:
+        std = (2 / made.weight[0].numel()) ** 0.5
     with torch.no_grad():
         made.weight.normal_(0.0, std, generator=generator)
-        made.bias.zero_()
+        if made.bias is not None:
+            made.bias.zero_()
     return made
+
+
+def numbered(**parts: nn.Module) -> nn.Sequential:
+    """A sequence whose modules with weights are called by position, the others by their names.
+
+    So the keys of a state dict are those that published weights have (``features.3.weight``), while
+    a stage without weights reads as what it is (``features.relu2``).
+    """
+    return nn.Sequential(
+        OrderedDict(
+            (str(i) if any(True for _ in part.parameters()) else name, part)
+            for i, (name, part) in enumerate(parts.items())
+        )
+    )
