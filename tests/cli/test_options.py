@@ -2,7 +2,8 @@
 
 import pytest
 
-from nakami.cli import _options
+from nakami import zoo
+from nakami.cli import _app, _options
 from nakami.cli._progress import Meter, duration
 
 
@@ -68,3 +69,8 @@ def test_meter_on_a_terminal_draws_a_bar(capsys, monkeypatch):
     assert seen.out == ""
     assert "pretrained" in seen.err
     assert "5/12" in seen.err
+
+
+def test_help_names_the_whole_zoo():
+    """Written out there, for the zoo needs NumPy and the help does without."""
+    assert f"the zoo: {', '.join(zoo.NAMES)}." in _app.RUNS_CODE

@@ -18,6 +18,10 @@ CASES = {
     "both": (("xray", "dbn-digits", "--model", "a:b"), r"subject and --model.*drop one\.$"),
     "weights alone": (("xray", "--weights", "x.npy"), r"--weights must come with --model"),
     "zoo name": (("xray", "--model", "dbm"), r"--model must be package.*'dbm'; put :factory"),
+    "zoo model without pictures": (
+        ("stages", "--model", "squeezenet"),
+        r"--data must be given with --model squeezenet, got none; pass --data PATH",
+    ),
     "no file": (
         ("xray", "--model", "gone.py:make"),
         r"--model must name a file that exists.*gone\.py",
@@ -32,7 +36,7 @@ CASES = {
     "fails": (("xray", "--model", "small_net.py:broken"), r"RuntimeError: no such luck; wrap it"),
     "no data": (
         ("xray", "--model", "small_net.py:make"),
-        r"--data must be given with a network of yours",
+        r"--data must be given with --model small_net\.py:make, got none",
     ),
     "data missing": (
         (*OWN, "--data", "gone.npy"),

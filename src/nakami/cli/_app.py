@@ -19,7 +19,8 @@ app = typer.Typer(
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
-    "path), or a name from the zoo: dbn, mlp, cnn."
+    "path), or a name from the zoo: dbn, mlp, cnn, alexnet, alexnet-features, "
+    "alexnet-original, squeezenet, vgg16, vgg16-features, efficientnet-lite0."
 )
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help=RUNS_CODE)]
 WeightsOption = Annotated[
@@ -51,7 +52,8 @@ NormaliseOption = Annotated[
     str | None,
     typer.Option(
         rich_help_panel=PICTURES,
-        help="imagenet, or unit for pixels in 0..1 (default: imagenet in RGB, unit in grey).",
+        help="imagenet, efficientnet-lite, or unit for pixels in 0..1 (default: imagenet in RGB, "
+        "unit in grey).",
     ),
 ]
 JsonOption = Annotated[

@@ -49,17 +49,18 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
 
 
 def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]) -> Examples:
-    """The first ``n`` examples of ``--data``; the shipped digits for a zoo model without it.
+    """The first ``n`` examples of ``--data``; without it the shipped digits.
 
-    ``pictures`` are the options of ``data.read`` for pictures.
+    Only a zoo model that takes digits goes without. ``pictures`` are the options of ``data.read``
+    for pictures.
     """
     from nakami import data, zoo
 
     if path is not None:
         return data.read(path, n=n, **pictures)
-    if model not in zoo.NAMES:
+    if model not in zoo.DIGITS:
         raise UsageError(
-            "--data must be given with a network of yours, got none; pass --data PATH with .npy, "
+            f"--data must be given with --model {model}, got none; pass --data PATH with .npy, "
             ".npz, IDX, an image or a folder of images."
         )
     return data.digits("test")[:n]
