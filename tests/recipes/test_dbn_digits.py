@@ -161,6 +161,47 @@ def test_measure_takes_one_run_for_each_network_at_the_same_inputs(tmp_path):
     assert results.compare(runs[0], runs[1]).change("hidden2").before.shape == (3,)
 
 
+def test_measured_in_float64_unless_told_otherwise(tmp_path):
+    subject = prepare(tmp_path)
+    options = {"stages": None, "memory_budget": None, "k": 3}
+    run = recipes.measure(subject, tmp_path / "a", dtype=None, **options)[0]
+    assert run.settings["dtype"] == "float64"
+    assert run.names == subject.stages
+    run = recipes.measure(subject, tmp_path / "b", dtype=torch.float32, **options)[0]
+    assert run.settings["dtype"] == "float32"
+
+
+def test_preview_has_the_shapes_of_the_subject(tmp_path):
+    seen, made = (
+        recipes.preview(recipes.DEFAULT),
+        prepare(tmp_path, DBNSettings(pretrain_epochs=0, finetune_epochs=0)),
+    )
+    assert (seen.name, seen.stages, seen.dtype) == (made.name, made.stages, made.dtype)
+    assert seen.examples.inputs.shape[1:] == made.examples.inputs.shape[1:]
+    shapes = [
+        {k: v.shape for k, v in s.networks[0].model.state_dict().items()} for s in (seen, made)
+    ]
+    assert shapes[0] == shapes[1]
+    assert not list(tmp_path.glob("pretrained"))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"stages": ["hidden9"]}, r"stage 'hidden9' is unknown; nearest.*'hidden1'"),
+        ({"k": 785}, r"k must be a whole number from 1 to 784"),
+        ({"memory_budget": 2**20}, r"memory_budget must hold the dense 1000 x 784 matrix"),
+        ({"tol": 3.0}, r"tol must lie between 0 and 1"),
+    ],
+)
+def test_check_refuses_before_training(options, match):
+    with pytest.raises(UsageError, match=match):
+        recipes.check(recipes.DEFAULT, **options)
+    recipes.check(recipes.DEFAULT, stages=None, k=784)
+    with pytest.raises(UsageError, match=r"subject 'dbm' is unknown"):
+        recipes.check("dbm")
+
+
 @pytest.mark.slow
 def test_full_size_learns_the_digits(tmp_path):
     subject = recipes.prepare(recipes.DEFAULT, tmp_path)

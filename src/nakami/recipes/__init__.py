@@ -1,7 +1,8 @@
 """Subjects and training recipes: what ties a model, data and a method together.
 
 ``prepare(name, folder)`` trains a subject or reads back what an earlier call left in the folder;
-``measure(subject, out)`` takes the x-ray of each of its networks. Names resolve lazily, so that
+``measure(subject, out)`` takes the x-ray of each of its networks; ``preview(name)`` and
+``check(name, ...)`` tell what can be asked of it, before any training. Names resolve lazily, so that
 ``SUBJECTS`` and ``DEFAULT`` are known without torch.
 """
 
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._dbn_digits import DBNSettings
     from ._phases import Phases, phase_generator
-    from ._prepare import measure, prepare
+    from ._prepare import check, measure, prepare, preview
     from ._subject import Network, Subject
     from ._supervised import error_fact, train_classifier
 
@@ -25,10 +26,12 @@ _HOMES = {
     "Network": "_subject",
     "Phases": "_phases",
     "Subject": "_subject",
+    "check": "_prepare",
     "error_fact": "_supervised",
     "measure": "_prepare",
     "phase_generator": "_phases",
     "prepare": "_prepare",
+    "preview": "_prepare",
     "train_classifier": "_supervised",
 }
 
@@ -39,10 +42,12 @@ __all__ = [
     "Network",
     "Phases",
     "Subject",
+    "check",
     "error_fact",
     "measure",
     "phase_generator",
     "prepare",
+    "preview",
     "train_classifier",
 ]
 

@@ -25,6 +25,8 @@ from ._phases import Meter, Phases, phase_generator
 from ._subject import Network, Progress, Subject
 from ._supervised import error_fact, train_classifier
 
+NAME = "dbn-digits"
+
 
 @dataclass(frozen=True)
 class DBNSettings:
@@ -61,7 +63,7 @@ def prepare_dbn(
     settings = settings or DBNSettings()
     if not 1 <= n_inputs <= len(test):
         raise wrong("n_inputs", f"lie between 1 and {len(test)}", n_inputs, "pass another number")
-    record = {"recipe": "dbn-digits", "seed": seed, **asdict(settings), "data": fingerprint(train)}
+    record = {"recipe": NAME, "seed": seed, **asdict(settings), "data": fingerprint(train)}
     phases = Phases(folder, record)
     names = [f"layer{i}" for i in range(1, len(settings.hidden) + 1)]
     todo = [settings.pretrain_epochs for name in names if not phases.has(name)]
@@ -76,8 +78,21 @@ def prepare_dbn(
         Network("pretrained", start, before, [facts[0]]),
         Network("finetuned", tuned, after, [facts[1]]),
     )
-    stages = tuple(f"hidden{i}" for i in range(1, len(names) + 1))
-    return Subject("dbn-digits", networks, test[:n_inputs], stages)
+    return _subject(networks, test[:n_inputs], settings)
+
+
+def preview_dbn(settings: DBNSettings | None = None) -> Subject:
+    """The subject as it will be asked for, with one untrained network and one test digit."""
+    settings = settings or DBNSettings()
+    test = readers.digits("test")[:1]
+    model = DBN((test.inputs[0].numel(), *settings.hidden)).classifier().eval()
+    return _subject((Network("untrained", model, "not trained", []),), test, settings)
+
+
+def _subject(networks: tuple[Network, ...], inputs: Examples, settings: DBNSettings) -> Subject:
+    stages = tuple(f"hidden{i}" for i in range(1, len(settings.hidden) + 1))
+    # In float32 a third layer's small values lie below the floor of the arithmetic.
+    return Subject(NAME, networks, inputs, stages, torch.float64)
 
 
 def pretrained(

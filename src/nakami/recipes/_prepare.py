@@ -1,4 +1,4 @@
-"""The two verbs of a subject: prepare it, measure it."""
+"""The verbs of a subject: preview and check it, prepare it, measure it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nakami.results import Xray, unknown
 
 from . import SUBJECTS
-from ._dbn_digits import digits_from, prepare_dbn
+from ._dbn_digits import digits_from, prepare_dbn, preview_dbn
 from ._subject import Progress, Subject
 
 
@@ -43,6 +45,37 @@ def prepare(
     return prepare_dbn(Path(folder), train, test, n_inputs=n_inputs, seed=seed, progress=progress)
 
 
+def preview(name: str) -> Subject:
+    """A subject with one untrained network and one example: its shapes, in a moment.
+
+    Args:
+        name: One of ``SUBJECTS``.
+
+    Raises:
+        UsageError: Unknown name.
+    """
+    if name not in SUBJECTS:
+        raise unknown("subject", name, SUBJECTS)
+    return preview_dbn()
+
+
+def check(name: str, **options: Any) -> None:
+    """Refuse what ``measure`` would refuse, before anything is trained for it.
+
+    Args:
+        name: One of ``SUBJECTS``.
+        options: As for ``measure``.
+
+    Raises:
+        UsageError: Unknown name or stage, ``k`` or budget out of range, ...
+    """
+    from nakami.dynamics import check as check_plan
+
+    subject = preview(name)
+    model, inputs = subject.networks[0].model, subject.examples.inputs
+    check_plan(model, inputs, **_filled(subject, options))
+
+
 def measure(
     subject: Subject, out: str | PathLike[str], *, progress: Progress | None = None, **options: Any
 ) -> tuple[Xray, ...]:
@@ -53,6 +86,7 @@ def measure(
         out: Folder; each network's run goes to ``out / network.name``.
         progress: As for ``nakami.xray``, over all networks together.
         options: Passed on to ``nakami.xray`` (``k``, ``tol``, ``layers``, ``memory_budget``, ...).
+            Where ``stages`` or ``dtype`` are None or not given, the subject's own are taken.
 
     Returns:
         One run for each network, in their order.
@@ -74,7 +108,7 @@ def measure(
         run = xray(
             network.model,
             examples.inputs,
-            **{"stages": subject.stages, **options},
+            **_filled(subject, options),
             out=Path(out) / network.name,
             subject=f"{subject.name}/{network.name}",
             input_unit=examples.unit,
@@ -83,6 +117,14 @@ def measure(
         )
         runs.append(run)
     return tuple(runs)
+
+
+def _filled(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with the subject's own where the caller left them open."""
+    given = {key: value for key, value in options.items() if value is not None}
+    device = torch.device(given.get("device", "cpu"))
+    dtype = None if device.type == "mps" else subject.dtype  # which has no float64
+    return {"stages": subject.stages, "dtype": dtype, **given}
 
 
 def _over_all(progress: Progress | None, index: int, subject: Subject) -> Progress | None:

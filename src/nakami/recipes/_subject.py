@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from nakami.data import Examples
@@ -38,9 +39,11 @@ class Subject:
     Attributes:
         name: One of ``SUBJECTS``. networks: in order of training, at least one.
         examples: The inputs. stages: where to cut, or ``"auto"``.
+        dtype: Arithmetic to measure in; None: that of the weights.
     """
 
     name: str
     networks: tuple[Network, ...]
     examples: Examples
     stages: tuple[str, ...] | Literal["auto"] = "auto"
+    dtype: torch.dtype | None = None
