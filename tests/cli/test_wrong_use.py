@@ -45,7 +45,7 @@ CASES = {
     "weights missing": ((*OWN, "--weights", "gone.pt"), r"--weights must be a file .*gone\.pt"),
     "stage": ((*OWN, "--stages", "first,secnd"), r"secnd.*'second'"),
     "empty stage": ((*OWN, "--stages", "first,,second"), r"--stages must be names"),
-    "k": ((*OWN, "--top", "100000"), r"k must .*100000"),
+    "k": ((*OWN, "--top", "100000"), r"--top must .*100000"),
     "tolerance": ((*OWN, "--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0"),
     "budget": ((*OWN, "--memory-budget", "lots"), r"--memory-budget must be a size.*'lots'"),
     "small budget": (

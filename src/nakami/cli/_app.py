@@ -121,7 +121,8 @@ def xray(
         str | None, typer.Option(help="cpu, cuda, cuda:1, mps (default: where the model is).")
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float32 or float64 (default: as the model).")
+        str | None,
+        typer.Option(help="float32 or float64 (default: as the model; float64 for a subject)."),
     ] = None,
     memory_budget: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory for one piece, e.g. 1GiB or 500MB.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -13,6 +14,18 @@ import typer
 
 from ._app import app
 
+# The library names its arguments; here they are options.
+OPTIONS = {
+    **{name: f"--{name}" for name in ("device", "dtype", "layers", "out", "seed", "stages", "tol")},
+    "data": "--data",
+    "inputs": "--data",
+    "k": "--top",
+    "memory_budget": "--memory-budget",
+    "n_inputs": "--inputs",
+    "stage": "--stages",
+    "x": "--data",
+}
+WAYS_OUT = ("k", "memory_budget", "n_inputs")  # names that are no words of an English sentence
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -62,11 +75,27 @@ def _explain(error: Exception) -> tuple[int, str]:
     from nakami.results import RunError, UsageError
 
     if isinstance(error, UsageError):
-        return WRONG_USE, str(error)
+        return WRONG_USE, in_options(str(error))
     if isinstance(error, RunError):
         return FAILED, str(error)
     what = one_line(error)
     return FAILED, f"stopped by {what}; finished pieces are kept, NAKAMI_TRACEBACK=1 shows where."
+
+
+def in_options(sentence: str) -> str:
+    """A sentence of the library with the option's name where it has the argument's.
+
+    Its first word, where ``must`` or a quoted name follows, and what its way out calls to change.
+    """
+    first, space, rest = sentence.partition(" ")
+    if rest.startswith(("must ", "'")):
+        sentence = OPTIONS.get(first, first) + space + rest
+    body, mark, way_out = sentence.rpartition("; ")
+    if not mark:
+        return sentence
+    names = "|".join(WAYS_OUT)
+    way_out = re.sub(rf"(?<![\w/.-])({names})(?![\w/-])", lambda m: OPTIONS[m[0]], way_out)
+    return body + mark + way_out
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
@@ -91,7 +120,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if category.__module__.startswith("nakami."):
-        typer.echo(f"note: {message}", err=True)
+        typer.echo(f"note: {in_options(str(message))}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         sys.stderr.write(text)

@@ -86,9 +86,10 @@ def _shipped_subject(request: Request, options: dict[str, Any]) -> tuple[tuple[X
     name = request.subject or recipes.DEFAULT
     if name not in recipes.SUBJECTS:
         raise unknown("subject", name, recipes.SUBJECTS, "a network of yours goes with --model")
-    folder = _options.writable("--out", request.out / name)
     if options["stages"] == "auto":  # a subject knows its own
-        options = {key: value for key, value in options.items() if key != "stages"}
+        options = {**options, "stages": None}
+    recipes.check(name, **options)
+    folder = _options.writable("--out", request.out / name)
     with Meter() as meter:
         subject = recipes.prepare(
             name,

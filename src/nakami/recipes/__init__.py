@@ -2,8 +2,8 @@
 
 ``prepare(name, folder)`` trains a subject or reads back what an earlier call left in the folder;
 ``measure(subject, out)`` takes the x-ray of each of its networks; ``preview(name)`` and
-``check(name, ...)`` tell what can be asked of it, before any training. Names resolve lazily, so that
-``SUBJECTS`` and ``DEFAULT`` are known without torch.
+``check(name, ...)`` tell what can be asked of it, before any training. Names resolve lazily, so
+that ``SUBJECTS`` and ``DEFAULT`` are known without torch.
 """
 
 from __future__ import annotations
