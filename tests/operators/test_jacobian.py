@@ -181,7 +181,8 @@ X6 = torch.ones(1, 6, dtype=torch.float64)
          r"x must hold one example, batch axis included, got shape \(4, 6\); pass x\[i:i\+1\]"),
         (lambda: nakami.jacobian(nn.Linear(6, 2), torch.full((1, 6), torch.nan)),
          "x must be finite, got 6 NaN or infinite components"),
-        (lambda: nakami.jacobian(nn.Linear(6, 2), [1.0]), "x must be a torch.Tensor, got list"),
+        (lambda: nakami.jacobian(nn.Linear(6, 2), [1.0]),
+         "x must be a torch.Tensor or hold some, got list"),
         (lambda: nakami.jacobian(torch.relu, X6), "model must be a torch.nn.Module, got builtin"),
         (lambda: nakami.jacobian(Residual().double(), X6, to="leaf"),
          "to 'leaf' is unknown; nearest of 6: 'leave'"),
@@ -189,7 +190,8 @@ X6 = torch.ones(1, 6, dtype=torch.float64)
          "start must be a cut, got 'inner': 'output' also depends on the input past it"),
         (lambda: nakami.jacobian(Residual().double(), X6, to="enter", start="leave"),
          "start must come before to, got start='leave' and to='enter'"),
-        (lambda: nakami.jacobian(nn.Linear(6, 2), X6, wrt="weights"), "wrt must be 'input', got"),
+        (lambda: nakami.jacobian(nn.Linear(6, 2), X6, wrt="weights"),
+         "wrt must be 'input' or 'parameters', got"),
     ],
 )  # fmt: skip
 def test_refusals(call, message):

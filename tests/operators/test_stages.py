@@ -79,3 +79,25 @@ def test_one_state_is_read_once():
     stages = nakami.stages(nn.Linear(3, 2), torch.ones(1, 3))
     assert stages.names == ("input", "linear", "output")
     assert stages.auto == ("output",)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return x + self.b(torch.relu(self.a(x)))
+
+
+def test_a_block_that_joins_counts_as_one_layer():
+    net = nn.Sequential(nn.Linear(4, 4), Block(), Block(), nn.Linear(4, 2), nn.Unflatten(1, (2, 1)))
+    stages = nakami.stages(net, torch.ones(1, 4))
+    assert stages.auto == ("0", "1", "2", "3")
+    run = nakami.xray(net, torch.ones(2, 4), layers=True)  # all of them cuts
+    assert {s.source for s in run.spectra} == {"input", "0", "1", "2"}
+
+
+def test_an_output_of_another_size_is_read_too():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    assert nakami.stages(net, torch.ones(1, 1, 5, 5)).auto == ("1", "output")

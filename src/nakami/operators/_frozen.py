@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..results import StageInfo, UsageError, wrong, wrong_type
+from ..results import StageInfo, UsageError, unknown, wrong_type
+from ._example import Example
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._tap import Tap, first_tensor
 
@@ -32,7 +35,11 @@ class _Caller(nn.Module):
         self.model, self.call = model, forward
 
     def forward(self, x: Any) -> Any:
-        return self.model(x) if self.call is None else self.call(self.model, x)
+        if self.call is not None:
+            return self.call(self.model, x)
+        if isinstance(x, Mapping):
+            return self.model(**x)
+        return self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
 
 
 class FrozenNetwork:
@@ -65,65 +72,64 @@ class FrozenNetwork:
         self.caller = _Caller(model, forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = dtype or (like.dtype if like is not None else None)
+        self.note = ""
+        if dtype is None and self.dtype in (torch.float16, torch.bfloat16):
+            self.note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
+            self.dtype = torch.float32
         self.device = torch.device(device or (like.device if like is not None else "cpu"))
+        self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
         self.weights = {
             f"model.{name}": self._cast(value.detach())
             for name, value in (*model.named_parameters(), *model.named_buffers())
         }
         self._check_weights()
 
-    def place_input(self, x: Tensor) -> Tensor:
+    def example(self, x: Any) -> Example:
         """``x`` checked, detached and moved to where the network computes."""
-        if not isinstance(x, Tensor):
-            raise wrong_type(
-                "x", "be a torch.Tensor", type(x).__name__, "convert it with torch.as_tensor"
-            )
-        if not x.is_floating_point():
-            raise wrong_type(
-                "x",
-                "be floating-point",
-                x.dtype,
-                "pass x.float(), or start from a stage after the embedding",
-            )
-        if x.ndim == 0 or x.shape[0] != 1:
-            raise wrong(
-                "x",
-                "hold one example, batch axis included",
-                f"shape {tuple(x.shape)}",
-                "pass x[i:i+1]",
-            )
-        if not torch.isfinite(x).all():
-            raise wrong(
-                "x",
-                "be finite",
-                f"{int((~torch.isfinite(x)).sum())} NaN or infinite components",
-                "clean the data",
-            )
-        return self._cast(x.detach().clone())
+        return Example(x).moved(lambda leaf: self._cast(leaf.detach().clone()))
 
-    def run(self, x: Tensor, chance: int | None = None) -> Tensor:
-        """The selected output at ``x``; ``chance`` reseeds the random states for this run alone."""
+    def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
+        """The floating parameters whose names fit a shell pattern, as they are computed with."""
+        names = [n for n, p in self.model.named_parameters() if p.is_floating_point()]
+        fitting = [n for n in names if fnmatchcase(n, pattern)]
+        if not fitting:
+            raise unknown("params", pattern, names, "'*' takes all")
+        return {f"model.{n}": self.weights[f"model.{n}"] for n in fitting}
+
+    def run(
+        self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
+    ) -> Tensor:
+        """The selected output at ``x``, under whatever transform is active.
+
+        ``weights`` replace some of the network's; ``chance`` reseeds the random states for this run
+        alone.
+        """
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
         with self._still(chance):
             swapped = {
                 k: v.clone() if k in self._buffer_names else v for k, v in self.weights.items()
             }
+            swapped.update(weights or {})
             out = torch.func.functional_call(self.caller, swapped, (x,))
         return self._selected(out)
 
-    def stages(self, x: Tensor) -> Stages:
+    def stages(self, x: Any) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there."""
-        x = self.place_input(x)
-        shape = tuple(x.shape[1:])
-        places = [_place("input", "input", x, None, shape)]
+        example = self.example(x)
+        x = example.tree
+        info = StageInfo("input", example.kind, example.shape)
+        places = [Place(info, weighted=False, container=False, value=id(x))]
         alive: list[Tensor] = []  # identities stay unique while their tensors live
 
         def note(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Tensor:
+            place = _place(name, kind, value, module)
+            if place.container and all(p.value != place.value for p in places):
+                place = replace(place, joins=True)
             alive.append(value)
-            places.append(_place(name, kind, value, module))
+            places.append(place)
             return value
 
-        with torch.no_grad(), self._explained(x), Tap(self.model, note):
+        with torch.no_grad(), self._explained(example), Tap(self.model, note):
             out = self.run(x)
         with torch.no_grad():
             again = self.run(x, chance=len(places))  # another seed, else noise would repeat itself
@@ -134,7 +140,12 @@ class FrozenNetwork:
         return Stages(places)
 
     def reach(
-        self, x: Tensor, to: str, start: str | None = None, state: Tensor | None = None
+        self,
+        x: Any,
+        to: str,
+        start: str | None = None,
+        state: Tensor | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The state at stage ``to``; with ``start``, that stage's state is replaced by ``state``.
 
@@ -152,7 +163,7 @@ class FrozenNetwork:
 
         try:
             with Tap(self.model, watch):
-                out = self.run(x)
+                out = self.run(x, weights)
         except _Reached:
             return found[0]
         return out
@@ -187,7 +198,7 @@ class FrozenNetwork:
 
     @contextmanager
     def _still(self, chance: int | None) -> Iterator[None]:
-        """Evaluation mode and untouched random states, whatever happens inside."""
+        """Evaluation mode, plain kernels and untouched random states, whatever happens inside."""
         modes = [(m, m.training) for m in self.model.modules()]
         torch_state, python_state, numpy_state = (
             torch.get_rng_state(),
@@ -204,7 +215,8 @@ class FrozenNetwork:
         for module, _ in modes:
             module.training = False
         try:
-            yield
+            with self._plain_kernels():
+                yield
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -215,30 +227,49 @@ class FrozenNetwork:
                 torch.cuda.set_rng_state(cuda, self.device)
 
     @contextmanager
-    def _explained(self, x: Tensor) -> Iterator[None]:
+    def _plain_kernels(self) -> Iterator[None]:
+        """Kernels that every rung can differentiate: no fused attention, no fused recurrence."""
+        fast = torch.backends.mha.get_fastpath_enabled()
+        with ExitStack() as stack:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+            if self.recurrent:
+                backends: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
+                for backend in backends:
+                    stack.callback(setattr, backend, "enabled", backend.enabled)
+                    backend.enabled = False
+            yield
+
+    @contextmanager
+    def _explained(self, example: Example) -> Iterator[None]:
         try:
             yield
         except UsageError:
             raise
         except Exception as error:
+            if not example.moving:
+                raise wrong_type(
+                    "x",
+                    "be floating-point",
+                    example.leaves[0].dtype,
+                    "pass x.float(), or tokens to a network with an embedding",
+                ) from error
             first = (
                 str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             )
             raise UsageError(
-                f"the model cannot take an input of shape {tuple(x.shape)}: {first.rstrip('.')}; "
+                f"the model cannot take an input of shape {_shapes(example)}: {first.rstrip('.')}; "
                 "give the shape it was built for, or call it your way with forward=."
             ) from error
 
 
-def _place(
-    name: str,
-    kind: str,
-    value: Tensor,
-    module: nn.Module | None,
-    shape: tuple[int, ...] | None = None,
-) -> Place:
-    if shape is None:
-        shape = tuple(value.shape[1:]) if value.ndim and value.shape[0] == 1 else tuple(value.shape)
+def _shapes(example: Example) -> str:
+    return ", ".join(str(tuple(leaf.shape)) for leaf in example.leaves)
+
+
+def _place(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Place:
+    shape = tuple(value.shape[1:]) if value.ndim and value.shape[0] == 1 else tuple(value.shape)
     container = module is not None and next(module.children(), None) is not None
     inside = weighted_inside(module) if module is not None and container else 0
     return Place(StageInfo(name, kind, shape), is_weighted(module), container, id(value), inside)

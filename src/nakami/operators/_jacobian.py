@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..results import UsageError, wrong
 from ..spectra import DEFAULT_BUDGET, LinearOperator
+from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
+from ._routes import check_derivative, forward_product, reverse_product
 from ._stages import Stages
-
-Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 
 
 def stages(
-    model: nn.Module, x: Tensor, forward: Forward | None = None, select: Select | None = None
+    model: nn.Module, x: Any, forward: Forward | None = None, select: Select | None = None
 ) -> Stages:
     """Where a network can be read, in order of execution, with kind and shape.
 
     Args:
         model: Any module; left as it was.
-        x: One example with its batch axis, ``(1, ...)``, floating.
+        x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
+            tensors, which ``model(*x)`` or ``model(**x)`` takes.
         forward: ``forward(model, x)`` where ``model(x)`` does not do.
         select: Picks a tensor from the output; default the first.
 
@@ -33,7 +34,7 @@ def stages(
         names, a second call as ``name:2``, a function applied to a stage as ``stage.relu``.
 
     Raises:
-        UsageError: ``x`` is not one finite floating example, or the model is random at ``x``.
+        UsageError: ``x`` is not one finite example, or the model is random at ``x``.
 
     Cost: two forward passes.
     """
@@ -42,33 +43,36 @@ def stages(
 
 def jacobian(
     model: nn.Module,
-    x: Tensor,
+    x: Any,
     to: str | None = None,
     start: str | None = None,
     wrt: str = "input",
     *,
+    params: str = "*",
     forward: Forward | None = None,
     select: Select | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
-) -> Jacobian:
-    """The Jacobian ``d state(to) / d state(start)`` at ``x``, as a matrix-free operator.
+) -> Jacobian | ParameterJacobian:
+    """The Jacobian of a network at ``x``, as a matrix-free operator.
 
-    ``J[i, j] = d to_i / d start_j``, both flattened, rows = outputs, columns = inputs. The model
-    is read in evaluation mode (dropout off, normalisation by its running statistics) and left as
-    it was.
+    ``J[i, j] = d to_i / d start_j`` (or ``d to_i / d parameter_j``), both flattened, rows =
+    outputs, columns = inputs. The model is read in evaluation mode (dropout off, normalisation by
+    its running statistics), with plain attention and recurrent kernels, and left as it was.
 
     Args:
         model: Any module.
-        x: One example with its batch axis, ``(1, ...)``, floating.
+        x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
+            tensors. Its floating tensors, flattened and joined, are the input; tokens are fixed.
         to: Stage to end at (see ``nakami.stages``); default the model's output.
-        start: Stage to start from; default the input. It must be a cut: all that follows depends on
-            the input through it alone.
-        wrt: ``"input"``; the parameters' Jacobian is not there yet.
+        start: Stage to start from; default the input, or the first embedding where ``x`` holds
+            tokens alone. It must be a cut: all that follows depends on the input through it alone.
+        wrt: ``"input"`` (or the state at ``start``), or ``"parameters"``.
+        params: With ``wrt="parameters"``, a shell pattern of parameter names (``"features.*"``).
         forward: ``forward(model, x)`` where ``model(x)`` does not do.
         select: Picks a tensor from the output; default the first.
-        dtype: Arithmetic to compute in; default that of the weights.
+        dtype: Arithmetic to compute in; default that of the weights, float32 for half precision.
         device: Where to compute; default where the weights are.
         memory_budget: Bytes one block of columns may take; default 1 GiB.
 
@@ -76,117 +80,113 @@ def jacobian(
         UsageError: Unknown stage (the nearest names are offered), ``start`` no cut or not before
             ``to``, a random model, a wrong ``x``.
 
+    Warns:
+        NakamiWarning: The Jacobian is no derivative of the network, by a central difference (a
+            straight-through gradient, for one).
+
     Unit: unit of ``to`` per unit of ``start``.
     Cost: a forward and a backward pass to build; a product costs about one pass for each column.
     Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 3.
     """
-    if wrt != "input":
-        raise wrong("wrt", "be 'input'", repr(wrt), "the parameters' Jacobian is planned")
+    if wrt not in ("input", "parameters"):
+        raise wrong("wrt", "be 'input' or 'parameters'", repr(wrt), "choose one of them")
     network = FrozenNetwork(model, forward, select, dtype, device)
-    return Jacobian(network, x, network.stages(x), to, start, memory_budget)
+    places = network.stages(x)
+    if wrt == "parameters":
+        if start is not None:
+            raise UsageError(
+                f"start must be left out with wrt='parameters', got {start!r}; choose parameters "
+                "with params=."
+            )
+        return ParameterJacobian(network, x, places, to, params, memory_budget)
+    return Jacobian(network, x, places, to, start, memory_budget)
 
 
-class Jacobian(LinearOperator):
-    """The Jacobian between two stages of a frozen network; made by ``nakami.jacobian``.
+class _NetworkJacobian(LinearOperator):
+    """What both Jacobians share: routes, chunks and products. Subclasses say what moves.
 
     Attributes:
-        to, start: Names of the two stages. shape: ``(size of to, size of start)``.
+        to: Name of the stage it ends at. shape: ``(m, n)``.
         route: ``"linearised"``, ``"forward mode"`` or ``"double reverse"``: how ``J v`` is made
             (``J^T u`` is always a reverse pass through a kept graph).
         output: The state at ``to``, ``(m,)``.
         chunk: Columns multiplied at a time, from the memory budget by a fixed rule.
     """
 
-    def __init__(
-        self,
-        network: FrozenNetwork,
-        x: Tensor,
-        places: Stages,
-        to: str | None = None,
-        start: str | None = None,
-        memory_budget: int | None = None,
-    ):
-        self.network, self._x = network, network.place_input(x)
-        self.to = to if to is not None else places.names[-1]
-        self.start = start if start is not None else "input"
-        source, target = places.find(self.start, "start"), places.find(self.to)
-        if places.position(self.start) >= places.position(self.to):
-            raise UsageError(
-                f"start must come before to, got start={self.start!r} and to={self.to!r}; "
-                "exchange them."
-            )
-        self._state = (
-            self._x if self.start == "input" else network.reach(self._x, self.start).detach()
-        )
-        if self.start != "input":
-            self._state = network.reach(self._x, self.start).detach()
-            self._check_cut()
-        self.shape = (target.size, source.size)
-        self.dtype, self.device = self._state.dtype, self._state.device
-        self.output, self._pullback = self._reverse()
-        self.route, self._push = self._forward()
-        between = places[places.position(self.start) : places.position(self.to) + 1]
-        column = 2 * sum(s.size for s in between) * self.dtype.itemsize
+    to: str
+
+    def _build(self, point: Tensor, widest: int, memory_budget: int | None) -> None:
+        """Differentiate ``function`` at ``point``; the widest state on the way sets the chunks."""
+        self.output, self._pull = reverse_product(self.function, point)
+        self.shape = (self.output.numel(), point.numel())
+        self.dtype, self.device = self.output.dtype, self.output.device
+        self.route, self._push = forward_product(self.function, point, self.output, self._pull)
+        if self.network.note:
+            self.route = f"{self.route}, {self.network.note}"
+        column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
         budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
         self.chunk = max(1, min(budget // 4 // max(1, column), 1024))
+        check_derivative(self.function, point, repr(self))
+
+    network: FrozenNetwork
 
     def function(self, flat: Tensor) -> Tensor:
         """The map that is differentiated: ``(n,) -> (m,)``."""
-        state = flat.reshape(self._state.shape)
-        if self.start == "input":
-            return self.network.reach(state, self.to).reshape(-1)
-        return self.network.reach(self._x, self.to, self.start, state).reshape(-1)
+        raise NotImplementedError
 
     def _matmat(self, block: Tensor) -> Tensor:
         return torch.vmap(self._push, 1, 1, chunk_size=self.chunk)(block)
 
     def _rmatmat(self, block: Tensor) -> Tensor:
-        return torch.vmap(self._pullback, 1, 1, chunk_size=self.chunk)(block)
+        return torch.vmap(self._pull, 1, 1, chunk_size=self.chunk)(block)
 
-    def _reverse(self) -> tuple[Tensor, Product]:
-        output, pull = torch.func.vjp(self.function, self._state.reshape(-1))[:2]
-        return output.detach(), lambda u: pull(u)[0]
 
-    def _forward(self) -> tuple[str, Product]:
-        """The first rung of the ladder that works here."""
-        flat = self._state.reshape(-1)
-        probe = torch.zeros(len(flat), 1, dtype=flat.dtype, device=flat.device)
-        rungs: list[tuple[str, Callable[[], Product]]] = [
-            ("linearised", lambda: _linearise(self.function, flat)),
-            ("forward mode", lambda: lambda v: torch.func.jvp(self.function, (flat,), (v,))[1]),
-            ("double reverse", self._double_reverse),
-        ]
-        failures = []
-        for name, build in rungs:
-            try:
-                push = build()
-                torch.vmap(push, 1, 1)(probe)
-            except (RuntimeError, NotImplementedError, AssertionError) as error:
-                failures.append(f"{name}: {str(error).strip().splitlines()[0]}")
-                continue
-            return name, push
-        raise UsageError(
-            f"no way to differentiate from {self.start!r} to {self.to!r} works "
-            f"({'; '.join(failures)}); choose an earlier stage, or replace what stops it."
-        )
+class Jacobian(_NetworkJacobian):
+    """The Jacobian between two stages of a frozen network; made by ``nakami.jacobian``.
 
-    def _double_reverse(self) -> Product:
-        """``J v`` as the reverse derivative of ``u -> J^T u``, which is linear in ``u``."""
-        flat = self._state.reshape(-1)
-        zero = torch.zeros_like(self.output)
+    Attributes:
+        to, start: Names of the two stages. shape: ``(size of to, size of start)``.
+    """
 
-        def transposed(u: Tensor) -> Tensor:
-            return torch.func.vjp(self.function, flat)[1](u)[0]
+    def __init__(
+        self,
+        network: FrozenNetwork,
+        x: Any,
+        places: Stages,
+        to: str | None = None,
+        start: str | None = None,
+        memory_budget: int | None = None,
+    ):
+        self.network, self.example = network, network.example(x)
+        self.to = to if to is not None else places.names[-1]
+        self.start = start if start is not None else _natural_start(self.example, places)
+        places.find(self.start, "start")
+        places.find(self.to)
+        if places.position(self.start) >= places.position(self.to):
+            raise UsageError(
+                f"start must come before to, got start={self.start!r} and to={self.to!r}; "
+                "exchange them."
+            )
+        if self.start == "input":
+            self._state = self.example.vector
+        else:
+            self._state = network.reach(self.example.tree, self.start).detach()
+            self._check_cut()
+        between = places[places.position(self.start) : places.position(self.to) + 1]
+        self._build(self._state.reshape(-1), max(s.size for s in between), memory_budget)
 
-        pull = torch.func.vjp(transposed, zero)[1]
-        return lambda v: pull(v)[0]
+    def function(self, flat: Tensor) -> Tensor:
+        """The map that is differentiated: ``(n,) -> (m,)``."""
+        if self.start == "input":
+            return self.network.reach(self.example.at(flat), self.to).reshape(-1)
+        state = flat.reshape(self._state.shape)
+        return self.network.reach(self.example.tree, self.to, self.start, state).reshape(-1)
 
     def _check_cut(self) -> None:
         """Hold the state at ``start``, move the input: at a cut, ``to`` does not move."""
-        shaken = self._x + 0.1 * self._x.abs().amax().clamp_min(1.0) * _noise(self._x)
         with torch.no_grad():
-            still = self.network.reach(self._x, self.to, self.start, self._state)
-            moved = self.network.reach(shaken, self.to, self.start, self._state)
+            still = self.network.reach(self.example.tree, self.to, self.start, self._state)
+            moved = self.network.reach(self.example.shaken(), self.to, self.start, self._state)
         if not torch.equal(still, moved):
             raise UsageError(
                 f"start must be a cut, got {self.start!r}: {self.to!r} also depends on the input "
@@ -194,14 +194,53 @@ class Jacobian(LinearOperator):
             )
 
 
-def _linearise(function: Product, at: Tensor) -> Product:
-    with warnings.catch_warnings():
-        # torch's constant folding warns about its own bookkeeping
-        warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node", UserWarning)
-        push: Product = torch.func.linearize(function, at)[1]
-        return push
+class ParameterJacobian(_NetworkJacobian):
+    """The Jacobian of a stage by the parameters; made by ``nakami.jacobian(wrt="parameters")``.
+
+    Attributes:
+        to: Name of the stage. names: the parameters, in the order of the columns.
+        shape: ``(size of to, number of parameters)``.
+    """
+
+    def __init__(
+        self,
+        network: FrozenNetwork,
+        x: Any,
+        places: Stages,
+        to: str | None = None,
+        params: str = "*",
+        memory_budget: int | None = None,
+    ):
+        self.network, self.example = network, network.example(x)
+        self.to = to if to is not None else places.names[-1]
+        places.find(self.to)
+        self._weights = network.parameters(params)
+        self.names = tuple(name.removeprefix("model.") for name in self._weights)
+        point = torch.cat([w.reshape(-1) for w in self._weights.values()])
+        between = places[: places.position(self.to) + 1]
+        self._build(point, max(s.size for s in between), memory_budget)
+
+    def function(self, flat: Tensor) -> Tensor:
+        """The map that is differentiated: ``(n,) -> (m,)``."""
+        return self.network.reach(self.example.tree, self.to, weights=self.split(flat)).reshape(-1)
+
+    def split(self, flat: Tensor) -> Mapping[str, Tensor]:
+        """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
+        parts = flat.split([w.numel() for w in self._weights.values()])
+        return {
+            name: part.reshape(w.shape)
+            for (name, w), part in zip(self._weights.items(), parts, strict=True)
+        }
 
 
-def _noise(x: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+def _natural_start(example: Example, places: Stages) -> str:
+    """The input, or the first embedding where there are tokens alone."""
+    if example.moving:
+        return "input"
+    embedding = next((s.name for s in places if "embedding" in s.kind), None)
+    if embedding is None:
+        raise UsageError(
+            "x must be floating-point where the network has no embedding, got integers alone; pass "
+            "x.float(), or name the stage to start from with start=."
+        )
+    return embedding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 from torch import nn
@@ -27,6 +27,7 @@ class Place:
         container: Whether it is the output of a module that holds other modules.
         value: Identity of the tensor: places with equal values are names of the same state.
         inside: Number of weighted leaves inside (containers).
+        joins: Whether its module made it from several states inside (a residual block, say).
     """
 
     info: StageInfo
@@ -34,13 +35,16 @@ class Place:
     container: bool
     value: int
     inside: int = 0
+    joins: bool = False
 
 
 class Stages(Sequence[StageInfo]):
     """All stages of a network in order of execution; ``stages[0]`` is ``input``.
 
     ``auto`` names those that ``nakami.xray`` reads when none are given: the state after each weight
-    layer, with the normalisation and the activation that follow it, at most 12, evenly spread.
+    layer, with the normalisation and the activation that follow it, and the output where it has
+    another size; at most 12, evenly spread. A module that joins branches (a sum, a concatenation)
+    counts as one layer.
     """
 
     def __init__(self, places: Sequence[Place]):
@@ -70,9 +74,12 @@ class Stages(Sequence[StageInfo]):
     @property
     def auto(self) -> tuple[str, ...]:
         """The stages read by default."""
-        by_value = {p.value: p for p in _after_weights(self._places)}  # one name for each state
+        by_value = {p.value: p for p in _after_weights(_trunk(self._places))}  # a name a state
         picked = [self._widest_name(p) for p in by_value.values()]
-        names = list(dict.fromkeys(p.info.name for p in picked)) or [self.names[-1]]
+        last = self._places[-1]
+        if not picked or picked[-1].info.size != last.info.size:
+            picked.append(last)
+        names = list(dict.fromkeys(p.info.name for p in picked))
         if len(names) > MOST:
             step = (len(names) - 1) / (MOST - 1)
             names = [names[round(i * step)] for i in range(MOST)]
@@ -109,13 +116,29 @@ def weighted_inside(module: nn.Module) -> int:
     return sum(is_weighted(m) for m in module.modules())
 
 
+def _trunk(places: Sequence[Place]) -> list[Place]:
+    """The places outside joining modules, each of which stands for all that is inside it.
+
+    A module that holds most of the network is no layer, even if its last step is a sum.
+    """
+    total = sum(p.weighted for p in places)
+    joining = [p for p in places if p.joins and 0 < p.inside <= max(1, total // 2)]
+    inside = tuple(p.info.name.split(":")[0] + "." for p in joining)
+    kept = [p for p in places[1:] if not p.info.name.startswith(inside)]
+    return [p if p in joining else replace(p, joins=False) for p in kept]
+
+
 def _after_weights(places: Sequence[Place]) -> list[Place]:
     """For each weight layer, the last state before something other than a pointwise step."""
-    flat = [p for p in places[1:] if not p.container]
+    flat = [p for p in places if not p.container or p.joins]
     picked: list[Place] = []
     follows = False
     for place in flat:
-        if place.weighted or place.info.kind in ("linear", "conv1d", "conv2d", "conv3d"):
+        if (
+            place.weighted
+            or place.joins
+            or place.info.kind in ("linear", "conv1d", "conv2d", "conv3d")
+        ):
             picked.append(place)
             follows = True
         elif follows and _pointwise(place.info.kind):

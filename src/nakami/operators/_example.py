@@ -1,0 +1,121 @@
+"""One example in whatever form a model takes it: a tensor, or tuples, lists, dicts of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..results import wrong, wrong_type
+
+
+class Example:
+    """One example; its floating tensors, flattened and joined, are the input vector.
+
+    Integer and boolean tensors (tokens, masks) are held fixed.
+
+    Args:
+        tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list or mapping of such.
+
+    Raises:
+        UsageError: Not exactly one example, nothing to read, or NaN in it.
+    """
+
+    def __init__(self, tree: Any):
+        self.tree = tree
+        self.leaves: list[Tensor] = []
+        _each(tree, self.leaves.append)
+        if not self.leaves:
+            raise wrong_type(
+                "x", "be a torch.Tensor or hold some", type(tree).__name__, "use torch.as_tensor"
+            )
+        for leaf in self.leaves:
+            _check(leaf)
+        self.moving = [leaf for leaf in self.leaves if leaf.is_floating_point()]
+
+    @property
+    def vector(self) -> Tensor:
+        """The floating tensors, flattened and joined, ``(n,)``; empty for tokens alone."""
+        flat = [leaf.reshape(-1) for leaf in self.moving]
+        return torch.cat(flat) if flat else torch.zeros(0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the input without its batch axis; ``(n,)`` where it has several parts."""
+        if len(self.leaves) == 1:
+            return tuple(self.leaves[0].shape[1:])
+        return (sum(leaf.numel() for leaf in self.moving),)
+
+    @property
+    def kind(self) -> str:
+        """``input``, or ``tokens`` where nothing in it is floating."""
+        return "input" if self.moving else "tokens"
+
+    def at(self, vector: Tensor) -> Any:
+        """The same tree with the floating tensors taken from ``vector``."""
+        parts = iter(vector.split([leaf.numel() for leaf in self.moving]) if self.moving else ())
+
+        def put(leaf: Tensor) -> Tensor:
+            return next(parts).reshape(leaf.shape) if leaf.is_floating_point() else leaf
+
+        return _mapped(self.tree, put)
+
+    def moved(self, change: Callable[[Tensor], Tensor]) -> Example:
+        """The example with ``change`` applied to every tensor."""
+        return Example(_mapped(self.tree, change))
+
+    def shaken(self) -> Any:
+        """Another example of the same form: noise on floating tensors, tokens rotated."""
+        generator = torch.Generator().manual_seed(0)
+
+        def shake(leaf: Tensor) -> Tensor:
+            if leaf.is_floating_point():
+                noise = torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
+                return leaf + 0.1 * leaf.abs().amax().clamp_min(1.0) * noise
+            if leaf.dtype == torch.bool or leaf.numel() < 2:
+                return leaf
+            rolled = leaf.reshape(-1).roll(1)
+            return (rolled if not torch.equal(rolled, leaf.reshape(-1)) else rolled * 0).view_as(
+                leaf
+            )
+
+        return _mapped(self.tree, shake)
+
+
+def _check(leaf: Tensor) -> None:
+    if leaf.dtype.is_complex:
+        raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
+    if leaf.ndim == 0 or leaf.shape[0] != 1:
+        raise wrong(
+            "x",
+            "hold one example, batch axis included",
+            f"shape {tuple(leaf.shape)}",
+            "pass x[i:i+1]",
+        )
+    if leaf.is_floating_point() and not torch.isfinite(leaf).all():
+        bad = int((~torch.isfinite(leaf)).sum())
+        raise wrong("x", "be finite", f"{bad} NaN or infinite components", "clean the data")
+
+
+def _each(tree: Any, visit: Callable[[Tensor], None]) -> None:
+    if isinstance(tree, Tensor):
+        visit(tree)
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            _each(value, visit)
+    elif isinstance(tree, (tuple, list)):
+        for value in tree:
+            _each(value, visit)
+
+
+def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(tree, Tensor):
+        return change(tree)
+    if isinstance(tree, Mapping):
+        return {key: _mapped(value, change) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        items = [_mapped(value, change) for value in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree

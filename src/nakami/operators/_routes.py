@@ -1,0 +1,144 @@
+"""Ways to make the products of a Jacobian, tried from the fastest down, each checked once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..results import NakamiWarning, UsageError
+
+Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
+
+
+FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # what torch raises
+
+
+def reverse_product(function: Product, point: Tensor) -> tuple[Tensor, Product]:
+    """The value at ``point`` and ``u -> J^T u``, through a graph that is kept."""
+    try:
+        output, pull = torch.func.vjp(function, point)[:2]
+    except FAILURES as error:
+        raise _no_way([f"reverse mode: {_first_line(error)}"]) from error
+    return output.detach(), lambda u: pull(u)[0]
+
+
+def forward_product(
+    function: Product, point: Tensor, output: Tensor, pull: Product
+) -> tuple[str, Product]:
+    """The first way to make ``v -> J v`` that works here and agrees with ``pull``, and its name.
+
+    Linearised (the graph of tangents is kept and its constants are folded), forward mode (the
+    network runs again for each product), double reverse (``J v`` as the reverse derivative of
+    ``u -> J^T u``, which agrees by construction).
+    """
+    probe = torch.zeros(point.numel(), 1, dtype=point.dtype, device=point.device)
+    rungs: list[tuple[str, Callable[[], Product]]] = [
+        ("linearised", lambda: _linearised(function, point)),
+        ("forward mode", lambda: _forward_mode(function, point)),
+        ("double reverse", lambda: _double_reverse(function, point, output)),
+    ]
+    failures = []
+    for name, build in rungs:
+        try:
+            push = build()
+            torch.vmap(push, 1, 1)(probe)
+            gap = adjoint_gap(point, push, pull)
+        except FAILURES as error:
+            failures.append(f"{name}: {_first_line(error)}")
+            continue
+        if gap <= 1e4 * torch.finfo(point.dtype).eps:
+            return name, push
+        failures.append(f"{name}: <u, J v> and <J^T u, v> differ by {gap:.2g}")
+    raise _no_way(failures)
+
+
+def adjoint_gap(point: Tensor, push: Product, pull: Product) -> float:
+    """``|<u, J v> - <J^T u, v>|`` for random ``u, v``, over the size of the terms that cancel."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        v = _unit(point, generator)
+        jv = push(v)
+        u = _unit(jv, generator)
+        ju = pull(u)
+    size = float((u * jv).abs().sum() + (ju * v).abs().sum())
+    gap = float((u.double() * jv.double()).sum() - (ju.double() * v.double()).sum())
+    return abs(gap) / size if size > 0 else 0.0
+
+
+def check_derivative(function: Product, point: Tensor, what: str) -> None:
+    """Warn where ``J`` is no difference of the function itself: a straight-through gradient, say.
+
+    The adjoint test cannot see a gradient that is wrong in both directions; this one can.
+    """
+    generator = torch.Generator().manual_seed(1)
+    v, away = _unit(point, generator), _unit(point, generator)
+    slope, difference = _slopes(function, point, v, away)
+    if abs(slope - difference) > 0.3 * max(abs(slope), abs(difference)):
+        warnings.warn(
+            f"{what}: J is no derivative of the network (a slope is {slope:.3g}, the network's own "
+            f"difference {difference:.3g}); is a straight-through gradient or a rounding inside?",
+            NakamiWarning,
+            stacklevel=4,
+        )
+
+
+def _slopes(function: Product, point: Tensor, v: Tensor, away: Tensor) -> tuple[float, float]:
+    """The slope along ``v`` by reverse mode, and by a central difference of the function.
+
+    Both a little away from ``point``: states behind a ReLU lie on kinks, where no derivative is.
+    """
+    eps = torch.finfo(point.dtype).eps
+    step = eps ** (1 / 3) * float(point.norm().clamp_min(1.0))
+    near = point + 30 * step * away
+    with torch.no_grad():
+        ahead, behind = function(near + step * v), function(near - step * v)
+        difference = (ahead - behind) / (2 * step)
+    noise = 8 * eps * float(ahead.norm() + behind.norm()) / step
+    output, pull = reverse_product(function, near)
+    seen = float(difference.norm()) > noise
+    u = difference / difference.norm() if seen else output / output.norm().clamp_min(1e-300)
+    slope = float((pull(u) * v).sum())
+    if not seen and abs(slope) <= noise:
+        return 0.0, 0.0
+    return slope, float((u * difference).sum())
+
+
+def _unit(like: Tensor, generator: torch.Generator) -> Tensor:
+    draw = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+    return (draw / draw.norm()).to(like)
+
+
+def _no_way(failures: list[str]) -> UsageError:
+    return UsageError(
+        f"no way to differentiate this network works ({'; '.join(failures)}); choose an earlier "
+        "stage, or replace what stops it."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")[:200]
+
+
+def _linearised(function: Product, point: Tensor) -> Product:
+    with warnings.catch_warnings():
+        # torch's constant folding warns about its own bookkeeping
+        warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node", UserWarning)
+        push: Product = torch.func.linearize(function, point)[1]
+        return push
+
+
+def _forward_mode(function: Product, point: Tensor) -> Product:
+    return lambda v: torch.func.jvp(function, (point,), (v,))[1]
+
+
+def _double_reverse(function: Product, point: Tensor, output: Tensor) -> Product:
+    def transposed(u: Tensor) -> Tensor:
+        pulled: Tensor = torch.func.vjp(function, point)[1](u)[0]
+        return pulled
+
+    pull = torch.func.vjp(transposed, torch.zeros_like(output))[1]  # linear, so any point does
+    return lambda v: pull(v)[0]
