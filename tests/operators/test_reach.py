@@ -326,6 +326,35 @@ def test_two_directions_that_disagree_climb_down():
     assert op.route == "double reverse"
 
 
+class Cut(nn.Module):
+    """A network whose author switched gradients off."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.linear, self.how = nn.Linear(4, 3), how
+
+    def forward(self, x):
+        if self.how == "detach":
+            return self.linear(x).detach()
+        with torch.no_grad():
+            return self.linear(x)
+
+
+@pytest.mark.parametrize("how", ["detach", "no_grad"])
+def test_a_cut_gradient_is_said(how):
+    with pytest.raises(UsageError, match="the gradient of this network is cut: it moves"):
+        nakami.jacobian(Cut(how), torch.ones(1, 4))
+
+
+def test_a_constant_network_has_the_zero_jacobian():
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    nn.init.constant_(net[0].bias, -100.0)
+    op = nakami.jacobian(net, torch.ones(1, 4))
+    assert torch.equal(op.dense(), torch.zeros(3, 4))
+    assert torch.equal(op @ torch.ones(4, 2), torch.zeros(3, 2))
+    assert float(nakami.svd(op).values.max()) == 0
+
+
 class Bottom(nn.Module):
     """Cannot be differentiated at all."""
 

@@ -12,7 +12,7 @@ from ..results import UsageError, wrong
 from ..spectra import DEFAULT_BUDGET, LinearOperator
 from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
-from ._routes import check_derivative, forward_product, reverse_product
+from ._routes import batched, check_derivative, forward_product, reverse_product
 from ._stages import Stages
 
 
@@ -135,10 +135,10 @@ class _NetworkJacobian(LinearOperator):
         raise NotImplementedError
 
     def _matmat(self, block: Tensor) -> Tensor:
-        return torch.vmap(self._push, 1, 1, chunk_size=self.chunk)(block)
+        return batched(self._push, block, self.chunk)
 
     def _rmatmat(self, block: Tensor) -> Tensor:
-        return torch.vmap(self._pull, 1, 1, chunk_size=self.chunk)(block)
+        return batched(self._pull, block, self.chunk)
 
 
 class Jacobian(_NetworkJacobian):

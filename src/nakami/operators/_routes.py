@@ -44,7 +44,7 @@ def forward_product(
     for name, build in rungs:
         try:
             push = build()
-            torch.vmap(push, 1, 1)(probe)
+            batched(push, probe)
             gap = adjoint_gap(point, push, pull)
         except FAILURES as error:
             failures.append(f"{name}: {_first_line(error)}")
@@ -53,6 +53,12 @@ def forward_product(
             return name, push
         failures.append(f"{name}: <u, J v> and <J^T u, v> differ by {gap:.2g}")
     raise _no_way(failures)
+
+
+def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor:
+    """A product of vectors applied to the columns of ``block``, ``chunk`` of them at a time."""
+    # The batch comes out in front: a product that ignores its vector (J = 0) has no other place.
+    return torch.vmap(product, 1, 0, chunk_size=chunk)(block).T
 
 
 def adjoint_gap(point: Tensor, push: Product, pull: Product) -> float:
@@ -76,6 +82,11 @@ def check_derivative(function: Product, point: Tensor, what: str) -> None:
     generator = torch.Generator().manual_seed(1)
     v, away = _unit(point, generator), _unit(point, generator)
     slope, difference = _slopes(function, point, v, away)
+    if slope == 0 and difference != 0:
+        raise UsageError(
+            f"the gradient of this network is cut: it moves (by {difference:.3g} for a unit step) "
+            "but its derivative is zero; take torch.no_grad, detach or rounding out of its forward."
+        )
     if abs(slope - difference) > 0.3 * max(abs(slope), abs(difference)):
         warnings.warn(
             f"{what}: J is no derivative of the network (a slope is {slope:.3g}, the network's own "
