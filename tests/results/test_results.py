@@ -44,6 +44,27 @@ def test_values_below_the_floor_do_not_count_in_the_log_sum():
     assert s.log_sum == pytest.approx(math.log(2))
 
 
+def test_a_summary_tells_what_its_sums_and_last_values_are_worth():
+    run = xray([[2.0, 1.0, 1e-9], [4.0, 1.0, 1e-9]], shape=(3, 3))
+    marks = ([True, True, False], [True, False, False])
+    words = "1 of 3 values within tol 0.0001, 2 at the limit of the arithmetic"
+    floored = [
+        replace(s, reliable=np.array(m), floor=4e-8, reason=words)
+        for s, m in zip(run.spectra, marks, strict=True)
+    ]
+    row = replace(run, spectra=tuple(floored)).summary()[0]
+    assert row.log_sum_terms == (1, 2)
+    assert row.decay_is_noise
+    assert row.decay_below_floor == 2
+    assert row.decay_floor == pytest.approx(2e-8)  # the larger of 4e-8 / 2 and 4e-8 / 4
+    assert row.limited == 4
+    assert row.complete
+    half = replace(run, spectra=(floored[0], run.spectra[1])).summary()[0]
+    assert (half.decay_below_floor, half.decay_is_noise, half.limited) == (1, False, 2)
+    cut = xray([[2.0, 1.0]], shape=(3, 3)).summary()[0]
+    assert (cut.complete, cut.decay_is_noise, cut.limited) == (False, False, 0)
+
+
 def test_mean_and_sd_by_index():
     run = xray([[3.0, 1.0], [5.0, 2.0], [4.0, 0.0]])
     mean, sd = run.mean_sd("h1")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+LIMITED = re.compile(r"(\d+) at the limit of the arithmetic")  # the engine's words in ``reason``
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,22 @@ class Spectrum:
     @property
     def log_sum(self) -> float:
         """Sum of ``ln s`` over the reliable computed values (log volume change along them)."""
-        good = self.values[self.reliable & (self.values > 0)]
-        return float(np.log(good).sum())
+        return float(np.log(self.values[self._summed]).sum())
+
+    @property
+    def log_sum_terms(self) -> int:
+        """Number of values that ``log_sum`` adds up; sums of other lengths do not compare."""
+        return int(self._summed.sum())
+
+    @property
+    def limited(self) -> int:
+        """Values above the tolerance that the arithmetic cannot improve, as ``reason`` says."""
+        found = LIMITED.search(self.reason)
+        return int(found[1]) if found else 0
+
+    @property
+    def _summed(self) -> np.ndarray:
+        return self.reliable & (self.values > 0)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numeric fields, as they are stored in ``arrays.safetensors``."""

@@ -46,6 +46,14 @@ class StageSummary:
         residual: Largest absolute residual. relative_residual: largest residual over its value,
             reliable values only. unreliable: values below the floor, all inputs together.
         n_converged: Inputs whose spectrum converged.
+        complete: Whether all ``min(m, n)`` values were computed at every input.
+        log_sum_terms: Fewest and most values that ``log_sum`` adds up, over the inputs.
+        decay_floor: Largest ``floor / s_1`` over the inputs: the smallest decay that the
+            arithmetic can tell from zero. decay_below_floor: inputs whose last computed value
+            lies below its floor; where all do, ``decay`` says no more than "below
+            ``decay_floor``".
+        limited: Values that missed the tolerance but are as good as the arithmetic allows, all
+            inputs together (as the engine's words say, ``Spectrum.limited``).
     """
 
     stage: str
@@ -61,6 +69,16 @@ class StageSummary:
     relative_residual: float
     unreliable: int
     n_converged: int
+    complete: bool
+    log_sum_terms: tuple[int, int]
+    decay_floor: float
+    decay_below_floor: int
+    limited: int
+
+    @property
+    def decay_is_noise(self) -> bool:
+        """Whether the last computed value lies below the floor at every input."""
+        return self.decay_below_floor == self.largest.n
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,7 @@ def _starts(spectrum: Spectrum, stages: tuple[StageInfo, ...], source: str | Non
 
 def _summarise(name: str, spectra: tuple[Spectrum, ...]) -> StageSummary:
     truncated = not all(s.complete for s in spectra)
+    terms = [s.log_sum_terms for s in spectra]
     relative = [(s.residuals[s.reliable] / s.values[s.reliable]).max(initial=0.0) for s in spectra]
     return StageSummary(
         stage=name,
@@ -176,4 +195,9 @@ def _summarise(name: str, spectra: tuple[Spectrum, ...]) -> StageSummary:
         relative_residual=float(max(relative)),
         unreliable=sum(int((~s.reliable).sum()) for s in spectra),
         n_converged=sum(s.converged for s in spectra),
+        complete=not truncated,
+        log_sum_terms=(min(terms), max(terms)),
+        decay_floor=max(s.floor / s.values[0] if s.values[0] > 0 else 0.0 for s in spectra),
+        decay_below_floor=sum(not s.reliable[-1] for s in spectra),
+        limited=sum(s.limited for s in spectra),
     )
