@@ -25,6 +25,11 @@ from nakami.cli import _guard
         ),
         ("inputs must be finite, got NaN; clean.", "--data must be finite, got NaN; clean."),
         ("data of another kind; see out/k and k-1.", "data of another kind; see out/k and k-1."),
+        (
+            "mode must be x, got y; pass another out, or delete out/k.",
+            "--mode must be x, got y; pass another --out, or delete out/k.",
+        ),
+        ("x must hold x; name one with key=.", "--data must hold x; name one with --key."),
         ("folder must hold a run.json, got k.", "folder must hold a run.json, got k."),
     ],
 )

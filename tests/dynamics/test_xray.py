@@ -131,10 +131,10 @@ def test_krylov_pieces_do_not_depend_on_the_order(tmp_path):
 def test_other_weights_or_inputs_are_refused(tmp_path):
     net, x = small_net(), examples()
     nakami.xray(net, x, out=tmp_path)
-    with pytest.raises(UsageError, match="inputs_sha256 must be as in the run"):
+    with pytest.raises(UsageError, match="inputs must be as in the run"):
         nakami.xray(net, x + 1, out=tmp_path)
     net[0].weight.data += 1
-    with pytest.raises(UsageError, match=r"model.weights_sha256 must be as in the run"):
+    with pytest.raises(UsageError, match=r"weights must be as in the run"):
         nakami.xray(net, x, out=tmp_path)
 
 

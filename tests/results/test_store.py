@@ -112,13 +112,54 @@ def test_other_settings_are_refused_by_name(tmp_path):
     RunFolder(tmp_path, settings(2, 2))  # the same settings continue
 
 
+def refusal(path, change):
+    with pytest.raises(UsageError) as caught:
+        RunFolder(path, {**settings(2, 2), **change})
+    return str(caught.value)
+
+
+def test_a_refusal_says_what_differs_in_a_few_words(tmp_path):
+    names = [f"test digit {i}" for i in range(16)]
+    body = {**settings(2, 2), "input_names": names, "training": "weights from a/net.pt"}
+    RunFolder(tmp_path, body)
+    RunFolder(tmp_path, {**body, "training": "weights from ./a/net.pt"})  # the same by another path
+    run = tmp_path / "run"
+    RunFolder(run, {**body, "threads": 2})
+    other_stages = settings(2, 2, "h2")["stages"]
+    cases = [
+        (
+            {"input_names": names[:4]},
+            (
+                "16 entries ('test digit 4', 'test digit 5', 'test digit 6' and 9 more only there), "
+                "got 4; "
+            ),
+        ),
+        ({"input_names": [*names[:7], "x", *names[8:]]}, "'test digit 7' at place 7, got 'x'; "),
+        (
+            {"model": {"weights_sha256": "x"}, "training": "weights from b/net.pt"},
+            (
+                f"weights must be as in the run that {run} holds, weights from a/net.pt, got weights "
+                "from b/net.pt; "
+            ),
+        ),
+        (
+            {"model": {"weights_sha256": "x"}},
+            f"got weights from a/net.pt (other numbers); pass another out, or delete {run}.",
+        ),
+        ({"seed": 1, "tol": 2, "stages": other_stages}, ", 0, got 1 (stages, tol differ too); "),
+        ({"threads": 1}, "holds, 2, got 1; set OMP_NUM_THREADS=2, pass another out, or delete "),
+    ]
+    for change, said in cases:
+        assert said in refusal(run, {**body, "threads": 2, **change})
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"n_inputs": 3, "input_names": ["a"], "inputs_sha256": "x"}, "n_inputs"),
         ({"seed": 1, "model": {"weights_sha256": "x"}, "facts": [2]}, "seed"),
         ({"dtype": "float64", "about": 3}, "dtype"),
-        ({"model": {"weights_sha256": "x"}, "facts": [2]}, "model.weights_sha256"),
+        ({"model": {"weights_sha256": "x"}, "facts": [2]}, "weights"),
         ({"data": "other.npy", "input_names": ["a"], "inputs_sha256": "x"}, "data"),
         ({"threads": 9, "input_names": ["a"]}, "threads"),
         ({"input_names": ["a"], "inputs_sha256": "x"}, "input_names"),
@@ -154,6 +195,9 @@ def test_newer_schemas_are_refused_and_older_ones_read(tmp_path):
 
 def test_damage_and_absence_are_said(tmp_path):
     with pytest.raises(UsageError, match=r"folder must hold a run.json"):
+        load(tmp_path)
+    write_run(tmp_path / "net" / "before")
+    with pytest.raises(UsageError, match=r"give the folder of a run, as .*net/before\.$"):
         load(tmp_path)
     write_run(tmp_path)
     (tmp_path / "pieces" / "0001-h1" / "arrays.safetensors").write_bytes(b"short")

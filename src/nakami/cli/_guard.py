@@ -16,7 +16,8 @@ from ._app import app
 
 # The library names its arguments; here they are options.
 OPTIONS = {
-    **{name: f"--{name}" for name in ("device", "dtype", "layers", "out", "seed", "stages", "tol")},
+    **{name: f"--{name}" for name in ("device", "dtype", "key", "layers", "mode", "normalise")},
+    **{name: f"--{name}" for name in ("out", "seed", "size", "stages", "tol", "weights")},
     "data": "--data",
     "inputs": "--data",
     "k": "--top",
@@ -26,6 +27,7 @@ OPTIONS = {
     "x": "--data",
 }
 WAYS_OUT = ("k", "memory_budget", "n_inputs")  # names that are no words of an English sentence
+PHRASES = {"another out,": "another --out,", "with key=": "with --key"}
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -95,6 +97,8 @@ def in_options(sentence: str) -> str:
         return sentence
     names = "|".join(WAYS_OUT)
     way_out = re.sub(rf"(?<![\w/.-])({names})(?![\w/-])", lambda m: OPTIONS[m[0]], way_out)
+    for said, heard in PHRASES.items():
+        way_out = way_out.replace(said, heard)
     return body + mark + way_out
 
 

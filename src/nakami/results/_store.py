@@ -26,18 +26,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ._errors import RunError, UsageError, wrong
+from ._same import check_same, checked
 from ._spectrum import Spectrum, StageInfo
 from ._xray import Estimate, Xray
 
 SCHEMA = "nakami.xray/1"
-UNCHECKED = ("created", "schema")  # fields of run.json that may differ when a run is continued
-
-# Which field a refusal names: one that somebody chose before one that follows from it.
-CHOSEN = (
-    *("subject", "n_inputs", "input_unit", "seed", "model.name", "model.parameters", "stages", "k"),
-    *("layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
-)
-FOLLOWING = ("training", "facts", "picture", "labels", "input_names", "inputs_sha256")
 
 
 class RunFolder:
@@ -56,8 +49,8 @@ class RunFolder:
         self.settings = {"schema": SCHEMA, **_plain(settings)}
         if (self.path / "run.json").exists():
             old = _read_settings(self.path)
-            _check_same(old, self.settings, self.path)
-            self.settings = {**self.settings, "created": old.get("created")}
+            check_same(old, self.settings, self.path)
+            self.settings = old  # the same, but for what is not compared
         else:
             self.settings["created"] = datetime.now(UTC).isoformat(timespec="seconds")
             self._write("run.json", self.settings)
@@ -80,7 +73,7 @@ class RunFolder:
     def finish(self) -> Xray:
         """Write ``result.json`` from the pieces and read the run back."""
         run = load(self.path)
-        body = {"schema": SCHEMA, "settings": _checked(self.settings), **summary_record(run)}
+        body = {"schema": SCHEMA, "settings": checked(self.settings), **summary_record(run)}
         self._write("result.json", body)
         return run
 
@@ -203,7 +196,9 @@ def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads((path / "run.json").read_text())
     except FileNotFoundError as error:
-        raise wrong("folder", "hold a run.json", path, "give the folder of a run") from error
+        runs = sorted(str(found.parent) for found in path.glob("**/run.json"))[:4]
+        way_out = "give the folder of a run" + (f", as {', '.join(runs)}" if runs else "")
+        raise wrong("folder", "hold a run.json", path, way_out) from error
     except (ValueError, OSError) as error:
         raise UsageError(
             f"run.json in {path} cannot be read ({error}); choose another folder."
@@ -220,40 +215,6 @@ def _read_settings(path: Path) -> dict[str, Any]:
             "update nakami to read this run."
         )
     return settings
-
-
-def _check_same(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    a, b = _flat(_checked(old)), _flat(_checked(new))
-    for field in sorted(a.keys() | b.keys(), key=_precedence):
-        if a.get(field) != b.get(field):
-            raise UsageError(
-                f"{field} must be as in the run that {path} holds, {_short(a.get(field))}, got "
-                f"{_short(b.get(field))}; choose another folder or delete this one."
-            )
-
-
-def _precedence(field: str) -> tuple[int, str]:
-    order = (*CHOSEN, "", *FOLLOWING)  # "" stands for every other field, by name
-    return order.index(field if field in order else ""), field
-
-
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in settings.items() if k not in UNCHECKED}
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(tree, Mapping):
-        parts = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in tree.items()]
-    else:
-        return {prefix: tree}
-    return {k: v for name, value in parts for k, v in _flat(value, name).items()}
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(v, Mapping) and "name" in v for v in value):
-        value = [v["name"] for v in value]  # stages
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _number(value: Any) -> Any:

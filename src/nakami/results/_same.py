@@ -1,0 +1,100 @@
+"""Whether a run may be continued: two sets of settings, and the sentence where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ._errors import wrong
+
+UNCHECKED = ("created", "schema")  # fields of run.json that say nothing about its numbers
+TOLD = "training"  # a sentence that may name the same weights by another path
+
+# Which field a refusal names: one that somebody chose before one that follows from it.
+CHOSEN = (
+    *("subject", "n_inputs", "input_unit", "seed", "model.name", "model.parameters", "stages", "k"),
+    *("layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
+)
+FOLLOWING = ("facts", "picture", "labels", "input_names", "inputs_sha256")
+SHORT = 60  # characters of a value that is shown as it is
+
+
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run without what differs between two equal runs."""
+    return {k: v for k, v in settings.items() if k not in UNCHECKED}
+
+
+def check_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+    """Refuse to continue the run in ``path`` with other settings.
+
+    Raises:
+        UsageError: Names the field that was chosen otherwise, and what differs in it.
+    """
+    a, b = ({k: v for k, v in _flat(checked(s)).items() if k != TOLD} for s in (old, new))
+    fields = [f for f in sorted(a.keys() | b.keys(), key=_precedence) if a.get(f) != b.get(f)]
+    if not fields:
+        return
+    way_out = f"pass another out, or delete {path}"
+    name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
+    if name == "weights":  # a hash tells nobody which file it was
+        held, got = (str(s.get(TOLD, "other numbers")) for s in (old, new))
+        got += " (other numbers)" if held == got else ""
+    elif name == "threads":
+        way_out = f"set OMP_NUM_THREADS={held}, {way_out}"
+    also = [f for f in fields[1:] if f in CHOSEN]
+    more = f" ({', '.join(also)} differ{'s' * (len(also) == 1)} too)" if also else ""
+    raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", way_out)
+
+
+def _difference(field: str, old: Any, new: Any) -> tuple[str, str, str]:
+    """Name of a field, and what is old and new in it, in few words."""
+    if field == "model.weights_sha256":
+        return "weights", "", ""
+    if field == "inputs_sha256":
+        return "inputs", "other numbers", "these"
+    if isinstance(old, list) and isinstance(new, list):
+        return field, *_lists(_names(old), _names(new))
+    return field, _short(old), _short(new)
+
+
+def _lists(old: list[Any], new: list[Any]) -> tuple[str, str]:
+    """Whole lists where they are short, else their lengths, else the first entries that differ."""
+    if max(len(repr(old)), len(repr(new))) <= SHORT:
+        return repr(old), repr(new)
+    if len(old) != len(new):
+        alone = [v for v in old if v not in new], [v for v in new if v not in old]
+        a, b = (f" ({_some(v)} only there)" if v else "" for v in alone)
+        return f"{len(old)} entries{a}", f"{len(new)}{b.replace('there', 'here')}"
+    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b), None)
+    if at is None:  # alike but for what is not shown
+        return f"{len(old)} entries", "others of the same names"
+    return f"{_short(old[at])} at place {at}", _short(new[at])
+
+
+def _names(values: list[Any]) -> list[Any]:
+    named = all(isinstance(v, Mapping) and "name" in v for v in values)
+    return [v["name"] for v in values] if named else values
+
+
+def _some(values: list[Any]) -> str:
+    more = f" and {len(values) - 3} more" if len(values) > 3 else ""
+    return ", ".join(map(_short, values[:3])) + more
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
+
+
+def _precedence(field: str) -> tuple[int, str]:
+    order = (*CHOSEN, "", *FOLLOWING)  # "" stands for every other field, by name
+    return order.index(field if field in order else ""), field
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(tree, Mapping):
+        parts = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in tree.items()]
+    else:
+        return {prefix: tree}
+    return {k: v for name, value in parts for k, v in _flat(value, name).items()}
