@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from .operators import stages as stages
     from .results import compare as compare
     from .results import load as load
+    from .spectra import eigh as eigh
     from .spectra import svd as svd
 
 _WHERE = {
     "compare": "results",
+    "eigh": "spectra",
     "jacobian": "operators",
     "load": "results",
     "stages": "operators",
@@ -25,7 +27,7 @@ _WHERE = {
 }
 _ROOMS = ("data", "dynamics", "operators", "recipes", "report", "results", "spectra", "zoo")
 
-__all__ = ["compare", "jacobian", "load", "stages", "svd", "xray"]
+__all__ = ["compare", "eigh", "jacobian", "load", "stages", "svd", "xray"]
 
 try:
     __version__ = version("nakami")

@@ -232,3 +232,20 @@ def test_nan_never_leaves_in_silence(method):
     a[3, 3] = float("nan")
     with pytest.raises(RunError, match="not finite"):
         svd(a, 3, method=method)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
+def test_smallest_values_of_a_small_matrix(dtype):
+    a = matrix(SPECTRA["slow"], dtype=dtype)
+    result = svd(a, 5, which="smallest")
+    assert result.converged
+    assert_close(result.values, SPECTRA["slow"].flip(0)[:5], rtol=0, atol=TOLERANCE[dtype])
+    left, right = result.left.double(), result.right.double()
+    assert_close(a.double() @ right, left * result.values, rtol=0, atol=1e-6)
+    assert result.floor == pytest.approx(svd(a, 1).floor)
+
+
+@pytest.mark.parametrize("arguments", [{"method": "krylov"}, {"memory_budget": 1000}])
+def test_smallest_values_need_the_dense_matrix(arguments):
+    with pytest.raises(ValueError, match=r"which must be 'largest' unless a dense method fits"):
+        svd(torch.ones(300, 200), 5, which="smallest", **arguments)

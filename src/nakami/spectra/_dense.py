@@ -32,6 +32,7 @@ def dense_svd(op: LinearOperator, k: int) -> Triplets:
         "",
         {"method": "dense"},
         checked=True,
+        top=float(s[0]),
     )
 
 
@@ -64,6 +65,7 @@ def gram_svd(op: LinearOperator, k: int) -> Triplets:
         "",
         {"method": "gram"},
         checked=True,
+        top=float(values[0]),
     )
 
 

@@ -12,44 +12,26 @@ Comput. 27 (2005) for the thick restart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from ._basis import orthonormal, random_rows
+from ._loop import Plan
 from ._operator import LinearOperator, finite
+from ._result import arithmetic_floor
 from ._threads import one_thread
-
-WIDTH = 2  # random directions of one search for missed values
-CHECK_PRODUCTS = 9 * WIDTH  # columns multiplied by one search
-CHECKS = 3  # times a missed value is taken in before giving up
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Sizes of a run. ``columns`` bounds the basis on each side, ``products`` the whole cost."""
-
-    k: int
-    tol: float
-    block: int
-    columns: int
-    products: int
-
-    @property
-    def widest(self) -> int:
-        """Largest block: every search can add two directions."""
-        return self.block + CHECKS * WIDTH
-
-    @property
-    def keep(self) -> int:
-        """Triplets kept at a restart: k and a third of the room beyond it."""
-        return self.k + max(0, self.columns - self.k - self.widest) // 3
 
 
 class BlockKrylov:
     """The growing decomposition. Basis vectors are rows here, so that prefixes are contiguous."""
 
-    def __init__(self, op: LinearOperator, plan: Plan, generator: torch.Generator):
+    def __init__(
+        self,
+        op: LinearOperator,
+        plan: Plan,
+        generator: torch.Generator,
+        start: Tensor | None = None,
+    ):
         self.op, self.plan, self.generator = op, plan, generator
         m, n = op.shape
         like = torch.empty(0, dtype=op.dtype, device=op.device)
@@ -62,7 +44,10 @@ class BlockKrylov:
         self.n_products = 0
         self.scale = 0.0  # largest column met, the yardstick for "zero"
         self.waiting = 0  # rows of the right block that the next step multiplies
-        self.add(like.new_zeros(plan.block, n))
+        block = like.new_zeros(plan.block, n)
+        if start is not None:
+            block[: start.shape[1]] = start.T
+        self.add(block)
 
     @property
     def full(self) -> bool:
@@ -98,6 +83,27 @@ class BlockKrylov:
         last = p[c - self.tail.shape[1] :]
         return s, p, qh.T, (self.tail @ last).norm(dim=0)
 
+    def ritz(self) -> tuple[Tensor, Tensor]:
+        """Ritz values, descending, and their residuals."""
+        values, _, _, residuals = self.solve()
+        return values, residuals
+
+    def gaps(self, keys: Tensor, rest: float) -> Tensor:
+        """``2 (s^2 - w^2) / s``: the Schur complement of ``A^T A`` shifts ``s`` by ``r^2 / gap``.
+
+        ``w`` is ``rest`` and a little more: the search finds nearly, not all of the norm.
+        """
+        room = keys.square() - (1.02 * rest) ** 2
+        return (2 * room / keys.clamp_min(1e-300)).clamp_min(1e-300)
+
+    def floor(self, keys: Tensor) -> float:
+        """``10 eps s_1``."""
+        return arithmetic_floor(self.op, float(keys[0]))
+
+    def limit(self, keys: Tensor) -> float:
+        """None: residuals of small singular values go on falling below the floor."""
+        return 0.0
+
     def restart(self, keep: int) -> None:
         """Thick restart: the leading ``keep`` Ritz triplets and the waiting block stay."""
         s, p, q, _ = self.solve()
@@ -127,83 +133,7 @@ class BlockKrylov:
     def _orthonormal(
         self, rows: Tensor, basis: Tensor, first: int, scale: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Split ``rows = above @ basis + below @ block`` with orthonormal ``block`` rows.
-
-        In exact arithmetic the rows are coupled to the basis from ``first`` on only. Removing that
-        part first leaves rounding for the one pass over the whole basis, which is then stable.
-        Directions below the rounding of ``scale`` are dropped from ``below`` and replaced by random
-        ones in ``block``, so that a rank-deficient matrix does not end the search early.
-        """
-        eps = torch.finfo(rows.dtype).eps
-        above = torch.zeros(len(rows), len(basis), dtype=torch.float64)
-        if len(basis):
-            rows, above[:, first:] = _project(rows, basis[first:])
-            rows, more = _project(rows, basis)
-            above = above + more
-        q, u, s, vh = _thin(rows)
-        if len(basis) and float(s[-1]) <= eps ** (1 / 3) * scale:
-            rows, more = _project(rows, basis)  # what is left is small beside what was removed
-            above = above + more
-            q, u, s, vh = _thin(rows)
-        block = (q @ u.to(q)).T.contiguous()
-        weak = s <= 10 * eps * scale
-        below = vh.T * s.masked_fill(weak, 0.0)
-        if (s <= eps**0.5 * scale).any():  # rounding, blown up by the division by s
-            q, r = torch.linalg.qr(_project(block, basis)[0].T)
-            block = (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T.contiguous()
-        if weak.any():
-            block[weak] = self._random(int(weak.sum()), basis, block[~weak])
-        return block, above, below
+        return orthonormal(rows, basis, first, scale, self._random)
 
     def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
-        width = basis.shape[1]
-        draw = torch.randn(count, width, generator=self.generator, dtype=torch.float64)
-        rows = draw.to(basis)
-        for _ in range(3):
-            for against in (basis, others):
-                rows = rows - (rows @ against.T) @ against
-            rows = torch.linalg.qr(rows.T)[0].T
-        return rows
-
-
-def _project(rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """Remove the components along ``basis``; one pass, which leaves ``eps |removed| / |left|``."""
-    along = (basis @ rows.T).T
-    return torch.addmm(rows, along, basis, alpha=-1), along.double().cpu()
-
-
-def _thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``rows.T = q u s vh`` with the small factors in float64 on the CPU."""
-    q, r = torch.linalg.qr(rows.T)
-    with one_thread(r):
-        u, s, vh = torch.linalg.svd(r.double().cpu())
-    return q, u, s, vh
-
-
-def search(op: LinearOperator, basis: Tensor, generator: torch.Generator) -> tuple[float, Tensor]:
-    """Largest gains outside a basis, ``A (I - V V^T)``, and their directions.
-
-    A block of two random directions, four Krylov steps, Rayleigh-Ritz over all of them.
-
-    Args:
-        op: The matrix ``A``, ``(m, n)``.
-        basis: ``(c, n)``, the orthonormal rows ``V`` already searched.
-        generator: Draws the two directions.
-
-    Returns:
-        The largest gain (a lower bound of the norm of the rest) and ``(2, n)`` leading directions.
-        Cost: ``CHECK_PRODUCTS`` products.
-    """
-    draw = torch.randn(WIDTH, basis.shape[1], generator=generator, dtype=torch.float64)
-    rows, found, images = draw.to(basis), basis[:0], []
-    for step in range(5):
-        for _ in range(2):
-            for against in (basis, found):
-                rows = _project(rows, against)[0]
-            rows = torch.linalg.qr(rows.T)[0].T.contiguous()
-        found = torch.cat([found, rows])
-        images.append(finite(op @ rows.T).T)
-        if step < 4:
-            rows = (op.T @ images[-1].T).T.contiguous()
-    u, s, _ = torch.linalg.svd(torch.cat(images).double(), full_matrices=False)
-    return float(s[0]), u[:, :WIDTH].T.to(found) @ found
+        return random_rows(count, basis, others, self.generator)

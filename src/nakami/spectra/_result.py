@@ -1,4 +1,4 @@
-"""What the engine returns: singular values with the doubt they carry."""
+"""What the engine returns: singular values and eigenvalues with the doubt they carry."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._operator import LinearOperator
+
 
 @dataclass(frozen=True)
 class SVDResult:
     """Leading singular triplets of a matrix ``A`` of shape ``(m, n)``.
 
     Attributes:
-        values: ``(k,)`` float64, descending.
+        values: ``(k,)`` float64, descending; ascending where the smallest were asked for.
         left: ``(m, k)`` orthonormal columns ``u``, or None.
         right: ``(n, k)`` orthonormal columns ``v``, or None.
         residuals: ``(k,)`` float64, absolute: ``max(|A v - s u|, |A^T u - s v|)``.
@@ -48,6 +50,41 @@ class SVDResult:
 
 
 @dataclass(frozen=True)
+class EighResult:
+    """Eigenpairs of a symmetric matrix ``A`` of shape ``(n, n)``.
+
+    Attributes:
+        values: ``(k,)`` float64, those asked for first: descending, ascending (``"smallest"``) or
+            descending in size (``"magnitude"``).
+        vectors: ``(n, k)`` orthonormal columns ``v``.
+        residuals: ``(k,)`` float64, absolute: ``|A v - l v|``.
+        converged: Whether every value met the tolerance and none was found missing.
+        reason: How the computation ended, in words.
+        n_products: Columns multiplied by ``A``.
+        settings: Method, which, tolerance, seed, block and basis sizes.
+        reliable: ``(k,)`` bool; False where the size lies below ``floor``.
+        floor: Smallest size that the arithmetic tells from zero, ``10 eps |l|_max``.
+        errors: ``(k,)`` float64, estimated relative error of each value, ``min(r, r^2/gap)/|l|``.
+    """
+
+    values: Tensor
+    vectors: Tensor
+    residuals: Tensor
+    converged: bool
+    reason: str
+    n_products: int
+    settings: Mapping[str, Any]
+    reliable: Tensor
+    floor: float
+    errors: Tensor
+
+    @property
+    def method(self) -> str:
+        """``"dense"`` or ``"krylov"``."""
+        return str(self.settings["method"])
+
+
+@dataclass(frozen=True)
 class Triplets:
     """What a method hands to the front door: unjudged triplets and their cost."""
 
@@ -60,17 +97,25 @@ class Triplets:
     exhausted: str  # "" if the method ran to its end, else why it stopped
     settings: Mapping[str, Any]
     checked: bool  # True where no larger value can have been missed
+    top: float  # largest value known, the yardstick of the floor
 
 
-def estimated_errors(triplets: Triplets, floor: float) -> Tensor:
-    """Relative error of each value, ``min(r, r^2 / gap) / max(s, floor)``, ``(k,)``.
+def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: float) -> Tensor:
+    """Relative error of each value, ``min(r, r^2 / gap) / max(|value|, floor)``, ``(k,)``.
 
     Source: Parlett, The Symmetric Eigenvalue Problem, section 11.7 (both bounds).
     """
-    r = triplets.residuals
-    squared = r.square() / triplets.gaps.clamp_min(1e-300)
-    scale = triplets.values.clamp_min(max(floor, 1e-300))
-    return r.minimum(squared) / scale
+    squared = residuals.square() / gaps.clamp_min(1e-300)
+    scale = values.abs().clamp_min(max(floor, 1e-300))
+    return residuals.minimum(squared) / scale
+
+
+def arithmetic_floor(op: LinearOperator, top: float, method: str = "krylov") -> float:
+    """Smallest value told from zero beside the largest, ``top``: ``10 eps top``, Gram its own."""
+    floor = 10 * torch.finfo(op.dtype).eps * top
+    if method == "gram":
+        floor = max(floor, torch.finfo(torch.float64).eps ** 0.5 * top)
+    return floor
 
 
 def nearest_gaps(values: Tensor, k: int) -> Tensor:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning, wrong
+from ..results import wrong
+from ._check import (
+    check_choice,
+    check_count,
+    check_filled,
+    check_fraction,
+    check_products,
+    check_start,
+)
 from ._dense import dense_svd, gram_svd
-from ._krylov import CHECK_PRODUCTS, CHECKS, WIDTH, BlockKrylov, Plan, search
+from ._krylov import BlockKrylov
+from ._loop import BLOCK, Plan, converge, make_plan, true_residuals
 from ._operator import LinearOperator, as_operator
-from ._result import SVDResult, Triplets, estimated_errors
+from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors
+from ._search import search
+from ._verdict import verdict
 
 METHODS = ("auto", "dense", "gram", "krylov")
+ENDS = ("largest", "smallest")
 DEFAULT_BUDGET = 1 << 30  # bytes
 SMALL_SIDE = 1024  # up to here the small dense problem costs less than a Krylov run
-BLOCK = 8
 
 
 def svd(
@@ -25,9 +36,11 @@ def svd(
     tol: float = 1e-4,
     vectors: bool = True,
     *,
+    which: str = "largest",
     method: str = "auto",
     memory_budget: int | None = None,
     seed: int = 0,
+    start: Tensor | None = None,
     max_products: int | None = None,
 ) -> SVDResult:
     """Largest singular values and vectors of an operator, with residuals and a verdict.
@@ -37,11 +50,15 @@ def svd(
         k: How many values, 1 to min(m, n); None for all, where the matrix fits the budget.
         tol: Bound on the estimated relative error of each value, ``min(r, r^2/gap)/s``.
         vectors: Whether to return the singular vectors (they are computed in any case).
+        which: ``"largest"``, or ``"smallest"`` where the dense matrix fits the budget.
         method: ``"auto"``, or force ``"dense"`` (float64 LAPACK), ``"gram"`` (Gram matrix of the
             smaller side, float64) or ``"krylov"`` (block Golub-Kahan with restarts).
         memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
         seed: Seed of the random start block; the global random state is not touched.
-        max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``.
+        start: Guesses of right singular vectors, ``(n, p)``, Krylov only; they take the place of
+            random ones in the start block (more than 8 are folded into 8 sums).
+        max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
+            k directions are multiplied in any case.
 
     Returns:
         An ``SVDResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
@@ -54,18 +71,26 @@ def svd(
     products and ``(m + n) (2.5 k)^2`` flops.
     """
     a = as_operator(op)
-    k, everything = _check(a, k, tol, method)
+    k, everything = _check(a, k, tol, method, which, max_products)
     budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    warm = check_start(start, a, BLOCK)
+    if which == "smallest":
+        method = _dense_end(a, method, budget)
     if method == "auto":
         method = choose(a, k, budget, everything)
     if method == "krylov" and min(a.shape) < k + 7 * BLOCK:
         method = "dense" if a.dtype == torch.float64 else "gram"  # no room for a basis
     with torch.no_grad():
         if method == "krylov":
-            found = krylov_svd(a, _plan(a, k, tol, budget, max_products), seed)
+            plan = make_plan(a, k, tol, budget, max_products)
+            found = krylov_svd(a, plan, seed, warm)
         else:
             _check_dense_memory(a, budget)
-            found = (dense_svd if method == "dense" else gram_svd)(a, k)
+            found = (dense_svd if method == "dense" else gram_svd)(
+                a, min(a.shape) if which == "smallest" else k
+            )
+    if which == "smallest":
+        found = _last(found, k)
     return _judge(a, found, tol, vectors, seed)
 
 
@@ -90,75 +115,36 @@ def dense_bytes(op: LinearOperator) -> int:
     return 2 * m * n * item + 3 * 8 * small * small
 
 
-def krylov_svd(op: LinearOperator, plan: Plan, seed: int) -> Triplets:
-    """Run the Krylov method until converged and checked, or until its budget is spent.
-
-    Convergence is judged in two stages: a cheap one from the Ritz values, and then a search of the
-    complement of the whole basis. The largest gain ``w`` found there shows both whether a value was
-    missed (``w > s_k``) and how far the complement can still push a value: with residual ``r``, the
-    Schur complement of ``A^T A`` bounds the shift of ``s`` by ``r^2 s / (2 (s^2 - w^2))``.
-    """
+def krylov_svd(op: LinearOperator, plan: Plan, seed: int, start: Tensor | None = None) -> Triplets:
+    """The Krylov method until converged and checked, or until its budget is spent."""
     generator = torch.Generator().manual_seed(seed)
-    run = BlockKrylov(op, plan, generator)
-    checks, next_look = 0, plan.k + plan.block
-    while True:
-        run.expand()
-        spent = run.n_products >= plan.products
-        if not (run.full or spent or run.filled >= next_look):
-            continue
-        next_look = run.filled + max(plan.block, run.filled // 16)
-        values, _, _, residuals = run.solve()
-        if spent or _settled(values, residuals, 0.9 * float(values[plan.k - 1]), plan, op):
-            gain, directions = search(op, run.right[: run.filled], generator)
-            run.n_products += CHECK_PRODUCTS
-            missed = gain > float(values[plan.k - 1]) * (1 + plan.tol) + _floor(op, values)
-            if not missed and _settled(values, residuals, gain, plan, op):
-                return _triplets(run, plan, gain, "", True)
-            if spent or (missed and checks == CHECKS):
-                why = f"{run.n_products} products spent"
-                if missed and not spent:
-                    why = f"a value of at least {gain:.3g} was missed and not recovered"
-                return _triplets(run, plan, gain, why, False)
-            if missed:
-                checks += 1
-                run.restart(min(run.filled, plan.keep))
-                run.add(directions)
-        if run.full:
-            run.restart(plan.keep)
-
-
-def _settled(
-    values: Tensor, residuals: Tensor, rest: float, plan: Plan, op: LinearOperator
-) -> bool:
-    """Whether the first k values are within tol if nothing outside gains over ``rest``."""
-    s, r = values[: plan.k], residuals[: plan.k]
-    errors = r.minimum(r.square() / _gaps(s, rest))
-    return bool((errors <= plan.tol * s.clamp_min(_floor(op, values))).all())
-
-
-def _gaps(values: Tensor, rest: float) -> Tensor:
-    """The gap for which ``r^2 / gap`` is the shift of a value by a rest of norm ``rest``."""
-    room = values.square() - (1.02 * rest) ** 2  # the search finds nearly, not all of the norm
-    return (2 * room / values.clamp_min(1e-300)).clamp_min(1e-300)
-
-
-def _triplets(run: BlockKrylov, plan: Plan, gain: float, why: str, checked: bool) -> Triplets:
+    run = BlockKrylov(op, plan, generator, start)
+    gain, why, checked = converge(run, plan, lambda: search(op, run.right[: run.filled], generator))
     values, _, _, residuals = run.solve()
     k = plan.k
     left, right = run.vectors(k)
-    s = values[:k].to(run.op.device)
-    r = residuals[:k].to(s)
-    probe = torch.tensor(sorted({0, k // 3, 2 * k // 3, k - 1}), device=s.device)
-    measured = _residuals(run.op, s[probe], left[:, probe], right[:, probe])
-    n_products = run.n_products + 2 * len(probe)
-    rounding = float((measured - r[probe]).clamp_min(0).max())
-    if rounding > 1e3 * torch.finfo(run.op.dtype).eps * float(values[0]):
-        r, n_products = _residuals(run.op, s, left, right), n_products + 2 * k
-    else:
-        r = r + rounding
-        r[probe] = measured
+    s = values[:k].to(op.device)
+
+    def measure(here: Tensor) -> Tensor:
+        return _residuals(op, s[here], left[:, here], right[:, here])
+
+    bound = 1e3 * torch.finfo(op.dtype).eps * float(values[0])
+    r, measured = true_residuals(measure, residuals[:k].to(s), k, bound)
     settings = {"method": "krylov", "block": plan.block, "columns": plan.columns, "rest": gain}
-    return Triplets(s, left, right, r, _gaps(s, gain), n_products, why, settings, checked)
+    if start is not None:
+        settings["start_block"] = start.shape[1]
+    return Triplets(
+        s,
+        left,
+        right,
+        r,
+        run.gaps(s, gain),
+        run.n_products + 2 * measured,
+        why,
+        settings,
+        checked,
+        float(s[0]),
+    )
 
 
 def _residuals(op: LinearOperator, s: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -167,36 +153,33 @@ def _residuals(op: LinearOperator, s: Tensor, left: Tensor, right: Tensor) -> Te
     return forward.norm(dim=0).maximum(back.norm(dim=0))
 
 
+def _last(found: Triplets, k: int) -> Triplets:
+    """The last ``k`` of all triplets, smallest first."""
+    here = torch.arange(len(found.values) - 1, len(found.values) - k - 1, -1)
+    here = here.to(found.values.device)
+    return replace(
+        found,
+        values=found.values[here],
+        left=found.left[:, here],
+        right=found.right[:, here],
+        residuals=found.residuals[here],
+        gaps=found.gaps[here],
+    )
+
+
 def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed: int) -> SVDResult:
-    values, k = found.values, len(found.values)
-    floor = _floor(op, values, found.settings["method"])
-    errors = estimated_errors(found, floor)
+    values, r = found.values, found.residuals
+    floor = arithmetic_floor(op, found.top, found.settings["method"])
+    errors = estimated_errors(values, r, found.gaps, floor)
     reliable = values > floor
-    unsettled, limited = _verdicts(found, errors, reliable, floor, tol)
-    converged = unsettled == 0 and found.checked
-    if converged:
-        reason = f"all {k} values within tol {tol:g}"
-        if limited:
-            reason = (
-                f"{k - limited} of {k} values within tol {tol:g}, {limited} at the limit of the "
-                "arithmetic"
-            )
-    elif unsettled:
-        stop = f", {found.exhausted}" if found.exhausted else ""
-        reason = f"{unsettled} of {k} values above tol {tol:g}{stop}"
-    else:
-        reason = found.exhausted
-    if not converged:
-        warnings.warn(
-            f"svd did not converge: {reason}; raise max_products or memory_budget, or lower k.",
-            NotConvergedWarning,
-            stacklevel=3,
-        )
+    converged, reason = verdict(
+        "svd", r, errors, reliable, floor, tol, found.exhausted, found.checked
+    )
     return SVDResult(
         values,
         found.left if vectors else None,
         found.right if vectors else None,
-        found.residuals,
+        r,
         converged,
         reason,
         found.n_products,
@@ -207,62 +190,39 @@ def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed:
     )
 
 
-def _verdicts(
-    found: Triplets, errors: Tensor, reliable: Tensor, floor: float, tol: float
-) -> tuple[int, int]:
-    """How many values are unsettled, and how many are as good as the arithmetic allows, no better.
-
-    A value below the floor is marked, not resolved: its residual only has to be as small as that.
-    A value just above it cannot reach a small relative error: a residual at the floor settles it.
-    """
-    within = reliable & (errors <= tol)
-    limited = ~within & (found.residuals <= torch.where(reliable, floor, 10 * floor))
-    return int((~within & ~limited).sum()), int(limited.sum())
-
-
-def _floor(op: LinearOperator, values: Tensor, method: str = "krylov") -> float:
-    top = float(values[0]) if len(values) else 0.0
-    floor = 10 * torch.finfo(op.dtype).eps * top
-    if method == "gram":
-        floor = max(floor, torch.finfo(torch.float64).eps ** 0.5 * top)
-    return floor
-
-
-def _plan(op: LinearOperator, k: int, tol: float, budget: int, products: int | None) -> Plan:
-    m, n = op.shape
-    row = (m + n) * op.dtype.itemsize
-    block = BLOCK
-    wanted = max(5 * k // 2, k + 12 * block)
-    columns = min(wanted, min(m, n) - block - CHECKS * WIDTH, budget // row - 2 * block)
-    if columns < k + 3 * block:
-        need = (k + 4 * block) * row
-        raise wrong(
-            "memory_budget",
-            f"hold {k} vectors of {m} + {n} components ({need} bytes)",
-            f"{budget} bytes",
-            "raise it or lower k",
-        )
-    return Plan(k, tol, block, columns, products or 40 * k + 2000)
-
-
-def _check(op: LinearOperator, k: int | None, tol: float, method: str) -> tuple[int, bool]:
+def _check(
+    op: LinearOperator,
+    k: int | None,
+    tol: float,
+    method: str,
+    which: str,
+    max_products: int | None,
+) -> tuple[int, bool]:
     small = min(op.shape)
-    if small == 0:
-        raise wrong("op", "have at least one row and one column", op.shape, "choose another stage")
-    if method not in METHODS:
-        raise wrong("method", f"be one of {', '.join(METHODS)}", repr(method), "use 'auto'")
-    if not 0 < tol < 1:
-        raise wrong("tol", "lie between 0 and 1", tol, "use 1e-4")
+    check_filled(op)
+    check_choice("method", method, METHODS, "use 'auto'")
+    check_choice("which", which, ENDS, "use 'largest'")
+    check_fraction("tol", tol, "use 1e-4")
+    check_products(max_products)
     if k is None:
         return small, True
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= small:
-        raise wrong(
-            "k",
-            f"be a whole number from 1 to {small} (the smaller side)",
-            repr(k),
-            "pass a smaller k, or None for all",
-        )
+    check_count("k", k, small, "the smaller side", "pass a smaller k, or None for all")
     return k, k == small
+
+
+def _dense_end(op: LinearOperator, method: str, budget: int) -> str:
+    """A dense method for the smallest values, which Krylov steps hardly approach."""
+    need = dense_bytes(op)
+    if method == "krylov" or need > budget:
+        raise wrong(
+            "which",
+            f"be 'largest' unless a dense method fits memory_budget ({need} bytes of {budget})",
+            f"'smallest' with method '{method}'",
+            "raise memory_budget and leave method 'auto'",
+        )
+    if method == "auto":
+        return "dense" if op.dtype == torch.float64 else "gram"
+    return method
 
 
 def _check_dense_memory(op: LinearOperator, budget: int) -> None:

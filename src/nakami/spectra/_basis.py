@@ -1,0 +1,69 @@
+"""Orthonormal rows: the one place where the Krylov methods keep their bases orthogonal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ._threads import one_thread
+
+Draw = Callable[[int, Tensor, Tensor], Tensor]
+
+
+def orthonormal(
+    rows: Tensor, basis: Tensor, first: int, scale: float, draw: Draw
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Split ``rows = above @ basis + below @ block`` with orthonormal ``block`` rows.
+
+    In exact arithmetic the rows are coupled to the basis from ``first`` on only. Removing that
+    part first leaves rounding for the one pass over the whole basis, which is then stable.
+    Directions below the rounding of ``scale`` are dropped from ``below`` and replaced by those of
+    ``draw`` in ``block``, so that a rank-deficient matrix does not end the search early.
+    """
+    eps = torch.finfo(rows.dtype).eps
+    above = torch.zeros(len(rows), len(basis), dtype=torch.float64)
+    if len(basis):
+        rows, above[:, first:] = project(rows, basis[first:])
+        rows, more = project(rows, basis)
+        above = above + more
+    q, u, s, vh = thin(rows)
+    if len(basis) and float(s[-1]) <= eps ** (1 / 3) * scale:
+        rows, more = project(rows, basis)  # what is left is small beside what was removed
+        above = above + more
+        q, u, s, vh = thin(rows)
+    block = (q @ u.to(q)).T.contiguous()
+    weak = s <= 10 * eps * scale
+    below = vh.T * s.masked_fill(weak, 0.0)
+    if (s <= eps**0.5 * scale).any():  # rounding, blown up by the division by s
+        q, r = torch.linalg.qr(project(block, basis)[0].T)
+        block = (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T.contiguous()
+    if weak.any():
+        block[weak] = draw(int(weak.sum()), basis, block[~weak])
+    return block, above, below
+
+
+def random_rows(count: int, basis: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+    """Random unit rows, orthogonal to each other, to ``basis`` and to ``others``."""
+    draw = torch.randn(count, basis.shape[1], generator=generator, dtype=torch.float64)
+    rows = draw.to(basis)
+    for _ in range(3):
+        for against in (basis, others):
+            rows = rows - (rows @ against.T) @ against
+        rows = torch.linalg.qr(rows.T)[0].T
+    return rows
+
+
+def project(rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
+    """Remove the components along ``basis``; one pass, which leaves ``eps |removed| / |left|``."""
+    along = (basis @ rows.T).T
+    return torch.addmm(rows, along, basis, alpha=-1), along.double().cpu()
+
+
+def thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``rows.T = q u s vh`` with the small factors in float64 on the CPU."""
+    q, r = torch.linalg.qr(rows.T)
+    with one_thread(r):
+        u, s, vh = torch.linalg.svd(r.double().cpu())
+    return q, u, s, vh

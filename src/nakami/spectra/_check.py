@@ -1,0 +1,114 @@
+"""Arguments of the public functions, each refused in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..results import wrong, wrong_type
+from ._operator import LinearOperator, finite
+
+
+def check_choice(argument: str, value: object, choices: Sequence[str], way_out: str) -> None:
+    """Refuse anything but one of the words."""
+    if value not in choices:
+        raise wrong(argument, f"be one of {', '.join(choices)}", repr(value), way_out)
+
+
+def check_count(argument: str, value: object, most: int, rule: str, way_out: str) -> int:
+    """A whole number from 1 to ``most``; ``rule`` says what the bound is."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise wrong(argument, f"be a whole number from 1 to {most} ({rule})", repr(value), way_out)
+    return value
+
+
+def check_at_least(argument: str, value: object, least: int, way_out: str) -> int:
+    """A whole number from ``least`` on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise wrong(argument, f"be a whole number from {least} on", repr(value), way_out)
+    return value
+
+
+def check_products(max_products: int | None) -> None:
+    """None or a whole number from 1 on."""
+    if max_products is not None:
+        check_at_least("max_products", max_products, 1, "leave it out for the default")
+
+
+def check_fraction(argument: str, value: float, way_out: str) -> None:
+    """Refuse a bound that is not between 0 and 1."""
+    if not 0 < value < 1:
+        raise wrong(argument, "lie between 0 and 1", value, way_out)
+
+
+def check_filled(op: LinearOperator) -> None:
+    """Refuse a matrix without rows or columns."""
+    if min(op.shape) == 0:
+        raise wrong("op", "have at least one row and one column", op.shape, "choose another stage")
+
+
+def check_square(op: LinearOperator) -> None:
+    """Refuse a matrix that is empty or not square."""
+    check_filled(op)
+    if op.shape[0] != op.shape[1]:
+        raise wrong("op", "be square", f"shape {op.shape}", "use nakami.svd")
+
+
+def check_symmetric(op: LinearOperator, seed: int) -> int:
+    """Hold ``<u, A v>`` against ``<A u, v>`` for one random pair; returns the products spent.
+
+    For a Gaussian ``u`` an error vector ``e`` shows as ``|e|``, so the two may differ by the
+    rounding of the products; allowed is ``sqrt(eps) (|A u| + |A v|)``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    draw = torch.randn(op.shape[1], 2, generator=generator, dtype=torch.float64)
+    pair = draw.to(op.device, op.dtype)
+    images = finite(op @ pair).double()
+    u, v = pair.double().T
+    one, other = float(u @ images[:, 1]), float(v @ images[:, 0])
+    allowed = torch.finfo(op.dtype).eps ** 0.5 * float(images.norm(dim=0).sum())
+    if abs(one - other) > allowed:
+        raise wrong(
+            "op",
+            "be symmetric",
+            f"<u, A v> = {one:.6g} and <A u, v> = {other:.6g} for a random pair",
+            "use nakami.svd, or pass (A + A^T)/2",
+        )
+    return 2
+
+
+def check_start(start: Tensor | None, op: LinearOperator, width: int) -> Tensor | None:
+    """Unit columns of a warm start, ``(n, p)`` with p from 1 to n, folded into ``width`` of them.
+
+    Column j of the fold is the sum of the columns j, j + width, ...: a Krylov space of narrow
+    blocks unfolds it again, with fewer products than one wide block (50 vectors: 88 against 124).
+    """
+    if start is None:
+        return None
+    n = op.shape[1]
+    if not isinstance(start, Tensor):
+        raise wrong_type(
+            "start", "be a torch.Tensor", type(start).__name__, "convert it with torch.as_tensor"
+        )
+    if start.ndim != 2 or start.shape[0] != n or not 1 <= start.shape[1] <= n:
+        raise wrong(
+            "start",
+            f"have shape ({n}, p) with p from 1 to {n}",
+            tuple(start.shape),
+            "pass vectors as columns",
+        )
+    if not start.is_floating_point() or not torch.isfinite(start).all():
+        raise wrong(
+            "start",
+            "be real and finite",
+            f"{start.dtype} with {int((~torch.isfinite(start)).sum())} values that are not finite",
+            "leave it out for a random start",
+        )
+    columns = start.detach().to(op.device, torch.float64)
+    columns = columns / columns.norm(dim=0).clamp_min(1e-300)
+    folded = torch.stack(
+        [columns[:, j::width].sum(1) for j in range(min(width, start.shape[1]))], 1
+    )
+    return (folded / folded.norm(dim=0).clamp_min(1e-300)).to(op.dtype)

@@ -1,0 +1,204 @@
+"""Eigenpairs of symmetric operators: which method, and how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..results import wrong
+from ._check import (
+    check_choice,
+    check_count,
+    check_fraction,
+    check_products,
+    check_square,
+    check_start,
+    check_symmetric,
+)
+from ._lanczos import BlockLanczos
+from ._loop import BLOCK, Plan, converge, make_plan, true_residuals
+from ._operator import LinearOperator, as_operator, finite
+from ._result import EighResult, arithmetic_floor, estimated_errors, nearest_gaps
+from ._search import keys, search_symmetric
+from ._svd import DEFAULT_BUDGET, SMALL_SIDE
+from ._threads import one_thread
+from ._verdict import verdict
+
+EIGH_METHODS = ("auto", "dense", "krylov")
+WHICH = ("largest", "smallest", "magnitude")
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    values: Tensor  # (k,) float64
+    vectors: Tensor  # (n, k)
+    residuals: Tensor  # (k,) float64
+    gaps: Tensor  # (k,) float64
+    n_products: int
+    exhausted: str
+    settings: dict[str, object]
+    checked: bool
+    top: float  # largest size known
+
+
+def eigh(
+    op: LinearOperator | Tensor,
+    k: int,
+    tol: float = 1e-4,
+    *,
+    which: str = "largest",
+    method: str = "auto",
+    memory_budget: int | None = None,
+    seed: int = 0,
+    start: Tensor | None = None,
+    max_products: int | None = None,
+) -> EighResult:
+    """Eigenvalues ``A v = l v`` of a symmetric operator, with residuals and a verdict.
+
+    Args:
+        op: A nakami operator or a dense 2-d tensor, symmetric, shape ``(n, n)``.
+        k: How many values, 1 to n.
+        tol: Bound on the estimated relative error of each value, ``min(r, r^2/gap)/|l|``.
+        which: ``"largest"`` or ``"smallest"`` by sign and size, or ``"magnitude"``: largest |l|.
+        method: ``"auto"``, or force ``"dense"`` (float64 LAPACK) or ``"krylov"`` (block Lanczos
+            with restarts; falls back on dense where n < k + 56).
+        memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
+        seed: Seed of the random start block; the global random state is not touched.
+        start: Guesses of eigenvectors, ``(n, p)``, Krylov only; they take the place of random
+            ones in the start block (more than 8 are folded into 8 sums).
+        max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
+            k directions are multiplied in any case.
+
+    Returns:
+        An ``EighResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
+
+    Raises:
+        UsageError: An argument out of range, or ``op`` not symmetric (one random pair is tried).
+        RunError: A product is NaN or infinite.
+
+    Cost: dense, n products and one dense problem; Krylov, about 3 k + 60 products where the values
+    stand apart, and ``n (2.5 k)^2`` flops. ``"auto"`` goes by size and budget alone: dense where
+    the matrix fits the budget and n <= 1024 or k > n/6.
+    """
+    a = as_operator(op)
+    _check(a, k, tol, which, method, max_products)
+    warm = check_start(start, a, BLOCK)
+    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    with torch.no_grad():
+        tried = check_symmetric(a, seed)
+        if _dense(a, k, method, budget):
+            found = dense_eigh(a, k, which)
+        else:
+            plan = make_plan(a, k, tol, budget, max_products)
+            found = krylov_eigh(a, plan, which, seed, warm)
+    floor = arithmetic_floor(a, found.top)
+    errors = estimated_errors(found.values, found.residuals, found.gaps, floor)
+    reliable = found.values.abs() > floor
+    converged, reason = _judge(found, errors, reliable, floor, tol)
+    return EighResult(
+        found.values,
+        found.vectors,
+        found.residuals,
+        converged,
+        reason,
+        found.n_products + tried,
+        {**found.settings, "which": which, "tol": tol, "seed": seed},
+        reliable,
+        floor,
+        errors,
+    )
+
+
+def eigh_bytes(op: LinearOperator) -> int:
+    """Bytes the dense method holds at its peak."""
+    n = op.shape[0]
+    return n * n * (op.dtype.itemsize + 3 * 8)
+
+
+def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
+    """LAPACK's ``eigh`` of the dense matrix, ``(A + A^T)/2`` in float64."""
+    a = finite(op.dense()).double()
+    a = (a + a.T) / 2
+    with one_thread(a):
+        every, vectors = torch.linalg.eigh(a)
+    order = keys(every, which).argsort(descending=True, stable=True)[:k]
+    values, v = every[order], vectors[:, order]
+    return _Pairs(
+        values,
+        v.to(op.dtype),
+        (a @ v - v * values).norm(dim=0),
+        nearest_gaps(every, len(every))[order],
+        op.shape[0],
+        "",
+        {"method": "dense"},
+        True,
+        float(every.abs().max()),
+    )
+
+
+def krylov_eigh(
+    op: LinearOperator, plan: Plan, which: str, seed: int, start: Tensor | None = None
+) -> _Pairs:
+    """Block Lanczos until converged and checked, or until its budget is spent.
+
+    With residual ``r``, and a complement whose eigenvalues lie beyond ``gap`` of a Ritz value, the
+    Schur complement bounds the shift of that value by ``r^2 / gap``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    run = BlockLanczos(op, plan, generator, which, start)
+    rest, why, checked = converge(
+        run, plan, lambda: search_symmetric(op, run.basis[: run.filled], generator, which)
+    )
+    every, _, residuals = run.solve()
+    k, top = plan.k, float(every.abs().max())
+    v, values = run.vectors(k), every[:k].to(op.device)
+
+    def measure(here: Tensor) -> Tensor:
+        return ((op @ v[:, here]).double() - v[:, here].double() * values[here]).norm(dim=0)
+
+    bound = 1e3 * torch.finfo(op.dtype).eps * top
+    r, measured = true_residuals(measure, residuals[:k].to(values), k, bound)
+    settings = {"method": "krylov", "block": plan.block, "columns": plan.columns, "rest": rest}
+    if start is not None:
+        settings["start_block"] = start.shape[1]
+    gaps = run.gaps(keys(every, which), rest)[:k].to(values)
+    return _Pairs(values, v, r, gaps, run.n_products + measured, why, settings, checked, top)
+
+
+def _judge(
+    found: _Pairs, errors: Tensor, reliable: Tensor, floor: float, tol: float
+) -> tuple[bool, str]:
+    return verdict(
+        "eigh", found.residuals, errors, reliable, floor, tol, found.exhausted, found.checked
+    )
+
+
+def _dense(op: LinearOperator, k: int, method: str, budget: int) -> bool:
+    """Whether the dense method runs; refuses it where the budget is too small."""
+    n = op.shape[0]
+    fits = eigh_bytes(op) <= budget
+    if method == "auto":
+        return n < k + 7 * BLOCK or (fits and (n <= SMALL_SIDE or 6 * k > n))
+    if method == "krylov":
+        return n < k + 7 * BLOCK  # no room for a basis
+    if not fits:
+        raise wrong(
+            "memory_budget",
+            f"hold the dense {n} x {n} matrix ({eigh_bytes(op)} bytes)",
+            f"{budget} bytes",
+            "raise it, or let the Krylov method work",
+        )
+    return True
+
+
+def _check(
+    op: LinearOperator, k: int, tol: float, which: str, method: str, max_products: int | None
+) -> None:
+    check_square(op)
+    check_choice("method", method, EIGH_METHODS, "use 'auto'")
+    check_choice("which", which, WHICH, "use 'largest'")
+    check_fraction("tol", tol, "use 1e-4")
+    check_products(max_products)
+    check_count("k", k, op.shape[0], "the side of the matrix", "pass a smaller k")

@@ -1,0 +1,154 @@
+"""The road that both Krylov methods take: expand, look, search what is left, stop honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..results import wrong
+from ._operator import LinearOperator
+from ._search import CHECK_PRODUCTS, CHECKS, WIDTH
+
+BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of a run. ``columns`` bounds the basis on each side, ``products`` the whole cost."""
+
+    k: int
+    tol: float
+    block: int
+    columns: int
+    products: int
+
+    @property
+    def widest(self) -> int:
+        """Largest block: every search can add two directions."""
+        return self.block + CHECKS * WIDTH
+
+    @property
+    def keep(self) -> int:
+        """Ritz vectors kept at a restart: k and a third of the room beyond it."""
+        return self.k + max(0, self.columns - self.k - self.widest) // 3
+
+
+class Run(Protocol):
+    """A growing decomposition. Keys sort the values asked for: the largest key comes first."""
+
+    filled: int
+    n_products: int
+
+    @property
+    def full(self) -> bool:
+        """Whether the next step does not fit into the basis."""
+
+    def expand(self) -> None:
+        """One step."""
+
+    def ritz(self) -> tuple[Tensor, Tensor]:
+        """Keys of all Ritz values, descending, and their residuals."""
+
+    def gaps(self, keys: Tensor, rest: float) -> Tensor:
+        """The gap for which ``r^2 / gap`` is the shift of a value by a rest of this key."""
+
+    def floor(self, keys: Tensor) -> float:
+        """The rounding of the values."""
+
+    def limit(self, keys: Tensor) -> float:
+        """Residual below which a value counts as settled, however small it is."""
+
+    def restart(self, keep: int) -> None:
+        """Thick restart."""
+
+    def add(self, directions: Tensor) -> None:
+        """Let directions join the waiting block."""
+
+
+Search = Callable[[], tuple[float, Tensor]]
+
+
+def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
+    """Run until converged and checked, or until the budget is spent.
+
+    Convergence is judged in two stages: a cheap one from the Ritz values, and then a search of the
+    complement of the whole basis. The largest key ``w`` found there shows both whether a value was
+    missed and how far the complement can still push a value.
+
+    Returns:
+        ``w``, why the run ended early (or ""), whether no missed value is known.
+    """
+    checks, next_look = 0, plan.k + plan.block
+    while True:
+        run.expand()
+        spent = run.n_products >= plan.products and run.filled >= plan.k
+        if not (run.full or spent or run.filled >= next_look):
+            continue
+        next_look = run.filled + max(plan.block, run.filled // 16)
+        keys, residuals = run.ritz()
+        last = float(keys[plan.k - 1])
+        if spent or _settled(run, plan, keys, residuals, last - 0.1 * abs(last)):
+            gain, directions = search()
+            run.n_products += CHECK_PRODUCTS
+            missed = gain > last + plan.tol * abs(last) + run.floor(keys)
+            if not missed and _settled(run, plan, keys, residuals, gain):
+                return gain, "", True
+            if spent or (missed and checks == CHECKS):
+                why = f"{run.n_products} products spent"
+                if missed and not spent:
+                    why = f"a value of at least {gain:.3g} was missed and not recovered"
+                return gain, why, False
+            if missed:
+                checks += 1
+                run.restart(min(run.filled, plan.keep))
+                run.add(directions)
+        if run.full:
+            run.restart(plan.keep)
+
+
+def _settled(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, rest: float) -> bool:
+    """Whether the first k values are within tol if nothing outside has a key over ``rest``."""
+    s, r = keys[: plan.k], residuals[: plan.k]
+    errors = r.minimum(r.square() / run.gaps(keys, rest)[: plan.k])
+    within = errors <= plan.tol * s.abs().clamp_min(run.floor(keys))
+    return bool((within | (r < run.limit(keys))).all())
+
+
+def make_plan(op: LinearOperator, k: int, tol: float, budget: int, products: int | None) -> Plan:
+    """Sizes from shape, dtype and budget alone, so that results repeat; refuses a tiny budget."""
+    m, n = op.shape
+    block = BLOCK
+    row = (m + n) * op.dtype.itemsize
+    wanted = max(5 * k // 2, k + 12 * block)
+    columns = min(wanted, min(m, n) - block - CHECKS * WIDTH, budget // row - 2 * block)
+    if columns < k + 3 * block:
+        need = (k + 4 * block) * row
+        raise wrong(
+            "memory_budget",
+            f"hold {k} vectors of {m} + {n} components ({need} bytes)",
+            f"{budget} bytes",
+            "raise it or lower k",
+        )
+    return Plan(k, tol, block, columns, products or 40 * k + 2000)
+
+
+def true_residuals(
+    measure: Callable[[Tensor], Tensor], r: Tensor, k: int, bound: float
+) -> tuple[Tensor, int]:
+    """Recurrence residuals ``r`` held against measured ones of up to four vectors.
+
+    Where they differ by more than ``bound`` all are measured. Returns the residuals and how many
+    vectors were multiplied.
+    """
+    probe = torch.tensor(sorted({0, k // 3, 2 * k // 3, k - 1}), device=r.device)
+    measured = measure(probe)
+    rounding = float((measured - r[probe]).clamp_min(0).max())
+    if rounding > bound:
+        return measure(torch.arange(k, device=r.device)), len(probe) + k
+    r = r + rounding
+    r[probe] = measured
+    return r, len(probe)
