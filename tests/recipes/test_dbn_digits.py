@@ -11,7 +11,7 @@ import torch
 
 from nakami import data, recipes, results
 from nakami.recipes import DBNSettings, Phases
-from nakami.recipes._dbn_digits import prepare_dbn
+from nakami.recipes._dbn_digits import prepare_dbn, trained_dbn
 from nakami.results import RunError, UsageError
 
 TINY = DBNSettings(hidden=(12, 9), pretrain_epochs=2, finetune_epochs=2, batch=20)
@@ -56,6 +56,39 @@ def test_second_call_reads_back_and_touches_no_global_state(tmp_path):
     assert same(first, second)
     assert torch.equal(torch.get_rng_state(), before)
     assert not any(p.name.endswith(".part") for p in tmp_path.iterdir())
+
+
+def test_trains_on_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
+    seen = []
+    real = torch.optim.SGD.step
+    monkeypatch.setattr(
+        torch.optim.SGD, "step", lambda *a, **k: seen.append(torch.get_num_threads()) or real(*a)
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        three = prepare(
+            tmp_path / "three", progress=lambda *_: seen.append(torch.get_num_threads())
+        )
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
+    assert same(three, prepare(tmp_path / "other"))
+
+
+def test_trained_tells_whether_prepare_would_only_read(tmp_path):
+    train = data.digits("train")[:100]
+    known = {"train": train, "settings": TINY}
+    assert not trained_dbn(tmp_path, **known)
+    assert not list(tmp_path.iterdir())
+    prepare(tmp_path)
+    assert trained_dbn(tmp_path, **known)
+    assert not trained_dbn(tmp_path, **known, seed=1)
+    assert not trained_dbn(tmp_path, train[:80], settings=TINY)
+    assert not recipes.trained(recipes.DEFAULT, tmp_path)  # the full size is not there
+    (tmp_path / "weights-finetuned.safetensors").unlink()
+    assert not trained_dbn(tmp_path, **known)
 
 
 def test_subject_says_what_it_is(tmp_path):

@@ -130,16 +130,16 @@ def test_a_refusal_says_what_differs_in_a_few_words(tmp_path):
         (
             {"input_names": names[:4]},
             (
-                "16 entries ('test digit 4', 'test digit 5', 'test digit 6' and 9 more only there), "
-                "got 4; "
+                "16 entries ('test digit 4', 'test digit 5', 'test digit 6' and 9 more only "
+                "there), got 4; "
             ),
         ),
         ({"input_names": [*names[:7], "x", *names[8:]]}, "'test digit 7' at place 7, got 'x'; "),
         (
             {"model": {"weights_sha256": "x"}, "training": "weights from b/net.pt"},
             (
-                f"weights must be as in the run that {run} holds, weights from a/net.pt, got weights "
-                "from b/net.pt; "
+                f"weights must be as in the run that {run} holds, weights from a/net.pt, got "
+                "weights from b/net.pt; "
             ),
         ),
         (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._dbn_digits import DBNSettings
     from ._phases import Phases, phase_generator
-    from ._prepare import check, measure, prepare, preview
+    from ._prepare import check, measure, prepare, preview, trained
     from ._subject import Network, Subject
     from ._supervised import error_fact, train_classifier
 
@@ -33,6 +33,7 @@ _HOMES = {
     "prepare": "_prepare",
     "preview": "_prepare",
     "train_classifier": "_supervised",
+    "trained": "_prepare",
 }
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "prepare",
     "preview",
     "train_classifier",
+    "trained",
 ]
 
 

@@ -12,6 +12,7 @@ import copy
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from nakami.data import Examples
 from nakami.results import wrong
 from nakami.zoo import DBN
 
-from ._phases import Meter, Phases, phase_generator
+from ._phases import Meter, Phases, finished, one_thread, phase_generator
 from ._subject import Network, Progress, Subject
 from ._supervised import error_fact, train_classifier
 
@@ -63,15 +64,15 @@ def prepare_dbn(
     settings = settings or DBNSettings()
     if not 1 <= n_inputs <= len(test):
         raise wrong("n_inputs", f"lie between 1 and {len(test)}", n_inputs, "pass another number")
-    record = {"recipe": NAME, "seed": seed, **asdict(settings), "data": fingerprint(train)}
-    phases = Phases(folder, record)
-    names = [f"layer{i}" for i in range(1, len(settings.hidden) + 1)]
+    phases = Phases(folder, _record(train, seed, settings))
+    *names, _ = _phase_names(settings)
     todo = [settings.pretrain_epochs for name in names if not phases.has(name)]
     todo += [settings.finetune_epochs] * (not phases.has("finetuned"))
     meter = Meter(sum(todo), progress)
     start = pretrained(phases, names, train, settings, seed, meter)
     tuned = finetuned(phases, start, train, settings, meter)
-    facts = [error_fact(net, test) for net in (start, tuned)]
+    with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
+        facts = [error_fact(net, test) for net in (start, tuned)]
     facts[0]["label"] += " (output layer not trained yet)"
     before, after = sentences(settings, train)
     networks = (
@@ -79,6 +80,23 @@ def prepare_dbn(
         Network("finetuned", tuned, after, [facts[1]]),
     )
     return _subject(networks, test[:n_inputs], settings)
+
+
+def trained_dbn(
+    folder: Path, train: Examples, seed: int = 0, settings: DBNSettings | None = None
+) -> bool:
+    """Whether the folder holds this training, finished."""
+    settings = settings or DBNSettings()
+    return finished(folder, _record(train, seed, settings), _phase_names(settings))
+
+
+def _record(train: Examples, seed: int, settings: DBNSettings) -> dict[str, Any]:
+    """All that decides the weights."""
+    return {"recipe": NAME, "seed": seed, **asdict(settings), "data": fingerprint(train)}
+
+
+def _phase_names(settings: DBNSettings) -> list[str]:
+    return [*(f"layer{i}" for i in range(1, len(settings.hidden) + 1)), "finetuned"]
 
 
 def preview_dbn(settings: DBNSettings | None = None) -> Subject:

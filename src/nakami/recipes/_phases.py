@@ -2,7 +2,9 @@
 
 A phase owns a generator made from the seed and its name alone, and starts from weights that went
 through the file. So a training that was interrupted between two phases, or within one and started
-again, ends in the same bits as an unbroken one (same machine kind, same number of threads).
+again, ends in the same bits as an unbroken one (same machine kind). A phase runs on one thread: its
+matrices are too small to gain from more, on a busy machine they lose badly, and so the number of
+threads decides nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,17 @@ from ._subject import Progress
 SCHEMA = "nakami.training/1"
 SETTINGS = "training.json"
 UNCHECKED = ("versions", "threads")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread within, and on as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def phase_generator(seed: int, phase: str) -> torch.Generator:
@@ -46,14 +60,14 @@ class Phases:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]):
         self.folder, self.seed = folder, int(settings["seed"])
-        new = json.loads(json.dumps({"schema": SCHEMA, **settings}))
+        new = _plain(settings)
         path = folder / SETTINGS
         with disk(folder, "folder"):
             folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _check_same(_read_settings(path), new, folder)
         else:
-            record = {**new, "versions": versions(), "threads": torch.get_num_threads()}
+            record = {**new, "versions": versions(), "threads": 1}
             self._write(path, (json.dumps(record, indent=1) + "\n").encode())
 
     def has(self, phase: str) -> bool:
@@ -66,7 +80,8 @@ class Phases:
         """Weights of a phase: read back, or trained with the phase's generator and written."""
         path = self._path(phase)
         if not path.exists():
-            tensors = train(phase_generator(self.seed, phase))
+            with one_thread():
+                tensors = train(phase_generator(self.seed, phase))
             self._write(path, save({k: v.detach().contiguous() for k, v in tensors.items()}))
         try:
             return load_file(path)
@@ -76,7 +91,7 @@ class Phases:
             ) from error
 
     def _path(self, phase: str) -> Path:
-        return self.folder / f"weights-{phase}.safetensors"
+        return _file(self.folder, phase)
 
     def _write(self, path: Path, content: bytes) -> None:
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -86,6 +101,16 @@ class Phases:
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
+
+
+def finished(folder: Path, settings: Mapping[str, Any], phases: Iterable[str]) -> bool:
+    """Whether a folder holds these phases of a training with these settings; writes nothing."""
+    try:
+        old = _flat(_read_settings(folder / SETTINGS))
+    except UsageError:
+        return False
+    same = not _differing(old, _flat(_plain(settings)))
+    return same and all(_file(folder, phase).exists() for phase in phases)
 
 
 class Meter:
@@ -112,12 +137,24 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 def _check_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
     a, b = _flat(old), _flat(new)
-    for field in sorted(a.keys() | b.keys()):
-        if field.partition(".")[0] not in UNCHECKED and a.get(field) != b.get(field):
-            raise UsageError(
-                f"{field} must be as in the training that {folder} holds, {a.get(field)!r}, got "
-                f"{b.get(field)!r}; choose another folder or delete this one."
-            )
+    for field in _differing(a, b):
+        raise UsageError(
+            f"{field} must be as in the training that {folder} holds, {a.get(field)!r}, got "
+            f"{b.get(field)!r}; choose another folder or delete this one."
+        )
+
+
+def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    fields = (f for f in sorted(a.keys() | b.keys()) if f.partition(".")[0] not in UNCHECKED)
+    return [f for f in fields if a.get(f) != b.get(f)]
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps({"schema": SCHEMA, **settings})))
+
+
+def _file(folder: Path, phase: str) -> Path:
+    return folder / f"weights-{phase}.safetensors"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

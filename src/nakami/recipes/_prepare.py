@@ -11,7 +11,7 @@ import torch
 from nakami.results import Xray, unknown
 
 from . import SUBJECTS
-from ._dbn_digits import digits_from, prepare_dbn, preview_dbn
+from ._dbn_digits import digits_from, prepare_dbn, preview_dbn, trained_dbn
 from ._subject import Progress, Subject
 
 
@@ -29,7 +29,8 @@ def prepare(
     Args:
         name: One of ``SUBJECTS``.
         folder: Where weights and their settings are kept (``weights-*.safetensors``,
-            ``training.json``). After a kill the same call goes on, to the same bits.
+            ``training.json``). After a kill the same call goes on, to the same bits. Training
+            runs on one thread, whatever torch's number.
         data: Folder with the four MNIST files, to train on all of them; None: the shipped sample.
         n_inputs: The subject's inputs are the first ``n_inputs`` test digits.
         seed: Decides weights, order and samples; torch's global generator is not touched.
@@ -43,6 +44,30 @@ def prepare(
         raise unknown("subject", name, SUBJECTS)
     train, test = digits_from(None if data is None else Path(data))
     return prepare_dbn(Path(folder), train, test, n_inputs=n_inputs, seed=seed, progress=progress)
+
+
+def trained(
+    name: str,
+    folder: str | PathLike[str],
+    *,
+    data: str | PathLike[str] | None = None,
+    seed: int = 0,
+) -> bool:
+    """Whether ``prepare`` would only read weights back from this folder.
+
+    Args:
+        name: One of ``SUBJECTS``.
+        folder: Looked into, never written.
+        data: As for ``prepare``.
+        seed: As for ``prepare``.
+
+    Raises:
+        UsageError: Unknown name, or wrong data.
+    """
+    if name not in SUBJECTS:
+        raise unknown("subject", name, SUBJECTS)
+    train, _ = digits_from(None if data is None else Path(data))
+    return trained_dbn(Path(folder), train, seed)
 
 
 def preview(name: str) -> Subject:
