@@ -119,6 +119,30 @@ def made_up(
     return Xray(every, infos, x.reshape(inputs, *shape), tuple(found))
 
 
+MIXED: dict[str, dict[str, Any]] = {
+    "conv1.relu": {"m": 4704, "k": 100, "gain": 9.0, "rate": 900.0},
+    "conv2.relu": {"m": 1600, "gain": 8.0, "rate": 90.0},
+    "fc1.relu": {"m": 120, "gain": 6.0, "rate": 20.0},
+    "fc2.relu": {"m": 84, "gain": 6.0, "rate": 15.0},
+    "fc3": {"m": 10, "gain": 6.0, "rate": 3.5},
+}
+
+
+def mixed_run(
+    stages: tuple[str, ...] = tuple(MIXED), inputs: int = 4, label: str = "net", seed: int = 0
+) -> Xray:
+    """A small network of which the first stage is cut at 100 values, the others complete."""
+    base = made_up(inputs=inputs, shape=(3, 32, 32), names=list(stages), label=label, m=50, k=3)
+    rng = np.random.default_rng(seed)
+    found = [spectrum(rng, i, s, n=3072, **MIXED[s]) for s in stages for i in range(inputs)]
+    return dataclasses.replace(base, spectra=tuple(found))
+
+
+@pytest.fixture(scope="session")
+def mixed() -> Callable[..., Xray]:
+    return mixed_run
+
+
 @pytest.fixture(scope="session")
 def make() -> Callable[..., Xray]:
     return made_up

@@ -8,9 +8,9 @@ from . import _numbers as num
 from . import _stage_charts as charts
 from ._aids import kept_aids
 from ._curves import direction, listed, some
+from ._extent import cut_stages
 from ._reading import Reading, converged, label
 from ._sections import Figure, Section, Text
-from ._verdict import largest
 
 ROW = 5  # up to so many stages the two charts stand side by side
 
@@ -44,7 +44,9 @@ def _caption(reading: Reading) -> str:
         text = f"One tick for each {reading.noun}; point and bar, mean ± 1 sd of {reading.n}."
     rows = [r for net in reading.networks for r in net.rows.values()]
     if any(r.count.lower_bound or r.effective_rank.lower_bound for r in rows):
-        text += " ≥ marks a lower bound: values beyond the computed ones can add to it."
+        each = [[net.rows[s] for s in reading.stages] for net in reading.networks]
+        told = dict.fromkeys(cut_stages(rows) for rows in each)
+        text += f" ≥ marks a lower bound, as only {' and '.join(t for t in told if t)}."
     if len(reading.solid) < len(reading.stages):
         text += " A hollow square holds an unconverged spectrum."
     return text
@@ -91,11 +93,11 @@ def _heading(reading: Reading) -> str:
         return "No direction is left"
     if len(rows) == 1 or any(r.count.lower_bound for r in rows):
         bound = "At least " if last.count.lower_bound else ""
-        count = num.plain(last.count.mean)
+        count = num.tally(last.count.mean)
         return (
             f"{bound}{count} direction{'' if count == '1' else 's'} kept at {num.short(last.stage)}"
         )
-    a, b = num.plain(first.count.mean), num.plain(last.count.mean)
+    a, b = num.tally(first.count.mean), num.tally(last.count.mean)
     way = direction(reading.trend(lambda s: float(s.count_above_one), (first.stage, last.stage)))
     if way == "still":
         if first.count.mean == last.count.mean == 0:
@@ -109,24 +111,32 @@ def _text(reading: Reading) -> Text:
     if not stages:
         return "The counts below come from unconverged spectra and decide nothing."
     rows = [reading.main.rows[s] for s in stages]
-    if any(r.count.lower_bound for r in rows):
-        k = largest(max(r.k for r in rows))
-        ranks: list[Text] = [
-            num.joined(num.estimate(reading.main.rows[s].effective_rank), " at ", num.short(s))
-            for s in some(stages)
-        ]
-        return num.joined(
-            f"Only the {k} computed, so counts and effective ranks are lower bounds: the effective "
-            "rank is ",
-            listed(ranks),
-            ".",
-        )
+    cut = [r for r in rows if not r.complete]
+    if cut:
+        return _bounds(reading, rows, cut)
     if len(rows) == 1:
         rank = num.estimate(rows[0].effective_rank, "(sd)")
         return num.joined(
             "The effective rank is ", rank, "; it does not depend on the border s = 1."
         )
     return _from_to(reading, rows[0], rows[-1])
+
+
+def _bounds(reading: Reading, rows: list[StageSummary], cut: list[StageSummary]) -> Text:
+    """Which figures are lower bounds and why, and the effective ranks."""
+    ranks: list[Text] = [
+        num.joined(num.estimate(reading.main.rows[s].effective_rank), " at ", num.short(s))
+        for s in some(reading.solid)
+    ]
+    both = sum(r.count.lower_bound for r in cut)
+    what = "counts and effective ranks" if both else "effective ranks"
+    there = "" if len(cut) == len(rows) else " there"
+    verb = "are lower bounds" if both in (0, len(cut)) else "are lower bounds where marked"
+    return num.joined(
+        f"Only {cut_stages(rows)}, so {what}{there} {verb}. The effective rank is ",
+        listed(ranks),
+        ".",
+    )
 
 
 def _from_to(reading: Reading, a: StageSummary, b: StageSummary) -> Text:
@@ -139,7 +149,7 @@ def _from_to(reading: Reading, a: StageSummary, b: StageSummary) -> Text:
         factor = num.number(means[1] / means[0], 2)
         first = f"The count {count} by a factor of {factor} from {here} to {there}. "
     else:
-        values = [num.plain(r.count.mean) for r in (a, b)]
+        values = [num.tally(r.count.mean) for r in (a, b)]
         first = f"The count is {values[0]} at {here} and {values[1]} at {there}. "
     a_rank, b_rank = (num.plain(r.effective_rank.mean) for r in (a, b))
     told = f"does not change distinguishably ({a_rank} and {b_rank})"

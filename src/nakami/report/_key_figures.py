@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nakami.results import Estimate, Spectrum
 
 from . import _numbers as num
+from ._extent import possible
 from ._reading import Reading, label, outcome
 
 
@@ -31,9 +32,7 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     stage = reading.solid[-1]
     row, where = reading.main.rows[stage], num.short(stage)
     spread = f"; mean ± sd of {reading.inputs()}" if reading.n > 1 else f"; one {reading.noun}"
-    count = _figure(
-        row.count, f"directions kept (s > 1) at {where}, of {num.whole(row.shape[1])}{spread}"
-    )
+    count = _figure(row.count, f"directions kept (s > 1) at {where}, of {possible(row)}{spread}")
     rank = _figure(row.effective_rank, f"effective rank at {where}{_was(reading, stage)}")
     top = _figure(row.largest, f"largest singular value at {where}, stage unit per input unit")
     if reading.comparison is None or reading.n == 1:

@@ -104,6 +104,23 @@ def ordinal(n: int) -> str:
     return f"{whole(n)}{end}"
 
 
+def about(mean: float) -> str:
+    """A mean count in words: ``six``, ``about eleven``, or ``6.5`` where no whole number is near.
+
+    No mean of 6.5 is called six.
+    """
+    n = round(mean)
+    if mean == n:
+        return spelled(n)
+    return fixed(mean, 1) if mean < 10 and abs(mean - n) > 0.25 else f"about {spelled(n)}"
+
+
+def tally(mean: float) -> str:
+    """A mean count in figures, ``11.3``, without closing zeros: ``6.5``."""
+    text = plain(mean)
+    return text.rstrip("0").rstrip(".") if "." in text and NBSP not in text else text
+
+
 def nth(n: int) -> str:
     """``third``, then from thirteen on ``13th``."""
     return ORDINALS[n - 1] if n <= len(ORDINALS) else ordinal(n)

@@ -95,10 +95,13 @@ class Reading:
             return found.pop()
         return "picture" if self.main.run.settings.get("picture") else "input"
 
-    def inputs(self, n: int | None = None) -> str:
-        """``16 digits``, ``1 input``."""
-        n = self.n if n is None else n
-        return f"{n:,} {self.noun}{'' if n == 1 else 's'}"
+    def inputs(self) -> str:
+        """``16 digits``, ``1 input``; ``2 to 3 of 4 digits`` where spectra are still missing."""
+        found = [net.rows[s].largest.n for net in self.networks for s in self.stages]
+        least, most, total = min(found), max(found), self.main.run.n_inputs
+        some = f"{least:,} to {most:,}" if least < most else f"{most:,}"
+        of = f" of {total:,}" if least < total else ""
+        return f"{some}{of} {self.noun}{'' if max(most, total) == 1 else 's'}"
 
     def name_of(self, index: int) -> str:
         """The name of one input."""

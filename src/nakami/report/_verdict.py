@@ -11,9 +11,11 @@ from nakami.results import PairedChange, StageSummary
 
 from . import _numbers as num
 from ._curves import direction
+from ._extent import computed, counted, cut_stages, possible, so_far, unfinished
 from ._key_figures import KeyFigure, key_figures
 from ._reading import Reading, label, outcome, steady
 
+WORDS = 14  # a headline has no more
 NAME_LIMIT = 26  # a longer name does not fit a headline; the stage is then called by its number
 
 
@@ -30,7 +32,12 @@ class Verdict:
 
 def verdict(reading: Reading) -> Verdict:
     """Everything above the first section."""
-    standfirst = [_depth_sentence(reading), _second_sentence(reading), _doubt(reading)]
+    standfirst = [
+        _depth_sentence(reading),
+        _second_sentence(reading),
+        _doubt(reading),
+        unfinished(reading),
+    ]
     return Verdict(
         kicker=_kicker(reading),
         headline=headline(reading),
@@ -56,14 +63,19 @@ def headline(reading: Reading) -> str:
     row = reading.main.rows[stage]
     text = f"{survivors(row)} {place(reading, stage)}"
     if reading.comparison is not None:
-        return text + _gain(reading, stage)
-    return text + (f" at the one {reading.noun} read" if reading.n == 1 else "")
+        return _longest(text, _gains(reading, stage))
+    one = [f" at the one {reading.noun} read", f" at one {reading.noun}"]
+    return _longest(text, one if reading.n == 1 else [])
+
+
+def _longest(text: str, tails: list[str]) -> str:
+    """The text with the first tail that leaves it short enough, if any does."""
+    return next((text + t for t in tails if len((text + t).split()) <= WORDS), text)
 
 
 def survivors(row: StageSummary) -> str:
-    """``Eleven of 784 directions survive to``."""
-    of, count = num.whole(row.shape[1]), row.count
-    n = round(count.mean)
+    """``Eleven of 784 directions survive to``, or ``About six of at most 10``."""
+    of, count = possible(row), row.count
     if row.largest.mean == 0:
         return f"None of {of} directions reaches"
     if count.lower_bound:
@@ -71,17 +83,16 @@ def survivors(row: StageSummary) -> str:
         return f"At least {num.spelled(least)} of {of} directions survive{_s(least)} to"
     if count.mean == 0:
         return f"None of {of} directions survives to"
-    if n == 0:
+    if count.mean < 0.75:
         return f"Fewer than one of {of} directions survives to"
-    if n == row.shape[1]:
-        return f"All {of} directions survive to" if n > 1 else "The one direction survives to"
-    word = num.spelled(n)
-    return f"{word[0].upper()}{word[1:]} of {of} directions survive{_s(n)} to"
-
-
-def largest(k: int) -> str:
-    """``60 largest singular values were``."""
-    return f"{num.whole(k)} largest singular values were" if k > 1 else "largest singular value was"
+    if count.mean == min(row.shape):
+        can = "possible " if row.shape[0] < row.shape[1] else ""
+        n = min(row.shape)
+        many = f"All {num.whole(n)} {can}directions survive"
+        return f"{many if n > 1 else f'The one {can}direction survives'} to"
+    word = num.about(count.mean)
+    one = _s(1 if word.endswith("one") else 2)
+    return f"{word[0].upper()}{word[1:]} of {of} directions survive{one} to"
 
 
 def _s(n: int) -> str:
@@ -98,20 +109,21 @@ def place(reading: Reading, stage: str) -> str:
     return f"the {num.nth(i)} stage"
 
 
-def _gain(reading: Reading, stage: str) -> str:
+def _gains(reading: Reading, stage: str) -> list[str]:
+    """What a comparison adds, in words that grow fewer."""
     assert reading.comparison is not None
     old, new = (label(n, 20) for n in reading.networks)
     if any(net.rows[stage].count.lower_bound for net in reading.networks):
-        return " in both networks" if _all_bounds(reading, stage) else ""
+        return [" in both networks"] if _all_bounds(reading, stage) else []
     change = reading.comparison.change(stage, "count")
     if reading.n == 1:
-        return f" at the one {reading.noun} read"
+        return [f" at the one {reading.noun} read", f" at one {reading.noun}"]
     if outcome(change) == "not distinguishable":
-        return f"; not distinguishable from {old}"
+        return [f"; not distinguishable from {old}"]
     size = abs(change.mean)
-    many = num.spelled(round(size)) if round(size) >= 1 else num.fixed(size, 1)
+    many = num.about(size) if size >= 0.75 else num.fixed(size, 1)
     word = "more" if change.verdict == "rises" else "fewer"
-    return f"; {new} keeps {many} {word} than {old}"
+    return [f"; {new} keeps {many} {word} than {old}", f"; {many} {word} than {old}"]
 
 
 def _all_bounds(reading: Reading, stage: str) -> bool:
@@ -125,32 +137,35 @@ def _depth_sentence(reading: Reading) -> Markup | str:
     rows = [reading.main.rows[s] for s in stages]
     at = f"At {reading.inputs()}" if reading.n > 1 else f"At one {reading.noun}"
     what = "the number of input directions that a small change can take without shrinking"
-    if any(r.count.lower_bound for r in rows):
-        full = sum(r.count.lower_bound for r in rows)
-        where = "every stage" if full == len(rows) else f"{full} of {len(rows)} stages"
+    if all(r.count.lower_bound for r in rows):
         who = f"some {reading.noun} has them all" if reading.n > 1 else "they all lie"
+        where = "at every stage" if len(rows) > 1 else "there"
         return (
-            f"{at}, only the {largest(max(r.k for r in rows))} computed; at {where} {who} above "
-            "1, so counts there are lower bounds."
+            f"{at}, only {cut_stages(rows)}; {where} {who} above 1, so the "
+            f"{'counts are lower bounds' if len(rows) > 1 else 'count is a lower bound'}."
         )
-    counts = [
-        num.fixed(r.count.mean, 0) if r.count.mean >= 10 else num.plain(r.count.mean, 2)
-        for r in rows
-    ]
+    bounded = [r for r in rows if r.count.lower_bound]
+    tail = f" Only {cut_stages(rows)}." if bounded else ""
+    return f"{at}, {what} {_by_depth(reading, rows)}.{tail}"
+
+
+def _by_depth(reading: Reading, rows: list[StageSummary]) -> str:
+    """``falls from 61 to 18 to 11 over three stages``."""
+    counts, stages = [counted(r) for r in rows], [r.stage for r in rows]
     first, last = num.short(stages[0]), num.short(stages[-1])
     over = f"over {num.spelled(len(rows))} stages"
     if len(rows) == 1:
-        return f"{at}, {what} is {counts[0]} of {num.whole(rows[0].shape[1])} at {first}."
+        return f"is {counts[0]} of {possible(rows[0])} at {first}"
     if len(set(counts)) == 1:
-        return f"{at}, {what} is {counts[0]} at each of {num.spelled(len(rows))} stages."
+        return f"is {counts[0]} at each of {num.spelled(len(rows))} stages"
     if len(rows) <= 4:
-        return f"{at}, {what} {_moves(reading)} {' to '.join(counts)} {over}."
-    return (
-        f"{at}, {what} {_moves(reading)} {counts[0]} at {first} to {counts[-1]} at {last}, {over}."
-    )
+        return f"{_moves(reading)} {' to '.join(counts)} {over}"
+    return f"{_moves(reading)} {counts[0]} at {first} to {counts[-1]} at {last}, {over}"
 
 
 def _moves(reading: Reading) -> str:
+    if any(reading.main.rows[s].count.lower_bound for s in reading.solid):
+        return "goes from"
     way = direction(reading.trend(lambda s: float(s.count_above_one), reading.solid))
     return f"{way} from" if way in ("falls", "rises") else "goes from"
 
@@ -217,22 +232,16 @@ def _meta(reading: Reading) -> list[tuple[str, str]]:
     name = ", ".join(dict.fromkeys(num.short(n, 60) for n in names if n))
     count = model.get("parameters")
     sized = f"{name}, {num.whole(count)} parameters" if count else name
-    k = max(r.k for r in reading.main.rows.values())
-    complete = all(x.complete for st in reading.stages for x in reading.main.run.at(st))
-    values = (
-        "all singular values"
-        if complete
-        else f"the {num.whole(k)} largest values"
-        if k > 1
-        else "the largest value"
-    )
+    values = computed([reading.main.rows[s] for s in reading.stages])
+    share = so_far(reading)
     data = num.short(str(s.get("data") or f"{reading.inputs()}"), 260)
     return [
         ("Model", sized),
         ("Data", f"{data.rstrip('.')}; unit: {num.short(reading.main.run.input_unit, 60)}"),
         (
             "Measured",
-            f"{num.date(str(s.get('created', '')))}, input to {_stages(reading)}, {values}",
+            f"{num.date(str(s.get('created', '')))}, input to {_stages(reading)}, {values}"
+            + (f"; {share}" if share else ""),
         ),
         ("Versions", _versions(s)),
     ]
