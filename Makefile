@@ -34,7 +34,7 @@ check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the 
 	$(BIN)/lint-imports
 
 bench: $(BENCH)/.ready  ## the benchmarks, in an environment of their own
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
+	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
 
 clean:  ## remove environments, caches and builds (runs in nakami-out stay)
 	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
