@@ -33,6 +33,10 @@ def make():
     return Small()
 
 
+def sized(width):
+    return Small()
+
+
 def broken():
     raise RuntimeError("no such luck")
 

@@ -29,8 +29,9 @@ def test_memory_budget_refuses(text):
 
 
 def test_stage_names():
-    assert _options.stage_names("auto") == "auto"
-    assert _options.stage_names("a, b.0 ,c:2") == ["a", "b.0", "c:2"]
+    assert _options.stage_names(["auto"]) == "auto"
+    assert _options.stage_names(["a, b.0 ,c:2"]) == ["a", "b.0", "c:2"]
+    assert _options.stage_names(["m.x,y", "z"]) == ["m.x,y", "z"]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, 1.0, float("nan"), float("inf")])

@@ -14,6 +14,7 @@ from PIL import Image
 
 OWN = ("--model", "small_net.py:make", "--data", "x.npy")
 RUN = "nakami-out/make/run"
+UNTRAINED = "note: no --weights given: weights as {} made them, perhaps untrained."
 
 
 def test_xray_json_is_all_of_standard_output(nakami, here):
@@ -71,7 +72,39 @@ def test_other_settings_are_refused_naming_the_field(nakami, here):
     assert nakami("xray", *OWN, "--no-page").code == 0
     outcome = nakami("xray", *OWN, "--no-page", "--seed", 1)
     assert outcome.code == 2
-    assert re.search(r"must be as in the run that .* holds", outcome.err)
+    way_out = f"pass another --out, or delete {RUN}."
+    assert outcome.err.splitlines() == [
+        UNTRAINED.format("small_net.py:make"),
+        f"nakami: --seed must be as in the run that {RUN} holds, 0, got 1; {way_out}",
+    ]
+    outcome = nakami("xray", *OWN, "--no-page", "--inputs", 2)
+    assert (
+        f"nakami: --inputs must be as in the run that {RUN} holds, 3, got 2; {way_out}"
+        in outcome.err
+    )
+
+
+def test_weights_of_one_name_in_two_folders_do_not_meet(nakami, here):
+    import torch
+
+    sys.path.insert(0, str(here))
+    import small_net
+
+    for name in ("a", "b"):
+        (here / name).mkdir()
+        torch.save(small_net.Small().state_dict(), f"{name}/net.pt")
+    first = nakami("xray", *OWN, "--weights", "a/net.pt", "--no-page")
+    assert (first.code, first.err) == (0, "")
+    assert nakami("xray", *OWN, "--weights", "./a/../a/net.pt", "--no-page").code == 0
+    outcome = nakami("xray", *OWN, "--weights", "b/net.pt", "--no-page")
+    assert outcome.err == (
+        "nakami: --weights must be as in the run that nakami-out/make/net holds, weights from "
+        "a/net.pt, got weights from b/net.pt; pass another --out, or delete nakami-out/make/net.\n"
+    )
+    other = nakami("xray", *OWN, "--weights", "b/net.pt", "--no-page", "--out", "b")
+    assert other.code == 0, other.err
+    settings = json.loads((here / "b/make/net/run.json").read_text())
+    assert settings["training"] == "weights from b/net.pt"
 
 
 def test_forms_of_a_model(nakami, here):
@@ -186,7 +219,9 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert out == ""
-    assert re.fullmatch(r"nakami: interrupted; .*the same command continues it\.", err.strip())
+    said = err.strip().splitlines()
+    assert re.fullmatch(r"nakami: interrupted; .*the same command continues it\.", said[-1])
+    assert said[:-1] == [UNTRAINED.format("slow_net.py:make")]
     assert not (here / "cut/make/run/result.json").exists(), "too late to interrupt"
 
     arguments = command[3:]

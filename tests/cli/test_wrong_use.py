@@ -1,12 +1,16 @@
 """Wrong use: exit code 2, one sentence on standard error with the way out, nothing written."""
 
 import errno
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+import nakami as library
 
 OWN = ("xray", "--model", "small_net.py:make", "--data", "x.npy", "--no-page")
 CASES = {
@@ -33,7 +37,17 @@ CASES = {
     "no name": (("xray", "--model", "small_net.py:mak"), r"got 'mak', which is not there.*make"),
     "not callable": (("xray", "--model", "small_net.py:number"), r"torch\.nn\.Module, got int"),
     "not a network": (("xray", "--model", "small_net.py:nothing"), r"Module, got NoneType; return"),
-    "fails": (("xray", "--model", "small_net.py:broken"), r"RuntimeError: no such luck; wrap it"),
+    "fails": (("xray", "--model", "small_net.py:broken"), r"runs, .*no such luck; mend it, NAKAMI"),
+    "needs arguments": (
+        ("xray", "--model", "small_net.py:sized"),
+        r"without arguments, .*TypeError.*'width'; wrap it in a function",
+    ),
+    "train seed": ((*OWN, "--train-seed", "1"), r"--train-seed must come with a shipped subject"),
+    "size of digits": (
+        ("xray", "--size", "8", "--key", "x"),
+        r"--size, --key must come with --mod",
+    ),
+    "key of an npy": ((*OWN, "--key", "x"), r"--key must come with an \.npz.*got x\.npy; drop it"),
     "no data": (
         ("xray", "--model", "small_net.py:make"),
         r"--data must be given with --model small_net\.py:make, got none",
@@ -87,6 +101,45 @@ def test_wrong_size_names_both(nakami, here):
     assert outcome.code == 2
     assert re.search(r"takes, got shape \(1, 8, 8\) and from the network RuntimeError", outcome.err)
     assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_tokens_are_refused_with_an_advice_that_works(nakami, here):
+    np.save("tokens.npy", np.ones((2, 5), np.int64))
+    outcome = nakami(*OWN, "--data", "tokens.npy")
+    assert outcome.code == 2
+    assert re.search(r"got dtype int64; .*nakami\.jacobian .* from its embedding\.", outcome.err)
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(3, 4), torch.nn.Flatten(), torch.nn.Linear(20, 2)
+    )
+    tokens = torch.from_numpy(np.load("tokens.npy"))
+    with pytest.raises(ValueError, match=r"inputs must be floating.* from its embedding"):
+        library.xray(model, tokens)
+    assert library.jacobian(model, tokens[:1]).shape == (2, 20)
+
+
+def test_pictures_that_do_not_fit_say_what_was_done_to_them(nakami, here):
+    Image.new("RGB", (32, 20)).save("p.png")
+    outcome = nakami("stages", "--model", "small_net.py:make", "--data", "p.png")
+    assert outcome.code == 2
+    assert len(outcome.err.strip().splitlines()) == 1
+    assert re.search(
+        r"got shape \(3, 224, 224\) \(p\.png: from 32 x 20, shorter side scaled to 256, centre "
+        r"224 x 224 cut out, RGB, imagenet\) and from the network RuntimeError.*; choose what it "
+        r"takes by --size, --mode, --normalise\.",
+        outcome.err,
+    )
+    fits = ("--size", 8)
+    assert nakami("stages", "--model", "small_net.py:make", "--data", "p.png", *fits).code == 0
+
+
+def test_an_array_of_several_must_be_named(nakami, here):
+    x = np.load("x.npy")
+    np.savez("two.npz", first=x, second=x[:, :, :7])
+    outcome = nakami("stages", *OWN[1:3], "--data", "two.npz")
+    assert outcome.code == 2
+    assert re.search(r"got arrays first, second; name one of them with --key\.", outcome.err)
+    outcome = nakami("stages", *OWN[1:3], "--data", "two.npz", "--key", "first", "--json")
+    assert json.loads(outcome.out)["stages"][0]["shape"] == [3, 8, 8]
 
 
 def test_nan_in_data(nakami, here):

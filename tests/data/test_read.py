@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,7 +185,10 @@ def broken(tmp_path, kind):
     [
         ("npy objects", r"x\.npy must hold plain numbers, got an object array.*np\.save"),
         ("npy nan", r"must hold finite numbers, got NaN .* in 1 of 4 examples \(first: x 2\)"),
-        ("npy int", r"must hold floating numbers or bytes \(uint8\), got dtype int64; store"),
+        (
+            "npy int",
+            r"must hold floating numbers or bytes \(uint8\), got dtype int64; .* embedding",
+        ),
         ("npy vector", r"must hold examples along axis 0, \(N, \.\.\.\), got shape \(4,\)"),
         ("npy last", r"channels first, .*, got shape \(4, 8, 8, 3\); store np\.moveaxis"),
         ("npy text", r"x\.npy must start like a NumPy file, got 68 65 6c 6c 6f; write"),
@@ -238,3 +242,23 @@ def test_wrong_use(tmp_path):
             data.read(file, **options)
     with pytest.raises(UsageError, match=r"size, mode and normalise are for pictures, got x\.npy"):
         data.read(tmp_path / "x.npy", size=28)
+    with pytest.raises(UsageError, match=r"key must come with an \.npz, .*, got x\.npy; drop it"):
+        data.read(tmp_path / "x.npy", key="x")
+
+
+def test_the_source_says_what_was_done_to_pictures(tmp_path):
+    for i, side in enumerate((28, 28, 40)):
+        picture(tmp_path / f"{i}.png", (side, 28))
+    options = {"size": 28, "normalise": "unit"}
+    said = data.read(tmp_path / "0.png", **options).source
+    assert said == "0.png: 28 x 28 as they are, RGB, unit"
+    assert ": from 2 sizes, shorter side" in data.read(tmp_path, **options).source
+    said = data.read(tmp_path, n=2, mode="grey").source
+    assert said.endswith(
+        "from 28 x 28, shorter side scaled to 256, centre 224 x 224 cut out, grey, unit"
+    )
+
+
+@pytest.mark.parametrize(("name", "taken"), [("a.PNG", True), (".a.png", False), ("a.npy", False)])
+def test_what_counts_as_a_picture(name, taken):
+    assert data.is_picture(Path(name)) is taken

@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+INPUTS, TOL, OUT = 16, 1e-4, "nakami-out"  # defaults
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
@@ -56,11 +57,17 @@ NormaliseOption = Annotated[
         "unit in grey).",
     ),
 ]
+KeyOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Which array of an .npz in --data to take.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")
 ]
 SeedOption = Annotated[
-    int, typer.Option(min=0, help="Seed of the estimates, and of weights that are not loaded.")
+    int,
+    typer.Option(
+        min=0, help="Seed of the estimates, and of weights that --model makes and none replace."
+    ),
 ]
 
 
@@ -97,11 +104,15 @@ def xray(
     data: DataOption = None,
     inputs: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many examples to measure at, at most.")
-    ] = 16,
+    ] = INPUTS,
     stages: Annotated[
-        str,
-        typer.Option(metavar="A,B,...", help="Stages to measure (see `nakami stages`), or auto."),
-    ] = "auto",
+        list[str],
+        typer.Option(
+            metavar="A,B,...",
+            help="Stages to measure (see `nakami stages`), or auto. Given more than once, each is "
+            "one name, so that a name may hold a comma.",
+        ),
+    ] = ["auto"],  # noqa: B006 (read only)
     top: Annotated[
         int | None,
         typer.Option(
@@ -111,12 +122,18 @@ def xray(
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Measure each layer on its own as well.")
+        bool,
+        typer.Option("--layers", help="Measure the layer between each two stages on its own, too."),
     ] = False,
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder that runs are kept in, one for each subject."),
-    ] = Path("nakami-out"),
+        typer.Option(
+            metavar="DIR",
+            help="Where runs are kept: DIR/subject/network (with the options that differ from the "
+            "defaults between), or DIR/factory/weights for your own network, after the name of the "
+            "weights file without its ending ('run' without --weights).",
+        ),
+    ] = Path(OUT),
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1, mps (default: where the model is).")
     ] = None,
@@ -128,21 +145,30 @@ def xray(
         str | None, typer.Option(metavar="SIZE", help="Memory for one piece, e.g. 1GiB or 500MB.")
     ] = None,
     seed: SeedOption = 0,
+    train_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of a shipped subject's training (default: 0).")
+    ] = None,
     tol: Annotated[
-        float, typer.Option(help="Relative error that each singular value may have.")
-    ] = 1e-4,
+        float,
+        typer.Option(
+            help="Estimated relative error that each singular value may have; small values reach "
+            "the limit of the arithmetic first, and are counted."
+        ),
+    ] = TOL,
     as_json: JsonOption = False,
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no report.html.")] = False,
     size: SizeOption = None,
     mode: ModeOption = None,
     normalise: NormaliseOption = None,
+    key: KeyOption = None,
 ) -> None:
     """X-ray a network: its singular values by depth, a table and a page.
 
     Without arguments: trains a small deep belief network on shipped digits, measures it before and
     after fine-tuning, and writes one page. With --model: your network, at the inputs in --data.
 
-    A stopped run is continued by the same command.
+    A stopped run is continued by the same command. Weights once trained are used again, whatever
+    is read of them.
     """
     from ._xray import Request, run
 
@@ -151,7 +177,7 @@ def xray(
         model=model,
         weights=weights,
         data=data,
-        pictures={"size": size, "mode": mode, "normalise": normalise},
+        pictures={"size": size, "mode": mode, "normalise": normalise, "key": key},
         inputs=inputs,
         stages=stages,
         top=top,
@@ -161,6 +187,7 @@ def xray(
         dtype=dtype,
         memory_budget=memory_budget,
         seed=seed,
+        train_seed=train_seed,
         tol=tol,
         as_json=as_json,
         page=not no_page,
@@ -178,11 +205,12 @@ def list_stages(
     size: SizeOption = None,
     mode: ModeOption = None,
     normalise: NormaliseOption = None,
+    key: KeyOption = None,
 ) -> None:
     """List the stages of a network: where it can be cut and measured."""
     from ._read import stages
 
-    pictures = {"size": size, "mode": mode, "normalise": normalise}
+    pictures = {"size": size, "mode": mode, "normalise": normalise, "key": key}
     stages(model, weights, data, pictures, seed, as_json)
 
 

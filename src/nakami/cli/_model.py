@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nakami.data import Examples
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
+NORMALISED = {
+    "efficientnet-lite0": "efficientnet-lite"
+}  # zoo names whose pictures are not imagenet
 
 
 def build(name: str, weights: Path | None, seed: int) -> nn.Module:
@@ -48,15 +51,27 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     return model.eval()
 
 
+def training(name: str, weights: Path | None) -> str:
+    """Where the weights of a network come from, in one clause."""
+    if weights is not None:
+        return f"weights from {weights}"
+    if ":" in name:
+        return f"weights as {name} made them, perhaps untrained"
+    return "weights at random, untrained"
+
+
 def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]) -> Examples:
     """The first ``n`` examples of ``--data``; without it the shipped digits.
 
-    Only a zoo model that takes digits goes without. ``pictures`` are the options of ``data.read``
-    for pictures.
+    Only a zoo model that takes digits goes without. ``pictures`` are the options of ``data.read``;
+    a zoo model gets the normalisation that its published weights expect, unless another is given.
     """
     from nakami import data, zoo
 
     if path is not None:
+        if model in NORMALISED and (path.is_dir() or data.is_picture(path)):
+            expected = NORMALISED[model] if pictures["mode"] is None else None
+            pictures = {**pictures, "normalise": pictures["normalise"] or expected}
         return data.read(path, n=n, **pictures)
     if model not in zoo.DIGITS:
         raise UsageError(
@@ -80,9 +95,15 @@ def try_once(model: nn.Module, examples: Examples) -> None:
             weight = next(model.parameters(), one)
             model(one.to(weight.device, weight.dtype))
     except Exception as error:
+        made, way_out = "", "pass (N, ...) of the size it was made for, channels first"
+        if examples.picture is not None:
+            made, way_out = (
+                f" ({examples.source})",
+                "choose what it takes by --size, --mode, --normalise",
+            )
         raise UsageError(
-            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])} "
-            f"and from the network {one_line(error)}; pass inputs of the size it was made for."
+            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])}"
+            f"{made} and from the network {one_line(error)}; {way_out}."
         ) from error
 
 
@@ -160,10 +181,23 @@ def _call(factory: Any, name: str) -> Any:
     try:
         return factory()
     except Exception as error:
+        if _takes_nothing(factory):
+            raise UsageError(
+                f"--model must name a factory that runs, got {name!r} and from it "
+                f"{one_line(error)}; mend it, NAKAMI_TRACEBACK=1 shows where."
+            ) from error
         raise UsageError(
             f"--model must name a factory that works without arguments, got {name!r} and from it "
             f"{one_line(error)}; wrap it in a function that makes the network."
         ) from error
+
+
+def _takes_nothing(factory: Any) -> bool:
+    try:
+        inspect.signature(factory).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _offers(module: ModuleType) -> list[str]:

@@ -42,13 +42,15 @@ def memory_budget(text: str | None) -> int | None:
     return size
 
 
-def stage_names(text: str) -> str | list[str]:
-    """``auto``, or the names between commas."""
-    if text.strip() == "auto":
+def stage_names(texts: list[str]) -> str | list[str]:
+    """``auto``, or the names between commas; of several texts each is one name."""
+    if [text.strip() for text in texts] == ["auto"]:
         return "auto"
-    names = [name.strip() for name in text.split(",")]
+    names = texts[0].split(",") if len(texts) == 1 else texts
+    names = [name.strip() for name in names]
     if not all(names):
-        raise wrong("--stages", "be names with commas between", repr(text), "write a,b,c or auto")
+        got = " ".join(map(repr, texts))
+        raise wrong("--stages", "be names with commas between", got, "write a,b,c or auto")
     return names
 
 

@@ -11,7 +11,7 @@ import typer
 
 from nakami.results import UsageError, unknown
 
-from . import _model, _options
+from . import _folders, _model, _options
 from ._page import page_possible, write_page
 from ._progress import Meter
 
@@ -27,9 +27,9 @@ class Request:
     model: str | None
     weights: Path | None
     data: Path | None
-    pictures: dict[str, Any]
+    pictures: dict[str, Any]  # options of data.read
     inputs: int
-    stages: str
+    stages: list[str]
     top: int | None
     layers: bool
     out: Path
@@ -37,6 +37,7 @@ class Request:
     dtype: str | None
     memory_budget: str | None
     seed: int
+    train_seed: int | None
     tol: float
     as_json: bool
     page: bool
@@ -65,6 +66,17 @@ def _check_together(request: Request) -> None:
         raise UsageError(
             "--weights must come with --model, got no model; name the network with --model."
         )
+    if request.train_seed is not None and request.model:
+        raise UsageError(
+            "--train-seed must come with a shipped subject, got --model; drop one (--seed draws "
+            "the weights of a model)."
+        )
+    given = [f"--{name}" for name, value in request.pictures.items() if value is not None]
+    if given and not request.model:
+        raise UsageError(
+            f"{', '.join(given)} must come with --model, got a shipped subject, which reads the "
+            "MNIST files as they are; drop it."
+        )
 
 
 def _xray_options(request: Request) -> dict[str, Any]:
@@ -89,15 +101,12 @@ def _shipped_subject(request: Request, options: dict[str, Any]) -> tuple[tuple[X
     if options["stages"] == "auto":  # a subject knows its own
         options = {**options, "stages": None}
     recipes.check(name, **options)
-    folder = _options.writable("--out", request.out / name)
+    folder = _options.writable("--out", request.out / name / _folders.reading(request))
+    training: dict[str, Any] = {"data": request.data, "seed": request.train_seed or 0}
+    weights = _folders.weights(request, name, lambda f: recipes.trained(name, f, **training))
     with Meter() as meter:
         subject = recipes.prepare(
-            name,
-            folder,
-            data=request.data,
-            n_inputs=request.inputs,
-            seed=request.seed,
-            progress=meter,
+            name, weights, n_inputs=request.inputs, progress=meter, **training
         )
         return tuple(recipes.measure(subject, folder, progress=meter, **options)), folder
 
@@ -109,6 +118,7 @@ def _own_network(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray,
     model = _model.build(request.model, request.weights, request.seed)
     examples = _model.examples_for(request.model, request.data, request.inputs, request.pictures)
     _model.try_once(model, examples)
+    nakami.dynamics.check(model, examples.inputs[:1], **{**options, "layers": False})
     subject = request.model.rpartition(":")[2] or request.model
     name = request.weights.stem if request.weights else "run"
     folder = _options.writable("--out", request.out / subject / name)
@@ -117,10 +127,10 @@ def _own_network(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray,
         "input_names": list(examples.names),
         "labels": None if examples.labels is None else examples.labels.tolist(),
         "picture": examples.picture,
-        "training": f"weights from {request.weights.name}"
-        if request.weights
-        else "as made, not loaded",
+        "training": _model.training(request.model, request.weights),
     }
+    if request.weights is None:
+        typer.echo(f"note: no --weights given: {about['training']}.", err=True)
     with Meter() as meter:
         result = nakami.xray(
             model,

@@ -6,6 +6,7 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 
 from ._digits import digits, mnist
 from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
+from ._pictures import is_picture
 from ._read import read
 from ._weights import load_weights
 
@@ -15,6 +16,7 @@ __all__ = [
     "STANDARD_PIXEL",
     "Examples",
     "digits",
+    "is_picture",
     "load_weights",
     "mnist",
     "read",

@@ -27,7 +27,7 @@ SIDE, CROP = 256, 224
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is that of a picture file."""
+    """Whether the name is that of a picture file, one that ``read`` takes for a picture."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -46,17 +46,29 @@ def read_pictures(
         raise wrong("normalise", "be 'unit' for grey pictures", repr(normalise), "pass 'unit'")
     if size is not None and size < 1:
         raise wrong("size", "be at least 1 pixel", size, "pass the side the network takes, as 224")
-    x = torch.stack([_pixels(file, MODES[name], size) for file in files])
+    pixels, shapes = zip(*(_pixels(file, MODES[name], size) for file in files), strict=True)
+    x = torch.stack(pixels)
     unit, mean, std = NORMALISATIONS[normalise]
     if normalise != "unit":
         x = (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     picture = {"mean": mean[:channels], "std": std[:channels]}  # copies
     many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
     names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
-    return Examples(x, None, names, unit, many, picture)
+    done = f"{_scaled(set(shapes), size)}, {'RGB' if channels == 3 else 'grey'}, {normalise}"
+    return Examples(x, None, names, unit, f"{many}: {done}", picture)
 
 
-def _pixels(file: Path, mode: str, size: int | None) -> Tensor:
+def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
+    """What was done to pictures of these sizes (width, height)."""
+    side, crop = _side_and_crop(size)
+    if shapes == {(crop, crop)} and side == crop:
+        return f"{crop} x {crop} as they are"
+    were = " x ".join(map(str, *shapes)) if len(shapes) == 1 else f"{len(shapes)} sizes"
+    return f"from {were}, shorter side scaled to {side}, centre {crop} x {crop} cut out"
+
+
+def _pixels(file: Path, mode: str, size: int | None) -> tuple[Tensor, tuple[int, int]]:
+    """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -73,7 +85,7 @@ def _pixels(file: Path, mode: str, size: int | None) -> Tensor:
                     f"mode {opened.mode}",
                     "save it as 8-bit PNG",
                 )
-            image = _cut(opened.convert(mode), size)
+            shape, image = opened.size, _cut(opened.convert(mode), size)
     except UsageError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -82,12 +94,16 @@ def _pixels(file: Path, mode: str, size: int | None) -> Tensor:
         ) from error
     array = np.asarray(image, dtype=np.float32) / 255
     array = array[..., None] if array.ndim == 2 else array  # (H, W, C)
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0)))
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0))), shape
+
+
+def _side_and_crop(size: int | None) -> tuple[int, int]:
+    return (SIDE, CROP) if size is None else (size, size)
 
 
 def _cut(image: Image.Image, size: int | None) -> Image.Image:
     """Scale the shorter side (bilinear), then cut the centre."""
-    side, crop = (SIDE, CROP) if size is None else (size, size)
+    side, crop = _side_and_crop(size)
     w, h = image.size
     if min(w, h) != side:
         scale = side / min(w, h)

@@ -56,6 +56,8 @@ def read(
         raise wrong("n", "be at least 1", n, "pass how many examples to read")
     if not path.exists():
         raise wrong("path", f"exist ({KINDS})", path, "check the spelling")
+    if key is not None and path.suffix != ".npz":
+        raise wrong("key", "come with an .npz, which holds arrays by name", path.name, "drop it")
     if path.is_dir():
         return read_pictures(_files(path, n), path, size, mode, normalise)
     if is_picture(path):

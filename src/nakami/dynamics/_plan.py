@@ -180,7 +180,13 @@ def _check_inputs(inputs: Tensor) -> None:
             "pass x[None] for a single example",
         )
     if not inputs.is_floating_point():
-        raise wrong_type("inputs", "be floating-point", inputs.dtype, "pass inputs.float()")
+        raise wrong_type(
+            "inputs",
+            "be floating-point",
+            inputs.dtype,
+            "pass measured numbers as floats; tokens have no Jacobian, but nakami.jacobian in "
+            "Python reads a model of tokens from its embedding",
+        )
     bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
     if bad:
         raise wrong(

@@ -42,7 +42,7 @@ def check_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> No
         got += " (other numbers)" if held == got else ""
     elif name == "threads":
         way_out = f"set OMP_NUM_THREADS={held}, {way_out}"
-    also = [f for f in fields[1:] if f in CHOSEN]
+    also = [f for f in fields[1:] if f in CHOSEN and f != "data" and "." not in f]
     more = f" ({', '.join(also)} differ{'s' * (len(also) == 1)} too)" if also else ""
     raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", way_out)
 
