@@ -13,21 +13,38 @@ if TYPE_CHECKING:
     from .operators import stages as stages
     from .results import compare as compare
     from .results import load as load
+    from .spectra import density as density
     from .spectra import eigh as eigh
+    from .spectra import norm as norm
     from .spectra import svd as svd
+    from .spectra import trace as trace
 
 _WHERE = {
     "compare": "results",
+    "density": "spectra",
     "eigh": "spectra",
     "jacobian": "operators",
     "load": "results",
+    "norm": "spectra",
     "stages": "operators",
     "svd": "spectra",
+    "trace": "spectra",
     "xray": "dynamics",
 }
 _ROOMS = ("data", "dynamics", "operators", "recipes", "report", "results", "spectra", "zoo")
 
-__all__ = ["compare", "eigh", "jacobian", "load", "stages", "svd", "xray"]
+__all__ = [
+    "compare",
+    "density",
+    "eigh",
+    "jacobian",
+    "load",
+    "norm",
+    "stages",
+    "svd",
+    "trace",
+    "xray",
+]
 
 try:
     __version__ = version("nakami")

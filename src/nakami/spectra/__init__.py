@@ -1,19 +1,28 @@
 """Linear maps become numbers: one engine for every spectrum. Knows no network."""
 
+from ._density import DensityResult, density
 from ._eigh import eigh
+from ._norm import NormResult, norm
 from ._operator import LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
 from ._svd import DEFAULT_BUDGET, choose, dense_bytes, svd
+from ._trace import TraceResult, trace
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "DensityResult",
     "EighResult",
     "LinearOperator",
     "MatrixOperator",
+    "NormResult",
     "SVDResult",
+    "TraceResult",
     "as_operator",
     "choose",
     "dense_bytes",
+    "density",
     "eigh",
+    "norm",
     "svd",
+    "trace",
 ]

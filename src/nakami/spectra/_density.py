@@ -1,0 +1,229 @@
+"""How the eigenvalues of a symmetric operator lie: stochastic Lanczos quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..results import wrong
+from ._check import check_at_least, check_choice, check_square, check_symmetric
+from ._eigh import dense_eigh, eigh_bytes
+from ._operator import LinearOperator, as_operator, finite
+from ._svd import DEFAULT_BUDGET
+from ._threads import one_thread
+
+DENSITY_METHODS = ("auto", "dense", "lanczos")
+GRID = 201  # points where none are given
+
+
+@dataclass(frozen=True)
+class DensityResult:
+    """Density of the eigenvalues of a symmetric matrix, total mass 1.
+
+    Attributes:
+        points: ``(t,)`` float64, where the curves are given, in the unit of the eigenvalues.
+        density: ``(t,)``, share of eigenvalues per unit, smoothed with a Gaussian of ``width``.
+        density_se: ``(t,)``, its standard error over the probes; 0 where it is exact.
+        cumulative: ``(t,)``, share of eigenvalues up to each point, smoothed alike.
+        cumulative_se: ``(t,)``, its standard error over the probes.
+        nodes: ``(p, s)`` float64, Ritz values of each probe; all eigenvalues, p = 1, where exact.
+        weights: ``(p, s)`` float64, sum 1 over all: ``(weights * f(nodes)).sum()`` is an estimate
+            of ``tr f(A) / n``, exact in expectation for polynomials of degree up to 2 s - 1.
+        width: Standard deviation of the smoothing, in the unit of the eigenvalues.
+        exact: Whether nodes are the eigenvalues themselves.
+        n_products: Columns multiplied by the matrix.
+        n_probes: Random start vectors; 0 where exact.
+        steps: Lanczos steps of each probe; n where exact.
+        seed: Seed of the probes.
+    """
+
+    points: Tensor
+    density: Tensor
+    density_se: Tensor
+    cumulative: Tensor
+    cumulative_se: Tensor
+    nodes: Tensor
+    weights: Tensor
+    width: float
+    exact: bool
+    n_products: int
+    n_probes: int
+    steps: int
+    seed: int
+
+
+def density(
+    op: LinearOperator | Tensor,
+    points: Tensor | Sequence[float] | None = None,
+    *,
+    width: float | None = None,
+    steps: int = 64,
+    probes: int = 16,
+    method: str = "auto",
+    memory_budget: int | None = None,
+    seed: int = 0,
+) -> DensityResult:
+    """Density of the eigenvalues of a symmetric operator, with standard errors.
+
+    From a random unit vector, ``steps`` Lanczos steps with full reorthogonalisation give a small
+    matrix; its eigenvalues are nodes, the squared first components of its vectors weights. The
+    standard errors tell how the probes differ. They do not hold the smoothing, nor the quadrature
+    error, which is small where ``width`` is at least the range over ``steps``.
+
+    Args:
+        op: A nakami operator or a dense 2-d tensor, symmetric, shape ``(n, n)``.
+        points: Where to give the curves, ``(t,)``; default 201 from below the least node to above
+            the largest.
+        width: Standard deviation of the smoothing; default the range of the nodes (where they are
+            all equal, their size) over ``steps``.
+        steps: Lanczos steps of each probe (at most n are made).
+        probes: Random start vectors, at least 2.
+        method: ``"dense"`` (all eigenvalues, exact, n products), ``"lanczos"``, or ``"auto"``:
+            dense where n is at most ``steps probes`` and the matrix fits the budget.
+        memory_budget: Bytes for the basis; as many probes run at once as fit. Default 1 GiB.
+        seed: Seed of the probes; the global random state is not touched.
+
+    Returns:
+        A ``DensityResult``. An eigenvalue alone among n weighs 1/n, less than the standard error
+        for large n: use ``eigh`` for the largest ones.
+
+    Raises:
+        UsageError: An argument out of range, or ``op`` not symmetric (one random pair is tried).
+        RunError: A product is NaN or infinite.
+
+    Source: Golub & Meurant, Matrices, Moments and Quadrature (2010), chapter 6; Ubaru, Chen & Saad,
+    SIAM J. Matrix Anal. Appl. 38 (2017).
+    """
+    a = as_operator(op)
+    check_square(a)
+    check_choice("method", method, DENSITY_METHODS, "use 'auto'")
+    steps = min(check_at_least("steps", steps, 1, "use 64"), a.shape[0])
+    check_at_least("probes", probes, 2, "use 16; one probe has no standard error")
+    if width is not None and not 0 < width < float("inf"):
+        raise wrong("width", "be positive and finite", width, "leave it out for the default")
+    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    with torch.no_grad():
+        tried = check_symmetric(a, seed)
+        exact = method == "dense" or (
+            method == "auto" and a.shape[0] <= steps * probes and eigh_bytes(a) <= budget
+        )
+        if exact:
+            nodes, weights = _eigenvalues(a)
+        else:
+            nodes, weights = _quadrature(a, steps, probes, budget, seed)
+    t, smooth = _grid(nodes, points, width, steps)
+    curve, curve_se = _over_probes(_gauss(t, nodes, smooth), weights)
+    total, total_se = _over_probes(_step(t, nodes, smooth), weights)
+    n_probes, made = (0, a.shape[0]) if exact else (probes, steps)
+    n_products = tried + (a.shape[0] if exact else steps * probes)
+    return DensityResult(
+        t,
+        curve,
+        curve_se,
+        total,
+        total_se,
+        nodes,
+        weights,
+        smooth,
+        exact,
+        n_products,
+        n_probes,
+        made,
+        seed,
+    )
+
+
+def _eigenvalues(op: LinearOperator) -> tuple[Tensor, Tensor]:
+    n = op.shape[0]
+    values = dense_eigh(op, n, "smallest").values.cpu()
+    return values[None], torch.full((1, n), 1 / n, dtype=torch.float64)
+
+
+def _quadrature(
+    op: LinearOperator, steps: int, probes: int, budget: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of all probes, ``(probes, steps)`` each."""
+    n = op.shape[0]
+    one = (steps + 4) * n * op.dtype.itemsize
+    if budget < one:
+        raise wrong(
+            "memory_budget",
+            f"hold {steps} vectors of {n} components ({one} bytes)",
+            f"{budget} bytes",
+            "raise it or lower steps",
+        )
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for at in range(0, probes, budget // one):
+        count = min(budget // one, probes - at)
+        draw = torch.randn(count, n, generator=generator, dtype=torch.float64)
+        parts.append(_lanczos(op, (draw / draw.norm(dim=1, keepdim=True)).to(op.device), steps))
+    small = torch.cat(parts)
+    with one_thread(small[0]):
+        nodes, vectors = torch.linalg.eigh(small)
+    return nodes, vectors[:, 0].square() / probes
+
+
+def _lanczos(op: LinearOperator, start: Tensor, steps: int) -> Tensor:
+    """Tridiagonal matrices of independent runs, ``(p, n) -> (p, steps, steps)``, on the CPU.
+
+    A run whose space is exhausted goes on with zero vectors: its further nodes weigh nothing.
+    """
+    p, n = start.shape
+    basis = torch.zeros(p, steps, n, dtype=op.dtype, device=op.device)
+    small = torch.zeros(p, steps, steps, dtype=torch.float64)
+    q, scale = start.to(op.dtype), torch.zeros(p, dtype=torch.float64)
+    for j in range(steps):
+        basis[:, j] = q
+        w = finite(op @ q.T).T
+        scale = scale.maximum(w.double().norm(dim=1).cpu())
+        small[:, j, j] = (w.double() * q.double()).sum(1).cpu()
+        known = basis[:, : j + 1]
+        for _ in range(2):
+            along = known @ w[:, :, None]  # (p, j + 1, 1)
+            w = w - (along.transpose(1, 2) @ known)[:, 0]
+        beta = w.double().norm(dim=1).cpu()
+        alive = beta > 10 * torch.finfo(op.dtype).eps * scale
+        beta = beta * alive
+        if j + 1 < steps:
+            small[:, j, j + 1] = small[:, j + 1, j] = beta
+        factor = torch.where(alive, 1 / beta.clamp_min(1e-300), 0.0)
+        q = w * factor.to(w)[:, None]
+    return small
+
+
+def _grid(
+    nodes: Tensor, points: Tensor | Sequence[float] | None, width: float | None, steps: int
+) -> tuple[Tensor, float]:
+    low, high = float(nodes.min()), float(nodes.max())
+    if width is None:
+        top = max(abs(low), abs(high))
+        width = (high - low if high - low > 1e-6 * top else top or 1.0) / steps
+    if points is None:
+        return torch.linspace(low - 4 * width, high + 4 * width, GRID, dtype=torch.float64), width
+    t = torch.as_tensor(points, dtype=torch.float64).cpu()
+    if t.ndim != 1 or not torch.isfinite(t).all():
+        raise wrong(
+            "points", "be a finite list of numbers", tuple(t.shape), "leave them out for a grid"
+        )
+    return t, width
+
+
+def _gauss(t: Tensor, nodes: Tensor, width: float) -> Tensor:
+    return torch.exp(-(((t - nodes[..., None]) / width) ** 2) / 2) / (width * (2 * torch.pi) ** 0.5)
+
+
+def _step(t: Tensor, nodes: Tensor, width: float) -> Tensor:
+    return torch.special.ndtr((t - nodes[..., None]) / width)
+
+
+def _over_probes(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard error of ``p`` curves, from ``(p, s, t)`` values and ``(p, s)`` weights."""
+    p = len(weights)
+    curves = p * (weights[..., None] * values).sum(1)
+    if p == 1:
+        return curves[0], torch.zeros_like(curves[0])
+    return curves.mean(0), curves.std(0) / p**0.5

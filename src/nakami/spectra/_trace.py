@@ -1,0 +1,228 @@
+"""The trace: exact where that is cheap, else an estimate with its standard error."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..results import NotConvergedWarning, wrong
+from ._basis import orthonormal, random_rows
+from ._check import check_at_least, check_choice, check_fraction, check_square
+from ._operator import LinearOperator, MatrixOperator, as_operator, finite
+from ._svd import DEFAULT_BUDGET
+
+TRACE_METHODS = ("auto", "exact", "estimate")
+EXACT_SIDE = 512  # up to here the diagonal costs no more than a careful estimate
+BATCH = 16  # probes drawn at once, and directions deflated at once
+LEAST = 32  # probes behind a standard error
+CHUNK = 64  # columns of the identity multiplied at once
+
+
+@dataclass(frozen=True)
+class TraceResult:
+    """Trace of a square matrix, ``sum_i A[i, i]``.
+
+    Attributes:
+        value: The trace, a sum over all n dimensions, not a mean.
+        se: Standard error of ``value`` over the probes; 0 where it is exact.
+        exact: Whether ``value`` is the sum of the diagonal itself.
+        converged: Whether ``se <= rtol |value|``.
+        reason: How the computation ended, in words.
+        n_products: Columns multiplied by the matrix.
+        n_probes: Random probes behind ``se``; 0 where it is exact.
+        n_deflated: Directions whose share was computed exactly and taken out of the estimate.
+        seed: Seed of the probes.
+    """
+
+    value: float
+    se: float
+    exact: bool
+    converged: bool
+    reason: str
+    n_products: int
+    n_probes: int
+    n_deflated: int
+    seed: int
+
+
+def trace(
+    op: LinearOperator | Tensor,
+    rtol: float = 0.01,
+    *,
+    method: str = "auto",
+    memory_budget: int | None = None,
+    seed: int = 0,
+    max_products: int = 2000,
+) -> TraceResult:
+    """Trace of a square operator, symmetric or not.
+
+    The estimate follows Hutch++: the share of a few directions ``Q`` that carry most of ``A`` is
+    computed exactly, ``tr(Q^T A Q)``; the rest is the mean of ``d z^T A z / |z|^2`` over random
+    ``z`` orthogonal to ``Q``, in ``d = n - q`` dimensions. Two things are ours: probes that first
+    gave an estimate serve as the sketch for the next ``Q``, and ``Q`` grows as long as that pays.
+    Probes are added until the standard error, from at least 32 of them, meets ``rtol``.
+
+    Args:
+        op: A nakami operator or a dense 2-d tensor, shape ``(n, n)``.
+        rtol: Wanted relative standard error of an estimate, between 0 and 1.
+        method: ``"exact"`` (n products), ``"estimate"``, or ``"auto"``: exact for a matrix that is
+            at hand, for n <= 512, or as soon as the estimate would cost more than n products.
+        memory_budget: Bytes for ``Q`` and the products; default 1 GiB.
+        seed: Seed of the probes; the global random state is not touched.
+        max_products: Bound on columns multiplied by an estimate, at least 32.
+
+    Returns:
+        A ``TraceResult``. With ``converged=False`` also a ``NotConvergedWarning``. A trace near
+        zero beside large entries of both signs has no small relative error: see ``se``.
+
+    Raises:
+        UsageError: An argument out of range, or ``op`` not square.
+        RunError: A product is NaN or infinite.
+
+    Source: Meyer, Musco, Musco & Woodruff, Hutch++, SOSA 2021; the normalised probes as in Epperly,
+    Tropp & Webber, XTrace, SIAM J. Matrix Anal. Appl. 45 (2024).
+    """
+    a = as_operator(op)
+    check_square(a)
+    check_choice("method", method, TRACE_METHODS, "use 'auto'")
+    check_fraction("rtol", rtol, "use 0.01")
+    check_at_least("max_products", max_products, LEAST, "leave it out for the default")
+    n, row = a.shape[0], a.shape[0] * a.dtype.itemsize
+    room = (DEFAULT_BUDGET if memory_budget is None else memory_budget) // row
+    if room < 4:
+        raise wrong(
+            "memory_budget", f"hold 4 vectors of {n} components", f"{room * row} bytes", "raise it"
+        )
+    with torch.no_grad():
+        if method == "exact" or (method == "auto" and _at_hand(a)):
+            return _exact(a, 0, seed)
+        found = _Estimate(a, room, seed)
+        return _run(found, rtol, max_products, method == "auto")
+
+
+def _at_hand(op: LinearOperator) -> bool:
+    return isinstance(op, MatrixOperator) or op.shape[0] <= EXACT_SIDE
+
+
+def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:
+    n, total = op.shape[0], 0.0
+    if isinstance(op, MatrixOperator):
+        total, products = float(finite(op.matrix.diagonal()).double().sum()), 0
+        reason = "exact: the diagonal of the matrix at hand"
+    else:
+        for at in range(0, n, CHUNK):
+            width = min(CHUNK, n - at)
+            part = torch.zeros(n, width, dtype=op.dtype, device=op.device)
+            part[at : at + width] = torch.eye(width, dtype=op.dtype, device=op.device)
+            total += float(finite(op @ part)[at : at + width].diagonal().double().sum())
+        products, reason = n, f"exact: the diagonal from {n} products"
+    return TraceResult(total, 0.0, True, True, reason, spent + products, 0, 0, seed)
+
+
+class _Estimate:
+    """Probes of the complement of ``basis``, and the exact share of the basis."""
+
+    def __init__(self, op: LinearOperator, room: int, seed: int):
+        self.op, self.seed = op, seed
+        self.width = min(BATCH, room // 4)  # probes multiplied at once
+        self.columns = min(room - 3 * BATCH, op.shape[0] // 2)  # most directions deflated
+        self.generator = torch.Generator().manual_seed(seed)
+        self.basis = torch.empty(0, op.shape[1], dtype=op.dtype, device=op.device)  # rows
+        self.share = 0.0  # tr(Q^T A Q)
+        self.n_products = 0
+        self.samples = torch.empty(0, dtype=torch.float64)
+        self.images = self.basis  # products with the last probes, as rows
+
+    @property
+    def value(self) -> float:
+        return self.share + float(self.samples.mean())
+
+    @property
+    def spread(self) -> float:
+        return float(self.samples.std())
+
+    def probe(self, count: int) -> None:
+        """``count`` more samples of the trace of the complement."""
+        while count > self.width:
+            self.probe(self.width)
+            count -= self.width
+        q, n = self.basis.shape
+        draw = torch.randn(count, n, generator=self.generator, dtype=torch.float64)
+        z = draw.to(self.basis)
+        for _ in range(2):
+            z = z - (z @ self.basis.T) @ self.basis
+        self.images = self._products(z)
+        wide = z.double()
+        ratio = (wide * self.images.double()).sum(1) / wide.square().sum(1)
+        self.samples = torch.cat([self.samples, (n - q) * ratio.cpu()])
+
+    def deflate(self) -> None:
+        """The images of the last probes join the basis; their samples are void."""
+        images, scale = self.images, float(self.images.norm(dim=1).max())
+        block = orthonormal(images, self.basis, 0, scale, self._random)[0]
+        self.share += float((block.double() * self._products(block).double()).sum())
+        self.basis = torch.cat([self.basis, block])
+        self.samples = self.samples[:0]
+
+    def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
+        return random_rows(count, basis, others, self.generator)
+
+    def _products(self, rows: Tensor) -> Tensor:
+        self.n_products += len(rows)
+        return finite(self.op @ rows.T).T
+
+
+def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> TraceResult:
+    """Deflate while it pays, then add probes until the standard error is small enough.
+
+    A deflation costs ``2 BATCH`` products, the fresh probes included. It has paid if it lowered the
+    number of probes needed by more, and by a fifth at least; the first that has not is the last.
+    """
+    n, before, paying = run.op.shape[0], math.inf, True
+    run.probe(BATCH)
+    while True:
+        count, left = len(run.samples), max_products - run.n_products
+        need = max(LEAST, _probes_needed(run, rtol))
+        if count >= need:
+            return _estimated(run, rtol, "")
+        if may_switch and n <= min(left, need - count):
+            return _exact(run.op, run.n_products, run.seed)
+        if left <= 0:
+            return _estimated(run, rtol, f"{run.n_products} products spent")
+        if count == BATCH:
+            paying = paying and need < min(before - 2 * BATCH, 0.8 * before)
+            roomy = len(run.basis) + BATCH <= run.columns and left >= 2 * BATCH + LEAST
+            if paying and roomy and need - count > 2 * BATCH:
+                before = need
+                run.deflate()
+                run.probe(BATCH)
+                continue
+        run.probe(int(min(BATCH, need - count, left)))
+
+
+def _probes_needed(run: _Estimate, rtol: float) -> float:
+    spread, target = run.spread, rtol * abs(run.value)
+    if spread == 0:
+        return 0
+    return math.inf if target == 0 else math.ceil((spread / target) ** 2)
+
+
+def _estimated(run: _Estimate, rtol: float, stopped: str) -> TraceResult:
+    count = len(run.samples)
+    value, se = run.value, run.spread / count**0.5
+    if stopped:
+        reason = f"standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, {stopped}"
+        warnings.warn(
+            f"trace did not converge: {reason}; raise max_products or rtol, or use method 'exact'.",
+            NotConvergedWarning,
+            stacklevel=4,
+        )
+    else:
+        reason = f"standard error within rtol {rtol:g} after {count} probes"
+    return TraceResult(
+        value, se, False, not stopped, reason, run.n_products, count, len(run.basis), run.seed
+    )
