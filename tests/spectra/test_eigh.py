@@ -63,11 +63,12 @@ def check_pairs(result, dense, atol):
 )
 def test_known_spectra(name, method, which, dtype):
     a = symmetric(SPECTRA[name], dtype)
-    result = eigh(a, 12, tol=1e-6, which=which, method=method)
+    tol = 1e-6 if dtype == torch.float64 else 2e-6
+    result = eigh(a, 12, tol=tol, which=which, method=method)
     assert result.converged, result.reason
     assert result.method == method
     scale = max(1.0, float(SPECTRA[name].abs().max()))
-    within = 1e-6 if method == "krylov" else 1e-12 if dtype == torch.float64 else 1e-6
+    within = tol if method == "krylov" else 1e-12 if dtype == torch.float64 else 1e-6
     true = wanted(SPECTRA[name], which, 12)
     key = KEYS["magnitude"] if which == "magnitude" else KEYS["largest"]  # signs may tie in size
     assert_close(key(result.values), key(true), rtol=0, atol=within * scale)
@@ -218,7 +219,9 @@ def test_wrong_operators():
     lopsided[0, 1] = 1e-3
     with pytest.raises(ValueError, match=r"op must be symmetric, got <u, A v> = .* use nakami.svd"):
         eigh(lopsided, 1)
-    with pytest.raises(ValueError, match=r"memory_budget must hold 5 vectors of 2000 \+ 2000"):
+    with pytest.raises(
+        ValueError, match=r"memory_budget must hold a basis for 5 vectors of 2000 c"
+    ):
         eigh(torch.eye(2000), 5, memory_budget=1000)
 
 

@@ -211,7 +211,9 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_a_budget_too_small_for_the_basis():
-    with pytest.raises(ValueError, match=r"memory_budget must hold 20 vectors of 3000 \+ 2000"):
+    with pytest.raises(
+        ValueError, match=r"memory_budget must hold a basis for 20 vectors of 3000 \+ 2000"
+    ):
         svd(torch.ones(3000, 2000), 20, memory_budget=1000)
 
 

@@ -91,7 +91,7 @@ def eigh(
         if _dense(a, k, method, budget):
             found = dense_eigh(a, k, which)
         else:
-            plan = make_plan(a, k, tol, budget, max_products)
+            plan = make_plan(a, k, tol, budget, max_products, symmetric=True)
             found = krylov_eigh(a, plan, which, seed, warm)
     floor = arithmetic_floor(a, found.top)
     errors = estimated_errors(found.values, found.residuals, found.gaps, floor)

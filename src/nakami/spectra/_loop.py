@@ -118,18 +118,28 @@ def _settled(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, rest: float)
     return bool((within | (r < run.limit(keys))).all())
 
 
-def make_plan(op: LinearOperator, k: int, tol: float, budget: int, products: int | None) -> Plan:
+def make_plan(
+    op: LinearOperator,
+    k: int,
+    tol: float,
+    budget: int,
+    products: int | None,
+    symmetric: bool = False,
+) -> Plan:
     """Sizes from shape, dtype and budget alone, so that results repeat; refuses a tiny budget."""
     m, n = op.shape
     block = BLOCK
     row = (m + n) * op.dtype.itemsize
+    if symmetric:  # one basis, and half as much for its copy at a restart
+        row = 3 * n * op.dtype.itemsize // 2
     wanted = max(5 * k // 2, k + 12 * block)
     columns = min(wanted, min(m, n) - block - CHECKS * WIDTH, budget // row - 2 * block)
     if columns < k + 3 * block:
         need = (k + 4 * block) * row
         raise wrong(
             "memory_budget",
-            f"hold {k} vectors of {m} + {n} components ({need} bytes)",
+            f"hold a basis for {k} vectors of {n if symmetric else f'{m} + {n}'} components "
+            f"({need} bytes)",
             f"{budget} bytes",
             "raise it or lower k",
         )
