@@ -2,6 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
+import torch
+
+import nakami as library
 from nakami.cli import _tables
 from nakami.results import compare
 from spectra_made_by_hand import xray
@@ -22,3 +26,64 @@ def test_stages_read_at_different_numbers_of_inputs():
     assert _tables._inputs([2, 5, 5], 16) == "2 to 5 of 16 inputs"
     assert _tables._inputs([16, 16], 16) == "16 inputs"
     assert _tables._inputs([], 1) == "0 of 1 input"
+
+
+def test_an_unfinished_run_says_so():
+    whole = xray([[9.0, 1.0]] * 4)
+    part = replace(whole, spectra=whole.spectra[:3])
+    assert "3 of 4 spectra so far; the same command continues" in _tables.xray_table(part).caption
+    assert "so far" not in _tables.xray_table(whole).caption
+    none = _tables.xray_table(replace(whole, spectra=())).caption
+    assert "0 of 4 spectra so far" in none
+    assert "converged" not in none
+
+
+def test_layers_count_among_the_spectra_to_come():
+    part = xray([[9.0]] * 2)
+    stages = (*part.stages, replace(part.stages[1], name="h2"))
+    part = replace(part, stages=stages, settings={**part.settings, "layers": True})
+    assert "2 of 6 spectra so far" in _tables.xray_table(part).caption
+
+
+def cells(run):
+    return {column.header: list(column.cells) for column in _tables.xray_table(run).columns}
+
+
+def test_a_value_below_the_floor_is_a_bound_and_no_number():
+    run = xray([[2.0, 1e-3], [4.0, 1e-9]])
+    assert cells(run)["s_k/s₁"] == ["2.5e-04"]
+    assert "<:" not in _tables.xray_table(run).caption
+    noise = replace(run.spectra[1], reliable=np.array([True, False]), floor=4e-6)
+    run = replace(run, spectra=(run.spectra[0], noise))
+    assert cells(run)["s_k/s₁"] == ["< 5.0e-04"]  # at every input: 1e-3 / 2 is the larger
+    run = replace(run, spectra=(noise,))
+    assert cells(run)["s_k/s₁"] == ["< 1.0e-06"]
+    assert cells(run)["s₁"] == ["4"]
+    assert "<: below what the arithmetic can tell from zero" in _tables.xray_table(run).caption
+    zero = replace(noise, values=np.zeros(2), reliable=np.array([False, False]))
+    assert cells(replace(run, spectra=(zero,)))["s₁"] == ["< 4.0e-06"]
+
+
+def test_values_at_the_limit_of_the_arithmetic_stand_beside_converged():
+    run = xray([[2.0, 1.0, 1e-3]] * 2)
+    assert "limit" not in _tables.xray_table(run).caption
+    told = replace(
+        run.spectra[0], reason="2 of 3 values within tol 0.0001, 1 at the limit of the arithmetic"
+    )
+    untold = replace(run.spectra[1], reliable=np.array([True, False, False]))
+    caption = _tables.xray_table(replace(run, spectra=(told, untold))).caption
+    assert "2 of 2 spectra converged, 3 of 6 values at the limit of the arithmetic;" in caption
+
+
+def test_the_engine_words_the_limit_as_the_table_reads_it():
+    found = library.svd(torch.diag(torch.tensor([1.0, 1e-3, 1e-12, 1e-13])))
+    piece = replace(xray([[1.0]]).spectra[0], reason=found.reason)
+    assert found.converged
+    assert _tables._at_the_limit(piece) >= 2
+
+
+def test_the_head_says_what_was_read():
+    run = xray([[9.0]])
+    assert _tables.xray_table(run).title == "by hand"
+    run = replace(run, settings={**run.settings, "data": "3 pictures of x: 8 x 8 as they are"})
+    assert _tables.xray_table(run).title == "by hand, inputs: 3 pictures of x: 8 x 8 as they are"

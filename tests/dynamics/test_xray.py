@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.results import NotConvergedWarning, UsageError
+from nakami.results import NakamiWarning, NotConvergedWarning, UsageError
 from networks import Residual, build
 
 
@@ -53,6 +53,12 @@ def test_layers_own_jacobians():
     jac = torch.autograd.functional.jacobian(net[2:], hidden)
     np.testing.assert_allclose(own[0].values, torch.linalg.svdvals(jac).numpy(), rtol=1e-10)
     assert len(run.at("3")) == 3
+
+
+def test_layers_of_a_single_stage_measure_nothing_and_say_so():
+    with pytest.warns(NakamiWarning, match=r"layers measures .*'3' is the only stage: no layer"):
+        run = nakami.xray(small_net(), examples(1), stages="3", layers=True)
+    assert len(run.spectra) == 1
 
 
 def test_a_finite_step_along_the_first_vector_grows_by_s1():
@@ -156,11 +162,11 @@ def test_unconverged_spectra_are_marked_and_said(monkeypatch):
         module, "svd", lambda *a, **k: real(*a, **k, max_products=1, method="krylov")
     )
     torch.manual_seed(0)
-    net = nn.Linear(300, 200)
+    net = nn.Linear(300, 200).double()
     with pytest.warns(
         NotConvergedWarning, match="1 of 1 spectra did not converge; they are marked"
     ):
-        run = nakami.xray(net, torch.ones(1, 300), k=5, tol=1e-9)
+        run = nakami.xray(net, torch.ones(1, 300).double(), k=5, tol=1e-9)
     assert not run.converged
     assert not run.spectra[0].converged
     assert run.summary()[0].n_converged == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from nakami.results import Comparison, Estimate, StageInfo, Xray
+    from nakami.results import Comparison, Estimate, Spectrum, StageInfo, StageSummary, Xray
 
 WORDS = {
     "count": "s > 1",
@@ -33,7 +34,9 @@ def show(table: Table) -> None:
 def xray_table(run: Xray) -> Table:
     """The summary of a run: one row for each stage, mean ± sd over the inputs."""
     own = [row for row in run.summary(None) if row.source != "input"]
-    table = _table(run.subject, _doubt(run), ("stage", "from") if own else ("stage",))
+    data = run.settings.get("data")
+    title = f"{run.subject}, inputs: {data}" if data else run.subject
+    table = _table(title, _doubt(run), ("stage", "from") if own else ("stage",))
     for heading in ("shape", "k", "s₁", "s > 1", "eff. rank", "s_k/s₁"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in (*run.summary("input"), *own):
@@ -42,25 +45,57 @@ def xray_table(run: Xray) -> Table:
             *([row.source] if own else []),
             f"{row.shape[0]}×{row.shape[1]}",
             str(row.k),
-            number(row.largest),
+            _bound(run, row, last=False) or number(row.largest),
             number(row.count),
             number(row.effective_rank),
-            f"{row.decay.mean:.1e}",
+            _bound(run, row, last=True) or f"{row.decay.mean:.1e}",
         )
     return table
 
 
+def _bound(run: Xray, row: StageSummary, last: bool) -> str:
+    """What bounds ``s_1``, or ``s_k/s_1`` (``last``), where it is noise at some input; else ""."""
+    at, spectra = row.k - 1 if last else 0, run.at(row.stage, row.source)
+    if all(s.reliable[at] for s in spectra):
+        return ""
+    scales = [s.values[0] if last else 1.0 for s in spectra]
+    bounds = [max(s.floor, s.values[at]) / c for s, c in zip(spectra, scales, strict=True) if c]
+    return f"< {max(bounds, default=0.0):.1e}"
+
+
 def _doubt(run: Xray) -> str:
-    of = len(run.spectra)
     rows = (*run.summary("input"), *run.summary(None))
     over = _inputs([row.largest.n for row in rows], run.n_inputs)
     lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
-    worst = max((row.relative_residual for row in rows), default=0.0)
+    there, planned = len(run.spectra), _planned(run)
+    if there < planned:
+        lines.append(f"{there} of {planned} spectra so far; the same command continues the run.")
     done = sum(s.converged for s in run.spectra)
-    lines.append(f"{done} of {of} spectra converged; largest relative residual {worst:.1e}.")
+    worst = max((row.relative_residual for row in rows), default=0.0)
+    limited = sum(_at_the_limit(s) for s in run.spectra)
+    text = f"{done} of {there} spectra converged"
+    if limited:
+        values = sum(len(s.values) for s in run.spectra)
+        text += f", {limited:,} of {values:,} values at the limit of the arithmetic"
+    if there:
+        lines.append(f"{text}; largest relative residual {worst:.1e}.")
     if any(row.count.lower_bound or row.effective_rank.lower_bound for row in rows):
         lines.append("≥: a lower bound, not all values were computed.")
+    if any(_bound(run, row, last) for row in rows for last in (False, True)):
+        lines.append("<: below what the arithmetic can tell from zero, at some input at least.")
     return "\n".join(lines)
+
+
+def _planned(run: Xray) -> int:
+    """Number of spectra of the run when it is finished."""
+    depth = len(run.names)
+    return run.n_inputs * (depth + (depth - 1 if run.settings.get("layers") else 0))
+
+
+def _at_the_limit(spectrum: Spectrum) -> int:
+    """Values that met no tolerance, for the arithmetic has no better."""
+    said = re.search(r"(\d+) at the limit of the arithmetic", spectrum.reason)
+    return int(said[1]) if said else int((~spectrum.reliable).sum())
 
 
 def _table(title: str, caption: str, names: Iterable[str]) -> Table:

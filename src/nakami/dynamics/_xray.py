@@ -14,8 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from ..operators import FrozenNetwork, Jacobian
-from ..results import NotConvergedWarning, RunFolder, Spectrum, StageInfo, Xray, versions
+from ..results import (
+    NakamiWarning,
+    NotConvergedWarning,
+    RunFolder,
+    Spectrum,
+    StageInfo,
+    Xray,
+    versions,
+)
 from ..spectra import SVDResult, svd
+from ._clock import Clock
 from ._plan import ALL_UP_TO, TOP, Plan, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
@@ -53,7 +62,8 @@ def xray(
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
             2048, else 100. Cut to the smaller side where a stage is smaller than ``k``.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
-        layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts).
+        layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts;
+            the first stage has none, its Jacobian from the input is its own).
         tol: Bound on the estimated relative error of each value.
         seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
         dtype: Arithmetic to compute in; default that of the weights.
@@ -75,11 +85,20 @@ def xray(
 
     Warns:
         NotConvergedWarning: Once, with the number of spectra that did not converge.
+        NakamiWarning: ``layers`` with a single stage, which has nothing before it but the input.
 
     Source: Mototake & Ikegami, Dynamical analysis of deep neural networks, JSAI 2015.
     """
     network = FrozenNetwork(model, forward, select, dtype, device)
     plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
+    if layers and len(plan.chosen) == 2:
+        only = plan.chosen[1].name
+        warnings.warn(
+            f"layers measures from one stage to the next, and {only!r} is the only stage: no layer "
+            "is measured on its own; name at least two stages.",
+            NakamiWarning,
+            stacklevel=2,
+        )
     settings = _settings(model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about)
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
@@ -137,7 +156,8 @@ def _measure(
                 folder.write_input(i, x)
     todo = list(_missing(plan, len(inputs), folder))
     total = len(inputs) * len(plan.readings())
-    began, spectra = time.perf_counter(), []
+    clock = Clock((source.name, stage.name) for _, source, stage in todo)
+    spectra = []
     for number, (i, source, stage) in enumerate(todo, start=1):
         spectrum = _spectrum(plan, inputs[i : i + 1], i, source, stage)
         if folder is None:
@@ -145,7 +165,7 @@ def _measure(
         else:
             folder.write(spectrum)
         if progress is not None:
-            left = (time.perf_counter() - began) / number * (len(todo) - number)
+            left = clock.done((source.name, stage.name), spectrum.seconds)
             progress(total - len(todo) + number, total, left, f"input {i}, {stage.name}")
     return spectra
 
