@@ -54,17 +54,18 @@ def search_symmetric(
     c, n = basis.shape
 
     def draw(count: int, known: Tensor, others: Tensor) -> Tensor:
-        return random_rows(count, known, others, generator)
+        return random_rows(count, basis, torch.cat([known, others]), generator)
 
-    known, rows, scale = basis, draw(WIDTH, basis, basis[:0]), 0.0
-    images: list[Tensor] = []
+    found, scale = basis[:0], 0.0
+    rows, images = draw(WIDTH, found, found), []
     for _ in range(min(CHECK_PRODUCTS // WIDTH, (n - c) // WIDTH)):
-        known = torch.cat([known, rows])
+        found = torch.cat([found, rows])
         images.append(finite(op @ rows.T).T)
         scale = max(scale, float(images[-1].norm(dim=1).max()))
-        if n - len(known) >= WIDTH:
-            rows = orthonormal(images[-1], known, 0, scale, draw)[0]
-    found = known[c:]
+        if n - c - len(found) >= WIDTH:  # the wide basis is not copied, so its share goes first
+            rows = project(project(images[-1], basis)[0], basis)[0]
+            rows = orthonormal(rows, found, 0, scale, draw)[0]
+            rows = torch.linalg.qr(project(rows, basis)[0].T)[0].T.contiguous()
     small = (torch.cat(images) @ found.T).double().cpu()
     with one_thread(small):
         values, vectors = torch.linalg.eigh((small + small.T) / 2)
