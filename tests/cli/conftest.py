@@ -86,5 +86,5 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     x = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     yield tmp_path
-    for name in ("small_net", "slow_net"):
+    for name in ("small_net", "slow_net", "odd_net"):
         sys.modules.pop(name, None)

@@ -107,6 +107,26 @@ def test_weights_of_one_name_in_two_folders_do_not_meet(nakami, here):
     assert settings["training"] == "weights from b/net.pt"
 
 
+@pytest.mark.filterwarnings("default::nakami.results.NakamiWarning")
+def test_layers_of_one_stage_are_a_note_with_the_option(nakami, here):
+    outcome = nakami("xray", *OWN, "--no-page", "--inputs", 1, "--stages", "head", "--layers")
+    assert outcome.code == 0
+    assert re.search(r"note: --layers must come with two stages or more.*'head' alone", outcome.err)
+
+
+def test_a_name_with_a_comma_can_be_asked_for(nakami, here):
+    (here / "odd_net.py").write_text(
+        "import torch\nodd = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3))\n"
+        "odd.add_module('x,y', torch.nn.Tanh())\n"
+    )
+    own = ("xray", "--model", "odd_net.py:odd", "--data", "x.npy", "--no-page", "--inputs", 1)
+    outcome = nakami(*own, "--stages", "x,y", "--stages", "1")
+    assert outcome.code == 0, outcome.err
+    stages = json.loads((here / "nakami-out/odd/run/run.json").read_text())["stages"]
+    assert [s["name"] for s in stages] == ["input", "1", "x,y"]
+    assert nakami(*own, "--stages", "x,y", "--out", "other").code == 2
+
+
 def test_forms_of_a_model(nakami, here):
     names = ("small_net.py:make", "small_net:make", "small_net:Small", "small_net:ready")
     rows = [nakami("stages", "--model", m, "--data", "x.npy", "--json") for m in names]
@@ -224,8 +244,12 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     assert said[:-1] == [UNTRAINED.format("slow_net.py:make")]
     assert not (here / "cut/make/run/result.json").exists(), "too late to interrupt"
 
+    shown = nakami("show", "cut/make/run")
+    assert shown.code == 0
+    assert re.search(r"\d of \d+ spectra so far; the same command continues", shown.out)
     arguments = command[3:]
     assert nakami(*arguments).code == 0
+    assert "so far" not in nakami("show", "cut/make/run").out
     assert nakami(*arguments[:-1], "whole").code == 0
     whole = here / "whole/make/run"
     assert (here / "cut/make/run/result.json").exists()

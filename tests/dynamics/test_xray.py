@@ -56,7 +56,7 @@ def test_layers_own_jacobians():
 
 
 def test_layers_of_a_single_stage_measure_nothing_and_say_so():
-    with pytest.warns(NakamiWarning, match=r"layers measures .*'3' is the only stage: no layer"):
+    with pytest.warns(NakamiWarning, match=r"layers must come with two .*got '3' alone; no layer"):
         run = nakami.xray(small_net(), examples(1), stages="3", layers=True)
     assert len(run.spectra) == 1
 

@@ -94,8 +94,8 @@ def xray(
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
         warnings.warn(
-            f"layers measures from one stage to the next, and {only!r} is the only stage: no layer "
-            "is measured on its own; name at least two stages.",
+            f"layers must come with two stages or more, to measure between them, got {only!r} "
+            "alone; no layer is measured on its own.",
             NakamiWarning,
             stacklevel=2,
         )
