@@ -43,6 +43,15 @@ def check_fraction(argument: str, value: float, way_out: str) -> None:
         raise wrong(argument, "lie between 0 and 1", value, way_out)
 
 
+def check_tolerance(op: LinearOperator, tol: float) -> None:
+    """Refuse a tolerance out of range, or one that the operator's arithmetic cannot meet."""
+    check_fraction("tol", tol, "use 1e-4")
+    least = 10 * torch.finfo(op.dtype).eps
+    if tol < least:
+        name = str(op.dtype).removeprefix("torch.")
+        raise wrong("tol", f"be at least {least:.1e} in {name}", tol, "raise it or use float64")
+
+
 def check_filled(op: LinearOperator) -> None:
     """Refuse a matrix without rows or columns."""
     if min(op.shape) == 0:

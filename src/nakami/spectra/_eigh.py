@@ -11,16 +11,22 @@ from ..results import wrong
 from ._check import (
     check_choice,
     check_count,
-    check_fraction,
     check_products,
     check_square,
     check_start,
     check_symmetric,
+    check_tolerance,
 )
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan, converge, make_plan, true_residuals
 from ._operator import LinearOperator, as_operator, finite
-from ._result import EighResult, arithmetic_floor, estimated_errors, nearest_gaps
+from ._result import (
+    EighResult,
+    arithmetic_floor,
+    estimated_errors,
+    nearest_gaps,
+    with_rounding,
+)
 from ._search import keys, search_symmetric
 from ._svd import DEFAULT_BUDGET, SMALL_SIDE
 from ._threads import one_thread
@@ -94,9 +100,10 @@ def eigh(
             plan = make_plan(a, k, tol, budget, max_products, symmetric=True)
             found = krylov_eigh(a, plan, which, seed, warm)
     floor = arithmetic_floor(a, found.top)
-    errors = estimated_errors(found.values, found.residuals, found.gaps, floor)
+    shifts = estimated_errors(found.values, found.residuals, found.gaps, floor)
+    errors = with_rounding(a, shifts, found.values, found.top, floor)
     reliable = found.values.abs() > floor
-    converged, reason = _judge(found, errors, reliable, floor, tol)
+    converged, reason = _judge(found, shifts, errors, reliable, floor, tol)
     return EighResult(
         found.values,
         found.vectors,
@@ -168,11 +175,10 @@ def krylov_eigh(
 
 
 def _judge(
-    found: _Pairs, errors: Tensor, reliable: Tensor, floor: float, tol: float
+    found: _Pairs, shifts: Tensor, errors: Tensor, reliable: Tensor, floor: float, tol: float
 ) -> tuple[bool, str]:
-    return verdict(
-        "eigh", found.residuals, errors, reliable, floor, tol, found.exhausted, found.checked
-    )
+    r, why, checked = found.residuals, found.exhausted, found.checked
+    return verdict("eigh", r, shifts, errors, reliable, floor, tol, why, checked)
 
 
 def _dense(op: LinearOperator, k: int, method: str, budget: int) -> bool:
@@ -199,6 +205,6 @@ def _check(
     check_square(op)
     check_choice("method", method, EIGH_METHODS, "use 'auto'")
     check_choice("which", which, WHICH, "use 'largest'")
-    check_fraction("tol", tol, "use 1e-4")
+    check_tolerance(op, tol)
     check_products(max_products)
     check_count("k", k, op.shape[0], "the side of the matrix", "pass a smaller k")

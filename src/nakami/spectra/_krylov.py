@@ -42,6 +42,7 @@ class BlockKrylov:
         self.coupled = 0  # the waiting right block is coupled to left vectors from here on
         self.tail = torch.zeros(0, 0, dtype=torch.float64)  # S^T, (next block, last block)
         self.n_products = 0
+        self._solved: tuple[Tensor, Tensor, Tensor, Tensor] | None = None  # of the present B
         self.scale = 0.0  # largest column met, the yardstick for "zero"
         self.waiting = 0  # rows of the right block that the next step multiplies
         block = like.new_zeros(plan.block, n)
@@ -74,14 +75,17 @@ class BlockKrylov:
         nxt, _, over = self._orthonormal(z, self.right[:end], at, self.scale)
         self.right[end : end + len(nxt)] = nxt
         self.filled, self.waiting, self.coupled, self.tail = end, len(nxt), at, over.T
+        self._solved = None
 
     def solve(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ritz values, small left and right vectors, and residuals, all of the filled part."""
         c = self.filled
-        with one_thread(self.core):
-            p, s, qh = torch.linalg.svd(self.core[:c, :c])
-        last = p[c - self.tail.shape[1] :]
-        return s, p, qh.T, (self.tail @ last).norm(dim=0)
+        if self._solved is None:
+            with one_thread(self.core):
+                p, s, qh = torch.linalg.svd(self.core[:c, :c])
+            last = p[c - self.tail.shape[1] :]
+            self._solved = s, p, qh.T, (self.tail @ last).norm(dim=0)
+        return self._solved
 
     def ritz(self) -> tuple[Tensor, Tensor]:
         """Ritz values, descending, and their residuals."""
@@ -89,12 +93,24 @@ class BlockKrylov:
         return values, residuals
 
     def gaps(self, keys: Tensor, rest: float) -> Tensor:
-        """``2 (s^2 - w^2) / s``: the Schur complement of ``A^T A`` shifts ``s`` by ``r^2 / gap``.
+        """The gaps for which ``r^2 / gap`` is the room between ``s`` and an upper bound of it.
 
-        ``w`` is ``rest`` and a little more: the search finds nearly, not all of the norm.
+        In the basis ``[V, V_next, ...]``, ``A^T A`` is ``[[D^2, D G^T], [G D, C]]`` with the Ritz
+        values ``D``, their couplings ``G`` and ``C <= w^2``. Putting ``w^2`` for ``C`` gives values
+        above the true ones, index by index; the Ritz values lie below. ``w`` is ``rest`` and a
+        little more: the search finds nearly, not all of the norm.
         """
-        room = keys.square() - (1.02 * rest) ** 2
-        return (2 * room / keys.clamp_min(1e-300)).clamp_min(1e-300)
+        s, p, _, residuals = self.solve()
+        coupling = self.tail @ p[self.filled - self.tail.shape[1] :]  # G, (next block, filled)
+        spread, turn = torch.linalg.eigh(coupling @ coupling.T)
+        left_over = ((1.02 * rest) ** 2 - spread).clamp_min(0).sqrt()
+        corner = (turn * left_over) @ turn.T  # with G G^T it makes up w^2
+        above = torch.cat([s.diag(), coupling.T], 1)
+        below = torch.cat([torch.zeros(len(corner), len(s), dtype=s.dtype), corner], 1)
+        with one_thread(above):
+            bounds = torch.linalg.svdvals(torch.cat([above, below]))[: len(s)]
+        room = (bounds - s).clamp_min(1e-300)
+        return (residuals.square() / room).clamp_min(1e-300)[: len(keys)]
 
     def floor(self, keys: Tensor) -> float:
         """``10 eps s_1``."""
@@ -116,6 +132,7 @@ class BlockKrylov:
         self.core[:keep, :keep] = torch.diag(s[:keep])
         self.tail = self.tail @ p[c - self.tail.shape[1] :, :keep]  # coupled to every kept triplet
         self.filled, self.coupled = keep, 0
+        self._solved = None
 
     def vectors(self, k: int) -> tuple[Tensor, Tensor]:
         """Leading ``k`` Ritz vectors as columns, ``(m, k)`` and ``(n, k)``."""

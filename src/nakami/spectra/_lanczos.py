@@ -90,9 +90,25 @@ class BlockLanczos:
         return keys(values, self.which), residuals
 
     def gaps(self, wanted: Tensor, rest: float) -> Tensor:
-        """Distance to ``rest`` and a little more: the search finds nearly all of the range."""
+        """The gaps for which ``r^2 / gap`` is the room between a key and an upper bound of it.
+
+        In the basis ``[V, V_next, ...]``, ``A`` (or ``-A``) is ``[[D, G^T], [G, C]]`` with ``C <=
+        w``; putting ``w`` for ``C`` gives values above the true ones, index by index. By magnitude,
+        where this does not hold, the distance to ``w``. ``w`` is ``rest`` and a little more.
+        """
         lowest = float(wanted.min()) if self.which != "magnitude" else 0.0
-        return (wanted - rest - 0.02 * max(rest - lowest, 0.0)).clamp_min(1e-300)
+        rest += 0.02 * max(rest - lowest, 0.0)
+        if self.which == "magnitude":
+            return (wanted - rest).clamp_min(1e-300)
+        values, p, residuals = self.solve()
+        ritz = keys(values, self.which)
+        coupling = self.tail @ p[self.filled - self.tail.shape[1] :]
+        corner = rest * torch.eye(len(coupling), dtype=ritz.dtype)
+        above = torch.cat([ritz.diag(), coupling.T], 1)
+        with one_thread(above):
+            bounds = torch.linalg.eigvalsh(torch.cat([above, torch.cat([coupling, corner], 1)]))
+        room = (bounds.flip(0)[: len(ritz)] - ritz).clamp_min(1e-300)
+        return (residuals.square() / room).clamp_min(1e-300)[: len(wanted)]
 
     def floor(self, wanted: Tensor) -> float:
         """``10 eps |l|_max``."""

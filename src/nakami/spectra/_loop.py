@@ -88,7 +88,7 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
         spent = run.n_products >= plan.products and run.filled >= plan.k
         if not (run.full or spent or run.filled >= next_look):
             continue
-        next_look = run.filled + max(plan.block, run.filled // 16)
+        next_look = run.filled + max(plan.block, run.filled // 32)
         keys, residuals = run.ritz()
         last = float(keys[plan.k - 1])
         if spent or _settled(run, plan, keys, residuals, last - 0.1 * abs(last)):
@@ -108,6 +108,7 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
                 run.add(directions)
         if run.full:
             run.restart(plan.keep)
+            next_look = run.filled + 2 * plan.block
 
 
 def _settled(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, rest: float) -> bool:

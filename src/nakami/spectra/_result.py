@@ -28,7 +28,8 @@ class SVDResult:
         reliable: ``(k,)`` bool; False where the value lies below ``floor``.
         floor: Smallest value that the arithmetic tells from zero: ``sqrt(eps) s_1`` through a Gram
             matrix, ``10 eps s_1`` otherwise, with the larger of the two where both were at work.
-        errors: ``(k,)`` float64, estimated relative error of each value, ``min(r, r^2/gap)/s``.
+        errors: ``(k,)`` float64, estimated relative error of each value: ``min(r, r^2/gap)/s``,
+            and ``eps s_1/s`` for the rounding of the products.
     """
 
     values: Tensor
@@ -64,7 +65,8 @@ class EighResult:
         settings: Method, which, tolerance, seed, block and basis sizes.
         reliable: ``(k,)`` bool; False where the size lies below ``floor``.
         floor: Smallest size that the arithmetic tells from zero, ``10 eps |l|_max``.
-        errors: ``(k,)`` float64, estimated relative error of each value, ``min(r, r^2/gap)/|l|``.
+        errors: ``(k,)`` float64, estimated relative error of each value: ``min(r, r^2/gap)/|l|``,
+            and ``eps |l|_max/|l|`` for the rounding of the products.
     """
 
     values: Tensor
@@ -108,6 +110,14 @@ def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: flo
     squared = residuals.square() / gaps.clamp_min(1e-300)
     scale = values.abs().clamp_min(max(floor, 1e-300))
     return residuals.minimum(squared) / scale
+
+
+def with_rounding(
+    op: LinearOperator, shifts: Tensor, values: Tensor, top: float, floor: float
+) -> Tensor:
+    """Relative errors with the rounding of the products, ``eps top / |value|``, added, ``(k,)``."""
+    scale = values.abs().clamp_min(max(floor, 1e-300))
+    return shifts + torch.finfo(op.dtype).eps * top / scale
 
 
 def arithmetic_floor(op: LinearOperator, top: float, method: str = "krylov") -> float:

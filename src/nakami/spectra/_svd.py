@@ -12,15 +12,15 @@ from ._check import (
     check_choice,
     check_count,
     check_filled,
-    check_fraction,
     check_products,
     check_start,
+    check_tolerance,
 )
 from ._dense import dense_svd, gram_svd
 from ._krylov import BlockKrylov
 from ._loop import BLOCK, Plan, converge, make_plan, true_residuals
 from ._operator import LinearOperator, as_operator
-from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors
+from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
 from ._search import search
 from ._verdict import verdict
 
@@ -170,10 +170,11 @@ def _last(found: Triplets, k: int) -> Triplets:
 def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed: int) -> SVDResult:
     values, r = found.values, found.residuals
     floor = arithmetic_floor(op, found.top, found.settings["method"])
-    errors = estimated_errors(values, r, found.gaps, floor)
+    shifts = estimated_errors(values, r, found.gaps, floor)
+    errors = with_rounding(op, shifts, values, found.top, floor)
     reliable = values > floor
     converged, reason = verdict(
-        "svd", r, errors, reliable, floor, tol, found.exhausted, found.checked
+        "svd", r, shifts, errors, reliable, floor, tol, found.exhausted, found.checked
     )
     return SVDResult(
         values,
@@ -202,7 +203,7 @@ def _check(
     check_filled(op)
     check_choice("method", method, METHODS, "use 'auto'")
     check_choice("which", which, ENDS, "use 'largest'")
-    check_fraction("tol", tol, "use 1e-4")
+    check_tolerance(op, tol)
     check_products(max_products)
     if k is None:
         return small, True

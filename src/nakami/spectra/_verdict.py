@@ -13,6 +13,7 @@ from ..results import NotConvergedWarning
 def verdict(
     name: str,
     residuals: Tensor,
+    shifts: Tensor,
     errors: Tensor,
     reliable: Tensor,
     floor: float,
@@ -22,10 +23,14 @@ def verdict(
 ) -> tuple[bool, str]:
     """Whether all is settled, and how the computation ended, in words; warns if it is not.
 
+    ``shifts`` are the relative errors that the method leaves, ``errors`` those with the rounding of
+    the products.
     Two calls below the public function ``name``: the warning points at the caller of that one.
     """
     k = len(errors)
-    unsettled, limited = _count(residuals, errors, reliable, floor, tol)
+    within = reliable & (errors <= tol)
+    limited = int((~within & _at_limit(residuals, shifts, reliable, floor, tol)).sum())
+    unsettled = k - int(within.sum()) - limited
     if unsettled == 0 and checked:
         if limited:
             return True, (
@@ -45,14 +50,12 @@ def verdict(
     return False, reason
 
 
-def _count(
-    residuals: Tensor, errors: Tensor, reliable: Tensor, floor: float, tol: float
-) -> tuple[int, int]:
-    """How many values are unsettled, and how many are as good as the arithmetic allows, no better.
+def _at_limit(
+    residuals: Tensor, shifts: Tensor, reliable: Tensor, floor: float, tol: float
+) -> Tensor:
+    """Where a value is as good as the arithmetic allows, whatever its error is.
 
     A value below the floor is marked, not resolved: its residual only has to be as small as that.
-    A value just above it cannot reach a small relative error: a residual at the floor settles it.
+    Above it the method must have done its part, or the residual be down at the floor.
     """
-    within = reliable & (errors <= tol)
-    limited = ~within & (residuals <= torch.where(reliable, floor, 10 * floor))
-    return int((~within & ~limited).sum()), int(limited.sum())
+    return torch.where(reliable, (shifts <= tol) | (residuals <= floor), residuals <= 10 * floor)
