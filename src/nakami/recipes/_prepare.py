@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -153,15 +154,18 @@ def _filled(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _over_all(progress: Progress | None, index: int, subject: Subject) -> Progress | None:
-    """Progress of one network told as progress of all of them."""
+    """Progress of one network told as progress of all; the later ones are taken to cost as much."""
     if progress is None:
         return None
     n, name = len(subject.networks), subject.networks[index].name
+    began, kept = time.monotonic(), -1  # pieces that an earlier call has left
 
     def told(done: int, total: int, left: float | None, what: str) -> None:
-        here, later = total - done, (n - 1 - index) * total
+        nonlocal kept
+        kept = done - 1 if kept < 0 else kept
         if left is not None:
-            left = left * (here + later) / here if here else None if later else 0.0
+            whole = (time.monotonic() - began + left) * total / (total - kept)
+            left += (n - 1 - index) * whole
         progress(index * total + done, n * total, left, f"{name}: {what}")
 
     return told
