@@ -93,12 +93,14 @@ def report() -> Iterator[str]:
     yield ""
     yield (
         f"{len(runs)} of {IMAGES} pictures, the {K} largest singular values from the input to each "
-        "convolution after its ReLU; torchvision's weights, inputs normalised per channel, mean ± sd "
-        "over pictures. Effective rank of the computed values: a lower bound."
+        "convolution after its ReLU; torchvision's weights, inputs normalised per channel, mean ± "
+        "sd over pictures. Effective rank of the computed values: a lower bound."
     )
     yield ""
-    yield "| layer | s1 | s10/s1 | s100/s1 | s500/s1 | effective rank, at least | converged | largest estimated error | products | CPU s |"  # noqa: E501
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    head = ("layer", "s1", "s10/s1", "s100/s1", "s500/s1", "effective rank, at least",
+            "converged", "largest estimated error", "products", "CPU s")  # fmt: skip
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
     decays = []
     for layer in range(1, 6):
         values = np.stack([r[f"values{layer}"] for r in runs])
