@@ -214,11 +214,11 @@ def test_missing_extra_is_a_note(nakami, here, monkeypatch):
 
 SLOW = """
 from small_net import Small
-import time, torch
+import os, time, torch
 
 def make():
     net = Small()
-    net.first.register_forward_pre_hook(lambda *_: time.sleep(0.02))
+    net.first.register_forward_pre_hook(lambda *_: time.sleep(float(os.environ.get("SLOW", 0))))
     return net
 """
 
@@ -228,7 +228,11 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     command = [sys.executable, "-m", "nakami", "xray", "--model", "slow_net.py:make"]
     command += ["--data", "x.npy", "--no-page", "--out", "cut"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SLOW": "0.3"},
     )
     pieces = here / "cut/make/run/pieces"
     deadline = time.monotonic() + 60

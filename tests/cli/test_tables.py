@@ -86,4 +86,6 @@ def test_the_head_says_what_was_read():
     run = xray([[9.0]])
     assert _tables.xray_table(run).title == "by hand"
     run = replace(run, settings={**run.settings, "data": "3 pictures of x: 8 x 8 as they are"})
-    assert _tables.xray_table(run).title == "by hand, inputs: 3 pictures of x: 8 x 8 as they are"
+    assert (
+        _tables.xray_table(run).title == "by hand, inputs from 3 pictures of x: 8 x 8 as they are"
+    )

@@ -35,7 +35,7 @@ def xray_table(run: Xray) -> Table:
     """The summary of a run: one row for each stage, mean ± sd over the inputs."""
     own = [row for row in run.summary(None) if row.source != "input"]
     data = run.settings.get("data")
-    title = f"{run.subject}, inputs: {data}" if data else run.subject
+    title = f"{run.subject}, inputs from {data}" if data else run.subject
     table = _table(title, _doubt(run), ("stage", "from") if own else ("stage",))
     for heading in ("shape", "k", "s₁", "s > 1", "eff. rank", "s_k/s₁"):
         table.add_column(heading, justify="right", no_wrap=True)
