@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from ._app import app
+from ._words import one_line
 
 # The library names its arguments; here they are options.
 OPTIONS = {
@@ -100,13 +101,6 @@ def in_options(sentence: str) -> str:
     for said, heard in PHRASES.items():
         way_out = way_out.replace(said, heard)
     return body + mark + way_out
-
-
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """Type and first line of a foreign error, for use inside a sentence."""
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return (text if len(text) <= limit else text[: limit - 3] + "...").rstrip(".")
 
 
 def _command(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nakami.results import UsageError, wrong, wrong_type
 
-from ._guard import one_line
+from ._words import one_line
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nakami.results import RunError, UsageError, unknown, wrong
 
-from ._guard import one_line
+from ._words import one_line
 
 if TYPE_CHECKING:
     import torch
