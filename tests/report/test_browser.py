@@ -120,6 +120,33 @@ def test_switches_change_what_is_drawn(browser, written, two):
         assert page.said == []
 
 
+def test_a_cut_curve_is_named_as_cut_and_every_stage_can_be_seen(browser, written, mixed):
+    with opened(browser, written("mixed", mixed())) as page:
+        assert "conv1.relu, cut at 100" in page.inner_html("[data-chart=spectra]")
+        for stage in range(5):
+            page.check(f"[data-stages] input[value='{stage}']", force=True)
+            shown = [s.is_visible() for s in page.locator("[data-stage]").all()]
+            assert shown == [i == stage for i in range(5)]
+        is_quiet(page, written("mixed", mixed()))
+
+
+def test_tables_that_scroll_say_so_on_a_phone_only(browser, written, two):
+    pairs = """[...document.querySelectorAll('.scroll')].filter(t => t.checkVisibility()).map(t =>
+        [t.previousElementSibling.checkVisibility(), t.scrollWidth > t.clientWidth + 1])"""
+    with opened(browser, written("two", two), width=1280) as page:
+        assert not any(hint for hint, _ in page.evaluate(pairs))
+        page.set_viewport_size({"width": 360, "height": 900})
+        page.wait_for_timeout(100)
+        closed = page.evaluate(pairs)
+        assert all(hint == wide for hint, wide in closed)
+        assert any(wide for _, wide in closed)
+        page.click("summary >> nth=0")
+        page.wait_for_timeout(100)
+        opened_too = page.evaluate(pairs)
+        assert len(opened_too) == len(closed) + 1
+        assert all(hint == wide for hint, wide in opened_too)
+
+
 STROKE = "getComputedStyle(document.querySelector('[data-chart=spectra] .mark-line path')).stroke"
 
 

@@ -134,7 +134,7 @@ def test_every_case_has_a_headline_and_short_aids(make, case, networks):
 
 def test_headings_of_depth_follow_the_paired_trend(make):
     falling = next(_sections(read(make())))
-    assert falling.heading == "Each stage erases more"
+    assert falling.heading == "Each stage keeps fewer directions"
     level = next(_sections(read(make(rate=60.0))))
     assert level.heading == "Depth makes no distinguishable difference"
 

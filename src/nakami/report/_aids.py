@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from . import _numbers as num
+from ._extent import counted
 from ._reading import Reading, outcome
 from ._sections import Text
 
 Aids = tuple[list[Text], list[Text]]
-ERASED = "That erased directions are useless. They are erased for small changes, at these points."
+SHRUNK = "That shrunk directions are useless. They shrink for small changes, at these points."
 DOTTED = (
     "The last digits of a dotted value: it may be low. Give the solver more memory, or lower k."
 )
@@ -42,7 +43,7 @@ def spectra_aids(reading: Reading) -> Aids:
         "Compare like with like."
     )
     doubt = len(reading.solid) < len(reading.stages)
-    return may, [DOTTED if doubt else ERASED, border]
+    return may, [DOTTED if doubt else SHRUNK, border]
 
 
 def _arrives(reading: Reading) -> str:
@@ -50,7 +51,7 @@ def _arrives(reading: Reading) -> str:
         return "Only that the solver was stopped early: give it more memory, or lower k."
     at = f"At these {reading.noun}s" if reading.n > 1 else f"At this one {reading.noun}"
     row = reading.main.rows[reading.solid[-1]]
-    where, count = num.short(row.stage), num.plain(row.count.mean)
+    where, count = num.short(row.stage), counted(row).removeprefix("at least ")
     if row.largest.mean == 0:
         return f"{at}, no small change of the input is felt at {where}."
     if row.count.lower_bound:
@@ -120,7 +121,7 @@ def compared_aids(reading: Reading, quantity: str) -> Aids:
 def own_aids(reading: Reading) -> Aids:
     """Below the layers' own spectra."""
     at = f"at these {reading.noun}s" if reading.n > 1 else f"at this one {reading.noun}"
-    return [f"Which layer can stretch a step and which erases, taken alone, {at}."], [
+    return [f"Which layer can stretch a step and which shrinks it, taken alone, {at}."], [
         PRODUCT,
         OWN_UNIT,
     ]

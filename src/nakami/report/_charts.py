@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from . import _numbers as num
 from ._scales import index_axes, value_axes
-from ._series import UNCONVERGED, Series, rows
+from ._series import UNCONVERGED, Series, cuts, rows
 
 Spec = dict[str, Any]
 FIT = {"type": "fit-x", "contains": "padding"}
@@ -43,7 +44,8 @@ class Chart:
         data: Named columns. modes: for axis x and y, what each mode fills in.
         state: The mode drawn first. text: What the chart shows, with its numbers.
         group: Charts of one group share read-out and switches; None for a chart without read-out.
-        title: Short heading above the chart. curves: name, colour and text colour of each curve.
+        title: Short heading above the chart. curves: name, colour and text colour of each curve,
+            and what its name adds where it is cut before the others end.
     """
 
     name: str
@@ -110,13 +112,16 @@ def spectrum_chart(
     k = max(c.k for c in every)
     y = value_axes(top, means, [float(c.mean[0]) for c in every])
     x = index_axes(k, small=bool(title))
-    complete = all(c.complete for c in every)
+    known = any(c.complete for c in every)  # then the whole width means something
     state = {
         "y": "linear" if linear or "log" not in y else "log",
-        "x": "log" if complete and "log" in x else "linear",
+        "x": "log" if known and "log" in x else "linear",
     }
     encode = _encodings(curves, y_title)
+    ends = cuts(curves)
     layers = [*_curves(curves, encode), *_border(k, not title), *_reading(encode)]
+    if ends["i"]:
+        layers.append(_cuts(encode))
     return Chart(
         name,
         {
@@ -126,14 +131,19 @@ def spectrum_chart(
             "layer": layers if title else [*layers, _names()],
             "params": [{"name": "idx", "value": min(10, k)}],
         },
-        {"src": rows(curves)},
+        {"src": rows(curves)} | ({"cuts": ends} if ends["i"] else {}),
         text,
         modes={"x": x, "y": y},
         state=state,
         group=group or name,
         title=title,
         curves=[
-            {"name": c.name, "colour": f"var(--{c.colour})", "text": f"var(--{c.text})"}
+            {
+                "name": c.name,
+                "colour": f"var(--{c.colour})",
+                "text": f"var(--{c.text})",
+                "end": f", cut at {num.whole(c.k)}" if not c.complete and c.k < k else "",
+            }
             for c in curves
         ],
     )
@@ -195,9 +205,17 @@ def _border(k: int, noted: bool) -> list[Spec]:
     at = {"x": {"field": "x", "type": "quantitative"}, "y": one}
     notes = [
         {"data": {"values": [{"x": k}]}, "mark": {**mark, "text": text, "dy": dy}, "encoding": at}
-        for text, dy in (("stretched, s > 1", -8), ("erased, s < 1", 10))
+        for text, dy in (("stretched, s > 1", -8), ("shrunk, s < 1", 10))
     ]
     return [line, *notes]
+
+
+def _cuts(e: dict[str, Spec]) -> Spec:
+    """Where a curve stops because no more values were computed: an upright end mark."""
+    data = {"name": "cuts"}
+    at = {"x": e["x"], "y": {**e["y"], "field": "v"}, "color": e["color"]}
+    end = {"type": "tick", "orient": "vertical", "size": 15, "thickness": 2, "clip": True}
+    return {"data": data, "mark": end, "encoding": at}
 
 
 def _reading(e: dict[str, Spec]) -> list[Spec]:

@@ -9,7 +9,7 @@ import numpy as np
 from . import _charts as charts
 from . import _numbers as num
 from ._aids import compared_aids
-from ._curves import described, listed, some, spread_caption, unique, values_table
+from ._curves import described, ends_caption, listed, some, spread_caption, unique, values_table
 from ._reading import Reading, label, outcome, steady
 from ._sections import Figure, Section, Text
 from ._series import Series, series
@@ -53,15 +53,18 @@ def _panels_figure(reading: Reading) -> Figure:
         )
         for i, (name, curves) in enumerate(zip(names, pairs, strict=True))
     ]
-    caption = spread_caption(reading, every) + " All panels share their scales and the read-out."
-    if len(panels) < len(reading.stages):
-        caption += f" {len(panels)} of {len(reading.stages)} stages drawn; the table holds all."
-    title = "Spectra of both networks, one panel for each stage"
+    rows = [reading.main.rows[s] for s in panels]
     headed = [
         replace(c, name=f"{name}, {c.name}")
         for name, pair in zip(names, pairs, strict=True)
         for c in pair
     ]
+    spectra = [s for net in reading.networks for stage in panels for s in net.run.at(stage)]
+    caption = spread_caption(reading, every, spectra) + ends_caption(rows, headed, drawn[0])
+    caption += " All panels share their scales and the read-out."
+    if len(panels) < len(reading.stages):
+        caption += f" {len(panels)} of {len(reading.stages)} stages drawn; the table holds all."
+    title = "Spectra of both networks, one panel for each stage"
     table = values_table(headed)
     return Figure(title, caption, drawn, layout="trio", tools=True, key=True, table=table)
 

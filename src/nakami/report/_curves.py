@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
 
-from nakami.results import PairedChange
+from nakami.results import PairedChange, Spectrum, StageSummary
 
 from . import _numbers as num
+from ._charts import Chart
+from ._extent import cut_stages
 from ._reading import Network, Reading, steady
 from ._sections import Table, Text
 from ._series import NOISE, UNCONVERGED, Series, series
@@ -29,8 +32,8 @@ def unique(names: list[str]) -> list[str]:
     return [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
 
 
-def spread_caption(reading: Reading, curves: list[Series]) -> str:
-    """Of how many inputs, what the band is, and what dotted means."""
+def spread_caption(reading: Reading, curves: list[Series], spectra: Sequence[Spectrum]) -> str:
+    """Of how many inputs, what the band is, what dotted means, and what limits the ``spectra``."""
     one = f"One {reading.noun}, no spread."
     text = f"Mean over {reading.inputs()}; band, ± 1 sd." if reading.n > 1 else one
     if any((c.state == UNCONVERGED).any() for c in curves):
@@ -38,8 +41,35 @@ def spread_caption(reading: Reading, curves: list[Series]) -> str:
         aim = f" of {num.plain(float(tol))}" if tol else ""
         who = f"every {reading.noun}" if reading.n > 1 else f"the {reading.noun}"
         text += f" Solid where {who} reached the tolerance{aim}, dotted where not."
+    text += _limits(spectra)
     if any((c.state == NOISE).any() for c in curves):
         text += " Values below the floor of the arithmetic are noise; the read-out says so."
+    return text
+
+
+def _limits(spectra: Sequence[Spectrum]) -> str:
+    """How many of the values the arithmetic keeps from the tolerance."""
+    limited, total = sum(s.limited for s in spectra), sum(len(s.values) for s in spectra)
+    if not limited:
+        return ""
+    of = f"{num.whole(limited)} of {num.whole(total)} values"
+    return f" {of} are at the limit of the arithmetic and may miss the tolerance."
+
+
+def ends_caption(rows: list[StageSummary], curves: list[Series], chart: Chart) -> str:
+    """Where curves are cut, and which run on below the end of the log axis."""
+    cut = cut_stages(rows)
+    text = f" Upright end mark: only {cut}." if cut else ""
+    log = chart.modes["y"].get("log")
+    low = log["scale"]["domain"][0] if log else 0.0
+    below = [c.name for c in curves if float(c.mean[-1]) < low]
+    if below:
+        who, runs = f"{len(below)} of {len(curves)} curves", "run"
+        if len(below) == len(curves):
+            who, runs = ("every curve", "runs") if len(below) > 1 else ("the curve", "runs")
+        elif len(below) <= 3 and len(set(below)) == len(below):
+            who, runs = num.listing(below), "runs" if len(below) == 1 else "run"
+        text += f" The log axis ends at {num.power(low)}; {who} {runs} on below it."
     return text
 
 
@@ -73,6 +103,8 @@ def described(curves: list[Series]) -> str:
     ends = [
         f"{c.name} from {num.plain(float(c.mean[0]))} at index 1 to "
         f"{num.plain(float(c.mean[-1]))} at index {num.whole(c.k)}"
+        + (" (below the floor)" if c.state[-1] == NOISE else "")
+        + ("" if c.complete else ", cut there")
         + (", not all converged" if (c.state == UNCONVERGED).any() else "")
         for c in curves
     ]
@@ -84,11 +116,12 @@ def direction(changes: list[PairedChange]) -> str:
 
     With one input there is no s.e., and the plain order is taken.
     """
-    words = {_step(c) for c in changes}
+    words = {step(c) for c in changes}
     return words.pop() if len(words) == 1 else "mixed"
 
 
-def _step(change: PairedChange) -> str:
+def step(change: PairedChange) -> str:
+    """``falls``, ``rises`` or ``still``: the verdict of one change, or the order of one input."""
     if steady(change):
         return "still"
     if not math.isfinite(change.se):

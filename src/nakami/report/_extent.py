@@ -64,6 +64,16 @@ def counted(row: StageSummary) -> str:
     return f"at least {text}" if e.lower_bound else text
 
 
+def bounds(rows: list[StageSummary]) -> str:
+    """Which figures are lower bounds, and where."""
+    found = {
+        "counts": [row.stage for row in rows if row.count.lower_bound],
+        "effective ranks": [row.stage for row in rows if row.effective_rank.lower_bound],
+    }
+    told = [f"{what} at {_places(stages)}" for what, stages in found.items() if stages]
+    return "; ".join(told) or "none"
+
+
 def so_far(reading: Reading) -> str:
     """``4 of 8 spectra so far``; nothing for a finished run."""
     there = {what: there for what, (there, _) in _there(reading).items()}
@@ -136,6 +146,9 @@ def common_terms(old: Network, new: Network, stage: str) -> tuple[int, int]:
 
 
 def _terms(row: StageSummary, least: int, most: int) -> str:
+    of = min(row.shape)
+    if least == of:
+        return f"all {num.whole(of)} values"
     some = num.whole(most) if least == most else f"{num.whole(least)} to {num.whole(most)}"
     cut = "" if row.complete else f", cut at {num.whole(row.k)}"
-    return f"{some} of {num.whole(min(row.shape))} values{cut}"
+    return f"{some} of {num.whole(of)} values{cut}"

@@ -115,6 +115,14 @@ def about(mean: float) -> str:
     return fixed(mean, 1) if mean < 10 and abs(mean - n) > 0.25 else f"about {spelled(n)}"
 
 
+def power(x: float) -> str:
+    """An end of an axis: ``0.001``, ``10⁻⁴``, ``0.0213``."""
+    exponent = math.log10(x)
+    if x < 1e-3 and abs(exponent - round(exponent)) < 1e-9:
+        return f"10{str(round(exponent)).translate(_RAISED)}"
+    return f"{x:.3g}" if x >= 1e-3 else plain(x)
+
+
 def tally(mean: float) -> str:
     """A mean count in figures, ``11.3``, without closing zeros: ``6.5``."""
     text = plain(mean)

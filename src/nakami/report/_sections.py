@@ -21,6 +21,7 @@ class Table:
     rows: list[list[Text]]
     numeric: tuple[int, ...] = ()
     min_width: int = 0
+    note: Text = ""
 
 
 @dataclass(frozen=True)

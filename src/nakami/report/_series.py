@@ -92,6 +92,16 @@ def rows(curves: list[Series]) -> dict[str, list[object]]:
     return out
 
 
+def cuts(curves: list[Series]) -> dict[str, list[object]]:
+    """Columns of the ends of those curves that were cut at their largest values."""
+    ends = [c for c in curves if not c.complete and c.mean[-1] > 0]
+    return {
+        "i": [c.k for c in ends],
+        "v": [digits(float(c.mean[-1])) for c in ends],
+        "c": [c.name for c in ends],
+    }
+
+
 def digits(x: float, n: int = 4) -> float | None:
     """Four significant digits, None for NaN."""
     return float(f"{x:.{n}g}") if np.isfinite(x) else None

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from nakami.results import StageSummary
+from nakami.results import PairedChange, StageSummary
 
 from . import _charts as charts
 from . import _numbers as num
 from ._aids import own_aids, spectra_aids
-from ._curves import depth_curves, described, direction, listed, some, spread_caption, values_table
+from ._curves import (
+    depth_curves,
+    described,
+    direction,
+    ends_caption,
+    listed,
+    some,
+    spread_caption,
+    step,
+    values_table,
+)
+from ._extent import possible
 from ._reading import Reading, converged, label
 from ._sections import Figure, Section, Text
 
 HINT = " Move over the chart, or use the slider, to read values."
+SLOPE = ("The spectrum steepens", "The spectrum flattens", "flattens")
+KEPT = ("Fewer directions are kept", "More directions are kept", "more")
 NTH = {1: "first", 10: "tenth", 100: "hundredth"}
 
 
 def spectra_section(reading: Reading) -> Section:
     """Singular values by depth, the evidence."""
+    rows = [reading.main.rows[s] for s in reading.stages]
+    spectra = [s for stage in reading.stages for s in reading.main.run.at(stage)]
     curves = depth_curves(reading.main, reading.stages, "input")
     chart = charts.spectrum_chart(
         "spectra",
@@ -29,7 +44,7 @@ def spectra_section(reading: Reading) -> Section:
     )
     figure = Figure(
         f"Singular values of the Jacobian from the input to each stage{_whose(reading)}",
-        spread_caption(reading, curves) + HINT,
+        spread_caption(reading, curves, spectra) + ends_caption(rows, curves, chart) + HINT,
         [chart],
         tools=True,
         table=values_table(curves),
@@ -58,23 +73,37 @@ def _heading(reading: Reading) -> str:
     if len(rows) == 1:
         return f"{_amount(rows[0])} kept at {num.short(rows[0].stage)}"
     if any(r.count.lower_bound for r in rows):
-        way = direction(reading.trend(lambda s: float(s.decay[-1]), stages))
+        changes = reading.trend(lambda s: float(s.decay[_shared(rows) - 1]), stages)
         return {
             "falls": "The spectrum steepens with depth",
             "rises": "The spectrum flattens with depth",
             "still": "The spectrum keeps its slope with depth",
-        }.get(way, "The slope of the spectrum does not follow depth alone")
-    way = direction(reading.trend(lambda s: float(s.count_above_one), stages))
+        }.get(direction(changes)) or _steps(changes, *SLOPE)
+    changes = reading.trend(lambda s: float(s.count_above_one), stages)
     return {
-        "falls": "Each stage erases more",
-        "rises": "Each stage stretches more directions",
+        "falls": "Each stage keeps fewer directions",
+        "rises": "Each stage keeps more directions",
         "still": "Depth makes no distinguishable difference",
-    }.get(way, "Stretching and erasing do not follow depth alone")
+    }.get(direction(changes)) or _steps(changes, *KEPT)
+
+
+def _shared(rows: list[StageSummary]) -> int:
+    """The index that every stage has a value at: shapes of spectra are compared up to there."""
+    return min(row.k for row in rows)
+
+
+def _steps(changes: list[PairedChange], falls: str, rises: str, more: str) -> str:
+    """At how many steps from a stage to the next a reading falls, and at how many it rises."""
+    words = [step(c) for c in changes]
+    down, up = words.count("falls"), words.count("rises")
+    what, n = (falls, down) if down else (rises, up)
+    also = f", {more} at {num.spelled(up)}" if down and up else ""
+    return f"{what} at {num.spelled(n)} of {num.spelled(len(words))} steps in depth{also}"
 
 
 def _amount(row: StageSummary) -> str:
     bound = "At least " if row.count.lower_bound else ""
-    return f"{bound}{num.plain(row.count.mean)} of {num.whole(row.shape[1])} directions"
+    return f"{bound}{num.tally(row.count.mean)} of {possible(row)} directions"
 
 
 def _spectra_text(reading: Reading) -> Text:
@@ -85,9 +114,8 @@ def _spectra_text(reading: Reading) -> Text:
     k = min(map(len, values))
     parts: list[Text] = []
     for r in [i for i in (1, 10, 100) if i <= k][-2:] if k >= 10 else sorted({1, k}):
-        pieces: list[Text] = [
-            num.joined(num.number(float(v[r - 1]), 2), " at ", num.short(s))
-            for v, s in zip(values, shown, strict=True)
+        pieces = [
+            _value(reading, s, float(v[r - 1]), r) for v, s in zip(values, shown, strict=True)
         ]
         name = NTH.get(r, num.nth(r))
         what = f"; the {name} is " if parts else f"The {name} singular value is "
@@ -95,7 +123,24 @@ def _spectra_text(reading: Reading) -> Text:
     left = len(reading.stages) - len(reading.solid)
     many = f"{num.spelled(left).capitalize()} unconverged stage{'s are' if left > 1 else ' is'}"
     tail = f" {many} left out of this sentence." if left else ""
-    return num.joined(*parts, ". At s = 1 a small step keeps its length.", tail)
+    return num.joined(*parts, ". At s = 1 a small step keeps its length.", _slope(reading), tail)
+
+
+def _value(reading: Reading, stage: str, mean: float, r: int) -> Text:
+    """A mean value at one stage, or that it is noise."""
+    where = num.short(stage)
+    if all(s.reliable[r - 1] for s in reading.main.run.at(stage)):
+        return num.joined(num.number(mean, 2), " at ", where)
+    return f"below the floor of the arithmetic at {where}"
+
+
+def _slope(reading: Reading) -> str:
+    """What steep means, where the heading speaks of it."""
+    rows = [reading.main.rows[s] for s in reading.solid]
+    k = _shared(rows)
+    if len(rows) < 2 or k < 2 or not any(r.count.lower_bound for r in rows):
+        return ""
+    return f" Steeper means that the {num.nth(k)} value is a smaller share of the first."
 
 
 def own_section(reading: Reading) -> Section | None:
@@ -104,6 +149,7 @@ def own_section(reading: Reading) -> Section | None:
     if not rows:
         return None
     curves = depth_curves(reading.main, tuple(rows), None)
+    spectra = [s for stage in rows for s in reading.main.run.at(stage, None)]
     chart = charts.spectrum_chart(
         "own",
         curves,
@@ -113,7 +159,7 @@ def own_section(reading: Reading) -> Section | None:
     )
     figure = Figure(
         f"Singular values of each layer’s own Jacobian{_whose(reading)}",
-        spread_caption(reading, curves),
+        spread_caption(reading, curves, spectra) + ends_caption([*rows.values()], curves, chart),
         [chart],
         tools=True,
         table=values_table(curves),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from markupsafe import Markup
 
-from nakami.results import Spectrum, StageSummary
+from nakami.results import StageSummary
 
 from . import _numbers as num
+from ._extent import log_sums
 from ._reading import Network, Reading, label, steady
 from ._sections import Table, Text
 
@@ -21,12 +20,19 @@ QUANTITIES: tuple[tuple[str, Text, str], ...] = (
         Markup("s<sub>k</sub> / s<sub>1</sub> at the last computed index k"),
         "ratio",
     ),
-    ("log_sum", "sum of ln s over reliable values", "nat"),
+    ("log_sum", "sum of ln s", "nat"),
 )
-SOLVERS = {"dense": "dense SVD", "gram": "Gram matrix", "krylov": "Krylov iteration"}
 SINGULAR = (
     "How much longer a small step becomes on its way from the input to the stage, along one "
     "direction. Unit: stage unit per input unit."
+)
+CONVERGED = (
+    "Each value within the tolerance, or at the limit of the arithmetic: then as good as its "
+    "number format allows, and no better."
+)
+SUMMED = (
+    "Over the values above the floor; for two networks over the indices above it in both. Sums of "
+    "other numbers of values do not compare."
 )
 AREA = (
     "(Σ e)² / Σ e², where e is the energy of a pixel. One pixel: 1. All pixels alike: all of them."
@@ -46,6 +52,15 @@ WORDS: tuple[tuple[str, Text], ...] = (
     (
         "Residual",
         Markup("Largest of |J v − s u| and |J<sup>T</sup> u − s v|. It bounds the error of s."),
+    ),
+    (
+        "Converged",
+        CONVERGED,
+    ),
+    ("Floor", "What the arithmetic cannot tell from zero. Values below it are noise."),
+    (
+        "Sum of ln s",
+        SUMMED,
     ),
     (
         "At least, ≥",
@@ -84,7 +99,7 @@ def _quantities(reading: Reading) -> Table:
 
 def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str) -> list[Text]:
     row: list[Text] = [stage, name, unit]
-    row += [num.estimate(getattr(net.rows[stage], key)) for net in reading.networks]
+    row += _cells(reading, stage, key)
     if reading.comparison is None or reading.n == 1:
         return row
     bound = any(getattr(net.rows[stage], key).lower_bound for net in reading.networks)
@@ -95,6 +110,32 @@ def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str)
         return [*row, "0", ""]
     interval = num.joined(num.number(c.low), " to ", num.number(c.high))
     return [*row, num.pair(c.mean, c.se, sign=True), interval]
+
+
+def _cells(reading: Reading, stage: str, key: str) -> list[Text]:
+    """One cell for each network."""
+    if key == "decay":
+        return [_decay(net.rows[stage], reading.noun) for net in reading.networks]
+    if key != "log_sum":
+        return [num.estimate(getattr(net.rows[stage], key)) for net in reading.networks]
+    sums = log_sums(reading, stage)
+    if sums is None:
+        return ["no index reliable in both" for _ in reading.networks]
+    return [_noted(num.estimate(e), text) for e, text in sums]
+
+
+def _decay(row: StageSummary, noun: str) -> Text:
+    """The last computed value as a share of the first; the floor in its place where it is noise."""
+    if row.decay_is_noise:
+        return num.joined("< ", num.number(row.decay_floor, 2), ", floor")
+    if row.decay_below_floor:
+        low, n = row.decay_below_floor, row.largest.n
+        return _noted(num.estimate(row.decay), f"below the floor at {low} of {n} {noun}s")
+    return num.estimate(row.decay)
+
+
+def _noted(value: Text, note: str) -> Text:
+    return num.joined(value, Markup("<br><i>"), note, Markup("</i>"))
 
 
 def _facts(reading: Reading) -> list[Table]:
@@ -111,7 +152,7 @@ def _facts(reading: Reading) -> list[Table]:
 
 def _convergence(reading: Reading) -> Table:
     head: list[Text] = ["stage", "network", "kind", "Jacobian", "values", "converged"]
-    head += ["largest residual", "relative to its value", "below the floor"]
+    head += ["largest residual", "residual / value", "at the limit", "below the floor"]
     rows = [
         _convergence_row(net, net.rows[stage])
         for stage in reading.stages
@@ -120,12 +161,41 @@ def _convergence(reading: Reading) -> Table:
     if len(reading.networks) == 1:
         del head[1]
         rows = [[line[0], *line[2:]] for line in rows]
-    return Table("Convergence", head, rows, tuple(range(len(head) - 6, len(head))), 820)
+    numeric = tuple(range(len(head) - 7, len(head)))
+    return Table("Convergence", head, rows, numeric, 860, _convergence_note(reading))
+
+
+def _convergence_note(reading: Reading) -> Text:
+    """What the columns say, and what a residual above the tolerance means."""
+    rows = [row for net in reading.networks for row in net.rows.values()]
+    tol = reading.main.run.settings.get("tol")
+    parts: list[Text] = []
+    if tol:
+        parts.append(
+            num.joined(
+                "The tolerance, ",
+                num.number(float(tol)),
+                ", is asked of the estimated relative error of a value, the smaller of r / s and "
+                "r² / (gap s), with r its residual and gap the distance to the nearest other "
+                "value. ",
+            )
+        )
+        if any(row.relative_residual > float(tol) for row in rows):
+            parts.append("So a residual may lie above it. ")
+    if any(row.limited for row in rows):
+        parts.append(
+            "At the limit: more work in this arithmetic would not improve the value, which may "
+            "miss the tolerance. "
+        )
+    if any(row.unreliable for row in rows):
+        parts.append("Below the floor: noise, not told from zero.")
+    return num.joined(*parts)
 
 
 def _convergence_row(net: Network, row: StageSummary) -> list[Text]:
     kind = next(s.kind for s in net.run.stages if s.name == row.stage)
     m, n = row.shape
+    total = sum(len(s.values) for s in net.run.at(row.stage))
     return [
         row.stage,
         num.short(net.label, 24),
@@ -135,8 +205,13 @@ def _convergence_row(net: Network, row: StageSummary) -> list[Text]:
         f"{row.n_converged} of {row.largest.n}",
         num.number(row.residual, 2),
         num.number(row.relative_residual, 2),
-        num.whole(row.unreliable),
+        _of(row.limited, total),
+        _of(row.unreliable, total),
     ]
+
+
+def _of(part: int, total: int) -> str:
+    return f"{num.whole(part)} of {num.whole(total)}" if part else "0"
 
 
 def _own(net: Network, reading: Reading) -> Table:
@@ -156,92 +231,3 @@ def _own(net: Network, reading: Reading) -> Table:
     ]
     name = f", {label(net, 40)}" if len(reading.networks) > 1 else ""
     return Table(f"Each layer’s own Jacobian{name}", head, rows, (2, 3, 4, 5), 680)
-
-
-def how_table(reading: Reading) -> Table:
-    """How each network was measured, one column each."""
-    columns = [_how(net) for net in reading.networks]
-    rows: list[list[Text]] = [
-        [key, *(column[key] for column in columns)]
-        for key in columns[0]
-        if any(c[key] for c in columns)
-    ]
-    head: list[Text] = ["", *(num.short(net.label, 40) for net in reading.networks)]
-    return Table("Settings and residuals", head, rows, (), 300 + 240 * len(columns))
-
-
-def _how(net: Network) -> dict[str, Text]:
-    s, spectra = net.run.settings, net.run.spectra
-    weights = str((s.get("model") or {}).get("weights_sha256") or "")
-    worst = max(float(x.residuals.max(initial=0)) for x in spectra)
-    took = num.seconds(sum(x.seconds for x in spectra))
-    bound = "estimated relative error of each value at most "
-    return {
-        "Operator": _operator(spectra),
-        "Solver": _solver(spectra, s),
-        "Tolerance": num.joined(bound, num.number(float(s["tol"]))) if s.get("tol") else "",
-        "Residual": num.joined("at most ", num.number(worst, 2), ", absolute"),
-        "Not converged": _missed(spectra),
-        "Lower bounds": _bounds(net),
-        "Data": str(s.get("data") or ""),
-        "Inputs": _inputs(s, net),
-        "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
-        "Training": str(s.get("training") or "not stated"),
-        "Time": f"{took} for {num.whole(len(spectra))} spectra",
-        "Machine, seed": _machine(s),
-        "Versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
-        "Folder": net.run.folder.name if net.run.folder else "",
-    }
-
-
-def _operator(spectra: tuple[Spectrum, ...]) -> str:
-    m, n = max((s.shape for s in spectra), key=lambda shape: shape[0] * shape[1])
-    routes = num.listing(sorted({s.route for s in spectra}))
-    return f"Jacobian, up to {num.whole(m)} × {num.whole(n)}; products: {routes}"
-
-
-def _solver(spectra: tuple[Spectrum, ...], s: dict[str, Any]) -> str:
-    used = num.listing([SOLVERS.get(m, m) for m in sorted({x.method for x in spectra})])
-    most = num.whole(max(x.n_products for x in spectra))
-    kind = str(s.get("dtype") or "").replace("torch.", "")
-    return f"{used}{f', {kind}' if kind else ''}; at most {most} products a spectrum"
-
-
-def _missed(spectra: tuple[Spectrum, ...]) -> str:
-    missed = [s for s in spectra if not s.converged]
-    if not missed:
-        return f"none of {num.whole(len(spectra))} spectra"
-    reasons = "; ".join(sorted({s.reason for s in missed})[:3])
-    stages = list(dict.fromkeys(num.short(s.stage) for s in missed))
-    where = num.listing([*stages[:3], "others"] if len(stages) > 4 else stages)
-    count = f"{num.whole(len(missed))} of {num.whole(len(spectra))} spectra"
-    return f"{count}, at {where} ({reasons}). More memory or a lower k would help."
-
-
-def _bounds(net: Network) -> str:
-    rows = net.rows.values()
-    if any(r.count.lower_bound for r in rows):
-        return "counts and effective ranks, where only the largest values were computed"
-    if any(r.effective_rank.lower_bound for r in rows):
-        return "effective ranks, where only the largest values were computed"
-    return "none"
-
-
-def _inputs(s: dict[str, Any], net: Network) -> str:
-    digest = str(s.get("inputs_sha256") or "")
-    names = [num.short(str(n), 30) for n in s.get("input_names") or []]
-    shown = f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names)
-    parts = [num.whole(len(net.run.inputs)), shown, f"unit: {num.short(net.run.input_unit, 60)}"]
-    if digest:
-        parts.append(f"SHA-256 {digest[:16]}…")
-    return "; ".join(p for p in parts if p)
-
-
-def _machine(s: dict[str, Any]) -> str:
-    threads, seed = s.get("threads"), s.get("seed")
-    parts = [str(s.get("device") or "")]
-    if threads:
-        parts.append(f"{threads} thread{'s' if threads != 1 else ''}")
-    if seed is not None:
-        parts.append(f"seed {seed}")
-    return ", ".join(p for p in parts if p)

@@ -97,8 +97,9 @@ def _page(what: Xray | Comparison) -> str:
     import jinja2
 
     from . import _numbers as num
+    from ._how import how_table
     from ._reading import read
-    from ._tables import WORDS, figures_tables, how_table
+    from ._tables import WORDS, figures_tables
     from ._theme import filters, variables
     from ._verdict import verdict
 

@@ -69,8 +69,8 @@ async function place(id) {
   }));
   const boxes = [{x0: W - 108, x1: W, y0: yOne - 17, y1: yOne + 19}], out = [];
   const gap = (b, p) => Math.hypot(Math.max(b.x0 - p.x, 0, p.x - b.x1), Math.max(b.y0 - p.y, 0, p.y - b.y1));
-  c.curves.forEach(({name, text}, k) => {
-    const w = measure.measureText(name).width, own = dense[k].filter(p => p.y >= 0 && p.y <= H);
+  const find = (k, label, least) => {
+    const w = measure.measureText(label).width, own = dense[k].filter(p => p.y >= 0 && p.y <= H);
     let best = null;
     own.forEach((p, i) => {
       if (i % 3) return;
@@ -83,12 +83,16 @@ async function place(id) {
         if (clash) continue;
         dense.forEach((line, j) => { if (j !== k) for (const q of line) { const d = gap(b, q); if (d < free) free = d; } });
         const score = free + p.x / W * 3;
-        if (free >= 5 && (!best || score > best.score)) best = {score, b};
+        if (free >= least && (!best || score > best.score)) best = {score, b, label};
       }
     });
+    return best;
+  };
+  c.curves.forEach(({name, text, end}, k) => {
+    const best = find(k, name + end, 5) ?? find(k, name + end, 1) ?? find(k, name, 0);
     if (!best) return;
     boxes.push(best.b);
-    out.push({i: sx.invert(best.b.x0), v: sy.invert((best.b.y0 + best.b.y1) / 2), t: name, p: text});
+    out.push({i: sx.invert(best.b.x0), v: sy.invert((best.b.y0 + best.b.y1) / 2), t: best.label, p: text});
   });
   await view.data("names", out).runAsync();
 }
@@ -163,6 +167,12 @@ all(".tools[data-for]").forEach(t => t.addEventListener("change", async e => {
 }));
 one("[data-stages]")?.addEventListener("change", e =>
   all("[data-stage]").forEach(d => { d.hidden = d.dataset.stage !== e.target.value; }));
+
+/* A table wider than its place says so. */
+const sized = new ResizeObserver(entries => entries.forEach(({target: t}) => {
+  t.previousElementSibling.hidden = t.scrollWidth <= t.clientWidth + 1;
+}));
+all(".scroll").forEach(t => sized.observe(t));
 
 function follow() {
   const seen = new IntersectionObserver(entries => entries.filter(e => e.isIntersecting).forEach(e =>
