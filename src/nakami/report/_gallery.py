@@ -9,7 +9,7 @@ from nakami.results import PairedChange, paired_change
 from . import _numbers as num
 from ._aids import picture_aids
 from ._images import Frame, frame
-from ._pictures import LEADING, areas, chosen, grids, size
+from ._pictures import LEADING, MOST_STAGES, areas, chosen, grids, size
 from ._reading import Reading, outcome
 from ._sections import Figure, Section
 
@@ -32,6 +32,10 @@ def pictures_section(reading: Reading) -> Section | None:
         f"{reading.inputs()}. All pictures share one colour scale; the overall sign of a vector "
         "has no meaning."
     )
+    if len(made.stages) < len(reading.stages):
+        caption += f" {len(made.stages)} of {len(reading.stages)} stages are offered, " + (
+            "spread over depth." if len(made.stages) == MOST_STAGES else "those with vectors."
+        )
     figure = Figure("Right singular vectors, input to stage, as pictures", caption, grids=made)
     heading, text, verdict = _words(reading, made.stages[-1], shape)
     aids = picture_aids(reading, verdict)

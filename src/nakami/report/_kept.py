@@ -46,7 +46,7 @@ def _caption(reading: Reading) -> str:
     if any(r.count.lower_bound or r.effective_rank.lower_bound for r in rows):
         each = [[net.rows[s] for s in reading.stages] for net in reading.networks]
         told = dict.fromkeys(cut_stages(rows) for rows in each)
-        text += f" ≥ marks a lower bound, as only {' and '.join(t for t in told if t)}."
+        text += f" ≥{num.NBSP}marks a lower bound, as only {' and '.join(t for t in told if t)}."
     if len(reading.solid) < len(reading.stages):
         text += " A hollow square holds an unconverged spectrum."
     return text

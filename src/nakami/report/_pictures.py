@@ -13,6 +13,7 @@ from . import _numbers as num
 from ._images import PHOTO, VECTOR, Frame, area, encoded, grey, signed_plane, unnormalised
 from ._reading import Network, Reading
 
+MOST_STAGES = 12  # more would make the page heavy
 LEADING = 3  # rows before the middle and the last
 PERCENTILE = 99.8  # of the leading vectors' entries: the end of the colour scale
 COLUMNS = {True: 6, False: 4}  # inputs shown, of small pictures and of photographs
@@ -80,8 +81,8 @@ class Grids:
 
 
 def grids(reading: Reading, shape: Frame) -> Grids | None:
-    """Pictures of the kept directions at the first, middle and last stage."""
-    stages = [s for s in _three(reading.stages) if _kept(reading, s)]
+    """Pictures of the kept directions at every stage, or at twelve spread over depth."""
+    stages = _spread([s for s in reading.stages if _kept(reading, s)])
     if not stages:
         return None
     leading = [
@@ -163,9 +164,9 @@ def size(pixels: float, shape: Frame) -> str:
     return f"{num.fixed(100 * pixels / shape.pixels, 1)}{num.NBSP}%"
 
 
-def _three(stages: tuple[str, ...]) -> list[str]:
-    picked = {0, len(stages) // 2, len(stages) - 1}
-    return [s for i, s in enumerate(stages) if i in picked]
+def _spread(stages: list[str]) -> list[str]:
+    n = min(len(stages), MOST_STAGES)
+    return [stages[i] for i in np.linspace(0, len(stages) - 1, n).round().astype(int)]
 
 
 def _kept(reading: Reading, stage: str) -> bool:

@@ -11,6 +11,7 @@ from nakami.results import Estimate, PairedChange
 
 from . import _numbers as num
 from ._charts import FIT, Chart, Spec
+from ._labels import GAP, PLACES, places
 from ._scales import MINUS_SIGN, linear_axis, log_axis
 from ._series import digits
 
@@ -58,12 +59,13 @@ def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, t
     y = {"type": "quantitative", "title": title, **axis}
     data: dict[str, dict[str, list[Any]]] = {}
     layers: list[Spec] = []
-    for g in groups:
-        key = "before" if g.before else "after"
-        data |= _columns(g, key, names, *axis["scale"]["domain"])
-        shift = 0 if len(groups) == 1 else -APART if g.before else APART
-        layers += _stage_layers(g, key, shift, x, y)
     height = 300 if crowded else 260
+    for g, where in zip(groups, _placed(groups, axis, height), strict=True):
+        key = "before" if g.before else "after"
+        data |= _columns(g, key, names, axis["scale"]["domain"][0])
+        data[key]["at"] = where
+        shift = _shift(g, groups)
+        layers += _stage_layers(g, key, shift, x, y)
     spec = {"width": "container", "height": height, "autosize": FIT, "layer": layers}
     return Chart(name, spec, data, text)
 
@@ -78,9 +80,41 @@ def _axis(groups: list[Group]) -> dict[str, Any]:
     return linear_axis(min(0.0, low), top)
 
 
-def _columns(
-    g: Group, key: str, names: list[str], floor: float, top: float
-) -> dict[str, dict[str, Any]]:
+def _shift(g: Group, groups: list[Group]) -> int:
+    return 0 if len(groups) == 1 else -APART if g.before else APART
+
+
+def _placed(groups: list[Group], axis: dict[str, Any], height: int) -> list[list[str]]:
+    """Where the numbers stand, reckoned for the width of the page's text."""
+    n, scale = len(groups[0].estimates), axis["scale"]
+    wide, tall = (300 if n < LABELLED else 690), float(height)
+
+    def down(value: float) -> float:
+        low, high = scale["domain"]
+        if scale["type"] == "log":
+            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
+        return (high - value) / (high - low) * tall
+
+    lines = [
+        [
+            ((i + 0.5) * wide / n + _shift(g, groups), down(e.mean))
+            for i, e in enumerate(g.estimates)
+        ]
+        for g in groups
+    ]
+    spans = [[e.sd if math.isfinite(e.sd) else 0.0 for e in g.estimates] for g in groups]
+    bars = [
+        [(down(e.mean + sd), down(e.mean - sd)) for e, sd in zip(g.estimates, sds, strict=True)]
+        for g, sds in zip(groups, spans, strict=True)
+    ]
+    return places(lines, bars, [[_number(e) for e in g.estimates] for g in groups], tall)
+
+
+def _number(e: Estimate) -> str:
+    return ("≥ " if e.lower_bound else "") + num.plain(e.mean)
+
+
+def _columns(g: Group, key: str, names: list[str], floor: float) -> dict[str, dict[str, Any]]:
     return {
         f"{key}-inputs": {
             "s": [n for n, one in zip(names, g.inputs, strict=True) for _ in one],
@@ -91,10 +125,9 @@ def _columns(
             "m": [digits(e.mean) for e in g.estimates],
             "lo": [digits(max(e.mean - e.sd, floor)) for e in g.estimates],
             "hi": [digits(e.mean + e.sd) for e in g.estimates],
-            "t": [("≥ " if e.lower_bound else "") + num.plain(e.mean) for e in g.estimates],
+            "t": [_number(e) for e in g.estimates],
             "fill": ["var(--paper)" if g.before or bad else g.colour for bad in g.doubtful],
             "shape": ["square" if bad else "circle" for bad in g.doubtful],
-            "low": [e.mean < floor + 0.08 * (top - floor) for e in g.estimates],
         },
     }
 
@@ -133,15 +166,18 @@ def _stage_layers(g: Group, key: str, shift: int, x: Spec, y: Spec) -> list[Spec
 def _numbers(g: Group, data: Spec, shift: int, at: Spec) -> list[Spec]:
     mark = {"type": "text", "color": g.colour, "fontWeight": 600, "fontSize": 12.5}
     label = {"data": data, "encoding": {**at, "text": {"field": "t"}}}
-    if not g.before:
-        return [{**label, "mark": {**mark, "align": "left", "dx": shift + APART, "dy": -10}}]
-    return [  # beside the line that falls to the right, but never under the axis
+    return [
         {
             **label,
-            "transform": [{"filter": test}],
-            "mark": {**mark, "align": "right", "dx": shift - APART, "dy": dy},
+            "transform": [{"filter": f"datum.at == '{place}'"}],
+            "mark": {
+                **mark,
+                "align": "left" if side > 0 else "right",
+                "dx": shift + side * GAP,
+                "dy": dy,
+            },
         }
-        for test, dy in (("!datum.low", 13), ("datum.low", -10))
+        for place, (side, dy) in PLACES.items()
     ]
 
 
@@ -185,7 +221,7 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
         "sort": names,
         "title": None,
         "scale": {"paddingInner": 0.2},
-        "axis": {"grid": False, "ticks": False, "domain": False, "labelFontSize": 13},
+        "axis": {"grid": False, "ticks": False, "domain": False, "labelFontSize": 13, "offset": 7},
     }
     spec = {
         "width": "container",
