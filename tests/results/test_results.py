@@ -206,3 +206,9 @@ def test_the_shape_of_a_message():
     assert str(unknown("to", "conv9", ["conv1", "conv2"])) == (
         "to 'conv9' is unknown; nearest: 'conv2', 'conv1'."
     )
+
+
+def test_runs_print_on_one_line():
+    run = xray([[3.0, 0.5], [2.0, 1.0]])
+    assert repr(run) == "Xray('by hand': 2 spectra, 2 inputs, stages h1)"
+    assert repr(run.spectra[0]) == "Spectrum(input 0, input to h1, 2 x 2, 2 values 3 to 0.5, all)"

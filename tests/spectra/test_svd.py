@@ -269,3 +269,16 @@ def test_rounding_of_the_products_counts_as_doubt():
     assert result.converged
     assert "at the limit of the arithmetic" in result.reason
     assert svd(a.double(), 60).reason == "all 60 values within tol 0.0001"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_matrices_are_computed_in_float32(dtype):
+    a = matrix(SPECTRA["slow"]).to(dtype)
+    for method in ("gram", "krylov"):
+        result = svd(a, 5, method=method)
+        assert_close(result.values, torch.linalg.svdvals(a.double())[:5], rtol=1e-4, atol=0)
+
+
+def test_results_print_on_one_line():
+    text = repr(svd(torch.diag(torch.tensor([3.0, 2.0, 1.0]))))
+    assert text.startswith("SVDResult(3 values 3 to 1, gram, 3 products, all 3 values within tol")

@@ -31,7 +31,7 @@ class StageInfo:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spectrum:
     """Singular values of one Jacobian, with the doubt they carry.
 
@@ -69,6 +69,14 @@ class Spectrum:
     kept: np.ndarray
     right: np.ndarray
     seconds: float = field(default=0.0, compare=False)
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        ends = f"{self.values[0]:.4g} to {self.values[-1]:.4g}" if len(self.values) else "none"
+        return (
+            f"Spectrum(input {self.input}, {self.source} to {self.stage}, {m} x {n}, "
+            f"{len(self.values)} values {ends}, {self.reason})"
+        )
 
     @property
     def complete(self) -> bool:

@@ -81,7 +81,7 @@ class StageSummary:
         return self.decay_below_floor == self.largest.n
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Xray:
     """What one x-ray measured; made by ``nakami.xray``, read back by ``nakami.load``.
 
@@ -99,6 +99,13 @@ class Xray:
     inputs: np.ndarray
     spectra: tuple[Spectrum, ...]
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        where = f", in {self.folder}" if self.folder else ""
+        return (
+            f"Xray({self.subject!r}: {len(self.spectra)} spectra, {len(self.inputs)} inputs, "
+            f"stages {', '.join(self.names)}{where})"
+        )
 
     @property
     def subject(self) -> str:

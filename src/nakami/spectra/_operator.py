@@ -155,11 +155,15 @@ def finite(products: Tensor) -> Tensor:
 
 
 def as_operator(op: LinearOperator | Tensor) -> LinearOperator:
-    """A dense tensor becomes a ``MatrixOperator``; an operator stays itself."""
+    """A dense tensor becomes a ``MatrixOperator``; an operator stays itself.
+
+    Half precision is computed in float32: no factorisation takes it.
+    """
     if isinstance(op, LinearOperator):
         return op
     if isinstance(op, Tensor):
-        return MatrixOperator(op)
+        half = op.dtype in (torch.float16, torch.bfloat16)
+        return MatrixOperator(op.float() if half else op)
     raise wrong_type(
         "op",
         "be a nakami operator or a 2-d torch.Tensor",

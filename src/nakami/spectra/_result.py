@@ -12,7 +12,7 @@ from torch import Tensor
 from ._operator import LinearOperator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SVDResult:
     """Leading singular triplets of a matrix ``A`` of shape ``(m, n)``.
 
@@ -49,8 +49,11 @@ class SVDResult:
         """``"dense"``, ``"gram"`` or ``"krylov"``."""
         return str(self.settings["method"])
 
+    def __repr__(self) -> str:
+        return _short(self)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class EighResult:
     """Eigenpairs of a symmetric matrix ``A`` of shape ``(n, n)``.
 
@@ -84,6 +87,18 @@ class EighResult:
     def method(self) -> str:
         """``"dense"`` or ``"krylov"``."""
         return str(self.settings["method"])
+
+    def __repr__(self) -> str:
+        return _short(self)
+
+
+def _short(result: SVDResult | EighResult) -> str:
+    """One line: what was found, and how it ended."""
+    ends = f"{float(result.values[0]):.6g} to {float(result.values[-1]):.6g}"
+    return (
+        f"{type(result).__name__}({len(result.values)} values {ends}, {result.method}, "
+        f"{result.n_products} products, {result.reason})"
+    )
 
 
 @dataclass(frozen=True)
