@@ -35,6 +35,14 @@ TITLES = {"alexnet": "AlexNet, input to relu5", "squeezenet": "SqueezeNet 1.1, i
 PICTURES = "imagenet-samples/images"
 
 
+def _commit() -> str:
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+
+
+COMMIT = _commit()  # at the start: others may commit while this runs
+
+
 @dataclass(frozen=True)
 class Case:
     """A trained network and one picture.
@@ -154,15 +162,10 @@ def circumstances(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "date": today,
         "machine": f"{os.cpu_count()} cores ({platform.machine()}), one thread used",
         "load": [min(loads), max(loads)],
-        "commit": _commit(),
+        "commit": COMMIT,
         "python": platform.python_version(),
         **{name: version(name) for name in ("nakami", "torch", "numpy", "scipy")},
     }
-
-
-def _commit() -> str:
-    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
 
 
 def keep(name: str, rows: list[dict[str, Any]], table: str) -> None:
