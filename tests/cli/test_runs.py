@@ -233,6 +233,8 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "SLOW": "0.3"},
+        # a parent in the background may have Ctrl-C switched off, which children inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     pieces = here / "cut/make/run/pieces"
     deadline = time.monotonic() + 60
