@@ -145,8 +145,8 @@ def apart(script: str, **task: Any) -> dict[str, Any]:
 
 
 def middle(rows: list[dict[str, Any]], field: str) -> dict[str, Any]:
-    """The repeat whose ``field`` is the (upper) median, with all repeats of it noted."""
-    ordered = sorted(rows, key=lambda row: row[field])
+    """The repeat of (upper) median time, building included, with all repeats of ``field`` noted."""
+    ordered = sorted(rows, key=lambda row: row[field] + row.get("build_s", 0.0))
     return {**ordered[len(rows) // 2], f"all_{field}": [row[field] for row in rows]}
 
 

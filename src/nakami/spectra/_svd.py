@@ -53,7 +53,8 @@ def svd(
         which: ``"largest"``, or ``"smallest"`` where the dense matrix fits the budget.
         method: ``"auto"``, or force ``"dense"`` (float64 LAPACK), ``"gram"`` (Gram matrix of the
             smaller side, float64) or ``"krylov"`` (block Golub-Kahan with restarts).
-        memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
+        memory_budget: Bytes for the basis (Krylov) or the dense matrix; default 1 GiB. Returned
+            vectors and blocks of products come on top, which shows in small budgets.
         seed: Seed of the random start block; the global random state is not touched.
         start: Guesses of right singular vectors, ``(n, p)``, Krylov only; they take the place of
             random ones in the start block (more than 8 are folded into 8 sums).
