@@ -68,7 +68,8 @@ def xray(
         seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
         dtype: Arithmetic to compute in; default that of the weights.
         device: Where to compute; default where the weights are.
-        memory_budget: Bytes beyond torch and the model; default 1 GiB.
+        memory_budget: Bytes for the basis or the dense matrix of one spectrum; default 1 GiB.
+            Returned vectors and blocks of products come on top.
         subject: Name of the run.
         input_unit: Unit of one input component ("pixel, 0 to 1"); counts above 1 depend on it.
         about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.

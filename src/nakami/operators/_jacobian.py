@@ -74,7 +74,7 @@ def jacobian(
         select: Picks a tensor from the output; default the first.
         dtype: Arithmetic to compute in; default that of the weights, float32 for half precision.
         device: Where to compute; default where the weights are.
-        memory_budget: Bytes one block of columns may take; default 1 GiB.
+        memory_budget: Bytes, default 1 GiB; a block of columns is sized for a quarter of it.
 
     Raises:
         UsageError: Unknown stage (the nearest names are offered), ``start`` no cut or not before

@@ -20,7 +20,8 @@ class SVDResult:
         values: ``(k,)`` float64, descending; ascending where the smallest were asked for.
         left: ``(m, k)`` orthonormal columns ``u``, or None.
         right: ``(n, k)`` orthonormal columns ``v``, or None.
-        residuals: ``(k,)`` float64, absolute: ``max(|A v - s u|, |A^T u - s v|)``.
+        residuals: ``(k,)`` float64, absolute: ``max(|A v - s u|, |A^T u - s v|)``. Krylov: from the
+            recurrence plus the rounding seen in up to four triplets that are measured.
         converged: Whether every value met the tolerance and no larger one was found missing.
         reason: How the computation ended, in words.
         n_products: Columns multiplied by ``A`` or its transpose.
