@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..results import NakamiWarning, UsageError
+from ._kernels import StridedConvolutions
 
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 
@@ -19,7 +20,8 @@ FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # wha
 def reverse_product(function: Product, point: Tensor) -> tuple[Tensor, Product]:
     """The value at ``point`` and ``u -> J^T u``, through a graph that is kept."""
     try:
-        output, pull = torch.func.vjp(function, point)[:2]
+        with StridedConvolutions():
+            output, pull = torch.func.vjp(function, point)[:2]
     except FAILURES as error:
         raise _no_way([f"reverse mode: {_first_line(error)}"]) from error
     return output.detach(), lambda u: pull(u)[0]
