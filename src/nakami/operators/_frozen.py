@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -142,31 +142,34 @@ class FrozenNetwork:
     def reach(
         self,
         x: Any,
-        to: str,
+        to: Sequence[str],
         start: str | None = None,
         state: Tensor | None = None,
         weights: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
-        """The state at stage ``to``; with ``start``, that stage's state is replaced by ``state``.
+    ) -> tuple[Tensor, ...]:
+        """The states at the stages ``to``, in the order asked, from one run.
 
-        The run is cut short once ``to`` is reached.
+        With ``start``, that stage's state is replaced by ``state``. The run is cut short once all
+        are reached.
         """
-        found: list[Tensor] = []
+        found: dict[str, Tensor] = {}
 
         def watch(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Tensor:
             if name == start and state is not None:
                 value = state
-            if name == to:
-                found.append(value)
-                raise _Reached
+            if name in to:
+                found[name] = value
+                if len(found) == len(to):
+                    raise _Reached
+                found[name] = value.clone()  # what follows may write to it in place
             return value
 
         try:
             with Tap(self.model, watch):
                 out = self.run(x, weights)
         except _Reached:
-            return found[0]
-        return out
+            return tuple(found[name] for name in to)
+        return tuple(found.get(name, out) for name in to)  # the output may be no place of its own
 
     def _selected(self, out: Any) -> Tensor:
         picked = first_tensor(out) if self.select is None else self.select(out)

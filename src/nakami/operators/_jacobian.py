@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ..results import UsageError, wrong
+from ..results import StageInfo, UsageError, wrong
 from ..spectra import DEFAULT_BUDGET, LinearOperator
 from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
-from ._routes import batched, check_derivative, forward_product, reverse_product
+from ._routes import adjoint_gap, batched, check_derivative, forward_product, reverse_product
 from ._stages import Stages
+
+NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 
 
 def stages(
@@ -44,7 +49,7 @@ def stages(
 def jacobian(
     model: nn.Module,
     x: Any,
-    to: str | None = None,
+    to: str | Sequence[str] | None = None,
     start: str | None = None,
     wrt: str = "input",
     *,
@@ -65,7 +70,8 @@ def jacobian(
         model: Any module.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
             tensors. Its floating tensors, flattened and joined, are the input; tokens are fixed.
-        to: Stage to end at (see ``nakami.stages``); default the model's output.
+        to: Stage to end at (see ``nakami.stages``); default the model's output. Several names:
+            their rows stacked in order of execution, all from one sweep through the deepest.
         start: Stage to start from; default the input, or the first embedding where ``x`` holds
             tokens alone. It must be a cut: all that follows depends on the input through it alone.
         wrt: ``"input"`` (or the state at ``start``), or ``"parameters"``.
@@ -77,15 +83,16 @@ def jacobian(
         memory_budget: Bytes, default 1 GiB; a block of columns is sized for a quarter of it.
 
     Raises:
-        UsageError: Unknown stage (the nearest names are offered), ``start`` no cut or not before
-            ``to``, a random model, a wrong ``x``.
+        UsageError: Unknown stage (the nearest names are offered), one named twice, ``start`` no
+            cut or not before every ``to``, a random model, a wrong ``x``.
 
     Warns:
         NakamiWarning: The Jacobian is no derivative of the network, by a central difference (a
             straight-through gradient, for one).
 
     Unit: unit of ``to`` per unit of ``start``.
-    Cost: a forward and a backward pass to build; a product costs about one pass for each column.
+    Cost: some passes to build, more for each further stage ``to``; a product costs about one pass
+    for each column, through the deepest stage.
     Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 3.
     """
     if wrt not in ("input", "parameters"):
@@ -106,14 +113,38 @@ class _NetworkJacobian(LinearOperator):
     """What both Jacobians share: routes, chunks and products. Subclasses say what moves.
 
     Attributes:
-        to: Name of the stage it ends at. shape: ``(m, n)``.
+        to: Name of the stage it ends at, the deepest of several. shape: ``(m, n)``.
+        parts: The rows of each stage that it ends at, a slice by name, in order of execution.
         route: ``"linearised"``, ``"forward mode"`` or ``"double reverse"``: how ``J v`` is made
             (``J^T u`` is always a reverse pass through a kept graph).
-        output: The state at ``to``, ``(m,)``.
+        output: The states at the ends, flattened and joined, ``(m,)``.
         chunk: Columns multiplied at a time, from the memory budget by a fixed rule.
     """
 
     to: str
+    parts: dict[str, slice]
+    network: FrozenNetwork
+
+    def by_stage(self, product: Tensor) -> dict[str, Tensor]:
+        """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
+        if product.ndim not in (1, 2) or product.shape[0] != self.shape[0]:
+            rule = f"have {self.shape[0]} rows"
+            raise wrong("product", rule, f"shape {tuple(product.shape)}", "pass J @ V")
+        return {name: product[rows] for name, rows in self.parts.items()}
+
+    def function(self, flat: Tensor) -> Tensor:
+        """The map that is differentiated: ``(n,) -> (m,)``."""
+        return self._stacked(flat, tuple(self.parts))
+
+    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+        """The states at some of the ends."""
+        raise NotImplementedError
+
+    def _ends(self, ends: Sequence[StageInfo]) -> None:
+        self.to = ends[-1].name
+        stops = list(accumulate(s.size for s in ends))
+        starts = (0, *stops)
+        self.parts = {s.name: slice(a, b) for s, a, b in zip(ends, starts, stops, strict=False)}
 
     def _build(self, point: Tensor, widest: int, memory_budget: int | None) -> None:
         """Differentiate ``function`` at ``point``; the widest state on the way sets the chunks."""
@@ -126,13 +157,28 @@ class _NetworkJacobian(LinearOperator):
         column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
         budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
         self.chunk = max(1, min(budget // 4 // max(1, column), 1024))
-        check_derivative(self.function, point, repr(self))
+        if self.device.type == "cpu":
+            self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
+        for name in self.parts:  # one by one: a small state hides behind a large one
+            if len(self.parts) > 1:
+                self._check_adjoint(point, name)
+            check_derivative(partial(self._stacked, to=(name,)), point, f"{self!r} to {name!r}")
 
-    network: FrozenNetwork
+    def _check_adjoint(self, point: Tensor, name: str) -> None:
+        rows = self.parts[name]
+        around = (rows.start, self.shape[0] - rows.stop)
+        gap = adjoint_gap(
+            point, lambda v: self._push(v)[rows], lambda u: self._pull(functional.pad(u, around))
+        )
+        if gap > 1e4 * torch.finfo(self.dtype).eps:
+            raise UsageError(
+                f"to must name stages that one route can multiply, got {name!r} where <u, J v> and "
+                f"<J^T u, v> differ by {gap:.2g} ({self.route}); read it on its own."
+            )
 
-    def function(self, flat: Tensor) -> Tensor:
-        """The map that is differentiated: ``(n,) -> (m,)``."""
-        raise NotImplementedError
+    def _stacked(self, flat: Tensor, to: tuple[str, ...]) -> Tensor:
+        states = [state.reshape(-1) for state in self._states(flat, to)]
+        return states[0] if len(states) == 1 else torch.cat(states)
 
     def _matmat(self, block: Tensor) -> Tensor:
         return batched(self._push, block, self.chunk)
@@ -142,10 +188,11 @@ class _NetworkJacobian(LinearOperator):
 
 
 class Jacobian(_NetworkJacobian):
-    """The Jacobian between two stages of a frozen network; made by ``nakami.jacobian``.
+    """The Jacobian between stages of a frozen network; made by ``nakami.jacobian``.
 
     Attributes:
-        to, start: Names of the two stages. shape: ``(size of to, size of start)``.
+        to, start: Names of the two stages. shape: ``(size of to, size of start)``; with several
+            stages ``to`` the sum of their sizes, and ``parts`` says which rows are whose.
     """
 
     def __init__(
@@ -153,45 +200,47 @@ class Jacobian(_NetworkJacobian):
         network: FrozenNetwork,
         x: Any,
         places: Stages,
-        to: str | None = None,
+        to: str | Sequence[str] | None = None,
         start: str | None = None,
         memory_budget: int | None = None,
     ):
         self.network, self.example = network, network.example(x)
-        self.to = to if to is not None else places.names[-1]
-        self.start = start if start is not None else _natural_start(self.example, places)
+        ends = places.ordered(to if to is not None else places.names[-1])
+        self._ends(ends)
+        self.start = start if start is not None else natural_start(network, self.example, places)
+        first = ends[0].name
         places.find(self.start, "start")
-        places.find(self.to)
-        if places.position(self.start) >= places.position(self.to):
+        if places.position(self.start) >= places.position(first):
             raise UsageError(
-                f"start must come before to, got start={self.start!r} and to={self.to!r}; "
-                "exchange them."
+                f"start must come before to, got start={self.start!r} and to={first!r}; "
+                + ("exchange them." if len(ends) == 1 else "leave that stage out.")
             )
         if self.start == "input":
             self._state = self.example.vector
         else:
-            self._state = network.reach(self.example.tree, self.start).detach()
+            self._state = network.reach(self.example.tree, (self.start,))[0].detach()
             self._check_cut()
         between = places[places.position(self.start) : places.position(self.to) + 1]
         self._build(self._state.reshape(-1), max(s.size for s in between), memory_budget)
 
-    def function(self, flat: Tensor) -> Tensor:
-        """The map that is differentiated: ``(n,) -> (m,)``."""
+    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         if self.start == "input":
-            return self.network.reach(self.example.at(flat), self.to).reshape(-1)
+            return self.network.reach(self.example.at(flat), to)
         state = flat.reshape(self._state.shape)
-        return self.network.reach(self.example.tree, self.to, self.start, state).reshape(-1)
+        return self.network.reach(self.example.tree, to, self.start, state)
 
     def _check_cut(self) -> None:
-        """Hold the state at ``start``, move the input: at a cut, ``to`` does not move."""
+        """Hold the state at ``start``, move the input: at a cut, no ``to`` moves."""
+        ends = tuple(self.parts)
         with torch.no_grad():
-            still = self.network.reach(self.example.tree, self.to, self.start, self._state)
-            moved = self.network.reach(self.example.shaken(), self.to, self.start, self._state)
-        if not torch.equal(still, moved):
-            raise UsageError(
-                f"start must be a cut, got {self.start!r}: {self.to!r} also depends on the input "
-                "past it; start from the input, or from a stage that everything passes."
-            )
+            still = self.network.reach(self.example.tree, ends, self.start, self._state)
+            moved = self.network.reach(self.example.shaken(), ends, self.start, self._state)
+        for name, a, b in zip(ends, still, moved, strict=True):
+            if not torch.equal(a, b):
+                raise UsageError(
+                    f"start must be a cut, got {self.start!r}: {name!r} also depends on the input "
+                    "past it; start from the input, or from a stage that everything passes."
+                )
 
 
 class ParameterJacobian(_NetworkJacobian):
@@ -207,22 +256,23 @@ class ParameterJacobian(_NetworkJacobian):
         network: FrozenNetwork,
         x: Any,
         places: Stages,
-        to: str | None = None,
+        to: str | Sequence[str] | None = None,
         params: str = "*",
         memory_budget: int | None = None,
     ):
         self.network, self.example = network, network.example(x)
-        self.to = to if to is not None else places.names[-1]
-        places.find(self.to)
+        ends = places.ordered(to if to is not None else places.names[-1])
+        self._ends(ends)
+        if places.position(ends[0].name) == 0:
+            raise wrong("to", "be a stage behind the input", "'input'", "choose a later one")
         self._weights = network.parameters(params)
         self.names = tuple(name.removeprefix("model.") for name in self._weights)
         point = torch.cat([w.reshape(-1) for w in self._weights.values()])
         between = places[: places.position(self.to) + 1]
         self._build(point, max(s.size for s in between), memory_budget)
 
-    def function(self, flat: Tensor) -> Tensor:
-        """The map that is differentiated: ``(n,) -> (m,)``."""
-        return self.network.reach(self.example.tree, self.to, weights=self.split(flat)).reshape(-1)
+    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+        return self.network.reach(self.example.tree, to, weights=self.split(flat))
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
@@ -233,14 +283,20 @@ class ParameterJacobian(_NetworkJacobian):
         }
 
 
-def _natural_start(example: Example, places: Stages) -> str:
-    """The input, or the first embedding where there are tokens alone."""
+def natural_start(network: FrozenNetwork, example: Example, places: Stages) -> str:
+    """The input, or the first embedding of the tokens where there are tokens alone."""
     if example.moving:
         return "input"
-    embedding = next((s.name for s in places if "embedding" in s.kind), None)
-    if embedding is None:
+    found = tuple(s.name for s in places if "embedding" in s.kind)
+    if not found:
         raise UsageError(
             "x must be floating-point where the network has no embedding, got integers alone; pass "
             "x.float(), or name the stage to start from with start=."
         )
-    return embedding
+    if len(found) == 1:
+        return found[0]
+    with torch.no_grad():  # an embedding of positions does not follow the tokens
+        here = network.reach(example.tree, found)
+        there = network.reach(example.shaken(), found)
+    following = (n for n, a, b in zip(found, here, there, strict=True) if not torch.equal(a, b))
+    return next(following, found[0])

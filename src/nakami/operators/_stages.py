@@ -8,7 +8,7 @@ from typing import overload
 
 from torch import nn
 
-from ..results import StageInfo, unknown
+from ..results import StageInfo, unknown, wrong, wrong_type
 from ._tap import ACTIVATIONS
 
 MOST = 12  # stages that "auto" picks at the most
@@ -91,9 +91,24 @@ class Stages(Sequence[StageInfo]):
             raise unknown(argument, name, self.names, "nakami stages lists them all")
         return self._places[self._index[name]].info
 
+    def ordered(self, names: str | Sequence[str], argument: str = "to") -> tuple[StageInfo, ...]:
+        """The stages of those names, each once, in order of execution."""
+        names = (names,) if isinstance(names, str) else tuple(names)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise wrong_type(
+                argument, "be the name of a stage, or several", names, "take them from stages(...)"
+            )
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise wrong(argument, "name each stage once", f"{twice[0]!r} again", "leave it out")
+        return tuple(sorted((self.find(n, argument) for n in names), key=self._depth))
+
     def position(self, name: str) -> int:
         """Place in the order of execution; 0 is the input."""
         return self._index[name]
+
+    def _depth(self, stage: StageInfo) -> int:
+        return self.position(stage.name)
 
     def _widest_name(self, place: Place) -> Place:
         same = [p for p in self._places if p.value == place.value and p.container and p.inside == 1]
