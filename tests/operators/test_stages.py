@@ -101,3 +101,30 @@ def test_a_block_that_joins_counts_as_one_layer():
 def test_an_output_of_another_size_is_read_too():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
     assert nakami.stages(net, torch.ones(1, 1, 5, 5)).auto == ("1", "output")
+
+
+class PostNorm(nn.Module):
+    """The sum lies inside; the last step is a normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.norm = nn.Linear(4, 4), nn.Linear(4, 4), nn.LayerNorm(4)
+
+    def forward(self, x):
+        return self.norm(x + self.b(torch.relu(self.a(x))))
+
+
+class Side(PostNorm):
+    """Two branches side by side."""
+
+    def forward(self, x):
+        return self.norm(torch.cat([self.a(x)[:, :2], self.b(x)[:, :2]], 1))
+
+
+def test_a_block_that_joins_before_its_last_step_counts_as_one_layer_too():
+    net = nn.Sequential(nn.Linear(4, 4), PostNorm(), Side(), PostNorm(), nn.Linear(4, 2))
+    stages = nakami.stages(net, torch.ones(1, 4))
+    assert stages.auto == ("0", "1", "2", "3", "4")
+    assert (
+        len(nakami.xray(net, torch.rand(1, 4), layers=True).at("2", "1")) == 1
+    )  # all of them cuts

@@ -33,7 +33,7 @@ def show(table: Table) -> None:
 
 def xray_table(run: Xray) -> Table:
     """The summary of a run: one row for each stage, mean ± sd over the inputs."""
-    own = [row for row in run.summary(None) if row.source != "input"]
+    own = [row for row in run.summary(None) if row.source != run.source]
     data = run.settings.get("data")
     title = f"{run.subject}, inputs from {data}" if data else run.subject
     table = _table(title, _doubt(run), ("stage", "from") if own else ("stage",))

@@ -84,8 +84,8 @@ def _to_float(array: np.ndarray, path: Path) -> Tensor:
         return torch.from_numpy(array.astype(np.float32))
     raise wrong(
         f"{path}", "hold floating numbers or bytes (uint8)", f"dtype {array.dtype}",
-        "store measured numbers as float32; tokens have no Jacobian, but nakami.jacobian in Python "
-        "reads a model of tokens from its embedding",
+        "store measured numbers as float32; a model of tokens is read in Python, where nakami.xray "
+        "starts from its embedding",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Jacobian, Stages
+from ..operators import FrozenNetwork, Stages, check_cut, natural_start
 from ..results import Spectrum, StageInfo, wrong, wrong_type
 from ..spectra import DEFAULT_BUDGET, LinearOperator, svd
 
@@ -54,12 +54,14 @@ def check(
         select: Picks the output.
 
     Returns:
-        The stages in order of execution, ``input`` first.
+        The stages in order of execution; the first is where every reading starts, ``input``, or
+        the embedding of tokens.
 
     Raises:
         UsageError: As ``xray`` would, but for what lies in ``out``.
 
-    Cost: two forward passes; with ``layers`` one Jacobian's set-up for each stage.
+    Cost: two forward passes; up to three more for each stage with ``layers``, for each input of
+    tokens.
     """
     network = FrozenNetwork(model, forward, select, dtype, device)
     return planned(network, inputs, stages, k, layers, tol, seed, memory_budget).chosen
@@ -76,17 +78,17 @@ def planned(
     memory_budget: int | None,
 ) -> Plan:
     """What is to be measured, refused here if it cannot be."""
-    _check_inputs(inputs)
+    _check_inputs(inputs, network)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise wrong("seed", "be a whole number, 0 or more", repr(seed), "0 is the default")
     places = network.stages(inputs[:1])
-    chosen = _chosen(places, stages)
+    source = natural_start(network, network.example(inputs[:1]), places)
+    chosen = _chosen(places, stages, source)
     _check_k(k, chosen)
     budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     plan = Plan(network, places, chosen, k, tol, seed, budget, layers)
     plan.rehearse(network.dtype or inputs.dtype)
-    if layers:
-        plan.check_cuts(inputs[:1])
+    plan.check_cuts(inputs)
     return plan
 
 
@@ -122,10 +124,15 @@ class Plan:
             with suppress(_Passed):
                 svd(_Outline(shape, dtype), self.values(shape), self.tol, memory_budget=self.budget)
 
-    def check_cuts(self, x: Tensor) -> None:
-        """Build every Jacobian once: refused where a source is no cut."""
+    def check_cuts(self, inputs: Tensor) -> None:
+        """Refuse a source that is no cut: a layer at the first input, an embedding at each."""
+        ends: dict[str, list[str]] = {}
         for source, stage in self.readings():
-            Jacobian(self.network, x, self.places, stage.name, source.name, self.budget)
+            ends.setdefault(source.name, []).append(stage.name)
+        for name, to in ends.items():
+            where = inputs[:1] if name != self.chosen[0].name else inputs
+            for i in range(len(where) if name != "input" else 0):
+                check_cut(self.network, self.network.example(where[i : i + 1]), name, tuple(to))
 
     def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
         """Depth of stage and source, then input: the order of a run's spectra."""
@@ -154,20 +161,29 @@ class _Outline(LinearOperator):
     _rmatmat = _matmat
 
 
-def _chosen(places: Stages, stages: str | Sequence[str]) -> tuple[StageInfo, ...]:
-    if isinstance(stages, str):
-        stages = places.auto if stages == "auto" else (stages,)
-    names = dict.fromkeys(stages)
-    found = [places.find(name, "stage") for name in names if name != "input"]
-    if not found:
-        raise wrong(
-            "stages", "name at least one stage beyond the input", tuple(names), "use 'auto'"
-        )
-    found.sort(key=lambda s: places.position(s.name))
-    return (places[0], *found)
+def _chosen(places: Stages, stages: str | Sequence[str], source: str) -> tuple[StageInfo, ...]:
+    """Where the readings start, and the stages they end at."""
+    first, auto = places.position(source), stages == "auto"
+    names = dict.fromkeys((stages,) if isinstance(stages, str) else stages)
+    if auto:
+        names = dict.fromkeys(n for n in places.auto if places.position(n) > first)
+    wanted = [name for name in names if name not in ("input", source)]
+    if not wanted:
+        way_out = "use 'auto'" if not auto else "give a network with a layer behind it"
+        rule = f"name at least one stage beyond the {_word(source)}"
+        raise wrong("stages", rule, tuple(names), way_out)
+    found = places.ordered(wanted, "stage")
+    if places.position(found[0].name) < first:
+        rule = f"lie behind {source!r}, where the readings of tokens start"
+        raise wrong("stages", rule, repr(found[0].name), "leave it out")
+    return (places.find(source), *found)
 
 
-def _check_inputs(inputs: Tensor) -> None:
+def _word(source: str) -> str:
+    return "input" if source == "input" else f"embedding {source!r}"
+
+
+def _check_inputs(inputs: Tensor, network: FrozenNetwork) -> None:
     if not isinstance(inputs, Tensor):
         raise wrong_type(
             "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
@@ -179,13 +195,13 @@ def _check_inputs(inputs: Tensor) -> None:
             f"shape {tuple(inputs.shape)}",
             "pass x[None] for a single example",
         )
-    if not inputs.is_floating_point():
+    tokens = not inputs.is_floating_point() and inputs.dtype != torch.bool
+    if not inputs.is_floating_point() and not (tokens and network.embeds):
         raise wrong_type(
             "inputs",
             "be floating-point",
             inputs.dtype,
-            "pass measured numbers as floats; tokens have no Jacobian, but nakami.jacobian in "
-            "Python reads a model of tokens from its embedding",
+            "pass measured numbers as floats; tokens are for networks with an embedding",
         )
     bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
     if bad:

@@ -54,9 +54,13 @@ def xray(
 ) -> Xray:
     """Singular values and vectors of ``J_all = d stage / d input`` at each input and stage.
 
+    Tokens have no derivative: at integer inputs every reading starts at the first embedding
+    (``Xray.source``), with the tokens held.
+
     Args:
         model: Any module; read in evaluation mode and left as it was.
-        inputs: Examples along axis 0, ``(N, ...)``, floating.
+        inputs: Examples along axis 0, ``(N, ...)``, floating; or tokens, ``(N, length)`` integers,
+            for a network with an embedding that all that follows passes.
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
             after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
@@ -71,7 +75,8 @@ def xray(
         memory_budget: Bytes for the basis or the dense matrix of one spectrum; default 1 GiB.
             Returned vectors and blocks of products come on top.
         subject: Name of the run.
-        input_unit: Unit of one input component ("pixel, 0 to 1"); counts above 1 depend on it.
+        input_unit: Unit of one input component ("pixel, 0 to 1"), of tokens that of a component
+            of the embedding; counts above 1 depend on it.
         about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.
         progress: ``progress(done, total, seconds_left, what)``, called after each piece.
         forward: ``forward(model, x)`` where ``model(x)`` does not do.

@@ -1,7 +1,15 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
 from ._frozen import FrozenNetwork
-from ._jacobian import Jacobian, jacobian, stages
+from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._stages import Stages
 
-__all__ = ["FrozenNetwork", "Jacobian", "Stages", "jacobian", "stages"]
+__all__ = [
+    "FrozenNetwork",
+    "Jacobian",
+    "Stages",
+    "check_cut",
+    "jacobian",
+    "natural_start",
+    "stages",
+]

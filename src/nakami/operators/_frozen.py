@@ -88,6 +88,11 @@ class FrozenNetwork:
         """``x`` checked, detached and moved to where the network computes."""
         return Example(x).moved(lambda leaf: self._cast(leaf.detach().clone()))
 
+    @property
+    def embeds(self) -> bool:
+        """Whether a module of the network is an embedding."""
+        return any("embedding" in type(m).__name__.lower() for m in self.model.modules())
+
     def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
         """The floating parameters whose names fit a shell pattern, as they are computed with."""
         names = [n for n, p in self.model.named_parameters() if p.is_floating_point()]
@@ -129,8 +134,12 @@ class FrozenNetwork:
             places.append(place)
             return value
 
-        with torch.no_grad(), self._explained(example), Tap(self.model, note):
+        with torch.no_grad(), self._explained(example), Tap(self.model, note) as tap:
             out = self.run(x)
+        places = [
+            replace(p, joins=p.joins or (p.container and p.info.name.split(":")[0] in tap.joining))
+            for p in places
+        ]
         with torch.no_grad():
             again = self.run(x, chance=len(places))  # another seed, else noise would repeat itself
         _check_repeatable(out, again)
@@ -251,7 +260,7 @@ class FrozenNetwork:
         except UsageError:
             raise
         except Exception as error:
-            if not example.moving:
+            if not example.moving and not self.embeds:
                 raise wrong_type(
                     "x",
                     "be floating-point",

@@ -218,8 +218,7 @@ class Jacobian(_NetworkJacobian):
         if self.start == "input":
             self._state = self.example.vector
         else:
-            self._state = network.reach(self.example.tree, (self.start,))[0].detach()
-            self._check_cut()
+            self._state = check_cut(network, self.example, self.start, tuple(self.parts))
         between = places[places.position(self.start) : places.position(self.to) + 1]
         self._build(self._state.reshape(-1), max(s.size for s in between), memory_budget)
 
@@ -228,19 +227,6 @@ class Jacobian(_NetworkJacobian):
             return self.network.reach(self.example.at(flat), to)
         state = flat.reshape(self._state.shape)
         return self.network.reach(self.example.tree, to, self.start, state)
-
-    def _check_cut(self) -> None:
-        """Hold the state at ``start``, move the input: at a cut, no ``to`` moves."""
-        ends = tuple(self.parts)
-        with torch.no_grad():
-            still = self.network.reach(self.example.tree, ends, self.start, self._state)
-            moved = self.network.reach(self.example.shaken(), ends, self.start, self._state)
-        for name, a, b in zip(ends, still, moved, strict=True):
-            if not torch.equal(a, b):
-                raise UsageError(
-                    f"start must be a cut, got {self.start!r}: {name!r} also depends on the input "
-                    "past it; start from the input, or from a stage that everything passes."
-                )
 
 
 class ParameterJacobian(_NetworkJacobian):
@@ -281,6 +267,31 @@ class ParameterJacobian(_NetworkJacobian):
             name: part.reshape(w.shape)
             for (name, w), part in zip(self._weights.items(), parts, strict=True)
         }
+
+
+def check_cut(network: FrozenNetwork, example: Example, start: str, to: tuple[str, ...]) -> Tensor:
+    """The state at ``start``, which must be a cut: hold it, move the input, and no ``to`` moves.
+
+    Raises:
+        UsageError: Some ``to`` moves; it is named.
+    """
+    with torch.no_grad():
+        state = network.reach(example.tree, (start,))[0].detach()
+        still = network.reach(example.tree, to, start, state)
+        moved = network.reach(example.shaken(), to, start, state)
+    for name, a, b in zip(to, still, moved, strict=True):
+        if not torch.equal(a, b):
+            way_out = "start from the input, or from a stage that everything passes"
+            if not example.moving:
+                way_out = (
+                    "start from a stage that everything passes, or fix what else reads the tokens "
+                    "(a mask, say) with forward="
+                )
+            raise UsageError(
+                f"start must be a cut, got {start!r}: {name!r} also depends on the input past it; "
+                f"{way_out}."
+            )
+    return state
 
 
 def natural_start(network: FrozenNetwork, example: Example, places: Stages) -> str:

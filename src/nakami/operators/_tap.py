@@ -46,6 +46,12 @@ def _functions() -> dict[Any, str]:
 
 
 FUNCTIONS = _functions()
+JOINS = frozenset(
+    getattr(home, name)
+    for home in (torch, Tensor)
+    for name in ("add", "add_", "__add__", "__iadd__", "__radd__", "cat", "concat", "concatenate")
+    if hasattr(home, name)
+)
 ACTIVATIONS = frozenset(_POINTWISE.split())
 
 
@@ -58,6 +64,8 @@ class Tap(AbstractContextManager["Tap"]):
     applied to (``conv1.relu``), else after the module that calls it. What ``on_stage`` returns
     takes the place of the value.
 
+    ``joining`` names the modules that add or concatenate states in their own ``forward``.
+
     On leaving, the hooks are gone; modules are otherwise untouched.
     """
 
@@ -66,6 +74,7 @@ class Tap(AbstractContextManager["Tap"]):
         self.calls: Counter[str] = Counter()
         self.path: list[tuple[str, bool]] = []  # enclosing modules: name, is it a leaf
         self.last: tuple[str, Any] = ("", None)  # the place passed last and its value
+        self.joining: set[str] = set()
         self.handles: list[Any] = []
         self.mode = _FunctionMode(self)
 
@@ -122,6 +131,8 @@ class _FunctionMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         tap = self.tap
+        if func in JOINS and tap.path and _several(args):
+            tap.joining.add(tap.path[-1][0])
         kind = FUNCTIONS.get(func)
         if kind is None or any(leaf for _, leaf in tap.path):
             return out
@@ -130,6 +141,12 @@ class _FunctionMode(TorchFunctionMode):
         if args and args[0] is value:
             parent = before
         return tap.passed(f"{parent}.{kind}" if parent else kind, kind, out, None)
+
+
+def _several(args: Any) -> bool:
+    """Whether a function got two floating tensors, in a list or not."""
+    operands = args[0] if isinstance(args[0], (tuple, list)) else args[:2]
+    return sum(isinstance(a, Tensor) and a.is_floating_point() for a in operands) > 1
 
 
 def first_tensor(value: Any) -> Tensor | None:

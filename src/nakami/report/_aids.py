@@ -22,6 +22,11 @@ LOOKS = (
     "That the network “looks at” these pixels. A direction says where a change would be felt, not "
     "what was used."
 )
+READS = (
+    "That the network “reads” only there. A direction says where a change would be felt, not what "
+    "was used."
+)
+SAME_PLACE = "That a position means the same in every sequence: other tokens stand there."
 NEIGHBOURS = (
     "That neighbouring pictures differ in kind when their gains are close: within a cluster, "
     "vectors mix freely."
@@ -53,12 +58,12 @@ def _arrives(reading: Reading) -> str:
     row = reading.main.rows[reading.solid[-1]]
     where, count = num.short(row.stage), counted(row).removeprefix("at least ")
     if row.largest.mean == 0:
-        return f"{at}, no small change of the input is felt at {where}."
+        return f"{at}, no small change of the {reading.origin} is felt at {where}."
     if row.count.lower_bound:
         return f"{at}, {count} or more directions reach {where} no weaker than they left."
     if round(row.count.mean) == row.shape[1]:
         return f"{at}, a small change along any direction reaches {where} no weaker than it left."
-    weaker = f"is weaker at {where} than at the input."
+    weaker = f"is weaker at {where} than at the {reading.origin}."
     if row.count.mean == 0:
         return f"{at}, a small change along any direction {weaker}"
     return f"{at}, a small change along all but about {count} directions {weaker}"
@@ -125,6 +130,13 @@ def own_aids(reading: Reading) -> Aids:
         PRODUCT,
         OWN_UNIT,
     ]
+
+
+def position_aids(reading: Reading) -> Aids:
+    """Below the positions."""
+    at = f"at these {reading.noun}s" if reading.n > 1 else f"at this one {reading.noun}"
+    may = f"At which positions a small change of the embedding would be felt most, {at}."
+    return [may], [READS, SAME_PLACE]
 
 
 def picture_aids(reading: Reading, verdict: str) -> Aids:

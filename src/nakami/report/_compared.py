@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from . import _charts as charts
 from . import _numbers as num
 from ._aids import compared_aids
-from ._curves import described, ends_caption, listed, some, spread_caption, unique, values_table
+from ._curves import (
+    described,
+    ends_caption,
+    listed,
+    panels,
+    some,
+    spread_caption,
+    unique,
+    values_table,
+)
 from ._reading import Reading, label, outcome, steady
 from ._sections import Figure, Section, Text
 from ._series import Series, series
 from ._stage_charts import change_chart
 from ._verdict import told
-
-MAX_PANELS = 6
 
 
 def compared_section(reading: Reading) -> Section | None:
@@ -36,10 +41,10 @@ def _any_bound(reading: Reading) -> bool:
 
 
 def _panels_figure(reading: Reading) -> Figure:
-    panels = _panels(reading.stages)
-    pairs = [_two_curves(reading, s) for s in panels]
+    shown = panels(reading.stages)
+    pairs = [_two_curves(reading, s) for s in shown]
     every = [c for pair in pairs for c in pair]
-    names = unique([num.short(s, 20) for s in panels])
+    names = unique([num.short(s, 20) for s in shown])
     drawn = [
         charts.spectrum_chart(
             f"pair{i}",
@@ -53,27 +58,20 @@ def _panels_figure(reading: Reading) -> Figure:
         )
         for i, (name, curves) in enumerate(zip(names, pairs, strict=True))
     ]
-    rows = [reading.main.rows[s] for s in panels]
+    rows = [reading.main.rows[s] for s in shown]
     headed = [
         replace(c, name=f"{name}, {c.name}")
         for name, pair in zip(names, pairs, strict=True)
         for c in pair
     ]
-    spectra = [s for net in reading.networks for stage in panels for s in net.run.at(stage)]
+    spectra = [s for net in reading.networks for stage in shown for s in net.run.at(stage)]
     caption = spread_caption(reading, every, spectra) + ends_caption(rows, headed, drawn[0])
     caption += " All panels share their scales and the read-out."
-    if len(panels) < len(reading.stages):
-        caption += f" {len(panels)} of {len(reading.stages)} stages drawn; the table holds all."
+    if len(shown) < len(reading.stages):
+        caption += f" {len(shown)} of {len(reading.stages)} stages drawn; the table holds all."
     title = "Spectra of both networks, one panel for each stage"
     table = values_table(headed)
     return Figure(title, caption, drawn, layout="trio", tools=True, key=True, table=table)
-
-
-def _panels(stages: tuple[str, ...]) -> list[str]:
-    if len(stages) <= MAX_PANELS:
-        return list(stages)
-    at = np.linspace(0, len(stages) - 1, MAX_PANELS).round().astype(int)
-    return [stages[i] for i in at]
 
 
 def _two_curves(reading: Reading, stage: str) -> list[Series]:

@@ -17,6 +17,8 @@ from ._reading import Network, Reading, steady
 from ._sections import Table, Text
 from ._series import NOISE, UNCONVERGED, Series, series
 
+MAX_PANELS = 6
+
 
 def depth_curves(net: Network, stages: tuple[str, ...], source: str | None) -> list[Series]:
     """One curve for each stage, coloured by depth."""
@@ -136,6 +138,14 @@ def some(stages: tuple[str, ...]) -> tuple[str, ...]:
     if len(stages) <= 4:
         return stages
     return (stages[0], stages[len(stages) // 2], stages[-1])
+
+
+def panels(stages: tuple[str, ...]) -> list[str]:
+    """At most six stages to draw apart, evenly spread over depth."""
+    if len(stages) <= MAX_PANELS:
+        return list(stages)
+    at = np.linspace(0, len(stages) - 1, MAX_PANELS).round().astype(int)
+    return [stages[i] for i in at]
 
 
 def listed(parts: list[Text]) -> Markup:

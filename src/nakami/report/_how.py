@@ -110,7 +110,13 @@ def _inputs(s: dict[str, Any], net: Network) -> str:
     digest = str(s.get("inputs_sha256") or "")
     names = [num.short(str(n), 30) for n in s.get("input_names") or []]
     shown = f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names)
-    parts = [num.whole(len(net.run.inputs)), shown, f"unit: {num.short(net.run.input_unit, 60)}"]
+    tokens = "" if net.run.source == "input" else f"tokens, read from {num.short(net.run.source)}"
+    parts = [
+        num.whole(len(net.run.inputs)),
+        tokens,
+        shown,
+        f"unit: {num.short(net.run.input_unit, 60)}",
+    ]
     if digest:
         parts.append(f"SHA-256 {digest[:16]}…")
     return "; ".join(p for p in parts if p)

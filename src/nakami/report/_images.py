@@ -42,6 +42,8 @@ class Frame:
 
 def frame(run: Xray) -> Frame | None:
     """How the inputs of a run are pictures, or None if they are not."""
+    if run.source != "input":  # the directions lie in an embedding
+        return None
     picture = run.settings.get("picture")
     shape = tuple(run.inputs.shape[1:])
     if len(shape) == 3 and shape[0] in (1, 3):

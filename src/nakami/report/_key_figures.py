@@ -34,7 +34,8 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     spread = f"; mean ± sd of {reading.inputs()}" if reading.n > 1 else f"; one {reading.noun}"
     count = _figure(row.count, f"directions kept (s > 1) at {where}, of {possible(row)}{spread}")
     rank = _figure(row.effective_rank, f"effective rank at {where}{_was(reading, stage)}")
-    top = _figure(row.largest, f"largest singular value at {where}, stage unit per input unit")
+    unit = f"stage unit per {reading.origin} unit"
+    top = _figure(row.largest, f"largest singular value at {where}, {unit}")
     if reading.comparison is None or reading.n == 1:
         return [count, rank, top, *facts]
     bound = any(net.rows[stage].count.lower_bound for net in reading.networks)

@@ -44,7 +44,7 @@ class Network:
     def own(self) -> dict[str, StageSummary]:
         """Summary of the layers' own Jacobians by stage; empty if none was measured."""
         rows = {row.stage: row for row in self.run.summary(None)}
-        return rows if any(row.source != "input" for row in rows.values()) else {}
+        return rows if any(row.source != self.run.source for row in rows.values()) else {}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,14 @@ class Reading:
         found = {m[1] for name in names if (m := _NOUN.match(str(name)))}
         if len(found) == 1 and all(_NOUN.match(str(name)) for name in names):
             return found.pop()
+        if self.origin == "embedding":
+            return "sequence"
         return "picture" if self.main.run.settings.get("picture") else "input"
+
+    @property
+    def origin(self) -> str:
+        """Where J_all starts, in a word: ``input``, or ``embedding`` where inputs are tokens."""
+        return "input" if self.main.run.source == "input" else "embedding"
 
     def inputs(self) -> str:
         """``16 digits``, ``1 input``; ``2 to 3 of 4 digits`` where spectra are still missing."""
@@ -187,7 +194,7 @@ def _without_shared_folder(names: list[str]) -> list[str]:
 
 
 def _check(run: Xray) -> None:
-    if not any(s.source == "input" for s in run.spectra):
+    if not any(s.source == run.source for s in run.spectra):
         raise wrong(
             "what", "hold a spectrum from the input", f"{len(run.spectra)} spectra",
             "finish the x-ray first",

@@ -40,10 +40,10 @@ def spectra_section(reading: Reading) -> Section:
         curves,
         described(curves),
         height=380,
-        y_title="singular value s (stage unit per input unit)",
+        y_title=f"singular value s (stage unit per {reading.origin} unit)",
     )
     figure = Figure(
-        f"Singular values of the Jacobian from the input to each stage{_whose(reading)}",
+        f"Singular values of the Jacobian from the {reading.origin} to each stage{_whose(reading)}",
         spread_caption(reading, curves, spectra) + ends_caption(rows, curves, chart) + HINT,
         [chart],
         tools=True,

@@ -14,7 +14,7 @@ from ._sections import Table, Text
 QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("count", "directions with s > 1", "number"),
     ("effective_rank", "effective rank", "number"),
-    ("largest", "largest value", "stage unit per input unit"),
+    ("largest", "largest value", "stage unit per {} unit"),
     (
         "decay",
         Markup("s<sub>k</sub> / s<sub>1</sub> at the last computed index k"),
@@ -23,8 +23,8 @@ QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("log_sum", "sum of ln s", "nat"),
 )
 SINGULAR = (
-    "How much longer a small step becomes on its way from the input to the stage, along one "
-    "direction. Unit: stage unit per input unit."
+    "How much longer a small step becomes on its way from the {0} to the stage, along one "
+    "direction. Unit: stage unit per {0} unit."
 )
 CONVERGED = (
     "Each value within the tolerance, or at the limit of the arithmetic: then as good as its "
@@ -47,7 +47,7 @@ WORDS: tuple[tuple[str, Text], ...] = (
         "Effective rank",
         Markup("(Σ s²)² / Σ s<sup>4</sup>. The number of equal values that give the same sums."),
     ),
-    ("Layer’s own Jacobian", "The derivative of a stage by the stage before it, not by the input."),
+    ("Layer’s own Jacobian", "The derivative of a stage by the stage before it, not by the {}."),
     ("Area covered", AREA),
     (
         "Residual",
@@ -70,6 +70,14 @@ WORDS: tuple[tuple[str, Text], ...] = (
 )
 
 
+def words(reading: Reading) -> list[tuple[str, Text]]:
+    """The words of the page, with what each means."""
+    return [
+        (word, text if isinstance(text, Markup) else text.format(reading.origin))
+        for word, text in WORDS
+    ]
+
+
 def figures_tables(reading: Reading) -> list[Table]:
     """One table of quantities, one of convergence, and the layers' own figures if measured."""
     own = [_own(net, reading) for net in reading.networks if net.own]
@@ -89,7 +97,7 @@ def _quantities(reading: Reading) -> Table:
     ]
     numeric = tuple(range(3, len(head)))
     return Table(
-        f"From the input to each stage, {reading.inputs()}",
+        f"From the {reading.origin} to each stage, {reading.inputs()}",
         head,
         rows,
         numeric,
@@ -98,7 +106,7 @@ def _quantities(reading: Reading) -> Table:
 
 
 def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str) -> list[Text]:
-    row: list[Text] = [stage, name, unit]
+    row: list[Text] = [stage, name, unit.format(reading.origin)]
     row += _cells(reading, stage, key)
     if reading.comparison is None or reading.n == 1:
         return row

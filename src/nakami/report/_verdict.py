@@ -136,7 +136,9 @@ def _depth_sentence(reading: Reading) -> Markup | str:
         return ""
     rows = [reading.main.rows[s] for s in stages]
     at = f"At {reading.inputs()}" if reading.n > 1 else f"At one {reading.noun}"
-    what = "the number of input directions that a small change can take without shrinking"
+    what = (
+        f"the number of {reading.origin} directions that a small change can take without shrinking"
+    )
     if all(r.count.lower_bound for r in rows):
         who = f"some {reading.noun} has them all" if reading.n > 1 else "they all lie"
         where = "at every stage" if len(rows) > 1 else "there"
@@ -177,7 +179,7 @@ def _second_sentence(reading: Reading) -> Markup | str:
     row = reading.main.rows[stage]
     if reading.comparison is None or reading.n == 1:
         rank, top = num.estimate(row.effective_rank, "(sd)"), num.estimate(row.largest, "(sd)")
-        text = "The effective rank, which does not depend on the unit of the input, is "
+        text = f"The effective rank, which does not depend on the unit of the {reading.origin}, is "
         there = "; the largest singular value there is "
         return num.joined(text, rank, " at ", num.short(stage), there, top, ".")
     return _change_sentence(reading, stage)
@@ -234,15 +236,13 @@ def _meta(reading: Reading) -> list[tuple[str, str]]:
     sized = f"{name}, {num.whole(count)} parameters" if count else name
     values = computed([reading.main.rows[s] for s in reading.stages])
     share = so_far(reading)
+    date = num.date(str(s.get("created", "")))
+    measured = f"{date}, {reading.origin} to {_stages(reading)}, {values}"
     data = num.short(str(s.get("data") or f"{reading.inputs()}"), 260)
     return [
         ("Model", sized),
         ("Data", f"{data.rstrip('.')}; unit: {num.short(reading.main.run.input_unit, 60)}"),
-        (
-            "Measured",
-            f"{num.date(str(s.get('created', '')))}, input to {_stages(reading)}, {values}"
-            + (f"; {share}" if share else ""),
-        ),
+        ("Measured", f"{measured}{f'; {share}' if share else ''}"),
         ("Versions", _versions(s)),
     ]
 

@@ -99,7 +99,7 @@ def _page(what: Xray | Comparison) -> str:
     from . import _numbers as num
     from ._how import how_table
     from ._reading import read
-    from ._tables import WORDS, figures_tables
+    from ._tables import figures_tables, words
     from ._theme import filters, variables
     from ._verdict import verdict
 
@@ -115,7 +115,7 @@ def _page(what: Xray | Comparison) -> str:
     n_curves = max(len(reading.stages), *(len(n.own) for n in reading.networks))
     return environment.get_template("page.html").render(
         reading=reading, verdict=verdict(reading), sections=sections, num=num,
-        tables=figures_tables(reading), how=how_table(reading), words=WORDS,
+        tables=figures_tables(reading), how=how_table(reading), words=words(reading),
         themes=variables(n_curves), filters=filters(), fonts=_fonts(),
         data=_script_json(_payload(charts)), bundle=bundle(),
         style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(),
@@ -129,9 +129,14 @@ def _sections(reading: Any) -> Iterator[Section]:
     from ._compared import compared_section
     from ._gallery import pictures_section
     from ._kept import kept_section
+    from ._positions import positions_section
     from ._spectra import own_section, spectra_section
 
-    for make in (spectra_section, kept_section, compared_section, pictures_section, own_section):
+    makers = (
+        *(spectra_section, kept_section, compared_section),
+        *(pictures_section, positions_section, own_section),
+    )
+    for make in makers:
         section = make(reading)
         if section is not None:
             yield section

@@ -99,6 +99,11 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
                 f"both runs must have the same {field}, got {a.settings.get(field)!r} and "
                 f"{b.settings.get(field)!r}; measure both networks at the same inputs."
             )
+    if a.source != b.source:
+        raise UsageError(
+            f"both runs must start at the same place, got {a.source!r} and {b.source!r}; measure "
+            "networks whose embeddings have one name."
+        )
     common = [name for name in a.names if name in b.names]
     if not common:
         raise UsageError(
@@ -150,10 +155,10 @@ def _log_sums(stage: str, a: Xray, b: Xray) -> PairedChange | None:
 
 def _cut(run: Xray, other: Xray, common: Sequence[str]) -> Xray:
     """``run`` without the spectra from the input that ``other`` lacks at their common stages."""
-    there = {(s.stage, s.input) for s in other.spectra if s.source == "input"}
+    there = {(s.stage, s.input) for s in other.spectra if s.source == other.source}
 
     def paired(s: Spectrum) -> bool:
-        return s.source != "input" or s.stage not in common or (s.stage, s.input) in there
+        return s.source != run.source or s.stage not in common or (s.stage, s.input) in there
 
     return replace(run, spectra=tuple(s for s in run.spectra if paired(s)))
 

@@ -38,7 +38,8 @@ class Spectrum:
     Attributes:
         input: Index of the example along axis 0 of the inputs.
         stage: Name of the stage that the Jacobian ends at.
-        source: Where it starts: ``"input"`` (J_all) or the stage before (the layer's own).
+        source: Where it starts: ``"input"`` or the embedding of tokens (J_all), or the stage before
+            (the layer's own).
         shape: ``(m, n)``, rows = components of ``stage``, columns = components of ``source``.
         values: Singular values, ``(k,)`` float64, descending; stage unit per source unit.
         residuals: ``max(|J v - s u|, |J^T u - s v|)``, ``(k,)``, absolute.

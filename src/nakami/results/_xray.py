@@ -87,7 +87,8 @@ class Xray:
 
     Attributes:
         settings: Everything in ``run.json``: subject, model, seed, tolerance, versions, ...
-        stages: The measured stages in order of execution; ``stages[0]`` is the input.
+        stages: The measured stages in order of execution; ``stages[0]`` is where the readings
+            start: the input, or the embedding where the inputs are tokens.
         inputs: The examples as the network saw them, ``(N, ...)``; row i is input i.
         spectra: One ``Spectrum`` for each input and stage (and source); of an unfinished run those
             that are there.
@@ -118,8 +119,13 @@ class Xray:
         return str(self.settings["input_unit"])
 
     @property
+    def source(self) -> str:
+        """Name of the place where J_all starts: ``"input"``, or the embedding of tokens."""
+        return self.stages[0].name
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Names of the measured stages, without the input."""
+        """Names of the measured stages, without the one where J_all starts."""
         return tuple(s.name for s in self.stages[1:])
 
     @property
@@ -137,7 +143,8 @@ class Xray:
 
         Args:
             stage: Name of a measured stage.
-            source: Where the Jacobian starts; ``"input"`` is J_all, ``None`` the layer's own.
+            source: Where the Jacobian starts; ``"input"`` is J_all (from the embedding where the
+                inputs are tokens), ``None`` the layer's own.
         """
         if stage not in self.names:
             raise unknown("stage", stage, self.names)
@@ -177,7 +184,7 @@ def estimate(samples: np.ndarray | list[float], lower_bound: bool = False) -> Es
 
 def _starts(spectrum: Spectrum, stages: tuple[StageInfo, ...], source: str | None) -> bool:
     if source is not None:
-        return spectrum.source == source
+        return spectrum.source == (stages[0].name if source == "input" else source)
     names = [s.name for s in stages]
     return spectrum.source == names[names.index(spectrum.stage) - 1]
 
