@@ -71,7 +71,8 @@ def jacobian(
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
             tensors. Its floating tensors, flattened and joined, are the input; tokens are fixed.
         to: Stage to end at (see ``nakami.stages``); default the model's output. Several names:
-            their rows stacked in order of execution, all from one sweep through the deepest.
+            their rows stacked in order of execution, all from one sweep through the deepest;
+            ``J.by_stage`` takes a product apart.
         start: Stage to start from; default the input, or the first embedding where ``x`` holds
             tokens alone. It must be a cut: all that follows depends on the input through it alone.
         wrt: ``"input"`` (or the state at ``start``), or ``"parameters"``.
