@@ -11,7 +11,7 @@ import nakami.spectra._svd as engine
 from checks import check_operator, check_triplets
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, choose, svd
-from nakami.spectra._krylov import BlockKrylov
+from nakami.spectra._growing import Growing
 
 P = 240
 RAMP = torch.arange(P, dtype=torch.float64)
@@ -75,7 +75,7 @@ def test_thin_matrices(shape):
 
 
 def test_krylov_beyond_one_block_of_equal_values():
-    # 30 equal values: a block of 8 must come back for the rest, with help of the search.
+    # 30 equal values: a narrow block must come back for the rest, with help of the search.
     true = torch.cat([torch.full((30,), 2.0).double(), torch.linspace(1, 0.5, 970).double()])
     a = matrix(true, m=1200, n=1000)
     result = svd(a, 30, method="krylov")
@@ -119,14 +119,14 @@ def test_too_few_products_say_so():
 @pytest.fixture
 def blind_start(monkeypatch):
     """Random directions of the run itself that have no component along the first axis."""
-    draw = BlockKrylov._random
+    draw = Growing._random
 
     def blind(self, count, basis, others):
         rows = draw(self, count, basis, others)
         rows[:, 0] = 0
         return torch.linalg.qr(rows.T)[0].T
 
-    monkeypatch.setattr(BlockKrylov, "_random", blind)
+    monkeypatch.setattr(Growing, "_random", blind)
 
 
 def diagonal(n=1400):

@@ -116,8 +116,11 @@ def check_start(start: Tensor | None, op: LinearOperator, width: int) -> Tensor 
             "leave it out for a random start",
         )
     columns = start.detach().to(op.device, torch.float64)
-    columns = columns / columns.norm(dim=0).clamp_min(1e-300)
-    folded = torch.stack(
-        [columns[:, j::width].sum(1) for j in range(min(width, start.shape[1]))], 1
-    )
-    return (folded / folded.norm(dim=0).clamp_min(1e-300)).to(op.dtype)
+    return folded(columns / columns.norm(dim=0).clamp_min(1e-300), width).to(op.dtype)
+
+
+def folded(columns: Tensor, width: int) -> Tensor:
+    """At most ``width`` unit columns: sums of every ``width``-th column."""
+    parts = [columns[:, j::width].sum(1) for j in range(min(width, columns.shape[1]))]
+    sums = torch.stack(parts, 1)
+    return sums / sums.norm(dim=0).clamp_min(torch.finfo(sums.dtype).tiny)

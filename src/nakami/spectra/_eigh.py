@@ -18,7 +18,7 @@ from ._check import (
     check_tolerance,
 )
 from ._lanczos import BlockLanczos
-from ._loop import BLOCK, Plan, converge, make_plan, true_residuals
+from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
 from ._operator import LinearOperator, as_operator, finite
 from ._result import (
     EighResult,
@@ -90,14 +90,16 @@ def eigh(
     """
     a = as_operator(op)
     _check(a, k, tol, which, method, max_products)
-    warm = check_start(start, a, BLOCK)
+    # By magnitude no upper bound shows the half of a cluster, so blocks stay wide.
+    block = BLOCK if which == "magnitude" else block_size(k, a.device)
+    warm = check_start(start, a, block)
     budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     with torch.no_grad():
         tried = check_symmetric(a, seed)
         if _dense(a, k, method, budget):
             found = dense_eigh(a, k, which)
         else:
-            plan = make_plan(a, k, tol, budget, max_products, symmetric=True)
+            plan = make_plan(a, k, tol, budget, max_products, "symmetric", block)
             found = krylov_eigh(a, plan, which, seed, warm)
     floor = arithmetic_floor(a, found.top)
     shifts = estimated_errors(found.values, found.residuals, found.gaps, floor)

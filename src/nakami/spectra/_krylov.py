@@ -15,15 +15,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._basis import orthonormal, random_rows
+from ._basis import turn
+from ._growing import Growing
 from ._loop import Plan
-from ._operator import LinearOperator, finite
+from ._operator import LinearOperator
 from ._result import arithmetic_floor
 from ._threads import one_thread
 
 
-class BlockKrylov:
-    """The growing decomposition. Basis vectors are rows here, so that prefixes are contiguous."""
+class BlockKrylov(Growing):
+    """The growing decomposition: ``basis`` holds the right vectors, ``left`` the others."""
 
     def __init__(
         self,
@@ -32,48 +33,23 @@ class BlockKrylov:
         generator: torch.Generator,
         start: Tensor | None = None,
     ):
-        self.op, self.plan, self.generator = op, plan, generator
-        m, n = op.shape
-        like = torch.empty(0, dtype=op.dtype, device=op.device)
-        self.left = like.new_empty(plan.columns, m)
-        self.right = like.new_empty(plan.columns + plan.widest, n)
-        self.core = torch.zeros(plan.columns, plan.columns, dtype=torch.float64)  # B, on the CPU
-        self.filled = 0  # columns of B
-        self.coupled = 0  # the waiting right block is coupled to left vectors from here on
-        self.tail = torch.zeros(0, 0, dtype=torch.float64)  # S^T, (next block, last block)
-        self.n_products = 0
+        super().__init__(op, plan, generator, start)
+        self.left = self.basis.new_empty(plan.columns, op.shape[0])
         self._solved: tuple[Tensor, Tensor, Tensor, Tensor] | None = None  # of the present B
-        self.scale = 0.0  # largest column met, the yardstick for "zero"
-        self.waiting = 0  # rows of the right block that the next step multiplies
-        block = like.new_zeros(plan.block, n)
-        if start is not None:
-            block[: start.shape[1]] = start.T
-        self.add(block)
-
-    @property
-    def full(self) -> bool:
-        """Whether the next step does not fit into the basis."""
-        return self.filled + self.waiting > self.plan.columns
-
-    def add(self, directions: Tensor) -> None:
-        """Let unit ``directions`` (rows) join the waiting block; zero rows become random ones."""
-        end = self.filled + self.waiting
-        block = self._orthonormal(directions, self.right[:end], 0, 1.0)[0]
-        self.right[end : end + len(block)] = block
-        self.waiting += len(block)
-        self.coupled = 0
 
     def expand(self) -> None:
         """One step: a product with ``A``, one with its transpose, both orthonormalised."""
         at, end = self.filled, self.filled + self.waiting
-        y = self._products(self.op, self.right[at:end])  # (waiting, m)
+        y = self._products(self.op, self.basis[at:end])  # (waiting, m)
+        self._met(y)
         block, above, below = self._orthonormal(y, self.left[:at], self.coupled, self.scale)
         self.left[at:end] = block
         self.core[:at, at:end] = above.T
         self.core[at:end, at:end] = below.T
         z = self._products(self.op.T, block)  # (waiting, n)
-        nxt, _, over = self._orthonormal(z, self.right[:end], at, self.scale)
-        self.right[end : end + len(nxt)] = nxt
+        self._met(z)
+        nxt, _, over = self._orthonormal(z, self.basis[:end], at, self.scale)
+        self.basis[end : end + len(nxt)] = nxt
         self.filled, self.waiting, self.coupled, self.tail = end, len(nxt), at, over.T
         self._solved = None
 
@@ -102,9 +78,9 @@ class BlockKrylov:
         """
         s, p, _, residuals = self.solve()
         coupling = self.tail @ p[self.filled - self.tail.shape[1] :]  # G, (next block, filled)
-        spread, turn = torch.linalg.eigh(coupling @ coupling.T)
+        spread, turned = torch.linalg.eigh(coupling @ coupling.T)
         left_over = ((1.02 * rest) ** 2 - spread).clamp_min(0).sqrt()
-        corner = (turn * left_over) @ turn.T  # with G G^T it makes up w^2
+        corner = (turned * left_over) @ turned.T  # with G G^T it makes up w^2
         above = torch.cat([s.diag(), coupling.T], 1)
         below = torch.cat([torch.zeros(len(corner), len(s), dtype=s.dtype), corner], 1)
         with one_thread(above):
@@ -123,34 +99,19 @@ class BlockKrylov:
     def restart(self, keep: int) -> None:
         """Thick restart: the leading ``keep`` Ritz triplets and the waiting block stay."""
         s, p, q, _ = self.solve()
-        c = self.filled
-        waiting = self.right[c : c + self.waiting].clone()
-        self.left[:keep] = p[:, :keep].T.to(self.left) @ self.left[:c]
-        self.right[:keep] = q[:, :keep].T.to(self.left) @ self.right[:c]
-        self.right[keep : keep + self.waiting] = waiting
-        self.core.zero_()
-        self.core[:keep, :keep] = torch.diag(s[:keep])
-        self.tail = self.tail @ p[c - self.tail.shape[1] :, :keep]  # coupled to every kept triplet
-        self.filled, self.coupled = keep, 0
+        turn(self.left[: self.filled], p[:, :keep])
+        turn(self.basis[: self.filled], q[:, :keep])
+        self._restarted(keep, s, p)
         self._solved = None
 
-    def vectors(self, k: int) -> tuple[Tensor, Tensor]:
-        """Leading ``k`` Ritz vectors as columns, ``(m, k)`` and ``(n, k)``."""
-        _, p, q, _ = self.solve()
-        c = self.filled
-        left = p[:, :k].T.to(self.left) @ self.left[:c]
-        return left.T, (q[:, :k].T.to(self.left) @ self.right[:c]).T
+    def triplets(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``.
 
-    def _products(self, op: LinearOperator, rows: Tensor) -> Tensor:
-        self.n_products += len(rows)
-        out = finite(op @ rows.T).T.contiguous()
-        self.scale = max(self.scale, float(out.norm(dim=1).max()))
-        return out
+        The last call: it overwrites the bases.
+        """
+        s, p, q, _ = self.solve()
+        left = turn(self.left[: self.filled], p[:, :k]).clone()
+        return s[:k], left.T, turn(self.basis[: self.filled], q[:, :k]).clone().T
 
-    def _orthonormal(
-        self, rows: Tensor, basis: Tensor, first: int, scale: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return orthonormal(rows, basis, first, scale, self._random)
-
-    def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
-        return random_rows(count, basis, others, self.generator)
+    def _met(self, images: Tensor) -> None:
+        self.scale = max(self.scale, float(images.norm(dim=1).max()))
