@@ -64,6 +64,7 @@ def make(case):
 @pytest.mark.parametrize("case", CASES)
 def test_values_and_vectors_match_the_dense_jacobian_from_the_embedding(case):
     net, tokens = make(case)
+    tokens = tokens[: 2 if case == "recurrent" else 1]
     run = nakami.xray(net, tokens)
     assert (run.source, run.names) == ("words", CASES[case][1])
     assert np.array_equal(run.inputs, tokens.numpy())
@@ -107,32 +108,33 @@ class Killed(BaseException):
 
 def test_killed_and_continued_equals_unbroken(tmp_path):
     net, tokens = make("recurrent")
-    whole = nakami.xray(net, tokens, out=tmp_path / "whole", layers=True)
+    whole = nakami.xray(net, tokens, out=tmp_path / "whole")
 
     def kill(done, total, left, what):
-        if done == 2:
+        if done == 1:
             raise Killed
 
     with pytest.raises(Killed):
-        nakami.xray(net, tokens, out=tmp_path / "broken", layers=True, progress=kill)
-    assert len(nakami.load(tmp_path / "broken").spectra) == 2
-    nakami.xray(net, tokens, out=tmp_path / "broken", layers=True)
+        nakami.xray(net, tokens, out=tmp_path / "broken", progress=kill)
+    assert len(nakami.load(tmp_path / "broken").spectra) == 1
+    nakami.xray(net, tokens, out=tmp_path / "broken")
     assert content(tmp_path / "whole") == content(tmp_path / "broken")
     read = nakami.load(tmp_path / "broken")
     assert read.inputs.dtype == np.int64
     assert np.array_equal(read.inputs, tokens.numpy())
     assert np.array_equal(read.values("gru"), whole.values("gru"))
     with pytest.raises(UsageError, match="inputs must be as in the run"):
-        nakami.xray(net, tokens + (tokens == 0), out=tmp_path / "whole", layers=True)
+        nakami.xray(net, tokens + (tokens == 0), out=tmp_path / "whole")
 
 
 def test_runs_of_two_networks_compare_by_their_embedding(tmp_path):
     net, tokens = make("recurrent")
+    tokens = tokens[:1]
     before = nakami.xray(net, tokens, ["read"])
     net.read.weight.data *= 2
     after = nakami.xray(net, tokens, ["read"])
     change = nakami.compare(before, after).change("read", "largest")
-    np.testing.assert_allclose(change.after, 2 * np.array(change.before))
+    np.testing.assert_allclose(change.after, 2 * change.before)
     net.other = net.words
     del net.words
     net.forward = lambda x: net.after(net.other(x))
