@@ -124,7 +124,6 @@ def test_tokens_from_their_embedding_not_that_of_the_positions():
     names = ("recurrent", "output")
     op = nakami.jacobian(net, tokens, to=names)
     assert op.start == "tokens"
-    assert op.route == "forward mode"
     check_operator(op, torch.cat(dense_rows(net, tokens, names, None)))
     net.eval()
     h = net.tokens(tokens).detach()
