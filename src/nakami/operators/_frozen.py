@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -67,6 +68,11 @@ class FrozenNetwork:
                 "be a torch.nn.Module",
                 type(model).__name__,
                 "wrap the function in a module with a forward method",
+            )
+        if any(isinstance(m, torch.jit.RecursiveScriptModule) for m in model.modules()):
+            raise UsageError(
+                "model must be a module whose states can be watched, got a scripted one; "
+                "pass the module it was scripted from, or torch.jit.trace(module, x)."
             )
         self.model, self.select = model, select
         self.caller = _Caller(model, forward)
@@ -142,7 +148,7 @@ class FrozenNetwork:
         ]
         with torch.no_grad():
             again = self.run(x, chance=len(places))  # another seed, else noise would repeat itself
-        _check_repeatable(out, again)
+        _check_repeatable(out.detach(), again.detach())  # a network may switch gradients on itself
         if all(p.info.name != "output" for p in places):
             last = _place("output", type(self.model).__name__.lower(), out, self.model)
             places.append(replace(last, container=False))  # no name for a stage before it
@@ -186,7 +192,7 @@ class FrozenNetwork:
             raise wrong_type(
                 "the model's output",
                 "hold a floating tensor",
-                type(out).__name__,
+                out.dtype if isinstance(out, Tensor) else type(out).__name__,
                 "pick one with select=",
             )
         return picked
@@ -194,6 +200,8 @@ class FrozenNetwork:
     def _cast(self, value: Tensor) -> Tensor:
         if value.is_floating_point() and self.dtype is not None:
             return value.to(self.device, self.dtype)
+        if value.is_complex() and self.dtype is not None:
+            return value.to(self.device, self.dtype.to_complex())
         return value.to(self.device)
 
     @property
@@ -240,10 +248,12 @@ class FrozenNetwork:
 
     @contextmanager
     def _plain_kernels(self) -> Iterator[None]:
-        """Kernels that every rung can differentiate: no fused attention, no fused recurrence."""
+        """Code that every rung can differentiate: nothing fused, nothing compiled."""
         fast = torch.backends.mha.get_fastpath_enabled()
         with ExitStack() as stack:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            if "torch._dynamo" in sys.modules:  # where it is not, nothing is compiled
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
             torch.backends.mha.set_fastpath_enabled(False)
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
             if self.recurrent:

@@ -77,6 +77,7 @@ class Tap(AbstractContextManager["Tap"]):
         self.joining: set[str] = set()
         self.handles: list[Any] = []
         self.mode = _FunctionMode(self)
+        self.transforms = _transforms()
 
     def __enter__(self) -> Tap:
         for name, module in self.model.named_modules():
@@ -97,9 +98,13 @@ class Tap(AbstractContextManager["Tap"]):
             handle.remove()
 
     def passed(self, base: str, kind: str, value: Any, module: nn.Module | None) -> Any:
-        """Report one place; values that are no floating tensors are passed over."""
+        """Report one place; values that are no floating tensors are passed over.
+
+        So are those inside a ``torch.vmap`` or ``torch.func.grad`` of the network's own, which mean
+        nothing outside it.
+        """
         tensor = first_tensor(value)
-        if tensor is None:
+        if tensor is None or _transforms() != self.transforms:
             return value
         self.calls[base] += 1
         name = base if self.calls[base] == 1 else f"{base}:{self.calls[base]}"
@@ -147,6 +152,11 @@ def _several(args: Any) -> bool:
     """Whether a function got two floating tensors, in a list or not."""
     operands = args[0] if isinstance(args[0], (tuple, list)) else args[:2]
     return sum(isinstance(a, Tensor) and a.is_floating_point() for a in operands) > 1
+
+
+def _transforms() -> int:
+    """How many function transforms are active."""
+    return torch._C._functorch.maybe_current_level() or 0
 
 
 def first_tensor(value: Any) -> Tensor | None:
