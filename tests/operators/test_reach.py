@@ -12,6 +12,7 @@ import nakami
 from checks import check_operator
 from nakami.results import NakamiWarning, UsageError
 from networks import build
+from own_models import OWN
 
 
 class First(nn.Module):
@@ -144,6 +145,7 @@ MODULES = {
     "bilinear upsample": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), (1, 3, 3)),
     "PReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.PReLU(4)), (5,)),
     "GLU": (lambda: nn.Sequential(nn.Linear(5, 8), nn.GLU()), (5,)),
+    **OWN,
 }  # fmt: skip
 
 
@@ -225,19 +227,6 @@ def test_trees_of_tensors():
     )
     for op in (by_name, by_place, by_hand):
         check_operator(op, dense)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_float32_and_said(dtype):
-    net, x = build("mlp")
-    net = net.to(dtype)
-    op = nakami.jacobian(net, x.to(dtype))
-    assert op.dtype == torch.float32
-    name = str(dtype).removeprefix("torch.")
-    assert op.route == f"linearised, {name} weights computed in float32"
-    net = net.eval().double()
-    jac = torch.autograd.functional.jacobian(lambda z: net(z), x.to(dtype).double())
-    check_operator(op, jac.reshape(op.shape).float(), rtol=1e-4, atol=1e-6)
 
 
 def parameter_reference(net, x, names):
@@ -353,6 +342,42 @@ def test_a_constant_network_has_the_zero_jacobian():
     assert torch.equal(op.dense(), torch.zeros(3, 4))
     assert torch.equal(op @ torch.ones(4, 2), torch.zeros(3, 2))
     assert float(nakami.svd(op).values.max()) == 0
+
+
+def test_a_scripted_module_is_refused():
+    with pytest.warns(DeprecationWarning, match="jit.script"):
+        net = torch.jit.script(nn.Sequential(nn.Linear(4, 3)))
+    with pytest.raises(UsageError, match=r"got a scripted one; pass the module it was scripted"):
+        nakami.jacobian(net, torch.ones(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype"), [(torch.fft.rfft, "complex64"), (torch.argmax, "int64")]
+)
+def test_an_output_that_is_not_real_is_refused(function, dtype):
+    net = nn.Sequential(nn.Linear(4, 3))
+    with pytest.raises(TypeError, match=rf"output must hold a floating tensor, got torch.{dtype}"):
+        nakami.jacobian(net, torch.ones(1, 4), forward=lambda m, x: function(m(x)))
+
+
+class Slope(nn.Module):
+    """The gradient of an energy, taken by autograd in its own forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
+
+    def forward(self, x):
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.requires_grad_()
+            return torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
+
+
+def test_a_state_that_cannot_be_held_is_said():
+    with pytest.raises(
+        UsageError, match=r"start must be a stage that can be held, got 'energy\.1'"
+    ):
+        nakami.jacobian(Slope(), torch.ones(1, 4), start="energy.1")
 
 
 class Bottom(nn.Module):

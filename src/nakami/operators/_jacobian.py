@@ -15,7 +15,16 @@ from ..results import StageInfo, UsageError, wrong
 from ..spectra import DEFAULT_BUDGET, LinearOperator
 from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
-from ._routes import adjoint_gap, batched, check_derivative, forward_product, reverse_product
+from ._routes import (
+    FAILURES,
+    adjoint_gap,
+    allowed_gap,
+    batched,
+    check_derivative,
+    first_line,
+    forward_product,
+    reverse_product,
+)
 from ._stages import Stages
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
@@ -171,14 +180,14 @@ class _NetworkJacobian(LinearOperator):
         gap = adjoint_gap(
             point, lambda v: self._push(v)[rows], lambda u: self._pull(functional.pad(u, around))
         )
-        if gap > 1e4 * torch.finfo(self.dtype).eps:
+        if gap > allowed_gap(self.route, self.dtype):
             raise UsageError(
                 f"to must name stages that one route can multiply, got {name!r} where <u, J v> and "
                 f"<J^T u, v> differ by {gap:.2g} ({self.route}); read it on its own."
             )
 
     def _stacked(self, flat: Tensor, to: tuple[str, ...]) -> Tensor:
-        states = [state.reshape(-1) for state in self._states(flat, to)]
+        states = [state.reshape(-1).to(flat.dtype) for state in self._states(flat, to)]
         return states[0] if len(states) == 1 else torch.cat(states)
 
     def _matmat(self, block: Tensor) -> Tensor:
@@ -221,12 +230,13 @@ class Jacobian(_NetworkJacobian):
         else:
             self._state = check_cut(network, self.example, self.start, tuple(self.parts))
         between = places[places.position(self.start) : places.position(self.to) + 1]
-        self._build(self._state.reshape(-1), max(s.size for s in between), memory_budget)
+        point = self._state.reshape(-1).to(network.dtype or self._state.dtype)
+        self._build(point, max(s.size for s in between), memory_budget)
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         if self.start == "input":
             return self.network.reach(self.example.at(flat), to)
-        state = flat.reshape(self._state.shape)
+        state = flat.reshape(self._state.shape).to(self._state.dtype)
         return self.network.reach(self.example.tree, to, self.start, state)
 
 
@@ -274,12 +284,18 @@ def check_cut(network: FrozenNetwork, example: Example, start: str, to: tuple[st
     """The state at ``start``, which must be a cut: hold it, move the input, and no ``to`` moves.
 
     Raises:
-        UsageError: Some ``to`` moves; it is named.
+        UsageError: Some ``to`` moves (it is named), or the network fails with that state held.
     """
     with torch.no_grad():
         state = network.reach(example.tree, (start,))[0].detach()
-        still = network.reach(example.tree, to, start, state)
-        moved = network.reach(example.shaken(), to, start, state)
+        try:
+            still = network.reach(example.tree, to, start, state)
+            moved = network.reach(example.shaken(), to, start, state)
+        except FAILURES as error:
+            raise UsageError(
+                f"start must be a stage that can be held, got {start!r}, without which the network "
+                f"does not run: {first_line(error)}; start from another stage, or the input."
+            ) from error
     for name, a, b in zip(to, still, moved, strict=True):
         if not torch.equal(a, b):
             way_out = "start from the input, or from a stage that everything passes"
