@@ -64,16 +64,18 @@ def project(rows: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     return torch.addmm(rows, along, basis, alpha=-1), along.double().cpu()
 
 
-def turn(basis: Tensor, small: Tensor) -> Tensor:
-    """Overwrite the leading rows of ``basis``, ``(c, n)``, by ``small.T @ basis``; returns them.
+def turn(basis: Tensor, small: Tensor, out: Tensor | None = None) -> Tensor:
+    """``small.T @ basis``, ``(keep, n)``, written to ``out`` or over the leading rows of ``basis``.
 
-    ``small`` is ``(c, keep)``. Slice by slice, so that hardly any memory is needed.
+    ``basis`` is ``(c, n)``, ``small`` ``(c, keep)``. Slice by slice, so that in place it needs
+    hardly any memory.
     """
     mix = small.T.to(basis).contiguous()
+    to = basis[: len(mix)] if out is None else out
     width = max(1, TURN_BYTES // (basis.itemsize * max(1, len(basis))))
-    for part in basis.split(width, dim=1):
-        part[: len(mix)] = mix @ part
-    return basis[: len(mix)]
+    for part, place in zip(basis.split(width, dim=1), to.split(width, dim=1), strict=True):
+        place.copy_(mix @ part)
+    return to
 
 
 def thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

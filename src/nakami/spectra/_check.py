@@ -88,11 +88,13 @@ def check_symmetric(op: LinearOperator, seed: int) -> int:
     return 2
 
 
-def check_start(start: Tensor | None, op: LinearOperator, width: int) -> Tensor | None:
+def check_start(
+    start: Tensor | None, op: LinearOperator, width: int, most: int | None = None
+) -> Tensor | None:
     """Unit columns of a warm start, ``(n, p)`` with p from 1 to n, folded into ``width`` of them.
 
-    Column j of the fold is the sum of the columns j, j + width, ...: a Krylov space of narrow
-    blocks unfolds it again, with fewer products than one wide block (50 vectors: 88 against 124).
+    Column j of the fold is the sum of the columns j, j + width, ... of the first ``most``: a Krylov
+    space of narrow blocks unfolds it again, with fewer products than one wide block.
     """
     if start is None:
         return None
@@ -115,7 +117,7 @@ def check_start(start: Tensor | None, op: LinearOperator, width: int) -> Tensor 
             f"{start.dtype} with {int((~torch.isfinite(start)).sum())} values that are not finite",
             "leave it out for a random start",
         )
-    columns = start.detach().to(op.device, torch.float64)
+    columns = start[:, :most].detach().to(op.device, torch.float64)
     return folded(columns / columns.norm(dim=0).clamp_min(1e-300), width).to(op.dtype)
 
 

@@ -73,7 +73,7 @@ def eigh(
         memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
         seed: Seed of the random start block; the global random state is not touched.
         start: Guesses of eigenvectors, ``(n, p)``, Krylov only; they take the place of random
-            ones in the start block (more than 8 are folded into 8 sums).
+            ones in the start block (sums of them where they are more).
         max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
             k directions are multiplied in any case.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._basis import orthonormal, random_rows
+from ._basis import orthonormal, random_rows, turn
 from ._loop import Plan
 from ._operator import LinearOperator, finite
 
@@ -60,6 +60,11 @@ class Growing:
         self.core[:keep, :keep] = torch.diag(values[:keep])
         self.tail = self.tail @ small[c - self.tail.shape[1] :, :keep]  # coupled to all that stay
         self.filled, self.coupled = keep, 0
+
+    def _turned(self, basis: Tensor, small: Tensor) -> Tensor:
+        """Ritz vectors as rows in memory of their own, so that the basis can be let go."""
+        out = basis.new_empty(small.shape[1], basis.shape[1])
+        return turn(basis[: self.filled], small, out)
 
     def _products(self, op: LinearOperator, rows: Tensor) -> Tensor:
         self.n_products += len(rows)

@@ -105,13 +105,9 @@ class BlockKrylov(Growing):
         self._solved = None
 
     def triplets(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``.
-
-        The last call: it overwrites the bases.
-        """
+        """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``."""
         s, p, q, _ = self.solve()
-        left = turn(self.left[: self.filled], p[:, :k]).clone()
-        return s[:k], left.T, turn(self.basis[: self.filled], q[:, :k]).clone().T
+        return s[:k], self._turned(self.left, p[:, :k]).T, self._turned(self.basis, q[:, :k]).T
 
     def _met(self, images: Tensor) -> None:
         self.scale = max(self.scale, float(images.norm(dim=1).max()))

@@ -117,5 +117,5 @@ class BlockLanczos(Growing):
         self._solved = None
 
     def vectors(self, k: int) -> Tensor:
-        """Leading ``k`` Ritz vectors as columns, ``(n, k)``; the last call, it overwrites."""
-        return turn(self.basis[: self.filled], self.solve()[1][:, :k]).clone().T
+        """Leading ``k`` Ritz vectors as columns, ``(n, k)``."""
+        return self._turned(self.basis, self.solve()[1][:, :k]).T

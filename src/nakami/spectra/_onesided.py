@@ -80,14 +80,14 @@ class OneSided(BlockLanczos):
     def triplets(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``.
 
-        The last call: it overwrites basis and images.
+        The last call: it lets basis and images go.
         """
-        right = turn(self.basis[: self.filled], self.solve()[1][:, :k]).clone()
+        right, small = self.vectors(k).T, self.solve()[1][:, :k]
+        self.basis = self.basis[:0].clone()
         if self.images is None:
-            self.basis = self.basis[:0].clone()
             long = torch.cat([self._products(self.op, part) for part in right.split(32)])
         else:
-            long = turn(self.images[: self.filled], self.solve()[1][:, :k]).clone()
+            long = self._turned(self.images, small)
             self.images = None
         scale = lengths(right)[:, None]
         right /= scale
