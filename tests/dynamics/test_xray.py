@@ -36,6 +36,16 @@ def test_values_and_vectors_match_the_dense_jacobian():
         assert s.complete
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_read(dtype, tmp_path):
+    net, x = small_net().to(dtype), examples(1).to(dtype)
+    run = nakami.xray(net, x, out=tmp_path)
+    exact = nakami.xray(net.double(), x.double())
+    for s, e in zip(run.spectra, exact.spectra, strict=True):
+        np.testing.assert_allclose(s.values, e.values, rtol=1e-4)
+    np.testing.assert_array_equal(nakami.load(tmp_path).inputs, x.float().numpy())
+
+
 def test_the_comparison_with_dense_can_fail():
     net, x = small_net(), examples()
     jac = torch.autograd.functional.jacobian(net.eval(), x[0])

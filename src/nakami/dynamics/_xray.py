@@ -243,4 +243,6 @@ def _right(result: SVDResult, kept: np.ndarray) -> np.ndarray:
 
 
 def _array(value: Tensor) -> np.ndarray:
+    if value.dtype == torch.bfloat16:  # NumPy has none
+        value = value.float()
     return value.detach().cpu().contiguous().numpy()
