@@ -7,6 +7,7 @@ from torch.nn import functional
 
 import nakami
 from checks import check_operator
+from nakami.results import UsageError
 from networks import build
 from own_models import FourierOperator
 
@@ -75,3 +76,19 @@ def test_complex_weights_follow_the_dtype():
     op = nakami.jacobian(net, x.float(), dtype=torch.float64)
     assert op.dtype == torch.float64
     torch.testing.assert_close(op.dense(), exact, rtol=1e-4, atol=1e-6)
+
+
+class Halves(nn.Module):
+    """Casts to the dtype its author gave it."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.leave = nn.Linear(4, 3).half(), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.leave(self.enter(x.half()).float())
+
+
+def test_a_cast_that_meets_recast_weights_is_said():
+    with pytest.raises(UsageError, match=r"computed in torch\.float32: take casts out of its forw"):
+        nakami.jacobian(Halves(), torch.ones(1, 4))

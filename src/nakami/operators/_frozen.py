@@ -205,6 +205,11 @@ class FrozenNetwork:
         return value.to(self.device)
 
     @property
+    def _recast(self) -> bool:
+        floating = (p for p in self.model.parameters() if p.is_floating_point())
+        return any(p.dtype != self.dtype for p in floating)
+
+    @property
     def _buffer_names(self) -> frozenset[str]:
         return frozenset(f"model.{name}" for name, _ in self.model.named_buffers())
 
@@ -280,9 +285,12 @@ class FrozenNetwork:
             first = (
                 str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             )
+            way_out = "give the shape it was built for, or call it your way with forward="
+            if self._recast and "type" in first:
+                way_out = f"its weights are computed in {self.dtype}: take casts out of its forward"
             raise UsageError(
                 f"the model cannot take an input of shape {_shapes(example)}: {first.rstrip('.')}; "
-                "give the shape it was built for, or call it your way with forward=."
+                f"{way_out}."
             ) from error
 
 
