@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ._basis import SLICE, lengths, turn
 from ._lanczos import BlockLanczos
-from ._loop import Plan
+from ._loop import BLOCK, Plan
 from ._operator import LinearOperator
 from ._threads import one_thread
 
@@ -85,7 +85,9 @@ class OneSided(BlockLanczos):
         right, small = self.vectors(k).T, self.solve()[1][:, :k]
         self.basis = self.basis[:0].clone()
         if self.images is None:
-            long = torch.cat([self._products(self.op, part) for part in right.split(32)])
+            long = right.new_empty(k, self.op.shape[0])
+            for here, part in zip(long.split(BLOCK), right.split(BLOCK), strict=True):
+                here.copy_(self._products(self.op, part))
         else:
             long = self._turned(self.images, small)
             self.images = None
