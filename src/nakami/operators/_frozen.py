@@ -74,6 +74,7 @@ class FrozenNetwork:
                 "model must be a module whose states can be watched, got a scripted one; "
                 "pass the module it was scripted from, or torch.jit.trace(module, x)."
             )
+        _check_filled(model)
         self.model, self.select = model, select
         self.caller = _Caller(model, forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -215,7 +216,8 @@ class FrozenNetwork:
 
     def _check_weights(self) -> None:
         for name, value in self.weights.items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
+            filled = value if value.layout == torch.strided else _entries(value)
+            if filled.is_floating_point() and not torch.isfinite(filled).all():
                 raise UsageError(
                     f"weight {name.removeprefix('model.')!r} holds NaN or infinite values; load a "
                     "sound checkpoint."
@@ -292,6 +294,21 @@ class FrozenNetwork:
                 f"the model cannot take an input of shape {_shapes(example)}: {first.rstrip('.')}; "
                 f"{way_out}."
             ) from error
+
+
+def _check_filled(model: nn.Module) -> None:
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if nn.parameter.is_lazy(value) or value.is_meta:
+            raise UsageError(
+                f"weight {name!r} must hold numbers, got none so far (a lazy layer, or the meta "
+                "device); call the model once, or load its weights."
+            )
+
+
+def _entries(sparse: Tensor) -> Tensor:
+    """The stored values of a sparse tensor."""
+    values: Tensor = sparse.coalesce().values() if sparse.is_sparse else sparse.values()
+    return values
 
 
 def _shapes(example: Example) -> str:

@@ -1,0 +1,196 @@
+"""Networks that are read with a warning, or refused with the reason."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import nakami
+from nakami.results import NakamiWarning, UsageError
+
+
+class StraightThrough(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return torch.round(4 * x) / 4
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        return tangent.clone()
+
+
+class WrongForward(StraightThrough):
+    @staticmethod
+    def forward(x):
+        return torch.sin(x)
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        return 3 * tangent
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function.apply(x)
+
+
+def test_a_straight_through_gradient_warns():
+    with pytest.warns(NakamiWarning, match="J is no derivative of the network"):
+        nakami.jacobian(Applied(StraightThrough), torch.ones(1, 40))
+
+
+def test_two_directions_that_disagree_climb_down():
+    with pytest.warns(NakamiWarning, match="J is no derivative of the network"):
+        op = nakami.jacobian(Applied(WrongForward), torch.full((1, 4), 1.1).double())
+    assert op.route == "double reverse"
+
+
+class Cut(nn.Module):
+    """A network whose author switched gradients off."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.linear, self.how = nn.Linear(4, 3), how
+
+    def forward(self, x):
+        if self.how == "detach":
+            return self.linear(x).detach()
+        with torch.no_grad():
+            return self.linear(x)
+
+
+@pytest.mark.parametrize("how", ["detach", "no_grad"])
+def test_a_cut_gradient_is_said(how):
+    with pytest.raises(UsageError, match="the gradient of this network is cut: it moves"):
+        nakami.jacobian(Cut(how), torch.ones(1, 4))
+
+
+def test_a_constant_network_has_the_zero_jacobian():
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    nn.init.constant_(net[0].bias, -100.0)
+    op = nakami.jacobian(net, torch.ones(1, 4))
+    assert torch.equal(op.dense(), torch.zeros(3, 4))
+    assert torch.equal(op @ torch.ones(4, 2), torch.zeros(3, 2))
+    assert float(nakami.svd(op).values.max()) == 0
+
+
+@pytest.mark.parametrize(
+    "net", [nn.Sequential(nn.LazyLinear(3)), nn.Sequential(nn.Linear(4, 3, device="meta"))]
+)
+def test_weights_without_numbers_are_refused(net):
+    with pytest.raises(UsageError, match=r"weight '0.weight' must hold numbers, got none so far"):
+        nakami.jacobian(net, torch.ones(1, 4))
+
+
+class OldStyle(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * grad
+
+
+class SparseGraph(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("edges", torch.eye(4).to_sparse())
+
+    def forward(self, x):
+        return torch.sparse.mm(self.edges, x.T).T
+
+
+class Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRU(1, 3, batch_first=True)
+
+    def forward(self, x):
+        rows = nn.utils.rnn.pack_padded_sequence(x[..., None], torch.tensor([3]), batch_first=True)
+        return self.cell(rows)[1][0]
+
+
+class Checkpointed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return checkpoint(self.linear, x, use_reentrant=False)
+
+
+@pytest.mark.parametrize(
+    ("net", "cause"),
+    [
+        (Applied(OldStyle), "must override the setup_context staticmethod"),
+        (SparseGraph(), "forward AD with _sparse_addmm"),
+        (Packed(), "Cannot access data pointer"),
+        (Checkpointed(), "saved tensor hooks"),
+    ],
+)
+def test_what_torch_cannot_transform_is_said(net, cause):
+    with pytest.raises(UsageError, match=rf"no way to differentiate this network works.*{cause}"):
+        nakami.jacobian(net, torch.ones(1, 4))
+
+
+def test_a_scripted_module_is_refused():
+    with pytest.warns(DeprecationWarning, match="jit.script"):
+        net = torch.jit.script(nn.Sequential(nn.Linear(4, 3)))
+    with pytest.raises(UsageError, match=r"got a scripted one; pass the module it was scripted"):
+        nakami.jacobian(net, torch.ones(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype"), [(torch.fft.rfft, "complex64"), (torch.argmax, "int64")]
+)
+def test_an_output_that_is_not_real_is_refused(function, dtype):
+    net = nn.Sequential(nn.Linear(4, 3))
+    with pytest.raises(TypeError, match=rf"output must hold a floating tensor, got torch.{dtype}"):
+        nakami.jacobian(net, torch.ones(1, 4), forward=lambda m, x: function(m(x)))
+
+
+class Slope(nn.Module):
+    """The gradient of an energy, taken by autograd in its own forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
+
+    def forward(self, x):
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.requires_grad_()
+            return torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0]
+
+
+def test_a_state_that_cannot_be_held_is_said():
+    with pytest.raises(
+        UsageError, match=r"start must be a stage that can be held, got 'energy\.1'"
+    ):
+        nakami.jacobian(Slope(), torch.ones(1, 4), start="energy.1")
+
+
+class Bottom(nn.Module):
+    """Cannot be differentiated at all."""
+
+    def forward(self, x):
+        return torch.from_numpy(x.detach().numpy() * 2)
+
+
+def test_what_cannot_be_differentiated_is_said():
+    with pytest.raises(UsageError, match=r"no way to differentiate this network works \(reverse"):
+        nakami.jacobian(Bottom(), torch.ones(1, 4))
