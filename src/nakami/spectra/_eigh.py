@@ -28,7 +28,7 @@ from ._result import (
     with_rounding,
 )
 from ._search import keys, search_symmetric
-from ._svd import DEFAULT_BUDGET, SMALL_SIDE
+from ._svd import DEFAULT_BUDGET, small_enough
 from ._threads import one_thread
 from ._verdict import verdict
 
@@ -86,7 +86,7 @@ def eigh(
 
     Cost: dense, n products and one dense problem; Krylov, about 3 k + 60 products where the values
     stand apart, and ``n (2.5 k)^2`` flops. ``"auto"`` goes by size and budget alone: dense where
-    the matrix fits the budget and n <= 1024 or k > n/6.
+    the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix).
     """
     a = as_operator(op)
     _check(a, k, tol, which, method, max_products)
@@ -188,7 +188,7 @@ def _dense(op: LinearOperator, k: int, method: str, budget: int) -> bool:
     n = op.shape[0]
     fits = eigh_bytes(op) <= budget
     if method == "auto":
-        return n < k + 7 * BLOCK or (fits and (n <= SMALL_SIDE or 6 * k > n))
+        return n < k + 7 * BLOCK or (fits and small_enough(op, n, k))
     if method == "krylov":
         return n < k + 7 * BLOCK  # no room for a basis
     if not fits:

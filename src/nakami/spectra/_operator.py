@@ -23,12 +23,14 @@ class LinearOperator(ABC):
         shape: ``(m, n)``.
         dtype, device: Of the products.
         route: How the products are made, in words.
+        stored: Whether the entries are at hand, so that ``dense`` costs no products.
     """
 
     shape: tuple[int, int]
     dtype: torch.dtype
     device: torch.device
     route: str
+    stored = False
 
     @abstractmethod
     def _matmat(self, block: Tensor) -> Tensor:
@@ -101,6 +103,7 @@ class _Transpose(LinearOperator):
         self.base = base
         self.shape = (base.shape[1], base.shape[0])
         self.dtype, self.device, self.route = base.dtype, base.device, base.route
+        self.stored = base.stored
 
     @property
     def T(self) -> LinearOperator:
@@ -120,6 +123,7 @@ class MatrixOperator(LinearOperator):
     """A dense matrix as an operator; ``matrix`` is ``(m, n)``, real and floating."""
 
     route = "matrix"
+    stored = True
 
     def __init__(self, matrix: Tensor):
         if matrix.ndim != 2 or not matrix.is_floating_point():

@@ -102,15 +102,20 @@ def svd(
 def choose(op: LinearOperator, k: int, budget: int, everything: bool) -> str:
     """The rule behind ``method="auto"``, by shape, dtype and budget alone (so results repeat).
 
-    Dense where the matrix fits the budget and either all values are asked for, the small side is
-    at most 1024, or k exceeds a sixth of it; there float64 takes LAPACK's SVD, anything shorter the
-    Gram matrix in float64. Krylov otherwise.
+    Dense where the matrix fits the budget and all values are asked for, or the dense matrix is
+    cheaper than a Krylov run (``small_enough``); there float64 takes LAPACK's SVD, anything shorter
+    the Gram matrix in float64. Krylov otherwise.
     """
     small = min(op.shape)
-    dense = dense_bytes(op) <= budget and (everything or small <= SMALL_SIDE or 6 * k > small)
+    dense = dense_bytes(op) <= budget and (everything or small_enough(op, small, k))
     if not dense:
         return "krylov"
     return "dense" if op.dtype == torch.float64 else "gram"
+
+
+def small_enough(op: LinearOperator, side: int, k: int) -> bool:
+    """Whether ``side`` products, none where the entries are stored, cost less than a Krylov run."""
+    return 6 * k > side or side <= (SMALL_SIDE if op.stored else 5 * k + 64)
 
 
 def dense_bytes(op: LinearOperator) -> int:
