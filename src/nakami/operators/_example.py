@@ -12,19 +12,20 @@ from ..results import wrong, wrong_type
 
 
 class Example:
-    """One example; its floating tensors, flattened and joined, are the input vector.
+    """One example, or a batch; its floating tensors, flattened and joined, are the input vector.
 
     Integer and boolean tensors (tokens, masks) are held fixed.
 
     Args:
         tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list or mapping of such.
+        batch: Whether more than one example along axis 0 is welcome.
 
     Raises:
         UsageError: Not exactly one example, nothing to read, or NaN in it.
     """
 
-    def __init__(self, tree: Any):
-        self.tree = tree
+    def __init__(self, tree: Any, batch: bool = False):
+        self.tree, self.batch = tree, batch
         self.leaves: list[Tensor] = []
         _each(tree, self.leaves.append)
         if not self.leaves:
@@ -32,7 +33,7 @@ class Example:
                 "x", "be a torch.Tensor or hold some", type(tree).__name__, "use torch.as_tensor"
             )
         for leaf in self.leaves:
-            _check(leaf)
+            _check(leaf, batch)
         self.moving = [leaf for leaf in self.leaves if leaf.is_floating_point()]
 
     @property
@@ -64,7 +65,11 @@ class Example:
 
     def moved(self, change: Callable[[Tensor], Tensor]) -> Example:
         """The example with ``change`` applied to every tensor."""
-        return Example(_mapped(self.tree, change))
+        return Example(_mapped(self.tree, change), self.batch)
+
+    def rows(self, start: int, stop: int) -> Example:
+        """Some of the examples of a batch."""
+        return Example(_mapped(self.tree, lambda leaf: leaf[start:stop]), self.batch)
 
     def shaken(self) -> Any:
         """Another example of the same form: noise on floating tensors, tokens rotated."""
@@ -84,10 +89,12 @@ class Example:
         return _mapped(self.tree, shake)
 
 
-def _check(leaf: Tensor) -> None:
+def _check(leaf: Tensor, batch: bool) -> None:
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
-    if leaf.ndim == 0 or leaf.shape[0] != 1:
+    if batch and leaf.ndim and len(leaf) == 0:
+        raise wrong("x", "hold at least one example", f"shape {tuple(leaf.shape)}", "add some")
+    if leaf.ndim == 0 or (leaf.shape[0] != 1 and not batch):
         raise wrong(
             "x",
             "hold one example, batch axis included",

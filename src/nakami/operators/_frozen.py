@@ -91,9 +91,9 @@ class FrozenNetwork:
         }
         self._check_weights()
 
-    def example(self, x: Any) -> Example:
+    def example(self, x: Any, batch: bool = False) -> Example:
         """``x`` checked, detached and moved to where the network computes."""
-        return Example(x).moved(lambda leaf: self._cast(leaf.detach().clone()))
+        return Example(x, batch).moved(lambda leaf: self._cast(leaf.detach().clone()))
 
     @property
     def embeds(self) -> bool:

@@ -39,7 +39,7 @@ def forward_product(
     ``u -> J^T u``, which agrees by construction). A network that casts to float32 on its way agrees
     no better than that allows; then the way that agrees best is taken, and its name says so.
     """
-    probe = torch.zeros(point.numel(), 1, dtype=point.dtype, device=point.device)
+    probe = torch.zeros(point.numel(), 2, dtype=point.dtype, device=point.device)
     rungs: list[tuple[str, Callable[[], Product]]] = [
         ("linearised", lambda: linearised(function, point)),
         ("forward mode", lambda: _forward_mode(function, point)),

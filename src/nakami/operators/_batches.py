@@ -1,0 +1,219 @@
+"""Batches of data at a network's present weights: outputs, targets, and derivatives kept or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..results import UsageError, wrong, wrong_type
+from ._example import Example
+from ._frozen import FrozenNetwork
+from ._jacobian import NetworkJacobian
+from ._losses import Criterion
+
+KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
+
+
+class BatchJacobian(NetworkJacobian):
+    """The outputs of a batch by the parameters, ``(n outputs, P)``.
+
+    Attributes:
+        shaped: Shape of the outputs, ``(n, ...)``.
+    """
+
+    def __init__(self, batch: Batch, check: bool):
+        self.network, self.batch = batch.network, batch
+        point = batch.point
+        out = batch.outputs(point)
+        self.shaped, self.to, self.parts = out.shape, "output", {"output": slice(0, out.numel())}
+        self._build(point, batch.widest, batch.budget, check)
+
+    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+        return (self.batch.outputs(flat),)
+
+
+class GradientJacobian(NetworkJacobian):
+    """The gradient of a batch's total loss by the parameters, ``(P, P)``: its Hessian."""
+
+    def __init__(self, batch: Batch, check: bool):
+        self.network, self.batch = batch.network, batch
+        self.to, self.parts = "gradient", {"gradient": slice(0, batch.n_parameters)}
+        self._build(batch.point, batch.widest, batch.budget, check)
+
+    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+        gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
+        return (gradient,)
+
+
+class Batch:
+    """Some examples with their targets.
+
+    Attributes:
+        keep: Whether the graph of derivatives stays between products.
+    """
+
+    def __init__(
+        self,
+        network: FrozenNetwork,
+        example: Example,
+        y: Any,
+        judged: Criterion,
+        weights: dict[str, Tensor],
+        widest: int,
+        budget: int,
+        keep: bool,
+    ):
+        self.network, self.example, self.y, self.judged = network, example, y, judged
+        self.weights, self.widest, self.budget = weights, widest, budget
+        self.names = tuple(name.removeprefix("model.") for name in weights)
+        self.point = torch.cat([w.reshape(-1) for w in weights.values()])
+        self.n_parameters = self.point.numel()
+        self.dtype, self.device = self.point.dtype, self.point.device
+        self.keep, self.first = keep, False  # the first batch is checked most
+        self._graphs: dict[type, NetworkJacobian] = {}
+        with torch.no_grad():
+            self.z = self.outputs(self.point).detach()
+        judged.check(self.z, y)
+        self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
+        self.total = judged.total(self.z, y)
+
+    def outputs(self, flat: Tensor) -> Tensor:
+        """The outputs at other weights, ``(P,) -> (n, ...)``."""
+        parts = flat.split([w.numel() for w in self.weights.values()])
+        swapped = {
+            name: part.reshape(w.shape)
+            for (name, w), part in zip(self.weights.items(), parts, strict=True)
+        }
+        return self.network.run(self.example.tree, swapped)
+
+    def loss(self, flat: Tensor) -> Tensor:
+        """The total loss at other weights."""
+        return self.judged.total(self.outputs(flat), self.y)
+
+    def jacobian(self) -> NetworkJacobian:
+        """Outputs by parameters."""
+        return self._graph(BatchJacobian)
+
+    def hessian(self) -> NetworkJacobian:
+        """Gradient of the total loss by parameters."""
+        return self._graph(GradientJacobian)
+
+    def route(self, kind: str) -> str:
+        """How products of a kind are made."""
+        return (self.hessian() if kind == "hessian" else self.jacobian()).route
+
+    def gradient(self) -> Tensor:
+        """Gradient of the total loss, ``(P,)``."""
+        slope: Tensor = torch.func.grad(lambda z: self.judged.total(z, self.y))(self.z)
+        return self.jacobian().T @ slope.reshape(-1)
+
+    def product(self, block: Tensor, kind: str) -> Tensor:
+        """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""
+        if kind == "hessian":
+            return self.hessian() @ block
+        op = self.jacobian()
+        out = torch.empty_like(block)
+        for at in range(0, block.shape[1], op.chunk):  # so that outputs of few columns are held
+            here = slice(at, at + op.chunk)
+            out[:, here] = op.T @ self.weighted(op @ block[:, here], kind)
+        return out
+
+    def weighted(self, rows: Tensor, kind: str) -> Tensor:
+        """Outputs' moves, ``(outputs of the batch, k)``, times the Hessian by the outputs."""
+        judged, z, y = self.judged, self.z, self.y
+        moves = rows.T.reshape(-1, *z.shape)
+        if kind == "empirical":
+            slope = torch.func.grad(lambda out: judged.total(out, y))(z)
+            axes = judged.within(z)
+            along = (moves * slope).sum([a + 1 for a in axes], keepdim=True)
+            return (along * slope).reshape(len(moves), -1).T
+        curved = torch.vmap(lambda v: judged.curve(z, y, v))(moves)
+        return curved.reshape(len(moves), -1).T
+
+    def _graph(self, kind: type) -> NetworkJacobian:
+        found = self._graphs.get(kind)
+        if found is None:
+            found = kind(self, check=self.first)
+            if self.keep:
+                self._graphs[kind] = found
+        return found
+
+
+def batches(
+    network: FrozenNetwork, data: Any, judged: Criterion, params: str | None, budget: int
+) -> list[Batch]:
+    """The data, all checked, as batches whose derivatives are kept where the budget allows."""
+    weights = _moving(network, params)
+    held = []
+    for x, y in _pairs(data):
+        example = network.example(x, batch=True)
+        held.append((example, _targets(network, y, len(example.leaves[0]))))
+    if not held:
+        raise wrong("data", "hold at least one batch", "an empty iterable", "look at the loader")
+    places = network.stages(held[0][0].rows(0, 1).tree)
+    each = KEPT * sum(p.size for p in places) * next(iter(weights.values())).itemsize
+    room = budget - budget // 4
+    keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
+    widest = max(place.size for place in places)
+    rows = max(1, (room if keep else budget // 4) // each)
+    parts = []
+    for example, y in held:
+        n = len(example.leaves[0])
+        for at in range(0, n, rows):
+            stop = min(n, at + rows)
+            some = y[at:stop] if isinstance(y, Tensor) else y
+            size = widest * (stop - at)
+            part = Batch(network, example.rows(at, stop), some, judged, weights, size, budget, keep)
+            parts.append(part)
+    parts[0].first = True
+    return parts
+
+
+def _moving(network: FrozenNetwork, params: str | None) -> dict[str, Tensor]:
+    if params is not None:
+        return network.parameters(params)
+    named = network.model.named_parameters()
+    names = [n for n, p in named if p.requires_grad and p.is_floating_point()]
+    if not names:
+        raise UsageError(
+            "model must have parameters that require a gradient, got none; unfreeze some, or name "
+            "them with params=."
+        )
+    return {f"model.{name}": network.weights[f"model.{name}"] for name in names}
+
+
+def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
+    """``(x, y)`` alone, or an iterable of such pairs."""
+    if isinstance(data, (tuple, list)) and len(data) == 2 and not _is_pair(data[0]):
+        yield _pair(data)
+        return
+    if isinstance(data, Tensor) or not isinstance(data, Iterable):
+        raise wrong_type(
+            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass a pair"
+        )
+    for batch in data:
+        yield _pair(batch)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], Tensor)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise wrong("a batch", "be a pair (x, y)", got, "map the loader to pairs")
+    return batch[0], batch[1]
+
+
+def _targets(network: FrozenNetwork, y: Any, n: int) -> Any:
+    if isinstance(y, Tensor):
+        if y.ndim == 0 or len(y) != n:
+            raise wrong(
+                "the targets of a batch", f"be {n} like the examples", f"{tuple(y.shape)}", "mend"
+            )
+        return y.detach().to(network.device)
+    return y

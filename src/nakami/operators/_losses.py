@@ -1,0 +1,234 @@
+"""What a loss says about the outputs: its total, its Hessian, and the samples it averages over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..results import UsageError, unknown, wrong, wrong_type
+
+Total = Callable[[Tensor, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A loss of outputs ``z`` and targets ``y``, taken apart.
+
+    Attributes:
+        name: In words, as it stands in results.
+        total: Sum over samples and outputs, before any reduction.
+        divisor: What a mean divides the total by, ``(z, y) -> float``.
+        sums: Whether the loss's own reduction is the sum.
+        samples: How many samples ``(z, y)`` holds; the Fisher information is a mean over these.
+        sample: What one sample is, in words.
+        within: Axes of ``z`` that belong to one sample.
+        nll: Factor that makes the total a negative log-likelihood; None where it is none.
+        check: Refuses targets that the loss cannot take.
+        root: ``(z, y) -> (C, n, ...)``, columns ``l_c`` with ``sum_c l_c l_c^T`` the Hessian of the
+            total at each sample; None where no closed form is known.
+    """
+
+    name: str
+    total: Total
+    divisor: Callable[[Tensor, Any], float]
+    samples: Callable[[Tensor, Any], int]
+    sample: str
+    within: Callable[[Tensor], tuple[int, ...]]
+    nll: float | None
+    sums: bool = False
+    check: Callable[[Tensor, Any], None] = field(default=lambda z, y: None)
+    root: Callable[[Tensor, Any], Tensor] | None = None
+
+    def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
+        """Hessian of the total by the outputs, times ``v``, of the shape of ``z``."""
+        gradient = torch.func.grad(lambda out: self.total(out, y))
+        product: Tensor = torch.func.jvp(gradient, (z,), (v,))[1]
+        return product
+
+
+NAMES = {
+    "cross_entropy": nn.CrossEntropyLoss,
+    "mse": nn.MSELoss,
+    "bce_with_logits": nn.BCEWithLogitsLoss,
+}
+
+
+def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criterion:
+    """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``."""
+    if isinstance(loss, str):
+        if loss not in NAMES:
+            raise unknown("loss", loss, list(NAMES), "or pass a torch loss module")
+        loss = NAMES[loss]()
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return _cross_entropy(loss)
+    if isinstance(loss, nn.MSELoss):
+        return _squared(loss)
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        return _bernoulli(loss)
+    if callable(loss):
+        return _any(loss)
+    raise wrong_type(
+        "loss",
+        "be a torch loss module, its name or a function of (outputs, targets)",
+        type(loss).__name__,
+        "use nakami's names: " + ", ".join(NAMES),
+    )
+
+
+def _sums(loss: Any) -> bool:
+    if loss.reduction == "none":
+        raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", "choose one of them")
+    return bool(loss.reduction == "sum")
+
+
+def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
+    weight, smoothing, ignored = loss.weight, loss.label_smoothing, loss.ignore_index
+
+    def total(z: Tensor, y: Tensor) -> Tensor:
+        by_class = None if weight is None else weight.to(z)
+        return functional.cross_entropy(
+            z, y, by_class, ignore_index=ignored, reduction="sum", label_smoothing=smoothing
+        )
+
+    def counted(z: Tensor, y: Tensor) -> Tensor:
+        if y.is_floating_point():
+            return torch.ones(z.shape[0:1] + z.shape[2:], device=z.device)
+        seen = (y != ignored).to(z.dtype)
+        return seen if weight is None else seen * weight.to(z)[y.clamp_min(0)]
+
+    def check(z: Tensor, y: Any) -> None:
+        wanted = z.shape[:1] + z.shape[2:]
+        if not isinstance(y, Tensor) or (y.shape != wanted and y.shape != z.shape):
+            got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            raise wrong(
+                "the targets of a batch",
+                f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}",
+                got,
+                "give one class to each sample, or probabilities",
+            )
+        if not y.is_floating_point():
+            bad = ((y < 0) | (y >= z.shape[1])) & (y != ignored)
+            if bad.any():
+                raise wrong(
+                    "the targets of a batch",
+                    f"be classes from 0 to {z.shape[1] - 1}",
+                    f"{int(y[bad][0])} (and {int(bad.sum()) - 1} more)",
+                    "mend the labels, or give the model more outputs",
+                )
+
+    def root(z: Tensor, y: Tensor) -> Tensor:
+        p = z.softmax(1)
+        c = z.shape[1]
+        eye = torch.eye(c, dtype=z.dtype, device=z.device).reshape(c, 1, c, *[1] * (z.ndim - 2))
+        size = (p * counted(z, y).unsqueeze(1)).sqrt().movedim(1, 0).unsqueeze(2)
+        return (eye - p) * size
+
+    return Criterion(
+        "cross-entropy",
+        total,
+        lambda z, y: float(counted(z, y).sum()),
+        lambda z, y: int((counted(z, y) > 0).sum()),
+        "a position with a target (an example, or a token)",
+        lambda z: (1,),
+        None if weight is not None or smoothing else 1.0,
+        _sums(loss),
+        check,
+        root,
+    )
+
+
+def _all_outputs(z: Tensor) -> tuple[int, ...]:
+    return tuple(range(1, z.ndim))
+
+
+def _same_shape(z: Tensor, y: Any) -> None:
+    if not isinstance(y, Tensor) or y.shape != z.shape:
+        got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+        raise wrong(
+            "the targets of a batch",
+            f"have the shape of the outputs, {tuple(z.shape)}",
+            got,
+            "reshape them, or the outputs with forward=",
+        )
+
+
+def _squared(loss: nn.MSELoss) -> Criterion:
+    return Criterion(
+        "squared error",
+        lambda z, y: (z - y).square().sum(),
+        lambda z, y: float(z.numel()),
+        lambda z, y: z.shape[0],
+        "an example",
+        _all_outputs,
+        0.5,
+        _sums(loss),
+        _same_shape,
+        lambda z, y: 2**0.5 * _units(z, torch.ones_like(z)),
+    )
+
+
+def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
+    weight, positive = loss.weight, loss.pos_weight
+
+    def total(z: Tensor, y: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(
+            z, y.to(z), weight, reduction="sum", pos_weight=positive
+        )
+
+    plain = weight is None and positive is None
+
+    def root(z: Tensor, y: Tensor) -> Tensor:
+        p = z.sigmoid()
+        return _units(z, (p * (1 - p)).sqrt())
+
+    return Criterion(
+        "Bernoulli cross-entropy",
+        total,
+        lambda z, y: float(z.numel()),
+        lambda z, y: z.shape[0],
+        "an example",
+        _all_outputs,
+        1.0 if plain else None,
+        _sums(loss),
+        _same_shape,
+        root if plain else None,
+    )
+
+
+def _units(z: Tensor, sizes: Tensor) -> Tensor:
+    """Columns with one entry each: ``(C, n, ...)`` for the C outputs of an example."""
+    n, c = z.shape[0], z[0].numel()
+    eye = torch.eye(c, dtype=z.dtype, device=z.device)
+    return (eye[:, None, :] * sizes.reshape(1, n, c)).reshape(c, *z.shape)
+
+
+def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:
+    def total(z: Tensor, y: Any) -> Tensor:
+        value = loss(z, y)
+        if value.ndim:
+            raise wrong("loss", "return a scalar", f"shape {tuple(value.shape)}", "take its mean")
+        return value * len(z)
+
+    return Criterion(
+        getattr(loss, "__name__", type(loss).__name__),
+        total,
+        lambda z, y: float(len(z)),
+        lambda z, y: len(z),
+        "an example (the loss is taken as a mean over the batch)",
+        _all_outputs,
+        None,
+    )
+
+
+def check_finite(value: Tensor, name: str) -> None:
+    """Refuse a loss that is NaN or infinite at the start."""
+    if not bool(torch.isfinite(value)):
+        raise UsageError(
+            f"the loss must be finite at the present weights, got {float(value)} ({name}); look at "
+            "inputs, targets and weights for overflow."
+        )
