@@ -31,7 +31,17 @@ _WHERE = {
     "trace": "spectra",
     "xray": "dynamics",
 }
-_ROOMS = ("data", "dynamics", "operators", "recipes", "report", "results", "spectra", "zoo")
+_ROOMS = (
+    "data",
+    "dynamics",
+    "operators",
+    "recipes",
+    "report",
+    "results",
+    "spectra",
+    "theory",
+    "zoo",
+)
 
 __all__ = [
     "compare",

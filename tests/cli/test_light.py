@@ -14,8 +14,8 @@ assert not found, found
 """
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    script = CHECK.format(code=code, heavy=HEAVY)
+def run(code: str, heavy: tuple[str, ...] = HEAVY) -> subprocess.CompletedProcess[str]:
+    script = CHECK.format(code=code, heavy=heavy)
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
@@ -39,6 +39,12 @@ except SystemExit as stop:
 
 def test_import_leaves_torch_out():
     done = run("import nakami; nakami.__version__; dir(nakami)")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", ["import nakami.theory", "import nakami; nakami.theory.meanfield"])
+def test_theory_leaves_torch_out(code):
+    done = run(code, ("torch", "altair", "jinja2"))
     assert done.returncode == 0, done.stderr
 
 
