@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 import nakami.spectra._onesided as onesided
-import nakami.spectra._svd as engine
+import nakami.spectra._triplets as engine
 from checks import check_triplets
 from nakami.results import NotConvergedWarning, UsageError
 from nakami.spectra import MatrixOperator, svd

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
 from torch.testing import assert_close
 
-import nakami.spectra._svd as engine
+import nakami.spectra._triplets as engine
 from checks import check_operator, check_triplets
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, choose, svd

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ._request import INPUTS, OUT, TOL, Request
+
 app = typer.Typer(
     name="nakami",
     help="See inside a neural network: the singular values of its Jacobians, by depth.",
@@ -16,7 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-INPUTS, TOL, OUT = 16, 1e-4, "nakami-out"  # defaults
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
@@ -170,7 +171,7 @@ def xray(
     A stopped run is continued by the same command. Weights once trained are used again, whatever
     is read of them.
     """
-    from ._xray import Request, run
+    from ._xray import run
 
     request = Request(
         subject=subject,

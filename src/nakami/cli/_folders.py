@@ -6,12 +6,8 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ._app import INPUTS, OUT, TOL
-
-if TYPE_CHECKING:
-    from ._xray import Request
+from ._request import INPUTS, OUT, TOL, Request
 
 LONGEST = 80  # characters of a folder's name
 

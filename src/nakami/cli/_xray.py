@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,33 +13,10 @@ from nakami.results import UsageError, unknown
 from . import _folders, _model, _options
 from ._page import page_possible, write_page
 from ._progress import Meter
+from ._request import Request
 
 if TYPE_CHECKING:
     from nakami.results import Xray
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asked for, as typed."""
-
-    subject: str | None
-    model: str | None
-    weights: Path | None
-    data: Path | None
-    pictures: dict[str, Any]  # options of data.read
-    inputs: int
-    stages: list[str]
-    top: int | None
-    layers: bool
-    out: Path
-    device: str | None
-    dtype: str | None
-    memory_budget: str | None
-    seed: int
-    train_seed: int | None
-    tol: float
-    as_json: bool
-    page: bool
 
 
 def run(request: Request) -> None:

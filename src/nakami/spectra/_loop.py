@@ -157,13 +157,12 @@ def make_plan(
         columns = held // (small * item) - k if k * both <= held else 0
     columns = min(wanted, columns - 2 * BLOCK)
     if columns < k + 3 * block:
-        need = 4 * (2 * k + 3 * block + 2 * BLOCK) * both // 3 + 4
-        if sides == "one":
-            need = 4 * max(k * both, (2 * k + 3 * block + 2 * BLOCK) * small * item) // 3 + 4
+        vectors = 2 * k + 3 * block + 2 * BLOCK
+        need = max(k * both, vectors * small * item) if sides == "one" else vectors * both
         raise wrong(
             "memory_budget",
             f"hold a basis for {k} vectors of {n if sides == 'symmetric' else f'{m} + {n}'} "
-            f"components ({need} bytes)",
+            f"components ({4 * need // 3 + 4} bytes)",
             f"{budget} bytes",
             "raise it or lower k",
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..results import UsageError, wrong
+from ..results import wrong
 from ._check import (
     check_choice,
     check_count,
@@ -15,15 +15,12 @@ from ._check import (
     check_products,
     check_start,
     check_tolerance,
-    folded,
 )
 from ._dense import dense_svd, gram_svd
-from ._krylov import BlockKrylov
-from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
-from ._onesided import OneSided, OutOfRange, reach
+from ._loop import BLOCK, block_size
 from ._operator import LinearOperator, as_operator
 from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
-from ._search import search
+from ._triplets import krylov_svd
 from ._verdict import verdict
 
 METHODS = ("auto", "dense", "gram", "krylov")
@@ -123,93 +120,6 @@ def dense_bytes(op: LinearOperator) -> int:
     m, n = op.shape
     small, item = min(m, n), op.dtype.itemsize
     return 2 * m * n * item + 3 * 8 * small * small
-
-
-def krylov_svd(
-    op: LinearOperator,
-    k: int,
-    tol: float,
-    budget: int,
-    products: int | None,
-    seed: int,
-    start: Tensor | None = None,
-) -> Triplets:
-    """The Krylov method until converged and checked, or until its budget is spent.
-
-    One basis first; two where the values asked for span more than one basis can resolve.
-    """
-    one = make_plan(op, k, tol, budget, products, "one")
-    try:
-        two: Plan | None = make_plan(op, k, tol, budget, products, "two")
-    except UsageError:
-        two = None  # no room: the residuals will say what one basis could not do
-    flipped = op.shape[0] < op.shape[1]
-    tall = op.T if flipped else op
-    spent = 0
-    if start is not None and flipped:
-        start, spent = folded(op @ start, start.shape[1]), start.shape[1]
-    generator = torch.Generator().manual_seed(seed)
-    first = OneSided(tall, one, generator, start, strict=two is not None)
-    try:
-        return _run(first, one, tall, generator, flipped, spent)
-    except OutOfRange:
-        assert two is not None
-        best = folded(first.vectors(k), two.block)
-        second = BlockKrylov(tall, two, generator, best)
-        return _run(second, two, tall, generator, flipped, spent + first.n_products)
-
-
-def _run(
-    run: OneSided | BlockKrylov,
-    plan: Plan,
-    op: LinearOperator,
-    generator: torch.Generator,
-    flipped: bool,
-    spent: int,
-) -> Triplets:
-    def search_rest() -> tuple[float, Tensor]:
-        if isinstance(run, OneSided):
-            run.check_range()
-        return search(op, run.basis[: run.filled], generator)
-
-    gain, why, checked = converge(run, plan, search_rest)
-    keys, residuals = run.ritz()
-    k = plan.k
-    gaps = run.gaps(keys, gain)[:k]
-    values, left, right = run.triplets(k)
-    s = values.to(op.device)
-
-    def measure(here: Tensor) -> Tensor:
-        parts = here.split(32)
-        return torch.cat([_residuals(op, s[i], left[:, i], right[:, i]) for i in parts])
-
-    bound = 1e3 * torch.finfo(op.dtype).eps * float(values[0])
-    strained = isinstance(run, OneSided) and float(values[-1]) < reach(op.dtype) * float(values[0])
-    r, measured = true_residuals(measure, residuals[:k].to(s), k, bound, every=strained)
-    return Triplets(
-        s,
-        right if flipped else left,
-        left if flipped else right,
-        r,
-        gaps.to(s),
-        run.n_products + 2 * measured + spent,
-        why,
-        {
-            "method": "krylov",
-            "bases": 1 if isinstance(run, OneSided) else 2,
-            "block": plan.block,
-            "columns": plan.columns,
-            "rest": gain,
-        },
-        checked,
-        float(s[0]),
-    )
-
-
-def _residuals(op: LinearOperator, s: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    forward = (op @ right).double() - left.double() * s
-    back = (op.T @ left).double() - right.double() * s
-    return forward.norm(dim=0).maximum(back.norm(dim=0))
 
 
 def _last(found: Triplets, k: int) -> Triplets:
