@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from ._example import Example
 from ._frozen import FrozenNetwork
 from ._jacobian import NetworkJacobian
 from ._losses import Criterion
+from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
@@ -53,6 +55,8 @@ class Batch:
 
     Attributes:
         keep: Whether the graph of derivatives stays between products.
+        each: Bytes that such a graph holds for one example, about.
+        z: The outputs. slopes: Gradients at targets drawn from the model, ``(n, draws, ...)``.
     """
 
     def __init__(
@@ -65,20 +69,26 @@ class Batch:
         widest: int,
         budget: int,
         keep: bool,
+        each: int,
     ):
         self.network, self.example, self.y, self.judged = network, example, y, judged
-        self.weights, self.widest, self.budget = weights, widest, budget
+        self.widest, self.budget, self.each = widest, budget, each
+        self.keep, self.first = keep, False  # the first batch is checked most
+        self.slopes: Tensor | None = None
+        self._moved_by(weights)
+        with torch.no_grad():
+            self.z = network.run(example.tree).detach()
+        judged.check(self.z, y)
+        self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
+        self.total = judged.total(self.z, y)
+
+    def _moved_by(self, weights: dict[str, Tensor]) -> None:
+        self.weights = weights
         self.names = tuple(name.removeprefix("model.") for name in weights)
         self.point = torch.cat([w.reshape(-1) for w in weights.values()])
         self.n_parameters = self.point.numel()
         self.dtype, self.device = self.point.dtype, self.point.device
-        self.keep, self.first = keep, False  # the first batch is checked most
         self._graphs: dict[type, NetworkJacobian] = {}
-        with torch.no_grad():
-            self.z = self.outputs(self.point).detach()
-        judged.check(self.z, y)
-        self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
-        self.total = judged.total(self.z, y)
 
     def outputs(self, flat: Tensor) -> Tensor:
         """The outputs at other weights, ``(P,) -> (n, ...)``."""
@@ -101,14 +111,29 @@ class Batch:
         """Gradient of the total loss by parameters."""
         return self._graph(GradientJacobian)
 
+    def root(self, kind: str) -> OutputRoot | None:
+        """The root of the matrix by the outputs that a kind puts between the Jacobians."""
+        if self.slopes is not None:
+            return sampled_root(self.judged, self.z, self.slopes)
+        return output_root(self.judged, self.z, self.y, kind)
+
+    def sample(self, draws: int, generator: torch.Generator) -> None:
+        """Draw targets from the model's own distribution; kept are the gradients there."""
+        self.slopes = sampled_slopes(self.judged, self.z, self.y, draws, generator)
+
+    def restricted(self, weights: dict[str, Tensor]) -> Batch:
+        """The same batch with fewer parameters; shares the examples and outputs."""
+        part = copy.copy(self)
+        part._moved_by(weights)
+        return part
+
     def route(self, kind: str) -> str:
         """How products of a kind are made."""
         return (self.hessian() if kind == "hessian" else self.jacobian()).route
 
     def gradient(self) -> Tensor:
         """Gradient of the total loss, ``(P,)``."""
-        slope: Tensor = torch.func.grad(lambda z: self.judged.total(z, self.y))(self.z)
-        return self.jacobian().T @ slope.reshape(-1)
+        return self.jacobian().T @ self.judged.slope(self.z, self.y).reshape(-1)
 
     def product(self, block: Tensor, kind: str) -> Tensor:
         """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""
@@ -123,14 +148,12 @@ class Batch:
 
     def weighted(self, rows: Tensor, kind: str) -> Tensor:
         """Outputs' moves, ``(outputs of the batch, k)``, times the Hessian by the outputs."""
-        judged, z, y = self.judged, self.z, self.y
-        moves = rows.T.reshape(-1, *z.shape)
-        if kind == "empirical":
-            slope = torch.func.grad(lambda out: judged.total(out, y))(z)
-            axes = judged.within(z)
-            along = (moves * slope).sum([a + 1 for a in axes], keepdim=True)
-            return (along * slope).reshape(len(moves), -1).T
-        curved = torch.vmap(lambda v: judged.curve(z, y, v))(moves)
+        moves = rows.T.reshape(-1, *self.z.shape)
+        root = self.root(kind)
+        if root is None:
+            curved = torch.vmap(lambda v: self.judged.curve(self.z, self.y, v))(moves)
+        else:
+            curved = torch.vmap(lambda v: root.up(root.down(v)))(moves)
         return curved.reshape(len(moves), -1).T
 
     def _graph(self, kind: type) -> NetworkJacobian:
@@ -166,8 +189,8 @@ def batches(
             stop = min(n, at + rows)
             some = y[at:stop] if isinstance(y, Tensor) else y
             size = widest * (stop - at)
-            part = Batch(network, example.rows(at, stop), some, judged, weights, size, budget, keep)
-            parts.append(part)
+            rows_here = example.rows(at, stop)
+            parts.append(Batch(network, rows_here, some, judged, weights, size, budget, keep, each))
     parts[0].first = True
     return parts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -62,6 +62,11 @@ class Example:
             return next(parts).reshape(leaf.shape) if leaf.is_floating_point() else leaf
 
         return _mapped(self.tree, put)
+
+    def filled(self, leaves: Sequence[Tensor]) -> Any:
+        """The same tree with all tensors replaced, in the order of ``leaves``."""
+        parts = iter(leaves)
+        return _mapped(self.tree, lambda leaf: next(parts))
 
     def moved(self, change: Callable[[Tensor], Tensor]) -> Example:
         """The example with ``change`` applied to every tensor."""

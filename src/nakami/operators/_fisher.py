@@ -13,8 +13,11 @@ from ..spectra import DEFAULT_BUDGET, LinearOperator
 from ._batches import Batch, batches
 from ._frozen import Forward, FrozenNetwork, Select
 from ._losses import Criterion, check_finite, criterion
+from ._root import FisherRoot
+from ._row_norms import RowNorms, mixes, row_norms
 
 KINDS = ("fisher", "ggn", "empirical", "hessian")
+MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
 
 def fisher(
@@ -108,7 +111,64 @@ class Fisher(LinearOperator):
         self.scale = 1 / divisor if own else (judged.nll or 1.0) / self.n_samples
         if kind == "empirical":
             self.scale = (judged.nll or 1.0) ** 2 / self.n_samples
-        self.route = f"{kind}, {first.route(kind)}"
+        self._norms: list[RowNorms] | None = None
+
+    @property
+    def route(self) -> str:  # type: ignore[override]
+        """How products are made; the first look builds what they need."""
+        return f"{self.kind}, {self.parts[0].route(self.kind)}"
+
+    @property
+    def root(self) -> FisherRoot | None:
+        """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian.
+
+        The scale and the root of the Hessian by the outputs are in it. A row for each output of an
+        example; ``"empirical"``: for each sample, its gradient; sampled: for each draw of each.
+        """
+        if self.parts[0].root(self.kind) is None:
+            return None
+        return FisherRoot(self.parts, self.kind, self.scale, self.kind)
+
+    def exact_trace(self) -> tuple[float, str] | None:
+        """The trace from the norms of the root's rows, and how; None where that is no cheap way."""
+        norms = self._row_norms()
+        if norms is None:
+            return None
+        value = self.scale * sum(float(part.rows.sum()) for part in norms)
+        formed = self.names[len(norms[0].captured) :] and len(self.names) - len(norms[0].captured)
+        reason = f"exact: {self._columns()} backward passes with the norm of each row of the root"
+        if formed:
+            reason += f"; gradients of {formed} of {len(self.names)} parameters formed"
+        return value, reason
+
+    def trace_by_parameter(self) -> dict[str, float]:
+        """The share of each parameter in the trace; the sum is the trace.
+
+        Raises:
+            UsageError: Where the trace has no cheap exact way (see ``exact_trace``).
+        """
+        norms = self._row_norms()
+        if norms is None:
+            raise UsageError(
+                f"trace_by_parameter must have at most {MOST_COLUMNS} rows of the root for each "
+                f"example and samples that do not mix, got kind={self.kind!r} with loss "
+                f"{self.loss!r}; use nakami.trace on op.layer(name)."
+            )
+        return {k: self.scale * sum(p.by_parameter[k] for p in norms) for k in self.names}
+
+    def _columns(self) -> int:
+        roots = [part.root(self.kind) for part in self.parts]
+        return max(root.columns if root is not None else 0 for root in roots)
+
+    def _row_norms(self) -> list[RowNorms] | None:
+        if self._norms is None:
+            if self.parts[0].root(self.kind) is None or self._columns() > MOST_COLUMNS:
+                return None
+            if any(mixes(part) for part in self.parts[:1]):
+                return None
+            roots = [(part, part.root(self.kind)) for part in self.parts]
+            self._norms = [row_norms(part, root) for part, root in roots if root is not None]
+        return self._norms
 
     def _matmat(self, block: Tensor) -> Tensor:
         out = torch.zeros_like(block)

@@ -29,8 +29,10 @@ class Criterion:
         within: Axes of ``z`` that belong to one sample.
         nll: Factor that makes the total a negative log-likelihood; None where it is none.
         check: Refuses targets that the loss cannot take.
-        root: ``(z, y) -> (C, n, ...)``, columns ``l_c`` with ``sum_c l_c l_c^T`` the Hessian of the
-            total at each sample; None where no closed form is known.
+        root: ``(z, y, u) -> B u``, linear in ``u``, which has the shape of ``z``; ``B B^T`` is the
+            Hessian of the total by the outputs. None where no closed form is known.
+        draw: ``(z, y, u) -> targets`` drawn from the model's own distribution by uniform numbers
+            ``u`` of the shape of ``z``; what ``y`` leaves out stays out.
     """
 
     name: str
@@ -42,7 +44,13 @@ class Criterion:
     nll: float | None
     sums: bool = False
     check: Callable[[Tensor, Any], None] = field(default=lambda z, y: None)
-    root: Callable[[Tensor, Any], Tensor] | None = None
+    root: Callable[[Tensor, Any, Tensor], Tensor] | None = None
+    draw: Callable[[Tensor, Any, Tensor], Any] | None = None
+
+    def slope(self, z: Tensor, y: Any) -> Tensor:
+        """Gradient of the total by the outputs, of the shape of ``z``."""
+        found: Tensor = torch.func.grad(lambda out: self.total(out, y))(z)
+        return found
 
     def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
         """Hessian of the total by the outputs, times ``v``, of the shape of ``z``."""
@@ -121,12 +129,28 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
                     "mend the labels, or give the model more outputs",
                 )
 
-    def root(z: Tensor, y: Tensor) -> Tensor:
+    def strength(z: Tensor, y: Tensor) -> Tensor:
+        """Sum over classes of targets times weights, ``(n, 1, ...)``."""
+        classes = z.shape[1]
+        each = torch.ones(classes).to(z) if weight is None else weight.to(z)
+        if y.is_floating_point():
+            aimed = (y * each.reshape(-1, *[1] * (z.ndim - 2))).sum(1)
+            seen, each_total = torch.ones_like(aimed), y.sum(1) * each.mean()
+        else:
+            seen = (y != ignored).to(z)
+            aimed, each_total = each[y.clamp(0, classes - 1)], each.mean()
+        mixed = (1 - smoothing) * aimed + smoothing * each_total
+        return (seen * mixed).unsqueeze(1)
+
+    def root(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         p = z.softmax(1)
-        c = z.shape[1]
-        eye = torch.eye(c, dtype=z.dtype, device=z.device).reshape(c, 1, c, *[1] * (z.ndim - 2))
-        size = (p * counted(z, y).unsqueeze(1)).sqrt().movedim(1, 0).unsqueeze(2)
-        return (eye - p) * size
+        moved = p.sqrt() * u
+        return (moved - p * moved.sum(1, keepdim=True)) * strength(z, y).sqrt()
+
+    def draw(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        below = z.softmax(1).cumsum(1)
+        drawn = (below[:, :-1] < u[:, :1] * below[:, -1:]).sum(1)
+        return drawn if y.is_floating_point() else torch.where(y == ignored, y, drawn)
 
     return Criterion(
         "cross-entropy",
@@ -139,6 +163,7 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
         _sums(loss),
         check,
         root,
+        draw,
     )
 
 
@@ -168,7 +193,8 @@ def _squared(loss: nn.MSELoss) -> Criterion:
         0.5,
         _sums(loss),
         _same_shape,
-        lambda z, y: 2**0.5 * _units(z, torch.ones_like(z)),
+        lambda z, y, u: 2**0.5 * u,
+        lambda z, y, u: z + torch.special.ndtri(u.clamp_min(1e-30)),
     )
 
 
@@ -182,9 +208,13 @@ def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
 
     plain = weight is None and positive is None
 
-    def root(z: Tensor, y: Tensor) -> Tensor:
-        p = z.sigmoid()
-        return _units(z, (p * (1 - p)).sqrt())
+    def root(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        p, strength = z.sigmoid(), torch.ones_like(z)
+        if positive is not None:
+            strength = 1 + (positive.to(z) - 1) * y.to(z)
+        if weight is not None:
+            strength = strength * weight.to(z)
+        return (p * (1 - p) * strength).sqrt() * u
 
     return Criterion(
         "Bernoulli cross-entropy",
@@ -196,15 +226,9 @@ def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
         1.0 if plain else None,
         _sums(loss),
         _same_shape,
-        root if plain else None,
+        root,
+        lambda z, y, u: (u < z.sigmoid()).to(z),
     )
-
-
-def _units(z: Tensor, sizes: Tensor) -> Tensor:
-    """Columns with one entry each: ``(C, n, ...)`` for the C outputs of an example."""
-    n, c = z.shape[0], z[0].numel()
-    eye = torch.eye(c, dtype=z.dtype, device=z.device)
-    return (eye[:, None, :] * sizes.reshape(1, n, c)).reshape(c, *z.shape)
 
 
 def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:

@@ -77,7 +77,7 @@ class Tap(AbstractContextManager["Tap"]):
         self.joining: set[str] = set()
         self.handles: list[Any] = []
         self.mode = _FunctionMode(self)
-        self.transforms = _transforms()
+        self.transforms = transforms()
 
     def __enter__(self) -> Tap:
         for name, module in self.model.named_modules():
@@ -104,7 +104,7 @@ class Tap(AbstractContextManager["Tap"]):
         nothing outside it.
         """
         tensor = first_tensor(value)
-        if tensor is None or _transforms() != self.transforms:
+        if tensor is None or transforms() != self.transforms:
             return value
         self.calls[base] += 1
         name = base if self.calls[base] == 1 else f"{base}:{self.calls[base]}"
@@ -154,7 +154,7 @@ def _several(args: Any) -> bool:
     return sum(isinstance(a, Tensor) and a.is_floating_point() for a in operands) > 1
 
 
-def _transforms() -> int:
+def transforms() -> int:
     """How many function transforms are active."""
     return torch._C._functorch.maybe_current_level() or 0
 

@@ -24,6 +24,7 @@ class LinearOperator(ABC):
         dtype, device: Of the products.
         route: How the products are made, in words.
         stored: Whether the entries are at hand, so that ``dense`` costs no products.
+        root: ``R`` with ``A = R^T R``, where the operator offers one; else None.
     """
 
     shape: tuple[int, int]
@@ -31,6 +32,15 @@ class LinearOperator(ABC):
     device: torch.device
     route: str
     stored = False
+
+    @property
+    def root(self) -> LinearOperator | None:
+        """``R`` with ``A = R^T R``, where the operator offers one; else None."""
+        return None
+
+    def exact_trace(self) -> tuple[float, str] | None:
+        """The trace and how it was made, where that costs far less than an estimate; else None."""
+        return None
 
     @abstractmethod
     def _matmat(self, block: Tensor) -> Tensor:

@@ -69,8 +69,9 @@ def trace(
     Args:
         op: A nakami operator or a dense 2-d tensor, shape ``(n, n)``.
         rtol: Wanted relative standard error of an estimate, between 0 and 1.
-        method: ``"exact"`` (n products), ``"estimate"``, or ``"auto"``: exact for a matrix that is
-            at hand, for n <= 512, or as soon as the estimate would cost more than n products.
+        method: ``"exact"`` (n products, none where the operator knows a shorter way),
+            ``"estimate"``, or ``"auto"``: exact where the operator knows a shorter way, for a
+            matrix at hand, for n <= 512, or once the estimate would cost more than n products.
         memory_budget: Bytes for ``Q`` and the products; default 1 GiB.
         seed: Seed of the probes; the global random state is not touched.
         max_products: Bound on columns multiplied by an estimate, at least 32.
@@ -98,6 +99,9 @@ def trace(
             "memory_budget", f"hold 4 vectors of {n} components", f"{room * row} bytes", "raise it"
         )
     with torch.no_grad():
+        offered = a.exact_trace() if method != "estimate" else None
+        if offered is not None:
+            return TraceResult(offered[0], 0.0, True, True, offered[1], 0, 0, 0, seed)
         if method == "exact" or (method == "auto" and _at_hand(a)):
             return _exact(a, 0, seed)
         found = _Estimate(a, room, seed)

@@ -1,0 +1,113 @@
+"""One run of a network that keeps what its layers' gradients are made of, example by example."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._frozen import FrozenNetwork
+from ._layers import Layer, known
+from ._tap import transforms
+
+
+class Captured:
+    """The weighted layers of a network at one batch, with their gradients on demand.
+
+    Holds a graph of reverse mode: each call of ``slopes`` is one backward pass for all examples,
+    and no gradient by a weight is formed unless a layer is asked for it. Only gradients of what a
+    layer computes itself are seen: a weight that is used in another place as well is no business
+    of this run, see ``trusted``.
+
+    Args:
+        network: The network, held still.
+        tree: A batch of examples. n: how many.
+        names: Modules to look at; default all those with weights of a known kind.
+
+    Attributes:
+        output: The network's output, ``(n, ...)``.
+        layers: The layers found, by the names of their modules.
+        names: The weights that they have, by full name.
+    """
+
+    def __init__(
+        self, network: FrozenNetwork, tree: Any, n: int, names: Collection[str] | None = None
+    ):
+        self.n, self.layers = n, dict[str, Layer]()
+        self._taps: dict[str, Tensor] = {}
+        self._calls: Counter[str] = Counter()
+        self._level = transforms()
+        wanted = [
+            (name, module)
+            for name, module in network.model.named_modules()
+            if (names is None or name in names) and known(module) and _weights(module)
+        ]
+        self.names = frozenset(f"{s}.{k}" for s, m in wanted for k in _weights(m))
+        hooks = [m.register_forward_hook(self._hook(s), with_kwargs=True) for s, m in wanted]
+        try:
+            with torch.enable_grad():
+                self.output = network.run(tree)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for name, count in self._calls.items():
+            if count > 1:
+                self.layers.pop(name, None)
+
+    def slopes(self, cotangent: Tensor) -> dict[str, Tensor]:
+        """Gradients of ``<cotangent, output>`` by the layers' outputs; ``(n, ...)`` as the output.
+
+        Layers that the output does not depend on are left out.
+        """
+        names = [name for name in self.layers if name in self._taps]
+        if not names or not self.output.requires_grad:
+            return {}
+        found = torch.autograd.grad(
+            self.output,
+            [self._taps[name] for name in names],
+            cotangent,
+            retain_graph=True,
+            allow_unused=True,
+        )
+        return {name: g for name, g in zip(names, found, strict=True) if g is not None}
+
+    def squares(self, cotangent: Tensor) -> dict[str, Tensor]:
+        """Squared norms of each example's gradient by each weight, ``(n,)``, by its full name."""
+        with torch.no_grad():
+            return {
+                f"{name}.{part}": value
+                for name, slope in self.slopes(cotangent).items()
+                for part, value in self.layers[name].squares(slope).items()
+                if f"{name}.{part}" in self.names
+            }
+
+    def _hook(self, name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> Any:
+            self._calls[name] += 1
+            x = args[0] if args else kwargs.get("input")
+            if self._calls[name] > 1 or not self._fits(x) or not self._fits(out):
+                self.layers.pop(name, None)
+                return None
+            layer = known(module)
+            assert layer is not None
+            with torch.no_grad():
+                self.layers[name] = layer(module, x.detach())  # type: ignore[call-arg]
+            self._taps[name] = out if out.requires_grad else out.requires_grad_()
+            return out.clone()  # what follows may write to it in place
+
+        return hook
+
+    def _fits(self, value: Any) -> bool:
+        return (
+            isinstance(value, Tensor)
+            and value.ndim > 1 - (not value.is_floating_point())
+            and len(value) == self.n
+            and transforms() == self._level
+        )
+
+
+def _weights(module: nn.Module) -> list[str]:
+    return [name for name, p in module._parameters.items() if p is not None]

@@ -1,0 +1,123 @@
+"""Square roots: of the Hessian by the outputs, and with it of the curvature matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..spectra import LinearOperator
+from ._losses import Criterion
+
+if TYPE_CHECKING:
+    from ._batches import Batch
+
+
+@dataclass(frozen=True)
+class OutputRoot:
+    """``B`` with ``B B^T`` the matrix by the outputs ``z`` of a batch, block by block.
+
+    Attributes:
+        up: ``B u``, of the shape of ``z``.
+        zero: Zeros of the shape that ``u`` has, ``(n, ...)``; the rest are an example's columns.
+    """
+
+    up: Callable[[Tensor], Tensor]
+    zero: Tensor
+
+    def down(self, v: Tensor) -> Tensor:
+        """``B^T v`` for ``v`` of the shape of ``z``."""
+        found: Tensor = torch.func.vjp(self.up, self.zero)[1](v)[0]
+        return found
+
+    @property
+    def columns(self) -> int:
+        """Columns of ``B`` for each example."""
+        return prod(self.zero.shape[1:])
+
+    def each(self) -> Iterator[Tensor]:
+        """Column by column, that of all examples at once, of the shape of ``z``."""
+        for c in range(self.columns):
+            unit = torch.zeros(self.columns, dtype=self.zero.dtype, device=self.zero.device)
+            unit[c] = 1
+            yield self.up(unit.reshape(1, *self.zero.shape[1:]).expand_as(self.zero))
+
+
+def output_root(judged: Criterion, z: Tensor, y: object, kind: str) -> OutputRoot | None:
+    """The root for a kind; None where none is known."""
+    if kind == "empirical":
+        slope = judged.slope(z, y)
+        shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
+        return OutputRoot(lambda u: u * slope, z.new_zeros(shape))
+    root = judged.root
+    if kind == "hessian" or root is None:
+        return None
+    return OutputRoot(lambda u: root(z, y, u), torch.zeros_like(z))
+
+
+def sampled_slopes(
+    judged: Criterion, z: Tensor, y: object, draws: int, generator: torch.Generator
+) -> Tensor:
+    """Gradients of the total at targets drawn from the model, ``(n, draws, ...)``."""
+    assert judged.draw is not None
+    n, rest = len(z), z.shape[1:]
+    uniform = torch.rand(n, draws, *rest, generator=generator, dtype=torch.float64).to(z.device)
+    each = [judged.slope(z, judged.draw(z, y, uniform[:, s].to(z.dtype))) for s in range(draws)]
+    return torch.stack(each, 1)
+
+
+def sampled_root(judged: Criterion, z: Tensor, slopes: Tensor) -> OutputRoot:
+    """``B B^T`` is the mean over draws of the products of gradients with themselves."""
+    draws = slopes.shape[1]
+    shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
+    zero = z.new_zeros(shape[0], draws, *shape[1:])
+    return OutputRoot(lambda u: (u * slopes).sum(1) / draws**0.5, zero)
+
+
+class FisherRoot(LinearOperator):
+    """``A`` with ``F = A^T A``, ``(rows, P)``: a row for each column of the output's root.
+
+    Rows go example by example. Positions without a target give rows of zeros.
+    """
+
+    def __init__(self, parts: Sequence[Batch], kind: str, scale: float, name: str):
+        self.parts, self.kind, self.scale, self.name = parts, kind, scale**0.5, name
+        first = parts[0]
+        self.dtype, self.device = first.dtype, first.device
+        self.sizes = [_root(part, kind).zero.numel() for part in parts]
+        self.shape = (sum(self.sizes), first.n_parameters)
+
+    @property
+    def route(self) -> str:  # type: ignore[override]
+        """How the products are made."""
+        return f"root of {self.name}, {self.parts[0].route(self.kind)}"
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        out = block.new_empty(self.shape[0], block.shape[1])
+        for part, rows in zip(self.parts, out.split(self.sizes), strict=True):
+            op, root = part.jacobian(), _root(part, self.kind)
+            for at in range(0, block.shape[1], op.chunk):
+                here = slice(at, at + op.chunk)
+                moves = (op @ block[:, here]).T.reshape(-1, *part.z.shape)
+                rows[:, here] = torch.vmap(root.down)(moves).flatten(1).T
+        return out.mul_(self.scale)
+
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        out = block.new_zeros(self.shape[1], block.shape[1])
+        for part, rows in zip(self.parts, block.split(self.sizes), strict=True):
+            op, root = part.jacobian(), _root(part, self.kind)
+            for at in range(0, block.shape[1], op.chunk):
+                here = slice(at, at + op.chunk)
+                units = rows[:, here].T.reshape(-1, *root.zero.shape)
+                out[:, here] += op.T @ torch.vmap(root.up)(units).flatten(1).T
+        return out.mul_(self.scale)
+
+
+def _root(part: Batch, kind: str) -> OutputRoot:
+    root = part.root(kind)
+    assert root is not None
+    return root

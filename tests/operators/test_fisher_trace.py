@@ -1,0 +1,241 @@
+"""The exact trace and the root of Fisher matrices against dense ones, on networks of every kind."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+import nakami
+from checks import check_operator
+from curvatures import CASES, Dense, case
+from nakami.operators._captured import Captured
+from nakami.operators._frozen import FrozenNetwork
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.inner, self.leave = nn.Linear(6, 5), nn.Linear(5, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = self.enter(x)
+        x *= 0.5  # in place, on what a layer returned
+        return self.leave(functional.relu_(x) + torch.tanh(self.inner(x)))
+
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.out(self.cell(x)[0][:, -1])
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter = nn.Embedding(5, 4, padding_idx=0)
+        self.block = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.1, batch_first=True)
+        self.place = nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4))
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.out(self.block(self.enter(x) + self.place).mean(1))
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.shared, self.out = nn.Linear(6, 5), nn.Linear(5, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = self.enter(x)
+        return self.out(self.shared(torch.tanh(self.shared(x))))
+
+
+class Functional(nn.Module):
+    """A weight that is used by its module and in a function too."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.out = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.enter(x)) @ self.enter.weight)
+
+
+class SequenceFirst(nn.Module):
+    """A layer whose first axis has the length of the batch, and is another."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.out = nn.Linear(2, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.enter(x.transpose(0, 1))).sum(0))
+
+
+class Pixels(nn.Module):
+    def __init__(self, conv, features, size):
+        super().__init__()
+        self.conv, self.norm = conv, nn.GroupNorm(2, features)
+        self.out = nn.Linear(size, 3)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.norm(self.conv(x))).flatten(1))
+
+
+def conv_net():
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 4, 2, dilation=2, padding="same", bias=False),
+        nn.InstanceNorm2d(4, affine=True),
+        nn.Conv2d(4, 2, 1),
+        nn.Flatten(),
+        nn.Linear(18, 3),
+    )
+    net[1].running_mean.uniform_(-0.5, 0.5)
+    net[1].running_var.uniform_(0.5, 2)
+    return net
+
+
+def circular():
+    return nn.Conv1d(2, 4, 3, 2, padding=2, dilation=2, padding_mode="circular")
+
+
+def tied():
+    net = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3))
+    net[2].weight = net[0].weight
+    return net
+
+
+def normed():
+    return nn.Sequential(
+        nn.Linear(6, 4), nn.LayerNorm(4), nn.Tanh(), nn.RMSNorm(4), nn.PReLU(), nn.Linear(4, 3)
+    )
+
+
+NETWORKS = {  # the model, the shape of an example, parameters whose gradients are formed
+    "residual": (Residual, (6,), 0),
+    "gru": (Gated, (5, 3), 4),
+    "transformer": (Attending, (3,), 5),  # attention's weights go to a function; positions
+    "tied": (tied, (6,), 1),
+    "used twice": (Twice, (6,), 2),
+    "used in a function": (Functional, (6,), 1),
+    "sequence first": (SequenceFirst, (7, 2), 2),
+    "convolutions": (conv_net, (2, 6, 6), 0),
+    "normalisations": (normed, (6,), 1),
+    "one axis": (lambda: Pixels(circular(), 4, 16), (2, 7), 0),
+    "three axes": (lambda: Pixels(nn.Conv3d(1, 2, 2, padding=(1, 0, 0)), 2, 72), (1, 3, 4, 4), 0),
+}  # fmt: skip
+
+
+def network(name):
+    torch.manual_seed(3)
+    make, shape, formed = NETWORKS[name]
+    model = make().double().eval()
+    for module in model.modules():
+        if "Norm" in type(module).__name__:
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    x = torch.randn(7, *shape, dtype=torch.float64)
+    if name == "transformer":
+        x = torch.randint(0, 5, (7, *shape))
+    return model, x, torch.randint(0, 3, (7,)), formed
+
+
+@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical"])
+@pytest.mark.parametrize("name", CASES)
+def test_trace_and_root_of_every_loss(name, kind):
+    model, x, y, loss = case(name)
+    op = nakami.fisher(model, (x, y), loss, kind)
+    dense = Dense(model, x, y, loss)
+    matrix = {"fisher": dense.fisher, "empirical": dense.empirical}.get(
+        kind, lambda: dense.own(dense.fisher())
+    )()
+    found = nakami.trace(op)
+    assert found.value == pytest.approx(float(matrix.trace()), rel=1e-12)
+    assert (found.exact, found.se, found.n_products) == (True, 0, 0)
+    assert found.reason.startswith("exact: ")
+    shares = op.trace_by_parameter()
+    wanted = {k: float(v.sum()) for k, v in op.split(matrix.diagonal()).items()}
+    assert shares == pytest.approx(wanted, rel=1e-10)
+    root = op.root
+    check_operator(root, root.dense(), rtol=1e-9)
+    assert_close(root.dense().T @ root.dense(), matrix)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_trace_of_every_network(name):
+    model, x, y, formed = network(name)
+    loss = nn.CrossEntropyLoss()
+    op = nakami.fisher(model, (x, y), loss)
+    matrix = Dense(model, x, y, loss).fisher()
+    found = nakami.trace(op)
+    assert found.value == pytest.approx(float(matrix.trace()), rel=1e-10)
+    wanted = {k: float(v.sum()) for k, v in op.split(matrix.diagonal()).items()}
+    assert op.trace_by_parameter() == pytest.approx(wanted, rel=1e-9, abs=1e-15)
+    assert f"of {formed} of" in found.reason if formed else "formed" not in found.reason
+
+
+@pytest.mark.parametrize("name", ["residual", "convolutions", "normalisations", "three axes"])
+def test_layers_give_gradients_of_each_example(name):
+    model, x, _, _ = network(name)
+    run = Captured(FrozenNetwork(model), x, len(x))
+    cotangent = torch.randn(run.output.shape, dtype=torch.float64)
+    squares = run.squares(cotangent)
+    for module, slope in run.slopes(cotangent).items():
+        for part, each in run.layers[module].gradients(slope).items():
+            if f"{module}.{part}" not in run.names:
+                continue
+            parameter = getattr(model.get_submodule(module), part)
+            for i in range(len(x)):
+                out = model(x[i : i + 1])
+                (wanted,) = torch.autograd.grad(out, parameter, cotangent[i : i + 1])
+                assert_close(each[i], wanted)
+            assert_close(squares[f"{module}.{part}"], each.flatten(1).square().sum(1))
+    assert all(not m._forward_hooks for m in model.modules())
+
+
+def test_budgets_and_batches_change_nothing():
+    model, x, y, _ = network("gru")
+    loss = nn.CrossEntropyLoss()
+    whole = nakami.fisher(model, (x, y), loss)
+    small = nakami.fisher(model, [(x[:4], y[:4]), (x[4:], y[4:])], loss, memory_budget=5000)
+    assert len(small.parts) > 2
+    assert nakami.trace(small).value == pytest.approx(nakami.trace(whole).value, rel=1e-12)
+
+
+class Mixing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.enter(x - x.mean(0))
+
+
+def test_no_short_way():
+    model, x, y, loss = case("classes")
+    assert nakami.fisher(model, (x, y), loss, "hessian").exact_trace() is None
+    assert nakami.fisher(model, (x, y), loss, "hessian").root is None
+    mixing = nakami.fisher(Mixing().double(), (x, y), loss)
+    assert mixing.exact_trace() is None  # an example's gradient depends on the others
+    assert nakami.trace(mixing).value == pytest.approx(float(mixing.dense().trace()))
+    wide = nakami.fisher(nn.Linear(6, 300).double(), (x, y), loss)
+    assert wide.exact_trace() is None
+    with pytest.raises(ValueError, match="trace_by_parameter must have at most 256 rows of the"):
+        wide.trace_by_parameter()
+    assert nakami.fisher(nn.Linear(6, 300).double(), (x, y), loss, "empirical").exact_trace()
+
+
+def test_the_comparison_can_fail():
+    model, x, _, _ = network("used in a function")
+    run = Captured(FrozenNetwork(model), x, len(x))
+    cotangent = torch.randn(run.output.shape, dtype=torch.float64)
+    (wanted,) = torch.autograd.grad(model(x[:1]), model.enter.weight, cotangent[:1])
+    found = run.squares(cotangent)["enter.weight"][0]
+    assert abs(float(found - wanted.square().sum())) > 0.1 * float(found)
