@@ -42,7 +42,10 @@ def test_import_leaves_torch_out():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("code", ["import nakami.theory", "import nakami; nakami.theory.meanfield"])
+@pytest.mark.parametrize(
+    "code",
+    ["import nakami.theory", "import nakami; nakami.theory.meanfield.criticality('tanh', 2)"],
+)
 def test_theory_leaves_torch_out(code):
     done = run(code, ("torch", "altair", "jinja2"))
     assert done.returncode == 0, done.stderr

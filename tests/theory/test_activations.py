@@ -16,10 +16,10 @@ def by_quadrature(f, q):
         lambda z: f(np.sqrt(q) * z) * np.exp(-z * z / 2) / np.sqrt(2 * np.pi),
         -12,
         12,
-        points=[0],
+        points=np.array([-0.3, -0.1, -0.03, 0, 0.03, 0.1, 0.3]),
         epsabs=0,
         epsrel=1e-12,
-        limit=500,
+        limit=2000,
     )
     assert error < 1e-10 * abs(value)
     return value
@@ -41,7 +41,7 @@ def test_pairs_match_a_simulation(name):
 
 
 @pytest.mark.parametrize("name", mf.ACTIVATIONS)
-@pytest.mark.parametrize("q", [0.05, 3.64, 30.0])
+@pytest.mark.parametrize("q", [0.05, 3.64, 30.0, 700.0])
 def test_one_variable_matches_an_adaptive_rule(name, q):
     phi = mf.activation(name)
     square = by_quadrature(lambda x: float(phi(x)) ** 2, q)
@@ -91,6 +91,12 @@ def test_many_pairs_at_once_and_variance_zero():
         phi.second_moment(a, b, 0.4 * np.sqrt(a * b)) for a, b in zip(q, q[::-1], strict=True)
     ]
     np.testing.assert_allclose(many, single, atol=2e-8)
+    for c in (0.4, 0.95):
+        slopes = phi.derivative_moment(q, q[::-1], c * np.sqrt(q * q[::-1]))
+        one = [
+            phi.derivative_moment(a, b, c * np.sqrt(a * b)) for a, b in zip(q, q[::-1], strict=True)
+        ]
+        np.testing.assert_allclose(slopes, one, atol=1e-6)
     assert many[0] == 0
     assert mf.activation("sigmoid").second_moment(0.0) == pytest.approx(0.25)
 

@@ -1,4 +1,4 @@
-"""Eigenvalues of real random networks beside the theory; learning rates; normalised outputs."""
+"""Eigenvalues of real random networks beside the theory; normalised outputs."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 import nakami
 from nakami.results import UsageError
 from nakami.theory import meanfield as mf
-from wide_networks import LAWS, draw, forward, kernel
+from wide_networks import LAWS, draw, kernel
 
 SAMPLES, OUTPUTS = 100, 10
 
@@ -28,7 +28,7 @@ def ratios(phi, width, depth=4, outputs=OUTPUTS, seed=0, samples=SAMPLES):
 
 def test_the_kernel_of_these_tests_is_the_jacobians_gram_matrix():
     rng = np.random.default_rng(1)
-    net, x = draw((6, 9, 8, 3), 2.0, 0.3, rng), rng.standard_normal((4, 6))
+    net, x = draw((6, 9, 8, 3), 2.0, 0.3, rng), rng.standard_normal((2, 6))
     model = torch.nn.Sequential()
     for i, (weight, bias) in enumerate(net):
         linear = torch.nn.Linear(*weight.shape[::-1], dtype=torch.float64)
@@ -38,9 +38,9 @@ def test_the_kernel_of_these_tests_is_the_jacobians_gram_matrix():
             model.append(torch.nn.Tanh())
     rows = [
         nakami.jacobian(model, torch.tensor(x[t : t + 1]), wrt="parameters").dense()
-        for t in range(4)
+        for t in range(2)
     ]
-    jacobian = torch.stack(rows, dim=1).reshape(12, -1).numpy()  # output first, then sample
+    jacobian = torch.stack(rows, dim=1).reshape(6, -1).numpy()  # output first, then sample
     np.testing.assert_allclose(kernel(net, x, "tanh")[0], jacobian @ jacobian.T, rtol=1e-10)
 
 
@@ -62,6 +62,23 @@ def test_the_deviation_falls_with_width(phi):
     )
     assert (np.abs(wide - 1) < np.abs(narrow - 1))[[1, 2, 3]].all()
     assert narrow[3] > 1.2  # the largest of C nearly equal ones lies above theory
+
+
+@pytest.mark.parametrize("phi", ["tanh", "linear", "erf-sqrt2"])
+@pytest.mark.parametrize("widths", [(500,) * 4 + (10,), (784, 300, 100, 10), (160,) * 3 + (32,)])
+def test_largest_eigenvalues_lie_at_their_edge(phi, widths):
+    """Of shifted inputs: the limit's value is passed by 10 to 100 %, the edge by 20 % at most."""
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        net, x = draw(widths, *LAWS[phi], rng), rng.standard_normal((25, widths[0])) + 0.7
+        order = mf.order_parameters(widths, phi, *LAWS[phi], mf.start_values(x))
+        theory = mf.fisher_statistics(order, 25)
+        largest = np.linalg.eigvalsh(kernel(net, x, phi)[0] / 25)[-1]
+        found.append((largest / theory.largest_edge, largest / theory.largest))
+    edge, limit = np.mean(found, axis=0)
+    assert 0.85 < edge < 1.2
+    assert limit > (1.1 if widths[1] == 500 else 1.4)
 
 
 def test_another_law_does_not_fit():
@@ -129,72 +146,10 @@ def test_batch_normalisation_behind_the_last_layer():
     assert theory.largest < 0.2 * mf.fisher_statistics(order, 40).largest
 
 
-def test_learning_rates_follow_the_loss_and_the_method():
-    order = mf.order_parameters((50, 50, 50, 10), "tanh", 3, 0.64)
-    half, largest = mf.learning_rate(order, 100), mf.fisher_statistics(order, 100).largest
-    assert half.limit == 2 / largest
-    assert half.fastest == pytest.approx(2 / (largest + half.bulk))
-    assert half.advised == 0.75 * half.limit
-    assert mf.learning_rate(order, 100, "mean").limit == pytest.approx(half.limit * 5)
-    assert mf.learning_rate(order, 100, "sum").limit == pytest.approx(half.limit / 200)
-    assert mf.learning_rate(order, 100, 4).limit == pytest.approx(half.limit / 4)
-    heavy = mf.learning_rate(order, 100, momentum=0.9)
-    assert (heavy.limit, heavy.fastest) == (pytest.approx(1.9 * half.limit), None)
-    nesterov = mf.learning_rate(order, 100, momentum=0.9, nesterov=True)
-    assert nesterov.limit == pytest.approx(1.9 / 2.8 * half.limit)
-    assert mf.learning_rate(order, 10).limit < half.limit  # a small batch is sharper
-    assert mf.learning_rate(order, 10).largest == mf.fisher_statistics(order, 10).largest
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_training_settles_below_the_limit_and_not_far_above(reduction):
-    """Teacher and student of one law, torch's own loss and SGD, 60 full steps."""
-    rng, widths = np.random.default_rng(5), (150,) * 4 + (10,)
-    student, x = draw(widths, *LAWS["tanh"], rng), rng.standard_normal((SAMPLES, 150))
-    targets = torch.tensor(forward(draw(widths, *LAWS["tanh"], rng), x, "tanh")[1][-1])
-    order = mf.order_parameters(widths, "tanh", *LAWS["tanh"])
-    limit = mf.learning_rate(order, SAMPLES, reduction).limit
-
-    def train(rate):
-        parameters = [torch.tensor(a, requires_grad=True) for layer in student for a in layer]
-        step, losses = torch.optim.SGD(parameters, rate), []
-        for _ in range(60):
-            h = torch.tensor(x)
-            for i in range(0, len(parameters), 2):
-                h = torch.addmm(parameters[i + 1], h if i == 0 else h.tanh(), parameters[i].T)
-            loss = torch.nn.functional.mse_loss(h, targets, reduction=reduction)
-            step.zero_grad()
-            loss.backward()
-            step.step()
-            losses.append(float(loss.detach()))
-        return losses[-1] / losses[0]
-
-    assert train(0.9 * limit) < 0.2
-    assert not train(4 * limit) < 1
-
-
-def test_batches_are_sharper_as_told():
-    rng, widths = np.random.default_rng(1), (800,) * 4 + (1,)
-    net, x = draw(widths, *LAWS["tanh"], rng), rng.standard_normal((SAMPLES, 800))
-    theta, _ = kernel(net, x, "tanh")
-    batches = [rng.choice(SAMPLES, 10, replace=False) for _ in range(50)]
-    found = np.mean([np.linalg.eigvalsh(theta[np.ix_(b, b)] / 10)[-1] for b in batches])
-    order = mf.order_parameters(widths, "tanh", *LAWS["tanh"])
-    expected = [mf.learning_rate(order, n).largest for n in (10, SAMPLES)]
-    assert expected[0] > 1.3 * expected[1]
-    assert abs(found / expected[0] - 1) < 0.12
-
-
 def test_wrong_use_is_told():
     order = mf.order_parameters((5, 5, 1), "relu", 2)
     with pytest.raises(UsageError, match="samples must be a whole number of at least 1, got 0"):
         mf.fisher_statistics(order, 0)
-    with pytest.raises(UsageError, match=r"reduction must be one of .*, got 'none'; or a number"):
-        mf.learning_rate(order, 5, "none")
-    with pytest.raises(UsageError, match="reduction must be above 0, got -1"):
-        mf.learning_rate(order, 5, -1)
-    with pytest.raises(UsageError, match=r"momentum must lie in \[0, 1\), got 1"):
-        mf.learning_rate(order, 5, momentum=1)
     flat = mf.order_parameters((5, 5, 1), "relu", 2, 0, (1, 1))
     with pytest.raises(UsageError, match="order must give outputs that differ between inputs"):
         mf.batch_normalised(flat, 5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...results import wrong
+from ...results import wrong, wrong_type
 from ._activations import Array
 from ._modules import Layer, read_layers, run_layers, to_array
 from ._named import ActivationLike
@@ -72,6 +72,8 @@ def describe(model: Any, data: Any, *, activation: ActivationLike | None = None)
     Cost: one pass over the data for the start values, a run on 256 examples.
     Source: as ``order_parameters`` and ``fisher_statistics``.
     """
+    if not hasattr(data, "shape"):
+        raise wrong_type("data", "be an array or a tensor", type(data).__name__, "pass (N, ...)")
     inputs = to_array(data)
     if inputs.ndim < 2 or len(inputs) < 2 or not np.isfinite(inputs).all():
         raise wrong("data", "be finite, two examples or more", inputs.shape, "pass (N, ...)")
@@ -99,7 +101,7 @@ def describe(model: Any, data: Any, *, activation: ActivationLike | None = None)
         samples=len(inputs),
         checked=len(part),
         assumed=_assumed(layers),
-        doubts=_doubts(layers, order, ratio, overlap),
+        doubts=_doubts(layers, order, len(inputs), ratio, overlap),
     )
 
 
@@ -127,7 +129,7 @@ def _assumed(layers: tuple[Layer, ...]) -> tuple[str, ...]:
 
 
 def _doubts(
-    layers: tuple[Layer, ...], order: OrderParameters, ratio: Array, overlap: Array
+    layers: tuple[Layer, ...], order: OrderParameters, samples: int, ratio: Array, overlap: Array
 ) -> tuple[str, ...]:
     lines = []
     for layer in layers:
@@ -137,6 +139,12 @@ def _doubts(
     narrow = [m for m in order.widths[1:-1] if m < 100]
     if narrow:
         lines.append(f"hidden layers of width {min(narrow)} are narrow")
+    f = fisher_statistics(order, samples)
+    if f.largest_edge > 1.3 * f.largest:
+        lines.append(
+            f"{order.outputs} outputs are many beside the widths: lambda_max may lie "
+            f"{f.largest_edge / f.largest:.1f} times above (largest_edge) and more"
+        )
     for i, layer in enumerate(layers[:-1], 1):
         wide = 4 / order.widths[i] ** 0.5  # a few standard errors of a mean over units
         if abs(ratio[i] - 1) > max(0.1, 2 * wide) or abs(overlap[i]) > max(0.05, wide):

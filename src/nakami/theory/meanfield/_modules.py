@@ -175,6 +175,8 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
             handle.remove()
         for module, mode in modes:
             module.training = mode
+    if not np.isfinite(output).all():
+        raise UsageError("model must give finite outputs, got NaN or inf; look at its weights.")
     if not entered:
         raise UsageError("model must run a linear layer, got none; pass a fully connected one.")
     digits = 0.03 if "16" in str(weights.dtype) else 1e-3

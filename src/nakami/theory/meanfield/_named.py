@@ -63,7 +63,7 @@ def activation(
 
     Returns:
         ``linear``, ``relu``, ``leaky_relu`` and the two ``erf`` in closed form; the others by a
-        product rule, to about 1e-13 (1e-8 for more than 64 pairs at once) for variances up to 1200.
+        product rule, to about 1e-13 (1e-6 for more than 64 pairs at once) for variances up to 800.
 
     Raises:
         UsageError: Unknown name (the nearest are offered), or a function that is not smooth.

@@ -11,9 +11,9 @@ from ...results import UsageError
 from ._activations import Activation, Array
 
 REACH = 8.6  # standard deviations: the Gaussian outside is below 1e-16
-STEP = 0.3  # tanh has its poles at i pi/2: the rule's error is exp(-pi^2 / STEP) = 5e-15
-COARSE = 0.5  # for many pairs at once: 3e-9
-MOST = 2001  # nodes an axis: enough for variances up to 1200
+STEP = 0.25  # poles at i pi/2, as tanh has: exp(-pi^2 / STEP) = 7e-18, times 1e3 for high orders
+COARSE = 0.5  # for many pairs at once: 3e-9, times 1e2
+MOST = 2001  # nodes an axis: enough for variances up to 800
 PIECE = 1 << 20  # values at a time
 
 Function = Callable[[Array], Array]
@@ -102,7 +102,7 @@ class Smooth(Activation):
             )
         one = np.ones(1)
         for slopes in (False, True):
-            fine, other = (float(self._square(one, slopes, s)[0]) for s in (0.217, 0.3))
+            fine, other = (float(self._square(one, slopes, s)[0]) for s in (0.217, 0.25))
             if not abs(fine - other) <= 1e-7 * max(1.0, abs(fine)):
                 raise UsageError(
                     f"activation {self.name} must be smooth, got an average that moves by "
