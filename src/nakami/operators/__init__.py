@@ -1,6 +1,7 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
-from ._fisher import Fisher, fisher
+from ._curvature import Fisher
+from ._fisher import fisher
 from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._stages import Stages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from math import ceil
 from typing import Any
 
 import torch
@@ -117,6 +118,19 @@ class Batch:
             return sampled_root(self.judged, self.z, self.slopes)
         return output_root(self.judged, self.z, self.y, kind)
 
+    def mixes(self) -> bool:
+        """Whether an example's output depends on the others of its batch."""
+        if self.network.batch_statistics:
+            return True
+        if len(self.z) == 1:
+            return False
+        with torch.no_grad():
+            alone = self.network.run(self.example.rows(0, 1).tree)
+        if alone.shape != self.z[:1].shape:
+            return True
+        gap = float((alone - self.z[:1]).abs().max())
+        return not gap <= torch.finfo(alone.dtype).eps ** 0.5 * float(self.z.abs().max())
+
     def sample(self, draws: int, generator: torch.Generator) -> None:
         """Draw targets from the model's own distribution; kept are the gradients there."""
         self.slopes = sampled_slopes(self.judged, self.z, self.y, draws, generator)
@@ -176,17 +190,19 @@ def batches(
         held.append((example, _targets(network, y, len(example.leaves[0]))))
     if not held:
         raise wrong("data", "hold at least one batch", "an empty iterable", "look at the loader")
-    places = network.stages(held[0][0].rows(0, 1).tree)
-    each = KEPT * sum(p.size for p in places) * next(iter(weights.values())).itemsize
+    whole = network.batch_statistics  # then no example stands alone
+    seen = len(held[0][0].leaves[0]) if whole else 1
+    sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
+    each = ceil(KEPT * sum(sizes) * next(iter(weights.values())).itemsize)
     room = budget - budget // 4
     keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
-    widest = max(place.size for place in places)
+    widest = ceil(max(sizes))
     rows = max(1, (room if keep else budget // 4) // each)
     parts = []
     for example, y in held:
         n = len(example.leaves[0])
-        for at in range(0, n, rows):
-            stop = min(n, at + rows)
+        for at in range(0, n, n if whole else rows):
+            stop = n if whole else min(n, at + rows)
             some = y[at:stop] if isinstance(y, Tensor) else y
             size = widest * (stop - at)
             rows_here = example.rows(at, stop)

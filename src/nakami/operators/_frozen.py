@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 
 from ..results import StageInfo, UsageError, unknown, wrong_type
 from ._example import Example
@@ -52,6 +54,7 @@ class FrozenNetwork:
         forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
         select: Picks the tensor that counts from the model's output; default its first tensor.
         dtype, device: Where to compute; default those of the model's first parameter.
+        batch_statistics: Batch normalisation by the batch at hand, not by running statistics.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class FrozenNetwork:
         select: Select | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
+        batch_statistics: bool = False,
     ):
         if not isinstance(model, nn.Module):
             raise wrong_type(
@@ -75,6 +79,9 @@ class FrozenNetwork:
                 "pass the module it was scripted from, or torch.jit.trace(module, x)."
             )
         _check_filled(model)
+        self.batch_statistics = batch_statistics
+        if batch_statistics:
+            _check_batch_statistics(model)
         self.model, self.select = model, select
         self.caller = _Caller(model, forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -125,9 +132,12 @@ class FrozenNetwork:
             out = torch.func.functional_call(self.caller, swapped, (x,))
         return self._selected(out)
 
-    def stages(self, x: Any) -> Stages:
-        """All stages at ``x``; checks ``x``, and that the model is deterministic there."""
-        example = self.example(x)
+    def stages(self, x: Any, rows: int = 1) -> Stages:
+        """All stages at ``x``; checks ``x``, and that the model is deterministic there.
+
+        Of more ``rows`` than one the shapes keep the batch axis.
+        """
+        example = self.example(x, batch=rows > 1)
         x = example.tree
         info = StageInfo("input", example.kind, example.shape)
         places = [Place(info, weighted=False, container=False, value=id(x))]
@@ -227,6 +237,8 @@ class FrozenNetwork:
     def _still(self, chance: int | None) -> Iterator[None]:
         """Evaluation mode, plain kernels and untouched random states, whatever happens inside."""
         modes = [(m, m.training) for m in self.model.modules()]
+        by_batch = [m for m, _ in modes if self.batch_statistics and isinstance(m, _NormBase)]
+        tracks = [m.track_running_stats for m in by_batch]
         torch_state, python_state, numpy_state = (
             torch.get_rng_state(),
             random.getstate(),
@@ -241,12 +253,16 @@ class FrozenNetwork:
                 torch.cuda.manual_seed(chance)
         for module, _ in modes:
             module.training = False
+        for norm in by_batch:  # which then reads and writes no buffer
+            norm.training, norm.track_running_stats = True, False
         try:
             with self._plain_kernels():
                 yield
         finally:
             for module, mode in modes:
                 module.training = mode
+            for norm, track in zip(by_batch, tracks, strict=True):
+                norm.track_running_stats = track
             torch.set_rng_state(torch_state)
             random.setstate(python_state)
             np.random.set_state(numpy_state)
@@ -303,6 +319,22 @@ def _check_filled(model: nn.Module) -> None:
                 f"weight {name!r} must hold numbers, got none so far (a lazy layer, or the meta "
                 "device); call the model once, or load its weights."
             )
+
+
+def _check_batch_statistics(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        p = getattr(module, "p" if isinstance(module, _DropoutNd) else "dropout", 0.0)
+        if isinstance(p, float) and p > 0:
+            raise UsageError(
+                f"batch_statistics must be asked of a network without dropout, got {name!r} with "
+                f"p={p:g}: what training drops is random, so that no one matrix is its curvature; "
+                "set p to 0, or leave batch_statistics out."
+            )
+    if not any(isinstance(m, _NormBase) for m in model.modules()):
+        raise UsageError(
+            "batch_statistics must be asked of a network with batch normalisation, got one "
+            "without; leave it out."
+        )
 
 
 def _entries(sparse: Tensor) -> Tensor:

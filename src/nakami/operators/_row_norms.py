@@ -31,19 +31,6 @@ class RowNorms:
     captured: tuple[str, ...]
 
 
-def mixes(batch: Batch) -> bool:
-    """Whether an example's output depends on the others of its batch."""
-    n = len(batch.z)
-    if n == 1:
-        return False
-    with torch.no_grad():
-        alone = batch.network.run(batch.example.rows(0, 1).tree)
-    if alone.shape != batch.z[:1].shape:
-        return True
-    gap = float((alone - batch.z[:1]).abs().max())
-    return not gap <= torch.finfo(alone.dtype).eps ** 0.5 * float(batch.z.abs().max())
-
-
 def row_norms(batch: Batch, root: OutputRoot) -> RowNorms:
     """All rows of a batch whose examples do not mix.
 

@@ -3,7 +3,7 @@
 from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
-from ._operator import LinearOperator, MatrixOperator, as_operator
+from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
 from ._svd import DEFAULT_BUDGET, choose, dense_bytes, svd
 from ._trace import TraceResult, trace
@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "DensityResult",
     "EighResult",
+    "Gram",
     "LinearOperator",
     "MatrixOperator",
     "NormResult",

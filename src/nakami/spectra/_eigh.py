@@ -28,7 +28,7 @@ from ._result import (
     with_rounding,
 )
 from ._search import keys, search_symmetric
-from ._svd import DEFAULT_BUDGET, small_enough
+from ._svd import DEFAULT_BUDGET, choose, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
 
@@ -86,7 +86,10 @@ def eigh(
 
     Cost: dense, n products and one dense problem; Krylov, about 3 k + 60 products where the values
     stand apart, and ``n (2.5 k)^2`` flops. ``"auto"`` goes by size and budget alone: dense where
-    the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix).
+    the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix). An
+    operator that offers a root ``R``, ``A = R^T R``, with fewer rows than n (``nakami.fisher`` of
+    few samples) goes through ``nakami.svd`` of that: vectors are held and orthogonalised on the
+    short side; two products, with ``R`` or its transpose, count as one.
     """
     a = as_operator(op)
     _check(a, k, tol, which, method, max_products)
@@ -96,7 +99,10 @@ def eigh(
     budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     with torch.no_grad():
         tried = check_symmetric(a, seed)
-        if _dense(a, k, method, budget):
+        root = a.root if method == "auto" and which != "smallest" else None
+        if root is not None and k <= min(root.shape) < a.shape[0]:
+            found = rooted_eigh(a, root, k, tol, budget, max_products, seed, warm)
+        elif _dense(a, k, method, budget):
             found = dense_eigh(a, k, which)
         else:
             plan = make_plan(a, k, tol, budget, max_products, "symmetric", block)
@@ -174,6 +180,38 @@ def krylov_eigh(
         settings["start_block"] = start.shape[1]
     gaps = run.gaps(keys(every, which), rest)[:k].to(values)
     return _Pairs(values, v, r, gaps, run.n_products + measured, why, settings, checked, top)
+
+
+def rooted_eigh(
+    op: LinearOperator,
+    root: LinearOperator,
+    k: int,
+    tol: float,
+    budget: int,
+    products: int | None,
+    seed: int,
+    start: Tensor | None = None,
+) -> _Pairs:
+    """Eigenpairs of ``A = R^T R``: ``l = s^2`` with the right singular vectors of ``R``.
+
+    A shift of ``d`` in ``s`` is one of ``2 s d + d^2`` in ``l``, so that half the tolerance is
+    asked for. Residuals are measured with ``A`` itself.
+    """
+    how = choose(root, k, budget, k == min(root.shape))
+    found = triplets(root, k, tol / 2, how, budget, products, seed, start)
+    values, v = found.values.square(), found.right
+    parts = [
+        (op @ some).double() - some.double() * here
+        for some, here in zip(v.split(32, 1), values.split(32), strict=True)
+    ]
+    r = torch.cat([part.norm(dim=0) for part in parts])
+    shift = found.residuals.minimum(found.residuals.square() / found.gaps.clamp_min(1e-300))
+    gaps = r.square() / (2 * found.values * shift + shift.square()).clamp_min(1e-300)
+    settings = {**found.settings, "method": "root", "root": found.settings["method"]}
+    spent = (found.n_products + 1) // 2 + k
+    return _Pairs(
+        values, v, r, gaps, spent, found.exhausted, settings, found.checked, float(values[0])
+    )
 
 
 def _judge(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 
+MIDDLE = 1 << 28  # bytes between the two products of a Gram matrix
+FEW_PRODUCTS = 512  # up to here a whole matrix costs no more products than a careful estimate
+
+
 class LinearOperator(ABC):
     """A real ``(m, n)`` matrix known by its products with blocks of columns.
 
@@ -38,8 +42,11 @@ class LinearOperator(ABC):
         """``R`` with ``A = R^T R``, where the operator offers one; else None."""
         return None
 
-    def exact_trace(self) -> tuple[float, str] | None:
-        """The trace and how it was made, where that costs far less than an estimate; else None."""
+    def exact_trace(self) -> tuple[float, str, int] | None:
+        """The trace, how it was made and the products it took; None where that is no shorter way.
+
+        Asked before any estimate, so it must cost far less than one.
+        """
         return None
 
     @abstractmethod
@@ -156,6 +163,41 @@ class MatrixOperator(LinearOperator):
     def dense(self) -> Tensor:
         """The matrix itself (not a copy)."""
         return self.matrix
+
+
+class Gram(LinearOperator):
+    """``A A^T`` of an operator; its root is ``A^T``. Of a symmetric ``A`` it is the square."""
+
+    def __init__(self, base: LinearOperator):
+        self.base = base
+        self.shape = (base.shape[0], base.shape[0])
+        self.dtype, self.device = base.dtype, base.device
+
+    @property
+    def route(self) -> str:  # type: ignore[override]
+        """How the products are made."""
+        return f"Gram matrix, {self.base.route}"
+
+    @property
+    def root(self) -> LinearOperator:
+        """``A^T``."""
+        return self.base.T
+
+    def exact_trace(self) -> tuple[float, str, int] | None:
+        """The squared norm of ``A`` where its entries are few enough to be had."""
+        m, n = self.base.shape
+        if min(m, n) > FEW_PRODUCTS or max(m, n) * min(m, n) * self.dtype.itemsize > MIDDLE:
+            return None
+        value = float(finite(self.base.dense()).double().square().sum())
+        return value, f"exact: the squared norm of a {m} x {n} matrix", min(m, n)
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        width = max(1, MIDDLE // (self.base.shape[1] * self.dtype.itemsize))
+        if block.shape[1] <= width:
+            return self.base._matmat(self.base._rmatmat(block))
+        return torch.cat([self._matmat(part) for part in block.split(width, 1)], 1)
+
+    _rmatmat = _matmat
 
 
 def finite(products: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class EighResult:
 
     @property
     def method(self) -> str:
-        """``"dense"`` or ``"krylov"``."""
+        """``"dense"``, ``"krylov"``, or ``"root"``: singular values of a root of the matrix."""
         return str(self.settings["method"])
 
     def __repr__(self) -> str:

@@ -81,19 +81,31 @@ def svd(
         method = _dense_end(a, method, budget)
     if method == "auto":
         method = choose(a, k, budget, everything)
-    if method == "krylov" and min(a.shape) < k + 7 * BLOCK:
-        method = "dense" if a.dtype == torch.float64 else "gram"  # no room for a basis
     with torch.no_grad():
-        if method == "krylov":
-            found = krylov_svd(a, k, tol, budget, max_products, seed, warm)
-        else:
-            _check_dense_memory(a, budget)
-            found = (dense_svd if method == "dense" else gram_svd)(
-                a, min(a.shape) if which == "smallest" else k
-            )
+        most = min(a.shape) if which == "smallest" else k
+        found = triplets(a, most, tol, method, budget, max_products, seed, warm)
     if which == "smallest":
         found = _last(found, k)
     return _judge(a, found, tol, vectors, seed)
+
+
+def triplets(
+    op: LinearOperator,
+    k: int,
+    tol: float,
+    method: str,
+    budget: int,
+    products: int | None,
+    seed: int,
+    start: Tensor | None = None,
+) -> Triplets:
+    """The leading ``k`` triplets by one of the methods, not yet judged."""
+    if method == "krylov" and min(op.shape) < k + 7 * BLOCK:
+        method = "dense" if op.dtype == torch.float64 else "gram"  # no room for a basis
+    if method == "krylov":
+        return krylov_svd(op, k, tol, budget, products, seed, start)
+    _check_dense_memory(op, budget)
+    return (dense_svd if method == "dense" else gram_svd)(op, k)
 
 
 def choose(op: LinearOperator, k: int, budget: int, everything: bool) -> str:

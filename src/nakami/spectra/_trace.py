@@ -12,11 +12,10 @@ from torch import Tensor
 from ..results import NotConvergedWarning, wrong
 from ._basis import orthonormal, random_rows
 from ._check import check_at_least, check_choice, check_fraction, check_square
-from ._operator import LinearOperator, MatrixOperator, as_operator, finite
+from ._operator import FEW_PRODUCTS, LinearOperator, MatrixOperator, as_operator, finite
 from ._svd import DEFAULT_BUDGET
 
 TRACE_METHODS = ("auto", "exact", "estimate")
-EXACT_SIDE = 512  # up to here the diagonal costs no more than a careful estimate
 BATCH = 16  # probes drawn at once, and directions deflated at once
 LEAST = 32  # probes behind a standard error
 CHUNK = 64  # columns of the identity multiplied at once
@@ -101,7 +100,7 @@ def trace(
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
-            return TraceResult(offered[0], 0.0, True, True, offered[1], 0, 0, 0, seed)
+            return TraceResult(offered[0], 0.0, True, True, offered[1], offered[2], 0, 0, seed)
         if method == "exact" or (method == "auto" and _at_hand(a)):
             return _exact(a, 0, seed)
         found = _Estimate(a, room, seed)
@@ -109,7 +108,7 @@ def trace(
 
 
 def _at_hand(op: LinearOperator) -> bool:
-    return isinstance(op, MatrixOperator) or op.shape[0] <= EXACT_SIDE
+    return isinstance(op, MatrixOperator) or op.shape[0] <= FEW_PRODUCTS
 
 
 def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:

@@ -1,0 +1,193 @@
+"""Fisher information, Gauss-Newton matrix, empirical Fisher and Hessian: the operator."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from ..results import UsageError, unknown, wrong
+from ..spectra import Gram, LinearOperator, TraceResult, trace
+from ._batches import Batch
+from ._losses import Criterion, check_finite
+from ._root import FisherRoot
+from ._row_norms import RowNorms, row_norms
+
+MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
+
+
+class Fisher(LinearOperator):
+    """A curvature matrix; made by ``nakami.fisher``.
+
+    Attributes:
+        kind: ``"fisher"``, ``"ggn"``, ``"empirical"`` or ``"hessian"``.
+        samples: Draws of each sample's target where the matrix is a sampled one, else None.
+        loss: Name of the loss. sample: what one sample is, in words. n_samples: how many.
+        value: The loss itself, with its own reduction.
+        names: The parameters, in the order of rows and columns.
+        shape: ``(P, P)``.
+    """
+
+    def __init__(
+        self, parts: list[Batch], judged: Criterion, kind: str, samples: int | None = None
+    ):
+        self.parts, self.judged, self.kind, self.samples = parts, judged, kind, samples
+        self.loss, self.sample = judged.name, judged.sample
+        first = parts[0]
+        self.names, self.weights = first.names, first.weights
+        self.shape = (first.n_parameters, first.n_parameters)
+        self.dtype, self.device = first.dtype, first.device
+        self.n_samples = sum(part.samples for part in parts)
+        self.divisor = divisor = 1.0 if judged.sums else sum(part.divisor for part in parts)
+        if self.n_samples == 0 or divisor == 0:
+            raise wrong("data", "hold at least one target", "none", "look at ignore_index")
+        total = sum(part.total for part in parts)
+        self.value = float(total) / divisor
+        check_finite(torch.tensor(self.value), judged.name)
+        own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
+        self.scale = 1 / divisor if own else nll / self.n_samples
+        if kind == "empirical" or samples is not None:
+            self.scale = nll**2 / self.n_samples
+        self._norms: list[RowNorms] | None = None
+
+    @property
+    def route(self) -> str:  # type: ignore[override]
+        """How products are made; the first look builds what they need."""
+        drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"
+        return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}"
+
+    @property
+    def root(self) -> FisherRoot | None:
+        """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian.
+
+        The scale and the root of the Hessian by the outputs are in it. A row for each output of an
+        example; ``"empirical"``: for each sample, its gradient; sampled: for each draw of each.
+        """
+        if self.parts[0].root(self.kind) is None:
+            return None
+        return FisherRoot(self.parts, self.kind, self.scale, self.kind)
+
+    @property
+    def kernel(self) -> Gram | None:
+        """The dual ``A A^T``, ``(rows of the root,) * 2``: the same eigenvalues but for zeros.
+
+        For squared error the tangent kernel over the number of samples.
+        """
+        root = self.root
+        return None if root is None else Gram(root)
+
+    def layer(self, pattern: str) -> Fisher:
+        """The diagonal block of some parameters, by a shell pattern of their names.
+
+        Shares examples and outputs; products go through the weights of the block alone.
+
+        Raises:
+            UsageError: No parameter of the matrix fits (the nearest names are offered).
+        """
+        fitting = {
+            full: self.weights[full]
+            for name, full in zip(self.names, self.weights, strict=True)
+            if fnmatchcase(name, pattern)
+        }
+        if not fitting:
+            raise unknown("pattern", pattern, list(self.names), "'*' takes all")
+        parts = [part.restricted(fitting) for part in self.parts]
+        return Fisher(parts, self.judged, self.kind, self.samples)
+
+    def gradient(self) -> Tensor:
+        """Gradient of the loss, its own reduction included, ``(P,)``."""
+        return torch.stack([part.gradient() for part in self.parts]).sum(0) / self.divisor
+
+    def split(self, flat: Tensor) -> dict[str, Tensor]:
+        """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
+        parts = flat.split([w.numel() for w in self.weights.values()])
+        return {
+            name: part.reshape(w.shape)
+            for name, w, part in zip(self.names, self.weights.values(), parts, strict=True)
+        }
+
+    def exact_trace(self) -> tuple[float, str, int] | None:
+        """The trace from the norms of the root's rows; None where that is no shorter way.
+
+        It is where an example has at most 256 rows, and its output does not depend on the others.
+        """
+        norms = self._row_norms()
+        if norms is None:
+            return None
+        value = self.scale * sum(float(part.rows.sum()) for part in norms)
+        formed = len(self.names) - len(norms[0].captured)
+        reason = f"exact: norms of the root's rows from {self._columns()} backward passes"
+        if formed:
+            reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
+        return value, reason, 0
+
+    def trace_by_parameter(self) -> dict[str, float]:
+        """The share of each parameter in the trace; the sum is the trace.
+
+        Raises:
+            UsageError: The trace has no short exact way.
+        """
+        norms = self._needed("trace_by_parameter")
+        return {k: self.scale * sum(p.by_parameter[k] for p in norms) for k in self.names}
+
+    def sampling_error(self) -> float:
+        """Standard error of the trace of a sampled matrix as an estimate of the Fisher's own.
+
+        From the spread of each sample's draws, which are independent; at least two of them.
+
+        Raises:
+            UsageError: Not a sampled matrix, one draw alone, no short exact way to the trace.
+        """
+        draws = self.samples
+        if draws is None or draws < 2:
+            raise wrong("samples", "be at least 2 for an error", draws, "fisher(samples=2)")
+        total = 0.0
+        for part in self._needed("sampling_error"):
+            each = part.rows.reshape(len(part.rows), draws, -1) * draws
+            total += float(each.var(1).sum()) / draws
+        return self.scale * total**0.5
+
+    def second_moment(
+        self, rtol: float = 0.01, *, seed: int = 0, max_products: int = 2000
+    ) -> TraceResult:
+        """``tr F^2``, the sum of the squared eigenvalues, by ``nakami.trace`` on the shorter side.
+
+        Exact where that side is at most 512, else an estimate with its standard error. A product
+        counts one with the square: two with the matrix or its dual.
+        """
+        kernel = self.kernel
+        side: LinearOperator = self
+        if kernel is not None and kernel.shape[0] < self.shape[0]:
+            side = kernel
+        return trace(Gram(side), rtol, seed=seed, max_products=max_products)
+
+    def _columns(self) -> int:
+        roots = [part.root(self.kind) for part in self.parts]
+        return max(root.columns if root is not None else 0 for root in roots)
+
+    def _needed(self, name: str) -> list[RowNorms]:
+        norms = self._row_norms()
+        if norms is None:
+            raise UsageError(
+                f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
+                f"examples that do not mix, got kind={self.kind!r} with {self.loss} and "
+                f"{self._columns()} rows; use nakami.trace on op.layer(name)."
+            )
+        return norms
+
+    def _row_norms(self) -> list[RowNorms] | None:
+        if self._norms is None and 0 < self._columns() <= MOST_COLUMNS:
+            if self.parts[0].mixes():
+                return None
+            roots = [(part, part.root(self.kind)) for part in self.parts]
+            self._norms = [row_norms(part, root) for part, root in roots if root is not None]
+        return self._norms
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        out = torch.zeros_like(block)
+        for part in self.parts:
+            out += part.product(block, self.kind)
+        return out.mul_(self.scale)
+
+    _rmatmat = _matmat
