@@ -28,6 +28,13 @@ def test_eigenpairs_through_the_root(dtype):
         real = (dense @ v - v * top.values).norm(dim=0)
         assert_close(top.residuals, real, rtol=0, atol=rough)
         assert top.n_products < op.shape[0] + k
+        few = nakami.eigh(op, k, memory_budget=30_000)  # less than the rows together
+        assert few.settings["root"] == "dual"
+        assert_close(few.values, true[:k], rtol=0, atol=rough)
+        v = few.vectors.double()
+        assert_close(v.T @ v, torch.eye(k).double(), rtol=0, atol=10 * rough)
+        real = (dense @ v - v * few.values).norm(dim=0)
+        assert_close(few.residuals, real, rtol=0, atol=rough)
     assert nakami.eigh(op, 40).method == "dense"  # more than the root has rows
     assert nakami.eigh(op, 3, which="smallest").method == "dense"
 

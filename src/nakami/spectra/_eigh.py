@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from ._check import (
 )
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
-from ._operator import LinearOperator, as_operator, finite
+from ._operator import Gram, LinearOperator, as_operator, finite
 from ._result import (
     EighResult,
     arithmetic_floor,
@@ -28,12 +28,13 @@ from ._result import (
     with_rounding,
 )
 from ._search import keys, search_symmetric
-from ._svd import DEFAULT_BUDGET, choose, small_enough, triplets
+from ._svd import DEFAULT_BUDGET, choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
 
 EIGH_METHODS = ("auto", "dense", "krylov")
 WHICH = ("largest", "smallest", "magnitude")
+_LIFTED: dict[str, object] = {"method": "root", "root": "dual"}
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,11 @@ def rooted_eigh(
     asked for. Residuals are measured with ``A`` itself.
     """
     how = choose(root, k, budget, k == min(root.shape))
+    if min(root.shape) < k + 7 * BLOCK and dense_bytes(root) > budget:
+        return _lifted(op, root, k)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
     values, v = found.values.square(), found.right
-    parts = [
-        (op @ some).double() - some.double() * here
-        for some, here in zip(v.split(32, 1), values.split(32), strict=True)
-    ]
-    r = torch.cat([part.norm(dim=0) for part in parts])
+    r = _measured(op, v, values)
     shift = found.residuals.minimum(found.residuals.square() / found.gaps.clamp_min(1e-300))
     gaps = r.square() / (2 * found.values * shift + shift.square()).clamp_min(1e-300)
     settings = {**found.settings, "method": "root", "root": found.settings["method"]}
@@ -212,6 +211,24 @@ def rooted_eigh(
     return _Pairs(
         values, v, r, gaps, spent, found.exhausted, settings, found.checked, float(values[0])
     )
+
+
+def _lifted(op: LinearOperator, root: LinearOperator, k: int) -> _Pairs:
+    """The same from ``R R^T``, dense, where a few rows are too long to be held together."""
+    dual = dense_eigh(Gram(root), k, "largest")
+    v = torch.linalg.qr(root.T @ dual.vectors)[0]
+    v = v / v.double().norm(dim=0).to(v)
+    r, spent = _measured(op, v, dual.values), dual.n_products + 2 * k
+    return replace(dual, vectors=v, residuals=r, n_products=spent, settings=_LIFTED)
+
+
+def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:
+    """Residuals ``|A v - l v|``, ``(k,)``."""
+    parts = [
+        ((op @ some).double() - some.double() * here).norm(dim=0)
+        for some, here in zip(v.split(32, 1), values.split(32), strict=True)
+    ]
+    return torch.cat(parts)
 
 
 def _judge(
