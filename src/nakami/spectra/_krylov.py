@@ -68,6 +68,11 @@ class BlockKrylov(Growing):
         values, _, _, residuals = self.solve()
         return values, residuals
 
+    def outlook(self) -> float:
+        """Largest value that the last block shows on its own: about what the complement holds."""
+        at, end = self.filled - self.tail.shape[1], self.filled
+        return float(torch.linalg.matrix_norm(self.core[:end, at:end], 2))
+
     def gaps(self, keys: Tensor, rest: float) -> Tensor:
         """The gaps for which ``r^2 / gap`` is the room between ``s`` and an upper bound of it.
 

@@ -72,6 +72,11 @@ class BlockLanczos(Growing):
         values, _, residuals = self.solve()
         return keys(values, self.which), residuals
 
+    def outlook(self) -> float:
+        """Largest key that the last block shows on its own: about what the complement holds."""
+        at, end = self.filled - self.tail.shape[1], self.filled
+        return float(keys(torch.linalg.eigvalsh(self.core[at:end, at:end]), self.which).max())
+
     def gaps(self, wanted: Tensor, rest: float) -> Tensor:
         """The gaps for which ``r^2 / gap`` is the room between a key and an upper bound of it.
 

@@ -95,10 +95,13 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
         next_look = run.filled + max(plan.block, run.filled // 24)
         keys, residuals = run.ritz()
         last = float(keys[plan.k - 1])
-        if spent or _settled(run, plan, keys, residuals, last - 0.1 * abs(last)):
+        most = last + plan.tol * abs(last) + run.floor(keys)
+        # The smallest values settle early too, and may be the k-th while the basis is short.
+        ripe = run.outlook() <= most
+        if spent or (ripe and _settled(run, plan, keys, residuals, last - 0.1 * abs(last))):
             gain, directions = search()
             run.n_products += CHECK_PRODUCTS
-            missed = gain > last + plan.tol * abs(last) + run.floor(keys)
+            missed = gain > most
             if not missed and _settled(run, plan, keys, residuals, gain):
                 return gain, "", True
             if spent or (missed and checks == CHECKS):

@@ -60,6 +60,10 @@ class OneSided(BlockLanczos):
         if float(values[self.plan.k - 1]) <= self.lowest * float(values[0]):
             raise OutOfRange
 
+    def outlook(self) -> float:
+        """Largest value that the last block shows on its own: about what the complement holds."""
+        return max(0.0, super().outlook()) ** 0.5
+
     def gaps(self, wanted: Tensor, rest: float) -> Tensor:
         """The gaps for which ``r^2 / gap`` is the room between ``s`` and an upper bound of it."""
         values, residuals = self.ritz()
