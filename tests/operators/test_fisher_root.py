@@ -28,6 +28,7 @@ def test_eigenpairs_through_the_root(dtype):
         real = (dense @ v - v * top.values).norm(dim=0)
         assert_close(top.residuals, real, rtol=0, atol=rough)
         assert top.n_products < op.shape[0] + k
+        assert_close(nakami.svd(op.root, k).values.square(), true[:k], rtol=0, atol=rough)
         few = nakami.eigh(op, k, memory_budget=30_000)  # less than the rows together
         assert few.settings["root"] == "dual"
         assert_close(few.values, true[:k], rtol=0, atol=rough)
@@ -186,13 +187,18 @@ def test_batch_statistics(kind):
     [
         ({"samples": 0}, "samples must be a whole number from 1 on, got 0; use 1"),
         ({"samples": 2, "kind": "ggn"}, "samples must be left out unless kind='fisher', got kind="),
+        (
+            {"loss": nn.CrossEntropyLoss(ignore_index=1)},
+            "ignore_index must be left out where targets",
+        ),
         ({"batch_statistics": True}, "with batch normalisation, got one without; leave it out"),
     ],
 )
 def test_wrong_arguments(change, message):
     model, x, y, loss = case("classes")
+    y = torch.eye(3)[y] if "loss" in change else y
     with pytest.raises(ValueError, match=message):
-        nakami.fisher(model, (x, y), loss, **change)
+        nakami.fisher(model, (x, y), **{"loss": loss, **change})
 
 
 def test_what_is_refused():

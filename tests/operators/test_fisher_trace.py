@@ -11,6 +11,8 @@ from checks import check_operator
 from curvatures import CASES, Dense, case
 from nakami.operators._captured import Captured
 from nakami.operators._frozen import FrozenNetwork
+from nakami.operators._losses import criterion
+from nakami.operators._root import output_root
 
 
 class Residual(nn.Module):
@@ -178,7 +180,7 @@ def test_trace_of_every_network(name):
     assert found.value == pytest.approx(float(matrix.trace()), rel=1e-10)
     wanted = {k: float(v.sum()) for k, v in op.split(matrix.diagonal()).items()}
     assert op.trace_by_parameter() == pytest.approx(wanted, rel=1e-9, abs=1e-15)
-    assert f"of {formed} of" in found.reason if formed else "formed" not in found.reason
+    assert f"by {formed} of" in found.reason if formed else "formed" not in found.reason
 
 
 @pytest.mark.parametrize("name", ["residual", "convolutions", "normalisations", "three axes"])
@@ -198,6 +200,34 @@ def test_layers_give_gradients_of_each_example(name):
                 assert_close(each[i], wanted)
             assert_close(squares[f"{module}.{part}"], each.flatten(1).square().sum(1))
     assert all(not m._forward_hooks for m in model.modules())
+
+
+WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 3.0])
+LOSSES = {
+    "weighted": nn.CrossEntropyLoss(WEIGHTS),
+    "smoothed": nn.CrossEntropyLoss(label_smoothing=0.2),
+    "weighted and smoothed": nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.2),
+    "positives weighted": nn.BCEWithLogitsLoss(pos_weight=WEIGHTS),
+    "outputs weighted": nn.BCEWithLogitsLoss(WEIGHTS),
+    "squared": nn.MSELoss(),
+}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_root_of_the_output_hessian(name, soft):
+    gen = torch.Generator().manual_seed(0)
+    judged, z = criterion(LOSSES[name]), torch.randn(5, 4, generator=gen, dtype=torch.float64)
+    y = torch.rand(5, 4, generator=gen, dtype=torch.float64)
+    if not soft:
+        classes = isinstance(LOSSES[name], nn.CrossEntropyLoss)
+        y = torch.tensor([0, -100, 2, 3, 1]) if classes else y.round()
+    hessian = torch.autograd.functional.hessian(lambda out: judged.total(out, y), z)
+    root = output_root(judged, z, y, "ggn")
+    columns = torch.stack([column.reshape(-1) for column in root.each()])
+    blocks = columns.reshape(4, 5, 4)  # examples do not meet
+    wanted = torch.stack([hessian[i, :, i] for i in range(5)])
+    assert_close(torch.einsum("cia,cib->iab", blocks, blocks), wanted)
 
 
 def test_budgets_and_batches_change_nothing():
@@ -227,7 +257,9 @@ def test_no_short_way():
     assert nakami.trace(mixing).value == pytest.approx(float(mixing.dense().trace()))
     wide = nakami.fisher(nn.Linear(6, 300).double(), (x, y), loss)
     assert wide.exact_trace() is None
-    with pytest.raises(ValueError, match="trace_by_parameter must have at most 256 rows of the"):
+    with pytest.raises(
+        ValueError, match="trace_by_parameter must have a root of at most 256 rows for"
+    ):
         wide.trace_by_parameter()
     assert nakami.fisher(nn.Linear(6, 300).double(), (x, y), loss, "empirical").exact_trace()
 

@@ -12,7 +12,7 @@ from ..spectra import Gram, LinearOperator, TraceResult, trace
 from ._batches import Batch
 from ._losses import Criterion, check_finite
 from ._root import FisherRoot
-from ._row_norms import RowNorms, row_norms
+from ._row_norms import RowNorms, row_norms, trusted
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
@@ -180,8 +180,9 @@ class Fisher(LinearOperator):
         if self._norms is None and 0 < self._columns() <= MOST_COLUMNS:
             if self.parts[0].mixes():
                 return None
+            how = trusted(self.parts[0])
             roots = [(part, part.root(self.kind)) for part in self.parts]
-            self._norms = [row_norms(part, root) for part, root in roots if root is not None]
+            self._norms = [row_norms(part, root, *how) for part, root in roots if root is not None]
         return self._norms
 
     def _matmat(self, block: Tensor) -> Tensor:

@@ -119,6 +119,10 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
                 got,
                 "give one class to each sample, or probabilities",
             )
+        if y.is_floating_point() and ignored >= 0:
+            raise wrong(
+                "ignore_index", "be left out where targets are probabilities", ignored, "do"
+            )
         if not y.is_floating_point():
             bad = ((y < 0) | (y >= z.shape[1])) & (y != ignored)
             if bad.any():
@@ -135,12 +139,10 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
         each = torch.ones(classes).to(z) if weight is None else weight.to(z)
         if y.is_floating_point():
             aimed = (y * each.reshape(-1, *[1] * (z.ndim - 2))).sum(1)
-            seen, each_total = torch.ones_like(aimed), y.sum(1) * each.mean()
+            seen = torch.ones_like(aimed)
         else:
-            seen = (y != ignored).to(z)
-            aimed, each_total = each[y.clamp(0, classes - 1)], each.mean()
-        mixed = (1 - smoothing) * aimed + smoothing * each_total
-        return (seen * mixed).unsqueeze(1)
+            seen, aimed = (y != ignored).to(z), each[y.clamp(0, classes - 1)]
+        return (seen * ((1 - smoothing) * aimed + smoothing * each.mean())).unsqueeze(1)
 
     def root(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         p = z.softmax(1)

@@ -22,7 +22,7 @@ class RowNorms:
 
     Attributes:
         rows: ``(n, columns)`` float64 of the batch, summed over parameters.
-        by_parameter: Sums over the rows, ``(columns of the root,)`` folded, by parameter.
+        by_parameter: Sums over all rows, by parameter.
         captured: Parameters whose gradients were never formed.
     """
 
@@ -31,12 +31,11 @@ class RowNorms:
     captured: tuple[str, ...]
 
 
-def row_norms(batch: Batch, root: OutputRoot) -> RowNorms:
-    """All rows of a batch whose examples do not mix.
+def row_norms(batch: Batch, root: OutputRoot, own: frozenset[str], cells: int) -> RowNorms:
+    """All rows of a batch whose examples do not mix; ``own`` and ``cells`` from ``trusted``.
 
     Cost: one backward pass over the batch for each column of an example.
     """
-    own, cells = trusted(batch)
     rest = {k: w for k, w in batch.weights.items() if k.removeprefix("model.") not in own}
     n, columns = len(batch.z), root.columns
     rows = torch.zeros(n, columns, dtype=torch.float64, device=batch.device)
