@@ -55,6 +55,20 @@ def test_known_spectra(name, method, dtype, wide):
     check_triplets(result, a, atol=30 * torch.finfo(dtype).eps * max(scale, 1.0))
 
 
+@pytest.mark.parametrize("method", ["dense", "gram"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+@pytest.mark.parametrize("shape", [(30, 200), (200, 30)])
+def test_residuals_are_of_the_vectors_returned(method, dtype, shape):
+    a = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    result = svd(a, 12, method=method)
+    u, s, v = result.left.double(), result.values, result.right.double()
+    forth = (a.double().T @ u - v * s).norm(dim=0)
+    true = (a.double() @ v - u * s).norm(dim=0).maximum(forth)
+    assert_close(result.residuals, true, rtol=1e-6, atol=1e-12)
+    if dtype != torch.float64:
+        assert float(true.min()) > 1e-7  # the rounding of the vectors shows
+
+
 def test_all_values_of_a_steep_spectrum_are_marked_at_the_floor():
     a = matrix(SPECTRA["steep"], dtype=torch.float32)
     result = svd(a)

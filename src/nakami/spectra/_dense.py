@@ -20,12 +20,13 @@ def dense_svd(op: LinearOperator, k: int) -> Triplets:
     a = matrix.double()
     with one_thread(a):
         u, s, vh = torch.linalg.svd(a, full_matrices=False)
-    u, v = u[:, :k], vh[:k].T
+    left, right = u[:, :k].to(op.dtype), vh[:k].T.to(op.dtype)
+    u, v = left.double(), right.double()  # the residuals are of what is returned
     residual = (a @ v - u * s[:k]).norm(dim=0).maximum((a.T @ u - v * s[:k]).norm(dim=0))
     return Triplets(
         s[:k],
-        u.to(op.dtype),
-        v.to(op.dtype),
+        left,
+        right,
         residual,
         nearest_gaps(s, k),
         min(op.shape),
@@ -53,13 +54,14 @@ def gram_svd(op: LinearOperator, k: int) -> Triplets:
     order = torch.arange(a.shape[0] - 1, -1, -1, device=a.device)[:k]
     every = squares.flip(0).clamp_min(0).sqrt()
     small = vectors[:, order]  # (p, k)
-    long, values, residual = _other_side(a, small)
-    u, v = (long, small.to(op.dtype)) if tall else (small.to(op.dtype), long)
+    long, values = _other_side(a, small)
+    small = small.to(op.dtype)
+    u, v = (long, small) if tall else (small, long)
     return Triplets(
         values,
         u,
         v,
-        residual,
+        _residuals(a, small, long, values),
         nearest_gaps(every, k),
         min(op.shape),
         "",
@@ -76,8 +78,8 @@ def _columns(a: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield slice(start, stop), a[:, start:stop].double()
 
 
-def _other_side(a: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``A^T u`` gives the value (its length), the other vector and, with ``A``, the residual."""
+def _other_side(a: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
+    """``A^T u`` gives the value (its length) and the other vector."""
     long = torch.cat([(part.T @ small).to(a.dtype) for _, part in _columns(a)])  # (long, k)
     values = long.double().norm(dim=0)
     # Eigenvectors mix by eps (s_1/s)^2, so below 1e-4 s_1 the columns need it said again.
@@ -85,10 +87,18 @@ def _other_side(a: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     long = long / values.clamp_min(1e-300).to(a.dtype)
     if weak.any():
         long[:, weak] = _orthonormal(long[:, weak], long[:, ~weak])
-    back = torch.zeros_like(small)  # A v, in float64
+    return long, values
+
+
+def _residuals(a: Tensor, small: Tensor, long: Tensor, values: Tensor) -> Tensor:
+    """``max(|A v - s u|, |A^T u - s v|)`` of the vectors as they are returned, in float64."""
+    u = small.double()
+    back, forth = torch.zeros_like(u), torch.zeros_like(values)
     for here, part in _columns(a):
-        back += part @ long[here].double()
-    return long, values, (back - small * values).norm(dim=0)
+        v = long[here].double()
+        back += part @ v
+        forth += (part.T @ u - v * values).square().sum(0)
+    return (back - u * values).norm(dim=0).maximum(forth.sqrt())
 
 
 def _orthonormal(directions: Tensor, basis: Tensor) -> Tensor:
