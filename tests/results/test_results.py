@@ -98,6 +98,18 @@ def test_paired_change_is_a_paired_t_interval():
     assert paired_change("h1", "count", [1], [2]).verdict == "not distinguishable"
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_a_verdict_agrees_with_the_interval_beside_it(n):
+    rng, seen = np.random.default_rng(n), set()
+    for centre in np.linspace(0, 20 / n, 60):
+        change = paired_change("h1", "largest", np.zeros(n), rng.normal(centre, 1, n))
+        words = "rises" if change.low > 0 else "falls" if change.high < 0 else "not distinguishable"
+        assert change.verdict == words
+        seen.add((abs(change.mean) > 2 * change.se, words == "not distinguishable"))
+    assert {(True, False), (False, True)} <= seen
+    assert n > 3 or (True, True) in seen  # two standard errors of few inputs are no evidence
+
+
 def test_rounding_is_neither_a_rise_nor_a_fall():
     before = [18.0, 17.0, 21.0]
     rounded = [v * (1 + 1e-15) for v in before]

@@ -115,8 +115,7 @@ def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
     over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)
     caption = (
-        f"Paired over {over}; 95 % interval by Student's t.\n"
-        "A verdict needs a change above 2 standard errors."
+        f"Paired over {over}; 95 % interval by Student's t.\nA verdict needs an interval without 0."
     )
     if any(c.quantity == "log_sum" for c in result.changes):
         caption += "\nSums of ln s: over the indices reliable in both runs at that input."

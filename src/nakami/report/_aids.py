@@ -111,7 +111,7 @@ def compared_aids(reading: Reading, quantity: str) -> Aids:
     elif not changes:
         may = "Nothing before the spectra have converged."
     elif not sure:
-        may = f"At these {reading.noun}s no difference larger than 2 standard errors was seen."
+        may = f"At these {reading.noun}s no difference was seen that chance does not explain."
     else:
         where = num.listing([num.short(c.stage, 16) for c in sure])
         sizes = [num.fixed(abs(c.mean / c.se), 1) for c in sure if c.se > 0]

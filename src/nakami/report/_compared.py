@@ -97,8 +97,8 @@ def _paired_figure(reading: Reading, quantity: str) -> Figure:
     caption = f"One {reading.noun}: a difference without a standard error."
     if reading.n > 1:
         caption = (
-            f"Faint dots, single {reading.noun}s; diamond and bar, mean ± 2 s.e.; the number is "
-            "mean ± s.e."
+            f"Faint dots, single {reading.noun}s; diamond and bar, mean and 95 % interval (t); the "
+            "number is mean ± s.e."
         )
     names = f"{label(reading.main)} minus {label(reading.networks[0])}"
     return Figure(f"The same {reading.inputs()}, {names}", caption, [chart])

@@ -114,7 +114,7 @@ def described(curves: list[Series]) -> str:
 
 
 def direction(changes: list[PairedChange]) -> str:
-    """``falls``, ``rises`` or ``still`` if every step does so beyond 2 s.e., else ``mixed``.
+    """``falls``, ``rises`` or ``still`` if every step does so with 95 % confidence, else ``mixed``.
 
     With one input there is no s.e., and the plain order is taken.
     """

@@ -182,7 +182,7 @@ def _numbers(g: Group, data: Spec, shift: int, at: Spec) -> list[Spec]:
 
 
 def change_chart(name: str, changes: list[PairedChange], title: str, text: str) -> Chart:
-    """After minus before at every input, with the mean and 2 s.e.
+    """After minus before at every input, with the mean and its 95 % interval.
 
     Args:
         name: Of the chart.
@@ -192,7 +192,7 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
     """
     names = [num.short(c.stage, 18) for c in changes]
     names = [f"{n} ({i + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)]
-    low, high = [c.mean - 2 * c.se for c in changes], [c.mean + 2 * c.se for c in changes]
+    low, high = [c.low for c in changes], [c.high for c in changes]
     single = [
         (n, digits(float(v)))
         for n, c in zip(names, changes, strict=True)

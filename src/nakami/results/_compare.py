@@ -36,7 +36,7 @@ class PairedChange:
         mean: Mean change. se: its standard error (NaN for one input).
         low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
         steady: Whether no input changed by more than rounding, 1e-9 of the largest value.
-        verdict: ``"rises"``, ``"falls"`` (mean beyond 2 s.e., and not ``steady``) or
+        verdict: ``"rises"`` or ``"falls"`` where the interval holds no 0 (and not ``steady``), else
             ``"not distinguishable"``.
     """
 
@@ -190,7 +190,7 @@ def paired_change(
     size = max(scale, float(np.abs(x).max()), float(np.abs(y).max()))
     steady = bool(np.abs(d).max() <= ROUNDING * size)
     verdict = "not distinguishable"
-    if n > 1 and not steady and abs(mean) > 2 * se:
+    if n > 1 and not steady and abs(mean) > half:
         verdict = "rises" if mean > 0 else "falls"
     which = tuple(range(n)) if inputs is None else tuple(inputs)
     low, high = mean - half, mean + half
