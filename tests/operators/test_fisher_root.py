@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 import nakami
 from checks import check_operator
-from curvatures import Dense, case
+from curvatures import NETWORKS, Dense, case, network
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -87,6 +87,34 @@ def test_kernel_and_second_moment():
     wanted = float(dense.hessian(y).square().sum())
     assert hessian.second_moment().value == pytest.approx(wanted, rel=1e-9)
     assert hessian.kernel is None
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_dense_kernel_of_every_network(name):
+    model, x, y, _ = network(name)
+    loss = nn.CrossEntropyLoss()
+    rows = Dense(model, x, y, loss).rows()
+    parts = [(x[:4], y[:4]), (x[4:], y[4:])]
+    op = nakami.fisher(model, parts, loss)
+    assert_close(op.kernel.dense(), rows @ rows.T)
+    assert nakami.eigh(op.kernel, 1).method == "dense"
+    small = nakami.fisher(model, parts, loss, memory_budget=20_000)  # blocks of some rows
+    assert_close(small.kernel.dense(), rows @ rows.T)
+
+
+@pytest.mark.parametrize("options", [{"kind": "empirical"}, {"samples": 2}, {"params": "*weight"}])
+def test_the_dense_kernel_of_other_roots(options):
+    model, x, y, loss = case("tokens")
+    op = nakami.fisher(model, (x, y), loss, **options)
+    root = op.root.dense()
+    assert_close(op.kernel.dense(), root @ root.T)
+
+
+def test_the_dense_kernel_where_examples_mix():
+    _, x, y, loss = case("classes")
+    op = nakami.fisher(normalised(), (x, y), loss, batch_statistics=True)
+    root = op.root.dense()
+    assert_close(op.kernel.dense(), root @ root.T)
 
 
 def test_second_moment_by_an_estimate():

@@ -10,9 +10,10 @@ from torch import Tensor
 from ..results import UsageError, unknown, wrong
 from ..spectra import Gram, LinearOperator, TraceResult, trace
 from ._batches import Batch
+from ._dual import FisherKernel, FisherRoot
 from ._losses import Criterion, check_finite
-from ._root import FisherRoot
-from ._row_norms import RowNorms, row_norms, trusted
+from ._row_norms import RowNorms, row_norms
+from ._trust import trusted
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
@@ -69,13 +70,13 @@ class Fisher(LinearOperator):
         return FisherRoot(self.parts, self.kind, self.scale, self.kind)
 
     @property
-    def kernel(self) -> Gram | None:
+    def kernel(self) -> FisherKernel | None:
         """The dual ``A A^T``, ``(rows of the root,) * 2``: the same eigenvalues but for zeros.
 
-        For squared error the tangent kernel over the number of samples.
+        For squared error the tangent kernel over the number of samples. ``dense()`` of it is cheap.
         """
         root = self.root
-        return None if root is None else Gram(root)
+        return None if root is None else root.gram()
 
     def layer(self, pattern: str) -> Fisher:
         """The diagonal block of some parameters, by a shell pattern of their names.
@@ -163,8 +164,8 @@ class Fisher(LinearOperator):
         return trace(Gram(side), rtol, seed=seed, max_products=max_products)
 
     def _columns(self) -> int:
-        roots = [part.root(self.kind) for part in self.parts]
-        return max(root.columns if root is not None else 0 for root in roots)
+        root = self.root
+        return max((rows.columns for _, rows in root.pairs()), default=0) if root else 0
 
     def _needed(self, name: str) -> list[RowNorms]:
         norms = self._row_norms()
@@ -180,9 +181,9 @@ class Fisher(LinearOperator):
         if self._norms is None and 0 < self._columns() <= MOST_COLUMNS:
             if self.parts[0].mixes():
                 return None
-            how = trusted(self.parts[0])
-            roots = [(part, part.root(self.kind)) for part in self.parts]
-            self._norms = [row_norms(part, root, *how) for part, root in roots if root is not None]
+            trust, root = trusted(self.parts[0]), self.root
+            pairs = root.pairs() if root is not None else ()
+            self._norms = [row_norms(part, rows, trust) for part, rows in pairs]
         return self._norms
 
     def _matmat(self, block: Tensor) -> Tensor:

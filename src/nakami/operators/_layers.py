@@ -21,9 +21,11 @@ class Layer(ABC):
 
     Attributes:
         cells: Numbers that are held for each example.
+        single: Whether a gradient is one product ``delta a^T``, at one position.
     """
 
     cells: int
+    single = False
 
     @abstractmethod
     def squares(self, slope: Tensor) -> dict[str, Tensor]:
@@ -53,7 +55,7 @@ class Product(Layer):
         else:
             self.inputs = x.reshape(len(x), 1, -1, x.shape[-1])
         _, g, p, k = self.inputs.shape
-        self.paired = p < k
+        self.paired, self.single = p < k, g == p == 1
         self.overlaps: Tensor | None = None  # (n, groups, positions, positions)
         self.cells = g * p * (k + p * self.paired + 2 * self.shape[0] // g)
         self.cells += 0 if self.paired else g * self.shape[0] // g * k

@@ -1,20 +1,15 @@
-"""Square roots: of the Hessian by the outputs, and with it of the curvature matrix."""
+"""Square roots of the matrix that a loss puts between the Jacobians, sample by sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..spectra import LinearOperator
 from ._losses import Criterion
-
-if TYPE_CHECKING:
-    from ._batches import Batch
 
 
 @dataclass(frozen=True)
@@ -76,48 +71,3 @@ def sampled_root(judged: Criterion, z: Tensor, slopes: Tensor) -> OutputRoot:
     shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
     zero = z.new_zeros(shape[0], draws, *shape[1:])
     return OutputRoot(lambda u: (u * slopes).sum(1) / draws**0.5, zero)
-
-
-class FisherRoot(LinearOperator):
-    """``A`` with ``F = A^T A``, ``(rows, P)``: a row for each column of the output's root.
-
-    Rows go example by example. Positions without a target give rows of zeros.
-    """
-
-    def __init__(self, parts: Sequence[Batch], kind: str, scale: float, name: str):
-        self.parts, self.kind, self.scale, self.name = parts, kind, scale**0.5, name
-        first = parts[0]
-        self.dtype, self.device = first.dtype, first.device
-        self.sizes = [_root(part, kind).zero.numel() for part in parts]
-        self.shape = (sum(self.sizes), first.n_parameters)
-
-    @property
-    def route(self) -> str:  # type: ignore[override]
-        """How the products are made."""
-        return f"root of {self.name}, {self.parts[0].route(self.kind)}"
-
-    def _matmat(self, block: Tensor) -> Tensor:
-        out = block.new_empty(self.shape[0], block.shape[1])
-        for part, rows in zip(self.parts, out.split(self.sizes), strict=True):
-            op, root = part.jacobian(), _root(part, self.kind)
-            for at in range(0, block.shape[1], op.chunk):
-                here = slice(at, at + op.chunk)
-                moves = (op @ block[:, here]).T.reshape(-1, *part.z.shape)
-                rows[:, here] = torch.vmap(root.down)(moves).flatten(1).T
-        return out.mul_(self.scale)
-
-    def _rmatmat(self, block: Tensor) -> Tensor:
-        out = block.new_zeros(self.shape[1], block.shape[1])
-        for part, rows in zip(self.parts, block.split(self.sizes), strict=True):
-            op, root = part.jacobian(), _root(part, self.kind)
-            for at in range(0, block.shape[1], op.chunk):
-                here = slice(at, at + op.chunk)
-                units = rows[:, here].T.reshape(-1, *root.zero.shape)
-                out[:, here] += op.T @ torch.vmap(root.up)(units).flatten(1).T
-        return out.mul_(self.scale)
-
-
-def _root(part: Batch, kind: str) -> OutputRoot:
-    root = part.root(kind)
-    assert root is not None
-    return root

@@ -1,0 +1,188 @@
+"""The root ``A`` of a curvature matrix ``A^T A``, and its dual ``A A^T``, dense layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..spectra import Gram, LinearOperator
+from ._batches import Batch
+from ._captured import Captured
+from ._layers import Layer, Product
+from ._root import OutputRoot
+from ._row_norms import gradients_of_rest
+from ._trust import Trust, trusted
+
+
+class FisherRoot(LinearOperator):
+    """``A`` with ``F = A^T A``, ``(rows, P)``: a row for each column of the output's root.
+
+    Rows go example by example. Positions without a target give rows of zeros.
+    """
+
+    def __init__(self, parts: Sequence[Batch], kind: str, scale: float, name: str):
+        self.parts, self.kind, self.scale, self.name = parts, kind, scale**0.5, name
+        first = parts[0]
+        self.dtype, self.device = first.dtype, first.device
+        self.sizes = [root.zero.numel() for _, root in self.pairs()]
+        self.shape = (sum(self.sizes), first.n_parameters)
+
+    def pairs(self) -> Iterator[tuple[Batch, OutputRoot]]:
+        """The batches, each with the root by its outputs."""
+        return ((part, _root(part, self.kind)) for part in self.parts)
+
+    @property
+    def route(self) -> str:  # type: ignore[override]
+        """How the products are made."""
+        return f"root of {self.name}, {self.parts[0].route(self.kind)}"
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        out = block.new_empty(self.shape[0], block.shape[1])
+        for (part, root), rows in zip(self.pairs(), out.split(self.sizes), strict=True):
+            op = part.jacobian()
+            for at in range(0, block.shape[1], op.chunk):
+                here = slice(at, at + op.chunk)
+                moves = (op @ block[:, here]).T.reshape(-1, *part.z.shape)
+                rows[:, here] = torch.vmap(root.down)(moves).flatten(1).T
+        return out.mul_(self.scale)
+
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        out = block.new_zeros(self.shape[1], block.shape[1])
+        for (part, root), rows in zip(self.pairs(), block.split(self.sizes), strict=True):
+            op = part.jacobian()
+            for at in range(0, block.shape[1], op.chunk):
+                here = slice(at, at + op.chunk)
+                units = rows[:, here].T.reshape(-1, *root.zero.shape)
+                out[:, here] += op.T @ torch.vmap(root.up)(units).flatten(1).T
+        return out.mul_(self.scale)
+
+    def gram(self) -> FisherKernel:
+        """``A A^T``, whose entries are cheap."""
+        return FisherKernel(self)
+
+
+class FisherKernel(Gram):
+    """``A A^T`` for the root ``A`` of a curvature matrix; made by ``op.kernel``.
+
+    ``dense()`` takes a backward pass over the data for each column of an example, and then, layer
+    by layer, ``(delta_s . delta_t)(a_s . a_t + 1)``; gradients of a sample are formed, a block of
+    rows at a time, only where a layer acts at many positions or has no formula.
+
+    Source: Karakida, Akaho & Amari, AISTATS 2019, the matrix F*.
+    """
+
+    base: FisherRoot
+    stored = True  # as good as: ``dense`` costs no products
+
+    def dense(self) -> Tensor:
+        """The whole matrix, ``(rows, rows)``."""
+        columns = {root.columns for _, root in self.base.pairs()}
+        if len(columns) > 1 or self.base.parts[0].mixes():
+            return super().dense()
+        found = _Dense(self.base, columns.pop())
+        for name, first in list(found.layers.items()):
+            wanted = [k for k in ("weight", "bias") if f"{name}.{k}" in found.trust.own]
+            if first[0].single:
+                found.add_products(name, wanted)
+            else:
+                for part in wanted:
+                    found.add_formed(name, part)
+        for name in self.base.parts[0].names:
+            if name not in found.trust.own:
+                found.add_rest(name)
+        return found.mirrored().mul_(self.base.scale**2)
+
+
+class _Dense:
+    """The matrix as it grows, above its diagonal; rows go example by example.
+
+    Attributes:
+        layers: What was captured of each layer, chunk by chunk of examples.
+        slopes: Gradients by its outputs, ``(n, columns, ...)``, likewise.
+    """
+
+    def __init__(self, base: FisherRoot, columns: int):
+        self.columns, first = columns, base.parts[0]
+        self.trust: Trust = trusted(first)
+        self.room = max(1, first.budget // 4 // first.point.itemsize)  # cells of a block
+        self.matrix = first.point.new_zeros(base.shape[0], base.shape[0])
+        self.layers: dict[str, list[Layer]] = {}
+        self.slopes: dict[str, list[Tensor]] = {}
+        self.chunks: list[tuple[Batch, slice, Tensor]] = []  # with the root's columns
+        self.rows: list[slice] = []
+        width = max(1, self.room // max(1, columns * self.trust.formed))
+        modules = {name.rpartition(".")[0] for name in self.trust.own}
+        for part, root in base.pairs():
+            every = torch.stack(list(root.each()), 1)  # (n, columns, ...)
+            for at in range(0, len(part.z), width):
+                self._read(part, slice(at, min(len(part.z), at + width)), every, modules)
+
+    def _read(self, part: Batch, here: slice, every: Tensor, modules: set[str]) -> None:
+        """One forward pass over some examples, and one backward pass for each column."""
+        count, done = here.stop - here.start, self.rows[-1].stop if self.rows else 0
+        run = Captured(part.network, part.example.rows(here.start, here.stop).tree, count, modules)
+        each = [run.slopes(cotangent) for cotangent in every[here].unbind(1)]
+        for name in each[0]:
+            self.layers.setdefault(name, []).append(run.layers[name])
+            self.slopes.setdefault(name, []).append(torch.stack([s[name] for s in each], 1))
+        self.chunks.append((part, here, every[here]))
+        self.rows.append(slice(done, done + count * self.columns))
+
+    def add_products(self, name: str, wanted: list[str]) -> None:
+        """A linear layer at one position: products of slopes times products of inputs."""
+        inputs = [
+            layer.inputs[:, 0, 0] for layer in self.layers[name] if isinstance(layer, Product)
+        ]
+        a = torch.cat(inputs)
+        delta = torch.cat([slopes.flatten(2) for slopes in self.slopes[name]])
+        n, c = delta.shape[:2]
+        width = max(1, self.room // (c * n * c))
+        for at in range(0, n, width):
+            here = slice(at, min(n, at + width))
+            count = here.stop - at
+            alike = a.new_full((count, n - at), float("bias" in wanted))
+            if "weight" in wanted:
+                alike += a[here] @ a[at:].T
+            block = delta[here].flatten(0, 1) @ delta[at:].flatten(0, 1).T
+            block.view(count, c, n - at, c).mul_(alike[:, None, :, None])
+            self.matrix[at * c : here.stop * c, at * c :] += block
+
+    def add_formed(self, name: str, part: str) -> None:
+        """Another layer: the gradients of each example by one weight, formed."""
+
+        def rows(i: int) -> Tensor:
+            layer, slopes = self.layers[name][i], self.slopes[name][i]
+            each = [layer.gradients(slope)[part].flatten(1) for slope in slopes.unbind(1)]
+            return torch.stack(each, 1).flatten(0, 1)
+
+        self._add(rows)
+
+    def add_rest(self, name: str) -> None:
+        """A parameter that no layer's formula covers."""
+        full = f"model.{name}"
+
+        def rows(i: int) -> Tensor:
+            part, here, every = self.chunks[i]
+            rest = {full: part.weights[full]}
+            return gradients_of_rest(part, here, every, rest, torch.flatten)[full].flatten(0, 1)
+
+        self._add(rows)
+
+    def mirrored(self) -> Tensor:
+        """The whole of it."""
+        upper = self.matrix.triu_()
+        return upper + upper.triu(1).T
+
+    def _add(self, rows: Callable[[int], Tensor]) -> None:
+        for i, here in enumerate(self.rows):
+            one = rows(i)
+            for j in range(i, len(self.rows)):
+                self.matrix[here, self.rows[j]] += one @ (one if i == j else rows(j)).T
+
+
+def _root(part: Batch, kind: str) -> OutputRoot:
+    root = part.root(kind)
+    assert root is not None  # it is asked for where there is one
+    return root

@@ -1,0 +1,73 @@
+"""Which weights' gradients the formulas of layers give, tried against reverse mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._batches import Batch
+from ._captured import Captured
+from ._routes import FAILURES
+
+TRIED = 2  # examples
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What may be left to the layers' own formulas.
+
+    Attributes:
+        own: Parameters whose gradients they give.
+        cells: Numbers that the layers hold for each example.
+        formed: Size of the largest gradient that has to be formed for products of rows.
+    """
+
+    own: frozenset[str]
+    cells: int
+    formed: int
+
+
+def trusted(batch: Batch) -> Trust:
+    """Tried on a few examples against reverse mode of each alone.
+
+    A weight that is tied, used twice, or in a function as well, or a layer whose first axis is not
+    the examples, is seen by that.
+    """
+    n = min(TRIED, len(batch.z))
+    sizes = dict(zip(batch.names, (w.numel() for w in batch.weights.values()), strict=True))
+    modules = {name.rpartition(".")[0] for name in batch.names}
+    generator = torch.Generator().manual_seed(0)
+    draw = torch.randn(batch.z[:n].shape, generator=generator, dtype=torch.float64).to(batch.z)
+    try:
+        run = Captured(batch.network, batch.example.rows(0, n).tree, n, modules)
+        found = run.squares(draw)
+    except FAILURES:
+        return Trust(frozenset(), 0, max(sizes.values()))
+    wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
+    for i in range(n):
+        for name, g in zip(batch.names, _gradients(batch, i, draw[i : i + 1]), strict=True):
+            wanted[name][i] = g.square().sum() if g is not None else 0.0
+    most = float(max(w.max() for w in wanted.values()))
+    near = torch.finfo(batch.z.dtype).eps ** 0.5
+
+    def same(name: str) -> bool:
+        gap = (found[name] - wanted[name]).abs()
+        return bool((gap <= near * wanted[name] + near**2 * most).all())
+
+    own = frozenset(k for k in batch.names if k in found and same(k))
+    single = {k for k in own if run.layers[k.rpartition(".")[0]].single}
+    formed = max((size for k, size in sizes.items() if k not in single), default=0)
+    return Trust(own, sum(layer.cells for layer in run.layers.values()), formed)
+
+
+def _gradients(batch: Batch, i: int, cotangent: Tensor) -> Sequence[Tensor | None]:
+    """Gradients of ``<cotangent, output>`` of one example by all parameters."""
+    with torch.enable_grad():
+        moving = {k: w.detach().requires_grad_() for k, w in batch.weights.items()}
+        out = batch.network.run(batch.example.rows(i, i + 1).tree, moving)
+        if not out.requires_grad:
+            return [None] * len(moving)
+        return torch.autograd.grad(out, list(moving.values()), cotangent, allow_unused=True)
