@@ -90,7 +90,7 @@ def test_kernel_and_second_moment():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_dense_kernel_of_every_network(name):
+def test_the_dense_kernel_of_every_network(name, monkeypatch):
     model, x, y, _ = network(name)
     loss = nn.CrossEntropyLoss()
     rows = Dense(model, x, y, loss).rows()
@@ -98,14 +98,23 @@ def test_the_dense_kernel_of_every_network(name):
     op = nakami.fisher(model, parts, loss)
     assert_close(op.kernel.dense(), rows @ rows.T)
     assert nakami.eigh(op.kernel, 1).method == "dense"
-    small = nakami.fisher(model, parts, loss, memory_budget=20_000)  # blocks of some rows
-    assert_close(small.kernel.dense(), rows @ rows.T)
+    small = nakami.fisher(model, (x, y), loss, memory_budget=40_000)  # blocks of some rows
+    with monkeypatch.context() as patch:  # no products
+        patch.setattr("nakami.spectra.Gram.dense", None)
+        assert_close(small.kernel.dense(), rows @ rows.T)
 
 
 @pytest.mark.parametrize("options", [{"kind": "empirical"}, {"samples": 2}, {"params": "*weight"}])
 def test_the_dense_kernel_of_other_roots(options):
     model, x, y, loss = case("tokens")
     op = nakami.fisher(model, (x, y), loss, **options)
+    root = op.root.dense()
+    assert_close(op.kernel.dense(), root @ root.T)
+
+
+def test_the_dense_kernel_without_room():
+    _, x, y, loss = case("classes")
+    op = nakami.fisher(nn.Linear(6, 3).double(), (x[:3], y[:3]), loss, memory_budget=300)
     root = op.root.dense()
     assert_close(op.kernel.dense(), root @ root.T)
 

@@ -57,6 +57,11 @@ class Captured:
             if count > 1:
                 self.layers.pop(name, None)
 
+    @property
+    def width(self) -> int:
+        """Numbers that the layers put out for one example."""
+        return sum(self._taps[name][0].numel() for name in self.layers)
+
     def slopes(self, cotangent: Tensor) -> dict[str, Tensor]:
         """Gradients of ``<cotangent, output>`` by the layers' outputs; ``(n, ...)`` as the output.
 

@@ -68,7 +68,8 @@ class FisherKernel(Gram):
 
     ``dense()`` takes a backward pass over the data for each column of an example, and then, layer
     by layer, ``(delta_s . delta_t)(a_s . a_t + 1)``; gradients of a sample are formed, a block of
-    rows at a time, only where a layer acts at many positions or has no formula.
+    rows at a time, only where a layer acts at many positions or has no formula. Where the budget
+    does not hold the layers' gradients for all rows, or examples mix, it takes a product for each.
 
     Source: Karakida, Akaho & Amari, AISTATS 2019, the matrix F*.
     """
@@ -79,12 +80,16 @@ class FisherKernel(Gram):
     def dense(self) -> Tensor:
         """The whole matrix, ``(rows, rows)``."""
         columns = {root.columns for _, root in self.base.pairs()}
-        if len(columns) > 1 or self.base.parts[0].mixes():
+        first = self.base.parts[0]
+        if len(columns) > 1 or first.mixes():
             return super().dense()
-        found = _Dense(self.base, columns.pop())
-        for name, first in list(found.layers.items()):
+        trust = trusted(first)
+        if self.shape[0] * trust.width * self.dtype.itemsize > first.budget:
+            return super().dense()
+        found = _Dense(self.base, columns.pop(), trust)
+        for name, read in found.layers.items():
             wanted = [k for k in ("weight", "bias") if f"{name}.{k}" in found.trust.own]
-            if first[0].single:
+            if read[0].single:
                 found.add_products(name, wanted)
             else:
                 for part in wanted:
@@ -103,9 +108,8 @@ class _Dense:
         slopes: Gradients by its outputs, ``(n, columns, ...)``, likewise.
     """
 
-    def __init__(self, base: FisherRoot, columns: int):
-        self.columns, first = columns, base.parts[0]
-        self.trust: Trust = trusted(first)
+    def __init__(self, base: FisherRoot, columns: int, trust: Trust):
+        self.columns, self.trust, first = columns, trust, base.parts[0]
         self.room = max(1, first.budget // 4 // first.point.itemsize)  # cells of a block
         self.matrix = first.point.new_zeros(base.shape[0], base.shape[0])
         self.layers: dict[str, list[Layer]] = {}

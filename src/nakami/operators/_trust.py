@@ -22,11 +22,13 @@ class Trust:
     Attributes:
         own: Parameters whose gradients they give.
         cells: Numbers that the layers hold for each example.
+        width: Numbers that they put out for each example.
         formed: Size of the largest gradient that has to be formed for products of rows.
     """
 
     own: frozenset[str]
     cells: int
+    width: int
     formed: int
 
 
@@ -45,7 +47,7 @@ def trusted(batch: Batch) -> Trust:
         run = Captured(batch.network, batch.example.rows(0, n).tree, n, modules)
         found = run.squares(draw)
     except FAILURES:
-        return Trust(frozenset(), 0, max(sizes.values()))
+        return Trust(frozenset(), 0, 0, max(sizes.values()))
     wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
     for i in range(n):
         for name, g in zip(batch.names, _gradients(batch, i, draw[i : i + 1]), strict=True):
@@ -60,7 +62,8 @@ def trusted(batch: Batch) -> Trust:
     own = frozenset(k for k in batch.names if k in found and same(k))
     single = {k for k in own if run.layers[k.rpartition(".")[0]].single}
     formed = max((size for k, size in sizes.items() if k not in single), default=0)
-    return Trust(own, sum(layer.cells for layer in run.layers.values()), formed)
+    cells = sum(layer.cells for layer in run.layers.values())
+    return Trust(own, cells, run.width, formed)
 
 
 def _gradients(batch: Batch, i: int, cotangent: Tensor) -> Sequence[Tensor | None]:
