@@ -1,11 +1,12 @@
 """Linear maps become numbers: one engine for every spectrum. Knows no network."""
 
+from ._check import DEFAULT_BUDGET, check_budget, check_seed
 from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
-from ._svd import DEFAULT_BUDGET, choose, dense_bytes, svd
+from ._svd import choose, dense_bytes, svd
 from ._trace import TraceResult, trace
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "SVDResult",
     "TraceResult",
     "as_operator",
+    "check_budget",
+    "check_seed",
     "choose",
     "dense_bytes",
     "density",

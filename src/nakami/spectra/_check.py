@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from ..results import wrong, wrong_type
 from ._operator import LinearOperator, finite
+
+DEFAULT_BUDGET = 1 << 30  # bytes
+MOST_SEEDS = 1 << 64
 
 
 def check_choice(argument: str, value: object, choices: Sequence[str], way_out: str) -> None:
@@ -19,16 +24,36 @@ def check_choice(argument: str, value: object, choices: Sequence[str], way_out: 
 
 def check_count(argument: str, value: object, most: int, rule: str, way_out: str) -> int:
     """A whole number from 1 to ``most``; ``rule`` says what the bound is."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if not _whole(value) or not 1 <= value <= most:
         raise wrong(argument, f"be a whole number from 1 to {most} ({rule})", repr(value), way_out)
-    return value
+    return int(value)
 
 
 def check_at_least(argument: str, value: object, least: int, way_out: str) -> int:
     """A whole number from ``least`` on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not _whole(value) or value < least:
         raise wrong(argument, f"be a whole number from {least} on", repr(value), way_out)
-    return value
+    return int(value)
+
+
+def check_budget(memory_budget: object) -> int:
+    """Bytes; None is the default."""
+    if memory_budget is None:
+        return DEFAULT_BUDGET
+    if isinstance(memory_budget, float) and memory_budget.is_integer():
+        memory_budget = int(memory_budget)  # 2e9
+    if not _whole(memory_budget) or memory_budget < 1:
+        rule, way_out = "be a whole number of bytes, at least 1", "write 2**30 for 1 GiB"
+        raise wrong("memory_budget", rule, repr(memory_budget), way_out)
+    return int(memory_budget)
+
+
+def check_seed(seed: object) -> int:
+    """What a generator takes: a whole number from 0 on, of 64 bits."""
+    if not _whole(seed) or not 0 <= seed < MOST_SEEDS:
+        rule = "be a whole number from 0 to 2^64 - 1"
+        raise wrong("seed", rule, repr(seed), "0 is the default")
+    return int(seed)
 
 
 def check_products(max_products: int | None) -> None:
@@ -37,10 +62,10 @@ def check_products(max_products: int | None) -> None:
         check_at_least("max_products", max_products, 1, "leave it out for the default")
 
 
-def check_fraction(argument: str, value: float, way_out: str) -> None:
-    """Refuse a bound that is not between 0 and 1."""
-    if not 0 < value < 1:
-        raise wrong(argument, "lie between 0 and 1", value, way_out)
+def check_fraction(argument: str, value: object, way_out: str) -> None:
+    """Refuse a bound that is no number between 0 and 1."""
+    if not is_number(value) or not 0 < value < 1:
+        raise wrong(argument, "lie between 0 and 1", repr(value), way_out)
 
 
 def check_tolerance(op: LinearOperator, tol: float) -> None:
@@ -110,11 +135,13 @@ def check_start(
             tuple(start.shape),
             "pass vectors as columns",
         )
-    if not start.is_floating_point() or not torch.isfinite(start).all():
+    if not start.is_floating_point():
+        raise wrong_type("start", "be real and floating-point", start.dtype, "use start.double()")
+    if not torch.isfinite(start).all():
         raise wrong(
             "start",
-            "be real and finite",
-            f"{start.dtype} with {int((~torch.isfinite(start)).sum())} values that are not finite",
+            "be finite",
+            f"{int((~torch.isfinite(start)).sum())} values that are not",
             "leave it out for a random start",
         )
     columns = start[:, :most].detach().to(op.device, torch.float64)
@@ -126,3 +153,12 @@ def folded(columns: Tensor, width: int) -> Tensor:
     parts = [columns[:, j::width].sum(1) for j in range(min(width, columns.shape[1]))]
     sums = torch.stack(parts, 1)
     return sums / sums.norm(dim=0).clamp_min(torch.finfo(sums.dtype).tiny)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is real, of Python or NumPy; may be NaN."""
+    return isinstance(value, Real)
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -9,10 +9,17 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
-from ._check import check_at_least, check_choice, check_square, check_symmetric
-from ._eigh import dense_eigh, eigh_bytes
+from ._check import (
+    check_at_least,
+    check_budget,
+    check_choice,
+    check_seed,
+    check_square,
+    check_symmetric,
+    is_number,
+)
+from ._eigh import check_eigh_memory, dense_eigh, eigh_bytes
 from ._operator import LinearOperator, as_operator, finite
-from ._svd import DEFAULT_BUDGET
 from ._threads import one_thread
 
 DENSITY_METHODS = ("auto", "dense", "lanczos")
@@ -102,9 +109,12 @@ def density(
     check_choice("method", method, DENSITY_METHODS, "use 'auto'")
     steps = min(check_at_least("steps", steps, 1, "use 64"), a.shape[0])
     check_at_least("probes", probes, 2, "use 16; one probe has no standard error")
-    if width is not None and not 0 < width < float("inf"):
-        raise wrong("width", "be positive and finite", width, "leave it out for the default")
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    if width is not None and not (is_number(width) and 0 < width < float("inf")):
+        raise wrong("width", "be positive and finite", repr(width), "leave it out for the default")
+    given = None if points is None else _points(points)
+    seed, budget = check_seed(seed), check_budget(memory_budget)
+    if method == "dense":
+        check_eigh_memory(a, budget, "raise it, or use method 'lanczos'")
     with torch.no_grad():
         tried = check_symmetric(a, seed)
         exact = method == "dense" or (
@@ -114,7 +124,7 @@ def density(
             nodes, weights = _eigenvalues(a)
         else:
             nodes, weights = _quadrature(a, steps, probes, budget, seed)
-    t, smooth = _grid(nodes, points, width, steps)
+    t, smooth = _grid(nodes, given, width, steps)
     curve, curve_se = _over_probes(_gauss(t, nodes, smooth), weights)
     total, total_se = _over_probes(_step(t, nodes, smooth), weights)
     n_probes, made = (0, a.shape[0]) if exact else (probes, steps)
@@ -196,7 +206,7 @@ def _lanczos(op: LinearOperator, start: Tensor, steps: int) -> Tensor:
 
 
 def _grid(
-    nodes: Tensor, points: Tensor | Sequence[float] | None, width: float | None, steps: int
+    nodes: Tensor, points: Tensor | None, width: float | None, steps: int
 ) -> tuple[Tensor, float]:
     low, high = float(nodes.min()), float(nodes.max())
     if width is None:
@@ -204,12 +214,19 @@ def _grid(
         width = (high - low if high - low > 1e-6 * top else top or 1.0) / steps
     if points is None:
         return torch.linspace(low - 4 * width, high + 4 * width, GRID, dtype=torch.float64), width
-    t = torch.as_tensor(points, dtype=torch.float64).cpu()
-    if t.ndim != 1 or not torch.isfinite(t).all():
-        raise wrong(
-            "points", "be a finite list of numbers", tuple(t.shape), "leave them out for a grid"
-        )
-    return t, width
+    return points, width
+
+
+def _points(points: Tensor | Sequence[float]) -> Tensor:
+    """Where the curves are asked for, refused before any product is made."""
+    try:
+        t = torch.as_tensor(points, dtype=torch.float64).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        t = None
+    if t is None or t.ndim != 1 or not torch.isfinite(t).all():
+        got = f"{type(points).__name__}" if t is None else f"shape {tuple(t.shape)}"
+        raise wrong("points", "be a finite list of numbers", got, "leave them out for a grid")
+    return t
 
 
 def _gauss(t: Tensor, nodes: Tensor, width: float) -> Tensor:

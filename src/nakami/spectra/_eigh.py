@@ -9,9 +9,11 @@ from torch import Tensor
 
 from ..results import wrong
 from ._check import (
+    check_budget,
     check_choice,
     check_count,
     check_products,
+    check_seed,
     check_square,
     check_start,
     check_symmetric,
@@ -28,7 +30,7 @@ from ._result import (
     with_rounding,
 )
 from ._search import keys, search_symmetric
-from ._svd import DEFAULT_BUDGET, choose, dense_bytes, small_enough, triplets
+from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
 
@@ -76,7 +78,7 @@ def eigh(
         start: Guesses of eigenvectors, ``(n, p)``, Krylov only; they take the place of random
             ones in the start block (sums of them where they are more).
         max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
-            k directions are multiplied in any case.
+            k directions and the closing check (about 20 products) are made in any case.
 
     Returns:
         An ``EighResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
@@ -97,7 +99,7 @@ def eigh(
     # By magnitude no upper bound shows the half of a cluster, so blocks stay wide.
     block = BLOCK if which == "magnitude" else block_size(k, a.device)
     warm = check_start(start, a, block)
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     with torch.no_grad():
         tried = check_symmetric(a, seed)
         root = a.root if method == "auto" and which != "smallest" else None
@@ -133,6 +135,14 @@ def eigh_bytes(op: LinearOperator) -> int:
     return n * n * (op.dtype.itemsize + 3 * 8)
 
 
+def check_eigh_memory(op: LinearOperator, budget: int, way_out: str) -> None:
+    """Refuse a budget that the dense method does not keep."""
+    n, need = op.shape[0], eigh_bytes(op)
+    if need > budget:
+        rule = f"hold the dense {n} x {n} matrix ({need} bytes)"
+        raise wrong("memory_budget", rule, f"{budget} bytes", way_out)
+
+
 def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
     """LAPACK's ``eigh`` of the dense matrix, ``(A + A^T)/2`` in float64."""
     a = finite(op.dense()).double()
@@ -140,10 +150,11 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
     with one_thread(a):
         every, vectors = torch.linalg.eigh(a)
     order = keys(every, which).argsort(descending=True, stable=True)[:k]
-    values, v = every[order], vectors[:, order]
+    values, returned = every[order], vectors[:, order].to(op.dtype)
+    v = returned.double()  # the residuals are of what is returned
     return _Pairs(
         values,
-        v.to(op.dtype),
+        returned,
         (a @ v - v * values).norm(dim=0),
         nearest_gaps(every, len(every))[order],
         op.shape[0],
@@ -200,6 +211,7 @@ def rooted_eigh(
     """
     how = choose(root, k, budget, k == min(root.shape))
     if min(root.shape) < k + 7 * BLOCK and dense_bytes(root) > budget:
+        check_eigh_memory(Gram(root), budget, "raise it")
         return _lifted(op, root, k)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
     values, v = found.values.square(), found.right
@@ -241,19 +253,13 @@ def _judge(
 def _dense(op: LinearOperator, k: int, method: str, budget: int) -> bool:
     """Whether the dense method runs; refuses it where the budget is too small."""
     n = op.shape[0]
-    fits = eigh_bytes(op) <= budget
-    if method == "auto":
-        return n < k + 7 * BLOCK or (fits and small_enough(op, n, k))
-    if method == "krylov":
-        return n < k + 7 * BLOCK  # no room for a basis
-    if not fits:
-        raise wrong(
-            "memory_budget",
-            f"hold the dense {n} x {n} matrix ({eigh_bytes(op)} bytes)",
-            f"{budget} bytes",
-            "raise it, or let the Krylov method work",
-        )
-    return True
+    if n < k + 7 * BLOCK:  # no room for a basis
+        check_eigh_memory(op, budget, "raise it")
+        return True
+    if method == "dense":
+        check_eigh_memory(op, budget, "raise it, or let the Krylov method work")
+        return True
+    return method == "auto" and eigh_bytes(op) <= budget and small_enough(op, n, k)
 
 
 def _check(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 
+COMPUTED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 MIDDLE = 1 << 28  # bytes between the two products of a Gram matrix
 FEW_PRODUCTS = 512  # up to here a whole matrix costs no more products than a careful estimate
 
@@ -85,6 +86,10 @@ class LinearOperator(ABC):
             return block.new_zeros(self.shape[0], 0)
         return self._matmat(block)
 
+    def __rmatmul__(self, other: object) -> Tensor:
+        rule, got = "stand on the left of @", f"{type(other).__name__} @ operator"
+        raise wrong_type("the operator", rule, got, "write (op.T @ U.T).T for U @ op")
+
     @property
     def T(self) -> LinearOperator:
         """The transpose; shares everything with the operator."""
@@ -143,13 +148,18 @@ class MatrixOperator(LinearOperator):
     stored = True
 
     def __init__(self, matrix: Tensor):
-        if matrix.ndim != 2 or not matrix.is_floating_point():
+        if matrix.ndim != 2 or matrix.dtype not in COMPUTED:
             raise wrong(
                 "matrix",
                 "be real, floating and two-dimensional",
                 f"{matrix.dtype} of shape {tuple(matrix.shape)}",
                 "convert it with .float() and give it two axes",
             )
+        if matrix.is_meta:
+            raise wrong("matrix", "hold numbers", "one on the meta device", "give it entries")
+        if matrix.layout != torch.strided:
+            layout = str(matrix.layout).removeprefix("torch.")
+            raise wrong_type("matrix", "be dense", layout, "convert it with .to_dense()")
         self.matrix = matrix.detach()
         self.shape = (matrix.shape[0], matrix.shape[1])
         self.dtype, self.device = matrix.dtype, matrix.device
@@ -204,8 +214,8 @@ def finite(products: Tensor) -> Tensor:
     """The same tensor, or one sentence if a product is NaN or infinite."""
     if not torch.isfinite(products).all():
         raise RunError(
-            "a product of the operator is not finite (NaN or inf); check the weights and the input "
-            "for overflow, or use dtype float64."
+            "a product of the operator is not finite (NaN or inf); look for NaN and overflow in "
+            "the matrix, or in the network's weights and input, or use dtype float64."
         )
     return products
 
@@ -224,5 +234,5 @@ def as_operator(op: LinearOperator | Tensor) -> LinearOperator:
         "op",
         "be a nakami operator or a 2-d torch.Tensor",
         type(op).__name__,
-        "build one with nakami.jacobian",
+        "make a matrix with torch.as_tensor, or an operator with nakami.jacobian",
     )

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from ..results import wrong
 from ._check import (
+    check_budget,
     check_choice,
     check_count,
     check_filled,
     check_products,
+    check_seed,
     check_start,
     check_tolerance,
 )
@@ -25,7 +27,6 @@ from ._verdict import verdict
 
 METHODS = ("auto", "dense", "gram", "krylov")
 ENDS = ("largest", "smallest")
-DEFAULT_BUDGET = 1 << 30  # bytes
 FOLDED = 8  # vectors of a warm start in one sum: more cost products (168 against 116 at k = 20)
 SMALL_SIDE = 1024  # up to here the small dense problem costs less than a Krylov run
 
@@ -60,13 +61,13 @@ def svd(
             place of random ones in the start block. Pays for a few values (k = 10: 48 products in
             place of 76); for 20 or more it saves nothing.
         max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
-            k directions are multiplied in any case.
+            k directions and the closing check (about 20 products) are made in any case.
 
     Returns:
         An ``SVDResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
 
     Raises:
-        UsageError: ``k``, ``tol``, ``method`` or the budget out of range.
+        UsageError: An argument out of range, or a budget too small.
         RunError: A product is NaN or infinite.
 
     Cost: dense and Gram, min(m, n) products and one small dense problem; Krylov, about 3.5 k to 6 k
@@ -74,7 +75,7 @@ def svd(
     """
     a = as_operator(op)
     k, everything = _check(a, k, tol, method, which, max_products)
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     block = block_size(k, a.device)
     warm = check_start(start, a, block, FOLDED * block)
     if which == "smallest":

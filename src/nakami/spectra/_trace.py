@@ -11,9 +11,15 @@ from torch import Tensor
 
 from ..results import NotConvergedWarning, wrong
 from ._basis import orthonormal, random_rows
-from ._check import check_at_least, check_choice, check_fraction, check_square
+from ._check import (
+    check_at_least,
+    check_budget,
+    check_choice,
+    check_fraction,
+    check_seed,
+    check_square,
+)
 from ._operator import FEW_PRODUCTS, LinearOperator, MatrixOperator, as_operator, finite
-from ._svd import DEFAULT_BUDGET
 
 TRACE_METHODS = ("auto", "exact", "estimate")
 BATCH = 16  # probes drawn at once, and directions deflated at once
@@ -91,12 +97,12 @@ def trace(
     check_choice("method", method, TRACE_METHODS, "use 'auto'")
     check_fraction("rtol", rtol, "use 0.01")
     check_at_least("max_products", max_products, LEAST, "leave it out for the default")
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     n, row = a.shape[0], a.shape[0] * a.dtype.itemsize
-    room = (DEFAULT_BUDGET if memory_budget is None else memory_budget) // row
+    room = budget // row
     if room < 4:
-        raise wrong(
-            "memory_budget", f"hold 4 vectors of {n} components", f"{room * row} bytes", "raise it"
-        )
+        rule = f"hold 4 vectors of {n} components ({4 * row} bytes)"
+        raise wrong("memory_budget", rule, f"{budget} bytes", "raise it")
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
@@ -114,7 +120,7 @@ def _at_hand(op: LinearOperator) -> bool:
 def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:
     n, total = op.shape[0], 0.0
     if isinstance(op, MatrixOperator):
-        total, products = float(finite(op.matrix.diagonal()).double().sum()), 0
+        total, products = float(finite(op.matrix).diagonal().double().sum()), 0
         reason = "exact: the diagonal of the matrix at hand"
     else:
         for at in range(0, n, CHUNK):
