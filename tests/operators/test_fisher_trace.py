@@ -113,6 +113,15 @@ class Mixing(nn.Module):
         return self.enter(x - x.mean(0))
 
 
+def test_a_network_of_one_layer():
+    _, x, y, loss = case("classes")
+    model = nn.Linear(6, 3).double()
+    op, dense = nakami.fisher(model, (x, y), loss), Dense(model, x, y, loss)
+    assert nakami.trace(op).value == pytest.approx(float(dense.fisher().trace()))
+    assert "formed" not in nakami.trace(op).reason
+    assert_close(op.kernel.dense(), dense.rows() @ dense.rows().T)
+
+
 def test_no_short_way():
     model, x, y, loss = case("classes")
     assert nakami.fisher(model, (x, y), loss, "hessian").exact_trace() is None

@@ -45,7 +45,7 @@ class Captured:
             for name, module in network.model.named_modules()
             if (names is None or name in names) and known(module) and _weights(module)
         ]
-        self.names = frozenset(f"{s}.{k}" for s, m in wanted for k in _weights(m))
+        self.names = frozenset(full_name(s, k) for s, m in wanted for k in _weights(m))
         hooks = [m.register_forward_hook(self._hook(s), with_kwargs=True) for s, m in wanted]
         try:
             with torch.enable_grad():
@@ -83,10 +83,10 @@ class Captured:
         """Squared norms of each example's gradient by each weight, ``(n,)``, by its full name."""
         with torch.no_grad():
             return {
-                f"{name}.{part}": value
+                full_name(name, part): value
                 for name, slope in self.slopes(cotangent).items()
                 for part, value in self.layers[name].squares(slope).items()
-                if f"{name}.{part}" in self.names
+                if full_name(name, part) in self.names
             }
 
     def _hook(self, name: str) -> Callable[..., Any]:
@@ -112,6 +112,11 @@ class Captured:
             and len(value) == self.n
             and transforms() == self._level
         )
+
+
+def full_name(module: str, part: str) -> str:
+    """The name of a parameter of a module, which may be the network itself."""
+    return f"{module}.{part}" if module else part
 
 
 def _weights(module: nn.Module) -> list[str]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..spectra import Gram, LinearOperator
 from ._batches import Batch
-from ._captured import Captured
+from ._captured import Captured, full_name
 from ._layers import Layer, Product
 from ._root import OutputRoot
 from ._row_norms import gradients_of_rest
@@ -88,7 +88,7 @@ class FisherKernel(Gram):
             return super().dense()
         found = _Dense(self.base, columns.pop(), trust)
         for name, read in found.layers.items():
-            wanted = [k for k in ("weight", "bias") if f"{name}.{k}" in found.trust.own]
+            wanted = [k for k in ("weight", "bias") if full_name(name, k) in trust.own]
             if read[0].single:
                 found.add_products(name, wanted)
             else:
