@@ -95,6 +95,10 @@ class LinearOperator(ABC):
         """The transpose; shares everything with the operator."""
         return _Transpose(self)
 
+    def gram(self) -> Gram:
+        """``A A^T``, ``(m, m)``, with an operator's own way to its entries where it knows one."""
+        return Gram(self)
+
     def dense(self) -> Tensor:
         """The whole matrix, ``(m, n)``, from products with the identity on the smaller side."""
         m, n = self.shape
