@@ -137,7 +137,10 @@ def test_properties_of_random_matrices(n, seed, method):
         ({"steps": 0}, r"steps must be a whole number from 1 on, got 0; use 64"),
         ({"probes": 1}, r"probes must be a whole number from 2 on, got 1; use 16; one probe has"),
         ({"width": 0}, r"width must be positive and finite, got 0; leave it out"),
-        ({"points": [[1.0]]}, r"points must be a finite list of numbers, got shape \(1, 1\); leave"),
+        (
+            {"points": [[1.0]]},
+            r"points must be a finite list of numbers, got shape \(1, 1\); leave",
+        ),
         ({"method": "slq"}, r"method must be one of auto, dense, lanczos, got 'slq'"),
     ],
 )

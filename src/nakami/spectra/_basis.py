@@ -10,6 +10,7 @@ from torch import Tensor
 from ._threads import one_thread
 
 SLICE = 1 << 14  # columns of one step of a sum over long rows
+CLEAN = 0.05  # of a block is left after projection, or it is projected again
 TURN_BYTES = 16 << 20  # of a slice of the basis
 
 Draw = Callable[[int, Tensor, Tensor], Tensor]
@@ -27,20 +28,19 @@ def orthonormal(
     """
     eps = torch.finfo(rows.dtype).eps
     above = torch.zeros(len(rows), len(basis), dtype=torch.float64)
+    size = scale
     if len(basis):
         rows, above[:, first:] = project(rows, basis[first:])
+        size = float(lengths(rows).max())
         rows, more = project(rows, basis)
         above = above + more
     q, u, s, vh = thin(rows)
-    if len(basis) and float(s[-1]) <= eps ** (1 / 3) * scale:
-        rows, more = project(rows, basis)  # what is left is small beside what was removed
-        above = above + more
-        q, u, s, vh = thin(rows)
     block = (q @ u.to(q)).T.contiguous()
     weak = s <= 10 * eps * scale
     below = vh.T * s.masked_fill(weak, 0.0)
-    if (s <= eps**0.5 * scale).any():  # rounding, blown up by the division by s
+    if float(s[-1]) <= CLEAN * size:  # rounding, blown up by the division by s
         q, r = torch.linalg.qr(project(block, basis)[0].T)
+        q = q / lengths(q.T)
         block = (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).T.contiguous()
     if weak.any():
         block[weak] = draw(int(weak.sum()), basis, block[~weak])

@@ -29,6 +29,7 @@ from ._result import (
     nearest_gaps,
     with_rounding,
 )
+from ._scale import balanced, sized
 from ._search import keys, search_symmetric
 from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
@@ -101,15 +102,16 @@ def eigh(
     warm = check_start(start, a, block)
     seed, budget = check_seed(seed), check_budget(memory_budget)
     with torch.no_grad():
-        tried = check_symmetric(a, seed)
+        moderate, power, tried = balanced(a, seed)
+        tried += check_symmetric(moderate, seed)
         root = a.root if method == "auto" and which != "smallest" else None
         if root is not None and k <= min(root.shape) < a.shape[0]:
-            found = rooted_eigh(a, root, k, tol, budget, max_products, seed, warm)
+            found = sized(rooted_eigh(a, root, k, tol, budget, max_products, seed, warm), 0, tried)
         elif _dense(a, k, method, budget):
-            found = dense_eigh(a, k, which)
+            found = sized(dense_eigh(moderate, k, which), power, tried)
         else:
             plan = make_plan(a, k, tol, budget, max_products, "symmetric", block)
-            found = krylov_eigh(a, plan, which, seed, warm)
+            found = sized(krylov_eigh(moderate, plan, which, seed, warm), power, tried)
     floor = arithmetic_floor(a, found.top)
     shifts = estimated_errors(found.values, found.residuals, found.gaps, floor)
     errors = with_rounding(a, shifts, found.values, found.top, floor)
@@ -121,7 +123,7 @@ def eigh(
         found.residuals,
         converged,
         reason,
-        found.n_products + tried,
+        found.n_products,
         {**found.settings, "which": which, "tol": tol, "seed": seed},
         reliable,
         floor,

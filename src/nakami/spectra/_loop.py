@@ -57,6 +57,9 @@ class Run(Protocol):
     def ritz(self) -> tuple[Tensor, Tensor]:
         """Keys of all Ritz values, descending, and their residuals."""
 
+    def outlook(self) -> float:
+        """Largest key that the last block shows on its own: about what the complement holds."""
+
     def gaps(self, keys: Tensor, rest: float) -> Tensor:
         """The gap for which ``r^2 / gap`` is the shift of a value by a rest of this key."""
 

@@ -99,11 +99,14 @@ class OneSided(BlockLanczos):
         right /= scale
         long /= scale
         sizes, overlap = scaled_gram(long)
-        with one_thread(overlap):
-            squares, turned = torch.linalg.eigh(sizes[:, None] * overlap * sizes)
-        values, turned = squares.flip(0).clamp_min(0).sqrt(), turned.flip(1)
+        with one_thread(overlap):  # of D L with L L^T = I + E: eigenvalues would be squares again
+            lower, failed = torch.linalg.cholesky_ex(overlap)
+            if failed:  # vectors that depend on each other, far below s_1
+                near_one, axes = torch.linalg.eigh(overlap)
+                lower = axes * near_one.clamp_min(0).sqrt()
+            turned, values, _ = torch.linalg.svd(sizes[:, None] * lower)
         apart = overlap.fill_diagonal_(0.0).abs().max()
-        if float(apart) > 4 * torch.finfo(long.dtype).eps:
+        if float(apart) > 4 * _eps(long):
             turn(long, turned)
             turn(right, turned)
         long /= values.clamp_min(1e-300).to(long)[:, None]
@@ -124,3 +127,7 @@ def scaled_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
         unit = part * scale
         overlap += (unit @ unit.T).double()
     return sizes.double().cpu(), overlap.fill_diagonal_(1.0).cpu()
+
+
+def _eps(like: Tensor) -> float:
+    return float(torch.finfo(like.dtype).eps)

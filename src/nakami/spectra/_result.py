@@ -123,7 +123,7 @@ def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: flo
 
     Source: Parlett, The Symmetric Eigenvalue Problem, section 11.7 (both bounds).
     """
-    squared = residuals.square() / gaps.clamp_min(1e-300)
+    squared = residuals * (residuals / gaps.clamp_min(1e-300))  # r^2 alone may overflow
     scale = values.abs().clamp_min(max(floor, 1e-300))
     return residuals.minimum(squared) / scale
 

@@ -22,6 +22,7 @@ from ._dense import dense_svd, gram_svd
 from ._loop import BLOCK, block_size
 from ._operator import LinearOperator, as_operator
 from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
+from ._scale import balanced, sized
 from ._triplets import krylov_svd
 from ._verdict import verdict
 
@@ -103,10 +104,14 @@ def triplets(
     """The leading ``k`` triplets by one of the methods, not yet judged."""
     if method == "krylov" and min(op.shape) < k + 7 * BLOCK:
         method = "dense" if op.dtype == torch.float64 else "gram"  # no room for a basis
+    if method != "krylov":
+        _check_dense_memory(op, budget)
+    moderate, power, spent = balanced(op, seed)
     if method == "krylov":
-        return krylov_svd(op, k, tol, budget, products, seed, start)
-    _check_dense_memory(op, budget)
-    return (dense_svd if method == "dense" else gram_svd)(op, k)
+        found = krylov_svd(moderate, k, tol, budget, products, seed, start)
+    else:
+        found = (dense_svd if method == "dense" else gram_svd)(moderate, k)
+    return sized(found, power, spent)
 
 
 def choose(op: LinearOperator, k: int, budget: int, everything: bool) -> str:
