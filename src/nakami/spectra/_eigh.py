@@ -21,7 +21,7 @@ from ._check import (
 )
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
-from ._operator import Gram, LinearOperator, as_operator, finite
+from ._operator import LinearOperator, as_operator, finite
 from ._result import (
     EighResult,
     arithmetic_floor,
@@ -212,9 +212,12 @@ def rooted_eigh(
     asked for. Residuals are measured with ``A`` itself.
     """
     how = choose(root, k, budget, k == min(root.shape))
-    if min(root.shape) < k + 7 * BLOCK and dense_bytes(root) > budget:
-        check_eigh_memory(Gram(root), budget, "raise it")
-        return _lifted(op, root, k)
+    dual = root.gram()
+    short = dual.shape[0]
+    cheap = dual.stored and small_enough(dual, short, k) and eigh_bytes(dual) <= budget
+    if cheap or (short < k + 7 * BLOCK and dense_bytes(root) > budget):
+        check_eigh_memory(dual, budget, "raise it")
+        return _lifted(op, root, dual, k)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
     values, v = found.values.square(), found.right
     r = _measured(op, v, values)
@@ -227,13 +230,13 @@ def rooted_eigh(
     )
 
 
-def _lifted(op: LinearOperator, root: LinearOperator, k: int) -> _Pairs:
-    """The same from ``R R^T``, dense, where a few rows are too long to be held together."""
-    dual = dense_eigh(Gram(root), k, "largest")
-    v = torch.linalg.qr(root.T @ dual.vectors)[0]
+def _lifted(op: LinearOperator, root: LinearOperator, dual: LinearOperator, k: int) -> _Pairs:
+    """The same from ``R R^T``, dense: its entries are cheap, or a few rows too long to be held."""
+    found = dense_eigh(dual, k, "largest")
+    v = torch.linalg.qr(root.T @ found.vectors)[0]
     v = v / v.double().norm(dim=0).to(v)
-    r, spent = _measured(op, v, dual.values), dual.n_products + 2 * k
-    return replace(dual, vectors=v, residuals=r, n_products=spent, settings=_LIFTED)
+    r, spent = _measured(op, v, found.values), 2 * k + (0 if dual.stored else dual.shape[0])
+    return replace(found, vectors=v, residuals=r, n_products=spent, settings=_LIFTED)
 
 
 def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:
