@@ -30,11 +30,17 @@ class Example:
         _each(tree, self.leaves.append)
         if not self.leaves:
             raise wrong_type(
-                "x", "be a torch.Tensor or hold some", type(tree).__name__, "use torch.as_tensor"
+                "x",
+                "be a torch.Tensor or hold some",
+                f"{type(tree).__name__} without any",
+                "convert numbers with torch.as_tensor",
             )
         for leaf in self.leaves:
             _check(leaf, batch)
         self.moving = [leaf for leaf in self.leaves if leaf.is_floating_point()]
+        if not any(leaf.numel() for leaf in self.moving or self.leaves):
+            shapes = ", ".join(str(tuple(leaf.shape)) for leaf in self.leaves)
+            raise wrong("x", "hold at least one number", f"shape {shapes}", "give it a size")
 
     @property
     def vector(self) -> Tensor:
@@ -95,6 +101,8 @@ class Example:
 
 
 def _check(leaf: Tensor, batch: bool) -> None:
+    if leaf.is_meta:
+        raise wrong("x", "hold numbers", "a tensor on the meta device", "give it entries")
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
     if batch and leaf.ndim and len(leaf) == 0:

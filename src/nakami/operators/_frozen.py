@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
 
-from ..results import StageInfo, UsageError, unknown, wrong_type
+from ..results import StageInfo, UsageError, check_callable, unknown, wrong, wrong_type
 from ._example import Example
+from ._refused import check_batch_statistics, check_filled, read_device, read_dtype, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._tap import Tap, first_tensor
 
@@ -53,7 +53,7 @@ class FrozenNetwork:
             are as before after every call.
         forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
         select: Picks the tensor that counts from the model's output; default its first tensor.
-        dtype, device: Where to compute; default those of the model's first parameter.
+        dtype, device: Where to compute, also by name; default those of the first parameter.
         batch_statistics: Batch normalisation by the batch at hand, not by running statistics.
     """
 
@@ -62,7 +62,7 @@ class FrozenNetwork:
         model: nn.Module,
         forward: Forward | None = None,
         select: Select | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         device: torch.device | str | None = None,
         batch_statistics: bool = False,
     ):
@@ -78,10 +78,13 @@ class FrozenNetwork:
                 "model must be a module whose states can be watched, got a scripted one; "
                 "pass the module it was scripted from, or torch.jit.trace(module, x)."
             )
-        _check_filled(model)
+        check_callable("forward", forward, "forward(model, x)")
+        check_callable("select", select, "select(output)")
+        check_filled(model)
         self.batch_statistics = batch_statistics
         if batch_statistics:
-            _check_batch_statistics(model)
+            check_batch_statistics(model)
+        dtype, device = read_dtype(dtype), read_device(device)
         self.model, self.select = model, select
         self.caller = _Caller(model, forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -90,7 +93,7 @@ class FrozenNetwork:
         if dtype is None and self.dtype in (torch.float16, torch.bfloat16):
             self.note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
             self.dtype = torch.float32
-        self.device = torch.device(device or (like.device if like is not None else "cpu"))
+        self.device = device or (like.device if like is not None else torch.device("cpu"))
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
         self.weights = {
             f"model.{name}": self._cast(value.detach())
@@ -109,7 +112,11 @@ class FrozenNetwork:
 
     def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
         """The floating parameters whose names fit a shell pattern, as they are computed with."""
+        if not isinstance(pattern, str):
+            raise wrong_type("params", "be one shell pattern", repr(pattern), "'*' takes all")
         names = [n for n, p in self.model.named_parameters() if p.is_floating_point()]
+        if not names:
+            raise wrong("model", "have floating parameters", "none", "read it with wrt='input'")
         fitting = [n for n in names if fnmatchcase(n, pattern)]
         if not fitting:
             raise unknown("params", pattern, names, "'*' takes all")
@@ -199,6 +206,9 @@ class FrozenNetwork:
 
     def _selected(self, out: Any) -> Tensor:
         picked = first_tensor(out) if self.select is None else self.select(out)
+        if self.select is not None and (picked is None or first_tensor(picked) is not picked):
+            got = picked.dtype if isinstance(picked, Tensor) else type(picked).__name__
+            raise wrong_type("select", "return a floating tensor", got, "pick one of the output")
         if not isinstance(picked, Tensor):
             raise wrong_type(
                 "the model's output",
@@ -293,58 +303,14 @@ class FrozenNetwork:
         except UsageError:
             raise
         except Exception as error:
-            if not example.moving and not self.embeds:
-                raise wrong_type(
-                    "x",
-                    "be floating-point",
-                    example.leaves[0].dtype,
-                    "pass x.float(), or tokens to a network with an embedding",
-                ) from error
-            first = (
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
-            way_out = "give the shape it was built for, or call it your way with forward="
-            if self._recast and "type" in first:
-                way_out = f"its weights are computed in {self.dtype}: take casts out of its forward"
-            raise UsageError(
-                f"the model cannot take an input of shape {_shapes(example)}: {first.rstrip('.')}; "
-                f"{way_out}."
-            ) from error
-
-
-def _check_filled(model: nn.Module) -> None:
-    for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if nn.parameter.is_lazy(value) or value.is_meta:
-            raise UsageError(
-                f"weight {name!r} must hold numbers, got none so far (a lazy layer, or the meta "
-                "device); call the model once, or load its weights."
-            )
-
-
-def _check_batch_statistics(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        p = getattr(module, "p" if isinstance(module, _DropoutNd) else "dropout", 0.0)
-        if isinstance(p, float) and p > 0:
-            raise UsageError(
-                f"batch_statistics must be asked of a network without dropout, got {name!r} with "
-                f"p={p:g}: what training drops is random, so that no one matrix is its curvature; "
-                "set p to 0, or leave batch_statistics out."
-            )
-    if not any(isinstance(m, _NormBase) for m in model.modules()):
-        raise UsageError(
-            "batch_statistics must be asked of a network with batch normalisation, got one "
-            "without; leave it out."
-        )
+            recast = self.dtype if self._recast else None
+            raise refusal(error, example, self.embeds, recast) from error
 
 
 def _entries(sparse: Tensor) -> Tensor:
     """The stored values of a sparse tensor."""
     values: Tensor = sparse.coalesce().values() if sparse.is_sparse else sparse.values()
     return values
-
-
-def _shapes(example: Example) -> str:
-    return ", ".join(str(tuple(leaf.shape)) for leaf in example.leaves)
 
 
 def _place(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Place:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..results import StageInfo, UsageError, wrong
-from ..spectra import DEFAULT_BUDGET, LinearOperator
+from ..spectra import LinearOperator, check_budget
 from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
 from ._routes import (
@@ -65,7 +65,7 @@ def jacobian(
     params: str = "*",
     forward: Forward | None = None,
     select: Select | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
 ) -> Jacobian | ParameterJacobian:
@@ -88,13 +88,14 @@ def jacobian(
         params: With ``wrt="parameters"``, a shell pattern of parameter names (``"features.*"``).
         forward: ``forward(model, x)`` where ``model(x)`` does not do.
         select: Picks a tensor from the output; default the first.
-        dtype: Arithmetic to compute in; default that of the weights, float32 for half precision.
+        dtype: Arithmetic to compute in, ``"float32"`` or ``"float64"``; default that of the
+            weights, float32 for half precision.
         device: Where to compute; default where the weights are.
         memory_budget: Bytes, default 1 GiB; a block of columns is sized for a quarter of it.
 
     Raises:
         UsageError: Unknown stage (the nearest names are offered), one named twice, ``start`` no
-            cut or not before every ``to``, a random model, a wrong ``x``.
+            cut or not before every ``to``, a random model, a wrong ``x``, ``dtype`` or ``device``.
 
     Warns:
         NakamiWarning: The Jacobian is no derivative of the network, by a central difference (a
@@ -107,6 +108,10 @@ def jacobian(
     """
     if wrt not in ("input", "parameters"):
         raise wrong("wrt", "be 'input' or 'parameters'", repr(wrt), "choose one of them")
+    if wrt == "input" and params != "*":
+        rule = "come with wrt='parameters'"
+        raise wrong("params", rule, f"{params!r} with wrt='input'", "leave it out")
+    memory_budget = check_budget(memory_budget)
     network = FrozenNetwork(model, forward, select, dtype, device)
     places = network.stages(x)
     if wrt == "parameters":
@@ -170,7 +175,7 @@ class NetworkJacobian(LinearOperator):
         if self.network.note:
             self.route = f"{self.route}, {self.network.note}"
         column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
-        budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
+        budget = check_budget(memory_budget)
         self.chunk = max(1, min(budget // 4 // max(1, column), 1024))
         if self.device.type == "cpu":
             self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))

@@ -146,9 +146,11 @@ def _no_way(failures: list[str]) -> UsageError:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of torch says, as a part of a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")[:200]
+    """What an error says, as a part of a sentence; its type where that is not torch's usual."""
+    name = type(error).__name__
+    lines = str(error).strip().splitlines() or [name]
+    usual = isinstance(error, (*FAILURES, ValueError, IndexError)) or lines[0] == name
+    return ("" if usual else f"{name}: ") + lines[0].rstrip(".")[:200]
 
 
 def _forward_mode(function: Product, point: Tensor) -> Product:

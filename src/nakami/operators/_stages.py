@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -87,17 +87,19 @@ class Stages(Sequence[StageInfo]):
 
     def find(self, name: str, argument: str = "to") -> StageInfo:
         """The stage of that name; an unknown one is answered with the nearest names."""
+        if not isinstance(name, str):
+            raise wrong_type(argument, "be the name of a stage", repr(name), "see stages(...)")
         if name not in self._index:
             raise unknown(argument, name, self.names, "nakami stages lists them all")
         return self._places[self._index[name]].info
 
     def ordered(self, names: str | Sequence[str], argument: str = "to") -> tuple[StageInfo, ...]:
         """The stages of those names, each once, in order of execution."""
-        names = (names,) if isinstance(names, str) else tuple(names)
+        found = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else names
+        names = tuple(found)
         if not names or not all(isinstance(name, str) for name in names):
-            raise wrong_type(
-                argument, "be the name of a stage, or several", names, "take them from stages(...)"
-            )
+            rule, way_out = "be the name of a stage, or several", "take them from stages(...)"
+            raise wrong_type(argument, rule, names if len(names) != 1 else repr(names[0]), way_out)
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise wrong(argument, "name each stage once", f"{twice[0]!r} again", "leave it out")

@@ -50,5 +50,11 @@ def unknown(argument: str, name: str, known: Iterable[str], way_out: str = "") -
     return UsageError(f"{argument} {name!r} is unknown; nearest{more}: {offer}{tail}.")
 
 
+def check_callable(argument: str, value: object, form: str) -> None:
+    """Refuse what is neither None nor callable; ``form`` shows how it is called."""
+    if value is not None and not callable(value):
+        raise wrong_type(argument, f"be a function, called as {form}", repr(value), "leave it out")
+
+
 def _sentence(argument: str, rule: str, got: object, way_out: str) -> str:
     return f"{argument} must {rule}, got {got}; {way_out}."

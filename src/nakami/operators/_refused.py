@@ -1,0 +1,101 @@
+"""Models, and ways to read them, that are refused: one sentence each."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from ..results import UsageError, wrong_type
+from ._example import Example
+from ._routes import first_line
+
+COMPUTED = {"float32": torch.float32, "float64": torch.float64}
+
+
+def read_dtype(dtype: object) -> torch.dtype | None:
+    """The arithmetic to compute in, also by name; None stays None."""
+    found = COMPUTED.get(dtype.removeprefix("torch.")) if isinstance(dtype, str) else dtype
+    if found is None and dtype is None:
+        return None
+    if not isinstance(found, torch.dtype) or found not in COMPUTED.values():
+        raise wrong_type(
+            "dtype",
+            "be torch.float32 or torch.float64",
+            repr(dtype),
+            "leave it out for that of the weights (half precision is computed in float32)",
+        )
+    return found
+
+
+def read_device(device: object) -> torch.device | None:
+    """A device of this machine, tried with one number; None stays None."""
+    if device is None:
+        return None
+    if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
+        raise wrong_type("device", "be a torch.device or its name", repr(device), "use 'cpu'")
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(
+            f"device must be one that holds numbers on this machine, got {str(device)!r} "
+            f"({first_line(error)}); 'cpu' works everywhere."
+        ) from error
+    return found
+
+
+def check_filled(model: nn.Module) -> None:
+    """Refuse weights without numbers."""
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if nn.parameter.is_lazy(value) or value.is_meta:
+            raise UsageError(
+                f"weight {name!r} must hold numbers, got none so far (a lazy layer, or the meta "
+                "device); call the model once, or load its weights."
+            )
+
+
+def check_batch_statistics(model: nn.Module) -> None:
+    """Refuse batch statistics where they are random, or where there are none."""
+    for name, module in model.named_modules():
+        p = getattr(module, "p" if isinstance(module, _DropoutNd) else "dropout", 0.0)
+        if isinstance(p, float) and p > 0:
+            raise UsageError(
+                f"batch_statistics must be asked of a network without dropout, got {name!r} with "
+                f"p={p:g}: what training drops is random, so that no one matrix is its curvature; "
+                "set p to 0, or leave batch_statistics out."
+            )
+    if not any(isinstance(m, _NormBase) for m in model.modules()):
+        raise UsageError(
+            "batch_statistics must be asked of a network with batch normalisation, got one "
+            "without; leave it out."
+        )
+
+
+def refusal(
+    error: Exception, example: Example, embeds: bool, recast: torch.dtype | None
+) -> UsageError:
+    """Why a model failed at its first run, and what to do about it.
+
+    ``embeds``: whether it has an embedding. ``recast``: what its weights were cast to, if so.
+    """
+    if not example.moving and not embeds:
+        return wrong_type(
+            "x",
+            "be floating-point",
+            example.leaves[0].dtype,
+            "pass x.float(), or tokens to a network with an embedding",
+        )
+    first = first_line(error)
+    way_out = "give the shape it was built for, or call it your way with forward="
+    tokens = [x for x in example.leaves if not x.is_floating_point() and x.numel()]
+    if embeds and tokens and isinstance(error, IndexError):
+        largest = max(int(x.max()) for x in tokens)
+        way_out = f"the largest token is {largest}, keep them below the size of the embedding"
+    elif embeds and example.moving and "indices" in first:
+        way_out = "pass tokens as integers, x.long()"
+    elif recast is not None and "type" in first:
+        way_out = f"its weights are computed in {recast}: take casts out of its forward"
+    shapes = ", ".join(str(tuple(leaf.shape)) for leaf in example.leaves)
+    return UsageError(f"the model cannot take an input of shape {shapes}: {first}; {way_out}.")
