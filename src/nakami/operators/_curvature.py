@@ -154,8 +154,8 @@ class Fisher(LinearOperator):
     ) -> TraceResult:
         """``tr F^2``, the sum of the squared eigenvalues, by ``nakami.trace`` on the shorter side.
 
-        Exact where that side is at most 512, else an estimate with its standard error. A product
-        counts one with the square: two with the matrix or its dual.
+        Exact where the dual's entries are cheap and few (up to 8192 rows in float32), else an
+        estimate with its standard error, where a product is two with the matrix or its dual.
         """
         kernel = self.kernel
         side: LinearOperator = self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -75,29 +76,38 @@ class FisherKernel(Gram):
     """
 
     base: FisherRoot
-    stored = True  # as good as: ``dense`` costs no products
+
+    @property
+    def stored(self) -> bool:  # type: ignore[override]
+        """Whether ``dense`` costs no products."""
+        return self._trust is not None
 
     def dense(self) -> Tensor:
         """The whole matrix, ``(rows, rows)``."""
-        columns = {root.columns for _, root in self.base.pairs()}
-        first = self.base.parts[0]
-        if len(columns) > 1 or first.mixes():
+        if self._trust is None:
             return super().dense()
-        trust = trusted(first)
-        if self.shape[0] * trust.width * self.dtype.itemsize > first.budget:
-            return super().dense()
-        found = _Dense(self.base, columns.pop(), trust)
+        found, own = _Dense(self.base, self._trust), self._trust.own
         for name, read in found.layers.items():
-            wanted = [k for k in ("weight", "bias") if full_name(name, k) in trust.own]
+            wanted = [k for k in ("weight", "bias") if full_name(name, k) in own]
             if read[0].single:
                 found.add_products(name, wanted)
             else:
                 for part in wanted:
                     found.add_formed(name, part)
         for name in self.base.parts[0].names:
-            if name not in found.trust.own:
+            if name not in own:
                 found.add_rest(name)
         return found.mirrored().mul_(self.base.scale**2)
+
+    @cached_property
+    def _trust(self) -> Trust | None:
+        """What the layers' formulas give, None where products are the only way."""
+        first, columns = self.base.parts[0], {root.columns for _, root in self.base.pairs()}
+        if len(columns) > 1 or first.mixes():
+            return None
+        trust = trusted(first)
+        held = self.shape[0] * trust.width * self.dtype.itemsize
+        return trust if held <= first.budget else None
 
 
 class _Dense:
@@ -108,15 +118,16 @@ class _Dense:
         slopes: Gradients by its outputs, ``(n, columns, ...)``, likewise.
     """
 
-    def __init__(self, base: FisherRoot, columns: int, trust: Trust):
-        self.columns, self.trust, first = columns, trust, base.parts[0]
+    def __init__(self, base: FisherRoot, trust: Trust):
+        self.trust, first = trust, base.parts[0]
+        self.columns = next(root.columns for _, root in base.pairs())
         self.room = max(1, first.budget // 4 // first.point.itemsize)  # cells of a block
         self.matrix = first.point.new_zeros(base.shape[0], base.shape[0])
         self.layers: dict[str, list[Layer]] = {}
         self.slopes: dict[str, list[Tensor]] = {}
         self.chunks: list[tuple[Batch, slice, Tensor]] = []  # with the root's columns
         self.rows: list[slice] = []
-        width = max(1, self.room // max(1, columns * self.trust.formed))
+        width = max(1, self.room // max(1, self.columns * self.trust.formed))
         modules = {name.rpartition(".")[0] for name in self.trust.own}
         for part, root in base.pairs():
             every = torch.stack(list(root.each()), 1)  # (n, columns, ...)

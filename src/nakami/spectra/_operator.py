@@ -200,10 +200,11 @@ class Gram(LinearOperator):
     def exact_trace(self) -> tuple[float, str, int] | None:
         """The squared norm of ``A`` where its entries are few enough to be had."""
         m, n = self.base.shape
-        if min(m, n) > FEW_PRODUCTS or max(m, n) * min(m, n) * self.dtype.itemsize > MIDDLE:
+        spent = 0 if self.base.stored else min(m, n)
+        if spent > FEW_PRODUCTS or max(m, n) * min(m, n) * self.dtype.itemsize > MIDDLE:
             return None
         value = float(finite(self.base.dense()).double().square().sum())
-        return value, f"exact: the squared norm of a {m} x {n} matrix", min(m, n)
+        return value, f"exact: the squared norm of a {m} x {n} matrix", spent
 
     def _matmat(self, block: Tensor) -> Tensor:
         width = max(1, MIDDLE // (self.base.shape[1] * self.dtype.itemsize))
