@@ -204,7 +204,7 @@ def test_settings_are_kept(tmp_path):
         ),
         (
             {"inputs": torch.ones(8)},
-            r"inputs must hold at least one example along axis 0, got shape",
+            r"inputs must hold at least one example along axis 0, .* got shape",
         ),
         ({"inputs": [1.0]}, r"inputs must be a torch.Tensor, got list"),
         (
@@ -215,9 +215,14 @@ def test_settings_are_kept(tmp_path):
         ({"stages": ["input"]}, r"stages must name at least one stage beyond the input"),
         ({"k": 9}, r"k must be a whole number from 1 to 8 \(the largest spectrum here\), got 9"),
         ({"tol": 2.0}, r"tol must lie between 0 and 1, got 2.0"),
-        ({"seed": -1}, r"seed must be a whole number, 0 or more, got -1"),
+        ({"seed": -1}, r"seed must be a whole number from 0 to .*, got -1"),
         ({"memory_budget": 100}, r"memory_budget must hold the dense 10 x 8 matrix"),
-        ({"memory_budget": 0}, r"memory_budget must hold"),
+        ({"memory_budget": 0}, r"memory_budget must be a whole number of bytes, .* got 0"),
+        ({"inputs": examples()[:, :0]}, r"inputs must hold at least one .* not empty, got shape"),
+        ({"inputs": examples().to("meta")}, r"inputs must hold numbers, got a tensor on the meta"),
+        ({"stages": ["1", "1"]}, r"stage must name each stage once, got '1' again; leave it out"),
+        ({"stages": 3}, r"stage must be the name of a stage, or several, got 3"),
+        ({"dtype": "half"}, r"dtype must be torch.float32 or torch.float64, got 'half'"),
         ({"k": 0}, r"k must be a whole number from 1 to 8 .* got 0"),
     ],
 )
@@ -228,6 +233,19 @@ def test_wrong_arguments_are_refused_before_work(change, message, tmp_path):
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match=message):
         nakami.dynamics.check(small_net(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"progress": 3}, r"progress must be a function, called as progress\(done, .*, got 3"),
+        ({"about": 3}, r"about must be a mapping, got 3; write about="),
+    ],
+)
+def test_what_only_a_run_takes_is_refused_before_work(change, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        nakami.xray(small_net(), examples(), out=tmp_path / "run", **change)
+    assert not (tmp_path / "run").exists()
 
 
 def test_check_gives_the_stages_of_the_xray_and_computes_nothing(monkeypatch):

@@ -128,6 +128,16 @@ def test_rounding_of_a_sum_that_cancels_is_judged_by_its_terms():
     assert paired_change("h1", "log_sum", *sums).verdict == "rises"
 
 
+def test_compare_takes_runs_or_their_folders():
+    run = xray([[1.0]])
+    with pytest.raises(
+        TypeError, match=r"before must be an Xray, or the folder of one, got 1; see"
+    ):
+        compare(1, run)
+    with pytest.raises(TypeError, match=r"after must be an Xray, or the folder of one, got None"):
+        compare(run, None)
+
+
 def test_compare_needs_the_same_inputs():
     a, b = xray([[2.0, 0.5], [3.0, 2.0]]), xray([[2.0, 1.5], [3.0, 2.0]])
     result = compare(a, b)

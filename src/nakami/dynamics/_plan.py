@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..operators import FrozenNetwork, Stages, check_cut, natural_start
 from ..results import Spectrum, StageInfo, wrong, wrong_type
-from ..spectra import DEFAULT_BUDGET, LinearOperator, svd
+from ..spectra import LinearOperator, check_budget, check_seed, svd
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values
 TOP = 100  # values computed beyond it
@@ -27,7 +27,7 @@ def check(
     layers: bool = False,
     tol: float = 1e-4,
     seed: int = 0,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
@@ -47,7 +47,7 @@ def check(
         layers: Whether each layer is read on its own as well.
         tol: Relative error.
         seed: Whole number, 0 or more.
-        dtype: Arithmetic.
+        dtype: Arithmetic, also by name.
         device: Where to compute.
         memory_budget: Bytes; must hold what the method chosen for each stage needs.
         forward: How to call the model.
@@ -79,13 +79,11 @@ def planned(
 ) -> Plan:
     """What is to be measured, refused here if it cannot be."""
     _check_inputs(inputs, network)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise wrong("seed", "be a whole number, 0 or more", repr(seed), "0 is the default")
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     places = network.stages(inputs[:1])
     source = natural_start(network, network.example(inputs[:1]), places)
     chosen = _chosen(places, stages, source)
     _check_k(k, chosen)
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     plan = Plan(network, places, chosen, k, tol, seed, budget, layers)
     plan.rehearse(network.dtype or inputs.dtype)
     plan.check_cuts(inputs)
@@ -164,14 +162,16 @@ class _Outline(LinearOperator):
 def _chosen(places: Stages, stages: str | Sequence[str], source: str) -> tuple[StageInfo, ...]:
     """Where the readings start, and the stages they end at."""
     first, auto = places.position(source), stages == "auto"
-    names = dict.fromkeys((stages,) if isinstance(stages, str) else stages)
+    names = tuple(stages) if isinstance(stages, Iterable) else (stages,)
+    if isinstance(stages, str):
+        names = (stages,)
     if auto:
-        names = dict.fromkeys(n for n in places.auto if places.position(n) > first)
+        names = tuple(n for n in places.auto if places.position(n) > first)
     wanted = [name for name in names if name not in ("input", source)]
     if not wanted:
         way_out = "use 'auto'" if not auto else "give a network with a layer behind it"
         rule = f"name at least one stage beyond the {_word(source)}"
-        raise wrong("stages", rule, tuple(names), way_out)
+        raise wrong("stages", rule, names, way_out)
     found = places.ordered(wanted, "stage")
     if places.position(found[0].name) < first:
         rule = f"lie behind {source!r}, where the readings of tokens start"
@@ -188,10 +188,12 @@ def _check_inputs(inputs: Tensor, network: FrozenNetwork) -> None:
         raise wrong_type(
             "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
         )
-    if inputs.ndim < 2 or len(inputs) == 0:
+    if inputs.is_meta:
+        raise wrong("inputs", "hold numbers", "a tensor on the meta device", "give it entries")
+    if inputs.ndim < 2 or inputs.numel() == 0:
         raise wrong(
             "inputs",
-            "hold at least one example along axis 0",
+            "hold at least one example along axis 0, not empty",
             f"shape {tuple(inputs.shape)}",
             "pass x[None] for a single example",
         )

@@ -21,7 +21,9 @@ from ..results import (
     Spectrum,
     StageInfo,
     Xray,
+    check_callable,
     versions,
+    wrong_type,
 )
 from ..spectra import SVDResult, svd
 from ._clock import Clock
@@ -42,7 +44,7 @@ def xray(
     layers: bool = False,
     tol: float = 1e-4,
     seed: int = 0,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
     subject: str = "network",
@@ -70,10 +72,10 @@ def xray(
             the first stage has none, its Jacobian from the input is its own).
         tol: Bound on the estimated relative error of each value.
         seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
-        dtype: Arithmetic to compute in; default that of the weights.
+        dtype: Arithmetic to compute in, ``"float32"`` or ``"float64"``; default the weights'.
         device: Where to compute; default where the weights are.
-        memory_budget: Bytes for the basis or the dense matrix of one spectrum; default 1 GiB.
-            Returned vectors and blocks of products come on top.
+        memory_budget: Bytes for one spectrum: its basis, vectors and blocks of products, or the
+            dense matrix; default 1 GiB.
         subject: Name of the run.
         input_unit: Unit of one input component ("pixel, 0 to 1"), of tokens that of a component
             of the embedding; counts above 1 depend on it.
@@ -95,6 +97,9 @@ def xray(
 
     Source: Mototake & Ikegami, Dynamical analysis of deep neural networks, JSAI 2015.
     """
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
+    if about is not None and not isinstance(about, Mapping):
+        raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
     network = FrozenNetwork(model, forward, select, dtype, device)
     plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
     if layers and len(plan.chosen) == 2:

@@ -9,7 +9,7 @@ from os import PathLike
 import numpy as np
 from scipy.special import stdtrit
 
-from ._errors import UsageError, unknown
+from ._errors import UsageError, unknown, wrong_type
 from ._spectrum import Spectrum
 from ._store import load
 from ._xray import Xray
@@ -91,8 +91,7 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
     Raises:
         UsageError: The runs differ in inputs, unit or stages, so that pairing means nothing.
     """
-    a = before if isinstance(before, Xray) else load(before)
-    b = after if isinstance(after, Xray) else load(after)
+    a, b = _run("before", before), _run("after", after)
     for field in ("input_unit", "inputs_sha256"):
         if a.settings.get(field) != b.settings.get(field):
             raise UsageError(
@@ -124,6 +123,12 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
             "start the commands that made them again."
         )
     return Comparison(a, b, tuple(changes))
+
+
+def _run(argument: str, run: Xray | str | PathLike[str]) -> Xray:
+    if not isinstance(run, (Xray, str, PathLike)):
+        raise wrong_type(argument, "be an Xray, or the folder of one", repr(run), "see nakami.xray")
+    return run if isinstance(run, Xray) else load(run)
 
 
 def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:

@@ -19,7 +19,7 @@ from ._check import (
     check_tolerance,
 )
 from ._dense import dense_svd, gram_svd
-from ._loop import BLOCK, block_size
+from ._loop import BLOCK, block_size, make_plan
 from ._operator import LinearOperator, as_operator
 from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
 from ._scale import balanced, sized
@@ -104,7 +104,9 @@ def triplets(
     """The leading ``k`` triplets by one of the methods, not yet judged."""
     if method == "krylov" and min(op.shape) < k + 7 * BLOCK:
         method = "dense" if op.dtype == torch.float64 else "gram"  # no room for a basis
-    if method != "krylov":
+    if method == "krylov":
+        make_plan(op, k, tol, budget, products, "one")  # a tiny budget is refused before a product
+    else:
         _check_dense_memory(op, budget)
     moderate, power, spent = balanced(op, seed)
     if method == "krylov":
