@@ -7,11 +7,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_python_of_the_readme_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    text = (ROOT / "README.md").read_text("utf-8")
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):  # each goes on from the last
+        exec(compile(code, "README.md", "exec"), names)
     assert names["picture"].shape == (28, 28)
     assert names["run"].converged
+    assert names["W"].shape == (10, 8 * 13 * 13 * 10 + 10)
+    assert names["ends"].converged
+    assert names["lie"].density.shape == names["lie"].points.shape
     assert "above 1" in capsys.readouterr().out
 
 
