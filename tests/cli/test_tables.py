@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from rich.console import Console
 
 import nakami as library
 from nakami.cli import _tables
@@ -89,3 +90,28 @@ def test_the_head_says_what_was_read():
     assert (
         _tables.xray_table(run).title == "by hand, inputs from 3 pictures of x: 8 x 8 as they are"
     )
+
+
+def test_a_comparison_fits_a_narrow_terminal():
+    before, after = [[9.0, 1.5], [4.0, 0.5], [7.0, 2.5]], [[9.5, 2.5], [4.5, 0.9], [9.0, 3.9]]
+    stage = "features.denseblock1"
+    result = compare(xray(before, stage), xray(after, stage))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(_tables.comparison_table(result))
+    text = captured.get()
+    assert "…" not in text
+    for word in (
+        "stage",
+        "reading",
+        "before",
+        "after",
+        "change ± s.e.",
+        "95 % interval",
+        "verdict",
+    ):
+        assert f" {word} " in text
+    for reading in _tables.WORDS.values():
+        assert f" {reading} " in text  # on one line
+    (column,) = (c for c in _tables.comparison_table(result).columns if c.header == "verdict")
+    assert set(column.cells) == {"none", "rises"}

@@ -18,7 +18,7 @@ WORDS = {
     "count": "s > 1",
     "effective_rank": "eff. rank",
     "largest": "s₁",
-    "log_sum": "sum of ln s",
+    "log_sum": "Σ ln s",
 }
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
@@ -115,12 +115,16 @@ def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
     over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)
     caption = (
-        f"Paired over {over}; 95 % interval by Student's t.\nA verdict needs an interval without 0."
+        f"Paired over {over}; 95 % interval by Student's t.\n"
+        "Verdict: none where the interval holds 0, or all change is rounding."
     )
     if any(c.quantity == "log_sum" for c in result.changes):
-        caption += "\nSums of ln s: over the indices reliable in both runs at that input."
+        caption += "\nΣ ln s: over the indices reliable in both runs at that input."
     title = f"{_name(result.after)} minus {_name(result.before)}"
-    table = _table(title, caption, ("stage", "reading"))
+    table = _table(title, caption, ())
+    table.padding = (0, 1, 0, 0)  # seven columns on a line of 80
+    table.add_column("stage", overflow="fold")
+    table.add_column("reading", no_wrap=True)
     for heading in ("before", "after", "change ± s.e.", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -133,7 +137,7 @@ def comparison_table(result: Comparison) -> Table:
             f"{c.after.mean():.4g}",
             _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}"),
             "" if math.isnan(c.low) else f"{_signed(c.low, places)} to {_signed(c.high, places)}",
-            c.verdict,
+            c.verdict if c.verdict in ("rises", "falls") else "none",
         )
     return table
 
