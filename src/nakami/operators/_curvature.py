@@ -154,7 +154,7 @@ class Fisher(LinearOperator):
     ) -> TraceResult:
         """``tr F^2``, the sum of the squared eigenvalues, by ``nakami.trace`` on the shorter side.
 
-        Exact where the dual's entries are cheap and few (up to 8192 rows in float32), else an
+        Exact where the dual's entries are cheap and few (up to 16384 rows in float32), else an
         estimate with its standard error, where a product is two with the matrix or its dual.
         """
         kernel = self.kernel

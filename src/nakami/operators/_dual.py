@@ -16,6 +16,8 @@ from ._root import OutputRoot
 from ._row_norms import gradients_of_rest
 from ._trust import Trust, trusted
 
+BLOCKS = 10  # of rows, so that the half below the diagonal is hardly computed
+
 
 class FisherRoot(LinearOperator):
     """``A`` with ``F = A^T A``, ``(rows, P)``: a row for each column of the output's root.
@@ -153,7 +155,7 @@ class _Dense:
         a = torch.cat(inputs)
         delta = torch.cat([slopes.flatten(2) for slopes in self.slopes[name]])
         n, c = delta.shape[:2]
-        width = max(1, self.room // (c * n * c))
+        width = max(1, min(self.room // (c * n * c), -(-n // BLOCKS)))
         for at in range(0, n, width):
             here = slice(at, min(n, at + width))
             count = here.stop - at
@@ -186,9 +188,14 @@ class _Dense:
         self._add(rows)
 
     def mirrored(self) -> Tensor:
-        """The whole of it."""
-        upper = self.matrix.triu_()
-        return upper + upper.triu(1).T
+        """The whole of it, in place."""
+        width = max(1, self.room // len(self.matrix))
+        for at in range(0, len(self.matrix), width):
+            here, below = slice(at, at + width), slice(at + width, None)
+            corner = self.matrix[here, here].triu()
+            self.matrix[here, here] = corner + corner.triu(1).T
+            self.matrix[below, here] = self.matrix[here, below].T
+        return self.matrix
 
     def _add(self, rows: Callable[[int], Tensor]) -> None:
         for i, here in enumerate(self.rows):

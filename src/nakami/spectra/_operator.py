@@ -201,9 +201,11 @@ class Gram(LinearOperator):
         """The squared norm of ``A`` where its entries are few enough to be had."""
         m, n = self.base.shape
         spent = 0 if self.base.stored else min(m, n)
-        if spent > FEW_PRODUCTS or max(m, n) * min(m, n) * self.dtype.itemsize > MIDDLE:
+        room = MIDDLE if spent else 4 * MIDDLE
+        if spent > FEW_PRODUCTS or m * n * self.dtype.itemsize > room:
             return None
-        value = float(finite(self.base.dense()).double().square().sum())
+        parts = finite(self.base.dense()).split(FEW_PRODUCTS)
+        value = sum(float(part.double().square().sum()) for part in parts)
         return value, f"exact: the squared norm of a {m} x {n} matrix", spent
 
     def _matmat(self, block: Tensor) -> Tensor:
