@@ -220,6 +220,7 @@ def test_settings_are_kept(tmp_path):
         ({"memory_budget": 0}, r"memory_budget must be a whole number of bytes, .* got 0"),
         ({"inputs": examples()[:, :0]}, r"inputs must hold at least one .* not empty, got shape"),
         ({"inputs": examples().to("meta")}, r"inputs must hold numbers, got a tensor on the meta"),
+        ({"inputs": examples().to_sparse()}, r"inputs must be dense, got sparse_coo; convert it"),
         ({"stages": ["1", "1"]}, r"stage must name each stage once, got '1' again; leave it out"),
         ({"stages": 3}, r"stage must be the name of a stage, or several, got 3"),
         ({"dtype": "half"}, r"dtype must be torch.float32 or torch.float64, got 'half'"),

@@ -71,6 +71,8 @@ def test_a_dtype_is_also_taken_by_name():
     ("model", "x", "message"),
     [
         (net(), X.to("meta"), r"x must hold numbers, got a tensor on the meta device"),
+        (net(), X.to_sparse(), r"x must be dense, got sparse_coo; convert it with .to_dense\(\)"),
+        (net(), X.to(torch.float8_e5m2), r"x must have 16 bits or more, got torch.float8_e5m2"),
         (net(), [], r"x must be a torch.Tensor or hold some, got list without any; convert"),
         (net(), np.ones((1, 4)), r"x must be a torch.Tensor or hold some, got ndarray without"),
         (net(), torch.ones(1, 0), r"x must hold at least one number, got shape \(1, 0\)"),

@@ -63,8 +63,8 @@ def test_tolerances(value):
     ("matrix", "message"),
     [
         (A.to_sparse(), r"matrix must be dense, got sparse_coo; convert it with .to_dense\(\)"),
-        (A.to("meta"), r"matrix must hold numbers, got one on the meta device; give it entries"),
-        (A.to(torch.float8_e4m3fn), r"matrix must be real, floating .* got torch.float8_e4m3fn"),
+        (A.to("meta"), r"matrix must hold numbers, got a tensor on the meta device; give it"),
+        (A.to(torch.float8_e4m3fn), r"matrix must have 16 bits or more, got torch.float8"),
         (A.to(torch.complex64), r"matrix must be real, floating .* got torch.complex64"),
         (A.numpy(), r"op must be .* got ndarray; make a matrix with torch.as_tensor, or an op"),
     ],
@@ -84,6 +84,20 @@ def test_nan_off_the_diagonal(function):
 def test_starts_of_integers_are_told_so():
     with pytest.raises(UsageError, match=r"start must be real and floating-point, got torch.int64"):
         nakami.svd(torch.eye(100), 2, start=torch.ones(100, 1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (torch.ones(40, 2, device="meta"), r"must hold numbers, got a tensor on the meta device"),
+        (torch.eye(40).to_sparse(), r"must be dense, got sparse_coo; convert it"),
+    ],
+)
+def test_vectors_of_another_kind(vectors, message):
+    with pytest.raises(UsageError, match=f"^the right operand {message}"):
+        MatrixOperator(A) @ vectors
+    with pytest.raises(UsageError, match=f"^start {message}"):
+        nakami.svd(A, 1, method="krylov", start=vectors)
 
 
 def test_an_operator_on_the_right_says_how_it_is_meant():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..operators import FrozenNetwork, Stages, check_cut, natural_start
 from ..results import Spectrum, StageInfo, wrong, wrong_type
-from ..spectra import LinearOperator, check_budget, check_seed, svd
+from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values
 TOP = 100  # values computed beyond it
@@ -188,8 +188,7 @@ def _check_inputs(inputs: Tensor, network: FrozenNetwork) -> None:
         raise wrong_type(
             "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
         )
-    if inputs.is_meta:
-        raise wrong("inputs", "hold numbers", "a tensor on the meta device", "give it entries")
+    check_entries("inputs", inputs)
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise wrong(
             "inputs",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong, wrong_type
+from ..spectra import check_entries
 
 
 class Example:
@@ -101,8 +102,7 @@ class Example:
 
 
 def _check(leaf: Tensor, batch: bool) -> None:
-    if leaf.is_meta:
-        raise wrong("x", "hold numbers", "a tensor on the meta device", "give it entries")
+    check_entries("x", leaf)
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
     if batch and leaf.ndim and len(leaf) == 0:

@@ -7,6 +7,7 @@ from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
 from ._svd import choose, dense_bytes, svd
+from ._tensors import check_entries
 from ._trace import TraceResult, trace
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "TraceResult",
     "as_operator",
     "check_budget",
+    "check_entries",
     "check_seed",
     "choose",
     "dense_bytes",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..results import wrong, wrong_type
 from ._operator import LinearOperator, finite
+from ._tensors import check_entries
 
 DEFAULT_BUDGET = 1 << 30  # bytes
 MOST_SEEDS = 1 << 64
@@ -128,6 +129,7 @@ def check_start(
         raise wrong_type(
             "start", "be a torch.Tensor", type(start).__name__, "convert it with torch.as_tensor"
         )
+    check_entries("start", start)
     if start.ndim != 2 or start.shape[0] != n or not 1 <= start.shape[1] <= n:
         raise wrong(
             "start",

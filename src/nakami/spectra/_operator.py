@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ..results import RunError, wrong, wrong_type
+from ._tensors import check_entries
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 
-COMPUTED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 MIDDLE = 1 << 28  # bytes between the two products of a Gram matrix
 FEW_PRODUCTS = 512  # up to here a whole matrix costs no more products than a careful estimate
 
@@ -67,6 +67,7 @@ class LinearOperator(ABC):
                 type(other).__name__,
                 "convert it with torch.as_tensor",
             )
+        check_entries("the right operand", other)
         n = self.shape[1]
         if other.ndim not in (1, 2) or other.shape[0] != n:
             raise wrong(
@@ -152,18 +153,14 @@ class MatrixOperator(LinearOperator):
     stored = True
 
     def __init__(self, matrix: Tensor):
-        if matrix.ndim != 2 or matrix.dtype not in COMPUTED:
+        check_entries("matrix", matrix)
+        if matrix.ndim != 2 or not matrix.is_floating_point():
             raise wrong(
                 "matrix",
                 "be real, floating and two-dimensional",
                 f"{matrix.dtype} of shape {tuple(matrix.shape)}",
                 "convert it with .float() and give it two axes",
             )
-        if matrix.is_meta:
-            raise wrong("matrix", "hold numbers", "one on the meta device", "give it entries")
-        if matrix.layout != torch.strided:
-            layout = str(matrix.layout).removeprefix("torch.")
-            raise wrong_type("matrix", "be dense", layout, "convert it with .to_dense()")
         self.matrix = matrix.detach()
         self.shape = (matrix.shape[0], matrix.shape[1])
         self.dtype, self.device = matrix.dtype, matrix.device
