@@ -194,6 +194,10 @@ def test_newer_schemas_are_refused_and_older_ones_read(tmp_path):
 
 
 def test_damage_and_absence_are_said(tmp_path):
+    with pytest.raises(TypeError, match=r"folder must be a path, got 3; give the folder of a run"):
+        load(3)
+    with pytest.raises(TypeError, match=r"out must be a path, got 3; give the folder of a run"):
+        RunFolder(3, {})
     with pytest.raises(UsageError, match=r"folder must hold a run.json"):
         load(tmp_path)
     write_run(tmp_path / "net" / "before")

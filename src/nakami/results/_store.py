@@ -25,7 +25,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from ._errors import RunError, UsageError, wrong
+from ._errors import RunError, UsageError, wrong, wrong_type
 from ._same import check_same, checked
 from ._spectrum import Spectrum, StageInfo
 from ._xray import Estimate, Xray
@@ -43,7 +43,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | PathLike[str], settings: Mapping[str, Any]):
-        self.path = Path(path)
+        self.path = _path("out", path)
         with disk(self.path):
             (self.path / "pieces").mkdir(parents=True, exist_ok=True)
         self.settings = {"schema": SCHEMA, **_plain(settings)}
@@ -109,7 +109,7 @@ def load(folder: str | PathLike[str]) -> Xray:
     Raises:
         UsageError: No run there, a newer schema, or a damaged piece.
     """
-    path = Path(folder)
+    path = _path("folder", folder)
     settings = _read_settings(path)
     stages = tuple(StageInfo(s["name"], s["kind"], tuple(s["shape"])) for s in settings["stages"])
     inputs: dict[int, np.ndarray] = {}
@@ -124,6 +124,12 @@ def load(folder: str | PathLike[str]) -> Xray:
     whole = range(next(i for i in range(len(inputs) + 1) if i not in inputs))  # row i is input i
     stack = np.stack([inputs[i] for i in whole]) if whole else np.zeros((0,))
     return Xray(settings, stages, stack, tuple(spectra), path)
+
+
+def _path(argument: str, folder: str | PathLike[str]) -> Path:
+    if not isinstance(folder, (str, PathLike)):
+        raise wrong_type(argument, "be a path", repr(folder), "give the folder of a run")
+    return Path(folder)
 
 
 def versions() -> dict[str, str]:
