@@ -69,7 +69,7 @@ def test_the_border_is_labelled_shrunk_not_erased(make):
 
 
 def test_a_course_that_turns_is_told_by_its_steps(make, mixed):
-    run = mixed()
+    run = mixed(inputs=8)
     assert section(run, "spectra").heading == "The spectrum steepens with depth"
     assert "Steeper means that the tenth value is a smaller share" in section(run, "spectra").text
     flipped = {"fc1.relu": 0.2, "fc2.relu": 3.0}
