@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -89,19 +90,21 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
     Returns:
         ``w``, why the run ended early (or ""), whether no missed value is known.
     """
-    checks, next_look = 0, plan.k + plan.block
+    checks, next_look, pace = 0, plan.k + plan.block, Pace()
     while True:
         run.expand()
         spent = run.n_products >= plan.products and run.filled >= plan.k
         if not (run.full or spent or run.filled >= next_look):
             continue
-        next_look = run.filled + max(plan.block, run.filled // 24)
         keys, residuals = run.ritz()
         last = float(keys[plan.k - 1])
         most = last + plan.tol * abs(last) + run.floor(keys)
         # The smallest values settle early too, and may be the k-th while the basis is short.
         ripe = run.outlook() <= most
-        if spent or (ripe and _settled(run, plan, keys, residuals, last - 0.1 * abs(last))):
+        nearest = last - 0.1 * abs(last)
+        far = _distance(run, plan, keys, residuals, keys - nearest) if ripe else math.inf
+        next_look = run.filled + max(plan.block, pace.steps(run.filled, far))
+        if spent or (far <= 1 and _settled(run, plan, keys, residuals, nearest)):
             gain, directions = search()
             run.n_products += CHECK_PRODUCTS
             missed = gain > most
@@ -123,10 +126,34 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
 
 def _settled(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, rest: float) -> bool:
     """Whether the first k values are within tol if nothing outside has a key over ``rest``."""
+    return _distance(run, plan, keys, residuals, run.gaps(keys, rest)) <= 1
+
+
+def _distance(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, gaps: Tensor) -> float:
+    """The largest error of the first k values over what ``tol`` allows."""
     s, r = keys[: plan.k], residuals[: plan.k]
-    errors = r.minimum(r.square() / run.gaps(keys, rest)[: plan.k])
-    within = errors <= plan.tol * s.abs().clamp_min(run.floor(keys))
-    return bool((within | (r < run.limit(keys))).all())
+    errors = r.minimum(r.square() / gaps[: plan.k].clamp_min(1e-300))
+    allowed = plan.tol * s.abs().clamp_min(run.floor(keys)).clamp_min(1e-300)
+    return float((errors / allowed).masked_fill(r < run.limit(keys), 0.0).max())
+
+
+class Pace:
+    """How far to the next look: from how fast the errors fell between the last two."""
+
+    def __init__(self) -> None:
+        self.last: tuple[int, float] | None = None
+
+    def steps(self, filled: int, far: float) -> int:
+        """Columns until it is worth looking again; errors fall ever faster, so half of a line.
+
+        A look costs the cube of the columns: next to nothing beside a product while they are few.
+        """
+        least, most = filled // 32, filled // (32 if filled < 200 else 12)
+        before, self.last = self.last, (filled, far)
+        if before is None or not 1 < far < before[1] or math.isinf(before[1]):
+            return most if far > 1 else least
+        left = (filled - before[0]) * math.log(far) / math.log(before[1] / far)
+        return int(min(max(left / 2, least), most))
 
 
 def make_plan(

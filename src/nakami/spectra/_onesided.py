@@ -95,10 +95,8 @@ class OneSided(BlockLanczos):
         else:
             long = self._turned(self.images, small)
             self.images = None
-        scale = lengths(right)[:, None]
-        right /= scale
-        long /= scale
-        sizes, overlap = scaled_gram(long)
+        sizes = _to_unit(long) / _to_unit(right)
+        overlap = gram(long)
         with one_thread(overlap):  # of D L with L L^T = I + E: eigenvalues would be squares again
             lower, failed = torch.linalg.cholesky_ex(overlap)
             if failed:  # vectors that depend on each other, far below s_1
@@ -106,10 +104,9 @@ class OneSided(BlockLanczos):
                 lower = axes * near_one.clamp_min(0).sqrt()
             turned, values, _ = torch.linalg.svd(sizes[:, None] * lower)
         apart = overlap.fill_diagonal_(0.0).abs().max()
-        if float(apart) > 4 * _eps(long):
-            turn(long, turned)
+        if float(apart) > 4 * torch.finfo(long.dtype).eps:
+            turn(long, sizes[:, None] * turned / values.clamp_min(1e-300))
             turn(right, turned)
-        long /= values.clamp_min(1e-300).to(long)[:, None]
         return values, long.T, right.T
 
 
@@ -118,16 +115,16 @@ def reach(dtype: torch.dtype) -> float:
     return 16 * torch.finfo(dtype).eps ** 0.5
 
 
-def scaled_gram(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Lengths of ``rows``, ``(k,)``, and the Gram matrix of the unit rows; float64, on the CPU."""
-    sizes = lengths(rows)
-    scale = sizes.clamp_min(torch.finfo(rows.dtype).tiny).reciprocal()[:, None]
-    overlap = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+def gram(rows: Tensor) -> Tensor:
+    """Gram matrix of unit rows, ``(k, k)``, float64, on the CPU; sums over slices of long rows."""
+    out = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for part in rows.split(SLICE, dim=1):
-        unit = part * scale
-        overlap += (unit @ unit.T).double()
-    return sizes.double().cpu(), overlap.fill_diagonal_(1.0).cpu()
+        out += (part @ part.T).double()
+    return out.fill_diagonal_(1.0).cpu()
 
 
-def _eps(like: Tensor) -> float:
-    return float(torch.finfo(like.dtype).eps)
+def _to_unit(rows: Tensor) -> Tensor:
+    """Scale rows to unit length in place; their lengths, float64, on the CPU."""
+    sizes = lengths(rows).clamp_min(torch.finfo(rows.dtype).tiny)
+    rows /= sizes[:, None]
+    return sizes.double().cpu()

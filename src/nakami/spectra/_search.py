@@ -9,27 +9,27 @@ from ._basis import orthonormal, project, random_rows
 from ._operator import LinearOperator, finite
 from ._threads import one_thread
 
-WIDTH = 2  # directions that a search hands back
-STEPS = 6  # blocks of a search, one vector wide: a second one found nothing that one did not
-CHECK_PRODUCTS = 2 * STEPS - 1  # columns multiplied by one search
+WIDTH = 2  # random directions of a search: one alone overlooks the last copies of a cluster
+STEPS = 5  # blocks of a search
+CHECK_PRODUCTS = (2 * STEPS - 1) * WIDTH  # columns multiplied by one search
 CHECKS = 3  # times a missed value is taken in before giving up
 
 
 def search(op: LinearOperator, basis: Tensor, generator: torch.Generator) -> tuple[float, Tensor]:
     """Largest gains outside a basis, ``A (I - V V^T)``, and their directions.
 
-    A random direction, five Krylov steps, Rayleigh-Ritz over all of them.
+    A block of two random directions, four Krylov steps, Rayleigh-Ritz over all of them.
 
     Args:
         op: The matrix ``A``, ``(m, n)``.
         basis: ``(c, n)``, the orthonormal rows ``V`` already searched.
-        generator: Draws the direction.
+        generator: Draws the two directions.
 
     Returns:
         The largest gain (a lower bound of the norm of the rest) and ``(2, n)`` leading directions.
         Cost: ``CHECK_PRODUCTS`` products.
     """
-    draw = torch.randn(1, basis.shape[1], generator=generator, dtype=torch.float64)
+    draw = torch.randn(WIDTH, basis.shape[1], generator=generator, dtype=torch.float64)
     rows, found, images = draw.to(basis), basis[:0], []
     for step in range(STEPS):
         for _ in range(2):
@@ -49,7 +49,7 @@ def search_symmetric(
 ) -> tuple[float, Tensor]:
     """Largest key of an eigenvalue of ``(I - V V^T) A (I - V V^T)``, and directions.
 
-    As ``search``, for a symmetric ``A``; one product a step, so ten Krylov steps at equal cost.
+    As ``search``, for a symmetric ``A``; one product a step, so eight Krylov steps at equal cost.
     The key is the eigenvalue, its negative or its size, see ``keys``.
     """
     c, n = basis.shape
@@ -58,12 +58,12 @@ def search_symmetric(
         return random_rows(count, basis, torch.cat([known, others]), generator)
 
     found, scale = basis[:0], 0.0
-    rows, images = draw(1, found, found), []
-    for _ in range(min(CHECK_PRODUCTS, n - c)):
+    rows, images = draw(WIDTH, found, found), []
+    for _ in range(min(CHECK_PRODUCTS, n - c) // WIDTH):
         found = torch.cat([found, rows])
         images.append(finite(op @ rows.T).T)
         scale = max(scale, float(images[-1].norm(dim=1).max()))
-        if n - c - len(found) >= 1:  # the wide basis is not copied, so its share goes first
+        if n - c - len(found) >= WIDTH:  # the wide basis is not copied, so its share goes first
             rows = project(project(images[-1], basis)[0], basis)[0]
             rows = orthonormal(rows, found, 0, scale, draw)[0]
             rows = torch.linalg.qr(project(rows, basis)[0].T)[0].T.contiguous()
