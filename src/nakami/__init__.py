@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dynamics import xray as xray
+    from .operators import fisher as fisher
     from .operators import jacobian as jacobian
     from .operators import stages as stages
     from .results import compare as compare
@@ -23,6 +24,7 @@ _WHERE = {
     "compare": "results",
     "density": "spectra",
     "eigh": "spectra",
+    "fisher": "operators",
     "jacobian": "operators",
     "load": "results",
     "norm": "spectra",
@@ -47,6 +49,7 @@ __all__ = [
     "compare",
     "density",
     "eigh",
+    "fisher",
     "jacobian",
     "load",
     "norm",
