@@ -57,6 +57,7 @@ class Batch:
     Attributes:
         keep: Whether the graph of derivatives stays between products.
         each: Bytes that such a graph holds for one example, about.
+        of: Which batch of the data it belongs to.
         z: The outputs. slopes: Gradients at targets drawn from the model, ``(n, draws, ...)``.
     """
 
@@ -75,13 +76,17 @@ class Batch:
         self.network, self.example, self.y, self.judged = network, example, y, judged
         self.widest, self.budget, self.each = widest, budget, each
         self.keep, self.first = keep, False  # the first batch is checked most
+        self.of = 0
         self.slopes: Tensor | None = None
         self._moved_by(weights)
-        with torch.no_grad():
-            self.z = network.run(example.tree).detach()
+        self._look()
         judged.check(self.z, y)
         self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
         self.total = judged.total(self.z, y)
+
+    def _look(self) -> None:
+        with torch.no_grad():
+            self.z = self.network.run(self.example.tree).detach()
 
     def _moved_by(self, weights: dict[str, Tensor]) -> None:
         self.weights = weights
@@ -141,12 +146,24 @@ class Batch:
         part._moved_by(weights)
         return part
 
+    def moved(self, network: FrozenNetwork) -> Batch:
+        """The same examples in the network at other weights."""
+        part = copy.copy(self)
+        part.network = network
+        part._moved_by({name: network.weights[name] for name in self.weights})
+        part._look()
+        part.total = self.judged.total(part.z, self.y)
+        return part
+
     def route(self, kind: str) -> str:
         """How products of a kind are made."""
         return (self.hessian() if kind == "hessian" else self.jacobian()).route
 
-    def gradient(self) -> Tensor:
-        """Gradient of the total loss, ``(P,)``."""
+    def gradient(self, at: Tensor | None = None) -> Tensor:
+        """Gradient of the total loss, ``(P,)``, here or at other weights."""
+        if at is not None:
+            found: Tensor = torch.func.grad(self.loss)(at)
+            return found
         return self.jacobian().T @ self.judged.slope(self.z, self.y).reshape(-1)
 
     def product(self, block: Tensor, kind: str) -> Tensor:
@@ -199,14 +216,16 @@ def batches(
     widest = ceil(max(sizes))
     rows = max(1, (room if keep else budget // 4) // each)
     parts = []
-    for example, y in held:
+    for of, (example, y) in enumerate(held):
         n = len(example.leaves[0])
         for at in range(0, n, n if whole else rows):
             stop = n if whole else min(n, at + rows)
             some = y[at:stop] if isinstance(y, Tensor) else y
             size = widest * (stop - at)
             rows_here = example.rows(at, stop)
-            parts.append(Batch(network, rows_here, some, judged, weights, size, budget, keep, each))
+            part = Batch(network, rows_here, some, judged, weights, size, budget, keep, each)
+            part.of = of
+            parts.append(part)
     parts[0].first = True
     return parts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -96,9 +97,26 @@ class Fisher(LinearOperator):
         parts = [part.restricted(fitting) for part in self.parts]
         return Fisher(parts, self.judged, self.kind, self.samples)
 
-    def gradient(self) -> Tensor:
-        """Gradient of the loss, its own reduction included, ``(P,)``."""
-        return torch.stack([part.gradient() for part in self.parts]).sum(0) / self.divisor
+    def by_batch(self) -> list[Fisher]:
+        """A matrix of each batch of the data, as they were given; they share all that is held."""
+        groups = groupby(self.parts, key=lambda part: part.of)
+        return [Fisher(list(some), self.judged, self.kind, self.samples) for _, some in groups]
+
+    def moved(self, point: Tensor) -> Fisher:
+        """The same matrix of the same data at other weights, ``(P,)``; the model stays.
+
+        Raises:
+            UsageError: A sampled matrix, whose draws belong to the present weights.
+        """
+        if self.samples is not None:
+            raise wrong("samples", "be left out to move the weights", self.samples, "drop it")
+        weights = {f"model.{name}": w for name, w in self.split(point).items()}
+        network = self.parts[0].network.moved(weights)
+        return Fisher([part.moved(network) for part in self.parts], self.judged, self.kind)
+
+    def gradient(self, at: Tensor | None = None) -> Tensor:
+        """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
+        return torch.stack([part.gradient(at) for part in self.parts]).sum(0) / self.divisor
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""

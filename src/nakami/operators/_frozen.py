@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,6 +122,12 @@ class FrozenNetwork:
         if not fitting:
             raise unknown("params", pattern, names, "'*' takes all")
         return {f"model.{n}": self.weights[f"model.{n}"] for n in fitting}
+
+    def moved(self, weights: Mapping[str, Tensor]) -> FrozenNetwork:
+        """The same network at other weights, named as in ``weights``; shares the rest."""
+        other = copy.copy(self)
+        other.weights = {**self.weights, **weights}
+        return other
 
     def run(
         self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
