@@ -6,6 +6,7 @@ from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
+from ._scaled import Scaled
 from ._svd import choose, dense_bytes, svd
 from ._tensors import check_entries
 from ._trace import TraceResult, trace
@@ -19,6 +20,7 @@ __all__ = [
     "MatrixOperator",
     "NormResult",
     "SVDResult",
+    "Scaled",
     "TraceResult",
     "as_operator",
     "check_budget",
