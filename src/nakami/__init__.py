@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dynamics import xray as xray
+    from .geometry import learning_rate as learning_rate
     from .operators import fisher as fisher
     from .operators import jacobian as jacobian
     from .operators import stages as stages
@@ -26,6 +27,7 @@ _WHERE = {
     "eigh": "spectra",
     "fisher": "operators",
     "jacobian": "operators",
+    "learning_rate": "geometry",
     "load": "results",
     "norm": "spectra",
     "stages": "operators",
@@ -36,6 +38,7 @@ _WHERE = {
 _ROOMS = (
     "data",
     "dynamics",
+    "geometry",
     "operators",
     "recipes",
     "report",
@@ -51,6 +54,7 @@ __all__ = [
     "eigh",
     "fisher",
     "jacobian",
+    "learning_rate",
     "load",
     "norm",
     "stages",

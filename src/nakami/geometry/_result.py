@@ -1,0 +1,66 @@
+"""What a reading of learning rates returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._stability import Rule
+
+
+@dataclass(frozen=True, repr=False)
+class LearningRate:
+    """The limit of an optimizer's learning rate, with its doubt; made by ``nakami.learning_rate``.
+
+    Attributes:
+        limit: Rate at which steps along the sharpest direction stop shrinking; for groups with
+            different rates, that of the fastest. inf where no direction curves.
+        error: Estimated absolute error of the limit, from that of the eigenvalue. The eigenvalue is
+            approached from below, so the limit errs upwards.
+        limits: Rate of each parameter group at the limit.
+        lambda_max: Largest eigenvalue of the Gauss-Newton matrix of the loss as it is.
+        sharpness: The same in the optimizer's coordinates (rates, denominators, weight decay);
+            ``limit = rule.reach / sharpness``.
+        batch_sharpness: ``sharpness`` of each batch alone, in the order given; one for one batch.
+        batch_limit: Limit of the sharpest batch: sufficient for mini-batches where the data can be
+            fitted; below ``limit``.
+        rule: The update along one direction.
+        optimizer: Its name. preconditioner: Where its denominators come from; empty without.
+        loss: Name of the loss. value: the loss, own reduction. matrix: which matrix was read.
+        n_samples: How many samples. sample: what one is, in words.
+        n_batches: How many batches.
+        cost: In gradient evaluations on one batch: a gradient 1, the loss alone 1/3, a product
+            with the Jacobian 2/3, with its transpose 1.
+        seed: Of the random start of the eigenvalue's search.
+        converged: Whether every eigenvalue met its tolerance. reason: how the search ended.
+        advised: A rate to train with; None, see ``advice``.
+        advice: Why this rate.
+    """
+
+    limit: float
+    error: float
+    limits: tuple[float, ...]
+    lambda_max: float
+    sharpness: float
+    batch_sharpness: tuple[float, ...]
+    batch_limit: float
+    rule: Rule
+    optimizer: str
+    preconditioner: str
+    loss: str
+    value: float
+    matrix: str
+    n_samples: int
+    sample: str
+    n_batches: int
+    cost: float
+    seed: int
+    converged: bool
+    reason: str
+    advised: float | None = None
+    advice: str = "not yet: only limits are measured"
+
+    def __repr__(self) -> str:
+        return (
+            f"LearningRate(limit {self.limit:.6g}, error {self.error:.1g}, {self.optimizer}, "
+            f"sharpness {self.sharpness:.6g}, {self.n_samples} samples, {self.reason})"
+        )

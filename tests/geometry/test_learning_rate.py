@@ -1,0 +1,205 @@
+"""Limits against dense eigenvalues and linear problems, and that nothing is touched."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import nakami
+from borders import fitted, frozen
+from curvatures import CASES, Dense, case
+
+
+def top(matrix):
+    return float(torch.linalg.eigvalsh(matrix)[-1])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plain_limit_against_dense(name):
+    model, x, y, loss = case(name)
+    dense = Dense(model, x, y, loss)
+    wanted = top(dense.own(dense.fisher()))
+    found = nakami.learning_rate(model, (x, y), loss, "nesterov", tol=1e-9)
+    assert found.lambda_max == found.sharpness == pytest.approx(wanted, rel=1e-8)
+    assert found.limit == pytest.approx(3.8 / 2.8 / wanted, rel=1e-8)
+    assert found.error <= 1e-8 * found.limit
+    assert found.value == pytest.approx(float(loss(model(x), y).detach()))
+    assert (found.n_samples, found.converged) == (len(dense.z), True)
+    assert found.advised is None
+    assert "not yet" in found.advice
+
+
+def test_reductions_of_the_squared_error():
+    model, x, y = fitted()
+    mean = nakami.learning_rate(model, (x, y), nn.MSELoss())
+    total = nakami.learning_rate(model, (x, y), nn.MSELoss(reduction="sum"))
+    assert mean.limit / total.limit == pytest.approx(y.numel())
+
+
+def test_soft_targets_do_not_count_for_cross_entropy():
+    model, x, y, loss = case("classes")
+    soft = torch.rand(12, 3, dtype=torch.float64).softmax(1)
+    hard = nakami.learning_rate(model, (x, y), loss)
+    assert nakami.learning_rate(model, (x, soft), loss).limit == pytest.approx(hard.limit)
+
+
+def scaled_top(model, x, y, loss, rates, decay=0.0):
+    """Largest eigenvalue of ``R^(1/2) (G + decay) R^(1/2)``, dense."""
+    dense = Dense(model, x, y, loss)
+    root = rates.sqrt()
+    matrix = dense.own(dense.fisher()) + decay * torch.eye(len(rates)).double()
+    return top(root[:, None] * matrix * root)
+
+
+def spread(model, values):
+    sizes = [p.numel() for p in model.parameters()]
+    return torch.cat([torch.full((n,), v).double() for n, v in zip(sizes, values, strict=True)])
+
+
+def test_groups_against_dense():
+    model, x, y, loss = case("classes")
+    groups = [
+        {"params": [model[0].weight, model[0].bias], "lr": 0.3},
+        {"params": [model[2].weight], "lr": 0.1},
+    ]  # the last bias is in none: it stays
+    optimizer = torch.optim.SGD(groups, weight_decay=0.05)
+    found = nakami.learning_rate(model, (x, y), loss, optimizer, tol=1e-9)
+    rates = spread(model, [1, 1, 1 / 3, 0])
+    wanted = scaled_top(model, x, y, loss, rates, 0.05)
+    assert found.sharpness == pytest.approx(wanted, rel=1e-8)
+    assert found.limits == pytest.approx((2 / wanted, 2 / 3 / wanted), rel=1e-8)
+    plain = nakami.learning_rate(model, (x, y), loss, tol=1e-9)
+    assert found.lambda_max == pytest.approx(plain.lambda_max, rel=1e-8)
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_adam_state_against_dense(amsgrad):
+    model, x, y, loss = case("classes")
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, amsgrad=amsgrad, eps=1e-3)
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+    key = "max_exp_avg_sq" if amsgrad else "exp_avg_sq"
+    v = torch.cat([optimizer.state[p][key].reshape(-1) for p in model.parameters()])
+    denominators = (v / (1 - 0.999**5)).sqrt() + 1e-3
+    wanted = scaled_top(model, x, y, loss, 1 / denominators)
+    found = nakami.learning_rate(model, (x, y), loss, optimizer, tol=1e-9)
+    assert found.limit == pytest.approx(38 / wanted, rel=1e-8)
+
+
+def test_a_probe_is_what_training_does():
+    model, x, y, loss = case("classes")
+    batches = [(x[:6], y[:6]), (x[6:], y[6:])]
+    found = nakami.learning_rate(model, batches, loss, "adam", probe=5, tol=1e-9)
+    trained = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(trained.parameters(), lr=1e-3)
+    for step in range(5):
+        a, b = batches[step % 2]
+        optimizer.zero_grad()
+        loss(trained(a), b).backward()
+        optimizer.step()
+    wanted = nakami.learning_rate(trained, batches, loss, optimizer, tol=1e-9)
+    assert found.limit == pytest.approx(wanted.limit, rel=1e-6)
+    assert found.value == pytest.approx(wanted.value)
+    assert found.batch_sharpness == pytest.approx(wanted.batch_sharpness, rel=1e-6)
+    assert "5 steps" in found.preconditioner
+    assert wanted.preconditioner == "the optimizer's state"
+
+
+OPTIMIZERS = {
+    "sgd": lambda p, w: torch.optim.SGD(p, lr=1.0, weight_decay=w),
+    "nesterov": lambda p, w: torch.optim.SGD(
+        p, lr=1.0, momentum=0.9, nesterov=True, weight_decay=w
+    ),
+    "dampened": lambda p, w: torch.optim.SGD(
+        p, lr=1.0, momentum=0.8, dampening=0.5, weight_decay=w
+    ),
+    "adam": lambda p, w: torch.optim.Adam(p, lr=1.0, betas=(0.8, 0.999), weight_decay=w),
+    "adamw": lambda p, w: torch.optim.AdamW(p, lr=1.0, betas=(0.8, 0.999), weight_decay=w),
+}
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_on_a_linear_problem(name, grouped):
+    torch.manual_seed(0)
+    model, x = nn.Linear(5, 2).double(), torch.randn(9, 5, dtype=torch.float64)
+    y, loss = torch.randn(9, 2, dtype=torch.float64), nn.MSELoss()
+    denominators = [torch.rand(2, 5).double() + 0.5, torch.rand(2).double() + 0.5]
+
+    def make(net):
+        parts = list(net.parameters())
+        if grouped:  # no decay of biases, as is usual
+            parts = [{"params": parts[:1]}, {"params": parts[1:], "weight_decay": 0.0, "lr": 0.7}]
+        made = OPTIMIZERS[name](parts, 0.8)
+        if name.startswith("adam"):
+            frozen(made, dict(zip(net.parameters(), denominators, strict=True)))
+        return made
+
+    found = nakami.learning_rate(model, (x, y), loss, make(model), tol=1e-10)
+    for share, grows in ((0.98, False), (1.02, True)):
+        net = copy.deepcopy(model)
+        optimizer, moves, before = make(net), [], None
+        for group, rate in zip(optimizer.param_groups, found.limits, strict=True):
+            group["lr"] = share * rate
+        for _ in range(600):
+            optimizer.zero_grad()
+            loss(net(x), y).backward()
+            optimizer.step()
+            now = torch.cat([p.detach().reshape(-1) for p in net.parameters()])
+            if before is not None:
+                moves.append(float((now - before).norm()))
+            before = now
+            if len(moves) > 1 and moves[-1] > 1e3 * moves[0]:
+                break
+        assert (len(moves) < 599) == grows
+        assert (moves[-1] < moves[0]) == (not grows)
+
+
+def test_each_batch_beside_all():
+    model, x, y, loss = case("classes")
+    batches = [(x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])]
+    found = nakami.learning_rate(model, iter(batches), loss, "momentum", tol=1e-9)
+    whole = nakami.learning_rate(model, (x, y), loss, "momentum", tol=1e-9)
+    each = [nakami.learning_rate(model, b, loss, "momentum", tol=1e-9) for b in batches]
+    assert found.limit == pytest.approx(whole.limit, rel=1e-8)
+    assert found.batch_sharpness == pytest.approx([e.sharpness for e in each], rel=1e-8)
+    assert found.batch_limit == pytest.approx(min(e.limit for e in each), rel=1e-8)
+    assert found.batch_limit < found.limit
+    assert (found.n_batches, whole.n_batches) == (3, 1)
+    assert found.cost > whole.cost > 0
+    only = nakami.learning_rate(model, batches, loss, each_batch=False)
+    assert only.batch_sharpness == (only.sharpness,)
+
+
+def test_without_curvature_there_is_no_limit():
+    model, x, y, _ = case("squared")
+    dead = nn.Sequential(model, nn.Threshold(1e9, 0.0))
+    found = nakami.learning_rate(dead, (x, y), nn.MSELoss())
+    assert (found.limit, found.sharpness) == (float("inf"), 0.0)
+
+
+def test_nothing_is_touched():
+    model, x, y, loss = case("classes")
+    model = nn.Sequential(*model, nn.Dropout(0.5)).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    weights, settings = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
+    state = torch.get_rng_state()
+    nakami.learning_rate(model, (x, y), loss, optimizer, probe=3)
+    nakami.learning_rate(model, (x, y), loss, "adamw", probe=3)
+    assert_close(model.state_dict(), weights, rtol=0, atol=0)
+    assert optimizer.state_dict() == settings
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert not any(m._forward_hooks for m in model.modules())
+
+
+def test_same_seed_same_figures():
+    model, x, y, loss = case("cnn")
+    one, two = (nakami.learning_rate(model, (x, y), loss, "adam", seed=3) for _ in range(2))
+    assert one == two
+    assert "limit" in repr(one)

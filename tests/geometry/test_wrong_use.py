@@ -1,0 +1,85 @@
+"""Bad input is refused in one clear sentence each."""
+
+import pytest
+import torch
+from torch import nn
+
+import nakami
+from curvatures import case
+
+MODEL, X, Y, LOSS = case("classes")
+
+
+def sgd(**settings):
+    return torch.optim.SGD(MODEL.parameters(), **{"lr": 0.1, **settings})
+
+
+def two_groups(**settings):
+    groups = [{"params": MODEL[0].parameters()}, {"params": MODEL[2].parameters(), **settings}]
+    return torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+
+
+REFUSED = {
+    "an unknown name": ({"optimizer": "adamm"}, r"optimizer 'adamm' is unknown; nearest.*'adam'"),
+    "another optimizer": (
+        {"optimizer": torch.optim.RMSprop(MODEL.parameters())},
+        r"optimizer must be torch's SGD, Adam or AdamW, or a name, got RMSprop; use",
+    ),
+    "no optimizer": ({"optimizer": 3}, r"optimizer must be torch's SGD.*got int"),
+    "another model's": (
+        {"optimizer": torch.optim.SGD(nn.Linear(2, 2).parameters())},
+        r"optimizer must hold parameters of the model, got none of them; make it from the model\.",
+    ),
+    "maximize": ({"optimizer": sgd(maximize=True)}, r"optimizer must minimise.*maximize=True"),
+    "momentum 1": ({"optimizer": sgd(momentum=1.0)}, r"have momentum below 1, got 1\.0; lower"),
+    "dampening 1": (
+        {"optimizer": sgd(momentum=0.5, dampening=1.0)},
+        r"have dampening below 1, got 1\.0; lower",
+    ),
+    "rate 0": ({"optimizer": sgd(lr=0.0)}, r"have a learning rate above 0, got none; set one"),
+    "nesterov in one group": (
+        {"optimizer": two_groups(nesterov=True)},
+        r"share momentum between groups where one is nesterov, got 2 settings",
+    ),
+    "probe 0": ({"probe": 0}, r"probe must be a whole number from 1 on, got 0; 20 is"),
+    "probe true": ({"probe": True}, r"probe must be a whole number from 1 on, got True"),
+    "seed": ({"seed": -1}, r"seed must be a whole number from 0"),
+    "tolerance": ({"tol": 2}, r"tol must lie between 0 and 1, got 2"),
+    "an empty loader": ({"data": []}, r"data must hold at least one batch, got an empty iterable"),
+    "labels": (
+        {"data": (X, Y + 1)},
+        r"the targets of a batch must be classes from 0 to 2, got 3 \(and \d+ more\)",
+    ),
+    "an infinite input": ({"data": (X.clone().fill_(1e400), Y)}, r"must be finite|not finite"),
+    "no model": ({"model": 3}, r"model must be a torch\.nn\.Module, got int"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    changed, message = REFUSED[name]
+    settings = {"model": MODEL, "data": (X, Y), "loss": LOSS, **changed}
+    with pytest.raises(ValueError, match=message) as caught:
+        nakami.learning_rate(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_frozen_parameters():
+    model, x, y, loss = case("classes")
+    for p in model.parameters():
+        p.requires_grad_(False)
+    with pytest.raises(ValueError, match="must have parameters that require a gradient, got none"):
+        nakami.learning_rate(model, (x, y), loss)
+
+
+def test_a_loss_that_overflows():
+    model, x, y, _ = case("squared")
+    with pytest.raises(ValueError, match="the loss must be finite at the present weights"):
+        nakami.learning_rate(model, (x, y * 1e200), nn.MSELoss())
+
+
+def test_a_probe_that_diverges():
+    model, x, y, loss = case("squared")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e300)
+    with pytest.raises(nakami.results.RunError, match=r"probe of 20 steps led to .* lower"):
+        nakami.learning_rate(model, (x, y), loss, optimizer)
