@@ -15,6 +15,7 @@ from ._example import Example
 from ._frozen import FrozenNetwork
 from ._jacobian import NetworkJacobian
 from ._losses import Criterion
+from ._random import random_states_kept
 from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
@@ -202,9 +203,10 @@ def batches(
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     weights = _moving(network, params)
     held = []
-    for x, y in _pairs(data):
-        example = network.example(x, batch=True)
-        held.append((example, _targets(network, y, len(example.leaves[0]))))
+    with random_states_kept(network.device):  # a loader in random order draws
+        for x, y in _pairs(data):
+            example = network.example(x, batch=True)
+            held.append((example, _targets(network, y, len(example.leaves[0]))))
     if not held:
         raise wrong("data", "hold at least one batch", "an empty iterable", "look at the loader")
     whole = network.batch_statistics  # then no example stands alone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -19,6 +17,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from ..results import StageInfo, UsageError, check_callable, unknown, wrong, wrong_type
 from ._example import Example
+from ._random import random_states_kept
 from ._refused import check_batch_statistics, check_filled, read_device, read_dtype, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._tap import Tap, first_tensor
@@ -256,35 +255,18 @@ class FrozenNetwork:
         modes = [(m, m.training) for m in self.model.modules()]
         by_batch = [m for m, _ in modes if self.batch_statistics and isinstance(m, _NormBase)]
         tracks = [m.track_running_stats for m in by_batch]
-        torch_state, python_state, numpy_state = (
-            torch.get_rng_state(),
-            random.getstate(),
-            np.random.get_state(),
-        )
-        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
-        if chance is not None:
-            torch.random.default_generator.manual_seed(chance)
-            random.seed(chance)
-            np.random.seed(chance)
-            if cuda is not None:
-                torch.cuda.manual_seed(chance)
         for module, _ in modes:
             module.training = False
         for norm in by_batch:  # which then reads and writes no buffer
             norm.training, norm.track_running_stats = True, False
         try:
-            with self._plain_kernels():
+            with random_states_kept(self.device, chance), self._plain_kernels():
                 yield
         finally:
             for module, mode in modes:
                 module.training = mode
             for norm, track in zip(by_batch, tracks, strict=True):
                 norm.track_running_stats = track
-            torch.set_rng_state(torch_state)
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
-            if cuda is not None:
-                torch.cuda.set_rng_state(cuda, self.device)
 
     @contextmanager
     def _plain_kernels(self) -> Iterator[None]:
