@@ -203,3 +203,16 @@ def test_same_seed_same_figures():
     one, two = (nakami.learning_rate(model, (x, y), loss, "adam", seed=3) for _ in range(2))
     assert one == two
     assert "limit" in repr(one)
+
+
+def test_a_loader_in_random_order():
+    model, x, y, loss = case("classes")
+    data = torch.utils.data.TensorDataset(x, y)
+    loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+    torch.manual_seed(5)
+    wanted = list(loader)
+    torch.manual_seed(5)
+    found = nakami.learning_rate(model, loader, loss, tol=1e-9)
+    assert_close(list(loader), wanted, rtol=0, atol=0)  # the next epoch is as if none was read
+    each = [nakami.learning_rate(model, b, loss, tol=1e-9).sharpness for b in map(tuple, wanted)]
+    assert found.batch_sharpness == pytest.approx(each, rel=1e-8)

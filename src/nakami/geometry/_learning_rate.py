@@ -128,7 +128,8 @@ class _Reading:
         else:
             lambda_max = self.top(op, op, n)[0]
         alone = batches if each_batch and n > 1 else []
-        each = tuple(self.sharpness(batch, 1)[0] for batch in alone) or (sharpness,)
+        warm = self.ends[0].vectors
+        each = tuple(self.sharpness(part, 1, warm)[0] for part in alone) or (sharpness,)
         found = limit(frame.rule, sharpness)
         return LearningRate(
             limit=found,
@@ -153,19 +154,24 @@ class _Reading:
             reason=next((e.reason for e in self.ends if not e.converged), self.ends[0].reason),
         )
 
-    def sharpness(self, op: Fisher, n_batches: int) -> tuple[float, float]:
+    def sharpness(
+        self, op: Fisher, n_batches: int, start: Tensor | None = None
+    ) -> tuple[float, float]:
         """Largest eigenvalue in the optimizer's coordinates, and its relative error."""
         frame, shift = self.frame, self.frame.common_shift
         matrix: LinearOperator = op
         if not frame.plain or shift is None:
             matrix = Scaled(op, frame.scale, frame.shift if shift is None else None)
-        value, relative = self.top(matrix, op, n_batches)
+        value, relative = self.top(matrix, op, n_batches, start)
         moved = value + (shift or 0.0)
         return moved, relative * value / moved if moved else 0.0
 
-    def top(self, matrix: LinearOperator, op: Fisher, n_batches: int) -> tuple[float, float]:
+    def top(
+        self, matrix: LinearOperator, op: Fisher, n_batches: int, start: Tensor | None = None
+    ) -> tuple[float, float]:
         """Largest eigenvalue of a matrix made of the products of ``op``."""
-        found = eigh(matrix, 1, self.tol, seed=self.seed, memory_budget=self.budget)
+        budget, seed = self.budget, self.seed
+        found = eigh(matrix, 1, self.tol, seed=seed, memory_budget=budget, start=start)
         passes = found.n_products * (FORWARD_MODE + GRADIENT)
         if found.settings.get("root") == "dual" and matrix is op and op.root is not None:
             passes += GRADIENT * op.root.shape[0] / sum(len(part.z) for part in op.parts)
