@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
+from ._balance import balanced, sized
 from ._check import (
     check_budget,
     check_choice,
@@ -29,7 +30,6 @@ from ._result import (
     nearest_gaps,
     with_rounding,
 )
-from ._scale import balanced, sized
 from ._search import keys, search_symmetric
 from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
+from ._balance import balanced, sized
 from ._check import (
     check_budget,
     check_choice,
@@ -22,7 +23,6 @@ from ._dense import dense_svd, gram_svd
 from ._loop import BLOCK, block_size, make_plan
 from ._operator import LinearOperator, as_operator
 from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
-from ._scale import balanced, sized
 from ._triplets import krylov_svd
 from ._verdict import verdict
 

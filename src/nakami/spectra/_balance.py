@@ -15,7 +15,7 @@ Found = TypeVar("Found", bound=Any)
 NORMAL = 20  # powers of two around 1 within which nothing is scaled
 
 
-class Scaled(LinearOperator):
+class Balanced(LinearOperator):
     """``2^power A``; products are exact but for numbers at the end of the range."""
 
     def __init__(self, base: LinearOperator, power: int):
@@ -52,7 +52,7 @@ def balanced(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
     power = math.frexp(size)[1] if size > 0 else 0
     if abs(power) <= NORMAL:
         return op, 0, spent
-    return Scaled(op, -power), power, spent
+    return Balanced(op, -power), power, spent
 
 
 def sized(found: Found, power: int, spent: int) -> Found:
