@@ -175,6 +175,14 @@ def test_each_batch_beside_all():
     assert only.batch_sharpness == (only.sharpness,)
 
 
+def test_batches_of_a_sum_are_less_sharp_than_all():
+    model, x, y, loss = case("sum")
+    found = nakami.learning_rate(model, [(x[:6], y[:6]), (x[6:], y[6:])], loss, tol=1e-9)
+    halves = [nakami.learning_rate(model, (x[h], y[h]), loss) for h in (slice(6), slice(6, 12))]
+    assert found.batch_limit == pytest.approx(min(h.limit for h in halves), rel=1e-6)
+    assert found.batch_limit > found.limit
+
+
 def test_without_curvature_there_is_no_limit():
     model, x, y, _ = case("squared")
     dead = nn.Sequential(model, nn.Threshold(1e9, 0.0))

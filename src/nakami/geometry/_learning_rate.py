@@ -138,7 +138,7 @@ class _Reading:
             lambda_max=lambda_max,
             sharpness=sharpness,
             batch_sharpness=each,
-            batch_limit=limit(frame.rule, max(*each, sharpness)),
+            batch_limit=limit(frame.rule, max(each)),
             rule=frame.rule,
             optimizer=kind,
             preconditioner=source,

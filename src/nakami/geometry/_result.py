@@ -22,7 +22,7 @@ class LearningRate:
             ``limit = rule.reach / sharpness``.
         batch_sharpness: ``sharpness`` of each batch alone, in the order given; one for one batch.
         batch_limit: Limit of the sharpest batch: sufficient for mini-batches where the data can be
-            fitted; below ``limit``.
+            fitted. Below ``limit`` if the loss is a mean; a sum over fewer samples is less sharp.
         rule: The update along one direction.
         optimizer: Its name. preconditioner: Where its denominators come from; empty without.
         loss: Name of the loss. value: the loss, own reduction. matrix: which matrix was read.
