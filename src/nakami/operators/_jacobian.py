@@ -15,6 +15,7 @@ from ..results import StageInfo, UsageError, wrong
 from ..spectra import LinearOperator, check_budget
 from ._example import Example
 from ._frozen import Forward, FrozenNetwork, Select
+from ._kernels import keep_memory
 from ._routes import (
     FAILURES,
     adjoint_gap,
@@ -178,6 +179,7 @@ class NetworkJacobian(LinearOperator):
         budget = check_budget(memory_budget)
         self.chunk = max(1, min(budget // 4 // max(1, column), 1024))
         if self.device.type == "cpu":
+            keep_memory()
             self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
         for name in self.parts:  # one by one: a small state hides behind a large one
             if len(self.parts) > 1:

@@ -1,4 +1,4 @@
-"""Faster kernels for the reverse pass, where those of torch are slow."""
+"""What makes products faster on a CPU: kernels for the reverse pass, memory that is kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 FEW_CHANNELS = 4  # up to here the rewritten kernel won in every case measured, by 1.4 to 5 times
+
+
+KEPT = (32 << 20) - (1 << 16)  # bytes: just below the largest block that glibc learns to keep
+
+
+def keep_memory() -> None:
+    """Teach the C library to keep freed blocks of up to 32 MB for the next product.
+
+    glibc hands a block back to the system, and takes page faults for the next one, unless a block
+    as large was freed before; freeing one that is never touched is enough. Measured: SqueezeNet's
+    top 50 in 2.6 s in place of 3.5, a quarter of it page faults.
+    """
+    torch.empty(KEPT, dtype=torch.uint8)
 
 
 class StridedConvolutions(TorchFunctionMode):

@@ -148,7 +148,7 @@ class Pace:
 
         A look costs the cube of the columns: next to nothing beside a product while they are few.
         """
-        least, most = filled // 32, filled // (32 if filled < 200 else 12)
+        least, most = filled // 64, filled // (32 if filled < 200 else 12)
         before, self.last = self.last, (filled, far)
         if before is None or not 1 < far < before[1] or math.isinf(before[1]):
             return most if far > 1 else least
