@@ -304,8 +304,7 @@ def main() -> None:
     rows = []
     for case in args.cases:
         for k in sorted(args.k):
-            repeats = args.repeats if k <= 100 else 1
-            rows += measured(case, k, repeats, anew=k == min(args.k))
+            rows += measured(case, k, args.repeats, anew=k == min(args.k))
     text = shown(rows)
     if "alexnet" in args.cases:
         tight = list(budgeted("alexnet", max(args.k)))
