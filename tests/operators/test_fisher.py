@@ -102,6 +102,8 @@ def test_no_trace_and_the_top_values():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"memory_budget": 0}, "memory_budget must be .*, got 0"),
+        ({"seed": "a"}, "seed must be .*, got 'a'"),
         ({"kind": "natural"}, "kind must be one of fisher, ggn, empirical, hessian, got 'natural'"),
         ({"loss": "hinge"}, "loss 'hinge' is unknown; nearest: 'cross_entropy'"),
         ({"loss": 3}, "loss must be a torch loss module, its name or a function"),

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ..operators import Fisher, fisher
 from ..results import wrong
-from ..spectra import DEFAULT_BUDGET, EighResult, LinearOperator, Scaled, check_seed, eigh
+from ..spectra import EighResult, LinearOperator, Scaled, check_budget, check_seed, eigh
 from ._probe import probed
 from ._result import LearningRate
 from ._settings import Coordinates, adaptive, check_optimizer, coordinates, make, started
@@ -101,7 +101,7 @@ def learning_rate(
             source = f"{probe} steps on a copy at rate {rate:.3g}; all is read where they ended"
             spent = probe * GRADIENT
     frame = coordinates(stepping, named, op.parts[0].point)
-    reading = _Reading(frame, tol, seed, memory_budget or DEFAULT_BUDGET, spent)
+    reading = _Reading(frame, tol, seed, check_budget(memory_budget), spent)
     return reading.result(op, kind, source, each_batch)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..results import UsageError, wrong, wrong_type
 from ._example import Example
-from ._frozen import FrozenNetwork
+from ._frozen import FrozenNetwork, named_parts
 from ._jacobian import NetworkJacobian
 from ._losses import Criterion
 from ._random import random_states_kept
@@ -22,18 +22,12 @@ KEPT = 6  # copies of every state that a kept graph of tangents and one of gradi
 
 
 class BatchJacobian(NetworkJacobian):
-    """The outputs of a batch by the parameters, ``(n outputs, P)``.
-
-    Attributes:
-        shaped: Shape of the outputs, ``(n, ...)``.
-    """
+    """The outputs of a batch by the parameters, ``(n outputs, P)``."""
 
     def __init__(self, batch: Batch, check: bool):
         self.network, self.batch = batch.network, batch
-        point = batch.point
-        out = batch.outputs(point)
-        self.shaped, self.to, self.parts = out.shape, "output", {"output": slice(0, out.numel())}
-        self._build(point, batch.widest, batch.budget, check)
+        self.to, self.parts = "output", {"output": slice(0, batch.z.numel())}
+        self._build(batch.point, batch.widest, batch.budget, check)
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         return (self.batch.outputs(flat),)
@@ -99,12 +93,7 @@ class Batch:
 
     def outputs(self, flat: Tensor) -> Tensor:
         """The outputs at other weights, ``(P,) -> (n, ...)``."""
-        parts = flat.split([w.numel() for w in self.weights.values()])
-        swapped = {
-            name: part.reshape(w.shape)
-            for (name, w), part in zip(self.weights.items(), parts, strict=True)
-        }
-        return self.network.run(self.example.tree, swapped)
+        return self.network.run(self.example.tree, named_parts(flat, self.weights))
 
     def loss(self, flat: Tensor) -> Tensor:
         """The total loss at other weights."""

@@ -12,6 +12,7 @@ from ..results import UsageError, unknown, wrong
 from ..spectra import Gram, LinearOperator, TraceResult, trace
 from ._batches import Batch
 from ._dual import FisherKernel, FisherRoot
+from ._frozen import named_parts
 from ._losses import Criterion, check_finite
 from ._row_norms import RowNorms, row_norms
 from ._trust import trusted
@@ -120,11 +121,8 @@ class Fisher(LinearOperator):
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
-        parts = flat.split([w.numel() for w in self.weights.values()])
-        return {
-            name: part.reshape(w.shape)
-            for name, w, part in zip(self.names, self.weights.values(), parts, strict=True)
-        }
+        parts = named_parts(flat, self.weights)
+        return dict(zip(self.names, parts.values(), strict=True))
 
     def exact_trace(self) -> tuple[float, str, int] | None:
         """The trace from the norms of the root's rows; None where that is no shorter way.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..results import UsageError, wrong
-from ..spectra import DEFAULT_BUDGET
+from ..spectra import check_budget, check_seed
 from ._batches import batches
 from ._curvature import Fisher
 from ._frozen import Forward, FrozenNetwork, Select
@@ -80,6 +80,7 @@ def fisher(
     """
     if kind not in KINDS:
         raise wrong("kind", f"be one of {', '.join(KINDS)}", repr(kind), "use 'fisher'")
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     judged = criterion(loss)
     if kind in ("fisher", "empirical") and judged.nll is None:
         raise UsageError(
@@ -89,7 +90,6 @@ def fisher(
     if samples is not None:
         _check_samples(samples, kind)
     network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
-    budget = DEFAULT_BUDGET if memory_budget is None else memory_budget
     parts = batches(network, data, judged, params, budget)
     if samples is not None:
         generator = torch.Generator().manual_seed(seed)

@@ -302,6 +302,14 @@ def _entries(sparse: Tensor) -> Tensor:
     return values
 
 
+def named_parts(flat: Tensor, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A flat vector, ``(P,)``, as tensors with the names and shapes of ``weights`` (views)."""
+    parts = flat.split([w.numel() for w in weights.values()])
+    return {
+        name: part.reshape(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)
+    }
+
+
 def _place(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Place:
     shape = tuple(value.shape[1:]) if value.ndim and value.shape[0] == 1 else tuple(value.shape)
     container = module is not None and next(module.children(), None) is not None

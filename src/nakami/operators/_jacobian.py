@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..results import StageInfo, UsageError, wrong
 from ..spectra import LinearOperator, check_budget
 from ._example import Example
-from ._frozen import Forward, FrozenNetwork, Select
+from ._frozen import Forward, FrozenNetwork, Select, named_parts
 from ._kernels import keep_memory
 from ._routes import (
     FAILURES,
@@ -286,11 +286,7 @@ class ParameterJacobian(NetworkJacobian):
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
-        parts = flat.split([w.numel() for w in self._weights.values()])
-        return {
-            name: part.reshape(w.shape)
-            for (name, w), part in zip(self._weights.items(), parts, strict=True)
-        }
+        return named_parts(flat, self._weights)
 
 
 def check_cut(network: FrozenNetwork, example: Example, start: str, to: tuple[str, ...]) -> Tensor:

@@ -88,7 +88,7 @@ def eigh(
         UsageError: An argument out of range, or ``op`` not symmetric (one random pair is tried).
         RunError: A product is NaN or infinite.
 
-    Cost: dense, n products and one dense problem; Krylov, about 3 k + 60 products where the values
+    Cost: dense, n products and one dense problem; Krylov, 2.5 k + 35 products or so where values
     stand apart, and ``n (2.5 k)^2`` flops. ``"auto"`` goes by size and budget alone: dense where
     the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix). An
     operator that offers a root ``R``, ``A = R^T R``, with fewer rows than n (``nakami.fisher`` of
