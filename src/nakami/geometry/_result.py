@@ -7,6 +7,21 @@ from dataclasses import dataclass
 from ._stability import Rule
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A short training on a copy of the model at one rate.
+
+    Attributes:
+        rate: In the unit of the optimizer's ``lr``.
+        losses: Training loss of each step, before its update.
+        diverged: Whether it ended because the loss ran away.
+    """
+
+    rate: float
+    losses: tuple[float, ...]
+    diverged: bool
+
+
 @dataclass(frozen=True, repr=False)
 class LearningRate:
     """The limit of an optimizer's learning rate, with its doubt; made by ``nakami.learning_rate``.
@@ -32,8 +47,10 @@ class LearningRate:
             with the Jacobian 2/3, with its transpose 1.
         seed: Of the random start of the eigenvalue's search.
         converged: Whether every eigenvalue met its tolerance. reason: how the search ended.
-        advised: A rate to train with; None, see ``advice``.
-        advice: Why this rate.
+        advised: A rate to train with, for the group with the largest; None, see ``advice``.
+        interval: Lowest and highest rate that the trials cannot tell from the advised one, or None.
+        advice: Why this rate, or why none.
+        trials: The short trainings behind the advice, by rate.
     """
 
     limit: float
@@ -57,7 +74,9 @@ class LearningRate:
     converged: bool
     reason: str
     advised: float | None = None
+    interval: tuple[float, float] | None = None
     advice: str = "not yet: only limits are measured"
+    trials: tuple[Trial, ...] = ()
 
     def __repr__(self) -> str:
         return (
