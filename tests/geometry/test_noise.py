@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from nakami.geometry._noise import NoiseScale, noise_scale
+import nakami
+from nakami.geometry._noise import NoiseScale, noise_of, noise_scale
 from nakami.results import UsageError
 
 DEVIATION = torch.tensor([3.0, 1.0, 0.5, 0.0, 2.0], dtype=torch.float64)
@@ -104,6 +106,24 @@ def test_advice_follows_the_scale(scale, words):
     assert words in found.advice
     assert ". " not in found.advice  # one sentence
     assert isinstance(found, NoiseScale)
+
+
+def test_batches_of_a_network_against_gradients_of_each_sample():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(24, 4, generator=generator, dtype=torch.float64)
+    y = torch.randint(0, 3, (24,), generator=generator)
+    model = nn.Linear(4, 3).double()
+    each = [nakami.fisher(model, (x[i : i + 1], y[i : i + 1]), "cross_entropy") for i in range(24)]
+    gradients = torch.stack([op.gradient() for op in each])
+    parts = [slice(0, 6), slice(6, 8), slice(8, 20), slice(20, 24)]
+    wanted = noise_scale([gradients[s].mean(0) for s in parts], [6, 2, 12, 4])
+    for reduction in ("mean", "sum"):
+        loss = nn.CrossEntropyLoss(reduction=reduction)
+        found = noise_of(nakami.fisher(model, [(x[s], y[s]) for s in parts], loss, "ggn"))
+        assert found.trace == pytest.approx(wanted.trace)
+        assert found.squared_norm == pytest.approx(wanted.squared_norm)
+        assert found.batch == 6
+    assert noise_of(nakami.fisher(model, (x, y), "cross_entropy", "ggn")) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
+from ..operators import Fisher
 from ..results import wrong, wrong_type
 
 SURE = 0.95  # one-sided, by Student's t over the batches
@@ -27,8 +28,8 @@ class NoiseScale:
         value: ``B_simple``; None where ``|G|^2`` cannot be told from 0.
         error: Its standard error by the jackknife over batches; None for two batches, or where
             there is no value.
-        at_least: Lower bound of ``B_simple``, one-sided, Fieller's: 95 % in name, 90 % and more seen
-            for five batches. inf where ``|G|^2`` is below 0 beyond doubt; 0 for two batches.
+        at_least: Lower bound of ``B_simple``, one-sided, Fieller's: 95 % in name, 90 % and more
+            seen for five batches. inf where ``|G|^2`` is below 0 beyond doubt; 0 for two batches.
         trace: Estimate of ``tr(S)``, unbiased. trace_error: its standard error, or None.
         squared_norm: Estimate of ``|G|^2``, unbiased; may be below 0. squared_norm_error: likewise.
         batch: Samples of a batch, the mean where they differ. n_batches: how many batches.
@@ -47,6 +48,25 @@ class NoiseScale:
     n_batches: int
     reason: str
     advice: str
+
+
+def noise_of(op: Fisher) -> NoiseScale | None:
+    """The noise scale of the gradients of a loss on the batches that it was given; None for one.
+
+    Args:
+        op: ``nakami.fisher(model, data, loss, "ggn")``; samples are counted as it counts them.
+
+    Cost: a gradient for each batch, all of them held.
+    """
+    batches = op.by_batch()
+    if len(batches) < 2:
+        return None
+    sizes = [part.n_samples for part in batches]
+    sums = op.judged.sums
+    gradients = [
+        part.gradient() / (n if sums else 1) for part, n in zip(batches, sizes, strict=True)
+    ]
+    return noise_scale(gradients, sizes)
 
 
 def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseScale:
