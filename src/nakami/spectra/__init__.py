@@ -1,11 +1,12 @@
 """Linear maps become numbers: one engine for every spectrum. Knows no network."""
 
-from ._check import DEFAULT_BUDGET, check_budget, check_seed
+from ._check import DEFAULT_BUDGET, check_at_least, check_budget, check_choice, check_seed
 from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
 from ._result import EighResult, SVDResult
+from ._ritz import RitzPair, ritz
 from ._scaled import Scaled
 from ._svd import choose, dense_bytes, svd
 from ._tensors import check_entries
@@ -19,11 +20,14 @@ __all__ = [
     "LinearOperator",
     "MatrixOperator",
     "NormResult",
+    "RitzPair",
     "SVDResult",
     "Scaled",
     "TraceResult",
     "as_operator",
+    "check_at_least",
     "check_budget",
+    "check_choice",
     "check_entries",
     "check_seed",
     "choose",
@@ -31,6 +35,7 @@ __all__ = [
     "density",
     "eigh",
     "norm",
+    "ritz",
     "svd",
     "trace",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -70,12 +70,20 @@ def turn(basis: Tensor, small: Tensor, out: Tensor | None = None) -> Tensor:
     ``basis`` is ``(c, n)``, ``small`` ``(c, keep)``. Slice by slice, so that in place it needs
     hardly any memory.
     """
-    mix = small.T.to(basis).contiguous()
-    to = basis[: len(mix)] if out is None else out
-    width = max(1, TURN_BYTES // (basis.itemsize * max(1, len(basis))))
-    for part, place in zip(basis.split(width, dim=1), to.split(width, dim=1), strict=True):
-        place.copy_(mix @ part)
+    to = basis[: small.shape[1]] if out is None else out
+    at = 0
+    for part in turned(basis, small):
+        to[:, at : at + part.shape[1]] = part
+        at += part.shape[1]
     return to
+
+
+def turned(basis: Tensor, small: Tensor) -> Iterator[Tensor]:
+    """``small.T @ basis`` in slices of columns, ``(keep, width)`` each."""
+    mix = small.T.to(basis).contiguous()
+    width = min(SLICE, max(1, TURN_BYTES // (basis.itemsize * max(1, len(basis)))))
+    for part in basis.split(width, dim=1):
+        yield mix @ part
 
 
 def thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -219,6 +219,7 @@ def rooted_eigh(
         check_eigh_memory(dual, budget, "raise it")
         return _lifted(op, root, dual, k)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
+    assert found.right is not None
     values, v = found.values.square(), found.right
     r = _measured(op, v, values)
     shift = found.residuals.minimum(found.residuals.square() / found.gaps.clamp_min(1e-300))

@@ -114,5 +114,15 @@ class BlockKrylov(Growing):
         s, p, q, _ = self.solve()
         return s[:k], self._turned(self.left, p[:, :k]).T, self._turned(self.basis, q[:, :k]).T
 
+    def values(self, k: int, allowed: Tensor) -> tuple[Tensor, int]:
+        """Leading ``k`` values alone, float64; none is the root of an eigenvalue."""
+        return self.solve()[0][:k], 0
+
+    def some(self, here: Tensor) -> tuple[Tensor, Tensor]:
+        """Singular vectors of these places as columns, ``(m, p)`` and ``(n, p)``."""
+        _, p, q, _ = self.solve()
+        where = here.cpu()
+        return self._turned(self.left, p[:, where]).T, self._turned(self.basis, q[:, where]).T
+
     def _met(self, images: Tensor) -> None:
         self.scale = max(self.scale, float(images.norm(dim=1).max()))

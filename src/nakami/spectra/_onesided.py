@@ -13,13 +13,16 @@ Veselic, SIAM J. Matrix Anal. Appl. 13 (1992) for the scaled Gram matrix.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from ._basis import SLICE, lengths, turn
+from ._basis import SLICE, lengths, turn, turned
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan
 from ._operator import LinearOperator
+from ._result import root_errors
 from ._threads import one_thread
 
 
@@ -88,26 +91,54 @@ class OneSided(BlockLanczos):
         """
         right, small = self.vectors(k).T, self.solve()[1][:, :k]
         self.basis = self.basis[:0].clone()
-        if self.images is None:
-            long = right.new_empty(k, self.op.shape[0])
-            for here, part in zip(long.split(BLOCK), right.split(BLOCK), strict=True):
-                here.copy_(self._products(self.op, part))
-        else:
-            long = self._turned(self.images, small)
-            self.images = None
+        long = self._long(right) if self.images is None else self._turned(self.images, small)
+        self.images = None
         sizes = _to_unit(long) / _to_unit(right)
-        overlap = gram(long)
-        with one_thread(overlap):  # of D L with L L^T = I + E: eigenvalues would be squares again
-            lower, failed = torch.linalg.cholesky_ex(overlap)
-            if failed:  # vectors that depend on each other, far below s_1
-                near_one, axes = torch.linalg.eigh(overlap)
-                lower = axes * near_one.clamp_min(0).sqrt()
-            turned, values, _ = torch.linalg.svd(sizes[:, None] * lower)
+        overlap = gram(long.split(SLICE, dim=1)).fill_diagonal_(1.0)
+        turned_by, values = _graded(sizes, overlap)
         apart = overlap.fill_diagonal_(0.0).abs().max()
         if float(apart) > 4 * torch.finfo(long.dtype).eps:
-            turn(long, sizes[:, None] * turned / values.clamp_min(1e-300))
-            turn(right, turned)
+            turn(long, sizes[:, None] * turned_by / values.clamp_min(1e-300))
+            turn(right, turned_by)
         return values, long.T, right.T
+
+    def values(self, k: int, allowed: Tensor) -> tuple[Tensor, int]:
+        """Leading ``k`` values alone, float64, and how many of them are roots of eigenvalues.
+
+        With products right to ``eps s_1``, an eigenvalue of ``A^T A`` is to ``2 eps s_1^2`` and its
+        root, relatively, to ``eps (s_1/s)^2``: good enough where at most ``allowed``, ``(k,)``. The
+        others come from the images of their Ritz vectors, as in ``triplets``, made slice by slice.
+        """
+        squares, small, _ = self.solve()
+        roots = squares[:k].clamp_min(0).sqrt()
+        fine = root_errors(self.op, roots, float(roots[0])) <= allowed
+        first = int(fine.long().cumprod(0).sum())
+        if first == k:
+            return roots, k
+        if self.images is None:
+            slices = iter(self._long(self._turned(self.basis, small[:, first:k])).split(SLICE, 1))
+        else:
+            slices = turned(self.images[: self.filled], small[:, first:k])
+        products = gram(slices)
+        sizes = products.diagonal().clamp_min(1e-300).sqrt()
+        low = _graded(sizes, products / (sizes[:, None] * sizes))[1]
+        return torch.cat([roots[:first], low]).sort(descending=True).values, first
+
+    def some(self, here: Tensor) -> tuple[Tensor, Tensor]:
+        """Singular vectors of these places as columns, ``(m, p)`` and ``(n, p)``."""
+        small = self.solve()[1][:, here.cpu()]
+        right = self._turned(self.basis, small)
+        long = self._long(right) if self.images is None else self._turned(self.images, small)
+        _to_unit(long)
+        _to_unit(right)
+        return long.T, right.T
+
+    def _long(self, right: Tensor) -> Tensor:
+        """The images of rows, by products."""
+        long = right.new_empty(len(right), self.op.shape[0])
+        for here, part in zip(long.split(BLOCK), right.split(BLOCK), strict=True):
+            here.copy_(self._products(self.op, part))
+        return long
 
 
 def reach(dtype: torch.dtype) -> float:
@@ -115,12 +146,29 @@ def reach(dtype: torch.dtype) -> float:
     return 16 * torch.finfo(dtype).eps ** 0.5
 
 
-def gram(rows: Tensor) -> Tensor:
-    """Gram matrix of unit rows, ``(k, k)``, float64, on the CPU; sums over slices of long rows."""
-    out = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in rows.split(SLICE, dim=1):
-        out += (part @ part.T).double()
-    return out.fill_diagonal_(1.0).cpu()
+def gram(slices: Iterable[Tensor]) -> Tensor:
+    """Gram matrix of rows, ``(k, k)``, float64, on the CPU; from slices of long rows."""
+    total: Tensor | None = None
+    for part in slices:
+        here = (part @ part.T).double()
+        here.diagonal().copy_(part.square().sum(1))  # a cascaded sum, which GEMM's is not
+        total = here if total is None else total.add_(here)
+    assert total is not None
+    return total.cpu()
+
+
+def _graded(sizes: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """``P`` and the values of ``D (I + E) D = P s^2 P^T``, from sizes ``D`` and overlaps ``I + E``.
+
+    Of ``D L`` with ``L L^T = I + E``: eigenvalues would be squares again.
+    """
+    with one_thread(overlap):
+        lower, failed = torch.linalg.cholesky_ex(overlap)
+        if failed:  # vectors that depend on each other, far below s_1
+            near_one, axes = torch.linalg.eigh(overlap)
+            lower = axes * near_one.clamp_min(0).sqrt()
+        turned_by, values, _ = torch.linalg.svd(sizes[:, None] * lower)
+    return turned_by, values
 
 
 def _to_unit(rows: Tensor) -> Tensor:

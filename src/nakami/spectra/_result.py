@@ -107,8 +107,8 @@ class Triplets:
     """What a method hands to the front door: unjudged triplets and their cost."""
 
     values: Tensor  # (k,) float64
-    left: Tensor  # (m, k)
-    right: Tensor  # (n, k)
+    left: Tensor | None  # (m, k); None where values alone were asked for
+    right: Tensor | None  # (n, k)
     residuals: Tensor  # (k,) float64
     gaps: Tensor  # (k,) float64, distance to the nearest other (Ritz) value
     n_products: int
@@ -116,6 +116,7 @@ class Triplets:
     settings: Mapping[str, Any]
     checked: bool  # True where no larger value can have been missed
     top: float  # largest value known, the yardstick of the floor
+    rooted: int = 0  # how many, the first, are roots of eigenvalues of A^T A
 
 
 def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: float) -> Tensor:
@@ -129,11 +130,25 @@ def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: flo
 
 
 def with_rounding(
-    op: LinearOperator, shifts: Tensor, values: Tensor, top: float, floor: float
+    op: LinearOperator, shifts: Tensor, values: Tensor, top: float, floor: float, rooted: int = 0
 ) -> Tensor:
-    """Relative errors with the rounding of the products, ``eps top / |value|``, added, ``(k,)``."""
+    """Relative errors with the rounding of the products, ``eps top / |value|``, added, ``(k,)``.
+
+    For the first ``rooted`` values that of squares too.
+    """
     scale = values.abs().clamp_min(max(floor, 1e-300))
-    return shifts + torch.finfo(op.dtype).eps * top / scale
+    errors = shifts + torch.finfo(op.dtype).eps * top / scale
+    errors[:rooted] += root_errors(op, values[:rooted], top)
+    return errors
+
+
+def root_errors(op: LinearOperator, values: Tensor, top: float) -> Tensor:
+    """Relative error of values that are roots of eigenvalues of ``A^T A``, ``eps (top/value)^2``.
+
+    With products right to ``eps top``, ``A^T (A v)`` is right to ``2 eps top^2``, and so is an
+    eigenvalue; half of it relative to the eigenvalue is the relative error of the root.
+    """
+    return torch.finfo(op.dtype).eps * (top / values.clamp_min(1e-300)).square()
 
 
 def arithmetic_floor(op: LinearOperator, top: float, method: str = "krylov") -> float:

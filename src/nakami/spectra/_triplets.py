@@ -13,7 +13,7 @@ from ._krylov import BlockKrylov
 from ._loop import Plan, converge, make_plan, true_residuals
 from ._onesided import OneSided, OutOfRange, reach
 from ._operator import LinearOperator
-from ._result import Triplets
+from ._result import Triplets, arithmetic_floor, estimated_errors, with_rounding
 from ._search import search
 
 
@@ -25,6 +25,7 @@ def krylov_svd(
     products: int | None,
     seed: int,
     start: Tensor | None = None,
+    vectors: bool = True,
 ) -> Triplets:
     """The Krylov method until converged and checked, or until its budget is spent.
 
@@ -43,12 +44,12 @@ def krylov_svd(
     generator = torch.Generator().manual_seed(seed)
     first = OneSided(tall, one, generator, start, strict=two is not None)
     try:
-        found = _run(first, one, tall, generator)
+        found = _run(first, one, tall, generator, vectors)
     except OutOfRange:
         assert two is not None
         best, spent = folded(first.vectors(k), two.block), spent + first.n_products
         del first  # its memory is wanted
-        found = _run(BlockKrylov(tall, two, generator, best), two, tall, generator)
+        found = _run(BlockKrylov(tall, two, generator, best), two, tall, generator, vectors)
     if flipped:
         found = replace(found, left=found.right, right=found.left)
     return replace(found, n_products=found.n_products + spent)
@@ -59,6 +60,7 @@ def _run(
     plan: Plan,
     op: LinearOperator,
     generator: torch.Generator,
+    vectors: bool,
 ) -> Triplets:
     def search_rest() -> tuple[float, Tensor]:
         if isinstance(run, OneSided):
@@ -68,13 +70,20 @@ def _run(
     gain, why, checked = converge(run, plan, search_rest)
     keys, residuals = run.ritz()
     k = plan.k
-    gaps = run.gaps(keys, gain)[:k]
-    values, left, right = run.triplets(k)
+    gaps, left, right, rooted = run.gaps(keys, gain)[:k], None, None, 0
+    if vectors:
+        values, left, right = run.triplets(k)
+    else:
+        values, rooted = run.values(k, _allowed(op, plan, keys[:k], residuals[:k], gaps))
     s = values.to(op.device)
 
+    def pick(here: Tensor) -> tuple[Tensor, Tensor]:
+        if left is None or right is None:
+            return run.some(here)
+        return left[:, here], right[:, here]
+
     def measure(here: Tensor) -> Tensor:
-        parts = here.split(32)
-        return torch.cat([_residuals(op, s[i], left[:, i], right[:, i]) for i in parts])
+        return torch.cat([_residuals(op, s[i], *pick(i)) for i in here.split(32)])
 
     bound = 1e3 * torch.finfo(op.dtype).eps * float(values[0])
     strained = isinstance(run, OneSided) and float(values[-1]) < reach(op.dtype) * float(values[0])
@@ -96,7 +105,22 @@ def _run(
         },
         checked,
         float(s[0]),
+        rooted,
     )
+
+
+def _allowed(
+    op: LinearOperator, plan: Plan, values: Tensor, residuals: Tensor, gaps: Tensor
+) -> Tensor:
+    """What squares may add to the relative error of each value, ``(k,)``: a quarter of ``tol``.
+
+    And no more than the other errors leave of it.
+    """
+    top = float(values[0])
+    floor = arithmetic_floor(op, top)
+    shifts = estimated_errors(values, residuals, gaps, floor)
+    left = plan.tol - with_rounding(op, shifts, values, top, floor)
+    return left.clamp_max(plan.tol / 4)
 
 
 def _residuals(op: LinearOperator, s: Tensor, left: Tensor, right: Tensor) -> Tensor:
