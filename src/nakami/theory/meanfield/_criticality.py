@@ -154,6 +154,34 @@ def edge_of_chaos(phi: ActivationLike, bias_variance: float = 0.0) -> EdgeOfChao
     )
 
 
+def edge_at(phi: ActivationLike, q_star: float) -> EdgeOfChaos:
+    """The critical point that holds a given variance: the inverse of ``edge_of_chaos``.
+
+    ``sigma_w^2 = 1 / E[phi'^2]`` and ``sigma_b^2 = q* - sigma_w^2 E[phi^2]`` at variance ``q*``.
+    Scale-free activations without biases hold every variance at one and the same point.
+
+    Raises:
+        UsageError: No fixed point there, or one that the variance does not return to.
+
+    Source: Schoenholz et al. 2017, section 3; Pennington et al. 2017 (arXiv 1711.04735), for why
+    small variances suit deep networks.
+    """
+    f = activation(phi)
+    if not (q_star > 0 and np.isfinite(q_star)):
+        raise wrong("q_star", "be a variance above 0", q_star, "0.1 suits deep tanh networks")
+    w = 1 / float(f.derivative_moment(q_star))
+    b = q_star - w * float(f.second_moment(q_star))
+    slope = w * f.second_moment_rate(q_star)
+    b = 0.0 if abs(b) <= SAME * q_star else b
+    if b < 0 or not slope <= 1 + 1e-6:
+        raise UsageError(
+            f"phi must have a critical point that holds the variance {q_star:g}, got "
+            f"sigma_b^2 = {b:.3g} and slope {slope:.3g} for {f.name}; choose another variance, or "
+            "scale the network on its data."
+        )
+    return EdgeOfChaos(w, b, float(q_star), slope)
+
+
 def propagate(
     phi: ActivationLike,
     weight_variance: float,
