@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dynamics import xray as xray
+    from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
     from .operators import fisher as fisher
     from .operators import jacobian as jacobian
@@ -26,6 +27,7 @@ _WHERE = {
     "density": "spectra",
     "eigh": "spectra",
     "fisher": "operators",
+    "initialisation": "geometry",
     "jacobian": "operators",
     "learning_rate": "geometry",
     "load": "results",
@@ -53,6 +55,7 @@ __all__ = [
     "density",
     "eigh",
     "fisher",
+    "initialisation",
     "jacobian",
     "learning_rate",
     "load",

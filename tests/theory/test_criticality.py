@@ -189,3 +189,25 @@ def test_wrong_use_is_told():
         mf.propagate("tanh", 1, 0, 0)
     with pytest.raises(UsageError, match="q and c must be a variance above 0 and a correlation"):
         mf.propagate("tanh", 1, 0, 3, c=2)
+
+
+@pytest.mark.parametrize("phi", ["tanh", "erf", "erf-sqrt2"])
+def test_edge_at_a_variance_is_the_edge_with_its_biases(phi):
+    point = mf.edge_at(phi, 0.1)
+    back = mf.criticality(phi, point.weight_variance, point.bias_variance, start=0.1)
+    assert back.q_star == pytest.approx(0.1, rel=1e-6)
+    assert back.chi_1 == pytest.approx(1, abs=1e-9)
+    edge = mf.edge_of_chaos(phi, point.bias_variance)
+    assert edge.q_star == pytest.approx(0.1, rel=1e-6)
+    assert edge.weight_variance == pytest.approx(point.weight_variance, rel=1e-6)
+
+
+def test_edge_at_scale_free_activations_and_none():
+    point = mf.edge_at("relu", 3.0)
+    assert (point.weight_variance, point.bias_variance) == (2.0, 0.0)
+    with pytest.raises(UsageError, match=r"holds the variance 0\.1, got sigma_b\^2 = -4"):
+        mf.edge_at("sigmoid", 0.1)
+    with pytest.raises(UsageError, match=r"slope 1\.0\d for gelu"):
+        mf.edge_at("gelu", 0.1)  # the variance runs away from it
+    with pytest.raises(UsageError, match="q_star must be a variance above 0, got 0"):
+        mf.edge_at("tanh", 0)

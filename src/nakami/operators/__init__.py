@@ -4,15 +4,19 @@ from ._curvature import Fisher
 from ._fisher import fisher
 from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
+from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from ._stages import Stages
 
 __all__ = [
     "Fisher",
     "FrozenNetwork",
     "Jacobian",
+    "LayerCall",
+    "LayerGraph",
     "Stages",
     "check_cut",
     "fisher",
+    "is_recurrent",
     "jacobian",
     "natural_start",
     "stages",

@@ -1,0 +1,258 @@
+"""Whether signals and gradients survive the depth of a network, and a scale with which they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..operators import FrozenNetwork, LayerGraph, is_recurrent
+from ..results import RunError, UsageError, wrong
+from ..spectra import check_at_least, check_choice, check_seed
+from ..theory import meanfield
+from ._plans import PREFIX, critical, on_data
+from ._propagation import LayerReading, Passage, Propagation, propagation
+from ._proposal import Plan, Proposal, root_mean_square
+
+METHODS = ("auto", "critical", "data")
+BIASES = ("zero", "keep")
+DIRECTIONS = ("kept", "orthogonal")
+FEW = 2  # examples that tell which layers enter which
+
+
+@dataclass(frozen=True)
+class Theory:
+    """What mean-field theory says of a fully connected network with its measured variances.
+
+    Attributes:
+        second_moment, chi, gradient: Of each layer, as in ``LayerReading``, ``(L,)``.
+        end_to_end: Mean squared singular value from the input to the output.
+        criticality: Where equal layers with the mean hidden variances lead; None with several
+            activations.
+        doubts: What speaks against the theory here.
+    """
+
+    second_moment: np.ndarray
+    chi: np.ndarray
+    gradient: np.ndarray
+    end_to_end: float
+    criticality: meanfield.Criticality | None
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Initialisation:
+    """How signals and gradients pass through a network; made by ``nakami.initialisation``.
+
+    Attributes:
+        measured: The readings.
+        theory: What mean-field theory predicts; None where it does not cover the network.
+        uncovered: Why not; empty where it does.
+        proposal: Scales that let signals and gradients pass; ``proposal.apply(model)`` writes them.
+        n_examples: How many. probes: Random probes of each estimate. seed: Of all that is drawn.
+        dtype: Arithmetic of the readings.
+    """
+
+    measured: Propagation
+    theory: Theory | None
+    uncovered: str
+    proposal: Proposal
+    n_examples: int
+    probes: int
+    seed: int
+    dtype: str
+
+    @property
+    def layers(self) -> tuple[LayerReading, ...]:
+        """The layers as measured, in the order they run."""
+        return self.measured.layers
+
+    @property
+    def signal(self) -> Passage:
+        """What becomes of the differences between inputs."""
+        return self.measured.signal
+
+    @property
+    def gradient(self) -> Passage:
+        """What becomes of the gradient on its way back."""
+        return self.measured.gradient
+
+    def __repr__(self) -> str:
+        return (
+            f"Initialisation({len(self.layers)} layers; {self.signal}; {self.gradient}; "
+            f"proposal: {self.proposal.plan.rule})"
+        )
+
+
+def initialisation(
+    model: nn.Module,
+    data: Any,
+    *,
+    method: str = "auto",
+    biases: str = "zero",
+    directions: str = "kept",
+    activation: Any = None,
+    probes: int = 16,
+    seed: int = 0,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    select: Callable[[Any], Tensor] | None = None,
+    batch_statistics: bool = False,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str | None = None,
+) -> Initialisation:
+    """Whether signals and gradients survive the depth of a network, and a scale with which they do.
+
+    For each layer with a weight matrix, in the order they run: the mean square of its output, how
+    much of it tells inputs apart, the mean squared singular value ``chi = |J|_F^2 / m`` of the
+    step into it from the layer before, and the gradient that comes back to it; ``chi`` from end to
+    end. Where every ``chi`` is 1 a gradient keeps its size. Nothing is changed: the proposed scales
+    are written by ``found.proposal.apply(model)`` alone.
+
+    Args:
+        model: Any module without recurrence; read in evaluation mode, left as it was.
+        data: A batch of inputs, ``(N, ...)`` with N at least 2, as the model takes it: a tensor, or
+            a tuple, list or dict of tensors. 64 examples are plenty.
+        method: ``"critical"``: the critical point of the theory, for fully connected networks with
+            one activation; it holds the mean square at 0.1 where the activation is not scale-free.
+            ``"data"``: layer by layer, ``chi = 1`` on the data, for any network; the end of a
+            residual branch gets one over their number. ``"auto"``: the first where it applies.
+        biases: ``"zero"`` (with ``"critical"``: those of the critical point), or ``"keep"``.
+        directions: ``"kept"``: each matrix is multiplied by a number; ``"orthogonal"``: drawn anew
+            with orthogonal rows or columns, then scaled.
+        activation: Where the model applies it as a function in ``forward``: the theory's name of
+            it, see ``theory.meanfield.describe``.
+        probes: Random probes of each estimate, at least 2: the standard errors are over them.
+        seed: Seed of the probes and of what is drawn; the global random state is not touched.
+        forward: ``forward(model, x)`` where ``model(x)`` does not do.
+        select: Picks the output that counts.
+        batch_statistics: Batch normalisation by the batch, as in training; by running statistics
+            it does nothing in a fresh network.
+        dtype: Arithmetic to compute in; default that of the weights. Float64 sees signals that
+            float32 loses in rounding.
+        device: Where to compute; default where the weights are.
+
+    Returns:
+        An ``Initialisation``. Mean squares are in units of the states; ``chi`` and gradients are
+        squares, not sizes.
+
+    Raises:
+        UsageError: Recurrent layers, no weight matrix, data that are not finite or all alike, a
+            method that does not cover the network.
+        RunError: States that are not finite.
+
+    Cost: about 4 ``probes`` backward passes and some forward passes over the data, in the memory of
+    a training step.
+    Source: Schoenholz et al. 2017 (arXiv 1611.01232), critical points and depth scales;
+    Pennington et al. 2017 (arXiv 1711.04735), singular values; Mishkin & Matas 2016 (arXiv
+    1511.06422), rescaling in the order of the layers, there to output variance 1, here to ``chi``.
+    """
+    check_choice("method", method, METHODS, "use 'auto'")
+    check_choice("biases", biases, BIASES, "use 'zero'")
+    check_choice("directions", directions, DIRECTIONS, "use 'kept'")
+    seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
+    network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
+    _check_model(model)
+    tree, few, n = _check_data(network, data)
+    measured = propagation(network, tree, probes, seed)
+    _check_layers(measured)
+    theory, uncovered, description = None, "", None
+    try:
+        description = _describe(model, data, forward, activation)
+        theory = _theory(description)
+    except UsageError as error:
+        uncovered = str(error)
+    choice = (biases, directions, seed)
+    plan = None
+    if method != "data" and description is not None:
+        try:
+            plan = critical(description, choice)
+        except UsageError as error:
+            uncovered = str(error)
+    if plan is None and method == "critical":
+        raise UsageError(f"method must be one that covers the network, got 'critical': {uncovered}")
+    used = "data" if plan is None else "critical"
+    plan = plan or on_data(network, tree, few, probes, choice)
+    proposal = _proposal(network, tree, used, plan, probes, seed)
+    kept = str(network.dtype).removeprefix("torch.")
+    return Initialisation(measured, theory, uncovered, proposal, n, probes, seed, kept)
+
+
+def _check_model(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if is_recurrent(module):
+            raise UsageError(
+                f"model must be without recurrent layers, got {type(module).__name__} at "
+                f"{name or 'its top'!r}: it uses one matrix at every step, so a scale by layer "
+                "says nothing of its signals through time; pass the part without it."
+            )
+
+
+def _check_data(network: FrozenNetwork, data: Any) -> tuple[Any, Any, int]:
+    """The batch, two examples of it, and the number of examples."""
+    example = network.example(data, batch=True)
+    n = len(example.leaves[0])
+    if n < 2:
+        raise wrong("data", "hold at least two examples", n, "64 are plenty")
+    few = example.rows(0, FEW).tree
+    try:
+        LayerGraph(network, few, cut=True)  # names what explodes
+    except (RunError, UsageError):
+        raise
+    except (
+        Exception
+    ):  # a failure of the model's own: the look at the stages says it in one sentence
+        network.stages(few, FEW)
+        raise
+    network.stages(few, FEW)
+    return example.tree, few, n
+
+
+def _check_layers(measured: Propagation) -> None:
+    first = measured.layers[0]
+    if first.spread == 0:
+        raise wrong(
+            "data",
+            f"hold examples that differ behind {first.name!r}",
+            "none that do",
+            "pass a batch of different inputs, or look at the weights there",
+        )
+
+
+def _describe(model: nn.Module, data: Any, forward: Any, activation: Any) -> meanfield.Description:
+    if forward is not None or not isinstance(data, Tensor):
+        raise UsageError(
+            "data must be one tensor that the model takes as it is for the theory, got more or "
+            "forward=; method 'data' takes any."
+        )
+    return meanfield.describe(model, data, activation=activation)
+
+
+def _theory(found: meanfield.Description) -> Theory:
+    order = found.order
+    slopes = order.layer_gain / order.weight_variance  # E[phi'^2] behind each layer
+    chi = order.weight_variance * np.append(1.0, slopes[:-1])
+    point = None
+    if len(set(found.activations)) == 1:
+        hidden = slice(1, -1) if len(found.layers) > 2 else slice(0, 1)
+        w = float(order.weight_variance[hidden].mean())
+        b = float(order.bias_variance[hidden].mean())
+        point = meanfield.criticality(order.activations[0], w, b, start=float(order.q1[0]))
+    return Theory(order.q1, chi, order.q_tilde1, order.end_to_end_gain, point, found.doubts)
+
+
+def _proposal(
+    network: FrozenNetwork, tree: Any, method: str, plan: Plan, probes: int, seed: int
+) -> Proposal:
+    """The plan with what the network reads once it has been followed."""
+    present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
+    moved = network.moved({PREFIX + n: w for n, w in plan.weights(present).items()})
+    factors = {
+        name: scale / root_mean_square(name, present[name]) for name, scale in plan.scales.items()
+    }
+    matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
+    left = tuple(name for name in matrices if name not in plan.scales)
+    return Proposal(method, plan, factors, left, propagation(moved, tree, probes, seed))

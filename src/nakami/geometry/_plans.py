@@ -1,0 +1,155 @@
+"""Two ways to an initial scale: the critical point of the theory, and the data layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..operators import FrozenNetwork, LayerGraph
+from ..theory import meanfield
+from ._proposal import Plan, orthogonal, root_mean_square
+
+SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there
+PREFIX = "model."  # of the weights' names in a frozen network
+Choice = tuple[str, str, int]  # biases, directions, seed
+
+
+def critical(found: meanfield.Description, choice: Choice) -> Plan:
+    """The critical point of a fully connected network with one activation.
+
+    Raises:
+        UsageError: Several activations, or one without a critical point.
+    """
+    biases, directions, seed = choice
+    phi = found.order.activations[0]
+    if biases == "keep":
+        point = meanfield.edge_of_chaos(phi, float(found.bias_variance[:-1].mean()))
+        q, b = point.q_star, 0.0
+    else:
+        point = meanfield.edge_at(phi, SMALL)
+        q, b = point.q_star, point.bias_variance
+    if phi.scale_free or not q > 0:
+        q = 1.0 if phi.scale_free else SMALL
+    variances = [max(q - point.bias_variance, q / 2) / found.start.same]
+    variances += [point.weight_variance] * (len(found.layers) - 1)
+    fans = found.widths[:-1]
+    scales = {
+        f"{name}.weight": (variance / fan) ** 0.5
+        for name, variance, fan in zip(found.layers, variances, fans, strict=True)
+    }
+    stds = {f"{name}.bias": b**0.5 for name in found.layers[:-1]}
+    stds[f"{found.layers[-1]}.bias"] = 0.0
+    rule = (
+        f"critical point of {phi.name}: weights of variance {point.weight_variance:.4g} / fan-in, "
+        f"biases of variance {b:.3g}; the first layer's output gets the mean square {q:.2g} on the "
+        "data"
+    )
+    return Plan(
+        rule,
+        scales,
+        stds if biases == "zero" else {},
+        directions,
+        seed,
+        (),
+        point.weight_variance,
+        point.bias_variance,
+        q,
+    )
+
+
+def on_data(network: FrozenNetwork, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:
+    """Layer by layer in the order they run: mean squared singular value 1 on the data.
+
+    A layer that takes in the data themselves gets an output of mean square 1, so that their unit
+    falls out. The end of a branch that is joined with its bypass gets 1 over the number of such
+    ends, so that all of them together add about as much as they find (Hayou et al. 2021,
+    arXiv 2010.12859).
+    """
+    _, directions, seed = choice
+    present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
+    first = LayerGraph(network, few, cut=True)
+    base = {}
+    if directions == "orthogonal":
+        names = dict.fromkeys(call.weight for call in first.calls if call.weight)
+        base = {name: orthogonal(name, present[name], seed) for name in names}
+    ends = branch_ends(first)
+    weights = {**present, **base}
+    fit = _Fit(weights, choice, ends, probes)
+    LayerGraph(network.moved({PREFIX + n: w for n, w in base.items()}), tree, fit)
+    rule = (
+        "layer by layer, each matrix is multiplied by a number so that the step into its layer has "
+        "mean squared singular value 1 on the data (mean square 1 behind the input"
+        + (f", 1/{len(ends)} for the {len(ends)} layers that end a branch)" if ends else ")")
+    )
+    return Plan(rule, fit.scales, fit.bias_std, directions, seed, tuple(fit.notes))
+
+
+def branch_ends(graph: LayerGraph) -> tuple[int, ...]:
+    """Layers whose output meets, where it goes, what it came from: the ends of residual branches.
+
+    ``graph`` is cut at its layers.
+    """
+    parents = graph.parents()
+    above: list[set[int]] = []
+    for direct in parents:
+        above.append(set(direct).union(*(above[p] for p in direct if p >= 0)))
+    return tuple(
+        i
+        for i in range(len(graph.calls))
+        if any(i in direct and above[i] & set(direct) for direct in parents[i + 1 :])
+    )
+
+
+class _Fit:
+    """Scales a layer's output as it runs, and notes the factor for its matrix."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], choice: Choice, ends: tuple[int, ...], probes: int
+    ):
+        self.weights, self.ends, self.probes = weights, ends, probes
+        self.keep = choice[0] == "keep"
+        self.generator = torch.Generator().manual_seed(choice[2])
+        self.factors, self.scales = dict[str, float](), dict[str, float]()
+        self.bias_std, self.notes = dict[str, float](), list[str]()
+
+    def __call__(self, graph: LayerGraph, i: int, state: Tensor) -> Tensor:
+        call = graph.calls[i]
+        if not call.weight or call.source:
+            return state
+        bias = self._bias(call.bias, call.axis, state)
+        linear = state - bias
+        if call.weight in self.factors:
+            self.notes.append(
+                f"{call.name!r} uses {call.weight!r} again: it is scaled where it runs first"
+            )
+        else:
+            factor = self._factor(graph, i, linear)
+            if factor == 0:
+                self.notes.append(f"{call.name!r} stays: no derivative passes into it")
+                return state
+            self.factors[call.weight] = factor
+            now = root_mean_square(call.weight, self.weights[call.weight])
+            self.scales[call.weight] = factor * now
+        if not self.keep and call.bias:
+            self.bias_std[call.bias] = 0.0
+        scaled = self.factors[call.weight] * linear
+        return scaled + bias if self.keep else scaled
+
+    def _factor(self, graph: LayerGraph, i: int, linear: Tensor) -> float:
+        """0 where there is nothing to scale."""
+        if graph.parent(i) in (-1, None):
+            found, wanted = float(linear.detach().double().square().mean()), 1.0
+        else:
+            found = float(graph.squares(i, self.probes, self.generator).mean())
+            wanted = 1 / len(self.ends) if i in self.ends else 1.0
+        return (wanted / found) ** 0.5 if found > 0 else 0.0
+
+    def _bias(self, name: str, axis: int, state: Tensor) -> Tensor:
+        if not name:
+            return state.new_zeros(())
+        shape = [1] * state.ndim
+        shape[axis] = -1
+        return self.weights[name].to(state).reshape(shape)

@@ -1,0 +1,180 @@
+"""How signals and gradients pass through the layers of a network at a batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..operators import FrozenNetwork, LayerCall, LayerGraph
+from ..results import wrong
+
+DECADES = 2.0  # a mean square that changes by more than 10^2 over the depth does not survive
+ROUNDING = 4.0  # differences of so many eps of a state's size are rounding
+
+
+@dataclass(frozen=True)
+class LayerReading:
+    """One layer: a module with a weight matrix, where it runs.
+
+    Attributes:
+        name: The module's name. kind: Its class. parent: The last layer before it that enters it;
+            ``"input"``, or empty for an embedding of tokens.
+        entering: Mean square of what the layer takes in, over examples and units.
+        second_moment: Mean square of its output ``u``, over examples and units.
+        spread: Variance of ``u`` over the examples, mean over units: what tells inputs apart.
+        chi: Mean squared singular value of the step from the parent's output to this one's,
+            ``|J|_F^2 / m`` with ``J`` the ``(m, n)`` Jacobian, mean over examples; what bypasses
+            the parent is held fixed. 0 where no derivative passes.
+        chi_se: Its standard error over the probes.
+        gradient: Squared size of ``d f_k / d u``, mean over outputs ``k`` of the network and
+            examples. gradient_se: Its standard error.
+    """
+
+    name: str
+    kind: str
+    parent: str
+    entering: float
+    second_moment: float
+    spread: float
+    chi: float
+    chi_se: float
+    gradient: float
+    gradient_se: float
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What becomes of a signal from the first layer to the last, or of a gradient on its way back.
+
+    Attributes:
+        what: ``"signal"`` or ``"gradient"``.
+        decades: ``log10`` of the mean square at the end over that at the start; -inf for none left.
+        bound: Whether what is left is rounding, so that ``decades`` bounds it from above.
+        layers: Steps between the two.
+        depth_scale: Layers over which the mean square changes by a factor e; inf for no change.
+        verdict: ``"survives"`` (at most a factor 100 in mean square, 10 in size), ``"vanishes"``
+            ``"explodes"``, or ``"unknown"`` where axis 0 of the states is not the examples.
+    """
+
+    what: str
+    decades: float
+    bound: bool
+    layers: int
+
+    @property
+    def depth_scale(self) -> float:
+        """Layers over which the mean square changes by a factor e."""
+        return self.layers / abs(self.decades * math.log(10)) if self.decades else math.inf
+
+    @property
+    def verdict(self) -> str:
+        """What becomes of it, in a word."""
+        if math.isnan(self.decades):
+            return "unknown"
+        if abs(self.decades) <= DECADES:
+            return "survives"
+        return "vanishes" if self.decades < 0 else "explodes"
+
+    def __str__(self) -> str:
+        thing = "the difference between inputs" if self.what == "signal" else "the gradient"
+        way = "" if self.what == "signal" else " on its way back"
+        if self.decades == -math.inf:
+            return (
+                f"{self.what} vanishes: nothing is left of {thing} after {self.layers} layers{way}"
+            )
+        size = f"10^{self.decades:+.1f}" + " or less" * self.bound
+        text = f"{self.what} {self.verdict}: {thing} changes {size} times in mean square{way}, "
+        text += f"{self.layers} layers"
+        if self.verdict == "survives":
+            return text
+        return f"{text}, a factor e every {self.depth_scale:.2g}" + " or fewer" * self.bound
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Layers in the order they run, and what passes from end to end.
+
+    Attributes:
+        layers: The readings.
+        end_to_end: Mean squared singular value of the Jacobian from the input to the output,
+            ``|J|_F^2 / C``, mean over examples; NaN for tokens. end_to_end_se: standard error.
+        signal: ``spread`` of the last layer over that of the first.
+        gradient: ``gradient`` of the first layer over that of the last.
+    """
+
+    layers: tuple[LayerReading, ...]
+    end_to_end: float
+    end_to_end_se: float
+    signal: Passage
+    gradient: Passage
+
+
+def propagation(network: FrozenNetwork, tree: Any, probes: int, seed: int) -> Propagation:
+    """Read a batch; the same seed draws the same probes."""
+    graph = LayerGraph(network, tree)
+    if not graph.calls:
+        raise wrong("model", "run a layer with a weight matrix", "none", "there is no scale to set")
+    generator = torch.Generator().manual_seed(seed)
+    whole, slopes = graph.slopes(probes, generator)
+    layers = tuple(
+        _reading(graph, i, slopes[i], probes, generator) for i in range(len(graph.calls))
+    )
+    value, error = _estimate(whole)
+    eps = torch.finfo(graph.states[0].dtype).eps
+    return Propagation(layers, value, error, _signal(layers, eps), _gradient(layers))
+
+
+def _reading(
+    graph: LayerGraph, i: int, slopes: Tensor, probes: int, generator: torch.Generator
+) -> LayerReading:
+    call, state = graph.calls[i], graph.states[i].detach().double()
+    chi, chi_se = _estimate(graph.squares(i, probes, generator))
+    gradient, gradient_se = _estimate(slopes)
+    varied = state.ndim > 0 and len(state) > 1
+    spread = float(state.var(dim=0, unbiased=True).mean()) if varied else float("nan")
+    return LayerReading(
+        call.name,
+        call.kind,
+        _parent(graph.calls, graph.parent(i)),
+        graph.entering[i],
+        float(state.square().mean()),
+        spread,
+        chi,
+        chi_se,
+        gradient,
+        gradient_se,
+    )
+
+
+def _parent(calls: list[LayerCall], at: int | None) -> str:
+    if at is None:
+        return ""
+    return "input" if at < 0 else calls[at].name
+
+
+def _estimate(samples: Tensor) -> tuple[float, float]:
+    """Mean and standard error."""
+    return float(samples.mean()), float(samples.std()) / len(samples) ** 0.5
+
+
+def _signal(layers: tuple[LayerReading, ...], eps: float) -> Passage:
+    first, last = layers[0], layers[-1]
+    floor = (ROUNDING * eps) ** 2 * last.second_moment
+    bound = last.spread < floor
+    end = max(last.spread, floor)
+    return Passage("signal", _decades(end, first.spread), bound, len(layers) - 1)
+
+
+def _gradient(layers: tuple[LayerReading, ...]) -> Passage:
+    decades = _decades(layers[0].gradient, layers[-1].gradient)
+    return Passage("gradient", decades, False, len(layers) - 1)
+
+
+def _decades(end: float, start: float) -> float:
+    if end == 0:
+        return -math.inf
+    return math.log10(end / start) if start > 0 else math.nan
