@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-import nakami
-from borders import fitted, frozen, growth_before, losses
+from borders import fitted, frozen, growth_before, limits, losses
 from nakami.geometry._stability import growth
 
 ROUNDING = 1e-28  # of a squared error in float64
@@ -20,7 +19,7 @@ SGD = {
 
 def check_border(model, x, y, loss, make, start, groups=1):
     """Two runs of torch's optimizer, beside and beyond the limit of nakami."""
-    found = nakami.learning_rate(model, (x, y), loss, make(model), tol=1e-10)
+    found = limits(model, (x, y), loss, make(model), tol=1e-10)
     assert found.converged
     assert len(found.limits) == groups
     below = losses(model, x, y, loss, make, [0.98 * rate for rate in found.limits], 400)
@@ -72,7 +71,7 @@ def test_groups_with_rates_and_momenta_of_their_own():
             ]
         )
 
-    found = nakami.learning_rate(model, (x, y), nn.MSELoss(), make(model), tol=1e-10)
+    found = limits(model, (x, y), nn.MSELoss(), make(model), tol=1e-10)
     assert found.limits == pytest.approx((0.2 * found.limit, found.limit))
     below = losses(model, x, y, nn.MSELoss(), make, [0.98 * r for r in found.limits], 600)
     above = losses(model, x, y, nn.MSELoss(), make, [1.02 * r for r in found.limits], 600)
@@ -94,7 +93,7 @@ def test_soft_targets_of_cross_entropy():
     def make(net):
         return torch.optim.SGD(net.parameters(), lr=0.1)
 
-    found = nakami.learning_rate(model, (x, y), loss, tol=1e-10)
+    found = limits(model, (x, y), loss, tol=1e-10)
     below = losses(model, x, y, divergence, make, [0.98 * found.limit], 300)
     above = losses(model, x, y, divergence, make, [1.02 * found.limit], 300)
     assert below[-1] < 1e-12
@@ -107,7 +106,7 @@ def test_a_wrong_limit_is_seen():
     def make(net):
         return torch.optim.SGD(net.parameters(), lr=0.1)
 
-    found = nakami.learning_rate(model, (x, y), nn.MSELoss())
+    found = limits(model, (x, y), nn.MSELoss())
     seen = losses(model, x, y, nn.MSELoss(), make, [1.05 * found.limit], 300)
     wrong = growth(found.rule, 1.02 * found.limit, found.sharpness)
     assert growth_before(seen, 1e-12) != pytest.approx(wrong, rel=1e-3)

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-import nakami
-from borders import fitted, frozen
+from borders import fitted, frozen, limits
 from curvatures import CASES, Dense, case
 
 
@@ -21,28 +20,28 @@ def test_plain_limit_against_dense(name):
     model, x, y, loss = case(name)
     dense = Dense(model, x, y, loss)
     wanted = top(dense.own(dense.fisher()))
-    found = nakami.learning_rate(model, (x, y), loss, "nesterov", tol=1e-9)
+    found = limits(model, (x, y), loss, "nesterov", tol=1e-9)
     assert found.lambda_max == found.sharpness == pytest.approx(wanted, rel=1e-8)
     assert found.limit == pytest.approx(3.8 / 2.8 / wanted, rel=1e-8)
     assert found.error <= 1e-8 * found.limit
     assert found.value == pytest.approx(float(loss(model(x), y).detach()))
     assert (found.n_samples, found.converged) == (len(dense.z), True)
     assert found.advised is None
-    assert "not yet" in found.advice
+    assert "no advice asked for" in found.advice
 
 
 def test_reductions_of_the_squared_error():
     model, x, y = fitted()
-    mean = nakami.learning_rate(model, (x, y), nn.MSELoss())
-    total = nakami.learning_rate(model, (x, y), nn.MSELoss(reduction="sum"))
+    mean = limits(model, (x, y), nn.MSELoss())
+    total = limits(model, (x, y), nn.MSELoss(reduction="sum"))
     assert mean.limit / total.limit == pytest.approx(y.numel())
 
 
 def test_soft_targets_do_not_count_for_cross_entropy():
     model, x, y, loss = case("classes")
     soft = torch.rand(12, 3, dtype=torch.float64).softmax(1)
-    hard = nakami.learning_rate(model, (x, y), loss)
-    assert nakami.learning_rate(model, (x, soft), loss).limit == pytest.approx(hard.limit)
+    hard = limits(model, (x, y), loss)
+    assert limits(model, (x, soft), loss).limit == pytest.approx(hard.limit)
 
 
 def scaled_top(model, x, y, loss, rates, decay=0.0):
@@ -65,12 +64,12 @@ def test_groups_against_dense():
         {"params": [model[2].weight], "lr": 0.1},
     ]  # the last bias is in none: it stays
     optimizer = torch.optim.SGD(groups, weight_decay=0.05)
-    found = nakami.learning_rate(model, (x, y), loss, optimizer, tol=1e-9)
+    found = limits(model, (x, y), loss, optimizer, tol=1e-9)
     rates = spread(model, [1, 1, 1 / 3, 0])
     wanted = scaled_top(model, x, y, loss, rates, 0.05)
     assert found.sharpness == pytest.approx(wanted, rel=1e-8)
     assert found.limits == pytest.approx((2 / wanted, 2 / 3 / wanted), rel=1e-8)
-    plain = nakami.learning_rate(model, (x, y), loss, tol=1e-9)
+    plain = limits(model, (x, y), loss, tol=1e-9)
     assert found.lambda_max == pytest.approx(plain.lambda_max, rel=1e-8)
 
 
@@ -86,14 +85,14 @@ def test_adam_state_against_dense(amsgrad):
     v = torch.cat([optimizer.state[p][key].reshape(-1) for p in model.parameters()])
     denominators = (v / (1 - 0.999**5)).sqrt() + 1e-3
     wanted = scaled_top(model, x, y, loss, 1 / denominators)
-    found = nakami.learning_rate(model, (x, y), loss, optimizer, tol=1e-9)
+    found = limits(model, (x, y), loss, optimizer, tol=1e-9)
     assert found.limit == pytest.approx(38 / wanted, rel=1e-8)
 
 
 def test_a_probe_is_what_training_does():
     model, x, y, loss = case("classes")
     batches = [(x[:6], y[:6]), (x[6:], y[6:])]
-    found = nakami.learning_rate(model, batches, loss, "adam", probe=5, tol=1e-9)
+    found = limits(model, batches, loss, "adam", probe=5, tol=1e-9)
     trained = copy.deepcopy(model)
     optimizer = torch.optim.Adam(trained.parameters(), lr=1e-3)
     for step in range(5):
@@ -101,7 +100,7 @@ def test_a_probe_is_what_training_does():
         optimizer.zero_grad()
         loss(trained(a), b).backward()
         optimizer.step()
-    wanted = nakami.learning_rate(trained, batches, loss, optimizer, tol=1e-9)
+    wanted = limits(trained, batches, loss, optimizer, tol=1e-9)
     assert found.limit == pytest.approx(wanted.limit, rel=1e-6)
     assert found.value == pytest.approx(wanted.value)
     assert found.batch_sharpness == pytest.approx(wanted.batch_sharpness, rel=1e-6)
@@ -139,7 +138,7 @@ def test_weight_decay_on_a_linear_problem(name, grouped):
             frozen(made, dict(zip(net.parameters(), denominators, strict=True)))
         return made
 
-    found = nakami.learning_rate(model, (x, y), loss, make(model), tol=1e-10)
+    found = limits(model, (x, y), loss, make(model), tol=1e-10)
     for share, grows in ((0.98, False), (1.02, True)):
         net = copy.deepcopy(model)
         optimizer, moves, before = make(net), [], None
@@ -162,23 +161,23 @@ def test_weight_decay_on_a_linear_problem(name, grouped):
 def test_each_batch_beside_all():
     model, x, y, loss = case("classes")
     batches = [(x[:4], y[:4]), (x[4:8], y[4:8]), (x[8:], y[8:])]
-    found = nakami.learning_rate(model, iter(batches), loss, "momentum", tol=1e-9)
-    whole = nakami.learning_rate(model, (x, y), loss, "momentum", tol=1e-9)
-    each = [nakami.learning_rate(model, b, loss, "momentum", tol=1e-9) for b in batches]
+    found = limits(model, iter(batches), loss, "momentum", tol=1e-9)
+    whole = limits(model, (x, y), loss, "momentum", tol=1e-9)
+    each = [limits(model, b, loss, "momentum", tol=1e-9) for b in batches]
     assert found.limit == pytest.approx(whole.limit, rel=1e-8)
     assert found.batch_sharpness == pytest.approx([e.sharpness for e in each], rel=1e-8)
     assert found.batch_limit == pytest.approx(min(e.limit for e in each), rel=1e-8)
     assert found.batch_limit < found.limit
     assert (found.n_batches, whole.n_batches) == (3, 1)
     assert found.cost > whole.cost > 0
-    only = nakami.learning_rate(model, batches, loss, each_batch=False)
+    only = limits(model, batches, loss, each_batch=False)
     assert only.batch_sharpness == (only.sharpness,)
 
 
 def test_batches_of_a_sum_are_less_sharp_than_all():
     model, x, y, loss = case("sum")
-    found = nakami.learning_rate(model, [(x[:6], y[:6]), (x[6:], y[6:])], loss, tol=1e-9)
-    halves = [nakami.learning_rate(model, (x[h], y[h]), loss) for h in (slice(6), slice(6, 12))]
+    found = limits(model, [(x[:6], y[:6]), (x[6:], y[6:])], loss, tol=1e-9)
+    halves = [limits(model, (x[h], y[h]), loss) for h in (slice(6), slice(6, 12))]
     assert found.batch_limit == pytest.approx(min(h.limit for h in halves), rel=1e-6)
     assert found.batch_limit > found.limit
 
@@ -186,7 +185,7 @@ def test_batches_of_a_sum_are_less_sharp_than_all():
 def test_without_curvature_there_is_no_limit():
     model, x, y, _ = case("squared")
     dead = nn.Sequential(model, nn.Threshold(1e9, 0.0))
-    found = nakami.learning_rate(dead, (x, y), nn.MSELoss())
+    found = limits(dead, (x, y), nn.MSELoss())
     assert (found.limit, found.sharpness) == (float("inf"), 0.0)
 
 
@@ -196,8 +195,8 @@ def test_nothing_is_touched():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     weights, settings = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
     state = torch.get_rng_state()
-    nakami.learning_rate(model, (x, y), loss, optimizer, probe=3)
-    nakami.learning_rate(model, (x, y), loss, "adamw", probe=3)
+    limits(model, (x, y), loss, optimizer, probe=3)
+    limits(model, (x, y), loss, "adamw", probe=3)
     assert_close(model.state_dict(), weights, rtol=0, atol=0)
     assert optimizer.state_dict() == settings
     assert torch.equal(torch.get_rng_state(), state)
@@ -208,7 +207,7 @@ def test_nothing_is_touched():
 
 def test_same_seed_same_figures():
     model, x, y, loss = case("cnn")
-    one, two = (nakami.learning_rate(model, (x, y), loss, "adam", seed=3) for _ in range(2))
+    one, two = (limits(model, (x, y), loss, "adam", seed=3) for _ in range(2))
     assert one == two
     assert "limit" in repr(one)
 
@@ -220,7 +219,7 @@ def test_a_loader_in_random_order():
     torch.manual_seed(5)
     wanted = list(loader)
     torch.manual_seed(5)
-    found = nakami.learning_rate(model, loader, loss, tol=1e-9)
+    found = limits(model, loader, loss, tol=1e-9)
     assert_close(list(loader), wanted, rtol=0, atol=0)  # the next epoch is as if none was read
-    each = [nakami.learning_rate(model, b, loss, tol=1e-9).sharpness for b in map(tuple, wanted)]
+    each = [limits(model, b, loss, tol=1e-9).sharpness for b in map(tuple, wanted)]
     assert found.batch_sharpness == pytest.approx(each, rel=1e-8)

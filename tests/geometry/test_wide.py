@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-import nakami
+from borders import limits
 from nakami.theory import meanfield
 from wide_networks import LAWS, draw, kernel
 
@@ -23,7 +23,7 @@ def test_limit_against_the_kernel_and_the_theory(name):
         layers += [layer, nn.Tanh() if name == "tanh" else nn.Identity()]
     model = nn.Sequential(*layers[:-1])
     data = torch.tensor(x), torch.zeros(SAMPLES, OUTPUTS, dtype=torch.float64)
-    found = nakami.learning_rate(model, data, nn.MSELoss(), "nesterov", tol=1e-8)
+    found = limits(model, data, nn.MSELoss(), "nesterov", tol=1e-8)
     largest = np.linalg.eigvalsh(kernel(drawn, x, name)[0])[-1] / SAMPLES
     assert found.lambda_max == pytest.approx(2 / OUTPUTS * largest, rel=1e-7)
     order = meanfield.order_parameters(widths, name, *LAWS[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,14 +11,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..operators import Fisher, fisher
-from ..results import wrong
+from ..results import RunError, wrong
 from ..spectra import EighResult, LinearOperator, Scaled, check_budget, check_seed, eigh
-from ._probe import probed
+from ._advice import Advice, advised, trial_steps
 from ._result import LearningRate
-from ._settings import Coordinates, adaptive, check_optimizer, coordinates, make, started
+from ._settings import (
+    Coordinates,
+    adaptive,
+    check_optimizer,
+    coordinates,
+    fastest_rule,
+    make,
+    started,
+)
 from ._stability import limit
+from ._training import Training
 
 FORWARD, FORWARD_MODE, GRADIENT = 1 / 3, 2 / 3, 1.0  # in gradient evaluations
+PROBE = 20  # steps that fill Adam's denominators, without advice
 
 
 def learning_rate(
@@ -26,7 +37,9 @@ def learning_rate(
     loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
     optimizer: Optimizer | str = "sgd",
     *,
-    probe: int = 20,
+    advise: bool = True,
+    probe: int | None = None,
+    limit_batches: int | None = None,
     each_batch: bool = True,
     tol: float = 1e-3,
     seed: int = 0,
@@ -37,9 +50,10 @@ def learning_rate(
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
 ) -> LearningRate:
-    """The learning rate above which an optimizer's steps grow, at the present weights.
+    """A learning rate to train with, and the one above which steps grow, at the present weights.
 
-    Along an eigenvector of the loss's Gauss-Newton matrix ``G`` a step is linear; it shrinks below
+    **The limit.** Along an eigenvector of the loss's Gauss-Newton matrix ``G`` a step is linear; it
+    shrinks below
 
     * gradient descent ``2 / l``, with ``l`` the largest eigenvalue of ``G``;
     * momentum ``m``, dampening ``d``: ``2 (1 + m) / ((1 - d) l)``;
@@ -50,6 +64,11 @@ def learning_rate(
     Weight decay is in. The limit is **local**: exact where residuals are tiny; with larger ones
     the loss rises above it, and may come down again in a flatter place.
 
+    **The advice**, for the first hundreds of steps at a constant rate, comes from short trainings
+    on copies: sharpness moves early, and the limit at the start says little about it. The first
+    rate tried is the best one along the first step by the curvature; further ones are a factor of
+    2.15 or 4.6 apart, ``probe`` steps each.
+
     Args:
         model: Any module; read in evaluation mode, left as it was.
         data: ``(x, y)``, or an iterable of such batches, read once and held: a loader in random
@@ -58,8 +77,13 @@ def learning_rate(
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``
             with torch's defaults, or an instance of torch's ``SGD``, ``Adam`` or ``AdamW`` on the
             model's parameters. Only the ratios of its rates count, but for the probe.
-        probe: Steps on a copy that fill Adam's denominators where the optimizer has none yet, at
-            its own rate (by name 1e-3), batch after batch; all is then read where they end.
+        advise: Whether to try rates on copies. Dropout is off there, as in all that is read.
+        probe: Steps of a trial; default 20 and as many as the optimizer's average holds, 30 for
+            0.9. Without advice, steps on a copy that fill Adam's denominators where the optimizer
+            has none yet, at its own rate (by name 1e-3), default 20. Either way Adam's limit is
+            read where these steps ended. Batches are taken in turn.
+        limit_batches: How many of the batches, from the first on, the limit is read from; default
+            all. Trials take all.
         each_batch: Whether the batches are read one by one beside all together.
         tol: Bound on the estimated relative error of the eigenvalues.
         seed: Seed of the search's random start; the global random state is not touched.
@@ -79,12 +103,13 @@ def learning_rate(
         RunError: The probe diverged.
 
     Cost: some ten products with ``G`` over the data for each eigenvalue (one of all data, one of
-    each batch, one more for Adam and for groups), said in ``cost``.
+    each batch, one more for Adam and for groups); the advice about 100 gradients. ``cost`` says it.
     Source: Cohen et al., arXiv 2103.00065 (momentum) and 2207.14484 (Adam); Karakida, Akaho &
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
     check_optimizer(optimizer)
-    probe, seed = _check_probe(probe), check_seed(seed)
+    probe, seed = _check_count("probe", probe, "leave it out"), check_seed(seed)
+    limit_batches = _check_count("limit_batches", limit_batches, "leave it out for all")
     op = fisher(
         model, data, loss, "ggn", forward, select=select, batch_statistics=batch_statistics,
         dtype=dtype, device=device, memory_budget=memory_budget,
@@ -92,17 +117,46 @@ def learning_rate(
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     named = {name: parameters[name] for name in op.names}
     stepping = make(optimizer, named)
-    kind, source, spent = type(stepping).__name__, "", 0.0
+    kind, source, spent = type(stepping).__name__, "", len(op.by_batch()) * FORWARD
+    read = op if limit_batches is None else op.first(limit_batches)
+    advice: Advice | None = None
+    if advise:
+        rule = fastest_rule(stepping)
+        advice = advised(stepping, named, op, rule, probe or trial_steps(rule))
+        spent += advice.gradients * GRADIENT
     if adaptive(stepping):
         source = "the optimizer's state"
         if not started(stepping, named):
-            rate = max(float(group["lr"]) for group in stepping.param_groups)
-            stepping, named, op = probed(stepping, named, op, probe)
-            source = f"{probe} steps on a copy at rate {rate:.3g}; all is read where they ended"
-            spent = probe * GRADIENT
-    frame = coordinates(stepping, named, op.parts[0].point)
+            training = advice.training if advice else None
+            if training is None:
+                training = _filled(Training(stepping, named, read), probe or PROBE)
+                spent += len(training.losses) * GRADIENT
+            source = training.said
+            stepping, named, read = training.optimizer, training.copies, training.arrived(read)
+    frame = coordinates(stepping, named, read.parts[0].point)
     reading = _Reading(frame, tol, seed, check_budget(memory_budget), spent)
-    return reading.result(op, kind, source, each_batch)
+    found = reading.result(read, kind, source, each_batch)
+    if advice is None:
+        return found
+    return replace(
+        found,
+        advised=advice.rate,
+        interval=advice.interval,
+        advice=advice.reason,
+        trials=advice.trials,
+    )
+
+
+def _filled(training: Training, steps: int) -> Training:
+    """A training after some steps."""
+    for _ in range(steps):
+        training.step()
+    if not bool(torch.isfinite(training.point).all()):
+        raise RunError(
+            f"the probe of {steps} steps led to weights that are not finite; lower the optimizer's "
+            "learning rate."
+        )
+    return training
 
 
 class _Reading:
@@ -120,7 +174,6 @@ class _Reading:
         """All that is read of the matrix of all data, and of each batch."""
         frame, batches = self.frame, op.by_batch()
         n = len(batches)
-        self.cost += n * FORWARD
         sharpness, relative = self.sharpness(op, n)
         shift = frame.common_shift
         if frame.plain and shift is not None:
@@ -180,7 +233,9 @@ class _Reading:
         return max(0.0, float(found.values[0])), float(found.errors[0])
 
 
-def _check_probe(probe: object) -> int:
-    if isinstance(probe, bool) or not isinstance(probe, int) or probe < 1:
-        raise wrong("probe", "be a whole number from 1 on", repr(probe), "20 is the default")
-    return probe
+def _check_count(name: str, count: object, way_out: str) -> int | None:
+    if count is None:
+        return None
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise wrong(name, "be a whole number from 1 on", repr(count), way_out)
+    return count

@@ -75,7 +75,7 @@ class LearningRate:
     reason: str
     advised: float | None = None
     interval: tuple[float, float] | None = None
-    advice: str = "not yet: only limits are measured"
+    advice: str = "none: no advice asked for"
     trials: tuple[Trial, ...] = ()
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,7 @@ def started(optimizer: Optimizer, named: Named) -> bool:
 
 
 def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
-    """A fresh optimizer with the same settings on copies of the parameters."""
+    """An optimizer with the same settings, and a copy of its state, on copies of parameters."""
     names = {id(weight): name for name, weight in named.items()}
     groups = []
     for group in optimizer.param_groups:
@@ -120,6 +121,9 @@ def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
             groups.append({**settings, "params": held})
     kind: Any = type(optimizer)
     again: Optimizer = kind(groups)
+    for name, weight in named.items():
+        if weight in optimizer.state:
+            again.state[copies[name]] = copy.deepcopy(optimizer.state[weight])
     return again
 
 
@@ -133,6 +137,11 @@ def rule(group: Mapping[str, Any]) -> Rule:
     return Rule(momentum, weight, bool(group["nesterov"]))
 
 
+def fastest_rule(optimizer: Optimizer) -> Rule:
+    """The update of the group with the largest rate."""
+    return rule(max(optimizer.param_groups, key=lambda group: float(group["lr"])))
+
+
 def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates:
     """Where all parameters take equal steps; ``like`` gives dtype and device.
 
@@ -142,9 +151,8 @@ def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates
     Parameters that the optimizer does not hold get zeros: they stay.
     """
     groups = optimizer.param_groups
-    rates = [float(group["lr"]) for group in groups]
-    top = max(rates)
-    fastest = rule(groups[rates.index(top)])
+    top = max(float(group["lr"]) for group in groups)
+    fastest = fastest_rule(optimizer)
     held, squares, shifts = _places(optimizer), [], []
     for weight in named.values():
         group = held.get(id(weight))
@@ -159,7 +167,7 @@ def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates
             shift = w * (half if decoupled else square)
         squares.append(square.reshape(-1).to(like))
         shifts.append(shift.reshape(-1).to(like))
-    scaled = tuple(rate / top for rate in rates)
+    scaled = tuple(float(group["lr"]) / top for group in groups)
     return Coordinates(fastest, scaled, torch.cat(squares).sqrt(), torch.cat(shifts))
 
 

@@ -40,6 +40,11 @@ class Rule:
         return 2 * (1 + mu) / (1 + mu + mu * nu if self.nesterov else nu)
 
 
+def memory(rule: Rule) -> float:
+    """How many past gradients an average of the rule holds, ``1 / (1 - momentum)``."""
+    return 1 / (1 - rule.momentum)
+
+
 def limit(rule: Rule, curvature: float) -> float:
     """Largest rate at which steps along a direction of this curvature do not grow."""
     return rule.reach / curvature if curvature > 0 else float("inf")

@@ -156,6 +156,11 @@ class Batch:
             return found
         return self.jacobian().T @ self.judged.slope(self.z, self.y).reshape(-1)
 
+    def loss_and_gradient(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """The total loss and its gradient, ``(P,)``, at other weights, by one pass each way."""
+        gradient, value = torch.func.grad_and_value(self.loss)(at)
+        return value, gradient
+
     def product(self, block: Tensor, kind: str) -> Tensor:
         """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""
         if kind == "hessian":

@@ -98,6 +98,11 @@ class Fisher(LinearOperator):
         parts = [part.restricted(fitting) for part in self.parts]
         return Fisher(parts, self.judged, self.kind, self.samples)
 
+    def first(self, count: int) -> Fisher:
+        """The matrix of the first batches of the data, as they were given."""
+        some = [part for part in self.parts if part.of < count]
+        return Fisher(some, self.judged, self.kind, self.samples)
+
     def by_batch(self) -> list[Fisher]:
         """A matrix of each batch of the data, as they were given; they share all that is held."""
         groups = groupby(self.parts, key=lambda part: part.of)
@@ -118,6 +123,12 @@ class Fisher(LinearOperator):
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
         return torch.stack([part.gradient(at) for part in self.parts]).sum(0) / self.divisor
+
+    def loss_and_gradient(self, at: Tensor) -> tuple[float, Tensor]:
+        """The loss and its gradient at other weights ``(P,)``, own reduction included."""
+        pairs = [part.loss_and_gradient(at) for part in self.parts]
+        value = sum(float(value) for value, _ in pairs) / self.divisor
+        return value, torch.stack([gradient for _, gradient in pairs]).sum(0) / self.divisor
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""

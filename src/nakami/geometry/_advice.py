@@ -1,0 +1,112 @@
+"""A rate to train with: found by trials, whose first rate is read from the curvature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..operators import Fisher
+from ._result import Trial
+from ._settings import Named, adaptive
+from ._stability import Rule, memory
+from ._training import Training
+from ._trials import SHORT, Found, Trials, fastest
+
+LEAST = 20  # steps of a trial, beside the memory of the optimizer
+MARGIN = 1 / 6  # power of the memory by which the rate is lowered
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the trials say.
+
+    Attributes:
+        rate: To train with, or None. interval: Rates that do as well, or None. reason: In words.
+        trials: All of them. training: The best one, where it ended. gradients: Made in all.
+    """
+
+    rate: float | None
+    interval: tuple[float, float] | None
+    reason: str
+    trials: tuple[Trial, ...]
+    training: Training | None
+    gradients: float
+
+
+def trial_steps(rule: Rule) -> int:
+    """How long a trial is: 20 steps and as many as the optimizer remembers."""
+    return LEAST + math.ceil(memory(rule) - 1e-9)
+
+
+def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: int) -> Advice:
+    """Advice from trials on copies; batches are taken in turn.
+
+    The steps of an optimizer with a memory grow while it fills, so that a short trial bears a rate
+    that a training does not: what did best is divided by the sixth root of the memory (1.47 for
+    0.9). The power was set on the four development tasks of ``benchmarks/lr``.
+    """
+    start, spent = _first_rate(optimizer, named, op, rule)
+    base = [batch.value for batch in op.by_batch()]
+    trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base)
+    found = fastest(trials, steps, _lag(optimizer, rule))
+    results, cost = trials.results(), spent + trials.steps
+    if found is None:
+        tried = f"{results[0].rate:.2g} to {results[-1].rate:.2g}"
+        why = f"none: the loss fell in no trial of {steps} steps at rates from {tried}"
+        return Advice(None, None, why, results, None, cost)
+    margin = memory(rule) ** MARGIN
+    rate = trials.rate(found.index) / margin
+    interval = trials.rate(found.low) / margin, trials.rate(found.high) / margin
+    interval = min(interval[0], rate), max(interval[1], rate)
+    reason = _reason(trials, found, steps, margin)
+    return Advice(rate, interval, reason, results, trials.running[found.best], cost)
+
+
+def _first_rate(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule) -> tuple[float, float]:
+    """Where to look first, and its cost: lowest on the first batch along the first step.
+
+    By the quadratic model of the Gauss-Newton matrix; over the growth of steps to come.
+    """
+    training = Training(optimizer, named, op, 1.0)
+    before = training.point
+    training.step()
+    batch = training.batches[0]
+    way = before - training.point
+    slope = float((batch.gradient(before).double() * way.double()).sum())
+    bend = _bend(batch, way)
+    grows = 1.0 if adaptive(optimizer) else rule.weight * memory(rule)
+    rate = slope / bend / grows if bend > 0 else 0.0
+    if not (math.isfinite(rate) and rate > 0):
+        rate = max(float(group["lr"]) for group in optimizer.param_groups)
+    return rate, 2 + 5 / 3
+
+
+def _bend(batch: Fisher, way: Tensor) -> float:
+    size = way.norm()
+    unit = way / size
+    curved = batch @ unit[:, None]
+    return float((unit.double() * curved[:, 0].double()).sum() * size.double() ** 2)
+
+
+def _lag(optimizer: Optimizer, rule: Rule) -> float:
+    """How much larger steps become after ``SHORT`` of them from an empty memory, on average."""
+    if adaptive(optimizer) or optimizer.state:
+        return 1.0
+    grown = [1 - rule.momentum**t for t in range(1, SHORT + 1)]
+    return SHORT / sum(grown)
+
+
+def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
+    tried = len(trials.running)
+    words = (
+        f"in {tried} trials of up to {steps} steps on copies the loss fell fastest near "
+        f"{trials.rate(found.index):.2g}, to {math.exp(found.score):.2g} of its start"
+    )
+    if found.unstable is not None:
+        words += f", and ran away at {trials.rate(found.unstable):.2g}"
+    if margin > 1.01:
+        words += f"; over {margin:.2f}, since the optimizer's average fills slowly"
+    return words

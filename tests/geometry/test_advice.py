@@ -1,0 +1,160 @@
+"""Advice against dense grids of real trainings, and that the copies learn what a model would."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nakami
+from nakami.geometry._settings import make
+from nakami.geometry._stability import Rule
+from nakami.geometry._training import Training
+from nakami.geometry._trials import STEP, Trials, fastest
+from nakami.operators import fisher
+
+SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
+
+
+def blobs(seed, batches=40, size=32):
+    """Four classes around centres, in batches."""
+    g = torch.Generator().manual_seed(seed)
+    centres = 0.8 * torch.randn(4, 10, generator=g)
+    labels = torch.randint(4, (batches, size), generator=g)
+    x = centres[labels] + torch.randn(batches, size, 10, generator=g)
+    return list(zip(x, labels, strict=True))
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)
+    )
+
+
+def final(rate, name, batches, steps=150):
+    """Log of the mean loss over the last fifteen steps of a real training."""
+    model, losses = network(), []
+    kind = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    optimizer = kind(model.parameters(), lr=rate, **SETTINGS[name])
+    for step in range(steps):
+        x, y = batches[step % len(batches)]
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    last = np.mean(losses[-15:])
+    return math.log(last) if np.isfinite(last) else math.inf
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_advised_rate_trains_about_as_well_as_the_best_of_a_grid(name):
+    batches = blobs(0)
+    found = nakami.learning_rate(network(), batches[:32], "cross_entropy", name, limit_batches=1)
+    assert found.advised is not None
+    low, high = found.interval
+    assert low <= found.advised <= high
+    rates = found.advised * STEP ** np.arange(-6, 7)
+    grid = [final(rate, name, batches) for rate in rates]
+    assert final(found.advised, name, batches) <= min(grid) + 0.15
+    assert min(grid) < grid[0] - 0.3
+    assert min(grid) < grid[-1] - 0.3
+    assert found.cost < 0.15 * 150 * 13
+
+
+class Bowl:
+    """Gradient descent on a quadratic loss, written out."""
+
+    def __init__(self, rate, curvatures, offset=0.0):
+        self.factors, self.curvatures = 1 - rate * curvatures, curvatures
+        self.offset, self.losses = offset, []
+
+    def step(self):
+        at = self.factors ** len(self.losses)
+        self.losses.append(float(self.curvatures @ at**2) + self.offset)
+        return self.losses[-1]
+
+
+CURVATURES = np.array([4.0, 1.0, 0.5, 0.2])
+
+
+def bowl(start, offset=0.0):
+    first = CURVATURES.sum() + offset
+    return Trials(lambda rate: Bowl(rate, CURVATURES, offset), start, [first])
+
+
+@pytest.mark.parametrize("start", [1e-4, 1e-2, 0.3, 4.0, 1e3])
+def test_the_search_finds_the_best_rate_of_a_bowl_from_afar(start):
+    trials = bowl(start)
+    found = fastest(trials, 24, 1.0)
+
+    def score(rate):
+        run = Bowl(rate, CURVATURES)
+        return np.mean(np.log([run.step() for _ in range(24)][16:]))
+
+    rates = np.geomspace(0.01, 0.499, 400)
+    best = min(score(rate) for rate in rates)
+    assert score(trials.rate(found.best)) <= score(rates[-1] / STEP)
+    assert abs(math.log(trials.rate(found.index) / rates[np.argmin([*map(score, rates)])])) < 0.8
+    assert found.score <= best / 2
+    assert found.unstable is None or trials.rate(found.unstable) > 0.5  # 2 / 4
+    assert trials.steps == sum(len(t.losses) for t in trials.results())
+
+
+def test_losses_that_are_not_positive_are_compared_by_difference():
+    assert fastest(bowl(0.3, -20.0), 24, 1.0).best == fastest(bowl(0.3), 24, 1.0).best
+
+
+def test_no_advice_where_no_loss_falls():
+    model = nn.Linear(3, 2)
+    x = torch.randn(8, 3)
+    y = model(x).detach()  # nothing is left to learn
+    y[0] += 1e-30
+    model.requires_grad_(True)
+    found = nakami.learning_rate(
+        model, [(x, y + 0.0)], lambda z, t: (z * 0.0).square().mean() + 1.0
+    )
+    assert found.advised is None
+    assert found.interval is None
+    assert found.advice.startswith("none: the loss fell in no trial of 21 steps")
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_a_training_on_copies_goes_on_as_the_real_one(name):
+    batches = blobs(1, 8)
+    model = network()
+    optimizer = make(name, dict(model.named_parameters()))
+    optimizer.param_groups[0]["lr"] = 3e-3
+
+    def steps(model, optimizer, some):
+        for x, y in some:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    steps(model, optimizer, batches[:4])
+    op = fisher(model, batches[4:], "cross_entropy", "ggn")
+    training = Training(optimizer, dict(model.named_parameters()), op)
+    before = copy.deepcopy(model.state_dict())
+    for _ in range(4):
+        training.step()
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    steps(model, optimizer, batches[4:])
+    for key, value in model.named_parameters():
+        torch.testing.assert_close(training.copies[key], value.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_groups_keep_their_ratio_and_memory_sets_the_length():
+    model = network()
+    groups = [{"params": model[0].parameters(), "lr": 0.1}, {"params": model[2].parameters()}]
+    optimizer = torch.optim.SGD(groups, lr=0.02, momentum=0.75)
+    op = fisher(model, blobs(0, 1), "cross_entropy", "ggn")
+    training = Training(optimizer, dict(model.named_parameters()), op, 0.5)
+    assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5, 0.1])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.02]
+    from nakami.geometry._advice import trial_steps
+
+    assert [trial_steps(Rule(m)) for m in (0.0, 0.75, 0.9)] == [21, 24, 30]
