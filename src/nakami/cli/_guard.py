@@ -19,12 +19,15 @@ from ._words import one_line
 OPTIONS = {
     **{name: f"--{name}" for name in ("device", "dtype", "key", "layers", "mode", "normalise")},
     **{name: f"--{name}" for name in ("out", "seed", "size", "stages", "tol", "weights")},
+    **{name: f"--{name}" for name in ("activation", "loss", "optimizer", "samples", "start")},
+    **{name: f"--{name.replace('_', '-')}" for name in ("bias_variance", "weight_variance")},
     "data": "--data",
     "inputs": "--data",
     "k": "--top",
     "memory_budget": "--memory-budget",
     "n_inputs": "--inputs",
     "stage": "--stages",
+    "widths": "--widths",
     "x": "--data",
 }
 WAYS_OUT = ("k", "memory_budget", "n_inputs")  # names that are no words of an English sentence
@@ -105,8 +108,9 @@ def in_options(sentence: str) -> str:
 
 def _command(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    name = getattr(context, "info_name", None) if context is not None else None
-    return f"{name} " if name and name != "nakami" else ""
+    path = getattr(context, "command_path", None) or ""
+    name = path.removeprefix("nakami").strip()
+    return f"{name} " if name else ""
 
 
 def _show_warning(

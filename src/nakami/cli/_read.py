@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from nakami import results
 from nakami.results import UsageError
 
 from . import _model, _options, _tables
+from ._json import echo_json, plain
 from ._page import page_possible, write
 from ._xray import finished_record
 
@@ -42,7 +41,7 @@ def stages(
     found = nakami.stages(network, examples.inputs[:1])
     if as_json:
         rows = [{**asdict(s), "size": s.size, "auto": s.name in found.auto} for s in found]
-        _echo_json({"model": model, "stages": rows})
+        echo_json({"model": model, "stages": rows})
     else:
         _tables.show(_tables.stages_table(found, found.auto))
 
@@ -52,7 +51,7 @@ def compare_runs(before: Path, after: Path, out: Path | None, as_json: bool) -> 
     result = results.compare(before, after)
     page = _page(result, out)
     if as_json:
-        _echo_json({"page": page, "changes": [_plain(vars(c)) for c in result.changes]})
+        echo_json({"page": page, "changes": [plain(vars(c)) for c in result.changes]})
     else:
         _tables.show(_tables.comparison_table(result))
         _say(page)
@@ -68,7 +67,7 @@ def show_run(folder: Path, out: Path | None, as_json: bool) -> None:
                 f"run must be finished for --json, got an unfinished one in {folder}; start the "
                 "command that made it again."
             )
-        _echo_json({"page": page, "runs": [finished_record(run)]})
+        echo_json({"page": page, "runs": [finished_record(run)]})
     else:
         _tables.show(_tables.xray_table(run))
         _say(page)
@@ -81,17 +80,3 @@ def _page(what: Xray | Comparison, out: Path | None) -> str | None:
 def _say(page: str | None) -> None:
     if page is not None:
         typer.echo(f"Page: {page}")
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: _value(value) for key, value in record.items()}
-
-
-def _value(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _echo_json(body: dict[str, Any]) -> None:
-    typer.echo(json.dumps(body, indent=1, ensure_ascii=False))

@@ -111,6 +111,18 @@ def _table(title: str, caption: str, names: Iterable[str]) -> Table:
     return table
 
 
+def plain_table(
+    title: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1
+) -> Table:
+    """A table of texts; columns from ``left`` on stand right."""
+    table = _table(title, caption, head[:left])
+    for heading in head[left:]:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
     over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)

@@ -11,6 +11,7 @@ import typer
 from nakami.results import UsageError, unknown
 
 from . import _folders, _model, _options
+from ._json import echo_json
 from ._page import page_possible, write_page
 from ._progress import Meter
 from ._request import Request
@@ -124,7 +125,7 @@ def _own_network(request: Request, options: dict[str, Any]) -> tuple[tuple[Xray,
 def _print(runs: tuple[Xray, ...], page: Path | None, as_json: bool) -> None:
     if as_json:
         body = {"page": str(page) if page else None, "runs": [finished_record(run) for run in runs]}
-        typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+        echo_json(body)
         return
     from . import _tables
 

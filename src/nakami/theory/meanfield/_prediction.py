@@ -75,6 +75,13 @@ class Prediction:
     by_width: tuple[Rates, ...]
     criticality: Criticality | None
 
+    @property
+    def correlation(self) -> Array:
+        """Correlation of two inputs' states, layers 0 to L, the outputs last, ``(L + 1,)``."""
+        o = self.order
+        same, other = np.append(o.q_hat1, o.q1[-1]), np.append(o.q_hat2, o.q2[-1])
+        return np.divide(other, same, out=np.zeros_like(other), where=same > 0)
+
 
 def predict(
     widths: Sequence[int],

@@ -1,0 +1,159 @@
+"""``nakami theory meanfield``: parse, predict, print. torch stays out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nakami.results import wrong
+
+from . import _options
+from ._json import echo_json, plain
+from ._page import page_possible
+from ._tables import plain_table, show
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from nakami.theory.meanfield import Prediction
+
+
+def run(options: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    """Predict, then print tables (or JSON) and write the page."""
+    sizes = numbers("--widths", options["widths"], int)
+    start = numbers("--start", options["start"], float)
+    if len(start) != 2:
+        raise wrong("--start", "be two numbers", repr(options["start"]), "write 1,0")
+    from nakami.theory import meanfield
+
+    found = meanfield.predict(
+        sizes,
+        options["activation"],
+        options["weight_variance"],
+        options["bias_variance"],
+        samples=options["samples"],
+        loss=options["loss"],
+        start=(start[0], start[1]),
+        seed=options["seed"],
+    )
+    page = _page(found, out)
+    if as_json:
+        echo_json({"page": page, **record(found)})
+        return
+    for table in tables(found):
+        show(table)
+    if page is not None:
+        typer.echo(f"Page: {page}")
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """Numbers with commas between."""
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    try:
+        return [kind(part) for part in parts]
+    except ValueError as error:
+        what = "whole numbers" if kind is int else "numbers"
+        raise wrong(
+            option, f"be {what} with commas between", repr(text), "write them like 784,500,10"
+        ) from error
+
+
+def _page(found: Prediction, out: Path | None) -> str | None:
+    if out is None or not page_possible():
+        return None
+    from nakami import report
+
+    _options.writable("--out", out.parent)
+    return str(report.write(found, out))
+
+
+def record(found: Prediction) -> dict[str, Any]:
+    """The prediction as plain data."""
+    body: dict[str, Any] = plain(found)
+    order = found.order
+    body["order"] |= {
+        "activations": [f.name for f in order.activations],
+        "alpha": order.alpha,
+        "kappa1": order.kappa1,
+        "kappa2": order.kappa2,
+    }
+    return body
+
+
+def tables(found: Prediction) -> list[Table]:
+    """Order parameters by layer, eigenvalues, learning rates by width."""
+    return [_layers(found), _eigenvalues(found), _rates(found)]
+
+
+def _layers(found: Prediction) -> Table:
+    o = found.order
+    head = ("layer", "width", "|h|²/M", "overlap", "corr.", "|∂f/∂u|²", "overlap", "gain")
+    rows = [
+        (
+            str(i),
+            str(width),
+            f"{o.q_hat1[i]:.4g}" if i < len(o.q_hat1) else f"{o.q1[-1]:.4g}",
+            f"{o.q_hat2[i]:.4g}" if i < len(o.q_hat2) else f"{o.q2[-1]:.4g}",
+            f"{found.correlation[i]:.3f}",
+            *(f"{q[i - 1]:.4g}" if i else "" for q in (o.q_tilde1, o.q_tilde2, o.layer_gain)),
+        )
+        for i, width in enumerate(o.widths)
+    ]
+    title = f"{found.activation} network {'-'.join(map(str, o.widths))}, order parameters by layer"
+    caption = (
+        f"Layer 0 holds the inputs, the last the outputs. κ₁ {o.kappa1:.6g}, κ₂ {o.kappa2:.6g}.\n"
+        "overlap: the same between two inputs; gain: mean squared singular value of the layer."
+    )
+    c = found.criticality
+    if c is not None:
+        end = c.reason or f"correlation goes to {c.c_star:.3f} over {c.xi_c:.3g} layers"
+        caption += f"\nMany such layers: {c.phase}, {end}."
+    return plain_table(title, caption, head, rows)
+
+
+def _eigenvalues(found: Prediction) -> Table:
+    f, p = found.statistics, found.softmax
+    rows = [
+        ("mean m_λ", f"{f.mean:.4g}"),
+        ("second moment s_λ", f"{f.second_moment:.4g}"),
+        (f"λ_max, {f.n_outliers} eigenvalues near", f"{f.largest:.4g}"),
+        ("upper end of λ_max at these widths", f"{f.largest_edge:.4g}"),
+        (f"bulk, {f.n_bulk} eigenvalues near", f"{f.bulk:.4g}"),
+        ("trace", f"{f.trace:.4g}"),
+    ]
+    title = f"Fisher matrix, {found.samples} samples, squared error"
+    caption = "Sum over outputs, mean over samples; the other eigenvalues are 0."
+    if p is not None and found.softmax_sd is not None:
+        sd = found.softmax_sd
+        rows += [
+            ("cross-entropy: m_λ", f"{p.mean:.4g} ± {sd.mean:.1g}"),
+            ("cross-entropy: s_λ", f"{p.second_moment:.4g} ± {sd.second_moment:.1g}"),
+            ("cross-entropy: λ_max at least", f"{p.lower:.4g} ± {sd.lower:.1g}"),
+            ("cross-entropy: λ_max at most", f"{p.upper:.4g} ± {sd.upper:.1g}"),
+        ]
+        caption += f"\nCross-entropy: mean ± sd over {found.draws} draws of the outputs."
+    return plain_table(title, caption, ("reading", "value"), rows)
+
+
+def _rates(found: Prediction) -> Table:
+    rows = [
+        (
+            f"{width}{' ←' if width == found.order.reference_width else ''}",
+            f"{r.limit:.3g}",
+            f"{r.safe:.3g}",
+            *([] if r.fastest is None else [f"{r.fastest:.3g}"]),
+            f"{r.advised:.3g}",
+        )
+        for width, r in zip(found.widths, found.by_width, strict=True)
+    ]
+    fastest = ("fastest",) if found.rates.fastest is not None else ()
+    head = ("width", "limit", "safe", *fastest, "advised")
+    title = f"Learning rates by width, {found.loss}"
+    caption = (
+        "limit: above it the sharpest direction grows, at infinite width; safe: the same at the "
+        "upper end of λ_max.\nAll hidden widths are scaled alike; ← the network given."
+    )
+    return plain_table(title, caption, head, rows, left=0)

@@ -1,0 +1,76 @@
+"""``nakami theory meanfield``: tables, JSON, wrong use; torch stays out."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from nakami.theory import meanfield
+
+SMALL = ("theory", "meanfield", "--widths", "100,200,200,5", "--samples", "20")
+
+
+def test_tables_hold_the_numbers_of_the_library(nakami):
+    done = nakami(*SMALL, "--activation", "relu", "--weight-variance", "2", "--bias-variance", "0")
+    assert (done.code, done.err) == (0, "")
+    found = meanfield.predict((100, 200, 200, 5), "relu", 2, samples=20)
+    for value in (found.statistics.largest, found.statistics.mean, found.statistics.second_moment):
+        assert f"{value:.4g}" in done.out
+    assert f"{found.rates.limit:.3g}" in done.out
+    assert "200 ←" in done.out
+    assert "critical" in done.out
+    assert "cross-entropy" not in done.out
+
+
+def test_json_is_all_of_standard_output(nakami):
+    done = nakami(*SMALL, "--loss", "cross_entropy", "--start", "0.1,0.04", "--json")
+    body = json.loads(done.out)
+    found = meanfield.predict(
+        (100, 200, 200, 5), "tanh", 3, 0.64, samples=20, loss="cross_entropy", start=(0.1, 0.04)
+    )
+    assert body["rates"]["limit"] == found.rates.limit
+    assert body["softmax"]["lower"] == found.softmax.lower
+    assert body["order"]["q1"] == list(found.order.q1)
+    assert body["order"]["activations"] == ["tanh", "tanh"]
+    assert len(body["by_width"]) == len(body["widths"])
+    assert body["page"] is None
+
+
+WRONG = {
+    "widths": (("--widths", "7,x"), r"--widths must be whole numbers.*'7,x'"),
+    "no hidden layer": (("--widths", "7,3"), r"--widths must name inputs, hidden layers"),
+    "loss": (("--loss", "ce"), r"--loss 'ce' is unknown"),
+    "activation": (("--activation", "rely"), r"--activation 'rely' is unknown; nearest.*'relu'"),
+    "variance": (("--weight-variance", "-1"), r"--weight-variance must be finite and at least 0"),
+    "start": (("--start", "1"), r"--start must be two numbers, got '1'; write 1,0"),
+    "overlap": (("--start", "1,2"), r"--start must hold"),
+    "samples": (("--samples", "0"), r"--samples.*nakami theory meanfield --help"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_use_is_one_sentence(nakami, case):
+    arguments, message = WRONG[case]
+    done = nakami("theory", "meanfield", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert re.search(message, done.err), done.err
+
+
+def test_torch_stays_out(tmp_path):
+    page = tmp_path / "page.html"
+    code = f"""
+import sys
+from nakami.cli import main
+try:
+    main(["theory", "meanfield", "--json", "--out", {str(page)!r}])
+except SystemExit as stop:
+    assert stop.code == 0, stop.code
+assert "torch" not in sys.modules
+assert "nakami.theory.meanfield" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert page.exists() is (json.loads(done.stdout)["page"] is not None)
