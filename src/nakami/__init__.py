@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dynamics import xray as xray
+    from .geometry import RateControl as RateControl
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
     from .operators import fisher as fisher
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .spectra import trace as trace
 
 _WHERE = {
+    "RateControl": "geometry",
     "compare": "results",
     "density": "spectra",
     "eigh": "spectra",
@@ -51,6 +53,7 @@ _ROOMS = (
 )
 
 __all__ = [
+    "RateControl",
     "compare",
     "density",
     "eigh",

@@ -5,6 +5,7 @@ from ._fisher import fisher
 from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
+from ._present import PresentCurvature, runs_present
 from ._stages import Stages
 
 __all__ = [
@@ -13,11 +14,13 @@ __all__ = [
     "Jacobian",
     "LayerCall",
     "LayerGraph",
+    "PresentCurvature",
     "Stages",
     "check_cut",
     "fisher",
     "is_recurrent",
     "jacobian",
     "natural_start",
+    "runs_present",
     "stages",
 ]

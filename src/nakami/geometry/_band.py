@@ -1,0 +1,99 @@
+"""Where a training's loss runs, and the record of a measure made meanwhile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+RECENT = 5.0  # steps over which the level is averaged
+LONG = 50.0  # and the band
+WIDTH = 2.0  # standard deviations of a single loss
+FIRST = 10  # losses before anything is judged
+
+
+@dataclass
+class LossBand:
+    """Running mean and spread of losses, and the level of the last few.
+
+    A loss above the band enters as its upper edge, so that an explosion does not widen what it is
+    measured by. All four sums are exponential, corrected for their start.
+
+    Attributes:
+        count: Losses seen. level: sum for the recent mean. mean, square: for the band.
+    """
+
+    count: int = 0
+    level: float = 0.0
+    mean: float = 0.0
+    square: float = 0.0
+
+    def add(self, loss: float) -> None:
+        """One more loss, finite."""
+        held = loss if self.count < FIRST else min(loss, self.band[1])
+        self.count += 1
+        self.level += (loss - self.level) / RECENT
+        self.mean += (held - self.mean) / LONG
+        self.square += (held * held - self.square) / LONG
+
+    @property
+    def recent(self) -> float:
+        """Mean of the last few losses."""
+        return self.level / (1 - (1 - 1 / RECENT) ** self.count) if self.count else math.nan
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Lower and upper edge: the mean and twice the spread of single losses."""
+        if not self.count:
+            return -math.inf, math.inf
+        weight = 1 - (1 - 1 / LONG) ** self.count
+        mean = self.mean / weight
+        spread = math.sqrt(max(0.0, self.square / weight - mean * mean))
+        return mean - WIDTH * spread, mean + WIDTH * spread
+
+    @property
+    def above(self) -> bool:
+        """Whether the recent level has left the band upwards."""
+        return self.count >= FIRST and self.recent > self.band[1]
+
+    def as_dict(self) -> dict[str, float]:
+        """All of it; ``LossBand(**d)`` makes it again."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RateRecord:
+    """One measure of a training's stability.
+
+    Attributes:
+        step: Optimizer steps done.
+        rate: Of the fastest group, in the last step.
+        sharpness: Lower bound of the largest eigenvalue of the Gauss-Newton matrix of the held data
+            in the optimizer's coordinates; plain descent with one rate: lambda_max itself.
+        residual: Of that eigenvalue; some eigenvalue lies within it.
+        limit: ``reach / sharpness``, the rate that this sharpness bears; an upper bound.
+        level: Mean loss of the last few steps. low, high: the running band of the loss.
+        above: Whether ``level > high``. beyond: whether ``rate > limit``.
+        streak: Measures in a row that were both.
+        target: The rate aimed at after this measure; lower than before where it was lowered.
+        lowered: Whether it was.
+        cost: Gradient evaluations on the held data spent on measures so far, by count.
+    """
+
+    step: int
+    rate: float
+    sharpness: float
+    residual: float
+    limit: float
+    level: float
+    low: float
+    high: float
+    above: bool
+    beyond: bool
+    streak: int
+    target: float
+    lowered: bool
+    cost: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain numbers by name, for a table, TensorBoard or a logger."""
+        return asdict(self)

@@ -1,0 +1,97 @@
+"""The largest eigenvalue from below, by a few products: for matrices that change slowly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..results import wrong
+from ._check import check_at_least, check_seed, check_square, check_start
+from ._operator import LinearOperator, as_operator, finite
+from ._threads import one_thread
+
+WEIGHT = 50.0  # of a known vector beside a random one, times sqrt(n); 30 to 100 do as well
+
+
+@dataclass(frozen=True)
+class RitzPair:
+    """A vector and its Rayleigh quotient.
+
+    Attributes:
+        value: ``v^T A v``, at most the largest eigenvalue, in the unit of the matrix.
+        residual: ``|A v - value v|``: some eigenvalue lies within it.
+        vector: ``v``, ``(n,)``, length 1.
+        n_products: Columns multiplied by the matrix.
+    """
+
+    value: float
+    residual: float
+    vector: Tensor
+    n_products: int
+
+
+def ritz(
+    op: LinearOperator | Tensor, products: int, *, start: Tensor | None = None, seed: int = 0
+) -> RitzPair:
+    """A lower bound of the largest eigenvalue of a symmetric operator, by few products.
+
+    Lanczos from one vector, with full reorthogonalisation. Nothing is searched and no tolerance
+    is met: ``nakami.eigh`` does that. A known vector ``start``, of a matrix that was much the
+    same, is mixed with a random one, which finds what has grown beside it: on the Gauss-Newton
+    matrices of three networks in training (10 and 40 steps apart) 3 products gave 0.99 of the
+    largest value on average and 0.92 at worst, from ``start`` alone 0.94 and 0.75, from a random
+    vector alone 0.86 and 0.61.
+
+    Args:
+        op: A nakami operator or a dense 2-d tensor, symmetric, shape ``(n, n)``.
+        products: How many, from 1 on; at most n are made.
+        start: A guess of the eigenvector, ``(n,)`` or ``(n, 1)``.
+        seed: Seed of the random vector; the global random state is not touched.
+
+    Returns:
+        A ``RitzPair``.
+
+    Raises:
+        UsageError: An argument out of range.
+        RunError: A product is NaN or infinite.
+    """
+    a = as_operator(op)
+    check_square(a)
+    n = a.shape[0]
+    steps = min(check_at_least("products", products, 1, "use 3"), n)
+    if isinstance(start, Tensor) and start.ndim == 1:
+        start = start[:, None]
+    if isinstance(start, Tensor) and start.ndim == 2 and start.shape[1] != 1:
+        raise wrong("start", f"have shape ({n},)", tuple(start.shape), "pass one vector")
+    known = check_start(start, a, 1)
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    q = torch.randn(n, generator=generator, dtype=torch.float64)
+    q = (q / q.norm()).to(a.device, a.dtype)
+    if known is not None:
+        q = q + known[:, 0].to(q) * (WEIGHT / n**0.5)
+    with torch.no_grad():
+        return _lanczos(a, q / q.norm(), steps)
+
+
+def _lanczos(op: LinearOperator, q: Tensor, steps: int) -> RitzPair:
+    basis = torch.zeros(steps, len(q), dtype=op.dtype, device=op.device)
+    small = torch.zeros(steps, steps, dtype=torch.float64)
+    scale = beta = 0.0
+    for j in range(steps):
+        basis[j] = q
+        w = finite(op @ q)
+        scale = max(scale, float(w.double().norm()))
+        small[j, j] = float(w.double() @ q.double())
+        for _ in range(2):
+            w = w - (basis[: j + 1] @ w) @ basis[: j + 1]
+        beta = float(w.double().norm())
+        if j + 1 == steps or beta <= 10 * torch.finfo(op.dtype).eps * scale:
+            break
+        small[j, j + 1] = small[j + 1, j] = beta
+        q = w / beta
+    with one_thread(small):
+        values, vectors = torch.linalg.eigh(small[: j + 1, : j + 1])
+    v = vectors[:, -1].to(basis) @ basis[: j + 1]
+    return RitzPair(float(values[-1]), beta * abs(float(vectors[-1, -1])), v / v.norm(), j + 1)
