@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from nakami.results import RunError
+from nakami.results import RunError, UsageError
 from nakami.spectra import density
 
 N = 400
@@ -88,6 +88,28 @@ def test_nodes_and_weights():
         mean = (60 * result.weights * result.nodes**power).sum(1)
         true = float(SPECTRA["clustered"].pow(power).mean())
         assert abs(float(mean.mean()) - true) <= 3 * float(mean.std()) / 60**0.5
+
+
+def test_by_decade_counts_every_positive_eigenvalue():
+    spectrum = SPECTRA["steep"]
+    points = torch.logspace(-4, 1, 400, dtype=torch.float64)
+    found, error = density(symmetric(spectrum), method="dense").per_decade(points, 0.05)
+    normal = torch.distributions.Normal(spectrum.log10(), 0.05)
+    wanted = normal.log_prob(points.log10()[:, None]).exp().mean(1)
+    assert_close(found, wanted, rtol=1e-8, atol=1e-12)
+    assert not error.any()
+    total = float(torch.trapezoid(found, points.log10()))
+    assert total == pytest.approx(1, abs=1e-3)
+    half = density(symmetric(SPECTRA["rank-deficient"]), method="dense").per_decade(points)[0]
+    assert float(torch.trapezoid(half, points.log10())) < 0.1  # 30 of 400, zeros left out
+    rough, error = density(symmetric(spectrum), steps=60, probes=20).per_decade(points, 0.2)
+    exact = density(symmetric(spectrum), method="dense").per_decade(points, 0.2)[0]
+    wide = points > 3e-3
+    assert bool(((rough - exact).abs() < 5 * error + 0.02)[wide].all())
+    with pytest.raises(UsageError, match="points must lie above 0, got 0"):
+        density(symmetric(spectrum)).per_decade([0.0, 1.0])
+    with pytest.raises(UsageError, match="width must be positive and finite"):
+        density(symmetric(spectrum)).per_decade([1.0], 0)
 
 
 def test_an_exhausted_run_keeps_its_weights():

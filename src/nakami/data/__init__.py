@@ -6,6 +6,7 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 
 from ._digits import digits, mnist
 from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
+from ._labelled import Labelled, labelled, pairs_of
 from ._pictures import is_picture
 from ._read import read
 from ._weights import load_weights
@@ -15,9 +16,12 @@ __all__ = [
     "PIXEL",
     "STANDARD_PIXEL",
     "Examples",
+    "Labelled",
     "digits",
     "is_picture",
+    "labelled",
     "load_weights",
     "mnist",
+    "pairs_of",
     "read",
 ]

@@ -20,7 +20,7 @@ LABELS = ("labels", "y", "targets")
 def read_array(path: Path, n: int | None, key: str | None) -> Examples:
     """Examples of an array file; the contract stands in ``nakami.data.read``."""
     try:
-        _check_magic(path)
+        check_magic(path)
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 array, labels = _pick(arrays, path, key)
@@ -29,18 +29,24 @@ def read_array(path: Path, n: int | None, key: str | None) -> Examples:
     except UsageError:
         raise
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if "object" in str(error).lower() or "pickle" in str(error):
-            raise UsageError(
-                f"{path} must hold plain numbers, got an object array, which can hide code; save "
-                "the numbers with np.save(path, array.astype(np.float32))."
-            ) from error
-        raise UsageError(
-            f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
-        ) from error
+        raise unreadable(path, error) from error
     return from_array(array[:n], None if labels is None else labels[:n], path)
 
 
-def _check_magic(path: Path) -> None:
+def unreadable(path: Path, error: Exception) -> UsageError:
+    """What to say of an array file that NumPy refuses."""
+    if "object" in str(error).lower() or "pickle" in str(error):
+        return UsageError(
+            f"{path} must hold plain numbers, got an object array, which can hide code; save "
+            "the numbers with np.save(path, array.astype(np.float32))."
+        )
+    return UsageError(
+        f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
+    )
+
+
+def check_magic(path: Path) -> None:
+    """Refuse a file that does not start like NumPy's."""
     with path.open("rb") as file:
         start = file.read(6)
     zipped = (b"PK\x03\x04", b"PK\x05\x06")

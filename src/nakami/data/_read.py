@@ -89,6 +89,11 @@ def _read_idx(path: Path, n: int | None) -> Examples:
         raise wrong(
             f"{path}", "hold pictures (3 axes)", f"{array.ndim} axes", "give the file of the images"
         )
-    partner = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+    partner = idx_partner(path)
     labels = read_idx(partner, n) if partner != path and partner.is_file() else None
     return from_array(array[:, None], labels, path)
+
+
+def idx_partner(path: Path) -> Path:
+    """The file of the labels beside that of the images."""
+    return path.with_name(path.name.replace("images-idx3", "labels-idx1"))

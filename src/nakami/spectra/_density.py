@@ -61,6 +61,30 @@ class DensityResult:
     steps: int
     seed: int
 
+    def per_decade(
+        self, points: Tensor | Sequence[float], width: float = 0.1
+    ) -> tuple[Tensor, Tensor]:
+        """Density over ``log10``: share of eigenvalues per factor of ten, and its standard error.
+
+        Args:
+            points: Where, ``(t,)``, above 0, in the unit of the eigenvalues.
+            width: Standard deviation of the smoothing, in decades.
+
+        Returns:
+            Two ``(t,)`` float64. Nodes at or below 0 are left out: their share has no place there.
+
+        Raises:
+            UsageError: Points at or below 0, a width at or below 0.
+        """
+        t = _points(points)
+        if not bool((t > 0).all()):
+            raise wrong("points", "lie above 0", float(t.min()), "leave out the others")
+        if not (is_number(width) and 0 < width < float("inf")):
+            raise wrong("width", "be positive and finite", repr(width), "leave it out")
+        above = self.nodes > 0
+        decades = torch.where(above, self.nodes, 1.0).log10()
+        return _over_probes(_gauss(t.log10(), decades, width), self.weights * above)
+
 
 def density(
     op: LinearOperator | Tensor,

@@ -1,0 +1,203 @@
+"""Inputs with the targets of a loss, drawn at random from a file or a folder."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nakami.results import UsageError, wrong
+
+from ._arrays import INPUTS, LABELS, check_magic, from_array, unreadable
+from ._examples import Examples, check_finite
+from ._idx import is_idx
+from ._pictures import is_picture, read_pictures
+from ._read import idx_partner, read
+
+TOKEN = "token"
+WAYS = (
+    "give an .npz with the arrays x and y, an IDX file beside its labels, or a folder with a "
+    "folder of pictures for each class"
+)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Inputs and targets of a loss, read-only by agreement.
+
+    Attributes:
+        inputs: ``(N, ...)`` float32 as the network takes them, or int64 tokens.
+        targets: ``(N, ...)``: int64 classes, or float32 values.
+        unit: Unit of one input component. source: what this is and where it came from.
+        classes: Their names in order, where folders name them.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    unit: str
+    source: str
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
+        """Batches in order, the last one smaller where the number does not go up."""
+        cuts = range(0, len(self), size)
+        return [(self.inputs[i : i + size], self.targets[i : i + size]) for i in cuts]
+
+
+def labelled(
+    path: str | PathLike[str],
+    n: int | None = None,
+    *,
+    seed: int = 0,
+    size: int | None = None,
+    mode: str | None = None,
+    normalise: Literal["imagenet", "efficientnet-lite", "unit"] | None = None,
+    key: str | None = None,
+    labels: str | None = None,
+) -> Labelled:
+    """Read examples with their targets, drawn without replacement in random order.
+
+    * ``.npz``: inputs as ``read`` finds them; targets called labels, y or targets (``y_test`` with
+      ``x_test``), or ``labels``. Whole targets are classes; floating ones are values. Whole inputs
+      that are no bytes are tokens.
+    * IDX: labels from the file beside it.
+    * A folder of pictures: a folder inside for each class, classes in order of name.
+
+    Args:
+        path: File or folder.
+        n: At most this many; None: all.
+        seed: Of the order; the global random state is not touched.
+        size: As ``read`` takes it.
+        mode: Likewise.
+        normalise: Likewise.
+        key: Name of the inputs in an ``.npz``.
+        labels: Name of the targets in an ``.npz``.
+
+    Raises:
+        UsageError: What ``read`` refuses; no targets, or not one for each example.
+    """
+    path = Path(path)
+    if labels is not None and path.suffix != ".npz":
+        raise wrong("labels", "come with an .npz, which holds arrays by name", path.name, "drop it")
+    if path.suffix == ".npz":
+        return _from_npz(path, n, seed, key, labels)
+    if path.is_dir():
+        return _from_folders(path, n, seed, size, mode, normalise)
+    if is_picture(path) or path.suffix == ".npy":
+        raise wrong("data", "hold labels", path.name, WAYS)
+    found = read(path, size=size, mode=mode, normalise=normalise, key=key)
+    if found.labels is None:
+        where = f" ({idx_partner(path).name})" if is_idx(path) else ""
+        raise wrong("data", f"hold labels{where}", f"none beside {path.name}", WAYS)
+    return pairs_of(found, n, seed)
+
+
+def pairs_of(examples: Examples, n: int | None = None, seed: int = 0) -> Labelled:
+    """Examples that have labels, drawn in random order."""
+    assert examples.labels is not None
+    rows = _drawn(len(examples), n, seed)
+    source = f"{len(rows):,} of the {examples.source}"
+    return Labelled(examples.inputs[rows], examples.labels[rows], examples.unit, source)
+
+
+def _drawn(total: int, n: int | None, seed: int) -> Tensor:
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n]
+
+
+def _from_npz(
+    path: Path, n: int | None, seed: int, key: str | None, labels: str | None
+) -> Labelled:
+    if not path.exists():
+        raise wrong("path", "exist", path, "check the spelling")
+    try:
+        check_magic(path)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            x_name, y_name = _names(list(arrays), path, key, labels)
+            x, y = arrays[x_name], arrays[y_name]
+    except UsageError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise unreadable(path, error) from error
+    if x.ndim < 2 or 0 in x.shape:
+        raise wrong(
+            f"{path}", f"hold examples along axis 0 of {x_name!r}, (N, ...)", f"shape {x.shape}",
+            "for one example store x[None]",
+        )  # fmt: skip
+    if y.ndim < 1 or len(y) != len(x):
+        raise wrong(
+            f"{y_name!r} in {path}", f"hold {len(x)} targets, one for each example",
+            f"shape {y.shape}", "store them in the same order",
+        )  # fmt: skip
+    rows = _drawn(len(x), n, seed).numpy()
+    source = f"{len(rows):,} of {len(x):,} examples of {path.name}"
+    inputs, unit = _inputs(x[rows], path)
+    return Labelled(inputs, _targets(y[rows], y_name, path), unit, source)
+
+
+def _names(names: list[str], path: Path, key: str | None, labels: str | None) -> tuple[str, str]:
+    for name in (key, labels):
+        if name is not None and name not in names:
+            raise wrong(f"{path}", f"hold {name!r}", f"arrays {', '.join(names)}", "name another")
+    rest = [name for name in names if name not in (labels, *LABELS)]
+    x = key or next((name for name in INPUTS if name in names and name != labels), None)
+    x = x or (rest[0] if len(rest) == 1 else None)
+    got = f"arrays {', '.join(names) or 'none'}"
+    if x is None:
+        raise wrong(f"{path}", "hold inputs", got, "name one of them with key=")
+    y = labels or (f"y{x[1:]}" if x.startswith("x") and f"y{x[1:]}" in names else None)
+    y = y or next((name for name in LABELS if name in names and name != x), None)
+    if y is None:
+        raise wrong(f"{path}", "hold labels", got, "name one of them with labels=")
+    return x, y
+
+
+def _inputs(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
+    if x.dtype.kind in "iu" and x.dtype != np.uint8:
+        return torch.from_numpy(x.astype(np.int64)), TOKEN
+    found = from_array(x, None, path)
+    return found.inputs, found.unit
+
+
+def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
+    if y.dtype.kind in "iu":
+        return torch.from_numpy(y.astype(np.int64))
+    if y.dtype.kind != "f":
+        raise wrong(
+            f"{name!r} in {path}", "hold numbers", f"dtype {y.dtype}", "store class indices"
+        )
+    targets = torch.from_numpy(y.astype(np.float32))
+    check_finite(
+        targets.reshape(len(y), -1), [f"{i}" for i in range(len(y))], f"{name!r} in {path}"
+    )
+    return targets
+
+
+def _from_folders(
+    root: Path, n: int | None, seed: int, size: int | None, mode: str | None, normalise: str | None
+) -> Labelled:
+    files = sorted(f for f in root.rglob("*") if f.is_file() and is_picture(f))
+    if not files:
+        raise wrong("data", "be a folder with pictures", root, "put .png or .jpg files there")
+    of = [f.relative_to(root).parts[0] if f.parent != root else "" for f in files]
+    if "" in of:
+        loose = files[of.index("")].name
+        raise wrong(
+            "data", "hold a folder of pictures for each class", f"{loose} beside them", WAYS
+        )
+    classes = tuple(sorted(set(of)))
+    if len(classes) < 2:
+        raise wrong("data", "hold two classes or more", f"the folder {classes[0]} alone", WAYS)
+    rows = _drawn(len(files), n, seed).tolist()
+    found = read_pictures([files[i] for i in rows], root, size, mode, normalise)
+    targets = torch.tensor([classes.index(of[i]) for i in rows])
+    source = f"{found.source}; {len(classes)} classes by folder"
+    return Labelled(found.inputs, targets, found.unit, source, classes)

@@ -1,0 +1,133 @@
+"""Examples with their targets, from files that users have and files that users break."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import data
+from nakami.results import UsageError
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(20, 3)).astype(np.float32)
+Y = np.arange(20) % 4
+
+
+def save(folder, **arrays):
+    np.savez(folder / "d.npz", **arrays)
+    return folder / "d.npz"
+
+
+def test_npz_in_random_order_with_its_labels(tmp_path):
+    path = save(tmp_path, x=X, y=Y)
+    found = data.labelled(path, 7, seed=1)
+    assert found.targets.dtype == torch.int64
+    for x, y in zip(found.inputs, found.targets, strict=True):
+        row = int(np.flatnonzero((x.numpy() == X).all(1))[0])
+        assert Y[row] == y
+    whole = data.labelled(path, seed=1)
+    assert torch.equal(whole.inputs[:7], found.inputs)
+    assert sorted(whole.targets.tolist()) == sorted(Y.tolist())
+    assert not torch.equal(data.labelled(path, seed=2).inputs, whole.inputs)
+    assert found.source == "7 of 20 examples of d.npz"
+
+
+def test_global_random_state_is_not_touched(tmp_path):
+    path = save(tmp_path, x=X, y=Y)
+    before = torch.get_rng_state()
+    data.labelled(path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_names_of_arrays(tmp_path):
+    path = save(tmp_path, x=X, y=Y, x_test=X[:5], y_test=Y[:5] + 1, other=Y + 7, mean=X * 2)
+    assert sorted(data.labelled(path, key="x_test").targets) == sorted(Y[:5] + 1)
+    assert min(data.labelled(path, labels="other").targets) == 7
+    found = data.labelled(path, labels="mean")
+    torch.testing.assert_close(found.targets, 2 * found.inputs)
+    assert found.targets.dtype == torch.float32
+
+
+def test_tokens_stay_whole(tmp_path):
+    tokens = rng.integers(0, 50, (6, 8))
+    found = data.labelled(save(tmp_path, x=tokens, y=tokens[:, ::-1]))
+    assert (found.inputs.dtype, found.unit) == (torch.int64, "token")
+    assert torch.equal(found.targets, found.inputs.flip(1))
+
+
+def test_bytes_are_pixels_and_batches_keep_pairs(tmp_path):
+    pixels = rng.integers(0, 256, (9, 1, 4, 4), dtype=np.uint8)
+    found = data.labelled(save(tmp_path, images=pixels, labels=np.arange(9)))
+    assert found.unit == "pixel, 0 to 1"
+    parts = found.batches(4)
+    assert [len(y) for _, y in parts] == [4, 4, 1]
+    for x, y in parts:
+        np.testing.assert_allclose(x, pixels[y.numpy()] / 255, atol=1e-7)
+
+
+def test_idx_beside_its_labels(tmp_path):
+    def idx(array):
+        head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        return gzip.compress(head + array.tobytes())
+
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    images = tmp_path / "some-images-idx3-ubyte.gz"
+    images.write_bytes(idx(pixels))
+    with pytest.raises(UsageError, match=r"data must hold labels \(some-labels-idx1-ubyte\.gz\)"):
+        data.labelled(images)
+    (tmp_path / "some-labels-idx1-ubyte.gz").write_bytes(idx(np.arange(5, dtype=np.uint8)))
+    found = data.labelled(images, 3)
+    torch.testing.assert_close(found.inputs[:, 0, 0, 0] * 255, found.targets.float())
+
+
+def test_folders_are_classes(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for shade, name in enumerate(("dog", "ant", "cat")):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for i in range(3):
+            image.new("L", (4, 4), 80 * shade).save(tmp_path / "p" / name / f"{i}.png")
+    found = data.labelled(tmp_path / "p", 8, size=4, mode="grey")
+    assert found.classes == ("ant", "cat", "dog")
+    shades = {"dog": 0.0, "ant": 80 / 255, "cat": 160 / 255}
+    wanted = torch.tensor([shades[found.classes[i]] for i in found.targets])
+    torch.testing.assert_close(found.inputs[:, 0, 0, 0], wanted)
+    assert len(set(found.targets.tolist())) == 3  # not the first class alone
+    image.new("L", (4, 4)).save(tmp_path / "p" / "loose.png")
+    with pytest.raises(UsageError, match=r"a folder of pictures for each class, got loose\.png"):
+        data.labelled(tmp_path / "p", size=4, mode="grey")
+    (tmp_path / "q" / "one").mkdir(parents=True)
+    image.new("L", (4, 4)).save(tmp_path / "q" / "one" / "a.png")
+    with pytest.raises(UsageError, match="two classes or more, got the folder one alone"):
+        data.labelled(tmp_path / "q", size=4)
+
+
+WRONG = {
+    "no labels": ({"x": X}, {}, r"must hold labels, got arrays x; name one of them with labels="),
+    "no inputs": ({"a": X, "b": X, "y": Y}, {}, r"must hold inputs, got arrays a, b, y"),
+    "unknown key": ({"x": X, "y": Y}, {"key": "z"}, r"must hold 'z', got arrays x, y"),
+    "unknown labels": ({"x": X, "y": Y}, {"labels": "z"}, r"must hold 'z', got arrays x, y"),
+    "fewer": ({"x": X, "y": Y[:3]}, {}, r"'y' in .* must hold 20 targets, one for each"),
+    "empty": ({"x": X[:0], "y": Y[:0]}, {}, r"along axis 0 of 'x', .*got shape \(0, 3\)"),
+    "text": ({"x": X, "y": Y.astype(str)}, {}, r"'y' in .* must hold numbers, got dtype <U"),
+    "nan": ({"x": X, "y": X * np.nan}, {}, r"'y' in .* must hold finite numbers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arrays(tmp_path, case):
+    arrays, options, message = WRONG[case]
+    with pytest.raises(UsageError, match=message):
+        data.labelled(save(tmp_path, **arrays), **options)
+
+
+def test_files_without_labels(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(UsageError, match=r"data must hold labels, got x\.npy; give an \.npz"):
+        data.labelled(tmp_path / "x.npy")
+    with pytest.raises(UsageError, match=r"labels must come with an \.npz.*got x\.npy"):
+        data.labelled(tmp_path / "x.npy", labels="y")
+    (tmp_path / "b.npz").write_bytes(b"no")
+    with pytest.raises(UsageError, match="start like a NumPy file"):
+        data.labelled(tmp_path / "b.npz")
