@@ -1,11 +1,13 @@
 """The border is exact at tiny residual: shrinks at 0.98 of it, grows at 1.02 as predicted."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from borders import fitted, frozen, growth_before, limits, losses
 from nakami.geometry._stability import growth
+from wide_networks import LAWS, draw
 
 ROUNDING = 1e-28  # of a squared error in float64
 SGD = {
@@ -58,6 +60,26 @@ def test_adam_with_frozen_denominators(kind, beta):
 
     found, _ = check_border(model, x, y, nn.MSELoss(), make, 1e-18)
     assert found.preconditioner == "the optimizer's state"
+
+
+@pytest.mark.parametrize(
+    ("phi", "name"), [("linear", "sgd"), ("relu", "nesterov"), ("tanh", "momentum 0.9")]
+)
+def test_wide_networks_of_four_layers(phi, name):
+    rng, steps = np.random.default_rng(4), {"linear": nn.Identity, "relu": nn.ReLU, "tanh": nn.Tanh}
+    layers = []
+    for weight, bias in draw((40, 40, 40, 40, 1), *LAWS[phi], rng):
+        layer = nn.Linear(*weight.shape[::-1], dtype=torch.float64)
+        layer.weight.data, layer.bias.data = torch.tensor(weight), torch.tensor(bias)
+        layers += [layer, steps[phi]()]
+    model = nn.Sequential(*layers[:-1])
+    x = torch.tensor(rng.standard_normal((12, 40)))
+    y = model(x).detach() + 1e-9 * torch.tensor(rng.standard_normal((12, 1)))
+
+    def make(net):
+        return torch.optim.SGD(net.parameters(), lr=0.1, **SGD[name])
+
+    check_border(model, x, y, nn.MSELoss(), make, 1e-18)
 
 
 def test_groups_with_rates_and_momenta_of_their_own():

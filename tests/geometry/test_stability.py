@@ -1,5 +1,6 @@
 """The pure functions against closed forms, against simulation and against each other."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -61,3 +62,16 @@ def test_no_curvature_has_no_limit():
 def test_growth_of_plain_descent():
     assert growth(Rule(), 1.1, 2.0) == pytest.approx(1.2**2)
     assert growth(Rule(0.9), 1.1, 2.0) != pytest.approx(1.2**2)
+
+
+@pytest.mark.parametrize("share", [0.98, 1.02, 1.1])
+@pytest.mark.parametrize("rule", [Rule(), Rule(0.9), Rule(0.9, nesterov=True), Rule(0.9, 0.1)])
+def test_growth_is_that_of_the_recurrence_of_positions(rule, share):
+    rate, h, mu = share * limit(rule, 3.0), 3.0, rule.momentum
+    still = 1 - rate * h  # momentum eliminated: u'' = a u' - b u
+    a, b = 1 + mu - rate * rule.weight * h, mu
+    if rule.nesterov:
+        a, b = (1 + mu) * still, mu * still
+    wanted = np.abs(np.roots([1, -a, b])).max() ** 2
+    assert growth(rule, rate, h) == pytest.approx(wanted, rel=1e-9)
+    assert (wanted > 1) == (share > 1)
