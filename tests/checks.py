@@ -25,6 +25,20 @@ def check_operator(op, dense, rtol=1e-10, atol=1e-12):
         op @ torch.zeros(n + 1)
 
 
+def parameter_reference(net, x, names=None):
+    """The Jacobian of a network's output by its parameters, row by row."""
+    net.eval()
+    weights = dict(net.named_parameters())
+    picked = [weights[n] for n in names or weights]
+    rows = []
+    for out in net(x).reshape(-1):
+        grads = torch.autograd.grad(
+            out, picked, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        rows.append(torch.cat([g.reshape(-1) for g in grads]))
+    return torch.stack(rows)
+
+
 def check_triplets(result, dense, atol):
     """Properties that any SVD has, whatever the method."""
     a = dense.double()

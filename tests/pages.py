@@ -1,4 +1,4 @@
-"""Runs the examples of a page of the documents."""
+"""Runs the examples of a page of the documents, and reads its tables."""
 
 import doctest
 import re
@@ -16,3 +16,10 @@ def run_examples(name, text=None):
     found = []
     result = doctest.DocTestRunner(verbose=False).run(test, out=found.append)
     assert result.failed == 0, "".join(found)
+
+
+def route_in_docs():
+    """The table of ``docs/reach.md``: what works by which route."""
+    text = (DOCS / "reach.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[1] for row in rows}

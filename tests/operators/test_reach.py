@@ -1,7 +1,5 @@
 """Every kind of module people bring, by which route, against dense float64 Jacobians."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -9,10 +7,12 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 import nakami
-from checks import check_operator
+from checks import check_operator, parameter_reference
 from nakami.results import UsageError
 from networks import build
 from own_models import OWN
+from pages import route_in_docs
+from plain_models import PLAIN
 
 
 class First(nn.Module):
@@ -166,15 +166,8 @@ def test_module(name):
     assert op.route == route_in_docs()[name]
 
 
-def route_in_docs():
-    """The table of ``docs/reach.md``: what works by which route."""
-    text = (Path(__file__).parents[2] / "docs" / "reach.md").read_text(encoding="utf-8")
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return {row[0]: row[1] for row in rows}
-
-
 def test_the_table_in_the_docs_names_every_module():
-    assert set(MODULES) <= set(route_in_docs())
+    assert {*MODULES, *PLAIN} <= set(route_in_docs())
 
 
 def test_integer_tokens_start_at_their_embedding():
@@ -227,23 +220,6 @@ def test_trees_of_tensors():
     )
     for op in (by_name, by_place, by_hand):
         check_operator(op, dense)
-
-
-def parameter_reference(net, x, names):
-    net.eval()
-    rows = []
-    for out in net(x).reshape(-1):
-        picked = [dict(net.named_parameters())[n] for n in names]
-        grads = torch.autograd.grad(out, picked, retain_graph=True, allow_unused=True)
-        rows.append(
-            torch.cat(
-                [
-                    (torch.zeros_like(p) if g is None else g).reshape(-1)
-                    for g, p in zip(grads, picked, strict=True)
-                ]
-            )
-        )
-    return torch.stack(rows)
 
 
 @pytest.mark.parametrize("case", ["tutorial cnn", "tied weights", "batch norm", "residual"])

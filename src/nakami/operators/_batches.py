@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import ceil
 from typing import Any
 
@@ -17,6 +17,7 @@ from ._jacobian import NetworkJacobian
 from ._losses import Criterion
 from ._random import random_states_kept
 from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
+from ._routes import reverse_product
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
@@ -32,6 +33,9 @@ class BatchJacobian(NetworkJacobian):
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         return (self.batch.outputs(flat),)
 
+    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        return self.batch.held(point, act)
+
 
 class GradientJacobian(NetworkJacobian):
     """The gradient of a batch's total loss by the parameters, ``(P, P)``: its Hessian."""
@@ -44,6 +48,9 @@ class GradientJacobian(NetworkJacobian):
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
         return (gradient,)
+
+    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        return self.batch.held(point, act)
 
 
 class Batch:
@@ -99,6 +106,11 @@ class Batch:
         """The total loss at other weights."""
         return self.judged.total(self.outputs(flat), self.y)
 
+    def held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        """What ``act`` returns while the network is still, at other weights."""
+        found: Tensor = self.network.held_at(self.weights, point, act)
+        return found
+
     def jacobian(self) -> NetworkJacobian:
         """Outputs by parameters."""
         return self._graph(BatchJacobian)
@@ -152,14 +164,13 @@ class Batch:
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the total loss, ``(P,)``, here or at other weights."""
         if at is not None:
-            found: Tensor = torch.func.grad(self.loss)(at)
-            return found
+            return self.loss_and_gradient(at)[1]
         return self.jacobian().T @ self.judged.slope(self.z, self.y).reshape(-1)
 
     def loss_and_gradient(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """The total loss and its gradient, ``(P,)``, at other weights, by one pass each way."""
-        gradient, value = torch.func.grad_and_value(self.loss)(at)
-        return value, gradient
+        value, pull = reverse_product(lambda flat: self.loss(flat)[None], at, self.held)
+        return value[0], pull(torch.ones_like(value))
 
     def product(self, block: Tensor, kind: str) -> Tensor:
         """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""

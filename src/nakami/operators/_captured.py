@@ -37,6 +37,7 @@ class Captured:
         self, network: FrozenNetwork, tree: Any, n: int, names: Collection[str] | None = None
     ):
         self.n, self.layers = n, dict[str, Layer]()
+        self._held = network.held  # a custom backward may run parts of it again
         self._taps: dict[str, Tensor] = {}
         self._calls: Counter[str] = Counter()
         self._level = transforms()
@@ -70,12 +71,11 @@ class Captured:
         names = [name for name in self.layers if name in self._taps]
         if not names or not self.output.requires_grad:
             return {}
-        found = torch.autograd.grad(
-            self.output,
-            [self._taps[name] for name in names],
-            cotangent,
-            retain_graph=True,
-            allow_unused=True,
+        taps = [self._taps[name] for name in names]
+        found = self._held(
+            lambda: torch.autograd.grad(
+                self.output, taps, cotangent, retain_graph=True, allow_unused=True
+            )
         )
         return {name: g for name, g in zip(names, found, strict=True) if g is not None}
 

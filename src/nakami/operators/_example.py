@@ -68,20 +68,20 @@ class Example:
         def put(leaf: Tensor) -> Tensor:
             return next(parts).reshape(leaf.shape) if leaf.is_floating_point() else leaf
 
-        return _mapped(self.tree, put)
+        return mapped(self.tree, put)
 
     def filled(self, leaves: Sequence[Tensor]) -> Any:
         """The same tree with all tensors replaced, in the order of ``leaves``."""
         parts = iter(leaves)
-        return _mapped(self.tree, lambda leaf: next(parts))
+        return mapped(self.tree, lambda leaf: next(parts))
 
     def moved(self, change: Callable[[Tensor], Tensor]) -> Example:
         """The example with ``change`` applied to every tensor."""
-        return Example(_mapped(self.tree, change), self.batch)
+        return Example(mapped(self.tree, change), self.batch)
 
     def rows(self, start: int, stop: int) -> Example:
         """Some of the examples of a batch."""
-        return Example(_mapped(self.tree, lambda leaf: leaf[start:stop]), self.batch)
+        return Example(mapped(self.tree, lambda leaf: leaf[start:stop]), self.batch)
 
     def shaken(self) -> Any:
         """Another example of the same form: noise on floating tensors, tokens rotated."""
@@ -98,7 +98,7 @@ class Example:
                 leaf
             )
 
-        return _mapped(self.tree, shake)
+        return mapped(self.tree, shake)
 
 
 def _check(leaf: Tensor, batch: bool) -> None:
@@ -130,12 +130,13 @@ def _each(tree: Any, visit: Callable[[Tensor], None]) -> None:
             _each(value, visit)
 
 
-def _mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same tree with ``change`` applied to every tensor."""
     if isinstance(tree, Tensor):
         return change(tree)
     if isinstance(tree, Mapping):
-        return {key: _mapped(value, change) for key, value in tree.items()}
+        return {key: mapped(value, change) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
-        items = [_mapped(value, change) for value in tree]
+        items = [mapped(value, change) for value in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree

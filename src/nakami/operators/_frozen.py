@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,11 +17,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
 from ..results import StageInfo, UsageError, check_callable, unknown, wrong, wrong_type
-from ._example import Example
+from ._example import Example, mapped
 from ._random import random_states_kept
 from ._refused import check_batch_statistics, check_filled, read_device, read_dtype, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
-from ._tap import Tap, first_tensor
+from ._tap import Tap, first_tensor, transforms
 
 Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]
@@ -136,14 +137,32 @@ class FrozenNetwork:
         ``weights`` replace some of the network's; ``chance`` reseeds the random states for this run
         alone.
         """
+        moving = weights is not None and any(w.requires_grad for w in weights.values())
+        if moving and torch.is_grad_enabled() and transforms() == 0:
+            x = mapped(x, _requiring)
+        return self._selected(self.held(lambda: self.caller(x), weights, chance))
+
+    def held(
+        self,
+        act: Callable[[], Any],
+        weights: Mapping[str, Tensor] | None = None,
+        chance: int | None = None,
+    ) -> Any:
+        """What ``act`` returns, run while the model is still and holds the network's weights."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
         with self._still(chance):
             swapped = {
                 k: v.clone() if k in self._buffer_names else v for k, v in self.weights.items()
             }
             swapped.update(weights or {})
-            out = torch.func.functional_call(self.caller, swapped, (x,))
-        return self._selected(out)
+            holder = _Caller(self.model, lambda model, _: act())
+            return torch.func.functional_call(holder, swapped, (None,))
+
+    def held_at(self, weights: Mapping[str, Tensor], point: Tensor, act: Callable[[], Any]) -> Any:
+        """``held`` with the parts of a flat vector, see ``named_parts``, for some weights."""
+        with torch.enable_grad():  # so that what runs again keeps what it kept before
+            moved = named_parts(point, weights)
+        return self.held(act, moved)
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
@@ -255,8 +274,15 @@ class FrozenNetwork:
         modes = [(m, m.training) for m in self.model.modules()]
         by_batch = [m for m, _ in modes if self.batch_statistics and isinstance(m, _NormBase)]
         tracks = [m.track_running_stats for m in by_batch]
+        hooked = [
+            (m, m._backward_hooks, m._backward_pre_hooks)
+            for m, _ in modes
+            if m._backward_hooks or m._backward_pre_hooks
+        ]
         for module, _ in modes:
             module.training = False
+        for module, *_ in hooked:  # they watch a training, and stop function transforms
+            module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
         for norm in by_batch:  # which then reads and writes no buffer
             norm.training, norm.track_running_stats = True, False
         try:
@@ -265,6 +291,8 @@ class FrozenNetwork:
         finally:
             for module, mode in modes:
                 module.training = mode
+            for module, after, before in hooked:
+                module._backward_hooks, module._backward_pre_hooks = after, before
             for norm, track in zip(by_batch, tracks, strict=True):
                 norm.track_running_stats = track
 
@@ -308,6 +336,11 @@ def named_parts(flat: Tensor, weights: Mapping[str, Tensor]) -> dict[str, Tensor
     return {
         name: part.reshape(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)
     }
+
+
+def _requiring(leaf: Tensor) -> Tensor:
+    """With a gradient: functions that run modules again drop their weights' where none enters."""
+    return leaf.detach().requires_grad_() if leaf.is_floating_point() else leaf
 
 
 def _place(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -131,8 +131,9 @@ class NetworkJacobian(LinearOperator):
     Attributes:
         to: Name of the stage it ends at, the deepest of several. shape: ``(m, n)``.
         parts: The rows of each stage that it ends at, a slice by name, in order of execution.
-        route: ``"linearised"``, ``"forward mode"`` or ``"double reverse"``: how ``J v`` is made
-            (``J^T u`` is always a reverse pass through a kept graph).
+        route: How ``J v`` is made: ``"linearised"``, ``"forward mode"``, ``"double reverse"``,
+            ``"plain autograd"`` or ``"rows kept"``. ``J^T u`` is always a reverse pass through a
+            kept graph; its own name follows where it goes by plain autograd.
         output: The states at the ends, flattened and joined, ``(m,)``.
         chunk: Columns multiplied at a time, from the memory budget by a fixed rule.
     """
@@ -156,6 +157,11 @@ class NetworkJacobian(LinearOperator):
         """The states at some of the ends."""
         raise NotImplementedError
 
+    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        """What ``act`` returns while the network is still and, where its weights move, at them."""
+        found: Tensor = self.network.held(act)
+        return found
+
     def _ends(self, ends: Sequence[StageInfo]) -> None:
         self.to = ends[-1].name
         stops = list(accumulate(s.size for s in ends))
@@ -169,23 +175,26 @@ class NetworkJacobian(LinearOperator):
 
         ``check``: whether to hold the derivative against a difference of the function.
         """
-        self.output, self._pull = reverse_product(self.function, point)
+        self.output, self._pull = reverse_product(self.function, point, self._held, blocks=True)
         self.shape = (self.output.numel(), point.numel())
         self.dtype, self.device = self.output.dtype, self.output.device
-        self.route, self._push = forward_product(self.function, point, self.output, self._pull)
-        if self.network.note:
-            self.route = f"{self.route}, {self.network.note}"
         column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
-        budget = check_budget(memory_budget)
-        self.chunk = max(1, min(budget // 4 // max(1, column), 1024))
+        room = check_budget(memory_budget) // 4
+        self.chunk = max(1, min(room // max(1, column), 1024))
         if self.device.type == "cpu":
             keep_memory()
             self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
+        self.route, self._push = forward_product(
+            self.function, point, self.output, self._pull, self._held, self.chunk, room
+        )
+        if self.network.note:
+            self.route = f"{self.route}, {self.network.note}"
         for name in self.parts:  # one by one: a small state hides behind a large one
             if len(self.parts) > 1:
                 self._check_adjoint(point, name)
             if check:
-                check_derivative(partial(self._stacked, to=(name,)), point, f"{self!r} to {name!r}")
+                there = partial(self._stacked, to=(name,))
+                check_derivative(there, point, self._held, f"{self!r} to {name!r}")
 
     def _check_adjoint(self, point: Tensor, name: str) -> None:
         rows = self.parts[name]
@@ -283,6 +292,10 @@ class ParameterJacobian(NetworkJacobian):
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         return self.network.reach(self.example.tree, to, weights=self.split(flat))
+
+    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        found: Tensor = self.network.held_at(self._weights, point, act)
+        return found
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""

@@ -11,54 +11,83 @@ from torch import Tensor
 from ..results import NakamiWarning, UsageError
 from ._kernels import StridedConvolutions
 from ._linearised import linearised
+from ._plain import PLAIN, Held, PlainProduct, plain_product
 
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 
 
 COARSE = "in part in float32"  # the end of a route's name
+ROWS = "rows kept"  # the name of the last rung
 FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # what torch raises
 
 
-def reverse_product(function: Product, point: Tensor) -> tuple[Tensor, Product]:
-    """The value at ``point`` and ``u -> J^T u``, through a graph that is kept."""
+def reverse_product(
+    function: Product, point: Tensor, held: Held, blocks: bool = False
+) -> tuple[Tensor, Product]:
+    """The value at ``point`` and ``u -> J^T u``, through a graph that is kept.
+
+    By ``torch.func``, else by plain autograd, with the network ``held`` still. ``blocks``: whether
+    the product has to be safe under ``torch.vmap``.
+    """
     try:
         with StridedConvolutions():
             output, pull = torch.func.vjp(function, point)[:2]
+        if blocks:
+            batched(lambda u: pull(u)[0], torch.zeros_like(output)[:, None])
     except FAILURES as error:
-        raise _no_way([f"reverse mode: {first_line(error)}"]) from error
+        try:
+            return plain_product(function, point, held)
+        except FAILURES as last:
+            ways = [("reverse mode", first_line(error)), (PLAIN, first_line(last))]
+            raise _no_way(ways) from last
     return output.detach(), lambda u: pull(u)[0]
 
 
 def forward_product(
-    function: Product, point: Tensor, output: Tensor, pull: Product
+    function: Product,
+    point: Tensor,
+    output: Tensor,
+    pull: Product,
+    held: Held,
+    chunk: int,
+    room: int,
 ) -> tuple[str, Product]:
     """The first way to make ``v -> J v`` that works here and agrees with ``pull``, and its name.
 
     Linearised (the graph of tangents is kept and its constants are folded), forward mode (the
     network runs again for each product), double reverse (``J v`` as the reverse derivative of
-    ``u -> J^T u``, which agrees by construction). A network that casts to float32 on its way agrees
-    no better than that allows; then the way that agrees best is taken, and its name says so.
+    ``u -> J^T u``, which agrees by construction), the same by plain autograd, and last the rows
+    themselves, by ``pull`` of ``chunk`` units at a time, where ``room`` bytes hold them. A network
+    that casts to float32 on its way agrees no better than that allows; then the way that agrees
+    best is taken, and its name says so.
     """
     probe = torch.zeros(point.numel(), 2, dtype=point.dtype, device=point.device)
     rungs: list[tuple[str, Callable[[], Product]]] = [
         ("linearised", lambda: linearised(function, point)),
         ("forward mode", lambda: _forward_mode(function, point)),
         ("double reverse", lambda: _double_reverse(function, point, output)),
+        (PLAIN, lambda: _plain(function, point, pull, held).again()),
+        (ROWS, lambda: _rows_kept(pull, output, point, chunk, room)),
     ]
-    failures, coarse = [], []
+    failures: list[tuple[str, str]] = []
+    coarse: list[tuple[float, str, Product]] = []
     for name, build in rungs:
+        if name == ROWS and coarse:
+            break  # they would agree no better
         try:
             push = build()
             batched(push, probe)
             gap = adjoint_gap(point, push, pull)
         except FAILURES as error:
-            failures.append(f"{name}: {first_line(error)}")
+            failures.append((name, first_line(error)))
             continue
+        if isinstance(pull, PlainProduct) and name not in (PLAIN, ROWS):
+            name = f"{name}, transposed by {PLAIN}"
         if gap <= allowed_gap(name, point.dtype):
             return name, push
         if gap <= allowed_gap(COARSE, point.dtype):
             coarse.append((gap, f"{name}, {COARSE}", push))
-        failures.append(f"{name}: <u, J v> and <J^T u, v> differ by {gap:.2g}")
+        failures.append((name, f"<u, J v> and <J^T u, v> differ by {gap:.2g}"))
     if coarse:
         return min(coarse, key=lambda way: way[0])[1:]
     raise _no_way(failures)
@@ -73,6 +102,8 @@ def allowed_gap(route: str, dtype: torch.dtype) -> float:
 
 def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor:
     """A product of vectors applied to the columns of ``block``, ``chunk`` of them at a time."""
+    if isinstance(product, PlainProduct):
+        return product.columns(block, chunk)
     # The batch comes out in front: a product that ignores its vector (J = 0) has no other place.
     return torch.vmap(product, 1, 0, chunk_size=chunk)(block).T
 
@@ -90,14 +121,14 @@ def adjoint_gap(point: Tensor, push: Product, pull: Product) -> float:
     return abs(gap) / size if size != 0 else 0.0  # NaN stays NaN, which no rung may give
 
 
-def check_derivative(function: Product, point: Tensor, what: str) -> None:
+def check_derivative(function: Product, point: Tensor, held: Held, what: str) -> None:
     """Warn where ``J`` is no difference of the function itself: a straight-through gradient, say.
 
     The adjoint test cannot see a gradient that is wrong in both directions; this one can.
     """
     generator = torch.Generator().manual_seed(1)
     v, away = _unit(point, generator), _unit(point, generator)
-    slope, difference = _slopes(function, point, v, away)
+    slope, difference = _slopes(function, point, held, v, away)
     if slope == 0 and difference != 0:
         raise UsageError(
             f"the gradient of this network is cut: it moves (by {difference:.3g} for a unit step) "
@@ -112,7 +143,9 @@ def check_derivative(function: Product, point: Tensor, what: str) -> None:
         )
 
 
-def _slopes(function: Product, point: Tensor, v: Tensor, away: Tensor) -> tuple[float, float]:
+def _slopes(
+    function: Product, point: Tensor, held: Held, v: Tensor, away: Tensor
+) -> tuple[float, float]:
     """The slope along ``v`` by reverse mode, and by a central difference of the function.
 
     Both a little away from ``point``: states behind a ReLU lie on kinks, where no derivative is.
@@ -124,7 +157,7 @@ def _slopes(function: Product, point: Tensor, v: Tensor, away: Tensor) -> tuple[
         ahead, behind = function(near + step * v), function(near - step * v)
         difference = (ahead - behind) / (2 * step)
     noise = 8 * eps * float(ahead.norm() + behind.norm()) / step
-    output, pull = reverse_product(function, near)
+    output, pull = reverse_product(function, near, held)
     seen = float(difference.norm()) > noise
     u = difference / difference.norm() if seen else output / output.norm().clamp_min(1e-300)
     slope = float((pull(u) * v).sum())
@@ -138,10 +171,15 @@ def _unit(like: Tensor, generator: torch.Generator) -> Tensor:
     return (draw / draw.norm()).to(like)
 
 
-def _no_way(failures: list[str]) -> UsageError:
+def _no_way(failures: list[tuple[str, str]]) -> UsageError:
+    """``failures``: each way with what stopped it."""
+    ways: dict[str, list[str]] = {}
+    for name, cause in failures:
+        ways.setdefault(cause, []).append(name)
+    said = "; ".join(f"{', '.join(names)}: {cause}" for cause, names in ways.items())
     return UsageError(
-        f"no way to differentiate this network works ({'; '.join(failures)}); choose an earlier "
-        "stage, or replace what stops it."
+        f"no way to differentiate this network works ({said}); choose an earlier stage, or replace "
+        "what stops it."
     )
 
 
@@ -164,3 +202,16 @@ def _double_reverse(function: Product, point: Tensor, output: Tensor) -> Product
 
     pull = torch.func.vjp(transposed, torch.zeros_like(output))[1]  # linear, so any point does
     return lambda v: pull(v)[0]
+
+
+def _plain(function: Product, point: Tensor, pull: Product, held: Held) -> PlainProduct:
+    return pull if isinstance(pull, PlainProduct) else plain_product(function, point, held)[1]
+
+
+def _rows_kept(pull: Product, output: Tensor, point: Tensor, chunk: int, room: int) -> Product:
+    m, n = output.numel(), point.numel()
+    if m * n * output.itemsize > room:
+        raise RuntimeError(f"{m} rows of {n} numbers are beyond a quarter of the memory budget")
+    units = torch.eye(m, dtype=output.dtype, device=output.device)
+    rows = batched(pull, units, chunk).T.contiguous()
+    return lambda v: rows @ v

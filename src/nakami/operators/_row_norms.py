@@ -12,7 +12,7 @@ from ._batches import Batch
 from ._captured import Captured
 from ._root import OutputRoot
 from ._routes import FAILURES
-from ._trust import Trust
+from ._trust import Trust, gradients_of_one
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def gradients_of_rest(
     try:
         found: dict[str, Tensor] = torch.vmap(one)(leaves, cotangents)
     except FAILURES:  # what torch cannot batch goes example by example
-        single = [
-            one(tuple(leaf[i] for leaf in leaves), cotangents[i]) for i in range(len(cotangents))
-        ]
+        single = []
+        for i, across in enumerate(cotangents):
+            each = gradients_of_one(batch, here.start + i, rest, across)
+            single.append({k: torch.stack([reduce(g[k]) for g in each]) for k in rest})
         found = {k: torch.stack([row[k] for row in single]) for k in rest}
     return found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from ._batches import Batch
 from ._captured import Captured
-from ._routes import FAILURES
+from ._frozen import named_parts
+from ._routes import FAILURES, reverse_product
 
 TRIED = 2  # examples
 
@@ -50,8 +52,9 @@ def trusted(batch: Batch) -> Trust:
         return Trust(frozenset(), 0, 0, max(sizes.values()))
     wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
     for i in range(n):
-        for name, g in zip(batch.names, _gradients(batch, i, draw[i : i + 1]), strict=True):
-            wanted[name][i] = g.square().sum() if g is not None else 0.0
+        (each,) = gradients_of_one(batch, i, batch.weights, [draw[i]])
+        for name, g in zip(batch.names, each.values(), strict=True):
+            wanted[name][i] = g.square().sum()
     most = float(max(w.max() for w in wanted.values()))
     near = torch.finfo(batch.z.dtype).eps ** 0.5
 
@@ -66,11 +69,15 @@ def trusted(batch: Batch) -> Trust:
     return Trust(own, cells, run.width, formed)
 
 
-def _gradients(batch: Batch, i: int, cotangent: Tensor) -> Sequence[Tensor | None]:
-    """Gradients of ``<cotangent, output>`` of one example by all parameters."""
-    with torch.enable_grad():
-        moving = {k: w.detach().requires_grad_() for k, w in batch.weights.items()}
-        out = batch.network.run(batch.example.rows(i, i + 1).tree, moving)
-        if not out.requires_grad:
-            return [None] * len(moving)
-        return torch.autograd.grad(out, list(moving.values()), cotangent, allow_unused=True)
+def gradients_of_one(
+    batch: Batch, i: int, weights: Mapping[str, Tensor], cotangents: Iterable[Tensor]
+) -> list[dict[str, Tensor]]:
+    """Gradients of ``<cotangent, output>`` of example ``i`` alone, for each, by some weights."""
+    tree = batch.example.rows(i, i + 1).tree
+
+    def outputs(flat: Tensor) -> Tensor:
+        return batch.network.run(tree, named_parts(flat, weights)).reshape(-1)
+
+    point = torch.cat([w.reshape(-1) for w in weights.values()])
+    pull = reverse_product(outputs, point, partial(batch.network.held_at, weights))[1]
+    return [named_parts(pull(cotangent.reshape(-1)), weights) for cotangent in cotangents]
