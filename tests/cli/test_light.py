@@ -22,7 +22,8 @@ def run(code: str, heavy: tuple[str, ...] = HEAVY) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["xray", "--help"], ["stages", "--help"], ["--version"], []]
+    "arguments",
+    [["--help"], ["xray", "--help"], ["stages", "--help"], ["init", "--help"], ["--version"], []],
 )
 def test_help_leaves_torch_out(arguments):
     code = f"""

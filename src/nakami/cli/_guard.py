@@ -21,6 +21,7 @@ OPTIONS = {
     **{name: f"--{name}" for name in ("out", "seed", "size", "stages", "tol", "weights")},
     **{name: f"--{name}" for name in ("activation", "loss", "optimizer", "samples", "start")},
     **{name: f"--{name.replace('_', '-')}" for name in ("bias_variance", "weight_variance")},
+    **{name: f"--{name}" for name in ("biases", "directions", "method", "probes")},
     "data": "--data",
     "inputs": "--data",
     "k": "--top",

@@ -9,7 +9,7 @@ from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
 from ._labelled import Labelled, labelled, pairs_of
 from ._pictures import is_picture
 from ._read import read
-from ._weights import load_weights
+from ._weights import load_weights, save_weights
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -24,4 +24,5 @@ __all__ = [
     "mnist",
     "pairs_of",
     "read",
+    "save_weights",
 ]

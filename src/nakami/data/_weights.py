@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nakami.results import UsageError, wrong
@@ -49,6 +49,25 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
         raise wrong("weights", "end in .safetensors, .pt or .pth", path.name, "convert the file")
     _check(model.state_dict(), state, path)
     model.load_state_dict(state)
+
+
+def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+    """Write a model's state dict as safetensors; ``load_weights`` reads it back.
+
+    Args:
+        model: Any module; shared weights are written once for each name.
+        path: Ends in ``.safetensors``; its folder exists.
+
+    Raises:
+        UsageError: Another ending.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise wrong("path", "end in .safetensors", path.name, "change the name")
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
+    part = path.with_name(f"{path.name}.part")  # a killed run leaves no half of a file by its name
+    save_file(state, part)
+    part.replace(path)
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

@@ -21,8 +21,10 @@ class LayerReading:
     """One layer: a module with a weight matrix, where it runs.
 
     Attributes:
-        name: The module's name. kind: Its class. parent: The last layer before it that enters it;
-            ``"input"``, or empty for an embedding of tokens.
+        name: The module's name; a second run ends in ``:2``. kind: Its class.
+        weight: Name of the matrix that its output is linear in; empty where there is none.
+        parent: The last layer before it that enters it; ``"input"``, or empty for an embedding of
+            tokens.
         entering: Mean square of what the layer takes in, over examples and units.
         second_moment: Mean square of its output ``u``, over examples and units.
         spread: Variance of ``u`` over the examples, mean over units: what tells inputs apart.
@@ -36,6 +38,7 @@ class LayerReading:
 
     name: str
     kind: str
+    weight: str
     parent: str
     entering: float
     second_moment: float
@@ -81,17 +84,17 @@ class Passage:
 
     def __str__(self) -> str:
         thing = "the difference between inputs" if self.what == "signal" else "the gradient"
-        way = "" if self.what == "signal" else " on its way back"
+        way = "" if self.what == "signal" else " back"
         if self.decades == -math.inf:
             return (
-                f"{self.what} vanishes: nothing is left of {thing} after {self.layers} layers{way}"
+                f"{self.what} vanishes: nothing is left of {thing} over {self.layers} layers{way}"
             )
         size = f"10^{self.decades:+.1f}" + " or less" * self.bound
-        text = f"{self.what} {self.verdict}: {thing} changes {size} times in mean square{way}, "
-        text += f"{self.layers} layers"
+        text = f"{self.what} {self.verdict}: over {self.layers} layers{way} the mean square of "
+        text += f"{thing} changes by a factor {size}"
         if self.verdict == "survives":
             return text
-        return f"{text}, a factor e every {self.depth_scale:.2g}" + " or fewer" * self.bound
+        return f"{text}, e every {self.depth_scale:.2g} layers" + " or fewer" * self.bound
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def _reading(
     return LayerReading(
         call.name,
         call.kind,
+        call.weight,
         _parent(graph.calls, graph.parent(i)),
         graph.entering[i],
         float(state.square().mean()),
