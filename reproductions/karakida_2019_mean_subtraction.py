@@ -169,7 +169,10 @@ def _slope(kept: Kept, phi: str, size: str, way: str) -> str:
 
 
 def _spread(values: np.ndarray) -> str:
-    return "{:.3g} ± {:.1g}".format(*mean_error(values)) if len(values) else ""
+    if not len(values):
+        return ""
+    mean, error = mean_error(values)
+    return f"{mean:.0f} ± {error:.0f}" if mean >= 100 else f"{mean:.3g} ± {error:.1g}"
 
 
 def draw(kept: Kept, path: Path) -> None:
@@ -194,12 +197,17 @@ def draw(kept: Kept, path: Path) -> None:
         x=alt.X("M:Q", scale=alt.Scale(type="log", domain=[80, 2000]), title="width M"),
         color=alt.Color("network:N", sort=list(NAMES), title=None),
     )
-    points = base.mark_point(size=14, opacity=0.5).encode(
+    known = base.transform_filter("isValid(datum.measured)")
+    points = known.mark_point(size=14, opacity=0.5).encode(
         y=alt.Y("measured:Q", scale=y, title="largest eigenvalue")
     )
-    means = base.mark_line().encode(y=alt.Y("mean(measured):Q", scale=y))
-    theory = base.mark_line(strokeDash=[4, 4]).encode(y=alt.Y("theory:Q", scale=y))
-    layers = alt.layer(means, points, theory, data=alt.Data(values=rows))
+    means = known.mark_line().encode(y=alt.Y("mean(measured):Q", scale=y))
+    dashed = (
+        base.transform_filter("isValid(datum.theory)")
+        .mark_line(strokeDash=[4, 4])
+        .encode(y=alt.Y("theory:Q", scale=y))
+    )
+    layers = alt.layer(means, points, dashed, data=alt.Data(values=rows))
     panels = [f"{phi}, {size}" for size in SIZES for phi in LAWS]
     by = alt.Facet("panel:N", sort=panels, title="dashed: theory, and the edge of the bulk")
     panel = layers.properties(width=190, height=190)
