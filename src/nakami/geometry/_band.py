@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 RECENT = 5.0  # steps over which the level is averaged
 LONG = 50.0  # and the band
 WIDTH = 2.0  # standard deviations of a single loss
-FIRST = 10  # losses before anything is judged
+FIRST = 5  # losses before anything is judged
 
 
 @dataclass

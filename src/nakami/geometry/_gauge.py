@@ -1,0 +1,69 @@
+"""Sharpness in an optimizer's coordinates, read again and again by few products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..operators import PresentCurvature, fisher, runs_present
+from ..spectra import LinearOperator, RitzPair, Scaled, ritz
+from ._settings import adaptive, check_optimizer, coordinates, make, started
+
+PRODUCT = 5 / 3  # gradient evaluations: forward with tangent 2/3, back 1
+COLD, WARM = 3, 2  # products of the first reading and of the others
+
+
+class SharpnessGauge:
+    """Lower bounds of the sharpness of held data, at whatever weights the model has.
+
+    Attributes:
+        held: Examples that are held. size: parameters.
+        vector: Eigenvector of the last reading, ``(size,)``, from which the next one starts.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        data: Any,
+        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        **reading: Any,
+    ):
+        check_optimizer(optimizer)
+        self.model, self.optimizer = model, optimizer
+        self._op = fisher(model, data, loss, "ggn", **reading)
+        make(optimizer, self._named())
+        self._light = runs_present(self._op)
+        self.held = sum(len(part.z) for part in self._op.parts)
+        self.size = self._op.shape[0]
+        self.vector: Tensor | None = None
+
+    @property
+    def price(self) -> float:
+        """Gradient evaluations on the held data that the next reading takes, by count."""
+        return PRODUCT * (COLD if self.vector is None else WARM)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the optimizer has the denominators it divides by."""
+        return not adaptive(self.optimizer) or started(self.optimizer, self._named())
+
+    def read(self, seed: int) -> tuple[RitzPair, float]:
+        """Sharpness now, and rate times sharpness at the border of stability."""
+        here = PresentCurvature(self._op)
+        op: LinearOperator = here if self._light else here.traced()
+        frame = coordinates(self.optimizer, self._named(), here.point)
+        shift = frame.shift if bool(frame.shift.any()) else None
+        if not frame.plain or shift is not None:
+            op = Scaled(op, frame.scale, shift)
+        products = COLD if self.vector is None else WARM
+        found = ritz(op, products, start=self.vector, seed=seed)
+        self.vector = found.vector
+        return found, frame.rule.reach
+
+    def _named(self) -> dict[str, Tensor]:
+        parameters: dict[str, Tensor] = dict(self.model.named_parameters())
+        return {name: parameters[name] for name in self._op.names}
