@@ -5,6 +5,7 @@ from ._fisher import fisher
 from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
+from ._losses import criterion
 from ._present import PresentCurvature, runs_present
 from ._stages import Stages
 
@@ -17,6 +18,7 @@ __all__ = [
     "PresentCurvature",
     "Stages",
     "check_cut",
+    "criterion",
     "fisher",
     "is_recurrent",
     "jacobian",

@@ -1,0 +1,230 @@
+"""All that `nakami lr` says of a network: limit, advice, spectrum, noise, and theory beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..operators import Fisher, criterion, fisher
+from ..results import UsageError
+from ..spectra import LinearOperator, check_budget, density, eigh
+from ..theory import meanfield
+from ._learning_rate import learning_rate
+from ._noise import NoiseScale, noise_of
+from ._result import LearningRate
+from ._settings import check_optimizer
+from ._stability import limit
+
+DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
+STEPS, PROBES = 64, 5  # beyond
+PER_DECADE, WIDTH = 20, 0.2  # points of the curve, and its smoothing in decades
+DEPTH = {True: 6.0, False: 3.5}  # decades below the largest: all there is, or 1 / STEPS^2
+
+
+@dataclass(frozen=True)
+class Eigenvalues:
+    """How the eigenvalues of the loss's Gauss-Newton matrix lie, at the present weights.
+
+    Attributes:
+        points: Eigenvalues at which the curve is given, equally far apart on a log axis.
+        count: Eigenvalues per factor of ten. error: its standard error over the probes.
+        largest: ``lambda_max``. largest_error: its estimated absolute error.
+        above: About how many eigenvalues lie above the first point. parameters: ``P``, how many in
+            all; the rest is smaller, or zero.
+        exact: Whether all were computed. n_probes: random vectors behind the curve. steps: Lanczos
+            steps of each.
+        width: Standard deviation of the smoothing, in decades.
+    """
+
+    points: tuple[float, ...]
+    count: tuple[float, ...]
+    error: tuple[float, ...]
+    largest: float
+    largest_error: float
+    above: float
+    parameters: int
+    exact: bool
+    n_probes: int
+    steps: int
+    width: float
+
+
+@dataclass(frozen=True)
+class WideTheory:
+    """What the theory of wide random networks predicts, see ``nakami.theory.meanfield``.
+
+    Attributes:
+        low: ``lambda_max`` of the loss: at infinite width, or the lower bound for cross-entropy.
+        high: Its upper end: at the network's widths, or the upper bound.
+        limit: Learning rates that these allow, from that of ``high`` to that of ``low``; None for
+            optimizers that divide by running squares, which the theory does not cover. Weight
+            decay is left out.
+        widths: Of the layers. activations: Of the hidden ones.
+        assumed: What it takes for granted. doubts: What speaks against it here.
+    """
+
+    low: float
+    high: float
+    limit: tuple[float, float] | None
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+    assumed: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Made by ``survey``.
+
+    Attributes:
+        rate: Limit and advice.
+        noise: The gradient-noise scale at the present weights, or None for one batch.
+        eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
+            loss has no root (a function of one's own), or it was not asked for.
+        theory: What theory predicts, or None. why_not: why none, in words.
+        batch: Samples of the first batch.
+    """
+
+    rate: LearningRate
+    noise: NoiseScale | None
+    eigenvalues: Eigenvalues | None
+    theory: WideTheory | None
+    why_not: str
+    batch: int
+
+
+def check(loss: Any, optimizer: Optimizer | str) -> None:
+    """Refuse a loss or an optimizer that ``survey`` would refuse, before any work."""
+    criterion(loss)
+    check_optimizer(optimizer)
+
+
+def survey(
+    model: nn.Module,
+    data: Any,
+    loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+    optimizer: Optimizer | str = "sgd",
+    *,
+    spectrum: bool = True,
+    tol: float = 1e-3,
+    seed: int = 0,
+    progress: Callable[[int, int, float | None, str], None] | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    memory_budget: int | None = None,
+) -> Survey:
+    """A learning rate's limit and advice with what stands behind: for a page or a table.
+
+    Args:
+        model: As ``nakami.learning_rate`` takes it.
+        data: Likewise.
+        loss: Likewise.
+        optimizer: Likewise.
+        spectrum: Whether to read how all eigenvalues lie.
+        tol: Bound on the estimated relative error of the eigenvalues.
+        seed: Of the random starts and probes.
+        progress: Called as ``progress(done, total, None, what)``.
+        dtype: Arithmetic to compute in; default that of the weights.
+        device: Where to compute; default where the weights are.
+        memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
+
+    Raises:
+        UsageError: What ``nakami.learning_rate`` refuses.
+    """
+    where: dict[str, Any] = {"dtype": dtype, "device": device, "memory_budget": memory_budget}
+    say = progress or (lambda *_: None)
+    check(loss, optimizer)
+    held = data if _is_pair(data) else list(data)
+    op = fisher(model, held, loss, "ggn", **where)
+    say(0, 3, None, "limit and advice")
+    rate = learning_rate(model, held, loss, optimizer, tol=tol, seed=seed, **where)
+    say(1, 3, None, "noise and theory")
+    noise = noise_of(op)
+    theory, why_not = _theory(model, op, rate)
+    say(2, 3, None, "eigenvalues")
+    budget = check_budget(memory_budget)
+    eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
+    say(3, 3, None, "done")
+    return Survey(rate, noise, eigenvalues, theory, why_not, op.by_batch()[0].n_samples)
+
+
+def _is_pair(data: Any) -> bool:
+    return isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[1], Tensor)
+
+
+def _eigenvalues(
+    op: Fisher, rate: LearningRate, tol: float, seed: int, budget: int
+) -> Eigenvalues | None:
+    kernel = op.kernel
+    if kernel is None:
+        return None
+    side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
+    n = side.shape[0]
+    top = eigh(op, 1, tol, seed=seed, memory_budget=budget)
+    largest = float(top.values[0])
+    if not largest > 0:
+        return None
+    exact = n <= DENSE
+    decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
+    points, method = 10**decades * largest, "dense" if exact else "lanczos"
+    found = density(
+        side, points, steps=STEPS, probes=PROBES, method=method, memory_budget=budget, seed=seed
+    )
+    count, error = (n * curve for curve in found.per_decade(points, WIDTH))
+    above = n * float((found.weights * (found.nodes > points[0])).sum())
+    return Eigenvalues(
+        points=tuple(points.tolist()),
+        count=tuple(count.tolist()),
+        error=tuple(error.tolist()),
+        largest=largest,
+        largest_error=float(top.errors[0]) * largest,
+        above=above,
+        parameters=op.shape[0],
+        exact=found.exact,
+        n_probes=found.n_probes,
+        steps=found.steps,
+        width=WIDTH,
+    )
+
+
+def _theory(model: nn.Module, op: Fisher, rate: LearningRate) -> tuple[WideTheory | None, str]:
+    """The prediction, or why there is none."""
+    parts = op.parts
+    kind, classes = op.judged.name, parts[0].z.shape[1:]
+    if kind not in ("squared error", "cross-entropy") or op.judged.nll is None:
+        return None, f"it covers squared error and plain cross-entropy, not {kind} as it is here"
+    leaves = [part.example.leaves for part in parts]
+    if any(len(some) != 1 or not some[0].is_floating_point() for some in leaves) or not classes:
+        return None, "it covers one floating input an example, with a vector of outputs"
+    inputs, z = torch.cat([some[0] for some in leaves]), torch.cat([part.z for part in parts])
+    try:
+        found = meanfield.describe(model, inputs)
+        factor = op.scale * len(z)  # of the mean over samples
+        if kind == "squared error":
+            low, high = found.statistics.largest, found.statistics.largest_edge
+            factor *= 2
+        else:
+            bounds = meanfield.cross_entropy_bounds(found.order, z.softmax(1).cpu().numpy())
+            low, high = bounds.lower, bounds.upper
+    except UsageError as error:
+        return None, str(error)
+    limits = None
+    if not rate.preconditioner:
+        limits = limit(rate.rule, factor * high), limit(rate.rule, factor * low)
+    return (
+        WideTheory(
+            low=factor * low,
+            high=factor * high,
+            limit=limits,
+            widths=found.widths,
+            activations=found.activations,
+            assumed=found.assumed,
+            doubts=found.doubts,
+        ),
+        "",
+    )

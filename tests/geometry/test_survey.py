@@ -1,0 +1,123 @@
+"""The survey of a network against dense eigenvalues, its parts, and meanfield."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import nakami
+from curvatures import Dense, case
+from nakami.geometry import _survey, survey
+from nakami.results import UsageError
+from nakami.theory import meanfield
+
+
+def network():
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 40), nn.Tanh(), nn.Linear(40, 3)).double()
+    for p in model.parameters():
+        p.data.normal_(0, 0.3, generator=generator)
+    x = torch.randn(24, 12, generator=generator, dtype=torch.float64)
+    y = torch.randint(0, 3, (24,), generator=generator)
+    return model, x, y
+
+
+def halves(x, y):
+    return [(x[:12], y[:12]), (x[12:], y[12:])]
+
+
+def test_parts_are_those_of_the_library():
+    model, x, y = network()
+    found = survey(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
+    rate = nakami.learning_rate(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
+    assert found.rate.limit == pytest.approx(rate.limit)
+    assert found.rate.advised == pytest.approx(rate.advised)
+    assert found.noise.n_batches == 2
+    assert found.batch == 12
+    e = found.eigenvalues
+    assert e.largest == pytest.approx(rate.lambda_max, rel=1e-5)
+    assert (e.exact, e.parameters) == (True, 12 * 40 + 40 + 120 + 3)
+    assert set(e.error) == {0.0}
+
+
+@pytest.mark.parametrize("dense", [1024, 1])
+def test_count_by_decade_against_all_eigenvalues(monkeypatch, dense):
+    monkeypatch.setattr(_survey, "DENSE", dense)
+    model, x, y = network()
+    op = Dense(model, x, y, nn.CrossEntropyLoss())
+    values = torch.linalg.eigvalsh(op.own(op.fisher()))
+    e = survey(model, (x, y), "cross_entropy").eigenvalues
+    points, kept = torch.tensor(e.points).double(), values[values > 1e-9]
+    normal = torch.distributions.Normal(kept.log10(), e.width)
+    wanted = normal.log_prob(points.log10()[:, None]).exp().sum(1)
+    error = 6 * torch.tensor(e.error) + 0.03 * float(wanted.max())
+    if dense > 1:
+        error = torch.tensor(1e-6)
+        assert e.above == pytest.approx(float((values > e.points[0]).sum()), abs=1e-6)
+    assert bool(((torch.tensor(e.count) - wanted).abs() <= error).all())
+    assert e.exact is (dense > 1)
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.MSELoss(reduction="sum")])
+def test_theory_of_squared_error(loss):
+    model, x, _ = network()
+    y = torch.zeros(24, 3).double()
+    found = survey(model, (x, y), loss, "nesterov", spectrum=False)
+    order = meanfield.describe(model, x).order
+    wanted = meanfield.learning_rate(order, 24, loss.reduction, momentum=0.9, nesterov=True)
+    assert found.theory.limit[1] == pytest.approx(wanted.limit)
+    assert found.theory.high > found.theory.low
+    assert found.eigenvalues is None
+    assert found.noise is None  # one batch
+
+
+def test_theory_of_cross_entropy_and_of_adam():
+    model, x, y = network()
+    bounds = meanfield.cross_entropy_bounds(
+        meanfield.describe(model, x).order, model(x).softmax(1).detach().numpy()
+    )
+    found = survey(model, (x, y), "cross_entropy", spectrum=False)
+    assert found.theory.limit == pytest.approx((bounds.limit_low, bounds.limit_high))
+    adam = survey(model, (x, y), "cross_entropy", "adam", spectrum=False)
+    assert adam.theory.limit is None
+    assert adam.theory.low == pytest.approx(bounds.lower)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cnn", "convolutions share weights"),
+        ("bernoulli", "squared error and plain cross-entropy"),
+        ("tokens", "one floating input an example"),
+    ],
+)
+def test_what_theory_does_not_cover_is_said(name, words):
+    model, x, y, loss = case(name)
+    found = survey(model, (x, y), loss, spectrum=False)
+    assert found.theory is None
+    assert words in found.why_not
+
+
+def test_nothing_is_touched():
+    model, x, y = network()
+    model.train()
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    survey(model, halves(x, y), "cross_entropy", "adam")
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_wrong_use_before_the_work():
+    model, x, y = network()
+    with pytest.raises(UsageError, match="loss 'mze' is unknown"):
+        survey(model, (x, y), "mze")
+    with pytest.raises(UsageError, match="optimizer 'adm' is unknown"):
+        survey(model, (x, y), "mse", "adm")
+    with pytest.raises(UsageError, match=r"the targets of a batch must be classes from 0 to 2"):
+        survey(model, (x, y + 1), "cross_entropy")
+    with pytest.raises(UsageError, match="the loss must be finite"):
+        survey(model, (x, torch.full((24, 3), math.inf)), "mse")
