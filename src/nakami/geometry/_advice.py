@@ -17,6 +17,7 @@ from ._trials import SHORT, Found, Trials, fastest
 
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
+BELOW = 4  # times below the lowest rate at which a trial ran away
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: i
 
     The steps of an optimizer with a memory grow while it fills, so that a short trial bears a rate
     that a training does not: what did best is divided by the sixth root of the memory (1.47 for
-    0.9). The power was set on the four development tasks of ``benchmarks/lr``.
+    0.9). Nor is the advice more than a quarter of a rate at which a trial ran away: longer ones do
+    so at lower rates. Both figures were set on the four development tasks of ``benchmarks/lr``.
     """
     start, spent = _first_rate(optimizer, named, op, rule)
     base = [batch.value for batch in op.by_batch()]
@@ -58,9 +60,11 @@ def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: i
         why = f"none: the loss fell in no trial of {steps} steps at rates from {tried}"
         return Advice(None, None, why, results, None, cost)
     margin = memory(rule) ** MARGIN
-    rate = trials.rate(found.index) / margin
-    interval = trials.rate(found.low) / margin, trials.rate(found.high) / margin
-    interval = min(interval[0], rate), max(interval[1], rate)
+    most = math.inf if found.unstable is None else trials.rate(found.unstable) / BELOW
+    rate, low, high = (
+        min(trials.rate(i) / margin, most) for i in (found.index, found.low, found.high)
+    )
+    interval = min(low, rate), max(high, rate)
     reason = _reason(trials, found, steps, margin)
     return Advice(rate, interval, reason, results, trials.running[found.best], cost)
 
@@ -107,6 +111,8 @@ def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
     )
     if found.unstable is not None:
         words += f", and ran away at {trials.rate(found.unstable):.2g}"
+        if trials.rate(found.index) / margin > trials.rate(found.unstable) / BELOW:
+            return f"{words}; a quarter of that, since longer trainings bear less"
     if margin > 1.01:
         words += f"; over {margin:.2f}, since the optimizer's average fills slowly"
     return words

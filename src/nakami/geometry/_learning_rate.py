@@ -14,6 +14,7 @@ from ..operators import Fisher, fisher
 from ..results import RunError, wrong
 from ..spectra import EighResult, LinearOperator, Scaled, check_budget, check_seed, eigh
 from ._advice import Advice, advised, trial_steps
+from ._noise import noise_of
 from ._result import LearningRate
 from ._settings import (
     Coordinates,
@@ -84,7 +85,8 @@ def learning_rate(
             read where these steps ended. Batches are taken in turn.
         limit_batches: How many of the batches, from the first on, the limit is read from; default
             all. Trials take all.
-        each_batch: Whether the batches are read one by one beside all together.
+        each_batch: Whether the batches of the limit are read one by one beside all together, for
+            their limits and for how their gradients scatter (``noise``).
         tol: Bound on the estimated relative error of the eigenvalues.
         seed: Seed of the search's random start; the global random state is not touched.
         forward: ``forward(model, x)`` where ``model(x)`` does not do.
@@ -124,6 +126,8 @@ def learning_rate(
         rule = fastest_rule(stepping)
         advice = advised(stepping, named, op, rule, probe or trial_steps(rule))
         spent += advice.gradients * GRADIENT
+    noise = noise_of(read) if each_batch else None
+    spent += noise.n_batches * GRADIENT if noise else 0.0
     if adaptive(stepping):
         source = "the optimizer's state"
         if not started(stepping, named):
@@ -135,7 +139,7 @@ def learning_rate(
             stepping, named, read = training.optimizer, training.copies, training.arrived(read)
     frame = coordinates(stepping, named, read.parts[0].point)
     reading = _Reading(frame, tol, seed, check_budget(memory_budget), spent)
-    found = reading.result(read, kind, source, each_batch)
+    found = replace(reading.result(read, kind, source, each_batch), noise=noise)
     if advice is None:
         return found
     return replace(
@@ -144,6 +148,7 @@ def learning_rate(
         interval=advice.interval,
         advice=advice.reason,
         trials=advice.trials,
+        advice_cost=advice.gradients * GRADIENT + len(op.by_batch()) * FORWARD,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ._noise import NoiseScale
 from ._stability import Rule
 
 
@@ -51,6 +52,9 @@ class LearningRate:
         interval: Lowest and highest rate that the trials cannot tell from the advised one, or None.
         advice: Why this rate, or why none.
         trials: The short trainings behind the advice, by rate.
+        advice_cost: Part of ``cost`` that they and the first rate took.
+        noise: How the gradients of the batches scatter, and what it says of the batch size; None
+            for one batch, or where batches were not read one by one.
     """
 
     limit: float
@@ -77,9 +81,12 @@ class LearningRate:
     interval: tuple[float, float] | None = None
     advice: str = "none: no advice asked for"
     trials: tuple[Trial, ...] = ()
+    advice_cost: float = 0.0
+    noise: NoiseScale | None = None
 
     def __repr__(self) -> str:
         return (
-            f"LearningRate(limit {self.limit:.6g}, error {self.error:.1g}, {self.optimizer}, "
+            f"LearningRate(advised {self.advised and format(self.advised, '.3g')}, "
+            f"limit {self.limit:.6g}, error {self.error:.1g}, {self.optimizer}, "
             f"sharpness {self.sharpness:.6g}, {self.n_samples} samples, {self.reason})"
         )

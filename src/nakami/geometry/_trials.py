@@ -147,9 +147,11 @@ def _look(trials: Trials, steps: int) -> int | None:
     top = climb(0)
     if score(top) < -FLAT:
         return top
-    for at in range(-2, -2 * REACH - 1, -2):  # among rates that kill or blow up the network
+    for at in range(top - 2, top - 2 * REACH, -2):  # among rates that kill or blow up the network
         if score(at) < -FLAT:
             return climb(at)
+        if score(at + 2) / 2 < score(at) < 0:  # it falls with the rate: slow, not dead
+            break
     return top if math.isfinite(score(top)) else None
 
 
