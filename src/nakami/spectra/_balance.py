@@ -43,16 +43,24 @@ def balanced(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
     ``power`` is 0, and the operator itself comes back, where it is moderate already.
     """
     if isinstance(op, MatrixOperator):
-        size, spent = float(finite(op.matrix).abs().max()), 0
-    else:
-        generator = torch.Generator().manual_seed(seed)
-        n = op.shape[1]
-        probe = torch.randn(n, 1, generator=generator, dtype=torch.float64) / math.sqrt(n)
-        size, spent = float(finite(op @ probe.to(op.device, op.dtype)).abs().max()), 1
+        return *_moderate(op, float(finite(op.matrix).abs().max())), 0
+    generator = torch.Generator().manual_seed(seed)
+    n = op.shape[1]
+    probe = torch.randn(n, 1, generator=generator, dtype=torch.float64) / math.sqrt(n)
+    moderate, power, _ = balanced_product(op, probe.to(op.device, op.dtype))
+    return moderate, power, 1
+
+
+def balanced_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int, Tensor]:
+    """``balanced`` by the product with a unit vector, ``(n, 1)``, and that of the balanced one."""
+    image = finite(op @ v)
+    moderate, power = _moderate(op, float(image.abs().max()))
+    return moderate, power, torch.ldexp(image, torch.tensor(-power, device=op.device))
+
+
+def _moderate(op: LinearOperator, size: float) -> tuple[LinearOperator, int]:
     power = math.frexp(size)[1] if size > 0 else 0
-    if abs(power) <= NORMAL:
-        return op, 0, spent
-    return Balanced(op, -power), power, spent
+    return (op, 0) if abs(power) <= NORMAL else (Balanced(op, -power), power)
 
 
 def sized(found: Found, power: int, spent: int) -> Found:

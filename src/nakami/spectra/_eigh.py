@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..results import wrong
-from ._balance import balanced, sized
+from ._balance import balanced, balanced_product, sized
 from ._check import (
     check_budget,
     check_choice,
@@ -31,6 +33,7 @@ from ._result import (
     with_rounding,
 )
 from ._search import keys, search_symmetric
+from ._single import MARGIN, UNLIKELY, first_vector
 from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
@@ -89,7 +92,9 @@ def eigh(
         RunError: A product is NaN or infinite.
 
     Cost: dense, n products and one dense problem; Krylov, 2.5 k + 35 products or so where values
-    stand apart, and ``n (2.5 k)^2`` flops. ``"auto"`` goes by size and budget alone: dense where
+    stand apart, and ``n (2.5 k)^2`` flops. One value alone (on a CPU; not by magnitude) takes 10 to
+    25: no search closes it, for a value beyond 1.1 times the one found has a chance of 0.001 at
+    most over random starts. ``"auto"`` goes by size and budget alone: dense where
     the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix). An
     operator that offers a root ``R``, ``A = R^T R``, with fewer rows than n (``nakami.fisher`` of
     few samples) goes through ``nakami.svd`` of that: vectors are held and orthogonalised on the
@@ -97,15 +102,17 @@ def eigh(
     """
     a = as_operator(op)
     _check(a, k, tol, which, method, max_products)
-    # By magnitude no upper bound shows the half of a cluster, so blocks stay wide.
-    block = BLOCK if which == "magnitude" else block_size(k, a.device)
+    block = _block(k, which, a.device)
     warm = check_start(start, a, block)
     seed, budget = check_seed(seed), check_budget(memory_budget)
     with torch.no_grad():
-        moderate, power, tried = balanced(a, seed)
-        tried += check_symmetric(moderate, seed)
         root = a.root if method == "auto" and which != "smallest" else None
-        if root is not None and k <= min(root.shape) < a.shape[0]:
+        if root is not None and not k <= min(root.shape) < a.shape[0]:
+            root = None
+        alone = root is not None and block == 1  # symmetric as it is made, balanced on the way
+        moderate, power, tried = (a, 0, 0) if alone else balanced(a, seed)
+        tried += 0 if alone else check_symmetric(moderate, seed)
+        if root is not None:
             found = sized(rooted_eigh(a, root, k, tol, budget, max_products, seed, warm), 0, tried)
         elif _dense(a, k, method, budget):
             found = sized(dense_eigh(moderate, k, which), power, tried)
@@ -168,18 +175,35 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
 
 
 def krylov_eigh(
-    op: LinearOperator, plan: Plan, which: str, seed: int, start: Tensor | None = None
+    op: LinearOperator,
+    plan: Plan,
+    which: str,
+    seed: int,
+    start: Tensor | None = None,
+    odds: Callable[[float], float] | None = None,
 ) -> _Pairs:
     """Block Lanczos until converged and checked, or until its budget is spent.
 
     With residual ``r``, and a complement whose eigenvalues lie beyond ``gap`` of a Ritz value, the
-    Schur complement bounds the shift of that value by ``r^2 / gap``.
+    Schur complement bounds the shift of that value by ``r^2 / gap``. One column alone starts from a
+    vector that is half random; ``odds(key)`` is then how large ``log p(key)`` must be for a value
+    there to be improbable, see ``_single``.
     """
     generator = torch.Generator().manual_seed(seed)
+    given = start
+    if plan.block == 1 and odds is None:
+        start, needed = first_vector(op, generator, start)
+        odds = lambda key: needed  # noqa: E731
     run = BlockLanczos(op, plan, generator, which, start)
-    rest, why, checked = converge(
-        run, plan, lambda: search_symmetric(op, run.basis[: run.filled], generator, which)
-    )
+
+    def sure(key: float) -> bool:
+        beyond = key + MARGIN * abs(key)
+        return odds is not None and run.polynomial(beyond) >= odds(beyond)
+
+    def rest_of_it() -> tuple[float, Tensor]:
+        return search_symmetric(op, run.basis[: run.filled], generator, which)
+
+    rest, why, checked = converge(run, plan, rest_of_it, sure if plan.block == 1 else None)
     every, _, residuals = run.solve()
     k, top = plan.k, float(every.abs().max())
     v, values = run.vectors(k), every[:k].to(op.device)
@@ -189,10 +213,14 @@ def krylov_eigh(
 
     bound = 1e3 * torch.finfo(op.dtype).eps * top
     r, measured = true_residuals(measure, residuals[:k].to(values), k, bound)
-    settings = {"method": "krylov", "block": plan.block, "columns": plan.columns, "rest": rest}
-    if start is not None:
-        settings["start_block"] = start.shape[1]
-    gaps = run.gaps(keys(every, which), rest)[:k].to(values)
+    settings = {"method": "krylov", "block": plan.block, "columns": plan.columns}
+    if given is not None:
+        settings["start_block"] = given.shape[1]
+    if math.isinf(rest):
+        gaps = torch.zeros_like(r)
+        settings |= {"margin": MARGIN, "unlikely": UNLIKELY}
+    else:
+        gaps, settings["rest"] = run.gaps(keys(every, which), rest)[:k].to(values), rest
     return _Pairs(values, v, r, gaps, run.n_products + measured, why, settings, checked, top)
 
 
@@ -218,6 +246,8 @@ def rooted_eigh(
     if cheap or (short < k + 7 * BLOCK and dense_bytes(root) > budget):
         check_eigh_memory(dual, budget, "raise it")
         return _lifted(op, root, dual, k)
+    if _block(k, "largest", op.device) == 1:
+        return _alone(root, dual, tol, budget, products, seed, start)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
     assert found.right is not None
     values, v = found.values.square(), found.right
@@ -229,6 +259,49 @@ def rooted_eigh(
     return _Pairs(
         values, v, r, gaps, spent, found.exhausted, settings, found.checked, float(values[0])
     )
+
+
+def _alone(
+    root: LinearOperator,
+    dual: LinearOperator,
+    tol: float,
+    budget: int,
+    products: int | None,
+    seed: int,
+    start: Tensor | None,
+) -> _Pairs:
+    """The largest eigenvalue of ``R^T R`` by that of ``R R^T``, whose vectors are shorter.
+
+    The product that shows the size of the matrix is the first step: of ``v``, the run starts with
+    ``A v``, whose share of an eigenvector is that of ``v`` times its value.
+    """
+    plan = make_plan(dual, 1, tol, budget, products, "symmetric", 1)
+    generator = torch.Generator().manual_seed(seed)
+    guess = None if start is None else finite(root @ start)
+    v, needed = first_vector(dual, generator, guess)
+    moderate, power, image = balanced_product(dual, v)
+    length = float(image.double().norm())
+    if length == 0:
+        image, length = v, 1.0
+
+    def odds(key: float) -> float:
+        return needed + math.log(length) - math.log(max(key, 1e-300))
+
+    found = krylov_eigh(moderate, plan, "largest", seed, image / length, odds)
+    found = sized(found, power, 1 if start is None else 2)
+    lifted = finite(root.T @ found.vectors).double()
+    lifted = lifted / lifted.norm().clamp_min(1e-300)
+    settings = {**found.settings, "method": "root", "root": "krylov", "side": "dual"}
+    if start is None:
+        settings.pop("start_block", None)
+    return replace(found, vectors=lifted.to(dual.dtype), settings=settings)
+
+
+def _block(k: int, which: str, device: torch.device) -> int:
+    """Columns of a step; by magnitude no upper bound shows the half of a cluster: wide ones."""
+    if which == "magnitude":
+        return BLOCK
+    return 1 if k == 1 and device.type == "cpu" else block_size(k, device)
 
 
 def _lifted(op: LinearOperator, root: LinearOperator, dual: LinearOperator, k: int) -> _Pairs:

@@ -106,6 +106,16 @@ class BlockLanczos(Growing):
             every = torch.linalg.eigvalsh(torch.cat([above, torch.cat([coupling, corner], 1)]))
         return every.flip(0)[: len(ritz)]
 
+    def polynomial(self, key: float) -> float:
+        """``log |p(key)|``, where ``p(A)`` of the first vector is the waiting one; blocks of one.
+
+        For keys beyond the Ritz values, and before any restart.
+        """
+        c = self.filled
+        steps = torch.cat([self.core[:c, :c].diagonal(1), self.tail.reshape(-1)[:1]]).abs()
+        factors = (key - keys(self.solve()[0], self.which)).clamp_min(1e-300)
+        return float(factors.log().sum() - steps.clamp_min(1e-300).log().sum())
+
     def floor(self, wanted: Tensor) -> float:
         """``10 eps |l|_max``."""
         return arithmetic_floor(self.op, float(wanted.abs().max()))

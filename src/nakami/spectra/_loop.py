@@ -78,19 +78,25 @@ class Run(Protocol):
 
 
 Search = Callable[[], tuple[float, Tensor]]
+Sure = Callable[[float], bool]
 
 
-def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
+def converge(
+    run: Run, plan: Plan, search: Search, sure: Sure | None = None
+) -> tuple[float, str, bool]:
     """Run until converged and checked, or until the budget is spent.
 
     Convergence is judged in two stages: a cheap one from the Ritz values, and then a search of the
     complement of the whole basis. The largest key ``w`` found there shows both whether a value was
-    missed and how far the complement can still push a value.
+    missed and how far the complement can still push a value. Where ``sure(key)`` can say that none
+    was missed, a few more steps are taken for that in place of the search; then ``w`` is infinite,
+    for nothing else is known of the complement, and errors are residuals.
 
     Returns:
         ``w``, why the run ended early (or ""), whether no missed value is known.
     """
     checks, next_look, pace = 0, plan.k + plan.block, Pace()
+    patience, asked = CHECK_PRODUCTS, 0
     while True:
         run.expand()
         spent = run.n_products >= plan.products and run.filled >= plan.k
@@ -105,6 +111,13 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
         far = _distance(run, plan, keys, residuals, keys - nearest) if ripe else math.inf
         next_look = run.filled + max(plan.block, pace.steps(run.filled, far))
         if spent or (far <= 1 and _settled(run, plan, keys, residuals, nearest)):
+            if sure is not None and patience > 0 and not (spent or run.full):
+                alone = _distance(run, plan, keys, residuals, torch.zeros_like(keys))
+                if alone <= 1 and sure(last):
+                    return math.inf, "", True
+                patience -= run.filled - asked if asked else 0
+                asked, next_look = run.filled, run.filled + 1
+                continue
             gain, directions = search()
             run.n_products += CHECK_PRODUCTS
             missed = gain > most
@@ -116,10 +129,11 @@ def converge(run: Run, plan: Plan, search: Search) -> tuple[float, str, bool]:
                     why = f"a value of at least {gain:.3g} was missed and not recovered"
                 return gain, why, False
             if missed:
-                checks += 1
+                checks, sure = checks + 1, None
                 run.restart(min(run.filled, plan.keep))
                 run.add(directions)
         if run.full:
+            sure = None  # what it says holds for the first basis
             run.restart(plan.keep)
             next_look = run.filled + 2 * plan.block
 
