@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ._request import INPUTS, OUT, TOL, Request
+from ._request import INPUTS, OUT, TOL, RateRequest, Request
 
 LONGEST = 80  # characters of a folder's name
 
@@ -44,6 +44,12 @@ def weights(request: Request, name: str, trained: Callable[[Path], bool]) -> Pat
     suffix = "".join(f"-{key}-{value}" for key, value in _training(request).items() if value != "")
     own, usual = (out / name / _slug(f"weights{suffix}") for out in (request.out, Path(OUT)))
     return usual if own != usual and not trained(own) and trained(usual) else own
+
+
+def rates(request: RateRequest, name: str) -> Path:
+    """Where a reading of learning rates is kept, under ``--out``: ``mlp/lr-sgd``."""
+    weights = f"-{request.weights.stem}" if request.weights else ""
+    return Path(_slug(name.rpartition(":")[2] or name), _slug(f"lr-{request.optimizer}{weights}"))
 
 
 def _training(request: Request) -> dict[str, object]:

@@ -17,7 +17,10 @@ from ._words import one_line
 
 # The library names its arguments; here they are options.
 OPTIONS = {
-    **{name: f"--{name}" for name in ("device", "dtype", "key", "layers", "mode", "normalise")},
+    **{
+        name: f"--{name}"
+        for name in ("device", "dtype", "key", "labels", "layers", "mode", "normalise")
+    },
     **{name: f"--{name}" for name in ("out", "seed", "size", "stages", "tol", "weights")},
     **{name: f"--{name}" for name in ("activation", "loss", "optimizer", "samples", "start")},
     **{name: f"--{name.replace('_', '-')}" for name in ("bias_variance", "weight_variance")},
@@ -32,7 +35,11 @@ OPTIONS = {
     "x": "--data",
 }
 WAYS_OUT = ("k", "memory_budget", "n_inputs")  # names that are no words of an English sentence
-PHRASES = {"another out,": "another --out,", "with key=": "with --key"}
+PHRASES = {
+    "another out,": "another --out,",
+    "with key=": "with --key",
+    "with labels=": "with --labels",
+}
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 

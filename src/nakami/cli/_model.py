@@ -17,7 +17,7 @@ from ._words import one_line
 if TYPE_CHECKING:
     from torch import nn
 
-    from nakami.data import Examples
+    from nakami.data import Examples, Labelled
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 NORMALISED = {
@@ -69,10 +69,7 @@ def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]
     from nakami import data, zoo
 
     if path is not None:
-        if model in NORMALISED and (path.is_dir() or data.is_picture(path)):
-            expected = NORMALISED[model] if pictures["mode"] is None else None
-            pictures = {**pictures, "normalise": pictures["normalise"] or expected}
-        return data.read(path, n=n, **pictures)
+        return data.read(path, n=n, **fitting_pictures(model, path, pictures))
     if model not in zoo.DIGITS:
         raise UsageError(
             f"--data must be given with --model {model}, got none; pass --data PATH with .npy, "
@@ -81,7 +78,17 @@ def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]
     return data.digits("test")[:n]
 
 
-def try_once(model: nn.Module, examples: Examples) -> None:
+def fitting_pictures(model: str, path: Path, pictures: dict[str, Any]) -> dict[str, Any]:
+    """The options of pictures, with the normalisation that a zoo model expects unless given."""
+    from nakami import data
+
+    if model in NORMALISED and (path.is_dir() or data.is_picture(path)):
+        expected = NORMALISED[model] if pictures["mode"] is None else None
+        return {**pictures, "normalise": pictures["normalise"] or expected}
+    return pictures
+
+
+def try_once(model: nn.Module, examples: Examples | Labelled) -> None:
     """Run the network on one example, so that a wrong size is known before the work.
 
     Raises:
@@ -93,7 +100,8 @@ def try_once(model: nn.Module, examples: Examples) -> None:
     try:
         with torch.no_grad():
             weight = next(model.parameters(), one)
-            model(one.to(weight.device, weight.dtype))
+            kind = weight.dtype if one.is_floating_point() else one.dtype
+            model(one.to(weight.device, kind))
     except Exception as error:
         made, way_out = "", "pass (N, ...) of the size it was made for, channels first"
         if examples.picture is not None:

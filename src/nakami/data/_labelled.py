@@ -36,6 +36,7 @@ class Labelled:
         targets: ``(N, ...)``: int64 classes, or float32 values.
         unit: Unit of one input component. source: what this is and where it came from.
         classes: Their names in order, where folders name them.
+        picture: As in ``Examples``.
     """
 
     inputs: Tensor
@@ -43,6 +44,7 @@ class Labelled:
     unit: str
     source: str
     classes: tuple[str, ...] = ()
+    picture: dict[str, list[float]] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -200,4 +202,4 @@ def _from_folders(
     found = read_pictures([files[i] for i in rows], root, size, mode, normalise)
     targets = torch.tensor([classes.index(of[i]) for i in rows])
     source = f"{found.source}; {len(classes)} classes by folder"
-    return Labelled(found.inputs, targets, found.unit, source, classes)
+    return Labelled(found.inputs, targets, found.unit, source, classes, found.picture)

@@ -1,0 +1,90 @@
+"""What ``nakami lr`` prints: a reading, its value, and what it means."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ._tables import plain_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from nakami.geometry import LearningRate, Survey
+
+Row = tuple[str, str, str]
+
+
+def survey_table(found: Survey, about: dict[str, Any]) -> Table:
+    """One row for each reading."""
+    rate = found.rate
+    rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(rate)]
+    cost = f"{rate.cost:,.0f} gradients on one batch"
+    rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
+    title = f"{about['model']}, {rate.optimizer}, {rate.loss}: {about['data']}"
+    caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
+    if not rate.converged:
+        caption += f"\nThe limit may be too high: {rate.reason}."
+    return plain_table(title, caption, ("reading", "value", "what it says"), rows, left=3)
+
+
+def _rates(rate: LearningRate) -> list[Row]:
+    beyond = "above it steps along the sharpest direction grow, here and now"
+    if rate.preconditioner:
+        beyond += f"; {rate.preconditioner}"
+    rows = []
+    if rate.advised is None:
+        rows.append(("advised rate", "none", rate.advice))
+    else:
+        rows.append(("advised rate", _span(rate.advised, rate.interval), rate.advice))
+    limit = "none" if math.isinf(rate.limit) else f"{rate.limit:.4g} ± {rate.error:.1g}"
+    rows.append(("limit", limit, beyond))
+    if len(rate.batch_sharpness) > 1:
+        what = f"the limit of the sharpest of {len(rate.batch_sharpness)} batches"
+        rows.append(("limit of batches", f"{rate.batch_limit:.4g}", what))
+    return rows
+
+
+def _span(value: float, ends: tuple[float, float] | None) -> str:
+    return f"{value:.3g}" + (f" ({ends[0]:.2g} to {ends[1]:.2g})" if ends else "")
+
+
+def _theory(found: Survey) -> list[Row]:
+    theory = found.theory
+    if theory is None:
+        return [("theory", "none", found.why_not)]
+    what = f"for a wide random {'-'.join(map(str, theory.widths))} network"
+    if theory.doubts:
+        what += f"; {'; '.join(theory.doubts)}"
+    curvature = f"λ_max {theory.low:.3g} to {theory.high:.3g}"
+    if theory.limit is None:
+        return [("theory", curvature, f"{what}; no limit for {found.rate.optimizer}")]
+    low, high = theory.limit
+    return [("theory", f"limit {low:.3g} to {high:.3g}", f"{curvature}, {what}")]
+
+
+def _curvature(found: Survey) -> list[Row]:
+    rate, e = found.rate, found.eigenvalues
+    rows = []
+    if e is not None:
+        what = f"{rate.matrix}; {e.parameters:,} parameters"
+        rows.append(("λ_max", f"{e.largest:.4g} ± {e.largest_error:.1g}", what))
+    if rate.preconditioner:
+        what = "the same over the optimizer's denominators, where the probe ended"
+        rows.append(("its λ_max", f"{rate.sharpness:.4g}", what))
+    return rows
+
+
+def _noise(found: Survey) -> list[Row]:
+    noise = found.noise
+    if noise is None:
+        return [("noise scale", "none", "one batch: pass two or more")]
+    if noise.value is None:
+        return [("noise scale", f"≥ {noise.at_least:.3g} samples", noise.advice)]
+    error = "" if noise.error is None else f" ± {noise.error:.1g}"
+    return [("noise scale", f"{noise.value:.3g}{error} samples", noise.advice)]
+
+
+def _loss(rate: LearningRate) -> Row:
+    samples = f"{rate.n_samples:,} samples in {rate.n_batches} batch{'es' * (rate.n_batches > 1)}"
+    return ("loss", f"{rate.value:.4g}", samples)
