@@ -25,7 +25,7 @@ def test_table_and_sentences(nakami, here):
 
 
 def test_json_and_weights(nakami, here):
-    done = nakami(*MODEL, "--json", "--save", "new.safetensors", "--probes", 400)
+    done = nakami(*MODEL, "--json", "--save", "new.safetensors", "--probes", 8)
     assert done.code == 0, done.err
     body = json.loads(done.out)
     assert [layer["name"] for layer in body["measured"]["layers"]] == ["first", "second", "head"]
@@ -34,7 +34,7 @@ def test_json_and_weights(nakami, here):
     saved = load_file(here / "new.safetensors")
     for name, scale in body["proposal"]["plan"]["scales"].items():
         assert float(saved[name].square().mean().sqrt()) == pytest.approx(scale, rel=1e-5)
-    again = nakami(*MODEL, "--json", "--weights", "new.safetensors", "--probes", 400)
+    again = nakami(*MODEL, "--json", "--weights", "new.safetensors", "--probes", 8)
     layers = json.loads(again.out)["measured"]["layers"]
     assert layers == body["proposal"]["after"]["layers"]
     assert torch.all(saved["head.bias"] == 0)

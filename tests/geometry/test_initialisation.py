@@ -232,8 +232,29 @@ def test_data_driven_scales_of_other_networks():
     assert [layer.name for layer in after] == ["conv1", "conv2", "fc1", "fc2"]
     assert after[0].second_moment == pytest.approx(1)
     assert all(layer.chi == pytest.approx(1, rel=0.15) for layer in after[1:])
-    by_batch = nakami.initialisation(net, x, batch_statistics=False)
-    assert by_batch.layers[2].chi == pytest.approx(found.layers[2].chi, rel=0.2)
+
+
+def test_batch_statistics_take_the_scale_of_the_layer_before_away():
+    chis = []
+    for scale in (1.0, 0.1):
+        net = orthogonal(2, scale)
+        net.insert(1, nn.BatchNorm1d(12, eps=1e-12).double())
+        found = nakami.initialisation(net, X, batch_statistics=True, probes=4)
+        chis.append(found.layers[1].chi / scale**2)
+        assert found.layers[1].second_moment == pytest.approx(scale**2)
+        assert torch.all(net[1].running_mean == 0)
+    assert chis[1] == pytest.approx(100 * chis[0], rel=1e-4)  # 1 / variance
+
+
+def test_frozen_matrices_stay():
+    net = plain(3, 8, nn.Tanh)
+    net[2].weight.requires_grad_(False)
+    found = nakami.initialisation(net, X)
+    assert found.proposal.left == ("2.weight",)
+    assert "no critical point: '2.weight' is frozen" in found.proposal.plan.notes[0]
+    before = net[2].weight.clone()
+    found.proposal.apply(net)
+    assert torch.equal(net[2].weight, before)
 
 
 def test_attention_and_tokens():
@@ -318,6 +339,12 @@ NET = plain(3, 8, nn.Tanh)
         (NET, X, {"probes": 1}, "probes must be a whole number from 2 on, got 1"),
         (NET, X, {"seed": -1}, "seed must be a whole number"),
         (Twice().double(), X, {"method": "critical"}, "method must be one that covers the network"),
+        (
+            nn.Sequential(*plain(3, 8, nn.Tanh)[:3], nn.ReLU(), plain(3, 8, nn.ReLU)[4]),
+            X,
+            {"method": "critical"},
+            "have one activation for a critical point, got relu, tanh",
+        ),
         (plain(3, 8, nn.Sigmoid), X, {"method": "critical"}, "holds the variance 0.1"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..operators import FrozenNetwork, LayerGraph, is_recurrent
 from ..results import RunError, UsageError, wrong
 from ..spectra import check_at_least, check_choice, check_seed
 from ..theory import meanfield
-from ._plans import PREFIX, critical, on_data
+from ._plans import PREFIX, Choice, critical, on_data
 from ._propagation import LayerReading, Passage, Propagation, propagation
 from ._proposal import Plan, Proposal, root_mean_square
 
@@ -24,7 +24,7 @@ DIRECTIONS = ("kept", "orthogonal")
 FEW = 2  # examples that tell which layers enter which
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Theory:
     """What mean-field theory says of a fully connected network with its measured variances.
 
@@ -44,7 +44,7 @@ class Theory:
     doubts: tuple[str, ...]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Initialisation:
     """How signals and gradients pass through a network; made by ``nakami.initialisation``.
 
@@ -122,7 +122,7 @@ def initialisation(
             residual branch gets one over their number. ``"auto"``: the first where it applies.
         biases: ``"zero"`` (with ``"critical"``: those of the critical point), or ``"keep"``.
         directions: ``"kept"``: each matrix is multiplied by a number; ``"orthogonal"``: drawn anew
-            with orthogonal rows or columns, then scaled.
+            with orthogonal rows or columns, then scaled. Frozen weights stay either way.
         activation: Where the model applies it as a function in ``forward``: the theory's name of
             it, see ``theory.meanfield.describe``.
         probes: Random probes of each estimate, at least 2: the standard errors are over them.
@@ -144,7 +144,7 @@ def initialisation(
             method that does not cover the network.
         RunError: States that are not finite.
 
-    Cost: about 4 ``probes`` backward passes and some forward passes over the data, in the memory of
+    Cost: about 5 ``probes`` backward passes and some forward passes over the data, in the memory of
     a training step.
     Source: Schoenholz et al. 2017 (arXiv 1611.01232), critical points and depth scales;
     Pennington et al. 2017 (arXiv 1711.04735), singular values; Mishkin & Matas 2016 (arXiv
@@ -159,23 +159,22 @@ def initialisation(
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
     _check_layers(measured)
-    theory, uncovered, description = None, "", None
+    theory, uncovered, found = None, "", None
     try:
-        description = _describe(model, data, forward, activation)
-        theory = _theory(description)
+        found = _describe(model, data, forward, activation)
+        theory = _theory(found)
     except UsageError as error:
         uncovered = str(error)
     choice = (biases, directions, seed)
-    plan = None
-    if method != "data" and description is not None:
-        try:
-            plan = critical(description, choice)
-        except UsageError as error:
-            uncovered = str(error)
+    plan, why_not = _critical(model, found, choice) if method != "data" else (None, "")
+    why_not = why_not or uncovered
     if plan is None and method == "critical":
-        raise UsageError(f"method must be one that covers the network, got 'critical': {uncovered}")
+        raise UsageError(f"method must be one that covers the network, got 'critical': {why_not}")
     used = "data" if plan is None else "critical"
-    plan = plan or on_data(network, tree, few, probes, choice)
+    if plan is None:
+        plan = on_data(network, tree, few, probes, choice)
+        if why_not and found is not None:
+            plan = replace(plan, notes=(f"no critical point: {why_not}", *plan.notes))
     proposal = _proposal(network, tree, used, plan, probes, seed)
     kept = str(network.dtype).removeprefix("torch.")
     return Initialisation(measured, theory, uncovered, proposal, n, probes, seed, kept)
@@ -229,6 +228,21 @@ def _describe(model: nn.Module, data: Any, forward: Any, activation: Any) -> mea
             "forward=; method 'data' takes any."
         )
     return meanfield.describe(model, data, activation=activation)
+
+
+def _critical(
+    model: nn.Module, found: meanfield.Description | None, choice: Choice
+) -> tuple[Plan | None, str]:
+    """The critical point, or why there is none."""
+    if found is None:
+        return None, ""
+    frozen = [name for name, p in model.named_parameters() if p.ndim > 1 and not p.requires_grad]
+    if frozen:
+        return None, f"{frozen[0]!r} is frozen and keeps its scale"
+    try:
+        return critical(found, choice), ""
+    except UsageError as error:
+        return None, str(error).rstrip(".")
 
 
 def _theory(found: meanfield.Description) -> Theory:

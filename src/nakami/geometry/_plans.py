@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..operators import FrozenNetwork, LayerGraph
+from ..results import wrong
 from ..theory import meanfield
 from ._proposal import Plan, orthogonal, root_mean_square
 
 SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there
 PREFIX = "model."  # of the weights' names in a frozen network
+METHOD = "use method 'data'"
 Choice = tuple[str, str, int]  # biases, directions, seed
 
 
@@ -24,6 +26,9 @@ def critical(found: meanfield.Description, choice: Choice) -> Plan:
         UsageError: Several activations, or one without a critical point.
     """
     biases, directions, seed = choice
+    names = sorted(set(found.activations))
+    if len(names) > 1:
+        raise wrong("model", "have one activation for a critical point", ", ".join(names), METHOD)
     phi = found.order.activations[0]
     if biases == "keep":
         point = meanfield.edge_of_chaos(phi, float(found.bias_variance[:-1].mean()))

@@ -26,7 +26,7 @@ class LayerCall:
         name: The module's name; a second run ends in ``:2``.
         kind: Its class. source: Whether it is an embedding, whose input has no derivative.
         weight: Full name of the matrix that its output is linear in, biases apart; empty where
-            there is none (a module of another kind, a weight that is computed).
+            there is none to learn (a module of another kind, a weight that is computed or frozen).
         bias: Full name of what is added to the output along ``axis``; empty without.
         axis: Of the outputs that the bias runs along, from the end.
     """
@@ -75,7 +75,8 @@ class LayerGraph:
         self._ends: list[Tensor] = []  # the states with the graph that led to them
         self._counts: Counter[str] = Counter()
         self._level = transforms()
-        names = {id(p): name for name, p in network.model.named_parameters()}  # the first of each
+        learned = (item for item in network.model.named_parameters() if item[1].requires_grad)
+        names = {id(p): name for name, p in learned}  # the first of each
         example = network.example(tree, batch=True)
         self.inputs = [leaf.requires_grad_() for leaf in example.moving]
         hooks = [
@@ -146,7 +147,7 @@ class LayerGraph:
     ) -> list[tuple[Tensor | None, ...]]:
         out = []
         for _ in range(probes):
-            bits = torch.randint(2, end.shape, generator=generator)
+            bits = torch.randint(2, end.shape, generator=generator, dtype=torch.int8)
             out.append(self._grad(end, starts, (2 * bits - 1).to(end)))
         return out
 
