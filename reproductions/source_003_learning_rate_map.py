@@ -173,17 +173,19 @@ class Reading:
     """What the records of one task, activation and width say.
 
     Attributes:
-        eta_c: Theory's. measured: ``2 / lambda_max`` of each trial, over ``eta_c``.
+        eta_c: Theory's. measured: Each network's own limit with the momentum given, over ``eta_c``.
         ratio: Last loss over the first, ``(trials, rates)``; ``inf``: diverged.
         converged, catapult: Likewise.
     """
 
     def __init__(self, task: Task, folder: Path, phi: str, width: int):
         found = kept(task, folder, phi).records
-        self.records = [r for name, r in found.items() if name.startswith(f"{width}/")]
+        names = [f"{width}/{trial}" for trial in range(task.trials)]
+        self.records = [found[name] for name in names if name in found]
         self.rates = np.array(task.rates)
         self.eta_c = float(self.records[0]["eta_c"])
-        self.measured = np.array([r["measured"] for r in self.records]) / self.eta_c
+        gain = 1 + task.momentum
+        self.measured = gain * np.array([r["measured"] for r in self.records]) / self.eta_c
         first = np.array([r["first"] for r in self.records])[:, None]
         self.ratio = np.array([r["last"] for r in self.records]) / first
         self.converged = self.ratio < 1
@@ -209,14 +211,14 @@ def report(folder: Path, tasks: list[Task]) -> Iterator[str]:
     yield "Rates in units of `eta_c = 2 / lambda_max`, the latter from the order parameters for the"
     yield "samples of a step. Border: largest rate up to which every run converged (smallest to"
     yield "largest of the trials). Catapults: runs that rose above twice their first loss and came"
-    yield "down below it. Measured: `2 / lambda_max` of the networks themselves, on all samples or"
-    yield "the first batch, mean. Best: geometric mean of last over first loss at the fastest rate."
+    yield "down below it. Own limit: `2 (1 + momentum) / lambda_max` of the networks themselves, on"
+    yield "all samples or the first batch, mean of the trials. Best: geometric mean of last over"
+    yield "first loss at the fastest rate."
     cpu = 0.0
     for task in tasks:
         yield ""
         about = f"momentum {task.momentum:g}" if task.momentum else "gradient descent"
-        yield (f"## {task.name}: {about}, {task.batch} samples a step, {task.steps} steps, "
-               f"{task.trials} trials")  # fmt: skip
+        yield f"## {task.name}: {about}, {task.batch} samples a step, {task.steps} steps"
         yield ""
         rows = []
         for phi in LAWS:
@@ -226,7 +228,7 @@ def report(folder: Path, tasks: list[Task]) -> Iterator[str]:
                 r = Reading(task, folder, phi, width)
                 rows.append(_row(phi, width, r))
                 cpu += sum(record["cpu"] for record in r.records)
-        head = ("activation", "width", "eta_c", "border", "fastest", "best", "measured limit",
+        head = ("activation", "width", "trials", "eta_c", "border", "fastest", "best", "own limit",
                 "converged at and below 0.95", "catapults", "at rates")  # fmt: skip
         yield from table(head, rows)
     yield ""
@@ -243,7 +245,7 @@ def _row(phi: str, width: int, r: Reading) -> list[str]:
     fly = r.catapult.any(0)
     ends = r.rates[fly]
     return [
-        phi, str(width), f"{r.eta_c:.3g}",
+        phi, str(width), str(len(r.records)), f"{r.eta_c:.3g}",
         " to ".join(dict.fromkeys(f"{b:g}" for b in (r.borders.min(), r.borders.max()))),
         f"{r.fastest:g}", f"{math.exp(np.log(r.ratio).mean(0).min()):.2g}",
         f"{r.measured.mean():.2f}",
@@ -303,7 +305,7 @@ def _panel(alt: Any, task: Task, folder: Path, phi: str) -> Any:
     colour = alt.condition(
         "datum.all",
         alt.Color(
-            "log:Q", title="log10", scale=alt.Scale(scheme="viridis", domain=[-2.5, 0], clamp=True)
+            "log:Q", title="log10", scale=alt.Scale(scheme="viridis", domain=[-4, 0], clamp=True)
         ),
         alt.value("#c8c8c8"),
     )
