@@ -235,10 +235,11 @@ def test_data_driven_scales_of_other_networks():
 
 
 def test_batch_statistics_take_the_scale_of_the_layer_before_away():
-    chis = []
+    chis, net = [], orthogonal(2, 1.0)
+    net.insert(1, nn.BatchNorm1d(12, eps=1e-12).double())
     for scale in (1.0, 0.1):
-        net = orthogonal(2, scale)
-        net.insert(1, nn.BatchNorm1d(12, eps=1e-12).double())
+        for layer in (net[0], net[2]):
+            layer.weight.data *= scale
         found = nakami.initialisation(net, X, batch_statistics=True, probes=4)
         chis.append(found.layers[1].chi / scale**2)
         assert found.layers[1].second_moment == pytest.approx(scale**2)
