@@ -1,0 +1,321 @@
+"""A rate held through training: where it is measured, when it falls, and what it leaves behind."""
+
+import copy
+import io
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import nakami
+from nakami.geometry import RateControl
+
+LOSS = nn.MSELoss()
+
+
+def quadratic(n=40, d=6):
+    """A linear model: its Hessian is the same everywhere. And the largest eigenvalue."""
+    gen = torch.Generator().manual_seed(0)
+    x = torch.randn(n, d, generator=gen, dtype=torch.float64) * torch.linspace(3, 0.3, d).double()
+    model = nn.Linear(d, 1, bias=False).double()
+    nn.init.ones_(model.weight)
+    return model, (x, torch.zeros(n, 1).double()), float(torch.linalg.eigvalsh(2 * x.T @ x / n)[-1])
+
+
+def descend(model, data, control, optimizer, steps):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = LOSS(model(data[0]), data[1])
+        value.backward()
+        optimizer.step()
+        control.step(value)
+
+
+def controlled(rate, optimizer=None, **settings):
+    model, data, top = quadratic()
+    stepping = (optimizer or (lambda p: torch.optim.SGD(p, lr=1.0)))(model.parameters())
+    settings = {"warmup": 0, "budget": 0.9, **settings}
+    return model, data, stepping, RateControl(model, stepping, data, LOSS, rate / top, **settings)
+
+
+def test_sharpness_and_limit_of_a_quadratic():
+    top = quadratic()[2]
+    kinds = {
+        2.0: lambda p: torch.optim.SGD(p, lr=1.0),
+        3.8: lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9),
+        3.8 / 2.8: lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9, nesterov=True),
+    }
+    for reach, kind in kinds.items():
+        model, data, stepping, control = controlled(0.1, kind)
+        descend(model, data, control, stepping, 30)
+        last = control.log[-1]
+        assert 0.999 * top < last.sharpness <= top * (1 + 1e-9)
+        assert last.limit == pytest.approx(reach / last.sharpness)
+        assert not any(record.above or record.beyond or record.lowered for record in control.log)
+
+
+def test_adam_is_measured_in_its_own_coordinates():
+    model, data, _, control = controlled(0.02, lambda p: torch.optim.Adam(p, lr=1.0))
+    stepping = control._gauge.optimizer
+    descend(model, data, control, stepping, 30)
+    state, x = stepping.state[model.weight], data[0]
+    d = (state["exp_avg_sq"] / (1 - 0.999**30)).sqrt().flatten() + 1e-8
+    own = torch.linalg.eigvalsh((2 * x.T @ x / len(x)) / (d[:, None] * d).sqrt())[-1]
+    found = control._gauge.read(0)[0].value
+    assert 0.99 * float(own) < found <= float(own) * (1 + 1e-9)
+    assert control.log[-1].limit == pytest.approx(38 / control.log[-1].sharpness)
+
+
+@pytest.mark.parametrize("patience", [1, 3, 5])
+def test_lowered_after_so_many_measures(patience):
+    model, data, stepping, control = controlled(2.2, patience=patience, every=4, settle=4)
+    descend(model, data, control, stepping, 60)
+    limit = 2 / quadratic()[2]
+    first = next(i for i, record in enumerate(control.log) if record.lowered)
+    beyond = [record.rate > limit for record in control.log]
+    left = [record.level > record.high for record in control.log]
+    expected = [
+        i
+        for i in range(60)
+        if i >= patience - 1 and left[i : i + 1] == [True] and all(beyond[i + 1 - patience : i + 1])
+    ]
+    assert first == expected[0]
+    record = control.log[first]
+    assert record.streak >= patience
+    before = control.log[first - 1].target if first else 2.2 / quadratic()[2]
+    assert record.target == pytest.approx(before / 2)  # 2 / 2.2 is above a half
+    assert control.target == record.target
+    assert float(LOSS(model(data[0]), data[1]).detach()) < 0.1  # and the run is saved
+
+
+def test_without_a_measure_it_diverges():
+    model, data, stepping, control = controlled(2.2, budget=0)
+    with pytest.raises(
+        RuntimeError, match=r"the loss is (inf|nan) after step \d+ at rate .*smaller"
+    ):
+        descend(model, data, control, stepping, 5000)
+    assert control.log == []
+
+
+def test_sharpness_alone_changes_nothing():
+    _, _, _, control = controlled(1.0, every=4)
+    start = control.rate
+    for step in range(60):
+        control.target = start * (1 + step / 20)  # the matrix stays, the product rises fourfold
+        assert not (record := control.step(1.0 - step / 100)) or not record.above
+    assert control.log[-1].beyond
+    assert control.log[-1].streak > 3
+    assert not any(record.lowered for record in control.log)
+    assert control.step(50.0).lowered  # the loss leaves its band: judged at once
+
+
+def test_a_rising_loss_alone_changes_nothing():
+    _, _, _, control = controlled(0.5, every=4)
+    for step in range(80):
+        control.step(1.0 + 0.01 * step + (30.0 if step > 40 else 0.0))
+    assert any(record.above for record in control.log)
+    assert not any(record.beyond or record.lowered for record in control.log)
+
+
+def test_a_lowering_is_from_a_quarter_to_a_half():
+    for rate, factor in ((2.2, 0.5), (6.0, 1 / 3), (50.0, 0.25)):
+        _, _, _, control = controlled(rate, every=4)
+        target, step = control.target, 0
+        while not control.log or not control.log[-1].lowered:
+            control.step(1.0 if step < 20 else 100.0)
+            step += 1
+        assert control.target == pytest.approx(target * factor, rel=1e-3)
+
+
+def test_warm_up_and_schedule():
+    _, _, stepping, control = controlled(1.0, warmup=4, schedule=lambda step: 1 / (1 + step))
+    seen = [control.rate]
+    for _ in range(6):
+        control.step(1.0)
+        seen.append(stepping.param_groups[0]["lr"])
+    warm = [0.2, 0.4, 0.6, 0.8, 1, 1, 1]
+    assert_close(seen, [control.target * w / (1 + i) for i, w in enumerate(warm)])
+
+
+def test_groups_keep_their_ratios():
+    model, data, _ = quadratic()
+    bias = nn.Parameter(torch.zeros(1).double())
+    model.register_parameter("more", bias)
+    groups = [{"params": [model.weight], "lr": 0.1}, {"params": [bias], "lr": torch.tensor(0.4)}]
+    stepping = torch.optim.SGD(groups)
+    control = RateControl(model, stepping, data, LOSS, 0.2, warmup=1)
+    held = stepping.param_groups[1]["lr"]
+    assert [float(g["lr"]) for g in stepping.param_groups] == pytest.approx([0.025, 0.1])
+    control.step(1.0)
+    assert [float(g["lr"]) for g in stepping.param_groups] == pytest.approx([0.05, 0.2])
+    assert stepping.param_groups[1]["lr"] is held  # a tensor is written to
+
+
+def test_the_budget_is_kept():
+    for settings, steps in (({"steps": 60}, 100), ({"steps": 400, "batch_size": 10}, 100)):
+        _, _, _, control = controlled(3.0, budget=0.2, **settings)
+        worth = settings.get("batch_size", 40) / 40
+        for step in range(steps):
+            control.step(1.0 + (step % 7 == 0) * 100)
+            assert control.cost <= 0.2 * worth * max(settings["steps"], step + 1)
+            control.target = 3.0 / quadratic()[2]
+        assert len(control.log) > 2
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3)
+    )
+
+
+def data():
+    gen = torch.Generator().manual_seed(1)
+    return torch.randn(20, 5, generator=gen), torch.randint(0, 3, (20,), generator=gen)
+
+
+def test_no_trace():
+    model, (x, y) = network(), data()
+    model[1].eval()
+    stepping = torch.optim.AdamW(model.parameters(), lr=0.01)
+    control = RateControl(model, stepping, (x, y), "cross_entropy", 0.01, warmup=2, budget=0.9)
+    nn.functional.cross_entropy(model(x), y).backward()
+    stepping.step()
+
+    def everything():
+        state = copy.deepcopy((model.state_dict(), stepping.state_dict()["state"]))
+        grads = [p.grad.clone() for p in model.parameters()]
+        modes = [m.training for m in model.modules()]
+        return state, grads, modes, torch.random.get_rng_state()
+
+    before = everything()
+    assert control.step(1.0) is not None
+    assert_close(everything(), before, rtol=0, atol=0)
+
+
+def trained(steps, saved_at=None):
+    """Weights, log and rates; a run that is saved and taken up again at a step."""
+    (x, y), parts = data(), []
+
+    def build():
+        model = network()
+        stepping = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.5)
+        control = RateControl(model, stepping, (x, y), "cross_entropy", 60.0, budget=0.9, every=5)
+        return model, stepping, control
+
+    model, stepping, control = build()
+    torch.manual_seed(3)
+    for step in range(steps):
+        if step == saved_at:
+            file = io.BytesIO()
+            random = torch.random.get_rng_state()
+            torch.save([part.state_dict() for part in (model, stepping, control)], file)
+            file.seek(0)
+            parts = build()
+            for part, state in zip(parts, torch.load(file, weights_only=True), strict=True):
+                part.load_state_dict(state)
+            model, stepping, control = parts
+            torch.random.set_rng_state(random)
+        stepping.zero_grad()
+        value = nn.functional.cross_entropy(model(x), y)
+        value.backward()
+        stepping.step()
+        control.step(value)
+    return model.state_dict(), control.state_dict(), stepping.state_dict()
+
+
+@pytest.mark.parametrize("saved_at", [3, 31])
+def test_a_resumed_run_is_the_same(saved_at):
+    whole = trained(50)
+    assert any(record["beyond"] for record in whole[1]["log"])
+    resumed = trained(50, saved_at)
+    assert_close(resumed, whole, rtol=0, atol=0)
+    assert resumed[1]["log"] == whole[1]["log"]
+
+
+def test_records_are_plain_numbers():
+    model, held, stepping, control = controlled(0.5)
+    descend(model, held, control, stepping, 10)
+    row = control.log[0].as_dict()
+    assert row["step"] == 1
+    assert all(isinstance(value, (bool, int, float)) for value in row.values())
+    with pytest.raises(AttributeError):
+        control.log[0].rate = 2.0
+    assert nakami.RateControl is RateControl
+
+
+REFUSED = {
+    "rate": ({"rate": -1.0}, r"rate must be positive and finite, got -1\.0; pass the rate"),
+    "no rate": ({"rate": "fast"}, r"rate must be a number or a LearningRate, got 'fast'"),
+    "infinite": ({"rate": math.inf}, r"rate must be positive and finite, got inf"),
+    "budget": ({"budget": 1.0}, r"budget must be a share from 0 to below 1, got 1\.0"),
+    "every": ({"every": 2}, r"every must be at least 67 within budget=0\.05, got 2; raise"),
+    "patience": ({"patience": 0}, r"patience must be a whole number from 1 on, got 0"),
+    "warmup": ({"warmup": 2.5}, r"warmup must be a whole number from 0 on, got 2\.5"),
+    "steps": ({"steps": 0}, r"steps must be a whole number from 1 on"),
+    "batch size": ({"batch_size": True}, r"batch_size must be a whole number from 1 on, got True"),
+    "schedule": ({"schedule": 3}, r"schedule must be a function, called as schedule\(step\)"),
+    "name": ({"optimizer": "sgd"}, r"optimizer must be a torch optimizer, got 'sgd'; make it"),
+    "kind": (
+        {"optimizer": torch.optim.RMSprop([nn.Parameter(torch.ones(1))])},
+        r"optimizer must be torch's SGD, Adam or AdamW.*got RMSprop",
+    ),
+    "foreign": (
+        {"optimizer": torch.optim.SGD([nn.Parameter(torch.ones(1))])},
+        r"optimizer must hold parameters of the model, got none of them",
+    ),
+    "empty": ({"data": []}, r"data must hold at least one batch"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    changed, message = REFUSED[name]
+    model, held, _ = quadratic()
+    settings = {"optimizer": torch.optim.SGD(model.parameters()), "data": held, "rate": 0.1}
+    settings.update(changed)
+    with pytest.raises(ValueError, match=message) as caught:
+        RateControl(model, loss=LOSS, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_advice_is_taken_and_its_lack_refused():
+    model, held, top = quadratic()
+    found = nakami.learning_rate(model, held, LOSS, advise=False)
+    stepping = torch.optim.SGD(model.parameters())
+    with pytest.raises(ValueError, match="rate must hold advice, got advised=None; pass a number"):
+        RateControl(model, stepping, held, LOSS, found)
+    object.__setattr__(found, "advised", 0.5 / top)
+    assert RateControl(model, stepping, held, LOSS, found).target == 0.5 / top
+
+
+def test_a_second_hand_is_refused():
+    _, _, stepping, control = controlled(0.5)
+    with pytest.warns(UserWarning, match="lr_scheduler.step"):
+        torch.optim.lr_scheduler.ExponentialLR(stepping, 0.9).step()
+    with pytest.raises(ValueError, match=r"keep the rates it is given, got lr .* pass schedule="):
+        control.step(1.0)
+    _, _, stepping, control = controlled(0.5)
+    stepping.add_param_group({"params": [nn.Parameter(torch.ones(1))]})
+    with pytest.raises(ValueError, match="must keep its 1 parameter groups, got 2; make a new"):
+        control.step(1.0)
+
+
+def test_wrong_losses_and_states():
+    _, _, _, control = controlled(0.5)
+    with pytest.raises(ValueError, match=r"loss must be one number, got shape \(3,\); average it"):
+        control.step(torch.ones(3))
+    with pytest.raises(RuntimeError, match="the loss is nan after step 1"):
+        control.step(math.nan)
+    with pytest.raises(ValueError, match="state must have schema 1, got None; pass RateControl's"):
+        control.load_state_dict({})
+    state = control.state_dict()
+    with pytest.raises(ValueError, match="state must have 1 parameter groups, got 2; build it"):
+        control.load_state_dict({**state, "ratios": [1.0, 1.0]})
+    with pytest.raises(ValueError, match="state must be of 6 parameters, got 7; build the model"):
+        control.load_state_dict({**state, "vector": torch.ones(7)})
+    _, _, _, control = controlled(0.5, schedule=lambda step: 1.0 - 2 * step)
+    with pytest.raises(ValueError, match=r"schedule must return a factor from 0 on, got -1\.0"):
+        control.step(1.0)

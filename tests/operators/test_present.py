@@ -1,0 +1,114 @@
+"""The Gauss-Newton matrix at the weights a model has now, against the one built there."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import nakami
+from curvatures import Gated, case
+from nakami.operators import PresentCurvature, runs_present
+
+
+def block(op):
+    gen = torch.Generator().manual_seed(2)
+    return torch.randn(op.shape[0], 2, generator=gen, dtype=op.dtype)
+
+
+def moved(model):
+    gen = torch.Generator().manual_seed(1)
+    for p in model.parameters():
+        p.data += 0.3 * torch.randn(p.shape, generator=gen, dtype=p.dtype)
+
+
+@pytest.mark.parametrize("name", ["classes", "sum", "squared", "tokens", "cnn"])
+def test_the_matrix_of_the_moved_model(name):
+    model, x, y, loss = case(name)
+    op = nakami.fisher(model, (x, y), loss, "ggn")
+    assert runs_present(op)
+    v = block(op)
+    before = op @ v
+    moved(model)
+    wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
+    assert_close(PresentCurvature(op) @ v, wanted)
+    assert not torch.allclose(before, wanted)
+
+
+def test_several_batches_with_graphs_kept_and_not():
+    model, x, y, loss = case("classes")
+    op = nakami.fisher(model, [(x[:5], y[:5]), (x[5:], y[5:])], loss, "ggn")
+    v = block(op)
+    wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
+    assert_close(PresentCurvature(op) @ v, wanted)
+    for part in op.parts:
+        part.keep = False
+    assert_close(PresentCurvature(op) @ v, wanted)
+
+
+def test_buffers_are_read_anew():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 2)).double()
+    x, y = torch.randn(8, 4).double(), torch.randn(8, 2).double()
+    op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
+    v = block(op)
+    before = PresentCurvature(op) @ v
+    model.train()(3 + 2 * x)
+    buffers = {k: v.clone() for k, v in model.named_buffers()}
+    wanted = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn") @ v
+    assert_close(PresentCurvature(op) @ v, wanted)
+    assert not torch.allclose(before, wanted)
+    assert all(torch.equal(v, buffers[k]) for k, v in model.named_buffers())
+
+
+def test_other_arithmetic_and_recurrent_layers():
+    torch.manual_seed(0)
+    model, x, y = Gated(), torch.randn(5, 4, 3), torch.randint(0, 3, (5,))
+    op = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64)
+    assert runs_present(op)
+    moved(model)
+    v = block(op)
+    wanted = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64) @ v
+    assert_close(PresentCurvature(op) @ v, wanted)
+
+
+class Reversed(torch.autograd.Function):
+    """Known to reverse mode alone."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].cos()
+
+
+class Sine(nn.Module):
+    def forward(self, x):
+        return Reversed.apply(x)
+
+
+def test_without_forward_mode_it_says_so():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), Sine(), nn.Linear(5, 2)).double()
+    x, y = torch.randn(6, 4).double(), torch.randn(6, 2).double()
+    op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
+    assert not runs_present(op)
+    moved(model)
+    plain = nn.Sequential(model[0], nn.Identity(), model[2])
+    plain.forward = lambda x: model[2](model[0](x).sin())
+    v = block(op)
+    wanted = nakami.fisher(plain, (x, y), nn.MSELoss(), "ggn") @ v
+    assert_close(PresentCurvature(op).traced() @ v, wanted)
+
+
+def test_other_kinds_are_refused():
+    model, x, y, loss = case("classes")
+    with pytest.raises(ValueError, match="kind must be 'ggn' at present weights, got 'fisher'"):
+        PresentCurvature(nakami.fisher(model, (x, y), loss))
