@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import importlib
-import json
-import os
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import Comparison, UsageError, Xray, wrong
+from nakami.results import Comparison, Xray
+
+from ._shell import Page, render, require, save
 
 if TYPE_CHECKING:
     import altair
 
-    from ._charts import Chart
+    from nakami.geometry import Survey
+    from nakami.theory.meanfield import Prediction
+
+    from ._reading import Reading
     from ._sections import Section
 
-ASSETS = Path(__file__).parent / "assets"
-NEEDED = ("jinja2", "altair", "vl_convert", "PIL")
+XRAY_NOTE = (
+    "Values in the charts have four digits, pictures eight bits. The full arrays lie in "
+    "<code>pieces/*/arrays.safetensors</code> of the run’s folder, the settings in "
+    "<code>run.json</code>."
+)
 
 
 def write(what: Xray | Comparison, path: str | PathLike[str]) -> Path:
@@ -41,19 +44,51 @@ def write(what: Xray | Comparison, path: str | PathLike[str]) -> Path:
         UsageError: The extra ``report`` is not installed, a number is not finite, no spectrum from
             the input is there, or ``path`` cannot be written.
     """
-    _require()
-    page = _page(what)
-    target = Path(path)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
-        why = f"{path} ({error.strerror})"
-        raise wrong("path", "be a file that can be written", why, "choose another") from error
-    return target
+    require()
+    from ._reading import read
+
+    reading = read(what)
+    return save(render(_xray_page(reading), reading=reading), path)
+
+
+def write_rates(survey: Survey, about: dict[str, Any], path: str | PathLike[str]) -> Path:
+    """Write a survey of learning rates as one self-contained HTML page.
+
+    Args:
+        survey: Made by ``nakami.geometry.survey``.
+        about: What was read, as texts: ``model``, ``training``, ``data``, ``input_unit``,
+            ``created`` (ISO), ``versions`` by name; numbers ``seconds``, ``threads``.
+        path: The file to write.
+
+    Returns:
+        The path written.
+
+    Raises:
+        UsageError: As ``write``.
+    """
+    require()
+    from ._rates_page import rates_page
+
+    return save(render(rates_page(survey, about)), path)
+
+
+def write_theory(prediction: Prediction, path: str | PathLike[str]) -> Path:
+    """Write a prediction of mean-field theory as one self-contained HTML page, without torch.
+
+    Args:
+        prediction: Made by ``nakami.theory.meanfield.predict``.
+        path: The file to write.
+
+    Returns:
+        The path written.
+
+    Raises:
+        UsageError: As ``write``.
+    """
+    require()
+    from ._theory_page import theory_page
+
+    return save(render(theory_page(prediction)), path)
 
 
 def figures(what: Xray | Comparison, theme: str = "light") -> dict[str, altair.LayerChart]:
@@ -70,7 +105,7 @@ def figures(what: Xray | Comparison, theme: str = "light") -> dict[str, altair.L
     Raises:
         UsageError: As ``write``; or ``theme`` is unknown.
     """
-    _require()
+    require()
     from ._reading import read
     from ._static import static
 
@@ -79,53 +114,38 @@ def figures(what: Xray | Comparison, theme: str = "light") -> dict[str, altair.L
                   len(reading.stages))  # fmt: skip
 
 
-def _require() -> None:
-    missing = []
-    for name in NEEDED:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    if missing:
-        raise UsageError(
-            f"a report needs the extra 'report', got no {', '.join(missing)}; "
-            'pip install "nakami[report]".'
-        )
-
-
-def _page(what: Xray | Comparison) -> str:
-    import jinja2
+def _xray_page(reading: Reading) -> Page:
+    from markupsafe import Markup
 
     from . import _numbers as num
     from ._how import how_table
-    from ._reading import read
     from ._tables import figures_tables, words
-    from ._theme import filters, variables
     from ._verdict import verdict
 
-    reading = read(what)
     sections = list(_sections(reading))
     charts = [c for s in sections for f in s.figures for c in f.charts]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=num.kept_together,
-    )  # fmt: skip
-    environment.filters["unbroken"] = num.unbroken
+    thinned = any(c.data.get("src") and max(c.data["src"]["i"]) > 120 for c in charts)
+    cut = "Curves are thinned for drawing beyond index 120. " if thinned else ""
     settings = reading.main.run.settings
-    n_curves = max(len(reading.stages), *(len(n.own) for n in reading.networks))
-    return environment.get_template("page.html").render(
-        reading=reading, verdict=verdict(reading), sections=sections, num=num,
-        tables=figures_tables(reading), how=how_table(reading), words=words(reading),
-        themes=variables(n_curves), filters=filters(), fonts=_fonts(),
-        data=_script_json(_payload(charts)), bundle=bundle(),
-        style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(),
-        version=(settings.get("versions") or {}).get("nakami", ""),
-        created=num.date(str(settings.get("created", ""))),
-        thinned=any(c.data.get("src") and max(c.data["src"]["i"]) > 120 for c in charts),
-    )  # fmt: skip
+    name = reading.subject or reading.main.label
+    return Page(
+        kind="X-ray report",
+        title=f"nakami x-ray: {num.short(name, 60)}",
+        name=name,
+        verdict=verdict(reading),
+        sections=sections,
+        tables=figures_tables(reading),
+        how=how_table(reading),
+        note=Markup(cut + XRAY_NOTE),
+        words=words(reading),
+        n_curves=max(len(reading.stages), *(len(n.own) for n in reading.networks)),
+        made="Measured",
+        version=str((settings.get("versions") or {}).get("nakami", "")),
+        created=str(settings.get("created", "")),
+    )
 
 
-def _sections(reading: Any) -> Iterator[Section]:
+def _sections(reading: Reading) -> Iterator[Section]:
     from ._compared import compared_section
     from ._gallery import pictures_section
     from ._kept import kept_section
@@ -140,39 +160,3 @@ def _sections(reading: Any) -> Iterator[Section]:
         section = make(reading)
         if section is not None:
             yield section
-
-
-def _payload(charts: list[Chart]) -> dict[str, Any]:
-    from ._charts import CONFIG
-    from ._static import check
-
-    check(charts)
-    return {
-        "config": CONFIG,
-        "charts": {
-            c.name: {"spec": c.spec, "data": c.data, "modes": c.modes, "state": c.state,
-                   "group": c.group, "curves": c.curves, "text": c.text}
-            for c in charts
-        },
-    }  # fmt: skip
-
-
-def _script_json(value: Any) -> str:
-    """JSON that no text inside can end the script element with."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-@functools.cache
-def bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script (BSD-3-Clause), made once a process."""
-    import vl_convert
-
-    text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-@functools.cache
-def _fonts() -> dict[str, str]:
-    names = ("nakami-serif", "nakami-sans")
-    return {n: base64.b64encode((ASSETS / f"{n}.woff2").read_bytes()).decode() for n in names}
