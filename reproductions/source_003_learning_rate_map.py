@@ -12,7 +12,7 @@ outputs, half the squared error (sum over outputs, mean over samples):
 * artificial: targets of another network of the same law, inputs N(0, 1), 100 samples, as many
   inputs as hidden units, gradient descent on all samples, 100 steps, 3 trials;
 * MNIST: 60 000 digits, standardised by their mean and deviation, targets 0 and 1, batches of 500,
-  heavy ball 0.9, one epoch (120 steps), 2 trials.
+  heavy ball 0.9, one epoch (120 steps), 1 trial.
 
 A run has *converged* where the mean of its last 10 losses lies below the first; it went by a
 *catapult* where its loss was above twice the first on the way.
@@ -21,7 +21,7 @@ A run has *converged* where the mean of its last 10 losses lies below the first;
     python reproductions/source_003_learning_rate_map.py --tasks artificial   one of the two
 
 Estimate before the run, one thread, from 30 steps at each width: artificial 4.5 minutes, MNIST
-13.5. Data: ``$NAKAMI_DATA/mnist`` (see DATA.md).
+7. Data: ``$NAKAMI_DATA/mnist`` (see DATA.md).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ GRID = (0.25, 0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 10
 LOW = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95, 1.3, 1.8, 2, 2.5, 3.5, 5)
 TASKS = {
     "artificial": Task("artificial", (100, 200, 400, 800), GRID, 3, 100, 100, 0.0),
-    "mnist": Task("mnist", (100, 200, 400, 800), LOW, 2, 500, 120, 0.9),
+    "mnist": Task("mnist", (100, 200, 400, 800), LOW, 1, 500, 120, 0.9),
 }
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -222,9 +222,7 @@ def report(folder: Path, tasks: list[Task]) -> Iterator[str]:
         yield ""
         rows = []
         for phi in LAWS:
-            for width in task.widths:
-                if kept(task, folder, phi).missing([f"{width}/0"]):
-                    continue
+            for width in _widths(task, folder, phi):
                 r = Reading(task, folder, phi, width)
                 rows.append(_row(phi, width, r))
                 cpu += sum(record["cpu"] for record in r.records)
@@ -262,7 +260,7 @@ def draw(folder: Path, tasks: list[Task], path: Path) -> None:
     except ImportError:
         print('no chart: pip install "nakami[report]"')
         return
-    done = [t for t in tasks if all(_whole(t, folder, phi) for phi in LAWS)]
+    done = [t for t in tasks if all(_widths(t, folder, phi) for phi in LAWS)]
     rows = [alt.hconcat(*(_panel(alt, t, folder, phi) for phi in LAWS)) for t in done]
     chart = alt.vconcat(*rows).resolve_scale(color="shared")
     title = (
@@ -272,12 +270,13 @@ def draw(folder: Path, tasks: list[Task], path: Path) -> None:
     chart.properties(title=title).configure(aria=False).save(path)
 
 
-def _whole(task: Task, folder: Path, phi: str) -> bool:
-    return not kept(task, folder, phi).missing([f"{m}/0" for m in task.widths])
+def _widths(task: Task, folder: Path, phi: str) -> list[int]:
+    lacking = kept(task, folder, phi).missing([f"{m}/0" for m in task.widths])
+    return [m for m in task.widths if f"{m}/0" not in lacking]
 
 
 def _panel(alt: Any, task: Task, folder: Path, phi: str) -> Any:
-    readings = {m: Reading(task, folder, phi, m) for m in task.widths}
+    readings = {m: Reading(task, folder, phi, m) for m in _widths(task, folder, phi)}
     grid = np.array(task.rates)
     inner = np.sqrt(grid[1:] * grid[:-1])
     low = np.append(grid[0] ** 2 / inner[0], inner)
@@ -299,7 +298,7 @@ def _panel(alt: Any, task: Task, folder: Path, phi: str) -> Any:
     gain = 2 * (1 + task.momentum)
     lines = [{"width": str(m), "eta": r.eta_c, "ball": r.eta_c * gain / 2}
              for m, r in readings.items()]  # fmt: skip
-    order_x = [str(m) for m in task.widths]
+    order_x = [str(m) for m in readings]
     x = alt.X("width:O", sort=order_x, title="width", axis=alt.Axis(labelAngle=0))
     scale = alt.Scale(type="log", nice=False)
     colour = alt.condition(
