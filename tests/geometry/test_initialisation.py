@@ -275,6 +275,16 @@ def test_attention_and_tokens():
     assert after["1.linear1"] == pytest.approx(1, rel=0.2)
 
 
+def test_a_branch_around_the_input_counts():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    x = torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(5))
+    found = nakami.initialisation(nn.Sequential(layer, nn.Linear(8, 3)), x, probes=64)
+    after = {reading.name: reading.chi for reading in found.proposal.after.layers}
+    assert after["0.self_attn"] == pytest.approx(0.5, rel=0.2)
+    assert after["0.linear2"] == pytest.approx(0.5, rel=0.2)
+    assert after["0.linear1"] == pytest.approx(1, rel=0.2)
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()

@@ -139,6 +139,22 @@ def test_functions_in_forward_need_their_name():
             mf.describe(Functions(twist), X, activation="relu")
 
 
+class Joined(nn.Module):
+    """Layers whose widths do not follow one from the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.out = nn.Linear(8, 90), nn.Linear(98, 3)
+
+    def forward(self, x):
+        return self.out(torch.cat([x, self.one(x).relu()], 1))
+
+
+def test_a_concatenation_is_refused():
+    with pytest.raises(UsageError, match=r"must be its linear layers .* sums over a bypass"):
+        mf.describe(Joined(), torch.randn(5, 8), activation="relu")
+
+
 def test_shared_activation_module_is_one_step_each_time():
     act = nn.Tanh()
     model = nn.Sequential(nn.Linear(8, 99), act, nn.Linear(99, 99), act, nn.Linear(99, 2))

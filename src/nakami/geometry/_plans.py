@@ -145,7 +145,7 @@ class _Fit:
 
     def _factor(self, graph: LayerGraph, i: int, linear: Tensor) -> float:
         """0 where there is nothing to scale."""
-        if graph.parent(i) in (-1, None):
+        if i not in self.ends and graph.parent(i) in (-1, None):
             found, wanted = float(linear.detach().double().square().mean()), 1.0
         else:
             found = float(graph.squares(i, self.probes, self.generator).mean())

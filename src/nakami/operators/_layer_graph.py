@@ -106,13 +106,16 @@ class LayerGraph:
     def parents(self) -> list[tuple[int, ...]]:
         """For each layer and, at the end, the output: all layers that enter it directly.
 
-        Needs ``cut=True``.
+        -1 is the batch itself. Needs ``cut=True``.
         """
-        ends = [*self._ends, self.output]
-        return [
-            tuple(j for j, g in enumerate(self._grad(end, self.states[:i])) if g is not None)
-            for i, end in enumerate(ends)
-        ]
+        found = []
+        for i, end in enumerate([*self._ends, self.output]):
+            whole, *each = (
+                any(g is not None for g in self._grad(end, starts))
+                for starts in (self.inputs, *([state] for state in self.states[:i]))
+            )
+            found.append((-1,) * whole + tuple(j for j, enters in enumerate(each) if enters))
+        return found
 
     def squares(self, i: int, probes: int, generator: torch.Generator) -> Tensor:
         """Estimates of the mean squared singular value of the step into layer ``i``, ``(probes,)``.
