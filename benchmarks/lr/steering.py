@@ -53,7 +53,7 @@ class Following:
         """Measure, and give the share."""
         found = ritz(PresentCurvature(self.op), 5, start=self.vector, seed=self.count)
         self.vector, self.cost = found.vector, self.cost + found.n_products * 5 / 3
-        for group in self.steps.param_groups:
+        for group in self.steps.param_groups if found.value > 0 else ():  # else the network is dead
             group["lr"] = self.share * self.reach / found.value
 
     def step(self, loss: Any) -> None:

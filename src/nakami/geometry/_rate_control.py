@@ -154,6 +154,10 @@ class RateControl:
         self._rates.set(self.rate)
         return record
 
+    def apply(self) -> None:
+        """Give the optimizer its rates again, where a host's scheduler has written its own."""
+        self._rates.set(self.rate)
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on bit by bit; numbers, lists and one tensor.
 

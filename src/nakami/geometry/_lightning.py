@@ -1,0 +1,101 @@
+"""RateControl as a callback of Lightning."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..results import wrong
+from ._rate_control import RateControl
+from ._result import LearningRate
+
+if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
+    from pytorch_lightning import Callback
+else:
+    from lightning.pytorch import Callback
+
+
+class LightningRateControl(Callback):
+    """A ``RateControl`` that Lightning's trainer drives; its state is saved with checkpoints.
+
+    The model is the ``LightningModule`` itself: ``forward=`` says how it is called where
+    ``module(x)`` does not do. Each measure is logged through the trainer's logger as
+    ``rate_control/sharpness`` and so on. Of several micro-batches the mean loss counts, and of
+    several processes their mean.
+
+    Args:
+        data, loss, rate, settings: As ``RateControl`` takes them. ``steps`` is by default the
+            trainer's own number where it has one.
+
+    Attributes:
+        control: The ``RateControl``, from the start of a fit on.
+
+    Raises:
+        UsageError: At the start of a fit: several optimizers, a scheduler, manual optimization, and
+            what ``RateControl`` refuses.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        rate: float | LearningRate,
+        **settings: Any,
+    ):
+        self.data, self.loss, self.rate, self.settings = data, loss, rate, settings
+        self.control: RateControl | None = None
+        self._saved: dict[str, Any] | None = None
+        self._losses: list[float] = []
+        self._done = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Build the control, now that weights and optimizer are where they were saved."""
+        if len(trainer.optimizers) != 1:
+            raise wrong(
+                "the module", "have one optimizer", len(trainer.optimizers), "train by hand"
+            )
+        if trainer.lr_scheduler_configs:
+            raise wrong("the module", "have no scheduler", "one", "drop it, pass schedule=")
+        if not pl_module.automatic_optimization:
+            raise wrong("the module", "optimize automatically", "by hand", "use RateControl itself")
+        settings = dict(self.settings)
+        planned = trainer.estimated_stepping_batches
+        if 0 < planned < float("inf"):
+            settings.setdefault("steps", int(planned))
+        optimizer = trainer.optimizers[0]
+        self.control = RateControl(
+            pl_module, optimizer, self.data, self.loss, self.rate, **settings
+        )
+        if self._saved:
+            self.control.load_state_dict(self._saved)
+        self._losses, self._done = [], trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Hand over the loss of an optimizer step, and log what was measured."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if self.control is None or loss is None:
+            return
+        scale = trainer.accumulate_grad_batches  # the trainer has divided by it
+        mean = trainer.strategy.reduce(loss.detach() * scale, reduce_op="mean")
+        self._losses.append(float(mean))
+        if trainer.global_step == self._done:
+            return
+        self._done = trainer.global_step
+        record = self.control.step(sum(self._losses) / len(self._losses))
+        self._losses = []
+        if record is not None:
+            named = {f"rate_control/{k}": float(v) for k, v in record.as_dict().items()}
+            pl_module.log_dict(named, on_step=True, on_epoch=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The control's state; empty before a fit."""
+        return {} if self.control is None else self.control.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Kept until the fit starts."""
+        self._saved = state_dict

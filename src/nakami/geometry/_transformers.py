@@ -1,0 +1,134 @@
+"""RateControl as a callback of the Trainer of Hugging Face's transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import TrainerCallback
+
+from ..results import wrong
+from ._rate_control import RateControl
+from ._result import LearningRate
+
+FILE = "rate_control.pt"
+
+
+class TrainerRateControl(TrainerCallback):
+    """A ``RateControl`` that ``transformers.Trainer`` drives, on one process.
+
+    The trainer's own schedule multiplies the rate: ``lr_scheduler_type`` may be any of those that
+    are a factor of the step (constant, linear, cosine, ...), its ``learning_rate`` is not used but
+    for ratios of groups. The loss is what the model returns in training, so that the model must be
+    given labels. Clipped gradients (``max_grad_norm``, 1 by default) bear more than the limit says.
+    Each measure goes to the trainer's ``state.log_history``; the state to ``rate_control.pt`` in
+    each checkpoint.
+
+    Args:
+        data, loss, rate, settings: As ``RateControl`` takes them; ``select=`` defaults to the
+            output's ``logits``, ``steps`` to the trainer's ``max_steps``. The reported
+            ``learning_rate`` of the trainer is the scheduler's, not the one that is used.
+
+    Attributes:
+        control: The ``RateControl``, from the start of a training on.
+
+    Raises:
+        UsageError: At the start: another kind of schedule, several processes, a checkpoint without
+            the state, a model that returns no loss, and what ``RateControl`` refuses.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        rate: float | LearningRate,
+        **settings: Any,
+    ):
+        self.data, self.loss, self.rate = data, loss, rate
+        self.settings: dict[str, Any] = {"select": _logits, **settings}
+        self.control: RateControl | None = None
+        self._losses: list[Tensor] = []
+        self._summed = False
+        self._hook: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Build the control, now that weights and optimizer are where they were saved."""
+        if args.world_size > 1:
+            raise wrong("the trainer", "run on one process", args.world_size, "use RateControl")
+        optimizer = getattr(kwargs["optimizer"], "optimizer", kwargs["optimizer"])
+        scheduler = getattr(kwargs["lr_scheduler"], "scheduler", kwargs["lr_scheduler"])
+        if not isinstance(scheduler, LambdaLR):
+            got = type(scheduler).__name__
+            raise wrong("lr_scheduler_type", "be a factor of the step", got, "use 'constant'")
+        for group in optimizer.param_groups:  # a schedule may begin at 0; ratios are what counts
+            group["lr"] = group["initial_lr"]
+        settings = {"schedule": scheduler.lr_lambdas[0], **self.settings}
+        if state.max_steps > 0:
+            settings.setdefault("steps", state.max_steps)
+        self.control = RateControl(
+            kwargs["model"], optimizer, self.data, self.loss, self.rate, **settings
+        )
+        if state.global_step:
+            self.control.load_state_dict(_saved(args, state))
+        self._losses = []
+        self._hook = kwargs["model"].register_forward_hook(self._heard, with_kwargs=True)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Hand over the loss of the step."""
+        if self.control is None:
+            return
+        if not self._losses:
+            way_out = "pass labels, or use RateControl"
+            raise wrong("the model", "return its loss in training", "none", way_out)
+        total = torch.stack(self._losses)
+        loss, self._losses = total.sum() if self._summed else total.mean(), []
+        record = self.control.step(loss)
+        if record is not None:
+            named = {f"rate_control/{k}": v for k, v in record.as_dict().items() if k != "step"}
+            state.log_history.append({**named, "step": state.global_step + 1})
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The trainer's scheduler has written its rates: write ours again."""
+        if self.control is not None:
+            self.control.apply()
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put the state beside the checkpoint."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self.control is not None and folder.is_dir():
+            torch.save(self.control.state_dict(), folder / FILE)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the model as it was."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+
+    def _heard(self, model: nn.Module, _: Any, inputs: dict[str, Any], output: Any) -> None:
+        loss = output.get("loss") if isinstance(output, dict) else None
+        if model.training and torch.is_grad_enabled() and isinstance(loss, Tensor):
+            self._losses.append(loss.detach())
+            self._summed = inputs.get("num_items_in_batch") is not None
+
+
+def _logits(output: Any) -> Tensor:
+    logits: Tensor = output["logits"]
+    return logits
+
+
+def _saved(args: Any, state: Any) -> dict[str, Any]:
+    """The state in the checkpoint that the trainer resumes from."""
+    name = f"checkpoint-{state.global_step}"
+    places = [Path(args.output_dir) / name]
+    if isinstance(args.resume_from_checkpoint, str):
+        places.insert(0, Path(args.resume_from_checkpoint))
+    for place in places:
+        if (place / FILE).is_file():
+            found: dict[str, Any] = torch.load(place / FILE, weights_only=True)
+            return found
+    way_out = "resume from one that was written with this callback"
+    raise wrong("the checkpoint", f"hold {FILE}", f"none in {places[-1]}", way_out)

@@ -1,0 +1,229 @@
+"""RateControl in the trainers of Lightning and transformers; skipped where they are missing."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import nakami.geometry
+from nakami.geometry import RateControl
+
+NEEDED = {"lightning": "LightningRateControl", "transformers": "TrainerRateControl"}
+SETTINGS = {"steps": 100, "budget": 0.9, "every": 4, "warmup": 2, "settle": 1}
+
+
+def gathered():
+    gen = torch.Generator().manual_seed(0)
+    return torch.randn(24, 5, generator=gen), torch.randint(0, 3, (24,), generator=gen)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+
+
+def by_hand(rate, batch, accumulate=1, schedule=None, steps=6):
+    """Weights and log of a plain loop over the data in order."""
+    model, (x, y), at = network(), gathered(), 0
+    stepping = torch.optim.SGD(model.parameters(), lr=0.1)
+    control = RateControl(
+        model, stepping, (x, y), "cross_entropy", rate, schedule=schedule, **SETTINGS
+    )
+    for _ in range(steps):
+        stepping.zero_grad()
+        losses = []
+        for _ in range(accumulate):
+            here = slice(at % 24, at % 24 + batch)
+            loss = nn.functional.cross_entropy(model(x[here]), y[here])
+            (loss / accumulate).backward()
+            losses.append(float(loss.detach()))
+            at += batch
+        stepping.step()
+        control.step(sum(losses) / accumulate)
+    return model.state_dict(), control.log
+
+
+def close(seen, wanted):
+    assert len(seen) == len(wanted) > 1
+    for one, other in zip(seen, wanted, strict=True):
+        assert one.as_dict() == pytest.approx(other.as_dict(), rel=1e-4)
+
+
+@pytest.mark.parametrize("library", NEEDED)
+def test_without_the_host_library_the_extra_is_named(library):
+    code = (
+        f"import sys; sys.modules['{library}'] = None\n"
+        f"import nakami.geometry\nassert '{library}.trainer' not in sys.modules\n"
+        f"try: nakami.geometry.{NEEDED[library]}\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    extra = {"lightning": "train", "transformers": "hf"}[library]
+    assert f"{NEEDED[library]} must find {library}, got" in done.stdout
+    assert f"pip install 'nakami[{extra}]' adds it." in done.stdout
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        nakami.geometry.Nothing  # noqa: B018
+
+
+def lightning():
+    if importlib.util.find_spec("lightning") is None:
+        pytest.skip("lightning is not installed (extra train)")
+    import lightning.pytorch as lit
+
+    class Module(lit.LightningModule):
+        def __init__(self, scheduler=False):
+            super().__init__()
+            self.net, self.scheduler = network(), scheduler
+
+        def forward(self, x):
+            return self.net(x)
+
+        def training_step(self, batch, index):
+            return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+        def configure_optimizers(self):
+            stepping = torch.optim.SGD(self.parameters(), lr=0.1)
+            if not self.scheduler:
+                return stepping
+            return [stepping], [torch.optim.lr_scheduler.ExponentialLR(stepping, 0.9)]
+
+    return lit, Module
+
+
+def fit(tmp_path, callback, epochs, accumulate=1, resume=None, scheduler=False):
+    lit, Module = lightning()
+    module = Module(scheduler)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*gathered()), batch_size=6)
+    trainer = lit.Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[callback], default_root_dir=tmp_path,
+        accumulate_grad_batches=accumulate, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, loader, ckpt_path=resume)
+    return trainer, module
+
+
+def hosted(**settings):
+    settings = {**SETTINGS, **settings}
+    return nakami.geometry.LightningRateControl(gathered(), "cross_entropy", 2.0, **settings)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_lightning_does_what_a_loop_does(tmp_path, accumulate):
+    lightning()
+    callback = hosted()
+    _, module = fit(tmp_path, callback, 2 * accumulate, accumulate)
+    weights, log = by_hand(2.0, 6, accumulate, steps=8)
+    assert_close({k.removeprefix("net."): v for k, v in module.state_dict().items()}, weights)
+    close(callback.control.log, log)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_resumes(tmp_path):
+    lightning()
+    trainer, _ = fit(tmp_path, hosted(), 2)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    again = hosted()
+    _, module = fit(tmp_path, again, 4, resume=tmp_path / "two.ckpt")
+    whole = hosted()
+    _, wanted = fit(tmp_path, whole, 4)
+    assert_close(module.state_dict(), wanted.state_dict(), rtol=0, atol=0)
+    assert again.control.log == whole.control.log
+    assert len(whole.control.log) > 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_with_a_scheduler_is_refused(tmp_path):
+    lightning()
+    with pytest.raises(ValueError, match="the module must have no scheduler, got one; drop it"):
+        fit(tmp_path, hosted(), 1, scheduler=True)
+
+
+class Classified(nn.Module):
+    """A model as transformers has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x, labels=None):
+        logits = self.net(x)
+        if labels is None:
+            return {"logits": logits}
+        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def trained(tmp_path, callback, steps, resume=None, **changed):
+    if importlib.util.find_spec("transformers") is None:
+        pytest.skip("transformers is not installed (extra hf)")
+    import transformers
+
+    class InOrder(transformers.Trainer):
+        def _get_train_sampler(self, *args):
+            return None
+
+    x, y = gathered()
+    rows = [{"x": a, "labels": b} for a, b in zip(x, y, strict=True)]
+    settings = {
+        "output_dir": str(tmp_path), "max_steps": steps, "per_device_train_batch_size": 6,
+        "use_cpu": True, "report_to": "none", "max_grad_norm": 0.0, "save_steps": 4,
+        "disable_tqdm": True, "weight_decay": 0.0, "logging_steps": 100,
+        "lr_scheduler_type": "constant", "optim": "sgd", "learning_rate": 0.1, **changed,
+    }  # fmt: skip
+    args = transformers.TrainingArguments(**settings)
+    model = Classified()
+    data = {"train_dataset": rows, "eval_dataset": rows}
+    trainer = InOrder(model=model, args=args, callbacks=[callback], **data)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer, model
+
+
+def trainer_control(**settings):
+    if importlib.util.find_spec("transformers") is None:
+        pytest.skip("transformers is not installed (extra hf)")
+    x, y = gathered()
+    settings = {**SETTINGS, **settings}
+    return nakami.geometry.TrainerRateControl(({"x": x}, y), "cross_entropy", 2.0, **settings)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_transformers_does_what_a_loop_does(tmp_path, accumulate):
+    callback = trainer_control()
+    changed = {"gradient_accumulation_steps": accumulate, "lr_scheduler_type": "linear"}
+    trainer, model = trained(tmp_path, callback, 8, **changed)
+    weights, log = by_hand(2.0, 6, accumulate, lambda step: 1 - step / 8, steps=8)
+    assert_close({k.removeprefix("net."): v for k, v in model.state_dict().items()}, weights)
+    close(callback.control.log, log)
+    rows = [row for row in trainer.state.log_history if "rate_control/limit" in row]
+    assert [row["step"] for row in rows] == [record.step for record in log]
+    assert not model._forward_hooks
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_resumes(tmp_path):
+    whole = trainer_control()
+    _, wanted = trained(tmp_path, whole, 8)
+    again = trainer_control()
+    _, model = trained(tmp_path, again, 8, resume=str(tmp_path / "checkpoint-4"))
+    assert_close(model.state_dict(), wanted.state_dict(), rtol=0, atol=0)
+    assert again.control.log == whole.control.log
+    (tmp_path / "checkpoint-4" / "rate_control.pt").unlink()
+    with pytest.raises(ValueError, match=r"the checkpoint must hold rate_control\.pt, got none"):
+        trained(tmp_path, trainer_control(), 8, resume=str(tmp_path / "checkpoint-4"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_with_another_schedule_is_refused(tmp_path):
+    changed = {
+        "lr_scheduler_type": "reduce_lr_on_plateau",
+        "eval_strategy": "steps",
+        "eval_steps": 99,
+    }
+    with pytest.raises(ValueError, match=r"lr_scheduler_type must be a factor of the step, got Re"):
+        trained(tmp_path, trainer_control(), 2, **changed)
