@@ -216,12 +216,12 @@ def normed():
 
 NETWORKS = {  # the model, the shape of an example, parameters whose gradients are formed
     "residual": (Residual, (6,), 0),
-    "gru": (Gated, (5, 3), 4),
+    "gru": (Gated, (3, 3), 4),
     "transformer": (Attending, (3,), 5),  # attention's weights go to a function; positions
     "tied": (tied, (6,), 1),
     "used twice": (Twice, (6,), 2),
     "used in a function": (Functional, (6,), 1),
-    "sequence first": (SequenceFirst, (7, 2), 2),
+    "sequence first": (SequenceFirst, (5, 2), 2),
     "convolutions": (conv_net, (2, 6, 6), 0),
     "normalisations": (normed, (6,), 1),
     "one axis": (lambda: Pixels(circular(), 4, 16), (2, 7), 0),
@@ -236,7 +236,7 @@ def network(name):
     for module in model.modules():
         if "Norm" in type(module).__name__:
             nn.init.uniform_(module.weight, 0.5, 1.5)
-    x = torch.randn(7, *shape, dtype=torch.float64)
+    x = torch.randn(5, *shape, dtype=torch.float64)
     if name == "transformer":
-        x = torch.randint(0, 5, (7, *shape))
-    return model, x, torch.randint(0, 3, (7,)), formed
+        x = torch.randint(0, 5, (5, *shape))
+    return model, x, torch.randint(0, 3, (5,)), formed

@@ -69,15 +69,16 @@ def test_table_show_and_second_start(nakami, here):
 
 
 def test_other_settings_are_refused_naming_the_field(nakami, here):
-    assert nakami("xray", *OWN, "--no-page").code == 0
-    outcome = nakami("xray", *OWN, "--no-page", "--seed", 1)
+    own = (*OWN, "--no-page", "--stages", "head")
+    assert nakami("xray", *own).code == 0
+    outcome = nakami("xray", *own, "--seed", 1)
     assert outcome.code == 2
     way_out = f"pass another --out, or delete {RUN}."
     assert outcome.err.splitlines() == [
         UNTRAINED.format("small_net.py:make"),
         f"nakami: --seed must be as in the run that {RUN} holds, 0, got 1; {way_out}",
     ]
-    outcome = nakami("xray", *OWN, "--no-page", "--inputs", 2)
+    outcome = nakami("xray", *own, "--inputs", 2)
     assert (
         f"nakami: --inputs must be as in the run that {RUN} holds, 3, got 2; {way_out}"
         in outcome.err
@@ -93,15 +94,16 @@ def test_weights_of_one_name_in_two_folders_do_not_meet(nakami, here):
     for name in ("a", "b"):
         (here / name).mkdir()
         torch.save(small_net.Small().state_dict(), f"{name}/net.pt")
-    first = nakami("xray", *OWN, "--weights", "a/net.pt", "--no-page")
+    own = ("xray", *OWN, "--no-page", "--stages", "head", "--inputs", 1)
+    first = nakami(*own, "--weights", "a/net.pt")
     assert (first.code, first.err) == (0, "")
-    assert nakami("xray", *OWN, "--weights", "./a/../a/net.pt", "--no-page").code == 0
-    outcome = nakami("xray", *OWN, "--weights", "b/net.pt", "--no-page")
+    assert nakami(*own, "--weights", "./a/../a/net.pt").code == 0
+    outcome = nakami(*own, "--weights", "b/net.pt")
     assert outcome.err == (
         "nakami: --weights must be as in the run that nakami-out/make/net holds, weights from "
         "a/net.pt, got weights from b/net.pt; pass another --out, or delete nakami-out/make/net.\n"
     )
-    other = nakami("xray", *OWN, "--weights", "b/net.pt", "--no-page", "--out", "b")
+    other = nakami(*own, "--weights", "b/net.pt", "--out", "b")
     assert other.code == 0, other.err
     settings = json.loads((here / "b/make/net/run.json").read_text())
     assert settings["training"] == "weights from b/net.pt"
@@ -181,7 +183,7 @@ def test_compare_two_weights(nakami, here):
     for name in ("one", "two"):
         torch.manual_seed(len(name) + ord(name[0]))
         torch.save(small_net.Small().state_dict(), f"{name}.pt")
-        outcome = nakami("xray", *OWN, "--weights", f"{name}.pt", "--no-page")
+        outcome = nakami("xray", *OWN, "--weights", f"{name}.pt", "--no-page", "--inputs", 2)
         assert outcome.code == 0, outcome.err
     runs = ("nakami-out/make/one", "nakami-out/make/two")
     table = nakami("compare", *runs)
@@ -195,7 +197,7 @@ def test_compare_two_weights(nakami, here):
 
 def test_page_of_a_run(nakami, here):
     pytest.importorskip("altair", reason="the page needs the extra report")
-    outcome = nakami("xray", *OWN, "--inputs", 2)
+    outcome = nakami("xray", *OWN, "--inputs", 1)
     assert outcome.code == 0, outcome.err
     page = here / RUN / "report.html"
     assert f"Page: {RUN}/report.html" in outcome.out
@@ -204,7 +206,7 @@ def test_page_of_a_run(nakami, here):
 
 def test_missing_extra_is_a_note(nakami, here, monkeypatch):
     monkeypatch.setattr("nakami.cli._page.DRAWN_BY", ("a_package_that_is_not_there",))
-    outcome = nakami("xray", *OWN, "--inputs", 1)
+    outcome = nakami("xray", *OWN, "--inputs", 1, "--stages", "head")
     assert outcome.code == 0
     assert re.search(
         r"note: no page will be written, a_package.*pip install 'nakami\[report\]'", outcome.err
@@ -226,13 +228,13 @@ def make():
 def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     (here / "slow_net.py").write_text(SLOW)
     command = [sys.executable, "-m", "nakami", "xray", "--model", "slow_net.py:make"]
-    command += ["--data", "x.npy", "--no-page", "--out", "cut"]
+    command += ["--data", "x.npy", "--no-page", "--inputs", "2", "--out", "cut"]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "SLOW": "0.3"},
+        env={**os.environ, "SLOW": "0.15"},
         # a parent in the background may have Ctrl-C switched off, which children inherit
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )

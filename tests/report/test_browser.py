@@ -121,13 +121,14 @@ def test_switches_change_what_is_drawn(browser, written, two):
 
 
 def test_a_cut_curve_is_named_as_cut_and_every_stage_can_be_seen(browser, written, mixed):
-    with opened(browser, written("mixed", mixed())) as page:
+    path = written("mixed", mixed())
+    with opened(browser, path) as page:
         assert "conv1.relu, cut at 100" in page.inner_html("[data-chart=spectra]")
         for stage in range(5):
             page.check(f"[data-stages] input[value='{stage}']", force=True)
             shown = [s.is_visible() for s in page.locator("[data-stage]").all()]
             assert shown == [i == stage for i in range(5)]
-        is_quiet(page, written("mixed", mixed()))
+        is_quiet(page, path)
 
 
 def test_tables_that_scroll_say_so_on_a_phone_only(browser, written, two):

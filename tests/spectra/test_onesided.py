@@ -75,8 +75,8 @@ def test_values_without_room_for_the_images_are_the_same():
 
 
 def test_no_room_for_two_bases_is_no_silent_error():
-    a, _ = graded(1e-4, m=6000, n=600)
-    budget = 4 * 6600 * (FIRST + 40)
+    a, _ = graded(1e-4, m=2400, n=600)
+    budget = 4 * 3000 * (FIRST + 40)
     with pytest.raises(UsageError, match=r"memory_budget must hold a basis for 60 vectors of 600"):
         make_plan(MatrixOperator(a.T), FIRST, 1e-4, budget, None, "two")
     with pytest.warns(NotConvergedWarning, match="above tol"):

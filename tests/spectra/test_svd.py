@@ -97,8 +97,8 @@ def test_krylov_beyond_one_block_of_equal_values():
 
 
 def test_krylov_agrees_with_arpack_on_a_large_matrix():
-    true = 1 / (1 + torch.arange(1500).double()) ** 0.7
-    a = matrix(true, m=1600, n=1500, dtype=torch.float32)
+    true = 1 / (1 + torch.arange(1050).double()) ** 0.7
+    a = matrix(true, m=1100, n=1050, dtype=torch.float32)
     result = svd(a, 40, tol=1e-5)
     assert result.method == "krylov"
     _, peer, _ = svds(MatrixOperator(a.double()).to_scipy(), k=40, random_state=0)
@@ -115,17 +115,16 @@ def test_the_comparison_can_fail():
 
 
 def test_too_few_products_say_so():
-    a = matrix(1 / (1 + torch.arange(1500).double()) ** 0.2, m=1500, n=1500)
+    a = matrix(1 / (1 + torch.arange(1050).double()) ** 0.2, m=1050, n=1050)
     with pytest.warns(
         NotConvergedWarning, match=r"values above tol 1e-08, .* products spent; raise"
     ):
         result = svd(a, 50, tol=1e-8, max_products=200)
     assert not result.converged
     assert (result.errors > 1e-8).any()
-    exact = torch.linalg.svdvals(a)[:50]
-    assert (result.values <= exact * (1 + 1e-12)).all()  # Ritz values approach from below
-    # the residual bounds the distance to the nearest exact value, converged or not
     every = torch.linalg.svdvals(a)
+    assert (result.values <= every[:50] * (1 + 1e-12)).all()  # Ritz values approach from below
+    # the residual bounds the distance to the nearest exact value, converged or not
     distance = (result.values[:, None] - every[None]).abs().amin(1)
     assert (distance <= result.residuals + 1e-12).all()
 
