@@ -1,67 +1,274 @@
-"""The linearised product, with its constants kept as they were folded."""
+"""The linearised product: the steps that a direction takes through a network, recorded once.
+
+The network runs once on dual numbers. What the direction has no part in is computed there and then,
+the network's own branches and in-place steps with it; what it passes through is kept as a list of
+steps with their constants, and run again for each product. ``torch.func.linearize`` keeps the same
+steps by tracing twice, which took 4 to 10 times as long (AlexNet 190 ms in place of 37), and adds a
+tensor of zeros for each convolution (a tenth of a product with SqueezeNet).
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+Product = Callable[[Tensor], Tensor]
 
 
-def linearised(function: Callable[[Tensor], Tensor], point: Tensor) -> Callable[[Tensor], Tensor]:
-    """``v -> J v`` from a graph of tangents whose constants are folded.
-
-    In-place steps of the network (``out += identity``, ``relu_``) write to these constants, so that
-    each product would start from what the last one left; they are put back before each product.
-    """
-    with warnings.catch_warnings():
-        # torch's constant folding warns about its own bookkeeping
-        warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node", UserWarning)
-        push: Callable[[Tensor], Tensor] = torch.func.linearize(function, point)[1]
-        with torch.no_grad(), _Writes() as folding:
-            push(torch.zeros_like(point))
-    with torch.no_grad(), _Writes() as again:
-        push(torch.zeros_like(point))
-    lasting = {_storage(tensor) for tensor, _ in again.written}
-    kept = [(tensor, was) for tensor, was in folding.written if _storage(tensor) in lasting]
-    del folding, again
-    if not kept:
-        return push
+def linearised(function: Product, point: Tensor) -> Product:
+    """``v -> J v`` of ``function`` at ``point``, both flat; safe under ``torch.vmap``."""
+    direction = torch.zeros_like(point)
+    with forward_ad.dual_level(), _Recorder(direction) as recorder:
+        output = function(forward_ad.make_dual(point, direction))
+        image = forward_ad.unpack_dual(output).tangent
+        if image is None:  # J = 0
+            image = torch.zeros_like(output)
+        steps, result = recorder.finished(recorder.taken(image))
+    fixed = [(step.call, step.args, step.kwargs, step.out, step.last) for step in steps]
+    count, copied = len(recorder.pieces), 0 in recorder.touched
 
     def product(v: Tensor) -> Tensor:
-        with torch.no_grad():
-            for tensor, was in reversed(kept):  # views overlap: the first state is put back last
-                tensor.copy_(was)
-        return push(v)
+        held: list[Any] = [None] * count
+        held[0] = v.clone() if copied else v
+        for call, args, kwargs, out, last in fixed:
+            made = call(*_filled(args, held), **(_filled(kwargs, held) if kwargs else kwargs))
+            if isinstance(out, int):
+                held[out] = made
+            else:
+                for place, value in zip(out, made, strict=True):
+                    held[place] = value
+            for place in last:
+                held[place] = None
+        found: Tensor = _filled(result, held)
+        return found
 
     return product
 
 
-class _Writes(TorchDispatchMode):
-    """Notes the tensors that are written to, with what they held; fresh memory reads as NaN.
+@dataclass(frozen=True)
+class _Slot:
+    """A place in the list of what a product holds; 0 is the direction itself."""
 
-    NaN, so that a constant folded from memory not yet written to fails the check of products every
-    time, not by chance.
-    """
+    index: int
 
-    def __init__(self) -> None:
+
+@dataclass
+class _Constant:
+    """A tensor that the direction has no part in, as it was when it was used."""
+
+    value: Tensor
+
+
+@dataclass
+class _Step:
+    call: Any
+    args: Any
+    kwargs: Any
+    out: int | list[int]
+    writes: bool = False
+    repeats: int | None = None  # a slot whose value it repeats
+    last: list[int] = field(default_factory=list)  # slots that nothing needs afterwards
+
+    def inputs(self) -> set[int]:
+        return {s.index for s in _leaves((self.args, self.kwargs)) if isinstance(s, _Slot)}
+
+    def outputs(self) -> list[int]:
+        return [self.out] if isinstance(self.out, int) else self.out
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes every operation that takes part of a direction, with the constants beside it."""
+
+    def __init__(self, direction: Tensor):
         super().__init__()
-        self.written: list[tuple[Tensor, Tensor]] = []
+        self.steps: list[_Step] = []
+        self.slots: Any = WeakTensorKeyDictionary()
+        self.pieces: list[int] = []  # by slot: which slots lie in the same memory
+        self._place(direction, None)
+        self.constants: dict[int, list[_Constant]] = {}  # by the memory they lie in
+        self.opened: dict[int, tuple[_Slot, Tensor]] = {}  # constant memory written to by a step
+        self.touched: set[int] = set()  # pieces written to by a step
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        for spec, value in zip(func._schema.arguments, args, strict=False):
-            writes = spec.alias_info is not None and spec.alias_info.is_write
-            if writes and isinstance(value, Tensor):
-                self.written.append((value, value.clone()))
+        written = list(_written(func, args, kwargs))
+        if not any(self._moves(value) for value in _leaves((args, kwargs))):
+            for value in written:
+                self._set_aside(value)
+            return func(*args, **kwargs)
+        if torch.Tag.data_dependent_output in func.tags:
+            raise NotImplementedError(f"{func} reads numbers off a direction")
+        for value in written:
+            if not self._moves(value):
+                self._open(value)
+        step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(written))
+        moving = [value for value in _leaves((args, kwargs)) if self._moves(value)]
+        self.touched |= {self._piece(v) for v in written}
         out = func(*args, **kwargs)
-        if "empty" in func._schema.name and isinstance(out, Tensor) and out.is_floating_point():
-            out.fill_(torch.nan)
+        values = [out] if isinstance(out, Tensor) else out
+        if not isinstance(values, (list, tuple)) or not all(isinstance(v, Tensor) for v in values):
+            return out  # what it asks about is the shape
+        near = {_memory(value): self._piece(value) for value in moving}
+        places = [self._place(value, near.get(_memory(value))) for value in values]
+        step.out = places[0] if isinstance(out, Tensor) else places
+        step.repeats = self._repeated(func, args, out)
+        self.steps.append(step)
         return out
 
+    def taken(self, value: Any) -> Any:
+        """The same with slots and constants in place of tensors."""
+        if isinstance(value, Tensor):
+            if not self._moves(value):
+                constant = _Constant(value.detach())
+                self.constants.setdefault(_memory(value), []).append(constant)
+                return constant
+            if value not in self.slots:  # a view of memory that was constant when it was made
+                whole, _ = self.opened[_memory(value)]
+                where = (value.shape, value.stride(), value.storage_offset())
+                place = self._place(value, self.pieces[whole.index])
+                self.steps.append(_Step(torch.as_strided, [whole, *where], {}, place))
+            return self.slots[value]
+        if isinstance(value, dict):
+            return {name: self.taken(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.taken(item) for item in value]
+        return value
 
-def _storage(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
+    def finished(self, result: Any) -> tuple[list[_Step], Any]:
+        """The steps that ``result`` needs, and ``result``, with their constants in place."""
+        again = self._repeats()
+        kept: list[_Step] = []
+        result = _settled(result, again)
+        needed = {result.index} if isinstance(result, _Slot) else set()
+        for step in reversed(self.steps):
+            if step.repeats is not None and step.outputs()[0] in again:
+                continue
+            if not step.writes and needed.isdisjoint(step.outputs()):
+                continue
+            step.args, step.kwargs = _settled(step.args, again), _settled(step.kwargs, again)
+            if isinstance(step.out, int) and step.out in again:
+                step.out = again[step.out].index  # written to in place
+            seen = step.inputs() | set(step.outputs())
+            step.last = [place for place in seen if place not in needed]
+            needed |= seen
+            kept.append(step)
+        return kept[::-1], result
+
+    def _moves(self, value: Any) -> bool:
+        if not isinstance(value, Tensor):
+            return False
+        return value in self.slots or _memory(value) in self.opened
+
+    def _place(self, value: Tensor | None, piece: int | None) -> int:
+        """The slot of a tensor, a new one as a rule, in a known piece of memory or a new one."""
+        if value is not None and value in self.slots:
+            return int(self.slots[value].index)
+        place = len(self.pieces)
+        self.pieces.append(place if piece is None else piece)
+        if value is not None:
+            self.slots[value] = _Slot(place)
+        return place
+
+    def _piece(self, value: Tensor) -> int:
+        return self.pieces[self.taken(value).index]
+
+    def _set_aside(self, value: Tensor) -> None:
+        """Constants in this memory, which the network is about to write to, become copies."""
+        for constant in self.constants.pop(_memory(value), ()):
+            constant.value = constant.value.clone()
+
+    def _open(self, value: Tensor) -> None:
+        """Constant memory that a step writes to: each product begins with what it holds now."""
+        self._set_aside(value)
+        size = value.untyped_storage().nbytes() // value.itemsize
+        whole = value.detach().as_strided((size,), (1,), 0)
+        slot = _Slot(self._place(None, None))
+        constants = [_Slot(0), _Constant(whole.clone())]
+        self.steps.append(_Step(_copied, constants, {}, slot.index))
+        self.opened[_memory(value)] = (slot, whole)
+
+    def _repeated(self, func: Any, args: Any, out: Any) -> int | None:
+        """The slot to which this adds nothing but zeros."""
+        if func is not torch.ops.aten.add.Tensor or len(args) != 2:
+            return None
+        for value, other in (args, args[::-1]):
+            if not isinstance(other, Tensor) or self._moves(other):
+                continue
+            if (value.shape, value.dtype) == (out.shape, out.dtype) and not other.any():
+                return int(self.slots[value].index)
+        return None
+
+    def _repeats(self) -> dict[int, _Slot]:
+        """Slots that may be replaced by the one that they repeat.
+
+        That is where no step writes to either, or nothing else knows the one repeated.
+        """
+        uses = Counter(place for step in self.steps for place in step.inputs())
+        sharing = Counter(self.pieces)
+        again: dict[int, _Slot] = {}
+        for step in self.steps:
+            if step.repeats is None:
+                continue
+            before, after = self.pieces[step.repeats], self.pieces[step.outputs()[0]]
+            alone = uses[step.repeats] == sharing[before] == 1 and step.repeats not in again
+            if alone or self.touched.isdisjoint((before, after)):
+                again[step.outputs()[0]] = again.get(step.repeats, _Slot(step.repeats))
+        return again
+
+
+def _copied(direction: Tensor, constant: Tensor) -> Tensor:
+    """A copy that has the batch axis of the direction, if that has one."""
+    return direction.new_zeros(constant.shape, dtype=constant.dtype).copy_(constant)
+
+
+def _written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
+    """The tensors that an operation writes to."""
+    for place, spec in enumerate(func._schema.arguments):
+        if spec.alias_info is not None and spec.alias_info.is_write:
+            value = args[place] if place < len(args) else kwargs.get(spec.name)
+            yield from (leaf for leaf in _leaves(value) if isinstance(leaf, Tensor))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _settled(value: Any, again: dict[int, _Slot]) -> Any:
+    """The same with the values of constants, and slots for those that repeat them."""
+    if isinstance(value, _Constant):
+        return value.value
+    if isinstance(value, _Slot):
+        return again.get(value.index, value)
+    if isinstance(value, dict):
+        return {name: _settled(item, again) for name, item in value.items()}
+    return [_settled(item, again) for item in value] if isinstance(value, list) else value
+
+
+def _filled(value: Any, held: list[Any]) -> Any:
+    """The same with what is held in place of slots."""
+    if type(value) is _Slot:
+        return held[value.index]
+    if type(value) is list:
+        return [_filled(item, held) for item in value]
+    if type(value) is dict:
+        return {name: _filled(item, held) for name, item in value.items()}
+    return value
+
+
+def _memory(value: Tensor) -> int:
+    """What tells the memory of a tensor from others; sparse ones have none of their own."""
+    return int(value.untyped_storage()._cdata) if value.layout == torch.strided else -1
