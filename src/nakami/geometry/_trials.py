@@ -98,7 +98,7 @@ ALIKE = 0.1  # logarithms of losses that differ by less count as equal
 def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
     """The rate at which the loss falls fastest over ``steps``; None where it falls at none.
 
-    A first look at wide distances, ``SHORT`` steps each, then whole trials beside the best of them.
+    A first look at wide distances, then whole trials beside the best of them.
 
     Args:
         trials: Holds what is tried.
@@ -106,7 +106,7 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
         lag: By how many times an optimizer's steps have yet to grow after a first look, its memory
             being empty at the start.
     """
-    first = _look(trials, min(SHORT, steps))
+    first = _look(trials, steps)
     if first is None:
         return None
     centre = first - round(math.log(lag) / math.log(STEP))
@@ -131,28 +131,35 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
 
 
 def _look(trials: Trials, steps: int) -> int | None:
-    """The best rate of a first look, two neighbours apart; None where no loss falls."""
+    """The best rate of a first look, two neighbours apart; None where no loss falls.
+
+    ``SHORT`` steps each, or two and four times as many where a loss falls late.
+    """
+    for length in (min(factor * SHORT, steps) for factor in (1, 2, 4)):
+        top = _climb(trials, 0, length)
+        if trials.score(top, length) < -FLAT:
+            return top
+    for at in range(top - 2, top - 2 * REACH, -2):  # among rates that kill or blow up the network
+        here, above = trials.score(at, length), trials.score(at + 2, length)
+        if here < -FLAT:
+            return _climb(trials, at, length)
+        if above / 2 < here < 0:  # it falls with the rate: slow, not dead
+            break
+    return top if math.isfinite(trials.score(top, length)) else None
+
+
+def _climb(trials: Trials, at: int, steps: int) -> int:
+    """From a rate to neighbours, two apart, that do better; lower ones must do much better."""
 
     def score(i: int) -> float:
         return trials.score(i, steps)
 
-    def climb(at: int) -> int:
-        for _ in range(REACH):
-            near = min((at, at - 2, at + 2), key=lambda i: (score(i), i))
-            if near == at:
-                break
-            at = near
-        return at
-
-    top = climb(0)
-    if score(top) < -FLAT:
-        return top
-    for at in range(top - 2, top - 2 * REACH, -2):  # among rates that kill or blow up the network
-        if score(at) < -FLAT:
-            return climb(at)
-        if score(at + 2) / 2 < score(at) < 0:  # it falls with the rate: slow, not dead
+    for _ in range(REACH):
+        near = min((at, at - 2, at + 2), key=lambda i: (score(i), i))
+        if near == at or (near < at and score(at) - score(near) < FLAT):
             break
-    return top if math.isfinite(score(top)) else None
+        at = near
+    return at
 
 
 def _vertex(below: float, here: float, above: float) -> float:
