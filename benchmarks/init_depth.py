@@ -2,7 +2,8 @@
 
 Fully connected, width 128, tanh or ReLU, on 10,000 MNIST digits, plain gradient descent and Adam on
 batches of 64. Each way of drawing the weights gets its own rate: the one of the grid with the least
-mean loss over the seeds. A run whose loss is not finite counts as the loss of a guess, ln 10.
+mean loss over the seeds; a grid with the best at its end is extended, twice at most. A run whose loss is not finite counts as the loss of a guess, ln 10.
+Rows that are done lie in the cache and are not run again, unless --fresh is given.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import _side_by_side as side
 
 DEPTH, WIDTH, CLASSES, BATCH, SHOWN = 50, 128, 10, 64, 64
 TRAINED_ON, JUDGED_ON, TEST = 10_000, 4096, 2000
-STEPS, SEEDS = 200, (0, 1, 2)
-RATES = {"sgd": (0.003, 0.01, 0.03, 0.1), "adam": (3e-5, 1e-4, 3e-4)}
+STEPS, SEEDS, FURTHER = 200, (0, 1, 2), 2
+RATES = {"sgd": (0.003, 0.01, 0.03, 0.1), "adam": (1e-4, 3e-4)}
+TITLES = {"sgd": "descent", "adam": "Adam"}
 GUESS = math.log(CLASSES)
 FOLDER = "mnist"
 
@@ -114,15 +116,20 @@ def child(task: dict[str, Any]) -> dict[str, Any]:
         "gradient": round(seen.gradient.decades, 1),
     }
 
-    def work() -> None:
-        for name, rates in RATES.items():
-            runs = {
-                f"{rate:g}": [_train(made(s), name, rate, s, train, test) for s in SEEDS]
-                for rate in rates
-            }
-            out[name] = runs
+    name = task["optimizer"]
 
-    out["cpu_s"] = round(side.cpu_seconds(work)[0], 1)
+    def work() -> dict[str, list[list[float]]]:
+        found: dict[str, list[list[float]]] = {}
+        wanted = list(RATES[name])
+        while wanted:
+            rate = wanted.pop(0)
+            found[f"{rate:g}"] = [_train(made(s), name, rate, s, train, test) for s in SEEDS]
+            if not wanted:
+                wanted = further(found, len(RATES[name]))
+        return found
+
+    seconds, out["runs"] = side.cpu_seconds(work)
+    out["cpu_s"] = round(seconds, 1)
     return out
 
 
@@ -154,15 +161,27 @@ def best(runs: dict[str, list[list[float]]]) -> tuple[str, list[list[float]]]:
     return rate, runs[rate]
 
 
+def further(runs: dict[str, list[list[float]]], base: int) -> list[float]:
+    """The next rate where the best so far lies at an end of the grid, ``FURTHER`` times at most."""
+    rates, at = sorted(map(float, runs)), float(best(runs)[0])
+    if len(rates) - base >= FURTHER or rates[0] < at < rates[-1]:
+        return []
+    return [float(f"{at / 3.2 if at == rates[0] else at * 3.2:.1g}")]
+
+
 def shown(rows: list[dict[str, Any]]) -> str:
     parts = []
-    for activation in ("tanh", "relu"):
+    for activation, title in {"tanh": "tanh", "relu": "ReLU"}.items():
         some = [row for row in rows if row["activation"] == activation]
+        names = [name for name in RATES if any(row["optimizer"] == name for row in some)]
         heads = ["initial weights", "signal", "gradient"]
-        for name in RATES:
-            heads += [f"{name}: rate", "loss", "of three", "test, %"]
-        body = [[row["way"], *_decades(row), *_columns(row)] for row in some]
-        title = {"tanh": "tanh", "relu": "ReLU"}[activation]
+        for name in names:
+            heads += [f"{TITLES[name]}: rate", "loss", "of three", "test, %"]
+        body = []
+        for way in dict.fromkeys(row["way"] for row in some):
+            own = {row["optimizer"]: row for row in some if row["way"] == way}
+            cells = [cell for name in names for cell in _columns(own[name])]
+            body.append([way, *_decades(own[names[0]]), *cells])
         parts.append(f"**{title}, {DEPTH} layers.**\n\n{side.table(heads, body)}")
     return "\n".join(parts)
 
@@ -172,22 +191,34 @@ def _decades(row: dict[str, Any]) -> list[str]:
 
 
 def _columns(row: dict[str, Any]) -> list[str]:
-    cells = []
-    for name in RATES:
-        rate, runs = best(row[name])
-        losses = [run[0] for run in runs]
-        cells += [
-            rate,
-            f"{sum(losses) / len(losses):.3f}",
-            f"{min(losses):.2f} to {max(losses):.2f}",
-            f"{100 * sum(run[2] for run in runs) / len(runs):.1f}",
-        ]
-    return cells
+    rate, runs = best(row["runs"])
+    losses = [run[0] for run in runs]
+    return [
+        rate,
+        f"{sum(losses) / len(losses):.3f}",
+        f"{min(losses):.2f} to {max(losses):.2f}",
+        f"{100 * sum(run[2] for run in runs) / len(runs):.1f}",
+    ]
+
+
+def row(fresh: bool, **task: Any) -> dict[str, Any]:
+    """One row, from the cache where it is done."""
+    name = "".join(c if c.isalnum() else "-" for c in " ".join(map(str, task.values())))
+    kept = side.CACHE / "init_depth" / f"{name}.json"
+    if kept.exists() and not fresh:
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
+    found = side.apart(__file__, **task)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(found))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draft", action="store_true", help="print the table, keep nothing")
+    parser.add_argument("--fresh", action="store_true", help="run again what is done")
+    parser.add_argument("--optimizers", default=",".join(RATES))
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -203,7 +234,8 @@ def main() -> None:
         release = ""
         print("without AnyInit: it is not installed (benchmarks/requirements.txt has it)")
     rows = [
-        side.apart(__file__, activation=activation, way=way, anyinit=release)
+        row(args.fresh, activation=activation, way=way, optimizer=name, steps=STEPS, peer=release)
+        for name in args.optimizers.split(",")
         for activation in ("tanh", "relu")
         for way in ways(activation)
         if release or "AnyInit" not in way
