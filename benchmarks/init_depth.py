@@ -2,8 +2,9 @@
 
 Fully connected, width 128, tanh or ReLU, on 10,000 MNIST digits, plain gradient descent and Adam on
 batches of 64. Each way of drawing the weights gets its own rate: the one of the grid with the least
-mean loss over the seeds; a grid with the best at its end is extended, twice at most. A run whose loss is not finite counts as the loss of a guess, ln 10.
-Rows that are done lie in the cache and are not run again, unless --fresh is given.
+mean loss over the seeds; a grid with the best at its end is extended, twice at most. A run whose
+loss is not finite counts as the loss of a guess, ln 10. Rows that are done lie in the cache and are
+not run again, unless --fresh is given.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def further(runs: dict[str, list[list[float]]], base: int) -> list[float]:
     rates, at = sorted(map(float, runs)), float(best(runs)[0])
     if len(rates) - base >= FURTHER or rates[0] < at < rates[-1]:
         return []
-    return [float(f"{at / 3.2 if at == rates[0] else at * 3.2:.1g}")]
+    return [float(f"{at / 3 if at == rates[0] else at * 3:.1g}")]
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
