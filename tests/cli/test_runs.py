@@ -96,10 +96,11 @@ def test_weights_of_one_name_in_two_folders_do_not_meet(nakami, here):
         torch.save(small_net.Small().state_dict(), f"{name}/net.pt")
     own = ("xray", *OWN, "--no-page", "--stages", "head", "--inputs", 1)
     first = nakami(*own, "--weights", "a/net.pt")
-    assert (first.code, first.err) == (0, "")
+    assert first.code == 0
+    assert "untrained" not in first.err  # on a slow machine progress stands there
     assert nakami(*own, "--weights", "./a/../a/net.pt").code == 0
     outcome = nakami(*own, "--weights", "b/net.pt")
-    assert outcome.err == (
+    assert outcome.err.endswith(
         "nakami: --weights must be as in the run that nakami-out/make/net holds, weights from "
         "a/net.pt, got weights from b/net.pt; pass another --out, or delete nakami-out/make/net.\n"
     )
