@@ -159,7 +159,7 @@ def test_the_budget_is_kept():
         worth = settings.get("batch_size", 40) / 40
         for step in range(steps):
             control.step(1.0 if step < 20 else 100.0 + step)
-            assert control.cost <= 0.2 * worth * max(settings["steps"], step + 1)
+            assert control.cost <= 0.2 * worth * max(settings["steps"], step + 1) + 1e-9
         assert control.cost > 0.2 * worth * settings["steps"] - 10 / 3  # it was asked for
 
 

@@ -73,7 +73,7 @@ class RateRecord:
         limit: ``reach / sharpness``, the rate that this sharpness bears; an upper bound.
         level: Mean loss of the last few steps. low, high: the running band of the loss.
         above: Whether ``level > high``. beyond: whether ``rate > limit``.
-        streak: Measures in a row that were both.
+        streak: Measures beyond the limit since the last calm one.
         target: The rate aimed at after this measure; lower than before where it was lowered.
         lowered: Whether it was.
         cost: Gradient evaluations on the held data spent on measures so far, by count.

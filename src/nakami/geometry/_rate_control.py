@@ -25,16 +25,17 @@ class RateControl:
     """Warms up to a rate, watches its stability, and lowers it only on measured instability.
 
     ``step(loss)`` after each optimizer step sets the rates of the next one. Instability is: rate
-    times sharpness beyond the optimizer's limit at ``patience`` measures in a row, **and** at the
-    last of them the loss above its running band. Then the rate falls to what the sharpness bears,
-    but at least to a half and at most to a quarter. Sharpness that rises alone changes nothing: it
-    hovers at the limit of the rate, whatever the rate, and a rate that follows it down chases it.
+    times sharpness beyond the optimizer's limit at ``patience`` measures with no calm one between
+    (calm: within the limit, and the loss not above its running band), **and** the loss above its
+    band at the last of them. Then the rate falls to what the sharpness bears, but at least to a
+    half and at most to a quarter. Sharpness that rises alone changes nothing: a rate that follows
+    it down chases it.
 
-    Measures take ``budget`` of the training's gradient evaluations. Half of that is spread evenly,
-    from the middle of the warm-up on; the other half is for suspicion: a measure beyond the limit
-    is repeated after ``settle`` steps until one is missing, and with the loss above its band every
-    step is measured (every ``4 settle`` where sharpness is not beyond). The warm-up waits while
-    both are.
+    Measures take ``budget`` of the training's gradient evaluations. One is made in the middle of
+    the warm-up and one at its end; then half the budget is spread evenly. The other half is for
+    suspicion: a measure beyond the limit is repeated after ``settle`` steps until one is missing,
+    and with the loss above its band every step is measured (every ``4 settle`` where nothing was
+    beyond). The warm-up waits meanwhile.
 
     Args:
         model: Any module; measured in evaluation mode, left as it was.
@@ -53,7 +54,7 @@ class RateControl:
         every: Steps between measures without suspicion; default what half the budget allows.
         batch_size: Examples in one optimizer step (all micro-batches, all processes); default as
             many as ``data`` holds.
-        patience: Measures in a row.
+        patience: Measures beyond the limit that are asked for.
         schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; a scheduler of torch on
             the same optimizer is refused, for two hands on one rate undo each other.
         seed: Of the random part of the search; the global random state is not touched.
@@ -216,7 +217,7 @@ class RateControl:
             return False
         kept = 0.0 if high else PRODUCT * WARM  # for when the loss is high
         whole = self.budget * self._worth * max(self.steps, here)
-        return self.cost + self._gauge.price + kept <= whole
+        return self.cost + self._gauge.price + kept <= whole * (1 + 1e-9)
 
     def _measure(self) -> RateRecord:
         self.cost += self._gauge.price
@@ -224,14 +225,16 @@ class RateControl:
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
         allowed = reach / found.value if found.value > 0 else math.inf
         beyond = rate > allowed
-        streak = self._streak + 1 if beyond else 0
+        streak = self._streak + 1 if beyond else self._streak * above
         lower = above and streak >= self.patience
         if lower:
             self.target = self._warmed * max(LEAST, min(MOST, allowed / rate))
             self._warm = self.warmup
         soon = lower or 0 < streak < self.patience - 1
-        wait = self.settle if lower else 1 if beyond else 4 * self.settle
+        wait = self.settle if lower else 1 if streak else 4 * self.settle
         self._next = self._count + (min(self.settle, self.every) if soon else self.every)
+        if self._count <= self.warmup:
+            self._next = min(self._next, self.warmup + 1)
         self._quiet_until = self._count + wait
         self._streak = 0 if lower else streak
         record = RateRecord(
