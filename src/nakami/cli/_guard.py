@@ -39,6 +39,9 @@ PHRASES = {
     "another out,": "another --out,",
     "with key=": "with --key",
     "with labels=": "with --labels",
+    "reshape them, or the outputs with forward=": "store them so",
+    "or pass a torch loss module": "`nakami lr --help` lists them",
+    "or pass a torch optimizer": "`nakami lr --help` lists them",
 }
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 

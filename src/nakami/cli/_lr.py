@@ -30,7 +30,7 @@ def run(request: RateRequest) -> None:
     _options.existing("--weights", request.weights)
     _options.existing("--data", request.data)
     options: dict[str, Any] = {
-        "tol": _options.tolerance(request.tol),
+        "tol": _options.tolerance(request.tol, "1e-3"),
         "seed": request.seed,
         "memory_budget": _options.memory_budget(request.memory_budget),
         "dtype": _options.torch_dtype(request.dtype),
@@ -94,6 +94,7 @@ def _about(request: RateRequest, name: str, examples: Labelled, seconds: float) 
     return {
         "model": name.rpartition(":")[2] or name,
         "training": _model.training(name, request.weights),
+        "optimizer": request.optimizer,
         "data": examples.source,
         "input_unit": examples.unit,
         "seconds": round(seconds, 2),

@@ -18,10 +18,10 @@ Row = tuple[str, str, str]
 def survey_table(found: Survey, about: dict[str, Any]) -> Table:
     """One row for each reading."""
     rate = found.rate
-    rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(rate)]
+    rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
     cost = f"{rate.cost:,.0f} gradients on one batch"
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
-    title = f"{about['model']}, {rate.optimizer}, {rate.loss}: {about['data']}"
+    title = f"{about['model']}, {about['optimizer']}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
     if not rate.converged:
         caption += f"\nThe limit may be too high: {rate.reason}."
@@ -85,6 +85,7 @@ def _noise(found: Survey) -> list[Row]:
     return [("noise scale", f"{noise.value:.3g}{error} samples", noise.advice)]
 
 
-def _loss(rate: LearningRate) -> Row:
+def _loss(found: Survey) -> Row:
+    rate = found.rate
     samples = f"{rate.n_samples:,} samples in {rate.n_batches} batch{'es' * (rate.n_batches > 1)}"
-    return ("loss", f"{rate.value:.4g}", samples)
+    return ("loss", f"{found.value:.4g}", samples)

@@ -54,10 +54,10 @@ def stage_names(texts: list[str]) -> str | list[str]:
     return names
 
 
-def tolerance(value: float) -> float:
+def tolerance(value: float, default: str = "1e-4") -> float:
     """``value`` itself, if it can be a relative error."""
     if not (math.isfinite(value) and 0 < value < 1):
-        raise wrong("--tol", "lie between 0 and 1", value, "1e-4 is the default")
+        raise wrong("--tol", "lie between 0 and 1", value, f"{default} is the default")
     return value
 
 

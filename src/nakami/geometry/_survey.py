@@ -87,6 +87,8 @@ class Survey:
         eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
             loss has no root (a function of one's own), or it was not asked for.
         theory: What theory predicts, or None. why_not: why none, in words.
+        value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
+            probe ended).
         batch: Samples of the first batch.
     """
 
@@ -95,6 +97,7 @@ class Survey:
     eigenvalues: Eigenvalues | None
     theory: WideTheory | None
     why_not: str
+    value: float
     batch: int
 
 
@@ -150,7 +153,8 @@ def survey(
     budget = check_budget(memory_budget)
     eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
     say(3, 3, None, "done")
-    return Survey(rate, noise, eigenvalues, theory, why_not, op.by_batch()[0].n_samples)
+    batch = op.by_batch()[0].n_samples
+    return Survey(rate, noise, eigenvalues, theory, why_not, op.value, batch)
 
 
 def _is_pair(data: Any) -> bool:

@@ -75,15 +75,10 @@ def band(
 
 def points(data: str, axes: Axes, y: str = "y", *, size: int = 60) -> Spec:
     """Points with columns ``stroke``, ``fill`` and ``shape``."""
-    looks: dict[str, Spec] = {
-        k: {"field": k, "type": "nominal", "scale": None} for k in ("stroke", "fill", "shape")
-    }
+    fields = ("stroke", "fill", "shape")
+    looks: Spec = {k: {"field": k, "type": "nominal", "scale": None} for k in fields}
     mark = {"type": "point", "filled": True, "size": size, "opacity": 1, "strokeWidth": 1.8}
-    return {
-        "data": {"name": data},
-        "mark": {**mark, "clip": True},
-        "encoding": axes.at(y=y, **looks),
-    }
+    return {"data": {"name": data}, "mark": mark, "encoding": {**axes.at(y=y), **looks}}
 
 
 def names(

@@ -43,9 +43,9 @@ def rates_figure(found: Survey) -> Figure:
     r = found.rate
     marks = [v for v in (r.limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
     rates = [t.rate for t in r.trials] + marks
-    most = r.value * 1.6
+    most = found.value * 1.6
     ends = [min(end(t), most) for t in r.trials]
-    low = min([*ends, r.value])
+    low = min([*ends, found.value])
     log = low > 0 and most / low > 30
     y = axis(low * 0.8 if log else 0, most, "loss", log=log)
     axes = Axes(axis(min(rates) / 1.5, max(rates) * 1.6, "learning rate", log=True), y)
@@ -60,7 +60,7 @@ def rates_figure(found: Survey) -> Figure:
             shape=["triangle-up" if t.diverged else "circle" for t in r.trials],
         )
     }
-    layers: list[Spec] = level(r.value, axes, "loss at the start")
+    layers: list[Spec] = level(found.value, axes, "loss at the start")
     if r.interval is not None:
         layers.append(span(*r.interval, axes, ADVISED))
     if math.isfinite(r.limit):
@@ -103,20 +103,19 @@ def _number(x: float) -> Text:
 def steps_figure(found: Survey) -> Figure:
     """The loss of each step of each trial."""
     r = found.rate
-    cap = 1.25 * max(r.value, *(t.losses[0] for t in r.trials if math.isfinite(t.losses[0])))
+    cap = 1.25 * max(found.value, *(t.losses[0] for t in r.trials if math.isfinite(t.losses[0])))
     kept = [[v for v in t.losses if math.isfinite(v)] for t in r.trials]
     longest = max(len(losses) for losses in kept)
     values = [min(v, cap) for losses in kept for v in losses if v > 0]
-    low = min(values)
-    log = max(values) / low > 30
-    y = axis(low * 0.85 if log else 0, max(values), "loss", log=log)
+    low = min(values, default=cap)
+    log = cap / low > 30
+    y = axis(low * 0.85 if log else 0, cap, "loss", log=log)
     x = axis(1, max(longest, 2), "step", log=False, whole=True)
     x["scale"]["domain"] = [1, max(longest, 2)]
     x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= longest)]
     axes, data, layers = Axes(x, y), dict[str, Columns](), list[Spec]()
-    shown = [v[: next((j + 1 for j, one in enumerate(v) if one > cap), len(v))] for v in kept]
-    heights = _pushed([min(v[-1], cap) if v else cap for v in shown], low, cap, log)
-    for i, (t, losses) in enumerate(zip(r.trials, shown, strict=True), 1):
+    heights = _pushed([min(v[-1], cap) if v else cap for v in kept], low, cap, log)
+    for i, (t, losses) in enumerate(zip(r.trials, kept, strict=True), 1):
         if not losses:
             continue
         data[f"t{i}"] = columns(x=list(range(1, len(losses) + 1)), y=losses)
@@ -262,7 +261,7 @@ def _ends(some: list[float]) -> str:
 
 def noise_figure(noise: NoiseScale) -> Figure:
     """What a larger batch gains: progress of a step over that of endless data."""
-    scale = noise.value if noise.value is not None else noise.at_least
+    scale = noise.value or noise.at_least
     sizes = np.geomspace(1, max(30 * scale, 4 * noise.batch, 10), 80)
     share = 1 / (1 + scale / sizes)
     x = axis(1, float(sizes[-1]), "samples of a batch", log=True)

@@ -86,7 +86,7 @@ def _verdict(found: Survey, about: dict[str, Any]) -> Verdict:
     r = found.rate
     versions = ", ".join(f"{k} {str(v).partition('+')[0]}" for k, v in about["versions"].items())
     return Verdict(
-        kicker=f"{about['model']}, {r.optimizer}, {r.loss}",
+        kicker=f"{about['model']}, {about['optimizer']}, {r.loss}",
         headline=_headline(found),
         standfirst=[_advice(found), _theory_sentence(found)],
         figures=_key_figures(found),
@@ -106,9 +106,10 @@ def _batches(found: Survey) -> str:
 
 def _headline(found: Survey) -> str:
     r = found.rate
-    limit = f"the limit at these weights is {num.plain(r.limit)}" if math.isfinite(r.limit) else (
-        "no direction curves"
-    )  # fmt: skip
+    limit = "no direction curves"
+    if math.isfinite(r.limit):
+        where = "after its trial" if r.preconditioner else "at these weights"
+        limit = f"the limit {where} is {num.plain(r.limit)}"
     if r.advised is None:
         return f"No rate is advised; {limit}"
     return f"Rate {num.plain(r.advised)} is advised; {limit}"
@@ -166,8 +167,9 @@ def _sections(found: Survey) -> Iterator[Section]:
     if found.eigenvalues is not None:
         yield _spectrum(found)
     yield _theory(found)
-    if found.noise is not None and found.noise.at_least < float("inf"):
-        yield _noise(found.noise)
+    noise = found.noise
+    if noise is not None and 0 < noise.at_least < float("inf"):
+        yield _noise(noise)
 
 
 def _trials(found: Survey) -> Section:
@@ -175,8 +177,8 @@ def _trials(found: Survey) -> Section:
     fell = [t for t in r.trials if not t.diverged]
     ran = len(r.trials) - len(fell)
     heading = f"{num.spelled(ran).capitalize()} of {len(r.trials)} trials ran away"
-    if r.advised is not None:
-        heading = f"The loss falls fastest near {num.plain(r.advised)}"
+    if r.interval is not None:
+        heading = f"Short trainings favour rates of {_range(*r.interval)}"
     limit = num.plain(r.limit)
     text = (
         f"{num.spelled(len(r.trials)).capitalize()} short trainings on copies of the network. The "
@@ -232,7 +234,8 @@ def _theory(found: Survey) -> Section:
     may: list[Text] = []
     may_not: list[Text] = [("That a network far from the prediction is wrong: theory is for random "
                            "weights and wide layers.")]  # fmt: skip
-    figures = [] if e is None and theory is None else [theory_figure(found)]
+    alone = theory is None and (r.preconditioner or len(r.batch_sharpness) < 2)
+    figures = [] if alone or e is None else [theory_figure(found)]
     if theory is None:
         heading = "Theory does not cover this network"
         text = f"No prediction: {found.why_not.rstrip('.')}."
@@ -289,7 +292,7 @@ def _figures_table(found: Survey) -> Table:
             rows.append(["theory: limit", num.number(low), f"to {num.plain(high)}"])
     if noise is not None:
         rows += _noise_rows(noise)
-    rows.append(["loss", num.number(r.value, 4), ""])
+    rows.append(["loss", num.number(found.value, 4), ""])
     rows.append(["cost, gradients on one batch", num.whole(r.cost), ""])
     return Table("Readings", ["reading", "value", "range or error"], rows, (1,), 420)
 

@@ -56,8 +56,9 @@ def write_rates(survey: Survey, about: dict[str, Any], path: str | PathLike[str]
 
     Args:
         survey: Made by ``nakami.geometry.survey``.
-        about: What was read, as texts: ``model``, ``training``, ``data``, ``input_unit``,
-            ``created`` (ISO), ``versions`` by name; numbers ``seconds``, ``threads``.
+        about: What was read, as texts: ``model``, ``optimizer``, ``training``, ``data``,
+            ``input_unit``, ``created`` (ISO), ``versions`` by name; numbers ``seconds``,
+            ``threads``.
         path: The file to write.
 
     Returns:
