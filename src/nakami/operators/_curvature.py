@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import groupby
 
 import torch
@@ -60,7 +61,7 @@ class Fisher(LinearOperator):
         drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"
         return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}"
 
-    @property
+    @cached_property
     def root(self) -> FisherRoot | None:
         """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian.
 
@@ -205,6 +206,9 @@ class Fisher(LinearOperator):
         return norms
 
     def _row_norms(self) -> list[RowNorms] | None:
+        known = self.root.gram().known if self.root is not None else None
+        if self._norms is None and known is not None:
+            self._norms = [known.norms()]
         if self._norms is None and 0 < self._columns() <= MOST_COLUMNS:
             if self.parts[0].mixes():
                 return None

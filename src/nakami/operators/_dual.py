@@ -12,6 +12,7 @@ from ..spectra import Gram, LinearOperator
 from ._batches import Batch
 from ._captured import Captured, full_name
 from ._layers import Layer, Product
+from ._layerwise import LayerwiseDual
 from ._root import OutputRoot
 from ._row_norms import gradients_of_rest
 from ._trust import Trust, trusted
@@ -52,6 +53,8 @@ class FisherRoot(LinearOperator):
         return out.mul_(self.scale)
 
     def _rmatmat(self, block: Tensor) -> Tensor:
+        if known := self._kernel.known:
+            return known.lifted(block, self.parts[0].names).mul_(self.scale)
         out = block.new_zeros(self.shape[1], block.shape[1])
         for (part, root), rows in zip(self.pairs(), block.split(self.sizes), strict=True):
             op = part.jacobian()
@@ -62,7 +65,11 @@ class FisherRoot(LinearOperator):
         return out.mul_(self.scale)
 
     def gram(self) -> FisherKernel:
-        """``A A^T``, whose entries are cheap."""
+        """``A A^T``, whose entries are cheap; the same object each time."""
+        return self._kernel
+
+    @cached_property
+    def _kernel(self) -> FisherKernel:
         return FisherKernel(self)
 
 
@@ -73,6 +80,8 @@ class FisherKernel(Gram):
     by layer, ``(delta_s . delta_t)(a_s . a_t + 1)``; gradients of a sample are formed, a block of
     rows at a time, only where a layer acts at many positions or has no formula. Where the budget
     does not hold the layers' gradients for all rows, or examples mix, it takes a product for each.
+    Products of a network of linear layers at one position go without the network, see
+    ``LayerwiseDual``.
 
     Source: Karakida, Akaho & Amari, AISTATS 2019, the matrix F*.
     """
@@ -100,6 +109,30 @@ class FisherKernel(Gram):
             if name not in own:
                 found.add_rest(name)
         return found.mirrored().mul_(self.base.scale**2)
+
+    @cached_property
+    def layerwise(self) -> LayerwiseDual | None:
+        """Products without the network, where every layer acts at one position; held from then on.
+
+        None where some layer does not, and where the budget does not hold what it takes.
+        """
+        trust = self._trust
+        if trust is None or trust.formed:
+            return None
+        self.base.parts[0].check_derivative()
+        return LayerwiseDual(self.base.pairs(), trust.own)
+
+    @property
+    def known(self) -> LayerwiseDual | None:
+        """``layerwise`` where products have been made with it."""
+        return self.layerwise if "layerwise" in self.__dict__ else None
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        if self.layerwise is None:
+            return super()._matmat(block)
+        return (self.layerwise @ block).mul_(self.base.scale**2)
+
+    _rmatmat = _matmat
 
     @cached_property
     def _trust(self) -> Trust | None:

@@ -175,15 +175,7 @@ class NetworkJacobian(LinearOperator):
 
         ``check``: whether to hold the derivative against a difference of the function.
         """
-        self.output, self._pull = reverse_product(self.function, point, self._held, blocks=True)
-        self.shape = (self.output.numel(), point.numel())
-        self.dtype, self.device = self.output.dtype, self.output.device
-        column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
-        room = check_budget(memory_budget) // 4
-        self.chunk = max(1, min(room // max(1, column), 1024))
-        if self.device.type == "cpu":
-            keep_memory()
-            self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
+        room = self._pulled(point, widest, memory_budget)
         self.route, self._push = forward_product(
             self.function, point, self.output, self._pull, self._held, self.chunk, room
         )
@@ -195,6 +187,24 @@ class NetworkJacobian(LinearOperator):
             if check:
                 there = partial(self._stacked, to=(name,))
                 check_derivative(there, point, self._held, f"{self!r} to {name!r}")
+
+    def _pulled(
+        self, point: Tensor, widest: int, memory_budget: int | None, checked: bool = False
+    ) -> int:
+        """The reverse product and sizes; returns the bytes for a block of products.
+
+        ``checked``: whether blocks are known to be safe.
+        """
+        self.output, self._pull = reverse_product(self.function, point, self._held, not checked)
+        self.shape = (self.output.numel(), point.numel())
+        self.dtype, self.device = self.output.dtype, self.output.device
+        column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
+        room = check_budget(memory_budget) // 4
+        self.chunk = max(1, min(room // max(1, column), 1024))
+        if self.device.type == "cpu":
+            keep_memory()
+            self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
+        return room
 
     def _check_adjoint(self, point: Tensor, name: str) -> None:
         rows = self.parts[name]

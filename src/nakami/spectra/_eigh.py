@@ -289,12 +289,12 @@ def _alone(
 
     found = krylov_eigh(moderate, plan, "largest", seed, image / length, odds)
     found = sized(found, power, 1 if start is None else 2)
-    lifted = finite(root.T @ found.vectors).double()
-    lifted = lifted / lifted.norm().clamp_min(1e-300)
+    lifted = finite(root.T @ found.vectors)
+    lifted /= torch.linalg.vector_norm(lifted, dtype=torch.float64).clamp_min(1e-300).to(lifted)
     settings = {**found.settings, "method": "root", "root": "krylov", "side": "dual"}
     if start is None:
         settings.pop("start_block", None)
-    return replace(found, vectors=lifted.to(dual.dtype), settings=settings)
+    return replace(found, vectors=lifted, settings=settings)
 
 
 def _block(k: int, which: str, device: torch.device) -> int:

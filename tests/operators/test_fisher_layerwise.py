@@ -1,0 +1,106 @@
+"""Products of the dual layer by layer; forward mode before a graph of tangents; against dense."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import nakami
+from nakami.operators import _batches
+
+
+def problem(n=150, outputs=3, bias=True):
+    gen = torch.Generator().manual_seed(0)
+    x = torch.randn(n, 10, generator=gen, dtype=torch.float64)
+    y = torch.randint(0, outputs, (n,), generator=gen)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(10, 50, bias=bias), nn.Tanh(), nn.Linear(50, outputs))
+    return model.double(), x, y
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("pattern", ["*", "2.*", "*weight", "*bias"])
+def test_products_and_lifts_layer_by_layer(pattern, bias):
+    model, x, y = problem(bias=bias)  # 150 examples: more than twice the fan-in, and fewer
+    if pattern == "*bias" and not bias:
+        return
+    op = nakami.fisher(model, [(x[:90], y[:90]), (x[90:], y[90:])], "cross_entropy").layer(pattern)
+    a = op.root.dense()
+    kernel = op.root.gram()
+    assert kernel.known is None
+    u = torch.randn(450, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert_close(kernel @ u, a @ (a.T @ u), rtol=1e-10, atol=1e-12)
+    assert kernel.known is not None
+    assert_close(op.root.T @ u, a.T @ u, rtol=1e-10, atol=1e-12)
+    assert nakami.trace(op).value == pytest.approx(float(a.square().sum()), rel=1e-12)
+    whole = nakami.fisher(model, (x, y), "cross_entropy").layer(pattern).trace_by_parameter()
+    assert op.trace_by_parameter() == pytest.approx(whole, rel=1e-10)
+
+
+def test_layers_at_many_positions_go_through_the_network():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(1, 3, 3), nn.Flatten(), nn.Linear(24, 3)).double()
+    _, x, y = problem()
+    op = nakami.fisher(model, (x[:, None], y), "cross_entropy")
+    kernel, a = op.root.gram(), op.root.dense()
+    u = torch.ones(450, 1, dtype=torch.float64)
+    assert_close(kernel @ u, a @ (a.T @ u))
+    assert kernel.known is None
+
+
+def test_the_largest_eigenvalue_layer_by_layer(monkeypatch):
+    monkeypatch.setattr("nakami.spectra._svd.SMALL_SIDE", 100)
+    model, x, y = problem()
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    dense = op.dense()
+    true = torch.linalg.eigvalsh(dense)[-1]
+    found = nakami.eigh(op, 1, tol=1e-5)
+    assert (found.settings["side"], found.converged) == ("dual", True)
+    assert op.root.gram().known is not None
+    assert_close(found.values[0], true, rtol=1e-5, atol=0)
+    v = found.vectors[:, 0]
+    assert float((dense @ v - found.values[0] * v).norm()) <= 2e-5 * float(true)
+    assert float(v.norm()) == pytest.approx(1, abs=1e-12)
+
+
+def test_forward_mode_first_and_tangents_after_many_columns(monkeypatch):
+    monkeypatch.setattr(_batches, "PAYING", 4)
+    model, x, y = problem()
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    v = torch.randn(op.shape[0], 3, generator=torch.Generator().manual_seed(1)).double()
+    first = op @ v
+    assert "forward mode" in op.route
+    second = op @ v
+    assert "linearised" in op.route
+    assert_close(first, second, rtol=1e-10, atol=1e-12)
+    assert_close(op @ v[:, 0], first[:, 0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_straight_through_gradient_is_still_seen():
+    class Straight(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return 3 * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, u):
+            return u
+
+        @staticmethod
+        def jvp(ctx, v):
+            return v
+
+    class Through(nn.Module):
+        def forward(self, x):
+            return Straight.apply(x)
+
+    model, x, y = problem()
+    op = nakami.fisher(nn.Sequential(*model, Through()), (x, y), "cross_entropy")
+    with pytest.warns(nakami.results.NakamiWarning, match="no derivative"):
+        op.root.gram() @ torch.ones(450, 1, dtype=torch.float64)
