@@ -84,14 +84,15 @@ def rates_page(found: Survey, about: dict[str, Any]) -> Page:
 
 def _verdict(found: Survey, about: dict[str, Any]) -> Verdict:
     r = found.rate
+    name = num.short(str(about["model"]), 60)
     versions = ", ".join(f"{k} {str(v).partition('+')[0]}" for k, v in about["versions"].items())
     return Verdict(
-        kicker=f"{about['model']}, {about['optimizer']}, {r.loss}",
+        kicker=f"{name}, {about['optimizer']}, {r.loss}",
         headline=_headline(found),
         standfirst=[_advice(found), _theory_sentence(found)],
         figures=_key_figures(found),
         meta=[
-            ("Model", f"{about['model']}; {num.short(str(about['training']), 120)}"),
+            ("Model", f"{name}; {num.short(str(about['training']), 120)}"),
             ("Data", f"{num.short(str(about['data']), 200)}; unit: {about['input_unit']}"),
             ("Measured", f"{num.date(str(about['created']))}, {_batches(found)}"),
             ("Versions", f"{versions}, seed {r.seed}"),
