@@ -40,7 +40,7 @@ def test_table_and_json_hold_what_the_library_says(nakami, labelled):
     wanted = library.learning_rate(small_net.make(), batches, "cross_entropy", "sgd", seed=3)
     assert body["rate"]["limit"] == pytest.approx(wanted.limit, rel=1e-3)
     assert body["rate"]["advised"] == pytest.approx(wanted.advised, rel=1e-3)
-    assert body["noise"]["n_batches"] == 2
+    assert body["rate"]["noise"]["n_batches"] == 2
     assert body["theory"] is None
     assert "convolutions share weights" in body["why_not"]
     assert body["eigenvalues"]["exact"] is True
@@ -58,7 +58,7 @@ def test_another_optimizer_loss_and_array(nakami, labelled):
     body = json.loads(done.out)
     assert (body["optimizer"], body["rate"]["loss"]) == ("adam", "squared error")
     assert body["rate"]["preconditioner"]
-    assert body["noise"] is None
+    assert body["rate"]["noise"] is None
 
 
 def test_without_arguments_a_page_of_the_shipped_digits(nakami, here):

@@ -34,7 +34,7 @@ def test_parts_are_those_of_the_library():
     rate = nakami.learning_rate(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
     assert found.rate.limit == pytest.approx(rate.limit)
     assert found.rate.advised == pytest.approx(rate.advised)
-    assert found.noise.n_batches == 2
+    assert found.rate.noise.n_batches == 2
     assert found.batch == 12
     e = found.eigenvalues
     assert e.largest == pytest.approx(rate.lambda_max, rel=1e-5)
@@ -70,7 +70,7 @@ def test_theory_of_squared_error(loss):
     assert found.theory.limit[1] == pytest.approx(wanted.limit)
     assert found.theory.high > found.theory.low
     assert found.eigenvalues is None
-    assert found.noise is None  # one batch
+    assert found.rate.noise is None  # one batch
 
 
 def test_theory_of_cross_entropy_and_of_adam():

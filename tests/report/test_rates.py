@@ -62,11 +62,11 @@ def made_up(**changes):
         "low": 2.0, "high": 3.0, "limit": (2 / 3, 1.0), "widths": (784, 100, 10),
         "activations": ("relu",), "assumed": ("weights are independent",), "doubts": (),
     }  # fmt: skip
+    rate["noise"] = SimpleNamespace(**noise)
     for name in [k for k in changes if k in rate]:
         rate[name] = changes.pop(name)
     parts = {
         "rate": SimpleNamespace(**rate),
-        "noise": SimpleNamespace(**noise),
         "eigenvalues": SimpleNamespace(**eigenvalues),
         "theory": SimpleNamespace(**theory),
         "why_not": "",
@@ -83,7 +83,7 @@ def test_the_fields_are_those_of_the_library():
     pairs = [
         (found, geometry.Survey),
         (found.rate, geometry.LearningRate),
-        (found.noise, geometry.NoiseScale),
+        (found.rate.noise, geometry.NoiseScale),
         (found.eigenvalues, geometry.Eigenvalues),
         (found.theory, geometry.WideTheory),
         (found.rate.trials[0], geometry.Trial),
@@ -132,7 +132,7 @@ def test_what_is_missing_leaves_no_gap():
     assert page.sections[0].heading == "Theory does not cover this network"
     assert page.sections[0].figures == []
     assert page.verdict.headline == "No rate is advised; no direction curves"
-    unsure = SimpleNamespace(**{**vars(made_up().noise), "value": None, "error": None})
+    unsure = SimpleNamespace(**{**vars(made_up().rate.noise), "value": None, "error": None})
     heading = rates_page(made_up(noise=unsure), ABOUT).sections[3].heading
     assert heading.startswith("A batch of at least 70")
 

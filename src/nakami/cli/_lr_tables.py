@@ -76,7 +76,7 @@ def _curvature(found: Survey) -> list[Row]:
 
 
 def _noise(found: Survey) -> list[Row]:
-    noise = found.noise
+    noise = found.rate.noise
     if noise is None:
         return [("noise scale", "none", "one batch: pass two or more")]
     if noise.value is None:

@@ -15,7 +15,6 @@ from ..results import UsageError
 from ..spectra import LinearOperator, check_budget, density, eigh
 from ..theory import meanfield
 from ._learning_rate import learning_rate
-from ._noise import NoiseScale, noise_of
 from ._result import LearningRate
 from ._settings import check_optimizer
 from ._stability import limit
@@ -82,8 +81,7 @@ class Survey:
     """Made by ``survey``.
 
     Attributes:
-        rate: Limit and advice.
-        noise: The gradient-noise scale at the present weights, or None for one batch.
+        rate: Limit and advice, and the noise of the batches' gradients.
         eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
             loss has no root (a function of one's own), or it was not asked for.
         theory: What theory predicts, or None. why_not: why none, in words.
@@ -93,7 +91,6 @@ class Survey:
     """
 
     rate: LearningRate
-    noise: NoiseScale | None
     eigenvalues: Eigenvalues | None
     theory: WideTheory | None
     why_not: str
@@ -146,15 +143,14 @@ def survey(
     op = fisher(model, held, loss, "ggn", **where)
     say(0, 3, None, "limit and advice")
     rate = learning_rate(model, held, loss, optimizer, tol=tol, seed=seed, **where)
-    say(1, 3, None, "noise and theory")
-    noise = noise_of(op)
+    say(1, 3, None, "theory")
     theory, why_not = _theory(model, op, rate)
     say(2, 3, None, "eigenvalues")
     budget = check_budget(memory_budget)
     eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
-    return Survey(rate, noise, eigenvalues, theory, why_not, op.value, batch)
+    return Survey(rate, eigenvalues, theory, why_not, op.value, batch)
 
 
 def _is_pair(data: Any) -> bool:

@@ -139,7 +139,7 @@ def _range(low: float, high: float) -> str:
 
 
 def _key_figures(found: Survey) -> list[KeyFigure]:
-    r, e, noise = found.rate, found.eigenvalues, found.noise
+    r, e, noise = found.rate, found.eigenvalues, found.rate.noise
     out = []
     if r.advised is not None:
         ends = f"; {_range(*r.interval)} do as well" if r.interval else ""
@@ -156,7 +156,7 @@ def _key_figures(found: Survey) -> list[KeyFigure]:
         value, unit = num.split(noise.value, noise.error or float("nan"))
         se = ", ± s.e." if noise.error else ""
         out.append(KeyFigure(value, unit, f"samples, gradient-noise scale{se}"))
-    elif noise is not None and math.isfinite(noise.at_least):
+    elif noise is not None and 0 < noise.at_least < float("inf"):
         value, what = num.number(noise.at_least), "samples, gradient-noise scale"
         out.append(KeyFigure(value, Markup(""), what, "at least"))
     return out[:4]
@@ -168,7 +168,7 @@ def _sections(found: Survey) -> Iterator[Section]:
     if found.eigenvalues is not None:
         yield _spectrum(found)
     yield _theory(found)
-    noise = found.noise
+    noise = found.rate.noise
     if noise is not None and 0 < noise.at_least < float("inf"):
         yield _noise(noise)
 
@@ -277,7 +277,7 @@ def _noise(noise: NoiseScale) -> Section:
 
 
 def _figures_table(found: Survey) -> Table:
-    r, e, theory, noise = found.rate, found.eigenvalues, found.theory, found.noise
+    r, e, theory, noise = found.rate, found.eigenvalues, found.theory, found.rate.noise
     rows: list[list[Text]] = [["rate advised", _or_none(r.advised), _span(r.interval)]]
     rows.append(["limit", _or_none(r.limit), f"± {num.plain(r.error, 1)}"])
     rows.append(["limit of the sharpest batch", _or_none(r.batch_limit), ""])
