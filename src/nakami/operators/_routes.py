@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -61,7 +62,6 @@ def forward_product(
     that casts to float32 on its way agrees no better than that allows; then the way that agrees
     best is taken, and its name says so.
     """
-    probe = torch.zeros(point.numel(), 2, dtype=point.dtype, device=point.device)
     rungs: list[tuple[str, Callable[[], Product]]] = [
         ("linearised", lambda: linearised(function, point)),
         ("forward mode", lambda: _forward_mode(function, point)),
@@ -76,8 +76,7 @@ def forward_product(
             break  # they would agree no better
         try:
             push = build()
-            batched(push, probe)
-            gap = adjoint_gap(point, push, pull)
+            gap = adjoint_gap(point, partial(_beside, push), pull)
         except FAILURES as error:
             failures.append((name, first_line(error)))
             continue
@@ -106,6 +105,11 @@ def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor
         return product.columns(block, chunk)
     # The batch comes out in front: a product that ignores its vector (J = 0) has no other place.
     return torch.vmap(product, 1, 0, chunk_size=chunk)(block).T
+
+
+def _beside(push: Product, v: Tensor) -> Tensor:
+    """The product with a vector as one column of a block of two, which shows that blocks work."""
+    return batched(push, torch.stack([v, v], 1))[:, 0]
 
 
 def adjoint_gap(point: Tensor, push: Product, pull: Product) -> float:
