@@ -103,6 +103,8 @@ def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor
     """A product of vectors applied to the columns of ``block``, ``chunk`` of them at a time."""
     if isinstance(product, PlainProduct):
         return product.columns(block, chunk)
+    if chunk is not None and block.shape[1] <= chunk:
+        chunk = None  # one chunk would be copied for nothing
     # The batch comes out in front: a product that ignores its vector (J = 0) has no other place.
     return torch.vmap(product, 1, 0, chunk_size=chunk)(block).T
 
