@@ -30,7 +30,6 @@ from benchmarks.lr.tasks import ROOT, Task, missing, optimizer, task
 
 import nakami
 from nakami.geometry import RateControl
-from nakami.operators import PresentCurvature
 from nakami.results import RunError
 from nakami.spectra import ritz
 
@@ -51,7 +50,7 @@ class Following:
 
     def set(self) -> None:
         """Measure, and give the share."""
-        found = ritz(PresentCurvature(self.op), 5, start=self.vector, seed=self.count)
+        found = ritz(self.op.present(), 5, start=self.vector, seed=self.count)
         self.vector, self.cost = found.vector, self.cost + found.n_products * 5 / 3
         for group in self.steps.param_groups if found.value > 0 else ():  # else the network is dead
             group["lr"] = self.share * self.reach / found.value

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..operators import PresentCurvature, fisher, runs_present
+from ..operators import fisher
 from ..spectra import LinearOperator, RitzPair, Scaled, ritz
 from ._settings import adaptive, check_optimizer, coordinates, make, started
 
@@ -36,7 +36,6 @@ class SharpnessGauge:
         self.model, self.optimizer = model, optimizer
         self._op = fisher(model, data, loss, "ggn", **reading)
         make(optimizer, self._named())
-        self._light = runs_present(self._op)
         self.held = sum(len(part.z) for part in self._op.parts)
         self.size = self._op.shape[0]
         self.vector: Tensor | None = None
@@ -53,9 +52,8 @@ class SharpnessGauge:
 
     def read(self, seed: int) -> tuple[RitzPair, float]:
         """Sharpness now, and rate times sharpness at the border of stability."""
-        here = PresentCurvature(self._op)
-        op: LinearOperator = here if self._light else here.traced()
-        frame = coordinates(self.optimizer, self._named(), here.point)
+        op: LinearOperator = self._op.present()
+        frame = coordinates(self.optimizer, self._named(), self._op.parts[0].point)
         shift = frame.shift if bool(frame.shift.any()) else None
         if not frame.plain or shift is not None:
             op = Scaled(op, frame.scale, shift)

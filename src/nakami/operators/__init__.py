@@ -6,7 +6,6 @@ from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from ._losses import criterion
-from ._present import PresentCurvature, runs_present
 from ._stages import Stages
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "Jacobian",
     "LayerCall",
     "LayerGraph",
-    "PresentCurvature",
     "Stages",
     "check_cut",
     "criterion",
@@ -23,6 +21,5 @@ __all__ = [
     "is_recurrent",
     "jacobian",
     "natural_start",
-    "runs_present",
     "stages",
 ]

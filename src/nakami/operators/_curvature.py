@@ -13,7 +13,7 @@ from ..results import UsageError, unknown, wrong
 from ..spectra import Gram, LinearOperator, TraceResult, trace
 from ._batches import Batch
 from ._dual import FisherKernel, FisherRoot
-from ._frozen import named_parts
+from ._frozen import FrozenNetwork, named_parts
 from ._losses import Criterion, check_finite
 from ._row_norms import RowNorms, row_norms
 from ._trust import trusted
@@ -115,10 +115,20 @@ class Fisher(LinearOperator):
         Raises:
             UsageError: A sampled matrix, whose draws belong to the present weights.
         """
+        weights = {f"model.{name}": w for name, w in self.split(point).items()}
+        return self._inside(self.parts[0].network.moved(weights))
+
+    def present(self) -> Fisher:
+        """The same matrix of the same data at the weights and buffers the model has now.
+
+        Raises:
+            UsageError: A sampled matrix, whose draws belong to the weights it was built at.
+        """
+        return self._inside(self.parts[0].network.present())
+
+    def _inside(self, network: FrozenNetwork) -> Fisher:
         if self.samples is not None:
             raise wrong("samples", "be left out to move the weights", self.samples, "drop it")
-        weights = {f"model.{name}": w for name, w in self.split(point).items()}
-        network = self.parts[0].network.moved(weights)
         return Fisher([part.moved(network) for part in self.parts], self.judged, self.kind)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:

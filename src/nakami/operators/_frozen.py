@@ -129,6 +129,11 @@ class FrozenNetwork:
         other.weights = {**self.weights, **weights}
         return other
 
+    def present(self) -> FrozenNetwork:
+        """The same network at the weights and buffers that the model has now."""
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        return self.moved({f"model.{name}": self._cast(value.detach()) for name, value in named})
+
     def run(
         self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
     ) -> Tensor:

@@ -7,7 +7,6 @@ from torch.testing import assert_close
 
 import nakami
 from curvatures import Gated, case
-from nakami.operators import PresentCurvature, runs_present
 
 
 def block(op):
@@ -25,24 +24,12 @@ def moved(model):
 def test_the_matrix_of_the_moved_model(name):
     model, x, y, loss = case(name)
     op = nakami.fisher(model, (x, y), loss, "ggn")
-    assert runs_present(op)
     v = block(op)
     before = op @ v
     moved(model)
     wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
-    assert_close(PresentCurvature(op) @ v, wanted)
+    assert_close(op.present() @ v, wanted)
     assert not torch.allclose(before, wanted)
-
-
-def test_several_batches_with_graphs_kept_and_not():
-    model, x, y, loss = case("classes")
-    op = nakami.fisher(model, [(x[:5], y[:5]), (x[5:], y[5:])], loss, "ggn")
-    v = block(op)
-    wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
-    assert_close(PresentCurvature(op) @ v, wanted)
-    for part in op.parts:
-        part.keep = False
-    assert_close(PresentCurvature(op) @ v, wanted)
 
 
 def test_buffers_are_read_anew():
@@ -51,11 +38,11 @@ def test_buffers_are_read_anew():
     x, y = torch.randn(8, 4).double(), torch.randn(8, 2).double()
     op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
     v = block(op)
-    before = PresentCurvature(op) @ v
+    before = op.present() @ v
     model.train()(3 + 2 * x)
     buffers = {k: v.clone() for k, v in model.named_buffers()}
     wanted = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn") @ v
-    assert_close(PresentCurvature(op) @ v, wanted)
+    assert_close(op.present() @ v, wanted)
     assert not torch.allclose(before, wanted)
     assert all(torch.equal(v, buffers[k]) for k, v in model.named_buffers())
 
@@ -64,11 +51,10 @@ def test_other_arithmetic_and_recurrent_layers():
     torch.manual_seed(0)
     model, x, y = Gated(), torch.randn(5, 4, 3), torch.randint(0, 3, (5,))
     op = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64)
-    assert runs_present(op)
     moved(model)
     v = block(op)
     wanted = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64) @ v
-    assert_close(PresentCurvature(op) @ v, wanted)
+    assert_close(op.present() @ v, wanted)
 
 
 class Reversed(torch.autograd.Function):
@@ -94,21 +80,20 @@ class Sine(nn.Module):
         return Reversed.apply(x)
 
 
-def test_without_forward_mode_it_says_so():
+def test_without_forward_mode():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), Sine(), nn.Linear(5, 2)).double()
     x, y = torch.randn(6, 4).double(), torch.randn(6, 2).double()
     op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
-    assert not runs_present(op)
     moved(model)
     plain = nn.Sequential(model[0], nn.Identity(), model[2])
     plain.forward = lambda x: model[2](model[0](x).sin())
     v = block(op)
     wanted = nakami.fisher(plain, (x, y), nn.MSELoss(), "ggn") @ v
-    assert_close(PresentCurvature(op).traced() @ v, wanted)
+    assert_close(op.present() @ v, wanted)
 
 
-def test_other_kinds_are_refused():
+def test_a_sampled_matrix_stays():
     model, x, y, loss = case("classes")
-    with pytest.raises(ValueError, match="kind must be 'ggn' at present weights, got 'fisher'"):
-        PresentCurvature(nakami.fisher(model, (x, y), loss))
+    with pytest.raises(ValueError, match="samples must be left out to move the weights, got 2"):
+        nakami.fisher(model, (x, y), loss, samples=2).present()
