@@ -70,14 +70,16 @@ def by_layer(
     for (label, curve), (colour, text) in zip(curves.items(), (SAME, OTHER), strict=False):
         key = f"c{len(data)}"
         n = len(layers)
-        told = [label if i == (n - 1 if at_end else 0) else "" for i in range(n)]
+        told = [label if i == (n - 1 if at_end else n // 2) else "" for i in range(n)]
         data[key] = columns(
             x=layers, y=[float(v) for v in curve], stroke=[colour] * n, fill=[colour] * n,
             shape=["circle"] * n, t=told, c=[text] * n,
         )  # fmt: skip
         drawn += [line(key, axes, colour), points(key, axes, size=46)]
         if label:
-            drawn.append(names(key, axes, dy=0 if at_end else -12))
+            above = curve is max(curves.values(), key=lambda c: float(c[n // 2]))
+            aside = names(key, axes, dx=0, dy=-12 if above else 14, align="center")
+            drawn.append(names(key, axes) if at_end else aside)
     said = "; ".join(
         f"{label or y_title} {', '.join(num.plain(float(v)) for v in curve)}"
         for label, curve in curves.items()
