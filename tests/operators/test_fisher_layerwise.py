@@ -1,4 +1,4 @@
-"""Products of the dual layer by layer; forward mode before a graph of tangents; against dense."""
+"""Products of the dual layer by layer, and routes tried on few examples, against dense."""
 
 import pytest
 import torch
@@ -6,7 +6,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from nakami.operators import _batches
+from nakami.operators import _batches, _routes
+from nakami.operators._linearised import linearised
 
 
 def problem(n=150, outputs=3, bias=True):
@@ -63,17 +64,23 @@ def test_the_largest_eigenvalue_layer_by_layer(monkeypatch):
     assert float(v.norm()) == pytest.approx(1, abs=1e-12)
 
 
-def test_forward_mode_first_and_tangents_after_many_columns(monkeypatch):
-    monkeypatch.setattr(_batches, "PAYING", 4)
+def test_a_route_is_tried_on_few_examples_and_taken_on_all(monkeypatch):
+    asked = []
+
+    def counted(function, point):
+        asked.append(len(function(point)))
+        return linearised(function, point)
+
+    monkeypatch.setattr(_batches, "linearised", counted)
+    monkeypatch.setattr(_routes, "linearised", counted)
     model, x, y = problem()
     op = nakami.fisher(model, (x, y), "cross_entropy")
     v = torch.randn(op.shape[0], 3, generator=torch.Generator().manual_seed(1)).double()
-    first = op @ v
-    assert "forward mode" in op.route
-    second = op @ v
-    assert "linearised" in op.route
-    assert_close(first, second, rtol=1e-10, atol=1e-12)
-    assert_close(op @ v[:, 0], first[:, 0], rtol=1e-10, atol=1e-12)
+    blocks = op @ v
+    assert op.route == "fisher, linearised"
+    assert asked == [3 * _batches.TRIED, 450]
+    assert_close(op @ v[:, 0], blocks[:, 0], rtol=1e-10, atol=1e-12)
+    assert_close(op.dense() @ v, blocks, rtol=1e-10, atol=1e-12)
 
 
 def test_a_straight_through_gradient_is_still_seen():

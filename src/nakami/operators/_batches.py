@@ -14,54 +14,41 @@ from ..results import UsageError, wrong, wrong_type
 from ._example import Example
 from ._frozen import FrozenNetwork, named_parts
 from ._jacobian import NetworkJacobian
+from ._linearised import linearised
 from ._losses import Criterion
 from ._plain import PlainProduct
 from ._random import random_states_kept
 from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
-from ._routes import (
-    FAILURES,
-    adjoint_gap,
-    allowed_gap,
-    batched,
-    check_derivative,
-    reverse_product,
-)
+from ._routes import check_derivative, forward_product, reverse_product
 
-FORWARD = "forward mode"
-PAYING = 48  # columns for which forward mode costs no more than building a graph of tangents
-TRIED = 8  # examples that forward mode is tried on
+LINEARISED = "linearised"
+TRIED = 8  # examples that a route is tried on
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
 
 class BatchJacobian(NetworkJacobian):
     """The outputs of a batch by the parameters, ``(n outputs, P)``.
 
-    ``J v`` by forward mode at first, which needs no building: it is tried on a few examples. A
-    graph of tangents is made once many columns have been asked for.
+    Linearised without further checks where that was found to be right on a few examples: on all of
+    them the checks would cost as much as ten products.
     """
 
     def __init__(self, batch: Batch, check: bool):
         self.network, self.batch = batch.network, batch
         self.to, self.parts = "output", {"output": slice(0, batch.z.numel())}
-        self._left = PAYING if batch.forward_mode() else 0  # columns by forward mode
-        if self._left:
-            if check:
-                batch.check_derivative()
-            self._pulled(batch.point, batch.widest, batch.budget, checked=True)
-            self.route, self._push = FORWARD, _tangent(self.function, batch.point)
-            if self.network.note:
-                self.route = f"{self.route}, {self.network.note}"
-        else:
+        if not batch.linearises():
             self._build(batch.point, batch.widest, batch.budget, check)
+            return
+        if check:
+            batch.check_derivative()
+        self._pulled(batch.point, batch.widest, batch.budget, checked=True)
+        self._push = linearised(self.function, batch.point)
+        self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         return (self.batch.outputs(flat),)
 
     def _matmat(self, block: Tensor) -> Tensor:
-        if self._left and self.batch.keep:
-            self._left = max(0, self._left - block.shape[1])
-            if not self._left:
-                self._build(self.batch.point, self.batch.widest, self.batch.budget, False)
         if block.shape[1] == 1 and not isinstance(self._push, PlainProduct):
             return self._push(block[:, 0])[:, None]
         return super()._matmat(block)
@@ -158,11 +145,11 @@ class Batch:
         """Gradient of the total loss by parameters."""
         return self._graph(GradientJacobian)
 
-    def forward_mode(self) -> bool:
-        """Whether forward mode works and agrees with reverse mode; tried on a few examples."""
-        if FORWARD not in self._ways:
-            self._ways[FORWARD] = not self.network.batch_statistics and self._agrees()
-        return self._ways[FORWARD]
+    def linearises(self) -> bool:
+        """Whether linearised products work and agree with reverse mode, on a few examples."""
+        if LINEARISED not in self._ways:
+            self._ways[LINEARISED] = not self.network.batch_statistics and self._agrees()
+        return self._ways[LINEARISED]
 
     def check_derivative(self) -> None:
         """Hold the derivative of a few outputs against a difference, once; see ``_routes``."""
@@ -171,14 +158,10 @@ class Batch:
             self._ways["checked"] = True
 
     def _agrees(self) -> bool:
-        _, pull = reverse_product(self._few, self.point, self.held, blocks=True)
-        push = _tangent(self._few, self.point)
-        try:
-            batched(push, self.point.new_zeros(self.n_parameters, 2))
-            gap = adjoint_gap(self.point, push, pull)
-        except FAILURES:
-            return False
-        return not isinstance(pull, PlainProduct) and gap <= allowed_gap(FORWARD, self.dtype)
+        output, pull = reverse_product(self._few, self.point, self.held, blocks=True)
+        chunk, room = 2, self.budget // 4
+        way, _ = forward_product(self._few, self.point, output, pull, self.held, chunk, room)
+        return way == LINEARISED and not isinstance(pull, PlainProduct)
 
     def _few(self, flat: Tensor) -> Tensor:
         """Outputs of a few examples at other weights, flattened; of all with batch statistics."""
@@ -267,16 +250,6 @@ class Batch:
             if self.keep:
                 self._graphs[kind] = found
         return found
-
-
-def _tangent(function: Callable[[Tensor], Tensor], point: Tensor) -> Callable[[Tensor], Tensor]:
-    """``v -> J v`` by forward mode: the network runs again for each product."""
-
-    def push(v: Tensor) -> Tensor:
-        moved: Tensor = torch.func.jvp(function, (point,), (v,))[1]
-        return moved
-
-    return push
 
 
 def batches(
