@@ -30,7 +30,8 @@ class SVDResult:
         floor: Smallest value that the arithmetic tells from zero: ``sqrt(eps) s_1`` through a Gram
             matrix, ``10 eps s_1`` otherwise, with the larger of the two where both were at work.
         errors: ``(k,)`` float64, estimated relative error of each value: ``min(r, r^2/gap)/s``,
-            and ``eps s_1/s`` for the rounding of the products.
+            and ``eps s_1/s`` for the rounding of the products; without vectors, where values are
+            roots of eigenvalues of ``A^T A``, ``eps (s_1/s)^2`` more.
     """
 
     values: Tensor
