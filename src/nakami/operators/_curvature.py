@@ -15,6 +15,7 @@ from ._batches import Batch
 from ._dual import FisherKernel, FisherRoot
 from ._frozen import FrozenNetwork, named_parts
 from ._losses import Criterion, check_finite
+from ._ranks import Ranks
 from ._row_norms import RowNorms, row_norms
 from ._trust import trusted
 
@@ -29,25 +30,36 @@ class Fisher(LinearOperator):
         samples: Draws of each sample's target where the matrix is a sampled one, else None.
         loss: Name of the loss. sample: what one sample is, in words. n_samples: how many.
         value: The loss itself, with its own reduction.
+        ranks: The processes that hold the data, all of which make the same calls.
         names: The parameters, in the order of rows and columns.
         shape: ``(P, P)``.
     """
 
     def __init__(
-        self, parts: list[Batch], judged: Criterion, kind: str, samples: int | None = None
+        self,
+        parts: list[Batch],
+        judged: Criterion,
+        kind: str,
+        samples: int | None = None,
+        ranks: Ranks | None = None,
     ):
         self.parts, self.judged, self.kind, self.samples = parts, judged, kind, samples
+        self.ranks = ranks = ranks or Ranks()
         self.loss, self.sample = judged.name, judged.sample
         first = parts[0]
         self.names, self.weights = first.names, first.weights
         self.shape = (first.n_parameters, first.n_parameters)
         self.dtype, self.device = first.dtype, first.device
-        self.n_samples = sum(part.samples for part in parts)
-        self.divisor = divisor = 1.0 if judged.sums else sum(part.divisor for part in parts)
+        n_samples, divisor, total = ranks.total(
+            sum(part.samples for part in parts),
+            sum(part.divisor for part in parts),
+            float(sum(part.total for part in parts)),
+        )
+        self.n_samples = int(n_samples)
+        self.divisor = divisor = 1.0 if judged.sums else divisor
         if self.n_samples == 0 or divisor == 0:
             raise wrong("data", "hold at least one target", "none", "look at ignore_index")
-        total = sum(part.total for part in parts)
-        self.value = float(total) / divisor
+        self.value = total / divisor
         check_finite(torch.tensor(self.value), judged.name)
         own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
         self.scale = 1 / divisor if own else nll / self.n_samples
@@ -59,15 +71,21 @@ class Fisher(LinearOperator):
     def route(self) -> str:  # type: ignore[override]
         """How products are made; the first look builds what they need."""
         drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"
-        return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}"
+        over = "" if self.ranks.alone else f", summed over {self.ranks.size} ranks"
+        return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}{over}"
 
-    @cached_property
+    @property
     def root(self) -> FisherRoot | None:
-        """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian.
+        """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian, over ranks.
 
         The scale and the root of the Hessian by the outputs are in it. A row for each output of an
         example; ``"empirical"``: for each sample, its gradient; sampled: for each draw of each.
         """
+        return self._rows if self.ranks.alone else None
+
+    @cached_property
+    def _rows(self) -> FisherRoot | None:
+        """The root of this process's samples."""
         if self.parts[0].root(self.kind) is None:
             return None
         return FisherRoot(self.parts, self.kind, self.scale, self.kind)
@@ -97,15 +115,22 @@ class Fisher(LinearOperator):
         if not fitting:
             raise unknown("pattern", pattern, list(self.names), "'*' takes all")
         parts = [part.restricted(fitting) for part in self.parts]
-        return Fisher(parts, self.judged, self.kind, self.samples)
+        return Fisher(parts, self.judged, self.kind, self.samples, self.ranks)
 
     def first(self, count: int) -> Fisher:
-        """The matrix of the first batches of the data, as they were given."""
+        """The matrix of the first batches of the data, as they were given; of each rank's."""
         some = [part for part in self.parts if part.of < count]
-        return Fisher(some, self.judged, self.kind, self.samples)
+        return Fisher(some, self.judged, self.kind, self.samples, self.ranks)
 
     def by_batch(self) -> list[Fisher]:
-        """A matrix of each batch of the data, as they were given; they share all that is held."""
+        """A matrix of each batch of the data, as they were given; they share all that is held.
+
+        Raises:
+            UsageError: The data lie on several ranks.
+        """
+        if not self.ranks.alone:
+            got = f"{self.ranks.size} ranks"
+            raise wrong("group", "be left out for batches one by one", got, "call fisher without")
         groups = groupby(self.parts, key=lambda part: part.of)
         return [Fisher(list(some), self.judged, self.kind, self.samples) for _, some in groups]
 
@@ -124,22 +149,30 @@ class Fisher(LinearOperator):
         Raises:
             UsageError: A sampled matrix, whose draws belong to the weights it was built at.
         """
-        return self._inside(self.parts[0].network.present())
+        network = self.parts[0].network.present()
+        self.ranks.check_alike("present", network.weights)
+        return self._inside(network)
 
     def _inside(self, network: FrozenNetwork) -> Fisher:
         if self.samples is not None:
             raise wrong("samples", "be left out to move the weights", self.samples, "drop it")
-        return Fisher([part.moved(network) for part in self.parts], self.judged, self.kind)
+        with self.ranks.together("data"):
+            parts = [part.moved(network) for part in self.parts]
+        return Fisher(parts, self.judged, self.kind, ranks=self.ranks)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
-        return torch.stack([part.gradient(at) for part in self.parts]).sum(0) / self.divisor
+        with self.ranks.together("the gradient"):
+            found = torch.stack([part.gradient(at) for part in self.parts]).sum(0)
+        return self.ranks.sum(found) / self.divisor
 
     def loss_and_gradient(self, at: Tensor) -> tuple[float, Tensor]:
         """The loss and its gradient at other weights ``(P,)``, own reduction included."""
-        pairs = [part.loss_and_gradient(at) for part in self.parts]
-        value = sum(float(value) for value, _ in pairs) / self.divisor
-        return value, torch.stack([gradient for _, gradient in pairs]).sum(0) / self.divisor
+        with self.ranks.together("the gradient"):
+            pairs = [part.loss_and_gradient(at) for part in self.parts]
+            found = torch.stack([gradient for _, gradient in pairs]).sum(0)
+        (value,) = self.ranks.total(sum(float(value) for value, _ in pairs))
+        return value / self.divisor, self.ranks.sum(found) / self.divisor
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
@@ -154,12 +187,12 @@ class Fisher(LinearOperator):
         norms = self._row_norms()
         if norms is None:
             return None
-        value = self.scale * sum(float(part.rows.sum()) for part in norms)
+        (rows,) = self.ranks.total(sum(float(part.rows.sum()) for part in norms))
         formed = len(self.names) - len(norms[0].captured)
         reason = f"exact: norms of the root's rows from {self._columns()} backward passes"
         if formed:
             reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
-        return value, reason, 0
+        return self.scale * rows, reason, 0
 
     def trace_by_parameter(self) -> dict[str, float]:
         """The share of each parameter in the trace; the sum is the trace.
@@ -168,7 +201,8 @@ class Fisher(LinearOperator):
             UsageError: The trace has no short exact way.
         """
         norms = self._needed("trace_by_parameter")
-        return {k: self.scale * sum(p.by_parameter[k] for p in norms) for k in self.names}
+        sums = self.ranks.total(*(sum(p.by_parameter[k] for p in norms) for k in self.names))
+        return {k: self.scale * each for k, each in zip(self.names, sums, strict=True)}
 
     def sampling_error(self) -> float:
         """Standard error of the trace of a sampled matrix as an estimate of the Fisher's own.
@@ -185,6 +219,7 @@ class Fisher(LinearOperator):
         for part in self._needed("sampling_error"):
             each = part.rows.reshape(len(part.rows), draws, -1) * draws
             total += float(each.var(1).sum()) / draws
+        (total,) = self.ranks.total(total)
         return self.scale * total**0.5
 
     def second_moment(
@@ -202,7 +237,7 @@ class Fisher(LinearOperator):
         return trace(Gram(side), rtol, seed=seed, max_products=max_products)
 
     def _columns(self) -> int:
-        root = self.root
+        root = self._rows
         return max((rows.columns for _, rows in root.pairs()), default=0) if root else 0
 
     def _needed(self, name: str) -> list[RowNorms]:
@@ -216,21 +251,27 @@ class Fisher(LinearOperator):
         return norms
 
     def _row_norms(self) -> list[RowNorms] | None:
-        known = self.root.gram().known if self.root is not None else None
-        if self._norms is None and known is not None:
-            self._norms = [known.norms()]
-        if self._norms is None and 0 < self._columns() <= MOST_COLUMNS:
-            if self.parts[0].mixes():
-                return None
-            trust, root = trusted(self.parts[0]), self.root
-            pairs = root.pairs() if root is not None else ()
-            self._norms = [row_norms(part, rows, trust) for part, rows in pairs]
-        return self._norms
+        with self.ranks.together("the trace"):
+            if self._norms is None:
+                self._norms = self._own_norms()
+        return self._norms if self.ranks.every(self._norms is not None) else None
+
+    def _own_norms(self) -> list[RowNorms] | None:
+        """Of the samples of this process; None where there is no short way."""
+        root = self._rows
+        known = root.gram().known if root is not None else None
+        if known is not None:
+            return [known.norms()]
+        if root is None or not 0 < self._columns() <= MOST_COLUMNS or self.parts[0].mixes():
+            return None
+        trust = trusted(self.parts[0])
+        return [row_norms(part, rows, trust) for part, rows in root.pairs()]
 
     def _matmat(self, block: Tensor) -> Tensor:
-        out = torch.zeros_like(block)
-        for part in self.parts:
-            out += part.product(block, self.kind)
-        return out.mul_(self.scale)
+        with self.ranks.together("a product"):
+            out = torch.zeros_like(block)
+            for part in self.parts:
+                out += part.product(block, self.kind)
+        return self.ranks.sum(out).mul_(self.scale)
 
     _rmatmat = _matmat

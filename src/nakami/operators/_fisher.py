@@ -13,7 +13,8 @@ from ..spectra import check_budget, check_seed
 from ._batches import batches
 from ._curvature import Fisher
 from ._frozen import Forward, FrozenNetwork, Select
-from ._losses import criterion
+from ._losses import Criterion, criterion
+from ._ranks import Ranks
 
 KINDS = ("fisher", "ggn", "empirical", "hessian")
 
@@ -33,6 +34,7 @@ def fisher(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
+    group: Any = None,
 ) -> Fisher:
     """A curvature matrix of a network's parameters, as a matrix-free symmetric operator.
 
@@ -67,20 +69,42 @@ def fisher(
         dtype: Arithmetic to compute in; default that of the weights.
         device: Where to compute; default where the weights are.
         memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
+        group: A ``torch.distributed`` process group, or ``"world"``: each of its ranks passes data
+            of its own, and the matrix, the loss and the trace are those of all data together. All
+            ranks make the same calls with the same arguments and seeds, and get the same numbers;
+            draws of ``samples`` differ by rank. There is no ``root``, ``kernel`` or ``by_batch``.
 
     Returns:
         A ``Fisher``, shape ``(P, P)``, for ``nakami.eigh``, ``trace`` and ``density``.
 
     Raises:
         UsageError: Empty data, wrong targets, a loss that is not finite, no parameters, batch
-            statistics in a network with dropout or without normalisation by the batch.
+            statistics in a network with dropout or without normalisation by the batch; ranks with
+            other arguments, weights or buffers, or an error on one of them.
 
     Cost: building, some passes over the data; a product, about three passes for each column.
     Source: Martens, JMLR 21 (2020), sections 5 to 9; Karakida, Akaho & Amari, AISTATS 2019.
     """
+    ranks = Ranks(group)
+    with ranks.together("the arguments", UsageError):
+        judged = _checked(loss, kind, samples)
+        seed, budget = check_seed(seed), check_budget(memory_budget)
+        network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
+        parts = batches(network, data, judged, params, budget)
+        if samples is not None:
+            generator = torch.Generator().manual_seed(ranks.seed(seed))
+            for part in parts:
+                part.sample(samples, generator)
+    ranks.check_alike(
+        (kind, judged.name, judged.sums, samples, seed, parts[0].names), network.weights
+    )
+    return Fisher(parts, judged, kind, samples, ranks)
+
+
+def _checked(loss: Any, kind: str, samples: object) -> Criterion:
+    """The loss taken apart, where it and the samples suit the kind."""
     if kind not in KINDS:
         raise wrong("kind", f"be one of {', '.join(KINDS)}", repr(kind), "use 'fisher'")
-    seed, budget = check_seed(seed), check_budget(memory_budget)
     judged = criterion(loss)
     if kind in ("fisher", "empirical") and judged.nll is None:
         raise UsageError(
@@ -89,13 +113,7 @@ def fisher(
         )
     if samples is not None:
         _check_samples(samples, kind)
-    network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
-    parts = batches(network, data, judged, params, budget)
-    if samples is not None:
-        generator = torch.Generator().manual_seed(seed)
-        for part in parts:
-            part.sample(samples, generator)
-    return Fisher(parts, judged, kind, samples)
+    return judged
 
 
 def _check_samples(samples: object, kind: str) -> None:
