@@ -66,6 +66,20 @@ def by_second_derivatives(x):
     return torch.func.grad(lambda z: (z.square() * z.sin()).sum())(x)
 
 
+def by_complex_pairs(x):
+    turned = torch.view_as_complex(x.view(3, 2)) * torch.polar(x[:3].detach(), x[3:].detach())
+    return torch.view_as_real(turned).flatten() * x
+
+
+def step_by_step(x):
+    state, states = torch.zeros(2, dtype=x.dtype), torch.empty(3, 2, dtype=x.dtype)
+    for t in range(3):
+        state = torch.tanh(0.5 * state + x.view(3, 2)[t])
+        states[t] = state
+    states[:, 0] *= x[0]
+    return states.cumsum(0).flatten()
+
+
 def with_zeros(x):
     zeros = torch.zeros_like(x)
     y = x.sin()
@@ -92,6 +106,8 @@ def a_constant(x):
         by_a_branch,
         with_several_outputs,
         by_second_derivatives,
+        by_complex_pairs,
+        step_by_step,
         with_zeros,
         a_constant,
     ],

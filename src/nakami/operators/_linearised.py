@@ -37,6 +37,7 @@ def linearised(function: Product, point: Tensor) -> Product:
 
     def product(v: Tensor) -> Tensor:
         held: list[Any] = [None] * count
+        v = v.contiguous()  # as it was recorded
         held[0] = v.clone() if copied else v
         for call, args, kwargs, out, last in fixed:
             made = call(*_filled(args, held), **(_filled(kwargs, held) if kwargs else kwargs))
