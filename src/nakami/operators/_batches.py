@@ -19,7 +19,7 @@ from ._losses import Criterion
 from ._plain import PlainProduct
 from ._random import random_states_kept
 from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
-from ._routes import check_derivative, forward_product, reverse_product
+from ._routes import FAILURES, check_derivative, forward_product, reverse_product
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
@@ -49,6 +49,16 @@ class BatchJacobian(NetworkJacobian):
         return (self.batch.outputs(flat),)
 
     def _matmat(self, block: Tensor) -> Tensor:
+        try:
+            return self._pushed(block)
+        except FAILURES:
+            if not self.batch.linearises():
+                raise
+            self.batch.linearises(False)  # what does for a few examples may not for all
+            self._build(self.batch.point, self.batch.widest, self.batch.budget, False)
+            return self._pushed(block)
+
+    def _pushed(self, block: Tensor) -> Tensor:
         if block.shape[1] == 1 and not isinstance(self._push, PlainProduct):
             return self._push(block[:, 0])[:, None]
         return super()._matmat(block)
@@ -145,8 +155,13 @@ class Batch:
         """Gradient of the total loss by parameters."""
         return self._graph(GradientJacobian)
 
-    def linearises(self) -> bool:
-        """Whether linearised products work and agree with reverse mode, on a few examples."""
+    def linearises(self, known: bool | None = None) -> bool:
+        """Whether linearised products work and agree with reverse mode, on a few examples.
+
+        ``known`` is taken down as the answer from now on.
+        """
+        if known is not None:
+            self._ways[LINEARISED] = known
         if LINEARISED not in self._ways:
             self._ways[LINEARISED] = not self.network.batch_statistics and self._agrees()
         return self._ways[LINEARISED]
@@ -195,6 +210,7 @@ class Batch:
     def restricted(self, weights: dict[str, Tensor]) -> Batch:
         """The same batch with fewer parameters; shares the examples and outputs."""
         part = copy.copy(self)
+        part._ways = {}  # another function
         part._moved_by(weights)
         return part
 

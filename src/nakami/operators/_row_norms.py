@@ -85,19 +85,41 @@ def gradients_of_rest(
     ``cotangents`` are ``(examples, columns, ...)`` like the outputs.
     """
 
-    def one(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
+    def pulled(leaves: tuple[Tensor, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
         tree = batch.example.filled([leaf[None] for leaf in leaves])
         pull = torch.func.vjp(lambda w: batch.network.run(tree, w), rest)[1]
-        each = [{k: reduce(g) for k, g in pull(c[None])[0].items()} for c in across]
+        return lambda c: {k: reduce(g) for k, g in pull(c[None])[0].items()}
+
+    def one(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
+        pull = pulled(leaves)
+        each = [pull(c) for c in across]
         return {k: torch.stack([row[k] for row in each]) for k in rest}
 
     leaves = tuple(leaf[here] for leaf in batch.example.leaves)
     try:
         found: dict[str, Tensor] = torch.vmap(one)(leaves, cotangents)
     except FAILURES:  # what torch cannot batch goes example by example
-        single = []
-        for i, across in enumerate(cotangents):
-            each = gradients_of_one(batch, here.start + i, rest, across)
-            single.append({k: torch.stack([reduce(g[k]) for g in each]) for k in rest})
-        found = {k: torch.stack([row[k] for row in single]) for k in rest}
+        each = [
+            _of_one(batch, here.start + i, across, rest, reduce, pulled)
+            for i, across in enumerate(cotangents)
+        ]
+        found = {k: torch.stack([row[k] for row in each]) for k in rest}
+    return found
+
+
+def _of_one(
+    batch: Batch,
+    i: int,
+    across: Tensor,
+    rest: dict[str, Tensor],
+    reduce: Callable[[Tensor], Tensor],
+    pulled: Callable[[tuple[Tensor, ...]], Callable[[Tensor], dict[str, Tensor]]],
+) -> dict[str, Tensor]:
+    """The same for one example, ``(columns, ...)``: all columns at once, or each alone."""
+    try:
+        pull = pulled(tuple(leaf[i] for leaf in batch.example.leaves))
+        found: dict[str, Tensor] = torch.vmap(pull)(across)
+    except FAILURES:
+        each = gradients_of_one(batch, i, rest, across)
+        found = {k: torch.stack([reduce(g[k]) for g in each]) for k in rest}
     return found
