@@ -6,8 +6,8 @@
 Three development tasks of the learning-rate protocol, SGD and momentum, three seeds, 300 steps. R
 is the best rate of the committed grid; "limit" that of ``nakami.learning_rate`` at the initial
 weights on one batch. ``follow`` sets the rate to the same share of the limit every ten steps, with
-five products (8 gradients a time); ``control`` has a budget of 0.05. Final loss: mean of the last
-10 steps, as in the protocol. One thread.
+five products (8 gradients a time); ``control`` has a budget of 0.05, ``warm`` of 0: its warm-up
+alone. Final loss: mean of the last 10 steps, as in the protocol. One thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from nakami.spectra import ritz
 
 TASKS = ("mlp-mnist", "deep-tanh-mnist", "cnn-fashion")
 TOO_HIGH = {"sgd": (2, 4), "momentum": (4, 16)}
-SEEDS, STEPS, LAST, DIVERGED = (0, 1, 2), 300, 10, 1e6
+SEEDS, STEPS, LAST, DIVERGED, LOST = (0, 1, 2), 300, 10, 1e6, 2.0
 RESULTS = ROOT / "benchmarks/results/rate_control.json"
 
 
@@ -67,8 +67,9 @@ def train(case: Task, name: str, seed: int, way: str, rate: float, limit: float)
     model, loss, batches = case.model(seed), case.loss(), case.batches(seed)
     held, steps = next(case.batches(seed, "advice")), optimizer(name, model, rate)
     started, control = time.process_time(), None
-    if way == "control":
-        control = RateControl(model, steps, held, loss, rate, steps=STEPS)
+    if way in ("warm", "control"):
+        budget = 0.05 if way == "control" else 0.0
+        control = RateControl(model, steps, held, loss, rate, steps=STEPS, budget=budget)
     if way == "follow":
         reach = 2 * (1 + steps.param_groups[0]["momentum"])
         control = Following(model, steps, held, loss, rate / limit, reach)
@@ -113,7 +114,7 @@ def rows(name: str, optimizer_name: str) -> list[tuple[str, float, str]]:
     return [
         (f"{way} {factor:g} {unit}", factor, unit)
         for unit, factor in units
-        for way in ("constant", "follow", "control")
+        for way in ("constant", "warm", "follow", "control")
         if way != "follow" or factor <= 1
     ]
 
@@ -139,24 +140,38 @@ def run_missing() -> None:
 
 
 def report() -> None:
+    """One line for each case, the median of its seeds; a run that ends above 2 is lost."""
     done = json.loads(RESULTS.read_text())
-    print("| task, optimizer | rate | final loss | diverged | last rate | cost | time |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| task, optimizer | rate | constant | warm-up alone | follow | control | lowered | cost |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in TASKS:
         for which in TOO_HIGH:
-            for label, _, _ in rows(name, which):
-                runs = list(done[f"{name} {which} {label}"].values())
-                kept = [r["final"] for r in runs if r["final"] is not None]
-                mean = f"{statistics.mean(kept):.3f}" if kept else "-"
-                spread = f" ± {statistics.stdev(kept) / len(kept) ** 0.5:.3f}" if kept[1:] else ""
-                last, start = (statistics.mean(r[k] for r in runs) for k in ("rate", "start"))
-                cost = statistics.mean(r["cost"] for r in runs)
-                took = statistics.mean(r["seconds"] for r in runs)
-                lost = len(runs) - len(kept)
+            shares = dict.fromkeys(label.split(maxsplit=1)[1] for label, _, _ in rows(name, which))
+            for share in shares:
+                cells = []
+                for way in ("constant", "warm", "follow", "control"):
+                    runs = list(done.get(f"{name} {which} {way} {share}", {}).values())
+                    cells.append(_cell(runs))
+                if not runs:
+                    continue
+                start = statistics.mean(r["start"] for r in runs)
+                lowered, cost = (sum(r[key] for r in runs) for key in ("lowered", "cost"))
                 print(
-                    f"| {name}, {which} | {label} ({start:.3g}) | {mean}{spread} | {lost} of "
-                    f"{len(runs)} | {last:.3g} | {cost:.1%} | {took:.1f} s |"
+                    f"| {name}, {which} | {share}: {start:.2g} | {' | '.join(cells)} | "
+                    f"{lowered} | {cost / len(runs):.1%} |"
                 )
+
+
+def _cell(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return ""
+    final = [r["final"] if r["final"] is not None else math.inf for r in runs]
+    lost, middle = sum(not value < LOST for value in final), statistics.median(final)
+    if not middle < LOST:
+        return f"lost {lost} of {len(final)}"
+    return f"{middle:.3f}" + (f", lost {lost} of {len(final)}" if lost else "")
 
 
 def main() -> None:
