@@ -40,8 +40,9 @@ def search(op: LinearOperator, basis: Tensor, generator: torch.Generator) -> tup
         images.append(finite(op @ rows.T).T)
         if step < STEPS - 1:
             rows = (op.T @ images[-1].T).T.contiguous()
-    u, s, _ = torch.linalg.svd(torch.cat(images).double(), full_matrices=False)
-    return float(s[0]), u[:, :WIDTH].T.to(found) @ found
+    rows = torch.cat(images).double()
+    squares, u = torch.linalg.eigh(rows @ rows.T)  # of the largest alone, so that squares do
+    return float(squares[-1].clamp_min(0).sqrt()), u[:, -WIDTH:].flip(1).T.to(found) @ found
 
 
 def search_symmetric(
