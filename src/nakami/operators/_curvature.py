@@ -130,7 +130,7 @@ class Fisher(LinearOperator):
         """
         if not self.ranks.alone:
             got = f"{self.ranks.size} ranks"
-            raise wrong("group", "be left out for batches one by one", got, "call fisher without")
+            raise wrong("group", "be left out for batches one by one", got, "drop it")
         groups = groupby(self.parts, key=lambda part: part.of)
         return [Fisher(list(some), self.judged, self.kind, self.samples) for _, some in groups]
 

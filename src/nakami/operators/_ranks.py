@@ -13,6 +13,7 @@ from torch import Tensor
 from ..results import RunError, UsageError, wrong, wrong_type
 
 PIECE = 1 << 20  # entries of a weight that are read at once
+MIXERS = (-7046029254386353131, -4658895280553007687)  # odd numbers of 64 bits, as in splitmix64
 
 
 class Ranks:
@@ -144,5 +145,7 @@ def _bits(weight: Tensor) -> int:
     whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.itemsize]
     for at, piece in enumerate(flat.view(whole).split(PIECE)):
         places = torch.arange(at * PIECE, at * PIECE + len(piece), device=piece.device)
-        total += int((piece.long() * (2 * places + 1)).sum())  # wraps around: every bit counts
+        mixed = piece.long() + places * MIXERS[0]  # products wrap around
+        mixed = (mixed ^ (mixed >> 31)) * MIXERS[1]
+        total += int((mixed ^ (mixed >> 29)).sum())
     return (total + 2**63) % 2**64 - 2**63
