@@ -10,6 +10,7 @@ what the trace needs also serves the eigenvalue.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ def child(task: dict[str, Any]) -> dict[str, Any]:
     run = own if task["method"] == "nakami" else peers.METHODS[task["method"]]
     try:
         run(cases.tiny(), task)
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed before would hide what is taken now
         before = side.memory()
         out = run(case, task)
     except Exception as error:
