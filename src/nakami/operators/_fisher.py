@@ -72,7 +72,8 @@ def fisher(
         group: A ``torch.distributed`` process group, or ``"world"``: each of its ranks passes data
             of its own, and the matrix, the loss and the trace are those of all data together. All
             ranks make the same calls with the same arguments and seeds, and get the same numbers;
-            draws of ``samples`` differ by rank. There is no ``root``, ``kernel`` or ``by_batch``.
+            draws of ``samples`` differ by rank. ``root`` and ``kernel`` are None, ``by_batch`` is
+            refused. A product adds two ``all_reduce``.
 
     Returns:
         A ``Fisher``, shape ``(P, P)``, for ``nakami.eigh``, ``trace`` and ``density``.
