@@ -93,78 +93,98 @@ def _sums(loss: Any) -> bool:
     return bool(loss.reduction == "sum")
 
 
-def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
-    weight, smoothing, ignored = loss.weight, loss.label_smoothing, loss.ignore_index
+@dataclass(frozen=True)
+class _CrossEntropy:
+    """Classes along axis 1 of the outputs; targets are classes, or a probability for each."""
 
-    def total(z: Tensor, y: Tensor) -> Tensor:
-        by_class = None if weight is None else weight.to(z)
+    weight: Tensor | None
+    smoothing: float
+    ignored: int
+
+    def total(self, z: Tensor, y: Tensor) -> Tensor:
         return functional.cross_entropy(
-            z, y, by_class, ignore_index=ignored, reduction="sum", label_smoothing=smoothing
+            z,
+            y,
+            None if self.weight is None else self.weight.to(z),
+            ignore_index=self.ignored,
+            reduction="sum",
+            label_smoothing=self.smoothing,
         )
 
-    def counted(z: Tensor, y: Tensor) -> Tensor:
-        if y.is_floating_point():
-            return torch.ones(z.shape[0:1] + z.shape[2:], device=z.device)
-        seen = (y != ignored).to(z.dtype)
-        return seen if weight is None else seen * weight.to(z)[y.clamp_min(0)]
+    def divisor(self, z: Tensor, y: Tensor) -> float:
+        return float(self._counted(z, y).sum())
 
-    def check(z: Tensor, y: Any) -> None:
+    def samples(self, z: Tensor, y: Tensor) -> int:
+        return int((self._counted(z, y) > 0).sum())
+
+    def check(self, z: Tensor, y: Any) -> None:
         wanted = z.shape[:1] + z.shape[2:]
         if not isinstance(y, Tensor) or (y.shape != wanted and y.shape != z.shape):
-            got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise wrong(
                 "the targets of a batch",
                 f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}",
-                got,
+                tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__,
                 "give one class to each sample, or probabilities",
             )
-        if y.is_floating_point() and ignored >= 0:
-            raise wrong(
-                "ignore_index", "be left out where targets are probabilities", ignored, "do"
-            )
         if not y.is_floating_point():
-            bad = ((y < 0) | (y >= z.shape[1])) & (y != ignored)
-            if bad.any():
-                raise wrong(
-                    "the targets of a batch",
-                    f"be classes from 0 to {z.shape[1] - 1}",
-                    f"{int(y[bad][0])} (and {int(bad.sum()) - 1} more)",
-                    "mend the labels, or give the model more outputs",
-                )
+            self._check_classes(z, y)
+        elif self.ignored >= 0:
+            rule = "be left out where targets are probabilities"
+            raise wrong("ignore_index", rule, self.ignored, "do")
 
-    def strength(z: Tensor, y: Tensor) -> Tensor:
+    def root(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        p = z.softmax(1)
+        moved = p.sqrt() * u
+        return (moved - p * moved.sum(1, keepdim=True)) * self._strength(z, y).sqrt()
+
+    def draw(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        below = z.softmax(1).cumsum(1)
+        drawn = (below[:, :-1] < u[:, :1] * below[:, -1:]).sum(1)
+        return drawn if y.is_floating_point() else torch.where(y == self.ignored, y, drawn)
+
+    def _check_classes(self, z: Tensor, y: Tensor) -> None:
+        bad = ((y < 0) | (y >= z.shape[1])) & (y != self.ignored)
+        if bad.any():
+            raise wrong(
+                "the targets of a batch",
+                f"be classes from 0 to {z.shape[1] - 1}",
+                f"{int(y[bad][0])} (and {int(bad.sum()) - 1} more)",
+                "mend the labels, or give the model more outputs",
+            )
+
+    def _counted(self, z: Tensor, y: Tensor) -> Tensor:
+        """What each sample counts in the divisor of a mean, ``(n, ...)``."""
+        if y.is_floating_point():
+            return torch.ones(z.shape[0:1] + z.shape[2:], device=z.device)
+        seen = (y != self.ignored).to(z.dtype)
+        return seen if self.weight is None else seen * self.weight.to(z)[y.clamp_min(0)]
+
+    def _strength(self, z: Tensor, y: Tensor) -> Tensor:
         """Sum over classes of targets times weights, ``(n, 1, ...)``."""
         classes = z.shape[1]
-        each = torch.ones(classes).to(z) if weight is None else weight.to(z)
+        each = torch.ones(classes).to(z) if self.weight is None else self.weight.to(z)
         if y.is_floating_point():
             aimed = (y * each.reshape(-1, *[1] * (z.ndim - 2))).sum(1)
             seen = torch.ones_like(aimed)
         else:
-            seen, aimed = (y != ignored).to(z), each[y.clamp(0, classes - 1)]
-        return (seen * ((1 - smoothing) * aimed + smoothing * each.mean())).unsqueeze(1)
+            seen, aimed = (y != self.ignored).to(z), each[y.clamp(0, classes - 1)]
+        return (seen * ((1 - self.smoothing) * aimed + self.smoothing * each.mean())).unsqueeze(1)
 
-    def root(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        p = z.softmax(1)
-        moved = p.sqrt() * u
-        return (moved - p * moved.sum(1, keepdim=True)) * strength(z, y).sqrt()
 
-    def draw(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        below = z.softmax(1).cumsum(1)
-        drawn = (below[:, :-1] < u[:, :1] * below[:, -1:]).sum(1)
-        return drawn if y.is_floating_point() else torch.where(y == ignored, y, drawn)
-
+def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
+    parts = _CrossEntropy(loss.weight, loss.label_smoothing, loss.ignore_index)
     return Criterion(
         "cross-entropy",
-        total,
-        lambda z, y: float(counted(z, y).sum()),
-        lambda z, y: int((counted(z, y) > 0).sum()),
+        parts.total,
+        parts.divisor,
+        parts.samples,
         "a position with a target (an example, or a token)",
         lambda z: (1,),
-        None if weight is not None or smoothing else 1.0,
+        None if loss.weight is not None or loss.label_smoothing else 1.0,
         _sums(loss),
-        check,
-        root,
-        draw,
+        parts.check,
+        parts.root,
+        parts.draw,
     )
 
 
