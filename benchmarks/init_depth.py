@@ -1,7 +1,7 @@
 """Do plain networks of 50 layers train? Initial scales side by side, by the loss after some steps.
 
-Fully connected, width 128, tanh or ReLU, on 10,000 MNIST digits, plain gradient descent (Adam on
-request) on batches of 64. Each way of drawing the weights gets its own rate: the one of the grid
+Fully connected, width 128, tanh or ReLU, on 10,000 MNIST digits, plain gradient descent and Adam,
+in batches of 64. Each way of drawing the weights gets its own rate: the one of the grid
 with the least mean loss over the seeds; a grid with the best at its end is extended, twice at most.
 A run whose loss is not finite counts as the loss of a guess, ln 10. Rows that are done lie in the
 cache and are not run again, unless --fresh is given.
@@ -181,8 +181,10 @@ def shown(rows: list[dict[str, Any]]) -> str:
         body = []
         for way in dict.fromkeys(row["way"] for row in some):
             own = {row["optimizer"]: row for row in some if row["way"] == way}
-            cells = [cell for name in names for cell in _columns(own[name])]
-            body.append([way, *_decades(own[names[0]]), *cells])
+            cells = [
+                c for name in names for c in (_columns(own[name]) if name in own else [""] * 4)
+            ]
+            body.append([way, *_decades(next(iter(own.values()))), *cells])
         parts.append(f"**{title}, {DEPTH} layers.**\n\n{side.table(heads, body)}")
     return "\n".join(parts)
 
@@ -202,13 +204,15 @@ def _columns(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def row(fresh: bool, **task: Any) -> dict[str, Any]:
-    """One row, from the cache where it is done."""
+def row(fresh: bool, done: bool = False, **task: Any) -> dict[str, Any]:
+    """One row, from the cache where it is done; empty where only what is ``done`` counts."""
     name = "".join(c if c.isalnum() else "-" for c in " ".join(map(str, task.values())))
     kept = side.CACHE / "init_depth" / f"{name}.json"
     if kept.exists() and not fresh:
         found: dict[str, Any] = json.loads(kept.read_text())
         return found
+    if done:
+        return {}
     found = side.apart(__file__, **task)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(found))
@@ -219,7 +223,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draft", action="store_true", help="print the table, keep nothing")
     parser.add_argument("--fresh", action="store_true", help="run again what is done")
-    parser.add_argument("--optimizers", default="sgd", help="sgd, adam or both, with a comma")
+    parser.add_argument("--done", action="store_true", help="no more than the rows in the cache")
+    parser.add_argument(
+        "--optimizers", default=",".join(RATES), help="sgd, adam, or both with a comma"
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -235,12 +242,21 @@ def main() -> None:
         release = ""
         print("without AnyInit: it is not installed (benchmarks/requirements.txt has it)")
     rows = [
-        row(args.fresh, activation=activation, way=way, optimizer=name, steps=STEPS, peer=release)
+        row(
+            args.fresh,
+            args.done,
+            activation=activation,
+            way=way,
+            optimizer=name,
+            steps=STEPS,
+            peer=release,
+        )
         for name in args.optimizers.split(",")
         for activation in ("tanh", "relu")
         for way in ways(activation)
         if release or "AnyInit" not in way
     ]
+    rows = [found for found in rows if found]
     print(shown(rows))
     if not args.draft:
         side.keep("init_depth", rows, shown(rows))
