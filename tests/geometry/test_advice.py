@@ -122,6 +122,27 @@ def test_no_advice_where_no_loss_falls():
     assert found.advice.startswith("none: the loss fell in no trial of 21 steps")
 
 
+@pytest.mark.parametrize("offset", [100.0, 1000.0])
+def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
+    model, (x, y) = nn.Linear(10, 4), blobs(0, 1)[0]
+    plain = nn.functional.cross_entropy
+    rates = [
+        nakami.learning_rate(model, (x, y), lambda z, t, c=c: c + plain(z, t))
+        for c in (0.0, offset)
+    ]
+    assert rates[0].advised / 3 < rates[1].advised < rates[0].advised * 3
+    assert "it hardly fell, so a longer trial" in rates[1].advice
+    assert "hardly" not in rates[0].advice
+
+
+def test_a_loss_that_is_linear_in_the_outputs_has_no_known_limit():
+    model, (x, y) = nn.Sequential(nn.Linear(10, 4), nn.LogSoftmax(1)), blobs(0, 1)[0]
+    found = nakami.learning_rate(model, (x, y), nn.NLLLoss(), advise=False)
+    assert found.limit == math.inf
+    assert found.reason.startswith("no limit is known: the Gauss-Newton matrix is 0")
+    assert "logits with cross_entropy" in found.reason
+
+
 @pytest.mark.parametrize("name", ["momentum", "adam"])
 def test_a_training_on_copies_goes_on_as_the_real_one(name):
     batches = blobs(1, 8)

@@ -17,6 +17,7 @@ from ._trials import SHORT, Found, Trials, fastest
 
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
+LITTLE = 0.05  # a loss that falls by less than this share of itself says little
 BELOW = 4  # times below the lowest rate at which a trial ran away
 
 
@@ -105,14 +106,17 @@ def _lag(optimizer: Optimizer, rule: Rule) -> float:
 
 def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
     tried = len(trials.running)
+    doubt = ""
+    if found.score > -LITTLE:
+        doubt = "; it hardly fell, so a longer trial (probe=) may find a better rate"
     words = (
         f"in {tried} trials of up to {steps} steps on copies the loss fell fastest near "
-        f"{trials.rate(found.index):.2g}, to {math.exp(found.score):.2g} of its start"
+        f"{trials.rate(found.index):.2g}, to {math.exp(found.score):.4g} of its start"
     )
     if found.unstable is not None:
         words += f", and ran away at {trials.rate(found.unstable):.2g}"
         if trials.rate(found.index) / margin > trials.rate(found.unstable) / BELOW:
-            return f"{words}; a quarter of that, since longer trainings bear less"
+            return f"{words}; a quarter of that, since longer trainings bear less{doubt}"
     if margin > 1.01:
         words += f"; over {margin:.2f}, since the optimizer's average fills slowly"
-    return words
+    return words + doubt

@@ -29,6 +29,10 @@ from ._stability import limit
 from ._training import Training
 
 FORWARD, FORWARD_MODE, GRADIENT = 1 / 3, 2 / 3, 1.0  # in gradient evaluations
+FLAT = (
+    "no limit is known: the Gauss-Newton matrix is 0, for the loss does not curve by the outputs "
+    "(take log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
+)
 PROBE = 20  # steps that fill Adam's denominators, without advice
 
 
@@ -209,8 +213,11 @@ class _Reading:
             cost=self.cost,
             seed=self.seed,
             converged=all(end.converged for end in self.ends),
-            reason=next((e.reason for e in self.ends if not e.converged), self.ends[0].reason),
+            reason=self._ended() if sharpness > 0 else FLAT,
         )
+
+    def _ended(self) -> str:
+        return next((e.reason for e in self.ends if not e.converged), self.ends[0].reason)
 
     def sharpness(
         self, op: Fisher, n_batches: int, start: Tensor | None = None

@@ -13,7 +13,8 @@ STEP = 10 ** (1 / 3)  # between neighbouring rates
 SHORT = 7  # steps of a first look
 REACH = 7  # looks to either side of the first
 RUNAWAY = 4.0  # times the largest loss at the start: a trial ends there
-FLAT = 5e-3  # a loss that falls by less than this share of itself does not fall
+FLAT = 5e-3  # a loss that falls by less than this share of itself may be a dead network's
+NOTHING = 1e-5  # and by less than this not at all
 
 
 @dataclass
@@ -120,7 +121,7 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
         if best == centre:
             break
         centre = best
-    if not beside[centre] < -FLAT:
+    if not beside[centre] < -NOTHING:
         return None
     index = centre + _vertex(*beside.values())
     tried = {i: score(i) for i, t in trials.running.items() if len(t.losses) >= steps}

@@ -23,6 +23,7 @@ from ._routes import FAILURES, check_derivative, forward_product, reverse_produc
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
+ASYMMETRY = 0.01  # of a Hessian's product, which rounding does not reach
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
 
@@ -79,6 +80,8 @@ class GradientJacobian(NetworkJacobian):
         self.network, self.batch = batch.network, batch
         self.to, self.parts = "gradient", {"gradient": slice(0, batch.n_parameters)}
         self._build(batch.point, batch.widest, batch.budget, check)
+        if check:
+            self._check_symmetric()
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
@@ -86,6 +89,18 @@ class GradientJacobian(NetworkJacobian):
 
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         return self.batch.held(point, act)
+
+    def _check_symmetric(self) -> None:
+        """Refuse a gradient whose own derivative is wrong: no difference of losses shows it."""
+        generator = torch.Generator().manual_seed(2)
+        v = torch.randn(self.shape[1], 1, generator=generator, dtype=torch.float64).to(self.output)
+        across, back = self @ v, self.T @ v
+        gap = float((across - back).norm() / across.norm().clamp_min(1e-300))
+        if gap > ASYMMETRY:
+            raise UsageError(
+                f"the Hessian of this network comes out asymmetric (by {gap:.2g} of its size): the "
+                "gradient of a function in it has a wrong derivative; use kind='ggn'."
+            )
 
 
 class Batch:

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from ..results import StageInfo, UsageError, check_callable, unknown, wrong, wrong_type
 from ._example import Example, mapped
+from ._kernels import Composites
 from ._random import random_states_kept
 from ._refused import check_batch_statistics, check_filled, read_device, read_dtype, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
@@ -307,6 +308,7 @@ class FrozenNetwork:
         fast = torch.backends.mha.get_fastpath_enabled()
         with ExitStack() as stack:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            stack.enter_context(Composites())
             if "torch._dynamo" in sys.modules:  # where it is not, nothing is compiled
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             torch.backends.mha.set_fastpath_enabled(False)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..results import UsageError, unknown, wrong, wrong_type
+from ._kernels import Composites
 
 Total = Callable[[Tensor, Any], Tensor]
 
@@ -126,6 +127,9 @@ class _CrossEntropy:
                 tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__,
                 "give one class to each sample, or probabilities",
             )
+        kind = str(y.dtype).removeprefix("torch.")
+        if y.dtype not in (torch.int64, torch.uint8) and y.shape != z.shape:
+            raise wrong_type("the targets of a batch", "be int64 classes", kind, "use y.long()")
         if not y.is_floating_point():
             self._check_classes(z, y)
         elif self.ignored >= 0:
@@ -254,10 +258,15 @@ def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
 
 def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:
     def total(z: Tensor, y: Any) -> Tensor:
-        value = loss(z, y)
+        with Composites():
+            value: Any = loss(z, y)
+        if not isinstance(value, Tensor):
+            got = type(value).__name__
+            raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
         if value.ndim:
             raise wrong("loss", "return a scalar", f"shape {tuple(value.shape)}", "take its mean")
-        return value * len(z)
+        total: Tensor = value * len(z)
+        return total
 
     return Criterion(
         getattr(loss, "__name__", type(loss).__name__),

@@ -1,0 +1,107 @@
+"""Second derivatives that torch has wrong or not at all, against differences of gradients."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+import nakami
+from nakami.operators._kernels import Composites
+
+X = torch.randn(9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+T = torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+Y = torch.randint(3, (9,), generator=torch.Generator().manual_seed(2))
+
+
+def network(middle):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), middle, nn.Tanh(), nn.Linear(5, 3)).double()
+
+
+def differences(op, step=1e-5):
+    point = torch.cat([w.reshape(-1) for w in op.weights.values()])
+    ways = step * torch.eye(len(point)).double()
+    rows = [(op.gradient(point + w) - op.gradient(point - w)) / (2 * step) for w in ways]
+    return torch.stack(rows)
+
+
+LOSSES = {
+    "mse": functional.mse_loss,
+    "half of it": lambda z, t: 0.5 * functional.mse_loss(z, t),
+    "a sum": lambda z, t: nn.MSELoss(reduction="sum")(z, t),
+    "huber": nn.HuberLoss(delta=0.3),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_ones_own(name):
+    model, loss = network(nn.Linear(5, 5)), LOSSES[name]
+    op = nakami.fisher(model, (X, T), loss, "hessian")
+    assert_close(op @ torch.eye(op.shape[0]).double(), differences(op), rtol=1e-6, atol=1e-7)
+    assert op.value == pytest.approx(float(loss(model(X), T).detach()), rel=1e-12)
+    if name == "mse":
+        wanted = nakami.eigh(nakami.fisher(model, (X, T), nn.MSELoss(), "ggn"), 1).values
+        assert_close(nakami.eigh(nakami.fisher(model, (X, T), loss, "ggn"), 1).values, wanted)
+
+
+def test_weight_norm():
+    model = network(nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)))
+    op = nakami.fisher(model, (X, Y), nn.CrossEntropyLoss(), "hessian")
+    found = op @ torch.eye(op.shape[0]).double()
+    assert_close(found, differences(op), rtol=1e-6, atol=1e-7)
+    assert_close(found, found.T)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_composites_are_the_functions(reduction):
+    weight = torch.rand(9, 3).double()
+    for call in (
+        lambda: functional.mse_loss(X[:, :3], T, reduction=reduction),
+        lambda: functional.mse_loss(X[:, :3], T, reduction=reduction, weight=weight),
+        lambda: functional.huber_loss(X[:, :3], T, reduction=reduction, delta=0.4),
+        lambda: torch._weight_norm(X, X[:, :1].abs(), 0),
+    ):
+        wanted = call()
+        with Composites():
+            assert_close(call(), wanted)
+
+
+class _Neighbours(torch.autograd.Function):
+    """Products of neighbours; half of the backward's derivative is cut."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x * x.roll(-1, -1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx, u):
+        (x,) = ctx.saved_tensors
+        return u * x.roll(-1, -1).detach() + (u * x).roll(1, -1)
+
+
+class Neighbours(nn.Module):
+    def forward(self, x):
+        return _Neighbours.apply(x)
+
+
+def test_an_asymmetric_hessian_is_refused():
+    op = nakami.fisher(network(Neighbours()), (X, Y), nn.CrossEntropyLoss(), "hessian")
+    with pytest.raises(ValueError, match=r"comes out asymmetric .* use kind='ggn'"):
+        op @ torch.ones(op.shape[0], 1).double()
+
+
+def test_classes_are_whole_numbers():
+    with pytest.raises(TypeError, match=r"must be int64 classes, got float64; use y.long\(\)"):
+        nakami.fisher(network(nn.Tanh()), (X, Y.double()), nn.CrossEntropyLoss())
+
+
+def test_a_loss_returns_a_tensor():
+    with pytest.raises(TypeError, match="loss must return a tensor, got float"):
+        nakami.fisher(network(nn.Tanh()), (X, Y), lambda z, y: 3.0, "ggn")
