@@ -17,7 +17,7 @@ from ._trials import SHORT, Found, Trials, fastest
 
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
-LITTLE = 0.05  # a loss that falls by less than this share of itself says little
+LITTLE = 0.25  # a loss that falls by less, in its logarithm, may be on a plateau
 BELOW = 4  # times below the lowest rate at which a trial ran away
 
 
@@ -108,7 +108,7 @@ def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
     tried = len(trials.running)
     doubt = ""
     if found.score > -LITTLE:
-        doubt = "; it hardly fell, so a longer trial (probe=) may find a better rate"
+        doubt = "; it fell little: where a plateau comes first, such trials choose too low a rate"
     words = (
         f"in {tried} trials of up to {steps} steps on copies the loss fell fastest near "
         f"{trials.rate(found.index):.2g}, to {math.exp(found.score):.4g} of its start"
