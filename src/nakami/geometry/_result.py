@@ -49,7 +49,8 @@ class LearningRate:
         seed: Of the random start of the eigenvalue's search.
         converged: Whether every eigenvalue met its tolerance. reason: how the search ended.
         advised: A rate to train with, for the group with the largest; None, see ``advice``.
-        interval: Lowest and highest rate that the trials cannot tell from the advised one, or None.
+        interval: Lowest and highest rate that the trials cannot tell from the advised one, or None;
+            one of them is the advised rate where that is held below a rate that ran away.
         advice: Why this rate, or why none.
         trials: The short trainings behind the advice, by rate.
         advice_cost: Part of ``cost`` that they and the first rate took.
