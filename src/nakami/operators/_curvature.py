@@ -18,6 +18,7 @@ from ._losses import Criterion, check_finite
 from ._ranks import Ranks
 from ._row_norms import RowNorms, row_norms
 from ._trust import trusted
+from ._unit_blocks import unit_blocks, unit_parts
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
@@ -203,6 +204,28 @@ class Fisher(LinearOperator):
         norms = self._needed("trace_by_parameter")
         sums = self.ranks.total(*(sum(p.by_parameter[k] for p in norms) for k in self.names))
         return {k: self.scale * each for k, each in zip(self.names, sums, strict=True)}
+
+    def unit_blocks(self, module: str) -> Tensor:
+        """The diagonal blocks of a layer's units, dense: ``(units, fan-in [+ 1], fan-in [+ 1])``.
+
+        One for each output of a linear layer or channel of a convolution: its weights, flat, and
+        its bias last. In wide random networks blocks between units are small (Amari, Karakida &
+        Oizumi, AISTATS 2019), so that these are most of the matrix.
+
+        Raises:
+            UsageError: Another module; a weight that is frozen, tied or used elsewhere; examples
+                that mix; the Hessian, which has no root.
+        """
+        root, first = self._rows, self.parts[0]
+        if root is None or first.mixes():
+            got = f"kind={self.kind!r}" if root is None else "a network whose examples mix"
+            raise wrong(
+                "kind", "have a root by examples for unit_blocks", got, "use 'fisher' or 'ggn'"
+            )
+        parts = unit_parts(first, module)
+        with self.ranks.together("the blocks"):
+            found = [unit_blocks(batch, rows, module, parts) for batch, rows in root.pairs()]
+        return self.ranks.sum(torch.stack(found).sum(0)) * self.scale
 
     def sampling_error(self) -> float:
         """Standard error of the trace of a sampled matrix as an estimate of the Fisher's own.

@@ -1,0 +1,69 @@
+"""The blocks of single units on the diagonal of a curvature matrix, formed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..results import unknown, wrong
+from ._batches import Batch
+from ._captured import Captured, full_name
+from ._frozen import FrozenNetwork
+from ._layers import Product, known
+from ._root import OutputRoot
+from ._trust import trusted
+
+
+def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
+    """Which parameters a unit of the module has: its row of the weight, and its bias.
+
+    Raises:
+        UsageError: No such module, not a linear layer or convolution, a weight that is frozen,
+            tied, or used in another place as well.
+    """
+    modules = _layers(batch.network)
+    if module not in modules:
+        raise unknown(
+            "module", module, sorted(modules), "linear layers and convolutions have units"
+        )
+    own = trusted(batch).own
+    parts = [k for k, p in modules[module]._parameters.items() if p is not None]
+    moving = tuple(k for k in parts if full_name(module, k) in batch.names)
+    lost = [k for k in moving if full_name(module, k) not in own]
+    if "weight" not in moving or lost:
+        why = "a weight used elsewhere too" if lost else "a weight that is not among the parameters"
+        raise wrong("module", "have weights of its own", f"{module!r} with {why}", "take another")
+    return moving
+
+
+def unit_blocks(batch: Batch, root: OutputRoot, module: str, parts: tuple[str, ...]) -> Tensor:
+    """Sums over the rows of a batch of ``g g^T`` by the parameters of each unit, unscaled.
+
+    Returns:
+        ``(units, fan-in [+ 1], fan-in [+ 1])``.
+
+    Cost: a backward pass for each column of an example, and ``rows units fan-in^2`` flops.
+    """
+    layer = _layers(batch.network)[module]
+    units = len(layer.weight)
+    wide = sum(batch.weights[f"model.{full_name(module, k)}"].numel() for k in parts)
+    size = wide // units
+    total = torch.zeros(units, size, size, dtype=batch.dtype, device=batch.device)
+    step = max(1, batch.budget // 4 // (batch.each + 2 * wide * batch.dtype.itemsize))
+    for at in range(0, len(batch.z), step):
+        here = slice(at, min(len(batch.z), at + step))
+        n = here.stop - at
+        run = Captured(batch.network, batch.example.rows(at, here.stop).tree, n, {module})
+        for cotangent in root.each():
+            slopes = run.slopes(cotangent[here])
+            if module not in slopes:  # the output does not depend on it
+                continue
+            with torch.no_grad():
+                found = run.layers[module].gradients(slopes[module])
+                rows = torch.cat([found[k].reshape(n, units, -1) for k in parts], 2)
+                total += torch.einsum("nua,nub->uab", rows, rows)
+    return total
+
+
+def _layers(network: FrozenNetwork) -> dict[str, nn.Linear]:
+    return {s: m for s, m in network.model.named_modules() if known(m) is Product}
