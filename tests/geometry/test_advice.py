@@ -108,7 +108,16 @@ def test_losses_that_are_not_positive_are_compared_by_difference():
     assert fastest(bowl(0.3, -20.0), 24, 1.0).best == fastest(bowl(0.3), 24, 1.0).best
 
 
+def test_a_loss_that_is_not_positive_is_said():
+    model, (x, y) = network(), blobs(0, 1)[0]
+    plain = nn.functional.cross_entropy
+    found = nakami.learning_rate(model, (x, y), lambda z, t: plain(z, t) - 9.0)
+    assert "of its size" in found.advice
+    assert "it is not positive, so nothing told when it ran away" in found.advice
+
+
 def test_no_advice_where_no_loss_falls():
+    torch.manual_seed(0)
     model = nn.Linear(3, 2)
     x = torch.randn(8, 3)
     y = model(x).detach()  # nothing is left to learn
@@ -124,7 +133,7 @@ def test_no_advice_where_no_loss_falls():
 
 @pytest.mark.parametrize("offset", [100.0, 1000.0])
 def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
-    model, (x, y) = nn.Linear(10, 4), blobs(0, 1)[0]
+    model, (x, y) = network(), blobs(0, 1)[0]
     plain = nn.functional.cross_entropy
     rates = [
         nakami.learning_rate(model, (x, y), lambda z, t, c=c: c + plain(z, t))
@@ -136,7 +145,7 @@ def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
 
 
 def test_a_loss_that_is_linear_in_the_outputs_has_no_known_limit():
-    model, (x, y) = nn.Sequential(nn.Linear(10, 4), nn.LogSoftmax(1)), blobs(0, 1)[0]
+    model, (x, y) = nn.Sequential(network(), nn.LogSoftmax(1)), blobs(0, 1)[0]
     found = nakami.learning_rate(model, (x, y), nn.NLLLoss(), advise=False)
     assert found.limit == math.inf
     assert found.reason.startswith("no limit is known: the Gauss-Newton matrix is 0")

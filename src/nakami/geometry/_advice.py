@@ -109,9 +109,13 @@ def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
     doubt = ""
     if found.score > -LITTLE:
         doubt = "; it fell little: where a plateau comes first, such trials choose too low a rate"
+    fell = f"to {math.exp(found.score):.4g} of its start"
+    if min(trials.base) <= 0:
+        fell = f"by {-found.score:.3g} of its size"
+        doubt += "; it is not positive, so nothing told when it ran away"
     words = (
         f"in {tried} trials of up to {steps} steps on copies the loss fell fastest near "
-        f"{trials.rate(found.index):.2g}, to {math.exp(found.score):.4g} of its start"
+        f"{trials.rate(found.index):.2g}, {fell}"
     )
     if found.unstable is not None:
         words += f", and ran away at {trials.rate(found.unstable):.2g}"

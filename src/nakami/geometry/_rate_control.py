@@ -253,6 +253,8 @@ class RateControl:
         return every or (math.ceil(2 * least) if self.budget else self.steps)
 
     def _number(self, loss: float | Tensor) -> float:
+        if not isinstance(loss, (int, float, Tensor)):
+            raise wrong_type("loss", "be a number or a tensor", type(loss).__name__, "pass it")
         if isinstance(loss, Tensor) and loss.numel() != 1:
             raise wrong("loss", "be one number", f"shape {tuple(loss.shape)}", "average it")
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
