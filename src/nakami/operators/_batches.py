@@ -100,7 +100,8 @@ class GradientJacobian(NetworkJacobian):
         if gap > ASYMMETRY * size + rounding:
             raise UsageError(
                 "the Hessian of this network comes out asymmetric (by "
-                f"{gap / max(size, 1e-300):.2g} of its size): the gradient of a function in it has a wrong derivative; use kind='ggn'."
+                f"{gap / max(size, 1e-300):.2g} of its size): the gradient of "
+                "a function in it has a wrong derivative; use kind='ggn'."
             )
 
 
