@@ -29,11 +29,11 @@ import torch
 from torch import Tensor, nn
 
 import nakami
-from nakami.results import versions
 from nakami.theory import meanfield
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+from _shared import charts, made_in  # noqa: E402
 from _wide import LAWS, Kept, digits, generator, log_slope, mean_error, network, order, table  # noqa: E402
 
 NAME = "karakida_2019_mean_subtraction"
@@ -143,9 +143,7 @@ def report(kept: Kept) -> Iterator[str]:
     yield "Theirs: statements, no numbers that could be confirmed at the source."
     yield ""
     cpu = sum(record["cpu"] for record in kept.records.values())
-    yield f"{cpu / 60:.1f} CPU minutes on one thread. " + ", ".join(
-        f"{name} {number}" for name, number in versions().items()
-    ) + "."  # fmt: skip
+    yield made_in(cpu)
     yield ""
 
 
@@ -177,10 +175,8 @@ def _spread(values: np.ndarray) -> str:
 
 def draw(kept: Kept, path: Path) -> None:
     """Largest eigenvalue by width, each way, theory dashed; SVG."""
-    try:
-        import altair as alt
-    except ImportError:
-        print('no chart: pip install "nakami[report]"')
+    alt = charts()
+    if alt is None:
         return
     rows: list[dict[str, Any]] = []
     for size in SIZES:

@@ -30,10 +30,10 @@ from torch import Tensor, nn
 
 import nakami
 from nakami.operators import Fisher
-from nakami.results import versions
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+from _shared import charts, made_in  # noqa: E402
 from _wide import LAWS, Kept, digits, generator, log_slope, mean_error, network, table  # noqa: E402
 
 NAME = "karakida_2020_natural_step"
@@ -137,9 +137,7 @@ def report(kept: Kept) -> Iterator[str]:
     yield "Theirs: no number that could be confirmed at the source."
     yield ""
     cpu = sum(record["cpu"] for record in kept.records.values())
-    yield f"{cpu / 60:.1f} CPU minutes on one thread. " + ", ".join(
-        f"{name} {number}" for name, number in versions().items()
-    ) + "."  # fmt: skip
+    yield made_in(cpu)
     yield ""
 
 
@@ -153,10 +151,8 @@ def _slope(kept: Kept, phi: str, way: str, rate: float) -> tuple[float, float]:
 
 def draw(kept: Kept, path: Path) -> None:
     """Share left by rate at each width, the linear network's dashed; SVG."""
-    try:
-        import altair as alt
-    except ImportError:
-        print('no chart: pip install "nakami[report]"')
+    alt = charts()
+    if alt is None:
         return
     rows: list[dict[str, Any]] = []
     for phi in LAWS:

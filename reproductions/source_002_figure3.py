@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _shared import charts
 
 import nakami
 from nakami import data, zoo
@@ -142,10 +143,8 @@ def report() -> Iterator[str]:
 
 def draw(path: Path) -> None:
     """Mean and band by index, one colour a layer; conv1 with the bound of its error."""
-    try:
-        import altair as alt
-    except ImportError:
-        print('no chart: pip install "nakami[report]"')
+    alt = charts()
+    if alt is None:
         return
     runs = [np.load(p) for p in sorted(OUT.glob("*.npz"))]
     shown = np.unique(np.geomspace(1, K, 90).astype(int)) - 1

@@ -43,11 +43,11 @@ from torch import Tensor, nn
 
 import nakami
 from nakami import data
-from nakami.results import versions
 from nakami.theory import meanfield
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+from _shared import charts, made_in  # noqa: E402
 from _wide import LAWS, Kept, digits, generator, network, order, table  # noqa: E402
 
 OUT = HERE / "results" / "source_003_learning_rate_map"
@@ -232,9 +232,7 @@ def report(folder: Path, tasks: list[Task]) -> Iterator[str]:
     yield ""
     yield "Theirs: the figure alone, without numbers, settings or a table."
     yield ""
-    yield f"{cpu / 60:.1f} CPU minutes on one thread. " + ", ".join(
-        f"{name} {number}" for name, number in versions().items()
-    ) + "."  # fmt: skip
+    yield made_in(cpu)
     yield ""
 
 
@@ -255,10 +253,8 @@ def _row(phi: str, width: int, r: Reading) -> list[str]:
 
 def draw(folder: Path, tasks: list[Task], path: Path) -> None:
     """Loss by width and rate, theory's lines over it; SVG."""
-    try:
-        import altair as alt
-    except ImportError:
-        print('no chart: pip install "nakami[report]"')
+    alt = charts()
+    if alt is None:
         return
     done = [t for t in tasks if all(_widths(t, folder, phi) for phi in LAWS)]
     rows = [alt.hconcat(*(_panel(alt, t, folder, phi) for phi in LAWS)) for t in done]

@@ -47,7 +47,7 @@ def test_values_are_those_of_the_dense_jacobian(nakami, here):
         )
         exact = torch.linalg.svdvals(dense.flatten(1).double()).numpy()
         np.testing.assert_allclose(found.values, exact, rtol=1e-3)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
             np.testing.assert_allclose(found.values, 1.01 * exact, rtol=1e-3)
 
 

@@ -50,7 +50,7 @@ def test_the_comparison_with_dense_can_fail():
     net, x = small_net(), examples()
     jac = torch.autograd.functional.jacobian(net.eval(), x[0])
     wrong = nakami.xray(net, 2 * x, stages="3").spectra[0].values
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
         np.testing.assert_allclose(wrong, torch.linalg.svdvals(jac).numpy(), rtol=1e-10)
 
 

@@ -139,3 +139,13 @@ def test_batches_of_a_network_against_gradients_of_each_sample():
 def test_wrong_use(gradients, samples, message):
     with pytest.raises(UsageError, match=message):
         noise_scale(gradients, samples)
+
+
+def test_gradients_beyond_the_budget_are_left_out():
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(4, 3).double(), torch.randn(12, 4, dtype=torch.float64)
+    data = [(x[i : i + 3], torch.tensor([0, 1, 2])) for i in range(0, 12, 3)]
+    op = nakami.fisher(model, data, "cross_entropy", "ggn")
+    assert noise_of(op).n_batches == 4
+    assert noise_of(op, 3 * 4 * 15 * 8).n_batches == 3  # three gradients of 15 numbers
+    assert noise_of(op, 1).n_batches == 2

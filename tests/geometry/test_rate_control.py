@@ -240,7 +240,7 @@ def test_records_are_plain_numbers():
     row = control.log[0].as_dict()
     assert row["step"] == 1
     assert all(isinstance(value, (bool, int, float)) for value in row.values())
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="cannot assign to field"):
         control.log[0].rate = 2.0
     assert nakami.RateControl is RateControl
 

@@ -32,7 +32,7 @@ def test_rows_are_those_of_the_separate_jacobians(case):
     op = nakami.jacobian(net, x, to=names, start=start)
     rows = dense_rows(net, x, names, start)
     check_operator(op, torch.cat(rows))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         check_operator(op, torch.cat(rows[::-1]))
     assert op.to == names[-1]
     assert list(op.parts) == list(names)

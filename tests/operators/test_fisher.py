@@ -34,7 +34,7 @@ def test_every_kind_against_dense(name):
 def test_the_comparison_can_fail():
     model, x, y, loss = case("classes")
     matrix = Dense(model, x, y, loss).fisher()
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         check_operator(nakami.fisher(model, (x, y), loss, "empirical"), matrix)
 
 

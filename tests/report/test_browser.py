@@ -41,7 +41,7 @@ def no_wider_than_window(page):
 def test_every_width_is_quiet_and_fits(browser, written, two, theme):
     path = written("two", two)
     with opened(browser, path, theme=theme) as page:
-        assert int(page.evaluate("document.documentElement.dataset.ready")) >= 0  # it got ready
+        assert int(page.evaluate("document.documentElement.dataset.ready")) > 0  # it got ready
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(50)
@@ -215,7 +215,7 @@ def test_edge_cases_draw_in_silence(browser, written, make, case):
     path = written(case, make(**EDGES[case]))
     assert path.stat().st_size < 10_000_000
     with opened(browser, path, width=390) as page:
-        assert int(page.evaluate("document.documentElement.dataset.ready")) >= 0  # it got ready
+        assert int(page.evaluate("document.documentElement.dataset.ready")) > 0  # it got ready
         is_quiet(page, path)
         no_wider_than_window(page)
         text = page.inner_text("main") + page.inner_html(".chart")

@@ -78,9 +78,9 @@ def test_known_spectra(name, method, which, dtype):
 def test_the_comparison_can_fail():
     a = symmetric(SPECTRA["slow"])
     result = eigh(1.001 * a, 12)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         assert_close(result.values, wanted(SPECTRA["slow"], "largest", 12), rtol=0, atol=1e-6)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         check_pairs(result, a, atol=1e-9)
 
 

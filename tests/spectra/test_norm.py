@@ -19,7 +19,7 @@ def test_matches_the_dense_norm(shape):
     assert result.error <= 1e-4 * result.value
     assert abs(result.value - true) <= max(result.error, 1e-12)
     assert result.value == float(nakami.svd(a, 1, method="krylov").values)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="assert"):
         assert abs(result.value - 1.01 * true) <= max(result.error, 1e-12)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..operators import Fisher
+from ._cost import GRADIENT, PRODUCT
 from ._result import Trial
 from ._settings import Named, adaptive
 from ._stability import Rule, memory
@@ -27,7 +28,7 @@ class Advice:
 
     Attributes:
         rate: To train with, or None. interval: Rates that do as well, or None. reason: In words.
-        trials: All of them. training: The best one, where it ended. gradients: Made in all.
+        trials: All of them. training: The best one, where it ended. cost: Of it all, in gradients.
     """
 
     rate: float | None
@@ -35,7 +36,7 @@ class Advice:
     reason: str
     trials: tuple[Trial, ...]
     training: Training | None
-    gradients: float
+    cost: float
 
 
 def trial_steps(rule: Rule) -> int:
@@ -55,7 +56,7 @@ def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: i
     base = [batch.value for batch in op.by_batch()]
     trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base)
     found = fastest(trials, steps, _lag(optimizer, rule))
-    results, cost = trials.results(), spent + trials.steps
+    results, cost = trials.results(), spent + trials.steps * GRADIENT
     if found is None:
         tried = f"{results[0].rate:.2g} to {results[-1].rate:.2g}"
         why = f"none: the loss fell in no trial of {steps} steps at rates from {tried}"
@@ -86,7 +87,7 @@ def _first_rate(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule) -> t
     rate = slope / bend / grows if bend > 0 else 0.0
     if not (math.isfinite(rate) and rate > 0):
         rate = max(float(group["lr"]) for group in optimizer.param_groups)
-    return rate, 2 + 5 / 3
+    return rate, 2 * GRADIENT + PRODUCT
 
 
 def _bend(batch: Fisher, way: Tensor) -> float:

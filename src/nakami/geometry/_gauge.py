@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 
 from ..operators import fisher
 from ..spectra import LinearOperator, RitzPair, Scaled, ritz
+from ._cost import PRODUCT
 from ._settings import adaptive, check_optimizer, coordinates, make, started
 
-PRODUCT = 5 / 3  # gradient evaluations: forward with tangent 2/3, back 1
 COLD, WARM = 3, 2  # products of the first reading and of the others
 
 

@@ -11,9 +11,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..operators import Fisher, fisher
-from ..results import RunError, wrong
-from ..spectra import EighResult, LinearOperator, Scaled, check_budget, check_seed, eigh
+from ..results import RunError
+from ..spectra import (
+    EighResult,
+    LinearOperator,
+    Scaled,
+    check_at_least,
+    check_budget,
+    check_seed,
+    eigh,
+)
 from ._advice import Advice, advised, trial_steps
+from ._cost import FORWARD, GRADIENT, PRODUCT
 from ._noise import noise_of
 from ._result import LearningRate
 from ._settings import (
@@ -28,8 +37,7 @@ from ._settings import (
 from ._stability import limit
 from ._training import Training
 
-FORWARD, FORWARD_MODE, GRADIENT = 1 / 3, 2 / 3, 1.0  # in gradient evaluations
-FLAT = (
+NO_CURVATURE = (
     "no limit is known: the Gauss-Newton matrix is 0, for the loss does not curve by the outputs "
     "(take log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
 )
@@ -110,16 +118,39 @@ def learning_rate(
 
     Cost: some ten products with ``G`` over the data for each eigenvalue (one of all data, one of
     each batch, one more for Adam and for groups); the advice about 100 gradients. ``cost`` says it.
+    Memory: the trials hold weights and optimizer's state for each rate tried, some six of them.
     Source: Cohen et al., arXiv 2103.00065 (momentum) and 2207.14484 (Adam); Karakida, Akaho &
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
     check_optimizer(optimizer)
-    probe, seed = _check_count("probe", probe, "leave it out"), check_seed(seed)
-    limit_batches = _check_count("limit_batches", limit_batches, "leave it out for all")
+    for name, count in (("probe", probe), ("limit_batches", limit_batches)):
+        if count is not None:
+            check_at_least(name, count, 1, "leave it out")
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     op = fisher(
         model, data, loss, "ggn", forward, select=select, batch_statistics=batch_statistics,
         dtype=dtype, device=device, memory_budget=memory_budget,
     )  # fmt: skip
+    return read_rate(
+        op, model, optimizer, tol, seed, budget, advise=advise, probe=probe,
+        limit_batches=limit_batches, each_batch=each_batch,
+    )  # fmt: skip
+
+
+def read_rate(
+    op: Fisher,
+    model: nn.Module,
+    optimizer: Optimizer | str,
+    tol: float,
+    seed: int,
+    budget: int,
+    *,
+    advise: bool = True,
+    probe: int | None = None,
+    limit_batches: int | None = None,
+    each_batch: bool = True,
+) -> LearningRate:
+    """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked."""
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     named = {name: parameters[name] for name in op.names}
     stepping = make(optimizer, named)
@@ -129,8 +160,8 @@ def learning_rate(
     if advise:
         rule = fastest_rule(stepping)
         advice = advised(stepping, named, op, rule, probe or trial_steps(rule))
-        spent += advice.gradients * GRADIENT
-    noise = noise_of(read) if each_batch else None
+        spent += advice.cost
+    noise = noise_of(read, budget) if each_batch else None
     spent += noise.n_batches * GRADIENT if noise else 0.0
     if adaptive(stepping):
         source = "the optimizer's state"
@@ -142,7 +173,7 @@ def learning_rate(
             source = training.said
             stepping, named, read = training.optimizer, training.copies, training.arrived(read)
     frame = coordinates(stepping, named, read.parts[0].point)
-    reading = _Reading(frame, tol, seed, check_budget(memory_budget), spent)
+    reading = _Reading(frame, tol, seed, budget, spent)
     found = replace(reading.result(read, kind, source, each_batch), noise=noise)
     if advice is None:
         return found
@@ -152,7 +183,7 @@ def learning_rate(
         interval=advice.interval,
         advice=advice.reason,
         trials=advice.trials,
-        advice_cost=advice.gradients * GRADIENT + len(op.by_batch()) * FORWARD,
+        advice_cost=advice.cost + len(op.by_batch()) * FORWARD,
     )
 
 
@@ -213,7 +244,7 @@ class _Reading:
             cost=self.cost,
             seed=self.seed,
             converged=all(end.converged for end in self.ends),
-            reason=self._ended() if sharpness > 0 else FLAT,
+            reason=self._ended() if sharpness > 0 else NO_CURVATURE,
         )
 
     def _ended(self) -> str:
@@ -237,17 +268,9 @@ class _Reading:
         """Largest eigenvalue of a matrix made of the products of ``op``."""
         budget, seed = self.budget, self.seed
         found = eigh(matrix, 1, self.tol, seed=seed, memory_budget=budget, start=start)
-        passes = found.n_products * (FORWARD_MODE + GRADIENT)
+        passes = found.n_products * PRODUCT
         if found.settings.get("root") == "dual" and matrix is op and op.root is not None:
             passes += GRADIENT * op.root.shape[0] / sum(len(part.z) for part in op.parts)
         self.cost += passes * n_batches
         self.ends.append(found)
         return max(0.0, float(found.values[0])), float(found.errors[0])
-
-
-def _check_count(name: str, count: object, way_out: str) -> int | None:
-    if count is None:
-        return None
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise wrong(name, "be a whole number from 1 on", repr(count), way_out)
-    return count

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..operators import Fisher
 from ..results import wrong, wrong_type
+from ..spectra import DEFAULT_BUDGET
 
 SURE = 0.95  # one-sided, by Student's t over the batches
 PIECE = 2**20  # components turned to float64 at a time
@@ -50,15 +51,17 @@ class NoiseScale:
     advice: str
 
 
-def noise_of(op: Fisher) -> NoiseScale | None:
+def noise_of(op: Fisher, budget: int = DEFAULT_BUDGET) -> NoiseScale | None:
     """The noise scale of the gradients of a loss on the batches that it was given; None for one.
 
     Args:
         op: ``nakami.fisher(model, data, loss, "ggn")``; samples are counted as it counts them.
+        budget: Bytes for gradients; batches beyond what a quarter of it holds are left out.
 
     Cost: a gradient for each batch, all of them held.
     """
-    batches = op.by_batch()
+    room = budget // 4 // (op.shape[0] * op.dtype.itemsize)
+    batches = op.by_batch()[: max(2, room)]
     if len(batches) < 2:
         return None
     sizes = [part.n_samples for part in batches]

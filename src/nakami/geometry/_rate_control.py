@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..results import RunError, check_callable, wrong, wrong_type
-from ..spectra import check_seed
+from ..spectra import check_at_least, check_seed
 from ._band import LossBand, RateRecord
-from ._gauge import PRODUCT, WARM, SharpnessGauge
+from ._cost import PRODUCT
+from ._gauge import WARM, SharpnessGauge
 from ._group_rates import GroupRates
 from ._result import LearningRate
 
@@ -285,6 +286,4 @@ def _share(budget: object) -> float:
 
 
 def _whole(argument: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise wrong(argument, f"be a whole number from {least} on", repr(value), "leave it out")
-    return value
+    return check_at_least(argument, value, least, "leave it out")

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from ..operators import Fisher, criterion, fisher
 from ..results import UsageError
-from ..spectra import LinearOperator, check_budget, density, eigh
+from ..spectra import LinearOperator, check_budget, check_seed, density, eigh
 from ..theory import meanfield
-from ._learning_rate import learning_rate
+from ._learning_rate import read_rate
 from ._result import LearningRate
 from ._settings import check_optimizer
 from ._stability import limit
@@ -139,22 +139,17 @@ def survey(
     where: dict[str, Any] = {"dtype": dtype, "device": device, "memory_budget": memory_budget}
     say = progress or (lambda *_: None)
     check(loss, optimizer)
-    held = data if _is_pair(data) else list(data)
-    op = fisher(model, held, loss, "ggn", **where)
+    seed, budget = check_seed(seed), check_budget(memory_budget)
+    op = fisher(model, data, loss, "ggn", **where)
     say(0, 3, None, "limit and advice")
-    rate = learning_rate(model, held, loss, optimizer, tol=tol, seed=seed, **where)
+    rate = read_rate(op, model, optimizer, tol, seed, budget)
     say(1, 3, None, "theory")
     theory, why_not = _theory(model, op, rate)
     say(2, 3, None, "eigenvalues")
-    budget = check_budget(memory_budget)
     eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
     return Survey(rate, eigenvalues, theory, why_not, op.value, batch)
-
-
-def _is_pair(data: Any) -> bool:
-    return isinstance(data, (tuple, list)) and len(data) == 2 and isinstance(data[1], Tensor)
 
 
 def _eigenvalues(

@@ -43,7 +43,9 @@ class Trials:
 
         Infinite where the loss ran away. Losses that are not positive are compared by difference.
         """
-        training = self.running.setdefault(i, self.make(self.rate(i)))
+        if i not in self.running:
+            self.running[i] = self.make(self.rate(i))
+        training = self.running[i]
         while len(training.losses) < steps and i not in self.ended:
             value = training.step()
             self.steps += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import groupby
 
 import torch
@@ -212,6 +212,8 @@ class Fisher(LinearOperator):
         its bias last. In wide random networks blocks between units are small (Amari, Karakida &
         Oizumi, AISTATS 2019), so that these are most of the matrix.
 
+        Cost: a backward pass for each column of an example; the blocks are held whole.
+
         Raises:
             UsageError: Another module; a weight that is frozen, tied or used elsewhere; examples
                 that mix; the Hessian, which has no root.
@@ -224,8 +226,9 @@ class Fisher(LinearOperator):
             )
         parts = unit_parts(first, module)
         with self.ranks.together("the blocks"):
-            found = [unit_blocks(batch, rows, module, parts) for batch, rows in root.pairs()]
-        return self.ranks.sum(torch.stack(found).sum(0)) * self.scale
+            each = (unit_blocks(batch, rows, module, parts) for batch, rows in root.pairs())
+            found = reduce(Tensor.add_, each)
+        return self.ranks.sum(found) * self.scale
 
     def sampling_error(self) -> float:
         """Standard error of the trace of a sampled matrix as an estimate of the Fisher's own.

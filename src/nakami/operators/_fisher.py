@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..results import UsageError, wrong
-from ..spectra import check_budget, check_seed
+from ..spectra import check_at_least, check_budget, check_seed
 from ._batches import batches
 from ._curvature import Fisher
 from ._frozen import Forward, FrozenNetwork, Select
@@ -120,5 +120,4 @@ def _checked(loss: Any, kind: str, samples: object) -> Criterion:
 def _check_samples(samples: object, kind: str) -> None:
     if kind != "fisher":
         raise wrong("samples", "be left out unless kind='fisher'", f"kind={kind!r}", "drop it")
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise wrong("samples", "be a whole number from 1 on", repr(samples), "use 1")
+    check_at_least("samples", samples, 1, "use 1")

@@ -1,4 +1,7 @@
-"""What makes products faster on a CPU: kernels for the reverse pass, memory that is kept."""
+"""Functions in another form: for a faster reverse pass on a CPU, or for right second derivatives.
+
+And memory that is kept for the next product.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +77,8 @@ def _mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
+    if size_average is not None or reduce is not None:
+        reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
     return _reduced((input - target).square(), reduction, weight)
 
 
