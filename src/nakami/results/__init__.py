@@ -1,6 +1,7 @@
 """Frozen results, runs on disk, and the wording of errors. Knows NumPy, never torch."""
 
 from ._compare import Comparison, PairedChange, compare, paired_change
+from ._entries import Entries
 from ._errors import (
     NakamiWarning,
     NotConvergedWarning,
@@ -18,6 +19,7 @@ from ._xray import Estimate, StageSummary, Xray, estimate
 
 __all__ = [
     "Comparison",
+    "Entries",
     "Estimate",
     "NakamiWarning",
     "NotConvergedWarning",
