@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry._settings import make
-from nakami.geometry._stability import Rule
-from nakami.geometry._training import Training
-from nakami.geometry._trials import STEP, Trials, fastest
+from nakami.geometry.rate._optimizers import make
+from nakami.geometry.rate._stability import Rule
+from nakami.geometry.rate._training import Training
+from nakami.geometry.rate._trials import STEP, Trials, fastest
 from nakami.operators import fisher
 
 SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
@@ -185,6 +185,6 @@ def test_groups_keep_their_ratio_and_memory_sets_the_length():
     training = Training(optimizer, dict(model.named_parameters()), op, 0.5)
     assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5, 0.1])
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.02]
-    from nakami.geometry._advice import trial_steps
+    from nakami.geometry.rate._advice import default_steps
 
-    assert [trial_steps(Rule(m)) for m in (0.0, 0.75, 0.9)] == [21, 24, 30]
+    assert [default_steps(Rule(m)) for m in (0.0, 0.75, 0.9)] == [21, 24, 30]

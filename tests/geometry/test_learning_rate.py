@@ -92,7 +92,7 @@ def test_adam_state_against_dense(amsgrad):
 def test_a_probe_is_what_training_does():
     model, x, y, loss = case("classes")
     batches = [(x[:6], y[:6]), (x[6:], y[6:])]
-    found = limits(model, batches, loss, "adam", probe=5, tol=1e-9)
+    found = limits(model, batches, loss, "adam", trial_steps=5, tol=1e-9)
     trained = copy.deepcopy(model)
     optimizer = torch.optim.Adam(trained.parameters(), lr=1e-3)
     for step in range(5):
@@ -195,8 +195,8 @@ def test_nothing_is_touched():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     weights, settings = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
     state = torch.get_rng_state()
-    limits(model, (x, y), loss, optimizer, probe=3)
-    limits(model, (x, y), loss, "adamw", probe=3)
+    limits(model, (x, y), loss, optimizer, trial_steps=3)
+    limits(model, (x, y), loss, "adamw", trial_steps=3)
     assert_close(model.state_dict(), weights, rtol=0, atol=0)
     assert optimizer.state_dict() == settings
     assert torch.equal(torch.get_rng_state(), state)

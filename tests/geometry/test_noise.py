@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry._noise import NoiseScale, noise_of, noise_scale
+from nakami.geometry.rate._noise import NoiseScale, noise_of, noise_scale
 from nakami.results import UsageError
 
 DEVIATION = torch.tensor([3.0, 1.0, 0.5, 0.0, 2.0], dtype=torch.float64)

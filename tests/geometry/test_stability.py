@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nakami.geometry._stability import Rule, allowed, companion, growth, limit, spectral_radius
+from nakami.geometry.rate._stability import Rule, allowed, companion, growth, limit, spectral_radius
 
 RULES = [
     Rule(),

@@ -41,8 +41,14 @@ REFUSED = {
         {"optimizer": two_groups(nesterov=True)},
         r"share momentum between groups where one is nesterov, got 2 settings",
     ),
-    "probe 0": ({"probe": 0}, r"probe must be a whole number from 1 on, got 0; leave it"),
-    "probe true": ({"probe": True}, r"probe must be a whole number from 1 on, got True"),
+    "trial_steps 0": (
+        {"trial_steps": 0},
+        r"trial_steps must be a whole number from 1 on, got 0; leave it",
+    ),
+    "trial_steps true": (
+        {"trial_steps": True},
+        r"trial_steps must be a whole number from 1 on, got True",
+    ),
     "no batch": ({"limit_batches": 0}, r"limit_batches must be a whole number from 1 on, got 0"),
     "seed": ({"seed": -1}, r"seed must be a whole number from 0"),
     "tolerance": ({"tol": 2}, r"tol must lie between 0 and 1, got 2"),
@@ -82,5 +88,5 @@ def test_a_loss_that_overflows():
 def test_a_probe_that_diverges():
     model, x, y, loss = case("squared")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e300)
-    with pytest.raises(nakami.results.RunError, match=r"probe of 20 steps led to .* lower"):
+    with pytest.raises(nakami.results.RunError, match=r"20 trial steps led to .* lower"):
         nakami.learning_rate(model, (x, y), loss, optimizer, advise=False)

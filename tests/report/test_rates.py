@@ -33,10 +33,11 @@ def trial(rate, losses, diverged=False):
 
 
 def made_up(**changes):
-    """A survey by hand, with the fields of ``nakami.geometry.Survey``; no torch."""
+    """A report by hand, with the fields of ``nakami.geometry.LearningRateReport``; no torch."""
     rate = {
         "limit": 0.5, "error": 1e-4, "limits": (0.5,), "lambda_max": 4.0, "sharpness": 4.0,
-        "batch_sharpness": (4.1, 4.4), "batch_limit": 2 / 4.4, "rule": SimpleNamespace(reach=2.0),
+        "batch_sharpness": (4.1, 4.4), "batch_limit": 2 / 4.4,
+        "rule": SimpleNamespace(stability_threshold=2.0),
         "optimizer": "SGD", "preconditioner": "", "loss": "cross-entropy", "value": 2.3,
         "matrix": "Gauss-Newton", "n_samples": 100, "sample": "an example", "n_batches": 2,
         "cost": 321.0, "seed": 0, "converged": True, "reason": "all within tol",
@@ -81,7 +82,7 @@ def test_the_fields_are_those_of_the_library():
 
     found = made_up()
     pairs = [
-        (found, geometry.Survey),
+        (found, geometry.LearningRateReport),
         (found.rate, geometry.LearningRate),
         (found.rate.noise, geometry.NoiseScale),
         (found.eigenvalues, geometry.Eigenvalues),

@@ -19,13 +19,13 @@ from ._request import RateRequest
 
 if TYPE_CHECKING:
     from nakami.data import Labelled
-    from nakami.geometry import Survey
+    from nakami.geometry import LearningRateReport
 
 DEFAULT = "mlp"
 
 
 def run(request: RateRequest) -> None:
-    """Survey, then print tables (or JSON) and write the page."""
+    """Read everything, then print tables (or JSON) and write the page."""
     _check_together(request)
     _options.existing("--weights", request.weights)
     _options.existing("--data", request.data)
@@ -38,7 +38,7 @@ def run(request: RateRequest) -> None:
     }
     from nakami import geometry
 
-    geometry.check(request.loss, request.optimizer)
+    geometry.check_request(request.loss, request.optimizer)
     page = request.page and page_possible()
     name = request.model or DEFAULT
     model = _model.build(name, request.weights, request.seed)
@@ -48,7 +48,7 @@ def run(request: RateRequest) -> None:
     began = time.monotonic()
     with Meter() as meter:
         batches = examples.batches(request.batch)
-        found = geometry.survey(
+        found = geometry.learning_rate_report(
             model, batches, request.loss, request.optimizer, progress=meter, **options
         )
     about = _about(request, name, examples, time.monotonic() - began)
@@ -104,21 +104,25 @@ def _about(request: RateRequest, name: str, examples: Labelled, seconds: float) 
     }
 
 
-def _write(found: Survey, about: dict[str, Any], path: Path) -> Path:
+def _write(found: LearningRateReport, about: dict[str, Any], path: Path) -> Path:
     from nakami import report
 
     return report.write_rates(found, about, path)
 
 
 def _print(
-    found: Survey, about: dict[str, Any], record: dict[str, Any], page: Path | None, as_json: bool
+    found: LearningRateReport,
+    about: dict[str, Any],
+    record: dict[str, Any],
+    page: Path | None,
+    as_json: bool,
 ) -> None:
     if as_json:
         echo_json({"page": str(page) if page else None, **record})
         return
-    from ._lr_tables import survey_table
+    from ._lr_tables import report_table
     from ._tables import show
 
-    show(survey_table(found, about))
+    show(report_table(found, about))
     if page is not None:
         typer.echo(f"Page: {page}")

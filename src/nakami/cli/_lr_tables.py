@@ -10,12 +10,12 @@ from ._tables import plain_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nakami.geometry import LearningRate, Survey
+    from nakami.geometry import LearningRate, LearningRateReport
 
 Row = tuple[str, str, str]
 
 
-def survey_table(found: Survey, about: dict[str, Any]) -> Table:
+def report_table(found: LearningRateReport, about: dict[str, Any]) -> Table:
     """One row for each reading."""
     rate = found.rate
     rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
@@ -49,7 +49,7 @@ def _span(value: float, ends: tuple[float, float] | None) -> str:
     return f"{value:.3g}" + (f" ({ends[0]:.2g} to {ends[1]:.2g})" if ends else "")
 
 
-def _theory(found: Survey) -> list[Row]:
+def _theory(found: LearningRateReport) -> list[Row]:
     theory = found.theory
     if theory is None:
         return [("theory", "none", found.why_not)]
@@ -63,7 +63,7 @@ def _theory(found: Survey) -> list[Row]:
     return [("theory", f"limit {low:.3g} to {high:.3g}", f"{curvature}, {what}")]
 
 
-def _curvature(found: Survey) -> list[Row]:
+def _curvature(found: LearningRateReport) -> list[Row]:
     rate, e = found.rate, found.eigenvalues
     rows = []
     if e is not None:
@@ -75,7 +75,7 @@ def _curvature(found: Survey) -> list[Row]:
     return rows
 
 
-def _noise(found: Survey) -> list[Row]:
+def _noise(found: LearningRateReport) -> list[Row]:
     noise = found.rate.noise
     if noise is None:
         return [("noise scale", "none", "one batch: pass two or more")]
@@ -85,7 +85,7 @@ def _noise(found: Survey) -> list[Row]:
     return [("noise scale", f"{noise.value:.3g}{error} samples", noise.advice)]
 
 
-def _loss(found: Survey) -> Row:
+def _loss(found: LearningRateReport) -> Row:
     rate = found.rate
     samples = f"{rate.n_samples:,} samples in {rate.n_batches} batch{'es' * (rate.n_batches > 1)}"
     return ("loss", f"{found.value:.4g}", samples)

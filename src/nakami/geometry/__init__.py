@@ -3,21 +3,28 @@
 from importlib import import_module
 from typing import Any
 
-from ._band import RateRecord
-from ._initialisation import Initialisation, Theory, initialisation
-from ._learning_rate import learning_rate
-from ._noise import NoiseScale, noise_scale
-from ._propagation import LayerReading, Passage, Propagation
-from ._proposal import Plan, Proposal
-from ._rate_control import RateControl
-from ._result import LearningRate, Trial
-from ._survey import Eigenvalues, Survey, WideTheory, check, survey
+from .control._rate_control import RateControl
+from .control._running_loss import RateRecord
+from .rate._learning_rate import learning_rate
+from .rate._noise import NoiseScale, noise_scale
+from .rate._report import (
+    Eigenvalues,
+    LearningRateReport,
+    WideTheory,
+    check_request,
+    learning_rate_report,
+)
+from .rate._result import LearningRate, Trial
+from .scales._initialisation import Initialisation, Theory, initialisation
+from .scales._propagation import LayerReading, Passage, Propagation
+from .scales._proposal import Plan, Proposal
 
 __all__ = [
     "Eigenvalues",
     "Initialisation",
     "LayerReading",
     "LearningRate",
+    "LearningRateReport",
     "NoiseScale",
     "Passage",
     "Plan",
@@ -25,15 +32,14 @@ __all__ = [
     "Proposal",
     "RateControl",
     "RateRecord",
-    "Survey",
     "Theory",
     "Trial",
     "WideTheory",
-    "check",
+    "check_request",
     "initialisation",
     "learning_rate",
+    "learning_rate_report",
     "noise_scale",
-    "survey",
 ]
 
 _HOSTED = {

@@ -1,4 +1,4 @@
-"""Charts of a survey of learning rates."""
+"""Charts of a report on learning rates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ._plots import (
 from ._sections import Figure, Table, Text
 
 if TYPE_CHECKING:
-    from nakami.geometry import Eigenvalues, NoiseScale, Survey, Trial
+    from nakami.geometry import Eigenvalues, LearningRateReport, NoiseScale, Trial
 
 LAST = 5  # steps of a trial that its end is the mean of
 LIMIT, ADVISED, THEORY = "var(--ink)", "var(--after)", "var(--d1)"
@@ -38,7 +38,7 @@ def end(trial: Trial) -> float:
     return sum(losses) / len(losses) if losses else float("inf")
 
 
-def rates_figure(found: Survey) -> Figure:
+def rates_figure(found: LearningRateReport) -> Figure:
     """Where each trial ended, by rate, with the limit and the advice."""
     r = found.rate
     marks = [v for v in (r.limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
@@ -100,7 +100,7 @@ def _number(x: float) -> Text:
     return num.number(x) if math.isfinite(x) else "not finite"
 
 
-def steps_figure(found: Survey) -> Figure:
+def steps_figure(found: LearningRateReport) -> Figure:
     """The loss of each step of each trial."""
     r = found.rate
     cap = 1.25 * max(found.value, *(t.losses[0] for t in r.trials if math.isfinite(t.losses[0])))
@@ -146,7 +146,7 @@ def _pushed(values: list[float], low: float, high: float, log: bool) -> list[flo
     return list(np.exp(out)) if log else list(out)
 
 
-def spectrum_figure(found: Survey) -> Figure:
+def spectrum_figure(found: LearningRateReport) -> Figure:
     """Eigenvalues per factor of ten, with the largest and what each rate bears."""
     e, r = found.eigenvalues, found.rate
     assert e is not None
@@ -155,7 +155,7 @@ def spectrum_figure(found: Survey) -> Figure:
     floor = 0.5
     top = float((count + error).max()) * 1.6
     most = float(x[-1])
-    bears = r.rule.reach / r.advised if r.advised and not r.preconditioner else None
+    bears = r.rule.stability_threshold / r.advised if r.advised and not r.preconditioner else None
     if bears is not None:
         most = max(most, bears * 1.5)
     axes = Axes(
@@ -189,7 +189,7 @@ def spectrum_figure(found: Survey) -> Figure:
     return Figure(title, caption, [drawn], table=_count_table(e))
 
 
-def _of_limit(found: Survey) -> str:
+def _of_limit(found: LearningRateReport) -> str:
     return "" if found.rate.preconditioner else ", sets the limit"
 
 
@@ -202,7 +202,7 @@ def _count_table(e: Eigenvalues) -> Table:
     return Table("Eigenvalues per factor of ten", head, rows, (0, 1, 2), 380)
 
 
-def theory_figure(found: Survey) -> Figure:
+def theory_figure(found: LearningRateReport) -> Figure:
     """The largest eigenvalue: all data, each batch, and theory."""
     r, e, theory = found.rate, found.eigenvalues, found.theory
     rows: list[tuple[str, list[float]]] = []

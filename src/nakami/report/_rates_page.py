@@ -1,4 +1,4 @@
-"""The page of a survey: the rate advised, why, and what theory predicted."""
+"""The page of `nakami lr`: the rate advised, why, and what theory predicted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._shell import Page
 from ._verdict import Verdict
 
 if TYPE_CHECKING:
-    from nakami.geometry import NoiseScale, Survey
+    from nakami.geometry import LearningRateReport, NoiseScale
 
 WORDS: list[tuple[str, Text]] = [
     (
@@ -62,7 +62,7 @@ WORDS: list[tuple[str, Text]] = [
 ]
 
 
-def rates_page(found: Survey, about: dict[str, Any]) -> Page:
+def rates_page(found: LearningRateReport, about: dict[str, Any]) -> Page:
     """All of the page but its frame."""
     name = str(about["model"])
     return Page(
@@ -82,7 +82,7 @@ def rates_page(found: Survey, about: dict[str, Any]) -> Page:
     )
 
 
-def _verdict(found: Survey, about: dict[str, Any]) -> Verdict:
+def _verdict(found: LearningRateReport, about: dict[str, Any]) -> Verdict:
     r = found.rate
     name = num.short(str(about["model"]), 60)
     versions = ", ".join(f"{k} {str(v).partition('+')[0]}" for k, v in about["versions"].items())
@@ -100,12 +100,12 @@ def _verdict(found: Survey, about: dict[str, Any]) -> Verdict:
     )
 
 
-def _batches(found: Survey) -> str:
+def _batches(found: LearningRateReport) -> str:
     n = found.rate.n_batches
     return f"{num.whole(found.rate.n_samples)} samples in {n} batch{'es' * (n > 1)}"
 
 
-def _headline(found: Survey) -> str:
+def _headline(found: LearningRateReport) -> str:
     r = found.rate
     limit = "no direction curves"
     if math.isfinite(r.limit):
@@ -116,12 +116,12 @@ def _headline(found: Survey) -> str:
     return f"Rate {num.plain(r.advised)} is advised; {limit}"
 
 
-def _advice(found: Survey) -> str:
+def _advice(found: LearningRateReport) -> str:
     why = found.rate.advice
     return f"{why[0].upper()}{why[1:].rstrip('.')}."
 
 
-def _theory_sentence(found: Survey) -> str:
+def _theory_sentence(found: LearningRateReport) -> str:
     theory = found.theory
     if theory is None:
         return "The theory of wide networks says nothing here."
@@ -138,7 +138,7 @@ def _range(low: float, high: float) -> str:
     return a if a == b else f"{a} to {b}"
 
 
-def _key_figures(found: Survey) -> list[KeyFigure]:
+def _key_figures(found: LearningRateReport) -> list[KeyFigure]:
     r, e, noise = found.rate, found.eigenvalues, found.rate.noise
     out = []
     if r.advised is not None:
@@ -162,7 +162,7 @@ def _key_figures(found: Survey) -> list[KeyFigure]:
     return out[:4]
 
 
-def _sections(found: Survey) -> Iterator[Section]:
+def _sections(found: LearningRateReport) -> Iterator[Section]:
     if found.rate.trials:
         yield _trials(found)
     if found.eigenvalues is not None:
@@ -173,7 +173,7 @@ def _sections(found: Survey) -> Iterator[Section]:
         yield _noise(noise)
 
 
-def _trials(found: Survey) -> Section:
+def _trials(found: LearningRateReport) -> Section:
     r = found.rate
     fell = [t for t in r.trials if not t.diverged]
     ran = len(r.trials) - len(fell)
@@ -201,7 +201,7 @@ def _trials(found: Survey) -> Section:
     return Section("advice", "Advice", heading, text, figures, may, may_not)
 
 
-def _spectrum(found: Survey) -> Section:
+def _spectrum(found: LearningRateReport) -> Section:
     e = found.eigenvalues
     assert e is not None
     heading = f"The sharpest of {num.whole(e.parameters)} directions has curvature "
@@ -221,7 +221,7 @@ def _spectrum(found: Survey) -> Section:
     return Section("spectrum", "Curvature", heading, text, [spectrum_figure(found)], may, may_not)
 
 
-def _above(found: Survey, border: float) -> float:
+def _above(found: LearningRateReport, border: float) -> float:
     """Eigenvalues above a border, by the curve."""
     e = found.eigenvalues
     assert e is not None
@@ -230,7 +230,7 @@ def _above(found: Survey, border: float) -> float:
     return sum(c * step for x, c in zip(e.points, e.count, strict=True) if x >= border)
 
 
-def _theory(found: Survey) -> Section:
+def _theory(found: LearningRateReport) -> Section:
     theory, r, e = found.theory, found.rate, found.eigenvalues
     may: list[Text] = []
     may_not: list[Text] = [("That a network far from the prediction is wrong: theory is for random "
@@ -276,7 +276,7 @@ def _noise(noise: NoiseScale) -> Section:
     return Section("noise", "Batch size", heading, text, [noise_figure(noise)], may, may_not)
 
 
-def _figures_table(found: Survey) -> Table:
+def _figures_table(found: LearningRateReport) -> Table:
     r, e, theory, noise = found.rate, found.eigenvalues, found.theory, found.rate.noise
     rows: list[list[Text]] = [["rate advised", _or_none(r.advised), _span(r.interval)]]
     rows.append(["limit", _or_none(r.limit), f"± {num.plain(r.error, 1)}"])
@@ -322,7 +322,7 @@ def _span(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else _range(*ends)
 
 
-def _how(found: Survey, about: dict[str, Any]) -> Table:
+def _how(found: LearningRateReport, about: dict[str, Any]) -> Table:
     r, e = found.rate, found.eigenvalues
     rows: list[list[Text]] = [
         ["Matrix", f"{r.matrix}, of {_batches(found)}"],

@@ -14,7 +14,7 @@ from ._shell import Page, render, require, save
 if TYPE_CHECKING:
     import altair
 
-    from nakami.geometry import Survey
+    from nakami.geometry import LearningRateReport
     from nakami.theory.meanfield import Prediction
 
     from ._reading import Reading
@@ -51,11 +51,13 @@ def write(what: Xray | Comparison, path: str | PathLike[str]) -> Path:
     return save(render(_xray_page(reading), reading=reading), path)
 
 
-def write_rates(survey: Survey, about: dict[str, Any], path: str | PathLike[str]) -> Path:
-    """Write a survey of learning rates as one self-contained HTML page.
+def write_rates(
+    report: LearningRateReport, about: dict[str, Any], path: str | PathLike[str]
+) -> Path:
+    """Write a report on learning rates as one self-contained HTML page.
 
     Args:
-        survey: Made by ``nakami.geometry.survey``.
+        report: Made by ``nakami.geometry.learning_rate_report``.
         about: What was read, as texts: ``model``, ``optimizer``, ``training``, ``data``,
             ``input_unit``, ``created`` (ISO), ``versions`` by name; numbers ``seconds``,
             ``threads``.
@@ -70,7 +72,7 @@ def write_rates(survey: Survey, about: dict[str, Any], path: str | PathLike[str]
     require()
     from ._rates_page import rates_page
 
-    return save(render(rates_page(survey, about)), path)
+    return save(render(rates_page(report, about)), path)
 
 
 def write_theory(prediction: Prediction, path: str | PathLike[str]) -> Path:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..results import RunError, check_callable, wrong, wrong_type
-from ..spectra import check_at_least, check_seed
-from ._band import LossBand, RateRecord
-from ._cost import PRODUCT
-from ._gauge import WARM, SharpnessGauge
+from ...results import RunError, check_callable, wrong, wrong_type
+from ...spectra import check_at_least, check_seed
+from ..rate._cost import PRODUCT
+from ..rate._result import LearningRate
 from ._group_rates import GroupRates
-from ._result import LearningRate
+from ._running_loss import RateRecord, RunningLoss
+from ._sharpness import WARM, SharpnessMonitor
 
 LEAST, MOST = 1 / 4, 1 / 2  # what a lowering multiplies the rate by
 SCHEMA = 1
@@ -112,7 +112,7 @@ class RateControl:
         self.patience, self.steps = _whole("patience", patience, 1), _whole("steps", steps, 1)
         check_callable("schedule", schedule, "schedule(step)")
         size = None if batch_size is None else _whole("batch_size", batch_size, 1)
-        self._gauge = SharpnessGauge(
+        self._gauge = SharpnessMonitor(
             model, optimizer, data, loss, forward=forward, select=select, dtype=dtype,
             batch_statistics=batch_statistics, device=device, memory_budget=memory_budget,
         )  # fmt: skip
@@ -121,7 +121,7 @@ class RateControl:
         self.schedule, self._rates = schedule, GroupRates(optimizer)
         self._count = self._warm = self._streak = self._quiet_until = 0
         self._next = max(1, self.warmup // 2)
-        self.cost, self.log, self._band = 0.0, list[RateRecord](), LossBand()
+        self.cost, self.log, self._band = 0.0, list[RateRecord](), RunningLoss()
         self._rates.set(self.rate)
 
     @property
@@ -200,7 +200,7 @@ class RateControl:
         self._count, self._warm = int(state["count"]), int(state["warm"])
         self._streak, self._next = int(state["streak"]), int(state["next"])
         self._quiet_until, self._rates.ratios = int(state["quiet_until"]), ratios
-        self._band = LossBand(**state["band"])
+        self._band = RunningLoss(**state["band"])
         self._gauge.vector = None if vector is None else vector.clone()
         self.log = [RateRecord(**record) for record in state["log"]]
         self._rates.set(self.rate)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..operators import Fisher, criterion, fisher
-from ..results import UsageError
-from ..spectra import LinearOperator, check_budget, check_seed, density, eigh
-from ..theory import meanfield
+from ...operators import Fisher, criterion, fisher
+from ...results import UsageError
+from ...spectra import LinearOperator, check_budget, check_seed, density, eigh
+from ...theory import meanfield
 from ._learning_rate import read_rate
+from ._optimizers import check_optimizer
 from ._result import LearningRate
-from ._settings import check_optimizer
 from ._stability import limit
 
 DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
@@ -77,8 +77,8 @@ class WideTheory:
 
 
 @dataclass(frozen=True)
-class Survey:
-    """Made by ``survey``.
+class LearningRateReport:
+    """Made by ``learning_rate_report``.
 
     Attributes:
         rate: Limit and advice, and the noise of the batches' gradients.
@@ -86,7 +86,7 @@ class Survey:
             loss has no root (a function of one's own), or it was not asked for.
         theory: What theory predicts, or None. why_not: why none, in words.
         value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
-            probe ended).
+            trial ended).
         batch: Samples of the first batch.
     """
 
@@ -98,13 +98,13 @@ class Survey:
     batch: int
 
 
-def check(loss: Any, optimizer: Optimizer | str) -> None:
-    """Refuse a loss or an optimizer that ``survey`` would refuse, before any work."""
+def check_request(loss: Any, optimizer: Optimizer | str) -> None:
+    """Refuse a loss or an optimizer that ``learning_rate_report`` would refuse, before any work."""
     criterion(loss)
     check_optimizer(optimizer)
 
 
-def survey(
+def learning_rate_report(
     model: nn.Module,
     data: Any,
     loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
@@ -117,7 +117,7 @@ def survey(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
-) -> Survey:
+) -> LearningRateReport:
     """A learning rate's limit and advice with what stands behind: for a page or a table.
 
     Args:
@@ -138,7 +138,7 @@ def survey(
     """
     where: dict[str, Any] = {"dtype": dtype, "device": device, "memory_budget": memory_budget}
     say = progress or (lambda *_: None)
-    check(loss, optimizer)
+    check_request(loss, optimizer)
     seed, budget = check_seed(seed), check_budget(memory_budget)
     op = fisher(model, data, loss, "ggn", **where)
     say(0, 3, None, "limit and advice")
@@ -149,7 +149,7 @@ def survey(
     eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
-    return Survey(rate, eigenvalues, theory, why_not, op.value, batch)
+    return LearningRateReport(rate, eigenvalues, theory, why_not, op.value, batch)
 
 
 def _eigenvalues(

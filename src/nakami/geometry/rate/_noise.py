@@ -9,9 +9,9 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from ..operators import Fisher
-from ..results import wrong, wrong_type
-from ..spectra import DEFAULT_BUDGET
+from ...operators import Fisher
+from ...results import wrong, wrong_type
+from ...spectra import DEFAULT_BUDGET
 
 SURE = 0.95  # one-sided, by Student's t over the batches
 PIECE = 2**20  # components turned to float64 at a time

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..operators import Fisher, fisher
-from ..results import RunError
-from ..spectra import (
+from ...operators import Fisher, fisher
+from ...results import RunError
+from ...spectra import (
     EighResult,
     LinearOperator,
     Scaled,
@@ -21,11 +21,10 @@ from ..spectra import (
     check_seed,
     eigh,
 )
-from ._advice import Advice, advised, trial_steps
+from ._advice import Advice, advised, default_steps
 from ._cost import FORWARD, GRADIENT, PRODUCT
 from ._noise import noise_of
-from ._result import LearningRate
-from ._settings import (
+from ._optimizers import (
     Coordinates,
     adaptive,
     check_optimizer,
@@ -34,6 +33,7 @@ from ._settings import (
     make,
     started,
 )
+from ._result import LearningRate
 from ._stability import limit
 from ._training import Training
 
@@ -41,7 +41,7 @@ NO_CURVATURE = (
     "no limit is known: the Gauss-Newton matrix is 0, for the loss does not curve by the outputs "
     "(take log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
 )
-PROBE = 20  # steps that fill Adam's denominators, without advice
+FILLING = 20  # steps that fill Adam's denominators, without advice
 
 
 def learning_rate(
@@ -51,7 +51,7 @@ def learning_rate(
     optimizer: Optimizer | str = "sgd",
     *,
     advise: bool = True,
-    probe: int | None = None,
+    trial_steps: int | None = None,
     limit_batches: int | None = None,
     each_batch: bool = True,
     tol: float = 1e-3,
@@ -80,7 +80,7 @@ def learning_rate(
     **The advice**, for the first hundreds of steps at a constant rate, comes from short trainings
     on copies: sharpness moves early, and the limit at the start says little about it. The first
     rate tried is the best one along the first step by the curvature; further ones are a factor of
-    2.15 or 4.6 apart, ``probe`` steps each.
+    2.15 or 4.6 apart, ``trial_steps`` steps each.
 
     Args:
         model: Any module; read in evaluation mode, left as it was.
@@ -89,9 +89,10 @@ def learning_rate(
         loss: A torch loss, its name, or a function, as ``nakami.fisher`` takes it.
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``
             with torch's defaults, or an instance of torch's ``SGD``, ``Adam`` or ``AdamW`` on the
-            model's parameters. Only the ratios of its rates count, but for the probe.
+            model's parameters. Only the ratios of its rates count, but for the
+            trials without advice.
         advise: Whether to try rates on copies. Dropout is off there, as in all that is read.
-        probe: Steps of a trial; default 20 and as many as the optimizer's average holds, 30 for
+        trial_steps: Steps of a trial; default 20 and as many as the optimizer's average holds, 30 for
             0.9. Without advice, steps on a copy that fill Adam's denominators where the optimizer
             has none yet, at its own rate (by name 1e-3), default 20. Either way Adam's limit is
             read where these steps ended. Batches are taken in turn.
@@ -114,7 +115,7 @@ def learning_rate(
     Raises:
         UsageError: What ``nakami.fisher`` refuses; an optimizer of another kind, of other
             parameters, without a rate, with ``maximize`` or a momentum of 1 and more.
-        RunError: The probe diverged.
+        RunError: The trial steps without advice diverged.
 
     Cost: some ten products with ``G`` over the data for each eigenvalue (one of all data, one of
     each batch, one more for Adam and for groups); the advice about 100 gradients. ``cost`` says it.
@@ -123,7 +124,7 @@ def learning_rate(
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
     check_optimizer(optimizer)
-    for name, count in (("probe", probe), ("limit_batches", limit_batches)):
+    for name, count in (("trial_steps", trial_steps), ("limit_batches", limit_batches)):
         if count is not None:
             check_at_least(name, count, 1, "leave it out")
     seed, budget = check_seed(seed), check_budget(memory_budget)
@@ -132,7 +133,7 @@ def learning_rate(
         dtype=dtype, device=device, memory_budget=memory_budget,
     )  # fmt: skip
     return read_rate(
-        op, model, optimizer, tol, seed, budget, advise=advise, probe=probe,
+        op, model, optimizer, tol, seed, budget, advise=advise, trial_steps=trial_steps,
         limit_batches=limit_batches, each_batch=each_batch,
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def read_rate(
     budget: int,
     *,
     advise: bool = True,
-    probe: int | None = None,
+    trial_steps: int | None = None,
     limit_batches: int | None = None,
     each_batch: bool = True,
 ) -> LearningRate:
@@ -159,7 +160,7 @@ def read_rate(
     advice: Advice | None = None
     if advise:
         rule = fastest_rule(stepping)
-        advice = advised(stepping, named, op, rule, probe or trial_steps(rule))
+        advice = advised(stepping, named, op, rule, trial_steps or default_steps(rule))
         spent += advice.cost
     noise = noise_of(read, budget) if each_batch else None
     spent += noise.n_batches * GRADIENT if noise else 0.0
@@ -168,7 +169,7 @@ def read_rate(
         if not started(stepping, named):
             training = advice.training if advice else None
             if training is None:
-                training = _filled(Training(stepping, named, read), probe or PROBE)
+                training = _filled(Training(stepping, named, read), trial_steps or FILLING)
                 spent += len(training.losses) * GRADIENT
             source = training.said
             stepping, named, read = training.optimizer, training.copies, training.arrived(read)
@@ -193,7 +194,7 @@ def _filled(training: Training, steps: int) -> Training:
         training.step()
     if not bool(torch.isfinite(training.point).all()):
         raise RunError(
-            f"the probe of {steps} steps led to weights that are not finite; lower the optimizer's "
+            f"{steps} trial steps led to weights that are not finite; lower the optimizer's "
             "learning rate."
         )
     return training

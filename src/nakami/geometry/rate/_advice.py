@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..operators import Fisher
+from ...operators import Fisher
 from ._cost import GRADIENT, PRODUCT
+from ._optimizers import Named, adaptive
 from ._result import Trial
-from ._settings import Named, adaptive
 from ._stability import Rule, memory
 from ._training import Training
 from ._trials import SHORT, Found, Trials, fastest
@@ -39,7 +39,7 @@ class Advice:
     cost: float
 
 
-def trial_steps(rule: Rule) -> int:
+def default_steps(rule: Rule) -> int:
     """How long a trial is: 20 steps and as many as the optimizer remembers."""
     return LEAST + math.ceil(memory(rule) - 1e-9)
 

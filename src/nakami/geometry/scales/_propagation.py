@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operators import FrozenNetwork, LayerCall, LayerGraph
-from ..results import wrong
+from ...operators import FrozenNetwork, LayerCall, LayerGraph
+from ...results import wrong
 
 DECADES = 2.0  # a mean square that changes by more than 10^2 over the depth does not survive
 ROUNDING = 4.0  # differences of so many eps of a state's size are rounding

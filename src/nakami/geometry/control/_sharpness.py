@@ -8,15 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..operators import fisher
-from ..spectra import LinearOperator, RitzPair, Scaled, ritz
-from ._cost import PRODUCT
-from ._settings import adaptive, check_optimizer, coordinates, make, started
+from ...operators import fisher
+from ...spectra import LinearOperator, RitzPair, Scaled, ritz
+from ..rate._cost import PRODUCT
+from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, started
 
 COLD, WARM = 3, 2  # products of the first reading and of the others
 
 
-class SharpnessGauge:
+class SharpnessMonitor:
     """Lower bounds of the sharpness of held data, at whatever weights the model has.
 
     Attributes:
@@ -60,7 +60,7 @@ class SharpnessGauge:
         products = COLD if self.vector is None else WARM
         found = ritz(op, products, start=self.vector, seed=seed)
         self.vector = found.vector
-        return found, frame.rule.reach
+        return found, frame.rule.stability_threshold
 
     def _named(self) -> dict[str, Tensor]:
         parameters: dict[str, Tensor] = dict(self.model.named_parameters())

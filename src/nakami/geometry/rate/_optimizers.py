@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from ..results import unknown, wrong, wrong_type
+from ...results import unknown, wrong, wrong_type
 from ._stability import Rule
 
 NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
@@ -160,10 +160,10 @@ def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates
             square = shift = torch.zeros_like(weight, dtype=torch.float64)
         else:
             r, w = float(group["lr"]) / top, float(group["weight_decay"])
-            turn = fastest.reach / rule(group).reach
+            turn = fastest.stability_threshold / rule(group).stability_threshold
             square = r * turn / _denominator(optimizer, weight, group)
             decoupled = group.get("decoupled_weight_decay", False)
-            half = torch.full_like(square, fastest.reach * r / 2)
+            half = torch.full_like(square, fastest.stability_threshold * r / 2)
             shift = w * (half if decoupled else square)
         squares.append(square.reshape(-1).to(like))
         shifts.append(shift.reshape(-1).to(like))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..results import wrong, wrong_type
+from ...results import wrong, wrong_type
 from ._propagation import Propagation
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, LayerGraph, is_recurrent
-from ..results import RunError, UsageError, wrong
-from ..spectra import check_at_least, check_choice, check_seed
-from ..theory import meanfield
+from ...operators import FrozenNetwork, LayerGraph, is_recurrent
+from ...results import RunError, UsageError, wrong
+from ...spectra import check_at_least, check_choice, check_seed
+from ...theory import meanfield
 from ._plans import PREFIX, Choice, critical, on_data
 from ._propagation import LayerReading, Passage, Propagation, propagation
 from ._proposal import Plan, Proposal, root_mean_square

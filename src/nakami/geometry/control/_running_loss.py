@@ -12,7 +12,7 @@ FIRST = 5  # losses before anything is judged
 
 
 @dataclass
-class LossBand:
+class RunningLoss:
     """Running mean and spread of losses, and the level of the last few.
 
     A loss above the band enters as its upper edge, so that an explosion does not widen what it is
@@ -56,7 +56,7 @@ class LossBand:
         return self.count >= FIRST and self.recent > self.band[1]
 
     def as_dict(self) -> dict[str, float]:
-        """All of it; ``LossBand(**d)`` makes it again."""
+        """All of it; ``RunningLoss(**d)`` makes it again."""
         return asdict(self)
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..operators import Fisher
-from ._settings import Named, twin
+from ...operators import Fisher
+from ._optimizers import Named, twin
 
 
 class Training:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operators import FrozenNetwork, LayerGraph
-from ..results import wrong
-from ..theory import meanfield
+from ...operators import FrozenNetwork, LayerGraph
+from ...results import wrong
+from ...theory import meanfield
 from ._proposal import Plan, orthogonal, root_mean_square
 
 SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there

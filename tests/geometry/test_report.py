@@ -1,4 +1,4 @@
-"""The survey of a network against dense eigenvalues, its parts, and meanfield."""
+"""The report on a network against dense eigenvalues, its parts, and meanfield."""
 
 import copy
 import math
@@ -9,7 +9,8 @@ from torch import nn
 
 import nakami
 from curvatures import Dense, case
-from nakami.geometry import _survey, survey
+from nakami.geometry import learning_rate_report
+from nakami.geometry.rate import _report
 from nakami.results import UsageError
 from nakami.theory import meanfield
 
@@ -30,7 +31,7 @@ def halves(x, y):
 
 def test_parts_are_those_of_the_library():
     model, x, y = network()
-    found = survey(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
+    found = learning_rate_report(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
     rate = nakami.learning_rate(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
     assert found.rate.limit == pytest.approx(rate.limit)
     assert found.rate.advised == pytest.approx(rate.advised)
@@ -44,11 +45,11 @@ def test_parts_are_those_of_the_library():
 
 @pytest.mark.parametrize("dense", [1024, 1])
 def test_count_by_decade_against_all_eigenvalues(monkeypatch, dense):
-    monkeypatch.setattr(_survey, "DENSE", dense)
+    monkeypatch.setattr(_report, "DENSE", dense)
     model, x, y = network()
     op = Dense(model, x, y, nn.CrossEntropyLoss())
     values = torch.linalg.eigvalsh(op.own(op.fisher()))
-    e = survey(model, (x, y), "cross_entropy").eigenvalues
+    e = learning_rate_report(model, (x, y), "cross_entropy").eigenvalues
     points, kept = torch.tensor(e.points).double(), values[values > 1e-9]
     normal = torch.distributions.Normal(kept.log10(), e.width)
     wanted = normal.log_prob(points.log10()[:, None]).exp().sum(1)
@@ -64,7 +65,7 @@ def test_count_by_decade_against_all_eigenvalues(monkeypatch, dense):
 def test_theory_of_squared_error(loss):
     model, x, _ = network()
     y = torch.zeros(24, 3).double()
-    found = survey(model, (x, y), loss, "nesterov", spectrum=False)
+    found = learning_rate_report(model, (x, y), loss, "nesterov", spectrum=False)
     order = meanfield.describe(model, x).order
     wanted = meanfield.learning_rate(order, 24, loss.reduction, momentum=0.9, nesterov=True)
     assert found.theory.limit[1] == pytest.approx(wanted.limit)
@@ -78,9 +79,9 @@ def test_theory_of_cross_entropy_and_of_adam():
     bounds = meanfield.cross_entropy_bounds(
         meanfield.describe(model, x).order, model(x).softmax(1).detach().numpy()
     )
-    found = survey(model, (x, y), "cross_entropy", spectrum=False)
+    found = learning_rate_report(model, (x, y), "cross_entropy", spectrum=False)
     assert found.theory.limit == pytest.approx((bounds.limit_low, bounds.limit_high))
-    adam = survey(model, (x, y), "cross_entropy", "adam", spectrum=False)
+    adam = learning_rate_report(model, (x, y), "cross_entropy", "adam", spectrum=False)
     assert adam.theory.limit is None
     assert adam.theory.low == pytest.approx(bounds.lower)
 
@@ -95,7 +96,7 @@ def test_theory_of_cross_entropy_and_of_adam():
 )
 def test_what_theory_does_not_cover_is_said(name, words):
     model, x, y, loss = case(name)
-    found = survey(model, (x, y), loss, spectrum=False)
+    found = learning_rate_report(model, (x, y), loss, spectrum=False)
     assert found.theory is None
     assert words in found.why_not
 
@@ -104,7 +105,7 @@ def test_nothing_is_touched():
     model, x, y = network()
     model.train()
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    survey(model, halves(x, y), "cross_entropy", "adam")
+    learning_rate_report(model, halves(x, y), "cross_entropy", "adam")
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
@@ -114,10 +115,10 @@ def test_nothing_is_touched():
 def test_wrong_use_before_the_work():
     model, x, y = network()
     with pytest.raises(UsageError, match="loss 'mze' is unknown"):
-        survey(model, (x, y), "mze")
+        learning_rate_report(model, (x, y), "mze")
     with pytest.raises(UsageError, match="optimizer 'adm' is unknown"):
-        survey(model, (x, y), "mse", "adm")
+        learning_rate_report(model, (x, y), "mse", "adm")
     with pytest.raises(UsageError, match=r"the targets of a batch must be classes from 0 to 2"):
-        survey(model, (x, y + 1), "cross_entropy")
+        learning_rate_report(model, (x, y + 1), "cross_entropy")
     with pytest.raises(UsageError, match="the loss must be finite"):
-        survey(model, (x, torch.full((24, 3), math.inf)), "mse")
+        learning_rate_report(model, (x, torch.full((24, 3), math.inf)), "mse")

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..results import wrong
+from ...results import wrong
+from ..rate._result import LearningRate
 from ._rate_control import RateControl
-from ._result import LearningRate
 
 if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
     from pytorch_lightning import Callback

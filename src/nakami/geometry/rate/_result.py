@@ -35,7 +35,7 @@ class LearningRate:
         limits: Rate of each parameter group at the limit.
         lambda_max: Largest eigenvalue of the Gauss-Newton matrix of the loss as it is.
         sharpness: The same in the optimizer's coordinates (rates, denominators, weight decay);
-            ``limit = rule.reach / sharpness``.
+            ``limit = rule.stability_threshold / sharpness``.
         batch_sharpness: ``sharpness`` of each batch alone, in the order given; one for one batch.
         batch_limit: Limit of the sharpest batch: sufficient for mini-batches where the data can be
             fitted. Below ``limit`` if the loss is a mean; a sum over fewer samples is less sharp.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..results import wrong
+from ...results import wrong
 
 
 class GroupRates:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback
 
-from ..results import wrong
+from ...results import wrong
+from ..rate._result import LearningRate
 from ._rate_control import RateControl
-from ._result import LearningRate
 
 FILE = "rate_control.pt"
 

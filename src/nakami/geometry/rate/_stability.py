@@ -29,7 +29,7 @@ class Rule:
     nesterov: bool = False
 
     @property
-    def reach(self) -> float:
+    def stability_threshold(self) -> float:
         """Rate times curvature at the border of stability: 2 for plain gradient descent.
 
         ``2 (1 + momentum) / weight``; Nesterov ``2 (1 + momentum) / (1 + momentum + momentum
@@ -47,12 +47,12 @@ def memory(rule: Rule) -> float:
 
 def limit(rule: Rule, curvature: float) -> float:
     """Largest rate at which steps along a direction of this curvature do not grow."""
-    return rule.reach / curvature if curvature > 0 else float("inf")
+    return rule.stability_threshold / curvature if curvature > 0 else float("inf")
 
 
 def allowed(rule: Rule, rate: float) -> float:
     """Largest curvature that a rate bears; the inverse of ``limit``."""
-    return rule.reach / rate
+    return rule.stability_threshold / rate
 
 
 def companion(rule: Rule, rate: float, curvature: float, decay: float = 0.0) -> Tensor:

@@ -1,0 +1,1 @@
+"""A learning rate during training: measured stability, and lowering where training is unstable."""

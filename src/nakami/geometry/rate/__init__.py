@@ -1,0 +1,1 @@
+"""How fast a network may learn: an optimizer's limit, advice from trials, gradient noise."""

@@ -1,0 +1,1 @@
+"""How signals and gradients pass through a network, and initial scales that let them pass."""
