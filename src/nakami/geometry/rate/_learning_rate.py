@@ -92,7 +92,7 @@ def learning_rate(
             model's parameters. Only the ratios of its rates count, but for the
             trials without advice.
         advise: Whether to try rates on copies. Dropout is off there, as in all that is read.
-        trial_steps: Steps of a trial; default 20 and as many as the optimizer's average holds, 30 for
+        trial_steps: Steps of a trial; default 20 plus the optimizer's memory, 30 for
             0.9. Without advice, steps on a copy that fill Adam's denominators where the optimizer
             has none yet, at its own rate (by name 1e-3), default 20. Either way Adam's limit is
             read where these steps ended. Batches are taken in turn.
