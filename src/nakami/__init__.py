@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .geometry import RateControl as RateControl
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
+    from .operators import View as View
     from .operators import fisher as fisher
     from .operators import jacobian as jacobian
     from .operators import stages as stages
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "RateControl": "geometry",
+    "View": "operators",
     "compare": "results",
     "density": "spectra",
     "eigh": "spectra",
@@ -54,6 +56,7 @@ _ROOMS = (
 
 __all__ = [
     "RateControl",
+    "View",
     "compare",
     "density",
     "eigh",

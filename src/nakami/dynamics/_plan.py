@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Stages, check_cut, natural_start
+from ..operators import FrozenNetwork, Stages, View, check_cut, natural_start
 from ..results import Spectrum, StageInfo, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
@@ -19,7 +19,7 @@ TOP = 100  # values computed beyond it
 
 
 def check(
-    model: nn.Module,
+    model: nn.Module | View,
     inputs: Tensor,
     stages: str | Sequence[str] = "auto",
     k: int | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Jacobian
+from ..operators import FrozenNetwork, Jacobian, View
 from ..results import (
     NakamiWarning,
     NotConvergedWarning,
@@ -35,7 +35,7 @@ Progress = Callable[[int, int, float | None, str], None]
 
 
 def xray(
-    model: nn.Module,
+    model: nn.Module | View,
     inputs: Tensor,
     stages: str | Sequence[str] = "auto",
     k: int | None = None,
@@ -60,7 +60,7 @@ def xray(
     (``Xray.source``), with the tokens held.
 
     Args:
-        model: Any module; read in evaluation mode and left as it was.
+        model: Any module, or a ``View`` of one; read in evaluation mode and left as it was.
         inputs: Examples along axis 0, ``(N, ...)``, floating; or tokens, ``(N, length)`` integers,
             for a network with an embedding that all that follows passes.
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
@@ -110,7 +110,9 @@ def xray(
             NakamiWarning,
             stacklevel=2,
         )
-    settings = _settings(model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about)
+    settings = _settings(
+        network.model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about
+    )
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)

@@ -7,6 +7,7 @@ from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from ._losses import criterion
 from ._stages import Stages
+from ._view import View, as_view
 
 __all__ = [
     "Fisher",
@@ -15,6 +16,8 @@ __all__ = [
     "LayerCall",
     "LayerGraph",
     "Stages",
+    "View",
+    "as_view",
     "check_cut",
     "criterion",
     "fisher",

@@ -12,15 +12,16 @@ from ..results import UsageError, wrong
 from ..spectra import check_at_least, check_budget, check_seed
 from ._batches import batches
 from ._curvature import Fisher
-from ._frozen import Forward, FrozenNetwork, Select
+from ._frozen import FrozenNetwork
 from ._losses import Criterion, criterion
 from ._ranks import Ranks
+from ._view import Forward, Select, View
 
 KINDS = ("fisher", "ggn", "empirical", "hessian")
 
 
 def fisher(
-    model: nn.Module,
+    model: nn.Module | View,
     data: Any,
     loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
     kind: str = "fisher",
@@ -51,7 +52,7 @@ def fisher(
     of gradients at targets drawn from the model's own distribution, right on average over draws.
 
     Args:
-        model: Any module; read in evaluation mode, left as it was.
+        model: Any module, or a ``View`` of one; read in evaluation mode, left as it was.
         data: ``(x, y)``, or an iterable of such batches, read once and held.
         loss: ``CrossEntropyLoss``, ``MSELoss``, ``BCEWithLogitsLoss``, their names
             (``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``), or, for ``"ggn"`` and

@@ -16,16 +16,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..results import StageInfo, UsageError, check_callable, unknown, wrong, wrong_type
+from ..results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._example import Example, mapped
 from ._kernels import Composites
 from ._random import random_states_kept
-from ._refused import check_batch_statistics, check_filled, read_device, read_dtype, refusal
+from ._refused import check_batch_statistics, check_filled, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._tap import Tap, first_tensor, transforms
-
-Forward = Callable[[nn.Module, Any], Any]
-Select = Callable[[Any], Tensor]
+from ._view import Forward, Select, View, as_view
 
 
 class _Reached(Exception):
@@ -61,34 +59,30 @@ class FrozenNetwork:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | View,
         forward: Forward | None = None,
         select: Select | None = None,
         dtype: torch.dtype | str | None = None,
         device: torch.device | str | None = None,
         batch_statistics: bool = False,
     ):
-        if not isinstance(model, nn.Module):
-            raise wrong_type(
-                "model",
-                "be a torch.nn.Module",
-                type(model).__name__,
-                "wrap the function in a module with a forward method",
-            )
-        if any(isinstance(m, torch.jit.RecursiveScriptModule) for m in model.modules()):
-            raise UsageError(
-                "model must be a module whose states can be watched, got a scripted one; "
-                "pass the module it was scripted from, or torch.jit.trace(module, x)."
-            )
-        check_callable("forward", forward, "forward(model, x)")
-        check_callable("select", select, "select(output)")
+        view = as_view(
+            model,
+            forward=forward,
+            select=select,
+            dtype=dtype,
+            device=device,
+            batch_statistics=batch_statistics,
+        )
+        model, dtype, device = view.model, view.dtype, view.device
         check_filled(model)
-        self.batch_statistics = batch_statistics
-        if batch_statistics:
+        self.batch_statistics = view.batch_statistics
+        if view.batch_statistics:
             check_batch_statistics(model)
-        dtype, device = read_dtype(dtype), read_device(device)
-        self.model, self.select = model, select
-        self.caller = _Caller(model, forward)
+        assert not isinstance(dtype, str)  # a view holds what names stand for
+        assert not isinstance(device, str)
+        self.model, self.select = model, view.select
+        self.caller = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = dtype or (like.dtype if like is not None else None)
         self.note = ""

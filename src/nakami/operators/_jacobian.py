@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..results import StageInfo, UsageError, wrong
 from ..spectra import LinearOperator, check_budget
 from ._example import Example
-from ._frozen import Forward, FrozenNetwork, Select, named_parts
+from ._frozen import FrozenNetwork, named_parts
 from ._kernels import keep_memory
 from ._routes import (
     FAILURES,
@@ -27,17 +27,18 @@ from ._routes import (
     reverse_product,
 )
 from ._stages import Stages
+from ._view import Forward, Select, View
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 
 
 def stages(
-    model: nn.Module, x: Any, forward: Forward | None = None, select: Select | None = None
+    model: nn.Module | View, x: Any, forward: Forward | None = None, select: Select | None = None
 ) -> Stages:
     """Where a network can be read, in order of execution, with kind and shape.
 
     Args:
-        model: Any module; left as it was.
+        model: Any module, or a ``View`` of one; left as it was.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
             tensors, which ``model(*x)`` or ``model(**x)`` takes.
         forward: ``forward(model, x)`` where ``model(x)`` does not do.
@@ -57,7 +58,7 @@ def stages(
 
 
 def jacobian(
-    model: nn.Module,
+    model: nn.Module | View,
     x: Any,
     to: str | Sequence[str] | None = None,
     start: str | None = None,
@@ -77,7 +78,7 @@ def jacobian(
     its running statistics), with plain attention and recurrent kernels, and left as it was.
 
     Args:
-        model: Any module.
+        model: Any module, or a ``View`` of one.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
             tensors. Its floating tensors, flattened and joined, are the input; tokens are fixed.
         to: Stage to end at (see ``nakami.stages``); default the model's output. Several names:

@@ -1,0 +1,79 @@
+"""How a model is called and computed with, said once and passed on whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..results import UsageError, check_callable, wrong, wrong_type
+from ._refused import read_device, read_dtype
+
+Forward = Callable[[nn.Module, Any], Any]
+Select = Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class View:
+    """A model with the way it is called; taken by every function that takes a model.
+
+    It holds the model itself, so it always shows the model's present weights; what is built from
+    it keeps a copy of them.
+
+    Args:
+        model: Any module.
+        forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
+        select: ``select(output)`` picks one floating tensor of the model's output; default the
+            first.
+        dtype: Arithmetic to compute in, ``torch.float32``, ``torch.float64`` or their names;
+            default that of the weights, float32 for half precision.
+        device: Where to compute; default where the weights are.
+        batch_statistics: Batch normalisation by the statistics of the batch at hand, as in
+            training, in place of its running ones; buffers stay as they are.
+
+    Raises:
+        UsageError: ``model`` is no module or a scripted one, ``forward`` or ``select`` cannot be
+            called, an unknown ``dtype``, a ``device`` that this machine lacks.
+    """
+
+    model: nn.Module
+    forward: Forward | None = None
+    select: Select | None = None
+    dtype: torch.dtype | str | None = None
+    device: torch.device | str | None = None
+    batch_statistics: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise wrong_type(
+                "model",
+                "be a torch.nn.Module",
+                type(self.model).__name__,
+                "wrap the function in a module with a forward method",
+            )
+        if any(isinstance(m, torch.jit.RecursiveScriptModule) for m in self.model.modules()):
+            raise UsageError(
+                "model must be a module whose states can be watched, got a scripted one; "
+                "pass the module it was scripted from, or torch.jit.trace(module, x)."
+            )
+        check_callable("forward", self.forward, "forward(model, x)")
+        check_callable("select", self.select, "select(output)")
+        if self.batch_statistics not in (True, False):
+            got = repr(self.batch_statistics)
+            raise wrong_type("batch_statistics", "be True or False", got, "pass one of them")
+        object.__setattr__(self, "dtype", read_dtype(self.dtype))
+        object.__setattr__(self, "device", read_device(self.device))
+
+
+def as_view(model: nn.Module | View, **options: Any) -> View:
+    """The view itself, or one of a plain model; ``options`` are those of ``View``."""
+    if not isinstance(model, View):
+        return View(model, **options)
+    twice = [name for name, value in options.items() if value not in (None, False)]
+    if twice:
+        name = twice[0]
+        raise wrong(name, "be given to the View alone", f"{name}= beside a View", "leave it out")
+    return model
