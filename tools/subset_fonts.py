@@ -2,7 +2,7 @@
 
     npm pack source-sans@3.52.0 @fontsource-variable/source-serif-4@5.3.1
     (unpack each into its own folder below FONTS)
-    python tools/subset_fonts.py FONTS src/nakami/report/assets
+    python tools/subset_fonts.py FONTS src/nakami/report/page/assets
 
 Needs fonttools and brotli. The families are renamed because "Source" is a reserved font name.
 """

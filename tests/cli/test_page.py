@@ -10,7 +10,7 @@ from nakami.cli import _page
 
 def test_everything_that_the_page_imports_is_looked_for():
     found = set()
-    for file in Path(report.__file__).parent.glob("*.py"):
+    for file in Path(report.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nakami.report import _labels as labels
-from nakami.report import _numbers as num
-from nakami.report._reading import read
 from nakami.report._write import _sections
+from nakami.report.charts import _labels as labels
+from nakami.report.words import _numbers as num
+from nakami.report.xray._page_data import read
 
 
 def section(run, name):

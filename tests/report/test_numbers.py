@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from nakami.report import _numbers as num
+from nakami.report.words import _numbers as num
 
 NB = num.NBSP
 

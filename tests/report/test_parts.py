@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nakami import report
-from nakami.report import _images as images
-from nakami.report import _scales as scales
-from nakami.report import _series as series
-from nakami.report import _theme as theme
-from nakami.report._charts import CONFIG, fill
+from nakami.report.charts import _axes as scales
+from nakami.report.charts._chart import CONFIG, fill
+from nakami.report.page import _palette as theme
+from nakami.report.xray import _images as images
+from nakami.report.xray import _series as series
 from nakami.results import UsageError
 
 

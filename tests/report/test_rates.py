@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from nakami import report
-from nakami.report._rates_page import rates_page
-from nakami.report._theory_page import theory_page
+from nakami.report.learning_rate._page import rates_page
+from nakami.report.theory._page import theory_page
 from nakami.theory import meanfield
 
 ABOUT = {

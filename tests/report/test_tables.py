@@ -8,11 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from nakami.report._curves import spread_caption
-from nakami.report._extent import common_terms
-from nakami.report._how import how_table
-from nakami.report._reading import read
-from nakami.report._tables import figures_tables
+from nakami.report.xray._completeness import common_terms
+from nakami.report.xray._curves import spread_caption
+from nakami.report.xray._methods import how_table
+from nakami.report.xray._page_data import read
+from nakami.report.xray._tables import figures_tables
 from nakami.results import compare
 
 WORDS = "780 of 784 values within tol 0.0001, 4 at the limit of the arithmetic"

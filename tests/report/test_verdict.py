@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nakami.report._reading import read
-from nakami.report._verdict import headline, verdict
 from nakami.report._write import _sections
+from nakami.report.xray._page_data import read
+from nakami.report.xray._verdict import headline, verdict
 from nakami.results import compare
 
 

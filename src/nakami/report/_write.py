@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nakami.results import Comparison, Xray
 
-from ._shell import Page, render, require, save
+from .page._html import Page, render, require, save
 
 if TYPE_CHECKING:
     import altair
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nakami.geometry import LearningRateReport
     from nakami.theory.meanfield import Prediction
 
-    from ._reading import Reading
-    from ._sections import Section
+    from .page._sections import Section
+    from .xray._page_data import Reading
 
 XRAY_NOTE = (
     "Values in the charts have four digits, pictures eight bits. The full arrays lie in "
@@ -45,7 +45,7 @@ def write(what: Xray | Comparison, path: str | PathLike[str]) -> Path:
             the input is there, or ``path`` cannot be written.
     """
     require()
-    from ._reading import read
+    from .xray._page_data import read
 
     reading = read(what)
     return save(render(_xray_page(reading), reading=reading), path)
@@ -70,7 +70,7 @@ def write_rates(
         UsageError: As ``write``.
     """
     require()
-    from ._rates_page import rates_page
+    from .learning_rate._page import rates_page
 
     return save(render(rates_page(report, about)), path)
 
@@ -89,7 +89,7 @@ def write_theory(prediction: Prediction, path: str | PathLike[str]) -> Path:
         UsageError: As ``write``.
     """
     require()
-    from ._theory_page import theory_page
+    from .theory._page import theory_page
 
     return save(render(theory_page(prediction)), path)
 
@@ -109,8 +109,8 @@ def figures(what: Xray | Comparison, theme: str = "light") -> dict[str, altair.L
         UsageError: As ``write``; or ``theme`` is unknown.
     """
     require()
-    from ._reading import read
-    from ._static import static
+    from .page._export import static
+    from .xray._page_data import read
 
     reading = read(what)
     return static([c for s in _sections(reading) for f in s.figures for c in f.charts], theme,
@@ -120,10 +120,10 @@ def figures(what: Xray | Comparison, theme: str = "light") -> dict[str, altair.L
 def _xray_page(reading: Reading) -> Page:
     from markupsafe import Markup
 
-    from . import _numbers as num
-    from ._how import how_table
-    from ._tables import figures_tables, words
-    from ._verdict import verdict
+    from .words import _numbers as num
+    from .xray._methods import how_table
+    from .xray._tables import figures_tables, words
+    from .xray._verdict import verdict
 
     sections = list(_sections(reading))
     charts = [c for s in sections for f in s.figures for c in f.charts]
@@ -149,11 +149,11 @@ def _xray_page(reading: Reading) -> Page:
 
 
 def _sections(reading: Reading) -> Iterator[Section]:
-    from ._compared import compared_section
-    from ._gallery import pictures_section
-    from ._kept import kept_section
-    from ._positions import positions_section
-    from ._spectra import own_section, spectra_section
+    from .xray._compared import compared_section
+    from .xray._counts import kept_section
+    from .xray._positions import positions_section
+    from .xray._singular_vectors import pictures_section
+    from .xray._spectra import own_section, spectra_section
 
     makers = (
         *(spectra_section, kept_section, compared_section),

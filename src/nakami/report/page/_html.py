@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from nakami.results import UsageError, wrong
 
 if TYPE_CHECKING:
-    from ._charts import Chart
+    from ..charts._chart import Chart
+    from ..xray._verdict import Verdict
     from ._sections import Section, Table, Text
-    from ._verdict import Verdict
 
 ASSETS = Path(__file__).parent / "assets"
 NEEDED = ("jinja2", "altair", "vl_convert", "PIL")
@@ -76,8 +76,8 @@ def render(page: Page, **more: Any) -> str:
     """The page as HTML; ``more`` is for figures that need it."""
     import jinja2
 
-    from . import _numbers as num
-    from ._theme import filters, variables
+    from ..words import _numbers as num
+    from ._palette import filters, variables
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True,
@@ -108,8 +108,8 @@ def save(text: str, path: str | PathLike[str]) -> Path:
 
 
 def _payload(charts: list[Chart]) -> dict[str, Any]:
-    from ._charts import CONFIG
-    from ._static import check
+    from ..charts._chart import CONFIG
+    from ._export import check
 
     check(charts)
     return {

@@ -6,12 +6,12 @@ import numpy as np
 
 from nakami.results import PairedChange, paired_change
 
-from . import _numbers as num
-from ._aids import picture_aids
+from ..page._sections import Figure, Section
+from ..words import _numbers as num
 from ._images import Frame, frame
+from ._interpretation import picture_aids
+from ._page_data import Reading, outcome
 from ._pictures import LEADING, MOST_STAGES, areas, chosen, grids, size
-from ._reading import Reading, outcome
-from ._sections import Figure, Section
 
 HEADINGS = {
     "rises": "Leading directions are local, later ones spread",

@@ -9,8 +9,8 @@ import altair
 
 from nakami.results import unknown
 
-from ._charts import CONFIG, Chart, Spec
-from ._theme import BASE, variables
+from ..charts._chart import CONFIG, Chart, Spec
+from ._palette import BASE, variables
 
 LEGEND = {
     "title": None,

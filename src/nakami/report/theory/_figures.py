@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _numbers as num
-from ._charts import Chart, Spec
-from ._plots import Axes, Columns, axis, band, chart, columns, level, line, names, points
-from ._sections import Figure
+from ..charts._chart import Chart, Spec
+from ..charts._marks import Axes, Columns, axis, band, chart, columns, level, line, names, points
+from ..page._sections import Figure
+from ..words import _numbers as num
 
 if TYPE_CHECKING:
     from nakami.theory.meanfield import Prediction

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import _charts as charts
-from . import _numbers as num
-from ._aids import compared_aids
+from ..charts import _chart as charts
+from ..page._sections import Figure, Section, Text
+from ..words import _numbers as num
 from ._curves import (
     described,
     ends_caption,
@@ -17,8 +17,8 @@ from ._curves import (
     unique,
     values_table,
 )
-from ._reading import Reading, label, outcome, steady
-from ._sections import Figure, Section, Text
+from ._interpretation import compared_aids
+from ._page_data import Reading, label, outcome, steady
 from ._series import Series, series
 from ._stage_charts import change_chart
 from ._verdict import told

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from nakami.results import StageSummary
 
-from . import _numbers as num
+from ..page._sections import Figure, Section, Text
+from ..words import _numbers as num
 from . import _stage_charts as charts
-from ._aids import kept_aids
+from ._completeness import cut_stages
 from ._curves import direction, listed, some
-from ._extent import cut_stages
-from ._reading import Reading, converged, label
-from ._sections import Figure, Section, Text
+from ._interpretation import kept_aids
+from ._page_data import Reading, converged, label
 
 ROW = 5  # up to so many stages the two charts stand side by side
 

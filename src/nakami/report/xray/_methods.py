@@ -6,10 +6,10 @@ from typing import Any
 
 from nakami.results import Spectrum
 
-from . import _numbers as num
-from ._extent import bounds, computed, so_far
-from ._reading import Network, Reading
-from ._sections import Table, Text
+from ..page._sections import Table, Text
+from ..words import _numbers as num
+from ._completeness import bounds, computed, so_far
+from ._page_data import Network, Reading
 
 SOLVERS = {"dense": "dense SVD", "gram": "Gram matrix", "krylov": "Krylov iteration"}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import _numbers as num
-from ._scales import index_axes, value_axes
-from ._series import UNCONVERGED, Series, cuts, rows
+from ..words import _numbers as num
+from ..xray._series import UNCONVERGED, Series, cuts, rows
+from ._axes import index_axes, value_axes
 
 Spec = dict[str, Any]
 FIT = {"type": "fit-x", "contains": "padding"}

@@ -8,14 +8,14 @@ import numpy as np
 
 from nakami.results import Xray, estimate
 
-from . import _numbers as num
-from ._aids import position_aids
-from ._charts import FIT, Chart, Spec
+from ..charts._axes import linear_axis, nice_step
+from ..charts._chart import FIT, Chart, Spec
+from ..page._sections import Figure, Section
+from ..words import _numbers as num
 from ._curves import panels
 from ._images import area
-from ._reading import Reading, label
-from ._scales import linear_axis, nice_step
-from ._sections import Figure, Section
+from ._interpretation import position_aids
+from ._page_data import Reading, label
 from ._series import digits
 
 EVERY = 10  # up to so many positions are all numbered

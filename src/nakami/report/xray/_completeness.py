@@ -6,8 +6,8 @@ import numpy as np
 
 from nakami.results import Estimate, StageSummary, estimate
 
-from . import _numbers as num
-from ._reading import Network, Reading
+from ..words import _numbers as num
+from ._page_data import Network, Reading
 
 NAMED = 4  # up to so many stages are named, more are counted
 

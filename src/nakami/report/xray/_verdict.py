@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from nakami.results import PairedChange, StageSummary
 
-from . import _numbers as num
+from ..words import _numbers as num
+from ._completeness import computed, counted, cut_stages, possible, so_far, unfinished
 from ._curves import direction
-from ._extent import computed, counted, cut_stages, possible, so_far, unfinished
 from ._key_figures import KeyFigure, key_figures
-from ._reading import Reading, label, outcome, steady
+from ._page_data import Reading, label, outcome, steady
 
 WORDS = 14  # a headline has no more
 NAME_LIMIT = 26  # a longer name does not fit a headline; the stage is then called by its number

@@ -23,7 +23,7 @@ from nakami.results import (
     wrong_type,
 )
 
-from ._numbers import short
+from ..words._numbers import short
 
 _NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
 

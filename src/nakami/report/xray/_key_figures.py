@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from nakami.results import Estimate, Spectrum
 
-from . import _numbers as num
-from ._extent import possible
-from ._reading import Reading, label, outcome
+from ..words import _numbers as num
+from ._completeness import possible
+from ._page_data import Reading, label, outcome
 
 
 @dataclass(frozen=True)

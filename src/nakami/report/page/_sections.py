@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from ._charts import Chart
-from ._pictures import Grids
+from ..charts._chart import Chart
+from ..xray._pictures import Grids
 
 Text = str | Markup
 

@@ -6,10 +6,10 @@ from markupsafe import Markup
 
 from nakami.results import StageSummary
 
-from . import _numbers as num
-from ._extent import log_sums
-from ._reading import Network, Reading, label, steady
-from ._sections import Table, Text
+from ..page._sections import Table, Text
+from ..words import _numbers as num
+from ._completeness import log_sums
+from ._page_data import Network, Reading, label, steady
 
 QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("count", "directions with s > 1", "number"),

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from . import _numbers as num
-from ._key_figures import KeyFigure
-from ._rates_figures import (
+from ..page._html import Page
+from ..page._sections import Section, Table, Text
+from ..words import _numbers as num
+from ..xray._key_figures import KeyFigure
+from ..xray._verdict import Verdict
+from ._figures import (
     noise_figure,
     rates_figure,
     spectrum_figure,
     steps_figure,
     theory_figure,
 )
-from ._sections import Section, Table, Text
-from ._shell import Page
-from ._verdict import Verdict
 
 if TYPE_CHECKING:
     from nakami.geometry import LearningRateReport, NoiseScale

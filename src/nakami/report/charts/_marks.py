@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._charts import FIT, Chart, Spec
-from ._scales import linear_axis, log_axis
-from ._series import digits
+from ..xray._series import digits
+from ._axes import linear_axis, log_axis
+from ._chart import FIT, Chart, Spec
 
 Columns = dict[str, list[Any]]
 

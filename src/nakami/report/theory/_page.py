@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from . import _numbers as num
-from ._key_figures import KeyFigure
-from ._sections import Section, Table, Text
-from ._shell import Page
-from ._theory_figures import eigenvalue_figure, gradient_figure, map_figure, signal_figure
-from ._verdict import Verdict
+from ..page._html import Page
+from ..page._sections import Section, Table, Text
+from ..words import _numbers as num
+from ..xray._key_figures import KeyFigure
+from ..xray._verdict import Verdict
+from ._figures import eigenvalue_figure, gradient_figure, map_figure, signal_figure
 
 if TYPE_CHECKING:
     from nakami.theory.meanfield import Prediction, Rates

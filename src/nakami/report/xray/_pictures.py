@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from nakami.results import Spectrum
 
-from . import _numbers as num
+from ..words import _numbers as num
 from ._images import PHOTO, VECTOR, Frame, area, encoded, grey, signed_plane, unnormalised
-from ._reading import Network, Reading
+from ._page_data import Network, Reading
 
 MOST_STAGES = 12  # more would make the page heavy
 LEADING = 3  # rows before the middle and the last

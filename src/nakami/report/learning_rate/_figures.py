@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _numbers as num
-from ._charts import Spec
-from ._plots import (
+from ..charts._chart import Spec
+from ..charts._marks import (
     Axes,
     Columns,
     axis,
@@ -23,7 +22,8 @@ from ._plots import (
     points,
     span,
 )
-from ._sections import Figure, Table, Text
+from ..page._sections import Figure, Table, Text
+from ..words import _numbers as num
 
 if TYPE_CHECKING:
     from nakami.geometry import Eigenvalues, LearningRateReport, NoiseScale, Trial

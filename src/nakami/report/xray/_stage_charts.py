@@ -9,10 +9,10 @@ from typing import Any
 
 from nakami.results import Estimate, PairedChange
 
-from . import _numbers as num
-from ._charts import FIT, Chart, Spec
-from ._labels import GAP, PLACES, places
-from ._scales import MINUS_SIGN, linear_axis, log_axis
+from ..charts._axes import MINUS_SIGN, linear_axis, log_axis
+from ..charts._chart import FIT, Chart, Spec
+from ..charts._labels import GAP, PLACES, places
+from ..words import _numbers as num
 from ._series import digits
 
 LABELLED = 6  # up to so many stages carry their mean as a number

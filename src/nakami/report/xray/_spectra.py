@@ -6,9 +6,10 @@ from markupsafe import Markup
 
 from nakami.results import PairedChange, StageSummary
 
-from . import _charts as charts
-from . import _numbers as num
-from ._aids import own_aids, spectra_aids
+from ..charts import _chart as charts
+from ..page._sections import Figure, Section, Text
+from ..words import _numbers as num
+from ._completeness import possible
 from ._curves import (
     depth_curves,
     described,
@@ -20,9 +21,8 @@ from ._curves import (
     step,
     values_table,
 )
-from ._extent import possible
-from ._reading import Reading, converged, label
-from ._sections import Figure, Section, Text
+from ._interpretation import own_aids, spectra_aids
+from ._page_data import Reading, converged, label
 
 HINT = " Move over the chart, or use the slider, to read values."
 SLOPE = ("The spectrum steepens", "The spectrum flattens", "flattens")

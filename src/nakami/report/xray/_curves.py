@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from nakami.results import PairedChange, Spectrum, StageSummary
 
-from . import _numbers as num
-from ._charts import Chart
-from ._extent import cut_stages
-from ._reading import Network, Reading, steady
-from ._sections import Table, Text
+from ..charts._chart import Chart
+from ..page._sections import Table, Text
+from ..words import _numbers as num
+from ._completeness import cut_stages
+from ._page_data import Network, Reading, steady
 from ._series import NOISE, UNCONVERGED, Series, series
 
 MAX_PANELS = 6

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import _numbers as num
-from ._extent import counted
-from ._reading import Reading, outcome
-from ._sections import Text
+from ..page._sections import Text
+from ..words import _numbers as num
+from ._completeness import counted
+from ._page_data import Reading, outcome
 
 Aids = tuple[list[Text], list[Text]]
 SHRUNK = "That shrunk directions are useless. They shrink for small changes, at these points."

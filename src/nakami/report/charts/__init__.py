@@ -1,0 +1,1 @@
+"""One kit of charts: axes, marks and what they share."""

@@ -1,0 +1,1 @@
+"""The page itself: sections, colours, HTML, and charts outside of it."""

@@ -1,0 +1,1 @@
+"""Numbers and sentences as the pages print them."""

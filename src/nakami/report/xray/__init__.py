@@ -1,0 +1,1 @@
+"""The page of an x-ray, of one network or of two."""
