@@ -98,7 +98,7 @@ def test_one_sweep_runs_the_network_once_for_each_product(monkeypatch):
     def broken(*args):
         raise NotImplementedError("not here")
 
-    monkeypatch.setattr("nakami.operators._routes.linearised", broken)
+    monkeypatch.setattr("nakami.operators.autodiff._strategies.linearised", broken)
     op = nakami.jacobian(net, x, to=("0", "1", "2"))
     assert op.route == "forward mode"
     calls = []

@@ -6,8 +6,9 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from nakami.operators import _batches, _routes
-from nakami.operators._linearised import linearised
+from nakami.operators.autodiff import _strategies
+from nakami.operators.curvature import _batches
+from nakami.operators.autodiff._linearise import linearised
 
 
 def problem(n=150, outputs=3, bias=True):
@@ -72,7 +73,7 @@ def test_a_route_is_tried_on_few_examples_and_taken_on_all(monkeypatch):
         return linearised(function, point)
 
     monkeypatch.setattr(_batches, "linearised", counted)
-    monkeypatch.setattr(_routes, "linearised", counted)
+    monkeypatch.setattr(_strategies, "linearised", counted)
     model, x, y = problem()
     op = nakami.fisher(model, (x, y), "cross_entropy")
     v = torch.randn(op.shape[0], 3, generator=torch.Generator().manual_seed(1)).double()

@@ -9,9 +9,9 @@ import nakami
 from checks import check_operator
 from curvatures import CASES, NETWORKS, Dense, case, network
 from nakami.operators._captured import Captured
-from nakami.operators._frozen import FrozenNetwork
-from nakami.operators._losses import criterion
-from nakami.operators._root import output_root
+from nakami.operators.curvature._loss_hessian_sqrt import output_root
+from nakami.operators.curvature._losses import criterion
+from nakami.operators.model._functional_model import FrozenNetwork
 
 
 @pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical"])

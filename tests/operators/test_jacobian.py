@@ -60,7 +60,7 @@ def test_lower_rungs_give_the_same_products(rung, monkeypatch):
     def broken(*args, **kwargs):
         raise NotImplementedError("not here")
 
-    monkeypatch.setattr("nakami.operators._routes.linearised", broken)
+    monkeypatch.setattr("nakami.operators.autodiff._strategies.linearised", broken)
     if rung == "double reverse":
         monkeypatch.setattr(torch.func, "jvp", broken)
     op = nakami.jacobian(net, x)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import nakami
-from nakami.operators._kernels import StridedConvolutions, _StridedConvolution
+from nakami.operators.autodiff._overrides import StridedConvolutions, _StridedConvolution
 
 CASES = {
     "AlexNet's first": (nn.Conv2d(3, 8, 11, stride=4, padding=2), (3, 31, 37)),

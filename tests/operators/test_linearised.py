@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nakami
-from nakami.operators._linearised import linearised
+from nakami.operators.autodiff._linearise import linearised
 from networks import build
 from own_models import OWN
 
@@ -24,7 +24,7 @@ def test_a_product_does_not_depend_on_those_before_it(name):
 def test_a_route_that_gives_nan_is_not_taken(monkeypatch):
     net, x = build("mlp")
     push = lambda v: net(x).reshape(-1).detach() * torch.nan  # noqa: E731
-    monkeypatch.setattr("nakami.operators._routes.linearised", lambda *args: push)
+    monkeypatch.setattr("nakami.operators.autodiff._strategies.linearised", lambda *args: push)
     assert nakami.jacobian(net, x).route == "forward mode"
 
 

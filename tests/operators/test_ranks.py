@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import nakami
 from curvatures import Dense, case
-from nakami.operators._ranks import Ranks, _bits
+from nakami.operators.curvature._distributed import Ranks, _bits
 from nakami.results import UsageError
 from two_ranks import READ, Centred, measured
 

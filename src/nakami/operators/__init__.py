@@ -1,13 +1,13 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
-from ._curvature import Fisher
-from ._fisher import fisher
-from ._frozen import FrozenNetwork
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
-from ._losses import criterion
-from ._stages import Stages
-from ._view import View, as_view
+from .curvature._factory import fisher
+from .curvature._losses import criterion
+from .curvature._operator import Fisher
+from .model._functional_model import FrozenNetwork
+from .model._stages import Stages
+from .model._view import View, as_view
 
 __all__ = [
     "Fisher",

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._frozen import FrozenNetwork
 from ._layers import Layer, known
-from ._tap import transforms
+from .model._functional_model import FrozenNetwork
+from .model._tracer import transforms
 
 
 class Captured:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ..spectra import Gram, LinearOperator
-from ._batches import Batch
 from ._captured import Captured, full_name
 from ._layers import Layer, Product
 from ._layerwise import LayerwiseDual
-from ._root import OutputRoot
 from ._row_norms import gradients_of_rest
 from ._trust import Trust, trusted
+from .curvature._batches import Batch
+from .curvature._loss_hessian_sqrt import OutputRoot
 
 BLOCKS = 10  # of rows, so that the half below the diagonal is hardly computed
 

@@ -13,10 +13,8 @@ from torch.nn import functional
 
 from ..results import StageInfo, UsageError, wrong
 from ..spectra import LinearOperator, check_budget
-from ._example import Example
-from ._frozen import FrozenNetwork, named_parts
-from ._kernels import keep_memory
-from ._routes import (
+from .autodiff._overrides import keep_memory
+from .autodiff._strategies import (
     FAILURES,
     adjoint_gap,
     allowed_gap,
@@ -26,8 +24,10 @@ from ._routes import (
     forward_product,
     reverse_product,
 )
-from ._stages import Stages
-from ._view import Forward, Select, View
+from .model._example import Example
+from .model._functional_model import FrozenNetwork, named_parts
+from .model._stages import Stages
+from .model._view import Forward, Select, View
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 

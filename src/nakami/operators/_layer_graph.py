@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ..results import RunError
-from ._frozen import FrozenNetwork
-from ._stages import is_weighted
-from ._tap import first_tensor, replace_first, transforms
+from .model._functional_model import FrozenNetwork
+from .model._stages import is_weighted
+from .model._tracer import first_tensor, replace_first, transforms
 
 
 @dataclass(frozen=True)

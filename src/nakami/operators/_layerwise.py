@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ._batches import Batch
 from ._captured import Captured, full_name
 from ._layers import Product
-from ._root import OutputRoot
 from ._row_norms import RowNorms
+from .curvature._batches import Batch
+from .curvature._loss_hessian_sqrt import OutputRoot
 
 
 class LayerwiseDual:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._batches import Batch
 from ._captured import Captured
-from ._root import OutputRoot
-from ._routes import FAILURES
 from ._trust import Trust, gradients_of_one
+from .autodiff._strategies import FAILURES
+from .curvature._batches import Batch
+from .curvature._loss_hessian_sqrt import OutputRoot
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ._batches import Batch
 from ._captured import Captured
-from ._frozen import named_parts
-from ._routes import FAILURES, reverse_product
+from .autodiff._strategies import FAILURES, reverse_product
+from .curvature._batches import Batch
+from .model._functional_model import named_parts
 
 TRIED = 2  # examples
 

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from ..results import unknown, wrong
-from ._batches import Batch
 from ._captured import Captured, full_name
-from ._frozen import FrozenNetwork
 from ._layers import Product, known
-from ._root import OutputRoot
 from ._trust import trusted
+from .curvature._batches import Batch
+from .curvature._loss_hessian_sqrt import OutputRoot
+from .model._functional_model import FrozenNetwork
 
 
 def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:

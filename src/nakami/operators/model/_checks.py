@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..results import UsageError, wrong_type
+from ...results import UsageError, wrong_type
+from ..autodiff._strategies import first_line
 from ._example import Example
-from ._routes import first_line
 
 COMPUTED = {"float32": torch.float32, "float64": torch.float64}
 

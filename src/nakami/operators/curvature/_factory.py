@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..results import UsageError, wrong
-from ..spectra import check_at_least, check_budget, check_seed
+from ...results import UsageError, wrong
+from ...spectra import check_at_least, check_budget, check_seed
+from ..model._functional_model import FrozenNetwork
+from ..model._view import Forward, Select, View
 from ._batches import batches
-from ._curvature import Fisher
-from ._frozen import FrozenNetwork
+from ._distributed import Ranks
 from ._losses import Criterion, criterion
-from ._ranks import Ranks
-from ._view import Forward, Select, View
+from ._operator import Fisher
 
 KINDS = ("fisher", "ggn", "empirical", "hessian")
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import wrong, wrong_type
-from ..spectra import check_entries
+from ...results import wrong, wrong_type
+from ...spectra import check_entries
 
 
 class Example:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..results import UsageError, unknown, wrong, wrong_type
-from ._kernels import Composites
+from ...results import UsageError, unknown, wrong, wrong_type
+from ..autodiff._overrides import Composites
 
 Total = Callable[[Tensor, Any], Tensor]
 

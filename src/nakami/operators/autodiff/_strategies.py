@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..results import NakamiWarning, UsageError
-from ._kernels import StridedConvolutions
-from ._linearised import linearised
-from ._plain import PLAIN, Held, PlainProduct, plain_product
+from ...results import NakamiWarning, UsageError
+from ._autograd import PLAIN, Held, PlainProduct, plain_product
+from ._linearise import linearised
+from ._overrides import StridedConvolutions
 
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import UsageError, wrong, wrong_type
-from ._example import Example
-from ._frozen import FrozenNetwork, named_parts
-from ._jacobian import NetworkJacobian
-from ._linearised import linearised
+from ...results import UsageError, wrong, wrong_type
+from .._jacobian import NetworkJacobian
+from ..autodiff._autograd import PlainProduct
+from ..autodiff._linearise import linearised
+from ..autodiff._strategies import FAILURES, check_derivative, forward_product, reverse_product
+from ..model._example import Example
+from ..model._functional_model import FrozenNetwork, named_parts
+from ..model._random import random_states_kept
+from ._loss_hessian_sqrt import OutputRoot, output_root, sampled_root, sampled_slopes
 from ._losses import Criterion
-from ._plain import PlainProduct
-from ._random import random_states_kept
-from ._root import OutputRoot, output_root, sampled_root, sampled_slopes
-from ._routes import FAILURES, check_derivative, forward_product, reverse_product
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
@@ -184,7 +184,7 @@ class Batch:
         return self._ways[LINEARISED]
 
     def check_derivative(self) -> None:
-        """Hold the derivative of a few outputs against a difference, once; see ``_routes``."""
+        """Hold the derivative of a few outputs against a difference, once; see ``_strategies``."""
         if not self._ways.setdefault("checked", False):
             check_derivative(self._few, self.point, self.held, "the outputs by the parameters")
             self._ways["checked"] = True

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..results import UsageError, check_callable, wrong, wrong_type
-from ._refused import read_device, read_dtype
+from ...results import UsageError, check_callable, wrong, wrong_type
+from ._checks import read_device, read_dtype
 
 Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]

@@ -9,16 +9,16 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from ..results import UsageError, unknown, wrong
-from ..spectra import Gram, LinearOperator, TraceResult, trace
+from ...results import UsageError, unknown, wrong
+from ...spectra import Gram, LinearOperator, TraceResult, trace
+from .._dual import FisherKernel, FisherRoot
+from .._row_norms import RowNorms, row_norms
+from .._trust import trusted
+from .._unit_blocks import unit_blocks, unit_parts
+from ..model._functional_model import FrozenNetwork, named_parts
 from ._batches import Batch
-from ._dual import FisherKernel, FisherRoot
-from ._frozen import FrozenNetwork, named_parts
+from ._distributed import Ranks
 from ._losses import Criterion, check_finite
-from ._ranks import Ranks
-from ._row_norms import RowNorms, row_norms
-from ._trust import trusted
-from ._unit_blocks import unit_blocks, unit_parts
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import RunError, UsageError, wrong, wrong_type
+from ...results import RunError, UsageError, wrong, wrong_type
 
 PIECE = 1 << 20  # entries of a weight that are read at once
 MIXERS = (-7046029254386353131, -4658895280553007687)  # odd numbers of 64 bits, as in splitmix64

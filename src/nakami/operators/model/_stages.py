@@ -8,8 +8,8 @@ from typing import overload
 
 from torch import nn
 
-from ..results import StageInfo, unknown, wrong, wrong_type
-from ._tap import ACTIVATIONS
+from ...results import StageInfo, unknown, wrong, wrong_type
+from ._tracer import ACTIVATIONS
 
 MOST = 12  # stages that "auto" picks at the most
 _NORMS = ("norm", "localresponse")

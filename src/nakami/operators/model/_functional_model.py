@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..results import StageInfo, UsageError, unknown, wrong, wrong_type
+from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
+from ..autodiff._overrides import Composites
+from ._checks import check_batch_statistics, check_filled, refusal
 from ._example import Example, mapped
-from ._kernels import Composites
 from ._random import random_states_kept
-from ._refused import check_batch_statistics, check_filled, refusal
 from ._stages import Place, Stages, is_weighted, weighted_inside
-from ._tap import Tap, first_tensor, transforms
+from ._tracer import Tap, first_tensor, transforms
 from ._view import Forward, Select, View, as_view
 
 

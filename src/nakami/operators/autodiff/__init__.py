@@ -1,0 +1,1 @@
+"""Products of a Jacobian: ways to make them, each checked."""
