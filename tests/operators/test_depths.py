@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 import nakami
 from checks import check_operator
-from nakami.operators import FrozenNetwork
+from nakami.operators import FunctionalModel
 from nakami.results import UsageError
 from networks import Pair, Residual, build
 
@@ -45,10 +45,10 @@ def test_the_order_asked_does_not_matter():
     op = nakami.jacobian(net, x, to=["output", "conv1.relu", "fc1"])
     assert list(op.parts) == ["conv1.relu", "fc1", "output"]
     assert [rows.stop - rows.start for rows in op.parts.values()] == [432, 7, 5]
-    frozen = FrozenNetwork(net)
-    states = frozen.reach(x, ("conv1.relu", "fc1", "output"))
+    frozen = FunctionalModel(net)
+    states = frozen.activations(x, ("conv1.relu", "fc1", "output"))
     assert_close(op.output, torch.cat([s.reshape(-1) for s in states]))
-    assert_close(frozen.reach(x, ("output", "fc1"))[1], states[1])
+    assert_close(frozen.activations(x, ("output", "fc1"))[1], states[1])
 
 
 def test_one_name_in_a_list_is_that_stage():
@@ -86,9 +86,9 @@ def test_the_run_stops_at_the_deepest():
     net, x = build("tutorial cnn")
     calls = []
     net.fc1.register_forward_hook(lambda *args: calls.append(1))
-    FrozenNetwork(net).reach(x, ("conv1", "pool:2"))
+    FunctionalModel(net).activations(x, ("conv1", "pool:2"))
     assert not calls
-    FrozenNetwork(net).reach(x, ("conv1", "fc1"))
+    FunctionalModel(net).activations(x, ("conv1", "fc1"))
     assert calls
 
 

@@ -7,8 +7,8 @@ from torch.testing import assert_close
 
 import nakami
 from nakami.operators.autodiff import _strategies
-from nakami.operators.curvature import _batches
 from nakami.operators.autodiff._linearise import linearised
+from nakami.operators.curvature import _batches
 
 
 def problem(n=150, outputs=3, bias=True):

@@ -9,9 +9,9 @@ import nakami
 from checks import check_operator
 from curvatures import CASES, NETWORKS, Dense, case, network
 from nakami.operators._captured import Captured
-from nakami.operators.curvature._loss_hessian_sqrt import output_root
+from nakami.operators.curvature._loss_hessian_sqrt import loss_hessian_sqrt
 from nakami.operators.curvature._losses import criterion
-from nakami.operators.model._functional_model import FrozenNetwork
+from nakami.operators.model._functional_model import FunctionalModel
 
 
 @pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical"])
@@ -51,7 +51,7 @@ def test_trace_of_every_network(name):
 @pytest.mark.parametrize("name", ["residual", "convolutions", "normalisations", "three axes"])
 def test_layers_give_gradients_of_each_example(name):
     model, x, _, _ = network(name)
-    run = Captured(FrozenNetwork(model), x, len(x))
+    run = Captured(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
     squares = run.squares(cotangent)
     for module, slope in run.slopes(cotangent).items():
@@ -88,7 +88,7 @@ def test_root_of_the_output_hessian(name, soft):
         classes = isinstance(LOSSES[name], nn.CrossEntropyLoss)
         y = torch.tensor([0, -100, 2, 3, 1]) if classes else y.round()
     hessian = torch.autograd.functional.hessian(lambda out: judged.total(out, y), z)
-    root = output_root(judged, z, y, "ggn")
+    root = loss_hessian_sqrt(judged, z, y, "ggn")
     columns = torch.stack([column.reshape(-1) for column in root.each()])
     blocks = columns.reshape(4, 5, 4)  # examples do not meet
     wanted = torch.stack([hessian[i, :, i] for i in range(5)])
@@ -140,7 +140,7 @@ def test_no_short_way():
 
 def test_the_comparison_can_fail():
     model, x, _, _ = network("used in a function")
-    run = Captured(FrozenNetwork(model), x, len(x))
+    run = Captured(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
     (wanted,) = torch.autograd.grad(model(x[:1]), model.enter.weight, cotangent[:1])
     found = run.squares(cotangent)["enter.weight"][0]

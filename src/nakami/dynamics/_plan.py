@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Stages, View, check_cut, natural_start
+from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
 from ..results import Spectrum, StageInfo, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
@@ -63,12 +63,12 @@ def check(
     Cost: two forward passes; up to three more for each stage with ``layers``, for each input of
     tokens.
     """
-    network = FrozenNetwork(model, forward, select, dtype, device)
+    network = FunctionalModel(model, forward, select, dtype, device)
     return planned(network, inputs, stages, k, layers, tol, seed, memory_budget).chosen
 
 
 def planned(
-    network: FrozenNetwork,
+    network: FunctionalModel,
     inputs: Tensor,
     stages: str | Sequence[str],
     k: int | None,
@@ -94,7 +94,7 @@ def planned(
 class Plan:
     """One x-ray: a network, the stages chosen in it, and how their spectra are computed."""
 
-    network: FrozenNetwork
+    network: FunctionalModel
     places: Stages
     chosen: tuple[StageInfo, ...]
     k: int | None
@@ -183,7 +183,7 @@ def _word(source: str) -> str:
     return "input" if source == "input" else f"embedding {source!r}"
 
 
-def _check_inputs(inputs: Tensor, network: FrozenNetwork) -> None:
+def _check_inputs(inputs: Tensor, network: FunctionalModel) -> None:
     if not isinstance(inputs, Tensor):
         raise wrong_type(
             "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..operators import FrozenNetwork, Jacobian, View
+from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
     NakamiWarning,
     NotConvergedWarning,
@@ -100,7 +100,7 @@ def xray(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     if about is not None and not isinstance(about, Mapping):
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
-    network = FrozenNetwork(model, forward, select, dtype, device)
+    network = FunctionalModel(model, forward, select, dtype, device)
     plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name

@@ -5,13 +5,13 @@ from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._factory import fisher
 from .curvature._losses import criterion
 from .curvature._operator import Fisher
-from .model._functional_model import FrozenNetwork
+from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
 
 __all__ = [
     "Fisher",
-    "FrozenNetwork",
+    "FunctionalModel",
     "Jacobian",
     "LayerCall",
     "LayerGraph",

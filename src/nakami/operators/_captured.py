@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._layers import Layer, known
-from .model._functional_model import FrozenNetwork
+from .model._functional_model import FunctionalModel
 from .model._tracer import transforms
 
 
@@ -34,10 +34,10 @@ class Captured:
     """
 
     def __init__(
-        self, network: FrozenNetwork, tree: Any, n: int, names: Collection[str] | None = None
+        self, network: FunctionalModel, tree: Any, n: int, names: Collection[str] | None = None
     ):
         self.n, self.layers = n, dict[str, Layer]()
-        self._held = network.held  # a custom backward may run parts of it again
+        self._held = network.run_in  # a custom backward may run parts of it again
         self._taps: dict[str, Tensor] = {}
         self._calls: Counter[str] = Counter()
         self._level = transforms()

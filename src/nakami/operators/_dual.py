@@ -15,7 +15,7 @@ from ._layerwise import LayerwiseDual
 from ._row_norms import gradients_of_rest
 from ._trust import Trust, trusted
 from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import OutputRoot
+from .curvature._loss_hessian_sqrt import LossHessianSqrt
 
 BLOCKS = 10  # of rows, so that the half below the diagonal is hardly computed
 
@@ -33,7 +33,7 @@ class FisherRoot(LinearOperator):
         self.sizes = [root.zero.numel() for _, root in self.pairs()]
         self.shape = (sum(self.sizes), first.n_parameters)
 
-    def pairs(self) -> Iterator[tuple[Batch, OutputRoot]]:
+    def pairs(self) -> Iterator[tuple[Batch, LossHessianSqrt]]:
         """The batches, each with the root by its outputs."""
         return ((part, _root(part, self.kind)) for part in self.parts)
 
@@ -237,7 +237,7 @@ class _Dense:
                 self.matrix[here, self.rows[j]] += one @ (one if i == j else rows(j)).T
 
 
-def _root(part: Batch, kind: str) -> OutputRoot:
+def _root(part: Batch, kind: str) -> LossHessianSqrt:
     root = part.root(kind)
     assert root is not None  # it is asked for where there is one
     return root

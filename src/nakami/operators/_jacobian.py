@@ -25,7 +25,7 @@ from .autodiff._strategies import (
     reverse_product,
 )
 from .model._example import Example
-from .model._functional_model import FrozenNetwork, named_parts
+from .model._functional_model import FunctionalModel, named_parts
 from .model._stages import Stages
 from .model._view import Forward, Select, View
 
@@ -54,7 +54,7 @@ def stages(
 
     Cost: two forward passes.
     """
-    return FrozenNetwork(model, forward, select).stages(x)
+    return FunctionalModel(model, forward, select).stages(x)
 
 
 def jacobian(
@@ -114,7 +114,7 @@ def jacobian(
         rule = "come with wrt='parameters'"
         raise wrong("params", rule, f"{params!r} with wrt='input'", "leave it out")
     memory_budget = check_budget(memory_budget)
-    network = FrozenNetwork(model, forward, select, dtype, device)
+    network = FunctionalModel(model, forward, select, dtype, device)
     places = network.stages(x)
     if wrt == "parameters":
         if start is not None:
@@ -141,7 +141,7 @@ class NetworkJacobian(LinearOperator):
 
     to: str
     parts: dict[str, slice]
-    network: FrozenNetwork
+    network: FunctionalModel
 
     def by_stage(self, product: Tensor) -> dict[str, Tensor]:
         """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
@@ -160,7 +160,7 @@ class NetworkJacobian(LinearOperator):
 
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         """What ``act`` returns while the network is still and, where its weights move, at them."""
-        found: Tensor = self.network.held(act)
+        found: Tensor = self.network.run_in(act)
         return found
 
     def _ends(self, ends: Sequence[StageInfo]) -> None:
@@ -240,7 +240,7 @@ class Jacobian(NetworkJacobian):
 
     def __init__(
         self,
-        network: FrozenNetwork,
+        network: FunctionalModel,
         x: Any,
         places: Stages,
         to: str | Sequence[str] | None = None,
@@ -268,9 +268,9 @@ class Jacobian(NetworkJacobian):
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         if self.start == "input":
-            return self.network.reach(self.example.at(flat), to)
+            return self.network.activations(self.example.at(flat), to)
         state = flat.reshape(self._state.shape).to(self._state.dtype)
-        return self.network.reach(self.example.tree, to, self.start, state)
+        return self.network.activations(self.example.tree, to, self.start, state)
 
 
 class ParameterJacobian(NetworkJacobian):
@@ -283,7 +283,7 @@ class ParameterJacobian(NetworkJacobian):
 
     def __init__(
         self,
-        network: FrozenNetwork,
+        network: FunctionalModel,
         x: Any,
         places: Stages,
         to: str | Sequence[str] | None = None,
@@ -302,10 +302,10 @@ class ParameterJacobian(NetworkJacobian):
         self._build(point, max(s.size for s in between), memory_budget)
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
-        return self.network.reach(self.example.tree, to, weights=self.split(flat))
+        return self.network.activations(self.example.tree, to, weights=self.split(flat))
 
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        found: Tensor = self.network.held_at(self._weights, point, act)
+        found: Tensor = self.network.run_in_at(self._weights, point, act)
         return found
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
@@ -313,17 +313,19 @@ class ParameterJacobian(NetworkJacobian):
         return named_parts(flat, self._weights)
 
 
-def check_cut(network: FrozenNetwork, example: Example, start: str, to: tuple[str, ...]) -> Tensor:
+def check_cut(
+    network: FunctionalModel, example: Example, start: str, to: tuple[str, ...]
+) -> Tensor:
     """The state at ``start``, which must be a cut: hold it, move the input, and no ``to`` moves.
 
     Raises:
         UsageError: Some ``to`` moves (it is named), or the network fails with that state held.
     """
     with torch.no_grad():
-        state = network.reach(example.tree, (start,))[0].detach()
+        state = network.activations(example.tree, (start,))[0].detach()
         try:
-            still = network.reach(example.tree, to, start, state)
-            moved = network.reach(example.shaken(), to, start, state)
+            still = network.activations(example.tree, to, start, state)
+            moved = network.activations(example.shaken(), to, start, state)
         except FAILURES as error:
             raise UsageError(
                 f"start must be a stage that can be held, got {start!r}, without which the network "
@@ -344,7 +346,7 @@ def check_cut(network: FrozenNetwork, example: Example, start: str, to: tuple[st
     return state
 
 
-def natural_start(network: FrozenNetwork, example: Example, places: Stages) -> str:
+def natural_start(network: FunctionalModel, example: Example, places: Stages) -> str:
     """The input, or the first embedding of the tokens where there are tokens alone."""
     if example.moving:
         return "input"
@@ -357,7 +359,7 @@ def natural_start(network: FrozenNetwork, example: Example, places: Stages) -> s
     if len(found) == 1:
         return found[0]
     with torch.no_grad():  # an embedding of positions does not follow the tokens
-        here = network.reach(example.tree, found)
-        there = network.reach(example.shaken(), found)
+        here = network.activations(example.tree, found)
+        there = network.activations(example.shaken(), found)
     following = (n for n, a, b in zip(found, here, there, strict=True) if not torch.equal(a, b))
     return next(following, found[0])

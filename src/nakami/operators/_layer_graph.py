@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ..results import RunError
-from .model._functional_model import FrozenNetwork
+from .model._functional_model import FunctionalModel
 from .model._stages import is_weighted
 from .model._tracer import first_tensor, replace_first, transforms
 
@@ -68,7 +68,7 @@ class LayerGraph:
     """
 
     def __init__(
-        self, network: FrozenNetwork, tree: Any, change: Change | None = None, cut: bool = False
+        self, network: FunctionalModel, tree: Any, change: Change | None = None, cut: bool = False
     ):
         self.network, self.cut, self.change = network, cut, change
         self.calls, self.states, self.entering = list[LayerCall](), list[Tensor](), list[float]()

@@ -11,7 +11,7 @@ from ._captured import Captured, full_name
 from ._layers import Product
 from ._row_norms import RowNorms
 from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import OutputRoot
+from .curvature._loss_hessian_sqrt import LossHessianSqrt
 
 
 class LayerwiseDual:
@@ -29,7 +29,7 @@ class LayerwiseDual:
     where the network's own way takes four. Memory: the outputs of all layers for each row.
     """
 
-    def __init__(self, pairs: Iterable[tuple[Batch, OutputRoot]], own: frozenset[str]):
+    def __init__(self, pairs: Iterable[tuple[Batch, LossHessianSqrt]], own: frozenset[str]):
         read: dict[str, list[tuple[Tensor, Tensor]]] = {}
         modules = {name.rpartition(".")[0] for name in own}
         for part, root in pairs:
@@ -123,7 +123,7 @@ def _joined(parts: tuple[Tensor, ...]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _slopes(run: Captured, root: OutputRoot) -> dict[str, Tensor]:
+def _slopes(run: Captured, root: LossHessianSqrt) -> dict[str, Tensor]:
     """Gradients of the root's columns by the layers' outputs, ``(n, columns, outputs)``."""
     out: dict[str, Tensor] = {}
     for c, cotangent in enumerate(root.each()):

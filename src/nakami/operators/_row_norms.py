@@ -12,7 +12,7 @@ from ._captured import Captured
 from ._trust import Trust, gradients_of_one
 from .autodiff._strategies import FAILURES
 from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import OutputRoot
+from .curvature._loss_hessian_sqrt import LossHessianSqrt
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RowNorms:
     captured: tuple[str, ...]
 
 
-def row_norms(batch: Batch, root: OutputRoot, trust: Trust) -> RowNorms:
+def row_norms(batch: Batch, root: LossHessianSqrt, trust: Trust) -> RowNorms:
     """All rows of a batch whose examples do not mix.
 
     Cost: one backward pass over the batch for each column of an example.
@@ -57,7 +57,11 @@ def row_norms(batch: Batch, root: OutputRoot, trust: Trust) -> RowNorms:
 
 
 def _add_rest(
-    batch: Batch, root: OutputRoot, rest: dict[str, Tensor], rows: Tensor, sums: dict[str, float]
+    batch: Batch,
+    root: LossHessianSqrt,
+    rest: dict[str, Tensor],
+    rows: Tensor,
+    sums: dict[str, float],
 ) -> None:
     """The share of parameters that no formula covers: gradients of each example, formed."""
     cells = batch.each + 4 * sum(w.numel() for w in rest.values()) * batch.point.itemsize

@@ -79,5 +79,5 @@ def gradients_of_one(
         return batch.network.run(tree, named_parts(flat, weights)).reshape(-1)
 
     point = torch.cat([w.reshape(-1) for w in weights.values()])
-    pull = reverse_product(outputs, point, partial(batch.network.held_at, weights))[1]
+    pull = reverse_product(outputs, point, partial(batch.network.run_in_at, weights))[1]
     return [named_parts(pull(cotangent.reshape(-1)), weights) for cotangent in cotangents]

@@ -10,8 +10,8 @@ from ._captured import Captured, full_name
 from ._layers import Product, known
 from ._trust import trusted
 from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import OutputRoot
-from .model._functional_model import FrozenNetwork
+from .curvature._loss_hessian_sqrt import LossHessianSqrt
+from .model._functional_model import FunctionalModel
 
 
 def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
     return moving
 
 
-def unit_blocks(batch: Batch, root: OutputRoot, module: str, parts: tuple[str, ...]) -> Tensor:
+def unit_blocks(batch: Batch, root: LossHessianSqrt, module: str, parts: tuple[str, ...]) -> Tensor:
     """Sums over the rows of a batch of ``g g^T`` by the parameters of each unit, unscaled.
 
     Returns:
@@ -65,5 +65,5 @@ def unit_blocks(batch: Batch, root: OutputRoot, module: str, parts: tuple[str, .
     return total
 
 
-def _layers(network: FrozenNetwork) -> dict[str, nn.Linear]:
+def _layers(network: FunctionalModel) -> dict[str, nn.Linear]:
     return {s: m for s, m in network.model.named_modules() if known(m) is Product}

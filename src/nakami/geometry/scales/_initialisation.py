@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...operators import FrozenNetwork, LayerGraph, is_recurrent
+from ...operators import FunctionalModel, LayerGraph, is_recurrent
 from ...results import RunError, UsageError, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
@@ -154,7 +154,7 @@ def initialisation(
     check_choice("biases", biases, BIASES, "use 'zero'")
     check_choice("directions", directions, DIRECTIONS, "use 'kept'")
     seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
-    network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
+    network = FunctionalModel(model, forward, select, dtype, device, batch_statistics)
     _check_model(model)
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
@@ -190,7 +190,7 @@ def _check_model(model: nn.Module) -> None:
             )
 
 
-def _check_data(network: FrozenNetwork, data: Any) -> tuple[Any, Any, int]:
+def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
     """The batch, two examples of it, and the number of examples."""
     example = network.example(data, batch=True)
     n = len(example.leaves[0])
@@ -259,11 +259,11 @@ def _theory(found: meanfield.Description) -> Theory:
 
 
 def _proposal(
-    network: FrozenNetwork, tree: Any, method: str, plan: Plan, probes: int, seed: int
+    network: FunctionalModel, tree: Any, method: str, plan: Plan, probes: int, seed: int
 ) -> Proposal:
     """The plan with what the network reads once it has been followed."""
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
-    moved = network.moved({PREFIX + n: w for n, w in plan.weights(present).items()})
+    moved = network.with_weights({PREFIX + n: w for n, w in plan.weights(present).items()})
     factors = {
         name: scale / root_mean_square(name, present[name]) for name, scale in plan.scales.items()
     }

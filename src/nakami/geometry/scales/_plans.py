@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...operators import FrozenNetwork, LayerGraph
+from ...operators import FunctionalModel, LayerGraph
 from ...results import wrong
 from ...theory import meanfield
 from ._proposal import Plan, orthogonal, root_mean_square
@@ -65,7 +65,7 @@ def critical(found: meanfield.Description, choice: Choice) -> Plan:
     )
 
 
-def on_data(network: FrozenNetwork, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:
+def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:
     """Layer by layer in the order they run: mean squared singular value 1 on the data.
 
     A layer that takes in the data themselves gets an output of mean square 1, so that their unit
@@ -83,7 +83,7 @@ def on_data(network: FrozenNetwork, tree: Any, few: Any, probes: int, choice: Ch
     ends = branch_ends(first)
     weights = {**present, **base}
     fit = _Fit(weights, choice, ends, probes)
-    LayerGraph(network.moved({PREFIX + n: w for n, w in base.items()}), tree, fit)
+    LayerGraph(network.with_weights({PREFIX + n: w for n, w in base.items()}), tree, fit)
     rule = (
         "layer by layer, each matrix is multiplied by a number so that the step into its layer has "
         "mean squared singular value 1 on the data (mean square 1 behind the input"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...operators import FrozenNetwork, LayerCall, LayerGraph
+from ...operators import FunctionalModel, LayerCall, LayerGraph
 from ...results import wrong
 
 DECADES = 2.0  # a mean square that changes by more than 10^2 over the depth does not survive
@@ -116,7 +116,7 @@ class Propagation:
     gradient: Passage
 
 
-def propagation(network: FrozenNetwork, tree: Any, probes: int, seed: int) -> Propagation:
+def propagation(network: FunctionalModel, tree: Any, probes: int, seed: int) -> Propagation:
     """Read a batch; the same seed draws the same probes."""
     graph = LayerGraph(network, tree)
     if not graph.calls:

@@ -16,9 +16,9 @@ from ..autodiff._autograd import PlainProduct
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import FAILURES, check_derivative, forward_product, reverse_product
 from ..model._example import Example
-from ..model._functional_model import FrozenNetwork, named_parts
+from ..model._functional_model import FunctionalModel, named_parts
 from ..model._random import random_states_kept
-from ._loss_hessian_sqrt import OutputRoot, output_root, sampled_root, sampled_slopes
+from ._loss_hessian_sqrt import LossHessianSqrt, loss_hessian_sqrt, sampled_root, sampled_slopes
 from ._losses import Criterion
 
 LINEARISED = "linearised"
@@ -117,7 +117,7 @@ class Batch:
 
     def __init__(
         self,
-        network: FrozenNetwork,
+        network: FunctionalModel,
         example: Example,
         y: Any,
         judged: Criterion,
@@ -161,7 +161,7 @@ class Batch:
 
     def held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         """What ``act`` returns while the network is still, at other weights."""
-        found: Tensor = self.network.held_at(self.weights, point, act)
+        found: Tensor = self.network.run_in_at(self.weights, point, act)
         return found
 
     def jacobian(self) -> NetworkJacobian:
@@ -201,11 +201,11 @@ class Batch:
         few = self.example.rows(0, n).tree
         return self.network.run(few, named_parts(flat, self.weights)).reshape(-1)
 
-    def root(self, kind: str) -> OutputRoot | None:
+    def root(self, kind: str) -> LossHessianSqrt | None:
         """The root of the matrix by the outputs that a kind puts between the Jacobians."""
         if self.slopes is not None:
             return sampled_root(self.judged, self.z, self.slopes)
-        return output_root(self.judged, self.z, self.y, kind)
+        return loss_hessian_sqrt(self.judged, self.z, self.y, kind)
 
     def mixes(self) -> bool:
         """Whether an example's output depends on the others of its batch."""
@@ -231,7 +231,7 @@ class Batch:
         part._moved_by(weights)
         return part
 
-    def moved(self, network: FrozenNetwork) -> Batch:
+    def moved(self, network: FunctionalModel) -> Batch:
         """The same examples in the network at other weights."""
         part = copy.copy(self)
         part.network = network
@@ -286,7 +286,7 @@ class Batch:
 
 
 def batches(
-    network: FrozenNetwork, data: Any, judged: Criterion, params: str | None, budget: int
+    network: FunctionalModel, data: Any, judged: Criterion, params: str | None, budget: int
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     weights = _moving(network, params)
@@ -320,7 +320,7 @@ def batches(
     return parts
 
 
-def _moving(network: FrozenNetwork, params: str | None) -> dict[str, Tensor]:
+def _moving(network: FunctionalModel, params: str | None) -> dict[str, Tensor]:
     if params is not None:
         return network.parameters(params)
     named = network.model.named_parameters()
@@ -357,7 +357,7 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     return batch[0], batch[1]
 
 
-def _targets(network: FrozenNetwork, y: Any, n: int) -> Any:
+def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
     if isinstance(y, Tensor):
         if y.ndim == 0 or len(y) != n:
             raise wrong(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...results import UsageError, wrong
 from ...spectra import check_at_least, check_budget, check_seed
-from ..model._functional_model import FrozenNetwork
+from ..model._functional_model import FunctionalModel
 from ..model._view import Forward, Select, View
 from ._batches import batches
 from ._distributed import Ranks
@@ -91,7 +91,7 @@ def fisher(
     with ranks.together("the arguments", UsageError):
         judged = _checked(loss, kind, samples)
         seed, budget = check_seed(seed), check_budget(memory_budget)
-        network = FrozenNetwork(model, forward, select, dtype, device, batch_statistics)
+        network = FunctionalModel(model, forward, select, dtype, device, batch_statistics)
         parts = batches(network, data, judged, params, budget)
         if samples is not None:
             generator = torch.Generator().manual_seed(ranks.seed(seed))

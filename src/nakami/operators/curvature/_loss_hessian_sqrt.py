@@ -13,7 +13,7 @@ from ._losses import Criterion
 
 
 @dataclass(frozen=True)
-class OutputRoot:
+class LossHessianSqrt:
     """``B`` with ``B B^T`` the matrix by the outputs ``z`` of a batch, block by block.
 
     Attributes:
@@ -42,16 +42,16 @@ class OutputRoot:
             yield self.up(unit.reshape(1, *self.zero.shape[1:]).expand_as(self.zero))
 
 
-def output_root(judged: Criterion, z: Tensor, y: object, kind: str) -> OutputRoot | None:
+def loss_hessian_sqrt(judged: Criterion, z: Tensor, y: object, kind: str) -> LossHessianSqrt | None:
     """The root for a kind; None where none is known."""
     if kind == "empirical":
         slope = judged.slope(z, y)
         shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
-        return OutputRoot(lambda u: u * slope, z.new_zeros(shape))
+        return LossHessianSqrt(lambda u: u * slope, z.new_zeros(shape))
     root = judged.root
     if kind == "hessian" or root is None:
         return None
-    return OutputRoot(lambda u: root(z, y, u), torch.zeros_like(z))
+    return LossHessianSqrt(lambda u: root(z, y, u), torch.zeros_like(z))
 
 
 def sampled_slopes(
@@ -65,9 +65,9 @@ def sampled_slopes(
     return torch.stack(each, 1)
 
 
-def sampled_root(judged: Criterion, z: Tensor, slopes: Tensor) -> OutputRoot:
+def sampled_root(judged: Criterion, z: Tensor, slopes: Tensor) -> LossHessianSqrt:
     """``B B^T`` is the mean over draws of the products of gradients with themselves."""
     draws = slopes.shape[1]
     shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
     zero = z.new_zeros(shape[0], draws, *shape[1:])
-    return OutputRoot(lambda u: (u * slopes).sum(1) / draws**0.5, zero)
+    return LossHessianSqrt(lambda u: (u * slopes).sum(1) / draws**0.5, zero)

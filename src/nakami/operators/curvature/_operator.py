@@ -15,7 +15,7 @@ from .._dual import FisherKernel, FisherRoot
 from .._row_norms import RowNorms, row_norms
 from .._trust import trusted
 from .._unit_blocks import unit_blocks, unit_parts
-from ..model._functional_model import FrozenNetwork, named_parts
+from ..model._functional_model import FunctionalModel, named_parts
 from ._batches import Batch
 from ._distributed import Ranks
 from ._losses import Criterion, check_finite
@@ -142,7 +142,7 @@ class Fisher(LinearOperator):
             UsageError: A sampled matrix, whose draws belong to the present weights.
         """
         weights = {f"model.{name}": w for name, w in self.split(point).items()}
-        return self._inside(self.parts[0].network.moved(weights))
+        return self._inside(self.parts[0].network.with_weights(weights))
 
     def present(self) -> Fisher:
         """The same matrix of the same data at the weights and buffers the model has now.
@@ -150,11 +150,11 @@ class Fisher(LinearOperator):
         Raises:
             UsageError: A sampled matrix, whose draws belong to the weights it was built at.
         """
-        network = self.parts[0].network.present()
+        network = self.parts[0].network.at_current_weights()
         self.ranks.check_alike("present", network.weights)
         return self._inside(network)
 
-    def _inside(self, network: FrozenNetwork) -> Fisher:
+    def _inside(self, network: FunctionalModel) -> Fisher:
         if self.samples is not None:
             raise wrong("samples", "be left out to move the weights", self.samples, "drop it")
         with self.ranks.together("data"):

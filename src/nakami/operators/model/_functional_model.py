@@ -22,7 +22,7 @@ from ._checks import check_batch_statistics, check_filled, refusal
 from ._example import Example, mapped
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
-from ._tracer import Tap, first_tensor, transforms
+from ._tracer import Tracer, first_tensor, transforms
 from ._view import Forward, Select, View, as_view
 
 
@@ -45,7 +45,7 @@ class _Caller(nn.Module):
         return self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
 
 
-class FrozenNetwork:
+class FunctionalModel:
     """A model as a function of its input: evaluation mode, weights detached (and cast, on request).
 
     Args:
@@ -118,16 +118,18 @@ class FrozenNetwork:
             raise unknown("params", pattern, names, "'*' takes all")
         return {f"model.{n}": self.weights[f"model.{n}"] for n in fitting}
 
-    def moved(self, weights: Mapping[str, Tensor]) -> FrozenNetwork:
+    def with_weights(self, weights: Mapping[str, Tensor]) -> FunctionalModel:
         """The same network at other weights, named as in ``weights``; shares the rest."""
         other = copy.copy(self)
         other.weights = {**self.weights, **weights}
         return other
 
-    def present(self) -> FrozenNetwork:
+    def at_current_weights(self) -> FunctionalModel:
         """The same network at the weights and buffers that the model has now."""
         named = (*self.model.named_parameters(), *self.model.named_buffers())
-        return self.moved({f"model.{name}": self._cast(value.detach()) for name, value in named})
+        return self.with_weights(
+            {f"model.{name}": self._cast(value.detach()) for name, value in named}
+        )
 
     def run(
         self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
@@ -140,9 +142,9 @@ class FrozenNetwork:
         moving = weights is not None and any(w.requires_grad for w in weights.values())
         if moving and torch.is_grad_enabled() and transforms() == 0:
             x = mapped(x, _requiring)
-        return self._selected(self.held(lambda: self.caller(x), weights, chance))
+        return self._selected(self.run_in(lambda: self.caller(x), weights, chance))
 
-    def held(
+    def run_in(
         self,
         act: Callable[[], Any],
         weights: Mapping[str, Tensor] | None = None,
@@ -158,11 +160,13 @@ class FrozenNetwork:
             holder = _Caller(self.model, lambda model, _: act())
             return torch.func.functional_call(holder, swapped, (None,))
 
-    def held_at(self, weights: Mapping[str, Tensor], point: Tensor, act: Callable[[], Any]) -> Any:
-        """``held`` with the parts of a flat vector, see ``named_parts``, for some weights."""
+    def run_in_at(
+        self, weights: Mapping[str, Tensor], point: Tensor, act: Callable[[], Any]
+    ) -> Any:
+        """``run_in`` with the parts of a flat vector, see ``named_parts``, for some weights."""
         with torch.enable_grad():  # so that what runs again keeps what it kept before
             moved = named_parts(point, weights)
-        return self.held(act, moved)
+        return self.run_in(act, moved)
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
@@ -183,7 +187,7 @@ class FrozenNetwork:
             places.append(place)
             return value
 
-        with torch.no_grad(), self._explained(example), Tap(self.model, note) as tap:
+        with torch.no_grad(), self._explained(example), Tracer(self.model, note) as tap:
             out = self.run(x)
         places = [
             replace(p, joins=p.joins or (p.container and p.info.name.split(":")[0] in tap.joining))
@@ -197,7 +201,7 @@ class FrozenNetwork:
             places.append(replace(last, container=False))  # no name for a stage before it
         return Stages(places)
 
-    def reach(
+    def activations(
         self,
         x: Any,
         to: Sequence[str],
@@ -223,7 +227,7 @@ class FrozenNetwork:
             return value
 
         try:
-            with Tap(self.model, watch):
+            with Tracer(self.model, watch):
                 out = self.run(x, weights)
         except _Reached:
             return tuple(found[name] for name in to)

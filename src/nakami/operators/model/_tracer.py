@@ -55,7 +55,7 @@ JOINS = frozenset(
 ACTIVATIONS = frozenset(_POINTWISE.split())
 
 
-class Tap(AbstractContextManager["Tap"]):
+class Tracer(AbstractContextManager["Tracer"]):
     """Calls ``on_stage(name, kind, value, module)`` at every place the network passes.
 
     Places are the outputs of modules (leaves and containers, the root excepted) and of the
@@ -79,7 +79,7 @@ class Tap(AbstractContextManager["Tap"]):
         self.mode = _FunctionMode(self)
         self.transforms = transforms()
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> Tracer:
         for name, module in self.model.named_modules():
             if module is self.model:
                 continue
@@ -129,7 +129,7 @@ class Tap(AbstractContextManager["Tap"]):
 
 
 class _FunctionMode(TorchFunctionMode):
-    def __init__(self, tap: Tap):
+    def __init__(self, tap: Tracer):
         super().__init__()
         self.tap = tap
 
