@@ -33,10 +33,21 @@ def test_products_and_lifts_layer_by_layer(pattern, bias):
     u = torch.randn(450, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert_close(kernel @ u, a @ (a.T @ u), rtol=1e-10, atol=1e-12)
     assert kernel.known is not None
-    assert_close(op.root.T @ u, a.T @ u, rtol=1e-10, atol=1e-12)
+    assert_close(kernel.root @ u, a.T @ u, rtol=1e-10, atol=1e-12)
+    assert_close(kernel.root.T @ a.T, a @ a.T, rtol=1e-10, atol=1e-12)
     assert nakami.trace(op).value == pytest.approx(float(a.square().sum()), rel=1e-12)
     whole = nakami.fisher(model, (x, y), "cross_entropy").layer(pattern).trace_by_parameter()
     assert op.trace_by_parameter() == pytest.approx(whole, rel=1e-10)
+
+
+def test_products_with_the_root_do_not_depend_on_what_was_multiplied_before():
+    model, x, y = problem()
+    op = nakami.fisher(model.float(), (x.float(), y), "cross_entropy")
+    u = torch.randn(450, 2, generator=torch.Generator().manual_seed(1))
+    before = op.root.T @ u
+    op.kernel @ u
+    assert torch.equal(op.root.T @ u, before)
+    assert not torch.equal(op.kernel.root @ u, before)  # another way, so that this can fail
 
 
 def test_layers_at_many_positions_go_through_the_network():

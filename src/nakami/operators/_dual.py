@@ -53,8 +53,6 @@ class FisherRoot(LinearOperator):
         return out.mul_(self.scale)
 
     def _rmatmat(self, block: Tensor) -> Tensor:
-        if known := self._kernel.known:
-            return known.lifted(block, self.parts[0].names).mul_(self.scale)
         out = block.new_zeros(self.shape[1], block.shape[1])
         for (part, root), rows in zip(self.pairs(), block.split(self.sizes), strict=True):
             op = part.jacobian()
@@ -122,17 +120,22 @@ class FisherKernel(Gram):
         self.base.parts[0].check_derivative()
         return LayerwiseDual(self.base.pairs(), trust.own)
 
-    @property
-    def known(self) -> LayerwiseDual | None:
-        """``layerwise`` where products have been made with it."""
-        return self.layerwise if "layerwise" in self.__dict__ else None
-
     def _matmat(self, block: Tensor) -> Tensor:
         if self.layerwise is None:
             return super()._matmat(block)
         return (self.layerwise @ block).mul_(self.base.scale**2)
 
     _rmatmat = _matmat
+
+    @property
+    def known(self) -> LayerwiseDual | None:
+        """``layerwise`` where products have been made with it."""
+        return self.layerwise if "layerwise" in self.__dict__ else None
+
+    @property
+    def root(self) -> LinearOperator:
+        """``A^T``, from what the products are made of."""
+        return self.base.T if self.layerwise is None else _Lift(self.base, self.layerwise)
 
     @cached_property
     def _trust(self) -> Trust | None:
@@ -143,6 +146,21 @@ class FisherKernel(Gram):
         trust = trusted(first)
         held = self.shape[0] * trust.width * self.dtype.itemsize
         return trust if held <= first.budget else None
+
+
+class _Lift(LinearOperator):
+    """``A^T``, ``(P, rows)``, without the network."""
+
+    def __init__(self, base: FisherRoot, layers: LayerwiseDual):
+        self.base, self.layers = base, layers
+        self.shape = base.shape[::-1]
+        self.dtype, self.device, self.route = base.dtype, base.device, "layer by layer"
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        return self.layers.lifted(block, self.base.parts[0].names).mul_(self.base.scale)
+
+    def _rmatmat(self, block: Tensor) -> Tensor:
+        return self.base @ block
 
 
 class _Dense:

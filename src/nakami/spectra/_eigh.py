@@ -289,7 +289,7 @@ def _alone(
 
     found = krylov_eigh(moderate, plan, "largest", seed, image / length, odds)
     found = sized(found, power, 1 if start is None else 2)
-    lifted = finite(root.T @ found.vectors)
+    lifted = finite(dual.root @ found.vectors)
     lifted /= torch.linalg.vector_norm(lifted, dtype=torch.float64).clamp_min(1e-300).to(lifted)
     settings = {**found.settings, "method": "root", "root": "krylov", "side": "dual"}
     if start is None:
