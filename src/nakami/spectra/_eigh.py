@@ -24,7 +24,7 @@ from ._check import (
 )
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
-from ._operator import LinearOperator, as_operator, finite
+from ._operator import Gram, LinearOperator, as_operator, finite
 from ._result import (
     EighResult,
     arithmetic_floor,
@@ -263,7 +263,7 @@ def rooted_eigh(
 
 def _alone(
     root: LinearOperator,
-    dual: LinearOperator,
+    dual: Gram,
     tol: float,
     budget: int,
     products: int | None,
