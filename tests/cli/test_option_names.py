@@ -1,40 +1,55 @@
-"""What the library refuses is said with the option's name, and before a subject is trained."""
+"""What the library refuses is worded with the option's name, before a subject is trained."""
 
 import re
 
 import pytest
 
 from nakami.cli import _guard
+from nakami.results import PYTHON, NotConvergedWarning, RunError, unknown, wrong
 
 
 @pytest.mark.parametrize(
-    ("said", "heard"),
+    ("message", "worded"),
     [
-        ("k must be 1, got 2; pass a smaller k.", "--top must be 1, got 2; pass a smaller --top."),
         (
-            "memory_budget must hold 9 vectors, got 3 bytes; raise it or lower k.",
+            wrong("k", "be 1", 2, "pass a smaller {k}"),
+            "--top must be 1, got 2; pass a smaller --top.",
+        ),
+        (
+            wrong("memory_budget", "hold 9 vectors", "3 bytes", ["raise it", "lower {k}"]),
             "--memory-budget must hold 9 vectors, got 3 bytes; raise it or lower --top.",
         ),
         (
-            "stage 'x' is unknown; nearest: 'k'; nakami stages lists them all.",
+            unknown("stage", "x", ["k"], "nakami stages lists them all"),
             "--stages 'x' is unknown; nearest: 'k'; nakami stages lists them all.",
         ),
         (
-            "9 spectra did not converge; marked. Raise memory_budget or lower k.",
-            "9 spectra did not converge; marked. Raise --memory-budget or lower --top.",
+            NotConvergedWarning(
+                "9 did not {k}; {way_out}.", way_out=["raise {max_products}", "lower {k}"]
+            ),
+            "9 did not --top; lower --top.",
         ),
-        ("inputs must be finite, got NaN; clean.", "--data must be finite, got NaN; clean."),
-        ("data of another kind; see out/k and k-1.", "data of another kind; see out/k and k-1."),
         (
-            "mode must be x, got y; pass another out, or delete out/k.",
-            "--mode must be x, got y; pass another --out, or delete out/k.",
+            wrong("inputs", "be finite", "{k}", "clean k"),
+            "--data must be finite, got {k}; clean k.",
         ),
-        ("x must hold x; name one with key=.", "--data must hold x; name one with --key."),
-        ("folder must hold a run.json, got k.", "folder must hold a run.json, got k."),
+        (
+            wrong("folder", "hold a run.json", "k", "look"),
+            "folder must hold a run.json, got k; look.",
+        ),
+        (
+            unknown("loss", "ms", ["mse"], PYTHON + "pass a module"),
+            "--loss 'ms' is unknown; nearest: 'mse'.",
+        ),
+        (
+            wrong("targets", "fit", "3", "reshape the outputs with {forward}="),
+            "targets must fit, got 3; `nakami --help` lists what there is.",
+        ),
+        (RunError("no space; pass another {out}."), "no space; pass another --out."),
     ],
 )
-def test_arguments_become_options(said, heard):
-    assert _guard.in_options(said) == heard
+def test_arguments_become_options(message, worded):
+    assert _guard.in_options(message) == worded
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_folders_are_classes(tmp_path):
 
 
 WRONG = {
-    "no labels": ({"x": X}, {}, r"must hold labels, got arrays x; name one of them with labels="),
+    "no labels": ({"x": X}, {}, r"must hold labels, got arrays x; name one of them: labels=NAME"),
     "no inputs": ({"a": X, "b": X, "y": Y}, {}, r"must hold inputs, got arrays a, b, y"),
     "unknown key": ({"x": X, "y": Y}, {"key": "z"}, r"must hold 'z', got arrays x, y"),
     "unknown labels": ({"x": X, "y": Y}, {"labels": "z"}, r"must hold 'z', got arrays x, y"),

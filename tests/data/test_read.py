@@ -193,7 +193,7 @@ def broken(tmp_path, kind):
         ("npy last", r"channels first, .*, got shape \(4, 8, 8, 3\); store np\.moveaxis"),
         ("npy text", r"x\.npy must start like a NumPy file, got 68 65 6c 6c 6f; write"),
         ("npy short", r"x\.npy cannot be read as a NumPy file"),
-        ("npz many", r"must hold inputs, got arrays a, b; name one of them with key="),
+        ("npz many", r"must hold inputs, got arrays a, b; name one of them: key=NAME"),
         ("npz labels", r"labels in .* must be 2 whole numbers, got int64 \(3,\)"),
         ("npz text", r"x\.npz cannot be read as a NumPy file"),
         ("idx magic", r"must start like an IDX file .*, got 89 50 4e 47"),

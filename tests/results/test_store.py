@@ -144,10 +144,10 @@ def test_a_refusal_says_what_differs_in_a_few_words(tmp_path):
         ),
         (
             {"model": {"weights_sha256": "x"}},
-            f"got weights from a/net.pt (other numbers); pass another out, or delete {run}.",
+            f"got weights from a/net.pt (other numbers); pass another out or delete {run}.",
         ),
         ({"seed": 1, "tol": 2, "stages": other_stages}, ", 0, got 1 (stages, tol differ too); "),
-        ({"threads": 1}, "holds, 2, got 1; set OMP_NUM_THREADS=2, pass another out, or delete "),
+        ({"threads": 1}, "holds, 2, got 1; set OMP_NUM_THREADS=2, pass another out or delete "),
     ]
     for change, said in cases:
         assert said in refusal(run, {**body, "threads": 2, **change})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 import warnings
@@ -11,6 +10,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
+
+from nakami.results import UsageError, Worded
 
 from ._app import app
 from ._words import one_line
@@ -33,15 +34,6 @@ OPTIONS = {
     "stage": "--stages",
     "widths": "--widths",
     "x": "--data",
-}
-WAYS_OUT = ("k", "memory_budget", "n_inputs")  # names that are no words of an English sentence
-PHRASES = {
-    "another out,": "another --out,",
-    "with key=": "with --key",
-    "with labels=": "with --labels",
-    "reshape them, or the outputs with forward=": "store them so",
-    "or pass a torch loss module": "`nakami lr --help` lists them",
-    "or pass a torch optimizer": "`nakami lr --help` lists them",
 }
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -89,32 +81,15 @@ def _explain(error: Exception) -> tuple[int, str]:
         text = " ".join(error.format_message().split()).rstrip(".")
         text += "" if text.endswith("?") else ";"
         return WRONG_USE, f"{text} `nakami {_command(error)}--help` lists what there is."
-    from nakami.results import RunError, UsageError
-
-    if isinstance(error, UsageError):
-        return WRONG_USE, in_options(str(error))
-    if isinstance(error, RunError):
-        return FAILED, str(error)
+    if isinstance(error, Worded):
+        return WRONG_USE if isinstance(error, UsageError) else FAILED, in_options(error)
     what = one_line(error)
     return FAILED, f"stopped by {what}; finished pieces are kept, NAKAMI_TRACEBACK=1 shows where."
 
 
-def in_options(sentence: str) -> str:
-    """A sentence of the library with the option's name where it has the argument's.
-
-    Its first word, where ``must`` or a quoted name follows, and what its way out calls to change.
-    """
-    first, space, rest = sentence.partition(" ")
-    if rest.startswith(("must ", "'")):
-        sentence = OPTIONS.get(first, first) + space + rest
-    body, mark, way_out = sentence.rpartition("; ")
-    if not mark:
-        return sentence
-    names = "|".join(WAYS_OUT)
-    way_out = re.sub(rf"(?<![\w/.-])({names})(?![\w/-])", lambda m: OPTIONS[m[0]], way_out)
-    for said, heard in PHRASES.items():
-        way_out = way_out.replace(said, heard)
-    return body + mark + way_out
+def in_options(message: Worded) -> str:
+    """A message of the library with the options' names where it has the arguments'."""
+    return message.worded(OPTIONS.get, "`nakami --help` lists what there is")
 
 
 def _command(error: Exception) -> str:
@@ -132,8 +107,8 @@ def _show_warning(
     file: object = None,
     line: str | None = None,
 ) -> None:
-    if category.__module__.startswith("nakami."):
-        typer.echo(f"note: {in_options(str(message))}", err=True)
+    if isinstance(message, Worded):
+        typer.echo(f"note: {in_options(message)}", err=True)
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         sys.stderr.write(text)

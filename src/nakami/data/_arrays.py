@@ -120,7 +120,7 @@ def _pick(
     if key is None or key not in names:
         raise wrong(
             f"{path}", f"hold {'inputs' if key is None else repr(key)}",
-            "arrays " + (", ".join(names) or "none"), "name one of them with key=",
+            "arrays " + (", ".join(names) or "none"), "name one of them: {key}=NAME",
         )  # fmt: skip
     if label is None and key.startswith("x"):  # x_test goes with y_test
         label = "y" + key[1:] if "y" + key[1:] in names else None

@@ -154,11 +154,11 @@ def _names(names: list[str], path: Path, key: str | None, labels: str | None) ->
     x = x or (rest[0] if len(rest) == 1 else None)
     got = f"arrays {', '.join(names) or 'none'}"
     if x is None:
-        raise wrong(f"{path}", "hold inputs", got, "name one of them with key=")
+        raise wrong(f"{path}", "hold inputs", got, "name one of them: {key}=NAME")
     y = labels or (f"y{x[1:]}" if x.startswith("x") and f"y{x[1:]}" in names else None)
     y = y or next((name for name in LABELS if name in names and name != x), None)
     if y is None:
-        raise wrong(f"{path}", "hold labels", got, "name one of them with labels=")
+        raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
     return x, y
 
 

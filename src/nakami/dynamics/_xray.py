@@ -124,9 +124,11 @@ def xray(
     open_pieces = sum(not s.converged for s in run.spectra)
     if open_pieces:
         warnings.warn(
-            f"{open_pieces} of {len(run.spectra)} spectra did not converge; they are marked. Raise "
-            "memory_budget or lower k.",
-            NotConvergedWarning,
+            NotConvergedWarning(
+                f"{open_pieces} of {len(run.spectra)} spectra did not converge; they are marked. "
+                "To settle them, {way_out}.",
+                way_out=["raise {memory_budget}", "lower {k}"],
+            ),
             stacklevel=2,
         )
     return run

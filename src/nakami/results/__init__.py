@@ -1,45 +1,35 @@
 """Frozen results, runs on disk, and the wording of errors. Knows NumPy, never torch."""
 
-from ._compare import Comparison, PairedChange, compare, paired_change
-from ._entries import Entries
-from ._errors import (
-    NakamiWarning,
-    NotConvergedWarning,
-    RunError,
-    UsageError,
-    UsageTypeError,
-    check_callable,
-    unknown,
-    wrong,
-    wrong_type,
-)
-from ._spectrum import Spectrum, StageInfo
-from ._store import RunFolder, disk, load, versions
-from ._xray import Estimate, StageSummary, Xray, estimate
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Comparison",
-    "Entries",
-    "Estimate",
-    "NakamiWarning",
-    "NotConvergedWarning",
-    "PairedChange",
-    "RunError",
-    "RunFolder",
-    "Spectrum",
-    "StageInfo",
-    "StageSummary",
-    "UsageError",
-    "UsageTypeError",
-    "Xray",
-    "check_callable",
-    "compare",
-    "disk",
-    "estimate",
-    "load",
-    "paired_change",
-    "unknown",
-    "versions",
-    "wrong",
-    "wrong_type",
-]
+from ._lazy import lazy as lazy
+
+if TYPE_CHECKING:
+    from ._compare import Comparison as Comparison
+    from ._compare import PairedChange as PairedChange
+    from ._compare import compare as compare
+    from ._compare import paired_change as paired_change
+    from ._entries import Entries as Entries
+    from ._errors import PYTHON as PYTHON
+    from ._errors import NakamiWarning as NakamiWarning
+    from ._errors import NotConvergedWarning as NotConvergedWarning
+    from ._errors import RunError as RunError
+    from ._errors import UsageError as UsageError
+    from ._errors import UsageTypeError as UsageTypeError
+    from ._errors import Worded as Worded
+    from ._errors import check_callable as check_callable
+    from ._errors import unknown as unknown
+    from ._errors import wrong as wrong
+    from ._errors import wrong_type as wrong_type
+    from ._spectrum import Spectrum as Spectrum
+    from ._spectrum import StageInfo as StageInfo
+    from ._store import RunFolder as RunFolder
+    from ._store import disk as disk
+    from ._store import load as load
+    from ._store import versions as versions
+    from ._xray import Estimate as Estimate
+    from ._xray import StageSummary as StageSummary
+    from ._xray import Xray as Xray
+    from ._xray import estimate as estimate
+
+__getattr__, __dir__, __all__ = lazy(__name__)

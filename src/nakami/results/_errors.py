@@ -1,28 +1,88 @@
 """The wording of errors, kept in one place so that every message has the same shape.
 
-A message says which argument broke which rule, what came instead, and the way out:
-``k must lie between 1 and 784, got 900; pass a smaller k.``
+A message says which argument broke which rule, what came instead, and what to type:
+``k must lie between 1 and 784, got 900; pass a smaller k.`` Where a text names another argument it
+writes ``{memory_budget}``: Python shows the name, the command line its option.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+
+MUST = "{argument} must {rule}, got {got}; {way_out}."
+UNKNOWN = "{argument} {got} is unknown; {way_out}."
+PLACE = re.compile(r"\{([a-z_]+)\}")
+PYTHON = "{python}"  # begins a way out that only a program can take, no command line
 
 
-class UsageError(ValueError):
-    """Wrong use: the caller can mend it. The command line ends with exit code 2."""
+def _own_name(argument: str) -> str | None:
+    return "" if argument == "python" else argument
+
+
+class Worded(Exception):
+    """A message whose parts are kept apart, so that the command line can word it for its options.
+
+    Attributes:
+        form: The sentence, with places for the parts and for arguments that it names.
+        argument: Name of the argument, as the function has it.
+        rule: What it must do. got: what came instead, as text.
+        way_out: What to type, one entry for each possibility.
+    """
+
+    def __init__(
+        self,
+        form: str,
+        *,
+        argument: str = "",
+        rule: str = "",
+        got: object = "",
+        way_out: str | Iterable[str] = (),
+    ):
+        self.form, self.argument, self.rule, self.got = form, argument, rule, str(got)
+        self.way_out = (way_out,) if isinstance(way_out, str) else tuple(way_out)
+        super().__init__(self.worded())
+
+    def worded(self, name_of: Callable[[str], str | None] = _own_name, otherwise: str = "") -> str:
+        """The sentence, with the names that ``name_of`` has for arguments.
+
+        Args:
+            name_of: A name, or None where the reader has no such argument: ways out that name it
+                are left out.
+            otherwise: The way out where none is left.
+        """
+
+        def named(match: re.Match[str]) -> str:
+            name = name_of(match[1])
+            return match[1] if name is None else name
+
+        ways = [way for way in self.way_out if None not in map(name_of, PLACE.findall(way))]
+        ways = [PLACE.sub(named, way) for way in ways] or [otherwise]
+        first, last = ", ".join(ways[:-1]), ways[-1]
+        both = "; " if self.form == UNKNOWN else " or "
+        parts = {
+            "argument": name_of(self.argument) or self.argument,
+            "rule": PLACE.sub(named, self.rule),
+            "got": self.got,
+            "way_out": f"{first}{both}{last}" if first else last,
+        }
+        return PLACE.sub(lambda m: parts[m[1]] if m[1] in parts else named(m), self.form)
+
+
+class UsageError(Worded, ValueError):
+    """Wrong use: the caller can correct it. The command line ends with exit code 2."""
 
 
 class UsageTypeError(UsageError, TypeError):
     """Wrong use of a type; also a ``TypeError``."""
 
 
-class RunError(RuntimeError):
+class RunError(Worded, RuntimeError):
     """The work could not go on for a reason outside the arguments (full disk, NaN in a product)."""
 
 
-class NakamiWarning(UserWarning):
+class NakamiWarning(Worded, UserWarning):
     """A result that is given but should not be trusted blindly."""
 
 
@@ -30,31 +90,44 @@ class NotConvergedWarning(NakamiWarning):
     """Some returned singular value has not reached its tolerance."""
 
 
-def wrong(argument: str, rule: str, got: object, way_out: str) -> UsageError:
-    """One sentence, ``{argument} must {rule}, got {got}; {way_out}.``, as an error."""
-    return UsageError(_sentence(argument, rule, got, way_out))
+def wrong(argument: str, rule: str, got: object, way_out: str | Iterable[str]) -> UsageError:
+    """One sentence, ``{argument} must {rule}, got {got}; {way_out}.``, as an error.
+
+    Args:
+        argument: Its name in the function that was called.
+        rule: What it must do.
+        got: What came; shown as it is.
+        way_out: What to type, several possibilities as a list. ``{name}`` stands for another
+            argument; a way that begins with ``PYTHON`` is for programs alone.
+    """
+    return UsageError(MUST, argument=argument, rule=rule, got=got, way_out=way_out)
 
 
-def wrong_type(argument: str, rule: str, got: object, way_out: str) -> UsageTypeError:
+def wrong_type(
+    argument: str, rule: str, got: object, way_out: str | Iterable[str]
+) -> UsageTypeError:
     """As ``wrong``, for an argument of the wrong type."""
-    return UsageTypeError(_sentence(argument, rule, got, way_out))
+    return UsageTypeError(MUST, argument=argument, rule=rule, got=got, way_out=way_out)
 
 
 def unknown(argument: str, name: str, known: Iterable[str], way_out: str = "") -> UsageError:
-    """An unknown name, answered with the nearest known ones (at most five)."""
+    """An unknown name, answered with the nearest known ones (at most five).
+
+    Args:
+        argument: Its name in the function that was called.
+        name: What came.
+        known: All that could.
+        way_out: What else to type, as for ``wrong``.
+    """
     known = list(known)
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
-    offer = ", ".join(repr(n) for n in near)
     more = f" of {len(known)}" if len(known) > len(near) else ""
-    tail = f"; {way_out}" if way_out else ""
-    return UsageError(f"{argument} {name!r} is unknown; nearest{more}: {offer}{tail}.")
+    ways = [f"nearest{more}: {', '.join(map(repr, near))}", *([way_out] if way_out else [])]
+    return UsageError(UNKNOWN, argument=argument, rule="be known", got=repr(name), way_out=ways)
 
 
 def check_callable(argument: str, value: object, form: str) -> None:
     """Refuse what is neither None nor callable; ``form`` shows how it is called."""
     if value is not None and not callable(value):
-        raise wrong_type(argument, f"be a function, called as {form}", repr(value), "leave it out")
-
-
-def _sentence(argument: str, rule: str, got: object, way_out: str) -> str:
-    return f"{argument} must {rule}, got {got}; {way_out}."
+        rule = f"be a function, called as {form}"
+        raise wrong_type(argument, rule, repr(value), f"leave {argument} out, or pass a function")

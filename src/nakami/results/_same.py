@@ -35,16 +35,16 @@ def check_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> No
     fields = [f for f in sorted(a.keys() | b.keys(), key=_precedence) if a.get(f) != b.get(f)]
     if not fields:
         return
-    way_out = f"pass another out, or delete {path}"
+    ways = ["pass another {out}", f"delete {path}"]
     name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
     if name == "weights":  # a hash tells nobody which file it was
         held, got = (str(s.get(TOLD, "other numbers")) for s in (old, new))
         got += " (other numbers)" if held == got else ""
     elif name == "threads":
-        way_out = f"set OMP_NUM_THREADS={held}, {way_out}"
+        ways = [f"set OMP_NUM_THREADS={held}", *ways]
     also = [f for f in fields[1:] if f in CHOSEN and f != "data" and "." not in f]
     more = f" ({', '.join(also)} differ{'s' * (len(also) == 1)} too)" if also else ""
-    raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", way_out)
+    raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", ways)
 
 
 def _difference(field: str, old: Any, new: Any) -> tuple[str, str, str]:

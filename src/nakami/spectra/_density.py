@@ -187,7 +187,7 @@ def _quadrature(
             "memory_budget",
             f"hold {steps} vectors of {n} components ({one} bytes)",
             f"{budget} bytes",
-            "raise it or lower steps",
+            ["raise it", "lower {steps}"],
         )
     generator = torch.Generator().manual_seed(seed)
     parts = []

@@ -211,7 +211,7 @@ def make_plan(
             f"hold a basis for {k} vectors of {n if sides == 'symmetric' else f'{m} + {n}'} "
             f"components ({4 * need // 3 + 4} bytes)",
             f"{budget} bytes",
-            "raise it or lower k",
+            ["raise it", "lower {k}"],
         )
     return Plan(k, tol, block, columns, products or 40 * k + 2000, images)
 

@@ -213,9 +213,9 @@ def _dense_end(op: LinearOperator, method: str, budget: int) -> str:
     if method == "krylov" or need > budget:
         raise wrong(
             "which",
-            f"be 'largest' unless a dense method fits memory_budget ({need} bytes of {budget})",
+            f"be 'largest' unless a dense method fits {{memory_budget}} ({need} bytes of {budget})",
             f"'smallest' with method '{method}'",
-            "raise memory_budget and leave method 'auto'",
+            "raise {memory_budget} and leave method 'auto'",
         )
     if method == "auto":
         return "dense" if op.dtype == torch.float64 else "gram"
@@ -230,5 +230,5 @@ def _check_dense_memory(op: LinearOperator, budget: int) -> None:
             "memory_budget",
             f"hold the dense {m} x {n} matrix ({need} bytes)",
             f"{budget} bytes",
-            "raise it, or give k and let the Krylov method work",
+            ["raise it", "give {k}, so that the Krylov method works"],
         )

@@ -226,8 +226,10 @@ def _estimated(run: _Estimate, rtol: float, stopped: str) -> TraceResult:
     if stopped:
         reason = f"standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, {stopped}"
         warnings.warn(
-            f"trace did not converge: {reason}; raise max_products or rtol, or use method 'exact'.",
-            NotConvergedWarning,
+            NotConvergedWarning(
+                f"trace did not converge: {reason}; {{way_out}}.",
+                way_out=["raise {max_products}", "raise {rtol}", "use {method} 'exact'"],
+            ),
             stacklevel=4,
         )
     else:

@@ -43,8 +43,10 @@ def verdict(
         stop = f", {exhausted}" if exhausted else ""
         reason = f"{unsettled} of {k} values above tol {tol:g}{stop}"
     warnings.warn(
-        f"{name} did not converge: {reason}; raise max_products or memory_budget, or lower k.",
-        NotConvergedWarning,
+        NotConvergedWarning(
+            f"{name} did not converge: {reason}; {{way_out}}.",
+            way_out=["raise {max_products}", "raise {memory_budget}", "lower {k}"],
+        ),
         stacklevel=4,
     )
     return False, reason

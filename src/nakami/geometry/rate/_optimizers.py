@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from ...results import unknown, wrong, wrong_type
+from ...results import PYTHON, unknown, wrong, wrong_type
 from ._stability import Rule
 
 NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
@@ -58,7 +58,7 @@ def check_optimizer(optimizer: object) -> None:
     """Refuse what is no known optimizer, or one without a limit."""
     if isinstance(optimizer, str):
         if optimizer not in NAMES:
-            raise unknown("optimizer", optimizer, NAMES, "or pass a torch optimizer")
+            raise unknown("optimizer", optimizer, NAMES, PYTHON + "pass a torch optimizer")
         return
     if not isinstance(optimizer, Optimizer) or type(optimizer) not in KNOWN:
         raise wrong_type(

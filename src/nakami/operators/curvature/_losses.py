@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...results import UsageError, unknown, wrong, wrong_type
+from ...results import PYTHON, UsageError, unknown, wrong, wrong_type
 from ..autodiff._overrides import Composites
 
 Total = Callable[[Tensor, Any], Tensor]
@@ -70,7 +70,7 @@ def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criter
     """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``."""
     if isinstance(loss, str):
         if loss not in NAMES:
-            raise unknown("loss", loss, list(NAMES), "or pass a torch loss module")
+            raise unknown("loss", loss, list(NAMES), PYTHON + "pass a torch loss module")
         loss = NAMES[loss]()
     if isinstance(loss, nn.CrossEntropyLoss):
         return _cross_entropy(loss)
@@ -203,7 +203,7 @@ def _same_shape(z: Tensor, y: Any) -> None:
             "the targets of a batch",
             f"have the shape of the outputs, {tuple(z.shape)}",
             got,
-            "reshape them, or the outputs with forward=",
+            ["reshape them as the outputs are", "reshape the outputs with {forward}="],
         )
 
 

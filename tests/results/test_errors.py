@@ -1,0 +1,42 @@
+"""Messages keep their parts apart, and word them for who reads them."""
+
+import copy
+import pickle
+
+import pytest
+
+from nakami.results import PYTHON, UsageError, UsageTypeError, check_callable, unknown, wrong
+
+
+def test_the_parts_are_kept():
+    error = wrong("k", "be at most {n}", 9, ["pass a smaller {k}", "raise {memory_budget}"])
+    assert (error.argument, error.rule, error.got) == ("k", "be at most {n}", "9")
+    assert error.way_out == ("pass a smaller {k}", "raise {memory_budget}")
+    assert str(error) == "k must be at most n, got 9; pass a smaller k or raise memory_budget."
+
+
+def test_three_ways_out_are_listed():
+    assert str(wrong("k", "fit", 9, ["a", "b", "c"])).endswith("; a, b or c.")
+
+
+def test_what_came_is_shown_as_it_is():
+    assert "got {'k': {k}};" in str(wrong("x", "fit", "{'k': {k}}", "y"))
+
+
+def test_programs_alone_are_offered_what_a_command_line_lacks():
+    error = unknown("loss", "ms", ["mse"], PYTHON + "pass a torch loss module")
+    assert str(error) == "loss 'ms' is unknown; nearest: 'mse'; pass a torch loss module."
+    assert error.worded({"loss": "--loss"}.get) == "--loss 'ms' is unknown; nearest: 'mse'."
+
+
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_message_survives_a_copy(again):
+    error = again(wrong("k", "fit", 9, "lower {k}"))
+    assert type(error) is UsageError
+    assert error.worded({"k": "--top"}.get) == "--top must fit, got 9; lower --top."
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(UsageTypeError, match=r"select must be a function, called as select\(y\)"):
+        check_callable("select", 3, "select(y)")
+    check_callable("select", None, "select(y)")
