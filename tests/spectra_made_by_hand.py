@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from nakami.results import Spectrum, StageInfo, Xray
+from nakami.results import Outcome, Spectrum, SpectrumEnding, StageInfo, Xray
+
+ALL = Outcome(SpectrumEnding.READ, {"words": "all"})
 
 
 def spectrum(values, input=0, stage="h1", shape=None):  # noqa: A002 (the field's name)
@@ -11,8 +13,8 @@ def spectrum(values, input=0, stage="h1", shape=None):  # noqa: A002 (the field'
     k = len(values)
     return Spectrum(
         input=input, stage=stage, source="input", shape=shape or (k, k), values=values,
-        residuals=np.full(k, 1e-9), reliable=np.ones(k, dtype=bool), floor=1e-12, converged=True,
-        reason="all", method="dense", route="linearised", n_products=k,
+        residuals=np.full(k, 1e-9), reliable=np.ones(k, dtype=bool), floor=1e-12, outcome=ALL,
+        method="dense", route="linearised", n_products=k,
         kept=np.arange(min(k, 1)), right=np.eye(k, dtype=np.float32)[: min(k, 1)],
     )  # fmt: skip
 

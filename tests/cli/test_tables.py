@@ -8,7 +8,7 @@ from rich.console import Console
 
 import nakami as library
 from nakami.cli import _tables
-from nakami.results import compare
+from nakami.results import Outcome, SpectrumEnding, compare
 from spectra_made_by_hand import xray
 
 
@@ -68,19 +68,19 @@ def test_a_value_below_the_floor_is_a_bound_and_no_number():
 def test_values_at_the_limit_of_the_arithmetic_stand_beside_converged():
     run = xray([[2.0, 1.0, 1e-3]] * 2)
     assert "limit" not in _tables.xray_table(run).caption
-    told = replace(
-        run.spectra[0], reason="2 of 3 values within tol 0.0001, 1 at the limit of the arithmetic"
+    first, second = (
+        replace(s, outcome=Outcome(SpectrumEnding.LIMITED, {"limited": n}))
+        for s, n in zip(run.spectra, (1, 2), strict=True)
     )
-    untold = replace(run.spectra[1], reliable=np.array([True, False, False]))
-    caption = _tables.xray_table(replace(run, spectra=(told, untold))).caption
+    caption = _tables.xray_table(replace(run, spectra=(first, second))).caption
     assert "2 of 2 spectra converged, 3 of 6 values at the limit of the arithmetic;" in caption
 
 
-def test_the_engine_words_the_limit_as_the_table_reads_it():
+def test_the_engine_counts_what_the_table_shows():
     found = library.svd(torch.diag(torch.tensor([1.0, 1e-3, 1e-12, 1e-13])))
-    piece = replace(xray([[1.0]]).spectra[0], reason=found.reason)
+    piece = replace(xray([[1.0]]).spectra[0], outcome=found.outcome)
     assert found.converged
-    assert _tables._at_the_limit(piece) >= 2
+    assert piece.limited >= 2
 
 
 def test_the_head_says_what_was_read():

@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 from nakami import report
-from nakami.results import Comparison, Spectrum, StageInfo, Xray, compare
+from nakami.results import (
+    Comparison,
+    Outcome,
+    Spectrum,
+    SpectrumEnding,
+    StageInfo,
+    Xray,
+    compare,
+)
 
 SETTINGS: dict[str, Any] = {
     "schema": "nakami.xray/1",
@@ -60,6 +68,11 @@ def spectrum(
     late = np.arange(k) > k // 2
     residuals = np.full(k, 1e-14) if converged else 1e-2 * values * late
     floor = 1e-13 * gain
+    if converged:
+        outcome = Outcome(SpectrumEnding.WITHIN, {"values": k, "tol": 1e-4})
+    else:
+        left = {"above": int(late.sum()), "values": k, "tol": 1e-4, "products": 784}
+        outcome = Outcome(SpectrumEnding.SPENT, left)
     return Spectrum(
         input=index,
         stage=stage,
@@ -69,8 +82,7 @@ def spectrum(
         residuals=residuals,
         reliable=values > floor,
         floor=floor,
-        converged=converged,
-        reason="all values within tol" if converged else "out of products",
+        outcome=outcome,
         method="dense",
         route="linearised",
         n_products=784,

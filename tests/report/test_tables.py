@@ -13,19 +13,20 @@ from nakami.report.xray._curves import spread_caption
 from nakami.report.xray._methods import how_table
 from nakami.report.xray._page_data import read
 from nakami.report.xray._tables import figures_tables
-from nakami.results import compare
+from nakami.results import Outcome, SpectrumEnding, compare
 
-WORDS = "780 of 784 values within tol 0.0001, 4 at the limit of the arithmetic"
+WHOLE = Outcome(SpectrumEnding.WITHIN, {"values": 784, "tol": 1e-4})
+CUT = Outcome(SpectrumEnding.LIMITED, {"within": 780, "values": 784, "tol": 1e-4, "limited": 4})
 
 
-def floored(run, keep, reason="all 784 values within tol 0.0001"):
+def floored(run, keep, outcome=WHOLE):
     """The run with only the first ``keep(s)`` values above the floor."""
     new = []
     for s in run.spectra:
         n = keep(s)
         good = np.arange(len(s.values)) < n
         floor = float(s.values[n - 1]) * 0.99 if n else 2 * float(s.values[0])
-        new.append(dataclasses.replace(s, reliable=good, floor=floor, reason=reason))
+        new.append(dataclasses.replace(s, reliable=good, floor=floor, outcome=outcome))
     return dataclasses.replace(run, spectra=tuple(new))
 
 
@@ -89,7 +90,7 @@ def test_a_last_value_below_the_floor_is_not_printed_as_a_measurement(make):
 
 
 def test_values_that_the_arithmetic_limits_are_counted(make):
-    run = floored(make(inputs=2, stages=2), lambda s: 782, reason=WORDS)
+    run = floored(make(inputs=2, stages=2), lambda s: 782, outcome=CUT)
     lines = table(run, "Convergence")
     assert lines.head[-2:] == ["at the limit", "below the floor"]
     assert [row[-2:] for row in lines.rows] == [["8 of 1,568", "4 of 1,568"]] * 2

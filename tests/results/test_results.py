@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nakami.results import UsageError, compare, estimate, paired_change, unknown, wrong
+from nakami.results import (
+    Outcome,
+    SpectrumEnding,
+    UsageError,
+    compare,
+    estimate,
+    paired_change,
+    unknown,
+    wrong,
+)
 from spectra_made_by_hand import spectrum, xray
 
 
@@ -47,9 +56,10 @@ def test_values_below_the_floor_do_not_count_in_the_log_sum():
 def test_a_summary_tells_what_its_sums_and_last_values_are_worth():
     run = xray([[2.0, 1.0, 1e-9], [4.0, 1.0, 1e-9]], shape=(3, 3))
     marks = ([True, True, False], [True, False, False])
-    words = "1 of 3 values within tol 0.0001, 2 at the limit of the arithmetic"
+    numbers = {"within": 1, "values": 3, "tol": 1e-4, "limited": 2}
+    ended = Outcome(SpectrumEnding.LIMITED, numbers)
     floored = [
-        replace(s, reliable=np.array(m), floor=4e-8, reason=words)
+        replace(s, reliable=np.array(m), floor=4e-8, outcome=ended)
         for s, m in zip(run.spectra, marks, strict=True)
     ]
     row = replace(run, spectra=tuple(floored)).summary()[0]

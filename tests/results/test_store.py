@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nakami.results import RunError, RunFolder, UsageError, load
+from nakami.results import Outcome, RunError, RunFolder, SpectrumEnding, UsageError, load
 from spectra_made_by_hand import settings, spectrum
 
 
@@ -34,6 +34,24 @@ def test_a_run_reads_back_as_it_was_written(tmp_path):
         assert np.array_equal(a.values, b.values)
         assert np.array_equal(a.right, b.right)
         assert (a.shape, a.reason, a.floor) == (b.shape, b.reason, b.floor)
+
+
+def test_endings_are_stored_by_kind_and_older_pieces_are_read(tmp_path):
+    whole = write_run(tmp_path)
+    piece = next((tmp_path / "pieces").glob("0000-h1")) / "result.json"
+    numbers = {"within": 1, "values": 2, "tol": 1e-4, "limited": 1}
+    ended = Outcome(SpectrumEnding.LIMITED, numbers)
+    record = json.loads(piece.read_text())
+    piece.write_text(json.dumps({**record, "outcome": ended.record()}))
+    now = load(tmp_path).spectra[0]
+    assert (now.outcome, now.limited, now.converged) == (ended, 1, True)
+    assert now.reason == "1 of 2 values within tol 0.0001, 1 at the limit of the arithmetic"
+    del record["outcome"]  # as it was written before there were outcomes
+    for converged in (True, False):
+        piece.write_text(json.dumps({**record, "converged": converged, "reason": "as it was"}))
+        old = load(tmp_path).spectra[0]
+        assert (old.reason, old.converged, old.limited) == ("as it was", converged, 0)
+    assert whole.spectra[1].outcome == load(tmp_path).spectra[1].outcome
 
 
 def test_the_layout_on_disk(tmp_path):
@@ -87,7 +105,8 @@ def test_rows_of_the_summary_are_in_order_of_depth_whatever_the_hash_seed(tmp_pa
     names = ["zeta", "beta", "gamma", "alpha", "delta"]
     for seed in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+        others = os.environ.get("PYTHONPATH", "")
+        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), others])
         command = [sys.executable, "-c", ORDER, str(tmp_path / seed)]
         subprocess.run(command, env=environment, check=True)
         rows = json.loads((tmp_path / seed / "result.json").read_text())["summary"]

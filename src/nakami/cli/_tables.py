@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from nakami.results import Comparison, Estimate, Spectrum, StageInfo, StageSummary, Xray
+    from nakami.results import Comparison, Estimate, StageInfo, StageSummary, Xray
 
 WORDS = {
     "count": "s > 1",
@@ -72,7 +71,7 @@ def _doubt(run: Xray) -> str:
         lines.append(f"{there} of {planned} spectra so far; the same command continues the run.")
     done = sum(s.converged for s in run.spectra)
     worst = max((row.relative_residual for row in rows), default=0.0)
-    limited = sum(_at_the_limit(s) for s in run.spectra)
+    limited = sum(s.limited for s in run.spectra)
     text = f"{done} of {there} spectra converged"
     if limited:
         values = sum(len(s.values) for s in run.spectra)
@@ -90,12 +89,6 @@ def _planned(run: Xray) -> int:
     """Number of spectra of the run when it is finished."""
     depth = len(run.names)
     return run.n_inputs * (depth + (depth - 1 if run.settings.get("layers") else 0))
-
-
-def _at_the_limit(spectrum: Spectrum) -> int:
-    """Values that met no tolerance, for the arithmetic has no better."""
-    said = re.search(r"(\d+) at the limit of the arithmetic", spectrum.reason)
-    return int(said[1]) if said else int((~spectrum.reliable).sum())
 
 
 def _table(title: str, caption: str, names: Iterable[str]) -> Table:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._errors import unknown as unknown
     from ._errors import wrong as wrong
     from ._errors import wrong_type as wrong_type
+    from ._outcome import Ending as Ending
+    from ._outcome import Outcome as Outcome
+    from ._outcome import SpectrumEnding as SpectrumEnding
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
     from ._store import RunFolder as RunFolder

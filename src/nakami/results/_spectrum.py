@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-LIMITED = re.compile(r"(\d+) at the limit of the arithmetic")  # the engine's words in ``reason``
+from ._outcome import Outcome, SpectrumEnding
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Spectrum:
         residuals: ``max(|J v - s u|, |J^T u - s v|)``, ``(k,)``, absolute.
         reliable: ``(k,)`` bool. False: the value lies below ``floor``, noise of the arithmetic.
         floor: Smallest value that the arithmetic can tell from zero.
-        converged: Whether every returned value met the tolerance; ``reason`` says how it ended.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         method: ``"dense"``, ``"gram"`` or ``"krylov"``.
         route: How the operator made its products.
         n_products: Columns multiplied by J or its transpose.
@@ -62,8 +61,7 @@ class Spectrum:
     residuals: np.ndarray
     reliable: np.ndarray
     floor: float
-    converged: bool
-    reason: str
+    outcome: Outcome
     method: str
     route: str
     n_products: int
@@ -78,6 +76,16 @@ class Spectrum:
             f"Spectrum(input {self.input}, {self.source} to {self.stage}, {m} x {n}, "
             f"{len(self.values)} values {ends}, {self.reason})"
         )
+
+    @property
+    def converged(self) -> bool:
+        """Whether every returned value met the tolerance, or the limit of the arithmetic."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
     @property
     def complete(self) -> bool:
@@ -123,9 +131,8 @@ class Spectrum:
 
     @property
     def limited(self) -> int:
-        """Values above the tolerance that the arithmetic cannot improve, as ``reason`` says."""
-        found = LIMITED.search(self.reason)
-        return int(found[1]) if found else 0
+        """Values above the tolerance that the arithmetic cannot improve."""
+        return self.outcome.count("limited")
 
     @property
     def _summed(self) -> np.ndarray:
@@ -137,7 +144,9 @@ class Spectrum:
 
     def record(self) -> dict[str, Any]:
         """The other fields, as they are stored in ``result.json``."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAY_FIELDS}
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAY_FIELDS}
+        how = {"outcome": self.outcome.record(), "converged": self.converged, "reason": self.reason}
+        return kept | how
 
     @classmethod
     def restore(cls, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Spectrum:
@@ -145,7 +154,22 @@ class Spectrum:
         names = {f.name for f in fields(cls)}
         kept: dict[str, Any] = {key: value for key, value in record.items() if key in names}
         kept |= {name: arrays[name] for name in ARRAY_FIELDS}
-        return cls(**{**kept, "shape": tuple(kept["shape"])})
+        how = _outcome(record, int((~kept["reliable"]).sum()))
+        return cls(**{**kept, "shape": tuple(kept["shape"]), "outcome": how})
+
+
+def _outcome(record: dict[str, Any], unreliable: int) -> Outcome:
+    """The ending of a stored piece.
+
+    Versions before 0.2 stored the sentence alone: of their values at the limit of the arithmetic
+    only those below the floor are counted.
+    """
+    if "outcome" in record:
+        return Outcome.restore(record["outcome"])
+    if record["converged"]:
+        words = {"words": record["reason"], "limited": unreliable}
+        return Outcome(SpectrumEnding.READ, words)
+    return Outcome(SpectrumEnding.READ_OPEN, {"words": record["reason"]})
 
 
 ARRAY_FIELDS = ("values", "residuals", "reliable", "kept", "right")

@@ -68,5 +68,10 @@ def sized(found: Found, power: int, spent: int) -> Found:
     size, settings = 2.0**power, dict(found.settings)
     if "rest" in settings:
         settings["rest"] *= size
+    stopped = found.stopped
+    if stopped is not None and "missed" in stopped.numbers:
+        missed = stopped.numbers["missed"] * size
+        stopped = replace(stopped, numbers={**stopped.numbers, "missed": missed})
     parts = {name: getattr(found, name) * size for name in ("values", "residuals", "gaps", "top")}
-    return replace(found, **parts, settings=settings, n_products=found.n_products + spent)
+    spent += found.n_products
+    return replace(found, **parts, settings=settings, stopped=stopped, n_products=spent)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import Outcome, SpectrumEnding, wrong
 from ._check import (
     check_at_least,
     check_budget,
@@ -41,6 +41,7 @@ class DensityResult:
             of ``tr f(A) / n``, exact in expectation for polynomials of degree up to 2 s - 1.
         width: Standard deviation of the smoothing, in the unit of the eigenvalues.
         exact: Whether nodes are the eigenvalues themselves.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by the matrix.
         n_probes: Random start vectors; 0 where exact.
         steps: Lanczos steps of each probe; n where exact.
@@ -56,10 +57,21 @@ class DensityResult:
     weights: Tensor
     width: float
     exact: bool
+    outcome: Outcome
     n_products: int
     n_probes: int
     steps: int
     seed: int
+
+    @property
+    def converged(self) -> bool:
+        """True: neither way can fail."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
     def per_decade(
         self, points: Tensor | Sequence[float], width: float = 0.1
@@ -153,6 +165,10 @@ def density(
     total, total_se = _over_probes(_step(t, nodes, smooth), weights)
     n_probes, made = (0, a.shape[0]) if exact else (probes, steps)
     n_products = tried + (a.shape[0] if exact else steps * probes)
+    ended: tuple[SpectrumEnding, dict[str, object]]
+    ended = SpectrumEnding.SAMPLED, {"probes": probes, "steps": steps}
+    if exact:
+        ended = SpectrumEnding.EXACT, {"way": f"all {made} eigenvalues"}
     return DensityResult(
         t,
         curve,
@@ -163,6 +179,7 @@ def density(
         weights,
         smooth,
         exact,
+        Outcome(*ended),
         n_products,
         n_probes,
         made,

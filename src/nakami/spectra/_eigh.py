@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import Outcome, wrong
 from ._balance import balanced, balanced_product, sized
 from ._check import (
     check_budget,
@@ -50,7 +50,7 @@ class _Pairs:
     residuals: Tensor  # (k,) float64
     gaps: Tensor  # (k,) float64
     n_products: int
-    exhausted: str
+    stopped: Outcome | None
     settings: dict[str, object]
     checked: bool
     top: float  # largest size known
@@ -123,13 +123,12 @@ def eigh(
     shifts = estimated_errors(found.values, found.residuals, found.gaps, floor)
     errors = with_rounding(a, shifts, found.values, found.top, floor)
     reliable = found.values.abs() > floor
-    converged, reason = _judge(found, shifts, errors, reliable, floor, tol)
+    outcome = _judge(found, shifts, errors, reliable, floor, tol)
     return EighResult(
         found.values,
         found.vectors,
         found.residuals,
-        converged,
-        reason,
+        outcome,
         found.n_products,
         {**found.settings, "which": which, "tol": tol, "seed": seed},
         reliable,
@@ -167,7 +166,7 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
         (a @ v - v * values).norm(dim=0),
         nearest_gaps(every, len(every))[order],
         op.shape[0],
-        "",
+        None,
         {"method": "dense"},
         True,
         float(every.abs().max()),
@@ -257,7 +256,7 @@ def rooted_eigh(
     settings = {**found.settings, "method": "root", "root": found.settings["method"]}
     spent = (found.n_products + 1) // 2 + k
     return _Pairs(
-        values, v, r, gaps, spent, found.exhausted, settings, found.checked, float(values[0])
+        values, v, r, gaps, spent, found.stopped, settings, found.checked, float(values[0])
     )
 
 
@@ -324,8 +323,8 @@ def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:
 
 def _judge(
     found: _Pairs, shifts: Tensor, errors: Tensor, reliable: Tensor, floor: float, tol: float
-) -> tuple[bool, str]:
-    r, why, checked = found.residuals, found.exhausted, found.checked
+) -> Outcome:
+    r, why, checked = found.residuals, found.stopped, found.checked
     return verdict("eigh", r, shifts, errors, reliable, floor, tol, why, checked)
 
 

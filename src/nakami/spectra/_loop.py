@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import Outcome, SpectrumEnding, wrong
 from ._operator import LinearOperator
 from ._search import CHECK_PRODUCTS, CHECKS, WIDTH
 
@@ -83,7 +83,7 @@ Sure = Callable[[float], bool]
 
 def converge(
     run: Run, plan: Plan, search: Search, sure: Sure | None = None
-) -> tuple[float, str, bool]:
+) -> tuple[float, Outcome | None, bool]:
     """Run until converged and checked, or until the budget is spent.
 
     Convergence is judged in two stages: a cheap one from the Ritz values, and then a search of the
@@ -93,7 +93,7 @@ def converge(
     for nothing else is known of the complement, and errors are residuals.
 
     Returns:
-        ``w``, why the run ended early (or ""), whether no missed value is known.
+        ``w``, why the run ended early if it did, whether no missed value is known.
     """
     checks, next_look, pace = 0, plan.k + plan.block, Pace()
     patience, asked = CHECK_PRODUCTS, 0
@@ -114,7 +114,7 @@ def converge(
             if sure is not None and patience > 0 and not (spent or run.full):
                 alone = _distance(run, plan, keys, residuals, torch.zeros_like(keys))
                 if alone <= 1 and sure(last):
-                    return math.inf, "", True
+                    return math.inf, None, True
                 patience -= run.filled - asked if asked else 0
                 asked, next_look = run.filled, run.filled + 1
                 continue
@@ -122,11 +122,11 @@ def converge(
             run.n_products += CHECK_PRODUCTS
             missed = gain > most
             if not missed and _settled(run, plan, keys, residuals, gain):
-                return gain, "", True
+                return gain, None, True
             if spent or (missed and checks == CHECKS):
-                why = f"{run.n_products} products spent"
+                why = Outcome(SpectrumEnding.UNCHECKED, {"products": run.n_products})
                 if missed and not spent:
-                    why = f"a value of at least {gain:.3g} was missed and not recovered"
+                    why = Outcome(SpectrumEnding.MISSED, {"missed": gain})
                 return gain, why, False
             if missed:
                 checks, sure = checks + 1, None

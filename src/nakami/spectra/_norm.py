@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..results import Outcome
 from ._operator import LinearOperator
 from ._svd import svd
 
@@ -18,16 +19,24 @@ class NormResult:
         value: The norm, in the unit of the matrix.
         error: Estimated absolute error of ``value``, ``min(r, r^2/gap)``; the value lies below the
             norm rather than above, since Ritz values approach from below.
-        converged: Whether ``error <= tol value`` and no larger value was found missing.
-        reason: How the computation ended, in words.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by the matrix or its transpose.
     """
 
     value: float
     error: float
-    converged: bool
-    reason: str
+    outcome: Outcome
     n_products: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether ``error`` is at most ``tol value``."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
 
 def norm(
@@ -71,4 +80,4 @@ def norm(
     )
     value = float(top.values[0])
     error = float(top.errors[0]) * max(value, top.floor)
-    return NormResult(value, error, top.converged, top.reason, top.n_products)
+    return NormResult(value, error, top.outcome, top.n_products)

@@ -44,7 +44,7 @@ class LinearOperator(ABC):
         return None
 
     def exact_trace(self) -> tuple[float, str, int] | None:
-        """The trace, how it was made and the products it took; None where that is no shorter way.
+        """The trace, how it was made (a noun), and the products it took; None if no shorter way.
 
         Asked before any estimate, so it must cost far less than one.
         """
@@ -203,7 +203,7 @@ class Gram(LinearOperator):
             return None
         parts = finite(self.base.dense()).split(FEW_PRODUCTS)
         value = sum(float(part.double().square().sum()) for part in parts)
-        return value, f"exact: the squared norm of a {m} x {n} matrix", spent
+        return value, f"the squared norm of a {m} x {n} matrix", spent
 
     def _matmat(self, block: Tensor) -> Tensor:
         width = max(1, MIDDLE // (self.base.shape[1] * self.dtype.itemsize))

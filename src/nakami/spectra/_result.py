@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..results import Outcome
 from ._operator import LinearOperator
 
 
@@ -22,8 +23,7 @@ class SVDResult:
         right: ``(n, k)`` orthonormal columns ``v``, or None.
         residuals: ``(k,)`` float64, absolute: ``max(|A v - s u|, |A^T u - s v|)``. Krylov: from the
             recurrence plus the rounding seen in up to four triplets that are measured.
-        converged: Whether every value met the tolerance and no larger one was found missing.
-        reason: How the computation ended, in words.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by ``A`` or its transpose.
         settings: Method, tolerance, seed, block and basis sizes.
         reliable: ``(k,)`` bool; False where the value lies below ``floor``.
@@ -38,13 +38,22 @@ class SVDResult:
     left: Tensor | None
     right: Tensor | None
     residuals: Tensor
-    converged: bool
-    reason: str
+    outcome: Outcome
     n_products: int
     settings: Mapping[str, Any]
     reliable: Tensor
     floor: float
     errors: Tensor
+
+    @property
+    def converged(self) -> bool:
+        """Whether every value met the tolerance, or the limit of the arithmetic."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
     @property
     def method(self) -> str:
@@ -64,8 +73,7 @@ class EighResult:
             descending in size (``"magnitude"``).
         vectors: ``(n, k)`` orthonormal columns ``v``.
         residuals: ``(k,)`` float64, absolute: ``|A v - l v|``.
-        converged: Whether every value met the tolerance and none was found missing.
-        reason: How the computation ended, in words.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by ``A``.
         settings: Method, which, tolerance, seed, block and basis sizes.
         reliable: ``(k,)`` bool; False where the size lies below ``floor``.
@@ -77,13 +85,22 @@ class EighResult:
     values: Tensor
     vectors: Tensor
     residuals: Tensor
-    converged: bool
-    reason: str
+    outcome: Outcome
     n_products: int
     settings: Mapping[str, Any]
     reliable: Tensor
     floor: float
     errors: Tensor
+
+    @property
+    def converged(self) -> bool:
+        """Whether every value met the tolerance, or the limit of the arithmetic."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
     @property
     def method(self) -> str:
@@ -113,7 +130,7 @@ class Triplets:
     residuals: Tensor  # (k,) float64
     gaps: Tensor  # (k,) float64, distance to the nearest other (Ritz) value
     n_products: int
-    exhausted: str  # "" if the method ran to its end, else why it stopped
+    stopped: Outcome | None  # why the method ended early, if it did
     settings: Mapping[str, Any]
     checked: bool  # True where no larger value can have been missed
     top: float  # largest value known, the yardstick of the floor

@@ -169,16 +169,13 @@ def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed:
     shifts = estimated_errors(values, r, found.gaps, floor)
     errors = with_rounding(op, shifts, values, found.top, floor, found.rooted)
     reliable = values > floor
-    converged, reason = verdict(
-        "svd", r, shifts, errors, reliable, floor, tol, found.exhausted, found.checked
-    )
+    outcome = verdict("svd", r, shifts, errors, reliable, floor, tol, found.stopped, found.checked)
     return SVDResult(
         values,
         found.left if vectors else None,
         found.right if vectors else None,
         r,
-        converged,
-        reason,
+        outcome,
         found.n_products,
         {**found.settings, "tol": tol, "seed": seed},
         reliable,

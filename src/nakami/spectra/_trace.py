@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning, wrong
+from ..results import NotConvergedWarning, Outcome, SpectrumEnding, wrong
 from ._basis import orthonormal, random_rows
 from ._check import (
     check_at_least,
@@ -35,8 +35,7 @@ class TraceResult:
         value: The trace, a sum over all n dimensions, not a mean.
         se: Standard error of ``value`` over the probes; 0 where it is exact.
         exact: Whether ``value`` is the sum of the diagonal itself.
-        converged: Whether ``se <= rtol |value|``.
-        reason: How the computation ended, in words.
+        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by the matrix.
         n_probes: Random probes behind ``se``; 0 where it is exact.
         n_deflated: Directions whose share was computed exactly and taken out of the estimate.
@@ -46,12 +45,21 @@ class TraceResult:
     value: float
     se: float
     exact: bool
-    converged: bool
-    reason: str
+    outcome: Outcome
     n_products: int
     n_probes: int
     n_deflated: int
     seed: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether ``se <= rtol |value|``."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason
 
 
 def trace(
@@ -106,11 +114,17 @@ def trace(
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
-            return TraceResult(offered[0], 0.0, True, True, offered[1], offered[2], 0, 0, seed)
+            return _known(*offered, seed)
         if method == "exact" or (method == "auto" and _at_hand(a)):
             return _exact(a, 0, seed)
         found = _Estimate(a, room, seed)
         return _run(found, rtol, max_products, method == "auto")
+
+
+def _known(value: float, way: str, products: int, seed: int) -> TraceResult:
+    """An exact trace and the way it was made."""
+    ended = Outcome(SpectrumEnding.EXACT, {"way": way})
+    return TraceResult(value, 0.0, True, ended, products, 0, 0, seed)
 
 
 def _at_hand(op: LinearOperator) -> bool:
@@ -121,15 +135,15 @@ def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:
     n, total = op.shape[0], 0.0
     if isinstance(op, MatrixOperator):
         total, products = float(finite(op.matrix).diagonal().double().sum()), 0
-        reason = "exact: the diagonal of the matrix at hand"
+        way = "the diagonal of the matrix at hand"
     else:
         for at in range(0, n, CHUNK):
             width = min(CHUNK, n - at)
             part = torch.zeros(n, width, dtype=op.dtype, device=op.device)
             part[at : at + width] = torch.eye(width, dtype=op.dtype, device=op.device)
             total += float(finite(op @ part)[at : at + width].diagonal().double().sum())
-        products, reason = n, f"exact: the diagonal from {n} products"
-    return TraceResult(total, 0.0, True, True, reason, spent + products, 0, 0, seed)
+        products, way = n, f"the diagonal from {n} products"
+    return _known(total, way, spent + products, seed)
 
 
 class _Estimate:
@@ -197,11 +211,11 @@ def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> Tr
         count, left = len(run.samples), max_products - run.n_products
         need = max(LEAST, _probes_needed(run, rtol))
         if count >= need:
-            return _estimated(run, rtol, "")
+            return _estimated(run, rtol, spent=False)
         if may_switch and n <= min(left, need - count):
             return _exact(run.op, run.n_products, run.seed)
         if left <= 0:
-            return _estimated(run, rtol, f"{run.n_products} products spent")
+            return _estimated(run, rtol, spent=True)
         if count == BATCH:
             paying = paying and need < min(before - 2 * BATCH, 0.8 * before)
             roomy = len(run.basis) + BATCH <= run.columns and left >= 2 * BATCH + LEAST
@@ -220,20 +234,17 @@ def _probes_needed(run: _Estimate, rtol: float) -> float:
     return math.inf if target == 0 else math.ceil((spread / target) ** 2)
 
 
-def _estimated(run: _Estimate, rtol: float, stopped: str) -> TraceResult:
+def _estimated(run: _Estimate, rtol: float, spent: bool) -> TraceResult:
     count = len(run.samples)
     value, se = run.value, run.spread / count**0.5
-    if stopped:
-        reason = f"standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, {stopped}"
+    numbers = {"se": se, "value": value, "rtol": rtol, "probes": count, "products": run.n_products}
+    ended = Outcome(SpectrumEnding.IMPRECISE if spent else SpectrumEnding.PRECISE, numbers)
+    if spent:
         warnings.warn(
             NotConvergedWarning(
-                f"trace did not converge: {reason}; {{way_out}}.",
+                f"trace did not converge: {ended.reason}; {{way_out}}.",
                 way_out=["raise {max_products}", "raise {rtol}", "use {method} 'exact'"],
             ),
             stacklevel=4,
         )
-    else:
-        reason = f"standard error within rtol {rtol:g} after {count} probes"
-    return TraceResult(
-        value, se, False, not stopped, reason, run.n_products, count, len(run.basis), run.seed
-    )
+    return TraceResult(value, se, False, ended, run.n_products, count, len(run.basis), run.seed)

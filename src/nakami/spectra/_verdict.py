@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning
+from ..results import Ending, NotConvergedWarning, Outcome, SpectrumEnding
 
 
 def verdict(
@@ -18,10 +18,10 @@ def verdict(
     reliable: Tensor,
     floor: float,
     tol: float,
-    exhausted: str,
+    stopped: Outcome | None,
     checked: bool,
-) -> tuple[bool, str]:
-    """Whether all is settled, and how the computation ended, in words; warns if it is not.
+) -> Outcome:
+    """How the computation ended; warns if not all is settled.
 
     ``shifts`` are the relative errors that the method leaves, ``errors`` those with the rounding of
     the products.
@@ -31,25 +31,25 @@ def verdict(
     within = reliable & (errors <= tol)
     limited = int((~within & _at_limit(residuals, shifts, reliable, floor, tol)).sum())
     unsettled = k - int(within.sum()) - limited
+    numbers = {"values": k, "within": k - limited - unsettled, "limited": limited, "tol": tol}
     if unsettled == 0 and checked:
-        if limited:
-            return True, (
-                f"{k - limited} of {k} values within tol {tol:g}, {limited} at the limit of the "
-                "arithmetic"
-            )
-        return True, f"all {k} values within tol {tol:g}"
-    reason = exhausted
+        return Outcome(SpectrumEnding.LIMITED if limited else SpectrumEnding.WITHIN, numbers)
+    kind: Ending = SpectrumEnding.ABOVE if stopped is None else stopped.kind
     if unsettled:
-        stop = f", {exhausted}" if exhausted else ""
-        reason = f"{unsettled} of {k} values above tol {tol:g}{stop}"
+        kind = {
+            SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
+            SpectrumEnding.MISSED: SpectrumEnding.OPEN,
+        }.get(kind, kind)
+    numbers = {**numbers, "above": unsettled, **({} if stopped is None else stopped.numbers)}
+    outcome = Outcome(kind, numbers)
     warnings.warn(
         NotConvergedWarning(
-            f"{name} did not converge: {reason}; {{way_out}}.",
+            f"{name} did not converge: {outcome.reason}; {{way_out}}.",
             way_out=["raise {max_products}", "raise {memory_budget}", "lower {k}"],
         ),
         stacklevel=4,
     )
-    return False, reason
+    return outcome
 
 
 def _at_limit(

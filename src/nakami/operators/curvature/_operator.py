@@ -190,7 +190,7 @@ class Fisher(LinearOperator):
             return None
         (rows,) = self.ranks.total(sum(float(part.rows.sum()) for part in norms))
         formed = len(self.names) - len(norms[0].captured)
-        reason = f"exact: norms of the root's rows from {self._columns()} backward passes"
+        reason = f"norms of the root's rows from {self._columns()} backward passes"
         if formed:
             reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
         return self.scale * rows, reason, 0

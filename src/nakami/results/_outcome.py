@@ -1,0 +1,97 @@
+"""How a computation ended: an enum with the few numbers that its sentence needs.
+
+Code asks ``outcome.kind`` and ``outcome.count(...)``; the sentence is made from them and is for
+people. A room with endings of its own writes another ``Ending`` with its members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Ending(Enum):
+    """Base of the enums of endings; each member is ``(converged, sentence)``.
+
+    Attributes:
+        converged: Whether the computation did what was asked.
+        sentence: A format string over the outcome's numbers.
+    """
+
+    converged: bool
+    sentence: str
+
+    def __init__(self, converged: bool, sentence: str):
+        self.converged = converged
+        self.sentence = sentence
+
+
+class SpectrumEnding(Ending):
+    """How a spectrum, a norm, a trace or a density ended."""
+
+    WITHIN = True, "all {values} values within tol {tol:g}"
+    LIMITED = (
+        True,
+        "{within} of {values} values within tol {tol:g}, {limited} at the limit of the arithmetic",
+    )
+    ABOVE = False, "{above} of {values} values above tol {tol:g}"
+    SPENT = False, "{above} of {values} values above tol {tol:g}, {products} products spent"
+    UNCHECKED = False, "{products} products spent"
+    MISSED = False, "a value of at least {missed:.3g} was missed and not recovered"
+    OPEN = (
+        False,
+        "{above} of {values} values above tol {tol:g}, a value of at least {missed:.3g} was missed "
+        "and not recovered",
+    )
+    EXACT = True, "exact: {way}"
+    SAMPLED = True, "{probes} random probes of {steps} steps each"
+    PRECISE = True, "standard error within rtol {rtol:g} after {probes} probes"
+    IMPRECISE = (
+        False,
+        "standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, {products} products spent",
+    )
+    READ = True, "{words}"  # of a run written before outcomes were stored
+    READ_OPEN = False, "{words}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a computation ended.
+
+    Attributes:
+        kind: A member of an ``Ending``.
+        numbers: What its sentence needs, by name: counts, tolerances, values.
+    """
+
+    kind: Ending
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the computation did what was asked."""
+        return self.kind.converged
+
+    @property
+    def reason(self) -> str:
+        """The ending in words."""
+        return self.kind.sentence.format(**self.numbers)
+
+    def count(self, name: str) -> int:
+        """One of the counts; 0 where this ending has none of that name."""
+        return int(self.numbers.get(name, 0))
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"kind": self.kind.name.lower(), **self.numbers}
+
+    @classmethod
+    def restore(cls, record: Mapping[str, Any], endings: type[Ending] = SpectrumEnding) -> Outcome:
+        """The inverse of ``record``.
+
+        Raises:
+            KeyError: A kind that ``endings`` does not know.
+        """
+        numbers = dict(record)
+        return cls(endings[str(numbers.pop("kind")).upper()], numbers)
