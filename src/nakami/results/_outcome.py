@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+ABOVE_TOL = "{above} of {values} values above tol {tol:g}"
+NOT_RECOVERED = "a value of at least {missed:.3g} was missed and not recovered"
+
 
 class Ending(Enum):
     """Base of the enums of endings; each member is ``(converged, sentence)``.
@@ -36,15 +39,11 @@ class SpectrumEnding(Ending):
         True,
         "{within} of {values} values within tol {tol:g}, {limited} at the limit of the arithmetic",
     )
-    ABOVE = False, "{above} of {values} values above tol {tol:g}"
-    SPENT = False, "{above} of {values} values above tol {tol:g}, {products} products spent"
+    ABOVE = False, ABOVE_TOL
+    SPENT = False, ABOVE_TOL + ", {products} products spent"
     UNCHECKED = False, "{products} products spent"
-    MISSED = False, "a value of at least {missed:.3g} was missed and not recovered"
-    OPEN = (
-        False,
-        "{above} of {values} values above tol {tol:g}, a value of at least {missed:.3g} was missed "
-        "and not recovered",
-    )
+    MISSED = False, NOT_RECOVERED
+    OPEN = False, ABOVE_TOL + ", " + NOT_RECOVERED
     EXACT = True, "exact: {way}"
     SAMPLED = True, "{probes} random probes of {steps} steps each"
     PRECISE = True, "standard error within rtol {rtol:g} after {probes} probes"
