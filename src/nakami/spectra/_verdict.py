@@ -9,6 +9,11 @@ from torch import Tensor
 
 from ..results import Ending, NotConvergedWarning, Outcome, SpectrumEnding
 
+WITH_COUNT: dict[Ending, Ending] = {
+    SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
+    SpectrumEnding.MISSED: SpectrumEnding.OPEN,
+}
+
 
 def verdict(
     name: str,
@@ -36,10 +41,7 @@ def verdict(
         return Outcome(SpectrumEnding.LIMITED if limited else SpectrumEnding.WITHIN, numbers)
     kind: Ending = SpectrumEnding.ABOVE if stopped is None else stopped.kind
     if unsettled:
-        kind = {
-            SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
-            SpectrumEnding.MISSED: SpectrumEnding.OPEN,
-        }.get(kind, kind)
+        kind = WITH_COUNT.get(kind, kind)
     numbers = {**numbers, "above": unsettled, **({} if stopped is None else stopped.numbers)}
     outcome = Outcome(kind, numbers)
     warnings.warn(
