@@ -111,7 +111,7 @@ def child(task: dict[str, Any]) -> dict[str, Any]:
         prepare(model, train.inputs[:SHOWN], task["activation"], seed)
         return model
 
-    seen = nakami.initialisation(made(SEEDS[0]), train.inputs[:SHOWN], dtype="float64")
+    seen = nakami.initialisation(nakami.View(made(SEEDS[0]), dtype="float64"), train.inputs[:SHOWN])
     out: dict[str, Any] = {
         "signal": round(seen.signal.decades, 1),
         "gradient": round(seen.gradient.decades, 1),

@@ -1,14 +1,20 @@
 """Small networks at tiny residual, and how their loss goes under torch's own optimizers."""
 
 import copy
-from functools import partial
 
 import torch
 from torch import nn
 
 import nakami
+from nakami.geometry import LimitOptions
 
-limits = partial(nakami.learning_rate, advise=False)
+
+def limits(model, data, loss, optimizer="sgd", trial_steps=None, seed=0, **options):
+    """The limit alone; ``options`` as ``LimitOptions`` takes them."""
+    limit = LimitOptions(**options)
+    return nakami.learning_rate(
+        model, data, loss, optimizer, advise=False, trial_steps=trial_steps, limit=limit, seed=seed
+    )
 
 
 def fitted(activation=nn.Tanh, noise=1e-9, seed=5):

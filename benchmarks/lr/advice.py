@@ -56,12 +56,14 @@ class Said:
 
 def nakami_advice(task: Task, model: nn.Module, steps: Optimizer, seed: int) -> Said:
     import nakami
+    from nakami.geometry import LimitOptions
 
     batches = list(itertools.islice(task.batches(seed, "advice"), BATCHES))
     normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
     found = nakami.learning_rate(
-        model, batches, task.loss(), steps, limit_batches=1, batch_statistics=normalised, tol=0.02
-    )
+        nakami.View(model, batch_statistics=normalised), batches, task.loss(), steps,
+        limit=LimitOptions(batches=1, tol=0.02),
+    )  # fmt: skip
     more = {"limit": found.limit, "interval": found.interval, "why": found.advice}
     return Said(found.advised, found.cost, {**more, "advice_cost": found.advice_cost})
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.lr.tasks import ROOT, Task, missing, optimizer, task
 
 import nakami
-from nakami.geometry import RateControl
+from nakami.geometry import Measures, RateControl
 from nakami.results import RunError
 from nakami.spectra import ritz
 
@@ -68,8 +68,8 @@ def train(case: Task, name: str, seed: int, way: str, rate: float, limit: float)
     held, steps = next(case.batches(seed, "advice")), optimizer(name, model, rate)
     started, control = time.process_time(), None
     if way in ("warm", "control"):
-        budget = 0.05 if way == "control" else 0.0
-        control = RateControl(model, steps, held, loss, rate, steps=STEPS, budget=budget)
+        measures = Measures(budget=0.05 if way == "control" else 0.0)
+        control = RateControl(model, steps, held, loss, rate, steps=STEPS, measures=measures)
     if way == "follow":
         reach = 2 * (1 + steps.param_groups[0]["momentum"])
         control = Following(model, steps, held, loss, rate / limit, reach)

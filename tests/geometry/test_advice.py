@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import nakami
+from nakami.geometry import LimitOptions
 from nakami.geometry.rate._optimizers import make
 from nakami.geometry.rate._stability import Rule
 from nakami.geometry.rate._training import Training
@@ -53,7 +54,9 @@ def final(rate, name, batches, steps=150):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_advised_rate_trains_about_as_well_as_the_best_of_a_grid(name):
     batches = blobs(0)
-    found = nakami.learning_rate(network(), batches[:32], "cross_entropy", name, limit_batches=1)
+    found = nakami.learning_rate(
+        network(), batches[:32], "cross_entropy", name, limit=LimitOptions(batches=1)
+    )
     assert found.advised is not None
     low, high = found.interval
     assert low <= found.advised <= high

@@ -240,7 +240,7 @@ def test_batch_statistics_take_the_scale_of_the_layer_before_away():
     for scale in (1.0, 0.1):
         for layer in (net[0], net[2]):
             layer.weight.data *= scale
-        found = nakami.initialisation(net, X, batch_statistics=True, probes=4)
+        found = nakami.initialisation(nakami.View(net, batch_statistics=True), X, probes=4)
         chis.append(found.layers[1].chi / scale**2)
         assert found.layers[1].second_moment == pytest.approx(scale**2)
         assert torch.all(net[1].running_mean == 0)
@@ -316,7 +316,7 @@ def test_rounding_bounds_the_signal():
     for part in net[::2]:
         part.bias.data.fill_(0.1)
     exact = nakami.initialisation(net, X)
-    rough = nakami.initialisation(net, X, dtype="float32")
+    rough = nakami.initialisation(nakami.View(net, dtype="float32"), X)
     assert not exact.signal.bound
     assert rough.signal.bound
     assert exact.signal.decades < rough.signal.decades < -10

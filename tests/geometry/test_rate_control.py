@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from nakami.geometry import RateControl
+from nakami.geometry import Measures, RateControl
 
 LOSS = nn.MSELoss()
 
@@ -36,8 +36,15 @@ def descend(model, data, control, optimizer, steps):
 def controlled(rate, optimizer=None, **settings):
     model, data, top = quadratic()
     stepping = (optimizer or (lambda p: torch.optim.SGD(p, lr=1.0)))(model.parameters())
-    settings = {"warmup": 0, "budget": 0.9, **settings}
+    settings = split({"warmup": 0, "budget": 0.9, **settings})
     return model, data, stepping, RateControl(model, stepping, data, LOSS, rate / top, **settings)
+
+
+def split(settings):
+    """Settings with those of ``Measures`` put into one."""
+    own = ("budget", "every", "settle", "patience", "batch_size", "seed", "memory_budget")
+    measures = Measures(**{k: v for k, v in settings.items() if k in own})
+    return {**{k: v for k, v in settings.items() if k not in own}, "measures": measures}
 
 
 def test_sharpness_and_limit_of_a_quadratic():
@@ -58,12 +65,12 @@ def test_sharpness_and_limit_of_a_quadratic():
 
 def test_adam_is_measured_in_its_own_coordinates():
     model, data, _, control = controlled(0.02, lambda p: torch.optim.Adam(p, lr=1.0))
-    stepping = control._gauge.optimizer
+    stepping = control._monitor.optimizer
     descend(model, data, control, stepping, 30)
     state, x = stepping.state[model.weight], data[0]
     d = (state["exp_avg_sq"] / (1 - 0.999**30)).sqrt().flatten() + 1e-8
     own = torch.linalg.eigvalsh((2 * x.T @ x / len(x)) / (d[:, None] * d).sqrt())[-1]
-    found = control._gauge.read(0)[0].value
+    found = control._monitor.read(0)[0].value
     assert 0.99 * float(own) < found <= float(own) * (1 + 1e-9)
     assert control.log[-1].limit == pytest.approx(38 / control.log[-1].sharpness)
 
@@ -179,7 +186,9 @@ def test_no_trace():
     model, (x, y) = network(), data()
     model[1].eval()
     stepping = torch.optim.AdamW(model.parameters(), lr=0.01)
-    control = RateControl(model, stepping, (x, y), "cross_entropy", 0.01, warmup=2, budget=0.9)
+    control = RateControl(
+        model, stepping, (x, y), "cross_entropy", 0.01, warmup=2, measures=Measures(budget=0.9)
+    )
     nn.functional.cross_entropy(model(x), y).backward()
     stepping.step()
 
@@ -201,7 +210,8 @@ def trained(steps, saved_at=None):
     def build():
         model = network()
         stepping = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.5)
-        control = RateControl(model, stepping, (x, y), "cross_entropy", 60.0, budget=0.9, every=5)
+        measures = Measures(budget=0.9, every=5)
+        control = RateControl(model, stepping, (x, y), "cross_entropy", 60.0, measures=measures)
         return model, stepping, control
 
     model, stepping, control = build()
@@ -276,7 +286,7 @@ def test_refused(name):
     settings = {"optimizer": torch.optim.SGD(model.parameters()), "data": held, "rate": 0.1}
     settings.update(changed)
     with pytest.raises(ValueError, match=message) as caught:
-        RateControl(model, loss=LOSS, **settings)
+        RateControl(model, loss=LOSS, **split(settings))
     assert "\n" not in str(caught.value)
 
 
@@ -304,7 +314,9 @@ def test_a_second_hand_is_refused():
 
 def test_wrong_losses_and_states():
     _, _, _, control = controlled(0.5)
-    with pytest.raises(ValueError, match=r"loss must be one number, got shape \(3,\); average it"):
+    with pytest.raises(
+        ValueError, match=r"loss must be one number, got shape \(3,\); pass loss\.mean\(\)"
+    ):
         control.step(torch.ones(3))
     with pytest.raises(RuntimeError, match="the loss is nan after step 1"):
         control.step(math.nan)

@@ -10,10 +10,10 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami.geometry
-from nakami.geometry import RateControl
+from nakami.geometry import Measures, RateControl
 
 NEEDED = {"lightning": "LightningRateControl", "transformers": "TrainerRateControl"}
-SETTINGS = {"steps": 100, "budget": 0.9, "every": 4, "warmup": 2, "settle": 1}
+SETTINGS = {"steps": 100, "warmup": 2, "measures": Measures(budget=0.9, every=4, settle=1)}
 
 
 def gathered():

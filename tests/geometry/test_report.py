@@ -9,7 +9,7 @@ from torch import nn
 
 import nakami
 from curvatures import Dense, case
-from nakami.geometry import learning_rate_report
+from nakami.geometry import LimitOptions, learning_rate_report
 from nakami.geometry.rate import _report
 from nakami.results import UsageError
 from nakami.theory import meanfield
@@ -31,8 +31,12 @@ def halves(x, y):
 
 def test_parts_are_those_of_the_library():
     model, x, y = network()
-    found = learning_rate_report(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
-    rate = nakami.learning_rate(model, halves(x, y), "cross_entropy", "momentum", tol=1e-6)
+    found = learning_rate_report(
+        model, halves(x, y), "cross_entropy", "momentum", limit=LimitOptions(tol=1e-6)
+    )
+    rate = nakami.learning_rate(
+        model, halves(x, y), "cross_entropy", "momentum", limit=LimitOptions(tol=1e-6)
+    )
     assert found.rate.limit == pytest.approx(rate.limit)
     assert found.rate.advised == pytest.approx(rate.advised)
     assert found.rate.noise.n_batches == 2

@@ -6,6 +6,7 @@ from torch import nn
 
 import nakami
 from curvatures import case
+from nakami.geometry import LimitOptions
 
 MODEL, X, Y, LOSS = case("classes")
 
@@ -49,9 +50,9 @@ REFUSED = {
         {"trial_steps": True},
         r"trial_steps must be a whole number from 1 on, got True",
     ),
-    "no batch": ({"limit_batches": 0}, r"limit_batches must be a whole number from 1 on, got 0"),
+    "no batch": ({"limit": {"batches": 0}}, r"batches must be a whole number from 1 on, got 0"),
     "seed": ({"seed": -1}, r"seed must be a whole number from 0"),
-    "tolerance": ({"tol": 2}, r"tol must lie between 0 and 1, got 2"),
+    "tolerance": ({"limit": {"tol": 2}}, r"tol must lie between 0 and 1, got 2"),
     "an empty loader": ({"data": []}, r"data must hold at least one batch, got an empty iterable"),
     "labels": (
         {"data": (X, Y + 1)},
@@ -66,8 +67,9 @@ REFUSED = {
 def test_refused(name):
     changed, message = REFUSED[name]
     settings = {"model": MODEL, "data": (X, Y), "loss": LOSS, **changed}
+    limit = changed.get("limit", {})
     with pytest.raises(ValueError, match=message) as caught:
-        nakami.learning_rate(**settings)
+        nakami.learning_rate(**{**settings, "limit": LimitOptions(**limit)})
     assert "\n" not in str(caught.value)
 
 

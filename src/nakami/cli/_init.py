@@ -35,12 +35,14 @@ def run(
 ) -> None:
     """Read a network, print the table (or JSON), write the proposed weights where asked."""
     _check(model, weights, data, pictures, save)
-    options["dtype"] = _options.torch_dtype(options["dtype"])
-    options["device"] = _options.torch_device(options["device"])
+    dtype = _options.torch_dtype(options.pop("dtype"))
+    device = _options.torch_device(options.pop("device"))
     title, network, examples = _subject(model, weights, data, inputs, pictures, options["seed"])
     import nakami
 
-    found = nakami.initialisation(network, examples.inputs, **options)
+    batch = options.pop("batch_statistics")
+    view = nakami.View(network, dtype=dtype, device=device, batch_statistics=batch)
+    found = nakami.initialisation(view, examples.inputs, **options)
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(network), save)
     if as_json:

@@ -29,14 +29,10 @@ def run(request: RateRequest) -> None:
     _check_together(request)
     _options.existing("--weights", request.weights)
     _options.existing("--data", request.data)
-    options: dict[str, Any] = {
-        "tol": _options.tolerance(request.tol, "1e-3"),
-        "seed": request.seed,
-        "memory_budget": _options.memory_budget(request.memory_budget),
-        "dtype": _options.torch_dtype(request.dtype),
-        "device": _options.torch_device(request.device),
-    }
-    from nakami import geometry
+    tol = _options.tolerance(request.tol, "1e-3")
+    budget = _options.memory_budget(request.memory_budget)
+    dtype, device = _options.torch_dtype(request.dtype), _options.torch_device(request.device)
+    from nakami import View, geometry
 
     geometry.check_request(request.loss, request.optimizer)
     page = request.page and page_possible()
@@ -47,10 +43,11 @@ def run(request: RateRequest) -> None:
     folder = _options.writable("--out", request.out / _folders.rates(request, name))
     began = time.monotonic()
     with Meter() as meter:
-        batches = examples.batches(request.batch)
         found = geometry.learning_rate_report(
-            model, batches, request.loss, request.optimizer, progress=meter, **options
-        )
+            View(model, dtype=dtype, device=device), examples.batches(request.batch), request.loss,
+            request.optimizer, limit=geometry.LimitOptions(tol=tol), seed=request.seed,
+            progress=meter, memory_budget=budget,
+        )  # fmt: skip
     about = _about(request, name, examples, time.monotonic() - began)
     record = {"schema": "nakami.lr/1", **about, **plain(found)}
     text = json.dumps(record, indent=1, ensure_ascii=False)

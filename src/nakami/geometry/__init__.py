@@ -3,9 +3,10 @@
 from importlib import import_module
 from typing import Any
 
+from .control._measures import Measures
 from .control._rate_control import RateControl
 from .control._running_loss import RateRecord
-from .rate._learning_rate import learning_rate
+from .rate._learning_rate import LimitOptions, learning_rate
 from .rate._noise import NoiseScale, noise_scale
 from .rate._report import (
     Eigenvalues,
@@ -25,6 +26,8 @@ __all__ = [
     "LayerReading",
     "LearningRate",
     "LearningRateReport",
+    "LimitOptions",
+    "Measures",
     "NoiseScale",
     "Passage",
     "Plan",

@@ -1,6 +1,13 @@
 """Linear maps become numbers: one engine for every spectrum. Knows no network."""
 
-from ._check import DEFAULT_BUDGET, check_at_least, check_budget, check_choice, check_seed
+from ._check import (
+    DEFAULT_BUDGET,
+    check_at_least,
+    check_budget,
+    check_choice,
+    check_seed,
+    is_number,
+)
 from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
@@ -34,6 +41,7 @@ __all__ = [
     "dense_bytes",
     "density",
     "eigh",
+    "is_number",
     "norm",
     "ritz",
     "svd",

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...operators import View
 from ...results import wrong
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
@@ -21,14 +22,16 @@ else:
 class LightningRateControl(Callback):
     """A ``RateControl`` that Lightning's trainer drives; its state is saved with checkpoints.
 
-    The model is the ``LightningModule`` itself: ``forward=`` says how it is called where
-    ``module(x)`` does not do. Each measure is logged through the trainer's logger as
+    The model is the ``LightningModule`` itself. The trainer's logger gets each measure as
     ``rate_control/sharpness`` and so on. Of several micro-batches the mean loss counts, and of
     several processes their mean.
 
     Args:
-        data, loss, rate, settings: As ``RateControl`` takes them. ``steps`` is by default the
-            trainer's own number where it has one.
+        data, loss, rate: As ``RateControl`` takes them.
+        view: Makes the ``View`` of the module, where ``module(x)`` does not do: for example
+            ``functools.partial(nakami.View, forward=...)``.
+        settings: ``steps`` (default: the trainer's own number where it has one), ``warmup``,
+            ``schedule`` and ``measures`` of ``RateControl``.
 
     Attributes:
         control: The ``RateControl``, from the start of a fit on.
@@ -43,9 +46,12 @@ class LightningRateControl(Callback):
         data: Any,
         loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
         rate: float | LearningRate,
+        *,
+        view: Callable[[nn.Module], View] = View,
         **settings: Any,
     ):
-        self.data, self.loss, self.rate, self.settings = data, loss, rate, settings
+        self.data, self.loss, self.rate = data, loss, rate
+        self.view, self.settings = view, settings
         self.control: RateControl | None = None
         self._saved: dict[str, Any] | None = None
         self._losses: list[float] = []
@@ -67,7 +73,7 @@ class LightningRateControl(Callback):
             settings.setdefault("steps", int(planned))
         optimizer = trainer.optimizers[0]
         self.control = RateControl(
-            pl_module, optimizer, self.data, self.loss, self.rate, **settings
+            self.view(pl_module), optimizer, self.data, self.loss, self.rate, **settings
         )
         if self._saved:
             self.control.load_state_dict(self._saved)

@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ...operators import View
 from ...results import RunError, check_callable, wrong, wrong_type
-from ...spectra import check_at_least, check_seed
+from ...spectra import is_number
 from ..rate._cost import PRODUCT
 from ..rate._result import LearningRate
 from ._group_rates import GroupRates
+from ._measures import DEFAULT, Measures, whole
 from ._running_loss import RateRecord, RunningLoss
 from ._sharpness import WARM, SharpnessMonitor
 
@@ -39,32 +40,19 @@ class RateControl:
     beyond). The warm-up waits meanwhile.
 
     Args:
-        model: Any module; measured in evaluation mode, left as it was.
+        model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was.
         optimizer: torch's ``SGD``, ``Adam`` or ``AdamW`` on the model's parameters. Its groups keep
             the ratios of the rates they have now.
         data: ``(x, y)`` or a few such batches, read once and held; a batch of the training's own
             size has the sharpness that steps see.
         loss: A torch loss, its name, or a function, as ``nakami.fisher`` takes it.
         rate: The rate to train with, of the fastest group; or a ``LearningRate`` with advice.
-        warmup: Steps of linear warm-up; 0 for none.
-        settle: Steps between measures of one suspicion, and after a lowering.
-        budget: Share of the training's gradient evaluations to spend on measures, from 0 to below
-            1; 0 measures nothing and never lowers.
         steps: Planned optimizer steps: over so many the budget holds as a whole, beyond them at any
             time.
-        every: Steps between measures without suspicion; default what half the budget allows.
-        batch_size: Examples in one optimizer step (all micro-batches, all processes); default as
-            many as ``data`` holds.
-        patience: Measures beyond the limit that are asked for.
+        warmup: Steps of linear warm-up; 0 for none.
         schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; a scheduler of torch on
             the same optimizer is refused, for two hands on one rate undo each other.
-        seed: Of the random part of the search; the global random state is not touched.
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks the output that the loss takes.
-        batch_statistics: Batch normalisation by each batch of ``data``, as in training.
-        dtype: Arithmetic to measure in; default that of the weights.
-        device: Where to measure; default where the weights are.
-        memory_budget: Bytes for what is kept of the network during a measure; default 1 GiB.
+        measures: When to measure, at which cost, and how many measures a lowering takes.
 
     Attributes:
         log: A ``RateRecord`` for each measure.
@@ -83,41 +71,26 @@ class RateControl:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | View,
         optimizer: Optimizer,
         data: Any,
         loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
         rate: float | LearningRate,
         *,
-        warmup: int = 20,
-        settle: int = 5,
-        budget: float = 0.05,
         steps: int = 1000,
-        every: int | None = None,
-        batch_size: int | None = None,
-        patience: int = 3,
+        warmup: int = 20,
         schedule: Callable[[int], float] | None = None,
-        seed: int = 0,
-        forward: Callable[[nn.Module, Any], Any] | None = None,
-        select: Callable[[Any], Tensor] | None = None,
-        batch_statistics: bool = False,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        memory_budget: int | None = None,
+        measures: Measures = DEFAULT,
     ):
         if isinstance(optimizer, str):
             raise wrong_type("optimizer", "be a torch optimizer", repr(optimizer), "make it first")
-        self.target, self.budget, self.seed = _rate(rate), _share(budget), check_seed(seed)
-        self.warmup, self.settle = _whole("warmup", warmup, 0), _whole("settle", settle, 1)
-        self.patience, self.steps = _whole("patience", patience, 1), _whole("steps", steps, 1)
+        self.target, self.measures = _rate(rate), measures
+        self.warmup, self.steps = whole("warmup", warmup, 0), whole("steps", steps, 1)
         check_callable("schedule", schedule, "schedule(step)")
-        size = None if batch_size is None else _whole("batch_size", batch_size, 1)
-        self._gauge = SharpnessMonitor(
-            model, optimizer, data, loss, forward=forward, select=select, dtype=dtype,
-            batch_statistics=batch_statistics, device=device, memory_budget=memory_budget,
-        )  # fmt: skip
-        self._worth = (size or self._gauge.held) / self._gauge.held  # of a step, in gradients
-        self.every = self._interval(every)
+        self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
+        held = self._monitor.n_examples
+        self._worth = (measures.batch_size or held) / held  # of a step, in gradients
+        self.every = measures.interval(self._worth, self.steps)
         self.schedule, self._rates = schedule, GroupRates(optimizer)
         self._count = self._warm = self._streak = self._quiet_until = 0
         self._next = max(1, self.warmup // 2)
@@ -165,7 +138,7 @@ class RateControl:
 
         ``data``, ``schedule`` and the settings are not in it: build the control alike first.
         """
-        vector = self._gauge.vector
+        vector = self._monitor.vector
         return {
             "schema": SCHEMA,
             "target": self.target,
@@ -191,7 +164,7 @@ class RateControl:
             got = repr(state.get("schema"))
             raise wrong("state", f"have schema {SCHEMA}", got, "pass RateControl's own state_dict")
         vector, ratios = state["vector"], tuple(state["ratios"])
-        size, groups = self._gauge.size, len(self._rates.ratios)
+        size, groups = self._monitor.size, len(self._rates.ratios)
         if len(ratios) != groups:
             raise wrong("state", f"have {groups} parameter groups", len(ratios), "build it alike")
         if vector is not None and tuple(vector.shape) != (size,):
@@ -201,7 +174,7 @@ class RateControl:
         self._streak, self._next = int(state["streak"]), int(state["next"])
         self._quiet_until, self._rates.ratios = int(state["quiet_until"]), ratios
         self._band = RunningLoss(**state["band"])
-        self._gauge.vector = None if vector is None else vector.clone()
+        self._monitor.vector = None if vector is None else vector.clone()
         self.log = [RateRecord(**record) for record in state["log"]]
         self._rates.set(self.rate)
 
@@ -214,26 +187,27 @@ class RateControl:
         """Whether to measure now: in time, or because the loss is high; never over the budget."""
         here, high = self._count, self._band.above
         wanted = here >= self._next or (high and here >= self._quiet_until)
-        if not (wanted and self._rates.last > 0 and self._gauge.ready):
+        if not (wanted and self._rates.last > 0 and self._monitor.ready):
             return False
         kept = 0.0 if high else PRODUCT * WARM  # for when the loss is high
-        whole = self.budget * self._worth * max(self.steps, here)
-        return self.cost + self._gauge.price + kept <= whole * (1 + 1e-9)
+        whole = self.measures.budget * self._worth * max(self.steps, here)
+        return self.cost + self._monitor.price + kept <= whole * (1 + 1e-9)
 
     def _measure(self) -> RateRecord:
-        self.cost += self._gauge.price
-        found, reach = self._gauge.read(self.seed + len(self.log))
+        self.cost += self._monitor.price
+        found, reach = self._monitor.read(self.measures.seed + len(self.log))
+        options = self.measures
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
         allowed = reach / found.value if found.value > 0 else math.inf
         beyond = rate > allowed
         streak = self._streak + 1 if beyond else self._streak * above
-        lower = above and streak >= self.patience
+        lower = above and streak >= options.patience
         if lower:
             self.target = self._warmed * max(LEAST, min(MOST, allowed / rate))
             self._warm = self.warmup
-        soon = lower or 0 < streak < self.patience - 1
-        wait = self.settle if lower else 1 if streak else 4 * self.settle
-        self._next = self._count + (min(self.settle, self.every) if soon else self.every)
+        soon = lower or 0 < streak < options.patience - 1
+        wait = options.settle if lower else 1 if streak else 4 * options.settle
+        self._next = self._count + (min(options.settle, self.every) if soon else self.every)
         if self._count <= self.warmup:
             self._next = min(self._next, self.warmup + 1)
         self._quiet_until = self._count + wait
@@ -245,19 +219,12 @@ class RateControl:
         self.log.append(record)
         return record
 
-    def _interval(self, every: int | None) -> int:
-        """Steps between measures without suspicion."""
-        least = PRODUCT * WARM / self._worth / self.budget if self.budget else math.inf
-        if every is not None and _whole("every", every, 1) < least:
-            rule = f"be at least {least:.0f} within budget={self.budget:g}"
-            raise wrong("every", rule, every, "raise the budget")
-        return every or (math.ceil(2 * least) if self.budget else self.steps)
-
     def _number(self, loss: float | Tensor) -> float:
-        if not isinstance(loss, (int, float, Tensor)):
-            raise wrong_type("loss", "be a number or a tensor", type(loss).__name__, "pass it")
+        if not (is_number(loss) or isinstance(loss, Tensor)):
+            got = type(loss).__name__
+            raise wrong_type("loss", "be a number or a tensor", got, "pass the loss of the step")
         if isinstance(loss, Tensor) and loss.numel() != 1:
-            raise wrong("loss", "be one number", f"shape {tuple(loss.shape)}", "average it")
+            raise wrong("loss", "be one number", f"shape {tuple(loss.shape)}", "pass loss.mean()")
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         if not math.isfinite(value):
             raise RunError(
@@ -272,18 +239,8 @@ def _rate(rate: object) -> float:
         if rate.advised is None:
             raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
         rate = rate.advised
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+    if isinstance(rate, bool) or not is_number(rate):
         raise wrong_type("rate", "be a number or a LearningRate", repr(rate), "pass a number")
     if not 0 < rate < math.inf:
         raise wrong("rate", "be positive and finite", rate, "pass the rate to train with")
     return float(rate)
-
-
-def _share(budget: object) -> float:
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget < 1:
-        raise wrong("budget", "be a share from 0 to below 1", repr(budget), "0.05 is usual")
-    return float(budget)
-
-
-def _whole(argument: str, value: object, least: int) -> int:
-    return check_at_least(argument, value, least, "leave it out")

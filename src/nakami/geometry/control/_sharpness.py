@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import fisher
+from ...operators import View, as_view, fisher
 from ...spectra import LinearOperator, RitzPair, Scaled, ritz
 from ..rate._cost import PRODUCT
 from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, started
@@ -20,23 +20,24 @@ class SharpnessMonitor:
     """Lower bounds of the sharpness of held data, at whatever weights the model has.
 
     Attributes:
-        held: Examples that are held. size: parameters.
+        n_examples: Examples of the data. size: parameters.
         vector: Eigenvector of the last reading, ``(size,)``, from which the next one starts.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | View,
         optimizer: Optimizer,
         data: Any,
         loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
-        **reading: Any,
+        memory_budget: int | None = None,
     ):
         check_optimizer(optimizer)
-        self.model, self.optimizer = model, optimizer
-        self._op = fisher(model, data, loss, "ggn", **reading)
+        view = as_view(model)
+        self.model, self.optimizer = view.model, optimizer
+        self._op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
         make(optimizer, self._named())
-        self.held = sum(len(part.z) for part in self._op.parts)
+        self.n_examples = sum(len(part.z) for part in self._op.parts)
         self.size = self._op.shape[0]
         self.vector: Tensor | None = None
 

@@ -11,11 +11,16 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback
 
+from ...operators import View
 from ...results import wrong
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
 FILE = "rate_control.pt"
+
+
+def _view(model: nn.Module) -> View:
+    return View(model, select=lambda output: output["logits"])
 
 
 class TrainerRateControl(TrainerCallback):
@@ -29,9 +34,11 @@ class TrainerRateControl(TrainerCallback):
     each checkpoint.
 
     Args:
-        data, loss, rate, settings: As ``RateControl`` takes them; ``select=`` defaults to the
-            output's ``logits``, ``steps`` to the trainer's ``max_steps``. The reported
-            ``learning_rate`` of the trainer is the scheduler's, not the one that is used.
+        data, loss, rate: As ``RateControl`` takes them.
+        view: Makes the ``View`` of the trainer's model; by default its output's ``logits`` count.
+        settings: ``steps`` (default: the trainer's ``max_steps``), ``warmup``, ``schedule`` and
+            ``measures`` of ``RateControl``. The ``learning_rate`` that the trainer reports is the
+            scheduler's, not the one that is used.
 
     Attributes:
         control: The ``RateControl``, from the start of a training on.
@@ -46,10 +53,12 @@ class TrainerRateControl(TrainerCallback):
         data: Any,
         loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
         rate: float | LearningRate,
+        *,
+        view: Callable[[nn.Module], View] = _view,
         **settings: Any,
     ):
         self.data, self.loss, self.rate = data, loss, rate
-        self.settings: dict[str, Any] = {"select": _logits, **settings}
+        self.view, self.settings = view, settings
         self.control: RateControl | None = None
         self._losses: list[Tensor] = []
         self._summed = False
@@ -70,7 +79,7 @@ class TrainerRateControl(TrainerCallback):
         if state.max_steps > 0:
             settings.setdefault("steps", state.max_steps)
         self.control = RateControl(
-            kwargs["model"], optimizer, self.data, self.loss, self.rate, **settings
+            self.view(kwargs["model"]), optimizer, self.data, self.loss, self.rate, **settings
         )
         if state.global_step:
             self.control.load_state_dict(_saved(args, state))
@@ -113,11 +122,6 @@ class TrainerRateControl(TrainerCallback):
         if model.training and torch.is_grad_enabled() and isinstance(loss, Tensor):
             self._losses.append(loss.detach())
             self._summed = inputs.get("num_items_in_batch") is not None
-
-
-def _logits(output: Any) -> Tensor:
-    logits: Tensor = output["logits"]
-    return logits
 
 
 def _saved(args: Any, state: Any) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import Fisher, fisher
+from ...operators import Fisher, View, as_view, fisher
 from ...results import RunError
 from ...spectra import (
     EighResult,
@@ -37,6 +37,46 @@ from ._result import LearningRate
 from ._stability import limit
 from ._training import Training
 
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """How the limit of a learning rate is computed.
+
+    Args:
+        batches: Read the first so many batches; default all. Trials take all of them.
+        each_batch: Whether each of these batches is also read alone, for its own limit and for the
+            noise of the gradients.
+        tol: Bound on the estimated relative error of the eigenvalues.
+
+    Raises:
+        UsageError: ``batches`` is no whole number from 1 on.
+    """
+
+    batches: int | None = None
+    each_batch: bool = True
+    tol: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.batches is not None:
+            check_at_least("batches", self.batches, 1, "leave it out for all")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for the largest eigenvalue: its options, seed, and memory in bytes."""
+
+    options: LimitOptions
+    seed: int
+    budget: int
+
+    def top(self, matrix: LinearOperator, start: Tensor | None = None) -> EighResult:
+        """The largest eigenvalue, from a guess of its vector where there is one."""
+        return eigh(
+            matrix, 1, self.options.tol, seed=self.seed, memory_budget=self.budget, start=start
+        )
+
+
+DEFAULT = LimitOptions()
 NO_CURVATURE = (
     "no limit is known: the Gauss-Newton matrix is 0, for the loss does not curve by the outputs "
     "(take log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
@@ -45,22 +85,15 @@ FILLING = 20  # steps that fill Adam's denominators, without advice
 
 
 def learning_rate(
-    model: nn.Module,
+    model: nn.Module | View,
     data: Any,
     loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
     optimizer: Optimizer | str = "sgd",
     *,
     advise: bool = True,
     trial_steps: int | None = None,
-    limit_batches: int | None = None,
-    each_batch: bool = True,
-    tol: float = 1e-3,
+    limit: LimitOptions = DEFAULT,
     seed: int = 0,
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-    select: Callable[[Any], Tensor] | None = None,
-    batch_statistics: bool = False,
-    dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
     memory_budget: int | None = None,
 ) -> LearningRate:
     """A learning rate to train with, and the one above which steps grow, at the present weights.
@@ -83,7 +116,7 @@ def learning_rate(
     2.15 or 4.6 apart, ``trial_steps`` steps each.
 
     Args:
-        model: Any module; read in evaluation mode, left as it was.
+        model: Any module, or a ``View`` of one; read in evaluation mode, left as it was.
         data: ``(x, y)``, or an iterable of such batches, read once and held: a loader in random
             order does no harm, an endless one must be cut.
         loss: A torch loss, its name, or a function, as ``nakami.fisher`` takes it.
@@ -96,17 +129,8 @@ def learning_rate(
             0.9. Without advice, steps on a copy that fill Adam's denominators where the optimizer
             has none yet, at its own rate (by name 1e-3), default 20. Either way Adam's limit is
             read where these steps ended. Batches are taken in turn.
-        limit_batches: How many of the batches, from the first on, the limit is read from; default
-            all. Trials take all.
-        each_batch: Whether the batches of the limit are read one by one beside all together, for
-            their limits and for how their gradients scatter (``noise``).
-        tol: Bound on the estimated relative error of the eigenvalues.
+        limit: How the limit is computed: from how many batches, how accurately.
         seed: Seed of the search's random start; the global random state is not touched.
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks the output that the loss takes.
-        batch_statistics: Batch normalisation by each batch, as in training.
-        dtype: Arithmetic to compute in; default that of the weights.
-        device: Where to compute; default where the weights are.
         memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
 
     Returns:
@@ -124,45 +148,35 @@ def learning_rate(
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
     check_optimizer(optimizer)
-    for name, count in (("trial_steps", trial_steps), ("limit_batches", limit_batches)):
-        if count is not None:
-            check_at_least(name, count, 1, "leave it out")
-    seed, budget = check_seed(seed), check_budget(memory_budget)
-    op = fisher(
-        model, data, loss, "ggn", forward, select=select, batch_statistics=batch_statistics,
-        dtype=dtype, device=device, memory_budget=memory_budget,
-    )  # fmt: skip
-    return read_rate(
-        op, model, optimizer, tol, seed, budget, advise=advise, trial_steps=trial_steps,
-        limit_batches=limit_batches, each_batch=each_batch,
-    )  # fmt: skip
+    if trial_steps is not None:
+        check_at_least("trial_steps", trial_steps, 1, "leave it out")
+    view, search = as_view(model), Search(limit, check_seed(seed), check_budget(memory_budget))
+    op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
+    return read_rate(op, view.model, optimizer, search, advise=advise, trial_steps=trial_steps)
 
 
 def read_rate(
     op: Fisher,
     model: nn.Module,
     optimizer: Optimizer | str,
-    tol: float,
-    seed: int,
-    budget: int,
+    search: Search,
     *,
     advise: bool = True,
     trial_steps: int | None = None,
-    limit_batches: int | None = None,
-    each_batch: bool = True,
 ) -> LearningRate:
     """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked."""
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     named = {name: parameters[name] for name in op.names}
     stepping = make(optimizer, named)
     kind, source, spent = type(stepping).__name__, "", len(op.by_batch()) * FORWARD
-    read = op if limit_batches is None else op.first(limit_batches)
+    options = search.options
+    read = op if options.batches is None else op.first(options.batches)
     advice: Advice | None = None
     if advise:
         rule = fastest_rule(stepping)
         advice = advised(stepping, named, op, rule, trial_steps or default_steps(rule))
         spent += advice.cost
-    noise = noise_of(read, budget) if each_batch else None
+    noise = noise_of(read, search.budget) if options.each_batch else None
     spent += noise.n_batches * GRADIENT if noise else 0.0
     if adaptive(stepping):
         source = "the optimizer's state"
@@ -174,8 +188,8 @@ def read_rate(
             source = training.said
             stepping, named, read = training.optimizer, training.copies, training.arrived(read)
     frame = coordinates(stepping, named, read.parts[0].point)
-    reading = _Reading(frame, tol, seed, budget, spent)
-    found = replace(reading.result(read, kind, source, each_batch), noise=noise)
+    reading = _Reading(frame, search, spent)
+    found = replace(reading.result(read, kind, source), noise=noise)
     if advice is None:
         return found
     return replace(
@@ -207,11 +221,11 @@ class _Reading:
         cost: In gradient evaluations on one batch. ends: How each search ended.
     """
 
-    def __init__(self, frame: Coordinates, tol: float, seed: int, budget: int, cost: float):
-        self.frame, self.tol, self.seed, self.budget = frame, tol, seed, budget
+    def __init__(self, frame: Coordinates, search: Search, cost: float):
+        self.frame, self.search = frame, search
         self.cost, self.ends = cost, list[EighResult]()
 
-    def result(self, op: Fisher, kind: str, source: str, each_batch: bool) -> LearningRate:
+    def result(self, op: Fisher, kind: str, source: str) -> LearningRate:
         """All that is read of the matrix of all data, and of each batch."""
         frame, batches = self.frame, op.by_batch()
         n = len(batches)
@@ -221,7 +235,7 @@ class _Reading:
             lambda_max = sharpness - shift
         else:
             lambda_max = self.top(op, op, n)[0]
-        alone = batches if each_batch and n > 1 else []
+        alone = batches if self.search.options.each_batch and n > 1 else []
         warm = self.ends[0].vectors
         each = tuple(self.sharpness(part, 1, warm)[0] for part in alone) or (sharpness,)
         found = limit(frame.rule, sharpness)
@@ -243,7 +257,7 @@ class _Reading:
             sample=op.sample,
             n_batches=n,
             cost=self.cost,
-            seed=self.seed,
+            seed=self.search.seed,
             converged=all(end.converged for end in self.ends),
             reason=self._ended() if sharpness > 0 else NO_CURVATURE,
         )
@@ -267,8 +281,7 @@ class _Reading:
         self, matrix: LinearOperator, op: Fisher, n_batches: int, start: Tensor | None = None
     ) -> tuple[float, float]:
         """Largest eigenvalue of a matrix made of the products of ``op``."""
-        budget, seed = self.budget, self.seed
-        found = eigh(matrix, 1, self.tol, seed=seed, memory_budget=budget, start=start)
+        found = self.search.top(matrix, start)
         passes = found.n_products * PRODUCT
         if found.settings.get("root") == "dual" and matrix is op and op.root is not None:
             passes += GRADIENT * op.root.shape[0] / sum(len(part.z) for part in op.parts)

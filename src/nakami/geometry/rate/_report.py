@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import Fisher, criterion, fisher
+from ...operators import Fisher, View, as_view, criterion, fisher
 from ...results import UsageError
-from ...spectra import LinearOperator, check_budget, check_seed, density, eigh
+from ...spectra import LinearOperator, check_budget, check_seed, density
 from ...theory import meanfield
-from ._learning_rate import read_rate
+from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
 from ._optimizers import check_optimizer
 from ._result import LearningRate
 from ._stability import limit
@@ -105,17 +105,15 @@ def check_request(loss: Any, optimizer: Optimizer | str) -> None:
 
 
 def learning_rate_report(
-    model: nn.Module,
+    model: nn.Module | View,
     data: Any,
     loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
     optimizer: Optimizer | str = "sgd",
     *,
     spectrum: bool = True,
-    tol: float = 1e-3,
+    limit: LimitOptions = DEFAULT,
     seed: int = 0,
     progress: Callable[[int, int, float | None, str], None] | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
     memory_budget: int | None = None,
 ) -> LearningRateReport:
     """A learning rate's limit and advice with what stands behind: for a page or a table.
@@ -126,41 +124,36 @@ def learning_rate_report(
         loss: Likewise.
         optimizer: Likewise.
         spectrum: Whether to read how all eigenvalues lie.
-        tol: Bound on the estimated relative error of the eigenvalues.
+        limit: Likewise.
         seed: Of the random starts and probes.
         progress: Called as ``progress(done, total, None, what)``.
-        dtype: Arithmetic to compute in; default that of the weights.
-        device: Where to compute; default where the weights are.
         memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
     """
-    where: dict[str, Any] = {"dtype": dtype, "device": device, "memory_budget": memory_budget}
     say = progress or (lambda *_: None)
     check_request(loss, optimizer)
-    seed, budget = check_seed(seed), check_budget(memory_budget)
-    op = fisher(model, data, loss, "ggn", **where)
+    view, search = as_view(model), Search(limit, check_seed(seed), check_budget(memory_budget))
+    op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
     say(0, 3, None, "limit and advice")
-    rate = read_rate(op, model, optimizer, tol, seed, budget)
+    rate = read_rate(op, view.model, optimizer, search)
     say(1, 3, None, "theory")
-    theory, why_not = _theory(model, op, rate)
+    theory, why_not = _theory(view.model, op, rate)
     say(2, 3, None, "eigenvalues")
-    eigenvalues = _eigenvalues(op, rate, tol, seed, budget) if spectrum else None
+    eigenvalues = _eigenvalues(op, search) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
     return LearningRateReport(rate, eigenvalues, theory, why_not, op.value, batch)
 
 
-def _eigenvalues(
-    op: Fisher, rate: LearningRate, tol: float, seed: int, budget: int
-) -> Eigenvalues | None:
+def _eigenvalues(op: Fisher, search: Search) -> Eigenvalues | None:
     kernel = op.kernel
     if kernel is None:
         return None
     side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
     n = side.shape[0]
-    top = eigh(op, 1, tol, seed=seed, memory_budget=budget)
+    top = search.top(op)
     largest = float(top.values[0])
     if not largest > 0:
         return None
@@ -168,8 +161,9 @@ def _eigenvalues(
     decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
     points, method = 10**decades * largest, "dense" if exact else "lanczos"
     found = density(
-        side, points, steps=STEPS, probes=PROBES, method=method, memory_budget=budget, seed=seed
-    )
+        side, points, steps=STEPS, probes=PROBES, method=method, memory_budget=search.budget,
+        seed=search.seed,
+    )  # fmt: skip
     count, error = (n * curve for curve in found.per_decade(points, WIDTH))
     above = n * float((found.weights * (found.nodes > points[0])).sum())
     return Eigenvalues(

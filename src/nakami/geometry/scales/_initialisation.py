@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from ...operators import FunctionalModel, LayerGraph, is_recurrent
+from ...operators import FunctionalModel, LayerGraph, View, as_view, is_recurrent
 from ...results import RunError, UsageError, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
@@ -89,7 +87,7 @@ class Initialisation:
 
 
 def initialisation(
-    model: nn.Module,
+    model: nn.Module | View,
     data: Any,
     *,
     method: str = "auto",
@@ -98,11 +96,6 @@ def initialisation(
     activation: Any = None,
     probes: int = 16,
     seed: int = 0,
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-    select: Callable[[Any], Tensor] | None = None,
-    batch_statistics: bool = False,
-    dtype: torch.dtype | str | None = None,
-    device: torch.device | str | None = None,
 ) -> Initialisation:
     """Whether signals and gradients survive the depth of a network, and a scale with which they do.
 
@@ -113,7 +106,10 @@ def initialisation(
     are written by ``found.proposal.apply(model)`` alone.
 
     Args:
-        model: Any module without recurrence; read in evaluation mode, left as it was.
+        model: Any module without recurrence, or a ``View`` of one; read in evaluation mode, left
+            as it was. ``View(model, batch_statistics=True)``: batch normalisation by the batch, as
+            in training; by running statistics it does nothing in a fresh network.
+            ``dtype=torch.float64`` sees signals that float32 loses in rounding.
         data: A batch of inputs, ``(N, ...)`` with N at least 2, as the model takes it: a tensor, or
             a tuple, list or dict of tensors. 64 examples are plenty.
         method: ``"critical"``: the critical point of the theory, for fully connected networks with
@@ -127,13 +123,6 @@ def initialisation(
             it, see ``theory.meanfield.describe``.
         probes: Random probes of each estimate, at least 2: the standard errors are over them.
         seed: Seed of the probes and of what is drawn; the global random state is not touched.
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks the output that counts.
-        batch_statistics: Batch normalisation by the batch, as in training; by running statistics
-            it does nothing in a fresh network.
-        dtype: Arithmetic to compute in; default that of the weights. Float64 sees signals that
-            float32 loses in rounding.
-        device: Where to compute; default where the weights are.
 
     Returns:
         An ``Initialisation``. Mean squares are in units of the states; ``chi`` and gradients are
@@ -154,19 +143,20 @@ def initialisation(
     check_choice("biases", biases, BIASES, "use 'zero'")
     check_choice("directions", directions, DIRECTIONS, "use 'kept'")
     seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
-    network = FunctionalModel(model, forward, select, dtype, device, batch_statistics)
-    _check_model(model)
+    view = as_view(model)
+    network = FunctionalModel(view)
+    _check_model(view.model)
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
     _check_layers(measured)
     theory, uncovered, found = None, "", None
     try:
-        found = _describe(model, data, forward, activation)
+        found = _describe(view, data, activation)
         theory = _theory(found)
     except UsageError as error:
         uncovered = str(error)
     choice = (biases, directions, seed)
-    plan, why_not = _critical(model, found, choice) if method != "data" else (None, "")
+    plan, why_not = _critical(view.model, found, choice) if method != "data" else (None, "")
     why_not = why_not or uncovered
     if plan is None and method == "critical":
         raise UsageError(f"method must be one that covers the network, got 'critical': {why_not}")
@@ -221,13 +211,13 @@ def _check_layers(measured: Propagation) -> None:
         )
 
 
-def _describe(model: nn.Module, data: Any, forward: Any, activation: Any) -> meanfield.Description:
-    if forward is not None or not isinstance(data, Tensor):
+def _describe(view: View, data: Any, activation: Any) -> meanfield.Description:
+    if view.forward is not None or not isinstance(data, Tensor):
         raise UsageError(
             "data must be one tensor that the model takes as it is for the theory, got more or "
             "forward=; method 'data' takes any."
         )
-    return meanfield.describe(model, data, activation=activation)
+    return meanfield.describe(view.model, data, activation=activation)
 
 
 def _critical(
