@@ -166,7 +166,7 @@ def said(found: Initialisation) -> list[str]:
             "layers."
         )
     elif found.uncovered:
-        lines.append(f"No theory: {found.uncovered}")
+        lines.append(f"No theory: {found.uncovered}.")
     proposal = found.proposal
     lines.append(f"Proposal: {proposal.plan.rule}.")
     lines += [f"  {note}." for note in proposal.plan.notes]

@@ -154,12 +154,13 @@ def initialisation(
         found = _describe(view, data, activation)
         theory = _theory(found)
     except UsageError as error:
-        uncovered = str(error)
+        uncovered = str(error).rstrip(".")
     choice = (biases, directions, seed)
     plan, why_not = _critical(view.model, found, choice) if method != "data" else (None, "")
     why_not = why_not or uncovered
     if plan is None and method == "critical":
-        raise UsageError(f"method must be one that covers the network, got 'critical': {why_not}")
+        got = f"'critical' ({why_not})"
+        raise wrong("method", "be one that covers the network", got, "use 'data'")
     used = "data" if plan is None else "critical"
     if plan is None:
         plan = on_data(network, tree, few, probes, choice)
@@ -173,10 +174,12 @@ def initialisation(
 def _check_model(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if is_recurrent(module):
-            raise UsageError(
-                f"model must be without recurrent layers, got {type(module).__name__} at "
-                f"{name or 'its top'!r}: it uses one matrix at every step, so a scale by layer "
-                "says nothing of its signals through time; pass the part without it."
+            raise wrong(
+                "model",
+                "be without recurrent layers (they use one matrix at every step, so a scale for "
+                "each layer does not describe signals through time)",
+                f"{type(module).__name__} at {name or 'its top'!r}",
+                "pass the part of the model without them",
             )
 
 
@@ -213,10 +216,8 @@ def _check_layers(measured: Propagation) -> None:
 
 def _describe(view: View, data: Any, activation: Any) -> meanfield.Description:
     if view.forward is not None or not isinstance(data, Tensor):
-        raise UsageError(
-            "data must be one tensor that the model takes as it is for the theory, got more or "
-            "forward=; method 'data' takes any."
-        )
+        rule, way_out = "be one tensor that model(data) takes for the theory", "use {method} 'data'"
+        raise wrong("data", rule, "several tensors or a View with forward=", way_out)
     return meanfield.describe(view.model, data, activation=activation)
 
 

@@ -15,7 +15,7 @@ from ._proposal import Plan, orthogonal, root_mean_square
 
 SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there
 PREFIX = "model."  # of the weights' names in a frozen network
-METHOD = "use method 'data'"
+METHOD = "use {method} 'data'"
 Choice = tuple[str, str, int]  # biases, directions, seed
 
 
