@@ -46,8 +46,8 @@ __all__ = [
 ]
 
 _HOSTED = {
-    "LightningRateControl": ("_lightning", "lightning", "train"),
-    "TrainerRateControl": ("_transformers", "transformers", "hf"),
+    "LightningRateControl": ("control._lightning", "lightning", "train"),
+    "TrainerRateControl": ("control._transformers", "transformers", "hf"),
 }
 
 
