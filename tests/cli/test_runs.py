@@ -73,7 +73,7 @@ def test_other_settings_are_refused_naming_the_field(nakami, here):
     assert nakami("xray", *own).code == 0
     outcome = nakami("xray", *own, "--seed", 1)
     assert outcome.code == 2
-    way_out = f"pass another --out, or delete {RUN}."
+    way_out = f"pass another --out or delete {RUN}."
     assert outcome.err.splitlines() == [
         UNTRAINED.format("small_net.py:make"),
         f"nakami: --seed must be as in the run that {RUN} holds, 0, got 1; {way_out}",
@@ -102,7 +102,7 @@ def test_weights_of_one_name_in_two_folders_do_not_meet(nakami, here):
     outcome = nakami(*own, "--weights", "b/net.pt")
     assert outcome.err.endswith(
         "nakami: --weights must be as in the run that nakami-out/make/net holds, weights from "
-        "a/net.pt, got weights from b/net.pt; pass another --out, or delete nakami-out/make/net.\n"
+        "a/net.pt, got weights from b/net.pt; pass another --out or delete nakami-out/make/net.\n"
     )
     other = nakami(*own, "--weights", "b/net.pt", "--out", "b")
     assert other.code == 0, other.err

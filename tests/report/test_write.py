@@ -116,7 +116,9 @@ def test_another_thing_is_refused(tmp_path):
 
 
 def test_a_folder_is_no_page(run, tmp_path):
-    with pytest.raises(UsageError, match=r"path must be a file that can be written, got .*choose"):
+    with pytest.raises(
+        UsageError, match=r"path must be a (place that can be written|folder|file), got .*choose"
+    ):
         report.write(run, tmp_path)
 
 

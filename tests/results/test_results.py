@@ -140,11 +140,9 @@ def test_rounding_of_a_sum_that_cancels_is_judged_by_its_terms():
 
 def test_compare_takes_runs_or_their_folders():
     run = xray([[1.0]])
-    with pytest.raises(
-        TypeError, match=r"before must be an Xray, or the folder of one, got 1; see"
-    ):
+    with pytest.raises(TypeError, match=r"before must be a run, or the folder of one, got 1; give"):
         compare(1, run)
-    with pytest.raises(TypeError, match=r"after must be an Xray, or the folder of one, got None"):
+    with pytest.raises(TypeError, match=r"after must be a run, or the folder of one, got None"):
         compare(run, None)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, write_whole, wrong
 
 PICKLES = (".pt", ".pth")
 WRAPPERS = (
@@ -56,18 +56,16 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
 
     Args:
         model: Any module; shared weights are written once for each name.
-        path: Ends in ``.safetensors``; its folder exists.
+        path: Ends in ``.safetensors``; missing folders are made.
 
     Raises:
-        UsageError: Another ending.
+        UsageError: Another ending, or it cannot be written there.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise wrong("path", "end in .safetensors", path.name, "change the name")
     state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-    part = path.with_name(f"{path.name}.part")  # a killed run leaves no half of a file by its name
-    save_file(state, part)
-    part.replace(path)
+    write_whole(path, save(state), "path")
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

@@ -17,21 +17,20 @@ from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
     NakamiWarning,
     NotConvergedWarning,
+    Progress,
     RunFolder,
     Spectrum,
     StageInfo,
+    Work,
     Xray,
     check_callable,
     versions,
     wrong_type,
 )
 from ..spectra import SVDResult, svd
-from ._clock import Clock
 from ._plan import ALL_UP_TO, TOP, Plan, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
-
-Progress = Callable[[int, int, float | None, str], None]
 
 
 def xray(
@@ -105,7 +104,7 @@ def xray(
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
         warnings.warn(
-            f"layers must come with two stages or more, to measure between them, got {only!r} "
+            f"{{layers}} must come with two stages or more, to measure between them, got {only!r} "
             "alone; no layer is measured on its own.",
             NakamiWarning,
             stacklevel=2,
@@ -169,18 +168,16 @@ def _measure(
             if not folder.has(i, "input"):
                 folder.write_input(i, x)
     todo = list(_missing(plan, len(inputs), folder))
-    total = len(inputs) * len(plan.readings())
-    clock = Clock((source.name, stage.name) for _, source, stage in todo)
+    kinds = [(source.name, stage.name) for _, source, stage in todo]
+    work = Work(kinds, progress, before=len(inputs) * len(plan.readings()) - len(todo))
     spectra = []
-    for number, (i, source, stage) in enumerate(todo, start=1):
+    for i, source, stage in todo:
         spectrum = _spectrum(plan, inputs[i : i + 1], i, source, stage)
         if folder is None:
             spectra.append(spectrum)
         else:
             folder.write(spectrum)
-        if progress is not None:
-            left = clock.done((source.name, stage.name), spectrum.seconds)
-            progress(total - len(todo) + number, total, left, f"input {i}, {stage.name}")
+        work.done(f"input {i}, {stage.name}", (source.name, stage.name), spectrum.seconds)
     return spectra
 
 

@@ -6,6 +6,7 @@ from ._lazy import lazy as lazy
 
 if TYPE_CHECKING:
     from ._compare import Comparison as Comparison
+    from ._compare import NumberChanges as NumberChanges
     from ._compare import PairedChange as PairedChange
     from ._compare import compare as compare
     from ._compare import paired_change as paired_change
@@ -21,15 +22,28 @@ if TYPE_CHECKING:
     from ._errors import unknown as unknown
     from ._errors import wrong as wrong
     from ._errors import wrong_type as wrong_type
+    from ._files import as_json as as_json
+    from ._files import disk as disk
+    from ._files import plain as plain
+    from ._files import write_whole as write_whole
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding
+    from ._progress import Progress as Progress
+    from ._progress import Work as Work
+    from ._progress import share as share
+    from ._record import KINDS as KINDS
+    from ._record import Kind as Kind
+    from ._record import Piece as Piece
+    from ._record import Record as Record
+    from ._record import RecordFolder as RecordFolder
+    from ._record import holds as holds
+    from ._record import load as load
+    from ._record import read_record as read_record
+    from ._record import versions as versions
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
     from ._store import RunFolder as RunFolder
-    from ._store import disk as disk
-    from ._store import load as load
-    from ._store import versions as versions
     from ._xray import Estimate as Estimate
     from ._xray import StageSummary as StageSummary
     from ._xray import Xray as Xray

@@ -1,19 +1,21 @@
-"""Two x-rays of the same inputs, compared input by input."""
+"""Two runs compared: x-rays input by input, others number by number."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ._errors import UsageError, unknown, wrong_type
+from ._errors import UsageError, unknown, wrong, wrong_type
+from ._record import KINDS, Record, load
 from ._spectrum import Spectrum
-from ._store import load
 from ._xray import Xray
 
+Run: TypeAlias = Xray | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
 READINGS: dict[str, Callable[[Spectrum], float]] = {
     "count": lambda s: float(s.count_above_one),
@@ -81,17 +83,49 @@ class Comparison:
         return found
 
 
-def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str]) -> Comparison:
-    """Compare two x-rays of the same inputs, paired by input.
+@dataclass(frozen=True)
+class NumberChanges:
+    """The numbers of two runs of one kind, side by side.
+
+    Attributes:
+        before, after: The runs.
+        rows: Name, and value before and after, of each single number that both results have.
+    """
+
+    before: Record
+    after: Record
+    rows: tuple[tuple[str, float, float], ...]
+
+
+def compare(before: Run, after: Run) -> Any:
+    """Compare two runs of one kind.
 
     Args:
         before: A run, or the folder of one.
-        after: Another, with the same inputs, stages and input unit.
+        after: Another of the same kind.
+
+    Returns:
+        A ``Comparison`` of two x-rays, paired by input; ``NumberChanges`` of other runs.
 
     Raises:
-        UsageError: The runs differ in inputs, unit or stages, so that pairing means nothing.
+        UsageError: The runs differ in kind, or in what would make the comparison mean nothing.
     """
     a, b = _run("before", before), _run("after", after)
+    if a.kind != b.kind:
+        raise wrong(
+            "after", f"be of the kind of before, {a.kind}", b.kind, "give two runs of one kind"
+        )
+    return (KINDS[a.kind].compare or compare_numbers)(a, b)
+
+
+def compare_numbers(a: Record, b: Record) -> NumberChanges:
+    """Every single number that two results share."""
+    x, y = (dict(_numbers(record.result)) for record in (a, b))
+    return NumberChanges(a, b, tuple((name, x[name], y[name]) for name in x if name in y))
+
+
+def compare_xrays(a: Xray, b: Xray) -> Comparison:
+    """Two x-rays of the same inputs, stages and unit, paired by input."""
     for field in ("input_unit", "inputs_sha256"):
         if a.settings.get(field) != b.settings.get(field):
             raise UsageError(
@@ -125,10 +159,22 @@ def compare(before: Xray | str | PathLike[str], after: Xray | str | PathLike[str
     return Comparison(a, b, tuple(changes))
 
 
-def _run(argument: str, run: Xray | str | PathLike[str]) -> Xray:
-    if not isinstance(run, (Xray, str, PathLike)):
-        raise wrong_type(argument, "be an Xray, or the folder of one", repr(run), "see nakami.xray")
-    return run if isinstance(run, Xray) else load(run)
+def _run(argument: str, run: object) -> Any:
+    if isinstance(run, (str, PathLike)):
+        return load(run)
+    if not isinstance(run, (Xray, Record)):
+        way_out = "give the folder of a run, or what nakami.load returned"
+        raise wrong_type(argument, "be a run, or the folder of one", repr(run), way_out)
+    return run
+
+
+def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in tree.items():
+        if prefix or key != "settings":
+            if isinstance(value, Mapping):
+                yield from _numbers(value, f"{prefix}{key}.")
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield f"{prefix}{key}", value
 
 
 def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,39 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if k not in UNCHECKED}
 
 
-def check_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+def differing(
+    old: Mapping[str, Any], new: Mapping[str, Any], unchecked: Sequence[str] = ()
+) -> list[str]:
+    """Fields that decide the numbers and are not the same, that to be named first before others."""
+    a, b = ({k: v for k, v in flat(checked(s)).items() if k != TOLD} for s in (old, new))
+    fields = sorted(f for f in a.keys() | b.keys() if f.partition(".")[0] not in unchecked)
+    return [f for f in sorted(fields, key=_precedence) if a.get(f) != b.get(f)]
+
+
+def check_same(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    path: Path,
+    argument: str,
+    unchecked: Sequence[str] = (),
+) -> None:
     """Refuse to continue the run in ``path`` with other settings.
+
+    Args:
+        old: What the folder holds.
+        new: What is asked for.
+        path: The folder.
+        argument: The caller's argument that named it.
+        unchecked: Fields that may differ.
 
     Raises:
         UsageError: Names the field that was chosen otherwise, and what differs in it.
     """
-    a, b = ({k: v for k, v in _flat(checked(s)).items() if k != TOLD} for s in (old, new))
-    fields = [f for f in sorted(a.keys() | b.keys(), key=_precedence) if a.get(f) != b.get(f)]
+    fields = differing(old, new, unchecked)
     if not fields:
         return
-    ways = ["pass another {out}", f"delete {path}"]
+    a, b = flat(old), flat(new)
+    ways = [f"pass another {{{argument}}}", f"delete {path}"]
     name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
     if name == "weights":  # a hash tells nobody which file it was
         held, got = (str(s.get(TOLD, "other numbers")) for s in (old, new))
@@ -92,9 +114,9 @@ def _precedence(field: str) -> tuple[int, str]:
     return order.index(field if field in order else ""), field
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(tree, Mapping):
         parts = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in tree.items()]
     else:
         return {prefix: tree}
-    return {k: v for name, value in parts for k, v in _flat(value, name).items()}
+    return {k: v for name, value in parts for k, v in flat(value, name).items()}

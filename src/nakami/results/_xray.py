@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -95,6 +95,7 @@ class Xray:
         folder: The run on disk, or None for a run kept in memory.
     """
 
+    kind: ClassVar[str] = "xray"
     settings: dict[str, Any]
     stages: tuple[StageInfo, ...]
     inputs: np.ndarray

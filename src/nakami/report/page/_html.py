@@ -6,13 +6,12 @@ import base64
 import functools
 import importlib
 import json
-import os
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, write_whole
 
 if TYPE_CHECKING:
     from ..charts._chart import Chart
@@ -94,17 +93,7 @@ def render(page: Page, **more: Any) -> str:
 
 def save(text: str, path: str | PathLike[str]) -> Path:
     """Write the file whole or not at all; missing folders are made."""
-    target = Path(path)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
-        why = f"{path} ({error.strerror})"
-        raise wrong("path", "be a file that can be written", why, "choose another") from error
-    return target
+    return write_whole(path, text, "path")
 
 
 def _payload(charts: list[Chart]) -> dict[str, Any]:

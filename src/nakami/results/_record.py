@@ -1,0 +1,292 @@
+"""Runs on disk, of every kind: ``run.json``, a folder for each piece, ``result.json`` at the end.
+
+A piece is done when its ``result.json`` exists: arrays are written first, the json last, both by
+rename. So a killed run leaves whole pieces only, and starting it again does what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from ._entries import Entries
+from ._errors import UsageError, wrong, wrong_type
+from ._files import as_json, disk, write_whole
+from ._same import check_same, checked, differing
+
+RUN, RESULT, ARRAYS, TIMING = "run.json", "result.json", "arrays.safetensors", "timing.json"
+LONGEST = 100  # characters of a piece's folder
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A finished part of a run.
+
+    Attributes:
+        name: Of its folder.
+        record: What its ``result.json`` holds.
+        arrays: By name, as NumPy has them.
+        seconds: Wall time that it took.
+    """
+
+    name: str
+    record: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its folder holds it.
+
+    Attributes:
+        kind: Which kind of run: a name in ``KINDS``.
+        settings: What ``run.json`` holds: all that decides the numbers, versions, ``created``.
+        result: What ``result.json`` holds; empty while the run is unfinished.
+        folder: Where it lies.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    result: dict[str, Any]
+    folder: Path
+
+    def pieces(self) -> Iterator[Piece]:
+        """The finished pieces, by name.
+
+        Raises:
+            UsageError: A piece is damaged.
+        """
+        for done in sorted((self.folder / "pieces").glob(f"*/{RESULT}")):
+            yield _read_piece(done.parent)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run, one module of ``nakami.results.kinds`` each.
+
+    Attributes:
+        version: Of its layout; records of later ones are refused.
+        read: What ``nakami.load`` makes of a record.
+        compare: What ``nakami.compare`` makes of two results; None: their numbers side by side.
+        unchecked: Settings that may differ when a run is continued.
+    """
+
+    version: int = 1
+    read: Callable[[Record], Any] = lambda record: record
+    compare: Callable[[Any, Any], Any] | None = None
+    unchecked: tuple[str, ...] = ()
+
+
+KINDS = Entries("nakami.results.kinds", Kind, "kind of run")
+
+
+@final
+class RecordFolder:
+    """A run being written.
+
+    Args:
+        path: The folder; made if missing.
+        kind: Name of its kind.
+        settings: All that decides the numbers, as JSON takes it. A folder that already holds a run
+            continues it if its settings are the same, and is refused, naming the field, if not.
+        fresh: Write over whatever run the folder holds.
+        argument: The caller's argument that named the folder.
+
+    Raises:
+        UsageError: Other settings, or the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        kind: str,
+        settings: Mapping[str, Any],
+        *,
+        fresh: bool = False,
+        argument: str = "out",
+    ):
+        self.path, self.kind, self._argument = as_path(argument, path), kind, argument
+        schema = f"nakami.{kind}/{KINDS[kind].version}"
+        self.settings = {"schema": schema, **json.loads(json.dumps(settings, default=str))}
+        with disk(self.path, argument):
+            (self.path / "pieces").mkdir(parents=True, exist_ok=True)
+            if fresh:
+                (self.path / RESULT).unlink(missing_ok=True)
+        if not fresh and (self.path / RUN).exists():
+            old = read_record(self.path, argument).settings
+            check_same(old, self.settings, self.path, argument, KINDS[kind].unchecked)
+            self.settings = old  # the same, but for what is not compared
+        else:
+            self.settings["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+            self._write(self.path / RUN, as_json(self.settings))
+
+    def has(self, name: str) -> bool:
+        """Whether this piece is done."""
+        return (self._piece(name) / RESULT).exists()
+
+    def read(self, name: str) -> Piece:
+        """A finished piece.
+
+        Raises:
+            UsageError: It is damaged.
+        """
+        return _read_piece(self._piece(name))
+
+    def write(
+        self,
+        name: str,
+        record: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | bytes = b"",
+        seconds: float = 0.0,
+    ) -> None:
+        """Write one piece; when this returns, the piece is done.
+
+        Args:
+            name: Any text; odd characters are replaced in the folder's name.
+            record: What is not an array, as JSON takes it.
+            arrays: NumPy arrays by name, or the bytes of a safetensors file.
+            seconds: Wall time that the piece took; of no effect on a comparison of runs.
+        """
+        folder = self._piece(name)
+        if not isinstance(arrays, bytes):
+            # safetensors stores memory as it lies, so a strided view would be permuted in silence
+            arrays = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        self._write(folder / ARRAYS, arrays)
+        self._write(folder / TIMING, as_json({"seconds": round(seconds, 3)}))
+        self._write(folder / RESULT, as_json(record))
+
+    def finish(self, body: Mapping[str, Any]) -> Record:
+        """Write ``result.json``; ``body`` as JSON takes it."""
+        head = {"schema": self.settings["schema"], "settings": checked(self.settings)}
+        self._write(self.path / RESULT, as_json({**head, **body}))
+        return read_record(self.path, self._argument)
+
+    def _piece(self, name: str) -> Path:
+        return self.path / "pieces" / slug(name, LONGEST)
+
+    def _write(self, path: Path, content: bytes | str) -> None:
+        write_whole(path, content, self._argument)
+
+
+def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record:
+    """A run as its folder holds it, finished or not.
+
+    Raises:
+        UsageError: No run there, an unknown kind, a newer layout, or a damaged file.
+    """
+    path = as_path(argument, folder)
+    if not (path / RUN).exists():
+        runs = sorted(str(found.parent) for found in path.glob(f"**/{RUN}"))[:4]
+        way_out = "give the folder of a run" + (f", as {', '.join(runs)}" if runs else "")
+        old = (path / RESULT).exists()
+        got = f"{path}, which an older nakami wrote" if old else path
+        way_out = "start the command that made it again" if old else way_out
+        raise wrong(argument, f"hold a {RUN}", got, way_out)
+    settings = _read_json(path / RUN)
+    kind, _, number = str(settings.get("schema", "")).removeprefix("nakami.").partition("/")
+    if kind not in KINDS or not number.isdigit():
+        raise wrong(
+            "schema",
+            f"name a kind of run ({', '.join(KINDS)})",
+            f"{settings.get('schema')!r} in {path}",
+            ["give the folder of a run", "update nakami to read it"],
+        )
+    if int(number) > KINDS[kind].version:
+        rule = f"be at most 'nakami.{kind}/{KINDS[kind].version}'"
+        got = f"{settings['schema']!r} in {path}"
+        raise wrong("schema", rule, got, "update nakami to read this run")
+    result = _read_json(path / RESULT) if (path / RESULT).exists() else {}
+    return Record(kind, settings, result, path)
+
+
+def holds(
+    folder: str | PathLike[str], kind: str, settings: Mapping[str, Any], pieces: Iterable[str]
+) -> bool:
+    """Whether a folder holds these pieces of a run with these settings; writes nothing."""
+    try:
+        record = read_record(folder)
+    except UsageError:
+        return False
+    new = json.loads(json.dumps(settings, default=str))
+    done = all((record.folder / "pieces" / slug(n, LONGEST) / RESULT).exists() for n in pieces)
+    return (
+        done and record.kind == kind and not differing(record.settings, new, KINDS[kind].unchecked)
+    )
+
+
+def load(folder: str | PathLike[str]) -> Any:
+    """Read a run back, finished or not.
+
+    Args:
+        folder: The run's folder (the one that holds ``run.json``).
+
+    Returns:
+        An ``Xray`` for an x-ray; a ``Record`` for other kinds.
+
+    Raises:
+        UsageError: No run there, an unknown kind, a newer layout, or a damaged piece.
+    """
+    record = read_record(folder)
+    return KINDS[record.kind].read(record)
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide the bits of a result."""
+    packages = ("nakami", "torch", "numpy", "scipy")
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def as_path(argument: str, folder: str | PathLike[str]) -> Path:
+    """A path, or a refusal."""
+    if not isinstance(folder, (str, PathLike)):
+        raise wrong_type(argument, "be a path", repr(folder), "give the folder of a run")
+    return Path(folder)
+
+
+def slug(name: str, longest: int = 80) -> str:
+    """A name that any disk takes; two names never meet in one."""
+    text = re.sub(r"[^A-Za-z0-9._@-]", "_", name)[:longest]
+    return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"{path.name} in {path.parent} cannot be read ({error}); choose another folder."
+        ) from error
+
+
+def _read_piece(folder: Path) -> Piece:
+    try:
+        record = dict(json.loads((folder / RESULT).read_text(encoding="utf-8")))
+        arrays = load_file(folder / ARRAYS)
+    except (ValueError, OSError, SafetensorError) as error:
+        raise UsageError(
+            f"piece {folder.name} of {folder.parent.parent} is damaged ({error}); delete that "
+            "folder and start the same command again."
+        ) from error
+    timing = folder / TIMING
+    seconds = json.loads(timing.read_text())["seconds"] if timing.exists() else 0.0
+    return Piece(folder.name, record, arrays, seconds)

@@ -1,0 +1,1 @@
+"""Kinds of run, one module each (``nakami.results.Kind``)."""

@@ -1,0 +1,5 @@
+"""Readings of initial weights."""
+
+from .._record import Kind
+
+ENTRY = Kind()

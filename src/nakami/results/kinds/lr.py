@@ -1,0 +1,5 @@
+"""Readings of learning rates."""
+
+from .._record import Kind
+
+ENTRY = Kind()

@@ -1,0 +1,5 @@
+"""Predictions of theory."""
+
+from .._record import Kind
+
+ENTRY = Kind()

@@ -1,0 +1,98 @@
+"""Runs of every kind are written by rename, continued, refused, read and compared."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nakami.results import (
+    KINDS,
+    RecordFolder,
+    UsageError,
+    compare,
+    holds,
+    load,
+    plain,
+    read_record,
+    write_whole,
+)
+
+SETTINGS = {"seed": 0, "data": {"name": "digits"}}
+
+
+def test_a_run_is_written_and_read(tmp_path):
+    folder = RecordFolder(tmp_path, "lr", SETTINGS)
+    assert not folder.has("layer 1")
+    folder.write("layer 1", {"loss": 2.0}, {"w": np.eye(2).T}, seconds=1.5)
+    assert folder.has("layer 1")
+    assert np.array_equal(folder.read("layer 1").arrays["w"], np.eye(2))
+    assert load(tmp_path).result == {}  # unfinished
+    folder.finish({"limit": 3.0})
+    record = load(tmp_path)
+    assert (record.kind, record.result["limit"], record.settings["seed"]) == ("lr", 3.0, 0)
+    (piece,) = record.pieces()
+    assert (piece.record, piece.seconds) == ({"loss": 2.0}, 1.5)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_same_settings_continue_and_others_are_refused(tmp_path):
+    RecordFolder(tmp_path, "lr", SETTINGS).write("a", {})
+    assert RecordFolder(tmp_path, "lr", SETTINGS).has("a")
+    with pytest.raises(
+        UsageError, match=r"data\.name must be as in the run .*got 'x'; pass another"
+    ):
+        RecordFolder(tmp_path, "lr", {**SETTINGS, "data": {"name": "x"}})
+    RecordFolder(tmp_path, "lr", {"seed": 1}, fresh=True)
+    assert read_record(tmp_path).settings["seed"] == 1
+
+
+def test_what_a_folder_holds_is_told_without_writing(tmp_path):
+    assert not holds(tmp_path / "none", "lr", SETTINGS, ())
+    RecordFolder(tmp_path, "lr", SETTINGS).write("a", {})
+    assert holds(tmp_path, "lr", SETTINGS, ["a"])
+    assert not holds(tmp_path, "lr", SETTINGS, ["a", "b"])
+    assert not holds(tmp_path, "lr", {**SETTINGS, "seed": 1}, ["a"])
+    assert not holds(tmp_path, "init", SETTINGS, ["a"])
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_newer_layouts_of_every_kind_are_refused(kind, tmp_path):
+    write_whole(tmp_path / "run.json", json.dumps({"schema": f"nakami.{kind}/99"}))
+    with pytest.raises(
+        UsageError, match=f"schema must be at most 'nakami.{kind}/1', .* update nak"
+    ):
+        load(tmp_path)
+
+
+def test_a_result_alone_is_of_an_older_nakami(tmp_path):
+    write_whole(tmp_path / "result.json", "{}")
+    with pytest.raises(UsageError, match=r"hold a run\.json, got .*older nakami wrote; start the"):
+        load(tmp_path)
+
+
+def test_numbers_are_compared_side_by_side(tmp_path):
+    for name, limit in (("a", 1.0), ("b", 2.0)):
+        body = {"limit": limit, "rate": {"advised": 3, "text": "x"}, "curve": [1.0], "on": True}
+        RecordFolder(tmp_path / name, "lr", SETTINGS).finish(body)
+    changes = compare(tmp_path / "a", tmp_path / "b")
+    assert changes.rows == (("limit", 1.0, 2.0), ("rate.advised", 3, 3))
+    RecordFolder(tmp_path / "c", "init", SETTINGS)
+    with pytest.raises(UsageError, match="after must be of the kind of before, lr, got init; give"):
+        compare(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "a.json"
+    assert write_whole(path, "é").read_bytes() == "é".encode()
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("cut")))
+    with pytest.raises(RuntimeError, match=r"writing .*a\.json failed"):
+        write_whole(path, b"other")
+    assert path.read_bytes() == "é".encode()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_numbers_of_any_library_are_plain():
+    torch = pytest.importorskip("torch")
+    body = plain({"a": np.float32(2), "b": torch.ones(2), "c": float("nan"), "d": (np.int64(1),)})
+    assert json.dumps(body) == '{"a": 2.0, "b": [1.0, 1.0], "c": null, "d": [1]}'
