@@ -42,7 +42,7 @@ def test_table_and_json_hold_what_the_library_says(nakami, labelled):
     assert body["rate"]["advised"] == pytest.approx(wanted.advised, rel=1e-3)
     assert body["rate"]["noise"]["n_batches"] == 2
     assert body["theory"] is None
-    assert "convolutions share weights" in body["why_not"]
+    assert "convolutions share weights" in body["theory_outcome"]["reason"]
     assert body["eigenvalues"]["exact"] is True
     assert body["page"] is None
     assert json.loads((labelled / "nakami-out/make/lr-sgd/result.json").read_text())["value"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry import LimitOptions
+from nakami.geometry import AdviceEnding, AdviceNote, LimitOptions
 from nakami.geometry.rate._optimizers import make
 from nakami.geometry.rate._stability import Rule
 from nakami.geometry.rate._training import Training
@@ -115,8 +115,9 @@ def test_a_loss_that_is_not_positive_is_said():
     model, (x, y) = network(), blobs(0, 1)[0]
     plain = nn.functional.cross_entropy
     found = nakami.learning_rate(model, (x, y), lambda z, t: plain(z, t) - 9.0)
+    assert found.advice_outcome.kind is AdviceEnding.FASTEST_BY_SIZE
     assert "of its size" in found.advice
-    assert "it is not positive, so nothing told when it ran away" in found.advice
+    assert "it is not positive, so no trial could show where it runs away" in found.advice
 
 
 def test_no_advice_where_no_loss_falls():
@@ -131,6 +132,7 @@ def test_no_advice_where_no_loss_falls():
     )
     assert found.advised is None
     assert found.interval is None
+    assert found.advice_outcome.kind is AdviceEnding.NO_FALL
     assert found.advice.startswith("none: the loss fell in no trial of 21 steps")
 
 
@@ -143,6 +145,8 @@ def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
         for c in (0.0, offset)
     ]
     assert rates[0].advised / 3 < rates[1].advised < rates[0].advised * 3
+    notes = [{note.kind for note in found.advice_notes} for found in rates]
+    assert AdviceNote.LITTLE in notes[1] - notes[0]
     assert "it fell little: where a plateau comes first" in rates[1].advice
     assert "little" not in rates[0].advice
 

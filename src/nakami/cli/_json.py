@@ -9,9 +9,13 @@ from typing import Any
 
 import typer
 
+from nakami.results import Outcome
+
 
 def plain(value: Any) -> Any:
     """Dataclasses, arrays, tensors and numbers as JSON takes them; NaN and infinity as null."""
+    if isinstance(value, Outcome):
+        return {**plain(value.record()), "reason": value.reason}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):

@@ -3,6 +3,16 @@
 from importlib import import_module
 from typing import Any
 
+from ._outcomes import (
+    AdviceEnding,
+    AdviceNote,
+    BatchAdvice,
+    ControlEnding,
+    LimitEnding,
+    NoiseEnding,
+    ProposalEnding,
+    TheoryEnding,
+)
 from .control._measures import Measures
 from .control._rate_control import RateControl
 from .control._running_loss import RateRecord
@@ -21,21 +31,29 @@ from .scales._propagation import LayerReading, Passage, Propagation
 from .scales._proposal import Plan, Proposal
 
 __all__ = [
+    "AdviceEnding",
+    "AdviceNote",
+    "BatchAdvice",
+    "ControlEnding",
     "Eigenvalues",
     "Initialisation",
     "LayerReading",
     "LearningRate",
     "LearningRateReport",
+    "LimitEnding",
     "LimitOptions",
     "Measures",
+    "NoiseEnding",
     "NoiseScale",
     "Passage",
     "Plan",
     "Propagation",
     "Proposal",
+    "ProposalEnding",
     "RateControl",
     "RateRecord",
     "Theory",
+    "TheoryEnding",
     "Trial",
     "WideTheory",
     "check_request",

@@ -309,7 +309,8 @@ def _lifted(op: LinearOperator, root: LinearOperator, dual: LinearOperator, k: i
     v = torch.linalg.qr(root.T @ found.vectors)[0]
     v = v / v.double().norm(dim=0).to(v)
     r, spent = _measured(op, v, found.values), 2 * k + (0 if dual.stored else dual.shape[0])
-    return replace(found, vectors=v, residuals=r, n_products=spent, settings=_LIFTED)
+    settings = {**_LIFTED, "gram_rows": dual.shape[0]}
+    return replace(found, vectors=v, residuals=r, n_products=spent, settings=settings)
 
 
 def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:

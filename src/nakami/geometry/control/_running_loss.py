@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+from ...results import Outcome
+from .._outcomes import ControlEnding
+
 RECENT = 5.0  # steps over which the level is averaged
 LONG = 50.0  # and the band
 WIDTH = 2.0  # standard deviations of a single loss
@@ -70,7 +73,7 @@ class RateRecord:
         sharpness: Lower bound of the largest eigenvalue of the Gauss-Newton matrix of the held data
             in the optimizer's coordinates; plain descent with one rate: lambda_max itself.
         residual: Of that eigenvalue; some eigenvalue lies within it.
-        limit: ``reach / sharpness``, the rate that this sharpness bears; an upper bound.
+        limit: ``stability_threshold / sharpness``, the largest stable rate; an upper bound.
         level: Mean loss of the last few steps. low, high: the running band of the loss.
         above: Whether ``level > high``. beyond: whether ``rate > limit``.
         streak: Measures beyond the limit since the last calm one.
@@ -93,6 +96,15 @@ class RateRecord:
     target: float
     lowered: bool
     cost: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the measure showed, a ``ControlEnding``."""
+        kind = ControlEnding.BEYOND if self.beyond else ControlEnding.CALM
+        if not self.beyond and self.above:
+            kind = ControlEnding.LOSS_HIGH
+        kind = ControlEnding.LOWERED if self.lowered else kind
+        return Outcome(kind, {"streak": self.streak, "target": self.target})
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers by name, for a table, TensorBoard or a logger."""

@@ -37,7 +37,7 @@ class SharpnessMonitor:
         self.model, self.optimizer = view.model, optimizer
         self._op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
         make(optimizer, self._named())
-        self.n_examples = sum(len(part.z) for part in self._op.parts)
+        self.n_examples = self._op.n_examples
         self.size = self._op.shape[0]
         self.vector: Tensor | None = None
 
@@ -54,7 +54,7 @@ class SharpnessMonitor:
     def read(self, seed: int) -> tuple[RitzPair, float]:
         """Sharpness now, and rate times sharpness at the border of stability."""
         op: LinearOperator = self._op.present()
-        frame = coordinates(self.optimizer, self._named(), self._op.parts[0].point)
+        frame = coordinates(self.optimizer, self._named(), op)
         shift = frame.shift if bool(frame.shift.any()) else None
         if not frame.plain or shift is not None:
             op = Scaled(op, frame.scale, shift)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import Fisher
+from ...results import Outcome
+from .._outcomes import AdviceEnding, AdviceNote
 from ._cost import GRADIENT, PRODUCT
 from ._optimizers import Named, adaptive
 from ._result import Trial
@@ -27,13 +30,15 @@ class Advice:
     """What the trials say.
 
     Attributes:
-        rate: To train with, or None. interval: Rates that do as well, or None. reason: In words.
+        rate: To train with, or None. interval: Rates that do as well, or None.
+        outcome: How the search ended. notes: What else the trials showed.
         trials: All of them. training: The best one, where it ended. cost: Of it all, in gradients.
     """
 
     rate: float | None
     interval: tuple[float, float] | None
-    reason: str
+    outcome: Outcome
+    notes: tuple[Outcome, ...]
     trials: tuple[Trial, ...]
     training: Training | None
     cost: float
@@ -58,17 +63,16 @@ def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: i
     found = fastest(trials, steps, _lag(optimizer, rule))
     results, cost = trials.results(), spent + trials.steps * GRADIENT
     if found is None:
-        tried = f"{results[0].rate:.2g} to {results[-1].rate:.2g}"
-        why = f"none: the loss fell in no trial of {steps} steps at rates from {tried}"
-        return Advice(None, None, why, results, None, cost)
+        tried = {"steps": steps, "lowest": results[0].rate, "highest": results[-1].rate}
+        return Advice(None, None, Outcome(AdviceEnding.NO_FALL, tried), (), results, None, cost)
     margin = memory(rule) ** MARGIN
     most = math.inf if found.unstable is None else trials.rate(found.unstable) / BELOW
     rate, low, high = (
         min(trials.rate(i) / margin, most) for i in (found.index, found.low, found.high)
     )
     interval = min(low, rate), max(high, rate)
-    reason = _reason(trials, found, steps, margin)
-    return Advice(rate, interval, reason, results, trials.running[found.best], cost)
+    outcome, notes = _outcome(trials, found, steps), tuple(_notes(trials, found, margin))
+    return Advice(rate, interval, outcome, notes, results, trials.running[found.best], cost)
 
 
 def _first_rate(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule) -> tuple[float, float]:
@@ -105,23 +109,25 @@ def _lag(optimizer: Optimizer, rule: Rule) -> float:
     return SHORT / sum(grown)
 
 
-def _reason(trials: Trials, found: Found, steps: int, margin: float) -> str:
-    tried = len(trials.running)
-    doubt = ""
-    if found.score > -LITTLE:
-        doubt = "; it fell little: where a plateau comes first, such trials choose too low a rate"
-    fell = f"to {math.exp(found.score):.4g} of its start"
-    if min(trials.base) <= 0:
-        fell = f"by {-found.score:.3g} of its size"
-        doubt += "; it is not positive, so nothing told when it ran away"
-    words = (
-        f"in {tried} trials of up to {steps} steps on copies the loss fell fastest near "
-        f"{trials.rate(found.index):.2g}, {fell}"
-    )
+def _outcome(trials: Trials, found: Found, steps: int) -> Outcome:
+    rate, share = trials.rate(found.index), min(trials.base) > 0
+    kind = AdviceEnding.FASTEST if share else AdviceEnding.FASTEST_BY_SIZE
+    fall = math.exp(found.score) if share else -found.score
+    numbers = {"trials": len(trials.running), "steps": steps, "rate": rate, "fall": fall}
+    return Outcome(kind, numbers)
+
+
+def _notes(trials: Trials, found: Found, margin: float) -> Iterator[Outcome]:
+    capped = False
     if found.unstable is not None:
-        words += f", and ran away at {trials.rate(found.unstable):.2g}"
-        if trials.rate(found.index) / margin > trials.rate(found.unstable) / BELOW:
-            return f"{words}; a quarter of that, since longer trainings bear less{doubt}"
-    if margin > 1.01:
-        words += f"; over {margin:.2f}, since the optimizer's average fills slowly"
-    return words + doubt
+        ran_away = trials.rate(found.unstable)
+        capped = trials.rate(found.index) / margin > ran_away / BELOW
+        yield Outcome(AdviceNote.RAN_AWAY, {"rate": ran_away})
+    if capped:
+        yield Outcome(AdviceNote.QUARTER)
+    elif margin > 1.01:
+        yield Outcome(AdviceNote.MARGIN, {"margin": margin})
+    if found.score > -LITTLE:
+        yield Outcome(AdviceNote.LITTLE)
+    if min(trials.base) <= 0:
+        yield Outcome(AdviceNote.NOT_POSITIVE)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import Fisher, View, as_view, fisher
-from ...results import RunError
+from ...results import Outcome, RunError
 from ...spectra import (
     EighResult,
     LinearOperator,
@@ -21,6 +21,7 @@ from ...spectra import (
     check_seed,
     eigh,
 )
+from .._outcomes import LimitEnding
 from ._advice import Advice, advised, default_steps
 from ._cost import FORWARD, GRADIENT, PRODUCT
 from ._noise import noise_of
@@ -77,10 +78,6 @@ class Search:
 
 
 DEFAULT = LimitOptions()
-NO_CURVATURE = (
-    "no limit is known: the Gauss-Newton matrix is 0, for the loss does not curve by the outputs "
-    "(take log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
-)
 FILLING = 20  # steps that fill Adam's denominators, without advice
 
 
@@ -187,7 +184,7 @@ def read_rate(
                 spent += len(training.losses) * GRADIENT
             source = training.said
             stepping, named, read = training.optimizer, training.copies, training.arrived(read)
-    frame = coordinates(stepping, named, read.parts[0].point)
+    frame = coordinates(stepping, named, read)
     reading = _Reading(frame, search, spent)
     found = replace(reading.result(read, kind, source), noise=noise)
     if advice is None:
@@ -196,7 +193,8 @@ def read_rate(
         found,
         advised=advice.rate,
         interval=advice.interval,
-        advice=advice.reason,
+        advice_outcome=advice.outcome,
+        advice_notes=advice.notes,
         trials=advice.trials,
         advice_cost=advice.cost + len(op.by_batch()) * FORWARD,
     )
@@ -258,12 +256,14 @@ class _Reading:
             n_batches=n,
             cost=self.cost,
             seed=self.search.seed,
-            converged=all(end.converged for end in self.ends),
-            reason=self._ended() if sharpness > 0 else NO_CURVATURE,
+            outcome=self._outcome(sharpness),
         )
 
-    def _ended(self) -> str:
-        return next((e.reason for e in self.ends if not e.converged), self.ends[0].reason)
+    def _outcome(self, sharpness: float) -> Outcome:
+        missed = [end.outcome for end in self.ends if not end.converged]
+        if not missed and not sharpness > 0:
+            return Outcome(LimitEnding.NO_CURVATURE)
+        return [*missed, self.ends[0].outcome][0]
 
     def sharpness(
         self, op: Fisher, n_batches: int, start: Tensor | None = None
@@ -283,8 +283,8 @@ class _Reading:
         """Largest eigenvalue of a matrix made of the products of ``op``."""
         found = self.search.top(matrix, start)
         passes = found.n_products * PRODUCT
-        if found.settings.get("root") == "dual" and matrix is op and op.root is not None:
-            passes += GRADIENT * op.root.shape[0] / sum(len(part.z) for part in op.parts)
+        if matrix is op:  # a stored Gram matrix: a gradient for each of its rows
+            passes += GRADIENT * found.settings.get("gram_rows", 0) / op.n_examples
         self.cost += passes * n_batches
         self.ends.append(found)
         return max(0.0, float(found.values[0])), float(found.errors[0])

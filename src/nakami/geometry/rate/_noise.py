@@ -10,8 +10,9 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from ...operators import Fisher
-from ...results import wrong, wrong_type
+from ...results import Outcome, wrong, wrong_type
 from ...spectra import DEFAULT_BUDGET
+from .._outcomes import BatchAdvice, NoiseEnding
 
 SURE = 0.95  # one-sided, by Student's t over the batches
 PIECE = 2**20  # components turned to float64 at a time
@@ -34,8 +35,8 @@ class NoiseScale:
         trace: Estimate of ``tr(S)``, unbiased. trace_error: its standard error, or None.
         squared_norm: Estimate of ``|G|^2``, unbiased; may be below 0. squared_norm_error: likewise.
         batch: Samples of a batch, the mean where they differ. n_batches: how many batches.
-        reason: How the estimate ended, in one clause.
-        advice: What it says of the batch size, in one sentence.
+        outcome: How the estimate ended, a ``NoiseEnding``.
+        advice_outcome: What it says of the batch size, a ``BatchAdvice``.
     """
 
     value: float | None
@@ -47,8 +48,18 @@ class NoiseScale:
     squared_norm_error: float | None
     batch: float
     n_batches: int
-    reason: str
-    advice: str
+    outcome: Outcome
+    advice_outcome: Outcome
+
+    @property
+    def reason(self) -> str:
+        """How the estimate ended, in one clause."""
+        return self.outcome.reason
+
+    @property
+    def advice(self) -> str:
+        """What it says of the batch size, in one sentence."""
+        return self.advice_outcome.reason
 
 
 def noise_of(op: Fisher, budget: int = DEFAULT_BUDGET) -> NoiseScale | None:
@@ -65,7 +76,7 @@ def noise_of(op: Fisher, budget: int = DEFAULT_BUDGET) -> NoiseScale | None:
     if len(batches) < 2:
         return None
     sizes = [part.n_samples for part in batches]
-    sums = op.judged.sums
+    sums = op.sums
     gradients = [
         part.gradient() / (n if sums else 1) for part, n in zip(batches, sizes, strict=True)
     ]
@@ -100,9 +111,9 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
     n, batch = len(sizes), float(sizes.mean())
     if n == 2:
         value = trace / squared if squared > 0 else None
-        reason = "two batches: no standard error" if value else _indistinct(2)
+        outcome = Outcome(NoiseEnding.TWO_BATCHES) if value else _indistinct(2)
         return NoiseScale(
-            value, None, 0.0, trace, None, squared, None, batch, n, reason,
+            value, None, 0.0, trace, None, squared, None, batch, n, outcome,
             _advice(None, 0.0, batch),
         )  # fmt: skip
     spread = (left - left.mean(0)) * ((n - 1) / n) ** 0.5
@@ -114,9 +125,10 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
     error = None if value is None else _jackknife(left[:, 0] / left[:, 1])
     if error is not None and not bool((left[:, 1] > 0).all()):
         value = error = None  # one batch carries the gradient
-    reason = f"unbiased over {n} batches" if value is not None else _indistinct(n)
+    unbiased = Outcome(NoiseEnding.UNBIASED, {"batches": n})
+    outcome = unbiased if value is not None else _indistinct(n)
     return NoiseScale(
-        value, error, at_least, trace, trace_error, squared, squared_error, batch, n, reason,
+        value, error, at_least, trace, trace_error, squared, squared_error, batch, n, outcome,
         _advice(value, at_least, batch),
     )  # fmt: skip
 
@@ -130,13 +142,16 @@ def _check(gradients: list[Tensor], samples: Sequence[int]) -> Tensor:
             "samples", f"be {len(gradients)} whole numbers from 1 on", list(samples),
             "count the samples of each batch",
         )  # fmt: skip
-    shape = gradients[0].shape
+    shape = getattr(gradients[0], "shape", None)
     for i, gradient in enumerate(gradients):
-        if not isinstance(gradient, Tensor) or gradient.ndim != 1 or gradient.shape != shape:
+        if not isinstance(gradient, Tensor) or gradient.ndim != 1:
             got = getattr(gradient, "shape", type(gradient).__name__)
-            raise wrong_type("gradients", f"be flat and of shape {tuple(shape)}", got, "flatten")
+            raise wrong_type("gradients", "be flat tensors", got, "pass gradient.reshape(-1)")
+        if gradient.shape != shape:
+            rule, way_out = f"have the length {len(gradients[0])} of the first", "use one model"
+            raise wrong("gradients", rule, f"{len(gradient)} in number {i}", way_out)
         if not bool(torch.isfinite(gradient).all()):
-            raise wrong("gradients", "be finite", f"NaN or infinity in number {i}", "look at it")
+            raise wrong("gradients", "be finite", f"NaN or infinity in number {i}", "leave it out")
     return torch.tensor([int(b) for b in samples], dtype=torch.float64)
 
 
@@ -185,24 +200,20 @@ def _lower(a: float, b: float, covariance: Tensor, reach: float) -> float:
     return min(fitting, default=float("inf"))
 
 
-def _indistinct(n: int) -> str:
-    return f"the mean gradient's squared norm cannot be told from 0 by {n} batches"
+def _indistinct(n: int) -> Outcome:
+    return Outcome(NoiseEnding.INDISTINCT, {"batches": n})
 
 
-def _advice(value: float | None, at_least: float, batch: float) -> str:
-    """One sentence on the batch size, from the gain of doubling it."""
-    here = f"batches of {batch:g}"
+def _advice(value: float | None, at_least: float, batch: float) -> Outcome:
+    """On the batch size, from the gain of doubling it."""
     if value is None and at_least <= batch:
-        return f"these batches are too few to say whether larger ones than {batch:g} pay."
+        return Outcome(BatchAdvice.TOO_FEW, {"batch": batch})
     scale = at_least if value is None else value
     if scale == float("inf"):
-        return f"all of the gradient is noise at {here}: larger batches pay in full."
-    more = 2 * (batch + scale) / (2 * batch + scale)
-    least = "at least " if value is None else ""
-    about = f"the noise scale of {least}{scale:.3g} samples"
-    gain = f"twice the batch makes a step {more:.2f} times as useful"
-    if scale >= 10 * batch:
-        return f"{here} lie far below {about}, where the gain is linear: {gain}."
+        return Outcome(BatchAdvice.ALL_NOISE, {"batch": batch})
+    kind = BatchAdvice.BEYOND
     if scale >= batch:
-        return f"{here} lie below {about}, where the gain begins to fade: {gain}."
-    return f"{here} lie beyond {about}, where returns diminish: {gain} at twice the cost."
+        kind = BatchAdvice.FAR_BELOW if scale >= 10 * batch else BatchAdvice.BELOW
+    gain = 2 * (batch + scale) / (2 * batch + scale)
+    least = "at least " if value is None else ""
+    return Outcome(kind, {"batch": batch, "scale": scale, "gain": gain, "least": least})

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ...results import PYTHON, unknown, wrong, wrong_type
+from ...spectra import LinearOperator
 from ._stability import Rule
 
 NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
@@ -142,8 +143,8 @@ def fastest_rule(optimizer: Optimizer) -> Rule:
     return rule(max(optimizer.param_groups, key=lambda group: float(group["lr"])))
 
 
-def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates:
-    """Where all parameters take equal steps; ``like`` gives dtype and device.
+def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coordinates:
+    """Where all parameters take equal steps; dtype and device of an operator.
 
     With relative rates ``r``, denominators ``d`` and ``t`` the reach of the fastest group over the
     own, ``S^2 = r t / d``. Decay ``w`` in the gradient adds ``w S^2``, decoupled decay half the
@@ -165,8 +166,8 @@ def coordinates(optimizer: Optimizer, named: Named, like: Tensor) -> Coordinates
             decoupled = group.get("decoupled_weight_decay", False)
             half = torch.full_like(square, fastest.stability_threshold * r / 2)
             shift = w * (half if decoupled else square)
-        squares.append(square.reshape(-1).to(like))
-        shifts.append(shift.reshape(-1).to(like))
+        squares.append(square.reshape(-1).to(like.device, like.dtype))
+        shifts.append(shift.reshape(-1).to(like.device, like.dtype))
     scaled = tuple(float(group["lr"]) / top for group in groups)
     return Coordinates(fastest, scaled, torch.cat(squares).sqrt(), torch.cat(shifts))
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import Fisher, View, as_view, criterion, fisher
-from ...results import UsageError
+from ...results import Outcome, UsageError
 from ...spectra import LinearOperator, check_budget, check_seed, density
 from ...theory import meanfield
+from .._outcomes import TheoryEnding
 from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
 from ._optimizers import check_optimizer
 from ._result import LearningRate
@@ -65,6 +66,7 @@ class WideTheory:
             decay is left out.
         widths: Of the layers. activations: Of the hidden ones.
         assumed: What it takes for granted. doubts: What speaks against it here.
+        bounds: Whether ``low`` and ``high`` are a lower and an upper bound, for cross-entropy.
     """
 
     low: float
@@ -74,6 +76,7 @@ class WideTheory:
     activations: tuple[str, ...]
     assumed: tuple[str, ...]
     doubts: tuple[str, ...]
+    bounds: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class LearningRateReport:
         rate: Limit and advice, and the noise of the batches' gradients.
         eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
             loss has no root (a function of one's own), or it was not asked for.
-        theory: What theory predicts, or None. why_not: why none, in words.
+        theory: What theory predicts, or None.
+        theory_outcome: Whether it covers the network and the loss, a ``TheoryEnding``.
         value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
             trial ended).
         batch: Samples of the first batch.
@@ -93,9 +97,14 @@ class LearningRateReport:
     rate: LearningRate
     eigenvalues: Eigenvalues | None
     theory: WideTheory | None
-    why_not: str
+    theory_outcome: Outcome
     value: float
     batch: int
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no theory, in words; empty where there is one."""
+        return self.theory_outcome.reason
 
 
 def check_request(loss: Any, optimizer: Optimizer | str) -> None:
@@ -139,12 +148,12 @@ def learning_rate_report(
     say(0, 3, None, "limit and advice")
     rate = read_rate(op, view.model, optimizer, search)
     say(1, 3, None, "theory")
-    theory, why_not = _theory(view.model, op, rate)
+    theory, covered = _theory(view.model, op, rate)
     say(2, 3, None, "eigenvalues")
     eigenvalues = _eigenvalues(op, search) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
-    return LearningRateReport(rate, eigenvalues, theory, why_not, op.value, batch)
+    return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)
 
 
 def _eigenvalues(op: Fisher, search: Search) -> Eigenvalues | None:
@@ -181,27 +190,26 @@ def _eigenvalues(op: Fisher, search: Search) -> Eigenvalues | None:
     )
 
 
-def _theory(model: nn.Module, op: Fisher, rate: LearningRate) -> tuple[WideTheory | None, str]:
+def _theory(model: nn.Module, op: Fisher, rate: LearningRate) -> tuple[WideTheory | None, Outcome]:
     """The prediction, or why there is none."""
-    parts = op.parts
-    kind, classes = op.judged.name, parts[0].z.shape[1:]
-    if kind not in ("squared error", "cross-entropy") or op.judged.nll is None:
-        return None, f"it covers squared error and plain cross-entropy, not {kind} as it is here"
-    leaves = [part.example.leaves for part in parts]
-    if any(len(some) != 1 or not some[0].is_floating_point() for some in leaves) or not classes:
-        return None, "it covers one floating input an example, with a vector of outputs"
-    inputs, z = torch.cat([some[0] for some in leaves]), torch.cat([part.z for part in parts])
+    squared = op.likelihood == "mse"
+    if not squared and op.likelihood != "cross_entropy":
+        return None, Outcome(TheoryEnding.LOSS, {"loss": op.loss})
+    pieces = op.examples()
+    if any(len(x) != 1 or not x[0].is_floating_point() or z.ndim < 2 for x, z in pieces):
+        return None, Outcome(TheoryEnding.INPUTS)
+    inputs, z = torch.cat([x[0] for x, _ in pieces]), torch.cat([z for _, z in pieces])
     try:
         found = meanfield.describe(model, inputs)
         factor = op.scale * len(z)  # of the mean over samples
-        if kind == "squared error":
+        if squared:
             low, high = found.statistics.largest, found.statistics.largest_edge
             factor *= 2
         else:
             bounds = meanfield.cross_entropy_bounds(found.order, z.softmax(1).cpu().numpy())
             low, high = bounds.lower, bounds.upper
     except UsageError as error:
-        return None, str(error)
+        return None, Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
     limits = None
     if not rate.preconditioner:
         limits = limit(rate.rule, factor * high), limit(rate.rule, factor * low)
@@ -214,6 +222,7 @@ def _theory(model: nn.Module, op: Fisher, rate: LearningRate) -> tuple[WideTheor
             activations=found.activations,
             assumed=found.assumed,
             doubts=found.doubts,
+            bounds=not squared,
         ),
-        "",
+        Outcome(TheoryEnding.COVERED),
     )

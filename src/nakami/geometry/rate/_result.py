@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...results import Outcome
+from .._outcomes import AdviceEnding
 from ._noise import NoiseScale
 from ._stability import Rule
+
+NOT_ASKED = Outcome(AdviceEnding.NOT_ASKED)
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,12 @@ class LearningRate:
         cost: In gradient evaluations on one batch: a gradient 1, the loss alone 1/3, a product
             with the Jacobian 2/3, with its transpose 1.
         seed: Of the random start of the eigenvalue's search.
-        converged: Whether every eigenvalue met its tolerance. reason: how the search ended.
+        outcome: How the search for eigenvalues ended; gives ``converged`` and ``reason``.
         advised: A rate to train with, for the group with the largest; None, see ``advice``.
         interval: Lowest and highest rate that the trials cannot tell from the advised one, or None;
             one of them is the advised rate where that is held below a rate that ran away.
-        advice: Why this rate, or why none.
+        advice_outcome: How the search for a rate to train with ended: an ``AdviceEnding``.
+        advice_notes: What else the trials showed: ``AdviceNote``s.
         trials: The short trainings behind the advice, by rate.
         advice_cost: Part of ``cost`` that they and the first rate took.
         noise: How the gradients of the batches scatter, and what it says of the batch size; None
@@ -76,14 +81,29 @@ class LearningRate:
     n_batches: int
     cost: float
     seed: int
-    converged: bool
-    reason: str
+    outcome: Outcome
     advised: float | None = None
     interval: tuple[float, float] | None = None
-    advice: str = "none: no advice asked for"
+    advice_outcome: Outcome = NOT_ASKED
+    advice_notes: tuple[Outcome, ...] = ()
     trials: tuple[Trial, ...] = ()
     advice_cost: float = 0.0
     noise: NoiseScale | None = None
+
+    @property
+    def converged(self) -> bool:
+        """Whether every eigenvalue met its tolerance."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the search for the eigenvalues ended, in words."""
+        return self.outcome.reason
+
+    @property
+    def advice(self) -> str:
+        """Why this rate, or why none, in words."""
+        return "; ".join(each.reason for each in (self.advice_outcome, *self.advice_notes))
 
     def __repr__(self) -> str:
         return (

@@ -9,9 +9,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...operators import FunctionalModel, LayerGraph, View, as_view, is_recurrent
-from ...results import RunError, UsageError, wrong
+from ...results import Outcome, RunError, UsageError, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
+from .._outcomes import ProposalEnding, TheoryEnding
 from ._plans import PREFIX, Choice, critical, on_data
 from ._propagation import LayerReading, Passage, Propagation, propagation
 from ._proposal import Plan, Proposal, root_mean_square
@@ -49,7 +50,7 @@ class Initialisation:
     Attributes:
         measured: The readings.
         theory: What mean-field theory predicts; None where it does not cover the network.
-        uncovered: Why not; empty where it does.
+        theory_outcome: Whether it does, and why not: a ``TheoryEnding``.
         proposal: Scales that let signals and gradients pass; ``proposal.apply(model)`` writes them.
         n_examples: How many. probes: Random probes of each estimate. seed: Of all that is drawn.
         dtype: Arithmetic of the readings.
@@ -57,12 +58,17 @@ class Initialisation:
 
     measured: Propagation
     theory: Theory | None
-    uncovered: str
+    theory_outcome: Outcome
     proposal: Proposal
     n_examples: int
     probes: int
     seed: int
     dtype: str
+
+    @property
+    def uncovered(self) -> str:
+        """Why theory does not cover the network, in words; empty where it does."""
+        return self.theory_outcome.reason
 
     @property
     def layers(self) -> tuple[LayerReading, ...]:
@@ -149,26 +155,28 @@ def initialisation(
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
     _check_layers(measured)
-    theory, uncovered, found = None, "", None
+    theory, found, covered = None, None, Outcome(TheoryEnding.COVERED)
     try:
         found = _describe(view, data, activation)
         theory = _theory(found)
     except UsageError as error:
-        uncovered = str(error).rstrip(".")
+        covered = Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
     choice = (biases, directions, seed)
     plan, why_not = _critical(view.model, found, choice) if method != "data" else (None, "")
-    why_not = why_not or uncovered
+    why_not = why_not or covered.reason
     if plan is None and method == "critical":
         got = f"'critical' ({why_not})"
         raise wrong("method", "be one that covers the network", got, "use 'data'")
-    used = "data" if plan is None else "critical"
+    used, outcome = "critical", Outcome(ProposalEnding.CRITICAL)
     if plan is None:
+        used, outcome = "data", Outcome(ProposalEnding.DATA)
         plan = on_data(network, tree, few, probes, choice)
         if why_not and found is not None:
-            plan = replace(plan, notes=(f"no critical point: {why_not}", *plan.notes))
-    proposal = _proposal(network, tree, used, plan, probes, seed)
+            outcome = Outcome(ProposalEnding.NO_CRITICAL_POINT, {"why": why_not})
+            plan = replace(plan, notes=(outcome.reason, *plan.notes))
+    proposal = _proposal(network, tree, used, plan, probes, seed, outcome)
     kept = str(network.dtype).removeprefix("torch.")
-    return Initialisation(measured, theory, uncovered, proposal, n, probes, seed, kept)
+    return Initialisation(measured, theory, covered, proposal, n, probes, seed, kept)
 
 
 def _check_model(model: nn.Module) -> None:
@@ -250,7 +258,13 @@ def _theory(found: meanfield.Description) -> Theory:
 
 
 def _proposal(
-    network: FunctionalModel, tree: Any, method: str, plan: Plan, probes: int, seed: int
+    network: FunctionalModel,
+    tree: Any,
+    method: str,
+    plan: Plan,
+    probes: int,
+    seed: int,
+    outcome: Outcome,
 ) -> Proposal:
     """The plan with what the network reads once it has been followed."""
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
@@ -260,4 +274,4 @@ def _proposal(
     }
     matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
     left = tuple(name for name in matrices if name not in plan.scales)
-    return Proposal(method, plan, factors, left, propagation(moved, tree, probes, seed))
+    return Proposal(method, plan, factors, left, propagation(moved, tree, probes, seed), outcome)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...results import wrong, wrong_type
+from ...results import Outcome, wrong, wrong_type
 from ._propagation import Propagation
 
 
@@ -65,6 +65,7 @@ class Proposal:
         factors: Root mean square of each matrix over what it has now, by name.
         left: Matrices that stay as they are.
         after: The readings of the network with these weights, on the same data.
+        outcome: Which way was taken, a ``ProposalEnding``.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Proposal:
     factors: Mapping[str, float]
     left: tuple[str, ...]
     after: Propagation
+    outcome: Outcome
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Write the proposed weights into a model, in place; returns it.

@@ -22,6 +22,7 @@ class Criterion:
 
     Attributes:
         name: In words, as it stands in results.
+        key: Name of the torch loss, ``"cross_entropy"``; empty for a function.
         total: Sum over samples and outputs, before any reduction.
         divisor: What a mean divides the total by, ``(z, y) -> float``.
         sums: Whether the loss's own reduction is the sum.
@@ -47,6 +48,7 @@ class Criterion:
     check: Callable[[Tensor, Any], None] = field(default=lambda z, y: None)
     root: Callable[[Tensor, Any, Tensor], Tensor] | None = None
     draw: Callable[[Tensor, Any, Tensor], Any] | None = None
+    key: str = ""
 
     def slope(self, z: Tensor, y: Any) -> Tensor:
         """Gradient of the total by the outputs, of the shape of ``z``."""
@@ -189,6 +191,7 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
         parts.check,
         parts.root,
         parts.draw,
+        "cross_entropy",
     )
 
 
@@ -220,6 +223,7 @@ def _squared(loss: nn.MSELoss) -> Criterion:
         _same_shape,
         lambda z, y, u: 2**0.5 * u,
         lambda z, y, u: z + torch.special.ndtri(u.clamp_min(1e-30)),
+        "mse",
     )
 
 
@@ -253,6 +257,7 @@ def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
         _same_shape,
         root,
         lambda z, y, u: (u < z.sigmoid()).to(z),
+        "bce_with_logits",
     )
 
 

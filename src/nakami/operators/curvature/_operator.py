@@ -30,7 +30,11 @@ class Fisher(LinearOperator):
         kind: ``"fisher"``, ``"ggn"``, ``"empirical"`` or ``"hessian"``.
         samples: Draws of each sample's target where the matrix is a sampled one, else None.
         loss: Name of the loss. sample: what one sample is, in words. n_samples: how many.
+        n_examples: Examples of this process. sums: whether the loss's own reduction is the sum.
+        likelihood: ``"cross_entropy"``, ``"mse"`` or ``"bce_with_logits"`` where the loss is a
+            plain negative log-likelihood; else empty.
         value: The loss itself, with its own reduction.
+        scale: What the sum of the matrices of single samples is multiplied by.
         ranks: The processes that hold the data, all of which make the same calls.
         names: The parameters, in the order of rows and columns.
         shape: ``(P, P)``.
@@ -46,7 +50,9 @@ class Fisher(LinearOperator):
     ):
         self.parts, self.judged, self.kind, self.samples = parts, judged, kind, samples
         self.ranks = ranks = ranks or Ranks()
-        self.loss, self.sample = judged.name, judged.sample
+        self.loss, self.sample, self.sums = judged.name, judged.sample, judged.sums
+        self.likelihood = "" if judged.nll is None else judged.key
+        self.n_examples = sum(len(part.z) for part in parts)
         first = parts[0]
         self.names, self.weights = first.names, first.weights
         self.shape = (first.n_parameters, first.n_parameters)
@@ -134,6 +140,10 @@ class Fisher(LinearOperator):
             raise wrong("group", "be left out for batches one by one", got, "drop it")
         groups = groupby(self.parts, key=lambda part: part.of)
         return [Fisher(list(some), self.judged, self.kind, self.samples) for _, some in groups]
+
+    def examples(self) -> list[tuple[list[Tensor], Tensor]]:
+        """The tensors that the network takes, and its outputs: in pieces, axis 0 the examples."""
+        return [(part.example.leaves, part.z) for part in self.parts]
 
     def moved(self, point: Tensor) -> Fisher:
         """The same matrix of the same data at other weights, ``(P,)``; the model stays.

@@ -1,0 +1,95 @@
+"""How readings of the geometry ended: the kinds, and the sentence of each."""
+
+from __future__ import annotations
+
+from ..results import Ending
+
+FELL = "in {trials} trials of up to {steps} steps on copies the loss fell fastest near {rate:.2g}"
+NO_FALL = (
+    "none: the loss fell in no trial of {steps} steps at rates from {lowest:.2g} to {highest:.2g}"
+)
+FLAT = (
+    "no limit is known: the Gauss-Newton matrix is 0, since the loss is linear in the outputs "
+    "(put log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
+)
+HERE = "batches of {batch:g} lie "
+NOISE = " the noise scale of {least}{scale:.3g} samples, where "
+GAIN = ": twice the batch makes a step {gain:.2f} times as useful"
+
+
+class LimitEnding(Ending):
+    """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
+
+    NO_CURVATURE = True, FLAT
+
+
+class AdviceEnding(Ending):
+    """How the search for a rate to train with ended; numbers: ``trials, steps, rate, fall``."""
+
+    NOT_ASKED = False, "none: no advice asked for"
+    NO_FALL = False, NO_FALL
+    FASTEST = True, FELL + ", to {fall:.4g} of its start"
+    FASTEST_BY_SIZE = True, FELL + ", by {fall:.3g} of its size"
+
+
+class AdviceNote(Ending):
+    """What else the trials showed; False where it speaks against the advice."""
+
+    RAN_AWAY = True, "it ran away at {rate:.2g}"
+    QUARTER = True, "the advice is a quarter of that, since longer trainings run away earlier"
+    MARGIN = (
+        True,
+        "divided by {margin:.2f}, since the optimizer's average fills slowly",
+    )
+    LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
+    NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
+
+
+class NoiseEnding(Ending):
+    """How the estimate of a gradient-noise scale ended."""
+
+    UNBIASED = True, "unbiased over {batches} batches"
+    TWO_BATCHES = True, "two batches: no standard error"
+    INDISTINCT = (
+        False,
+        "the mean gradient's squared norm cannot be distinguished from 0 with {batches} batches",
+    )
+
+
+class BatchAdvice(Ending):
+    """What a noise scale says of the batch size; numbers: ``batch, scale, gain``."""
+
+    TOO_FEW = False, "these batches are too few to say whether larger ones than {batch:g} pay."
+    ALL_NOISE = (
+        True,
+        "all of the gradient is noise at batches of {batch:g}: larger batches pay in full.",
+    )
+    FAR_BELOW = True, HERE + "far below" + NOISE + "the gain is linear" + GAIN + "."
+    BELOW = True, HERE + "below" + NOISE + "the gain begins to fade" + GAIN + "."
+    BEYOND = True, HERE + "beyond" + NOISE + "returns diminish" + GAIN + " at twice the cost."
+
+
+class TheoryEnding(Ending):
+    """Whether mean-field theory covers a network and its loss."""
+
+    COVERED = True, ""
+    LOSS = False, "it covers squared error and plain cross-entropy, not {loss} as it is here"
+    INPUTS = False, "it covers one floating input an example, with a vector of outputs"
+    NETWORK = False, "{why}"  # the theory's own refusal
+
+
+class ProposalEnding(Ending):
+    """Which way to initial scales was taken."""
+
+    CRITICAL = True, "the critical point of the theory"
+    DATA = True, "layer by layer on the data"
+    NO_CRITICAL_POINT = True, "no critical point: {why}"
+
+
+class ControlEnding(Ending):
+    """What a measure of a training in progress showed; numbers: ``streak, target``."""
+
+    CALM = True, "the rate is within the limit and the loss within its band"
+    LOSS_HIGH = True, "the loss is above its band, the rate within the limit"
+    BEYOND = False, "the rate is beyond the limit, at {streak} measures without a calm one"
+    LOWERED = False, "unstable at {streak} measures: the rate is lowered to {target:.3g}"
