@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from borders import fitted, frozen, growth_before, limits, losses
-from nakami.geometry.rate._stability import growth
+from companions import growth
 from wide_networks import LAWS, draw
 
 ROUNDING = 1e-28  # of a squared error in float64

@@ -158,9 +158,14 @@ def folded(columns: Tensor, width: int) -> Tensor:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is real, of Python or NumPy; may be NaN."""
+    """Whether it is one real number of Python, NumPy or torch; may be NaN."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not (value.is_complex() or value.dtype == torch.bool)
     return isinstance(value, Real)
 
 
 def _whole(value: object) -> TypeGuard[int]:
+    if isinstance(value, Tensor):
+        whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+        return whole and value.numel() == 1
     return isinstance(value, Integral) and not isinstance(value, bool)

@@ -220,12 +220,13 @@ class RateControl:
         return record
 
     def _number(self, loss: float | Tensor) -> float:
-        if not (is_number(loss) or isinstance(loss, Tensor)):
-            got = type(loss).__name__
-            raise wrong_type("loss", "be a number or a tensor", got, "pass the loss of the step")
         if isinstance(loss, Tensor) and loss.numel() != 1:
             raise wrong("loss", "be one number", f"shape {tuple(loss.shape)}", "pass loss.mean()")
-        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+        number: object = loss.detach() if isinstance(loss, Tensor) else loss
+        if not is_number(number):
+            got = type(loss).__name__
+            raise wrong_type("loss", "be a number or a tensor", got, "pass the loss of the step")
+        value = float(number)
         if not math.isfinite(value):
             raise RunError(
                 f"the loss is {value} after step {self._count + 1} at rate {self._rates.last:.3g}: "

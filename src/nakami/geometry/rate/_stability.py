@@ -1,4 +1,4 @@
-"""When an optimizer's steps along one direction of constant curvature shrink: pure functions.
+"""Until which rate an optimizer's steps along one direction of constant curvature shrink.
 
 Along an eigenvector of curvature ``h`` the gradient is ``h u``, and a step is a linear map of
 position ``u`` and momentum ``m``; it shrinks where the map's eigenvalues lie in the unit circle.
@@ -7,9 +7,6 @@ position ``u`` and momentum ``m``; it shrinks where the map's eigenvalues lie in
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -48,38 +45,3 @@ def memory(rule: Rule) -> float:
 def limit(rule: Rule, curvature: float) -> float:
     """Largest rate at which steps along a direction of this curvature do not grow."""
     return rule.stability_threshold / curvature if curvature > 0 else float("inf")
-
-
-def allowed(rule: Rule, rate: float) -> float:
-    """Largest curvature that a rate bears; the inverse of ``limit``."""
-    return rule.stability_threshold / rate
-
-
-def companion(rule: Rule, rate: float, curvature: float, decay: float = 0.0) -> Tensor:
-    """One step along a direction as a matrix on ``(u, m)``, ``(2, 2)`` float64.
-
-    Args:
-        rule: The update.
-        rate: Learning rate.
-        curvature: Eigenvalue of the matrix; a decay that enters the gradient is part of it.
-        decay: Decoupled decay, ``u <- (1 - rate decay) u`` beside the step (AdamW).
-    """
-    mu, nu = rule.momentum, rule.weight
-    now, before = (1 + mu * nu, mu**2) if rule.nesterov else (nu, mu)
-    stay = 1 - rate * decay - rate * curvature * now
-    rows = [[stay, -rate * before], [nu * curvature, mu]]
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def spectral_radius(matrix: Tensor) -> float:
-    """Largest size of an eigenvalue."""
-    return float(torch.linalg.eigvals(matrix).abs().max())
-
-
-def growth(rule: Rule, rate: float, curvature: float, decay: float = 0.0) -> float:
-    """Factor by which the loss along a direction is multiplied at each step, in the long run.
-
-    The squared spectral radius of the companion matrix; ``(rate curvature - 1)^2`` for plain
-    gradient descent only.
-    """
-    return spectral_radius(companion(rule, rate, curvature, decay)) ** 2
