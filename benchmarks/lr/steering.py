@@ -50,7 +50,7 @@ class Following:
 
     def set(self) -> None:
         """Measure, and give the share."""
-        found = ritz(self.op.present(), 5, start=self.vector, seed=self.count)
+        found = ritz(self.op.at_current_weights(), 5, start=self.vector, seed=self.count)
         self.vector, self.cost = found.vector, self.cost + found.n_products * 5 / 3
         for group in self.steps.param_groups if found.value > 0 else ():  # else the network is dead
             group["lr"] = self.share * self.reach / found.value

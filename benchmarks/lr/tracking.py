@@ -42,7 +42,7 @@ def readings(name: str, gap: int, count: int = 4) -> dict[tuple[str, int], list[
         steps.step()
         if step % gap:
             continue
-        here = op.present()
+        here = op.at_current_weights()
         top = ritz(here, 20, seed=1000 + step)
         for way, weight in WAYS.items() if start is not None else ():
             _ritz.WEIGHT = weight or 1.0

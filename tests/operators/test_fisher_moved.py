@@ -29,11 +29,17 @@ def test_moved_is_the_matrix_of_a_moved_model():
         assert not torch.allclose(moved.dense(), op.dense())
 
 
-def test_a_sampled_matrix_stays():
+def test_a_sampled_matrix_draws_anew_by_the_same_numbers():
     model, x, y, loss = case("classes")
     op = nakami.fisher(model, (x, y), loss, samples=2)
-    with pytest.raises(ValueError, match="samples must be left out to move the weights, got 2"):
-        op.moved(op.parts[0].point)
+    point = 1.5 * torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+    moved = op.moved(point)
+    with torch.no_grad():
+        for p in model.parameters():
+            p *= 1.5
+    wanted = nakami.fisher(model, (x, y), loss, samples=2).dense()
+    point += 1  # it was copied
+    assert_close(moved.dense(), wanted)
 
 
 @pytest.mark.parametrize("budget", [None, 3000])

@@ -28,7 +28,7 @@ def test_the_matrix_of_the_moved_model(name):
     before = op @ v
     moved(model)
     wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
-    assert_close(op.present() @ v, wanted)
+    assert_close(op.at_current_weights() @ v, wanted)
     assert not torch.allclose(before, wanted)
 
 
@@ -38,11 +38,11 @@ def test_buffers_are_read_anew():
     x, y = torch.randn(8, 4).double(), torch.randn(8, 2).double()
     op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
     v = block(op)
-    before = op.present() @ v
+    before = op.at_current_weights() @ v
     model.train()(3 + 2 * x)
     buffers = {k: v.clone() for k, v in model.named_buffers()}
     wanted = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn") @ v
-    assert_close(op.present() @ v, wanted)
+    assert_close(op.at_current_weights() @ v, wanted)
     assert not torch.allclose(before, wanted)
     assert all(torch.equal(v, buffers[k]) for k, v in model.named_buffers())
 
@@ -54,7 +54,7 @@ def test_other_arithmetic_and_recurrent_layers():
     moved(model)
     v = block(op)
     wanted = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64) @ v
-    assert_close(op.present() @ v, wanted)
+    assert_close(op.at_current_weights() @ v, wanted)
 
 
 class Reversed(torch.autograd.Function):
@@ -90,10 +90,16 @@ def test_without_forward_mode():
     plain.forward = lambda x: model[2](model[0](x).sin())
     v = block(op)
     wanted = nakami.fisher(plain, (x, y), nn.MSELoss(), "ggn") @ v
-    assert_close(op.present() @ v, wanted)
+    assert_close(op.at_current_weights() @ v, wanted)
 
 
-def test_a_sampled_matrix_stays():
+def test_a_sampled_matrix_draws_anew_by_the_same_numbers():
     model, x, y, loss = case("classes")
-    with pytest.raises(ValueError, match="samples must be left out to move the weights, got 2"):
-        nakami.fisher(model, (x, y), loss, samples=2).present()
+    batches = [(x[:5], y[:5]), (x[5:], y[5:])]
+    op = nakami.fisher(model, batches, loss, samples=2, seed=3)
+    before = op.dense()
+    moved(model)
+    wanted = nakami.fisher(model, batches, loss, samples=2, seed=3).dense()
+    assert_close(op.at_current_weights().dense(), wanted)
+    assert_close(op.dense(), before)
+    assert not torch.allclose(before, wanted)

@@ -77,6 +77,12 @@ def jacobian(
     outputs, columns = inputs. The model is read in evaluation mode (dropout off, normalisation by
     its running statistics), with plain attention and recurrent kernels, and left as it was.
 
+    The operator is a snapshot: it keeps a copy of ``x``, the weights and the buffers, so that it
+    stays the same matrix whatever the model does later. ``J.at_current_weights()`` is the
+    matrix of the model as it is then. What cannot be copied is the model's code: if one of its
+    modules or of their plain attributes changes, a product that needs to run it again is refused;
+    a change behind ``forward``, ``select``, a hook or a closure is not seen.
+
     Args:
         model: Any module, or a ``View`` of one.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
@@ -250,6 +256,7 @@ class Jacobian(NetworkJacobian):
         self.network, self.example = network, network.example(x)
         ends = places.ordered(to if to is not None else places.names[-1])
         self._ends(ends)
+        self._budget = memory_budget
         self.start = start if start is not None else natural_start(network, self.example, places)
         first = ends[0].name
         places.find(self.start, "start")
@@ -265,6 +272,12 @@ class Jacobian(NetworkJacobian):
         between = places[places.position(self.start) : places.position(self.to) + 1]
         point = self._state.reshape(-1).to(network.dtype or self._state.dtype)
         self._build(point, max(s.size for s in between), memory_budget)
+
+    def at_current_weights(self) -> Jacobian:
+        """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
+        network, x = self.network.at_current_weights(), self.example.tree
+        ends = tuple(self.parts)
+        return Jacobian(network, x, network.stages(x), ends, self.start, self._budget)
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         if self.start == "input":
@@ -290,16 +303,24 @@ class ParameterJacobian(NetworkJacobian):
         params: str = "*",
         memory_budget: int | None = None,
     ):
-        self.network, self.example = network, network.example(x)
+        self.example = network.example(x)
         ends = places.ordered(to if to is not None else places.names[-1])
         self._ends(ends)
+        self._params, self._budget = params, memory_budget
         if places.position(ends[0].name) == 0:
             raise wrong("to", "be a stage behind the input", "'input'", "choose a later one")
-        self._weights = network.parameters(params)
-        self.names = tuple(name.removeprefix("model.") for name in self._weights)
-        point = torch.cat([w.reshape(-1) for w in self._weights.values()])
+        names = network.parameters(params)
+        self.names = tuple(name.removeprefix("model.") for name in names)
+        self.network, point = network.joined(names)
+        self._weights = {name: self.network.weights[name] for name in names}
         between = places[: places.position(self.to) + 1]
         self._build(point, max(s.size for s in between), memory_budget)
+
+    def at_current_weights(self) -> ParameterJacobian:
+        """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
+        network, x = self.network.at_current_weights(), self.example.tree
+        ends = tuple(self.parts)
+        return ParameterJacobian(network, x, network.stages(x), ends, self._params, self._budget)
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         return self.network.activations(self.example.tree, to, weights=self.split(flat))

@@ -53,7 +53,7 @@ class SharpnessMonitor:
 
     def read(self, seed: int) -> tuple[RitzPair, float]:
         """Sharpness now, and rate times sharpness at the border of stability."""
-        op: LinearOperator = self._op.present()
+        op: LinearOperator = self._op.at_current_weights()
         frame = coordinates(self.optimizer, self._named(), op)
         shift = frame.shift if bool(frame.shift.any()) else None
         if not frame.plain or shift is not None:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ...results import UsageError
+
 PLAIN = "plain autograd"
 _ONCE = "its gradient cannot be differentiated again"
 _LOST = (
@@ -70,6 +72,8 @@ class PlainProduct:
     def _run(self, way: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
         try:
             return self.held(self.point, lambda: way(u))
+        except UsageError:
+            raise
         except Exception as error:  # a backward of the user's may raise anything
             raise _as_torch_would(error) from error
 

@@ -15,11 +15,12 @@ from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import FAILURES, check_derivative, forward_product, reverse_product
-from ..model._example import Example
-from ..model._functional_model import FunctionalModel, named_parts
+from ..model._example import Example, mapped
+from ..model._functional_model import FunctionalModel
 from ..model._random import random_states_kept
 from ._loss_hessian_sqrt import LossHessianSqrt, loss_hessian_sqrt, sampled_root, sampled_slopes
 from ._losses import Criterion
+from ._parameters import Parameters, moving
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
@@ -117,43 +118,41 @@ class Batch:
 
     def __init__(
         self,
-        network: FunctionalModel,
+        at: Parameters,
         example: Example,
         y: Any,
         judged: Criterion,
-        weights: dict[str, Tensor],
         widest: int,
         budget: int,
         keep: bool,
         each: int,
     ):
-        self.network, self.example, self.y, self.judged = network, example, y, judged
+        self.example, self.y, self.judged = example, y, judged
         self.widest, self.budget, self.each = widest, budget, each
         self.keep, self.first = keep, False  # the first batch is checked most
         self.of = 0
         self.slopes: Tensor | None = None
+        self._drawn: tuple[int, Tensor] | None = None  # how many, and the generator's state
         self._ways: dict[str, bool] = {}  # what was tried, for all who share the network's code
-        self._moved_by(weights)
+        self._take(at)
         self._look()
-        judged.check(self.z, y)
         self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
-        self.total = judged.total(self.z, y)
 
     def _look(self) -> None:
         with torch.no_grad():
             self.z = self.network.run(self.example.tree).detach()
+        self.judged.check(self.z, self.y)
+        self.total = self.judged.total(self.z, self.y)
 
-    def _moved_by(self, weights: dict[str, Tensor]) -> None:
-        self.weights = weights
-        self.names = tuple(name.removeprefix("model.") for name in weights)
-        self.point = torch.cat([w.reshape(-1) for w in weights.values()])
-        self.n_parameters = self.point.numel()
-        self.dtype, self.device = self.point.dtype, self.point.device
+    def _take(self, at: Parameters) -> None:
+        self.at, self.network, self.point = at, at.network, at.flat
+        self.weights, self.names, self.n_parameters = at.weights, at.names, at.flat.numel()
+        self.dtype, self.device = at.flat.dtype, at.flat.device
         self._graphs: dict[type, NetworkJacobian] = {}
 
     def outputs(self, flat: Tensor) -> Tensor:
         """The outputs at other weights, ``(P,) -> (n, ...)``."""
-        return self.network.run(self.example.tree, named_parts(flat, self.weights))
+        return self.at.outputs(self.example.tree, flat)
 
     def loss(self, flat: Tensor) -> Tensor:
         """The total loss at other weights."""
@@ -199,7 +198,7 @@ class Batch:
         """Outputs of a few examples at other weights, flattened; of all with batch statistics."""
         n = len(self.z) if self.network.batch_statistics else min(TRIED, len(self.z))
         few = self.example.rows(0, n).tree
-        return self.network.run(few, named_parts(flat, self.weights)).reshape(-1)
+        return self.at.outputs(few, flat).reshape(-1)
 
     def root(self, kind: str) -> LossHessianSqrt | None:
         """The root of the matrix by the outputs that a kind puts between the Jacobians."""
@@ -222,22 +221,27 @@ class Batch:
 
     def sample(self, draws: int, generator: torch.Generator) -> None:
         """Draw targets from the model's own distribution; kept are the gradients there."""
+        self._drawn = draws, generator.get_state()
         self.slopes = sampled_slopes(self.judged, self.z, self.y, draws, generator)
 
-    def restricted(self, weights: dict[str, Tensor]) -> Batch:
-        """The same batch with fewer parameters; shares the examples and outputs."""
+    def restricted(self, at: Parameters) -> Batch:
+        """The same batch with fewer parameters at the same weights; shares all else."""
         part = copy.copy(self)
         part._ways = {}  # another function
-        part._moved_by(weights)
+        part._take(at)
         return part
 
-    def moved(self, network: FunctionalModel) -> Batch:
-        """The same examples in the network at other weights."""
+    def moved(self, at: Parameters, judged: Criterion) -> Batch:
+        """The same examples at other weights, with targets drawn by the same random numbers."""
         part = copy.copy(self)
-        part.network = network
-        part._moved_by({name: network.weights[name] for name in self.weights})
+        part.judged = judged
+        if at.network.structure is not self.network.structure:
+            part._ways = {}  # the model's code may be another
+        part._take(at)
         part._look()
-        part.total = self.judged.total(part.z, self.y)
+        if self._drawn is not None:
+            draws, state = self._drawn
+            part.sample(draws, torch.Generator().set_state(state))
         return part
 
     def route(self, kind: str) -> str:
@@ -289,7 +293,8 @@ def batches(
     network: FunctionalModel, data: Any, judged: Criterion, params: str | None, budget: int
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
-    weights = _moving(network, params)
+    at = moving(network, params)
+    network = at.network
     held = []
     with random_states_kept(network.device):  # a loader in random order draws
         for x, y in _pairs(data):
@@ -300,7 +305,7 @@ def batches(
     whole = network.batch_statistics  # then no example stands alone
     seen = len(held[0][0].leaves[0]) if whole else 1
     sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
-    each = ceil(KEPT * sum(sizes) * next(iter(weights.values())).itemsize)
+    each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
     keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
     widest = ceil(max(sizes))
@@ -308,29 +313,16 @@ def batches(
     parts = []
     for of, (example, y) in enumerate(held):
         n = len(example.leaves[0])
-        for at in range(0, n, n if whole else rows):
-            stop = n if whole else min(n, at + rows)
-            some = y[at:stop] if isinstance(y, Tensor) else y
-            size = widest * (stop - at)
-            rows_here = example.rows(at, stop)
-            part = Batch(network, rows_here, some, judged, weights, size, budget, keep, each)
+        for start in range(0, n, n if whole else rows):
+            stop = n if whole else min(n, start + rows)
+            some = y[start:stop] if isinstance(y, Tensor) else y
+            size = widest * (stop - start)
+            few = example.rows(start, stop)
+            part = Batch(at, few, some, judged, size, budget, keep, each)
             part.of = of
             parts.append(part)
     parts[0].first = True
     return parts
-
-
-def _moving(network: FunctionalModel, params: str | None) -> dict[str, Tensor]:
-    if params is not None:
-        return network.parameters(params)
-    named = network.model.named_parameters()
-    names = [n for n, p in named if p.requires_grad and p.is_floating_point()]
-    if not names:
-        raise UsageError(
-            "model must have parameters that require a gradient, got none; unfreeze some, or name "
-            "them with params=."
-        )
-    return {f"model.{name}": network.weights[f"model.{name}"] for name in names}
 
 
 def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
@@ -358,10 +350,11 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 
 
 def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
-    if isinstance(y, Tensor):
-        if y.ndim == 0 or len(y) != n:
-            raise wrong(
-                "the targets of a batch", f"be {n} like the examples", f"{tuple(y.shape)}", "mend"
-            )
-        return y.detach().to(network.device)
-    return y
+    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != n):
+        raise wrong(
+            "the targets of a batch",
+            f"be {n} like the examples",
+            f"{tuple(y.shape)}",
+            "give each one",
+        )
+    return mapped(y, lambda target: target.detach().to(network.device, copy=True))

@@ -48,6 +48,13 @@ def fisher(
     matrix, which vanishes where the data are fitted. ``"hessian"``: the second derivative of the
     loss, its own reduction included; it may have negative eigenvalues.
 
+    The operator is a snapshot: it keeps a copy of the data, the weights and the buffers, so that
+    it stays the same matrix whatever the model does later, also in parts that are built when they
+    are asked for. ``at_current_weights()`` is the matrix of the model as it is then. What cannot
+    be copied is the model's code: if one of its modules or of their plain attributes changes, a
+    product that needs to run it again is refused; a change behind ``forward``, ``select``, a loss
+    function, a hook or a closure is not seen.
+
     A Fisher matrix of many outputs (a language model's) is had by ``samples``: the outer products
     of gradients at targets drawn from the model's own distribution, right on average over draws.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Criterion:
             Hessian of the total by the outputs. None where no closed form is known.
         draw: ``(z, y, u) -> targets`` drawn from the model's own distribution by uniform numbers
             ``u`` of the shape of ``z``; what ``y`` leaves out stays out.
+        given: What it was made from.
     """
 
     name: str
@@ -49,6 +50,11 @@ class Criterion:
     root: Callable[[Tensor, Any, Tensor], Tensor] | None = None
     draw: Callable[[Tensor, Any, Tensor], Any] | None = None
     key: str = ""
+    given: Any = None
+
+    def current(self) -> Criterion:
+        """The same loss with its weights as they are now."""
+        return criterion(self.given)
 
     def slope(self, z: Tensor, y: Any) -> Tensor:
         """Gradient of the total by the outputs, of the shape of ``z``."""
@@ -69,19 +75,23 @@ NAMES = {
 
 
 def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criterion:
-    """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``."""
+    """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``.
+
+    Weights of torch's losses are copied. A module of another kind is refused once its own
+    parameters or buffers have changed; what a plain function reads cannot be watched.
+    """
     if isinstance(loss, str):
         if loss not in NAMES:
             raise unknown("loss", loss, list(NAMES), PYTHON + "pass a torch loss module")
         loss = NAMES[loss]()
     if isinstance(loss, nn.CrossEntropyLoss):
-        return _cross_entropy(loss)
+        return replace(_cross_entropy(loss), given=loss)
     if isinstance(loss, nn.MSELoss):
-        return _squared(loss)
+        return replace(_squared(loss), given=loss)
     if isinstance(loss, nn.BCEWithLogitsLoss):
-        return _bernoulli(loss)
+        return replace(_bernoulli(loss), given=loss)
     if callable(loss):
-        return _any(loss)
+        return replace(_any(loss), given=loss)
     raise wrong_type(
         "loss",
         "be a torch loss module, its name or a function of (outputs, targets)",
@@ -178,7 +188,7 @@ class _CrossEntropy:
 
 
 def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
-    parts = _CrossEntropy(loss.weight, loss.label_smoothing, loss.ignore_index)
+    parts = _CrossEntropy(_copied(loss.weight), loss.label_smoothing, loss.ignore_index)
     return Criterion(
         "cross-entropy",
         parts.total,
@@ -193,6 +203,10 @@ def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
         parts.draw,
         "cross_entropy",
     )
+
+
+def _copied(weight: Tensor | None) -> Tensor | None:
+    return None if weight is None else weight.detach().clone()
 
 
 def _all_outputs(z: Tensor) -> tuple[int, ...]:
@@ -228,7 +242,7 @@ def _squared(loss: nn.MSELoss) -> Criterion:
 
 
 def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
-    weight, positive = loss.weight, loss.pos_weight
+    weight, positive = _copied(loss.weight), _copied(loss.pos_weight)
 
     def total(z: Tensor, y: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(
@@ -262,7 +276,17 @@ def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
 
 
 def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:
+    def versions() -> list[tuple[int, int]]:
+        if not isinstance(loss, nn.Module):
+            return []
+        return [(p.data_ptr(), p._version) for p in (*loss.parameters(), *loss.buffers())]
+
+    before = versions()
+
     def total(z: Tensor, y: Any) -> Tensor:
+        if versions() != before:
+            rule = "keep its own parameters and buffers while an operator of it is in use"
+            raise wrong("loss", rule, "others", "take op.at_current_weights()")
         with Composites():
             value: Any = loss(z, y)
         if not isinstance(value, Tensor):

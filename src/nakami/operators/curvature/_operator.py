@@ -15,10 +15,11 @@ from .._dual import FisherKernel, FisherRoot
 from .._row_norms import RowNorms, row_norms
 from .._trust import trusted
 from .._unit_blocks import unit_blocks, unit_parts
-from ..model._functional_model import FunctionalModel, named_parts
+from ..model._functional_model import named_parts
 from ._batches import Batch
 from ._distributed import Ranks
 from ._losses import Criterion, check_finite
+from ._parameters import Parameters
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
@@ -114,14 +115,15 @@ class Fisher(LinearOperator):
         Raises:
             UsageError: No parameter of the matrix fits (the nearest names are offered).
         """
-        fitting = {
-            full: self.weights[full]
+        fitting = [
+            full
             for name, full in zip(self.names, self.weights, strict=True)
             if fnmatchcase(name, pattern)
-        }
+        ]
         if not fitting:
             raise unknown("pattern", pattern, list(self.names), "'*' takes all")
-        parts = [part.restricted(fitting) for part in self.parts]
+        block = self.parts[0].at.part(fitting)
+        parts = [part.restricted(block) for part in self.parts]
         return Fisher(parts, self.judged, self.kind, self.samples, self.ranks)
 
     def first(self, count: int) -> Fisher:
@@ -146,30 +148,22 @@ class Fisher(LinearOperator):
         return [(part.example.leaves, part.z) for part in self.parts]
 
     def moved(self, point: Tensor) -> Fisher:
-        """The same matrix of the same data at other weights, ``(P,)``; the model stays.
+        """The same matrix of the same data at other weights, ``(P,)``; the model stays."""
+        return self._at(self.parts[0].at.at(point), self.judged)
 
-        Raises:
-            UsageError: A sampled matrix, whose draws belong to the present weights.
+    def at_current_weights(self) -> Fisher:
+        """The same matrix of the same data, for the model and the loss as they are now.
+
+        In the same arithmetic; targets of ``samples`` are drawn anew by the same random numbers.
         """
-        weights = {f"model.{name}": w for name, w in self.split(point).items()}
-        return self._inside(self.parts[0].network.with_weights(weights))
+        now = self.parts[0].at.current()
+        self.ranks.check_alike("current", now.network.weights)
+        return self._at(now, self.judged.current())
 
-    def present(self) -> Fisher:
-        """The same matrix of the same data at the weights and buffers the model has now.
-
-        Raises:
-            UsageError: A sampled matrix, whose draws belong to the weights it was built at.
-        """
-        network = self.parts[0].network.at_current_weights()
-        self.ranks.check_alike("present", network.weights)
-        return self._inside(network)
-
-    def _inside(self, network: FunctionalModel) -> Fisher:
-        if self.samples is not None:
-            raise wrong("samples", "be left out to move the weights", self.samples, "drop it")
+    def _at(self, at: Parameters, judged: Criterion) -> Fisher:
         with self.ranks.together("data"):
-            parts = [part.moved(network) for part in self.parts]
-        return Fisher(parts, self.judged, self.kind, ranks=self.ranks)
+            parts = [part.moved(at, judged) for part in self.parts]
+        return Fisher(parts, judged, self.kind, self.samples, self.ranks)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""

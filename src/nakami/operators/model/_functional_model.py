@@ -1,11 +1,11 @@
-"""A network held still: evaluation mode, detached weights, no trace left on the user's model."""
+"""A model as a function of weights and input, which leaves no trace on the user's model."""
 
 from __future__ import annotations
 
 import copy
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -22,6 +22,7 @@ from ._checks import check_batch_statistics, check_filled, refusal
 from ._example import Example, mapped
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
+from ._structure import Structure
 from ._tracer import Tracer, first_tensor, transforms
 from ._view import Forward, Select, View, as_view
 
@@ -46,11 +47,16 @@ class _Caller(nn.Module):
 
 
 class FunctionalModel:
-    """A model as a function of its input: evaluation mode, weights detached (and cast, on request).
+    """A model as a function of its input, in evaluation mode, at the weights that it had.
+
+    Weights and buffers are copied when this is built (and cast, on request). Whatever the model
+    does later (a training step, another mode, dtype or device, replaced parameters), every run is
+    at the copies. The model's code still runs: where its modules or their plain attributes have
+    changed, a run is refused, see ``Structure``.
 
     Args:
-        model: Any module. It is never changed: mode, gradients, buffers, hooks and random states
-            are as before after every call.
+        model: Any module, or a ``View`` of one. It is never changed: mode, gradients, buffers,
+            hooks and random states are as before after every call.
         forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
         select: Picks the tensor that counts from the model's output; default its first tensor.
         dtype, device: Where to compute, also by name; default those of the first parameter.
@@ -75,10 +81,7 @@ class FunctionalModel:
             batch_statistics=batch_statistics,
         )
         model, dtype, device = view.model, view.dtype, view.device
-        check_filled(model)
         self.batch_statistics = view.batch_statistics
-        if view.batch_statistics:
-            check_batch_statistics(model)
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
         self.model, self.select = model, view.select
@@ -91,15 +94,25 @@ class FunctionalModel:
             self.dtype = torch.float32
         self.device = device or (like.device if like is not None else torch.device("cpu"))
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
+        self._copy()
+
+    def _copy(self) -> None:
+        """Take the model's weights, buffers and structure as they are now."""
+        check_filled(self.model)
+        if self.batch_statistics:
+            check_batch_statistics(self.model)
+        buffers = dict(self.model.named_buffers())
+        self._buffers = frozenset(f"model.{name}" for name in buffers)
         self.weights = {
-            f"model.{name}": self._cast(value.detach())
-            for name, value in (*model.named_parameters(), *model.named_buffers())
+            f"model.{name}": self._cast(value.detach(), copy=True)
+            for name, value in (*self.model.named_parameters(), *buffers.items())
         }
+        self.structure = Structure(self.model)
         self._check_weights()
 
     def example(self, x: Any, batch: bool = False) -> Example:
         """``x`` checked, detached and moved to where the network computes."""
-        return Example(x, batch).moved(lambda leaf: self._cast(leaf.detach().clone()))
+        return Example(x, batch).moved(lambda leaf: self._cast(leaf.detach(), copy=True))
 
     @property
     def embeds(self) -> bool:
@@ -119,17 +132,28 @@ class FunctionalModel:
         return {f"model.{n}": self.weights[f"model.{n}"] for n in fitting}
 
     def with_weights(self, weights: Mapping[str, Tensor]) -> FunctionalModel:
-        """The same network at other weights, named as in ``weights``; shares the rest."""
+        """The same network at other weights, named as in ``weights``; shares the rest.
+
+        They are taken as they are, not copied.
+        """
         other = copy.copy(self)
         other.weights = {**self.weights, **weights}
         return other
 
+    def joined(self, names: Iterable[str]) -> tuple[FunctionalModel, Tensor]:
+        """The same network with some weights as parts of one flat vector, ``(P,)``; and that."""
+        some = {name: self.weights[name] for name in names}
+        point = torch.cat([w.reshape(-1) for w in some.values()])
+        return self.with_weights(named_parts(point, some)), point
+
     def at_current_weights(self) -> FunctionalModel:
-        """The same network at the weights and buffers that the model has now."""
-        named = (*self.model.named_parameters(), *self.model.named_buffers())
-        return self.with_weights(
-            {f"model.{name}": self._cast(value.detach()) for name, value in named}
-        )
+        """The same network at the weights and buffers that the model has now.
+
+        It computes in the same arithmetic and on the same device, wherever the model is now.
+        """
+        other = copy.copy(self)
+        other._copy()
+        return other
 
     def run(
         self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
@@ -152,10 +176,8 @@ class FunctionalModel:
     ) -> Any:
         """What ``act`` returns, run while the model is still and holds the network's weights."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
-        with self._still(chance):
-            swapped = {
-                k: v.clone() if k in self._buffer_names else v for k, v in self.weights.items()
-            }
+        with self._still(chance), self.structure:
+            swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
             return torch.func.functional_call(holder, swapped, (None,))
@@ -247,21 +269,17 @@ class FunctionalModel:
             )
         return picked
 
-    def _cast(self, value: Tensor) -> Tensor:
+    def _cast(self, value: Tensor, copy: bool = False) -> Tensor:
         if value.is_floating_point() and self.dtype is not None:
-            return value.to(self.device, self.dtype)
+            return value.to(self.device, self.dtype, copy=copy)
         if value.is_complex() and self.dtype is not None:
-            return value.to(self.device, self.dtype.to_complex())
-        return value.to(self.device)
+            return value.to(self.device, self.dtype.to_complex(), copy=copy)
+        return value.to(self.device, copy=copy)
 
     @property
     def _recast(self) -> bool:
         floating = (p for p in self.model.parameters() if p.is_floating_point())
         return any(p.dtype != self.dtype for p in floating)
-
-    @property
-    def _buffer_names(self) -> frozenset[str]:
-        return frozenset(f"model.{name}" for name, _ in self.model.named_buffers())
 
     def _check_weights(self) -> None:
         for name, value in self.weights.items():
