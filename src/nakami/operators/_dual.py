@@ -33,6 +33,12 @@ class FisherRoot(LinearOperator):
         self.sizes = [root.zero.numel() for _, root in self.pairs()]
         self.shape = (sum(self.sizes), first.n_parameters)
 
+    def at_current_weights(self) -> FisherRoot:
+        """The root for the same data, and the model and the loss as they are now."""
+        now, judged = self.parts[0].at.current(), self.parts[0].judged.current()
+        parts = [part.moved(now, judged) for part in self.parts]
+        return FisherRoot(parts, self.kind, self.scale**2, self.name)
+
     def pairs(self) -> Iterator[tuple[Batch, LossHessianSqrt]]:
         """The batches, each with the root by its outputs."""
         return ((part, _root(part, self.kind)) for part in self.parts)
@@ -85,6 +91,10 @@ class FisherKernel(Gram):
     """
 
     base: FisherRoot
+
+    def at_current_weights(self) -> FisherKernel:
+        """The same matrix of the same data, for the model and the loss as they are now."""
+        return self.base.at_current_weights().gram()
 
     @property
     def stored(self) -> bool:  # type: ignore[override]

@@ -142,7 +142,7 @@ class Batch:
         with torch.no_grad():
             self.z = self.network.run(self.example.tree).detach()
         self.judged.check(self.z, self.y)
-        self.total = self.judged.total(self.z, self.y)
+        self.total = self.judged.total(self.z, self.y).detach()
 
     def _take(self, at: Parameters) -> None:
         self.at, self.network, self.point = at, at.network, at.flat

@@ -176,7 +176,7 @@ class FunctionalModel:
     ) -> Any:
         """What ``act`` returns, run while the model is still and holds the network's weights."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
-        with self._still(chance), self.structure:
+        with self.structure, self._still(chance):
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
