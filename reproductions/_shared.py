@@ -12,7 +12,7 @@ def charts() -> Any:
     try:
         import altair
     except ImportError:
-        print('no chart: pip install "nakami[report]"')
+        print("no chart: pip install altair vl-convert-python")
         return None
     return altair
 

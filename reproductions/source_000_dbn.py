@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         from _source_000_chart import draw
     except ImportError:
-        print("no chart: pip install 'nakami[report]' adds what draws it")
+        print("no chart: pip install altair vl-convert-python adds what draws it")
     else:
         draw(result["levels"], chosen.out / f"{name}.svg")
     print(f"written: {chosen.out / name}.md")

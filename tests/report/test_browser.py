@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 WIDTHS = (360, 390, 820, 1280, 1920)
@@ -129,6 +131,30 @@ def test_a_cut_curve_is_named_as_cut_and_every_stage_can_be_seen(browser, writte
             shown = [s.is_visible() for s in page.locator("[data-stage]").all()]
             assert shown == [i == stage for i in range(5)]
         is_quiet(page, path)
+
+
+def labelled(make, wide, tall):
+    """A run of which the counts of two stages are as given."""
+    base = make(names=["a", "b"], inputs=3, k=100)
+    counts = {"a": wide, "b": tall}
+    found = [
+        dataclasses.replace(s, values=np.where(np.arange(100) < counts[s.stage], 2.0, 0.5))
+        for s in base.spectra
+    ]
+    return dataclasses.replace(base, spectra=tuple(found))
+
+
+@pytest.mark.parametrize("last", [90, 20])
+def test_a_number_leaves_its_place_only_where_a_line_crosses_it(browser, written, make, last):
+    rows = """[...document.querySelectorAll('[data-chart=count] .mark-text text')]
+        .map(e => [e.textContent, e.getAttribute('text-anchor')])"""
+    with opened(browser, written(f"numbers-{last}", labelled(make, 40, last))) as page:
+        places = dict(page.evaluate(rows))
+        # the usual place is right above: a line that rises from the point runs through it
+        assert places["40"] == ("end" if last == 90 else "start")
+        boxes = [e.bounding_box() for e in page.query_selector_all("[data-chart=count] text")]
+        assert all(b["x"] >= 0 for b in boxes)
+        assert page.said == []
 
 
 def test_tables_that_scroll_say_so_on_a_phone_only(browser, written, two):

@@ -7,14 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nakami.report._write import _sections
-from nakami.report.charts import _labels as labels
+from nakami.report.page._kinds import page_of
 from nakami.report.words import _numbers as num
-from nakami.report.xray._page_data import read
 
 
 def section(run, name):
-    return next(s for s in _sections(read(run)) if s.id == name)
+    return next(s for s in page_of(run).sections if s.id == name)
 
 
 def spectra(run):
@@ -86,18 +84,6 @@ def test_a_course_that_turns_is_told_by_its_steps(make, mixed):
     assert section(small, "spectra").heading == (
         "Fewer directions are kept at one of two steps in depth, more at one"
     )
-
-
-def test_a_number_leaves_its_place_only_where_a_line_crosses_it():
-    texts = [["13.5", "2.31"], ["15.2", "3.25"]]
-    apart = [[(50.0, 100.0), (150.0, 120.0)], [(68.0, 20.0), (168.0, 40.0)]]
-    none = [[(y, y) for _, y in line] for line in apart]
-    assert labels.places(apart, none, texts, 260) == [["left below"] * 2, ["right above"] * 2]
-    rising = [[(50.0, 200.0), (150.0, 250.0)], [(68.0, 190.0), (168.0, 120.0)]]
-    none = [[(y, y) for _, y in line] for line in rising]
-    before, after = labels.places(rising, none, texts, 260)
-    assert after[0] != "right above"  # its own line rises through that place
-    assert before[1] != "left below"  # it would hang below the axis
 
 
 def test_the_gallery_offers_every_stage_up_to_twelve(make, mixed):

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nakami.report._write import _sections
-from nakami.report.xray._completeness import computed, possible, so_far, unfinished
-from nakami.report.xray._page_data import read
-from nakami.report.xray._verdict import headline, verdict
+from nakami.report.page._kinds import page_of
+from nakami.report.pages.xray._completeness import computed, possible, so_far, unfinished
+from nakami.report.pages.xray._page_data import read
+from nakami.report.pages.xray._verdict import headline, verdict
 from nakami.results import compare
 
 
@@ -21,7 +21,7 @@ def without(run, *lost):
 
 
 def section(run, name):
-    return next(s for s in _sections(read(run)) if s.id == name)
+    return next(s for s in page_of(run).sections if s.id == name)
 
 
 def test_each_stage_says_how_much_of_it_was_computed(make, mixed):

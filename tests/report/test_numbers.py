@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from nakami.report.page._html import rich
 from nakami.report.words import _numbers as num
 
 NB = num.NBSP
@@ -20,7 +21,7 @@ NB = num.NBSP
         (1815.2, 113.0, f"1,815{NB}±{NB}113"),
         (0.0, 0.0, "0"),
         (2.0, math.nan, "2"),
-        (7.06e-5, 2.3e-5, f"7.1{NB}±{NB}2.3{NB}×{NB}10<sup>−5</sup>"),
+        (7.06e-5, 2.3e-5, f"7.1{NB}±{NB}2.3{NB}×{NB}10⁻⁵"),
         (100.2213, 1e-14, f"100.221{NB}±{NB}0.000"),
     ],
 )
@@ -35,20 +36,21 @@ def test_a_sign_is_a_real_sign():
 
 
 def test_plain_numbers_hold_no_markup():
-    assert num.plain(3.24e-6) == f"3.2{NB}×{NB}10⁻⁶"
-    assert num.plain(0.0123) == "0.0123"
-    assert num.plain(150528.0) == "150,528"
+    assert num.number(3.24e-6) == f"3.2{NB}×{NB}10⁻⁶"
+    assert num.number(0.0123) == "0.0123"
+    assert num.number(150528.0) == "150,528"
 
 
 def test_words():
     assert [num.spelled(n) for n in (1, 12, 13, 1200)] == ["one", "twelve", "13", "1,200"]
-    assert [num.ordinal(n) for n in (1, 2, 3, 11, 21, 112, 300)] == [
-        "1st", "2nd", "3rd", "11th", "21st", "112th", "300th",
+    assert [num.nth(n) for n in (1, 2, 12, 13, 21, 112, 300)] == [
+        "first", "second", "twelfth", "13th", "21st", "112th", "300th",
     ]  # fmt: skip
     assert num.listing(["a", "b", "c"]) == "a, b and c"
     assert num.date("2026-11-20T10:00:00+00:00") == "20 November 2026"
     assert len(num.short("x" * 200)) <= 24
 
 
-def test_joined_texts_are_escaped_unless_markup():
-    assert num.joined("<b>", num.number(3.24e-6)) == f"&lt;b&gt;3.2{NB}×{NB}10<sup>−6</sup>"
+def test_the_page_escapes_a_text_and_raises_exponents_alone():
+    assert rich(f"<b> {num.number(3.24e-6)}") == f"&lt;b&gt; 3.2{NB}×{NB}10<sup>−6</sup>"
+    assert rich("|G|² of J⁻¹") == "|G|² of J⁻¹"

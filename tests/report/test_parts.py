@@ -4,34 +4,88 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
 
 from nakami import report
 from nakami.report.charts import _axes as scales
-from nakami.report.charts._chart import CONFIG, fill
-from nakami.report.page import _palette as theme
-from nakami.report.xray import _images as images
-from nakami.report.xray import _series as series
+from nakami.report.page import _palette as palette
+from nakami.report.page._kinds import page_of
+from nakami.report.pages.xray import _images as images
+from nakami.report.pages.xray import _series as series
 from nakami.results import UsageError
+from nakami.theory import meanfield
+
+LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
+LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+DEPTH = {"light": ("B7801A", "B5476A", "37308A"), "dark": ("E9B949", "E67F9C", "9C8FF5")}
+SIGNED = {
+    "light": ("0B3C6F", "3F86BF", "A9CBE2", "FBFAF7", "F0BD94", "C9662A", "702604"),
+    "dark": ("CBE6FF", "5BA3DC", "24506F", "1B1E22", "6E3F1E", "E08A4A", "FFE6CF"),
+}
+
+
+STOPS = (0, 0.25, 0.4, 0.5, 0.6, 0.75, 1)
+
+
+def linear(colour):
+    """Linear light of a hexadecimal colour."""
+    rgb = np.array([int(colour.lstrip("#")[i : i + 2], 16) for i in (0, 2, 4)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(colour):
+    return LAB @ np.cbrt(LMS @ linear(colour))
+
+
+def contrast(a, b):
+    """Contrast ratio (WCAG 2, relative luminance)."""
+    x, y = (float(linear(c) @ (0.2126, 0.7152, 0.0722)) for c in (a, b))
+    return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 
 
 def test_text_colours_can_be_read_on_both_papers():
-    assert theme.contrast("#000000", "#FFFFFF") == pytest.approx(21)  # WCAG's own end point
-    for name, colours in theme.variables(12).items():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)  # WCAG's own end point
+    assert contrast("#B7801A", "#FBFAF7") < 4.5  # a curve's colour would not do for its name
+    for name, colours in palette.variables(33).items():
         paper = colours["paper"]
         for key in ("ink", "ink-2", "ink-3", "accent", "before", "after"):
-            assert theme.contrast(colours[key], paper) >= 4.5, (name, key)
-        for i in range(12):
-            assert theme.contrast(colours[f"t{i + 1}"], paper) >= 4.5, (name, i)
-            assert theme.contrast(colours[f"d{i + 1}"], paper) >= 3, (name, i)
+            assert contrast(colours[key], paper) >= 4.5, (name, key)
+        for i in range(33):
+            assert contrast(colours[f"t{i + 1}"], paper) >= 4.5, (name, i)
+            assert contrast(colours[f"d{i + 1}"], paper) >= 3, (name, i)
 
 
-def test_depth_runs_through_the_three_given_colours():
-    assert theme.depth_colours(5)[::2] == list(theme.DEPTH["light"])
-    assert theme.depth_colours(1) == ["#37308A"]
-    assert theme.signed_map("dark")[16] == "#1B1E22"  # zero is the paper's wash
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("table", "ends", "at"),
+    [
+        (palette.DEPTH, DEPTH, (0, 0.5, 1)),
+        (palette.SIGNED, SIGNED, (0, 0.25, 0.4, 0.5, 0.6, 0.75, 1)),
+    ],
+)
+def test_tables_run_evenly_in_oklab_through_the_colours_of_the_design(table, ends, at, theme):
+    labs = np.array([oklab(c) for c in ends[theme]])
+    wanted = np.stack([np.interp(np.linspace(0, 1, 33), at, labs[:, i]) for i in range(3)], 1)
+    np.testing.assert_allclose([oklab(c) for c in table[theme]], wanted, atol=0.004)  # 8 bits
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose([oklab(c) for c in table[theme][::-1]], wanted, atol=0.004)
+
+
+def test_names_are_the_curves_colours_made_darker():
+    for curve, name in zip(palette.DEPTH["light"], palette.NAMES["light"], strict=True):
+        (light, *hue), (dark, *same) = oklab(curve), oklab(name)
+        assert dark <= light + 0.004
+        assert np.hypot(*np.subtract(hue, same)) < 0.02
+    few = palette.variables(3)["light"]
+    assert [few[f"d{i}"] for i in (1, 2, 3)] == ["#B7801A", "#B5476A", "#37308A"]
+    assert palette.variables(1)["dark"]["d1"] == "#9C8FF5"
 
 
 def test_ticks_are_round_few_and_inside():
@@ -100,22 +154,35 @@ def test_an_encoded_picture_reads_back():
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(raw))), pixels[0])
 
 
-def test_a_mode_fills_the_specification():
-    modes = {"x": {"scale": {"type": "log"}}}
-    assert fill({"a": ["@x.scale", 1]}, modes) == {"a": [{"type": "log"}, 1]}
-    assert "axis" in CONFIG
+def test_every_chart_is_valid_vega_lite(two, run, mixed):
+    altair = pytest.importorskip("altair", reason="the schema comes with altair")
+    theory = meanfield.predict((50, 60, 3), "relu", 2, samples=5)
+    charts = [c for what in (two, run, mixed(), theory) for c in page_of(what).charts]
+    for chart in charts:
+        spec = chart.complete()
+        few = {name: rows[:1] for name, rows in spec["datasets"].items()}
+        altair.LayerChart.from_dict({**spec, "datasets": few})
+    jsonschema = pytest.importorskip("jsonschema")
+    wrong = {**spec, "datasets": few, "height": "tall"}
+    with pytest.raises(jsonschema.ValidationError):
+        altair.LayerChart.from_dict(wrong)
 
 
-def test_figures_are_altair_charts_with_plain_colours(two):
+def test_figures_are_complete_specifications_with_plain_colours(two, tmp_path):
     charts = report.figures(two)
     assert {"spectra", "count", "rank", "pair0", "pair2", "change", "own"} <= set(charts)
-    text = charts["spectra"].to_json(validate=False)
+    text = json.dumps(charts["spectra"].spec)
     assert "var(--" not in text
     assert "#37308A" in text
     assert "idx" not in text  # no read-out on paper, a legend instead
     assert '"title": null' in text
-    dark = report.figures(two, theme="dark")["spectra"].to_json(validate=False)
-    assert "#9C8FF5" in dark
+    assert "#9C8FF5" in json.dumps(report.figures(two, theme="dark")["spectra"].spec)
+    svg = charts["count"].save(tmp_path / "count.svg").read_text(encoding="utf-8")
+    assert "#0B6A8A" in svg
+    assert "hidden3" in svg
+    assert charts["count"].save(tmp_path / "count.png").read_bytes()[1:4] == b"PNG"
+    with pytest.raises(UsageError, match=r"path must end in \.svg, \.png or \.json, got .*\.gif"):
+        charts["count"].save("count.gif")
 
 
 def test_an_unknown_theme_is_refused(run):

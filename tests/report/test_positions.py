@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nakami import report
-from nakami.report.xray import _positions as positions
-from nakami.report.xray._page_data import read
+from nakami.report.pages.xray import _positions as positions
+from nakami.report.pages.xray._page_data import read
 from nakami.results import StageInfo, Xray, compare
 
 LENGTH, WIDTH = 12, 3

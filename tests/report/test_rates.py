@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nakami import report
-from nakami.report.learning_rate._page import rates_page
-from nakami.report.theory._page import theory_page
+from nakami import geometry, report
+from nakami.report.page._kinds import page_of
 from nakami.theory import meanfield
 
 ABOUT = {
@@ -62,6 +61,7 @@ def made_up(**changes):
     theory = {
         "low": 2.0, "high": 3.0, "limit": (2 / 3, 1.0), "widths": (784, 100, 10),
         "activations": ("relu",), "assumed": ("weights are independent",), "doubts": (),
+        "bounds": True,
     }  # fmt: skip
     rate["noise"] = SimpleNamespace(**noise)
     for name in [k for k in changes if k in rate]:
@@ -74,12 +74,10 @@ def made_up(**changes):
         "value": 2.3,
         "batch": 50,
     }
-    return SimpleNamespace(**{**parts, **changes})
+    return geometry.LearningRateReport(**{**parts, **changes})
 
 
 def test_the_fields_are_those_of_the_library():
-    from nakami import geometry
-
     found = made_up()
     pairs = [
         (found, geometry.LearningRateReport),
@@ -98,8 +96,10 @@ def charts(page):
 
 
 def test_what_stands_on_the_page_of_rates():
-    page = rates_page(made_up(), ABOUT)
-    assert page.verdict.headline == "Rate 0.200 is advised; the limit at these weights is 0.500"
+    page = page_of(made_up(), ABOUT)
+    assert (
+        page.frame.verdict.headline == "Rate 0.200 is advised; the limit at these weights is 0.500"
+    )
     assert [s.id for s in page.sections] == ["advice", "spectrum", "theory", "noise"]
     assert page.sections[2].heading == "Measured curvature is 1.33 times the upper end of theory"
     found = charts(page)
@@ -114,12 +114,12 @@ def test_what_stands_on_the_page_of_rates():
 def test_adam_has_no_line_for_rates_among_eigenvalues():
     theory = SimpleNamespace(**{**vars(made_up().theory), "limit": None})
     adam = {"preconditioner": "30 steps on a copy", "optimizer": "Adam"}
-    page = rates_page(made_up(theory=theory, **adam), ABOUT)
-    plain = json.dumps(charts(rates_page(made_up(), ABOUT))["spectrum"].spec)
+    page = page_of(made_up(theory=theory, **adam), ABOUT)
+    plain = json.dumps(charts(page_of(made_up(), ABOUT))["spectrum"].spec)
     assert "advised rate" in plain
     assert "advised rate" not in json.dumps(charts(page)["spectrum"].spec)
     assert "theory has no limit for it" in page.sections[2].text
-    assert "after its trial" in page.verdict.headline
+    assert "after its trial" in page.frame.verdict.headline
 
 
 def test_what_is_missing_leaves_no_gap():
@@ -128,13 +128,13 @@ def test_what_is_missing_leaves_no_gap():
         interval=None, advice="none: the loss fell in no trial", trials=(), limit=math.inf,
         batch_sharpness=(0.0,), batch_limit=math.inf,
     )  # fmt: skip
-    page = rates_page(bare, ABOUT)
+    page = page_of(bare, ABOUT)
     assert [s.id for s in page.sections] == ["theory"]
     assert page.sections[0].heading == "Theory does not cover this network"
     assert page.sections[0].figures == []
-    assert page.verdict.headline == "No rate is advised; no direction curves"
+    assert page.frame.verdict.headline == "No rate is advised; no direction curves"
     unsure = SimpleNamespace(**{**vars(made_up().rate.noise), "value": None, "error": None})
-    heading = rates_page(made_up(noise=unsure), ABOUT).sections[3].heading
+    heading = page_of(made_up(noise=unsure), ABOUT).sections[3].heading
     assert heading.startswith("A batch of at least 70")
 
 
@@ -149,12 +149,12 @@ def finite(page):
 @pytest.mark.parametrize("losses", [[2.3], [2.3, 1e30, 1e35], [2.3, math.inf], [2.3, 1e-9]])
 def test_odd_trials_are_drawn(losses):
     one = trial(0.2, losses, losses[-1] > 3)
-    assert finite(rates_page(made_up(trials=(one,)), ABOUT))
+    assert finite(page_of(made_up(trials=(one,)), ABOUT))
 
 
 def test_a_written_page_is_escaped_and_holds_the_charts(tmp_path):
     evil = '</script><img src=x onerror="alert(1)">'
-    path = report.write_rates(made_up(), {**ABOUT, "model": evil}, tmp_path / "a.html")
+    path = report.write(made_up(), tmp_path / "a.html", {**ABOUT, "model": evil})
     page = path.read_text(encoding="utf-8")
     assert "<img src=x" not in page
     body = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
@@ -165,7 +165,7 @@ def test_a_written_page_is_escaped_and_holds_the_charts(tmp_path):
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_what_stands_on_the_page_of_theory(loss):
     found = meanfield.predict((50, 100, 80, 5), "tanh", 3, 0.64, samples=10, loss=loss)
-    page = theory_page(found)
+    page = page_of(found)
     assert [s.id for s in page.sections] == ["depth", "eigenvalues", "map"]
     drawn = charts(page)
     assert drawn["activity"].data["c0"]["y"][1] == pytest.approx(found.order.q_hat1[1], rel=1e-3)
@@ -173,18 +173,18 @@ def test_what_stands_on_the_page_of_theory(loss):
     assert (here["x"], here["y"]) == ([100], [pytest.approx(found.rates.advised, rel=1e-3)])
     at = drawn["map"].data["map"]["x"].index(100)
     assert drawn["map"].data["map"]["safe"][at] == pytest.approx(found.rates.safe, rel=1e-3)
-    assert f"{found.rates.safe:.3g}" in page.verdict.headline
-    assert len(page.tables) == 3
+    assert f"{found.rates.safe:.3g}" in page.frame.verdict.headline
+    assert len(page.frame.tables) == 3
 
 
 def test_theory_of_one_hidden_layer_and_of_growing_signals():
     for widths, variance in (((50, 60, 1), 2.0), ((20, *[30] * 30, 3), 9.0)):
         found = meanfield.predict(widths, "relu", variance, samples=2)
-        assert finite(theory_page(found))
+        assert finite(page_of(found))
 
 
 def test_a_page_of_theory_is_written(tmp_path):
     found = meanfield.predict((50, 60, 3), "relu", 2, samples=5)
-    page = report.write_theory(found, tmp_path / "t.html").read_text(encoding="utf-8")
+    page = report.write(found, tmp_path / "t.html").read_text(encoding="utf-8")
     assert "Mean-field theory</span>" in page
     assert "Computed with nakami" in page

@@ -29,8 +29,8 @@ def pages(tmp_path_factory):
     theory = meanfield.predict((784, 1000, 1000, 10), "tanh", 3, 0.64, samples=100)
     about = {**RATES.ABOUT, "model": "long_name_" * 20}
     return {
-        "rates": report.write_rates(RATES.made_up(), about, folder / "rates.html"),
-        "theory": report.write_theory(theory, folder / "theory.html"),
+        "rates": report.write(RATES.made_up(), folder / "rates.html", about),
+        "theory": report.write(theory, folder / "theory.html"),
     }
 
 

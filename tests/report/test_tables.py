@@ -8,11 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from nakami.report.xray._completeness import common_terms
-from nakami.report.xray._curves import spread_caption
-from nakami.report.xray._methods import how_table
-from nakami.report.xray._page_data import read
-from nakami.report.xray._tables import figures_tables
+from nakami.report.pages.xray._completeness import common_terms
+from nakami.report.pages.xray._curves import spread_caption
+from nakami.report.pages.xray._methods import how_table
+from nakami.report.pages.xray._page_data import read
+from nakami.report.pages.xray._tables import figures_tables
 from nakami.results import Outcome, SpectrumEnding, compare
 
 WHOLE = Outcome(SpectrumEnding.WITHIN, {"values": 784, "tol": 1e-4})
@@ -84,7 +84,7 @@ def test_a_last_value_below_the_floor_is_not_printed_as_a_measurement(make):
     run = floored(make(inputs=4), lambda s: 100)
     worst = run.summary()[0].decay_floor
     shown = cells(run, "hidden1", "last computed")[0]
-    assert shown == f"&lt; {worst:.2g}, floor"
+    assert shown == f"< {worst:.2g}, floor"
     half = floored(make(inputs=4), lambda s: 784 if s.input else 100)
     assert "below the floor at 1 of 4 digits" in cells(half, "hidden1", "last computed")[0]
 

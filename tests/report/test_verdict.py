@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nakami.report._write import _sections
-from nakami.report.xray._page_data import read
-from nakami.report.xray._verdict import headline, verdict
+from nakami.report.page._kinds import page_of
+from nakami.report.pages.xray._page_data import read
+from nakami.report.pages.xray._verdict import headline, verdict
 from nakami.results import compare
 
 
@@ -60,7 +60,10 @@ def test_unconverged_numbers_stay_out_of_the_headline(make):
         "None of 48 spectra converged; nothing is concluded here"
     )
     run = counted(make, (61, 18, 11))
-    open_last = (dataclasses.replace(s, converged=s.stage != "hidden3") for s in run.spectra)
+    spent = make(k=60, converged=False).spectra[0].outcome
+    open_last = (
+        dataclasses.replace(s, outcome=spent) if s.stage == "hidden3" else s for s in run.spectra
+    )
     reading = read(dataclasses.replace(run, spectra=tuple(open_last)))
     assert headline(reading) == "18 of 784 directions survive to hidden2"
     assert not any("hidden3" in f.label for f in verdict(reading).figures)
@@ -90,7 +93,7 @@ def test_a_change_within_two_standard_errors_is_not_told_as_one(make):
     new = make(label="dbn/new", seed=5)  # other inputs' spread, no effect
     changes = compare(old, new).change("hidden1", "count")
     assert changes.verdict == "not distinguishable"
-    compared = next(s for s in _sections(read(compare(old, new))) if s.id == "compared")
+    compared = next(s for s in page_of(compare(old, new)).sections if s.id == "compared")
     assert "does not change distinguishably" in compared.text
     assert "at hidden1" in compared.text
 
@@ -98,7 +101,7 @@ def test_a_change_within_two_standard_errors_is_not_told_as_one(make):
 def test_rounding_is_no_change(make):
     old = make(label="dbn/old")
     new = with_values(make(label="dbn/new"), lambda s: s.values * (1 + 1e-13))
-    first = next(s for s in _sections(read(compare(old, new))) if s.id == "compared")
+    first = next(s for s in page_of(compare(old, new)).sections if s.id == "compared")
     assert first.heading == "No distinguishable change from old to new"
     assert first.text == "Compared digit by digit, the count is the same in both networks."
 
@@ -124,7 +127,7 @@ def test_every_case_has_a_headline_and_short_aids(make, case, networks):
     reading = read(what)
     assert len(headline(reading).split()) <= 14
     assert 3 <= len(verdict(reading).figures) <= 4
-    for section in _sections(reading):
+    for section in page_of(what).sections:
         assert section.heading
         assert 1 <= len(section.may) <= 2
         assert 1 <= len(section.may_not) <= 2
@@ -133,16 +136,16 @@ def test_every_case_has_a_headline_and_short_aids(make, case, networks):
 
 
 def test_headings_of_depth_follow_the_paired_trend(make):
-    falling = next(_sections(read(make())))
+    falling = page_of(make()).sections[0]
     assert falling.heading == "Each stage keeps fewer directions"
-    level = next(_sections(read(make(rate=60.0))))
+    level = page_of(make(rate=60.0)).sections[0]
     assert level.heading == "Depth makes no distinguishable difference"
 
 
 def test_directions_below_the_floor_decide_nothing(make):
-    pictures = {s.id: s for s in _sections(read(make()))}["pictures"]
+    pictures = {s.id: s for s in page_of(make()).sections}["pictures"]
     assert pictures.heading.startswith("The first three directions cover ")
     assert "chance" in pictures.text
-    pictures = {s.id: s for s in _sections(read(make(rate=60.0)))}["pictures"]
+    pictures = {s.id: s for s in page_of(make(rate=60.0)).sections}["pictures"]
     assert pictures.heading == "Leading directions are local, later ones spread"
     assert "the 784th covers" in pictures.text

@@ -104,7 +104,7 @@ def _about(request: RateRequest, name: str, examples: Labelled, seconds: float) 
 def _write(found: LearningRateReport, about: dict[str, Any], path: Path) -> Path:
     from nakami import report
 
-    return report.write_rates(found, about, path)
+    return report.write(found, path, about)
 
 
 def _print(

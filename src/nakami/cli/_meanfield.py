@@ -67,7 +67,7 @@ def _page(found: Prediction, out: Path | None) -> str | None:
     from nakami import report
 
     _options.writable("--out", out.parent)
-    return str(report.write_theory(found, out))
+    return str(report.write(found, out))
 
 
 def record(found: Prediction) -> dict[str, Any]:

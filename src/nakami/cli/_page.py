@@ -13,7 +13,7 @@ from . import _options
 if TYPE_CHECKING:
     from nakami.results import Comparison, Xray
 
-DRAWN_BY = ("jinja2", "altair", "vl_convert", "PIL")
+DRAWN_BY = ("jinja2", "vl_convert", "PIL")
 
 
 def page_possible() -> bool:

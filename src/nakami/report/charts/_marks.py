@@ -1,4 +1,4 @@
-"""Charts of curves, bands, borders and points on two axes: layers of a specification."""
+"""Layers of a chart: curves, bands, borders, points and texts on two axes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..xray._series import digits
 from ._axes import linear_axis, log_axis
-from ._chart import FIT, Chart, Spec
+from ._chart import Spec, digits
 
-Columns = dict[str, list[Any]]
+INK, BEFORE, AFTER = "var(--ink)", "var(--before)", "var(--after)"
+DASHES, DOTS = [5, 4], [2, 3]
+TEXT = {"fontSize": 13, "fontWeight": 600, "baseline": "middle"}
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Axes:
     x: Spec
     y: Spec
 
-    def at(self, x: str = "x", y: str = "y", **more: Any) -> Spec:
-        """Encoding of columns."""
-        return {"x": {**self.x, "field": x}, "y": {**self.y, "field": y}, **more}
+    def at(self, x: str | None = "x", y: str | None = "y", **more: Any) -> Spec:
+        """Encoding of columns; None leaves an axis out."""
+        out = {} if x is None else {"x": {**self.x, "field": x}}
+        return out | ({} if y is None else {"y": {**self.y, "field": y}}) | more
 
 
 def axis(
@@ -41,12 +43,23 @@ def axis(
     return {"type": "quantitative", "title": title, **spec}
 
 
-def columns(**values: Sequence[Any]) -> Columns:
-    """Columns of a chart: numbers with four digits, texts as they are."""
-    return {
-        name: [digits(float(v)) if isinstance(v, (int, float)) else v for v in column]
-        for name, column in values.items()
-    }
+def named_axis(names: list[str], padding: float = 0.3) -> Spec:
+    """A vertical axis of names, one row each, in the order given."""
+    look = {"grid": False, "ticks": False, "domain": False, "labelFontSize": 13, "offset": 7}
+    scale = {"paddingInner": padding}
+    return {"type": "nominal", "sort": names, "title": None, "scale": scale, "axis": look}
+
+
+def layer(data: str | list[Spec], encoding: Spec, kind: str, **mark: Any) -> Spec:
+    """One layer: marks of a kind for each row of a named data set, or of rows given."""
+    source = {"name": data} if isinstance(data, str) else {"values": data}
+    return {"data": source, "mark": {"type": kind, **mark}, "encoding": encoding}
+
+
+def as_given(*fields: str, **named: str) -> Spec:
+    """Encodings of columns that hold colours or shapes themselves."""
+    pairs = {**{f: f for f in fields}, **named}
+    return {k: {"field": f, "type": "nominal", "scale": None} for k, f in pairs.items()}
 
 
 def line(
@@ -59,40 +72,30 @@ def line(
     width: float = 2,
 ) -> Spec:
     """A curve of one colour."""
-    mark: Spec = {"type": "line", "color": colour, "strokeWidth": width, "clip": True}
-    if dash:
-        mark["strokeDash"] = list(dash)
-    return {"data": {"name": data}, "mark": mark, "encoding": axes.at(y=y)}
+    dashes = {"strokeDash": list(dash)} if dash else {}
+    return layer(data, axes.at(y=y), "line", color=colour, strokeWidth=width, clip=True, **dashes)
 
 
 def band(
     data: str, axes: Axes, colour: str, low: str = "lo", high: str = "hi", *, opacity: float = 0.16
 ) -> Spec:
     """The area between two columns."""
-    mark = {"type": "area", "color": colour, "opacity": opacity, "clip": True}
-    return {"data": {"name": data}, "mark": mark, "encoding": axes.at(y=low, y2={"field": high})}
+    at = axes.at(y=low, y2={"field": high})
+    return layer(data, at, "area", color=colour, opacity=opacity, clip=True)
 
 
 def points(data: str, axes: Axes, y: str = "y", *, size: int = 60) -> Spec:
     """Points with columns ``stroke``, ``fill`` and ``shape``."""
-    fields = ("stroke", "fill", "shape")
-    looks: Spec = {k: {"field": k, "type": "nominal", "scale": None} for k in fields}
-    mark = {"type": "point", "filled": True, "size": size, "opacity": 1, "strokeWidth": 1.8}
-    return {"data": {"name": data}, "mark": mark, "encoding": {**axes.at(y=y), **looks}}
+    at = axes.at(y=y, **as_given("stroke", "fill", "shape"))
+    return layer(data, at, "point", filled=True, size=size, opacity=1, strokeWidth=1.8)
 
 
 def names(
     data: str, axes: Axes, *, dx: int = 8, dy: int = 0, align: str = "left", y: str = "y"
 ) -> Spec:
     """Texts of the columns ``t`` in colours of the column ``c``."""
-    mark = {"type": "text", "align": align, "dx": dx, "dy": dy, "fontSize": 13, "fontWeight": 600}
-    text = {"field": "t", "type": "nominal"}
-    colour = {"field": "c", "type": "nominal", "scale": None}
-    return {
-        "data": {"name": data},
-        "mark": {**mark, "baseline": "middle"},
-        "encoding": axes.at(y=y, text=text, color=colour),
-    }
+    at = axes.at(y=y, text={"field": "t", "type": "nominal"}, **as_given(color="c"))
+    return layer(data, at, "text", align=align, dx=dx, dy=dy, **TEXT)
 
 
 def border(
@@ -106,66 +109,28 @@ def border(
     left: bool = False,
 ) -> list[Spec]:
     """A vertical line at ``value`` with a name beside its upper end."""
-    here = {"values": [{"x": digits(value)}]}
-    rule: Spec = {"type": "rule", "color": colour, "strokeWidth": 1.6, "clip": True}
-    if dash:
-        rule["strokeDash"] = list(dash)
-    at = {"x": {**axes.x, "field": "x"}}
-    mark = {
-        "type": "text", "text": text, "color": colour, "fontSize": 12.5, "fontWeight": 600,
-        "align": "right" if left else "left", "dx": -5 if left else 5, "dy": dy, "baseline": "top",
-    }  # fmt: skip
-    label = {"data": here, "mark": mark, "encoding": {**at, "y": {"value": 2}}}
-    return [{"data": here, "mark": rule, "encoding": at}, label]
+    here, at = [{"x": digits(value)}], axes.at(y=None)
+    dashes = {"strokeDash": list(dash)} if dash else {}
+    side = {"align": "right" if left else "left", "dx": -5 if left else 5, "dy": dy}
+    look = {**side, "fontSize": 12.5, "fontWeight": 600, "baseline": "top"}
+    return [
+        layer(here, at, "rule", color=colour, strokeWidth=1.6, clip=True, **dashes),
+        layer(here, {**at, "y": {"value": 2}}, "text", text=text, color=colour, **look),
+    ]
 
 
 def span(low: float, high: float, axes: Axes, colour: str, *, opacity: float = 0.12) -> Spec:
     """A vertical stripe from ``low`` to ``high``."""
-    here = {"values": [{"x": digits(low), "x2": digits(high)}]}
-    mark = {"type": "rect", "color": colour, "opacity": opacity, "clip": True}
-    return {
-        "data": here,
-        "mark": mark,
-        "encoding": {"x": {**axes.x, "field": "x"}, "x2": {"field": "x2"}},
-    }
+    ends = [{"x": digits(low), "x2": digits(high)}]
+    at = axes.at(y=None, x2={"field": "x2"})
+    return layer(ends, at, "rect", color=colour, opacity=opacity, clip=True)
 
 
 def level(value: float, axes: Axes, text: str = "") -> list[Spec]:
-    """A dotted horizontal line at ``value``."""
-    here = {"values": [{"y": digits(value)}]}
-    rule = {
-        "type": "rule",
-        "color": "var(--ink)",
-        "strokeWidth": 1,
-        "strokeDash": [2, 3],
-        "clip": True,
-    }
-    at = {"y": {**axes.y, "field": "y"}}
-    out: list[Spec] = [{"data": here, "mark": rule, "encoding": at}]
-    if text:
-        mark = {
-            "type": "text",
-            "text": text,
-            "color": "var(--ink-2)",
-            "fontSize": 12,
-            "align": "left",
-        }
-        encoding = {**at, "x": {"value": 4}}
-        out.append({"data": here, "mark": {**mark, "dy": -7}, "encoding": encoding})
-    return out
-
-
-def chart(
-    name: str,
-    layers: list[Spec],
-    data: dict[str, Columns],
-    text: str,
-    *,
-    height: int = 260,
-    right: int = 8,
-    title: str = "",
-) -> Chart:
-    """A chart without a read-out."""
-    spec: Spec = {"width": "container", "height": height, "autosize": FIT, "layer": layers}
-    spec["padding"] = {"left": 2, "right": right, "top": 8, "bottom": 2}
-    return Chart(name, spec, data, text, title=title)
+    """A dotted horizontal line at ``value``, with a name above its left end."""
+    here, at = [{"y": digits(value)}], axes.at(x=None)
+    rule = layer(here, at, "rule", color=INK, strokeWidth=1, strokeDash=DOTS, clip=True)
+    if not text:
+        return [rule]
+    look = {"color": "var(--ink-2)", "fontSize": 12, "align": "left", "dy": -7}
+    return [rule, layer(here, {**at, "x": {"value": 4}}, "text", text=text, **look)]

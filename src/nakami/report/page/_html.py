@@ -1,4 +1,4 @@
-"""One self-contained HTML file from sections, tables and words."""
+"""One self-contained HTML file from a page."""
 
 from __future__ import annotations
 
@@ -6,54 +6,22 @@ import base64
 import functools
 import importlib
 import json
-from dataclasses import dataclass
-from os import PathLike
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nakami.results import UsageError, write_whole
+from markupsafe import Markup, escape
 
-if TYPE_CHECKING:
-    from ..charts._chart import Chart
-    from ..xray._verdict import Verdict
-    from ._sections import Section, Table, Text
+from nakami.results import UsageError
+
+from ..charts._chart import CONFIG, Chart
+from ..words import _numbers as num
+from ._palette import filters, variables
+from ._sections import Page
 
 ASSETS = Path(__file__).parent / "assets"
-NEEDED = ("jinja2", "altair", "vl_convert", "PIL")
-
-
-@dataclass(frozen=True)
-class Page:
-    """What stands on a page.
-
-    Attributes:
-        kind: In the bar: ``"X-ray report"``. title: Of the browser's window. name: Of the subject,
-            above the contents.
-        verdict: Above the first section. sections: In order.
-        tables: All figures. how: How they were made. note: Below that.
-        words: Words with their meaning.
-        n_curves: Colours needed for curves.
-        made: ``"Measured"`` or ``"Computed"``. version: Of nakami. created: ISO date.
-    """
-
-    kind: str
-    title: str
-    name: str
-    verdict: Verdict
-    sections: list[Section]
-    tables: list[Table]
-    how: Table
-    note: Text
-    words: list[tuple[str, Text]]
-    n_curves: int
-    made: str
-    version: str
-    created: str
-
-    @property
-    def charts(self) -> list[Chart]:
-        """Every chart, in order."""
-        return [c for s in self.sections for f in s.figures for c in f.charts]
+NEEDED = ("jinja2", "vl_convert", "PIL")
+RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", f"{num.MINUS}0123456789")
 
 
 def require() -> None:
@@ -71,44 +39,52 @@ def require() -> None:
         )
 
 
-def render(page: Page, **more: Any) -> str:
-    """The page as HTML; ``more`` is for figures that need it."""
+def render(page: Page) -> str:
+    """The page as HTML."""
     import jinja2
-
-    from ..words import _numbers as num
-    from ._palette import filters, variables
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=num.kept_together,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=kept_together,
     )  # fmt: skip
-    environment.filters["unbroken"] = num.unbroken
+    environment.filters |= {"unbroken": unbroken, "rich": rich}
     return environment.get_template("page.html").render(
-        page=page, num=num, created=num.date(page.created),
-        themes=variables(page.n_curves), filters=filters(), fonts=_fonts(),
+        page=page, frame=page.frame, num=num, created=num.date(page.frame.created),
+        themes=variables(page.frame.n_curves), filters=filters(), fonts=_fonts(),
         data=_script_json(_payload(page.charts)), bundle=bundle(),
-        style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(), **more,
+        style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(),
     )  # fmt: skip
 
 
-def save(text: str, path: str | PathLike[str]) -> Path:
-    """Write the file whole or not at all; missing folders are made."""
-    return write_whole(path, text, "path")
+def kept_together(x: object) -> object:
+    """Texts with no line end beside ±."""
+    if not isinstance(x, str):
+        return x
+    return x.replace(" ±", f"{num.NBSP}±").replace("± ", f"±{num.NBSP}")
+
+
+def rich(text: str) -> Markup:
+    """Text with the exponents of powers of ten as raised figures; markup stays."""
+    return Markup(re.sub("(?<=10)[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", _raise, str(escape(text))))
+
+
+def unbroken(text: str) -> Markup:
+    """Rich text whose short words with a hyphen stay on one line."""
+    words = [
+        Markup('<span class="nb">{}</span>').format(w) if "-" in w and len(w) < 24 else rich(w)
+        for w in text.split(" ")
+    ]
+    return Markup(" ").join(words)
+
+
+def _raise(found: re.Match[str]) -> str:
+    return f"<sup>{found[0].translate(RAISED)}</sup>"
 
 
 def _payload(charts: list[Chart]) -> dict[str, Any]:
-    from ..charts._chart import CONFIG
-    from ._export import check
-
-    check(charts)
-    return {
-        "config": CONFIG,
-        "charts": {
-            c.name: {"spec": c.spec, "data": c.data, "modes": c.modes, "state": c.state,
-                   "group": c.group, "curves": c.curves, "text": c.text}
-            for c in charts
-        },
-    }  # fmt: skip
+    kept = ("spec", "data", "modes", "state", "group", "curves", "text")
+    drawn = {c.name: {key: getattr(c, key) for key in kept} for c in charts}
+    return {"config": CONFIG, "charts": drawn}
 
 
 def _script_json(value: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 LIGHT, DARK = "light", "dark"
 BASE = {
     LIGHT: {
@@ -17,96 +15,72 @@ BASE = {
         "after": "#5CC0DE",
     },
 }  # fmt: skip
-DEPTH = {LIGHT: ("#B7801A", "#B5476A", "#37308A"), DARK: ("#E9B949", "#E67F9C", "#9C8FF5")}
-SIGNED = {  # from -1 to +1, at STOPS
-    LIGHT: ("#0B3C6F", "#3F86BF", "#A9CBE2", "#FBFAF7", "#F0BD94", "#C9662A", "#702604"),
-    DARK: ("#CBE6FF", "#5BA3DC", "#24506F", "#1B1E22", "#6E3F1E", "#E08A4A", "#FFE6CF"),
+
+
+def _table(text: str) -> list[str]:
+    return text.split()
+
+
+# Tables of 33 colours, evenly spaced in OKLab between those of the design; a test makes them again.
+DEPTH = {  # from the first stage to the last
+    LIGHT: _table(
+        "B7801A B77D25 B77A2E B77735 B7733B B77041 B76D46 B7694B B7664F B66353 B65F57 "
+        "B65B5A B6585E B65461 B65064 B54B67 B5476A AD476D A5476F 9D4772 954674 8D4677 "
+        "854579 7D447B 75427D 6D417F 663F81 5E3D82 563B84 4E3986 473687 3F3389 37308A"
+    ),
+    DARK: _table(
+        "E9B949 E9B651 E9B259 E9AF60 E9AC66 E8A86C E8A571 E8A176 E89E7B E89A80 E89684 "
+        "E79389 E78F8D E78B91 E78795 E68398 E67F9C E281A2 DD82A8 D984AE D585B3 D087B9 "
+        "CC88BF C789C4 C38ACA BE8BCF B98CD5 B58DDA B08DE0 AB8EE5 A68EEA A18FF0 9C8FF5"
+    ),
 }
-STOPS = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
-TEXT_CONTRAST = 4.6
-_LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
-                 [0.2119034982, 0.6806995451, 0.1073969566],
-                 [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
-_LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
-                 [1.9779984951, -2.4285922050, 0.4505937099],
-                 [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+NAMES = {  # the same, dark enough for text: contrast 4.6 on the paper
+    LIGHT: _table(
+        "9A6500 9D6500 9D620A A0621C A46128 A45E2F A75E37 AA5D3F AA5A44 AC5A4A AF5951 "
+        "AF5554 B3555B B3515E B65064 B54B67 B5476A AD476D A5476F 9D4772 954674 8D4677 "
+        "854579 7D447B 75427D 6D417F 663F81 5E3D82 563B84 4E3986 473687 3F3389 37308A"
+    ),
+    DARK: DEPTH[DARK],
+}
+SIGNED = {  # from -1 to +1
+    LIGHT: _table(
+        "0B3C6F 124579 184E82 1E578C 256096 2B69A0 3273AA 387CB5 3F86BF 5794C7 6DA3CE "
+        "82B1D5 98BFDC AECEE3 C8DDEA E1EBF1 FBFAF7 F8E7D8 F5D4B9 F1C19A EAAF83 E29D6E "
+        "DA8B59 D27943 C9662A BD5E25 B25520 A74D1C 9B4517 903D12 85360D 7B2E08 702604"
+    ),
+    DARK: _table(
+        "CBE6FF BDDEFB B0D5F7 A2CDF2 94C5EE 86BCEA 78B4E5 6AABE1 5BA3DC 4F91C4 437FAD "
+        "386E96 2D5D80 244D6A 223D51 1F2D39 1B1E22 342923 4E3323 693D1F 804B25 975A2E "
+        "AF6A37 C77A40 E08A4A E5965C E9A16E EDAD7E F1B88F F5C49F F8CFAF FCDBBF FFE6CF"
+    ),
+}
 
 
-def variables(n_stages: int) -> dict[str, dict[str, str]]:
+def variables(n_curves: int) -> dict[str, dict[str, str]]:
     """CSS variables for each theme, with ``d1..dn`` for curves and ``t1..tn`` for their names."""
-    out = {}
-    for theme, base in BASE.items():
-        curves = depth_colours(n_stages, theme)
-        names = [readable(c, base["paper"]) for c in curves]
-        out[theme] = {
+    return {
+        theme: {
             **base,
-            **{f"d{i + 1}": c for i, c in enumerate(curves)},
-            **{f"t{i + 1}": c for i, c in enumerate(names)},
+            **_numbered("d", DEPTH[theme], n_curves),
+            **_numbered("t", NAMES[theme], n_curves),
             "lut": f"url(#lut-{theme})",
-            "grad": f"linear-gradient(90deg, {', '.join(signed_map(theme))})",
+            "grad": f"linear-gradient(90deg, {', '.join(f'#{c}' for c in SIGNED[theme])})",
             "inv": "invert(1)" if theme == LIGHT else "none",
         }
-    return out
+        for theme, base in BASE.items()
+    }
 
 
-def depth_colours(n: int, theme: str = LIGHT) -> list[str]:
-    """Colours of ``n`` stages from the first to the last, interpolated in OKLab."""
-    if n == 1:
-        return [DEPTH[theme][-1]]
-    return _interpolate(DEPTH[theme], (0.0, 0.5, 1.0), np.linspace(0, 1, n))
-
-
-def signed_map(theme: str, n: int = 33) -> list[str]:
-    """The map of signed pictures, from -1 to +1."""
-    return _interpolate(SIGNED[theme], STOPS, np.linspace(0, 1, n))
-
-
-def filters() -> dict[str, tuple[str, str, str]]:
+def filters() -> dict[str, list[str]]:
     """For each theme the three tables (red, green, blue) of the SVG filter that colours grey."""
-    out = {}
-    for theme in (LIGHT, DARK):
-        channels = np.array([_rgb(c) for c in signed_map(theme)]).T
-        red, green, blue = (" ".join(f"{v:.3f}" for v in row) for row in channels)
-        out[theme] = (red, green, blue)
-    return out
+    return {
+        theme: [" ".join(f"{int(c[i : i + 2], 16) / 255:.3f}" for c in map_) for i in (0, 2, 4)]
+        for theme, map_ in SIGNED.items()
+    }
 
 
-def contrast(a: str, b: str) -> float:
-    """Contrast ratio of two colours (WCAG 2, relative luminance)."""
-    x, y = (float(_linear(_rgb(c)) @ (0.2126, 0.7152, 0.0722)) for c in (a, b))
-    return (max(x, y) + 0.05) / (min(x, y) + 0.05)
-
-
-def readable(colour: str, paper: str) -> str:
-    """The colour, darkened in OKLab until it can be read as text on ``paper``."""
-    lab = _to_oklab(_rgb(colour))
-    while contrast(_hex(_from_oklab(lab)), paper) < TEXT_CONTRAST and lab[0] > 0.05:
-        lab = lab - np.array([0.01, 0, 0])
-    return _hex(_from_oklab(lab))
-
-
-def _interpolate(colours: tuple[str, ...], at: tuple[float, ...], where: np.ndarray) -> list[str]:
-    labs = np.array([_to_oklab(_rgb(c)) for c in colours])
-    mixed = np.stack([np.interp(where, at, labs[:, i]) for i in range(3)], axis=1)
-    return [_hex(_from_oklab(lab)) for lab in mixed]
-
-
-def _rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-
-
-def _hex(rgb: np.ndarray) -> str:
-    return "#" + "".join(f"{round(float(v) * 255):02X}" for v in np.clip(rgb, 0, 1))
-
-
-def _linear(rgb: np.ndarray) -> np.ndarray:
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-
-
-def _to_oklab(rgb: np.ndarray) -> np.ndarray:
-    return _LAB @ np.cbrt(_LMS @ _linear(rgb))
-
-
-def _from_oklab(lab: np.ndarray) -> np.ndarray:
-    linear = np.linalg.solve(_LMS, np.linalg.solve(_LAB, lab) ** 3).clip(0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+def _numbered(letter: str, table: list[str], n: int) -> dict[str, str]:
+    """Colours spread over the table; the last one where there is but one."""
+    last = len(table) - 1
+    at = [round(i * last / (n - 1)) for i in range(n)] if n > 1 else [last]
+    return {f"{letter}{i}": f"#{table[k]}" for i, k in enumerate(at, 1)}

@@ -1,15 +1,37 @@
-"""The sections of the page: a finding, its figures, and what may be concluded from it."""
+"""What a page consists of: a verdict, sections with figures, tables, words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from ..charts._chart import Chart
-from ..xray._pictures import Grids
+from ._grids import Grids
 
 Text = str | Markup
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """A large number with its unit and spread, and what it counts."""
+
+    value: str
+    unit: str
+    label: str
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader who stops at the top has learnt."""
+
+    kicker: str
+    headline: str
+    standfirst: list[str]
+    figures: list[KeyFigure]
+    meta: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -21,22 +43,26 @@ class Table:
     rows: list[list[Text]]
     numeric: tuple[int, ...] = ()
     min_width: int = 0
-    note: Text = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A captioned figure: charts side by side, or grids of pictures."""
+    """A captioned figure: charts side by side, or grids of pictures.
 
-    title: Text
-    caption: Text
+    Attributes:
+        layout: Of the charts: one, duo, trio or stack. tools: Whether the axes can be switched.
+        key: Names of the two networks, dashed and solid, for a legend.
+    """
+
+    title: str
+    caption: str
     charts: list[Chart] = field(default_factory=list)
     layout: str = "one"
     tools: bool = False
-    key: bool = False
+    key: tuple[str, str] | None = None
     table: Table | None = None
     grids: Grids | None = None
-    width: int = 0
 
     @property
     def group(self) -> str | None:
@@ -46,13 +72,54 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page."""
+    """One section: a finding, its figures, and what may be concluded from it."""
 
     id: str
     nav: str
     heading: str
-    text: Text
+    text: str
     figures: list[Figure]
-    may: list[Text]
-    may_not: list[Text]
+    may: Sequence[str]
+    may_not: Sequence[str]
     wide: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All of a page but its sections.
+
+    Attributes:
+        kind: In the bar: ``"X-ray report"``. title: Of the browser's window. name: Of the subject,
+            above the contents.
+        verdict: Above the first section.
+        tables: All figures. how: How they were made. note: Below that.
+        words: Words with their meaning.
+        n_curves: Colours needed for curves.
+        made: ``"Measured"`` or ``"Computed"``. version: Of nakami. created: ISO date.
+    """
+
+    kind: str
+    title: str
+    name: str
+    verdict: Verdict
+    tables: list[Table]
+    how: Table
+    note: Text
+    words: Sequence[tuple[str, Text]]
+    n_curves: int
+    made: str
+    version: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page: its frame and its sections, in order."""
+
+    frame: Frame
+    sections: list[Section]
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Every chart, in order."""
+        return [c for s in self.sections for f in s.figures for c in f.charts]

@@ -1,85 +1,63 @@
-"""Numbers as words and signs: never bare, never more digits than the spread allows."""
+"""Numbers as words and signs: never bare, never more digits than the spread allows.
+
+Plain text throughout; the page raises the exponent of a power of ten.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
-
-from markupsafe import Markup, escape
 
 from nakami.results import Estimate
 
 NBSP, MINUS = "\u00a0", "\u2212"
-WORDS = [
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
+WORDS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve",
-]
-ORDINALS = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-]
+)  # fmt: skip
+ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "eleventh", "twelfth",
+)  # fmt: skip
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def number(x: float, digits: int = 3) -> Markup:
-    """A single number with ``digits`` significant digits; 10 with a raised exponent when tiny."""
-    mantissa, power = _scientific(x, digits)
-    return _power(mantissa, power) if power else Markup(mantissa)
+def number(x: float, digits: int = 3) -> str:
+    """A number with ``digits`` significant digits; 10 with a raised exponent when tiny."""
+    if float(x).is_integer() and abs(x) < 1e7:
+        return whole(x)
+    if 1e-3 <= abs(x) < 1e7:
+        return fixed(x, _places(x, digits))
+    exponent = math.floor(math.log10(abs(x)))
+    return _times(fixed(x / 10.0**exponent, min(digits, 2) - 1), exponent)
 
 
-def plain(x: float, digits: int = 3) -> str:
-    """As ``number``, without markup (for descriptions and alternative texts)."""
-    mantissa, power = _scientific(x, digits)
-    return f"{mantissa}{NBSP}×{NBSP}10{str(power).translate(_RAISED)}" if power else mantissa
-
-
-def pair(mean: float, spread: float, kind: str = "", sign: bool = False) -> Markup:
+def pair(mean: float, spread: float, kind: str = "", sign: bool = False) -> str:
     """``mean ± spread kind``: spread with two digits, mean to the same place."""
     head, tail = split(mean, spread, sign)
-    return head + (Markup(NBSP) + tail if tail else "") + (f"{NBSP}{kind}" if kind and tail else "")
+    return NBSP.join(part for part in (head, tail, tail and kind) if part)
 
 
-def split(mean: float, spread: float, sign: bool = False) -> tuple[Markup, Markup]:
+def split(mean: float, spread: float, sign: bool = False) -> tuple[str, str]:
     """The two halves of ``pair``: the mean, and ``± spread`` (empty if there is none)."""
     plus = "+" if sign and mean > 0 else ""
     if not math.isfinite(spread) or (spread == 0 and mean == 0):
-        return Markup(plus) + number(mean), Markup("")
+        return plus + number(mean), ""
     size = max(abs(mean), spread)
     if size < 1e-3:
-        power = math.floor(math.log10(size))
-        head, tail = (fixed(v / 10.0**power, 1) for v in (mean, spread))
-        return Markup(f"{plus}{head}"), _power(f"±{NBSP}{tail}", power)
+        exponent = math.floor(math.log10(size))
+        head, tail = (fixed(v / 10.0**exponent, 1) for v in (mean, spread))
+        return plus + head, _times(f"±{NBSP}{tail}", exponent)
     even = 0 if float(mean).is_integer() else _places(mean, 3)
     places = _places(spread, 2) if spread > 0 else even
     places = min(places, max(_places(mean, 6), 0)) if mean else places
-    return Markup(plus + fixed(mean, places)), Markup(f"±{NBSP}{fixed(spread, places)}")
+    return plus + fixed(mean, places), f"±{NBSP}{fixed(spread, places)}"
 
 
-def estimate(e: Estimate, kind: str = "") -> Markup:
+def estimate(e: Estimate, kind: str = "") -> str:
     """An ``Estimate`` as ``mean ± sd``, with "at least" in front of a lower bound."""
-    text = pair(e.mean, e.sd, kind)
-    return Markup(f"at least{NBSP}") + text if e.lower_bound else text
+    return f"{f'at least{NBSP}' if e.lower_bound else ''}{pair(e.mean, e.sd, kind)}"
 
 
 def fixed(x: float, places: int) -> str:
@@ -98,8 +76,10 @@ def spelled(n: int) -> str:
     return WORDS[n] if 0 <= n < len(WORDS) else whole(n)
 
 
-def ordinal(n: int) -> str:
-    """``1st``, ``2nd``, ``11th``, ..."""
+def nth(n: int) -> str:
+    """``third``, then from thirteen on ``13th``, ``21st``."""
+    if n <= len(ORDINALS):
+        return ORDINALS[n - 1]
     end = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{whole(n)}{end}"
 
@@ -120,29 +100,34 @@ def power(x: float) -> str:
     exponent = math.log10(x)
     if x < 1e-3 and abs(exponent - round(exponent)) < 1e-9:
         return f"10{str(round(exponent)).translate(_RAISED)}"
-    return f"{x:.3g}" if x >= 1e-3 else plain(x)
+    return f"{x:.3g}" if x >= 1e-3 else number(x)
 
 
 def tally(mean: float) -> str:
     """A mean count in figures, ``11.3``, without closing zeros: ``6.5``."""
-    text = plain(mean)
+    text = number(mean)
     return text.rstrip("0").rstrip(".") if "." in text and NBSP not in text else text
 
 
-def nth(n: int) -> str:
-    """``third``, then from thirteen on ``13th``."""
-    return ORDINALS[n - 1] if n <= len(ORDINALS) else ordinal(n)
-
-
-def listing(parts: list[str], last: str = "and") -> str:
+def listing(parts: Sequence[str]) -> str:
     """``a, b and c``."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def between(low: float, high: float) -> str:
+    """``0.1 to 0.3``, or one number where both print alike."""
+    return " to ".join(dict.fromkeys((number(low), number(high))))
 
 
 def short(text: str, limit: int = 24) -> str:
     """A long name with its middle left out."""
     half = (limit - 1) // 2
     return text if len(text) <= limit else f"{text[:half]}…{text[-half:]}"
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Names with a number behind those that shortening made alike."""
+    return [f"{n} ({i + 1})" if list(names).count(n) > 1 else n for i, n in enumerate(names)]
 
 
 def date(iso: str) -> str:
@@ -161,38 +146,14 @@ def seconds(s: float) -> str:
     return f"{whole(s / 60)}{NBSP}min" if s < 5400 else f"{fixed(s / 3600, 1)}{NBSP}h"
 
 
-def kept_together(x: object) -> object:
-    """Texts with no line end beside ±."""
-    return x.replace(" ±", f"{NBSP}±").replace("± ", f"±{NBSP}") if isinstance(x, str) else x
-
-
-def unbroken(text: str) -> Markup:
-    """Text whose short words with a hyphen stay on one line."""
-    words = [
-        Markup('<span class="nb">{}</span>').format(w) if "-" in w and len(w) < 24 else escape(w)
-        for w in text.split(" ")
-    ]
-    return Markup(" ").join(words)
-
-
-def joined(*parts: str | Markup) -> Markup:
-    """Parts put together, each escaped unless it is markup already."""
-    return Markup("").join(escape(p) for p in parts)
-
-
-def _scientific(x: float, digits: int) -> tuple[str, int]:
-    if float(x).is_integer() and abs(x) < 1e7:
-        return whole(x), 0
-    if 1e-3 <= abs(x) < 1e7:
-        return fixed(x, _places(x, digits)), 0
-    power = math.floor(math.log10(abs(x)))
-    return fixed(x / 10.0**power, min(digits, 2) - 1), power
-
-
 def _places(x: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(abs(x)))) if x else 0
 
 
-def _power(mantissa: str, power: int) -> Markup:
-    raised = str(power).replace("-", MINUS)
-    return Markup(f"{mantissa}{NBSP}×{NBSP}10<sup>{raised}</sup>")
+def _times(mantissa: str, exponent: int) -> str:
+    return f"{mantissa}{NBSP}×{NBSP}10{str(exponent).translate(_RAISED)}"
+
+
+def joined(*parts: str) -> str:
+    """Parts put together."""
+    return "".join(parts)

@@ -22,18 +22,15 @@ const rows = id => columns[id] ??= Object.fromEntries(Object.entries(charts[id].
   const keys = Object.keys(cols);
   return [name, cols[keys[0]].map((_, i) => Object.fromEntries(keys.map(k => [k, cols[k][i]])))];
 }));
-const fill = (part, modes) => {
-  if (typeof part === "string" && part[0] === "@") { const [axis, key] = part.slice(1).split("."); return modes[axis][key]; }
-  if (Array.isArray(part)) return part.map(p => fill(p, modes));
-  if (part && typeof part === "object") return Object.fromEntries(Object.entries(part).map(([k, v]) => [k, fill(v, modes)]));
-  return part;
-};
-const modesOf = c => Object.fromEntries(Object.entries(c.state).map(([axis, mode]) => [axis, c.modes[axis][mode]]));
+const setModes = c => c.spec.layer.forEach(({encoding}) => Object.entries(c.state).forEach(([axis, mode]) => {
+  if (encoding[axis]?.scale) Object.assign(encoding[axis], c.modes[axis][mode]);
+}));
 const group = g => Object.keys(charts).filter(id => charts[id].group === g);
 
 async function draw(id) {
   const c = charts[id], el = one(`[data-chart="${id}"]`);
-  const spec = fill(c.spec, modesOf(c));
+  setModes(c);
+  const spec = structuredClone(c.spec);
   spec.datasets = {...rows(id)};
   if (c.curves.length) { spec.datasets.names = []; spec.params[0].value = c.index ?? spec.params[0].value; }
   spec.description = c.text;
@@ -42,6 +39,11 @@ async function draw(id) {
   const {view} = await vegaEmbed(el, spec, {actions: false, renderer: "svg", ast: true, config, defaultStyle: false, tooltip: false});
   views[id] = view;
   el.style.minHeight = "";
+  const texts = c.data.numbers ? number : spec.layer.some(l => l.data.name === "names") ? place : null;
+  if (texts) {
+    await texts(id);
+    view.addSignalListener("width", () => setTimeout(() => texts(id)));
+  }
   if (!c.curves.length) return;
   const svg = one("svg", el);
   svg.style.cursor = "crosshair";
@@ -49,40 +51,62 @@ async function draw(id) {
     const x = e.clientX - svg.getBoundingClientRect().left - view.origin()[0];
     readers[c.group]?.(view.scale("x").invert(x));
   });
-  if (!spec.layer.some(l => l.data?.name === "names")) return;
-  await place(id);
-  view.addSignalListener("width", () => setTimeout(() => place(id)));
+}
+
+/* Texts beside lines: boxes that keep clear of points along the lines, and of each other. */
+const measure = document.createElement("canvas").getContext("2d");
+const between = (p, q, step) => {
+  const n = Math.min(80, Math.max(1, Math.ceil(Math.hypot(q.x - p.x, q.y - p.y) / step)));
+  return Array.from({length: n + 1}, (_, k) => ({x: p.x + (q.x - p.x) * k / n, y: p.y + (q.y - p.y) * k / n}));
+};
+const box = (x, y, w, h) => ({x0: x, x1: x + w, y0: y - h / 2, y1: y + h / 2});
+const gap = (b, p) => Math.hypot(Math.max(b.x0 - p.x, 0, p.x - b.x1), Math.max(b.y0 - p.y, 0, p.y - b.y1));
+const clear = (b, inks, most) => inks.reduce((d, p) => Math.min(d, gap(b, p)), most);
+const meets = (b, o, x, y) => b.x0 < o.x1 + x && b.x1 > o.x0 - x && b.y0 < o.y1 + y && b.y1 > o.y0 - y;
+
+/* Numbers by stage leave their usual place only where a line crosses it and another is clearer. */
+async function number(id) {
+  const view = views[id], sx = view.scale("x"), sy = view.scale("y"), H = view.height(), all = rows(id).numbers, taken = [];
+  measure.font = '600 12.5px "Nakami Sans"';
+  const at = r => ({x: sx(r.s) + r.shift, y: sy(r.m)});
+  const inks = all.flatMap((r, i) => {
+    const p = at(r), next = all[i + 1], mark = [-4.5, 0, 4.5].flatMap(x => [-4.5, 0, 4.5].map(y => ({x: p.x + x, y: p.y + y})));
+    const bar = r.hi === null ? [] : between({x: p.x, y: sy(r.hi)}, {x: p.x, y: sy(r.lo)}, 4);
+    return [...mark, ...bar, ...next?.c === r.c ? between(p, at(next), 4) : []];
+  });
+  for (const r of all) {
+    const p = at(r), w = measure.measureText(r.t).width;
+    const usual = r.usual ??= [r.dx > r.shift ? 1 : -1, r.dy];
+    const places = [usual, [1, -10], [-1, 13], [1, 13], [-1, -10]].map(([side, dy]) => {
+      const b = box(p.x + 9 * side - (side < 0 ? w : 0), p.y + dy, w, 13);
+      const room = b.y0 < -6.5 || b.y1 > H ? -2 : taken.some(o => meets(b, o, 0, 0)) ? -1 : clear(b, inks, 3);
+      return {b, room, dx: r.shift + 9 * side, dy, align: side < 0 ? "right" : "left"};
+    });
+    const best = places.reduce((a, o) => o.room > a.room ? o : a);
+    taken.push(best.b);
+    Object.assign(r, {dx: best.dx, dy: best.dy, align: best.align});
+  }
+  await view.data("numbers", structuredClone(all)).runAsync();
 }
 
 /* Names of curves: at the place beside a curve that is farthest from all the others. */
-const measure = document.createElement("canvas").getContext("2d");
 async function place(id) {
-  const c = charts[id], view = views[id], sx = view.scale("x"), sy = view.scale("y");
-  const W = view.width(), H = view.height(), yOne = sy(1);
+  const c = charts[id], view = views[id], sx = view.scale("x"), sy = view.scale("y"), W = view.width(), H = view.height();
   measure.font = '600 13px "Nakami Sans"';
   const lines = c.curves.map(({name}) => rows(id).src.filter(r => r.c === name)
     .map(r => ({x: sx(r.i), y: sy(r.d ?? r.u ?? r.m)})).filter(p => isFinite(p.x) && isFinite(p.y) && p.y > -5 && p.y < H + 60));
-  const dense = lines.map(line => line.flatMap((p, i) => {
-    const q = line[i + 1]; if (!q) return [p];
-    const n = Math.min(80, Math.max(1, Math.ceil(Math.hypot(q.x - p.x, q.y - p.y) / 6)));
-    return Array.from({length: n}, (_, k) => ({x: p.x + (q.x - p.x) * k / n, y: p.y + (q.y - p.y) * k / n}));
-  }));
-  const boxes = [{x0: W - 108, x1: W, y0: yOne - 17, y1: yOne + 19}], out = [];
-  const gap = (b, p) => Math.hypot(Math.max(b.x0 - p.x, 0, p.x - b.x1), Math.max(b.y0 - p.y, 0, p.y - b.y1));
+  const dense = lines.map(line => line.flatMap((p, i) => line[i + 1] ? between(p, line[i + 1], 6).slice(0, -1) : [p]));
+  const taken = [box(W - 108, sy(1) + 1, 108, 36)], out = [];
   const find = (k, label, least) => {
     const w = measure.measureText(label).width, own = dense[k].filter(p => p.y >= 0 && p.y <= H);
     let best = null;
     own.forEach((p, i) => {
       if (i % 3) return;
       for (const [dx, dy] of [[9, -11], [9, 11], [-9 - w, -11], [-9 - w, 11], [10, 0], [-10 - w, 0], [-w / 2, -14], [-w / 2, 14]]) {
-        const b = {x0: p.x + dx, x1: p.x + dx + w, y0: p.y + dy - 8, y1: p.y + dy + 8};
+        const b = box(p.x + dx, p.y + dy, w, 16);
         if (b.x0 < 4 || b.x1 > W + 4 || b.y0 < 2 || b.y1 > H - 2) continue;
-        if (boxes.some(o => b.x0 < o.x1 + 4 && b.x1 > o.x0 - 4 && b.y0 < o.y1 + 2 && b.y1 > o.y0 - 2)) continue;
-        let free = 40, clash = false;
-        for (const q of own) if (gap(b, q) < 2) { clash = true; break; }
-        if (clash) continue;
-        dense.forEach((line, j) => { if (j !== k) for (const q of line) { const d = gap(b, q); if (d < free) free = d; } });
-        const score = free + p.x / W * 3;
+        if (taken.some(o => meets(b, o, 4, 2)) || own.some(q => gap(b, q) < 2)) continue;
+        const free = dense.reduce((d, line, j) => j === k ? d : clear(b, line, d), 40), score = free + p.x / W * 3;
         if (free >= least && (!best || score > best.score)) best = {score, b, label};
       }
     });
@@ -91,29 +115,10 @@ async function place(id) {
   c.curves.forEach(({name, text, end}, k) => {
     const best = find(k, name + end, 5) ?? find(k, name + end, 1) ?? find(k, name, 0);
     if (!best) return;
-    boxes.push(best.b);
+    taken.push(best.b);
     out.push({i: sx.invert(best.b.x0), v: sy.invert((best.b.y0 + best.b.y1) / 2), t: best.label, p: text});
   });
   await view.data("names", out).runAsync();
-}
-
-/* Numbers: the sd has two digits, the mean stops where the sd stops. */
-const MINUS = "\u2212", NB = "\u00a0";
-const fixed = (x, d) => x.toLocaleString("en", {minimumFractionDigits: d, maximumFractionDigits: d}).replace("-", MINUS);
-function put(el, mean, sd) {
-  const b = document.createElement("b"), size = Math.max(Math.abs(mean), sd ?? 0);
-  el.append(b);
-  if (size > 0 && size < .001) {
-    const e = Math.floor(Math.log10(size)), sup = document.createElement("sup");
-    sup.textContent = MINUS + -e;
-    b.textContent = fixed(mean / 10 ** e, 1);
-    el.append((sd === null ? "" : `${NB}±${NB}${fixed(sd / 10 ** e, 1)}`) + `${NB}×${NB}10`, sup);
-    return;
-  }
-  const unit = sd ? 1 - Math.floor(Math.log10(sd)) : mean ? 2 - Math.floor(Math.log10(Math.abs(mean))) : 0;
-  const d = Math.max(0, Math.min(6, unit));
-  b.textContent = fixed(mean, d);
-  if (sd !== null) el.append(`${NB}±${NB}${fixed(sd, d)}`);
 }
 
 /* Read-out: pointer and slider drive one index for all charts of a group. */
@@ -134,7 +139,7 @@ function reader(g) {
     index.forEach((v, k) => { if (Math.abs(v - wanted) < Math.abs(index[at] - wanted)) at = k; });
     const i = index[at];
     slider.value = at;
-    text.textContent = `index ${fixed(i, 0)}`;
+    text.textContent = `index ${i.toLocaleString("en")}`;
     out.replaceChildren(...ids.map(id => cell(id, i, ids.length > 1)).flat());
     slider.setAttribute("aria-valuetext", `index ${i}: ${out.textContent}`);
     for (const id of ids) { charts[id].index = i; views[id]?.signal("idx", i).runAsync(); }
@@ -144,13 +149,11 @@ function reader(g) {
 }
 function cell(id, i, titled) {
   const c = charts[id], spans = rows(id).src.filter(r => r.i === i).map(r => {
-    const span = document.createElement("span"), swatch = document.createElement("i");
+    const span = document.createElement("span"), swatch = document.createElement("i"), mean = document.createElement("b");
     swatch.className = "sw";
     swatch.style.setProperty("--c", c.curves.find(k => k.name === r.c).colour);
-    span.append(swatch, `${r.c} `);
-    put(span, r.m, r.sd);
-    if (DOUBT[r.ok]) span.append(DOUBT[r.ok]);
-    span.append(" ");
+    mean.textContent = r.t;
+    span.append(swatch, `${r.c} `, mean, r.e && `\u00a0${r.e}`, DOUBT[r.ok] ?? "", " ");
     return span;
   });
   if (!titled) return spans;

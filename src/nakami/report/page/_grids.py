@@ -1,0 +1,78 @@
+"""Grids of pictures, ready to be placed on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..words import _numbers as num
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image of a grid, ready to be placed; ``doubt`` says why it should not be trusted."""
+
+    source: str
+    alt: str
+    signed: bool = True
+    doubt: str = ""
+    gain: str = ""
+    area: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: the same direction at every input, with means over all inputs."""
+
+    name: str
+    pictures: list[Picture]
+    gain: str
+    area: str
+
+    @property
+    def doubt(self) -> str:
+        """Why some picture of the row should not be trusted, or nothing."""
+        return next((p.doubt for p in self.pictures if p.doubt), "")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pictures of one network at one stage."""
+
+    title: str
+    inputs: list[Picture]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Grids:
+    """All grids of a figure, by stage, on one colour scale that ends at ``top``.
+
+    Attributes:
+        width, height: Of a picture, in pixels. small: Whether its single pixels can be seen.
+        inverted: Whether inputs are white on black, to be inverted on light paper.
+    """
+
+    width: int
+    height: int
+    small: bool
+    top: float
+    inverted: bool
+    by_stage: dict[str, list[Grid]]
+
+    @property
+    def stages(self) -> list[str]:
+        """Names of the stages shown."""
+        return list(self.by_stage)
+
+    @property
+    def ticks(self) -> list[str]:
+        """Values at the ends, quarters and middle of the scale's bar.
+
+        The scale is a root, so the quarter stands half way.
+        """
+        return [num.number(v * self.top, 2) for v in (-1, -0.25, 0, 0.25, 1)]
+
+    @property
+    def doubted(self) -> bool:
+        """Whether some picture carries a dotted underline."""
+        return any(row.doubt for grids in self.by_stage.values() for g in grids for row in g.rows)

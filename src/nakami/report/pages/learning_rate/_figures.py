@@ -1,0 +1,243 @@
+"""Charts of a report on learning rates."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...charts._chart import Columns, Spec, chart, columns
+from ...charts._marks import (
+    AFTER,
+    DASHES,
+    INK,
+    Axes,
+    axis,
+    band,
+    border,
+    layer,
+    level,
+    line,
+    named_axis,
+    names,
+    points,
+    span,
+)
+from ...page._sections import Figure, Table, Text
+from ...words import _numbers as num
+from ._data import LAST, Data, end
+from ._say import say
+
+if TYPE_CHECKING:
+    from nakami.geometry import Eigenvalues, NoiseScale, Trial
+
+LIMIT, ADVISED, THEORY = INK, AFTER, "var(--d1)"
+
+
+def rates_figure(data: Data) -> Figure:
+    """Where each trial ended, by rate, with the limit and the advice."""
+    found, r, whole = data.found, data.found.rate, data.whole
+    marks = [v for v in (r.limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
+    rates = [t.rate for t in r.trials]
+    most = found.value * 1.6
+    ends = [min(end(t), most) for t in r.trials]
+    low = min([*ends, found.value])
+    log = low > 0 and most / low > 30
+    y = axis(low * 0.8 if log else 0, most, "loss", log=log)
+    every = rates + marks
+    axes = Axes(axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
+    fills = [LIMIT if len(t.losses) == whole else "var(--paper)" for t in r.trials]
+    shapes = ["triangle-up" if t.diverged else "circle" for t in r.trials]
+    layers: list[Spec] = level(found.value, axes, "loss at the start")
+    if r.interval is not None:
+        layers.append(span(*r.interval, axes, ADVISED))
+    if math.isfinite(r.limit):
+        layers += border(r.limit, axes, "limit", LIMIT, dash=DASHES)
+    if r.advised is not None:
+        layers += border(r.advised, axes, "advised", ADVISED, left=True)
+    layers.append(points("ends", axes, size=80))
+    drawn = chart(
+        "rates",
+        layers,
+        {"ends": columns(x=rates, y=ends, stroke=LIMIT, fill=fills, shape=shapes)},
+        say("advice.ends_text", ends="; ".join(_ended(t, whole) for t in r.trials)),
+        height=280,
+    )
+    caption, table = say("advice.ends", last=LAST, whole=whole), _trials_table(r.trials, whole)
+    return Figure(say("advice.ends_title"), caption, [drawn], table=table)
+
+
+def _ended(trial: Trial, whole: int) -> str:
+    if trial.diverged:
+        return say("advice.end_away", rate=trial.rate)
+    case = "advice.end" if len(trial.losses) == whole else "advice.end_early"
+    return say(case, rate=trial.rate, loss=end(trial))
+
+
+def _trials_table(trials: tuple[Trial, ...], whole: int) -> Table:
+    head: list[Text] = ["rate", "steps", "first loss", "mean of the last losses", "end"]
+    rows: list[list[Text]] = []
+    for t in trials:
+        last = end(t)
+        how = "ran away" if t.diverged else "whole" if len(t.losses) == whole else "stopped"
+        cells: list[Text] = [_number(t.losses[0]) if t.losses else "", _number(last)]
+        rows.append([num.number(t.rate), str(len(t.losses)), *cells, how])
+    return Table("Trials", head, rows, (0, 1, 2, 3), 460)
+
+
+def _number(x: float) -> Text:
+    return num.number(x) if math.isfinite(x) else "not finite"
+
+
+def steps_figure(data: Data) -> Figure:
+    """The loss of each step of each trial."""
+    found, r = data.found, data.found.rate
+    cap = 1.25 * max(found.value, *(t.losses[0] for t in r.trials if math.isfinite(t.losses[0])))
+    finite = [[v for v in t.losses if math.isfinite(v)] for t in r.trials]
+    longest = max(len(losses) for losses in finite)
+    low = min((min(v, cap) for losses in finite for v in losses if v > 0), default=cap)
+    log = cap / low > 30
+    y = axis(low * 0.85 if log else 0, cap, "loss", log=log)
+    x = axis(1, max(longest, 2), "step", log=False, whole=True)
+    x["scale"]["domain"] = [1, max(longest, 2)]
+    x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= longest)]
+    axes, columns_by, layers = Axes(x, y), dict[str, Columns](), list[Spec]()
+    heights = _pushed([min(v[-1], cap) if v else cap for v in finite], low, cap, log)
+    for i, (t, losses) in enumerate(zip(r.trials, finite, strict=True), 1):
+        if not losses:
+            continue
+        columns_by[f"t{i}"] = columns(x=range(1, len(losses) + 1), y=losses)
+        layers.append(line(f"t{i}", axes, f"var(--d{i})", dash=DASHES if t.diverged else []))
+        name = [num.number(t.rate, 2)]
+        columns_by[f"n{i}"] = columns(x=[len(losses)], y=[heights[i - 1]], t=name, c=f"var(--t{i})")
+        layers.append(names(f"n{i}", axes, dx=6))
+    text = say("advice.steps_text", ends="; ".join(_ended(t, longest) for t in r.trials))
+    drawn = chart("steps", layers, columns_by, text, height=300, padding={"right": 64})
+    return Figure(say("advice.steps_title"), say("advice.steps"), [drawn])
+
+
+def _pushed(values: list[float], low: float, high: float, log: bool) -> list[float]:
+    """Heights of names, moved apart to a twentieth of the axis."""
+    place = np.log(np.maximum(values, low * 0.5)) if log else np.asarray(values)
+    ends = (math.log(low * 0.85), math.log(high)) if log else (0.0, high)
+    gap, last, out = (ends[1] - ends[0]) / 20, -math.inf, place.copy()
+    for i in np.argsort(place):
+        last = out[i] = max(place[i], last + gap)
+    top = ends[1] + gap
+    for i in np.argsort(-out):
+        top = out[i] = min(out[i], top - gap)
+    return list(np.exp(out)) if log else list(out)
+
+
+def spectrum_figure(data: Data) -> Figure:
+    """Eigenvalues per factor of ten, with the largest and what the advised rate allows."""
+    e, r = data.found.eigenvalues, data.found.rate
+    assert e is not None
+    x, count, error = (np.asarray(v) for v in (e.points, e.count, e.error))
+    floor, stable = 0.5, None
+    if r.advised and not r.preconditioner:
+        stable = r.rule.stability_threshold / r.advised
+    most = max(float(x[-1]), (stable or 0.0) * 1.5)
+    top = max(float((count + error).max()) * 1.6, 2 * floor)
+    y = axis(floor, top, "eigenvalues per factor of ten", log=True)
+    axes = Axes(axis(float(x[0]), most, "eigenvalue", log=True), y)
+    curve = columns(
+        x=x, y=np.maximum(count, floor / 10), base=[floor] * len(x),
+        lo=np.maximum(count - error, floor / 10), hi=count + error,
+    )  # fmt: skip
+    layers = [band("count", axes, "var(--d2)", "base", "y", opacity=0.1)]
+    if not e.exact:
+        layers.append(band("count", axes, "var(--d2)", opacity=0.3))
+    layers.append(line("count", axes, "var(--d2)"))
+    name = "λ_max" if r.preconditioner else "λ_max, sets the limit"
+    layers += border(e.largest, axes, name, LIMIT, dash=DASHES, left=True)
+    caption: str = say("spectrum.caption_exact", width=e.width)
+    if not e.exact:
+        caption = say("spectrum.caption", probes=e.n_probes, steps=e.steps, width=e.width)
+    if stable is not None:
+        layers += border(stable, axes, "advised rate", ADVISED, dy=18, left=stable > e.largest)
+        caption += say("spectrum.stable")
+    some = [
+        say("spectrum.near", count=count[i], value=x[i])
+        for i in range(0, len(x), max(1, len(x) // 12))
+    ]
+    text = say("spectrum.curve", some="; ".join(some), largest=e.largest)
+    drawn = chart("spectrum", layers, {"count": curve}, text, height=300)
+    return Figure(say("spectrum.title"), caption, [drawn], table=_count_table(e))
+
+
+def _count_table(e: Eigenvalues) -> Table:
+    head: list[Text] = ["eigenvalue", "number per factor of ten", "s.e."]
+    rows: list[list[Text]] = [
+        [num.number(x), num.number(c), "exact" if e.exact else num.number(s, 2)]
+        for x, c, s in list(zip(e.points, e.count, e.error, strict=True))[::5]
+    ]
+    return Table("Eigenvalues per factor of ten", head, rows, (0, 1, 2), 380)
+
+
+def theory_figure(data: Data) -> Figure:
+    """The largest eigenvalue: all data, each batch, and theory."""
+    r, e, theory = data.found.rate, data.found.eigenvalues, data.found.theory
+    measured: dict[str, list[float]] = {}
+    if e is not None:
+        measured["measured, all data"] = [e.largest]
+    if not r.preconditioner and len(r.batch_sharpness) > 1:
+        measured["measured, each batch"] = list(r.batch_sharpness)
+    predicted = {} if theory is None else {"theory, wide network": [theory.low, theory.high]}
+    rows = measured | predicted
+    values = [v for some in rows.values() for v in some]
+    low, high = min(values), max(values)
+    log = low > 0 and high / low > 20
+    x = axis(low / 1.5 if log else 0, high * (1.5 if log else 1.1), "largest eigenvalue", log=log)
+    x["axis"] |= {"grid": True}
+    axes, drawn, layers = Axes(x, named_axis(list(rows))), dict[str, Columns](), list[Spec]()
+    for i, (name, some) in enumerate(measured.items()):
+        fill = ADVISED if len(some) == 1 else "var(--paper)"
+        row = [name] * len(some)
+        drawn[f"r{i}"] = columns(x=some, y=row, stroke=ADVISED, fill=fill, shape="circle")
+        layers.append(points(f"r{i}", axes, size=80))
+    for name, (first, last) in predicted.items():
+        drawn["range"] = columns(x=[first], x2=[last], y=[name])
+        drawn["ends"] = columns(x=[first, last], y=[name] * 2)
+        bar = {"height": 12, "color": THEORY, "opacity": 0.75, "clip": True}
+        layers.append(layer("range", axes.at(x2={"field": "x2"}), "bar", **bar))
+        layers.append(layer("ends", axes.at(), "tick", size=18, thickness=2, color=THEORY))
+    said = [f"{name}: {num.between(min(some), max(some))}" for name, some in rows.items()]
+    text = say("theory.range", rows="; ".join(said))
+    figure = chart("theory", layers, drawn, text, height=30 + 46 * len(rows))
+    case = "_batches" if theory is None else "_bounds" if theory.bounds else ""
+    return Figure(say("theory.title"), say(f"theory.caption{case}"), [figure])
+
+
+def noise_figure(noise: NoiseScale) -> Figure:
+    """What a larger batch gains: progress of a step over that of endless data."""
+    scale = noise.value or noise.at_least
+    sizes = np.geomspace(1, max(30 * scale, 4 * noise.batch, 10), 80)
+    share = 1 / (1 + scale / sizes)
+    x = axis(1, float(sizes[-1]), "samples of a batch", log=True)
+    axes = Axes(x, axis(0, 1, "progress of a step, share", log=False))
+    data: dict[str, Columns] = {"share": columns(x=sizes, y=share)}
+    layers: list[Spec] = []
+    error, banded = noise.error, noise.value is not None and noise.error is not None
+    if error is not None and banded:
+        low, high = (1 / (1 + np.maximum(scale + d, 0) / sizes) for d in (error, -error))
+        data["share"] |= columns(lo=low, hi=high)
+        layers.append(band("share", axes, "var(--d2)"))
+    here = noise.batch / (noise.batch + scale)
+    name = say("noise.here", batch=noise.batch, share=here).replace("%", f"{num.NBSP}%")
+    data["here"] = columns(
+        x=[noise.batch], y=[here], stroke=ADVISED, fill=ADVISED, shape="circle", t=[name],
+        c=ADVISED,
+    )  # fmt: skip
+    most = "noise scale" if noise.value is not None else "noise scale, at least"
+    layers += [
+        line("share", axes, "var(--d2)"),
+        *border(scale, axes, most, LIMIT, dash=DASHES, left=True),
+        points("here", axes, size=80),
+        names("here", axes, dx=9, dy=9),
+    ]
+    text = say("noise.text", share=here, batch=noise.batch, scale=scale)
+    caption = say("noise.caption_band" if banded else "noise.caption")
+    drawn = chart("noise", layers, data, text, height=250)
+    return Figure(say("noise.title"), caption, [drawn])

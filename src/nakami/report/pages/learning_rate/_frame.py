@@ -1,0 +1,158 @@
+"""All of the page but its sections: verdict, tables and words."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
+from ...words import _numbers as num
+from ._data import Data
+from ._say import say
+from ._sections import sentence
+
+if TYPE_CHECKING:
+    from nakami.geometry import LearningRateReport, NoiseScale
+
+
+def frame(data: Data, sections: list[Section]) -> Frame:
+    """Verdict, tables and words."""
+    found, name = data.found, data.text("model")
+    return Frame(
+        kind="Learning rate",
+        title=f"nakami lr: {num.short(name, 60)}",
+        name=name,
+        verdict=_verdict(data),
+        tables=[_figures_table(found)],
+        how=_how(data),
+        note=Markup("All numbers lie in <code>result.json</code> beside this page."),
+        words=say.words,
+        n_curves=max(3, len(found.rate.trials)),
+        made="Measured",
+        version=str(data.about.get("versions", {}).get("nakami", "")),
+        created=data.text("created", ""),
+    )
+
+
+def _verdict(data: Data) -> Verdict:
+    r, name = data.found.rate, num.short(data.text("model"), 60)
+    numbers = data.about.get("versions", {}).items()
+    versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
+    date = num.date(data.text("created", ""))
+    source, unit = num.short(data.text("data"), 200), data.text("input_unit")
+    return Verdict(
+        kicker=f"{name}, {data.text('optimizer', r.optimizer)}, {r.loss}",
+        headline=_headline(data),
+        standfirst=[sentence(r.advice), _prediction(data)],
+        figures=_key_figures(data.found),
+        meta=[
+            ("Model", f"{name}; {num.short(data.text('training'), 120)}"),
+            ("Data", f"{source}; unit: {unit}"),
+            ("Measured", ", ".join(filter(None, (date, _batches(data.found))))),
+            ("Versions", ", ".join([*versions, f"seed {r.seed}"])),
+        ],
+    )
+
+
+def _batches(found: LearningRateReport) -> str:
+    return say("meta.batches", samples=found.rate.n_samples, batches=found.rate.n_batches)
+
+
+def _headline(data: Data) -> str:
+    r = data.found.rate
+    case = "flat" if not math.isfinite(r.limit) else "both_after" if r.preconditioner else "both"
+    none = "none_" if r.advised is None else ""
+    return say(f"headline.{none}{case}", rate=r.advised, limit=r.limit)
+
+
+def _prediction(data: Data) -> str:
+    theory = data.found.theory
+    if theory is None:
+        return say("prediction.none")
+    if theory.limit is None:
+        ends = (theory.low, theory.high)
+        return say("prediction.curvature", ends=ends, optimizer=data.found.rate.optimizer)
+    return say("prediction.limit", ends=theory.limit)
+
+
+def _key_figures(found: LearningRateReport) -> list[KeyFigure]:
+    r, e, noise = found.rate, found.eigenvalues, found.rate.noise
+    out = []
+    if r.advised is not None:
+        case = "advised_range" if r.interval else "advised"
+        out.append(KeyFigure(num.number(r.advised), "", say(f"figure.{case}", interval=r.interval)))
+    if math.isfinite(r.limit):
+        case = "limit_after" if r.preconditioner else "limit"
+        out.append(KeyFigure(num.number(r.limit, 4), "", say(f"figure.{case}", error=r.error)))
+    if e is not None:
+        out.append(KeyFigure(num.number(e.largest), "", say("figure.largest")))
+    if noise is not None and noise.value is not None:
+        value, unit = num.split(noise.value, noise.error or float("nan"))
+        case = "noise_se" if noise.error else "noise"
+        out.append(KeyFigure(value, unit, say(f"figure.{case}")))
+    elif noise is not None and 0 < noise.at_least < float("inf"):
+        out.append(KeyFigure(num.number(noise.at_least), "", say("figure.noise"), "at least"))
+    return out[:4]
+
+
+def _figures_table(found: LearningRateReport) -> Table:
+    r, e, theory, noise = found.rate, found.eigenvalues, found.theory, found.rate.noise
+    rows: list[list[Text]] = [
+        ["rate advised", _or_none(r.advised), num.between(*r.interval) if r.interval else ""]
+    ]
+    rows.append(["limit", _or_none(r.limit), f"± {num.number(r.error, 1)}"])
+    rows.append(["limit of the sharpest batch", _or_none(r.batch_limit), ""])
+    rows += [[f"limit of group {i}", num.number(v), ""] for i, v in enumerate(r.limits, 1)
+             if len(r.limits) > 1]  # fmt: skip
+    if e is not None:
+        rows.append(["λ_max", num.number(e.largest, 4), f"± {num.number(e.largest_error, 1)}"])
+    rows.append(["λ_max in the optimizer’s coordinates", num.number(r.sharpness, 4), ""])
+    if theory is not None:
+        rows.append(["theory: λ_max", num.number(theory.low), f"to {num.number(theory.high)}"])
+        if theory.limit is not None:
+            low, high = theory.limit
+            rows.append(["theory: limit", num.number(low), f"to {num.number(high)}"])
+    if noise is not None:
+        rows += _noise_rows(noise)
+    rows.append(["loss", num.number(found.value, 4), ""])
+    rows.append(["cost, gradients on one batch", num.whole(r.cost), ""])
+    return Table("Readings", ["reading", "value", "range or error"], rows, (1,), 420)
+
+
+def _noise_rows(noise: NoiseScale) -> list[list[Text]]:
+    error = "" if noise.error is None else f"± {num.number(noise.error, 2)} s.e."
+    trace = "" if noise.trace_error is None else f"± {num.number(noise.trace_error, 2)} s.e."
+    norm = noise.squared_norm_error
+    return [
+        ["gradient-noise scale, samples", _or_none(noise.value), error],
+        ["its lower bound", _or_none(noise.at_least), "one-sided, 95 %"],
+        ["trace of the gradients’ covariance", num.number(noise.trace), trace],
+        [
+            "squared norm of the mean gradient",
+            num.number(noise.squared_norm),
+            "" if norm is None else f"± {num.number(norm, 2)} s.e.",
+        ],
+    ]
+
+
+def _or_none(x: float | None) -> Text:
+    return "none" if x is None or not math.isfinite(x) else num.number(x, 4)
+
+
+def _how(data: Data) -> Table:
+    found, r, e = data.found, data.found.rate, data.found.eigenvalues
+    took, threads = float(data.about.get("seconds", 0)), int(data.about.get("threads", 1))
+    rows: list[list[Text]] = [
+        ["Matrix", say("how.matrix", matrix=r.matrix, batches=_batches(found))],
+        ["Search", say("how.search", reason=r.reason, seed=r.seed)],
+        ["Optimizer", "; ".join(filter(None, (r.optimizer, r.preconditioner)))],
+        ["Sample", r.sample],
+        ["Time", say("how.time", took=took, threads=threads, cost=r.cost)],
+    ]
+    if e is not None:
+        made = say("how.exact") if e.exact else say("how.probes", probes=e.n_probes, steps=e.steps)
+        rows.append(["All eigenvalues", made])
+    rows += [["Weights", data.text("training")], ["Source", say("how.source")]]
+    return Table("How it was measured", ["", "this network"], rows, (), 480)

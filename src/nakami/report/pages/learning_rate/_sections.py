@@ -1,0 +1,85 @@
+"""Sections of the page: trials, curvature, theory, and what a larger batch gains."""
+
+from __future__ import annotations
+
+from ...page._sections import Section
+from ._data import Data
+from ._figures import noise_figure, rates_figure, spectrum_figure, steps_figure, theory_figure
+from ._say import say
+
+
+def sentence(text: str) -> str:
+    """A reason as a sentence of its own."""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def trials_section(data: Data) -> Section | None:
+    """Short trainings behind the advice."""
+    r = data.found.rate
+    if not r.trials:
+        return None
+    heading = say("advice.ran_away", ran=sum(t.diverged for t in r.trials), trials=len(r.trials))
+    if r.interval is not None:
+        heading = say("advice.favour", interval=r.interval)
+    text = say("advice.text", trials=len(r.trials), limit=r.limit)
+    if r.preconditioner:
+        text = say("advice.text_after", **text.data, denominators=r.preconditioner)
+    figures = [rates_figure(data), steps_figure(data)]
+    may_not = [say("advice.not_best"), say("advice.not_new")]
+    return Section("advice", "Advice", heading, text, figures, [say("advice.may")], may_not)
+
+
+def spectrum_section(data: Data) -> Section | None:
+    """How all eigenvalues lie."""
+    e = data.found.eigenvalues
+    if e is None:
+        return None
+    half = max(1, data.above(e.largest / 10))
+    return Section(
+        "spectrum",
+        "Curvature",
+        say("spectrum.heading", parameters=e.parameters, largest=e.largest),
+        say("spectrum.text", half=half, above=e.above, lowest=e.points[0]),
+        [spectrum_figure(data)],
+        [say("spectrum.may")],
+        [say("spectrum.not_small"), say("spectrum.not_later")],
+    )
+
+
+def theory_section(data: Data) -> Section:
+    """Measured curvature beside the theory of wide networks."""
+    found, r, theory = data.found, data.found.rate, data.found.theory
+    may_not: list[str] = [say("theory.not_wrong")]
+    alone = theory is None and (r.preconditioner or len(r.batch_sharpness) < 2)
+    figures = [] if alone or found.eigenvalues is None else [theory_figure(data)]
+    if theory is None:
+        heading, text = say("theory.none"), say("theory.none_text", why=found.why_not.rstrip("."))
+        may = [say("theory.none_may")]
+        return Section("theory", "Theory", heading, text, figures, [*may], may_not)
+    heading = say("theory.within")
+    if data.largest > theory.high:
+        heading = say("theory.above", times=data.largest / theory.high)
+    elif data.largest < theory.low:
+        heading = say("theory.below", times=theory.low / data.largest)
+    layers, units = "-".join(map(str, theory.widths)), sorted(set(theory.activations))
+    parts = [say("theory.text", layers=layers, units=units, assumed="; ".join(theory.assumed))]
+    if theory.doubts:
+        parts.append(say("theory.doubts", doubts="; ".join(theory.doubts)))
+    if theory.limit is None:
+        parts.append(say("theory.no_limit", optimizer=r.optimizer))
+    may = [say("theory.may")]
+    return Section("theory", "Theory", heading, "".join(parts), figures, [*may], may_not)
+
+
+def noise_section(data: Data) -> Section | None:
+    """What a larger batch gains, where the noise scale was measured."""
+    noise = data.found.rate.noise
+    if noise is None or not 0 < noise.at_least < float("inf"):
+        return None
+    heading, text = say("noise.heading_least", scale=noise.at_least), sentence(noise.advice)
+    if noise.value is not None:
+        heading = say("noise.heading", scale=noise.value)
+    else:
+        text += f" {sentence(noise.reason)}"
+    figures, may, may_not = [noise_figure(noise)], [say("noise.may")], [say("noise.not_later")]
+    return Section("noise", "Batch size", heading, text, figures, [*may], [*may_not])

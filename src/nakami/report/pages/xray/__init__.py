@@ -1,0 +1,24 @@
+"""The page of an x-ray, of one network or of two."""
+
+from ...page._kinds import PageKind
+from ._compared import compared_section
+from ._counts import kept_section
+from ._frame import frame
+from ._page_data import read
+from ._positions import positions_section
+from ._singular_vectors import pictures_section
+from ._spectra import own_section, spectra_section
+
+ENTRY = PageKind(
+    results=("nakami.results:Xray", "nakami.results:Comparison"),
+    read=read,
+    frame=frame,
+    sections=(
+        spectra_section,
+        kept_section,
+        compared_section,
+        pictures_section,
+        positions_section,
+        own_section,
+    ),
+)

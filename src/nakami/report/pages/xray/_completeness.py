@@ -1,0 +1,154 @@
+"""How much was computed, stage by stage, and how much of an unfinished run is there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nakami.results import Estimate, StageSummary, estimate
+
+from ...words import _numbers as num
+from ._page_data import Network, Reading
+
+NAMED = 4  # up to so many stages are named, more are counted
+
+
+def possible(row: StageSummary) -> str:
+    """Of how many directions: ``784``, or ``at most 10`` where the stage is the smaller side."""
+    m, n = row.shape
+    return num.whole(n) if n <= m else f"at most {num.whole(m)}"
+
+
+def computed(rows: list[StageSummary]) -> str:
+    """``all singular values``, or which stages have them all and which are cut, and where."""
+    cut: dict[int, list[str]] = {}
+    for row in rows:
+        if not row.complete:
+            cut.setdefault(row.k, []).append(row.stage)
+    if not cut:
+        return "all singular values"
+    whole = [row.stage for row in rows if row.complete]
+    if not whole and len(cut) == 1:
+        return largest(next(iter(cut)))
+    parts = [f"all values at {_places(whole)}"] if whole else []
+    for k, stages in cut.items():
+        parts.append(f"{largest(k).removesuffix(' values')} at {_places(stages)}")
+    return "; ".join(parts)
+
+
+def largest(k: int) -> str:
+    """``the 60 largest values``."""
+    return f"the {num.whole(k)} largest values" if k > 1 else "the largest value"
+
+
+def cut_stages(rows: list[StageSummary]) -> str:
+    """``the 100 largest values were computed at conv1``: the stages that are cut, or nothing."""
+    cut = [row for row in rows if not row.complete]
+    verb = "was" if all(row.k == 1 for row in cut) else "were"
+    if len({row.k for row in cut}) == 1:
+        everywhere = len(cut) == len(rows)
+        where = "" if everywhere else f" at {_places([row.stage for row in cut])}"
+        return f"{largest(cut[0].k)} {verb} computed{where}"
+    return f"the largest values {verb} computed ({computed(cut)})" if cut else ""
+
+
+def _places(stages: list[str]) -> str:
+    if len(stages) > NAMED:
+        return f"{num.spelled(len(stages))} stages"
+    return ", ".join(num.short(s) for s in stages)
+
+
+def counted(row: StageSummary) -> str:
+    """The mean count of a stage as a short number, with "at least" before a lower bound."""
+    e = row.count
+    text = num.fixed(e.mean, 0) if e.mean >= 10 else num.number(e.mean, 2)
+    return f"at least {text}" if e.lower_bound else text
+
+
+def bounds(rows: list[StageSummary]) -> str:
+    """Which figures are lower bounds, and where."""
+    found = {
+        "counts": [row.stage for row in rows if row.count.lower_bound],
+        "effective ranks": [row.stage for row in rows if row.effective_rank.lower_bound],
+    }
+    told = [f"{what} at {_places(stages)}" for what, stages in found.items() if stages]
+    return "; ".join(told) or "none"
+
+
+def so_far(reading: Reading) -> str:
+    """``4 of 8 spectra so far``; nothing for a finished run."""
+    there = {what: there for what, (there, _) in _there(reading).items()}
+    total = sum(total for _, total in _there(reading).values())
+    have = sum(there.values())
+    return "" if have == total else f"{num.whole(have)} of {num.whole(total)} spectra so far"
+
+
+def unfinished(reading: Reading) -> str:
+    """A sentence on what an unfinished run lacks; nothing for a finished one."""
+    short = so_far(reading)
+    if not short:
+        return ""
+    lacks: dict[tuple[int, int], list[str]] = {}
+    for what, (there, total) in _there(reading).items():
+        if there < total:
+            lacks.setdefault((total - there, total), []).append(what)
+    plural = reading.noun if next(iter(lacks))[1] == 1 else f"{reading.noun}s"
+    parts = [
+        f"{num.whole(m)} of {num.whole(n)} {plural} at {_lacking(reading, stages)}"
+        for (m, n), stages in lacks.items()
+    ]
+    who = "These runs share" if reading.comparison is not None else "This run is unfinished:"
+    return f"{who} {short}; missing: {'; '.join(parts)}."
+
+
+def _lacking(reading: Reading, stages: list[str]) -> str:
+    return "every stage" if len(stages) == len(_there(reading)) > 1 else _places(stages)
+
+
+def _there(reading: Reading) -> dict[str, tuple[int, int]]:
+    """Spectra that are there, and that there should be, by stage."""
+    run = reading.main.run
+    shared = [s for s in run.names if all(s in net.run.names for net in reading.networks)]
+    total = run.n_inputs
+    out = {s: (min(len(net.run.at(s)) for net in reading.networks), total) for s in shared}
+    if reading.comparison is None and run.settings.get("layers"):
+        out |= {f"{s} alone": (len(run.at(s, None)), total) for s in shared[1:]}
+    return out
+
+
+def log_sums(reading: Reading, stage: str) -> list[tuple[Estimate, str]] | None:
+    """Sum of ln s of each network with the number of values summed; None where nothing is shared.
+
+    Two networks are summed over the indices that are reliable in both at that input, since sums
+    over different values are not one quantity.
+    """
+    if reading.comparison is None:
+        row = reading.main.rows[stage]
+        return [(row.log_sum, _terms(row, *row.log_sum_terms))]
+    change = reading.comparison.find(stage, "log_sum")
+    if change is None:
+        return None
+    old, new = reading.networks
+    row = min((net.rows[stage] for net in reading.networks), key=lambda r: r.k)
+    text = _terms(row, *common_terms(old, new, stage))
+    sums = (change.before, change.after)
+    return [(estimate(list(map(float, side))), text) for side in sums]
+
+
+def common_terms(old: Network, new: Network, stage: str) -> tuple[int, int]:
+    """Fewest and most indices over the inputs that are reliable and above zero in both."""
+    counts = []
+    for a, b in zip(old.run.at(stage), new.run.at(stage), strict=True):
+        k = min(len(a.values), len(b.values))
+        good = [s.reliable[:k] & (s.values[:k] > 0) for s in (a, b)]
+        counts.append(int(np.logical_and(*good).sum()))
+    counts = [c for c in counts if c]  # an input without a common index is not compared
+    return min(counts), max(counts)
+
+
+def _terms(row: StageSummary, least: int, most: int) -> str:
+    of = min(row.shape)
+    if least == of:
+        return f"all {num.whole(of)} values"
+    some = num.whole(most) if least == most else f"{num.whole(least)} to {num.whole(most)}"
+    cut = "" if row.complete else f", cut at {num.whole(row.k)}"
+    return f"{some} of {num.whole(of)} values{cut}"

@@ -1,0 +1,219 @@
+"""What the page is about: one or two runs, put in the order in which they are told."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nakami.results import (
+    Comparison,
+    PairedChange,
+    Spectrum,
+    StageSummary,
+    UsageError,
+    Xray,
+    paired_change,
+    wrong,
+)
+
+from ...words._numbers import short
+
+_NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
+
+
+@dataclass(frozen=True)
+class Network:
+    """One run with the name that the page gives it."""
+
+    label: str
+    run: Xray
+
+    @cached_property
+    def rows(self) -> dict[str, StageSummary]:
+        """Summary of J_all by stage, in order of depth."""
+        return {row.stage: row for row in self.run.summary()}
+
+    @cached_property
+    def own(self) -> dict[str, StageSummary]:
+        """Summary of the layers' own Jacobians by stage; empty if none was measured."""
+        rows = {row.stage: row for row in self.run.summary(None)}
+        return rows if any(row.source != self.run.source for row in rows.values()) else {}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The networks of a page, the last one being its subject, and what they share."""
+
+    networks: tuple[Network, ...]
+    comparison: Comparison | None
+
+    @property
+    def subject(self) -> str:
+        """What two networks named ``subject/network`` have in common, or nothing."""
+        heads = {net.run.subject.rpartition("/")[0] for net in self.networks}
+        return heads.pop() if len(heads) == 1 and len(self.networks) > 1 else ""
+
+    @property
+    def main(self) -> Network:
+        """The network that the verdict is about."""
+        return self.networks[-1]
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Stages with a spectrum from the input in every network, in order of depth."""
+        shared = set.intersection(*(set(net.rows) for net in self.networks))
+        return tuple(name for name in self.main.rows if name in shared)
+
+    @cached_property
+    def solid(self) -> tuple[str, ...]:
+        """Stages where every spectrum of every network has converged."""
+        return tuple(s for s in self.stages if all(converged(n.rows[s]) for n in self.networks))
+
+    @property
+    def n(self) -> int:
+        """Number of inputs."""
+        return max(self.main.rows[s].largest.n for s in self.stages)
+
+    @property
+    def size(self) -> int:
+        """Number of components of one input."""
+        return self.main.rows[self.stages[0]].shape[1]
+
+    @cached_property
+    def noun(self) -> str:
+        """What one input is called: the word in ``test digit 12``, else picture or input."""
+        names = self.main.run.settings.get("input_names") or []
+        found = {m[1] for name in names if (m := _NOUN.match(str(name)))}
+        if len(found) == 1 and all(_NOUN.match(str(name)) for name in names):
+            return found.pop()
+        if self.origin == "embedding":
+            return "sequence"
+        return "picture" if self.main.run.settings.get("picture") else "input"
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """Names of two networks, for a legend."""
+        if len(self.networks) == 1:
+            return None
+        old, new = (label(net, 40) for net in self.networks)
+        return old, new
+
+    @property
+    def origin(self) -> str:
+        """Where J_all starts, in a word: ``input``, or ``embedding`` where inputs are tokens."""
+        return "input" if self.main.run.source == "input" else "embedding"
+
+    def inputs(self) -> str:
+        """``16 digits``, ``1 input``; ``2 to 3 of 4 digits`` where spectra are still missing."""
+        found = [net.rows[s].largest.n for net in self.networks for s in self.stages]
+        least, most, total = min(found), max(found), self.main.run.n_inputs
+        some = f"{least:,} to {most:,}" if least < most else f"{most:,}"
+        of = f" of {total:,}" if least < total else ""
+        return f"{some}{of} {self.noun}{'' if max(most, total) == 1 else 's'}"
+
+    def name_of(self, index: int) -> str:
+        """The name of one input."""
+        names = self.main.run.settings.get("input_names") or []
+        return str(names[index]) if index < len(names) else f"{self.noun} {index + 1}"
+
+    def trend(self, of: Callable[[Spectrum], float], stages: tuple[str, ...]) -> list[PairedChange]:
+        """Changes from each stage to the next in the main network, paired by input."""
+        run, out = self.main.run, []
+        for a, b in pairwise(stages):
+            x = {s.input: of(s) for s in run.at(a)}
+            y = {s.input: of(s) for s in run.at(b)}
+            both = sorted(x.keys() & y.keys())
+            if both:
+                out.append(paired_change(b, "trend", [x[i] for i in both], [y[i] for i in both]))
+        return out
+
+
+def steady(change: PairedChange) -> bool:
+    """Whether a change is no more than the rounding of its values."""
+    return change.steady
+
+
+def outcome(change: PairedChange) -> str:
+    """The verdict of a paired change."""
+    return change.verdict
+
+
+def label(net: Network, limit: int = 24) -> str:
+    """A network's name, shortened."""
+    return short(net.label, limit)
+
+
+def converged(row: StageSummary) -> bool:
+    """Whether every spectrum of a stage converged."""
+    return row.n_converged == row.largest.n
+
+
+def read(what: Xray | Comparison, about: Mapping[str, Any] | None = None) -> Reading:
+    """Put a result in order; refuse what cannot be told.
+
+    Args:
+        what: One network, or two.
+        about: Nothing is taken from it: a run knows its own settings.
+
+    Raises:
+        UsageError: No spectrum from the input, or a number that is not finite.
+    """
+    comparison = what if isinstance(what, Comparison) else None
+    runs = (what.before, what.after) if isinstance(what, Comparison) else (what,)
+    for run in runs:
+        _check(run)
+    networks = tuple(Network(n, r) for n, r in zip(_labels(runs), runs, strict=True))
+    reading = Reading(networks, comparison)
+    if not reading.stages:
+        raise wrong(
+            "what", "hold a stage measured from the input", "none", "finish the x-ray first"
+        )
+    return reading
+
+
+def _labels(runs: tuple[Xray, ...]) -> tuple[str, ...]:
+    found = [
+        [r.subject for r in runs],
+        [str((r.settings.get("model") or {}).get("name", r.subject)) for r in runs],
+        [r.folder.name if r.folder else "" for r in runs],
+    ]
+    found.insert(0, _without_shared_folder(found[0]))
+    fitting = (tuple(names) for names in found if len(set(names)) == len(runs) and all(names))
+    return next(fitting, ("before", "after"))
+
+
+def _without_shared_folder(names: list[str]) -> list[str]:
+    """``a/before`` and ``a/after`` are told apart by what follows the slash."""
+    heads = {name.rpartition("/")[0] for name in names}
+    return (
+        [name.rpartition("/")[2] for name in names] if len(names) > 1 and len(heads) == 1 else names
+    )
+
+
+def _check(run: Xray) -> None:
+    if not any(s.source == run.source for s in run.spectra):
+        raise wrong(
+            "what", "hold a spectrum from the input", f"{len(run.spectra)} spectra",
+            "finish the x-ray first",
+        )  # fmt: skip
+    _finite("inputs", run.inputs, "the run")
+    for s in run.spectra:
+        for field in ("values", "residuals", "right"):
+            _finite(field, getattr(s, field), f"{s.stage}, input {s.input}")
+
+
+def _finite(field: str, array: np.ndarray, where: str) -> None:
+    bad = array[~np.isfinite(array)] if array.dtype.kind == "f" else array[:0]
+    if bad.size:
+        got = "NaN" if math.isnan(float(bad.flat[0])) else "an infinite number"
+        raise UsageError(
+            f"{field} of {where} must be finite, got {got}; measure this piece again before "
+            "writing a report."
+        )

@@ -1,0 +1,119 @@
+"""Chart of singular values by index: one curve for each stage or network, with a read-out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...charts._axes import index_axes, value_axes
+from ...charts._chart import Chart, Spec, chart
+from ...charts._marks import DASHES, DOTS, INK, TEXT, Axes, as_given, layer
+from ...words import _numbers as num
+from ._series import UNCONVERGED, Series, cuts, rows
+
+
+def spectrum_chart(
+    name: str,
+    curves: list[Series],
+    text: str,
+    *,
+    height: int,
+    title: str = "",
+    group: str | None = None,
+    like: list[Series] | None = None,
+    linear: bool = False,
+    y_title: str = "singular value s",
+) -> Chart:
+    """Singular values by index, one curve for each stage or network.
+
+    Args:
+        name: Of the chart.
+        curves: What to draw.
+        text: What the chart shows, with its numbers.
+        height: In pixels.
+        title: Heading of a panel; its curves then carry no names.
+        group: Read-out and switches shared with other charts.
+        like: All curves of a group, so that its panels share their scales.
+        linear: Whether the value axis is linear at first.
+        y_title: Title of the value axis.
+    """
+    every = like or curves
+    k = max(c.k for c in every)
+    modes = {"x": index_axes(k, small=bool(title)), "y": _values(every)}
+    known = any(c.complete for c in every)  # then the whole width means something
+    state = {
+        "y": "linear" if linear or "log" not in modes["y"] else "log",
+        "x": "log" if known and "log" in modes["x"] else "linear",
+    }
+    first = {way: {"type": "quantitative", **modes[way][state[way]]} for way in ("x", "y")}
+    x = {**first["x"], "title": "index of the direction, largest first"}
+    axes, ends = Axes(x, {**first["y"], "title": y_title}), cuts(curves)
+    colour = _by_name(curves, [f"var(--{c.colour})" for c in curves])
+    layers = [*_curves(curves, axes, colour), *_border(k, not title), *_reading(axes, colour)]
+    if ends["i"]:  # where a curve stops because no more values were computed
+        end = {"orient": "vertical", "size": 15, "thickness": 2, "clip": True}
+        layers.append(layer("cuts", axes.at("i", "v", color=colour), "tick", **end))
+    if not title:  # where the names stand is found in the page, from the drawn widths
+        at = axes.at("i", "v", text={"field": "t"}, **as_given(color="p"))
+        layers.append(layer("names", at, "text", align="left", **TEXT))
+    data = {"src": rows(curves)} | ({"cuts": ends} if ends["i"] else {})
+    drawn = chart(name, layers, data, text, height=height, title=title, modes=modes, state=state,
+                  group=group or name, curves=[_named(c, k) for c in curves])  # fmt: skip
+    drawn.spec["params"] = [{"name": "idx", "value": min(10, k)}]
+    return drawn
+
+
+def _values(every: list[Series]) -> dict[str, Spec]:
+    data = rows(every)
+    means = [v for v in data["m"] if isinstance(v, float)]
+    top = max([v for v in data["hi"] if isinstance(v, float)] + means)
+    return value_axes(top, means, [float(c.mean[0]) for c in every])
+
+
+def _named(c: Series, k: int) -> dict[str, str]:
+    end = f", cut at {num.whole(c.k)}" if not c.complete and c.k < k else ""
+    return {"name": c.name, "colour": f"var(--{c.colour})", "text": f"var(--{c.text})", "end": end}
+
+
+def _by_name(curves: list[Series], values: list[object]) -> Spec:
+    scale = {"domain": [c.name for c in curves], "range": values}
+    return {"field": "c", "type": "nominal", "legend": None, "scale": scale}
+
+
+def _curves(curves: list[Series], axes: Axes, colour: Spec) -> list[Spec]:
+    def drawn(kind: str, y: str, more: Spec | None = None, **mark: object) -> Spec:
+        return layer("src", axes.at("i", y, color=colour, **(more or {})), kind, clip=True, **mark)
+
+    out = []
+    if any(np.isfinite(c.sd).any() for c in curves):
+        out.append(drawn("area", "lo", {"y2": {"field": "hi"}}, opacity=0.16))
+    dashed = {}
+    if any(c.dashed for c in curves):
+        dashed["strokeDash"] = _by_name(curves, [DASHES if c.dashed else [1, 0] for c in curves])
+    out.append(drawn("line", "d", dashed, strokeWidth=2))
+    if any((c.state == UNCONVERGED).any() for c in curves):
+        out.append(drawn("line", "u", strokeWidth=2, strokeDash=[0.1, 4.5]))
+    if any(len(c.index) == 1 for c in curves):
+        out.append(drawn("point", "m", filled=True, size=46, opacity=1))
+    return out
+
+
+def _border(k: int, noted: bool) -> list[Spec]:
+    """The line s = 1, with what lies above and below it."""
+    one = {"y": {"datum": 1, "type": "quantitative"}}
+    line = layer([{}], one, "rule", color=INK, strokeWidth=1, strokeDash=DOTS, clip=True)
+    look = {"color": "var(--ink-2)", "fontSize": 12, "align": "right", "dx": -4, "clip": True}
+    at = {**one, "x": {"field": "x", "type": "quantitative"}}
+    notes = {"stretched, s > 1": -8, "shrunk, s < 1": 10} if noted else {}
+    more = [layer([{"x": k}], at, "text", text=t, dy=dy, **look) for t, dy in notes.items()]
+    return [line, *more]
+
+
+def _reading(axes: Axes, colour: Spec) -> list[Spec]:
+    """The line and the points of the read-out, at the index ``idx``."""
+    here = {"filter": "datum.i == idx"}
+    once = {"aggregate": [{"op": "count", "as": "n"}], "groupby": ["i"]}
+    rule = layer("src", axes.at("i", None), "rule", color="var(--ink-3)", strokeWidth=1)
+    look = {"filled": True, "size": 46, "clip": True, "opacity": 1}
+    edge = {"stroke": "var(--paper)", "strokeWidth": 1.5}
+    value = layer("src", axes.at("i", "m", color=colour), "point", **look, **edge)
+    return [{**rule, "transform": [here, once]}, {**value, "transform": [here]}]

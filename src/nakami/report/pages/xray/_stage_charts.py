@@ -1,0 +1,180 @@
+"""Charts of one number by stage: every input, mean and sd; and the paired change."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from nakami.results import Estimate, PairedChange
+
+from ...charts._axes import MINUS_SIGN, linear_axis, log_axis
+from ...charts._chart import Chart, Columns, Spec, chart, columns
+from ...charts._marks import (
+    AFTER,
+    BEFORE,
+    DASHES,
+    DOTS,
+    INK,
+    TEXT,
+    Axes,
+    as_given,
+    layer,
+    named_axis,
+)
+from ...words import _numbers as num
+
+LABELLED = 6  # up to so many stages carry their mean as a number
+APART = 9  # pixels left and right of the stage, where two networks are drawn
+
+
+@dataclass(frozen=True)
+class Group:
+    """Values of one network by stage: an estimate and every input behind it."""
+
+    before: bool
+    estimates: list[Estimate]
+    inputs: list[list[float]]
+    doubtful: list[bool]
+
+    @property
+    def colour(self) -> str:
+        """Of the network's marks."""
+        return BEFORE if self.before else AFTER
+
+
+def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, text: str) -> Chart:
+    """One quantity by depth: a tick for each input, point and bar for mean and sd.
+
+    Args:
+        name: Of the chart.
+        stages: In order of depth.
+        groups: One for each network.
+        title: Of the value axis.
+        text: What the chart shows, with its numbers.
+    """
+    names = num.unique([num.short(s, 14) for s in stages])
+    y, crowded = _axis(groups), len(names) > LABELLED - 1
+    look = {"title": None, "labelAngle": -40 if crowded else 0, "labelLimit": 110}
+    x = {
+        "type": "ordinal", "sort": names, "scale": {"type": "point", "paddingOuter": 0.5},
+        "axis": {**look, "labelOverlap": len(names) > 14},
+    }  # fmt: skip
+    axes = Axes(x, {"type": "quantitative", "title": title, **y})
+    data: dict[str, Columns] = {}
+    layers: list[Spec] = []
+    for g in groups:
+        shift = 0 if len(groups) == 1 else -APART if g.before else APART
+        data |= _columns(g, names, y["scale"]["domain"][0], shift)
+        layers += _stage_layers(g, axes, shift)
+    if len(names) <= LABELLED:  # the page moves numbers that a line would cross
+        each = [data[_key(g)] for g in groups]
+        data["numbers"] = {k: [v for cols in each for v in cols[k]] for k in each[0]}
+        place = {k: {"expr": f"datum.{k}"} for k in ("align", "dx", "dy")}
+        at = axes.at("s", "m", text={"field": "t"}, **as_given(color="c"))
+        layers.append(layer("numbers", at, "text", **place, **{**TEXT, "fontSize": 12.5}))
+    return chart(name, layers, data, text, height=300 if crowded else 260)
+
+
+def _axis(groups: list[Group]) -> Spec:
+    values = [v for g in groups for one in g.inputs for v in one]
+    sds = [(e.mean, e.sd) for g in groups for e in g.estimates if math.isfinite(e.sd)]
+    low, high = min(values), max(values)
+    if low > 0 and high / low > 50:
+        return log_axis(low * 0.8, high * 1.25)
+    top = max([high * 1.06, *(m + sd for m, sd in sds)]) or 1.0  # room for a number above a point
+    return linear_axis(min(0.0, low), top)
+
+
+def _key(g: Group) -> str:
+    return "before" if g.before else "after"
+
+
+def _columns(g: Group, names: list[str], floor: float, shift: int) -> dict[str, Columns]:
+    mean, sd = (np.array([getattr(e, key) for e in g.estimates]) for key in ("mean", "sd"))
+    side = -1 if g.before else 1  # numbers: left below the point, or right above it
+    texts = [f"{'≥ ' if e.lower_bound else ''}{num.number(e.mean)}" for e in g.estimates]
+    return {
+        f"{_key(g)}-inputs": columns(
+            s=[n for n, one in zip(names, g.inputs, strict=True) for _ in one],
+            v=[v for one in g.inputs for v in one],
+        ),
+        _key(g): columns(
+            s=names, m=mean, lo=np.maximum(mean - sd, floor), hi=mean + sd, t=texts, c=g.colour,
+            fill=["var(--paper)" if g.before or bad else g.colour for bad in g.doubtful],
+            shape=["square" if bad else "circle" for bad in g.doubtful],
+            shift=[shift] * len(names), dx=[shift + 9 * side] * len(names),
+            dy=[13 if g.before else -10] * len(names), align="right" if g.before else "left",
+        ),
+    }  # fmt: skip
+
+
+def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:
+    key, drawn = _key(g), {"color": g.colour, "xOffset": shift}
+    tick = {"orient": "horizontal", "size": 13, "thickness": 1, "opacity": 0.45}
+    dash = DASHES if g.before else [1, 0]
+    layers = [
+        layer(f"{key}-inputs", axes.at("s", "v"), "tick", **tick, **drawn),
+        layer(key, axes.at("s", "m"), "line", strokeWidth=1.6, strokeDash=dash, **drawn),
+    ]
+    if any(math.isfinite(e.sd) for e in g.estimates):
+        ends = axes.at("s", "lo", y2={"field": "hi"})
+        layers.append(layer(key, ends, "rule", strokeWidth=1.6, **drawn))
+    look = {"filled": True, "size": 70, "opacity": 1, "strokeWidth": 1.8, "stroke": g.colour}
+    at = axes.at("s", "m", **as_given("fill", "shape"))
+    return [*layers, layer(key, at, "point", xOffset=shift, **look)]
+
+
+def change_chart(name: str, changes: list[PairedChange], title: str, text: str) -> Chart:
+    """After minus before at every input, with the mean and its 95 % interval.
+
+    Args:
+        name: Of the chart.
+        changes: One for each stage.
+        title: Of the value axis.
+        text: What the chart shows, with its numbers.
+    """
+    names = num.unique([num.short(c.stage, 18) for c in changes])
+    single = columns(
+        s=[n for n, c in zip(names, changes, strict=True) for _ in c.after],
+        v=[float(v) for c in changes for v in c.after - c.before],
+    )
+    mean, high = [c.mean for c in changes], [c.high for c in changes]
+    low = [c.low for c in changes]
+    end = [v if math.isfinite(v) else m for v, m in zip(high, mean, strict=True)]
+    texts = [num.pair(c.mean, c.se, sign=True) for c in changes]
+    data = {"points": single, "mean": columns(s=names, m=mean, lo=low, hi=high, end=end, t=texts)}
+    every = [*low, *high, *(v for v in single["v"] if v is not None), 0.0]
+    ends = [v for v in every if math.isfinite(v)]
+    x = {"type": "quantitative", "title": title, **_signed_axis(min(ends), max(ends))}
+    most = max(Counter(zip(single["s"], single["v"], strict=True)).values())
+    layers = _change_layers(Axes(x, named_axis(names, 0.2)), most)
+    room = {"right": 70, "top": 4}
+    return chart(name, layers, data, text, height=22 + 56 * len(names), padding=room)
+
+
+def _signed_axis(low: float, high: float) -> Spec:
+    axis = linear_axis(low, high) if low < high else linear_axis(-1, 1)
+    sign = f"(datum.value > 0 ? '+' : '') + {MINUS_SIGN}"
+    axis["axis"] |= {"grid": True, "labelExpr": sign}
+    return axis
+
+
+def _change_layers(axes: Axes, most: int) -> list[Spec]:
+    up = {"color": AFTER, "yOffset": -17}
+    zero = {"x": {"datum": 0, "type": "quantitative"}}
+    stack = {"field": "r", "type": "quantitative", "scale": {"domain": [-4, max(9, most + 1)]}}
+    at = axes.at("v", "s", yOffset=stack)
+    dots = layer("points", at, "circle", size=34, opacity=0.4, color=AFTER)
+    dots["transform"] = [{"window": [{"op": "row_number", "as": "r"}], "groupby": ["s", "v"]}]
+    diamond = {"filled": True, "shape": "diamond", "size": 110, "opacity": 1, **up}
+    text = {"align": "left", "dx": 9, "fontWeight": 600, "fontSize": 13, **up}
+    return [
+        layer([{}], zero, "rule", color=INK, strokeWidth=1, strokeDash=DOTS),
+        dots,
+        layer("mean", axes.at("lo", "s", x2={"field": "hi"}), "rule", strokeWidth=2.5, **up),
+        layer("mean", axes.at("m", "s"), "point", **diamond),
+        layer("mean", axes.at("end", "s", text={"field": "t"}), "text", **text),
+    ]

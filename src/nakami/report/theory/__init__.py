@@ -1,1 +1,0 @@
-"""The page of a prediction of mean-field theory."""

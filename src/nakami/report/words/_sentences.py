@@ -1,0 +1,89 @@
+"""Sentences as templates with data, from one table a page.
+
+A template is named by its case and takes its data by name. Formats say how a value is written:
+
+    {x}                  as it is
+    {x:number}           three digits; ``number2``, ``number4`` likewise
+    {x:whole} {x:spelled} {x:Spelled} {x:nth} {x:tally} {x:about} {x:list} {x:range} {x:power}
+    {x:short}            a long name with its middle left out; ``short18`` to 18 letters
+    {x:sd} {x:estimate}  an Estimate, with or without the word sd
+    {n:one|more}         the first text where n is 1 or true, else the second
+"""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+from markupsafe import Markup
+
+from . import _numbers as num
+
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "": str,
+    "number": num.number,
+    "whole": num.whole,
+    "spelled": num.spelled,
+    "Spelled": lambda n: num.spelled(n).capitalize(),
+    "nth": num.nth,
+    "tally": num.tally,
+    "about": num.about,
+    "list": num.listing,
+    "range": lambda ends: num.between(*ends),
+    "power": num.power,
+    "short": num.short,
+    "sd": lambda e: num.estimate(e, "(sd)"),
+    "estimate": num.estimate,
+    "seconds": num.seconds,
+}
+WITH_DIGITS: dict[str, Callable[[Any, int], str]] = {"number": num.number, "short": num.short}
+
+
+class Sentence(str):
+    """A text that knows its case and its data.
+
+    Attributes:
+        case: Name of the template. data: What was filled in.
+    """
+
+    case: str
+    data: dict[str, Any]
+
+
+class _Formatter(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if "|" in format_spec:
+            return format_spec.split("|")[value != 1]
+        if format_spec in FORMATS:
+            return FORMATS[format_spec](value)
+        name = format_spec.rstrip("0123456789")
+        if name in WITH_DIGITS:
+            return WITH_DIGITS[name](value, int(format_spec[len(name) :]))
+        return format(value, format_spec)
+
+
+@final
+class Sentences:
+    """The templates of one page, read from its ``sentences.toml``.
+
+    Args:
+        path: Of the file: tables of templates, at most one inside another.
+    """
+
+    def __init__(self, path: Path):
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        self.words = [(word, Markup(text)) for word, text in found.pop("words", {}).items()]
+        self.cases = {
+            f"{table}.{case}": text
+            for table, texts in found.items()
+            for case, text in texts.items()
+        }
+
+    def __call__(self, case: str, /, **data: Any) -> Sentence:
+        """The sentence of a case; raises KeyError for an unknown case or a missing value."""
+        text = Sentence(_Formatter().vformat(self.cases[case], (), data))
+        text.case, text.data = case, data
+        return text

@@ -1,1 +1,0 @@
-"""The page of an x-ray, of one network or of two."""
