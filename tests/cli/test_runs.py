@@ -197,7 +197,7 @@ def test_compare_two_weights(nakami, here):
 
 
 def test_page_of_a_run(nakami, here):
-    pytest.importorskip("altair", reason="the page needs the extra report")
+    pytest.importorskip("vl_convert", reason="the page needs the extra report")
     outcome = nakami("xray", *OWN, "--inputs", 1)
     assert outcome.code == 0, outcome.err
     page = here / RUN / "report.html"

@@ -70,7 +70,7 @@ def made_up(**changes):
         "rate": SimpleNamespace(**rate),
         "eigenvalues": SimpleNamespace(**eigenvalues),
         "theory": SimpleNamespace(**theory),
-        "why_not": "",
+        "theory_outcome": SimpleNamespace(reason=""),
         "value": 2.3,
         "batch": 50,
     }
@@ -97,9 +97,9 @@ def charts(page):
 
 def test_what_stands_on_the_page_of_rates():
     page = page_of(made_up(), ABOUT)
-    assert (
-        page.frame.verdict.headline == "Rate 0.200 is advised; the limit at these weights is 0.500"
-    )
+    headline = page.frame.verdict.headline
+    assert (headline.case, headline.data) == ("headline.both", {"rate": 0.2, "limit": 0.5})
+    assert headline == "Rate 0.200 is advised; the limit at these weights is 0.500"
     assert [s.id for s in page.sections] == ["advice", "spectrum", "theory", "noise"]
     assert page.sections[2].heading == "Measured curvature is 1.33 times the upper end of theory"
     found = charts(page)
@@ -124,7 +124,7 @@ def test_adam_has_no_line_for_rates_among_eigenvalues():
 
 def test_what_is_missing_leaves_no_gap():
     bare = made_up(
-        noise=None, eigenvalues=None, theory=None, why_not="a convolution.", advised=None,
+        noise=None, eigenvalues=None, theory=None, theory_outcome=SimpleNamespace(reason="a convolution."), advised=None,
         interval=None, advice="none: the loss fell in no trial", trials=(), limit=math.inf,
         batch_sharpness=(0.0,), batch_limit=math.inf,
     )  # fmt: skip
