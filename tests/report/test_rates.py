@@ -124,7 +124,8 @@ def test_adam_has_no_line_for_rates_among_eigenvalues():
 
 def test_what_is_missing_leaves_no_gap():
     bare = made_up(
-        noise=None, eigenvalues=None, theory=None, theory_outcome=SimpleNamespace(reason="a convolution."), advised=None,
+        noise=None, eigenvalues=None, theory=None, advised=None,
+        theory_outcome=SimpleNamespace(reason="a convolution."),
         interval=None, advice="none: the loss fell in no trial", trials=(), limit=math.inf,
         batch_sharpness=(0.0,), batch_limit=math.inf,
     )  # fmt: skip
