@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nakami.cli import _init
+from nakami.cli._groups import DataOptions, ModelOptions
+from nakami.cli.commands import init
 
 MODEL = ("init", "--model", "small_net:make", "--data", "x.npy")
 
@@ -63,7 +64,7 @@ def test_long_tables_leave_the_middle_out(nakami, here):
         ((*MODEL, "--method", "critical"), "--method must be one that covers the network"),
         ((*MODEL, "--directions", "x"), "--directions must be one of kept, orthogonal"),
         ((*MODEL, "--save", "w.pt"), "--save must end in .safetensors, got 'w.pt'"),
-        ((*MODEL, "--dtype", "int8"), "--dtype 'int8' is unknown"),
+        ((*MODEL, "--dtype", "int8"), "--dtype must be torch.float32 or torch.float64, got 'int8'"),
         ((*MODEL, "--inputs", "1"), "--inputs"),
         (("init", "--model", "small_net:poisoned", "--data", "x.npy"), "holds NaN or infinite"),
     ],
@@ -77,7 +78,12 @@ def test_wrong_use_is_one_sentence(nakami, here, arguments, message):
 
 
 def test_without_arguments_the_deep_network_is_read():
-    title, network, examples = _init._subject(None, None, None, 8, {}, 0)
+    title, network, examples = init._subject(ModelOptions(), DataOptions(), 8)
     assert "50 layers" in title
     assert len(examples.inputs) == 8
     assert sum(isinstance(m, torch.nn.Linear) for m in network.modules()) == 50
+
+
+def test_the_run_is_shown_again(nakami, here):
+    made = nakami(*MODEL)
+    assert nakami("show", here / "nakami-out" / "make" / "init").out == made.out

@@ -35,7 +35,7 @@ def test_table_and_json_hold_what_the_library_says(nakami, labelled):
     torch.manual_seed(3)
     import small_net
 
-    batches = data.labelled("d.npz", 32, seed=3).batches(16)
+    batches = data.read_labelled("d.npz", 32, seed=3).batches(16)
     torch.manual_seed(3)
     wanted = library.learning_rate(small_net.make(), batches, "cross_entropy", "sgd", seed=3)
     assert body["rate"]["limit"] == pytest.approx(wanted.limit, rel=1e-3)
@@ -77,7 +77,7 @@ WRONG = {
     "labels alone": (("--labels", "y"), r"--labels must come with --data, got shipped digits"),
     "key alone": (("--key", "y"), r"--key must come with --data"),
     "weights alone": (("--weights", "x.npy"), r"--weights must come with --model"),
-    "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; 1e-3"),
+    "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; use 1e-4"),
     "no batch": (("--batch", "0"), r"--batch.*nakami lr --help"),
     "no labels": ((*MODEL[1:], "--data", "alone.npz"), r"hold labels, got arrays x; .*--labels"),
     "npy": ((*MODEL[1:], "--data", "x.npy"), r"--data must hold labels, got x\.npy; give an \.npz"),

@@ -4,15 +4,16 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nakami.theory import meanfield
 
-SMALL = ("theory", "meanfield", "--widths", "100,200,200,5", "--samples", "20")
+SMALL = ("theory", "meanfield", "--widths", "100,200,200,5", "--samples", "20", "--no-page")
 
 
-def test_tables_hold_the_numbers_of_the_library(nakami):
+def test_tables_hold_the_numbers_of_the_library(nakami, here):
     done = nakami(*SMALL, "--activation", "relu", "--weight-variance", "2", "--bias-variance", "0")
     assert (done.code, done.err) == (0, "")
     found = meanfield.predict((100, 200, 200, 5), "relu", 2, samples=20)
@@ -24,7 +25,7 @@ def test_tables_hold_the_numbers_of_the_library(nakami):
     assert "cross-entropy" not in done.out
 
 
-def test_json_is_all_of_standard_output(nakami):
+def test_json_is_all_of_standard_output(nakami, here):
     done = nakami(*SMALL, "--loss", "cross_entropy", "--start", "0.1,0.04", "--json")
     body = json.loads(done.out)
     found = meanfield.predict(
@@ -44,14 +45,14 @@ WRONG = {
     "loss": (("--loss", "ce"), r"--loss 'ce' is unknown"),
     "activation": (("--activation", "rely"), r"--activation 'rely' is unknown; nearest.*'relu'"),
     "variance": (("--weight-variance", "-1"), r"--weight-variance must be finite and at least 0"),
-    "start": (("--start", "1"), r"--start must be two numbers, got '1'; write 1,0"),
+    "start": (("--start", "1"), r"--start must be two numbers, got '1'; write --start 1,0"),
     "overlap": (("--start", "1,2"), r"--start must hold"),
     "samples": (("--samples", "0"), r"--samples.*nakami theory meanfield --help"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_use_is_one_sentence(nakami, case):
+def test_wrong_use_is_one_sentence(nakami, here, case):
     arguments, message = WRONG[case]
     done = nakami("theory", "meanfield", *arguments)
     assert (done.code, done.out) == (2, "")
@@ -60,12 +61,11 @@ def test_wrong_use_is_one_sentence(nakami, case):
 
 
 def test_torch_stays_out(tmp_path):
-    page = tmp_path / "page.html"
     code = f"""
 import sys
 from nakami.cli import main
 try:
-    main(["theory", "meanfield", "--json", "--out", {str(page)!r}])
+    main(["theory", "meanfield", "--json", "--out", {str(tmp_path)!r}])
 except SystemExit as stop:
     assert stop.code == 0, stop.code
 assert "torch" not in sys.modules
@@ -73,4 +73,20 @@ assert "nakami.theory.meanfield" in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert page.exists() is (json.loads(done.stdout)["page"] is not None)
+    page = json.loads(done.stdout)["page"]
+    assert page is None or Path(page).exists()
+
+
+def test_the_run_is_shown_again_and_compared(nakami, here):
+    assert nakami(*SMALL).code == 0
+    assert nakami(*SMALL, "--seed", 1, "--loss", "half").code == 0
+    one, other = sorted((here / "nakami-out" / "theory").iterdir())
+    assert nakami("show", one).out == nakami(*SMALL, "--loss", "half").out
+    body = json.loads(nakami("show", other, "--json").out)
+    assert body["schema"] == "nakami.theory/1"
+    done = nakami("compare", one, other)
+    assert done.code == 0, done.err
+    assert "rates.limit" in done.out
+    refused = nakami("show", one, "--out", "page.html")
+    assert refused.code == 2
+    assert "--out must come with an x-ray, got a run of kind theory; open report" in refused.err

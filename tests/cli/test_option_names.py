@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from nakami.cli import _guard
+from nakami.cli import _exit_codes
+from nakami.cli._app import COMMANDS
+from nakami.cli._command import running
 from nakami.results import PYTHON, NotConvergedWarning, RunError, unknown, wrong
 
 
@@ -38,18 +40,19 @@ from nakami.results import PYTHON, NotConvergedWarning, RunError, unknown, wrong
             "folder must hold a run.json, got k; look.",
         ),
         (
-            unknown("loss", "ms", ["mse"], PYTHON + "pass a module"),
-            "--loss 'ms' is unknown; nearest: 'mse'.",
+            unknown("dtype", "f", ["f2"], PYTHON + "pass a torch.dtype"),
+            "--dtype 'f' is unknown; nearest: 'f2'.",
         ),
         (
             wrong("targets", "fit", "3", "reshape the outputs with {forward}="),
-            "targets must fit, got 3; `nakami --help` lists what there is.",
+            "targets must fit, got 3; the same command with --help lists what there is.",
         ),
         (RunError("no space; pass another {out}."), "no space; pass another --out."),
     ],
 )
 def test_arguments_become_options(message, worded):
-    assert _guard.in_options(message) == worded
+    running.set(COMMANDS["xray"])
+    assert _exit_codes.in_options(message) == worded
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,12 @@ def test_a_subject_is_not_trained_for_what_will_be_refused(
     assert len(outcome.err.strip().splitlines()) == 1
     assert not list(here.glob("nakami-out/**/training.json"))
     assert nakami("xray", "--no-page").code == 1  # the check can fail: right use does train
+
+
+def test_each_command_has_names_of_its_own():
+    lr, xray = (COMMANDS[name].options() for name in ("lr", "xray"))
+    assert lr["loss"] == "--loss"
+    assert "loss" not in xray
+    assert {xray[name] for name in ("data", "inputs", "x", "path")} == {"--data"}
+    assert xray["n_inputs"] == "--inputs"
+    assert "subject" not in xray  # an argument has no option

@@ -1,6 +1,5 @@
 """A shipped subject: trained once, read as often as one likes, each reading in its own folder."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,9 @@ import pytest
 from PIL import Image
 
 from nakami import data, zoo
-from nakami.cli import _app, _folders, _model, _xray
+from nakami.cli import _folders, _model
+from nakami.cli._groups import BudgetOptions, DataOptions, ModelOptions
+from nakami.cli.commands import xray
 from nakami.recipes import DBNSettings
 
 TINY = DBNSettings(hidden=(12, 9), pretrain_epochs=1, finetune_epochs=1)
@@ -86,17 +87,19 @@ def test_one_small_subject_from_training_to_tables(nakami, small):
     assert (folder / "finetuned" / "result.json").exists()
 
 
-def request(**changes):
-    plain = dict.fromkeys(_xray.Request.__dataclass_fields__)
-    usual = {"inputs": _app.INPUTS, "tol": _app.TOL, "stages": ["auto"], "seed": 0, "out": "here"}
-    return replace(_xray.Request(**{**plain, **usual, "out": Path("here")}), **changes)
+def chosen(inputs=None, compute=None, **reading):
+    options = xray.ReadingOptions(**reading)
+    return xray._chosen(
+        ModelOptions(), inputs or DataOptions(), options, compute or BudgetOptions(), None
+    )
 
 
 def test_names_of_readings():
-    assert _folders.reading(request()) == ""
-    assert _folders.reading(request(data=Path("some/mnist"), top=5)) == "data-mnist,top-5"
+    assert _folders.reading(chosen()) == ""
+    named = chosen(DataOptions(data=Path("some/mnist")), top=5, layers=True)
+    assert _folders.reading(named) == "data-mnist,top-5,layers"
     names = {
-        _folders.reading(request(stages=s)) for s in (["a/b"], ["a:b"], ["a_b"], ["x" * 90, "y"])
+        _folders.reading(chosen(stages=s)) for s in (("a/b",), ("a:b",), ("a_b",), ("x" * 90, "y"))
     }
     assert len(names) == 4
     assert all("/" not in name and ":" not in name and len(name) < 100 for name in names)
@@ -105,25 +108,19 @@ def test_names_of_readings():
 def test_weights_are_looked_for_here_then_in_the_usual_place():
     here, usual = Path("here/s/weights"), Path("nakami-out/s/weights")
     for there, expected in (((here, usual), here), ((usual,), usual), ((), here)):
-        assert _folders.weights(request(), "s", there.__contains__) == expected
+        assert _folders.weights(Path("here"), "s", chosen(), there.__contains__) == expected
 
 
 def test_pictures_as_the_published_weights_expect_them(here):
     Image.new("RGB", (8, 8), (255, 0, 0)).save("p.png")
-    options = {"size": 8, "mode": None, "normalise": None, "key": None}
-    units = {
-        name: _model.examples_for(name, Path("p.png"), 1, options).unit
-        for name in ("efficientnet-lite0", "squeezenet")
-    }
-    assert units == {
-        "efficientnet-lite0": data.CENTRED_PIXEL,
-        "squeezenet": data.STANDARD_PIXEL,
-    }
-    given = _model.examples_for("efficientnet-lite0", Path("p.png"), 1, {**options, "mode": "grey"})
-    assert given.unit == data.PIXEL
-    given = {**options, "normalise": "unit"}
-    assert _model.examples_for("efficientnet-lite0", Path("p.png"), 1, given).unit == data.PIXEL
     np.save("p.npy", np.zeros((1, 3, 8, 8), np.float32))
-    options = {**options, "size": None}
-    assert _model.examples_for("efficientnet-lite0", Path("p.npy"), 1, options).unit == "as stored"
+
+    def unit(name, path="p.png", **options):
+        return _model.examples_for(name, DataOptions(data=Path(path), **options), 1).unit
+
+    assert unit("efficientnet-lite0", size=8) == data.CENTRED_PIXEL
+    assert unit("squeezenet", size=8) == data.STANDARD_PIXEL
+    assert unit("efficientnet-lite0", size=8, mode="grey") == data.PIXEL
+    assert unit("efficientnet-lite0", size=8, normalise="unit") == data.PIXEL
+    assert unit("efficientnet-lite0", "p.npy") == "as stored"
     assert set(_model.NORMALISED) <= set(zoo.NAMES)

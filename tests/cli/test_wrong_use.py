@@ -19,7 +19,7 @@ CASES = {
     "command": (("xry",), r"No such command 'xry'.*nakami --help"),
     "unknown option": (("xray", "--speed", "3"), r"--speed.*nakami xray --help"),
     "subject": (("xray", "dbn-digit"), r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"),
-    "both": (("xray", "dbn-digits", "--model", "a:b"), r"subject and --model.*drop one\.$"),
+    "both": (("xray", "dbn-digits", "--model", "a:b"), r"subject and --model.*leave one out\.$"),
     "weights alone": (("xray", "--weights", "x.npy"), r"--weights must come with --model"),
     "zoo name": (("xray", "--model", "dbm"), r"--model must be package.*'dbm'; put :factory"),
     "zoo model without pictures": (
@@ -37,7 +37,10 @@ CASES = {
     "no name": (("xray", "--model", "small_net.py:mak"), r"got 'mak', which is not there.*make"),
     "not callable": (("xray", "--model", "small_net.py:number"), r"torch\.nn\.Module, got int"),
     "not a network": (("xray", "--model", "small_net.py:nothing"), r"Module, got NoneType; return"),
-    "fails": (("xray", "--model", "small_net.py:broken"), r"runs, .*no such luck; mend it, NAKAMI"),
+    "fails": (
+        ("xray", "--model", "small_net.py:broken"),
+        r"runs, .*no such luck; correct it, NAKAMI",
+    ),
     "needs arguments": (
         ("xray", "--model", "small_net.py:sized"),
         r"without arguments, .*TypeError.*'width'; wrap it in a function",
@@ -45,9 +48,12 @@ CASES = {
     "train seed": ((*OWN, "--train-seed", "1"), r"--train-seed must come with a shipped subject"),
     "size of digits": (
         ("xray", "--size", "8", "--key", "x"),
-        r"--size, --key must come with --mod",
+        r"--key, --size must come with --mod",
     ),
-    "key of an npy": ((*OWN, "--key", "x"), r"--key must come with an \.npz.*got x\.npy; drop it"),
+    "key of an npy": (
+        (*OWN, "--key", "x"),
+        r"--key must come with an \.npz.*got x\.npy; leave it out",
+    ),
     "no data": (
         ("xray", "--model", "small_net.py:make"),
         r"--data must be given with --model small_net\.py:make, got none",
@@ -66,10 +72,13 @@ CASES = {
         (*OWN, "--memory-budget", "3"),
         r"--memory-budget must be at least 1MiB, got '3'",
     ),
-    "dtype": ((*OWN, "--dtype", "float46"), r"--dtype 'float46' is unknown; nearest.*'float64'"),
+    "dtype": (
+        (*OWN, "--dtype", "float46"),
+        r"--dtype must be torch\.float32 or torch\.float64, got 'float46'",
+    ),
     "device": (
         (*OWN, "--device", "abacus"),
-        r"--device must be one that this machine has, got 'abacus'",
+        r"--device must be one that holds numbers on this machine, got 'abacus'",
     ),
     "out is a file": ((*OWN, "--out", "x.npy"), r"--out must be a folder, got a file on the way"),
     "nan in weights": (
@@ -169,7 +178,8 @@ def test_folder_that_cannot_be_written(nakami, here, monkeypatch):
     outcome = nakami(*OWN)
     assert outcome.code == 2
     assert re.search(
-        r"--out must be a folder that can be written, got .*; choose another\.", outcome.err
+        r"--out must be a place that can be written, got .*; choose another place with --out\.",
+        outcome.err,
     )
 
 
@@ -180,7 +190,10 @@ def test_full_disk_is_told_before_the_work(nakami, here, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     outcome = nakami(*OWN)
     assert outcome.code == 1
-    assert re.search(r"no space left in .*; free some or choose another folder", outcome.err)
+    assert re.search(
+        r"no space left while writing .*; free some, or choose another place with --out",
+        outcome.err,
+    )
     assert not list(here.glob("nakami-out/**/run.json"))
 
 
@@ -188,7 +201,7 @@ def test_unexpected_error_is_a_sentence_with_a_hint(nakami, here, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError("by zero\nsecond line")
 
-    monkeypatch.setattr("nakami.cli._xray._own_network", fail)
+    monkeypatch.setattr("nakami.cli.commands.xray._own_network", fail)
     outcome = nakami(*OWN)
     assert outcome.code == 1
     assert len(outcome.err.strip().splitlines()) == 1

@@ -22,44 +22,44 @@ def save(folder, **arrays):
 
 def test_npz_in_random_order_with_its_labels(tmp_path):
     path = save(tmp_path, x=X, y=Y)
-    found = data.labelled(path, 7, seed=1)
+    found = data.read_labelled(path, 7, seed=1)
     assert found.targets.dtype == torch.int64
     for x, y in zip(found.inputs, found.targets, strict=True):
         row = int(np.flatnonzero((x.numpy() == X).all(1))[0])
         assert Y[row] == y
-    whole = data.labelled(path, seed=1)
+    whole = data.read_labelled(path, seed=1)
     assert torch.equal(whole.inputs[:7], found.inputs)
     assert sorted(whole.targets.tolist()) == sorted(Y.tolist())
-    assert not torch.equal(data.labelled(path, seed=2).inputs, whole.inputs)
+    assert not torch.equal(data.read_labelled(path, seed=2).inputs, whole.inputs)
     assert found.source == "7 of 20 examples of d.npz"
 
 
 def test_global_random_state_is_not_touched(tmp_path):
     path = save(tmp_path, x=X, y=Y)
     before = torch.get_rng_state()
-    data.labelled(path)
+    data.read_labelled(path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_names_of_arrays(tmp_path):
     path = save(tmp_path, x=X, y=Y, x_test=X[:5], y_test=Y[:5] + 1, other=Y + 7, mean=X * 2)
-    assert sorted(data.labelled(path, key="x_test").targets) == sorted(Y[:5] + 1)
-    assert min(data.labelled(path, labels="other").targets) == 7
-    found = data.labelled(path, labels="mean")
+    assert sorted(data.read_labelled(path, key="x_test").targets) == sorted(Y[:5] + 1)
+    assert min(data.read_labelled(path, labels="other").targets) == 7
+    found = data.read_labelled(path, labels="mean")
     torch.testing.assert_close(found.targets, 2 * found.inputs)
     assert found.targets.dtype == torch.float32
 
 
 def test_tokens_stay_whole(tmp_path):
     tokens = rng.integers(0, 50, (6, 8))
-    found = data.labelled(save(tmp_path, x=tokens, y=tokens[:, ::-1]))
+    found = data.read_labelled(save(tmp_path, x=tokens, y=tokens[:, ::-1]))
     assert (found.inputs.dtype, found.unit) == (torch.int64, "token")
     assert torch.equal(found.targets, found.inputs.flip(1))
 
 
 def test_bytes_are_pixels_and_batches_keep_pairs(tmp_path):
     pixels = rng.integers(0, 256, (9, 1, 4, 4), dtype=np.uint8)
-    found = data.labelled(save(tmp_path, images=pixels, labels=np.arange(9)))
+    found = data.read_labelled(save(tmp_path, images=pixels, labels=np.arange(9)))
     assert found.unit == "pixel, 0 to 1"
     parts = found.batches(4)
     assert [len(y) for _, y in parts] == [4, 4, 1]
@@ -76,9 +76,9 @@ def test_idx_beside_its_labels(tmp_path):
     images = tmp_path / "some-images-idx3-ubyte.gz"
     images.write_bytes(idx(pixels))
     with pytest.raises(UsageError, match=r"data must hold labels \(some-labels-idx1-ubyte\.gz\)"):
-        data.labelled(images)
+        data.read_labelled(images)
     (tmp_path / "some-labels-idx1-ubyte.gz").write_bytes(idx(np.arange(5, dtype=np.uint8)))
-    found = data.labelled(images, 3)
+    found = data.read_labelled(images, 3)
     torch.testing.assert_close(found.inputs[:, 0, 0, 0] * 255, found.targets.float())
 
 
@@ -88,7 +88,7 @@ def test_folders_are_classes(tmp_path):
         (tmp_path / "p" / name).mkdir(parents=True)
         for i in range(3):
             image.new("L", (4, 4), 80 * shade).save(tmp_path / "p" / name / f"{i}.png")
-    found = data.labelled(tmp_path / "p", 8, size=4, mode="grey")
+    found = data.read_labelled(tmp_path / "p", 8, size=4, mode="grey")
     assert found.classes == ("ant", "cat", "dog")
     shades = {"dog": 0.0, "ant": 80 / 255, "cat": 160 / 255}
     wanted = torch.tensor([shades[found.classes[i]] for i in found.targets])
@@ -96,11 +96,11 @@ def test_folders_are_classes(tmp_path):
     assert len(set(found.targets.tolist())) == 3  # not the first class alone
     image.new("L", (4, 4)).save(tmp_path / "p" / "loose.png")
     with pytest.raises(UsageError, match=r"a folder of pictures for each class, got loose\.png"):
-        data.labelled(tmp_path / "p", size=4, mode="grey")
+        data.read_labelled(tmp_path / "p", size=4, mode="grey")
     (tmp_path / "q" / "one").mkdir(parents=True)
     image.new("L", (4, 4)).save(tmp_path / "q" / "one" / "a.png")
     with pytest.raises(UsageError, match="two classes or more, got the folder one alone"):
-        data.labelled(tmp_path / "q", size=4)
+        data.read_labelled(tmp_path / "q", size=4)
 
 
 WRONG = {
@@ -119,15 +119,43 @@ WRONG = {
 def test_wrong_arrays(tmp_path, case):
     arrays, options, message = WRONG[case]
     with pytest.raises(UsageError, match=message):
-        data.labelled(save(tmp_path, **arrays), **options)
+        data.read_labelled(save(tmp_path, **arrays), **options)
 
 
 def test_files_without_labels(tmp_path):
     np.save(tmp_path / "x.npy", X)
     with pytest.raises(UsageError, match=r"data must hold labels, got x\.npy; give an \.npz"):
-        data.labelled(tmp_path / "x.npy")
+        data.read_labelled(tmp_path / "x.npy")
     with pytest.raises(UsageError, match=r"labels must come with an \.npz.*got x\.npy"):
-        data.labelled(tmp_path / "x.npy", labels="y")
+        data.read_labelled(tmp_path / "x.npy", labels="y")
     (tmp_path / "b.npz").write_bytes(b"no")
     with pytest.raises(UsageError, match="start like a NumPy file"):
-        data.labelled(tmp_path / "b.npz")
+        data.read_labelled(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, True])
+def test_a_number_that_is_none_is_refused(tmp_path, n):
+    path = save(tmp_path, x=X, y=Y)
+    for read in (data.read, data.read_labelled):
+        with pytest.raises(UsageError, match=f"n must be a whole number from 1 on, got {n}; pass"):
+            read(path, n)
+    with pytest.raises(UsageError, match="n must be a whole number from 1 on"):
+        data.with_targets(data.digits(), n)
+
+
+def test_numbers_of_any_library_are_taken(tmp_path):
+    path = save(tmp_path, x=X, y=Y)
+    for n in (np.int64(4), torch.tensor(4)):
+        assert len(data.read(path, n)) == len(data.read_labelled(path, n)) == 4
+
+
+def test_examples_without_labels_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(UsageError, match=r"examples must have labels, got none \(20 examples of x"):
+        data.with_targets(data.read(tmp_path / "x.npy"))
+
+
+def test_both_readers_pair_the_same_arrays(tmp_path):
+    path = save(tmp_path, x=X, y=Y, x_test=X[:5], y_test=Y[:5] + 1)
+    found = data.read(path, key="x_test")
+    assert found.labels.tolist() == (Y[:5] + 1).tolist()

@@ -224,7 +224,7 @@ def test_wrong_use(tmp_path):
         ((tmp_path / "nothing",), r"path must exist \(.*\), got .*nothing; check the spelling"),
         ((tmp_path / "empty",), r"path must be a folder with pictures, got .*empty; put \.png"),
         ((tmp_path / "notes.txt",), r"path must be \.npy, .*, got .*notes\.txt; convert it"),
-        ((tmp_path / "x.npy", 0), r"n must be at least 1, got 0"),
+        ((tmp_path / "x.npy", 0), r"n must be a whole number from 1 on, got 0"),
     ):
         with pytest.raises(UsageError, match=match):
             data.read(*arguments)
@@ -240,7 +240,10 @@ def test_wrong_use(tmp_path):
     ):
         with pytest.raises(UsageError, match=match):
             data.read(file, **options)
-    with pytest.raises(UsageError, match=r"size, mode and normalise are for pictures, got x\.npy"):
+    with pytest.raises(
+        UsageError,
+        match=r"size, mode and normalise must be left out, which are for pictures, got x\.npy",
+    ):
         data.read(tmp_path / "x.npy", size=28)
     with pytest.raises(UsageError, match=r"key must come with an \.npz, .*, got x\.npy; drop it"):
         data.read(tmp_path / "x.npy", key="x")

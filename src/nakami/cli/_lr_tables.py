@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ._tables import plain_table
+from ._tables import TextTable
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from nakami.geometry import LearningRate, LearningRateReport
 
 Row = tuple[str, str, str]
 
 
-def report_table(found: LearningRateReport, about: dict[str, Any]) -> Table:
+def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     """One row for each reading."""
     rate = found.rate
     rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
@@ -25,7 +23,7 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> Table:
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
     if not rate.converged:
         caption += f"\nThe limit may be too high: {rate.reason}."
-    return plain_table(title, caption, ("reading", "value", "what it says"), rows, left=3)
+    return TextTable(title, caption, ("reading", "value", "what it says"), rows, left=3)
 
 
 def _rates(rate: LearningRate) -> list[Row]:

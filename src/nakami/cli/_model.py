@@ -6,18 +6,21 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nakami.results import UsageError, wrong, wrong_type
 
-from ._words import one_line
+from ._exit_codes import one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nakami.data import Examples, Labelled
+    from nakami.data import Examples, LabelledExamples
+
+    from ._groups import DataOptions
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 NORMALISED = {
@@ -60,35 +63,40 @@ def training(name: str, weights: Path | None) -> str:
     return "weights at random, untrained"
 
 
-def examples_for(model: str, path: Path | None, n: int, pictures: dict[str, Any]) -> Examples:
+def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
     """The first ``n`` examples of ``--data``; without it the shipped digits.
 
-    Only a zoo model that takes digits goes without. ``pictures`` are the options of ``data.read``;
-    a zoo model gets the normalisation that its published weights expect, unless another is given.
+    Only a zoo model that takes digits goes without.
     """
-    from nakami import data, zoo
+    from nakami import data
 
-    if path is not None:
-        return data.read(path, n=n, **fitting_pictures(model, path, pictures))
-    if model not in zoo.DIGITS:
-        raise UsageError(
-            f"--data must be given with --model {model}, got none; pass --data PATH with .npy, "
-            ".npz, IDX, an image or a folder of images."
-        )
+    if inputs.data is not None:
+        return data.read(inputs.data, n=n, **fitting(model, inputs))
+    if not takes_digits(model):
+        way_out = "pass --data PATH with .npy, .npz, IDX, an image or a folder of images"
+        raise wrong("--data", f"be given with --model {model}", "none", way_out)
     return data.digits("test")[:n]
 
 
-def fitting_pictures(model: str, path: Path, pictures: dict[str, Any]) -> dict[str, Any]:
-    """The options of pictures, with the normalisation that a zoo model expects unless given."""
+def takes_digits(model: str) -> bool:
+    """Whether a model of the zoo takes the shipped digits."""
+    from nakami import zoo
+
+    return model in zoo.DIGITS
+
+
+def fitting(model: str, inputs: DataOptions) -> dict[str, Any]:
+    """How to read ``--data``: what was typed, and the normalisation that a zoo model expects."""
     from nakami import data
 
-    if model in NORMALISED and (path.is_dir() or data.is_picture(path)):
-        expected = NORMALISED[model] if pictures["mode"] is None else None
-        return {**pictures, "normalise": pictures["normalise"] or expected}
-    return pictures
+    path, reading = inputs.data, inputs.reading
+    pictures = path is not None and (path.is_dir() or data.is_picture(path))
+    if pictures and reading["mode"] is None and reading["normalise"] is None:
+        reading["normalise"] = NORMALISED.get(model)
+    return reading
 
 
-def try_once(model: nn.Module, examples: Examples | Labelled) -> None:
+def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> None:
     """Run the network on one example, so that a wrong size is known before the work.
 
     Raises:
@@ -121,54 +129,52 @@ def _from_factory(name: str, seed: int) -> nn.Module:
 
     where, _, attribute = name.rpartition(":")
     module = _import_file(Path(where)) if where.endswith(".py") else _import_name(where)
-    found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise UsageError(
-                f"--model must name something in {where}, got {attribute!r}, which is not there; "
-                f"names there: {', '.join(_offers(module)) or 'none'}."
-            )
-        found = getattr(found, part)
+    try:
+        found = attrgetter(attribute)(module)
+    except AttributeError as error:
+        rule = f"name something in {where}"
+        way_out = f"names there: {', '.join(_offers(module)) or 'none'}"
+        got = f"{attribute!r}, which is not there"
+        raise wrong("--model", rule, got, way_out) from error
     made = found
     if not isinstance(found, nn.Module):
         if not callable(found):
-            raise wrong_type(
-                "--model",
-                "name a factory, a class or a torch.nn.Module",
-                type(found).__name__,
-                f"see {FORM}",
-            )
+            rule, got = "name a factory, a class or a torch.nn.Module", type(found).__name__
+            raise wrong_type("--model", rule, got, f"write {FORM}")
         torch.manual_seed(seed)  # again: importing may have drawn numbers, or not, if done before
         made = _call(found, name)
     if not isinstance(made, nn.Module):
-        raise wrong_type(
-            "--model",
-            "give a torch.nn.Module",
-            type(made).__name__,
-            "return the network from the factory",
-        )
+        rule, way_out = "give a torch.nn.Module", "return the network from the factory"
+        raise wrong_type("--model", rule, type(made).__name__, way_out)
     return made
 
 
 def _import_name(name: str) -> ModuleType:
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _add_to_path(Path.cwd())
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise UsageError(
-            f"--model must name a module that can be imported, got {name!r} and from it "
-            f"{one_line(error)}; start nakami in its folder, or give path/file.py:factory."
+        raise _unusable(
+            "a module that can be imported",
+            name,
+            error,
+            "start nakami in its folder, or give path/file.py:factory",
         ) from error
+
+
+def _add_to_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _unusable(rule: str, name: str, error: Exception, way_out: str) -> UsageError:
+    return wrong("--model", f"name {rule}", f"{name!r} and from it {one_line(error)}", way_out)
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise wrong("--model", "name a file that exists", repr(str(path)), "check the path")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _add_to_path(path.resolve().parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -178,10 +184,11 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         sys.modules.pop(path.stem, None)
-        raise UsageError(
-            f"--model must name a file that can be imported, got {str(path)!r} and from it "
-            f"{one_line(error)}; mend the file."
-        ) from error
+        rule, way_out = (
+            "a file that can be imported",
+            "correct the file, NAKAMI_TRACEBACK=1 shows where",
+        )
+        raise _unusable(rule, str(path), error, way_out) from error
     return module
 
 
@@ -189,15 +196,11 @@ def _call(factory: Any, name: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        if _takes_nothing(factory):
-            raise UsageError(
-                f"--model must name a factory that runs, got {name!r} and from it "
-                f"{one_line(error)}; mend it, NAKAMI_TRACEBACK=1 shows where."
-            ) from error
-        raise UsageError(
-            f"--model must name a factory that works without arguments, got {name!r} and from it "
-            f"{one_line(error)}; wrap it in a function that makes the network."
-        ) from error
+        rule, way_out = "a factory that runs", "correct it, NAKAMI_TRACEBACK=1 shows where"
+        if not _takes_nothing(factory):
+            rule = "a factory that works without arguments"
+            way_out = "wrap it in a function that makes the network"
+        raise _unusable(rule, name, error, way_out) from error
 
 
 def _takes_nothing(factory: Any) -> bool:

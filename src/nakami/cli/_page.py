@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from nakami.results import wrong
 
 from . import _options
 
 if TYPE_CHECKING:
-    from nakami.results import Comparison, Xray
+    from nakami.results import Xray
 
 DRAWN_BY = ("jinja2", "vl_convert", "PIL")
 
 
-def page_possible() -> bool:
+def possible() -> bool:
     """Whether the extra ``report`` is there; says so on standard error where it is not."""
     missing = [name for name in DRAWN_BY if find_spec(name) is None]
     if missing:
@@ -28,17 +30,25 @@ def page_possible() -> bool:
     return not missing
 
 
-def write_page(runs: tuple[Xray, ...], path: Path) -> Path:
-    """One run, or two as a comparison, as one self-contained page."""
-    from nakami import results
-
-    what = results.compare(*runs) if len(runs) == 2 else runs[0]
-    return write(what, path)
-
-
-def write(what: Xray | Comparison, path: Path) -> Path:
-    """The page of a result at ``path``."""
+def maybe(what: Any, path: Path | None, about: dict[str, Any] | None = None) -> Path | None:
+    """The page of a result at ``path``, if one is asked for and possible."""
+    if path is None or not possible():
+        return None
     from nakami import report
 
-    _options.writable("--out", path.parent)
-    return report.write(what, path)
+    _options.writable("out", path.parent)
+    return report.write(what, path, about)
+
+
+def refuse(out: Path | None, kind: str) -> None:
+    """Refuse to draw a page from a run whose page is written when it is made."""
+    if out is not None:
+        way_out = "open report.html in the run's folder"
+        raise wrong("--out", "come with an x-ray", f"a run of kind {kind}", way_out)
+
+
+def write_runs(runs: tuple[Xray, ...], path: Path) -> Path:
+    """One run, or two as a comparison, as one self-contained page."""
+    from nakami import report, results
+
+    return report.write(results.compare(*runs) if len(runs) == 2 else runs[0], path)

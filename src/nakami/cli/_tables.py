@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from nakami.results import Comparison, Estimate, StageInfo, StageSummary, Xray
+    from nakami.results import Comparison, Estimate, NumberChanges, StageInfo, StageSummary, Xray
+
+    from ._groups import JsonOptions
 
 WORDS = {
     "count": "s > 1",
@@ -22,8 +28,53 @@ WORDS = {
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
-def show(table: Table) -> None:
+@dataclass(frozen=True)
+class TextTable:
+    """A table of texts, as a run keeps it.
+
+    Attributes:
+        title, caption: Above and below.
+        head: Headings. rows: As many texts each.
+        left: Columns from this one on stand right.
+    """
+
+    title: str
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+
+    def drawn(self) -> Table:
+        """As rich draws it."""
+        table = _table(self.title, self.caption, self.head[: self.left])
+        for heading in self.head[self.left :]:
+            table.add_column(heading, justify="right")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+def tell(
+    output: JsonOptions, page: Path | None, body: dict[str, Any], tables: Iterable[Table]
+) -> None:
+    """Print tables and where the page is, or JSON."""
+    if output.as_json:
+        echo_json({"page": str(page) if page else None, **body})
+        return
+    for table in tables:
+        show(table)
+    if page is not None:
+        typer.echo(f"Page: {page}")
+
+
+def echo_json(body: dict[str, Any]) -> None:
+    """Print JSON, and nothing else, on standard output."""
+    typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+
+
+def show(table: Table | TextTable) -> None:
     """Print a table on standard output."""
+    table = table.drawn() if isinstance(table, TextTable) else table
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(NARROWEST, console.width))
@@ -104,18 +155,6 @@ def _table(title: str, caption: str, names: Iterable[str]) -> Table:
     return table
 
 
-def plain_table(
-    title: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1
-) -> Table:
-    """A table of texts; columns from ``left`` on stand right."""
-    table = _table(title, caption, head[:left])
-    for heading in head[left:]:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def comparison_table(result: Comparison) -> Table:
     """Paired changes: one row for each stage and quantity."""
     over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)
@@ -145,6 +184,14 @@ def comparison_table(result: Comparison) -> Table:
             c.verdict if c.verdict in ("rises", "falls") else "none",
         )
     return table
+
+
+def numbers_table(result: NumberChanges) -> Table:
+    """Numbers of two runs, those that differ."""
+    rows = [(name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.rows if a != b]
+    title = f"{result.after.folder} and before, {result.before.folder}"
+    caption = f"{len(result.rows) - len(rows)} numbers are equal."
+    return TextTable(title, caption, ("number", "before", "after", "change"), rows).drawn()
 
 
 def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:

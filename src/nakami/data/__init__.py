@@ -6,7 +6,7 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 
 from ._digits import digits, mnist
 from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
-from ._labelled import Labelled, labelled, pairs_of
+from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read
 from ._weights import load_weights, save_weights
@@ -16,13 +16,13 @@ __all__ = [
     "PIXEL",
     "STANDARD_PIXEL",
     "Examples",
-    "Labelled",
+    "LabelledExamples",
     "digits",
     "is_picture",
-    "labelled",
     "load_weights",
     "mnist",
-    "pairs_of",
     "read",
+    "read_labelled",
     "save_weights",
+    "with_targets",
 ]

@@ -23,7 +23,8 @@ def read_array(path: Path, n: int | None, key: str | None) -> Examples:
         check_magic(path)
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                array, labels = _pick(arrays, path, key)
+                x, y = pick(list(arrays), path, key)
+                array, labels = arrays[x], arrays[y] if y else None
         else:  # mapped, so that a few examples of a large file cost little
             array, labels = np.load(path, mmap_mode="r", allow_pickle=False), None
     except UsageError:
@@ -108,20 +109,22 @@ def _channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[-1] in (1, 3) and shape[1] not in (1, 3)
 
 
-def _pick(
-    arrays: np.lib.npyio.NpzFile, path: Path, key: str | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    names = list(arrays)
-    label = next((name for name in LABELS if name in names), None)
-    rest = [name for name in names if name != label]
-    if key is None:
-        found = [name for name in INPUTS if name in names]
-        key = found[0] if found else (rest[0] if len(rest) == 1 else None)
-    if key is None or key not in names:
-        raise wrong(
-            f"{path}", f"hold {'inputs' if key is None else repr(key)}",
-            "arrays " + (", ".join(names) or "none"), "name one of them: {key}=NAME",
-        )  # fmt: skip
-    if label is None and key.startswith("x"):  # x_test goes with y_test
-        label = "y" + key[1:] if "y" + key[1:] in names else None
-    return arrays[key], arrays[label] if label else None
+def pick(
+    names: list[str], path: Path, key: str | None = None, labels: str | None = None
+) -> tuple[str, str | None]:
+    """Which arrays of an ``.npz`` are the inputs and the labels; None where there are none.
+
+    ``y_test`` goes with ``x_test``; else the labels are called as in ``LABELS``.
+    """
+    got = f"arrays {', '.join(names) or 'none'}"
+    for name in (key, labels):
+        if name is not None and name not in names:
+            raise wrong(f"{path}", f"hold {name!r}", got, "name one of them: {key}=NAME")
+    rest = [name for name in names if name not in (labels, *LABELS)]
+    x = key or next((name for name in INPUTS if name in names and name != labels), None)
+    x = x or (rest[0] if len(rest) == 1 else None)
+    if x is None:
+        raise wrong(f"{path}", "hold inputs", got, "name one of them: {key}=NAME")
+    partner = f"y{x[1:]}" if x.startswith("x") else ""
+    found = labels or next((n for n in (partner, *LABELS) if n in names and n != x), None)
+    return x, found

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, check_at_least, check_seed, wrong
 
-from ._arrays import INPUTS, LABELS, check_magic, from_array, unreadable
+from ._arrays import check_magic, from_array, pick, unreadable
 from ._examples import Examples, check_finite
 from ._idx import is_idx
 from ._pictures import is_picture, read_pictures
@@ -28,7 +28,7 @@ WAYS = (
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledExamples:
     """Inputs and targets of a loss, read-only by agreement.
 
     Attributes:
@@ -50,12 +50,13 @@ class Labelled:
         return len(self.inputs)
 
     def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
-        """Batches in order, the last one smaller where the number does not go up."""
+        """Batches in order; the last is smaller if ``size`` does not divide ``len(self)``."""
+        size = check_at_least("size", size, 1, "50 is usual")
         cuts = range(0, len(self), size)
         return [(self.inputs[i : i + size], self.targets[i : i + size]) for i in cuts]
 
 
-def labelled(
+def read_labelled(
     path: str | PathLike[str],
     n: int | None = None,
     *,
@@ -65,7 +66,7 @@ def labelled(
     normalise: Literal["imagenet", "efficientnet-lite", "unit"] | None = None,
     key: str | None = None,
     labels: str | None = None,
-) -> Labelled:
+) -> LabelledExamples:
     """Read examples with their targets, drawn without replacement in random order.
 
     * ``.npz``: inputs as ``read`` finds them; targets called labels, y or targets (``y_test`` with
@@ -89,7 +90,9 @@ def labelled(
     """
     path = Path(path)
     if labels is not None and path.suffix != ".npz":
-        raise wrong("labels", "come with an .npz, which holds arrays by name", path.name, "drop it")
+        raise wrong(
+            "labels", "come with an .npz, which holds arrays by name", path.name, "leave it out"
+        )
     if path.suffix == ".npz":
         return _from_npz(path, n, seed, key, labels)
     if path.is_dir():
@@ -100,30 +103,45 @@ def labelled(
     if found.labels is None:
         where = f" ({idx_partner(path).name})" if is_idx(path) else ""
         raise wrong("data", f"hold labels{where}", f"none beside {path.name}", WAYS)
-    return pairs_of(found, n, seed)
+    return with_targets(found, n, seed)
 
 
-def pairs_of(examples: Examples, n: int | None = None, seed: int = 0) -> Labelled:
-    """Examples that have labels, drawn in random order."""
-    assert examples.labels is not None
+def with_targets(examples: Examples, n: int | None = None, seed: int = 0) -> LabelledExamples:
+    """Examples that have labels, drawn in random order.
+
+    Args:
+        examples: With labels.
+        n: At most this many; None: all.
+        seed: Of the order; the global random state is not touched.
+
+    Raises:
+        UsageError: No labels, or ``n`` below 1.
+    """
+    if examples.labels is None:
+        raise wrong("examples", "have labels", f"none ({examples.source})", WAYS)
     rows = _drawn(len(examples), n, seed)
     source = f"{len(rows):,} of the {examples.source}"
-    return Labelled(examples.inputs[rows], examples.labels[rows], examples.unit, source)
+    return LabelledExamples(examples.inputs[rows], examples.labels[rows], examples.unit, source)
 
 
 def _drawn(total: int, n: int | None, seed: int) -> Tensor:
-    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n]
+    n = total if n is None else check_at_least("n", n, 1, "pass how many examples to read")
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    return torch.randperm(total, generator=generator)[:n]
 
 
 def _from_npz(
     path: Path, n: int | None, seed: int, key: str | None, labels: str | None
-) -> Labelled:
+) -> LabelledExamples:
     if not path.exists():
-        raise wrong("path", "exist", path, "check the spelling")
+        raise wrong("path", "exist", path, "check its spelling")
     try:
         check_magic(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            x_name, y_name = _names(list(arrays), path, key, labels)
+            x_name, y_name = pick(list(arrays), path, key, labels)
+            if y_name is None:
+                got = f"arrays {', '.join(arrays)}"
+                raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
             x, y = arrays[x_name], arrays[y_name]
     except UsageError:
         raise
@@ -142,24 +160,7 @@ def _from_npz(
     rows = _drawn(len(x), n, seed).numpy()
     source = f"{len(rows):,} of {len(x):,} examples of {path.name}"
     inputs, unit = _inputs(x[rows], path)
-    return Labelled(inputs, _targets(y[rows], y_name, path), unit, source)
-
-
-def _names(names: list[str], path: Path, key: str | None, labels: str | None) -> tuple[str, str]:
-    for name in (key, labels):
-        if name is not None and name not in names:
-            raise wrong(f"{path}", f"hold {name!r}", f"arrays {', '.join(names)}", "name another")
-    rest = [name for name in names if name not in (labels, *LABELS)]
-    x = key or next((name for name in INPUTS if name in names and name != labels), None)
-    x = x or (rest[0] if len(rest) == 1 else None)
-    got = f"arrays {', '.join(names) or 'none'}"
-    if x is None:
-        raise wrong(f"{path}", "hold inputs", got, "name one of them: {key}=NAME")
-    y = labels or (f"y{x[1:]}" if x.startswith("x") and f"y{x[1:]}" in names else None)
-    y = y or next((name for name in LABELS if name in names and name != x), None)
-    if y is None:
-        raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
-    return x, y
+    return LabelledExamples(inputs, _targets(y[rows], y_name, path), unit, source)
 
 
 def _inputs(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
@@ -185,7 +186,7 @@ def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
 
 def _from_folders(
     root: Path, n: int | None, seed: int, size: int | None, mode: str | None, normalise: str | None
-) -> Labelled:
+) -> LabelledExamples:
     files = sorted(f for f in root.rglob("*") if f.is_file() and is_picture(f))
     if not files:
         raise wrong("data", "be a folder with pictures", root, "put .png or .jpg files there")
@@ -202,4 +203,4 @@ def _from_folders(
     found = read_pictures([files[i] for i in rows], root, size, mode, normalise)
     targets = torch.tensor([classes.index(of[i]) for i in rows])
     source = f"{found.source}; {len(classes)} classes by folder"
-    return Labelled(found.inputs, targets, found.unit, source, classes, found.picture)
+    return LabelledExamples(found.inputs, targets, found.unit, source, classes, found.picture)

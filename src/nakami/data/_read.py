@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from nakami.results import UsageError, wrong
+from nakami.results import check_at_least, wrong
 
 from ._arrays import from_array, read_array
 from ._examples import Examples
@@ -52,21 +52,22 @@ def read(
             object arrays, or an option that does not fit.
     """
     path = Path(path)
-    if n is not None and n < 1:
-        raise wrong("n", "be at least 1", n, "pass how many examples to read")
+    n = None if n is None else check_at_least("n", n, 1, "pass how many examples to read")
     if not path.exists():
         raise wrong("path", f"exist ({KINDS})", path, "check the spelling")
     if key is not None and path.suffix != ".npz":
-        raise wrong("key", "come with an .npz, which holds arrays by name", path.name, "drop it")
+        raise wrong(
+            "key", "come with an .npz, which holds arrays by name", path.name, "leave it out"
+        )
     if path.is_dir():
         return read_pictures(_files(path, n), path, size, mode, normalise)
     if is_picture(path):
         return read_pictures([path], path, size, mode, normalise)
     if any(option is not None for option in (size, mode, normalise)):
-        raise UsageError(
-            f"size, mode and normalise are for pictures, got {path.name}; leave them out, arrays "
-            "are taken as they are."
-        )
+        raise wrong(
+            "{size}, {mode} and {normalise}", "be left out, which are for pictures", path.name,
+            "leave them out",
+        )  # fmt: skip
     if path.suffix in (".npy", ".npz"):
         return read_array(path, n, key)
     if is_idx(path):

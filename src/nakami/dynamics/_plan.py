@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
-from ..results import Spectrum, StageInfo, wrong, wrong_type
+from ..results import Spectrum, StageInfo, check_count, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values
@@ -83,7 +83,7 @@ def planned(
     places = network.stages(inputs[:1])
     source = natural_start(network, network.example(inputs[:1]), places)
     chosen = _chosen(places, stages, source)
-    _check_k(k, chosen)
+    k = _check_k(k, chosen)
     plan = Plan(network, places, chosen, k, tol, seed, budget, layers)
     plan.rehearse(network.dtype or inputs.dtype)
     plan.check_cuts(inputs)
@@ -214,12 +214,9 @@ def _check_inputs(inputs: Tensor, network: FunctionalModel) -> None:
         )
 
 
-def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> None:
+def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> int | None:
     most = min(chosen[0].size, max(s.size for s in chosen[1:]))
-    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= most):
-        raise wrong(
-            "k",
-            f"be a whole number from 1 to {most} (the largest spectrum here)",
-            repr(k),
-            "choose one of these, or leave it out",
-        )
+    if k is None:
+        return None
+    way_out = "choose one of these, or leave it out"
+    return check_count("k", k, most, "the largest spectrum here", way_out)

@@ -5,6 +5,15 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy as lazy
 
 if TYPE_CHECKING:
+    from ._checks import DEFAULT_BUDGET as DEFAULT_BUDGET
+    from ._checks import check_at_least as check_at_least
+    from ._checks import check_budget as check_budget
+    from ._checks import check_choice as check_choice
+    from ._checks import check_count as check_count
+    from ._checks import check_fraction as check_fraction
+    from ._checks import check_seed as check_seed
+    from ._checks import is_number as is_number
+    from ._checks import is_whole as is_whole
     from ._compare import Comparison as Comparison
     from ._compare import NumberChanges as NumberChanges
     from ._compare import PairedChange as PairedChange

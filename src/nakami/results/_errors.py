@@ -62,7 +62,7 @@ class Worded(Exception):
         first, last = ", ".join(ways[:-1]), ways[-1]
         both = "; " if self.form == UNKNOWN else " or "
         parts = {
-            "argument": name_of(self.argument) or self.argument,
+            "argument": PLACE.sub(named, name_of(self.argument) or self.argument),
             "rule": PLACE.sub(named, self.rule),
             "got": self.got,
             "way_out": f"{first}{both}{last}" if first else last,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import RunError, wrong
+from ._outcome import Outcome
 
 
 def write_whole(path: str | PathLike[str], content: bytes | str, argument: str = "out") -> Path:
@@ -78,6 +79,8 @@ def as_json(body: Mapping[str, Any]) -> str:
 
 def plain(value: Any) -> Any:
     """Dataclasses, arrays, tensors and numbers as JSON takes them; NaN and infinity as null."""
+    if isinstance(value, Outcome):
+        return {**plain(value.record()), "reason": value.reason}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):

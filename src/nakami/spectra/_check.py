@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import TypeGuard
-
 import torch
 from torch import Tensor
 
-from ..results import wrong, wrong_type
+from ..results import DEFAULT_BUDGET as DEFAULT_BUDGET
+from ..results import check_at_least, check_fraction, wrong, wrong_type
+from ..results import check_budget as check_budget
+from ..results import check_choice as check_choice
+from ..results import check_count as check_count
+from ..results import check_seed as check_seed
+from ..results import is_number as is_number
 from ._operator import LinearOperator, finite
 from ._tensors import check_entries
-
-DEFAULT_BUDGET = 1 << 30  # bytes
-MOST_SEEDS = 1 << 64
-
-
-def check_choice(argument: str, value: object, choices: Sequence[str], way_out: str) -> None:
-    """Refuse anything but one of the words."""
-    if value not in choices:
-        raise wrong(argument, f"be one of {', '.join(choices)}", repr(value), way_out)
-
-
-def check_count(argument: str, value: object, most: int, rule: str, way_out: str) -> int:
-    """A whole number from 1 to ``most``; ``rule`` says what the bound is."""
-    if not _whole(value) or not 1 <= value <= most:
-        raise wrong(argument, f"be a whole number from 1 to {most} ({rule})", repr(value), way_out)
-    return int(value)
-
-
-def check_at_least(argument: str, value: object, least: int, way_out: str) -> int:
-    """A whole number from ``least`` on."""
-    if not _whole(value) or value < least:
-        raise wrong(argument, f"be a whole number from {least} on", repr(value), way_out)
-    return int(value)
-
-
-def check_budget(memory_budget: object) -> int:
-    """Bytes; None is the default."""
-    if memory_budget is None:
-        return DEFAULT_BUDGET
-    if isinstance(memory_budget, float) and memory_budget.is_integer():
-        memory_budget = int(memory_budget)  # 2e9
-    if not _whole(memory_budget) or memory_budget < 1:
-        rule, way_out = "be a whole number of bytes, at least 1", "write 2**30 for 1 GiB"
-        raise wrong("memory_budget", rule, repr(memory_budget), way_out)
-    return int(memory_budget)
-
-
-def check_seed(seed: object) -> int:
-    """What a generator takes: a whole number from 0 on, of 64 bits."""
-    if not _whole(seed) or not 0 <= seed < MOST_SEEDS:
-        rule = "be a whole number from 0 to 2^64 - 1"
-        raise wrong("seed", rule, repr(seed), "0 is the default")
-    return int(seed)
 
 
 def check_products(max_products: int | None) -> None:
     """None or a whole number from 1 on."""
     if max_products is not None:
         check_at_least("max_products", max_products, 1, "leave it out for the default")
-
-
-def check_fraction(argument: str, value: object, way_out: str) -> None:
-    """Refuse a bound that is no number between 0 and 1."""
-    if not is_number(value) or not 0 < value < 1:
-        raise wrong(argument, "lie between 0 and 1", repr(value), way_out)
 
 
 def check_tolerance(op: LinearOperator, tol: float) -> None:
@@ -155,17 +108,3 @@ def folded(columns: Tensor, width: int) -> Tensor:
     parts = [columns[:, j::width].sum(1) for j in range(min(width, columns.shape[1]))]
     sums = torch.stack(parts, 1)
     return sums / sums.norm(dim=0).clamp_min(torch.finfo(sums.dtype).tiny)
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is one real number of Python, NumPy or torch; may be NaN."""
-    if isinstance(value, Tensor):
-        return value.numel() == 1 and not (value.is_complex() or value.dtype == torch.bool)
-    return isinstance(value, Real)
-
-
-def _whole(value: object) -> TypeGuard[int]:
-    if isinstance(value, Tensor):
-        whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
-        return whole and value.numel() == 1
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from ...results import UsageError, wrong_type
+from ...results import UsageError, wrong, wrong_type
 from ..autodiff._strategies import first_line
 from ._example import Example
 
@@ -39,10 +39,9 @@ def read_device(device: object) -> torch.device | None:
         found = torch.device(device)
         torch.zeros(1, device=found).tolist()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(
-            f"device must be one that holds numbers on this machine, got {str(device)!r} "
-            f"({first_line(error)}); 'cpu' works everywhere."
-        ) from error
+        got = f"{str(device)!r} ({first_line(error)})"
+        rule = "be one that holds numbers on this machine"
+        raise wrong("device", rule, got, "'cpu' works everywhere") from error
     return found
 
 

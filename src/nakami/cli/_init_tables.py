@@ -1,105 +1,20 @@
-"""``nakami init``: read, print, and write weights where asked."""
+"""What ``nakami init`` shows: a row for each layer, and the verdicts in sentences."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from nakami.results import plain
 
-from nakami.results import UsageError, wrong
-
-from . import _model, _options
-from ._json import echo_json, plain
-from ._tables import plain_table, show
+from ._tables import TextTable
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from torch import nn
-
-    from nakami.data import Examples
     from nakami.geometry import Initialisation, Passage, Propagation
 
 MOST, ENDS = 24, 8  # rows of a table, and rows at either end of a longer one
 
 
-def run(
-    model: str | None,
-    weights: Path | None,
-    data: Path | None,
-    inputs: int,
-    pictures: dict[str, Any],
-    options: dict[str, Any],
-    save: Path | None,
-    as_json: bool,
-) -> None:
-    """Read a network, print the table (or JSON), write the proposed weights where asked."""
-    _check(model, weights, data, pictures, save)
-    dtype = _options.torch_dtype(options.pop("dtype"))
-    device = _options.torch_device(options.pop("device"))
-    title, network, examples = _subject(model, weights, data, inputs, pictures, options["seed"])
-    import nakami
-
-    batch = options.pop("batch_statistics")
-    view = nakami.View(network, dtype=dtype, device=device, batch_statistics=batch)
-    found = nakami.initialisation(view, examples.inputs, **options)
-    if save is not None:
-        nakami.data.save_weights(found.proposal.apply(network), save)
-    if as_json:
-        about = {"model": title, "data": examples.source, "saved": str(save) if save else None}
-        echo_json({**about, **record(found)})
-        return
-    show(table(found, title))
-    typer.echo("\n".join(said(found)))
-    if save is not None:
-        typer.echo(f"Weights: {save}")
-
-
-def _check(
-    model: str | None,
-    weights: Path | None,
-    data: Path | None,
-    pictures: dict[str, Any],
-    save: Path | None,
-) -> None:
-    given = {"--weights": weights, "--data": data} | {f"--{k}": v for k, v in pictures.items()}
-    lone = [name for name, value in given.items() if value is not None]
-    if model is None and lone:
-        raise UsageError(
-            f"{', '.join(lone)} must come with --model, got none; name the network, or drop it."
-        )
-    _options.existing("--weights", weights)
-    _options.existing("--data", data)
-    if save is not None:
-        if save.suffix != ".safetensors":
-            raise wrong("--save", "end in .safetensors", repr(str(save)), "change the name")
-        _options.writable("--save", save.parent)
-
-
-def _subject(
-    model: str | None,
-    weights: Path | None,
-    data: Path | None,
-    inputs: int,
-    pictures: dict[str, Any],
-    seed: int,
-) -> tuple[str, nn.Module, Examples]:
-    if model is None:
-        import torch
-
-        from nakami.data import digits
-        from nakami.zoo import deep
-
-        made = deep.make(generator=torch.Generator().manual_seed(seed))
-        title = "plain tanh network of 50 layers, as torch draws it"
-        return title, made, digits("train")[:inputs]
-    network = _model.build(model, weights, seed)
-    examples = _model.examples_for(model, data, inputs, pictures)
-    _model.try_once(network, examples)
-    return model, network, examples
-
-
-def record(found: Initialisation) -> dict[str, Any]:
+def numbers(found: Initialisation) -> dict[str, Any]:
     """The result as plain data, with the verdicts in words."""
     body: dict[str, Any] = plain(found)
     body["measured"] |= _verdicts(found.measured)
@@ -116,7 +31,7 @@ def _verdict(passage: Passage) -> dict[str, Any]:
     return {**plain(passage), "depth_scale": plain(passage.depth_scale), **words}
 
 
-def table(found: Initialisation, title: str) -> Table:
+def table(found: Initialisation, title: str) -> TextTable:
     """A row for each layer: measured, predicted, and with the proposed scales."""
     theory, after = found.theory, found.proposal.after.layers
     predicted = ("χ theory",) if theory else ()
@@ -152,12 +67,12 @@ def table(found: Initialisation, title: str) -> Table:
         f"\nStandard errors, from {found.probes} probes: χ at most {max(errors, default=0):.1%}, "
         f"grad² {max(returns, default=0):.1%}."
     )
-    return plain_table(f"{title}, {found.n_examples} examples", caption, head, rows)
+    return TextTable(f"{title}, {found.n_examples} examples", caption, head, rows)
 
 
-def said(found: Initialisation) -> list[str]:
+def sentences(found: Initialisation) -> list[str]:
     """The verdicts and the proposal in sentences."""
-    lines = _sentences(found.measured)
+    lines = _passages(found.measured)
     point = found.theory.criticality if found.theory else None
     if point is not None:
         lines.append(
@@ -172,10 +87,10 @@ def said(found: Initialisation) -> list[str]:
     lines += [f"  {note}." for note in proposal.plan.notes]
     if proposal.left:
         lines.append(f"  Left as they are: {', '.join(proposal.left)}.")
-    return [*lines, *(f"Then {line[0].lower()}{line[1:]}" for line in _sentences(proposal.after))]
+    return [*lines, *(f"Then {line[0].lower()}{line[1:]}" for line in _passages(proposal.after))]
 
 
-def _sentences(read: Propagation) -> list[str]:
+def _passages(read: Propagation) -> list[str]:
     lines = [f"{str(p).capitalize()}." for p in (read.signal, read.gradient)]
     if read.end_to_end == read.end_to_end:
         lines.append(f"End to end: mean squared singular value {read.end_to_end:.3g}.")

@@ -1,76 +1,18 @@
-"""``nakami theory meanfield``: parse, predict, print. torch stays out."""
+"""What ``nakami theory meanfield`` shows."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from nakami.results import plain
 
-from nakami.results import wrong
-
-from . import _options
-from ._json import echo_json, plain
-from ._page import page_possible
-from ._tables import plain_table, show
+from ._tables import TextTable
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from nakami.theory.meanfield import Prediction
 
 
-def run(options: dict[str, Any], out: Path | None, as_json: bool) -> None:
-    """Predict, then print tables (or JSON) and write the page."""
-    sizes = numbers("--widths", options["widths"], int)
-    start = numbers("--start", options["start"], float)
-    if len(start) != 2:
-        raise wrong("--start", "be two numbers", repr(options["start"]), "write 1,0")
-    from nakami.theory import meanfield
-
-    found = meanfield.predict(
-        sizes,
-        options["activation"],
-        options["weight_variance"],
-        options["bias_variance"],
-        samples=options["samples"],
-        loss=options["loss"],
-        start=(start[0], start[1]),
-        seed=options["seed"],
-    )
-    page = _page(found, out)
-    if as_json:
-        echo_json({"page": page, **record(found)})
-        return
-    for table in tables(found):
-        show(table)
-    if page is not None:
-        typer.echo(f"Page: {page}")
-
-
-def numbers(option: str, text: str, kind: type) -> list[Any]:
-    """Numbers with commas between."""
-    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
-    try:
-        return [kind(part) for part in parts]
-    except ValueError as error:
-        what = "whole numbers" if kind is int else "numbers"
-        raise wrong(
-            option, f"be {what} with commas between", repr(text), "write them like 784,500,10"
-        ) from error
-
-
-def _page(found: Prediction, out: Path | None) -> str | None:
-    if out is None or not page_possible():
-        return None
-    from nakami import report
-
-    _options.writable("--out", out.parent)
-    return str(report.write(found, out))
-
-
-def record(found: Prediction) -> dict[str, Any]:
+def numbers(found: Prediction) -> dict[str, Any]:
     """The prediction as plain data."""
     body: dict[str, Any] = plain(found)
     order = found.order
@@ -83,12 +25,12 @@ def record(found: Prediction) -> dict[str, Any]:
     return body
 
 
-def tables(found: Prediction) -> list[Table]:
+def tables(found: Prediction) -> list[TextTable]:
     """Order parameters by layer, eigenvalues, learning rates by width."""
     return [_layers(found), _eigenvalues(found), _rates(found)]
 
 
-def _layers(found: Prediction) -> Table:
+def _layers(found: Prediction) -> TextTable:
     o = found.order
     head = ("layer", "width", "|h|²/M", "overlap", "corr.", "|∂f/∂u|²", "overlap", "gain")
     rows = [
@@ -111,10 +53,10 @@ def _layers(found: Prediction) -> Table:
     if c is not None:
         end = c.reason or f"correlation goes to {c.c_star:.3f} over {c.xi_c:.3g} layers"
         caption += f"\nMany such layers: {c.phase}, {end}."
-    return plain_table(title, caption, head, rows)
+    return TextTable(title, caption, head, rows)
 
 
-def _eigenvalues(found: Prediction) -> Table:
+def _eigenvalues(found: Prediction) -> TextTable:
     f, p = found.statistics, found.softmax
     rows = [
         ("mean m_λ", f"{f.mean:.4g}"),
@@ -135,10 +77,10 @@ def _eigenvalues(found: Prediction) -> Table:
             ("cross-entropy: λ_max at most", f"{p.upper:.4g} ± {sd.upper:.1g}"),
         ]
         caption += f"\nCross-entropy: mean ± sd over {found.draws} draws of the outputs."
-    return plain_table(title, caption, ("reading", "value"), rows)
+    return TextTable(title, caption, ("reading", "value"), rows)
 
 
-def _rates(found: Prediction) -> Table:
+def _rates(found: Prediction) -> TextTable:
     rows = [
         (
             f"{width}{' ←' if width == found.order.reference_width else ''}",
@@ -156,4 +98,4 @@ def _rates(found: Prediction) -> Table:
         "limit: above it the sharpest direction grows, at infinite width; safe: the same at the "
         "upper end of λ_max.\nAll hidden widths are scaled alike; ← the network given."
     )
-    return plain_table(title, caption, head, rows, left=0)
+    return TextTable(title, caption, head, rows, left=0)

@@ -14,27 +14,8 @@ import typer
 from nakami.results import UsageError, Worded
 
 from ._app import app
-from ._words import one_line
+from ._command import running
 
-# The library names its arguments; here they are options.
-OPTIONS = {
-    **{
-        name: f"--{name}"
-        for name in ("device", "dtype", "key", "labels", "layers", "mode", "normalise")
-    },
-    **{name: f"--{name}" for name in ("out", "seed", "size", "stages", "tol", "weights")},
-    **{name: f"--{name}" for name in ("activation", "loss", "optimizer", "samples", "start")},
-    **{name: f"--{name.replace('_', '-')}" for name in ("bias_variance", "weight_variance")},
-    **{name: f"--{name}" for name in ("biases", "directions", "method", "probes")},
-    "data": "--data",
-    "inputs": "--data",
-    "k": "--top",
-    "memory_budget": "--memory-budget",
-    "n_inputs": "--inputs",
-    "stage": "--stages",
-    "widths": "--widths",
-    "x": "--data",
-}
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -49,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             in the environment the traceback stands before it.
     """
     # Before torch loads: threads that spin while they wait made a busy machine 100 times slower.
+    running.set(None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -88,8 +70,17 @@ def _explain(error: Exception) -> tuple[int, str]:
 
 
 def in_options(message: Worded) -> str:
-    """A message of the library with the options' names where it has the arguments'."""
-    return message.worded(OPTIONS.get, "`nakami --help` lists what there is")
+    """A message of the library with the running command's options for its arguments."""
+    command = running.get()
+    options = command.options() if command is not None else {}
+    return message.worded(options.get, "the same command with --help lists what there is")
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Type and first line of a foreign error, for use inside a sentence."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return (text if len(text) <= limit else text[: limit - 3] + "...").rstrip(".")
 
 
 def _command(error: Exception) -> str:

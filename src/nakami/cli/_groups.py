@@ -1,0 +1,177 @@
+"""The options that commands share, in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nakami import zoo
+
+from . import _options
+from ._command import Stands
+
+OUT = "nakami-out"
+RUNS_CODE = (
+    "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
+    "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
+    f"path), or a name from the zoo: {', '.join(zoo.NAMES)}."
+)
+LABELLED = (
+    "Inputs and labels: an .npz with arrays x and y, an IDX file beside its labels, or a folder "
+    "with a folder of pictures for each class. Drawn at random by --seed. Default: shipped digits."
+)
+PICTURES = "Pictures in --data"
+DATA = Stands(("data", "inputs", "x", "path"))
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which network."""
+
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help=RUNS_CODE)] = None
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Weights: .safetensors, or .pt/.pth read without running code."
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Seed of the estimates, and of weights that --model makes and none replace.",
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which inputs."""
+
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Inputs: .npy, .npz, IDX (.gz), an image, or a folder of images."
+        ),
+        DATA,
+    ] = None
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which array of an .npz in --data to take.")
+    ] = None
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=PICTURES,
+            help="Scale the shorter side to N and cut the centre N x N (default: 256, then 224).",
+        ),
+    ] = None
+    mode: Annotated[
+        str | None, typer.Option(rich_help_panel=PICTURES, help="RGB or grey (default: RGB).")
+    ] = None
+    normalise: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=PICTURES,
+            help="imagenet, efficientnet-lite, or unit for pixels in 0..1 (default: imagenet in "
+            "RGB, unit in grey).",
+        ),
+    ] = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How to read ``data``, as ``nakami.data.read`` takes it."""
+        left_out = ("data",)
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    @property
+    def typed(self) -> list[str]:
+        """The options of ``reading`` that were given."""
+        return [f"--{name}" for name, value in self.reading.items() if value is not None]
+
+
+@dataclass(frozen=True)
+class LabelledOptions(DataOptions):
+    """Which inputs, with their targets."""
+
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help=LABELLED), DATA] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which array of an .npz in --data holds the labels, or for mse the values.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """Where and in what arithmetic."""
+
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps (default: where the model is).")
+    ] = None
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="float32 or float64 (default: as the model; float64 for a subject)."),
+    ] = None
+
+    def place(self) -> dict[str, Any]:
+        """``dtype`` and ``device`` as ``nakami.View`` takes them, which refuses wrong ones."""
+        import torch
+
+        from nakami import View
+
+        view = View(torch.nn.Identity(), dtype=self.dtype, device=self.device)
+        return {"dtype": view.dtype, "device": view.device}
+
+
+@dataclass(frozen=True)
+class BudgetOptions(ComputeOptions):
+    """Where, in what arithmetic and in how much memory."""
+
+    memory_budget: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory for derivatives, e.g. 1GiB or 500MB."),
+    ] = None
+
+    @property
+    def budget(self) -> int | None:
+        """Bytes."""
+        return _options.memory_budget(self.memory_budget)
+
+
+@dataclass(frozen=True)
+class JsonOptions:
+    """How to print."""
+
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class PageOptions(JsonOptions):
+    """How to print, and where to write a page."""
+
+    out: Annotated[Path | None, typer.Option(metavar="PAGE", help="Write it as a page here.")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class OutputOptions(JsonOptions):
+    """How to print, and where runs are kept."""
+
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where runs are kept: in a folder below DIR, named after what was chosen.",
+        ),
+    ] = Path(OUT)
+    no_page: Annotated[bool, typer.Option("--no-page", help="Write no report.html.")] = False

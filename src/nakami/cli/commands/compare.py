@@ -1,0 +1,37 @@
+"""``nakami compare``: two runs of one kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nakami import results
+
+from .._command import Command
+from .._groups import PageOptions
+
+
+def run(
+    before: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    after: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of another of its kind.")],
+    output: PageOptions,
+) -> None:
+    """Compare two runs: x-rays input by input, others number by number."""
+    from .. import _page, _tables
+
+    result = results.compare(before, after)
+    if isinstance(result, results.NumberChanges):
+        _page.refuse(output.out, result.before.kind)
+        page, table = None, _tables.numbers_table(result)
+        body = {
+            "changes": [dict(zip(("name", "before", "after"), r, strict=True)) for r in result.rows]
+        }
+    else:
+        page, table = _page.maybe(result, output.out), _tables.comparison_table(result)
+        body = {"changes": [results.plain(vars(c)) for c in result.changes]}
+    _tables.tell(output, page, body, [table])
+
+
+ENTRY = Command(run)

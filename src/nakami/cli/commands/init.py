@@ -1,0 +1,137 @@
+"""``nakami init``: what the initial weights do to signals and gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nakami import results
+from nakami.results import wrong
+
+from .. import _options
+from .._command import Command
+from .._groups import OUT, ComputeOptions, DataOptions, JsonOptions, ModelOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nakami.data import Examples
+
+
+def run(
+    network: ModelOptions,
+    data: DataOptions,
+    compute: ComputeOptions,
+    output: JsonOptions,
+    *,
+    inputs: Annotated[
+        int, typer.Option(metavar="N", min=2, help="How many examples to read, at most.")
+    ] = 64,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="auto, critical (the theory's critical point; plain fully connected networks) or "
+            "data (layer by layer on the data; any network)."
+        ),
+    ] = "auto",
+    biases: Annotated[str, typer.Option(help="zero or keep.")] = "zero",
+    directions: Annotated[
+        str,
+        typer.Option(help="kept (matrices are multiplied by a number) or orthogonal (drawn anew)."),
+    ] = "kept",
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="For the theory, where forward applies it as a function."
+        ),
+    ] = None,
+    batch_statistics: Annotated[
+        bool, typer.Option("--batch-statistics", help="Batch normalisation as in training.")
+    ] = False,
+    probes: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Random probes of each estimate.")
+    ] = 16,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the weights with the proposed scales, .safetensors."
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the numbers are kept: DIR/factory/init.")
+    ] = Path(OUT),
+) -> None:
+    """Do signals and gradients survive this depth? Reads the initial weights, proposes a scale.
+
+    Without arguments: a plain tanh network of 50 layers as torch draws it, on shipped digits. The
+    weights are changed in what --save writes, and nowhere else.
+    """
+    _check(network, data, save)
+    place = compute.place()
+    import nakami
+
+    from .. import _folders, _init_tables, _runs
+
+    title, model, examples = _subject(network, data, inputs)
+    folder = _options.writable(
+        "out", out / _folders.of_model(network.model or "deep", "init", network.weights)
+    )
+    options: dict[str, Any] = {
+        "method": method, "biases": biases, "directions": directions, "activation": activation,
+        "probes": probes, "seed": network.seed,
+    }  # fmt: skip
+    view = nakami.View(model, batch_statistics=batch_statistics, **place)
+    found = nakami.initialisation(view, examples.inputs, **options)
+    if save is not None:
+        nakami.data.save_weights(found.proposal.apply(model), save)
+    about = {"model": title, "data": examples.source, "saved": str(save) if save else None}
+    settings = {
+        **about,
+        **options,
+        "batch_statistics": batch_statistics,
+        "versions": results.versions(),
+    }
+    table, lines = _init_tables.table(found, title), _init_tables.sentences(found)
+    lines += [f"Weights: {save}"] if save else []
+    record = _runs.keep(
+        folder, "init", settings, results.plain(_init_tables.numbers(found)), [table], lines
+    )
+    _runs.tell(record, None, output.as_json)
+
+
+def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:
+    given = {"--weights": network.weights, "--data": data.data}
+    alone = [*(name for name, value in given.items() if value is not None), *data.typed]
+    if network.model is None and alone:
+        way_out = ["name the network with --model", f"leave out {', '.join(alone)}"]
+        raise wrong(", ".join(alone), "come with --model", "none", way_out)
+    _options.existing("--weights", network.weights)
+    _options.existing("--data", data.data)
+    if save is not None:
+        if save.suffix != ".safetensors":
+            name = save.with_suffix(".safetensors")
+            raise wrong("--save", "end in .safetensors", repr(str(save)), f"write --save {name}")
+        _options.writable("save", save.parent)
+
+
+def _subject(network: ModelOptions, data: DataOptions, n: int) -> tuple[str, nn.Module, Examples]:
+    if network.model is None:
+        import torch
+
+        from nakami.data import digits
+        from nakami.zoo import deep
+
+        made = deep.make(generator=torch.Generator().manual_seed(network.seed))
+        title = "plain tanh network of 50 layers, as torch draws it"
+        return title, made, digits("train")[:n]
+    from .. import _model
+
+    model = _model.build(network.model, network.weights, network.seed)
+    examples = _model.examples_for(network.model, data, n)
+    _model.try_once(model, examples)
+    return network.model, model, examples
+
+
+ENTRY = Command(run)

@@ -1,0 +1,99 @@
+"""``nakami theory meanfield``: predictions without a network, and without torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from nakami import results
+from nakami.results import wrong
+
+from .. import _options
+from .._command import Command
+from .._groups import OutputOptions
+
+
+def run(
+    output: OutputOptions,
+    activation: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="relu, leaky_relu, linear, tanh, erf, sigmoid, gelu, silu, softplus, sin, ...",
+        ),
+    ] = "tanh",
+    weight_variance: Annotated[
+        float,
+        typer.Option(metavar="V", help="Variance of a weight times fan-in (ReLU after He: 2)."),
+    ] = 3.0,
+    bias_variance: Annotated[
+        float, typer.Option(metavar="V", help="Variance of the biases.")
+    ] = 0.64,
+    widths: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Inputs, hidden layers, outputs.")
+    ] = "784,1000,1000,10",
+    samples: Annotated[
+        int, typer.Option(min=1, metavar="T", help="Samples, all in one batch.")
+    ] = 100,
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="mse (torch's, the mean over outputs too), mse_sum, half (half the squared error, "
+            "sum over outputs, mean over samples) or cross_entropy.",
+        ),
+    ] = "mse",
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Of the inputs, over their dimension: mean of |x|², and of x·x' for two of them.",
+        ),
+    ] = "1,0",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the outputs drawn for cross_entropy.")
+    ] = 0,
+) -> None:
+    """Mean-field theory of a wide random fully connected network.
+
+    Order parameters by layer, the eigenvalues of the Fisher matrix, order or chaos, and the
+    learning rates at which networks of this shape stay stable, by width. Needs no torch.
+    """
+    sizes, point = numbers("--widths", widths, int), numbers("--start", start, float)
+    if len(point) != 2:
+        raise wrong("--start", "be two numbers", repr(start), "write --start 1,0")
+    from nakami.theory import meanfield
+
+    from .. import _folders, _page, _runs, _theory_tables
+
+    settings: dict[str, Any] = {
+        "activation": activation, "weight_variance": weight_variance,
+        "bias_variance": bias_variance, "widths": sizes, "samples": samples, "loss": loss,
+        "start": point, "seed": seed,
+    }  # fmt: skip
+    options = {**settings, "start": (point[0], point[1])}
+    found = meanfield.predict(options.pop("widths"), options.pop("activation"), **options)
+    name = f"{activation}-{weight_variance:g}-{bias_variance:g}-{'-'.join(map(str, sizes))}-{loss}"
+    folder = _options.writable("out", output.out / "theory" / _folders.slug(name))
+    page = None if output.no_page else _page.maybe(found, folder / "report.html")
+    record = _runs.keep(
+        folder, "theory", {**settings, "versions": results.versions()},
+        results.plain(_theory_tables.numbers(found)), _theory_tables.tables(found),
+    )  # fmt: skip
+    _runs.tell(record, page, output.as_json)
+
+
+def numbers(option: str, text: str, kind: type) -> list[Any]:
+    """Numbers with commas between."""
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    try:
+        return [kind(part) for part in parts]
+    except ValueError as error:
+        what = "whole numbers" if kind is int else "numbers"
+        rule, way_out = f"be {what} with commas between", "write them like 784,500,10"
+        raise wrong(option, rule, repr(text), way_out) from error
+
+
+ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))

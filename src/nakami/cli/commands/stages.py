@@ -1,0 +1,35 @@
+"""``nakami stages``: where a network can be cut."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from nakami.results import wrong
+
+from .. import _options
+from .._command import Command
+from .._groups import DataOptions, JsonOptions, ModelOptions
+
+
+def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None:
+    """List the stages of a network: where it can be cut and measured."""
+    from .. import _model, _tables
+
+    if network.model is None:
+        raise wrong("--model", "be given", "none", f"pass {_model.FORM}")
+    _options.existing("--weights", network.weights)
+    _options.existing("--data", inputs.data)
+    model = _model.build(network.model, network.weights, network.seed)
+    examples = _model.examples_for(network.model, inputs, 1)
+    _model.try_once(model, examples)
+    import nakami
+
+    found = nakami.stages(model, examples.inputs[:1])
+    if output.as_json:
+        rows = [{**asdict(s), "size": s.size, "auto": s.name in found.auto} for s in found]
+        _tables.echo_json({"model": network.model, "stages": rows})
+    else:
+        _tables.show(_tables.stages_table(found, found.auto))
+
+
+ENTRY = Command(run)

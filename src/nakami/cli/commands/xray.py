@@ -1,0 +1,231 @@
+"""``nakami xray``: a shipped subject, or a network of the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nakami import recipes
+from nakami.results import UsageError, wrong
+
+from .. import _options
+from .._command import Command, Stands
+from .._groups import BudgetOptions, DataOptions, ModelOptions, OutputOptions
+
+if TYPE_CHECKING:
+    from nakami.results import Xray
+
+INPUTS, TOL = 16, 1e-4
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What to read of a network."""
+
+    inputs: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="How many examples to measure at, at most."),
+        Stands(("n_inputs", "n")),
+    ] = INPUTS
+    stages: Annotated[
+        list[str],
+        typer.Option(
+            metavar="A,B,...",
+            help="Stages to measure (see `nakami stages`), or auto. Given more than once, each is "
+            "one name, so that a name may hold a comma.",
+        ),
+        Stands(("stages", "stage")),
+    ] = ("auto",)  # type: ignore[assignment]
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Largest values to compute (default: all up to a small side of 2048, else 100).",
+        ),
+        Stands(("k",)),
+    ] = None
+    layers: Annotated[
+        bool,
+        typer.Option("--layers", help="Measure the layer between each two stages on its own, too."),
+    ] = False
+    tol: Annotated[
+        float,
+        typer.Option(
+            help="Estimated relative error that each singular value may have; small values reach "
+            "the limit of the arithmetic first, and are counted."
+        ),
+    ] = TOL
+
+
+def run(
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"A shipped subject: {', '.join(recipes.SUBJECTS)} (default: {recipes.DEFAULT}, "
+            "unless --model is given)."
+        ),
+    ] = None,
+    *,
+    network: ModelOptions,
+    inputs: DataOptions,
+    reading: ReadingOptions,
+    compute: BudgetOptions,
+    output: OutputOptions,
+    train_seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of a shipped subject's training (default: 0).")
+    ] = None,
+) -> None:
+    """X-ray a network: its singular values by depth, a table and a page.
+
+    Without arguments: trains a small deep belief network on shipped digits, measures it before and
+    after fine-tuning, and writes one page. With --model: your network, at the inputs in --data.
+
+    A stopped run is continued by the same command. Weights once trained are used again, whatever
+    is read of them.
+    """
+    _check_together(subject, network, inputs, train_seed)
+    _options.existing("--weights", network.weights)
+    _options.existing("--data", inputs.data)
+    options = {  # checked first: nothing is trained before they pass
+        "stages": _options.stage_names(reading.stages),
+        "k": reading.top,
+        "layers": reading.layers,
+        "tol": reading.tol,
+        "seed": network.seed,
+        "memory_budget": compute.budget,
+    }
+    from .. import _page, _tables
+
+    page = not output.no_page and _page.possible()
+    if network.model is not None:
+        runs, folder = _own_network(
+            network.model, network, inputs, reading, compute, output, options
+        )
+    else:
+        name = subject or recipes.DEFAULT
+        chosen = _chosen(network, inputs, reading, compute, train_seed)
+        options |= compute.place()
+        runs, folder = _shipped_subject(
+            name, inputs, output, train_seed, reading.inputs, chosen, options
+        )
+    path = _page.write_runs(runs, folder / "report.html") if page else None
+    from .show import finished
+
+    body = {"runs": [finished(run) for run in runs]} if output.as_json else {}
+    _tables.tell(output, path, body, [_tables.xray_table(run) for run in runs])
+    if not output.as_json:
+        typer.echo("Runs: " + ", ".join(str(run.folder) for run in runs))
+
+
+def _check_together(
+    subject: str | None, network: ModelOptions, inputs: DataOptions, train_seed: int | None
+) -> None:
+    if network.model and subject:
+        raise UsageError(
+            f"a subject and --model must not be given together, got {subject!r} and "
+            f"{network.model!r}; leave one out."
+        )
+    if network.weights and not network.model:
+        raise wrong("--weights", "come with --model", "no model", "name the network with --model")
+    if train_seed is not None and network.model:
+        way_out = "leave one out (--seed draws the weights of a model)"
+        raise wrong("--train-seed", "come with a shipped subject", "--model", way_out)
+    if inputs.typed and not network.model:
+        raise wrong(
+            ", ".join(inputs.typed), "come with --model",
+            "a shipped subject, which reads the MNIST files as they are", "leave it out",
+        )  # fmt: skip
+
+
+def _chosen(
+    network: ModelOptions,
+    inputs: DataOptions,
+    reading: ReadingOptions,
+    compute: BudgetOptions,
+    train_seed: int | None,
+) -> dict[str, object]:
+    """What was chosen of a subject: of its training, then of its reading."""
+    stages = [] if list(reading.stages) == ["auto"] else reading.stages
+    return {
+        "data": inputs.data.resolve().name if inputs.data else "",
+        "train-seed": train_seed or "",
+        "inputs": "" if reading.inputs == INPUTS else reading.inputs,
+        "stages": "+".join(stages).replace(",", "+"),
+        "top": reading.top or "",
+        "seed": network.seed or "",
+        "tol": "" if reading.tol == TOL else f"{reading.tol:g}",
+        "dtype": compute.dtype or "",
+        "device": compute.device or "",
+        "memory": compute.memory_budget or "",
+        "layers": reading.layers or "",
+    }
+
+
+def _shipped_subject(
+    name: str,
+    inputs: DataOptions,
+    output: OutputOptions,
+    train_seed: int | None,
+    n_inputs: int,
+    chosen: dict[str, object],
+    options: dict[str, Any],
+) -> tuple[tuple[Xray, ...], Path]:
+    from .. import _folders
+    from .._progress import Meter
+
+    if options["stages"] == "auto":  # a subject knows its own
+        options = {**options, "stages": None}
+    recipes.check(name, **options)
+    folder = _options.writable("out", output.out / name / _folders.reading(chosen))
+    training: dict[str, Any] = {"data": inputs.data, "seed": train_seed or 0}
+    weights = _folders.weights(
+        output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
+    )
+    with Meter() as meter:
+        subject = recipes.prepare(name, weights, n_inputs=n_inputs, progress=meter, **training)
+        return tuple(recipes.measure(subject, folder, progress=meter, **options)), folder
+
+
+def _own_network(
+    name: str,
+    network: ModelOptions,
+    inputs: DataOptions,
+    reading: ReadingOptions,
+    compute: BudgetOptions,
+    output: OutputOptions,
+    options: dict[str, Any],
+) -> tuple[tuple[Xray, ...], Path]:
+    import nakami
+
+    from .. import _model
+    from .._progress import Meter
+
+    view = nakami.View(_model.build(name, network.weights, network.seed), **compute.place())
+    examples = _model.examples_for(name, inputs, reading.inputs)
+    _model.try_once(view.model, examples)
+    nakami.dynamics.check(view, examples.inputs[:1], **{**options, "layers": False})
+    subject = name.rpartition(":")[2] or name
+    where = network.weights.stem if network.weights else "run"
+    folder = _options.writable("out", output.out / subject / where)
+    about = {
+        "data": examples.source,
+        "input_names": list(examples.names),
+        "labels": None if examples.labels is None else examples.labels.tolist(),
+        "picture": examples.picture,
+        "training": _model.training(name, network.weights),
+    }
+    if network.weights is None:
+        typer.echo(f"note: no --weights given: {about['training']}.", err=True)
+    with Meter() as meter:
+        result = nakami.xray(
+            view, examples.inputs, out=folder, subject=subject, input_unit=examples.unit,
+            about=about, progress=meter, **options,
+        )  # fmt: skip
+    return (result,), folder
+
+
+ENTRY = Command(run)
