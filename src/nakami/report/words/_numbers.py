@@ -152,8 +152,3 @@ def _places(x: float, digits: int) -> int:
 
 def _times(mantissa: str, exponent: int) -> str:
     return f"{mantissa}{NBSP}×{NBSP}10{str(exponent).translate(_RAISED)}"
-
-
-def joined(*parts: str) -> str:
-    """Parts put together."""
-    return "".join(parts)

@@ -4,7 +4,7 @@ A template is named by its case and takes its data by name. Formats say how a va
 
     {x}                  as it is
     {x:number}           three digits; ``number2``, ``number4`` likewise
-    {x:whole} {x:spelled} {x:Spelled} {x:nth} {x:tally} {x:about} {x:list} {x:range} {x:power}
+    {x:whole} {x:spelled} {x:Spelled} {x:nth} {x:tally} {x:About} {x:list} {x:range} {x:power}
     {x:short}            a long name with its middle left out; ``short18`` to 18 letters
     {x:sd} {x:estimate}  an Estimate, with or without the word sd
     {n:one|more}         the first text where n is 1 or true, else the second
@@ -30,7 +30,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "Spelled": lambda n: num.spelled(n).capitalize(),
     "nth": num.nth,
     "tally": num.tally,
-    "about": num.about,
+    "About": lambda mean: num.about(mean)[:1].upper() + num.about(mean)[1:],
     "list": num.listing,
     "range": lambda ends: num.between(*ends),
     "power": num.power,

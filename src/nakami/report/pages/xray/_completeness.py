@@ -8,6 +8,7 @@ from nakami.results import Estimate, StageSummary, estimate
 
 from ...words import _numbers as num
 from ._page_data import Network, Reading
+from ._say import say
 
 NAMED = 4  # up to so many stages are named, more are counted
 
@@ -25,30 +26,26 @@ def computed(rows: list[StageSummary]) -> str:
         if not row.complete:
             cut.setdefault(row.k, []).append(row.stage)
     if not cut:
-        return "all singular values"
-    whole = [row.stage for row in rows if row.complete]
-    if not whole and len(cut) == 1:
-        return largest(next(iter(cut)))
-    parts = [f"all values at {_places(whole)}"] if whole else []
-    for k, stages in cut.items():
-        parts.append(f"{largest(k).removesuffix(' values')} at {_places(stages)}")
+        return say("extent.all")
+    complete = [row.stage for row in rows if row.complete]
+    if not complete and len(cut) == 1:
+        return say("extent.largest", k=next(iter(cut)))
+    parts = [say("extent.part_all", places=_places(complete))] if complete else []
+    parts += [say("extent.part_cut", k=k, places=_places(stages)) for k, stages in cut.items()]
     return "; ".join(parts)
-
-
-def largest(k: int) -> str:
-    """``the 60 largest values``."""
-    return f"the {num.whole(k)} largest values" if k > 1 else "the largest value"
 
 
 def cut_stages(rows: list[StageSummary]) -> str:
     """``the 100 largest values were computed at conv1``: the stages that are cut, or nothing."""
     cut = [row for row in rows if not row.complete]
-    verb = "was" if all(row.k == 1 for row in cut) else "were"
-    if len({row.k for row in cut}) == 1:
-        everywhere = len(cut) == len(rows)
-        where = "" if everywhere else f" at {_places([row.stage for row in cut])}"
-        return f"{largest(cut[0].k)} {verb} computed{where}"
-    return f"the largest values {verb} computed ({computed(cut)})" if cut else ""
+    if not cut:
+        return ""
+    one = all(row.k == 1 for row in cut)
+    if len({row.k for row in cut}) > 1:
+        return say("extent.cut_mixed", one=one, computed=computed(cut))
+    case = "extent.cut" if len(cut) == len(rows) else "extent.cut_at"
+    values = say("extent.largest", k=cut[0].k)
+    return say(case, one=one, largest=values, places=_places([row.stage for row in cut]))
 
 
 def _places(stages: list[str]) -> str:
@@ -66,20 +63,18 @@ def counted(row: StageSummary) -> str:
 
 def bounds(rows: list[StageSummary]) -> str:
     """Which figures are lower bounds, and where."""
-    found = {
-        "counts": [row.stage for row in rows if row.count.lower_bound],
-        "effective ranks": [row.stage for row in rows if row.effective_rank.lower_bound],
-    }
-    told = [f"{what} at {_places(stages)}" for what, stages in found.items() if stages]
-    return "; ".join(told) or "none"
+    counts = [row.stage for row in rows if row.count.lower_bound]
+    ranks = [row.stage for row in rows if row.effective_rank.lower_bound]
+    at = {"how.counts_at": counts, "how.ranks_at": ranks}
+    told = [say(case, places=_places(stages)) for case, stages in at.items() if stages]
+    return "; ".join(told) or say("how.bounds_none")
 
 
 def so_far(reading: Reading) -> str:
     """``4 of 8 spectra so far``; nothing for a finished run."""
-    there = {what: there for what, (there, _) in _there(reading).items()}
-    total = sum(total for _, total in _there(reading).values())
-    have = sum(there.values())
-    return "" if have == total else f"{num.whole(have)} of {num.whole(total)} spectra so far"
+    pairs = _there(reading).values()
+    have, total = (sum(pair[i] for pair in pairs) for i in (0, 1))
+    return "" if have == total else say("extent.so_far", have=have, total=total)
 
 
 def unfinished(reading: Reading) -> str:
@@ -91,13 +86,12 @@ def unfinished(reading: Reading) -> str:
     for what, (there, total) in _there(reading).items():
         if there < total:
             lacks.setdefault((total - there, total), []).append(what)
-    plural = reading.noun if next(iter(lacks))[1] == 1 else f"{reading.noun}s"
     parts = [
-        f"{num.whole(m)} of {num.whole(n)} {plural} at {_lacking(reading, stages)}"
+        reading.say("extent.missing", missing=m, total=n, places=_lacking(reading, stages))
         for (m, n), stages in lacks.items()
     ]
-    who = "These runs share" if reading.comparison is not None else "This run is unfinished:"
-    return f"{who} {short}; missing: {'; '.join(parts)}."
+    case = "extent.unfinished" if reading.comparison is None else "extent.unfinished_two"
+    return say(case, so_far=short, missing="; ".join(parts))
 
 
 def _lacking(reading: Reading, stages: list[str]) -> str:
@@ -130,8 +124,7 @@ def log_sums(reading: Reading, stage: str) -> list[tuple[Estimate, str]] | None:
     old, new = reading.networks
     row = min((net.rows[stage] for net in reading.networks), key=lambda r: r.k)
     text = _terms(row, *common_terms(old, new, stage))
-    sums = (change.before, change.after)
-    return [(estimate(list(map(float, side))), text) for side in sums]
+    return [(estimate(list(map(float, side))), text) for side in (change.before, change.after)]
 
 
 def common_terms(old: Network, new: Network, stage: str) -> tuple[int, int]:
@@ -148,7 +141,7 @@ def common_terms(old: Network, new: Network, stage: str) -> tuple[int, int]:
 def _terms(row: StageSummary, least: int, most: int) -> str:
     of = min(row.shape)
     if least == of:
-        return f"all {num.whole(of)} values"
-    some = num.whole(most) if least == most else f"{num.whole(least)} to {num.whole(most)}"
-    cut = "" if row.complete else f", cut at {num.whole(row.k)}"
-    return f"{some} of {num.whole(of)} values{cut}"
+        return say("extent.terms_all", of=of)
+    case = "extent.terms" if least == most else "extent.terms_range"
+    cut = "" if row.complete else say("extent.terms_cut", k=row.k)
+    return say(case, least=least, most=most, of=of) + cut

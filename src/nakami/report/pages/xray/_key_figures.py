@@ -4,51 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from nakami.results import Estimate, Spectrum
+from nakami.results import Estimate
 
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
 from ._completeness import possible
-from ._page_data import Reading, label, outcome
+from ._page_data import Reading, label
+from ._say import say
 
 
 def key_figures(reading: Reading) -> list[KeyFigure]:
     """Three or four numbers with unit and spread, the network's own facts last."""
     facts = _facts(reading)
     if not reading.solid:
-        return [*_unconverged_figures(reading), *facts]
+        return [*_unconverged(reading), *facts]
     stage = reading.solid[-1]
-    row, where = reading.main.rows[stage], num.short(stage)
-    spread = f"; mean ± sd of {reading.inputs()}" if reading.n > 1 else f"; one {reading.noun}"
-    count = _figure(row.count, f"directions kept (s > 1) at {where}, of {possible(row)}{spread}")
-    rank = _figure(row.effective_rank, f"effective rank at {where}{_was(reading, stage)}")
-    unit = f"stage unit per {reading.origin} unit"
-    top = _figure(row.largest, f"largest singular value at {where}, {unit}")
+    row = reading.main.rows[stage]
+    count = _figure(row.count, reading.say("figure.count", stage=stage, of=possible(row)))
+    rank = _figure(row.effective_rank, _rank(reading, stage))
+    top = _figure(row.largest, reading.say("figure.largest", stage=stage))
     if reading.comparison is None or reading.n == 1:
         return [count, rank, top, *facts]
     bound = any(net.rows[stage].count.lower_bound for net in reading.networks)
     change = reading.comparison.change(stage, "largest" if bound else "count")
-    new = label(reading.main, 18)
-    way = {"rises": "gained by", "falls": "lost by"}.get(outcome(change))
-    what = f"directions {way} {new}" if way else f"change in directions kept, {new},"
-    what = f"change of the largest value, {new}" if bound else what
+    case = {"rises": "gained", "falls": "lost"}.get(change.verdict, "changed")
+    case = "change_largest" if bound else case
     value, unit = num.split(change.mean, change.se, sign=True)
-    gain = KeyFigure(value, unit, f"{what} at {where}; paired mean ± s.e.")
+    gain = KeyFigure(value, unit, say(f"figure.{case}", new=label(reading.main, 18), stage=stage))
     return [count, gain, rank, *(facts or [top])]
 
 
-def _figure(e: Estimate, label: str) -> KeyFigure:
-    value, unit = num.split(e.mean, e.sd)
-    return KeyFigure(value, unit, label, "at least" if e.lower_bound else "")
+def _figure(e: Estimate, text: str) -> KeyFigure:
+    return KeyFigure(*num.split(e.mean, e.sd), text, "at least" if e.lower_bound else "")
 
 
-def _was(reading: Reading, stage: str) -> str:
+def _rank(reading: Reading, stage: str) -> str:
     if reading.comparison is None:
-        return ""
+        return say("figure.rank", stage=stage)
     old = reading.networks[0]
-    row = old.rows[stage].effective_rank
-    bound = "at least " if row.lower_bound else ""
-    return f"; {bound}{num.number(row.mean)} in {label(old, 18)}"
+    was = old.rows[stage].effective_rank
+    name = label(old, 18)
+    return say("figure.rank_was", stage=stage, bound=was.lower_bound, was=was.mean, old=name)
 
 
 def _facts(reading: Reading) -> list[KeyFigure]:
@@ -57,9 +53,8 @@ def _facts(reading: Reading) -> list[KeyFigure]:
         spread, kind = fact.get("spread"), fact.get("spread_kind") or ""
         unit = str(fact.get("unit") or "")
         value, tail = num.split(float(fact["value"]), float("nan") if spread is None else spread)
-        if unit:
-            tail = num.joined(unit, num.NBSP if tail else "", tail)
         text = f"{fact['label']}{f', ± {kind}' if kind and spread is not None else ''}"
+        tail = num.NBSP.join(part for part in (unit, tail) if part)
         out.append(KeyFigure(value, tail, text + _fact_before(reading, fact)))
     return out
 
@@ -74,20 +69,15 @@ def _fact_before(reading: Reading, fact: dict[str, Any]) -> str:
     return ""
 
 
-def _unconverged_figures(reading: Reading) -> list[KeyFigure]:
-    every: list[Spectrum] = [s for net in reading.networks for s in net.run.spectra]
+def _unconverged(reading: Reading) -> list[KeyFigure]:
+    spectra = [s for net in reading.networks for s in net.run.spectra]
     worst = max(r.relative_residual for net in reading.networks for r in net.rows.values())
-    tol = reading.main.run.settings.get("tol")
-    aim = f" to the tolerance {num.number(float(tol))}" if tol else ""
-    done = sum(s.converged for s in every)
+    tol, last = reading.main.run.settings.get("tol"), reading.stages[-1]
+    aim = say("figure.aim", tol=float(tol)) if tol else ""
+    done, rows = sum(s.converged for s in spectra), reading.main.rows
+    most, of = max(r.k for r in rows.values()), min(rows[last].shape)
     return [
-        KeyFigure(
-            str(done), f"of {len(every)}", f"spectra that converged{aim}"
-        ),
-        KeyFigure(num.number(worst, 2), "", "largest residual, relative to its value"),
-        KeyFigure(
-            num.whole(max(r.k for r in reading.main.rows.values())),
-            f"of {num.whole(min(reading.main.rows[reading.stages[-1]].shape))}",
-            f"singular values computed at {num.short(reading.stages[-1])}",
-        ),
-    ]  # fmt: skip
+        KeyFigure(str(done), f"of {len(spectra)}", say("figure.converged", aim=aim)),
+        KeyFigure(num.number(worst, 2), "", say("figure.residual")),
+        KeyFigure(num.whole(most), f"of {num.whole(of)}", say("figure.computed", stage=last)),
+    ]

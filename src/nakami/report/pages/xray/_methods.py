@@ -10,6 +10,7 @@ from ...page._sections import Table, Text
 from ...words import _numbers as num
 from ._completeness import bounds, computed, so_far
 from ._page_data import Network, Reading
+from ._say import say
 
 SOLVERS = {"dense": "dense SVD", "gram": "Gram matrix", "krylov": "Krylov iteration"}
 
@@ -30,8 +31,9 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
     s, spectra = net.run.settings, net.run.spectra
     weights = str((s.get("model") or {}).get("weights_sha256") or "")
     rows = [net.rows[stage] for stage in reading.stages]
-    took = num.seconds(sum(x.seconds for x in spectra))
+    took = sum(x.seconds for x in spectra)
     share = so_far(reading) if reading.comparison is None else ""
+    time = {"took": took, "spectra": len(spectra), "so_far": f" ({share})" if share else ""}
     return {
         "Values": computed(rows),
         "Operator": _operator(spectra),
@@ -45,7 +47,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Inputs": _inputs(s, net),
         "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
         "Training": str(s.get("training") or "not stated"),
-        "Time": f"{took} for {num.whole(len(spectra))} spectra{f' ({share})' if share else ''}",
+        "Time": say("how.time", **time),
         "Machine, seed": _machine(s),
         "Versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
         "Folder": net.run.folder.name if net.run.folder else "",
@@ -54,63 +56,54 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
 
 def _operator(spectra: tuple[Spectrum, ...]) -> str:
     m, n = max((s.shape for s in spectra), key=lambda shape: shape[0] * shape[1])
-    routes = num.listing(sorted({s.route for s in spectra}))
-    return f"Jacobian, up to {num.whole(m)} × {num.whole(n)}; products: {routes}"
+    return say("how.operator", rows=m, columns=n, routes=sorted({s.route for s in spectra}))
 
 
 def _solver(spectra: tuple[Spectrum, ...], s: dict[str, Any]) -> str:
-    used = num.listing([SOLVERS.get(m, m) for m in sorted({x.method for x in spectra})])
-    most = num.whole(max(x.n_products for x in spectra))
+    used = [SOLVERS.get(m, m) for m in sorted({x.method for x in spectra})]
     kind = str(s.get("dtype") or "").replace("torch.", "")
-    return f"{used}{f', {kind}' if kind else ''}; at most {most} products a spectrum"
+    most = num.whole(max(x.n_products for x in spectra))
+    return say("how.solver", methods=used, dtype=f", {kind}" if kind else "", products=most)
 
 
-def _tolerance(spectra: tuple[Spectrum, ...], s: dict[str, Any]) -> Text:
+def _tolerance(spectra: tuple[Spectrum, ...], s: dict[str, Any]) -> str:
     if not s.get("tol"):
         return ""
-    missed = sum(x.limited for x in spectra) or any(not x.converged for x in spectra)
-    all_met = "; not met by every value, see below" if missed else ""
-    asked = " asked of the estimated relative error of each value"
-    return num.joined(num.number(float(s["tol"])), asked, all_met)
+    missed = any(x.limited or not x.converged for x in spectra)
+    return say("how.tolerance", tol=float(s["tol"]), missed=missed)
 
 
 def _limited(spectra: tuple[Spectrum, ...]) -> str:
     """How many values more work could not improve, and how many of all are noise."""
-    of = num.whole(sum(len(x.values) for x in spectra))
+    total = sum(len(x.values) for x in spectra)
     limited = sum(x.limited for x in spectra)
     noise = sum(int((~x.reliable).sum()) for x in spectra)
-    parts = []
-    if limited:
-        parts.append(f"{num.whole(limited)} of {of} values at it; they may miss the tolerance")
-    if noise:
-        parts.append(f"{num.whole(noise)} of {of} below the floor, noise")
-    return "; ".join(parts) or f"reached by none of {of} values"
+    parts = [say("how.limited", limited=limited, total=total)] if limited else []
+    parts += [say("how.noise", noise=noise, total=total)] if noise else []
+    return "; ".join(parts) or say("how.no_limit", total=total)
 
 
-def _residual(net: Network) -> Text:
+def _residual(net: Network) -> str:
     worst = max(float(x.residuals.max(initial=0)) for x in net.run.spectra)
     rows = (*net.rows.values(), *net.own.values())
-    share = max(r.relative_residual for r in rows)
-    tail = " of the value, where that is above the floor"
-    return num.joined("at most ", num.number(worst, 2), "; at most ", num.number(share, 2), tail)
+    return say("how.residual", worst=worst, share=max(r.relative_residual for r in rows))
 
 
 def _missed(spectra: tuple[Spectrum, ...]) -> str:
-    missed = [s for s in spectra if not s.converged]
+    missed, total = [s for s in spectra if not s.converged], len(spectra)
     if not missed:
-        return f"none of {num.whole(len(spectra))} spectra"
+        return say("how.all_converged", total=total)
     reasons = "; ".join(sorted({s.reason for s in missed})[:3])
     stages = list(dict.fromkeys(num.short(s.stage) for s in missed))
-    where = num.listing([*stages[:3], "others"] if len(stages) > 4 else stages)
-    count = f"{num.whole(len(missed))} of {num.whole(len(spectra))} spectra"
-    return f"{count}, at {where} ({reasons}). More memory or a lower k would help."
+    some = [*stages[:3], "others"] if len(stages) > 4 else stages
+    return say("how.missed", missed=len(missed), total=total, stages=some, reasons=reasons)
 
 
 def _inputs(s: dict[str, Any], net: Network) -> str:
     digest = str(s.get("inputs_sha256") or "")
     names = [num.short(str(n), 30) for n in s.get("input_names") or []]
     shown = f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names)
-    tokens = "" if net.run.source == "input" else f"tokens, read from {num.short(net.run.source)}"
+    tokens = "" if net.run.source == "input" else say("how.tokens", source=net.run.source)
     parts = [
         num.whole(len(net.run.inputs)),
         tokens,

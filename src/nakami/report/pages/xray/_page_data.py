@@ -24,6 +24,8 @@ from nakami.results import (
 )
 
 from ...words._numbers import short
+from ...words._sentences import Sentence
+from ._say import say
 
 _NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
 
@@ -118,6 +120,16 @@ class Reading:
         of = f" of {total:,}" if least < total else ""
         return f"{some}{of} {self.noun}{'' if max(most, total) == 1 else 's'}"
 
+    def say(self, case: str, **data: Any) -> Sentence:
+        """A sentence of the page; what the page calls its inputs is filled in everywhere."""
+        mine = {"noun": self.noun, "origin": self.origin, "inputs": self.inputs(), "n": self.n}
+        return say(case, **{**mine, **data})
+
+    @property
+    def whose(self) -> str:
+        """``, name`` of the main network where there are two."""
+        return f", {label(self.main, 40)}" if len(self.networks) > 1 else ""
+
     def name_of(self, index: int) -> str:
         """The name of one input."""
         names = self.main.run.settings.get("input_names") or []
@@ -133,16 +145,6 @@ class Reading:
             if both:
                 out.append(paired_change(b, "trend", [x[i] for i in both], [y[i] for i in both]))
         return out
-
-
-def steady(change: PairedChange) -> bool:
-    """Whether a change is no more than the rounding of its values."""
-    return change.steady
-
-
-def outcome(change: PairedChange) -> str:
-    """The verdict of a paired change."""
-    return change.verdict
 
 
 def label(net: Network, limit: int = 24) -> str:

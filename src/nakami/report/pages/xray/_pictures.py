@@ -10,6 +10,7 @@ from ...page._grids import Grid, Grids, Picture, Row
 from ...words import _numbers as num
 from ._images import PHOTO, VECTOR, Frame, area, encoded, grey, signed_plane, unnormalised
 from ._page_data import Network, Reading
+from ._say import say
 
 MOST_STAGES = 12  # more would make the page heavy
 LEADING = 3  # rows before the middle and the last
@@ -84,11 +85,10 @@ def _picture(who: str, s: Spectrum, index: int, shape: Frame, top: float) -> Pic
     doubt = "" if s.converged else "not converged"
     if not s.reliable[index]:
         doubt = "below the floor of the arithmetic"
-    of = f" of {num.whole(shape.pixels)} px" if shape.small else " of the picture"
-    alt = (
-        f"{who}, {s.stage}, direction {index + 1}: s = {num.number(value)}, covers "
-        f"{size(covers, shape)}{of}{f', {doubt}' if doubt else ''}"
-    )
+    alt = say(
+        "pictures.alt", who=who, stage=s.stage, i=index + 1, value=value,
+        area=sized(covers, shape, "px"), doubt=f", {doubt}" if doubt else "",
+    )  # fmt: skip
     source = encoded(grey(signed_plane(planes), top)[None], shape, VECTOR)
     gain = num.number(value, 2)
     return Picture(source, alt, doubt=doubt, gain=gain, area=size(covers, shape))
@@ -99,6 +99,12 @@ def size(pixels: float, shape: Frame) -> str:
     if shape.small:
         return num.whole(pixels)
     return f"{num.fixed(100 * pixels / shape.pixels, 1)}{num.NBSP}%"
+
+
+def sized(pixels: float, shape: Frame, unit: str = "pixels") -> str:
+    """An area and of how much: ``34 of 784 pixels``, ``1.2 % of the picture``."""
+    of = f"of {num.whole(shape.pixels)} {unit}" if shape.small else "of the picture"
+    return f"{size(pixels, shape)} {of}"
 
 
 def _spread(stages: list[str]) -> list[str]:

@@ -14,7 +14,8 @@ from ...words import _numbers as num
 from ._curves import panels
 from ._images import area
 from ._interpretation import position_aids
-from ._page_data import Reading, label
+from ._page_data import Reading
+from ._say import say
 
 EVERY = 10  # up to so many positions are all numbered
 
@@ -26,37 +27,21 @@ def positions_section(reading: Reading) -> Section | None:
     if not found:
         return None
     shown = panels(tuple(found))
-    length = found[shown[0]].shape[1]
-    spread = f"mean over {reading.inputs()}; line, ± 1 sd" if reading.n > 1 else "one sequence"
-    caption = (
-        f"Energy of the first right singular vector, summed over the components that embed a "
-        f"position; {spread}."
-    )
+    last, length = shown[-1], found[shown[0]].shape[1]
+    caption: str = reading.say("positions.caption")
     if len(shown) < len(found):
-        caption += f" {len(shown)} of {len(found)} stages drawn."
-    whose = f", {label(reading.main, 40)}" if len(reading.networks) > 1 else ""
-    figure = Figure(
-        f"The first direction by position, {num.short(run.source)} to stage{whose}",
-        caption,
-        _charts({s: found[s] for s in shown}),
-        layout="one" if len(shown) == 1 else "trio",
-    )
-    last = shown[-1]
-    covers = estimate(covered(found[last]))
-    mean = found[last].mean(0)
+        caption += say("positions.drawn", drawn=len(shown), stages=len(found))
+    layout = "one" if len(shown) == 1 else "trio"
+    title = say("positions.title", source=run.source, whose=reading.whose)
+    figure = Figure(title, caption, _charts({s: found[s] for s in shown}), layout=layout)
+    covers, mean = estimate(covered(found[last])), found[last].mean(0)
     heavy = int(mean.argmax())
-    on_average = " on average" if reading.n > 1 else ""
-    text = num.joined(
-        f"At {num.short(last)} the first direction covers ",
-        num.estimate(covers, "(sd)" if reading.n > 1 else ""),
-        f" of {num.whole(length)} positions (participation ratio of their energy); position "
-        f"{num.whole(heavy + 1)} carries most of it, {num.fixed(100 * mean[heavy], 0)}{num.NBSP}%"
-        f"{on_average}.",
+    text = reading.say("positions.text", stage=last, covers=covers, length=length,
+                       heavy=heavy + 1, share=100 * mean[heavy])  # fmt: skip
+    heading, nav = (
+        say("positions.heading", covers=covers.mean, length=length),
+        "Directions by position",
     )
-    heading = (
-        f"The first direction covers {num.number(covers.mean, 2)} of {num.whole(length)} positions"
-    )
-    nav = "Directions by position"
     return Section("positions", nav, heading, text, [figure], *position_aids(reading))
 
 
@@ -106,6 +91,6 @@ def _chart(name: str, title: str, mean: np.ndarray, sd: np.ndarray, top: float) 
         layers.append(layer("shares", ends, "rule", color=INK, strokeWidth=1))
     data = columns(p=range(1, length + 1), m=mean, lo=np.maximum(mean - sd, 0), hi=mean + sd)
     order = np.argsort(-mean)[:3]
-    most = ", ".join(f"{num.number(float(mean[p]), 2)} at {p + 1}" for p in order)
-    text = f"{title or 'Bar chart'}. Share of the energy by position, the largest: {most}."
+    most = [say("positions.most", share=float(mean[p]), position=p + 1) for p in order]
+    text = say("positions.chart", title=title or "Bar chart", most=", ".join(most))
     return chart(name, layers, {"shares": data}, text, height=170, title=title)

@@ -10,7 +10,8 @@ from ...page._html import rich
 from ...page._sections import Table, Text
 from ...words import _numbers as num
 from ._completeness import log_sums
-from ._page_data import Network, Reading, label, steady
+from ._page_data import Network, Reading, label
+from ._say import say
 
 QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("count", "directions with s > 1", "number"),
@@ -23,60 +24,11 @@ QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ),
     ("log_sum", "sum of ln s", "nat"),
 )
-SINGULAR = (
-    "How much longer a small step becomes on its way from the {0} to the stage, along one "
-    "direction. Unit: stage unit per {0} unit."
-)
-CONVERGED = (
-    "Each value within the tolerance, or at the limit of the arithmetic: then as good as its "
-    "number format allows, and no better."
-)
-SUMMED = (
-    "Over the values above the floor; for two networks over the indices above it in both. Sums of "
-    "other numbers of values do not compare."
-)
-AREA = (
-    "(Σ e)² / Σ e², where e is the energy of a pixel. One pixel: 1. All pixels alike: all of them."
-)
-WORDS: tuple[tuple[str, Text], ...] = (
-    ("Singular value s", SINGULAR),
-    (
-        "Direction kept",
-        "A right singular vector with s > 1. The step arrives at least as long as it left.",
-    ),
-    (
-        "Effective rank",
-        Markup("(Σ s²)² / Σ s<sup>4</sup>. The number of equal values that give the same sums."),
-    ),
-    ("Layer’s own Jacobian", "The derivative of a stage by the stage before it, not by the {}."),
-    ("Area covered", AREA),
-    (
-        "Residual",
-        Markup("Largest of |J v − s u| and |J<sup>T</sup> u − s v|. It bounds the error of s."),
-    ),
-    (
-        "Converged",
-        CONVERGED,
-    ),
-    ("Floor", "What the arithmetic cannot tell from zero. Values below it are noise."),
-    (
-        "Sum of ln s",
-        SUMMED,
-    ),
-    (
-        "At least, ≥",
-        "Only the largest values were computed; those left out can only raise the figure.",
-    ),
-    ("± sd, ± s.e.", "sd: spread between inputs. s.e.: uncertainty of a mean. Each says which."),
-)
 
 
 def words(reading: Reading) -> list[tuple[str, Text]]:
     """The words of the page, with what each means."""
-    return [
-        (word, text if isinstance(text, Markup) else text.format(reading.origin))
-        for word, text in WORDS
-    ]
+    return [(word, text.format(origin=reading.origin)) for word, text in say.words]
 
 
 def figures_tables(reading: Reading) -> list[Table]:
@@ -115,9 +67,9 @@ def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str)
     c = reading.comparison.find(stage, key)
     if c is None or bound:
         return [*row, "", ""]
-    if steady(c):
+    if c.steady:
         return [*row, "0", ""]
-    interval = num.joined(num.number(c.low), " to ", num.number(c.high))
+    interval = f"{num.number(c.low)} to {num.number(c.high)}"
     return [*row, num.pair(c.mean, c.se, sign=True), interval]
 
 
@@ -129,17 +81,17 @@ def _cells(reading: Reading, stage: str, key: str) -> list[Text]:
         return [num.estimate(getattr(net.rows[stage], key)) for net in reading.networks]
     sums = log_sums(reading, stage)
     if sums is None:
-        return ["no index reliable in both" for _ in reading.networks]
+        return [say("extent.no_common") for _ in reading.networks]
     return [_noted(num.estimate(e), text) for e, text in sums]
 
 
 def _decay(row: StageSummary, noun: str) -> Text:
     """The last computed value as a share of the first; the floor in its place where it is noise."""
     if row.decay_is_noise:
-        return num.joined("< ", num.number(row.decay_floor, 2), ", floor")
+        return say("table.floor", floor=row.decay_floor)
     if row.decay_below_floor:
         low, n = row.decay_below_floor, row.largest.n
-        return _noted(num.estimate(row.decay), f"below the floor at {low} of {n} {noun}s")
+        return _noted(num.estimate(row.decay), say("table.floor_some", low=low, n=n, noun=noun))
     return num.estimate(row.decay)
 
 
@@ -174,31 +126,17 @@ def _convergence(reading: Reading) -> Table:
     return Table("Convergence", head, rows, numeric, 860, _convergence_note(reading))
 
 
-def _convergence_note(reading: Reading) -> Text:
+def _convergence_note(reading: Reading) -> str:
     """What the columns say, and what a residual above the tolerance means."""
     rows = [row for net in reading.networks for row in net.rows.values()]
-    tol = reading.main.run.settings.get("tol")
-    parts: list[Text] = []
-    if tol:
-        parts.append(
-            num.joined(
-                "The tolerance, ",
-                num.number(float(tol)),
-                ", is asked of the estimated relative error of a value, the smaller of r / s and "
-                "r² / (gap s), with r its residual and gap the distance to the nearest other "
-                "value. ",
-            )
-        )
-        if any(row.relative_residual > float(tol) for row in rows):
-            parts.append("So a residual may lie above it. ")
-    if any(row.limited for row in rows):
-        parts.append(
-            "At the limit: more work in this arithmetic would not improve the value, which may "
-            "miss the tolerance. "
-        )
-    if any(row.unreliable for row in rows):
-        parts.append("Below the floor: noise, not told from zero.")
-    return num.joined(*parts)
+    tol = float(reading.main.run.settings.get("tol") or 0)
+    cases = {
+        "tolerance": tol > 0,
+        "residual": tol > 0 and any(row.relative_residual > tol for row in rows),
+        "limited": any(row.limited for row in rows),
+        "noise": any(row.unreliable for row in rows),
+    }
+    return "".join(say(f"table.{case}", tol=tol) for case, there in cases.items() if there)
 
 
 def _convergence_row(net: Network, row: StageSummary) -> list[Text]:
@@ -220,7 +158,7 @@ def _convergence_row(net: Network, row: StageSummary) -> list[Text]:
 
 
 def _of(part: int, total: int) -> str:
-    return f"{num.whole(part)} of {num.whole(total)}" if part else "0"
+    return say("table.part", part=part, total=total) if part else "0"
 
 
 def _own(net: Network, reading: Reading) -> Table:
