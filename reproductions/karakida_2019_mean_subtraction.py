@@ -93,7 +93,7 @@ def largest(matrix: Any) -> float:
 def by_batch(model: nn.Module, x: Tensor) -> float:
     """With batch normalisation by the statistics of these very samples."""
     y = torch.zeros(len(x), 1)
-    return largest(nakami.fisher(model, (x, y), nn.MSELoss(), batch_statistics=True))
+    return largest(nakami.fisher(nakami.View(model, batch_statistics=True), (x, y), nn.MSELoss()))
 
 
 def told(phi: str, size: str, width: int) -> dict[str, float]:

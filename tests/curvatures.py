@@ -94,7 +94,7 @@ class Dense:
             return mean / c
         return mean * n if self.loss.reduction == "sum" else mean
 
-    def empirical(self):
+    def empirical_fisher(self):
         if isinstance(self.loss, nn.CrossEntropyLoss):
             slope = self.z.softmax(1) - functional.one_hot(self.y, self.z.shape[1])
         elif isinstance(self.loss, nn.MSELoss):

@@ -177,7 +177,7 @@ def _curved(kind, loss=None, x=X, y=Y):
         matrix = {
             "fisher": found.fisher,
             "ggn": lambda: found.own(found.fisher()),
-            "empirical": found.empirical,
+            "empirical_fisher": found.empirical_fisher,
             "hessian": lambda: found.hessian(y),
         }[kind]()
         return matrix.detach()
@@ -197,20 +197,20 @@ def jac(**options):
 def fisher(kind="fisher", x=X, y=Y, loss="cross_entropy", **options):
     def build(net, dtype):
         data = (x.to(dtype) if x.is_floating_point() else x, y)
-        return nakami.fisher(net, data, loss, kind, **options)
+        return getattr(nakami, kind)(net, data, loss, **options)
 
     return build
 
 
 def batches(net, dtype):
     x = X.to(dtype)
-    return nakami.fisher(net, [(x[:3], Y[:3]), (x[3:], Y[3:])], "cross_entropy", "ggn")
+    return nakami.ggn(net, [(x[:3], Y[:3]), (x[3:], Y[3:])], "cross_entropy")
 
 
 def little(net, dtype):
     """No graph fits the budget: every product runs the model."""
     data = (X[:2].to(dtype), Y[:2])
-    return nakami.fisher(net, data, "cross_entropy", "ggn", memory_budget=3000)
+    return nakami.ggn(net, data, "cross_entropy", memory_budget=3000)
 
 
 def _scaled(net):
@@ -249,7 +249,7 @@ OPERATORS = {
     ),
     **{
         f"{kind}": Entry(model, fisher(kind), _curved(kind))
-        for kind in ("fisher", "ggn", "empirical", "hessian")
+        for kind in ("fisher", "ggn", "empirical_fisher", "hessian")
     },
     "squared error": Entry(
         model, fisher("ggn", y=Z, loss="mse"), _curved("ggn", nn.MSELoss(), y=Z)

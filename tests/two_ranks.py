@@ -15,7 +15,7 @@ from curvatures import case
 
 READ = (
     ("classes", "fisher"),
-    ("classes", "empirical"),
+    ("classes", "empirical_fisher"),
     ("classes", "hessian"),
     ("sum", "ggn"),
     ("squared", "ggn"),
@@ -42,7 +42,7 @@ def shards(x, y):
 
 def matrix(name, kind, rank):
     model, x, y, loss = case(name)
-    op = nakami.fisher(model, shards(x, y)[rank], loss, kind, group="world")
+    op = getattr(nakami, kind)(model, shards(x, y)[rank], loss, group="world")
     trace = nakami.trace(op)
     return {
         "dense": op.dense(),
@@ -61,12 +61,12 @@ def others(rank):
     model, x, y, loss = case("classes")
     mine = shards(x, y)[rank]
     group = dist.new_group([0, 1])
-    op = nakami.fisher(model, mine, loss, "ggn", group=group)
+    op = nakami.ggn(model, mine, loss, group=group)
     point = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
     drawn = nakami.fisher(model, mine, loss, samples=2, seed=3, group=group)
     wrapped = nn.parallel.DistributedDataParallel(model)
     found = {
-        "ddp": nakami.fisher(wrapped, mine, loss, "ggn", group=group).dense(),
+        "ddp": nakami.ggn(wrapped, mine, loss, group=group).dense(),
         "by_parameter": op.trace_by_parameter(),
         "layer": op.layer("2.*").dense(),
         "moved": op.moved(1.5 * point).dense(),
@@ -102,7 +102,8 @@ def errors(rank):
 
     def make(second, **more):
         def act():
-            nakami.fisher(model, second if rank else ok, loss, group="world", **more)
+            name = more.pop("kind", "fisher")
+            getattr(nakami, name)(model, second if rank else ok, loss, group="world", **more)
 
         return refused(act)
 

@@ -43,7 +43,7 @@ class Following:
     """Sets the rate to a share of the limit, every ten steps."""
 
     def __init__(self, model: Any, steps: Any, held: Any, loss: Any, share: float, reach: float):
-        self.op = nakami.fisher(model, held, loss, "ggn")
+        self.op = nakami.ggn(model, held, loss)
         self.steps, self.share, self.reach = steps, share, reach
         self.count, self.cost, self.vector = 0, 0.0, None
         self.set()

@@ -31,7 +31,7 @@ def readings(name: str, gap: int, count: int = 4) -> dict[tuple[str, int], list[
     """Shares of the largest eigenvalue, by way and products."""
     case = task(name)
     model, loss, batches = case.model(0), case.loss(), case.batches(0)
-    op = nakami.fisher(model, next(case.batches(0, "advice")), loss, "ggn")
+    op = nakami.ggn(model, next(case.batches(0, "advice")), loss)
     steps = optimizer("sgd", model, RATES[name])
     found: dict[tuple[str, int], list[float]] = {}
     start = None

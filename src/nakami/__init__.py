@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
     from .operators import View as View
+    from .operators import empirical_fisher as empirical_fisher
     from .operators import fisher as fisher
+    from .operators import ggn as ggn
+    from .operators import hessian as hessian
     from .operators import jacobian as jacobian
     from .operators import stages as stages
     from .results import compare as compare
@@ -30,7 +33,10 @@ _WHERE = {
     "compare": "results",
     "density": "spectra",
     "eigh": "spectra",
+    "empirical_fisher": "operators",
     "fisher": "operators",
+    "ggn": "operators",
+    "hessian": "operators",
     "initialisation": "geometry",
     "jacobian": "operators",
     "learning_rate": "geometry",
@@ -60,7 +66,10 @@ __all__ = [
     "compare",
     "density",
     "eigh",
+    "empirical_fisher",
     "fisher",
+    "ggn",
+    "hessian",
     "initialisation",
     "jacobian",
     "learning_rate",

@@ -182,10 +182,11 @@ def test_a_mask_fixed_by_hand_is_a_way_out():
     net = Padded().double()
     tokens = torch.tensor([[3, 7, 9]])
     mask = tokens > 4
-    run = nakami.xray(
-        net, tokens, ["read"], forward=lambda m, x: m.read((m.gru(m.words(x))[0] * mask[..., None])
-                                                           .sum(1)),
-    )  # fmt: skip
+
+    def forward(m, x):
+        return m.read((m.gru(m.words(x))[0] * mask[..., None]).sum(1))
+
+    run = nakami.xray(nakami.View(net, forward=forward), tokens, ["read"])
     h = net.words(tokens).detach()
     jac = torch.autograd.functional.jacobian(
         lambda z: net.read((net.gru(z)[0] * mask[..., None]).sum(1)), h

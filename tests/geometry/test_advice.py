@@ -14,7 +14,6 @@ from nakami.geometry.rate._optimizers import make
 from nakami.geometry.rate._stability import Rule
 from nakami.geometry.rate._training import Training
 from nakami.geometry.rate._trials import STEP, Trials, fastest
-from nakami.operators import fisher
 
 SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
 
@@ -173,7 +172,7 @@ def test_a_training_on_copies_goes_on_as_the_real_one(name):
             optimizer.step()
 
     steps(model, optimizer, batches[:4])
-    op = fisher(model, batches[4:], "cross_entropy", "ggn")
+    op = nakami.ggn(model, batches[4:], "cross_entropy")
     training = Training(optimizer, dict(model.named_parameters()), op)
     before = copy.deepcopy(model.state_dict())
     for _ in range(4):
@@ -188,7 +187,7 @@ def test_groups_keep_their_ratio_and_memory_sets_the_length():
     model = network()
     groups = [{"params": model[0].parameters(), "lr": 0.1}, {"params": model[2].parameters()}]
     optimizer = torch.optim.SGD(groups, lr=0.02, momentum=0.75)
-    op = fisher(model, blobs(0, 1), "cross_entropy", "ggn")
+    op = nakami.ggn(model, blobs(0, 1), "cross_entropy")
     training = Training(optimizer, dict(model.named_parameters()), op, 0.5)
     assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5, 0.1])
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.02]

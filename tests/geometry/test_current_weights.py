@@ -35,7 +35,7 @@ def train(model, optimizer, x, y, steps, after=lambda loss: None):
 
 def scaled_top(model, optimizer, x, y):
     """The largest eigenvalue in the optimizer's coordinates, dense, of a fresh operator."""
-    matrix = nakami.fisher(model, (x, y), LOSS, "ggn").dense()
+    matrix = nakami.ggn(model, (x, y), LOSS).dense()
     if isinstance(optimizer, torch.optim.Adam):
         state = [optimizer.state[p] for p in model.parameters()]
         seen = 1 - 0.999 ** float(state[0]["step"])

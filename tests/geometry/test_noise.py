@@ -119,11 +119,11 @@ def test_batches_of_a_network_against_gradients_of_each_sample():
     wanted = noise_scale([gradients[s].mean(0) for s in parts], [6, 2, 12, 4])
     for reduction in ("mean", "sum"):
         loss = nn.CrossEntropyLoss(reduction=reduction)
-        found = noise_of(nakami.fisher(model, [(x[s], y[s]) for s in parts], loss, "ggn"))
+        found = noise_of(nakami.ggn(model, [(x[s], y[s]) for s in parts], loss))
         assert found.trace == pytest.approx(wanted.trace)
         assert found.squared_norm == pytest.approx(wanted.squared_norm)
         assert found.batch == 6
-    assert noise_of(nakami.fisher(model, (x, y), "cross_entropy", "ggn")) is None
+    assert noise_of(nakami.ggn(model, (x, y), "cross_entropy")) is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_gradients_beyond_the_budget_are_left_out():
     torch.manual_seed(0)
     model, x = torch.nn.Linear(4, 3).double(), torch.randn(12, 4, dtype=torch.float64)
     data = [(x[i : i + 3], torch.tensor([0, 1, 2])) for i in range(0, 12, 3)]
-    op = nakami.fisher(model, data, "cross_entropy", "ggn")
+    op = nakami.ggn(model, data, "cross_entropy")
     assert noise_of(op).n_batches == 4
     assert noise_of(op, 3 * 4 * 15 * 8).n_batches == 3  # three gradients of 15 numbers
     assert noise_of(op, 1).n_batches == 2

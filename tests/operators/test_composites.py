@@ -37,17 +37,17 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_of_ones_own(name):
     model, loss = network(nn.Linear(5, 5)), LOSSES[name]
-    op = nakami.fisher(model, (X, T), loss, "hessian")
+    op = nakami.hessian(model, (X, T), loss)
     assert_close(op @ torch.eye(op.shape[0]).double(), differences(op), rtol=1e-6, atol=1e-7)
     assert op.value == pytest.approx(float(loss(model(X), T).detach()), rel=1e-12)
     if name == "mse":
-        wanted = nakami.eigh(nakami.fisher(model, (X, T), nn.MSELoss(), "ggn"), 1).values
-        assert_close(nakami.eigh(nakami.fisher(model, (X, T), loss, "ggn"), 1).values, wanted)
+        wanted = nakami.eigh(nakami.ggn(model, (X, T), nn.MSELoss()), 1).values
+        assert_close(nakami.eigh(nakami.ggn(model, (X, T), loss), 1).values, wanted)
 
 
 def test_weight_norm():
     model = network(nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)))
-    op = nakami.fisher(model, (X, Y), nn.CrossEntropyLoss(), "hessian")
+    op = nakami.hessian(model, (X, Y), nn.CrossEntropyLoss())
     found = op @ torch.eye(op.shape[0]).double()
     assert_close(found, differences(op), rtol=1e-6, atol=1e-7)
     assert_close(found, found.T)
@@ -92,8 +92,8 @@ class Neighbours(nn.Module):
 
 
 def test_an_asymmetric_hessian_is_refused():
-    op = nakami.fisher(network(Neighbours()), (X, Y), nn.CrossEntropyLoss(), "hessian")
-    with pytest.raises(ValueError, match=r"comes out asymmetric .* use kind='ggn'"):
+    op = nakami.hessian(network(Neighbours()), (X, Y), nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match=r"comes out asymmetric .* take nakami\.ggn"):
         op @ torch.ones(op.shape[0], 1).double()
 
 
@@ -104,4 +104,4 @@ def test_classes_are_whole_numbers():
 
 def test_a_loss_returns_a_tensor():
     with pytest.raises(TypeError, match="loss must return a tensor, got float"):
-        nakami.fisher(network(nn.Tanh()), (X, Y), lambda z, y: 3.0, "ggn")
+        nakami.ggn(network(nn.Tanh()), (X, Y), lambda z, y: 3.0)

@@ -232,6 +232,6 @@ def test_parameters_do_not_move_the_input():
 
 def test_selected_output_beside_a_stage():
     net, x = Pair().double(), torch.randn(1, 5, dtype=torch.float64)
-    op = nakami.jacobian(net, x, to=("a", "output"), select=lambda out: out[1])
+    op = nakami.jacobian(nakami.View(net, select=lambda out: out[1]), x, to=("a", "output"))
     jac = torch.autograd.functional.jacobian(lambda z: torch.cat((net.a(z), net(z)[1]), 1), x)
     check_operator(op, jac.reshape(5, 5))

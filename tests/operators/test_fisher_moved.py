@@ -13,13 +13,13 @@ from curvatures import case
 def test_moved_is_the_matrix_of_a_moved_model():
     for name in ("classes", "tokens", "cnn"):
         model, x, y, loss = case(name)
-        op = nakami.fisher(model, (x, y), loss, "ggn")
+        op = nakami.ggn(model, (x, y), loss)
         other = copy.deepcopy(model)
         gen = torch.Generator().manual_seed(1)
         for p in other.parameters():
             p.data += 0.3 * torch.randn(p.shape, generator=gen, dtype=p.dtype)
         point = torch.cat([p.detach().reshape(-1) for p in other.parameters()])
-        wanted = nakami.fisher(other, (x, y), loss, "ggn")
+        wanted = nakami.ggn(other, (x, y), loss)
         moved = op.moved(point)
         assert_close(moved.dense(), wanted.dense())
         assert_close(moved.kernel.dense(), wanted.kernel.dense())
@@ -46,11 +46,11 @@ def test_a_sampled_matrix_draws_anew_by_the_same_numbers():
 def test_each_batch(budget):
     model, x, y, loss = case("classes")
     batches = [(x[:3], y[:3]), (x[3:5], y[3:5]), (x[5:7], y[5:7])]
-    op = nakami.fisher(model, batches, loss, "ggn", memory_budget=budget)
+    op = nakami.ggn(model, batches, loss, memory_budget=budget)
     found = op.by_batch()
     assert [len(part.parts) > 1 for part in found] == [budget is not None] * 3
     for part, batch in zip(found, batches, strict=True):
-        alone = nakami.fisher(model, batch, loss, "ggn")
+        alone = nakami.ggn(model, batch, loss)
         assert_close(part.dense(), alone.dense())
         assert_close(part.gradient(), alone.gradient())
         assert part.n_samples == len(batch[1])

@@ -23,11 +23,11 @@ def moved(model):
 @pytest.mark.parametrize("name", ["classes", "sum", "squared", "tokens", "cnn"])
 def test_the_matrix_of_the_moved_model(name):
     model, x, y, loss = case(name)
-    op = nakami.fisher(model, (x, y), loss, "ggn")
+    op = nakami.ggn(model, (x, y), loss)
     v = block(op)
     before = op @ v
     moved(model)
-    wanted = nakami.fisher(model, (x, y), loss, "ggn") @ v
+    wanted = nakami.ggn(model, (x, y), loss) @ v
     assert_close(op.at_current_weights() @ v, wanted)
     assert not torch.allclose(before, wanted)
 
@@ -36,12 +36,12 @@ def test_buffers_are_read_anew():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 2)).double()
     x, y = torch.randn(8, 4).double(), torch.randn(8, 2).double()
-    op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
+    op = nakami.ggn(model, (x, y), nn.MSELoss())
     v = block(op)
     before = op.at_current_weights() @ v
     model.train()(3 + 2 * x)
     buffers = {k: v.clone() for k, v in model.named_buffers()}
-    wanted = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn") @ v
+    wanted = nakami.ggn(model, (x, y), nn.MSELoss()) @ v
     assert_close(op.at_current_weights() @ v, wanted)
     assert not torch.allclose(before, wanted)
     assert all(torch.equal(v, buffers[k]) for k, v in model.named_buffers())
@@ -50,10 +50,10 @@ def test_buffers_are_read_anew():
 def test_other_arithmetic_and_recurrent_layers():
     torch.manual_seed(0)
     model, x, y = Gated(), torch.randn(5, 4, 3), torch.randint(0, 3, (5,))
-    op = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64)
+    op = nakami.ggn(nakami.View(model, dtype=torch.float64), (x, y), "cross_entropy")
     moved(model)
     v = block(op)
-    wanted = nakami.fisher(model, (x, y), "cross_entropy", "ggn", dtype=torch.float64) @ v
+    wanted = nakami.ggn(nakami.View(model, dtype=torch.float64), (x, y), "cross_entropy") @ v
     assert_close(op.at_current_weights() @ v, wanted)
 
 
@@ -84,12 +84,12 @@ def test_without_forward_mode():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), Sine(), nn.Linear(5, 2)).double()
     x, y = torch.randn(6, 4).double(), torch.randn(6, 2).double()
-    op = nakami.fisher(model, (x, y), nn.MSELoss(), "ggn")
+    op = nakami.ggn(model, (x, y), nn.MSELoss())
     moved(model)
     plain = nn.Sequential(model[0], nn.Identity(), model[2])
     plain.forward = lambda x: model[2](model[0](x).sin())
     v = block(op)
-    wanted = nakami.fisher(plain, (x, y), nn.MSELoss(), "ggn") @ v
+    wanted = nakami.ggn(plain, (x, y), nn.MSELoss()) @ v
     assert_close(op.at_current_weights() @ v, wanted)
 
 

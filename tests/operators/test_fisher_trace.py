@@ -14,13 +14,13 @@ from nakami.operators.curvature._losses import criterion
 from nakami.operators.model._functional_model import FunctionalModel
 
 
-@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical"])
+@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical_fisher"])
 @pytest.mark.parametrize("name", CASES)
 def test_trace_and_root_of_every_loss(name, kind):
     model, x, y, loss = case(name)
-    op = nakami.fisher(model, (x, y), loss, kind)
+    op = getattr(nakami, kind)(model, (x, y), loss)
     dense = Dense(model, x, y, loss)
-    matrix = {"fisher": dense.fisher, "empirical": dense.empirical}.get(
+    matrix = {"fisher": dense.fisher, "empirical_fisher": dense.empirical_fisher}.get(
         kind, lambda: dense.own(dense.fisher())
     )()
     found = nakami.trace(op)
@@ -124,8 +124,8 @@ def test_a_network_of_one_layer():
 
 def test_no_short_way():
     model, x, y, loss = case("classes")
-    assert nakami.fisher(model, (x, y), loss, "hessian").exact_trace() is None
-    assert nakami.fisher(model, (x, y), loss, "hessian").root is None
+    assert nakami.hessian(model, (x, y), loss).exact_trace() is None
+    assert nakami.hessian(model, (x, y), loss).root is None
     mixing = nakami.fisher(Mixing().double(), (x, y), loss)
     assert mixing.exact_trace() is None  # an example's gradient depends on the others
     assert nakami.trace(mixing).value == pytest.approx(float(mixing.dense().trace()))
@@ -135,7 +135,7 @@ def test_no_short_way():
         ValueError, match="trace_by_parameter must have a root of at most 256 rows for"
     ):
         wide.trace_by_parameter()
-    assert nakami.fisher(nn.Linear(6, 300).double(), (x, y), loss, "empirical").exact_trace()
+    assert nakami.empirical_fisher(nn.Linear(6, 300).double(), (x, y), loss).exact_trace()
 
 
 def test_the_comparison_can_fail():

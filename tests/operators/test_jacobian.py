@@ -78,7 +78,7 @@ def test_small_chunks_give_the_same_products():
 def test_float32_weights_read_in_float64_without_casting_the_model():
     net, x = build("mlp")
     net = net.float()
-    op = nakami.jacobian(net, x.float(), dtype=torch.float64)
+    op = nakami.jacobian(nakami.View(net, dtype=torch.float64), x.float())
     assert op.dtype == torch.float64
     assert next(net.parameters()).dtype == torch.float32
     check_operator(op, dense_reference(net.double(), x.float().double()))
@@ -136,8 +136,8 @@ def test_forward_and_select():
     net = Pair().double()
     x = torch.randn(1, 5, dtype=torch.float64)
     first = nakami.jacobian(net, x)
-    second = nakami.jacobian(net, x, select=lambda out: out[1])
-    scaled = nakami.jacobian(net, x, forward=lambda model, z: model(2 * z)[1])
+    second = nakami.jacobian(nakami.View(net, select=lambda out: out[1]), x)
+    scaled = nakami.jacobian(nakami.View(net, forward=lambda model, z: model(2 * z)[1]), x)
     jac = torch.autograd.functional.jacobian
     check_operator(first, jac(lambda z: net(z)[0], x).reshape(3, 5))
     check_operator(second, jac(lambda z: net(z)[1], x).reshape(2, 5))

@@ -164,6 +164,6 @@ def test_weights_that_a_reentrant_checkpoint_drops_are_refused():
     net = nn.Sequential(nn.Embedding(5, 4), inner)
     with pytest.raises(UsageError, match="plain autograd: UserWarning: None of the inputs have"):
         nakami.jacobian(
-            net, torch.tensor([[1, 2]]), wrt="parameters", params="1.*",
-            forward=lambda m, x: checkpoint(m[1], m[0](x), use_reentrant=True),
+            nakami.View(net, forward=lambda m, x: checkpoint(m[1], m[0](x), use_reentrant=True)),
+            torch.tensor([[1, 2]]), wrt="parameters", params="1.*",
         )  # fmt: skip

@@ -40,7 +40,7 @@ def wanted(name, kind):
     return {
         "fisher": dense.fisher,
         "ggn": lambda: dense.own(dense.fisher()),
-        "empirical": dense.empirical,
+        "empirical_fisher": dense.empirical_fisher,
         "hessian": lambda: dense.hessian(y),
     }[kind]()
 
@@ -72,7 +72,7 @@ def test_ranks_get_the_same_bits(ranks, read):
 
 def test_what_is_derived_from_it(ranks):
     model, x, y, loss = case("classes")
-    one = nakami.fisher(model, (x, y), loss, "ggn")
+    one = nakami.ggn(model, (x, y), loss)
     point = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
     some = torch.cat([x[:1], x[4:]]), torch.cat([y[:1], y[4:]])
     shifted = torch.cat([p.detach().reshape(-1) + (n == "0.bias") for n, p in named(model)])

@@ -216,7 +216,7 @@ def test_trees_of_tensors():
     by_name = nakami.jacobian(net, Batch(states=states, mask=mask, scale=scale))
     by_place = nakami.jacobian(net, (states, mask, scale))
     by_hand = nakami.jacobian(
-        net, [states, mask, scale], forward=lambda m, x: m(x[0], mask=x[1], scale=x[2])
+        nakami.View(net, forward=lambda m, x: m(x[0], mask=x[1], scale=x[2])), [states, mask, scale]
     )
     for op in (by_name, by_place, by_hand):
         check_operator(op, dense)

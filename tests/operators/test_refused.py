@@ -108,7 +108,7 @@ def test_a_scripted_module_is_refused():
 def test_an_output_that_is_not_real_is_refused(function, dtype):
     net = nn.Sequential(nn.Linear(4, 3))
     with pytest.raises(TypeError, match=rf"output must hold a floating tensor, got torch.{dtype}"):
-        nakami.jacobian(net, torch.ones(1, 4), forward=lambda m, x: function(m(x)))
+        nakami.jacobian(nakami.View(net, forward=lambda m, x: function(m(x))), torch.ones(1, 4))
 
 
 class Slope(nn.Module):

@@ -116,7 +116,7 @@ def test_the_changes_matter(name):
         check_operator(op, entry.dense(net))
 
 
-ROOTS = ["fisher", "ggn", "empirical", "squared error", "ggn in batches", "a layer's block"]
+ROOTS = ["fisher", "ggn", "empirical_fisher", "squared error", "ggn in batches", "a layer's block"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
@@ -225,8 +225,8 @@ def test_what_a_run_writes_itself_is_no_change():
 def test_data_and_loss_weights_are_copied():
     net, x, y = model(), X.clone(), Y.clone()
     weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    op = nakami.fisher(net, (x, y), nn.CrossEntropyLoss(weight), "ggn")
-    wanted, late = op.dense(), nakami.fisher(net, (x, y), nn.CrossEntropyLoss(weight), "ggn")
+    op = nakami.ggn(net, (x, y), nn.CrossEntropyLoss(weight))
+    wanted, late = op.dense(), nakami.ggn(net, (x, y), nn.CrossEntropyLoss(weight))
     x.zero_(), y.zero_(), weight.fill_(1)
     assert_close(late.dense(), wanted)
     assert_close(late.kernel.dense().trace(), wanted.trace())
@@ -243,12 +243,12 @@ class Prototypes(nn.Module):
 
 def test_a_loss_whose_own_weights_change_is_refused():
     net, loss = model(), Prototypes()
-    op = nakami.fisher(net, (X, Y), loss, "ggn")
+    op = nakami.ggn(net, (X, Y), loss)
     with torch.no_grad():
         loss.at.mul_(2)
     with pytest.raises(ValueError, match="loss must keep its own parameters and buffers"):
         op.gradient()
-    now, fresh = op.at_current_weights(), nakami.fisher(net, (X, Y), loss, "ggn")
+    now, fresh = op.at_current_weights(), nakami.ggn(net, (X, Y), loss)
     assert_close(now.gradient(), fresh.gradient())
 
 

@@ -36,13 +36,13 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical"])
+@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical_fisher"])
 @pytest.mark.parametrize("name", CASES)
 def test_against_the_dense_matrix(name, kind):
     model, shape, module, units = CASES[name]
     model = model.double()
     x = torch.randn(shape, dtype=torch.float64, generator=G)
-    op = nakami.fisher(model, [(x[:4], Y[:4]), (x[4:], Y[4:])], nn.CrossEntropyLoss(), kind)
+    op = getattr(nakami, kind)(model, [(x[:4], Y[:4]), (x[4:], Y[4:])], nn.CrossEntropyLoss())
     dense = op @ torch.eye(op.shape[0]).double()
     found = op.unit_blocks(module)
     assert_close(found, cut(op, dense, module, units))
@@ -67,6 +67,6 @@ def test_tied_weights_and_other_modules_are_refused():
         op.unit_blocks("0")
     with pytest.raises(ValueError, match="linear layers and convolutions have units"):
         op.unit_blocks("3")
-    hessian = nakami.fisher(model, (torch.randn(7, 3), Y), nn.CrossEntropyLoss(), "hessian")
+    hessian = nakami.hessian(model, (torch.randn(7, 3), Y), nn.CrossEntropyLoss())
     with pytest.raises(ValueError, match="must have a root by examples"):
         hessian.unit_blocks("0")

@@ -11,6 +11,8 @@ from nakami.results import UsageError
 X = torch.linspace(-1, 1, 4)[None]
 TOKENS = torch.tensor([[0, 2, 1]])
 
+VIEW = ("dtype", "device", "forward", "select")
+
 
 def net():
     torch.manual_seed(0)
@@ -51,20 +53,21 @@ def language():
     ],
 )
 def test_arguments(arguments, message):
+    view = {k: arguments.pop(k) for k in set(arguments) & {*VIEW}}
     with pytest.raises(UsageError, match=message):
-        nakami.jacobian(net(), X, **arguments)
+        nakami.jacobian(nakami.View(net(), **view), X, **arguments)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there():
     with pytest.raises(UsageError, match=r"device must be one that holds .* got 'cuda' \(.*'cpu'"):
-        nakami.jacobian(net(), X, device="cuda")
+        nakami.jacobian(nakami.View(net(), device="cuda"), X)
 
 
 def test_a_dtype_is_also_taken_by_name():
-    op = nakami.jacobian(net(), X, dtype="float64", device="cpu", memory_budget=1e6)
+    op = nakami.jacobian(nakami.View(net(), dtype="float64", device="cpu"), X, memory_budget=1e6)
     assert op.dtype == torch.float64
-    assert nakami.jacobian(net(), X, dtype="torch.float32").dtype == torch.float32
+    assert nakami.jacobian(nakami.View(net(), dtype="torch.float32"), X).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -96,4 +99,4 @@ def test_an_error_of_the_users_own_code_keeps_its_type():
         raise KeyError("boo")
 
     with pytest.raises(UsageError, match=r"of shape \(1, 4\): KeyError: 'boo'; give the shape"):
-        nakami.stages(net(), X, forward=forward)
+        nakami.stages(nakami.View(net(), forward=forward), X)

@@ -85,7 +85,9 @@ def test_mean_subtraction_is_that_of_the_outputs(scripts):
     x = torch.randn(20, 15, generator=source, dtype=torch.float64)
     data = x, torch.zeros(20, 1, dtype=torch.float64)
     plain = nakami.fisher(model, data, nn.MSELoss())
-    less = nakami.fisher(model, data, nn.MSELoss(), forward=lambda m, x: m(x) - m(x).mean(0))
+    less = nakami.fisher(
+        nakami.View(model, forward=lambda m, x: m(x) - m(x).mean(0)), data, nn.MSELoss()
+    )
     dual = plain.kernel.dense()
     found = script.largest(script.centred(dual))
     assert found == pytest.approx(float(nakami.eigh(less, 1, 1e-8).values[0]), rel=1e-6)

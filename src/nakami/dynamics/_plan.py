@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
+from ..operators import FunctionalModel, Stages, View, as_view, check_cut, natural_start
 from ..results import Spectrum, StageInfo, check_count, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
@@ -30,8 +29,6 @@ def check(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     memory_budget: int | None = None,
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-    select: Callable[[Any], Tensor] | None = None,
 ) -> tuple[StageInfo, ...]:
     """The stages that ``xray`` would read with these arguments, or its refusal, at once.
 
@@ -50,8 +47,6 @@ def check(
         dtype: Arithmetic, also by name.
         device: Where to compute.
         memory_budget: Bytes; must hold what the method chosen for each stage needs.
-        forward: How to call the model.
-        select: Picks the output.
 
     Returns:
         The stages in order of execution; the first is where every reading starts, ``input``, or
@@ -63,8 +58,16 @@ def check(
     Cost: two forward passes; up to three more for each stage with ``layers``, for each input of
     tokens.
     """
-    network = FunctionalModel(model, forward, select, dtype, device)
+    network = FunctionalModel(viewed(model, dtype, device))
     return planned(network, inputs, stages, k, layers, tol, seed, memory_budget).chosen
+
+
+def viewed(
+    model: nn.Module | View, dtype: torch.dtype | str | None, device: torch.device | str | None
+) -> View:
+    """A view of a model with another arithmetic or device, where one is given."""
+    view = as_view(model)
+    return replace(view, dtype=dtype or view.dtype, device=device or view.device)
 
 
 def planned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..results import (
     wrong_type,
 )
 from ..spectra import SVDResult, svd
-from ._plan import ALL_UP_TO, TOP, Plan, planned
+from ._plan import ALL_UP_TO, TOP, Plan, planned, viewed
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
@@ -50,8 +50,6 @@ def xray(
     input_unit: str = "1",
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-    select: Callable[[Any], Tensor] | None = None,
 ) -> Xray:
     """Singular values and vectors of ``J_all = d stage / d input`` at each input and stage.
 
@@ -71,8 +69,8 @@ def xray(
             the first stage has none, its Jacobian from the input is its own).
         tol: Bound on the estimated relative error of each value.
         seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
-        dtype: Arithmetic to compute in, ``"float32"`` or ``"float64"``; default the weights'.
-        device: Where to compute; default where the weights are.
+        dtype: Arithmetic to compute in; default that of the view or the weights.
+        device: Where to compute.
         memory_budget: Bytes for one spectrum: its basis, vectors and blocks of products, or the
             dense matrix; default 1 GiB.
         subject: Name of the run.
@@ -80,8 +78,6 @@ def xray(
             of the embedding; counts above 1 depend on it.
         about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.
         progress: ``progress(done, total, seconds_left, what)``, called after each piece.
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks a tensor from the output; default the first.
 
     Returns:
         An ``Xray``: by index over inputs, mean and sd of the values; counts above 1, effective
@@ -99,7 +95,7 @@ def xray(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     if about is not None and not isinstance(about, Mapping):
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
-    network = FunctionalModel(model, forward, select, dtype, device)
+    network = FunctionalModel(viewed(model, dtype, device))
     plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name

@@ -2,15 +2,15 @@
 
 from ._jacobian import Jacobian, check_cut, jacobian, natural_start, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
-from .curvature._factory import fisher
 from .curvature._losses import criterion
-from .curvature._operator import Fisher
+from .curvature._named import empirical_fisher, fisher, ggn, hessian
+from .curvature._operator import CurvatureOperator
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
 
 __all__ = [
-    "Fisher",
+    "CurvatureOperator",
     "FunctionalModel",
     "Jacobian",
     "LayerCall",
@@ -20,7 +20,10 @@ __all__ = [
     "as_view",
     "check_cut",
     "criterion",
+    "empirical_fisher",
     "fisher",
+    "ggn",
+    "hessian",
     "is_recurrent",
     "jacobian",
     "natural_start",

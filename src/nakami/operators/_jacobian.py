@@ -27,22 +27,18 @@ from .autodiff._strategies import (
 from .model._example import Example
 from .model._functional_model import FunctionalModel, named_parts
 from .model._stages import Stages
-from .model._view import Forward, Select, View
+from .model._view import View
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 
 
-def stages(
-    model: nn.Module | View, x: Any, forward: Forward | None = None, select: Select | None = None
-) -> Stages:
+def stages(model: nn.Module | View, x: Any) -> Stages:
     """Where a network can be read, in order of execution, with kind and shape.
 
     Args:
         model: Any module, or a ``View`` of one; left as it was.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
             tensors, which ``model(*x)`` or ``model(**x)`` takes.
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks a tensor from the output; default the first.
 
     Returns:
         A sequence of ``StageInfo``; the first is ``input``, the last the model's output. Its
@@ -54,7 +50,7 @@ def stages(
 
     Cost: two forward passes.
     """
-    return FunctionalModel(model, forward, select).stages(x)
+    return FunctionalModel(model).stages(x)
 
 
 def jacobian(
@@ -65,10 +61,6 @@ def jacobian(
     wrt: str = "input",
     *,
     params: str = "*",
-    forward: Forward | None = None,
-    select: Select | None = None,
-    dtype: torch.dtype | str | None = None,
-    device: torch.device | str | None = None,
     memory_budget: int | None = None,
 ) -> Jacobian | ParameterJacobian:
     """The Jacobian of a network at ``x``, as a matrix-free operator.
@@ -94,16 +86,14 @@ def jacobian(
             tokens alone. It must be a cut: all that follows depends on the input through it alone.
         wrt: ``"input"`` (or the state at ``start``), or ``"parameters"``.
         params: With ``wrt="parameters"``, a shell pattern of parameter names (``"features.*"``).
-        forward: ``forward(model, x)`` where ``model(x)`` does not do.
-        select: Picks a tensor from the output; default the first.
-        dtype: Arithmetic to compute in, ``"float32"`` or ``"float64"``; default that of the
-            weights, float32 for half precision.
-        device: Where to compute; default where the weights are.
         memory_budget: Bytes, default 1 GiB; a block of columns is sized for a quarter of it.
+
+    Returns:
+        A snapshot, ``(size of to, size of start)`` or ``(size of to, number of parameters)``.
 
     Raises:
         UsageError: Unknown stage (the nearest names are offered), one named twice, ``start`` no
-            cut or not before every ``to``, a random model, a wrong ``x``, ``dtype`` or ``device``.
+            cut or not before every ``to``, a random model, a wrong ``x``.
 
     Warns:
         NakamiWarning: The Jacobian is no derivative of the network, by a central difference (a
@@ -120,7 +110,7 @@ def jacobian(
         rule = "come with wrt='parameters'"
         raise wrong("params", rule, f"{params!r} with wrt='input'", "leave it out")
     memory_budget = check_budget(memory_budget)
-    network = FunctionalModel(model, forward, select, dtype, device)
+    network = FunctionalModel(model)
     places = network.stages(x)
     if wrt == "parameters":
         if start is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import View, as_view, fisher
+from ...operators import View, as_view, ggn
 from ...spectra import LinearOperator, RitzPair, Scaled, ritz
 from ..rate._cost import PRODUCT
 from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, started
@@ -35,7 +35,7 @@ class SharpnessMonitor:
         check_optimizer(optimizer)
         view = as_view(model)
         self.model, self.optimizer = view.model, optimizer
-        self._op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
+        self._op = ggn(view, data, loss, memory_budget=memory_budget)
         make(optimizer, self._named())
         self.n_examples = self._op.n_examples
         self.size = self._op.shape[0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ...operators import Fisher
+from ...operators import CurvatureOperator
 from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
 from ._cost import GRADIENT, PRODUCT
@@ -49,7 +49,9 @@ def default_steps(rule: Rule) -> int:
     return LEAST + math.ceil(memory(rule) - 1e-9)
 
 
-def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: int) -> Advice:
+def advised(
+    optimizer: Optimizer, named: Named, op: CurvatureOperator, rule: Rule, steps: int
+) -> Advice:
     """Advice from trials on copies; batches are taken in turn.
 
     The steps of an optimizer with a memory grow while it fills, so that a short trial bears a rate
@@ -75,7 +77,9 @@ def advised(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule, steps: i
     return Advice(rate, interval, outcome, notes, results, trials.running[found.best], cost)
 
 
-def _first_rate(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule) -> tuple[float, float]:
+def _first_rate(
+    optimizer: Optimizer, named: Named, op: CurvatureOperator, rule: Rule
+) -> tuple[float, float]:
     """Where to look first, and its cost: lowest on the first batch along the first step.
 
     By the quadratic model of the Gauss-Newton matrix; over the growth of steps to come.
@@ -94,7 +98,7 @@ def _first_rate(optimizer: Optimizer, named: Named, op: Fisher, rule: Rule) -> t
     return rate, 2 * GRADIENT + PRODUCT
 
 
-def _bend(batch: Fisher, way: Tensor) -> float:
+def _bend(batch: CurvatureOperator, way: Tensor) -> float:
     size = way.norm()
     unit = way / size
     curved = batch @ unit[:, None]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import Fisher, View, as_view, fisher
+from ...operators import CurvatureOperator, View, as_view, ggn
 from ...results import Outcome, RunError
 from ...spectra import (
     EighResult,
@@ -148,12 +148,12 @@ def learning_rate(
     if trial_steps is not None:
         check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, check_seed(seed), check_budget(memory_budget))
-    op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
+    op = ggn(view, data, loss, memory_budget=memory_budget)
     return read_rate(op, view.model, optimizer, search, advise=advise, trial_steps=trial_steps)
 
 
 def read_rate(
-    op: Fisher,
+    op: CurvatureOperator,
     model: nn.Module,
     optimizer: Optimizer | str,
     search: Search,
@@ -223,7 +223,7 @@ class _Reading:
         self.frame, self.search = frame, search
         self.cost, self.ends = cost, list[EighResult]()
 
-    def result(self, op: Fisher, kind: str, source: str) -> LearningRate:
+    def result(self, op: CurvatureOperator, kind: str, source: str) -> LearningRate:
         """All that is read of the matrix of all data, and of each batch."""
         frame, batches = self.frame, op.by_batch()
         n = len(batches)
@@ -266,7 +266,7 @@ class _Reading:
         return [*missed, self.ends[0].outcome][0]
 
     def sharpness(
-        self, op: Fisher, n_batches: int, start: Tensor | None = None
+        self, op: CurvatureOperator, n_batches: int, start: Tensor | None = None
     ) -> tuple[float, float]:
         """Largest eigenvalue in the optimizer's coordinates, and its relative error."""
         frame, shift = self.frame, self.frame.common_shift
@@ -278,7 +278,11 @@ class _Reading:
         return moved, relative * value / moved if moved else 0.0
 
     def top(
-        self, matrix: LinearOperator, op: Fisher, n_batches: int, start: Tensor | None = None
+        self,
+        matrix: LinearOperator,
+        op: CurvatureOperator,
+        n_batches: int,
+        start: Tensor | None = None,
     ) -> tuple[float, float]:
         """Largest eigenvalue of a matrix made of the products of ``op``."""
         found = self.search.top(matrix, start)

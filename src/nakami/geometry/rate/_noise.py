@@ -9,7 +9,7 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
-from ...operators import Fisher
+from ...operators import CurvatureOperator
 from ...results import Outcome, wrong, wrong_type
 from ...spectra import DEFAULT_BUDGET
 from .._outcomes import BatchAdvice, NoiseEnding
@@ -62,7 +62,7 @@ class NoiseScale:
         return self.advice_outcome.reason
 
 
-def noise_of(op: Fisher, budget: int = DEFAULT_BUDGET) -> NoiseScale | None:
+def noise_of(op: CurvatureOperator, budget: int = DEFAULT_BUDGET) -> NoiseScale | None:
     """The noise scale of the gradients of a loss on the batches that it was given; None for one.
 
     Args:

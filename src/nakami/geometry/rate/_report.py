@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import Fisher, View, as_view, criterion, fisher
+from ...operators import CurvatureOperator, View, as_view, criterion, ggn
 from ...results import Outcome, UsageError
 from ...spectra import LinearOperator, check_budget, check_seed, density
 from ...theory import meanfield
@@ -144,7 +144,7 @@ def learning_rate_report(
     say = progress or (lambda *_: None)
     check_request(loss, optimizer)
     view, search = as_view(model), Search(limit, check_seed(seed), check_budget(memory_budget))
-    op = fisher(view, data, loss, "ggn", memory_budget=memory_budget)
+    op = ggn(view, data, loss, memory_budget=memory_budget)
     say(0, 3, None, "limit and advice")
     rate = read_rate(op, view.model, optimizer, search)
     say(1, 3, None, "theory")
@@ -156,7 +156,7 @@ def learning_rate_report(
     return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)
 
 
-def _eigenvalues(op: Fisher, search: Search) -> Eigenvalues | None:
+def _eigenvalues(op: CurvatureOperator, search: Search) -> Eigenvalues | None:
     kernel = op.kernel
     if kernel is None:
         return None
@@ -190,7 +190,9 @@ def _eigenvalues(op: Fisher, search: Search) -> Eigenvalues | None:
     )
 
 
-def _theory(model: nn.Module, op: Fisher, rate: LearningRate) -> tuple[WideTheory | None, Outcome]:
+def _theory(
+    model: nn.Module, op: CurvatureOperator, rate: LearningRate
+) -> tuple[WideTheory | None, Outcome]:
     """The prediction, or why there is none."""
     squared = op.likelihood == "mse"
     if not squared and op.likelihood != "cross_entropy":

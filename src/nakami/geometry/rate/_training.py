@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ...operators import Fisher
+from ...operators import CurvatureOperator
 from ._optimizers import Named, twin
 
 
@@ -17,7 +17,9 @@ class Training:
         losses: Of each step, before its update.
     """
 
-    def __init__(self, optimizer: Optimizer, named: Named, op: Fisher, rate: float | None = None):
+    def __init__(
+        self, optimizer: Optimizer, named: Named, op: CurvatureOperator, rate: float | None = None
+    ):
         """``rate`` for the group with the largest, the others in proportion; default as it is."""
         self.named, self.op, self.batches = named, op, op.by_batch()
         start = torch.cat([weight.reshape(-1) for weight in op.weights.values()])
@@ -52,6 +54,6 @@ class Training:
         self.optimizer.step()
         return value
 
-    def arrived(self, op: Fisher | None = None) -> Fisher:
+    def arrived(self, op: CurvatureOperator | None = None) -> CurvatureOperator:
         """The matrix, or another of the same parameters, where the training is."""
         return (op or self.op).moved(self.point)

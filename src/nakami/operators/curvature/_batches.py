@@ -102,7 +102,7 @@ class GradientJacobian(NetworkJacobian):
             raise UsageError(
                 "the Hessian of this network comes out asymmetric (by "
                 f"{gap / max(size, 1e-300):.2g} of its size): the gradient of "
-                "a function in it has a wrong derivative; use kind='ggn'."
+                "a function in it has a wrong derivative; take nakami.ggn."
             )
 
 

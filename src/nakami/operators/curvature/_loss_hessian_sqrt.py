@@ -44,7 +44,7 @@ class LossHessianSqrt:
 
 def loss_hessian_sqrt(judged: Criterion, z: Tensor, y: object, kind: str) -> LossHessianSqrt | None:
     """The root for a kind; None where none is known."""
-    if kind == "empirical":
+    if kind == "empirical_fisher":
         slope = judged.slope(z, y)
         shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
         return LossHessianSqrt(lambda u: u * slope, z.new_zeros(shape))

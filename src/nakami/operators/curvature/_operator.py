@@ -24,11 +24,11 @@ from ._parameters import Parameters
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
 
-class Fisher(LinearOperator):
-    """A curvature matrix; made by ``nakami.fisher``.
+class CurvatureOperator(LinearOperator):
+    """A curvature matrix; made by ``nakami.hessian``, ``ggn``, ``fisher`` and ``empirical_fisher``.
 
     Attributes:
-        kind: ``"fisher"``, ``"ggn"``, ``"empirical"`` or ``"hessian"``.
+        kind: ``"fisher"``, ``"ggn"``, ``"empirical_fisher"`` or ``"hessian"``.
         samples: Draws of each sample's target where the matrix is a sampled one, else None.
         loss: Name of the loss. sample: what one sample is, in words. n_samples: how many.
         n_examples: Examples of this process. sums: whether the loss's own reduction is the sum.
@@ -71,7 +71,7 @@ class Fisher(LinearOperator):
         check_finite(torch.tensor(self.value), judged.name)
         own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
         self.scale = 1 / divisor if own else nll / self.n_samples
-        if kind == "empirical" or samples is not None:
+        if kind == "empirical_fisher" or samples is not None:
             self.scale = nll**2 / self.n_samples
         self._norms: list[RowNorms] | None = None
 
@@ -87,7 +87,8 @@ class Fisher(LinearOperator):
         """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian, over ranks.
 
         The scale and the root of the Hessian by the outputs are in it. A row for each output of an
-        example; ``"empirical"``: for each sample, its gradient; sampled: for each draw of each.
+        example; of the empirical Fisher for each sample (its gradient), of a sampled one for each
+        draw of each.
         """
         return self._rows if self.ranks.alone else None
 
@@ -107,7 +108,7 @@ class Fisher(LinearOperator):
         root = self.root
         return None if root is None else root.gram()
 
-    def layer(self, pattern: str) -> Fisher:
+    def layer(self, pattern: str) -> CurvatureOperator:
         """The diagonal block of some parameters, by a shell pattern of their names.
 
         Shares examples and outputs; products go through the weights of the block alone.
@@ -124,14 +125,14 @@ class Fisher(LinearOperator):
             raise unknown("pattern", pattern, list(self.names), "'*' takes all")
         block = self.parts[0].at.part(fitting)
         parts = [part.restricted(block) for part in self.parts]
-        return Fisher(parts, self.judged, self.kind, self.samples, self.ranks)
+        return CurvatureOperator(parts, self.judged, self.kind, self.samples, self.ranks)
 
-    def first(self, count: int) -> Fisher:
+    def first(self, count: int) -> CurvatureOperator:
         """The matrix of the first batches of the data, as they were given; of each rank's."""
         some = [part for part in self.parts if part.of < count]
-        return Fisher(some, self.judged, self.kind, self.samples, self.ranks)
+        return CurvatureOperator(some, self.judged, self.kind, self.samples, self.ranks)
 
-    def by_batch(self) -> list[Fisher]:
+    def by_batch(self) -> list[CurvatureOperator]:
         """A matrix of each batch of the data, as they were given; they share all that is held.
 
         Raises:
@@ -141,17 +142,20 @@ class Fisher(LinearOperator):
             got = f"{self.ranks.size} ranks"
             raise wrong("group", "be left out for batches one by one", got, "drop it")
         groups = groupby(self.parts, key=lambda part: part.of)
-        return [Fisher(list(some), self.judged, self.kind, self.samples) for _, some in groups]
+        return [
+            CurvatureOperator(list(some), self.judged, self.kind, self.samples)
+            for _, some in groups
+        ]
 
     def examples(self) -> list[tuple[list[Tensor], Tensor]]:
         """The tensors that the network takes, and its outputs: in pieces, axis 0 the examples."""
         return [(part.example.leaves, part.z) for part in self.parts]
 
-    def moved(self, point: Tensor) -> Fisher:
+    def moved(self, point: Tensor) -> CurvatureOperator:
         """The same matrix of the same data at other weights, ``(P,)``; the model stays."""
         return self._at(self.parts[0].at.at(point), self.judged)
 
-    def at_current_weights(self) -> Fisher:
+    def at_current_weights(self) -> CurvatureOperator:
         """The same matrix of the same data, for the model and the loss as they are now.
 
         In the same arithmetic; targets of ``samples`` are drawn anew by the same random numbers.
@@ -160,10 +164,10 @@ class Fisher(LinearOperator):
         self.ranks.check_alike("current", now.network.weights)
         return self._at(now, self.judged.current())
 
-    def _at(self, at: Parameters, judged: Criterion) -> Fisher:
+    def _at(self, at: Parameters, judged: Criterion) -> CurvatureOperator:
         with self.ranks.together("data"):
             parts = [part.moved(at, judged) for part in self.parts]
-        return Fisher(parts, judged, self.kind, self.samples, self.ranks)
+        return CurvatureOperator(parts, judged, self.kind, self.samples, self.ranks)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
@@ -224,9 +228,9 @@ class Fisher(LinearOperator):
         """
         root, first = self._rows, self.parts[0]
         if root is None or first.mixes():
-            got = f"kind={self.kind!r}" if root is None else "a network whose examples mix"
+            got = f"the {self.kind}" if root is None else "a network whose examples mix"
             raise wrong(
-                "kind", "have a root by examples for unit_blocks", got, "use 'fisher' or 'ggn'"
+                "the matrix", "have a root by examples for unit_blocks", got, "take nakami.ggn"
             )
         parts = unit_parts(first, module)
         with self.ranks.together("the blocks"):
@@ -275,7 +279,7 @@ class Fisher(LinearOperator):
         if norms is None:
             raise UsageError(
                 f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
-                f"examples that do not mix, got kind={self.kind!r} with {self.loss} and "
+                f"examples that do not mix, got the {self.kind} of {self.loss} and "
                 f"{self._columns()} rows; use nakami.trace on op.layer(name)."
             )
         return norms

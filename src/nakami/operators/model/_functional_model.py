@@ -24,7 +24,7 @@ from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._structure import Structure
 from ._tracer import Tracer, first_tensor, transforms
-from ._view import Forward, Select, View, as_view
+from ._view import Forward, View, as_view
 
 
 class _Reached(Exception):
@@ -57,29 +57,10 @@ class FunctionalModel:
     Args:
         model: Any module, or a ``View`` of one. It is never changed: mode, gradients, buffers,
             hooks and random states are as before after every call.
-        forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
-        select: Picks the tensor that counts from the model's output; default its first tensor.
-        dtype, device: Where to compute, also by name; default those of the first parameter.
-        batch_statistics: Batch normalisation by the batch at hand, not by running statistics.
     """
 
-    def __init__(
-        self,
-        model: nn.Module | View,
-        forward: Forward | None = None,
-        select: Select | None = None,
-        dtype: torch.dtype | str | None = None,
-        device: torch.device | str | None = None,
-        batch_statistics: bool = False,
-    ):
-        view = as_view(
-            model,
-            forward=forward,
-            select=select,
-            dtype=dtype,
-            device=device,
-            batch_statistics=batch_statistics,
-        )
+    def __init__(self, model: nn.Module | View):
+        view = as_view(model)
         model, dtype, device = view.model, view.dtype, view.device
         self.batch_statistics = view.batch_statistics
         assert not isinstance(dtype, str)  # a view holds what names stand for
@@ -153,6 +134,8 @@ class FunctionalModel:
         """
         other = copy.copy(self)
         other._copy()
+        if not self.structure.change():  # the same code: what was tried of it holds
+            other.structure = self.structure
         return other
 
     def run(

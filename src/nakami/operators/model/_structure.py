@@ -36,21 +36,24 @@ class Structure(AbstractContextManager[None]):
         self._own: set[Key] = set()  # what the model's own runs write
         self._runs = 0
 
-    def __enter__(self) -> None:
-        """Refuse to run the model where its code would read something else than before."""
+    def change(self) -> str:
+        """The first thing that a run would read otherwise than before, in words; empty if none."""
         now = _read(self.model)
         if now == self._was:
-            return
+            return ""
         for key in (*self._was, *(key for key in now if key not in self._was)):
             was, has = self._was.get(key, "nothing"), now.get(key, "nothing")
             if was != has and key not in self._own:
                 name = ".".join(part for part in key if part)
-                raise wrong(
-                    "model",
-                    "keep its modules and their plain attributes while an operator of it is in use",
-                    f"{name!r} changed from {_worded(was)} to {_worded(has)}",
-                    "change it back, or take op.at_current_weights()",
-                )
+                return f"{name!r} changed from {_worded(was)} to {_worded(has)}"
+        return ""
+
+    def __enter__(self) -> None:
+        """Refuse to run the model where its code would read something else than before."""
+        if change := self.change():
+            rule = "keep its modules and their plain attributes while an operator of it is in use"
+            way_out = "change it back, or take op.at_current_weights()"
+            raise wrong("model", rule, change, way_out)
 
     def __exit__(self, *error: object) -> None:
         """Note what the run that just ended wrote."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...results import UsageError, check_callable, wrong, wrong_type
+from ...results import UsageError, check_callable, wrong_type
 from ._checks import read_device, read_dtype
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -68,12 +68,6 @@ class View:
         object.__setattr__(self, "device", read_device(self.device))
 
 
-def as_view(model: nn.Module | View, **options: Any) -> View:
-    """The view itself, or one of a plain model; ``options`` are those of ``View``."""
-    if not isinstance(model, View):
-        return View(model, **options)
-    twice = [name for name, value in options.items() if value not in (None, False)]
-    if twice:
-        name = twice[0]
-        raise wrong(name, "be given to the View alone", f"{name}= beside a View", "leave it out")
-    return model
+def as_view(model: nn.Module | View) -> View:
+    """The view itself, or the plain one of a model."""
+    return model if isinstance(model, View) else View(model)

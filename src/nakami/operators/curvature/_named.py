@@ -1,0 +1,209 @@
+"""The four curvature matrices by name: Hessian, Gauss-Newton, Fisher and empirical Fisher.
+
+Every one is a ``CurvatureOperator``, and every one is a snapshot: it keeps a copy of the data, the
+weights and the buffers, so that it stays the same matrix whatever the model does later, also in
+parts that are built when they are asked for. ``at_current_weights()`` is the matrix of the model as
+it is then. What cannot be copied is the model's code: if one of its modules or of their plain
+attributes changes, a product that needs to run it again is refused; a change behind ``forward``,
+``select``, a loss function, a hook or a closure is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...results import PYTHON, UsageError, wrong
+from ...spectra import check_at_least, check_budget, check_seed
+from ..model._functional_model import FunctionalModel
+from ..model._view import View
+from ._batches import batches
+from ._distributed import Ranks
+from ._losses import Criterion, criterion
+from ._operator import CurvatureOperator
+
+Loss = nn.Module | str | Callable[[Tensor, Any], Tensor]
+
+
+def fisher(
+    model: nn.Module | View,
+    data: Any,
+    loss: nn.Module | str,
+    params: str | None = None,
+    *,
+    samples: int | None = None,
+    seed: int = 0,
+    memory_budget: int | None = None,
+    group: Any = None,
+) -> CurvatureOperator:
+    """The Fisher information of the model's own distribution, ``F = 1/T sum_t J_t^T L_t J_t``.
+
+    **Sum over outputs, mean over samples**, whatever the loss's reduction; ``L_t`` is ``diag(p) -
+    p p^T`` for cross-entropy, ``diag(p (1 - p))`` for Bernoulli, the identity for squared error
+    (unit variance). A matrix of many outputs (a language model's) is had by ``samples``: the outer
+    products of gradients at targets drawn from the model's own distribution, right on average.
+
+    Args:
+        model: Any module, or a ``View`` of one; read in evaluation mode, left as it was. With
+            ``View(batch_statistics=True)`` examples of a batch depend on each other, and ``data``
+            should come in the batches of the training.
+        data: ``(x, y)``, or an iterable of such batches, read once and copied.
+        loss: ``CrossEntropyLoss``, ``MSELoss``, ``BCEWithLogitsLoss`` without weights or
+            smoothing, or their names (``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``).
+        params: A shell pattern of parameter names; default all that require a gradient.
+        samples: Draws of each sample's target; default the exact matrix.
+        seed: Seed of the draws; the global random state is not touched.
+        memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
+        group: A ``torch.distributed`` process group, or ``"world"``: each of its ranks passes data
+            of its own, and the matrix, the loss and the trace are those of all data together. All
+            ranks make the same calls with the same arguments and seeds, and get the same numbers;
+            draws of ``samples`` differ by rank. ``root`` and ``kernel`` are None, ``by_batch`` is
+            refused. A product adds two ``all_reduce``.
+
+    Returns:
+        A snapshot, ``(P, P)``, for ``nakami.eigh``, ``trace`` and ``density``; the model's later
+        weights are in its ``at_current_weights()``.
+
+    Raises:
+        UsageError: Empty data, wrong targets, a loss that is not finite, no parameters, batch
+            statistics in a network with dropout or without normalisation by the batch; ranks with
+            other arguments, weights or buffers, or an error on one of them.
+
+    Cost: building, some passes over the data; a product, about three passes for each column.
+    Source: Martens, JMLR 21 (2020), sections 5 to 9; Karakida, Akaho & Amari, AISTATS 2019.
+    """
+    if samples is not None:
+        check_at_least("samples", samples, 1, "use 1")
+    return _made("fisher", model, data, loss, params, memory_budget, group, samples, seed)
+
+
+def ggn(
+    model: nn.Module | View,
+    data: Any,
+    loss: Loss,
+    params: str | None = None,
+    *,
+    memory_budget: int | None = None,
+    group: Any = None,
+) -> CurvatureOperator:
+    """The generalised Gauss-Newton matrix of a loss, its own reduction included.
+
+    It is the Hessian at zero residual, never negative, and bounds learning rates.
+
+    Args:
+        model: As for ``fisher``, like all that follow but the loss.
+        data: ``(x, y)`` or batches of such.
+        loss: A loss that ``fisher`` takes, also weighted or smoothed, or any function of (outputs,
+            targets) that is convex in the outputs and a mean over the batch.
+        params: A shell pattern of parameter names.
+        memory_budget: Bytes kept between products.
+        group: Ranks that hold the data.
+
+    Returns:
+        A snapshot, as ``fisher`` returns it.
+
+    Raises:
+        UsageError: As ``fisher``.
+
+    Source: Martens, JMLR 21 (2020), section 8.
+    """
+    return _made("ggn", model, data, loss, params, memory_budget, group)
+
+
+def hessian(
+    model: nn.Module | View,
+    data: Any,
+    loss: Loss,
+    params: str | None = None,
+    *,
+    memory_budget: int | None = None,
+    group: Any = None,
+) -> CurvatureOperator:
+    """The second derivative of a loss, its own reduction included; eigenvalues may be negative.
+
+    Args:
+        model: As for ``fisher``, like all that follow but the loss.
+        data: ``(x, y)`` or batches of such.
+        loss: As for ``ggn``; it need not be convex.
+        params: A shell pattern of parameter names.
+        memory_budget: Bytes kept between products.
+        group: Ranks that hold the data.
+
+    Returns:
+        A snapshot, as ``fisher`` returns it, without a root.
+
+    Raises:
+        UsageError: As ``fisher``; a gradient whose own derivative torch has wrong.
+    """
+    return _made("hessian", model, data, loss, params, memory_budget, group)
+
+
+def empirical_fisher(
+    model: nn.Module | View,
+    data: Any,
+    loss: nn.Module | str,
+    params: str | None = None,
+    *,
+    memory_budget: int | None = None,
+    group: Any = None,
+) -> CurvatureOperator:
+    """``1/T sum_t g_t g_t^T`` with the gradients at the data's own targets.
+
+    It is another matrix than the Fisher information, and vanishes where the data are fitted.
+
+    Args:
+        model: As for ``fisher``, like all that follow.
+        data: ``(x, y)`` or batches of such.
+        loss: A plain negative log-likelihood.
+        params: A shell pattern of parameter names.
+        memory_budget: Bytes kept between products.
+        group: Ranks that hold the data.
+
+    Returns:
+        A snapshot, as ``fisher`` returns it.
+
+    Raises:
+        UsageError: As ``fisher``.
+
+    Source: Kunstner, Balles & Hennig, NeurIPS 2019.
+    """
+    return _made("empirical_fisher", model, data, loss, params, memory_budget, group)
+
+
+def _made(
+    kind: str,
+    model: nn.Module | View,
+    data: Any,
+    loss: Any,
+    params: str | None,
+    memory_budget: int | None,
+    group: Any,
+    samples: int | None = None,
+    seed: int = 0,
+) -> CurvatureOperator:
+    ranks = Ranks(group)
+    with ranks.together("the arguments", UsageError):
+        judged = _likelihood(criterion(loss), kind)
+        seed, budget = check_seed(seed), check_budget(memory_budget)
+        network = FunctionalModel(model)
+        parts = batches(network, data, judged, params, budget)
+        if samples is not None:
+            generator = torch.Generator().manual_seed(ranks.seed(seed))
+            for part in parts:
+                part.sample(samples, generator)
+    ranks.check_alike(
+        (kind, judged.name, judged.sums, samples, seed, parts[0].names), network.weights
+    )
+    return CurvatureOperator(parts, judged, kind, samples, ranks)
+
+
+def _likelihood(judged: Criterion, kind: str) -> Criterion:
+    """The loss, where the matrix is one of it."""
+    if kind in ("fisher", "empirical_fisher") and judged.nll is None:
+        rule = f"be a plain negative log-likelihood for {kind}"
+        got = f"{judged.name} (weighted, smoothed or a function of your own)"
+        raise wrong("loss", rule, got, PYTHON + "take nakami.ggn")
+    return judged
