@@ -127,7 +127,6 @@ class FisherKernel(Gram):
         trust = self._trust
         if trust is None or trust.formed:
             return None
-        self.base.parts[0].check_derivative()
         return LayerwiseDual(self.base.pairs(), trust.own)
 
     def _matmat(self, block: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -13,16 +12,18 @@ from torch.nn import functional
 
 from ..results import StageInfo, UsageError, wrong
 from ..spectra import LinearOperator, check_budget
+from .autodiff._derivative import Derivative
 from .autodiff._overrides import keep_memory
 from .autodiff._strategies import (
     FAILURES,
+    Trial,
     adjoint_gap,
     allowed_gap,
     batched,
-    check_derivative,
     first_line,
     forward_product,
     reverse_product,
+    unit,
 )
 from .model._example import Example
 from .model._functional_model import FunctionalModel, named_parts
@@ -173,17 +174,17 @@ class NetworkJacobian(LinearOperator):
         ``check``: whether to hold the derivative against a difference of the function.
         """
         room = self._pulled(point, widest, memory_budget)
-        self.route, self._push = forward_product(
+        route, self._push, trial = forward_product(
             self.function, point, self.output, self._pull, self._held, self.chunk, room
         )
-        if self.network.note:
-            self.route = f"{self.route}, {self.network.note}"
-        for name in self.parts:  # one by one: a small state hides behind a large one
-            if len(self.parts) > 1:
-                self._check_adjoint(point, name)
-            if check:
-                there = partial(self._stacked, to=(name,))
-                check_derivative(there, point, self._held, f"{self!r} to {name!r}")
+        self.route = f"{route}, {self.network.note}" if self.network.note else route
+        if len(self.parts) > 1:  # one by one: a small state hides behind a large one
+            for name in self.parts:
+                self._check_adjoint(trial, name)
+        if check:
+            Derivative(
+                self.function, point, trial, route, self.network, self._held, self.parts, room
+            ).check(repr(self))
 
     def _pulled(
         self, point: Tensor, widest: int, memory_budget: int | None, checked: bool = False
@@ -203,12 +204,13 @@ class NetworkJacobian(LinearOperator):
             self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
         return room
 
-    def _check_adjoint(self, point: Tensor, name: str) -> None:
+    def _check_adjoint(self, trial: Trial, name: str) -> None:
         rows = self.parts[name]
-        around = (rows.start, self.shape[0] - rows.stop)
-        gap = adjoint_gap(
-            point, lambda v: self._push(v)[rows], lambda u: self._pull(functional.pad(u, around))
-        )
+        jv = trial.along[rows, 0]
+        u = unit(jv, torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            ju = self._pull(functional.pad(u, (rows.start, self.shape[0] - rows.stop)))
+        gap = adjoint_gap(u, jv, ju, trial.v)
         if gap > allowed_gap(self.route, self.dtype):
             raise UsageError(
                 f"to must name stages that one route can multiply, got {name!r} where <u, J v> and "

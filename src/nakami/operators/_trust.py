@@ -40,6 +40,7 @@ def trusted(batch: Batch) -> Trust:
     A weight that is tied, used twice, or in a function as well, or a layer whose first axis is not
     the examples, is seen by that.
     """
+    batch.check_derivative()
     n = min(TRIED, len(batch.z))
     sizes = dict(zip(batch.names, (w.numel() for w in batch.weights.values()), strict=True))
     modules = {name.rpartition(".")[0] for name in batch.names}

@@ -13,8 +13,9 @@ from torch import Tensor
 from ...results import UsageError, wrong, wrong_type
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
+from ..autodiff._derivative import Derivative
 from ..autodiff._linearise import linearised
-from ..autodiff._strategies import FAILURES, check_derivative, forward_product, reverse_product
+from ..autodiff._strategies import FAILURES, forward_product, reverse_product
 from ..model._example import Example, mapped
 from ..model._functional_model import FunctionalModel
 from ..model._random import random_states_kept
@@ -39,10 +40,9 @@ class BatchJacobian(NetworkJacobian):
         self.network, self.batch = batch.network, batch
         self.to, self.parts = "output", {"output": slice(0, batch.z.numel())}
         if not batch.linearises():
+            check = check and self.network.batch_statistics  # else a few examples were
             self._build(batch.point, batch.widest, batch.budget, check)
             return
-        if check:
-            batch.check_derivative()
         self._pulled(batch.point, batch.widest, batch.budget, checked=True)
         self._push = linearised(self.function, batch.point)
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
@@ -82,6 +82,7 @@ class GradientJacobian(NetworkJacobian):
         self.to, self.parts = "gradient", {"gradient": slice(0, batch.n_parameters)}
         self._build(batch.point, batch.widest, batch.budget, check)
         if check:
+            batch.check_derivative()
             self._check_symmetric()
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
@@ -183,15 +184,22 @@ class Batch:
         return self._ways[LINEARISED]
 
     def check_derivative(self) -> None:
-        """Hold the derivative of a few outputs against a difference, once; see ``_strategies``."""
-        if not self._ways.setdefault("checked", False):
-            check_derivative(self._few, self.point, self.held, "the outputs by the parameters")
-            self._ways["checked"] = True
+        """Compare the derivative of a few outputs with differences, once; see ``Derivative``."""
+        if not self.network.batch_statistics:
+            self.linearises()
 
     def _agrees(self) -> bool:
         output, pull = reverse_product(self._few, self.point, self.held, blocks=True)
         chunk, room = 2, self.budget // 4
-        way, _ = forward_product(self._few, self.point, output, pull, self.held, chunk, room)
+        way, _, trial = forward_product(self._few, self.point, output, pull, self.held, chunk, room)
+        each = self.z[0].numel()
+        parts = {
+            f"example {i}": slice(i * each, (i + 1) * each) for i in range(len(output) // each)
+        }
+        network, held = self.network, self.held
+        Derivative(self._few, self.point, trial, way, network, held, parts, room).check(
+            "the outputs by the parameters"
+        )
         return way == LINEARISED and not isinstance(pull, PlainProduct)
 
     def _few(self, flat: Tensor) -> Tensor:

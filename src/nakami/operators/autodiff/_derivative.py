@@ -1,0 +1,192 @@
+"""Whether ``J`` is the derivative: products beside central differences in float64."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from ...results import NakamiWarning, UsageError
+from ..model._functional_model import FunctionalModel
+from ._autograd import Held
+from ._strategies import FAILURES, Product, Trial, forward_product, rank, reverse_product, unit
+
+RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
+ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
+STEPS = 4  # sizes of a step, each 16 times the one before
+PLACES = 3  # where a product that differs is looked at again
+AWAY = 1e-5  # their distance from the point, relative to its norm
+WIDER = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+}
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A function of a network, and products that should be those of its derivative.
+
+    Attributes:
+        function: ``(n,) -> (m,)``, run by ``network``. point: Where it is differentiated.
+        trial: Products in use, with a random vector and with one of ``J^T``. route: Their way.
+        held: Holds the network still. parts: Rows that are judged on their own, by name.
+        room: Bytes for rows of ``J``, where there is no other way.
+    """
+
+    function: Product
+    point: Tensor
+    trial: Trial
+    route: str
+    network: FunctionalModel
+    held: Held
+    parts: Mapping[str, slice]
+    room: int
+
+    def check(self, what: str) -> None:
+        """Warn where ``J`` is not the derivative, and by how much of its size it is off.
+
+        Tried along one direction. Half of it is random and sees ``|E|_F / |J|_F`` of an error
+        ``E``; half is ``J^T u``, in which the leading singular vectors prevail. A product that
+        differs from a difference of the function is looked at again near the point, where no kink
+        is, and with several steps: an error stays, whatever the place and the step.
+
+        Raises:
+            UsageError: The function moves, but ``J`` is zero.
+        """
+        try:
+            with in_double(self.network):
+                found = self._wrong(self.point.double())
+        except (*FAILURES, UsageError):  # the network or the device has no float64
+            found = self._wrong(self.point)
+        for name, (size, product, gap) in found.items():
+            if product == 0:
+                raise UsageError(
+                    f"the gradient of this network is cut: it moves (by {size:.3g} for a unit "
+                    "step) but its derivative is zero; take torch.no_grad, detach or rounding out "
+                    "of its forward."
+                )
+            warnings.warn(
+                f"{what} to {name!r}: J is no derivative of the network: along one direction J v "
+                f"is off by {gap / max(size, product):.2g} of its size; look for a detach, a "
+                "straight-through gradient, a rounding or a custom backward in its forward.",
+                NakamiWarning,
+                stacklevel=5,
+            )
+
+    def _wrong(self, point: Tensor) -> dict[str, tuple[float, float, float]]:
+        """Sizes of difference, product and gap of the parts that are wrong at every place."""
+        v, product = self.trial.mixed()
+        seen = max(RESOLUTION, ROUNDING * torch.finfo(product.dtype).eps)
+        v, product = v.to(point), product.to(point)
+        first = _difference(self.function, point, v, _steps(point)[0])
+        found = {
+            name: sizes
+            for name, rows in self.parts.items()
+            if not (sizes := _sizes(first[rows], product[rows]))[2] <= seen * max(sizes[:2])
+        }
+        for seed in range(PLACES):
+            if not found:
+                break
+            away = unit(point, torch.Generator().manual_seed(1 + seed))
+            near = point + AWAY * _length(point) * away
+            differences = [_difference(self.function, near, v, step) for step in _steps(point)]
+            product = self._product(near, v, product)
+            again = {name: _settled(differences, product, self.parts[name]) for name in found}
+            found = {name: sizes for name, sizes in again.items() if sizes is not None}
+        return found
+
+    def _product(self, near: Tensor, v: Tensor, here: Tensor) -> Tensor:
+        """``J v`` near the point; the one in use where a closer look finds its route wrong."""
+        output, pull = reverse_product(self.function, near, self.held)
+        way, push, _ = forward_product(
+            self.function, near, output, pull, self.held, 1, 2 * self.room
+        )
+        with torch.no_grad():
+            return push(v) if rank(way) <= rank(self.route) else here
+
+
+def _settled(
+    differences: list[Tensor], product: Tensor, rows: slice
+) -> tuple[float, float, float] | None:
+    """Sizes of difference, product and gap, if the product is wrong; None if it is not.
+
+    Of two steps whose differences agree best, the disagreement says how far they can be trusted.
+    """
+    pairs = [(float((a[rows] - b[rows]).norm()), b[rows]) for a, b in pairwise(differences)]
+    unsure, difference = min(pairs, key=lambda pair: pair[0])
+    sizes = _sizes(difference, product[rows])
+    if sizes[2] <= RESOLUTION * max(sizes[:2]) + 4 * unsure:
+        return None
+    unsure, difference = pairs[-1]
+    coarse = _sizes(difference, product[rows])
+    # Of a function that rounds to float32, small steps show nothing and large ones do.
+    settled = 0 < 10 * unsure <= coarse[0]
+    return None if sizes[0] == 0 and settled and coarse[2] <= 4 * unsure else sizes
+
+
+def _sizes(difference: Tensor, product: Tensor) -> tuple[float, float, float]:
+    return float(difference.norm()), float(product.norm()), float((difference - product).norm())
+
+
+def _difference(function: Product, point: Tensor, v: Tensor, step: float) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = function(point + step * v) - function(point - step * v)
+        return found / (2 * step)
+
+
+def _steps(point: Tensor) -> list[float]:
+    first = torch.finfo(point.dtype).eps ** 0.5 * _length(point)
+    return [first * 16**i for i in range(STEPS)]
+
+
+def _length(point: Tensor) -> float:
+    return max(1.0, float(point.norm()))
+
+
+@contextmanager
+def in_double(network: FunctionalModel) -> Iterator[None]:
+    """Within it the network computes in float64, whatever it casts to on its way."""
+    weights = network.weights
+    try:
+        network.weights = {name: _wide(value) for name, value in weights.items()}
+        with _Doubles():
+            yield
+    finally:
+        network.weights = weights
+
+
+class _Doubles(TorchDispatchMode):
+    """Every operation takes and returns float64 in place of narrower numbers."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        for place, spec in enumerate(func._schema.arguments):
+            value = args[place] if place < len(args) else kwargs.get(spec.name)
+            if spec.alias_info is None or not isinstance(value, Tensor):
+                continue
+            if not spec.alias_info.is_write:  # a view stays one; what is detached begins anew
+                if func is torch.ops.aten.detach.default:
+                    break
+                return func(*args, **kwargs)
+            if value.dtype in WIDER:
+                raise NotImplementedError(f"{func} writes to {value.dtype}")
+        args, kwargs = tree_map(_wide, (args, kwargs))
+        return tree_map(_wide, func(*args, **kwargs))
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, torch.dtype):
+        return WIDER.get(value, value)
+    if isinstance(value, Tensor) and value.dtype in WIDER:
+        return value.to(WIDER[value.dtype])
+    return value

@@ -1,0 +1,204 @@
+"""Whether J is the derivative of the network: wrong layers are noticed, right ones never."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import nakami
+from nakami.results import NakamiWarning, UsageError
+
+RESOLUTION = 1e-5  # docs/reach.md: 8e-6 in float32
+SEEDS = 4  # all passed with 20
+
+
+class Scaled(torch.autograd.Function):
+    """The sine, with a backward that is off by a factor, everywhere or in one example."""
+
+    @staticmethod
+    def forward(ctx, x, factor, only):
+        ctx.save_for_backward(x)
+        ctx.factor, ctx.only = factor, only
+        return torch.sin(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        right = grad * torch.cos(x)
+        if ctx.only is None:
+            return right * ctx.factor, None, None
+        factor = torch.ones(len(x), *[1] * (x.ndim - 1), dtype=x.dtype)
+        factor[ctx.only :] = ctx.factor
+        return right * factor, None, None
+
+
+class Leading(torch.autograd.Function):
+    """A matrix whose backward has a leading singular value that is off by a thousandth."""
+
+    @staticmethod
+    def forward(ctx, x, matrix):
+        ctx.save_for_backward(matrix)
+        return x @ matrix.T
+
+    @staticmethod
+    def backward(ctx, grad):
+        (matrix,) = ctx.saved_tensors
+        u, s, v = torch.linalg.svd(matrix)
+        return grad @ (matrix + 1e-3 * s[0] * torch.outer(u[:, 0], v[0])), None
+
+
+def no_grad(h):
+    with torch.no_grad():
+        gate = torch.sigmoid(h)
+    return h * gate
+
+
+def hooked(h):
+    h = torch.tanh(h)
+    if h.requires_grad:
+        h.register_hook(lambda g: 0.99 * g)
+    return h
+
+
+def leading(h):
+    n = h.shape[-1]
+    spread = torch.linspace(1, 0.5, n, dtype=h.dtype)
+    turned = torch.linalg.qr(torch.sin(torch.arange(n * n, dtype=h.dtype)).reshape(n, n))[0]
+    return Leading.apply(h, turned * spread)
+
+
+WRONG = {
+    "detached maximum": lambda h: h / h.abs().amax(-1, keepdim=True).detach(),
+    "detached statistics": lambda h: (
+        (h - h.mean(-1, keepdim=True).detach()) / h.std(-1, keepdim=True).detach()
+    ),
+    "detached deviation": lambda h: (
+        (h - h.mean(-1, keepdim=True)) / h.std(-1, keepdim=True).detach()
+    ),
+    "detached root mean square": lambda h: h / h.square().mean(-1, keepdim=True).sqrt().detach(),
+    "data of a tensor": lambda h: h * torch.sigmoid(h.data),
+    "backward off by 1e-2": lambda h: Scaled.apply(h, 1.01, None),
+    "backward off by 1e-3": lambda h: Scaled.apply(h, 1.001, None),
+    "backward off by 1e-4": lambda h: Scaled.apply(h, 1.0001, None),
+    "leading singular value off by 1e-3": leading,
+    "block without gradients": no_grad,
+    "branch that is stopped": lambda h: h + 0.1 * torch.tanh(h).detach(),
+    "straight-through rounding": lambda h: h + (torch.round(4 * h) / 4 - h).detach(),
+    "hook on a gradient": hooked,
+}
+RIGHT = {
+    "relu": torch.relu,
+    "leaky relu": functional.leaky_relu,
+    "absolute value": torch.abs,
+    "maximum": lambda h: h / (1 + h.abs().amax(-1, keepdim=True)),
+    "layer norm": lambda h: functional.layer_norm(h, h.shape[-1:]),
+    "pool": lambda h: functional.max_pool1d(h[:, None], 2)[:, 0].repeat(1, 2),
+    "sort": lambda h: h.sort(-1).values.cumsum(-1),
+    "mask": lambda h: h * (h > 0).float(),
+    "clamp": lambda h: h.clamp(-0.3, 0.3),
+    "float32 inside": lambda h: torch.tanh(h.float()).to(h.dtype),
+    "custom function": lambda h: Scaled.apply(h, 1.0, None),
+    "branch that is constant": lambda h: h + (h.detach() > 0) * 0.5,
+    "softmax": lambda h: torch.softmax(5 * h, -1),
+}
+
+
+class Around(nn.Module):
+    """A function of states between two linear layers."""
+
+    def __init__(self, function, seed, bias=True):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.enter, self.function = nn.Linear(20, 16, bias=bias), function
+        self.middle, self.leave = nn.Identity(), nn.Linear(16, 12)
+
+    def forward(self, x):
+        return self.leave(self.middle(self.function(self.enter(x))))
+
+
+def example(seed, dtype, n=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 20, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def seen(build):
+    """Warnings and refusals of wrong derivatives."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            build()
+        except UsageError as error:
+            return [str(error)]
+    return [str(w.message) for w in caught if issubclass(w.category, NakamiWarning)]
+
+
+def error(net, x):
+    """``|E|_F / |J|_F`` of the Jacobian in float64, beside dense central differences."""
+    net, x = net.double().eval(), x.double()
+    jac = torch.autograd.functional.jacobian(lambda z: net(z).reshape(-1), x)[:, 0]
+    step = 1e-6 * torch.eye(x.numel(), dtype=x.dtype)
+    with torch.no_grad():
+        wanted = ((net(x + step) - net(x - step)) / 2e-6).T
+    return float((jac - wanted).norm() / max(jac.norm(), wanted.norm()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_layers_are_noticed(name, dtype):
+    for seed in range(SEEDS):
+        net, x = Around(WRONG[name], seed).to(dtype), example(seed, dtype)
+        found = seen(lambda net=net, x=x: nakami.jacobian(net, x))
+        assert error(net, x) > 4 * RESOLUTION
+        assert len(found) == 1
+        assert "J is no derivative of the network" in found[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_layers_are_not(name, dtype):
+    for seed in range(SEEDS):
+        net, x = Around(RIGHT[name], seed, bias=seed % 2 == 0).to(dtype), example(seed, dtype)
+        x[:, : seed % 3 * 10] = 0  # on kinks, where the bias is left out too
+        build = [
+            lambda net=net, x=x: nakami.jacobian(net, x),
+            lambda net=net, x=x: nakami.jacobian(net, x, ["enter", "middle", "output"]),
+            lambda net=net, x=x: nakami.jacobian(net, x, wrt="parameters"),
+        ]
+        assert not seen(build[seed % 3])
+
+
+def test_how_much_is_off_is_said():
+    net, x = Around(WRONG["backward off by 1e-2"], 0).double(), example(0, torch.float64)
+    (found,) = seen(lambda: nakami.jacobian(net, x))
+    assert "J v is off by 0.0099 of its size" in found
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+@pytest.mark.parametrize("name", ["detached maximum", "backward off by 1e-3"])
+def test_every_way_to_read_a_wrong_layer(name, dtype):
+    net, x = Around(WRONG[name], 1).to(dtype), example(1, torch.float32, 12)
+    y = torch.arange(12)
+    one = x[:1]
+    for build in (
+        lambda: nakami.jacobian(net, one, ["enter", "middle"]),
+        lambda: nakami.jacobian(net, one, start="enter"),
+        lambda: nakami.jacobian(net, one, wrt="parameters", params="enter*"),
+        lambda: nakami.fisher(net, (x, y), "cross_entropy") @ torch.ones(540),
+        lambda: nakami.trace(nakami.fisher(net, (x, y), "cross_entropy")),
+        lambda: nakami.eigh(nakami.fisher(net, (x, y), "cross_entropy"), 1),
+    ):
+        found = seen(build)
+        assert found
+        assert all("no derivative of the network" in text for text in found)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_one_example_of_a_batch(dtype):
+    for seed in range(SEEDS):
+        net = Around(lambda h: Scaled.apply(h, 1.001, 7), seed).to(dtype)
+        x, y = example(seed, dtype, 8), torch.arange(8)
+        op = nakami.fisher(net, (x, y), "cross_entropy")
+        found = seen(lambda op=op: op @ torch.ones(540, dtype=dtype))
+        assert [("'example 7'" in text, "'example 6'" in text) for text in found] == [(True, False)]
