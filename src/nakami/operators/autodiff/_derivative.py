@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
@@ -41,6 +41,7 @@ class Derivative:
         trial: Products in use, with a random vector and with one of ``J^T``. route: Their way.
         held: Holds the network still. parts: Rows that are judged on their own, by name.
         room: Bytes for rows of ``J``, where there is no other way.
+        weights: The parameters that the point is made of, if it is.
     """
 
     function: Product
@@ -51,6 +52,7 @@ class Derivative:
     held: Held
     parts: Mapping[str, slice]
     room: int
+    weights: Mapping[str, Tensor] | None = None
 
     def check(self, what: str) -> None:
         """Warn where ``J`` is not the derivative, and by how much of its size it is off.
@@ -85,7 +87,7 @@ class Derivative:
 
     def _wrong(self, point: Tensor) -> dict[str, tuple[float, float, float]]:
         """Sizes of difference, product and gap of the parts that are wrong at every place."""
-        v, product = self.trial.mixed()
+        v, product = self.trial.mixed(self._still())
         seen = max(RESOLUTION, ROUNDING * torch.finfo(product.dtype).eps)
         v, product = v.to(point), product.to(point)
         first = _difference(self.function, point, v, _steps(point)[0])
@@ -104,6 +106,22 @@ class Derivative:
             again = {name: _settled(differences, product, self.parts[name]) for name in found}
             found = {name: sizes for name, sizes in again.items() if sizes is not None}
         return found
+
+    def _still(self) -> Tensor | None:
+        """Entries of embeddings of padding, which torch gives no gradient on purpose."""
+        model, found, at = self.network.model, [], 0
+        padded = {
+            id(m.weight): m.padding_idx
+            for m in model.modules()
+            if isinstance(m, nn.Embedding) and m.padding_idx is not None
+        }
+        for name, weight in (self.weights or {}).items() if padded else ():
+            row = padded.get(id(model.get_parameter(name.removeprefix("model."))))
+            if row is not None:
+                width = weight.shape[1]
+                found.append(torch.arange(width, device=weight.device) + at + row * width)
+            at += weight.numel()
+        return torch.cat(found) if found else None
 
     def _product(self, near: Tensor, v: Tensor, here: Tensor) -> Tensor:
         """``J v`` near the point; the one in use where a closer look finds its route wrong."""

@@ -83,7 +83,7 @@ def forward_product(
         try:
             push = build()
             with torch.no_grad():  # together, which shows that blocks work
-                trial = Trial(v, w, batched(push, torch.stack([v, w], 1)))
+                trial = Trial(push, v, w, batched(push, torch.stack([v, w], 1)))
         except FAILURES as error:
             failures.append((name, first_line(error)))
             continue
@@ -93,11 +93,12 @@ def forward_product(
         if isinstance(pull, PlainProduct) and name not in (PLAIN, ROWS):
             name = f"{name}, transposed by {PLAIN}"
         agrees = gap <= allowed_gap(name, point.dtype)
-        if agrees and apart <= max(NOTHING_CANCELS, 1e3 * torch.finfo(point.dtype).eps):
+        alike = apart <= max(NOTHING_CANCELS, 1e3 * torch.finfo(point.dtype).eps)
+        if agrees and alike:
             return name, push, trial
         if agrees or gap <= allowed_gap(COARSE, point.dtype):
             label = name if agrees else f"{name}, {COARSE}"
-            coarse.append((max(gap, apart), label, push, trial))
+            coarse.append((gap if alike else max(gap, apart), label, push, trial))
         failures.append((name, f"<u, J v> and <J^T u, v> differ by {gap:.2g}"))
     if coarse:
         return min(coarse, key=lambda way: way[0])[1:]
@@ -131,20 +132,31 @@ class Trial:
     """Products with which a route was tried.
 
     Attributes:
+        push: ``v -> J v``.
         v: A random unit vector. w: ``J^T u`` of another one, ``u``, scaled to length 1.
         along: ``J v`` and ``J w``, ``(m, 2)``.
     """
 
+    push: Product
     v: Tensor
     w: Tensor
     along: Tensor
 
-    def mixed(self) -> tuple[Tensor, Tensor]:
-        """A vector to which ``v`` and ``w`` give products of the same length, and its product."""
+    def mixed(self, still: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A vector of which ``v`` and ``w`` have products of the same length, and its product.
+
+        ``still``: Indices at which the vector is 0.
+        """
         sizes = [float(size) or 1.0 for size in self.along.norm(dim=0)]
         mixture = self.v / sizes[0] + self.w / sizes[1]
         length = float(mixture.norm())
         product = self.along[:, 0] / sizes[0] + self.along[:, 1] / sizes[1]
+        if still is not None:
+            fixed = torch.zeros_like(mixture)
+            fixed[still] = mixture[still]
+            with torch.no_grad():
+                product = product - self.push(fixed)
+            mixture = mixture - fixed
         return mixture / length, product / length
 
 

@@ -40,8 +40,9 @@ class BatchJacobian(NetworkJacobian):
         self.network, self.batch = batch.network, batch
         self.to, self.parts = "output", {"output": slice(0, batch.z.numel())}
         if not batch.linearises():
-            check = check and self.network.batch_statistics  # else a few examples were
-            self._build(batch.point, batch.widest, batch.budget, check)
+            derivative = self._build(batch.point, batch.widest, batch.budget)
+            if check and self.network.batch_statistics:  # else a few examples were
+                derivative.check(repr(self))
             return
         self._pulled(batch.point, batch.widest, batch.budget, checked=True)
         self._push = linearised(self.function, batch.point)
@@ -57,7 +58,7 @@ class BatchJacobian(NetworkJacobian):
             if not self.batch.linearises():
                 raise
             self.batch.linearises(False)  # what does for a few examples may not for all
-            self._build(self.batch.point, self.batch.widest, self.batch.budget, False)
+            self._build(self.batch.point, self.batch.widest, self.batch.budget)
             return self._pushed(block)
 
     def _pushed(self, block: Tensor) -> Tensor:
@@ -70,6 +71,9 @@ class BatchJacobian(NetworkJacobian):
             return self._pull(block[:, 0])[:, None]
         return super()._rmatmat(block)
 
+    def _moving(self) -> dict[str, Tensor]:
+        return self.batch.weights
+
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         return self.batch.held(point, act)
 
@@ -80,14 +84,18 @@ class GradientJacobian(NetworkJacobian):
     def __init__(self, batch: Batch, check: bool):
         self.network, self.batch = batch.network, batch
         self.to, self.parts = "gradient", {"gradient": slice(0, batch.n_parameters)}
-        self._build(batch.point, batch.widest, batch.budget, check)
+        derivative = self._build(batch.point, batch.widest, batch.budget)
         if check:
-            batch.check_derivative()
             self._check_symmetric()
+            batch.check_derivative()
+            derivative.check(repr(self))
 
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
         return (gradient,)
+
+    def _moving(self) -> dict[str, Tensor]:
+        return self.batch.weights
 
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         return self.batch.held(point, act)
@@ -197,9 +205,9 @@ class Batch:
             f"example {i}": slice(i * each, (i + 1) * each) for i in range(len(output) // each)
         }
         network, held = self.network, self.held
-        Derivative(self._few, self.point, trial, way, network, held, parts, room).check(
-            "the outputs by the parameters"
-        )
+        Derivative(
+            self._few, self.point, trial, way, network, held, parts, room, self.weights
+        ).check("the outputs by the parameters")
         return way == LINEARISED and not isinstance(pull, PlainProduct)
 
     def _few(self, flat: Tensor) -> Tensor:
