@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import nakami
+from nakami.dynamics import SpectrumOptions as Options
 from nakami.results import NakamiWarning, NotConvergedWarning, UsageError
 from networks import Residual, build
 
@@ -107,8 +108,9 @@ class Killed(BaseException):
 def test_killed_and_continued_equals_unbroken(tmp_path):
     net, x = small_net().float(), examples(2).float()
 
-    def run(name, **options):
-        return nakami.xray(net, x, out=tmp_path / name, layers=True, **{"seed": 4, **options})
+    def run(name, seed=4, **more):
+        out = tmp_path / name
+        return nakami.xray(net, x, out=out, layers=True, spectrum=Options(seed=seed), **more)
 
     whole = run("whole")
     killed, seen = iter((1, 4)), []
@@ -177,19 +179,21 @@ def test_unconverged_spectra_are_marked_and_said(monkeypatch):
     with pytest.warns(
         NotConvergedWarning, match="1 of 1 spectra did not converge; they are marked"
     ):
-        run = nakami.xray(net, torch.ones(1, 300).double(), k=5, tol=1e-9)
+        run = nakami.xray(net, torch.ones(1, 300).double(), k=5, spectrum=Options(tol=1e-9))
     assert not run.converged
     assert not run.spectra[0].converged
     assert run.summary()[0].n_converged == 0
 
 
 def test_settings_are_kept(tmp_path):
-    about = {"labels": [3, 1, 2], "training": "none", "model": {"name": "mine"}}
+    about = {"subject": "s", "labels": [3, 1, 2], "training": "none", "model": {"name": "mine"}}
     net, x = small_net(), examples()
-    run = nakami.xray(net, x, out=tmp_path, subject="s", input_unit="volt", about=about, seed=9)
+    run = nakami.xray(
+        net, x, out=tmp_path, input_unit="volt", about=about, spectrum=Options(seed=9)
+    )
     saved = json.loads((tmp_path / "run.json").read_text())
     assert saved == run.settings
-    assert saved["labels"] == [3, 1, 2]
+    assert (saved["labels"], saved["subject"]) == ([3, 1, 2], "s")
     assert saved["model"]["name"] == "mine"
     assert saved["model"]["parameters"] == 8 * 10 + 10 + 10 * 6 + 6
     assert (saved["seed"], saved["dtype"], saved["input_unit"]) == (9, "float64", "volt")
@@ -215,16 +219,25 @@ def test_settings_are_kept(tmp_path):
         ({"stages": ["hidden"]}, r"stage 'hidden' is unknown"),
         ({"stages": ["input"]}, r"stages must name at least one stage beyond the input"),
         ({"k": 9}, r"k must be a whole number from 1 to 8 \(the largest spectrum here\), got 9"),
-        ({"tol": 2.0}, r"tol must lie between 0 and 1, got 2.0"),
-        ({"seed": -1}, r"seed must be a whole number from 0 to .*, got -1"),
-        ({"memory_budget": 100}, r"memory_budget must hold the dense 10 x 8 matrix"),
-        ({"memory_budget": 0}, r"memory_budget must be a whole number of bytes, .* got 0"),
+        ({"spectrum": Options(tol=2.0)}, r"tol must lie between 0 and 1, got 2.0"),
+        (
+            {"spectrum": Options(seed=-1)},
+            r"seed must be a whole number from 0 to .*, got -1",
+        ),
+        (
+            {"spectrum": Options(memory_budget=100)},
+            r"memory_budget must hold the dense 10 x 8 matrix",
+        ),
+        (
+            {"spectrum": Options(memory_budget=0)},
+            r"memory_budget must be a whole number of bytes, .* got 0",
+        ),
         ({"inputs": examples()[:, :0]}, r"inputs must hold at least one .* not empty, got shape"),
         ({"inputs": examples().to("meta")}, r"inputs must hold numbers, got a tensor on the meta"),
         ({"inputs": examples().to_sparse()}, r"inputs must be dense, got sparse_coo; convert it"),
         ({"stages": ["1", "1"]}, r"stage must name each stage once, got '1' again; leave it out"),
         ({"stages": 3}, r"stage must be the name of a stage, or several, got 3"),
-        ({"dtype": "half"}, r"dtype must be torch.float32 or torch.float64, got 'half'"),
+        ({"spectrum": 1e-3}, r"spectrum must be SpectrumOptions, got 0.001; pass nakami.dynamics"),
         ({"k": 0}, r"k must be a whole number from 1 to 8 .* got 0"),
     ],
 )
@@ -265,10 +278,10 @@ def test_check_knows_the_memory_that_the_engine_needs(k):
     for budget, fits in ((1_000, False), (2**24, True)):
         for f in (nakami.dynamics.check, nakami.xray):
             if fits:
-                f(net, x, k=k, memory_budget=budget)
+                f(net, x, k=k, spectrum=Options(memory_budget=budget))
             else:
                 with pytest.raises(UsageError, match="memory_budget must hold"):
-                    f(net, x, k=k, memory_budget=budget)
+                    f(net, x, k=k, spectrum=Options(memory_budget=budget))
 
 
 def test_layers_need_cuts():

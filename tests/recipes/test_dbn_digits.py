@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nakami import data, recipes, results
+from nakami.dynamics import SpectrumOptions as Options
 from nakami.recipes import DBNSettings, Phases, _prepare
 from nakami.recipes._dbn_digits import prepare_dbn, trained_dbn
 from nakami.results import RunError, UsageError
@@ -219,7 +220,7 @@ def test_time_left_counts_the_networks_to_come(tmp_path, monkeypatch):
 
 def test_measured_in_float64_unless_told_otherwise(tmp_path):
     subject = prepare(tmp_path, n_inputs=1)
-    options = {"stages": None, "memory_budget": None, "k": 3}
+    options = {"stages": None, "spectrum": None, "k": 3}
     run = recipes.measure(subject, tmp_path / "a", dtype=None, **options)[0]
     assert run.settings["dtype"] == "float64"
     assert run.names == subject.stages
@@ -246,8 +247,11 @@ def test_preview_has_the_shapes_of_the_subject(tmp_path):
     [
         ({"stages": ["hidden9"]}, r"stage 'hidden9' is unknown; nearest.*'hidden1'"),
         ({"k": 785}, r"k must be a whole number from 1 to 784"),
-        ({"memory_budget": 2**20}, r"memory_budget must hold the dense 1000 x 784 matrix"),
-        ({"tol": 3.0}, r"tol must lie between 0 and 1"),
+        (
+            {"spectrum": Options(memory_budget=2**20)},
+            r"memory_budget must hold the dense 1000 x 784 matrix",
+        ),
+        ({"spectrum": Options(tol=3.0)}, r"tol must lie between 0 and 1"),
     ],
 )
 def test_check_refuses_before_training(options, match):

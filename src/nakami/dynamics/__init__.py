@@ -1,6 +1,6 @@
 """Readings by the input: the x-ray."""
 
-from ._plan import check
+from ._plan import SpectrumOptions, check
 from ._xray import xray
 
-__all__ = ["check", "xray"]
+__all__ = ["SpectrumOptions", "check", "xray"]

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..operators import FunctionalModel, Stages, View, as_view, check_cut, natural_start
+from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
 from ..results import Spectrum, StageInfo, check_count, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values
 TOP = 100  # values computed beyond it
+
+
+@dataclass(frozen=True)
+class SpectrumOptions:
+    """How the singular values of one Jacobian are computed.
+
+    Args:
+        tol: Bound on the estimated relative error of each value.
+        seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
+        memory_budget: Bytes for one spectrum: its basis, vectors and blocks of products, or the
+            dense matrix; default 1 GiB.
+    """
+
+    tol: float = 1e-4
+    seed: int = 0
+    memory_budget: int | None = None
 
 
 def check(
@@ -24,11 +41,7 @@ def check(
     k: int | None = None,
     *,
     layers: bool = False,
-    tol: float = 1e-4,
-    seed: int = 0,
-    dtype: torch.dtype | str | None = None,
-    device: torch.device | str | None = None,
-    memory_budget: int | None = None,
+    spectrum: SpectrumOptions | None = None,
 ) -> tuple[StageInfo, ...]:
     """The stages that ``xray`` would read with these arguments, or its refusal, at once.
 
@@ -42,11 +55,7 @@ def check(
         stages: Names or ``"auto"``.
         k: Values for each spectrum.
         layers: Whether each layer is read on its own as well.
-        tol: Relative error.
-        seed: Whole number, 0 or more.
-        dtype: Arithmetic, also by name.
-        device: Where to compute.
-        memory_budget: Bytes; must hold what the method chosen for each stage needs.
+        spectrum: How each spectrum is computed; its budget must hold what the method needs.
 
     Returns:
         The stages in order of execution; the first is where every reading starts, ``input``, or
@@ -58,16 +67,7 @@ def check(
     Cost: two forward passes; up to three more for each stage with ``layers``, for each input of
     tokens.
     """
-    network = FunctionalModel(viewed(model, dtype, device))
-    return planned(network, inputs, stages, k, layers, tol, seed, memory_budget).chosen
-
-
-def viewed(
-    model: nn.Module | View, dtype: torch.dtype | str | None, device: torch.device | str | None
-) -> View:
-    """A view of a model with another arithmetic or device, where one is given."""
-    view = as_view(model)
-    return replace(view, dtype=dtype or view.dtype, device=device or view.device)
+    return planned(FunctionalModel(model), inputs, stages, k, layers, spectrum).chosen
 
 
 def planned(
@@ -76,18 +76,20 @@ def planned(
     stages: str | Sequence[str],
     k: int | None,
     layers: bool,
-    tol: float,
-    seed: int,
-    memory_budget: int | None,
+    spectrum: Any,
 ) -> Plan:
     """What is to be measured, refused here if it cannot be."""
     _check_inputs(inputs, network)
-    seed, budget = check_seed(seed), check_budget(memory_budget)
+    asked = spectrum or SpectrumOptions()
+    if not isinstance(asked, SpectrumOptions):
+        way_out = "pass nakami.dynamics.SpectrumOptions(tol=1e-4)"
+        raise wrong_type("spectrum", "be SpectrumOptions", repr(spectrum), way_out)
+    seed, budget = check_seed(asked.seed), check_budget(asked.memory_budget)
     places = network.stages(inputs[:1])
     source = natural_start(network, network.example(inputs[:1]), places)
     chosen = _chosen(places, stages, source)
     k = _check_k(k, chosen)
-    plan = Plan(network, places, chosen, k, tol, seed, budget, layers)
+    plan = Plan(network, places, chosen, k, asked.tol, seed, budget, layers)
     plan.rehearse(network.dtype or inputs.dtype)
     plan.check_cuts(inputs)
     return plan

@@ -28,7 +28,7 @@ from ..results import (
     wrong_type,
 )
 from ..spectra import SVDResult, svd
-from ._plan import ALL_UP_TO, TOP, Plan, planned, viewed
+from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
@@ -41,12 +41,7 @@ def xray(
     out: str | PathLike[str] | None = None,
     *,
     layers: bool = False,
-    tol: float = 1e-4,
-    seed: int = 0,
-    dtype: torch.dtype | str | None = None,
-    device: torch.device | str | None = None,
-    memory_budget: int | None = None,
-    subject: str = "network",
+    spectrum: SpectrumOptions | None = None,
     input_unit: str = "1",
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -67,16 +62,11 @@ def xray(
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts;
             the first stage has none, its Jacobian from the input is its own).
-        tol: Bound on the estimated relative error of each value.
-        seed: Seed of the random start blocks; each piece derives its own from (seed, input, stage).
-        dtype: Arithmetic to compute in; default that of the view or the weights.
-        device: Where to compute.
-        memory_budget: Bytes for one spectrum: its basis, vectors and blocks of products, or the
-            dense matrix; default 1 GiB.
-        subject: Name of the run.
+        spectrum: How each spectrum is computed: ``SpectrumOptions(tol=, seed=, memory_budget=)``.
         input_unit: Unit of one input component ("pixel, 0 to 1"), of tokens that of a component
             of the embedding; counts above 1 depend on it.
-        about: More to keep in ``run.json`` (names, labels, training, facts), used by the page.
+        about: More to keep in ``run.json`` (``subject``, the name of the run; names, labels,
+            training, facts), used by the page.
         progress: ``progress(done, total, seconds_left, what)``, called after each piece.
 
     Returns:
@@ -95,8 +85,8 @@ def xray(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     if about is not None and not isinstance(about, Mapping):
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
-    network = FunctionalModel(viewed(model, dtype, device))
-    plan = planned(network, inputs, stages, k, layers, tol, seed, memory_budget)
+    network = FunctionalModel(model)
+    plan = planned(network, inputs, stages, k, layers, spectrum)
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
         warnings.warn(
@@ -105,9 +95,7 @@ def xray(
             NakamiWarning,
             stacklevel=2,
         )
-    settings = _settings(
-        network.model, inputs, plan, {"subject": subject, "input_unit": input_unit}, about
-    )
+    settings = _settings(network.model, inputs, plan, input_unit, about)
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
@@ -190,7 +178,7 @@ def _settings(
     model: nn.Module,
     inputs: Tensor,
     plan: Plan,
-    names: dict[str, str],
+    input_unit: str,
     about: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     more = dict(about or {})
@@ -201,7 +189,8 @@ def _settings(
         **more.pop("model", {}),
     }
     return {
-        **names,
+        "subject": more.pop("subject", "network"),
+        "input_unit": input_unit,
         "model": described,
         "inputs_sha256": _fingerprint([inputs]),
         "n_inputs": len(inputs),

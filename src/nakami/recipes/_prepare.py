@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from nakami.operators import View
 from nakami.results import Xray, unknown
 
 from . import SUBJECTS
@@ -98,8 +100,9 @@ def check(name: str, **options: Any) -> None:
     from nakami.dynamics import check as check_plan
 
     subject = preview(name)
-    model, inputs = subject.networks[0].model, subject.examples.inputs
-    check_plan(model, inputs, **_filled(subject, options))
+    options = _filled(subject, options)
+    view = _view(subject.networks[0].model, options)
+    check_plan(view, subject.examples.inputs, **options)
 
 
 def measure(
@@ -111,7 +114,7 @@ def measure(
         subject: From ``prepare``, or made by hand.
         out: Folder; each network's run goes to ``out / network.name``.
         progress: As for ``nakami.xray``, over all networks together.
-        options: Passed on to ``nakami.xray`` (``k``, ``tol``, ``layers``, ``memory_budget``, ...).
+        options: Passed on to ``nakami.xray`` (``k``, ``layers``, ``spectrum``) or to a ``View``.
             Where ``stages`` or ``dtype`` are None or not given, the subject's own are taken.
 
     Returns:
@@ -123,7 +126,9 @@ def measure(
     examples = subject.examples
     labels = None if examples.labels is None else examples.labels.tolist()
     for index, network in enumerate(subject.networks):
+        asked = _filled(subject, options)
         about = {
+            "subject": f"{subject.name}/{network.name}",
             "data": examples.source,
             "input_names": list(examples.names),
             "labels": labels,
@@ -132,11 +137,10 @@ def measure(
             "facts": network.facts,
         }
         run = xray(
-            network.model,
+            _view(network.model, asked),
             examples.inputs,
-            **_filled(subject, options),
+            **asked,
             out=Path(out) / network.name,
-            subject=f"{subject.name}/{network.name}",
             input_unit=examples.unit,
             about={k: v for k, v in about.items() if v is not None},
             progress=_over_all(progress, index, subject),
@@ -151,6 +155,11 @@ def _filled(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
     device = torch.device(given.get("device", "cpu"))
     dtype = None if device.type == "mps" else subject.dtype  # which has no float64
     return {"stages": subject.stages, "dtype": dtype, **given}
+
+
+def _view(model: nn.Module, options: dict[str, Any]) -> View:
+    """The model with the options of a view, which are taken out."""
+    return View(model, dtype=options.pop("dtype"), device=options.pop("device", None))
 
 
 def _over_all(progress: Progress | None, index: int, subject: Subject) -> Progress | None:

@@ -90,13 +90,13 @@ def run(
     _check_together(subject, network, inputs, train_seed)
     _options.existing("--weights", network.weights)
     _options.existing("--data", inputs.data)
+    from nakami.dynamics import SpectrumOptions
+
     options = {  # checked first: nothing is trained before they pass
         "stages": _options.stage_names(reading.stages),
         "k": reading.top,
         "layers": reading.layers,
-        "tol": reading.tol,
-        "seed": network.seed,
-        "memory_budget": compute.budget,
+        "spectrum": SpectrumOptions(reading.tol, network.seed, compute.budget),
     }
     from .. import _page, _tables
 
@@ -212,6 +212,7 @@ def _own_network(
     where = network.weights.stem if network.weights else "run"
     folder = _options.writable("out", output.out / subject / where)
     about = {
+        "subject": subject,
         "data": examples.source,
         "input_names": list(examples.names),
         "labels": None if examples.labels is None else examples.labels.tolist(),
@@ -222,8 +223,8 @@ def _own_network(
         typer.echo(f"note: no --weights given: {about['training']}.", err=True)
     with Meter() as meter:
         result = nakami.xray(
-            view, examples.inputs, out=folder, subject=subject, input_unit=examples.unit,
-            about=about, progress=meter, **options,
+            view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
+            progress=meter, **options,
         )  # fmt: skip
     return (result,), folder
 
