@@ -8,10 +8,10 @@ from torch.testing import assert_close
 import nakami
 from checks import check_operator
 from curvatures import CASES, NETWORKS, Dense, case, network
-from nakami.operators._captured import Captured
 from nakami.operators.curvature._loss_hessian_sqrt import loss_hessian_sqrt
 from nakami.operators.curvature._losses import criterion
 from nakami.operators.model._functional_model import FunctionalModel
+from nakami.operators.per_example._layer_io import LayerIO
 
 
 @pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical_fisher"])
@@ -51,7 +51,7 @@ def test_trace_of_every_network(name):
 @pytest.mark.parametrize("name", ["residual", "convolutions", "normalisations", "three axes"])
 def test_layers_give_gradients_of_each_example(name):
     model, x, _, _ = network(name)
-    run = Captured(FunctionalModel(model), x, len(x))
+    run = LayerIO(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
     squares = run.squares(cotangent)
     for module, slope in run.slopes(cotangent).items():
@@ -140,7 +140,7 @@ def test_no_short_way():
 
 def test_the_comparison_can_fail():
     model, x, _, _ = network("used in a function")
-    run = Captured(FunctionalModel(model), x, len(x))
+    run = LayerIO(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
     (wanted,) = torch.autograd.grad(model(x[:1]), model.enter.weight, cotangent[:1])
     found = run.squares(cotangent)["enter.weight"][0]

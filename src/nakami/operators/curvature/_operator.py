@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ...results import UsageError, unknown, wrong
 from ...spectra import Gram, LinearOperator, TraceResult, trace
-from .._dual import FisherKernel, FisherRoot
-from .._row_norms import RowNorms, row_norms
-from .._trust import trusted
-from .._unit_blocks import unit_blocks, unit_parts
 from ..model._functional_model import named_parts
+from ..per_example._gram import CurvatureRoot, RootGram
+from ..per_example._norms import RowNorms, row_norms
+from ..per_example._unit_blocks import unit_blocks, unit_parts
+from ..per_example._verification import verified
 from ._batches import Batch
 from ._distributed import Ranks
 from ._losses import Criterion, check_finite
@@ -83,7 +83,7 @@ class CurvatureOperator(LinearOperator):
         return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}{over}"
 
     @property
-    def root(self) -> FisherRoot | None:
+    def root(self) -> CurvatureRoot | None:
         """``A`` with ``F = A^T A``, ``(samples x outputs, P)``; None for the Hessian, over ranks.
 
         The scale and the root of the Hessian by the outputs are in it. A row for each output of an
@@ -93,14 +93,14 @@ class CurvatureOperator(LinearOperator):
         return self._rows if self.ranks.alone else None
 
     @cached_property
-    def _rows(self) -> FisherRoot | None:
+    def _rows(self) -> CurvatureRoot | None:
         """The root of this process's samples."""
         if self.parts[0].root(self.kind) is None:
             return None
-        return FisherRoot(self.parts, self.kind, self.scale, self.kind)
+        return CurvatureRoot(self.parts, self.kind, self.scale, self.kind)
 
     @property
-    def kernel(self) -> FisherKernel | None:
+    def kernel(self) -> RootGram | None:
         """The dual ``A A^T``, ``(rows of the root,) * 2``: the same eigenvalues but for zeros.
 
         For squared error the tangent kernel over the number of samples. ``dense()`` of it is cheap.
@@ -298,8 +298,8 @@ class CurvatureOperator(LinearOperator):
             return [known.norms()]
         if root is None or not 0 < self._columns() <= MOST_COLUMNS or self.parts[0].mixes():
             return None
-        trust = trusted(self.parts[0])
-        return [row_norms(part, rows, trust) for part, rows in root.pairs()]
+        checked = verified(self.parts[0])
+        return [row_norms(part, rows, checked) for part, rows in root.pairs()]
 
     def _matmat(self, block: Tensor) -> Tensor:
         with self.ranks.together("a product"):

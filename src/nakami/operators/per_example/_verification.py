@@ -9,16 +9,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ._captured import Captured
-from .autodiff._strategies import FAILURES, reverse_product
-from .curvature._batches import Batch
-from .model._functional_model import named_parts
+from ..autodiff._strategies import FAILURES, reverse_product
+from ..curvature._batches import Batch
+from ..model._functional_model import named_parts
+from ._layer_io import LayerIO
 
 TRIED = 2  # examples
 
 
 @dataclass(frozen=True)
-class Trust:
+class Verified:
     """What may be left to the layers' own formulas.
 
     Attributes:
@@ -34,7 +34,7 @@ class Trust:
     formed: int
 
 
-def trusted(batch: Batch) -> Trust:
+def verified(batch: Batch) -> Verified:
     """Tried on a few examples against reverse mode of each alone.
 
     A weight that is tied, used twice, or in a function as well, or a layer whose first axis is not
@@ -47,10 +47,10 @@ def trusted(batch: Batch) -> Trust:
     generator = torch.Generator().manual_seed(0)
     draw = torch.randn(batch.z[:n].shape, generator=generator, dtype=torch.float64).to(batch.z)
     try:
-        run = Captured(batch.network, batch.example.rows(0, n).tree, n, modules)
+        run = LayerIO(batch.network, batch.example.rows(0, n).tree, n, modules)
         found = run.squares(draw)
     except FAILURES:
-        return Trust(frozenset(), 0, 0, max(sizes.values()))
+        return Verified(frozenset(), 0, 0, max(sizes.values()))
     wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
     for i in range(n):
         (each,) = gradients_of_one(batch, i, batch.weights, [draw[i]])
@@ -67,7 +67,7 @@ def trusted(batch: Batch) -> Trust:
     single = {k for k in own if run.layers[k.rpartition(".")[0]].single}
     formed = max((size for k, size in sizes.items() if k not in single), default=0)
     cells = sum(layer.cells for layer in run.layers.values())
-    return Trust(own, cells, run.width, formed)
+    return Verified(own, cells, run.width, formed)
 
 
 def gradients_of_one(

@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._layers import Layer, known
-from .model._functional_model import FunctionalModel
-from .model._tracer import transforms
+from ..model._functional_model import FunctionalModel
+from ..model._tracer import transforms
+from ._layer_rules import Layer, known
 
 
-class Captured:
+class LayerIO:
     """The weighted layers of a network at one batch, with their gradients on demand.
 
     Holds a graph of reverse mode: each call of ``slopes`` is one backward pass for all examples,
     and no gradient by a weight is formed unless a layer is asked for it. Only gradients of what a
     layer computes itself are seen: a weight that is used in another place as well is no business
-    of this run, see ``trusted``.
+    of this run, see ``verified``.
 
     Args:
         network: The network, held still.

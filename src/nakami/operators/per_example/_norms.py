@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._captured import Captured
-from ._trust import Trust, gradients_of_one
-from .autodiff._strategies import FAILURES
-from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import LossHessianSqrt
+from ..autodiff._strategies import FAILURES
+from ..curvature._batches import Batch
+from ..curvature._loss_hessian_sqrt import LossHessianSqrt
+from ._layer_io import LayerIO
+from ._verification import Verified, gradients_of_one
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,22 @@ class RowNorms:
     captured: tuple[str, ...]
 
 
-def row_norms(batch: Batch, root: LossHessianSqrt, trust: Trust) -> RowNorms:
+def row_norms(batch: Batch, root: LossHessianSqrt, checked: Verified) -> RowNorms:
     """All rows of a batch whose examples do not mix.
 
     Cost: one backward pass over the batch for each column of an example.
     """
-    own = trust.own
+    own = checked.own
     rest = {k: w for k, w in batch.weights.items() if k.removeprefix("model.") not in own}
     n, columns = len(batch.z), root.columns
     rows = torch.zeros(n, columns, dtype=torch.float64, device=batch.device)
     sums = dict.fromkeys(batch.names, 0.0)
-    at_once = max(1, batch.budget // 2 // (batch.each + trust.cells * batch.point.itemsize))
+    at_once = max(1, batch.budget // 2 // (batch.each + checked.cells * batch.point.itemsize))
     modules = {name.rpartition(".")[0] for name in own}
     for at in range(0, n, at_once) if own else ():
         here = slice(at, min(n, at + at_once))
         count = here.stop - at
-        run = Captured(batch.network, batch.example.rows(at, here.stop).tree, count, modules)
+        run = LayerIO(batch.network, batch.example.rows(at, here.stop).tree, count, modules)
         for c, cotangent in enumerate(root.each()):
             for name, squares in run.squares(cotangent[here]).items():
                 if name in own:

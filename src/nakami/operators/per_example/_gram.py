@@ -8,19 +8,19 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..spectra import Gram, LinearOperator
-from ._captured import Captured, full_name
-from ._layers import Layer, Product
-from ._layerwise import LayerwiseDual
-from ._row_norms import gradients_of_rest
-from ._trust import Trust, trusted
-from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import LossHessianSqrt
+from ...spectra import Gram, LinearOperator
+from ..curvature._batches import Batch
+from ..curvature._loss_hessian_sqrt import LossHessianSqrt
+from ._layer_io import LayerIO, full_name
+from ._layer_rules import Layer, Product
+from ._layerwise_gram import LayerwiseGram
+from ._norms import gradients_of_rest
+from ._verification import Verified, verified
 
 BLOCKS = 10  # of rows, so that the half below the diagonal is hardly computed
 
 
-class FisherRoot(LinearOperator):
+class CurvatureRoot(LinearOperator):
     """``A`` with ``F = A^T A``, ``(rows, P)``: a row for each column of the output's root.
 
     Rows go example by example. Positions without a target give rows of zeros.
@@ -33,11 +33,11 @@ class FisherRoot(LinearOperator):
         self.sizes = [root.zero.numel() for _, root in self.pairs()]
         self.shape = (sum(self.sizes), first.n_parameters)
 
-    def at_current_weights(self) -> FisherRoot:
+    def at_current_weights(self) -> CurvatureRoot:
         """The root for the same data, and the model and the loss as they are now."""
         now, judged = self.parts[0].at.current(), self.parts[0].judged.current()
         parts = [part.moved(now, judged) for part in self.parts]
-        return FisherRoot(parts, self.kind, self.scale**2, self.name)
+        return CurvatureRoot(parts, self.kind, self.scale**2, self.name)
 
     def pairs(self) -> Iterator[tuple[Batch, LossHessianSqrt]]:
         """The batches, each with the root by its outputs."""
@@ -68,16 +68,16 @@ class FisherRoot(LinearOperator):
                 out[:, here] += op.T @ torch.vmap(root.up)(units).flatten(1).T
         return out.mul_(self.scale)
 
-    def gram(self) -> FisherKernel:
+    def gram(self) -> RootGram:
         """``A A^T``, whose entries are cheap; the same object each time."""
         return self._kernel
 
     @cached_property
-    def _kernel(self) -> FisherKernel:
-        return FisherKernel(self)
+    def _kernel(self) -> RootGram:
+        return RootGram(self)
 
 
-class FisherKernel(Gram):
+class RootGram(Gram):
     """``A A^T`` for the root ``A`` of a curvature matrix; made by ``op.kernel``.
 
     ``dense()`` takes a backward pass over the data for each column of an example, and then, layer
@@ -85,27 +85,27 @@ class FisherKernel(Gram):
     rows at a time, only where a layer acts at many positions or has no formula. Where the budget
     does not hold the layers' gradients for all rows, or examples mix, it takes a product for each.
     Products of a network of linear layers at one position go without the network, see
-    ``LayerwiseDual``.
+    ``LayerwiseGram``.
 
     Source: Karakida, Akaho & Amari, AISTATS 2019, the matrix F*.
     """
 
-    base: FisherRoot
+    base: CurvatureRoot
 
-    def at_current_weights(self) -> FisherKernel:
+    def at_current_weights(self) -> RootGram:
         """The same matrix of the same data, for the model and the loss as they are now."""
         return self.base.at_current_weights().gram()
 
     @property
     def stored(self) -> bool:  # type: ignore[override]
         """Whether ``dense`` costs no products."""
-        return self._trust is not None
+        return self._checked is not None
 
     def dense(self) -> Tensor:
         """The whole matrix, ``(rows, rows)``."""
-        if self._trust is None:
+        if self._checked is None:
             return super().dense()
-        found, own = _Dense(self.base, self._trust), self._trust.own
+        found, own = _Dense(self.base, self._checked), self._checked.own
         for name, read in found.layers.items():
             wanted = [k for k in ("weight", "bias") if full_name(name, k) in own]
             if read[0].single:
@@ -119,15 +119,15 @@ class FisherKernel(Gram):
         return found.mirrored().mul_(self.base.scale**2)
 
     @cached_property
-    def layerwise(self) -> LayerwiseDual | None:
+    def layerwise(self) -> LayerwiseGram | None:
         """Products without the network, where every layer acts at one position; held from then on.
 
         None where some layer does not, and where the budget does not hold what it takes.
         """
-        trust = self._trust
-        if trust is None or trust.formed:
+        checked = self._checked
+        if checked is None or checked.formed:
             return None
-        return LayerwiseDual(self.base.pairs(), trust.own)
+        return LayerwiseGram(self.base.pairs(), checked.own)
 
     def _matmat(self, block: Tensor) -> Tensor:
         if self.layerwise is None:
@@ -137,7 +137,7 @@ class FisherKernel(Gram):
     _rmatmat = _matmat
 
     @property
-    def known(self) -> LayerwiseDual | None:
+    def known(self) -> LayerwiseGram | None:
         """``layerwise`` where products have been made with it."""
         return self.layerwise if "layerwise" in self.__dict__ else None
 
@@ -147,20 +147,20 @@ class FisherKernel(Gram):
         return self.base.T if self.layerwise is None else _Lift(self.base, self.layerwise)
 
     @cached_property
-    def _trust(self) -> Trust | None:
+    def _checked(self) -> Verified | None:
         """What the layers' formulas give, None where products are the only way."""
         first, columns = self.base.parts[0], {root.columns for _, root in self.base.pairs()}
         if len(columns) > 1 or first.mixes():
             return None
-        trust = trusted(first)
-        held = self.shape[0] * trust.width * self.dtype.itemsize
-        return trust if held <= first.budget else None
+        checked = verified(first)
+        held = self.shape[0] * checked.width * self.dtype.itemsize
+        return checked if held <= first.budget else None
 
 
 class _Lift(LinearOperator):
     """``A^T``, ``(P, rows)``, without the network."""
 
-    def __init__(self, base: FisherRoot, layers: LayerwiseDual):
+    def __init__(self, base: CurvatureRoot, layers: LayerwiseGram):
         self.base, self.layers = base, layers
         self.shape = base.shape[::-1]
         self.dtype, self.device, self.route = base.dtype, base.device, "layer by layer"
@@ -180,8 +180,8 @@ class _Dense:
         slopes: Gradients by its outputs, ``(n, columns, ...)``, likewise.
     """
 
-    def __init__(self, base: FisherRoot, trust: Trust):
-        self.trust, first = trust, base.parts[0]
+    def __init__(self, base: CurvatureRoot, checked: Verified):
+        self.checked, first = checked, base.parts[0]
         self.columns = next(root.columns for _, root in base.pairs())
         self.room = max(1, first.budget // 4 // first.point.itemsize)  # cells of a block
         self.matrix = first.point.new_zeros(base.shape[0], base.shape[0])
@@ -189,8 +189,8 @@ class _Dense:
         self.slopes: dict[str, list[Tensor]] = {}
         self.chunks: list[tuple[Batch, slice, Tensor]] = []  # with the root's columns
         self.rows: list[slice] = []
-        width = max(1, self.room // max(1, self.columns * self.trust.formed))
-        modules = {name.rpartition(".")[0] for name in self.trust.own}
+        width = max(1, self.room // max(1, self.columns * self.checked.formed))
+        modules = {name.rpartition(".")[0] for name in self.checked.own}
         for part, root in base.pairs():
             every = torch.stack(list(root.each()), 1)  # (n, columns, ...)
             for at in range(0, len(part.z), width):
@@ -199,7 +199,7 @@ class _Dense:
     def _read(self, part: Batch, here: slice, every: Tensor, modules: set[str]) -> None:
         """One forward pass over some examples, and one backward pass for each column."""
         count, done = here.stop - here.start, self.rows[-1].stop if self.rows else 0
-        run = Captured(part.network, part.example.rows(here.start, here.stop).tree, count, modules)
+        run = LayerIO(part.network, part.example.rows(here.start, here.stop).tree, count, modules)
         each = [run.slopes(cotangent) for cotangent in every[here].unbind(1)]
         for name in each[0]:
             self.layers.setdefault(name, []).append(run.layers[name])

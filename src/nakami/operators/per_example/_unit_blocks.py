@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..results import unknown, wrong
-from ._captured import Captured, full_name
-from ._layers import Product, known
-from ._trust import trusted
-from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import LossHessianSqrt
-from .model._functional_model import FunctionalModel
+from ...results import unknown, wrong
+from ..curvature._batches import Batch
+from ..curvature._loss_hessian_sqrt import LossHessianSqrt
+from ..model._functional_model import FunctionalModel
+from ._layer_io import LayerIO, full_name
+from ._layer_rules import Product, known
+from ._verification import verified
 
 
 def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
         raise unknown(
             "module", module, sorted(modules), "linear layers and convolutions have units"
         )
-    own = trusted(batch).own
+    own = verified(batch).own
     parts = [k for k, p in modules[module]._parameters.items() if p is not None]
     moving = tuple(k for k in parts if full_name(module, k) in batch.names)
     lost = [k for k in moving if full_name(module, k) not in own]
@@ -53,7 +53,7 @@ def unit_blocks(batch: Batch, root: LossHessianSqrt, module: str, parts: tuple[s
     for at in range(0, len(batch.z), step):
         here = slice(at, min(len(batch.z), at + step))
         n = here.stop - at
-        run = Captured(batch.network, batch.example.rows(at, here.stop).tree, n, {module})
+        run = LayerIO(batch.network, batch.example.rows(at, here.stop).tree, n, {module})
         for cotangent in root.each():
             slopes = run.slopes(cotangent[here])
             if module not in slopes:  # the output does not depend on it

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ._captured import Captured, full_name
-from ._layers import Product
-from ._row_norms import RowNorms
-from .curvature._batches import Batch
-from .curvature._loss_hessian_sqrt import LossHessianSqrt
+from ..curvature._batches import Batch
+from ..curvature._loss_hessian_sqrt import LossHessianSqrt
+from ._layer_io import LayerIO, full_name
+from ._layer_rules import Product
+from ._norms import RowNorms
 
 
-class LayerwiseDual:
+class LayerwiseGram:
     """The dual of a network whose layers act at one position each, before any scale.
 
     A gradient of such a layer is ``delta a^T``, so that ``A A^T`` is ``(delta_s . delta_t)(a_s .
@@ -33,7 +33,7 @@ class LayerwiseDual:
         read: dict[str, list[tuple[Tensor, Tensor]]] = {}
         modules = {name.rpartition(".")[0] for name in own}
         for part, root in pairs:
-            run = Captured(part.network, part.example.tree, len(part.z), modules)
+            run = LayerIO(part.network, part.example.tree, len(part.z), modules)
             for name, slopes in _slopes(run, root).items():
                 layer = run.layers[name]
                 assert isinstance(layer, Product)  # at one position
@@ -123,7 +123,7 @@ def _joined(parts: tuple[Tensor, ...]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _slopes(run: Captured, root: LossHessianSqrt) -> dict[str, Tensor]:
+def _slopes(run: LayerIO, root: LossHessianSqrt) -> dict[str, Tensor]:
     """Gradients of the root's columns by the layers' outputs, ``(n, columns, outputs)``."""
     out: dict[str, Tensor] = {}
     for c, cotangent in enumerate(root.each()):

@@ -1,0 +1,1 @@
+"""Gradients of single examples, from what layers take in and what comes back to their outputs."""
