@@ -140,7 +140,7 @@ def test_lightning_resumes(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_with_a_scheduler_is_refused(tmp_path):
     lightning()
-    with pytest.raises(ValueError, match="the module must have no scheduler, got one; drop it"):
+    with pytest.raises(ValueError, match="the module must have no scheduler, got one; return no"):
         fit(tmp_path, hosted(), 1, scheduler=True)
 
 

@@ -29,7 +29,7 @@ REFUSED = {
     "no optimizer": ({"optimizer": 3}, r"optimizer must be torch's SGD.*got int"),
     "another model's": (
         {"optimizer": torch.optim.SGD(nn.Linear(2, 2).parameters())},
-        r"optimizer must hold parameters of the model, got none of them; make it from the model\.",
+        r"optimizer must hold parameters of the model, got none of them; build it from model",
     ),
     "maximize": ({"optimizer": sgd(maximize=True)}, r"optimizer must minimise.*maximize=True"),
     "momentum 1": ({"optimizer": sgd(momentum=1.0)}, r"have momentum below 1, got 1\.0; lower"),

@@ -34,7 +34,7 @@ def language():
         ({"dtype": 64}, r"dtype must be .* got 64"),
         ({"device": "foo"}, r"device must be one that holds numbers .* got 'foo' \(Expected one"),
         ({"device": "meta"}, r"device must be one that holds numbers on this machine, got 'meta'"),
-        ({"device": 1.5}, r"device must be a torch.device or its name, got 1.5; use 'cpu'"),
+        ({"device": 1.5}, r"device must be a torch.device or its name, got 1.5; pass device='cpu'"),
         ({"memory_budget": 0}, r"memory_budget must be a whole number of bytes, .* got 0"),
         ({"memory_budget": "1G"}, r"memory_budget must be a whole number of bytes, .* got '1G'"),
         ({"forward": 3}, r"forward must be a function, called as forward\(model, x\), got 3"),

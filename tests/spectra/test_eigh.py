@@ -225,11 +225,11 @@ def test_residuals_are_of_the_vectors_returned(dtype):
 
 
 def test_wrong_operators():
-    with pytest.raises(ValueError, match=r"op must be square, got shape \(2, 3\); use nakami.svd"):
+    with pytest.raises(ValueError, match=r"op must be square, got shape \(2, 3\); call nakami.svd"):
         eigh(torch.ones(2, 3), 1)
     lopsided = torch.eye(200).double()
     lopsided[0, 1] = 1e-3
-    with pytest.raises(ValueError, match=r"op must be symmetric, got <u, A v> = .* use nakami.svd"):
+    with pytest.raises(ValueError, match=r"op must be symmetric, got <u, A v> = .* call nakami.svd"):
         eigh(lopsided, 1)
     with pytest.raises(
         ValueError, match=r"memory_budget must hold a basis for 5 vectors of 2000 c"

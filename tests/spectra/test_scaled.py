@@ -34,7 +34,7 @@ def test_products_and_eigenvalues(shifted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s[:5], r"scale must have shape \(80,\), got \(5,\); flatten it"),
+        (lambda s: s[:5], r"scale must have shape \(80,\), got \(5,\); pass one number for each"),
         (lambda s: -s, r"scale must be finite and not negative, got 79 values that are not"),
         (lambda s: s / 0, r"scale must be finite and not negative, got 80 values"),
     ],

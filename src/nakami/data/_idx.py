@@ -42,7 +42,7 @@ def read_idx(path: Path, n: int | None = None) -> np.ndarray:
             if magic[2] != BYTES:
                 raise wrong(
                     f"{path}", "hold unsigned bytes (type 0x08)", f"type 0x{magic[2]:02x}",
-                    "convert it to a .npy file",
+                    "store its array with np.save",
                 )  # fmt: skip
             head = file.read(4 * magic[3])
             if len(head) < 4 * magic[3]:

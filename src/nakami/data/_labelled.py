@@ -134,7 +134,7 @@ def _from_npz(
     path: Path, n: int | None, seed: int, key: str | None, labels: str | None
 ) -> LabelledExamples:
     if not path.exists():
-        raise wrong("path", "exist", path, "check its spelling")
+        raise wrong("path", "exist", path, f"pass a path that exists, relative to {Path.cwd()}")
     try:
         check_magic(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -54,7 +54,9 @@ def read(
     path = Path(path)
     n = None if n is None else check_at_least("n", n, 1, "pass how many examples to read")
     if not path.exists():
-        raise wrong("path", f"exist ({KINDS})", path, "check the spelling")
+        raise wrong(
+            "path", f"exist ({KINDS})", path, f"pass a path that exists, relative to {Path.cwd()}"
+        )
     if key is not None and path.suffix != ".npz":
         raise wrong(
             "key", "come with an .npz, which holds arrays by name", path.name, "leave it out"
@@ -72,7 +74,7 @@ def read(
         return read_array(path, n, key)
     if is_idx(path):
         return _read_idx(path, n)
-    raise wrong("path", f"be {KINDS}", path, "convert it to .npy")
+    raise wrong("path", f"be {KINDS}", path, "convert it with np.save('x.npy', array)")
 
 
 def _files(folder: Path, n: int | None) -> list[Path]:
@@ -88,7 +90,10 @@ def _read_idx(path: Path, n: int | None) -> Examples:
     array = read_idx(path, n)
     if array.ndim != 3:
         raise wrong(
-            f"{path}", "hold pictures (3 axes)", f"{array.ndim} axes", "give the file of the images"
+            f"{path}",
+            "hold pictures (3 axes)",
+            f"{array.ndim} axes",
+            "pass the file ...images-idx3-ubyte",
         )
     partner = idx_partner(path)
     labels = read_idx(partner, n) if partner != path and partner.is_file() else None

@@ -40,13 +40,23 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise wrong("weights", "be an existing file", path, "check the spelling")
+        raise wrong(
+            "weights",
+            "be an existing file",
+            path,
+            f"pass a path that exists, relative to {Path.cwd()}",
+        )
     if path.suffix == ".safetensors":
         state = _safetensors(path)
     elif path.suffix in PICKLES:
         state = _without_prefix(_state_dict(_unpickle(path), path))
     else:
-        raise wrong("weights", "end in .safetensors, .pt or .pth", path.name, "convert the file")
+        raise wrong(
+            "weights",
+            "end in .safetensors, .pt or .pth",
+            path.name,
+            "write it by torch.save(model.state_dict(), 'net.pt')",
+        )
     _check(model.state_dict(), state, path)
     model.load_state_dict(state)
 
@@ -63,7 +73,12 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise wrong("path", "end in .safetensors", path.name, "change the name")
+        raise wrong(
+            "path",
+            "end in .safetensors",
+            path.name,
+            f"pass {path.with_suffix('.safetensors').name!r}",
+        )
     state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
     write_whole(path, save(state), "path")
 
@@ -105,7 +120,12 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     if not isinstance(content, dict) or not content:
-        raise wrong("weights", "be a state dict", type(content).__name__, "save model.state_dict()")
+        raise wrong(
+            "weights",
+            "be a state dict",
+            type(content).__name__,
+            "write torch.save(model.state_dict(), path)",
+        )
     odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
     if odd:
         raise wrong(

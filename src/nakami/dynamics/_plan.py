@@ -180,7 +180,7 @@ def _chosen(places: Stages, stages: str | Sequence[str], source: str) -> tuple[S
     found = places.ordered(wanted, "stage")
     if places.position(found[0].name) < first:
         rule = f"lie behind {source!r}, where the readings of tokens start"
-        raise wrong("stages", rule, repr(found[0].name), "leave it out")
+        raise wrong("stages", rule, repr(found[0].name), f"leave {found[0].name!r} out")
     return (places.find(source), *found)
 
 
@@ -215,7 +215,7 @@ def _check_inputs(inputs: Tensor, network: FunctionalModel) -> None:
             "inputs",
             "be finite",
             f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
-            "clean or drop them",
+            "pass inputs[torch.isfinite(inputs.flatten(1)).all(1)]",
         )
 
 

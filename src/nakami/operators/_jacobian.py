@@ -108,10 +108,15 @@ def jacobian(
     Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 3.
     """
     if wrt not in ("input", "parameters"):
-        raise wrong("wrt", "be 'input' or 'parameters'", repr(wrt), "choose one of them")
+        raise wrong("wrt", "be 'input' or 'parameters'", repr(wrt), "pass wrt='input'")
     if wrt == "input" and params != "*":
         rule = "come with wrt='parameters'"
-        raise wrong("params", rule, f"{params!r} with wrt='input'", "leave it out")
+        raise wrong(
+            "params",
+            rule,
+            f"{params!r} with wrt='input'",
+            "leave params out, or pass wrt='parameters'",
+        )
     memory_budget = check_budget(memory_budget)
     network = FunctionalModel(model)
     places = network.stages(x)
@@ -304,7 +309,9 @@ class ParameterJacobian(NetworkJacobian):
         self._ends(ends)
         self._params, self._budget = params, memory_budget
         if places.position(ends[0].name) == 0:
-            raise wrong("to", "be a stage behind the input", "'input'", "choose a later one")
+            raise wrong(
+                "to", "be a stage behind the input", "'input'", "pass to=None for the output"
+            )
         names = network.parameters(params)
         self.names = tuple(name.removeprefix("model.") for name in names)
         self.network, point = network.joined(names)

@@ -63,7 +63,12 @@ def prepare_dbn(
     """Train the network, or read back the phases that the folder holds already."""
     settings = settings or DBNSettings()
     if not 1 <= n_inputs <= len(test):
-        raise wrong("n_inputs", f"lie between 1 and {len(test)}", n_inputs, "pass another number")
+        raise wrong(
+            "n_inputs",
+            f"lie between 1 and {len(test)}",
+            n_inputs,
+            f"pass a number up to {len(test)}",
+        )
     phases = Phases(folder, _record(train, seed, settings))
     *names, _ = _phase_names(settings)
     todo = [settings.pretrain_epochs for name in names if not phases.has(name)]

@@ -28,20 +28,30 @@ def check_tolerance(op: LinearOperator, tol: float) -> None:
     least = 10 * torch.finfo(op.dtype).eps
     if tol < least:
         name = str(op.dtype).removeprefix("torch.")
-        raise wrong("tol", f"be at least {least:.1e} in {name}", tol, "raise it or use float64")
+        raise wrong(
+            "tol",
+            f"be at least {least:.1e} in {name}",
+            tol,
+            [f"pass tol={2 * least:.0e}", "compute in float64"],
+        )
 
 
 def check_filled(op: LinearOperator) -> None:
     """Refuse a matrix without rows or columns."""
     if min(op.shape) == 0:
-        raise wrong("op", "have at least one row and one column", op.shape, "choose another stage")
+        raise wrong(
+            "op",
+            "have at least one row and one column",
+            op.shape,
+            "name a stage that has components",
+        )
 
 
 def check_square(op: LinearOperator) -> None:
     """Refuse a matrix that is empty or not square."""
     check_filled(op)
     if op.shape[0] != op.shape[1]:
-        raise wrong("op", "be square", f"shape {op.shape}", "use nakami.svd")
+        raise wrong("op", "be square", f"shape {op.shape}", "call nakami.svd(op)")
 
 
 def check_symmetric(op: LinearOperator, seed: int) -> int:
@@ -62,7 +72,7 @@ def check_symmetric(op: LinearOperator, seed: int) -> int:
             "op",
             "be symmetric",
             f"<u, A v> = {one:.6g} and <A u, v> = {other:.6g} for a random pair",
-            "use nakami.svd, or pass (A + A^T)/2",
+            "call nakami.svd(op), or pass (A + A.T) / 2",
         )
     return 2
 
@@ -88,7 +98,7 @@ def check_start(
             "start",
             f"have shape ({n}, p) with p from 1 to {n}",
             tuple(start.shape),
-            "pass vectors as columns",
+            "pass vectors as columns, v[:, None] for one",
         )
     if not start.is_floating_point():
         raise wrong_type("start", "be real and floating-point", start.dtype, "use start.double()")

@@ -90,7 +90,7 @@ class DensityResult:
         """
         t = _points(points)
         if not bool((t > 0).all()):
-            raise wrong("points", "lie above 0", float(t.min()), "leave out the others")
+            raise wrong("points", "lie above 0", float(t.min()), "pass points[points > 0]")
         if not (is_number(width) and 0 < width < float("inf")):
             raise wrong("width", "be positive and finite", repr(width), "leave it out")
         above = self.nodes > 0

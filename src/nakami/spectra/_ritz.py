@@ -64,7 +64,9 @@ def ritz(
     if isinstance(start, Tensor) and start.ndim == 1:
         start = start[:, None]
     if isinstance(start, Tensor) and start.ndim == 2 and start.shape[1] != 1:
-        raise wrong("start", f"have shape ({n},)", tuple(start.shape), "pass one vector")
+        raise wrong(
+            "start", f"have shape ({n},)", tuple(start.shape), f"pass a vector of {n} numbers"
+        )
     known = check_start(start, a, 1)
     generator = torch.Generator().manual_seed(check_seed(seed))
     q = torch.randn(n, generator=generator, dtype=torch.float64)

@@ -68,10 +68,18 @@ class _Columns(LinearOperator):
 def _diagonal(argument: str, values: Tensor, base: LinearOperator) -> Tensor:
     n = base.shape[0]
     if tuple(values.shape) != (n,):
-        raise wrong(argument, f"have shape ({n},)", tuple(values.shape), "flatten it")
+        raise wrong(
+            argument,
+            f"have shape ({n},)",
+            tuple(values.shape),
+            f"pass one number for each of the {n} columns",
+        )
     if not bool((torch.isfinite(values) & (values >= 0)).all()):
         bad = int((~(torch.isfinite(values) & (values >= 0))).sum())
         raise wrong(
-            argument, "be finite and not negative", f"{bad} values that are not", "mend them"
+            argument,
+            "be finite and not negative",
+            f"{bad} values that are not",
+            f"pass {argument}.nan_to_num().clamp(min=0)",
         )
     return values.detach().to(base.device, base.dtype)

@@ -13,7 +13,12 @@ FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 def check_entries(argument: str, value: Tensor) -> None:
     """Refuse tensors without numbers, sparse ones, and floating types of less than 16 bits."""
     if value.is_meta:
-        raise wrong(argument, "hold numbers", "a tensor on the meta device", "give it entries")
+        raise wrong(
+            argument,
+            "hold numbers",
+            "a tensor on the meta device",
+            "pass a tensor that is not empty",
+        )
     if value.layout != torch.strided:
         layout = str(value.layout).removeprefix("torch.")
         raise wrong_type(argument, "be dense", layout, "convert it with .to_dense()")

@@ -40,9 +40,9 @@ def make(
         A network ``(N, ...) -> (N, 10)`` of 784 values per example.
     """
     if depth < 2:
-        raise wrong("depth", "be 2 or more", depth, "50 is the default")
+        raise wrong("depth", "be 2 or more", depth, "pass depth=50")
     if activation not in ACTIVATIONS:
-        raise wrong("activation", "be 'tanh' or 'relu'", repr(activation), "choose one")
+        raise wrong("activation", "be 'tanh' or 'relu'", repr(activation), "pass activation='tanh'")
     generator = seeded(generator)
     parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     sizes = (784, *[width] * (depth - 1), 10)

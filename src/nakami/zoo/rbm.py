@@ -169,9 +169,9 @@ class ContrastiveDivergence:
         if reconstruction not in ("sample", "mean"):
             raise unknown("reconstruction", reconstruction, ("sample", "mean"))
         if not rate > 0:
-            raise wrong("rate", "be positive", rate, "0.05 to 0.1 is usual")
+            raise wrong("rate", "be positive", rate, "pass rate=0.05")
         if not 0 <= momentum < 1:
-            raise wrong("momentum", "lie in [0, 1)", momentum, "0.5 to 0.9 is usual")
+            raise wrong("momentum", "lie in [0, 1)", momentum, "pass momentum=0.5")
         self.rbm, self.rate, self.momentum, self.decay = rbm, rate, momentum, decay
         self.k, self.generator = _at_least_one("k", k), seeded(generator)
         self.reconstruction = reconstruction
@@ -264,14 +264,14 @@ def _parameters(rbm: RBM) -> tuple[Tensor, Tensor, Tensor]:
 
 def _at_least_one(name: str, value: int) -> int:
     if value < 1:
-        raise wrong(name, "be at least 1", value, "1 is usual")
+        raise wrong(name, "be at least 1", value, f"pass {name}=1")
     return value
 
 
 def _check_data(rbm: RBM, data: Tensor) -> None:
     n = rbm.weight.shape[1]
     if data.ndim != 2 or data.shape[1] != n:
-        raise wrong("data", f"have shape (N, {n})", tuple(data.shape), "flatten each example")
+        raise wrong("data", f"have shape (N, {n})", tuple(data.shape), "pass data.flatten(1)")
     if not (data.min() >= 0 and data.max() <= 1):
         low, high = float(data.min()), float(data.max())
-        raise wrong("data", "lie in 0..1", f"{low:g} to {high:g}", "scale it, for bytes by 1/255")
+        raise wrong("data", "lie in 0..1", f"{low:g} to {high:g}", "pass data / 255 for bytes")

@@ -61,12 +61,25 @@ class LightningRateControl(Callback):
         """Build the control, now that weights and optimizer are where they were saved."""
         if len(trainer.optimizers) != 1:
             raise wrong(
-                "the module", "have one optimizer", len(trainer.optimizers), "train by hand"
+                "the module",
+                "have one optimizer",
+                len(trainer.optimizers),
+                "return one optimizer from configure_optimizers",
             )
         if trainer.lr_scheduler_configs:
-            raise wrong("the module", "have no scheduler", "one", "drop it, pass schedule=")
+            raise wrong(
+                "the module",
+                "have no scheduler",
+                "one",
+                "return no scheduler, pass schedule= to the callback",
+            )
         if not pl_module.automatic_optimization:
-            raise wrong("the module", "optimize automatically", "by hand", "use RateControl itself")
+            raise wrong(
+                "the module",
+                "optimize automatically",
+                "by hand",
+                "call RateControl.step(loss) in training_step",
+            )
         settings = dict(self.settings)
         planned = trainer.estimated_stepping_batches
         if 0 < planned < float("inf"):

@@ -41,7 +41,7 @@ class Measures:
     def __post_init__(self) -> None:
         budget = self.budget
         if isinstance(budget, bool) or not is_number(budget) or not 0 <= budget < 1:
-            raise wrong("budget", "be a share from 0 to below 1", repr(budget), "0.05 is usual")
+            raise wrong("budget", "be a share from 0 to below 1", repr(budget), "pass budget=0.05")
         for name in ("every", "settle", "patience", "batch_size"):
             if (value := getattr(self, name)) is not None:
                 whole(name, value, 1)
@@ -57,7 +57,7 @@ class Measures:
         least = PRODUCT * WARM / worth / self.budget if self.budget else math.inf
         if self.every is not None and self.every < least:
             rule = f"be at least {least:.0f} within budget={self.budget:g}"
-            raise wrong("every", rule, self.every, "raise the budget")
+            raise wrong("every", rule, self.every, ["raise {budget}", "raise {every}"])
         return self.every or (math.ceil(2 * least) if self.budget else steps)
 
 

@@ -83,7 +83,12 @@ class RateControl:
         measures: Measures = DEFAULT,
     ):
         if isinstance(optimizer, str):
-            raise wrong_type("optimizer", "be a torch optimizer", repr(optimizer), "make it first")
+            raise wrong_type(
+                "optimizer",
+                "be a torch optimizer",
+                repr(optimizer),
+                "pass torch.optim.SGD(model.parameters(), lr=0.1)",
+            )
         self.target, self.measures = _rate(rate), measures
         self.warmup, self.steps = whole("warmup", warmup, 0), whole("steps", steps, 1)
         check_callable("schedule", schedule, "schedule(step)")
@@ -102,7 +107,12 @@ class RateControl:
         """Rate of the fastest group in the next step."""
         shape = 1.0 if self.schedule is None else float(self.schedule(self._count))
         if not (math.isfinite(shape) and shape >= 0):
-            raise wrong("schedule", "return a factor from 0 on", shape, "look at its last steps")
+            raise wrong(
+                "schedule",
+                "return a factor from 0 on",
+                shape,
+                "let it return 0 after its last step",
+            )
         return self._warmed * shape
 
     def step(self, loss: float | Tensor) -> RateRecord | None:
@@ -166,9 +176,16 @@ class RateControl:
         vector, ratios = state["vector"], tuple(state["ratios"])
         size, groups = self._monitor.size, len(self._rates.ratios)
         if len(ratios) != groups:
-            raise wrong("state", f"have {groups} parameter groups", len(ratios), "build it alike")
+            raise wrong(
+                "state",
+                f"have {groups} parameter groups",
+                len(ratios),
+                "build the optimizer with the groups that were saved",
+            )
         if vector is not None and tuple(vector.shape) != (size,):
-            raise wrong("state", f"be of {size} parameters", len(vector), "build the model alike")
+            raise wrong(
+                "state", f"be of {size} parameters", len(vector), "build the model that was saved"
+            )
         self.target, self.cost = float(state["target"]), float(state["cost"])
         self._count, self._warm = int(state["count"]), int(state["warm"])
         self._streak, self._next = int(state["streak"]), int(state["next"])
@@ -241,7 +258,11 @@ def _rate(rate: object) -> float:
             raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
         rate = rate.advised
     if isinstance(rate, bool) or not is_number(rate):
-        raise wrong_type("rate", "be a number or a LearningRate", repr(rate), "pass a number")
+        raise wrong_type(
+            "rate", "be a number or a LearningRate", repr(rate), "pass a number, as rate=0.1"
+        )
     if not 0 < rate < math.inf:
-        raise wrong("rate", "be positive and finite", rate, "pass the rate to train with")
+        raise wrong(
+            "rate", "be positive and finite", rate, "pass the rate to train with, as rate=0.1"
+        )
     return float(rate)

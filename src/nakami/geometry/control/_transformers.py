@@ -67,12 +67,22 @@ class TrainerRateControl(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""
         if args.world_size > 1:
-            raise wrong("the trainer", "run on one process", args.world_size, "use RateControl")
+            raise wrong(
+                "the trainer",
+                "run on one process",
+                args.world_size,
+                "train with a loop of your own and RateControl",
+            )
         optimizer = getattr(kwargs["optimizer"], "optimizer", kwargs["optimizer"])
         scheduler = getattr(kwargs["lr_scheduler"], "scheduler", kwargs["lr_scheduler"])
         if not isinstance(scheduler, LambdaLR):
             got = type(scheduler).__name__
-            raise wrong("lr_scheduler_type", "be a factor of the step", got, "use 'constant'")
+            raise wrong(
+                "lr_scheduler_type",
+                "be a factor of the step",
+                got,
+                "pass lr_scheduler_type='constant'",
+            )
         for group in optimizer.param_groups:  # a schedule may begin at 0; ratios are what counts
             group["lr"] = group["initial_lr"]
         settings = {"schedule": scheduler.lr_lambdas[0], **self.settings}

@@ -136,11 +136,16 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
 def _check(gradients: list[Tensor], samples: Sequence[int]) -> Tensor:
     """The counts as ``(n,)`` float64, after a look at both arguments."""
     if len(gradients) < 2:
-        raise wrong("gradients", "come from two batches or more", len(gradients), "cut the data")
+        raise wrong(
+            "gradients",
+            "come from two batches or more",
+            len(gradients),
+            "pass the gradients of two batches",
+        )
     if len(samples) != len(gradients) or any(int(b) != b or b < 1 for b in samples):
         raise wrong(
             "samples", f"be {len(gradients)} whole numbers from 1 on", list(samples),
-            "count the samples of each batch",
+            "pass len(y) of each batch",
         )  # fmt: skip
     shape = getattr(gradients[0], "shape", None)
     for i, gradient in enumerate(gradients):

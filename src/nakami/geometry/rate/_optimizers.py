@@ -72,14 +72,19 @@ def check_optimizer(optimizer: object) -> None:
     for group in groups:
         _check_group(group)
     if not any(float(group["lr"]) > 0 for group in groups):
-        raise wrong("optimizer", "have a learning rate above 0", "none", "set one, it is a unit")
+        raise wrong(
+            "optimizer",
+            "have a learning rate above 0",
+            "none",
+            "build it with lr=1.0, which serves as a unit",
+        )
     rules = {rule(group) for group in groups}
     if len(rules) > 1 and any(each.nesterov for each in rules):
         raise wrong(
             "optimizer",
             "share momentum between groups where one is nesterov",
             f"{len(rules)} settings",
-            "give all groups the same",
+            "give all groups the same momentum and nesterov",
         )
 
 
@@ -91,7 +96,10 @@ def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
     held = _places(optimizer)
     if not any(id(weight) in held for weight in named.values()):
         raise wrong(
-            "optimizer", "hold parameters of the model", "none of them", "make it from the model"
+            "optimizer",
+            "hold parameters of the model",
+            "none of them",
+            "build it from model.parameters()",
         )
     return optimizer
 
@@ -193,4 +201,4 @@ def _check_group(group: Mapping[str, Any]) -> None:
     for key in ("momentum", "dampening"):
         value = float(group.get(key, 0.0))
         if not value < 1 and (key == "momentum" or float(group["momentum"])):
-            raise wrong("optimizer", f"have {key} below 1", value, "lower it")
+            raise wrong("optimizer", f"have {key} below 1", value, f"build it with {key}=0.9")

@@ -196,7 +196,7 @@ def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
     example = network.example(data, batch=True)
     n = len(example.leaves[0])
     if n < 2:
-        raise wrong("data", "hold at least two examples", n, "64 are plenty")
+        raise wrong("data", "hold at least two examples", n, "pass 64 examples")
     few = example.rows(0, FEW).tree
     try:
         LayerGraph(network, few, cut=True)  # names what explodes

@@ -120,7 +120,12 @@ def propagation(network: FunctionalModel, tree: Any, probes: int, seed: int) -> 
     """Read a batch; the same seed draws the same probes."""
     graph = LayerGraph(network, tree)
     if not graph.calls:
-        raise wrong("model", "run a layer with a weight matrix", "none", "there is no scale to set")
+        raise wrong(
+            "model",
+            "run a layer with a weight matrix",
+            "none",
+            "pass a model with linear or convolution layers",
+        )
     generator = torch.Generator().manual_seed(seed)
     whole, slopes = graph.slopes(probes, generator)
     layers = tuple(

@@ -85,11 +85,21 @@ class Proposal:
             UsageError: The model lacks a parameter that is planned, or has zeros alone in it.
         """
         if not isinstance(model, nn.Module):
-            raise wrong_type("model", "be a torch.nn.Module", type(model).__name__, "pass one")
+            raise wrong_type(
+                "model",
+                "be a torch.nn.Module",
+                type(model).__name__,
+                "pass the model that was measured",
+            )
         own = dict(model.named_parameters())
         for name in (*self.plan.scales, *self.plan.bias_std):
             if name not in own:
-                raise wrong("model", f"have a parameter {name!r}", "none", "pass the one measured")
+                raise wrong(
+                    "model",
+                    f"have a parameter {name!r}",
+                    "none",
+                    "pass the model that was measured",
+                )
         planned = self.plan.weights(own)
         with torch.no_grad():
             for name, value in planned.items():
@@ -111,7 +121,12 @@ def root_mean_square(name: str, weight: Tensor) -> float:
     """Of the entries; zero is refused."""
     value = float(weight.detach().double().square().mean().sqrt())
     if not value > 0:
-        raise wrong("model", f"have weights in {name!r}", "zeros alone", "draw them first")
+        raise wrong(
+            "model",
+            f"have weights in {name!r}",
+            "zeros alone",
+            "draw its weights first, as with torch.nn.init",
+        )
     return value
 
 

@@ -317,7 +317,12 @@ def batches(
             example = network.example(x, batch=True)
             held.append((example, _targets(network, y, len(example.leaves[0]))))
     if not held:
-        raise wrong("data", "hold at least one batch", "an empty iterable", "look at the loader")
+        raise wrong(
+            "data",
+            "hold at least one batch",
+            "an empty iterable",
+            "pass a list or a loader that can be read again",
+        )
     whole = network.batch_statistics  # then no example stands alone
     seen = len(held[0][0].leaves[0]) if whole else 1
     sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
@@ -348,7 +353,7 @@ def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
         return
     if isinstance(data, Tensor) or not isinstance(data, Iterable):
         raise wrong_type(
-            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass a pair"
+            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass (x, y)"
         )
     for batch in data:
         yield _pair(batch)
@@ -361,7 +366,7 @@ def _is_pair(value: Any) -> bool:
 def _pair(batch: Any) -> tuple[Any, Any]:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        raise wrong("a batch", "be a pair (x, y)", got, "map the loader to pairs")
+        raise wrong("a batch", "be a pair (x, y)", got, "pass [(x, y) for x, y, *_ in loader]")
     return batch[0], batch[1]
 
 
@@ -371,6 +376,6 @@ def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
             "the targets of a batch",
             f"be {n} like the examples",
             f"{tuple(y.shape)}",
-            "give each one",
+            "pass one target for each example",
         )
     return mapped(y, lambda target: target.detach().to(network.device, copy=True))

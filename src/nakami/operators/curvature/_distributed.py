@@ -96,12 +96,19 @@ class Ranks:
 
         way_out = "leave it out for one process, or call torch.distributed.init_process_group"
         if not dist.is_available():
-            raise wrong("group", "be None in a torch without torch.distributed", group, "drop it")
+            raise wrong(
+                "group", "be None in a torch without torch.distributed", group, "leave group out"
+            )
         if group != "world" and not isinstance(group, dist.ProcessGroup):
             if group is not dist.GroupMember.NON_GROUP_MEMBER:
                 rule = "be a process group of torch.distributed, or 'world'"
                 raise wrong_type("group", rule, repr(group), "'world' takes all ranks")
-            raise wrong("group", "have this process as a member", "none", "call on its ranks alone")
+            raise wrong(
+                "group",
+                "have this process as a member",
+                "none",
+                "call it on the ranks of that group alone",
+            )
         if not dist.is_initialized():
             raise wrong("group", "be of processes that are joined", repr(group), way_out)
         self._dist = dist

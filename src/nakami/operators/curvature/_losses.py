@@ -102,7 +102,12 @@ def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criter
 
 def _sums(loss: Any) -> bool:
     if loss.reduction == "none":
-        raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", "choose one of them")
+        raise wrong(
+            "loss",
+            "have reduction 'mean' or 'sum'",
+            "'none'",
+            "build the loss with reduction='mean'",
+        )
     return bool(loss.reduction == "sum")
 
 
@@ -146,7 +151,7 @@ class _CrossEntropy:
             self._check_classes(z, y)
         elif self.ignored >= 0:
             rule = "be left out where targets are probabilities"
-            raise wrong("ignore_index", rule, self.ignored, "do")
+            raise wrong("ignore_index", rule, self.ignored, "build the loss without ignore_index")
 
     def root(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         p = z.softmax(1)
@@ -293,7 +298,12 @@ def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:
             got = type(value).__name__
             raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
         if value.ndim:
-            raise wrong("loss", "return a scalar", f"shape {tuple(value.shape)}", "take its mean")
+            raise wrong(
+                "loss",
+                "return a scalar",
+                f"shape {tuple(value.shape)}",
+                "return its mean, loss.mean()",
+            )
         total: Tensor = value * len(z)
         return total
 

@@ -66,7 +66,9 @@ class CurvatureOperator(LinearOperator):
         self.n_samples = int(n_samples)
         self.divisor = divisor = 1.0 if judged.sums else divisor
         if self.n_samples == 0 or divisor == 0:
-            raise wrong("data", "hold at least one target", "none", "look at ignore_index")
+            raise wrong(
+                "data", "hold at least one target", "none", "pass targets other than ignore_index"
+            )
         self.value = total / divisor
         check_finite(torch.tensor(self.value), judged.name)
         own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
@@ -140,7 +142,7 @@ class CurvatureOperator(LinearOperator):
         """
         if not self.ranks.alone:
             got = f"{self.ranks.size} ranks"
-            raise wrong("group", "be left out for batches one by one", got, "drop it")
+            raise wrong("group", "be left out for batches one by one", got, "leave group out")
         groups = groupby(self.parts, key=lambda part: part.of)
         return [
             CurvatureOperator(list(some), self.judged, self.kind, self.samples)
@@ -248,7 +250,7 @@ class CurvatureOperator(LinearOperator):
         """
         draws = self.samples
         if draws is None or draws < 2:
-            raise wrong("samples", "be at least 2 for an error", draws, "fisher(samples=2)")
+            raise wrong("samples", "be at least 2 for an error", draws, "pass samples=2")
         total = 0.0
         for part in self._needed("sampling_error"):
             each = part.rows.reshape(len(part.rows), draws, -1) * draws

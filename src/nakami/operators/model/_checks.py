@@ -34,7 +34,9 @@ def read_device(device: object) -> torch.device | None:
     if device is None:
         return None
     if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
-        raise wrong_type("device", "be a torch.device or its name", repr(device), "use 'cpu'")
+        raise wrong_type(
+            "device", "be a torch.device or its name", repr(device), "pass device='cpu'"
+        )
     try:
         found = torch.device(device)
         torch.zeros(1, device=found).tolist()

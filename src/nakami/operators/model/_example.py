@@ -41,7 +41,12 @@ class Example:
         self.moving = [leaf for leaf in self.leaves if leaf.is_floating_point()]
         if not any(leaf.numel() for leaf in self.moving or self.leaves):
             shapes = ", ".join(str(tuple(leaf.shape)) for leaf in self.leaves)
-            raise wrong("x", "hold at least one number", f"shape {shapes}", "give it a size")
+            raise wrong(
+                "x",
+                "hold at least one number",
+                f"shape {shapes}",
+                "pass a tensor that is not empty",
+            )
 
     @property
     def vector(self) -> Tensor:
@@ -106,7 +111,12 @@ def _check(leaf: Tensor, batch: bool) -> None:
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
     if batch and leaf.ndim and len(leaf) == 0:
-        raise wrong("x", "hold at least one example", f"shape {tuple(leaf.shape)}", "add some")
+        raise wrong(
+            "x",
+            "hold at least one example",
+            f"shape {tuple(leaf.shape)}",
+            "pass at least one example",
+        )
     if leaf.ndim == 0 or (leaf.shape[0] != 1 and not batch):
         raise wrong(
             "x",
@@ -116,7 +126,12 @@ def _check(leaf: Tensor, batch: bool) -> None:
         )
     if leaf.is_floating_point() and not torch.isfinite(leaf).all():
         bad = int((~torch.isfinite(leaf)).sum())
-        raise wrong("x", "be finite", f"{bad} NaN or infinite components", "clean the data")
+        raise wrong(
+            "x",
+            "be finite",
+            f"{bad} NaN or infinite components",
+            "pass x.nan_to_num(), or other data",
+        )
 
 
 def _each(tree: Any, visit: Callable[[Tensor], None]) -> None:

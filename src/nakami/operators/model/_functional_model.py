@@ -242,7 +242,12 @@ class FunctionalModel:
         picked = first_tensor(out) if self.select is None else self.select(out)
         if self.select is not None and (picked is None or first_tensor(picked) is not picked):
             got = picked.dtype if isinstance(picked, Tensor) else type(picked).__name__
-            raise wrong_type("select", "return a floating tensor", got, "pick one of the output")
+            raise wrong_type(
+                "select",
+                "return a floating tensor",
+                got,
+                "return one tensor of the output, as output[0]",
+            )
         if not isinstance(picked, Tensor):
             raise wrong_type(
                 "the model's output",

@@ -88,7 +88,9 @@ class Stages(Sequence[StageInfo]):
     def find(self, name: str, argument: str = "to") -> StageInfo:
         """The stage of that name; an unknown one is answered with the nearest names."""
         if not isinstance(name, str):
-            raise wrong_type(argument, "be the name of a stage", repr(name), "see stages(...)")
+            raise wrong_type(
+                argument, "be the name of a stage", repr(name), "print nakami.stages(model, x)"
+            )
         if name not in self._index:
             raise unknown(argument, name, self.names, "nakami stages lists them all")
         return self._places[self._index[name]].info

@@ -63,7 +63,7 @@ class View:
         check_callable("select", self.select, "select(output)")
         if self.batch_statistics not in (True, False):
             got = repr(self.batch_statistics)
-            raise wrong_type("batch_statistics", "be True or False", got, "pass one of them")
+            raise wrong_type("batch_statistics", "be True or False", got, "pass True or False")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
 

@@ -32,7 +32,12 @@ def unit_parts(batch: Batch, module: str) -> tuple[str, ...]:
     lost = [k for k in moving if full_name(module, k) not in own]
     if "weight" not in moving or lost:
         why = "a weight used elsewhere too" if lost else "a weight that is not among the parameters"
-        raise wrong("module", "have weights of its own", f"{module!r} with {why}", "take another")
+        raise wrong(
+            "module",
+            "have weights of its own",
+            f"{module!r} with {why}",
+            "name a linear or convolution layer",
+        )
     return moving
 
 

@@ -145,7 +145,10 @@ def covariances(q_s: ArrayLike, q_t: ArrayLike, q_st: ArrayLike) -> tuple[Array,
     scale = np.sqrt(v_s * v_t)
     if not np.all(np.abs(v_st) <= scale * (1 + 1e-6) + 1e-12):  # NaN fails here too
         raise wrong(
-            "q_st", "lie between -sqrt(q_s q_t) and sqrt(q_s q_t)", q_st, "check the covariance"
+            "q_st",
+            "lie between -sqrt(q_s q_t) and sqrt(q_s q_t)",
+            q_st,
+            "pass a covariance of at most sqrt(q_s q_t)",
         )
     c = np.divide(v_st, scale, out=np.zeros(scale.shape), where=scale > 0)
     return v_s, v_t, np.clip(c, -1, 1)
@@ -154,7 +157,9 @@ def covariances(q_s: ArrayLike, q_t: ArrayLike, q_st: ArrayLike) -> tuple[Array,
 def _variance(argument: str, q: ArrayLike) -> Array:
     values = np.asarray(q, np.float64)
     if not (np.all(values >= 0) and np.all(np.isfinite(values))):
-        raise wrong(argument, "be variances, finite and at least 0", _short(q), "check them")
+        raise wrong(
+            argument, "be variances, finite and at least 0", _short(q), "pass numbers from 0 on"
+        )
     return values
 
 

@@ -209,9 +209,14 @@ def propagate(
     """
     f = activation(phi)
     if depth < 1:
-        raise wrong("depth", "be at least 1", depth, "count the layers")
+        raise wrong("depth", "be at least 1", depth, "pass the number of layers")
     if not (q > 0 and -1 <= c <= 1):
-        raise wrong("q and c", "be a variance above 0 and a correlation", (q, c), "check them")
+        raise wrong(
+            "q and c",
+            "be a variance above 0 and a correlation",
+            (q, c),
+            "pass q > 0 and c between -1 and 1",
+        )
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)
     q1, q2, _, _ = forward((f,) * (depth - 1), w, b, q, q * c)

@@ -73,10 +73,20 @@ def describe(model: Any, data: Any, *, activation: ActivationLike | None = None)
     Source: as ``order_parameters`` and ``fisher_statistics``.
     """
     if not hasattr(data, "shape"):
-        raise wrong_type("data", "be an array or a tensor", type(data).__name__, "pass (N, ...)")
+        raise wrong_type(
+            "data",
+            "be an array or a tensor",
+            type(data).__name__,
+            "pass examples (N, ...), two or more",
+        )
     inputs = to_array(data)
     if inputs.ndim < 2 or len(inputs) < 2 or not np.isfinite(inputs).all():
-        raise wrong("data", "be finite, two examples or more", inputs.shape, "pass (N, ...)")
+        raise wrong(
+            "data",
+            "be finite, two examples or more",
+            inputs.shape,
+            "pass examples (N, ...), two or more",
+        )
     given = None if activation is None else make_activation(activation)
     part = inputs[:CHECKED]
     layers = read_layers(model, part, given)

@@ -122,7 +122,9 @@ def to_array(value: Any) -> Array:
 def _leaves(model: Any) -> dict[int, tuple[str, Any]]:
     """Modules that hold no others, by identity, after a look at whether the theory covers each."""
     if not (hasattr(model, "named_modules") and callable(model)):
-        raise wrong_type("model", "be a torch module", type(model).__name__, "pass the network")
+        raise wrong_type(
+            "model", "be a torch module", type(model).__name__, "pass the torch.nn.Module"
+        )
     known = {"Linear", *SKIPPED, *ACTIVATION_OF}
     leaves = {}
     for name, module in model.named_modules():

@@ -111,13 +111,20 @@ def start_values(inputs: ArrayLike) -> StartValues:
     """
     x = np.asarray(inputs)
     if x.ndim < 2 or len(x) < 2:
-        raise wrong("inputs", "hold at least two examples (N, d)", x.shape, "pass more of them")
+        raise wrong(
+            "inputs", "hold at least two examples (N, d)", x.shape, "pass two examples or more"
+        )
     x = x.reshape(len(x), -1)
     squares = float(np.einsum("td,td->", x, x, dtype=np.float64))
     total = x.sum(axis=0, dtype=np.float64)
     n, d = x.shape
     if not np.isfinite(squares):
-        raise wrong("inputs", "be finite", "NaN or infinite values", "clean them first")
+        raise wrong(
+            "inputs",
+            "be finite",
+            "NaN or infinite values",
+            "pass inputs[np.isfinite(inputs).all(1)]",
+        )
     other = (float(total @ total) - squares) / (d * n * (n - 1))
     return StartValues(squares / (d * n), other, n)
 
@@ -154,7 +161,10 @@ def order_parameters(
     same, other = (start.same, start.other) if isinstance(start, StartValues) else start
     if not (same > 0 and abs(other) <= same * (1 + 1e-9)):
         raise wrong(
-            "start", "hold q_hat_1 > 0 and |q_hat_2| <= q_hat_1", (same, other), "check them"
+            "start",
+            "hold q_hat_1 > 0 and |q_hat_2| <= q_hat_1",
+            (same, other),
+            "pass (1, 0) for independent inputs of unit variance",
         )
     q1, q2, h1, h2 = forward(phis, w, b, same, other)
     slopes1 = np.array([f.derivative_moment(q) for f, q in zip(phis, q1[:-1], strict=True)])
@@ -185,9 +195,11 @@ def per_layer(argument: str, values: Variances, depth: int) -> Array:
     """One number, or one for each layer, as ``(depth,)``."""
     array = np.asarray(values, np.float64)
     if array.ndim > 1 or (array.ndim == 1 and len(array) != depth):
-        raise wrong(argument, f"be one number or {depth}", array.shape, "give one a layer")
+        raise wrong(
+            argument, f"be one number or {depth}", array.shape, "pass one number for each layer"
+        )
     if not (np.isfinite(array).all() and (array >= 0).all()):
-        raise wrong(argument, "be finite and at least 0", values, "give variances")
+        raise wrong(argument, "be finite and at least 0", values, "pass variances from 0 on")
     return np.array(np.broadcast_to(array, (depth,)))
 
 
@@ -211,6 +223,8 @@ def check_activations(
 ) -> tuple[Activation, ...]:
     if isinstance(phi, (list, tuple)):
         if len(phi) != hidden:
-            raise wrong("phi", f"name {hidden} activations", len(phi), "one a hidden layer")
+            raise wrong(
+                "phi", f"name {hidden} activations", len(phi), "pass one for each hidden layer"
+            )
         return tuple(activation(f) for f in phi)
     return (activation(phi),) * hidden  # type: ignore[arg-type]

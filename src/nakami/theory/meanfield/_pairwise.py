@@ -60,7 +60,12 @@ def pairwise(
     sizes = check_widths(widths)
     depth = len(sizes) - 1
     if x.shape[1] != sizes[0] or not np.isfinite(x).all():
-        raise wrong("inputs", f"be finite, of shape (T, {sizes[0]})", x.shape, "check them")
+        raise wrong(
+            "inputs",
+            f"be finite, of shape (T, {sizes[0]})",
+            x.shape,
+            f"pass finite inputs (T, {sizes[0]})",
+        )
     phis = check_activations(phi, depth - 1)
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)

@@ -49,9 +49,19 @@ def cross_entropy_bounds(
     """
     g = np.asarray(probabilities, np.float64)
     if g.ndim != 2 or g.shape[1] != order.outputs or len(g) < 1:
-        raise wrong("probabilities", f"have shape (T, {order.outputs})", g.shape, "pass softmax")
+        raise wrong(
+            "probabilities",
+            f"have shape (T, {order.outputs})",
+            g.shape,
+            "pass the softmax of the outputs",
+        )
     if not (np.all(g >= 0) and np.allclose(g.sum(axis=1), 1, atol=1e-3)):
-        raise wrong("probabilities", "be at least 0 with rows of sum 1", "others", "pass softmax")
+        raise wrong(
+            "probabilities",
+            "be at least 0 with rows of sum 1",
+            "others",
+            "pass the softmax of the outputs",
+        )
     t = len(g)
     size = order.alpha * order.reference_width
     k1, k2 = size * order.kappa1, size * order.kappa2

@@ -171,7 +171,12 @@ def loss_factor(reduction: str | float, outputs: int, batch: int) -> float:
     if isinstance(reduction, str):
         factors = {"half": 1.0, "mean": 2 / outputs, "sum": 2.0 * batch}
         if reduction not in factors:
-            raise wrong("reduction", f"be one of {REDUCTIONS}", repr(reduction), "or a number")
+            raise wrong(
+                "reduction",
+                f"be one of {REDUCTIONS}",
+                repr(reduction),
+                "pass one of them, or a number",
+            )
         return factors[reduction]
     if not reduction > 0:
         raise wrong("reduction", "be above 0", reduction, "give the loss's factor a")
@@ -226,5 +231,7 @@ def _edge(order: OrderParameters, t: int) -> float:
 
 def _samples(argument: str, samples: int) -> int:
     if not (samples >= 1 and samples == int(samples)):
-        raise wrong(argument, "be a whole number of at least 1", samples, "count the inputs")
+        raise wrong(
+            argument, "be a whole number of at least 1", samples, "pass the number of inputs"
+        )
     return int(samples)
