@@ -198,7 +198,7 @@ def broken(tmp_path, kind):
         ("npz text", r"x\.npz cannot be read as a NumPy file"),
         ("idx magic", r"must start like an IDX file .*, got 89 50 4e 47"),
         ("idx empty", r"must start like an IDX file .*, got nothing"),
-        ("idx type", r"must hold unsigned bytes \(type 0x08\), got type 0x0d; convert"),
+        ("idx type", r"must hold unsigned bytes \(type 0x08\), got type 0x0d; store"),
         ("idx short", r"must hold 210 bytes of values after its header, got 203; .*truncated"),
         ("idx head", r"truncated"),
         ("idx labels", r"must hold pictures \(3 axes\), got 1 axes"),

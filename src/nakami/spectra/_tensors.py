@@ -17,7 +17,7 @@ def check_entries(argument: str, value: Tensor) -> None:
             argument,
             "hold numbers",
             "a tensor on the meta device",
-            "pass a tensor that is not empty",
+            "pass a tensor that holds them",
         )
     if value.layout != torch.strided:
         layout = str(value.layout).removeprefix("torch.")
