@@ -3,9 +3,10 @@
 The public names are resolved on first use, so that importing the package does not import torch.
 """
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .results import lazy
 
 if TYPE_CHECKING:
     from .dynamics import xray as xray
@@ -27,73 +28,13 @@ if TYPE_CHECKING:
     from .spectra import svd as svd
     from .spectra import trace as trace
 
-_WHERE = {
-    "RateControl": "geometry",
-    "View": "operators",
-    "compare": "results",
-    "density": "spectra",
-    "eigh": "spectra",
-    "empirical_fisher": "operators",
-    "fisher": "operators",
-    "ggn": "operators",
-    "hessian": "operators",
-    "initialisation": "geometry",
-    "jacobian": "operators",
-    "learning_rate": "geometry",
-    "load": "results",
-    "norm": "spectra",
-    "stages": "operators",
-    "svd": "spectra",
-    "trace": "spectra",
-    "xray": "dynamics",
-}
-_ROOMS = (
-    "data",
-    "dynamics",
-    "geometry",
-    "operators",
-    "recipes",
-    "report",
-    "results",
-    "spectra",
-    "theory",
-    "zoo",
-)
-
-__all__ = [
-    "RateControl",
-    "View",
-    "compare",
-    "density",
-    "eigh",
-    "empirical_fisher",
-    "fisher",
-    "ggn",
-    "hessian",
-    "initialisation",
-    "jacobian",
-    "learning_rate",
-    "load",
-    "norm",
-    "stages",
-    "svd",
-    "trace",
-    "xray",
-]
-
 try:
     __version__ = version("nakami")
 except PackageNotFoundError:  # run from a source tree that was not installed
     __version__ = "0+unknown"
 
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE, *_ROOMS})
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    *("data", "dynamics", "geometry", "operators", "recipes"),
+    *("report", "results", "spectra", "theory", "zoo"),
+)

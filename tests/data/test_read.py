@@ -221,7 +221,10 @@ def test_wrong_use(tmp_path):
     (tmp_path / "empty").mkdir()
     file = picture(tmp_path / "empty.png")
     for arguments, match in (
-        ((tmp_path / "nothing",), r"path must exist \(.*\), got .*nothing; pass a path that exists"),
+        (
+            (tmp_path / "nothing",),
+            r"path must exist \(.*\), got .*nothing; pass a path that exists",
+        ),
         ((tmp_path / "empty",), r"path must be a folder with pictures, got .*empty; put \.png"),
         ((tmp_path / "notes.txt",), r"path must be \.npy, .*, got .*notes\.txt; convert it"),
         ((tmp_path / "x.npy", 0), r"n must be a whole number from 1 on, got 0"),
@@ -245,7 +248,9 @@ def test_wrong_use(tmp_path):
         match=r"size, mode and normalise must be left out, which are for pictures, got x\.npy",
     ):
         data.read(tmp_path / "x.npy", size=28)
-    with pytest.raises(UsageError, match=r"key must come with an \.npz, .*, got x\.npy; leave it out"):
+    with pytest.raises(
+        UsageError, match=r"key must come with an \.npz, .*, got x\.npy; leave it out"
+    ):
         data.read(tmp_path / "x.npy", key="x")
 
 

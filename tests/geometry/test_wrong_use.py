@@ -32,12 +32,18 @@ REFUSED = {
         r"optimizer must hold parameters of the model, got none of them; build it from model",
     ),
     "maximize": ({"optimizer": sgd(maximize=True)}, r"optimizer must minimise.*maximize=True"),
-    "momentum 1": ({"optimizer": sgd(momentum=1.0)}, r"have momentum below 1, got 1\.0; build it with"),
+    "momentum 1": (
+        {"optimizer": sgd(momentum=1.0)},
+        r"have momentum below 1, got 1\.0; build it with",
+    ),
     "dampening 1": (
         {"optimizer": sgd(momentum=0.5, dampening=1.0)},
         r"have dampening below 1, got 1\.0; build it with",
     ),
-    "rate 0": ({"optimizer": sgd(lr=0.0)}, r"have a learning rate above 0, got none; build it with lr"),
+    "rate 0": (
+        {"optimizer": sgd(lr=0.0)},
+        r"have a learning rate above 0, got none; build it with lr",
+    ),
     "nesterov in one group": (
         {"optimizer": two_groups(nesterov=True)},
         r"share momentum between groups where one is nesterov, got 2 settings",

@@ -39,7 +39,10 @@ def language():
         ({"memory_budget": "1G"}, r"memory_budget must be a whole number of bytes, .* got '1G'"),
         ({"forward": 3}, r"forward must be a function, called as forward\(model, x\), got 3"),
         ({"select": 3}, r"select must be a function, called as select\(output\), got 3"),
-        ({"select": lambda _: None}, r"select must return a floating tensor, got NoneType; return one"),
+        (
+            {"select": lambda _: None},
+            r"select must return a floating tensor, got NoneType; return one",
+        ),
         ({"select": lambda y: y > 0}, r"select must return a floating tensor, got torch.bool"),
         ({"to": 3}, r"to must be the name of a stage, or several, got 3; take them from"),
         ({"to": ("0", 3)}, r"to must be the name of a stage, or several, got \('0', 3\)"),

@@ -229,7 +229,9 @@ def test_wrong_operators():
         eigh(torch.ones(2, 3), 1)
     lopsided = torch.eye(200).double()
     lopsided[0, 1] = 1e-3
-    with pytest.raises(ValueError, match=r"op must be symmetric, got <u, A v> = .* call nakami.svd"):
+    with pytest.raises(
+        ValueError, match=r"op must be symmetric, got <u, A v> = .* call nakami.svd"
+    ):
         eigh(lopsided, 1)
     with pytest.raises(
         ValueError, match=r"memory_budget must hold a basis for 5 vectors of 2000 c"

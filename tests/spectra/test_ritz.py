@@ -69,7 +69,10 @@ def test_the_random_state_stays():
     [
         ({"products": 0}, r"products must be a whole number from 1 on, got 0|products must"),
         ({"start": torch.ones(4)}, r"start must have shape \(3, p\)"),
-        ({"start": torch.ones(3, 2)}, r"start must have shape \(3,\), got \(3, 2\); pass a vector of 3"),
+        (
+            {"start": torch.ones(3, 2)},
+            r"start must have shape \(3,\), got \(3, 2\); pass a vector of 3",
+        ),
         ({"op": torch.ones(2, 3)}, "square"),
         ({"seed": -1}, "seed must be a whole number"),
     ],

@@ -210,7 +210,10 @@ def test_matrix_operator():
     [
         ({"k": 0}, r"k must be a whole number from 1 to 4 \(the smaller side\), got 0; pass"),
         ({"k": 5}, r"k must be a whole number from 1 to 4 .* got 5"),
-        ({"tol": 1e-7}, r"tol must be at least 1.2e-06 in float32, got 1e-07; pass tol=2e-06 or compute"),
+        (
+            {"tol": 1e-7},
+            r"tol must be at least 1.2e-06 in float32, got 1e-07; pass tol=2e-06 or compute",
+        ),
         ({"k": 2.0}, r"k must be a whole number .* got 2.0"),
         (
             {"tol": 0},

@@ -32,7 +32,10 @@ def function(request):
         ({"memory_budget": 2.5}, rf"memory_budget {WHOLE} 2.5"),
         ({"memory_budget": "1G"}, rf"memory_budget {WHOLE} '1G'"),
         ({"memory_budget": True}, rf"memory_budget {WHOLE} True"),
-        ({"memory_budget": 1}, r"memory_budget must hold .* bytes.*, got 1 bytes; (raise it|pass memory_budget)"),
+        (
+            {"memory_budget": 1},
+            r"memory_budget must hold .* bytes.*, got 1 bytes; (raise it|pass memory_budget)",
+        ),
         ({"seed": "a"}, r"seed must be a whole number from 0 to 2\^64 - 1, got 'a'; 0 is the"),
         ({"seed": 2**70}, r"seed must be a whole number from 0 to 2\^64 - 1, got 11805"),
         ({"seed": -1}, r"seed must be a whole number from 0 to 2\^64 - 1, got -1"),
@@ -63,7 +66,10 @@ def test_tolerances(value):
     ("matrix", "message"),
     [
         (A.to_sparse(), r"matrix must be dense, got sparse_coo; convert it with .to_dense\(\)"),
-        (A.to("meta"), r"matrix must hold numbers, got a tensor on the meta device; pass a tensor that holds"),
+        (
+            A.to("meta"),
+            r"matrix must hold numbers, got a tensor on the meta device; pass a tensor that holds",
+        ),
         (A.to(torch.float8_e4m3fn), r"matrix must have 16 bits or more, got torch.float8"),
         (A.to(torch.complex64), r"matrix must be real, floating .* got torch.complex64"),
         (A.numpy(), r"op must be .* got ndarray; make a matrix with torch.as_tensor, or an op"),

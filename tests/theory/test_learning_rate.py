@@ -89,7 +89,9 @@ def test_batches_are_sharper_as_told():
 
 def test_wrong_use_is_told():
     order = mf.order_parameters((5, 5, 1), "relu", 2)
-    with pytest.raises(UsageError, match=r"reduction must be one of .*, got 'none'; pass one of them, or a number"):
+    with pytest.raises(
+        UsageError, match=r"reduction must be one of .*, got 'none'; pass one of them, or a number"
+    ):
         mf.learning_rate(order, 5, "none")
     with pytest.raises(UsageError, match="reduction must be above 0, got -1"):
         mf.learning_rate(order, 5, -1)

@@ -49,6 +49,6 @@ def _exports(package: str) -> dict[str, str]:
         for block in blocks
         if ast.unparse(block.test) == "TYPE_CHECKING"
         for node in block.body
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and node.module
     )
-    return {a.name: "." * node.level + (node.module or "") for node in imports for a in node.names}
+    return {a.name: f"{'.' * node.level}{node.module}" for node in imports for a in node.names}
