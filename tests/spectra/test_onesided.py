@@ -56,7 +56,7 @@ def test_squares_alone_would_not_be_right():
     # What the scaled rows are for: the roots of the eigenvalues of A^T A are off by eps (s_1/s)^2.
     a, true = graded(0.006)
     plain = torch.linalg.eigvalsh((a.T @ a).double()).flip(0)[:FIRST].sqrt()
-    mine = svd(a, FIRST, tol=1e-4, method="krylov").values
+    mine = svd(a, FIRST, tol=1e-5, method="krylov").values  # the method's part, not the run's
     error = lambda values: float(((values - true) / true).norm())  # noqa: E731
     assert error(mine) < 0.3 * error(plain)
 

@@ -26,7 +26,7 @@ def test_eigh_takes_fewer_products_from_old_vectors(k):
     old = eigh(a, k, **KRYLOV).vectors
     cold, warm = eigh(moved, k, **KRYLOV), eigh(moved, k, start=old, **KRYLOV)
     assert warm.converged
-    assert warm.n_products < 0.8 * cold.n_products
+    assert warm.n_products <= 0.8 * cold.n_products
     assert_close(warm.values, cold.values, rtol=2e-4, atol=0)
     # vectors that know nothing give the same values
     useless = torch.eye(700, dtype=torch.float64)[:, -k:]

@@ -66,12 +66,12 @@ def _moderate(op: LinearOperator, size: float) -> tuple[LinearOperator, int]:
 def sized(found: Found, power: int, spent: int) -> Found:
     """What was found of ``2^-power A``, in the size of ``A``; ``spent`` more products."""
     size, settings = 2.0**power, dict(found.settings)
-    if "rest" in settings:
-        settings["rest"] *= size
+    if "level" in settings:
+        settings["level"] *= size
     stopped = found.stopped
     if stopped is not None and "missed" in stopped.numbers:
         missed = stopped.numbers["missed"] * size
         stopped = replace(stopped, numbers={**stopped.numbers, "missed": missed})
-    parts = {name: getattr(found, name) * size for name in ("values", "residuals", "gaps", "top")}
+    parts = {name: getattr(found, name) * size for name in ("values", "residuals", "shifts", "top")}
     spent += found.n_products
     return replace(found, **parts, settings=settings, stopped=stopped, n_products=spent)

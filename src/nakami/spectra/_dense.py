@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._operator import LinearOperator, finite
-from ._result import Triplets, nearest_gaps
+from ._result import Triplets, nearest_gaps, nearest_shifts
 from ._threads import one_thread
 
 CHUNK = 1 << 22  # elements of the long side converted to float64 at a time (32 MiB)
@@ -28,7 +28,7 @@ def dense_svd(op: LinearOperator, k: int) -> Triplets:
         left,
         right,
         residual,
-        nearest_gaps(s, k),
+        nearest_shifts(residual, nearest_gaps(s, k)),
         min(op.shape),
         None,
         {"method": "dense"},
@@ -57,12 +57,13 @@ def gram_svd(op: LinearOperator, k: int) -> Triplets:
     long, values = _other_side(a, small)
     small = small.to(op.dtype)
     u, v = (long, small) if tall else (small, long)
+    residual = _residuals(a, small, long, values)
     return Triplets(
         values,
         u,
         v,
-        _residuals(a, small, long, values),
-        nearest_gaps(every, k),
+        residual,
+        nearest_shifts(residual, nearest_gaps(every, k)),
         min(op.shape),
         None,
         {"method": "gram"},

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..results import Outcome, wrong
 from ._balance import balanced, balanced_product, sized
+from ._certificate import Form
 from ._check import (
     check_budget,
     check_choice,
@@ -22,17 +23,27 @@ from ._check import (
     check_symmetric,
     check_tolerance,
 )
+from ._complement import Asked, Outside, keys, outside, signed_product
 from ._lanczos import BlockLanczos
-from ._loop import BLOCK, Plan, block_size, converge, make_plan, true_residuals
+from ._loop import (
+    BLOCK,
+    DenseIsCheaper,
+    Driver,
+    Plan,
+    block_size,
+    make_plan,
+    true_residuals,
+    with_excess,
+)
 from ._operator import Gram, LinearOperator, as_operator, finite
 from ._result import (
     EighResult,
     arithmetic_floor,
-    estimated_errors,
     nearest_gaps,
+    nearest_shifts,
+    relative,
     with_rounding,
 )
-from ._search import keys, search_symmetric
 from ._single import MARGIN, UNLIKELY, first_vector
 from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
@@ -48,7 +59,7 @@ class _Pairs:
     values: Tensor  # (k,) float64
     vectors: Tensor  # (n, k)
     residuals: Tensor  # (k,) float64
-    gaps: Tensor  # (k,) float64
+    shifts: Tensor  # (k,) float64
     n_products: int
     stopped: Outcome | None
     settings: dict[str, object]
@@ -118,9 +129,15 @@ def eigh(
             found = sized(dense_eigh(moderate, k, which), power, tried)
         else:
             plan = make_plan(a, k, tol, budget, max_products, "symmetric", block)
-            found = sized(krylov_eigh(moderate, plan, which, seed, warm), power, tried)
+            if method == "auto" and eigh_bytes(a) <= budget:
+                plan = replace(plan, dense_at=a.shape[0])
+            try:
+                pairs = krylov_eigh(moderate, plan, which, seed, warm)
+            except DenseIsCheaper as missed:
+                pairs, tried = dense_eigh(moderate, k, which), tried + missed.spent
+            found = sized(pairs, power, tried)
     floor = arithmetic_floor(a, found.top)
-    shifts = estimated_errors(found.values, found.residuals, found.gaps, floor)
+    shifts = relative(found.shifts, found.values, floor)
     errors = with_rounding(a, shifts, found.values, found.top, floor)
     reliable = found.values.abs() > floor
     outcome = _judge(found, shifts, errors, reliable, floor, tol)
@@ -160,11 +177,12 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
     order = keys(every, which).argsort(descending=True, stable=True)[:k]
     values, returned = every[order], vectors[:, order].to(op.dtype)
     v = returned.double()  # the residuals are of what is returned
+    r = (a @ v - v * values).norm(dim=0)
     return _Pairs(
         values,
         returned,
-        (a @ v - v * values).norm(dim=0),
-        nearest_gaps(every, len(every))[order],
+        r,
+        nearest_shifts(r, nearest_gaps(every, len(every))[order]),
         op.shape[0],
         None,
         {"method": "dense"},
@@ -199,10 +217,13 @@ def krylov_eigh(
         beyond = key + MARGIN * abs(key)
         return odds is not None and run.polynomial(beyond) >= odds(beyond)
 
-    def rest_of_it() -> tuple[float, Tensor]:
-        return search_symmetric(op, run.basis[: run.filled], generator, which)
+    def search(side: int, form: Form, asked: Asked) -> Outside:
+        sign = -1 if which == "smallest" or side == 1 else 1
+        basis, end = run.basis[: run.filled], run.filled + run.waiting
+        waiting = run.basis[run.filled : end]
+        return outside(signed_product(op, sign), basis, waiting, form, asked, generator)
 
-    rest, why, checked = converge(run, plan, rest_of_it, sure if plan.block == 1 else None)
+    ended = Driver(run, plan, search, 1, sure if plan.block == 1 else None).converge()
     every, _, residuals = run.solve()
     k, top = plan.k, float(every.abs().max())
     v, values = run.vectors(k), every[:k].to(op.device)
@@ -215,12 +236,14 @@ def krylov_eigh(
     settings = {"method": "krylov", "block": plan.block, "columns": plan.columns}
     if given is not None:
         settings["start_block"] = given.shape[1]
-    if math.isinf(rest):
-        gaps = torch.zeros_like(r)
+    if math.isinf(ended.level):
         settings |= {"margin": MARGIN, "unlikely": UNLIKELY}
     else:
-        gaps, settings["rest"] = run.gaps(keys(every, which), rest)[:k].to(values), rest
-    return _Pairs(values, v, r, gaps, run.n_products + measured, why, settings, checked, top)
+        settings |= {"level": ended.level, "delta": ended.delta}
+    shifts = with_excess(ended, keys(every, which)[:k], residuals[:k], r.cpu()).to(values)
+    spent = run.n_products + measured
+    checked = ended.stopped is None
+    return _Pairs(values, v, r, shifts, spent, ended.stopped, settings, checked, top)
 
 
 def rooted_eigh(
@@ -251,12 +274,13 @@ def rooted_eigh(
     assert found.right is not None
     values, v = found.values.square(), found.right
     r = _measured(op, v, values)
-    shift = found.residuals.minimum(found.residuals.square() / found.gaps.clamp_min(1e-300))
-    gaps = r.square() / (2 * found.values * shift + shift.square()).clamp_min(1e-300)
+    shifts = 2 * found.values * found.shifts + found.shifts.square()
     settings = {**found.settings, "method": "root", "root": found.settings["method"]}
+    if "level" in settings:
+        settings["level"] **= 2
     spent = (found.n_products + 1) // 2 + k
     return _Pairs(
-        values, v, r, gaps, spent, found.stopped, settings, found.checked, float(values[0])
+        values, v, r, shifts, spent, found.stopped, settings, found.checked, float(values[0])
     )
 
 

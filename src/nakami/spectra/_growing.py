@@ -23,7 +23,8 @@ class Growing:
         self.op, self.plan, self.generator = op, plan, generator
         n = op.shape[1]
         like = torch.empty(0, dtype=op.dtype, device=op.device)
-        self.basis = like.new_empty(plan.columns + plan.widest, n)
+        self.columns = plan.columns
+        self.basis = like.new_empty(plan.columns + plan.block, n)
         self.core = torch.zeros(plan.columns, plan.columns, dtype=torch.float64)  # on the CPU
         self.filled = 0  # columns of the small matrix
         self.coupled = 0  # the waiting block is coupled to what is filled from here on
@@ -39,15 +40,24 @@ class Growing:
     @property
     def full(self) -> bool:
         """Whether the next step does not fit into the basis."""
-        return self.filled + self.waiting > self.plan.columns
+        return self.filled + self.waiting > self.columns
 
     def add(self, directions: Tensor) -> None:
         """Let unit ``directions`` (rows) join the waiting block; zero rows become random ones."""
         end = self.filled + self.waiting
+        self.basis = grown(self.basis, end, end + len(directions))
         block = self._orthonormal(directions, self.basis[:end], 0, 1.0)[0]
         self.basis[end : end + len(block)] = block
         self.waiting += len(block)
         self.coupled = 0
+
+    def widen(self, columns: int) -> None:
+        """Let the basis grow to so many columns."""
+        self.columns = max(self.columns, columns)
+        self.basis = grown(self.basis, self.filled + self.waiting, self.columns + self.waiting)
+        core = torch.zeros(self.columns, self.columns, dtype=torch.float64)
+        core[: self.filled, : self.filled] = self.core[: self.filled, : self.filled]
+        self.core = core
 
     def _restarted(self, keep: int, values: Tensor, small: Tensor) -> None:
         """Leading ``keep`` Ritz vectors, of these values, and the waiting block stay.
@@ -77,3 +87,12 @@ class Growing:
 
     def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
         return random_rows(count, basis, others, self.generator)
+
+
+def grown(rows: Tensor, used: int, needed: int) -> Tensor:
+    """The same rows, in memory for as many as are needed; the first ``used`` are copied."""
+    if needed <= len(rows):
+        return rows
+    larger = rows.new_empty(needed, rows.shape[1])
+    larger[:used] = rows[:used]
+    return larger

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from ._basis import turn
-from ._growing import Growing
+from ._certificate import Form
+from ._growing import Growing, grown
 from ._loop import Plan
 from ._operator import LinearOperator
 from ._result import arithmetic_floor
@@ -40,6 +41,7 @@ class BlockKrylov(Growing):
     def expand(self) -> None:
         """One step: a product with ``A``, one with its transpose, both orthonormalised."""
         at, end = self.filled, self.filled + self.waiting
+        self.left = grown(self.left, at, max(end, self.columns))
         y = self._products(self.op, self.basis[at:end])  # (waiting, m)
         self._met(y)
         block, above, below = self._orthonormal(y, self.left[:at], self.coupled, self.scale)
@@ -68,30 +70,12 @@ class BlockKrylov(Growing):
         values, _, _, residuals = self.solve()
         return values, residuals
 
-    def outlook(self) -> float:
-        """Largest value that the last block shows on its own: about what the complement holds."""
+    def forms(self) -> list[Form]:
+        """Of ``A^T A``: squares, and couplings times the values."""
+        s, p, _, _ = self.solve()
         at, end = self.filled - self.tail.shape[1], self.filled
-        return float(torch.linalg.matrix_norm(self.core[:end, at:end], 2))
-
-    def gaps(self, keys: Tensor, rest: float) -> Tensor:
-        """The gaps for which ``r^2 / gap`` is the room between ``s`` and an upper bound of it.
-
-        In the basis ``[V, V_next, ...]``, ``A^T A`` is ``[[D^2, D G^T], [G D, C]]`` with the Ritz
-        values ``D``, their couplings ``G`` and ``C <= w^2``. Putting ``w^2`` for ``C`` gives values
-        above the true ones, index by index; the Ritz values lie below. ``w`` is ``rest`` and a
-        little more: the search finds nearly, not all of the norm.
-        """
-        s, p, _, residuals = self.solve()
-        coupling = self.tail @ p[self.filled - self.tail.shape[1] :]  # G, (next block, filled)
-        spread, turned = torch.linalg.eigh(coupling @ coupling.T)
-        left_over = ((1.02 * rest) ** 2 - spread).clamp_min(0).sqrt()
-        corner = (turned * left_over) @ turned.T  # with G G^T it makes up w^2
-        above = torch.cat([s.diag(), coupling.T], 1)
-        below = torch.cat([torch.zeros(len(corner), len(s), dtype=s.dtype), corner], 1)
-        with one_thread(above):
-            bounds = torch.linalg.svdvals(torch.cat([above, below]))[: len(s)]
-        room = (bounds - s).clamp_min(1e-300)
-        return (residuals.square() / room).clamp_min(1e-300)[: len(keys)]
+        seen = float(torch.linalg.matrix_norm(self.core[:end, at:end], 2))
+        return [Form(s.square(), (self.tail @ p[at:]) * s, seen**2, True)]
 
     def floor(self, keys: Tensor) -> float:
         """``10 eps s_1``."""

@@ -13,16 +13,19 @@ import torch
 from torch import Tensor
 
 from ._basis import turn
+from ._certificate import Form
+from ._complement import keys
 from ._growing import Growing
 from ._loop import Plan
 from ._operator import LinearOperator
 from ._result import arithmetic_floor
-from ._search import keys
 from ._threads import one_thread
 
 
 class BlockLanczos(Growing):
     """The growing decomposition; ``which`` says what comes first."""
+
+    rooted = False  # whether the keys are roots of the eigenvalues
 
     def __init__(
         self,
@@ -72,39 +75,19 @@ class BlockLanczos(Growing):
         values, _, residuals = self.solve()
         return keys(values, self.which), residuals
 
-    def outlook(self) -> float:
-        """Largest key that the last block shows on its own: about what the complement holds."""
-        at, end = self.filled - self.tail.shape[1], self.filled
-        return float(keys(torch.linalg.eigvalsh(self.core[at:end, at:end]), self.which).max())
+    def forms(self) -> list[Form]:
+        """Both sides where values are asked for by magnitude, else that which is asked for."""
+        signs = {"largest": (1,), "smallest": (-1,), "magnitude": (1, -1)}[self.which]
+        return [self._form(sign) for sign in signs]
 
-    def gaps(self, wanted: Tensor, rest: float) -> Tensor:
-        """The gaps for which ``r^2 / gap`` is the room between a key and an upper bound of it.
-
-        By magnitude, where there is no such bound, the distance to ``rest``.
-        """
-        lowest = float(wanted.min()) if self.which != "magnitude" else 0.0
-        rest += 0.02 * max(rest - lowest, 0.0)
-        if self.which == "magnitude":
-            return (wanted - rest).clamp_min(1e-300)
-        values, _, residuals = self.solve()
-        room = (self.bounds(rest) - keys(values, self.which)).clamp_min(1e-300)
-        return (residuals.square() / room).clamp_min(1e-300)[: len(wanted)]
-
-    def bounds(self, rest: float) -> Tensor:
-        """Upper bounds of the keys, index by index, if nothing outside has a key over ``rest``.
-
-        In the basis ``[V, V_next, ...]``, ``A`` (or ``-A``) is ``[[D, G^T], [G, C]]`` with the Ritz
-        values ``D``, their couplings ``G`` and ``C <= w``; putting ``w`` for ``C`` gives values
-        above the true ones.
-        """
+    def _form(self, sign: int) -> Form:
         values, p, _ = self.solve()
-        ritz = keys(values, self.which)
-        coupling = self.tail @ p[self.filled - self.tail.shape[1] :]
-        corner = rest * torch.eye(len(coupling), dtype=ritz.dtype)
-        above = torch.cat([ritz.diag(), coupling.T], 1)
-        with one_thread(above):
-            every = torch.linalg.eigvalsh(torch.cat([above, torch.cat([coupling, corner], 1)]))
-        return every.flip(0)[: len(ritz)]
+        at, end = self.filled - self.tail.shape[1], self.filled
+        seen = torch.linalg.eigvalsh(self.core[at:end, at:end])
+        coupling = self.tail @ p[at:]
+        theta, order = (sign * values).sort(descending=True, stable=True)
+        outlook = float((sign * seen).max())
+        return Form(theta, coupling[:, order], outlook, self.rooted)
 
     def polynomial(self, key: float) -> float:
         """``log |p(key)|``, where ``p(A)`` of the first vector is the waiting one; blocks of one.

@@ -1,9 +1,9 @@
-"""The road that both Krylov methods take: expand, look, search what is left, stop honestly."""
+"""The road that all Krylov methods take: expand, look, certify what is left, stop honestly."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,17 +11,28 @@ import torch
 from torch import Tensor
 
 from ..results import Outcome, SpectrumEnding, wrong
+from ._certificate import DELTA, Form, Wanted, upper_bounds
+from ._complement import Asked, Outside
 from ._operator import LinearOperator
-from ._search import CHECK_PRODUCTS, CHECKS, WIDTH
+from ._result import nearest_shifts
 
-BLOCK = 8  # the widest
+BLOCK = 8  # the widest that a run starts with
+WIDEST = 64  # the widest that missed values make it
+ROUNDS = 12  # times missed values are taken in before giving up
+STEPS = 64  # of a search, at least, while the vectors fit
+PATIENCE = 18  # columns that a run of one column may take to be sure by its own first vector
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes of a run. ``columns`` bounds each basis, ``products`` the whole cost.
+    """Sizes of a run.
 
-    ``images``: whether a run with one basis keeps the images of its vectors too.
+    Attributes:
+        k: Values asked for. tol: their relative error. block: columns of a step.
+        columns: Of each basis. room: what they may grow to where blocks have to be wide.
+        products: Bound on the whole cost. search: vectors that a search may hold.
+        images: Whether a run with one basis keeps the images of its vectors too.
+        dense_at: Products from which the dense matrix is cheaper, once values were missed; or None.
     """
 
     k: int
@@ -29,23 +40,30 @@ class Plan:
     block: int
     columns: int
     products: int
+    room: int
+    search: int
     images: bool = False
+    dense_at: int | None = None
 
-    @property
-    def widest(self) -> int:
-        """Largest block: every search can add two directions."""
-        return self.block + CHECKS * WIDTH
 
-    @property
-    def keep(self) -> int:
-        """Ritz vectors kept at a restart: k and a third of the room beyond it."""
-        return self.k + max(0, self.columns - self.k - self.widest) // 3
+class DenseIsCheaper(Exception):
+    """More copies of a value than Krylov steps reach at the cost of the dense matrix.
+
+    Attributes:
+        spent: Products made so far.
+    """
+
+    def __init__(self, spent: int):
+        self.spent = spent
+        super().__init__(spent)
 
 
 class Run(Protocol):
     """A growing decomposition. Keys sort the values asked for: the largest key comes first."""
 
     filled: int
+    waiting: int
+    columns: int
     n_products: int
 
     @property
@@ -58,11 +76,8 @@ class Run(Protocol):
     def ritz(self) -> tuple[Tensor, Tensor]:
         """Keys of all Ritz values, descending, and their residuals."""
 
-    def outlook(self) -> float:
-        """Largest key that the last block shows on its own: about what the complement holds."""
-
-    def gaps(self, keys: Tensor, rest: float) -> Tensor:
-        """The gap for which ``r^2 / gap`` is the shift of a value by a rest of this key."""
+    def forms(self) -> Sequence[Form]:
+        """What is known of the matrix, for each side that counts."""
 
     def floor(self, keys: Tensor) -> float:
         """The rounding of the values."""
@@ -73,81 +88,186 @@ class Run(Protocol):
     def restart(self, keep: int) -> None:
         """Thick restart."""
 
+    def widen(self, columns: int) -> None:
+        """Let the basis grow to so many columns."""
+
     def add(self, directions: Tensor) -> None:
-        """Let directions join the waiting block."""
+        """Let directions join the waiting block; zero rows become random ones."""
 
 
-Search = Callable[[], tuple[float, Tensor]]
+Search = Callable[[int, Form, Asked], Outside]
 Sure = Callable[[float], bool]
 
 
-def converge(
-    run: Run, plan: Plan, search: Search, sure: Sure | None = None
-) -> tuple[float, Outcome | None, bool]:
-    """Run until converged and checked, or until the budget is spent.
+@dataclass(frozen=True)
+class Certificate:
+    """How a run ended.
 
-    Convergence is judged in two stages: a cheap one from the Ritz values, and then a search of the
-    complement of the whole basis. The largest key ``w`` found there shows both whether a value was
-    missed and how far the complement can still push a value. Where ``sure(key)`` can say that none
-    was missed, a few more steps are taken for that in place of the search; then ``w`` is infinite,
-    for nothing else is known of the complement, and errors are residuals.
-
-    Returns:
-        ``w``, why the run ended early if it did, whether no missed value is known.
+    Attributes:
+        shifts: ``(k,)``, how far the true keys may lie above those found; infinite where ``sure``
+            ended the run, which knows nothing of the others.
+        level: As a key: nothing outside the values returned lies above it, but for ``delta``.
+        rest: As a key: the largest value that the complement has shown.
+        delta: The chance over seeds that the level is wrong.
+        stopped: Why the run ended early, if it did.
     """
-    checks, next_look, pace = 0, plan.k + plan.block, Pace()
-    patience, asked = CHECK_PRODUCTS, 0
-    while True:
-        run.expand()
-        spent = run.n_products >= plan.products and run.filled >= plan.k
-        if not (run.full or spent or run.filled >= next_look):
-            continue
-        keys, residuals = run.ritz()
-        last = float(keys[plan.k - 1])
-        most = last + plan.tol * abs(last) + run.floor(keys)
-        # The smallest values settle early too, and may be the k-th while the basis is short.
-        ripe = run.outlook() <= most
-        nearest = last - 0.1 * abs(last)
-        far = _distance(run, plan, keys, residuals, keys - nearest) if ripe else math.inf
-        next_look = run.filled + max(plan.block, pace.steps(run.filled, far))
-        if spent or (far <= 1 and _settled(run, plan, keys, residuals, nearest)):
-            if sure is not None and patience > 0 and not (spent or run.full):
-                alone = _distance(run, plan, keys, residuals, torch.zeros_like(keys))
-                if alone <= 1 and sure(last):
-                    return math.inf, None, True
-                patience -= run.filled - asked if asked else 0
-                asked, next_look = run.filled, run.filled + 1
+
+    shifts: Tensor
+    level: float
+    rest: float
+    delta: float
+    stopped: Outcome | None
+
+
+class Driver:
+    """Runs a decomposition until all values are settled and certified, or its budget is spent.
+
+    Args:
+        run: The decomposition, nothing expanded yet. plan: its sizes.
+        search: ``(side, form, asked)``: looks at the complement of the basis from a random vector.
+        cost: Products of a step of it.
+        sure: Whether no larger key than this one, by some margin, can have been missed, judged from
+            the first vector of a run of one column. A few steps are spent on it before any search.
+    """
+
+    def __init__(self, run: Run, plan: Plan, search: Search, cost: int, sure: Sure | None = None):
+        self.run, self.plan, self.search, self.cost, self.sure = run, plan, search, cost, sure
+        self.next_look, self.pace = plan.k + plan.block, Pace()
+        self.patience, self.asked = PATIENCE, 0
+        self.searches, self.rounds, self.grown = 0, 0, plan.block
+        self.least = -math.inf  # levels up to this one have failed
+
+    def converge(self) -> Certificate:
+        """The whole run."""
+        run, plan = self.run, self.plan
+        while True:
+            run.expand()
+            spent = run.n_products >= plan.products and run.filled >= plan.k
+            if not (run.full or spent or run.filled >= self.next_look):
                 continue
-            gain, directions = search()
-            run.n_products += CHECK_PRODUCTS
-            missed = gain > most
-            if not missed and _settled(run, plan, keys, residuals, gain):
-                return gain, None, True
-            if spent or (missed and checks == CHECKS):
-                why = Outcome(SpectrumEnding.UNCHECKED, {"products": run.n_products})
-                if missed and not spent:
-                    why = Outcome(SpectrumEnding.MISSED, {"missed": gain})
-                return gain, why, False
-            if missed:
-                checks, sure = checks + 1, None
-                run.restart(min(run.filled, plan.keep))
-                run.add(directions)
-        if run.full:
-            sure = None  # what it says holds for the first basis
-            run.restart(plan.keep)
-            next_look = run.filled + 2 * plan.block
+            keys, residuals = run.ritz()
+            if self.sure is not None and not (spent or run.full):
+                if self._sure_of(keys, residuals):
+                    infinite = torch.full((plan.k,), math.inf, dtype=torch.float64)
+                    return Certificate(infinite, math.inf, math.inf, DELTA, None)
+                continue
+            ended = self._look(keys, residuals, spent)
+            if ended is not None:
+                return ended
+            if run.full:
+                self._restart()
+
+    def _look(self, keys: Tensor, residuals: Tensor, spent: bool) -> Certificate | None:
+        """Try to end the run here."""
+        run, k = self.run, self.plan.k
+        wanted, forms = self._wanted(keys, residuals), run.forms()
+        far = _far(run, self.plan, keys, residuals, forms[0])
+        self.next_look = run.filled + max(self.plan.block, self.pace.steps(run.filled, far))
+        level = None
+        if far <= 1 or spent:
+            near = [forms[0].level(key) for key in keys[: k + 40].tolist()]
+            theta = torch.tensor(near, dtype=torch.float64)
+            level = wanted.next_level(forms, theta, self.least)
+        if level is None and not spent:
+            return None
+        level = wanted.close_level(forms[0]) if level is None else level
+        last = float(keys[k - 1])
+        most = last + float(wanted.allowed[-1])
+        seen = [self._searched(i, form, level, most, spent) for i, form in enumerate(forms)]
+        gain, held = max(one.gain for one in seen), max(level, *(one.upper for one in seen))
+        missed = gain > forms[0].level(most)
+        settled = wanted.distance(forms, held) <= 1 and not missed
+        if settled or spent or (missed and self.rounds == ROUNDS):
+            rest = forms[0].key(gain)
+            shifts = (upper_bounds(forms, held, k) - wanted.keys).clamp_min(0)
+            why = self._why(settled, spent, rest)
+            return Certificate(shifts, forms[0].key(held), rest, DELTA, why)
+        if missed or run.full:
+            self._take_in(seen, last, missed)
+        else:
+            self.least = max(level, gain)
+            self.next_look = run.filled + 2 * run.waiting
+        return None
+
+    def _searched(self, side: int, form: Form, level: float, most: float, spent: bool) -> Outside:
+        self.searches += 1
+        delta = DELTA / (self.searches * (self.searches + 1))  # all together at most DELTA
+        steps = min(max(STEPS, self.run.n_products // 4), self.plan.search)
+        asked = Asked(level, form.level(most), delta, 16 if spent else steps, patient=spent)
+        seen = self.search(side, form, asked)
+        self.run.n_products += self.cost * seen.steps
+        return seen
+
+    def _why(self, settled: bool, spent: bool, gain: float) -> Outcome | None:
+        if settled:
+            return None
+        if spent:
+            return Outcome(SpectrumEnding.UNCHECKED, {"products": self.run.n_products})
+        return Outcome(SpectrumEnding.MISSED, {"missed": gain})
+
+    def _wanted(self, keys: Tensor, residuals: Tensor) -> Wanted:
+        floor, k, limit = self.run.floor(keys), self.plan.k, self.run.limit(keys)
+        size = keys[:k].abs()
+        allowed = self.plan.tol * size
+        allowed = torch.where(residuals[:k] < limit, allowed.clamp_min(limit), allowed)
+        allowed = torch.where(size > floor, allowed, floor).clamp_min(1e-90)
+        return Wanted(keys[:k], allowed, floor)
+
+    def _sure_of(self, keys: Tensor, residuals: Tensor) -> bool:
+        """Whether the only value is settled and none beyond it can have been missed."""
+        run, last = self.run, float(keys[0])
+        size = max(abs(last), run.floor(keys), 1e-300)
+        if float(residuals[0]) > self.plan.tol * size and float(residuals[0]) >= run.limit(keys):
+            far = float(residuals[0]) / (self.plan.tol * size)
+            self.next_look = run.filled + max(1, self.pace.steps(run.filled, far))
+            return False
+        assert self.sure is not None
+        if self.sure(last):
+            return True
+        self.patience -= run.filled - self.asked if self.asked else 0
+        self.asked, self.next_look = run.filled, run.filled + 1
+        if self.patience <= 0:
+            self.sure = None
+        return False
+
+    def _take_in(self, seen: Sequence[Outside], last: float, missed: bool) -> None:
+        """Restart with what a search found; after missed values with twice as wide a block."""
+        run, plan = self.run, self.plan
+        form = run.forms()[0]
+        near = form.level(last - 0.02 * abs(last))
+        more = torch.cat([one.directions[: max(1, int((one.ritz > near).sum()))] for one in seen])
+        if missed:
+            self.rounds, self.sure = self.rounds + 1, None
+            width = min(max(2 * run.waiting, self.grown), WIDEST)
+            if plan.dense_at is not None and run.n_products + 40 * width >= plan.dense_at:
+                raise DenseIsCheaper(run.n_products)
+            width = min(width - run.waiting, max(run.columns, plan.room) // 10)
+            more = torch.cat([more, more.new_zeros(max(0, width - len(more)), more.shape[1])])
+        self._restart()
+        run.add(more[: max(1, WIDEST - run.waiting)])
+        run.widen(min(plan.room, plan.columns + 8 * run.waiting))
+        self.grown = max(self.grown, run.waiting)
+        self.next_look = run.filled + 2 * run.waiting
+
+    def _restart(self) -> None:
+        """Thick restart: k Ritz vectors and a third of the room beyond them stay."""
+        run, k = self.run, self.plan.k
+        run.restart(min(run.filled, k + max(0, run.columns - k - 14) // 3))
+        self.sure, self.least = None, -math.inf  # what they say holds for the basis before
+        self.next_look = run.filled + 2 * run.waiting
 
 
-def _settled(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, rest: float) -> bool:
-    """Whether the first k values are within tol if nothing outside has a key over ``rest``."""
-    return _distance(run, plan, keys, residuals, run.gaps(keys, rest)) <= 1
-
-
-def _distance(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, gaps: Tensor) -> float:
-    """The largest error of the first k values over what ``tol`` allows."""
+def _far(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, form: Form) -> float:
+    """About the largest error of the first k values over what is allowed: when to look again."""
+    last = float(keys[plan.k - 1])
+    floor = run.floor(keys)
+    # The smallest values settle early too, and may be the k-th while the basis is short.
+    if form.key(form.outlook) > last + plan.tol * abs(last) + floor:
+        return math.inf
     s, r = keys[: plan.k], residuals[: plan.k]
-    errors = r.minimum(r.square() / gaps[: plan.k].clamp_min(1e-300))
-    allowed = plan.tol * s.abs().clamp_min(run.floor(keys)).clamp_min(1e-300)
+    gaps = (s - last + 0.1 * abs(last)).clamp_min(1e-300)
+    errors = r.minimum(r.square() / gaps)
+    allowed = plan.tol * s.abs().clamp_min(floor).clamp_min(1e-300)
     return float((errors / allowed).masked_fill(r < run.limit(keys), 0.0).max())
 
 
@@ -196,7 +316,7 @@ def make_plan(
     small, item = min(m, n), op.dtype.itemsize
     block = block or block_size(k, op.device)
     both = (n if sides == "symmetric" else m + n) * item  # bytes of a vector, or a pair
-    wanted = min(max(5 * k // 2, k + 96), small - block - CHECKS * WIDTH)
+    wanted = min(max(5 * k // 2, k + 96), small - block - 6)
     held = budget - budget // 4
     columns, images = held // both - k, True
     if sides == "one" and columns < wanted + 2 * BLOCK:
@@ -213,7 +333,11 @@ def make_plan(
             f"{budget} bytes",
             ["raise it", "lower {k}"],
         )
-    return Plan(k, tol, block, columns, products or 40 * k + 2000, images)
+    each = small * item if sides == "one" and not images else both
+    able = held // each - k - WIDEST
+    room = max(columns, min(columns + 8 * WIDEST, able, small - WIDEST))
+    search = max(2 * BLOCK, (held - (columns + k) * each) // (small * item))
+    return Plan(k, tol, block, columns, products or 40 * k + 2000, room, search, images)
 
 
 def block_size(k: int, device: torch.device) -> int:
@@ -243,3 +367,15 @@ def true_residuals(
     r = r + rounding
     r[probe] = measured
     return r, len(probe)
+
+
+def with_excess(ended: Certificate, keys: Tensor, recurrence: Tensor, measured: Tensor) -> Tensor:
+    """Shifts with what the measured residuals have beyond those of the recurrence, ``(k,)``.
+
+    The recurrence is exact for a matrix moved by that excess ``e``: a value moves by at most ``e``,
+    and by ``e^2 / gap`` where it stands that far above what the complement has shown.
+    """
+    if math.isinf(ended.level):
+        return measured.clone()
+    excess = (measured - recurrence).clamp_min(0)
+    return ended.shifts + nearest_shifts(excess, keys - ended.rest)

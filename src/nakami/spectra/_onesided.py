@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ._basis import SLICE, lengths, turn, turned
+from ._growing import grown
 from ._lanczos import BlockLanczos
 from ._loop import BLOCK, Plan
 from ._operator import LinearOperator
@@ -32,6 +33,8 @@ class OutOfRange(Exception):
 
 class OneSided(BlockLanczos):
     """The growing decomposition; ``op`` must not be wider than tall."""
+
+    rooted = True
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class OneSided(BlockLanczos):
     def _images(self, at: int, end: int) -> Tensor:
         half = self._products(self.op, self.basis[at:end])
         if self.images is not None:
+            self.images = grown(self.images, at, max(end, self.columns))
             self.images[at:end] = half
         return self._products(self.op.T, half)
 
@@ -62,16 +66,6 @@ class OneSided(BlockLanczos):
         values = self.ritz()[0]
         if float(values[self.plan.k - 1]) <= self.lowest * float(values[0]):
             raise OutOfRange
-
-    def outlook(self) -> float:
-        """Largest value that the last block shows on its own: about what the complement holds."""
-        return max(0.0, super().outlook()) ** 0.5
-
-    def gaps(self, wanted: Tensor, rest: float) -> Tensor:
-        """The gaps for which ``r^2 / gap`` is the room between ``s`` and an upper bound of it."""
-        values, residuals = self.ritz()
-        room = self.bounds((1.02 * rest) ** 2).clamp_min(0).sqrt() - values
-        return (residuals.square() / room.clamp_min(1e-300)).clamp_min(1e-300)[: len(wanted)]
 
     def limit(self, wanted: Tensor) -> float:
         """None: residuals of small singular values go on falling below the floor."""

@@ -128,7 +128,7 @@ class Triplets:
     left: Tensor | None  # (m, k); None where values alone were asked for
     right: Tensor | None  # (n, k)
     residuals: Tensor  # (k,) float64
-    gaps: Tensor  # (k,) float64, distance to the nearest other (Ritz) value
+    shifts: Tensor  # (k,) float64, absolute: how far the true values may lie from these
     n_products: int
     stopped: Outcome | None  # why the method ended early, if it did
     settings: Mapping[str, Any]
@@ -137,14 +137,17 @@ class Triplets:
     rooted: int = 0  # how many, the first, are roots of eigenvalues of A^T A
 
 
-def estimated_errors(values: Tensor, residuals: Tensor, gaps: Tensor, floor: float) -> Tensor:
-    """Relative error of each value, ``min(r, r^2 / gap) / max(|value|, floor)``, ``(k,)``.
+def nearest_shifts(residuals: Tensor, gaps: Tensor) -> Tensor:
+    """``min(r, r^2 / gap)``, ``(k,)``: how far values lie from those found, all others known.
 
     Source: Parlett, The Symmetric Eigenvalue Problem, section 11.7 (both bounds).
     """
-    squared = residuals * (residuals / gaps.clamp_min(1e-300))  # r^2 alone may overflow
-    scale = values.abs().clamp_min(max(floor, 1e-300))
-    return residuals.minimum(squared) / scale
+    return residuals.minimum(residuals * (residuals / gaps.clamp_min(1e-300)))  # r^2 may overflow
+
+
+def relative(shifts: Tensor, values: Tensor, floor: float) -> Tensor:
+    """Shifts over the size of the values, at least the floor, ``(k,)``."""
+    return shifts / values.abs().clamp_min(max(floor, 1e-300))
 
 
 def with_rounding(

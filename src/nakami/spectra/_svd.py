@@ -20,9 +20,9 @@ from ._check import (
     check_tolerance,
 )
 from ._dense import dense_svd, gram_svd
-from ._loop import BLOCK, block_size, make_plan
+from ._loop import BLOCK, DenseIsCheaper, block_size, make_plan
 from ._operator import LinearOperator, as_operator
-from ._result import SVDResult, Triplets, arithmetic_floor, estimated_errors, with_rounding
+from ._result import SVDResult, Triplets, arithmetic_floor, relative, with_rounding
 from ._triplets import krylov_svd
 from ._verdict import verdict
 
@@ -85,11 +85,12 @@ def svd(
     warm = check_start(start, a, block, FOLDED * block)
     if which == "smallest":
         method = _dense_end(a, method, budget)
-    if method == "auto":
+    free = method == "auto"
+    if free:
         method = choose(a, k, budget, everything)
     with torch.no_grad():
         most = min(a.shape) if which == "smallest" else k
-        found = triplets(a, most, tol, method, budget, max_products, seed, warm, vectors)
+        found = triplets(a, most, tol, method, budget, max_products, seed, warm, vectors, free)
     if which == "smallest":
         found = _last(found, k)
     return _judge(a, found, tol, vectors, seed)
@@ -105,19 +106,28 @@ def triplets(
     seed: int,
     start: Tensor | None = None,
     vectors: bool = True,
+    free: bool = True,
 ) -> Triplets:
-    """The leading ``k`` triplets by one of the methods, not yet judged."""
+    """The leading ``k`` triplets by one of the methods, not yet judged.
+
+    ``free``: a Krylov run that turns out to cost more than the dense matrix may give way to it.
+    """
+    whole = "dense" if op.dtype == torch.float64 else "gram"
     if method == "krylov" and min(op.shape) < k + 7 * BLOCK:
-        method = "dense" if op.dtype == torch.float64 else "gram"  # no room for a basis
+        method = whole  # no room for a basis
     if method == "krylov":
         make_plan(op, k, tol, budget, products, "one")  # a tiny budget is refused before a product
     else:
         _check_dense_memory(op, budget)
     moderate, power, spent = balanced(op, seed)
     if method == "krylov":
-        found = krylov_svd(moderate, k, tol, budget, products, seed, start, vectors)
-    else:
-        found = (dense_svd if method == "dense" else gram_svd)(moderate, k)
+        dense_at = min(op.shape) if free and dense_bytes(op) <= budget else None
+        try:
+            run = krylov_svd(moderate, k, tol, budget, products, seed, start, vectors, dense_at)
+            return sized(run, power, spent)
+        except DenseIsCheaper as missed:
+            method, spent = whole, spent + missed.spent
+    found = (dense_svd if method == "dense" else gram_svd)(moderate, k)
     return sized(found, power, spent)
 
 
@@ -159,14 +169,14 @@ def _last(found: Triplets, k: int) -> Triplets:
         left=found.left[:, here],
         right=found.right[:, here],
         residuals=found.residuals[here],
-        gaps=found.gaps[here],
+        shifts=found.shifts[here],
     )
 
 
 def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed: int) -> SVDResult:
     values, r = found.values, found.residuals
     floor = arithmetic_floor(op, found.top, found.settings["method"])
-    shifts = estimated_errors(values, r, found.gaps, floor)
+    shifts = relative(found.shifts, values, floor)
     errors = with_rounding(op, shifts, values, found.top, floor, found.rooted)
     reliable = values > floor
     outcome = verdict("svd", r, shifts, errors, reliable, floor, tol, found.stopped, found.checked)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from ..results import UsageError
+from ._certificate import Form
 from ._check import folded
+from ._complement import Asked, Outside, normal_product, outside
 from ._krylov import BlockKrylov
-from ._loop import Plan, converge, make_plan, true_residuals
+from ._loop import Driver, Plan, make_plan, true_residuals, with_excess
 from ._onesided import OneSided, OutOfRange, reach
 from ._operator import LinearOperator
-from ._result import Triplets, arithmetic_floor, estimated_errors, with_rounding
-from ._search import search
+from ._result import Triplets, arithmetic_floor, relative, with_rounding
 
 
 def krylov_svd(
@@ -26,12 +27,16 @@ def krylov_svd(
     seed: int,
     start: Tensor | None = None,
     vectors: bool = True,
+    dense_at: int | None = None,
 ) -> Triplets:
-    """The Krylov method until converged and checked, or until its budget is spent.
+    """The Krylov method until converged and certified, or until its budget is spent.
 
     One basis first; two where the values asked for span more than one basis can resolve.
+
+    Raises:
+        DenseIsCheaper: Values were missed, and ``dense_at`` products are less than it would take.
     """
-    one = make_plan(op, k, tol, budget, products, "one")
+    one = replace(make_plan(op, k, tol, budget, products, "one"), dense_at=dense_at)
     try:
         two: Plan | None = make_plan(op, k, tol, budget, products, "two")
     except UsageError:
@@ -62,19 +67,20 @@ def _run(
     generator: torch.Generator,
     vectors: bool,
 ) -> Triplets:
-    def search_rest() -> tuple[float, Tensor]:
+    def search(_: int, form: Form, asked: Asked) -> Outside:
         if isinstance(run, OneSided):
             run.check_range()
-        return search(op, run.basis[: run.filled], generator)
+        basis, end = run.basis[: run.filled], run.filled + run.waiting
+        waiting = run.basis[run.filled : end]
+        return outside(normal_product(op), basis, waiting, form, asked, generator)
 
-    gain, why, checked = converge(run, plan, search_rest)
+    ended = Driver(run, plan, search, 2).converge()
     keys, residuals = run.ritz()
-    k = plan.k
-    gaps, left, right, rooted = run.gaps(keys, gain)[:k], None, None, 0
+    k, left, right, rooted = plan.k, None, None, 0
     if vectors:
         values, left, right = run.triplets(k)
     else:
-        values, rooted = run.values(k, _allowed(op, plan, keys[:k], residuals[:k], gaps))
+        values, rooted = run.values(k, _allowed(op, plan, keys[:k], ended.shifts))
     s = values.to(op.device)
 
     def pick(here: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,33 +99,31 @@ def _run(
         left,
         right,
         r,
-        gaps.to(s),
+        with_excess(ended, keys[:k], residuals[:k], r.cpu()).to(s),
         run.n_products + 2 * measured,
-        why,
+        ended.stopped,
         {
             "method": "krylov",
             "bases": 1 if isinstance(run, OneSided) else 2,
             "block": plan.block,
-            "columns": plan.columns,
-            "rest": gain,
+            "columns": run.columns,
+            "level": ended.level,
+            "delta": ended.delta,
         },
-        checked,
+        ended.stopped is None,
         float(s[0]),
         rooted,
     )
 
 
-def _allowed(
-    op: LinearOperator, plan: Plan, values: Tensor, residuals: Tensor, gaps: Tensor
-) -> Tensor:
+def _allowed(op: LinearOperator, plan: Plan, values: Tensor, shifts: Tensor) -> Tensor:
     """What squares may add to the relative error of each value, ``(k,)``: a quarter of ``tol``.
 
     And no more than the other errors leave of it.
     """
     top = float(values[0])
     floor = arithmetic_floor(op, top)
-    shifts = estimated_errors(values, residuals, gaps, floor)
-    left = plan.tol - with_rounding(op, shifts, values, top, floor)
+    left = plan.tol - with_rounding(op, relative(shifts, values, floor), values, top, floor)
     return left.clamp_max(plan.tol / 4)
 
 
