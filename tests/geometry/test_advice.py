@@ -11,7 +11,6 @@ from torch import nn
 import nakami
 from nakami.geometry import AdviceEnding, AdviceNote, LimitOptions
 from nakami.geometry.rate._optimizers import make
-from nakami.geometry.rate._stability import Rule
 from nakami.geometry.rate._training import Training
 from nakami.geometry.rate._trials import STEP, Trials, fastest
 
@@ -191,6 +190,7 @@ def test_groups_keep_their_ratio_and_memory_sets_the_length():
     training = Training(optimizer, dict(model.named_parameters()), op, 0.5)
     assert [group["lr"] for group in training.optimizer.param_groups] == pytest.approx([0.5, 0.1])
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.02]
-    from nakami.geometry.rate._advice import default_steps
-
-    assert [default_steps(Rule(m)) for m in (0.0, 0.75, 0.9)] == [21, 24, 30]
+    for momentum, steps in ((0.0, 21), (0.75, 24), (0.9, 30)):
+        sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+        found = nakami.learning_rate(model, blobs(0, 1), "cross_entropy", sgd)
+        assert max(len(trial.losses) for trial in found.trials) == steps

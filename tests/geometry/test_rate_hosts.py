@@ -63,7 +63,7 @@ def test_without_the_host_library_the_extra_is_named(library):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     extra = {"lightning": "train", "transformers": "hf"}[library]
-    assert f"{NEEDED[library]} must find {library}, got" in done.stdout
+    assert f"{NEEDED[library]} needs {library}, got" in done.stdout
     assert f"pip install 'nakami[{extra}]' adds it." in done.stdout
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         nakami.geometry.Nothing  # noqa: B018

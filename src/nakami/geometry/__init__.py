@@ -1,82 +1,42 @@
 """Readings by the parameters: how fast a network may learn, and from which scale of weights."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ._outcomes import (
-    AdviceEnding,
-    AdviceNote,
-    BatchAdvice,
-    ControlEnding,
-    LimitEnding,
-    NoiseEnding,
-    ProposalEnding,
-    TheoryEnding,
-)
-from .control._measures import Measures
-from .control._rate_control import RateControl
-from .control._running_loss import RateRecord
-from .rate._learning_rate import LimitOptions, learning_rate
-from .rate._noise import NoiseScale, noise_scale
-from .rate._report import (
-    Eigenvalues,
-    LearningRateReport,
-    WideTheory,
-    check_request,
-    learning_rate_report,
-)
-from .rate._result import LearningRate, Trial
-from .scales._initialisation import Initialisation, Theory, initialisation
-from .scales._propagation import LayerReading, Passage, Propagation
-from .scales._proposal import Plan, Proposal
+from ..results import lazy
 
-__all__ = [
-    "AdviceEnding",
-    "AdviceNote",
-    "BatchAdvice",
-    "ControlEnding",
-    "Eigenvalues",
-    "Initialisation",
-    "LayerReading",
-    "LearningRate",
-    "LearningRateReport",
-    "LimitEnding",
-    "LimitOptions",
-    "Measures",
-    "NoiseEnding",
-    "NoiseScale",
-    "Passage",
-    "Plan",
-    "Propagation",
-    "Proposal",
-    "ProposalEnding",
-    "RateControl",
-    "RateRecord",
-    "Theory",
-    "TheoryEnding",
-    "Trial",
-    "WideTheory",
-    "check_request",
-    "initialisation",
-    "learning_rate",
-    "learning_rate_report",
-    "noise_scale",
-]
+if TYPE_CHECKING:
+    from ._outcomes import AdviceEnding as AdviceEnding
+    from ._outcomes import AdviceNote as AdviceNote
+    from ._outcomes import BatchAdvice as BatchAdvice
+    from ._outcomes import ControlEnding as ControlEnding
+    from ._outcomes import LimitEnding as LimitEnding
+    from ._outcomes import NoiseEnding as NoiseEnding
+    from ._outcomes import ProposalEnding as ProposalEnding
+    from ._outcomes import TheoryEnding as TheoryEnding
+    from .control._lightning import LightningRateControl as LightningRateControl
+    from .control._measures import Measures as Measures
+    from .control._rate_control import RateControl as RateControl
+    from .control._running_loss import RateRecord as RateRecord
+    from .control._transformers import TrainerRateControl as TrainerRateControl
+    from .rate._learning_rate import LimitOptions as LimitOptions
+    from .rate._learning_rate import learning_rate as learning_rate
+    from .rate._noise import NoiseScale as NoiseScale
+    from .rate._noise import noise_scale as noise_scale
+    from .rate._report import Eigenvalues as Eigenvalues
+    from .rate._report import LearningRateReport as LearningRateReport
+    from .rate._report import WideTheory as WideTheory
+    from .rate._report import check_request as check_request
+    from .rate._report import learning_rate_report as learning_rate_report
+    from .rate._result import LearningRate as LearningRate
+    from .rate._result import Trial as Trial
+    from .scales._initialisation import Initialisation as Initialisation
+    from .scales._initialisation import Theory as Theory
+    from .scales._initialisation import initialisation as initialisation
+    from .scales._propagation import LayerReading as LayerReading
+    from .scales._propagation import Passage as Passage
+    from .scales._propagation import Propagation as Propagation
+    from .scales._proposal import Plan as Plan
+    from .scales._proposal import Proposal as Proposal
 
-_HOSTED = {
-    "LightningRateControl": ("control._lightning", "lightning", "train"),
-    "TrainerRateControl": ("control._transformers", "transformers", "hf"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Callbacks import their host library, so they are made when they are asked for."""
-    if name not in _HOSTED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, library, extra = _HOSTED[name]
-    try:
-        return getattr(import_module(f"{__name__}.{module}"), name)
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{name} must find {library}, got {error}; pip install 'nakami[{extra}]' adds it."
-        ) from error
+__getattr__, __dir__, __all__ = lazy(__name__)
+__all__ = [name for name in __all__ if name not in ("LightningRateControl", "TrainerRateControl")]

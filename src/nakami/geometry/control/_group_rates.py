@@ -1,4 +1,4 @@
-"""The rates of an optimizer's groups, scaled together by one hand."""
+"""The rates of an optimizer's groups, scaled together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GroupRates:
         self.last = self._given[self.ratios.index(max(self.ratios))]
 
     def check(self) -> None:
-        """Refuse groups or rates that someone else has changed."""
+        """Refuse groups or rates that other code has changed."""
         seen = self._rates()
         if len(seen) != len(self._given):
             rule = f"keep its {len(self._given)} parameter groups"

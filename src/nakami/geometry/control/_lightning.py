@@ -13,10 +13,15 @@ from ...results import wrong
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
-if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
-    from pytorch_lightning import Callback
-else:
-    from lightning.pytorch import Callback
+try:
+    if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
+        from pytorch_lightning import Callback
+    else:
+        from lightning.pytorch import Callback
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"LightningRateControl needs lightning, got {error}; pip install 'nakami[train]' adds it."
+    ) from error
 
 
 class LightningRateControl(Callback):
@@ -116,5 +121,5 @@ class LightningRateControl(Callback):
         return {} if self.control is None else self.control.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Kept until the fit starts."""
+        """Stored until the fit starts."""
         self._saved = state_dict

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...results import wrong
-from ...spectra import check_at_least, check_seed, is_number
+from ...results import check_at_least, check_seed, is_number, wrong
 from ..rate._cost import PRODUCT
 from ._sharpness import WARM
 
@@ -24,7 +23,7 @@ class Measures:
         batch_size: Examples in one optimizer step (all micro-batches, all processes); default as
             many as ``data`` holds.
         seed: Of the random part of the search; the global random state is not touched.
-        memory_budget: Bytes for what is kept of the network during a measure; default 1 GiB.
+        memory_budget: Bytes that the network's states may take during a measure; default 1 GiB.
 
     Raises:
         UsageError: An argument out of range.

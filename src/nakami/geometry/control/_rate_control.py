@@ -1,4 +1,4 @@
-"""A learning rate held through training, and lowered only where instability is measured."""
+"""A learning rate during training, lowered only where instability is measured."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import View
-from ...results import RunError, check_callable, wrong, wrong_type
-from ...spectra import is_number
+from ...results import RunError, check_callable, is_number, wrong, wrong_type
 from ..rate._cost import PRODUCT
 from ..rate._result import LearningRate
 from ._group_rates import GroupRates
@@ -29,39 +28,39 @@ class RateControl:
     ``step(loss)`` after each optimizer step sets the rates of the next one. Instability is: rate
     times sharpness beyond the optimizer's limit at ``patience`` measures with no calm one between
     (calm: within the limit, and the loss not above its running band), **and** the loss above its
-    band at the last of them. Then the rate falls to what the sharpness bears, but at least to a
-    half and at most to a quarter. Sharpness that rises alone changes nothing: a rate that follows
-    it down chases it.
+    band at the last of them. Then the rate falls to the limit of this sharpness, but at least to a
+    half and at most to a quarter. Rising sharpness alone does not lower the rate, since a rate
+    that tracks sharpness keeps falling.
 
     Measures take ``budget`` of the training's gradient evaluations. One is made in the middle of
     the warm-up and one at its end; then half the budget is spread evenly. The other half is for
-    suspicion: a measure beyond the limit is repeated after ``settle`` steps until one is missing,
-    and with the loss above its band every step is measured (every ``4 settle`` where nothing was
-    beyond). The warm-up waits meanwhile.
+    suspicion: a measure beyond the limit is repeated after ``settle`` steps until only one more is
+    needed, and with the loss above its band every step is measured (every ``4 settle`` steps where
+    no measure was beyond). The warm-up waits meanwhile.
 
     Args:
         model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was.
         optimizer: torch's ``SGD``, ``Adam`` or ``AdamW`` on the model's parameters. Its groups keep
             the ratios of the rates they have now.
-        data: ``(x, y)`` or a few such batches, read once and held; a batch of the training's own
-            size has the sharpness that steps see.
-        loss: A torch loss, its name, or a function, as ``nakami.fisher`` takes it.
+        data: ``(x, y)`` or a few such batches, read once and stored. Use the training's batch
+            size: the sharpness of a larger batch is lower.
+        loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it.
         rate: The rate to train with, of the fastest group; or a ``LearningRate`` with advice.
         steps: Planned optimizer steps: over so many the budget holds as a whole, beyond them at any
             time.
         warmup: Steps of linear warm-up; 0 for none.
         schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; a scheduler of torch on
-            the same optimizer is refused, for two hands on one rate undo each other.
+            the same optimizer is refused, since each would undo the other's rates.
         measures: When to measure, at which cost, and how many measures a lowering takes.
 
     Attributes:
         log: A ``RateRecord`` for each measure.
         target: The rate aimed at: ``rate``, or less after a lowering.
-        cost: Gradient evaluations on the held data spent so far, by count: a product 5/3. One check
-            of the products at the start is not in it.
+        cost: Gradient evaluations on ``data`` so far, by count: a product 5/3; without one check of
+            the products at the start.
 
     Raises:
-        UsageError: What ``nakami.fisher`` and ``nakami.learning_rate`` refuse, an argument out of
+        UsageError: What ``nakami.ggn`` and ``nakami.learning_rate`` refuse, an argument out of
             range, ``every`` too small for the budget.
 
     Several processes: give all of them the same ``data`` and the loss averaged over them, so that
@@ -93,8 +92,8 @@ class RateControl:
         self.warmup, self.steps = whole("warmup", warmup, 0), whole("steps", steps, 1)
         check_callable("schedule", schedule, "schedule(step)")
         self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
-        held = self._monitor.n_examples
-        self._worth = (measures.batch_size or held) / held  # of a step, in gradients
+        n = self._monitor.n_examples
+        self._worth = (measures.batch_size or n) / n  # of a step, in gradients
         self.every = measures.interval(self._worth, self.steps)
         self.schedule, self._rates = schedule, GroupRates(optimizer)
         self._count = self._warm = self._streak = self._quiet_until = 0
@@ -107,12 +106,8 @@ class RateControl:
         """Rate of the fastest group in the next step."""
         shape = 1.0 if self.schedule is None else float(self.schedule(self._count))
         if not (math.isfinite(shape) and shape >= 0):
-            raise wrong(
-                "schedule",
-                "return a factor from 0 on",
-                shape,
-                "let it return 0 after its last step",
-            )
+            way_out = "let it return 0 after its last step"
+            raise wrong("schedule", "return a factor from 0 on", shape, way_out)
         return self._warmed * shape
 
     def step(self, loss: float | Tensor) -> RateRecord | None:
@@ -206,16 +201,16 @@ class RateControl:
         wanted = here >= self._next or (high and here >= self._quiet_until)
         if not (wanted and self._rates.last > 0 and self._monitor.ready):
             return False
-        kept = 0.0 if high else PRODUCT * WARM  # for when the loss is high
+        saved = 0.0 if high else PRODUCT * WARM  # for when the loss is high
         whole = self.measures.budget * self._worth * max(self.steps, here)
-        return self.cost + self._monitor.price + kept <= whole * (1 + 1e-9)
+        return self.cost + self._monitor.price + saved <= whole * (1 + 1e-9)
 
     def _measure(self) -> RateRecord:
         self.cost += self._monitor.price
-        found, reach = self._monitor.read(self.measures.seed + len(self.log))
+        found, threshold = self._monitor.read(self.measures.seed + len(self.log))
         options = self.measures
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
-        allowed = reach / found.value if found.value > 0 else math.inf
+        allowed = threshold / found.value if found.value > 0 else math.inf
         beyond = rate > allowed
         streak = self._streak + 1 if beyond else self._streak * above
         lower = above and streak >= options.patience

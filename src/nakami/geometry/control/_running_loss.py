@@ -1,4 +1,4 @@
-"""Where a training's loss runs, and the record of a measure made meanwhile."""
+"""Running mean and spread of a training's loss, and the record of a measure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FIRST = 5  # losses before anything is judged
 class RunningLoss:
     """Running mean and spread of losses, and the level of the last few.
 
-    A loss above the band enters as its upper edge, so that an explosion does not widen what it is
-    measured by. All four sums are exponential, corrected for their start.
+    A loss above the band enters as its upper edge, so that an explosion does not widen the
+    band. All four sums are exponential, corrected for their start.
 
     Attributes:
         count: Losses seen. level: sum for the recent mean. mean, square: for the band.
@@ -32,11 +32,11 @@ class RunningLoss:
 
     def add(self, loss: float) -> None:
         """One more loss, finite."""
-        held = loss if self.count < FIRST else min(loss, self.band[1])
+        value = loss if self.count < FIRST else min(loss, self.band[1])
         self.count += 1
         self.level += (loss - self.level) / RECENT
-        self.mean += (held - self.mean) / LONG
-        self.square += (held * held - self.square) / LONG
+        self.mean += (value - self.mean) / LONG
+        self.square += (value * value - self.square) / LONG
 
     @property
     def recent(self) -> float:
@@ -70,7 +70,7 @@ class RateRecord:
     Attributes:
         step: Optimizer steps done.
         rate: Of the fastest group, in the last step.
-        sharpness: Lower bound of the largest eigenvalue of the Gauss-Newton matrix of the held data
+        sharpness: Lower bound of the largest eigenvalue of the Gauss-Newton matrix of ``data``
             in the optimizer's coordinates; plain descent with one rate: lambda_max itself.
         residual: Of that eigenvalue; some eigenvalue lies within it.
         limit: ``stability_threshold / sharpness``, the largest stable rate; an upper bound.
@@ -79,7 +79,7 @@ class RateRecord:
         streak: Measures beyond the limit since the last calm one.
         target: The rate aimed at after this measure; lower than before where it was lowered.
         lowered: Whether it was.
-        cost: Gradient evaluations on the held data spent on measures so far, by count.
+        cost: Gradient evaluations on ``data`` spent on measures so far, by count.
     """
 
     step: int

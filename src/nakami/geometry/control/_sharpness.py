@@ -1,4 +1,4 @@
-"""Sharpness in an optimizer's coordinates, read again and again by few products."""
+"""Sharpness in an optimizer's coordinates, read again and again with few products."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLD, WARM = 3, 2  # products of the first reading and of the others
 
 
 class SharpnessMonitor:
-    """Lower bounds of the sharpness of held data, at whatever weights the model has.
+    """Lower bounds of the sharpness on fixed data, at the model's weights at each reading.
 
     Attributes:
         n_examples: Examples of the data. size: parameters.
@@ -43,16 +43,16 @@ class SharpnessMonitor:
 
     @property
     def price(self) -> float:
-        """Gradient evaluations on the held data that the next reading takes, by count."""
+        """Gradient evaluations on the data that the next reading takes, by count."""
         return PRODUCT * (COLD if self.vector is None else WARM)
 
     @property
     def ready(self) -> bool:
-        """Whether the optimizer has the denominators it divides by."""
+        """Whether the optimizer has denominators by now."""
         return not adaptive(self.optimizer) or started(self.optimizer, self._named())
 
     def read(self, seed: int) -> tuple[RitzPair, float]:
-        """Sharpness now, and rate times sharpness at the border of stability."""
+        """Sharpness now, and the optimizer's stability threshold."""
         op: LinearOperator = self._op.at_current_weights()
         frame = coordinates(self.optimizer, self._named(), op)
         shift = frame.shift if bool(frame.shift.any()) else None

@@ -9,12 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainerCallback
 
 from ...operators import View
 from ...results import wrong
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
+
+try:
+    from transformers import TrainerCallback
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"TrainerRateControl needs transformers, got {error}; pip install 'nakami[hf]' adds it."
+    ) from error
 
 FILE = "rate_control.pt"
 
@@ -29,7 +35,8 @@ class TrainerRateControl(TrainerCallback):
     The trainer's own schedule multiplies the rate: ``lr_scheduler_type`` may be any of those that
     are a factor of the step (constant, linear, cosine, ...), its ``learning_rate`` is not used but
     for ratios of groups. The loss is what the model returns in training, so that the model must be
-    given labels. Clipped gradients (``max_grad_norm``, 1 by default) bear more than the limit says.
+    given labels. With clipped gradients (``max_grad_norm``, 1 by default) training is stable at
+    rates above the limit.
     Each measure goes to the trainer's ``state.log_history``; the state to ``rate_control.pt`` in
     each checkpoint.
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator
@@ -14,12 +13,11 @@ from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
 from ._cost import GRADIENT, PRODUCT
 from ._optimizers import Named, adaptive
-from ._result import Trial
+from ._result import NOT_ASKED, Trial
 from ._stability import Rule, memory
 from ._training import Training
 from ._trials import SHORT, Found, Trials, fastest
 
-LEAST = 20  # steps of a trial, beside the memory of the optimizer
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
 LITTLE = 0.25  # a loss that falls by less, in its logarithm, may be on a plateau
 BELOW = 4  # times below the lowest rate at which a trial ran away
@@ -44,9 +42,7 @@ class Advice:
     cost: float
 
 
-def default_steps(rule: Rule) -> int:
-    """How long a trial is: 20 steps and as many as the optimizer remembers."""
-    return LEAST + math.ceil(memory(rule) - 1e-9)
+NO_ADVICE = Advice(None, None, NOT_ASKED, (), (), None, 0.0)
 
 
 def advised(
@@ -54,10 +50,10 @@ def advised(
 ) -> Advice:
     """Advice from trials on copies; batches are taken in turn.
 
-    The steps of an optimizer with a memory grow while it fills, so that a short trial bears a rate
-    that a training does not: what did best is divided by the sixth root of the memory (1.47 for
-    0.9). Nor is the advice more than a quarter of a rate at which a trial ran away: longer ones do
-    so at lower rates. Both figures were set on the four development tasks of ``benchmarks/lr``.
+    Momentum builds up slowly, so short trials tolerate too high a rate: the best one is divided by
+    ``memory^(1/6)`` (1.47 for 0.9). The advice is at most a quarter of a rate at which a trial ran
+    away, since longer ones run away at lower rates. Both figures were set on the four development
+    tasks of ``benchmarks/lr``.
     """
     start, spent = _first_rate(optimizer, named, op, rule)
     base = [batch.value for batch in op.by_batch()]
@@ -80,9 +76,10 @@ def advised(
 def _first_rate(
     optimizer: Optimizer, named: Named, op: CurvatureOperator, rule: Rule
 ) -> tuple[float, float]:
-    """Where to look first, and its cost: lowest on the first batch along the first step.
+    """The rate to try first, and its cost.
 
-    By the quadratic model of the Gauss-Newton matrix; over the growth of steps to come.
+    Along the optimizer's first step the quadratic model of the first batch's loss is lowest at it;
+    where momentum will enlarge later steps, it is divided by their growth.
     """
     training = Training(optimizer, named, op, 1.0)
     before = training.point
@@ -90,19 +87,15 @@ def _first_rate(
     batch = training.batches[0]
     way = before - training.point
     slope = float((batch.gradient(before).double() * way.double()).sum())
-    bend = _bend(batch, way)
+    size = way.norm()
+    unit = way / size
+    curved = (batch @ unit[:, None])[:, 0]
+    bend = float((unit.double() * curved.double()).sum() * size.double() ** 2)
     grows = 1.0 if adaptive(optimizer) else rule.weight * memory(rule)
     rate = slope / bend / grows if bend > 0 else 0.0
     if not (math.isfinite(rate) and rate > 0):
         rate = max(float(group["lr"]) for group in optimizer.param_groups)
     return rate, 2 * GRADIENT + PRODUCT
-
-
-def _bend(batch: CurvatureOperator, way: Tensor) -> float:
-    size = way.norm()
-    unit = way / size
-    curved = batch @ unit[:, None]
-    return float((unit.double() * curved[:, 0].double()).sum() * size.double() ** 2)
 
 
 def _lag(optimizer: Optimizer, rule: Rule) -> float:

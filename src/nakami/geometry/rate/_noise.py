@@ -27,11 +27,11 @@ class NoiseScale:
     B)``. Euclidean: for optimizers that rescale gradients it is a rough guide.
 
     Attributes:
-        value: ``B_simple``; None where ``|G|^2`` cannot be told from 0.
+        value: ``B_simple``; None where ``|G|^2`` cannot be distinguished from 0.
         error: Its standard error by the jackknife over batches; None for two batches, or where
             there is no value.
         at_least: Lower bound of ``B_simple``, one-sided, Fieller's: 95 % in name, 90 % and more
-            seen for five batches. inf where ``|G|^2`` is below 0 beyond doubt; 0 for two batches.
+            seen for five batches. inf where ``|G|^2`` is significantly below 0; 0 for two batches.
         trace: Estimate of ``tr(S)``, unbiased. trace_error: its standard error, or None.
         squared_norm: Estimate of ``|G|^2``, unbiased; may be below 0. squared_norm_error: likewise.
         batch: Samples of a batch, the mean where they differ. n_batches: how many batches.
@@ -66,10 +66,10 @@ def noise_of(op: CurvatureOperator, budget: int = DEFAULT_BUDGET) -> NoiseScale 
     """The noise scale of the gradients of a loss on the batches that it was given; None for one.
 
     Args:
-        op: ``nakami.fisher(model, data, loss, "ggn")``; samples are counted as it counts them.
+        op: ``nakami.ggn(model, data, loss)``; samples are counted as it counts them.
         budget: Bytes for gradients; batches beyond what a quarter of it holds are left out.
 
-    Cost: a gradient for each batch, all of them held.
+    Cost: a gradient for each batch, all of them in memory.
     """
     room = budget // 4 // (op.shape[0] * op.dtype.itemsize)
     batches = op.by_batch()[: max(2, room)]
@@ -95,17 +95,17 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
         samples: Samples of each batch, ``n`` whole numbers from 1 on.
 
     Returns:
-        A ``NoiseScale``; only inner products are kept.
+        A ``NoiseScale``; it holds no gradients.
 
     Raises:
         UsageError: Fewer than two batches, other counts, other lengths, NaN or infinity.
 
-    Cost: ``n^2 P`` multiplications; all gradients are held. Source: McCandlish et al. 2018 (arXiv
-    1812.06162), section 2.2 and appendix A.1.
+    Cost: ``n^2 P`` multiplications; all gradients are in memory.
+    Source: McCandlish et al. 2018 (arXiv 1812.06162), section 2.2 and appendix A.1.
     """
-    held = list(gradients)
-    sizes = _check(held, samples)
-    products = _inner_products(held)
+    each = list(gradients)
+    sizes = _check(each, samples)
+    products = _inner_products(each)
     every, left = _parts(products, sizes).split([1, len(sizes)])
     trace, squared = every[0].tolist()
     n, batch = len(sizes), float(sizes.mean())

@@ -62,30 +62,20 @@ def check_optimizer(optimizer: object) -> None:
             raise unknown("optimizer", optimizer, NAMES, PYTHON + "pass a torch optimizer")
         return
     if not isinstance(optimizer, Optimizer) or type(optimizer) not in KNOWN:
-        raise wrong_type(
-            "optimizer",
-            "be torch's SGD, Adam or AdamW, or a name",
-            type(optimizer).__name__,
-            "use one of " + ", ".join(repr(name) for name in NAMES),
-        )
+        words, names = "be torch's SGD, Adam or AdamW, or a name", ", ".join(map(repr, NAMES))
+        raise wrong_type("optimizer", words, type(optimizer).__name__, "use one of " + names)
     groups = optimizer.param_groups
     for group in groups:
         _check_group(group)
     if not any(float(group["lr"]) > 0 for group in groups):
         raise wrong(
-            "optimizer",
-            "have a learning rate above 0",
-            "none",
-            "build it with lr=1.0, which serves as a unit",
+            "optimizer", "have a learning rate above 0", "none", "build it with lr=1.0, as a unit"
         )
     rules = {rule(group) for group in groups}
     if len(rules) > 1 and any(each.nesterov for each in rules):
-        raise wrong(
-            "optimizer",
-            "share momentum between groups where one is nesterov",
-            f"{len(rules)} settings",
-            "give all groups the same momentum and nesterov",
-        )
+        words = "share momentum between groups where one is nesterov"
+        way_out = "give all groups the same momentum and nesterov"
+        raise wrong("optimizer", words, f"{len(rules)} settings", way_out)
 
 
 def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
@@ -93,14 +83,10 @@ def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
     if isinstance(optimizer, str):
         kind, settings = NAMES[optimizer]
         return kind(list(named.values()), lr=1e-3, **settings)  # type: ignore[call-arg]
-    held = _places(optimizer)
-    if not any(id(weight) in held for weight in named.values()):
-        raise wrong(
-            "optimizer",
-            "hold parameters of the model",
-            "none of them",
-            "build it from model.parameters()",
-        )
+    groups_of = _places(optimizer)
+    if not any(id(weight) in groups_of for weight in named.values()):
+        way_out = "build it from model.parameters()"
+        raise wrong("optimizer", "hold parameters of the model", "none of them", way_out)
     return optimizer
 
 
@@ -111,11 +97,11 @@ def adaptive(optimizer: Optimizer) -> bool:
 
 def started(optimizer: Optimizer, named: Named) -> bool:
     """Whether it has running squares for every parameter that it moves."""
-    held = _places(optimizer)
+    groups_of = _places(optimizer)
     return all(
         "exp_avg_sq" in optimizer.state.get(weight, {})
         for weight in named.values()
-        if id(weight) in held
+        if id(weight) in groups_of
     )
 
 
@@ -125,9 +111,9 @@ def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
     groups = []
     for group in optimizer.param_groups:
         settings = {k: v for k, v in group.items() if k not in ("params", "param_names")}
-        held = [copies[names[id(p)]] for p in group["params"] if id(p) in names]
-        if held:
-            groups.append({**settings, "params": held})
+        own = [copies[names[id(p)]] for p in group["params"] if id(p) in names]
+        if own:
+            groups.append({**settings, "params": own})
     kind: Any = type(optimizer)
     again: Optimizer = kind(groups)
     for name, weight in named.items():
@@ -162,9 +148,9 @@ def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coo
     groups = optimizer.param_groups
     top = max(float(group["lr"]) for group in groups)
     fastest = fastest_rule(optimizer)
-    held, squares, shifts = _places(optimizer), [], []
+    groups_of, squares, shifts = _places(optimizer), [], []
     for weight in named.values():
-        group = held.get(id(weight))
+        group = groups_of.get(id(weight))
         if group is None:
             square = shift = torch.zeros_like(weight, dtype=torch.float64)
         else:

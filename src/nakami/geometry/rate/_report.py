@@ -1,4 +1,4 @@
-"""All that `nakami lr` says of a network: limit, advice, spectrum, noise, and theory beside it."""
+"""What `nakami lr` stores: limit, advice, spectrum, gradient noise, and the theory beside them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, criterion, ggn
 from ...results import Outcome, UsageError
-from ...spectra import LinearOperator, check_budget, check_seed, density
+from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
@@ -65,7 +65,7 @@ class WideTheory:
             optimizers that divide by running squares, which the theory does not cover. Weight
             decay is left out.
         widths: Of the layers. activations: Of the hidden ones.
-        assumed: What it takes for granted. doubts: What speaks against it here.
+        assumed: Its assumptions. doubts: Which of them do not hold here.
         bounds: Whether ``low`` and ``high`` are a lower and an upper bound, for cross-entropy.
     """
 
@@ -125,7 +125,7 @@ def learning_rate_report(
     progress: Callable[[int, int, float | None, str], None] | None = None,
     memory_budget: int | None = None,
 ) -> LearningRateReport:
-    """A learning rate's limit and advice with what stands behind: for a page or a table.
+    """A learning rate's limit and advice, with the spectrum and the theory, for a page or a table.
 
     Args:
         model: As ``nakami.learning_rate`` takes it.
@@ -136,14 +136,14 @@ def learning_rate_report(
         limit: Likewise.
         seed: Of the random starts and probes.
         progress: Called as ``progress(done, total, None, what)``.
-        memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
+        memory_budget: Bytes that the network's states may take between products; default 1 GiB.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
     """
     say = progress or (lambda *_: None)
     check_request(loss, optimizer)
-    view, search = as_view(model), Search(limit, check_seed(seed), check_budget(memory_budget))
+    view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
     say(0, 3, None, "limit and advice")
     rate = read_rate(op, view.model, optimizer, search)
@@ -162,7 +162,7 @@ def _eigenvalues(op: CurvatureOperator, search: Search) -> Eigenvalues | None:
         return None
     side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
     n = side.shape[0]
-    top = search.top(op)
+    top = search.top(op, op, 1)
     largest = float(top.values[0])
     if not largest > 0:
         return None
@@ -176,18 +176,10 @@ def _eigenvalues(op: CurvatureOperator, search: Search) -> Eigenvalues | None:
     count, error = (n * curve for curve in found.per_decade(points, WIDTH))
     above = n * float((found.weights * (found.nodes > points[0])).sum())
     return Eigenvalues(
-        points=tuple(points.tolist()),
-        count=tuple(count.tolist()),
-        error=tuple(error.tolist()),
-        largest=largest,
-        largest_error=float(top.errors[0]) * largest,
-        above=above,
-        parameters=op.shape[0],
-        exact=found.exact,
-        n_probes=found.n_probes,
-        steps=found.steps,
-        width=WIDTH,
-    )
+        tuple(points.tolist()), tuple(count.tolist()), tuple(error.tolist()), largest,
+        float(top.errors[0]) * largest, above, op.shape[0], found.exact, found.n_probes,
+        found.steps, WIDTH,
+    )  # fmt: skip
 
 
 def _theory(
@@ -215,16 +207,8 @@ def _theory(
     limits = None
     if not rate.preconditioner:
         limits = limit(rate.rule, factor * high), limit(rate.rule, factor * low)
-    return (
-        WideTheory(
-            low=factor * low,
-            high=factor * high,
-            limit=limits,
-            widths=found.widths,
-            activations=found.activations,
-            assumed=found.assumed,
-            doubts=found.doubts,
-            bounds=not squared,
-        ),
-        Outcome(TheoryEnding.COVERED),
-    )
+    theory = WideTheory(
+        factor * low, factor * high, limits, found.widths, found.activations, found.assumed,
+        found.doubts, not squared,
+    )  # fmt: skip
+    return theory, Outcome(TheoryEnding.COVERED)

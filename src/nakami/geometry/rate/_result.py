@@ -29,7 +29,7 @@ class Trial:
 
 @dataclass(frozen=True, repr=False)
 class LearningRate:
-    """The limit of an optimizer's learning rate, with its doubt; made by ``nakami.learning_rate``.
+    """The limit of an optimizer's learning rate, with its error; made by ``nakami.learning_rate``.
 
     Attributes:
         limit: Rate at which steps along the sharpest direction stop shrinking; for groups with
@@ -54,7 +54,7 @@ class LearningRate:
         outcome: How the search for eigenvalues ended; gives ``converged`` and ``reason``.
         advised: A rate to train with, for the group with the largest; None, see ``advice``.
         interval: Lowest and highest rate that the trials cannot tell from the advised one, or None;
-            one of them is the advised rate where that is held below a rate that ran away.
+            one of them is the advised rate where that was lowered below a rate that ran away.
         advice_outcome: How the search for a rate to train with ended: an ``AdviceEnding``.
         advice_notes: What else the trials showed: ``AdviceNote``s.
         trials: The short trainings behind the advice, by rate.
@@ -75,7 +75,6 @@ class LearningRate:
     preconditioner: str
     loss: str
     value: float
-    matrix: str
     n_samples: int
     sample: str
     n_batches: int
@@ -89,6 +88,7 @@ class LearningRate:
     trials: tuple[Trial, ...] = ()
     advice_cost: float = 0.0
     noise: NoiseScale | None = None
+    matrix: str = "Gauss-Newton, the loss's own reduction"
 
     @property
     def converged(self) -> bool:

@@ -11,7 +11,7 @@ from ._optimizers import Named, twin
 
 
 class Training:
-    """A training on copies, batch after batch in turn; what an optimizer knows, its twin knows too.
+    """A training on copies, batch after batch in turn, with a copy of the optimizer and its state.
 
     Attributes:
         losses: Of each step, before its update.
@@ -33,11 +33,11 @@ class Training:
         self.losses = list[float]()
 
     @property
-    def said(self) -> str:
-        """How long it is and at what rate, in words."""
+    def where(self) -> str:
+        """Where it ended: after how many steps, at which rate, in words."""
         rate = max(float(group["lr"]) for group in self.optimizer.param_groups)
         steps = len(self.losses)
-        return f"{steps} steps on a copy at rate {rate:.3g}; all is read where they ended"
+        return f"{steps} steps on a copy at rate {rate:.3g}; the limit is that where they ended"
 
     @property
     def point(self) -> Tensor:
@@ -53,7 +53,3 @@ class Training:
             self.copies[name].grad = part
         self.optimizer.step()
         return value
-
-    def arrived(self, op: CurvatureOperator | None = None) -> CurvatureOperator:
-        """The matrix, or another of the same parameters, where the training is."""
-        return (op or self.op).moved(self.point)

@@ -20,7 +20,7 @@ from ._proposal import Plan, Proposal, root_mean_square
 METHODS = ("auto", "critical", "data")
 BIASES = ("zero", "keep")
 DIRECTIONS = ("kept", "orthogonal")
-FEW = 2  # examples that tell which layers enter which
+FEW = 2  # examples that show which layers enter which
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,41 +154,41 @@ def initialisation(
     _check_model(view.model)
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
-    _check_layers(measured)
+    if measured.layers[0].spread == 0:
+        rule = f"hold examples that differ behind {measured.layers[0].name!r}"
+        raise wrong("data", rule, "none that do", "pass a batch of different inputs")
     theory, found, covered = None, None, Outcome(TheoryEnding.COVERED)
     try:
         found = _describe(view, data, activation)
         theory = _theory(found)
     except UsageError as error:
         covered = Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
-    choice = (biases, directions, seed)
-    plan, why_not = _critical(view.model, found, choice) if method != "data" else (None, "")
-    why_not = why_not or covered.reason
+    choice, plan, why_not = (biases, directions, seed), None, ""
+    if found is not None and method != "data":
+        plan, why_not = _critical(view.model, found, choice)
     if plan is None and method == "critical":
-        got = f"'critical' ({why_not})"
+        got = f"'critical' ({why_not or covered.reason})"
         raise wrong("method", "be one that covers the network", got, "use 'data'")
-    used, outcome = "critical", Outcome(ProposalEnding.CRITICAL)
+    outcome = Outcome(ProposalEnding.CRITICAL)
     if plan is None:
-        used, outcome = "data", Outcome(ProposalEnding.DATA)
-        plan = on_data(network, tree, few, probes, choice)
-        if why_not and found is not None:
+        plan, outcome = on_data(network, tree, few, probes, choice), Outcome(ProposalEnding.DATA)
+        if why_not:
             outcome = Outcome(ProposalEnding.NO_CRITICAL_POINT, {"why": why_not})
             plan = replace(plan, notes=(outcome.reason, *plan.notes))
-    proposal = _proposal(network, tree, used, plan, probes, seed, outcome)
-    kept = str(network.dtype).removeprefix("torch.")
-    return Initialisation(measured, theory, covered, proposal, n, probes, seed, kept)
+    proposal = _proposal(network, tree, probes, plan, outcome)
+    dtype = str(network.dtype).removeprefix("torch.")
+    return Initialisation(measured, theory, covered, proposal, n, probes, seed, dtype)
 
 
 def _check_model(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if is_recurrent(module):
-            raise wrong(
-                "model",
+            rule = (
                 "be without recurrent layers (they use one matrix at every step, so a scale for "
-                "each layer does not describe signals through time)",
-                f"{type(module).__name__} at {name or 'its top'!r}",
-                "pass the part of the model without them",
+                "each layer does not describe signals through time)"
             )
+            got = f"{type(module).__name__} at {name or 'its top'!r}"
+            raise wrong("model", rule, got, "pass the part of the model without them")
 
 
 def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
@@ -202,24 +202,11 @@ def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
         LayerGraph(network, few, cut=True)  # names what explodes
     except (RunError, UsageError):
         raise
-    except (
-        Exception
-    ):  # a failure of the model's own: the look at the stages says it in one sentence
-        network.stages(few, FEW)
+    except Exception:
+        network.stages(few, FEW)  # refuses a model that fails by itself, in one sentence
         raise
     network.stages(few, FEW)
     return example.tree, few, n
-
-
-def _check_layers(measured: Propagation) -> None:
-    first = measured.layers[0]
-    if first.spread == 0:
-        raise wrong(
-            "data",
-            f"hold examples that differ behind {first.name!r}",
-            "none that do",
-            "pass a batch of different inputs, or look at the weights there",
-        )
 
 
 def _describe(view: View, data: Any, activation: Any) -> meanfield.Description:
@@ -230,11 +217,9 @@ def _describe(view: View, data: Any, activation: Any) -> meanfield.Description:
 
 
 def _critical(
-    model: nn.Module, found: meanfield.Description | None, choice: Choice
+    model: nn.Module, found: meanfield.Description, choice: Choice
 ) -> tuple[Plan | None, str]:
     """The critical point, or why there is none."""
-    if found is None:
-        return None, ""
     frozen = [name for name, p in model.named_parameters() if p.ndim > 1 and not p.requires_grad]
     if frozen:
         return None, f"{frozen[0]!r} is frozen and keeps its scale"
@@ -258,15 +243,9 @@ def _theory(found: meanfield.Description) -> Theory:
 
 
 def _proposal(
-    network: FunctionalModel,
-    tree: Any,
-    method: str,
-    plan: Plan,
-    probes: int,
-    seed: int,
-    outcome: Outcome,
+    network: FunctionalModel, tree: Any, probes: int, plan: Plan, outcome: Outcome
 ) -> Proposal:
-    """The plan with what the network reads once it has been followed."""
+    """The plan, with what the network reads once it has been followed."""
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
     moved = network.with_weights({PREFIX + n: w for n, w in plan.weights(present).items()})
     factors = {
@@ -274,4 +253,6 @@ def _proposal(
     }
     matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
     left = tuple(name for name in matrices if name not in plan.scales)
-    return Proposal(method, plan, factors, left, propagation(moved, tree, probes, seed), outcome)
+    method = "critical" if outcome.kind is ProposalEnding.CRITICAL else "data"
+    after = propagation(moved, tree, probes, plan.seed)
+    return Proposal(method, plan, factors, left, after, outcome)

@@ -53,16 +53,9 @@ def critical(found: meanfield.Description, choice: Choice) -> Plan:
         "data"
     )
     return Plan(
-        rule,
-        scales,
-        stds if biases == "zero" else {},
-        directions,
-        seed,
-        (),
-        point.weight_variance,
-        point.bias_variance,
-        q,
-    )
+        rule, scales, stds if biases == "zero" else {}, directions, seed, (),
+        point.weight_variance, point.bias_variance, q,
+    )  # fmt: skip
 
 
 def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:

@@ -25,12 +25,12 @@ class LayerReading:
         weight: Name of the matrix that its output is linear in; empty where there is none.
         parent: The last layer before it that enters it; ``"input"``, or empty for an embedding of
             tokens.
-        entering: Mean square of what the layer takes in, over examples and units.
+        entering: Mean square of the layer's input, over examples and units.
         second_moment: Mean square of its output ``u``, over examples and units.
-        spread: Variance of ``u`` over the examples, mean over units: what tells inputs apart.
+        spread: Variance of ``u`` over the examples, mean over units.
         chi: Mean squared singular value of the step from the parent's output to this one's,
             ``|J|_F^2 / m`` with ``J`` the ``(m, n)`` Jacobian, mean over examples; what bypasses
-            the parent is held fixed. 0 where no derivative passes.
+            the parent is fixed. 0 where no derivative passes.
         chi_se: Its standard error over the probes.
         gradient: Squared size of ``d f_k / d u``, mean over outputs ``k`` of the network and
             examples. gradient_se: Its standard error.
@@ -86,9 +86,8 @@ class Passage:
         thing = "the difference between inputs" if self.what == "signal" else "the gradient"
         way = "" if self.what == "signal" else " back"
         if self.decades == -math.inf:
-            return (
-                f"{self.what} vanishes: nothing is left of {thing} over {self.layers} layers{way}"
-            )
+            lost = f"nothing is left of {thing}"
+            return f"{self.what} vanishes: {lost} over {self.layers} layers{way}"
         size = f"10^{self.decades:+.1f}" + " or less" * self.bound
         text = f"{self.what} {self.verdict}: over {self.layers} layers{way} the mean square of "
         text += f"{thing} changes by a factor {size}"
@@ -145,18 +144,9 @@ def _reading(
     varied = state.ndim > 0 and len(state) > 1
     spread = float(state.var(dim=0, unbiased=True).mean()) if varied else float("nan")
     return LayerReading(
-        call.name,
-        call.kind,
-        call.weight,
-        _parent(graph.calls, graph.parent(i)),
-        graph.entering[i],
-        float(state.square().mean()),
-        spread,
-        chi,
-        chi_se,
-        gradient,
-        gradient_se,
-    )
+        call.name, call.kind, call.weight, _parent(graph.calls, graph.parent(i)),
+        graph.entering[i], float(state.square().mean()), spread, chi, chi_se, gradient, gradient_se,
+    )  # fmt: skip
 
 
 def _parent(calls: list[LayerCall], at: int | None) -> str:

@@ -21,7 +21,7 @@ class Plan:
         rule: What is scaled to what, in a sentence.
         scales: Root mean square that each matrix gets, by the name of the parameter.
         bias_std: Standard deviation that each bias is drawn with, by name; 0 makes it zero.
-            Biases that are kept are left out.
+            Unchanged biases are not in it.
         directions: ``"kept"`` (a matrix is multiplied by a number) or ``"orthogonal"`` (drawn
             anew with orthogonal rows or columns, then scaled).
         seed: Of what is drawn.
