@@ -266,7 +266,7 @@ REFUSED = {
     "steps": ({"steps": 0}, r"steps must be a whole number from 1 on"),
     "batch size": ({"batch_size": True}, r"batch_size must be a whole number from 1 on, got True"),
     "schedule": ({"schedule": 3}, r"schedule must be a function, called as schedule\(step\)"),
-    "name": ({"optimizer": "sgd"}, r"optimizer must be a torch optimizer, got 'sgd'; make it"),
+    "name": ({"optimizer": "sgd"}, r"optimizer must be a torch optimizer, got 'sgd'; pass torch"),
     "kind": (
         {"optimizer": torch.optim.RMSprop([nn.Parameter(torch.ones(1))])},
         r"optimizer must be torch's SGD, Adam or AdamW.*got RMSprop",
@@ -323,7 +323,7 @@ def test_wrong_losses_and_states():
     with pytest.raises(ValueError, match="state must have schema 1, got None; pass RateControl's"):
         control.load_state_dict({})
     state = control.state_dict()
-    with pytest.raises(ValueError, match="state must have 1 parameter groups, got 2; build it"):
+    with pytest.raises(ValueError, match="state must have 1 parameter groups, got 2; build the optimizer"):
         control.load_state_dict({**state, "ratios": [1.0, 1.0]})
     with pytest.raises(ValueError, match="state must be of 6 parameters, got 7; build the model"):
         control.load_state_dict({**state, "vector": torch.ones(7)})
