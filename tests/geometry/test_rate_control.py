@@ -323,7 +323,9 @@ def test_wrong_losses_and_states():
     with pytest.raises(ValueError, match="state must have schema 1, got None; pass RateControl's"):
         control.load_state_dict({})
     state = control.state_dict()
-    with pytest.raises(ValueError, match="state must have 1 parameter groups, got 2; build the optimizer"):
+    with pytest.raises(
+        ValueError, match="state must have 1 parameter groups, got 2; build the optimizer"
+    ):
         control.load_state_dict({**state, "ratios": [1.0, 1.0]})
     with pytest.raises(ValueError, match="state must be of 6 parameters, got 7; build the model"):
         control.load_state_dict({**state, "vector": torch.ones(7)})
