@@ -50,6 +50,45 @@ def test_products_with_the_root_do_not_depend_on_what_was_multiplied_before():
     assert not torch.equal(op.kernel.root @ u, before)  # another way, so that this can fail
 
 
+def calls(op):
+    """What can be asked of a curvature matrix, by name."""
+    u, v = (torch.randn(n, 2, generator=torch.Generator().manual_seed(1)) for n in op.root.shape)
+    return {
+        "product": lambda: op @ v,
+        "column": lambda: op @ v[:, 0],
+        "root": lambda: op.root @ v,
+        "root, transposed": lambda: op.root.T @ u,
+        "dual": lambda: op.kernel @ u,
+        "lift": lambda: op.kernel.root @ u,
+        "dense dual": lambda: op.kernel.dense(),
+        "trace": lambda: torch.tensor(nakami.trace(op).value, dtype=torch.float64),
+        "by parameter": lambda: torch.tensor(list(op.trace_by_parameter().values())),
+        "gradient": lambda: op.gradient(),
+        "blocks of units": lambda: op.unit_blocks("2"),
+        "largest": lambda: nakami.eigh(op, 1).vectors,
+    }
+
+
+@pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical_fisher"])
+@pytest.mark.parametrize("budget", [1 << 30, 4_000_000])
+def test_bits_do_not_depend_on_the_order_of_calls(kind, budget, monkeypatch):
+    monkeypatch.setattr("nakami.spectra._svd.SMALL_SIDE", 100)
+    model, x, y = problem()
+    found = []
+    for order in (1, -1):
+        op = getattr(nakami, kind)(
+            model.float(), (x.float(), y), "cross_entropy", memory_budget=budget
+        )
+        made = calls(op)
+        if kind == "empirical_fisher":
+            made = {
+                k: act for k, act in made.items() if k not in ("root, transposed", "dual", "lift")
+            }
+        found.append({name: act() for name, act in list(made.items())[::order]})
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+
+
 def test_layers_at_many_positions_go_through_the_network():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv1d(1, 3, 3), nn.Flatten(), nn.Linear(24, 3)).double()

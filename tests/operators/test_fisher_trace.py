@@ -53,7 +53,7 @@ def test_layers_give_gradients_of_each_example(name):
     model, x, _, _ = network(name)
     run = LayerIO(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
-    squares = run.squares(cotangent)
+    squares = run.squares(run.slopes(cotangent))
     for module, slope in run.slopes(cotangent).items():
         for part, each in run.layers[module].gradients(slope).items():
             if f"{module}.{part}" not in run.names:
@@ -143,5 +143,5 @@ def test_the_comparison_can_fail():
     run = LayerIO(FunctionalModel(model), x, len(x))
     cotangent = torch.randn(run.output.shape, dtype=torch.float64)
     (wanted,) = torch.autograd.grad(model(x[:1]), model.enter.weight, cotangent[:1])
-    found = run.squares(cotangent)["enter.weight"][0]
+    found = run.squares(run.slopes(cotangent))["enter.weight"][0]
     assert abs(float(found - wanted.square().sum())) > 0.1 * float(found)

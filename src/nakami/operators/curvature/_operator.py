@@ -297,7 +297,7 @@ class CurvatureOperator(LinearOperator):
         root = self._rows
         known = root.gram().known if root is not None else None
         if known is not None:
-            return [known.norms()]
+            return known.norms
         if root is None or not 0 < self._columns() <= MOST_COLUMNS or self.parts[0].mixes():
             return None
         checked = verified(self.parts[0])

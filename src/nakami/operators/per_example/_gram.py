@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from ...spectra import Gram, LinearOperator
 from ..curvature._batches import Batch
 from ..curvature._loss_hessian_sqrt import LossHessianSqrt
-from ._layer_io import LayerIO, full_name
+from ._layer_io import LayerIO, full_name, modules_of, sweeps
 from ._layer_rules import Layer, Product
 from ._layerwise_gram import LayerwiseGram
 from ._norms import gradients_of_rest
@@ -127,7 +127,7 @@ class RootGram(Gram):
         checked = self._checked
         if checked is None or checked.formed:
             return None
-        return LayerwiseGram(self.base.pairs(), checked.own)
+        return LayerwiseGram(self.base.pairs(), checked)
 
     def _matmat(self, block: Tensor) -> Tensor:
         if self.layerwise is None:
@@ -190,22 +190,21 @@ class _Dense:
         self.chunks: list[tuple[Batch, slice, Tensor]] = []  # with the root's columns
         self.rows: list[slice] = []
         width = max(1, self.room // max(1, self.columns * self.checked.formed))
-        modules = {name.rpartition(".")[0] for name in self.checked.own}
         for part, root in base.pairs():
             every = torch.stack(list(root.each()), 1)  # (n, columns, ...)
-            for at in range(0, len(part.z), width):
-                self._read(part, slice(at, min(len(part.z), at + width)), every, modules)
+            every_column = partial(every.unbind, 1)
+            for here, run, columns in sweeps(part, every_column, modules_of(checked.own), width):
+                self._keep(part, here, run, list(columns), every[here])
 
-    def _read(self, part: Batch, here: slice, every: Tensor, modules: set[str]) -> None:
-        """One forward pass over some examples, and one backward pass for each column."""
-        count, done = here.stop - here.start, self.rows[-1].stop if self.rows else 0
-        run = LayerIO(part.network, part.example.rows(here.start, here.stop).tree, count, modules)
-        each = [run.slopes(cotangent) for cotangent in every[here].unbind(1)]
+    def _keep(
+        self, part: Batch, here: slice, run: LayerIO, each: list[dict[str, Tensor]], every: Tensor
+    ) -> None:
+        done = self.rows[-1].stop if self.rows else 0
         for name in each[0]:
             self.layers.setdefault(name, []).append(run.layers[name])
             self.slopes.setdefault(name, []).append(torch.stack([s[name] for s in each], 1))
-        self.chunks.append((part, here, every[here]))
-        self.rows.append(slice(done, done + count * self.columns))
+        self.chunks.append((part, here, every))
+        self.rows.append(slice(done, done + run.n * self.columns))
 
     def add_products(self, name: str, wanted: list[str]) -> None:
         """A linear layer at one position: products of slopes times products of inputs."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from ..model._functional_model import FunctionalModel
 from ..model._tracer import transforms
 from ._layer_rules import Layer, known
+
+if TYPE_CHECKING:
+    from ..curvature._batches import Batch
 
 
 class LayerIO:
@@ -79,12 +82,12 @@ class LayerIO:
         )
         return {name: g for name, g in zip(names, found, strict=True) if g is not None}
 
-    def squares(self, cotangent: Tensor) -> dict[str, Tensor]:
+    def squares(self, slopes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Squared norms of each example's gradient by each weight, ``(n,)``, by its full name."""
         with torch.no_grad():
             return {
                 full_name(name, part): value
-                for name, slope in self.slopes(cotangent).items()
+                for name, slope in slopes.items()
                 for part, value in self.layers[name].squares(slope).items()
                 if full_name(name, part) in self.names
             }
@@ -112,6 +115,27 @@ class LayerIO:
             and len(value) == self.n
             and transforms() == self._level
         )
+
+
+def sweeps(
+    batch: Batch, cotangents: Callable[[], Iterable[Tensor]], modules: Collection[str], chunk: int
+) -> Iterator[tuple[slice, LayerIO, Iterator[dict[str, Tensor]]]]:
+    """The examples of a batch in chunks, one forward pass each, one backward for each column.
+
+    ``cotangents`` are the columns, each of the shape of the outputs. Yields which examples, the
+    run, and its slopes column by column.
+    """
+    n, chunk = len(batch.z), max(1, chunk)
+    for at in range(0, n, chunk):
+        here = slice(at, min(n, at + chunk))
+        tree = batch.example.rows(at, here.stop).tree
+        run = LayerIO(batch.network, tree, here.stop - at, modules)
+        yield here, run, (run.slopes(cotangent[here]) for cotangent in cotangents())
+
+
+def modules_of(names: Iterable[str]) -> set[str]:
+    """The modules that parameters belong to."""
+    return {name.rpartition(".")[0] for name in names}
 
 
 def full_name(module: str, part: str) -> str:

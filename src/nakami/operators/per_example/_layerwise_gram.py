@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from ..curvature._batches import Batch
 from ..curvature._loss_hessian_sqrt import LossHessianSqrt
 from ._layer_io import LayerIO, full_name
 from ._layer_rules import Product
-from ._norms import RowNorms
+from ._norms import RowNorms, row_norms
+from ._verification import Verified
 
 
 class LayerwiseGram:
@@ -23,26 +25,29 @@ class LayerwiseGram:
 
     Args:
         pairs: The batches, each with the root by its outputs; all of as many columns.
-        own: The parameters that take part, which the layers' formulas cover.
+        checked: The layers' formulas, which cover all parameters.
+
+    Attributes:
+        norms: Of the rows of each batch, which the same passes give.
 
     Cost: one forward pass, a backward pass for each column; a product, about one forward pass
     where the network's own way takes four. Memory: the outputs of all layers for each row.
     """
 
-    def __init__(self, pairs: Iterable[tuple[Batch, LossHessianSqrt]], own: frozenset[str]):
-        read: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        modules = {name.rpartition(".")[0] for name in own}
+    def __init__(self, pairs: Iterable[tuple[Batch, LossHessianSqrt]], checked: Verified):
+        inputs: dict[str, list[Tensor]] = {}
+        slopes: dict[str, list[Tensor]] = {}
+        self.norms: list[RowNorms] = []
         for part, root in pairs:
-            run = LayerIO(part.network, part.example.tree, len(part.z), modules)
-            for name, slopes in _slopes(run, root).items():
-                layer = run.layers[name]
-                assert isinstance(layer, Product)  # at one position
-                read.setdefault(name, []).append((layer.inputs[:, 0, 0], slopes))
+            whole: dict[str, Tensor] = {}
+            keep = partial(_keep, (len(part.z), root.columns), inputs, whole)
+            self.norms.append(row_norms(part, root, checked, keep))
+            for name, each in whole.items():
+                slopes.setdefault(name, []).append(each)
         self.layers: dict[str, _Single] = {}
-        for name, parts in read.items():
-            if has := [k for k in ("weight", "bias") if full_name(name, k) in own]:
-                inputs, slopes = (_joined(tensors) for tensors in zip(*parts, strict=True))
-                self.layers[name] = _Single(inputs, slopes, has)
+        for name, parts in slopes.items():
+            if has := [k for k in ("weight", "bias") if full_name(name, k) in checked.own]:
+                self.layers[name] = _Single(_joined(inputs[name]), _joined(parts), has)
 
     def __matmul__(self, block: Tensor) -> Tensor:
         """``(rows, k) -> (rows, k)``."""
@@ -63,16 +68,6 @@ class LayerwiseGram:
             }
             columns.append(torch.cat([found[name].reshape(-1) for name in names]))
         return torch.stack(columns, 1)
-
-    def norms(self) -> RowNorms:
-        """Squared norms of all rows, as ``row_norms`` gives them."""
-        squares = {
-            full_name(name, part): rows
-            for name, layer in self.layers.items()
-            for part, rows in layer.squares().items()
-        }
-        sums = {name: float(rows.sum()) for name, rows in squares.items()}
-        return RowNorms(torch.stack(list(squares.values())).sum(0), sums, tuple(squares))
 
 
 class _Single:
@@ -105,31 +100,31 @@ class _Single:
             out["weight"] = mixed.T @ self.inputs
         return out
 
-    def squares(self) -> dict[str, Tensor]:
-        """Squared norms of the gradients, ``(n, columns)`` float64, by weight."""
-        by_bias = self.delta.square().sum(2).double()
-        out = {"bias": by_bias} if self.shift else {}
-        if self.weighted:
-            out["weight"] = by_bias * self.inputs.square().sum(1, keepdim=True).double()
-        return out
-
     def _mixed(self, u: Tensor) -> Tensor:
         """Slopes of each example, summed over columns with these factors, ``(n, outputs)``."""
         n, columns, _ = self.delta.shape
         return torch.bmm(u.reshape(n, 1, columns), self.delta)[:, 0]
 
 
-def _joined(parts: tuple[Tensor, ...]) -> Tensor:
+def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _slopes(run: LayerIO, root: LossHessianSqrt) -> dict[str, Tensor]:
-    """Gradients of the root's columns by the layers' outputs, ``(n, columns, outputs)``."""
-    out: dict[str, Tensor] = {}
-    for c, cotangent in enumerate(root.each()):
-        for name, slope in run.slopes(cotangent).items():
-            flat = slope.flatten(1)
-            if name not in out:
-                out[name] = flat.new_zeros(len(flat), root.columns, flat.shape[1])
-            out[name][:, c] = flat
-    return out
+def _keep(
+    shape: tuple[int, int],
+    inputs: dict[str, list[Tensor]],
+    whole: dict[str, Tensor],
+    here: slice,
+    run: LayerIO,
+    c: int,
+    slopes: dict[str, Tensor],
+) -> None:
+    """Take down one column of some examples: ``whole`` holds ``(n, columns, outputs)`` by layer."""
+    for name, slope in slopes.items():
+        flat, layer = slope.flatten(1), run.layers[name]
+        assert isinstance(layer, Product)  # at one position
+        if name not in whole:
+            whole[name] = flat.new_zeros(*shape, flat.shape[1])
+        whole[name][here, c] = flat
+        if c == 0:
+            inputs.setdefault(name, []).append(layer.inputs[:, 0, 0])

@@ -11,8 +11,10 @@ from torch import Tensor
 from ..autodiff._strategies import FAILURES
 from ..curvature._batches import Batch
 from ..curvature._loss_hessian_sqrt import LossHessianSqrt
-from ._layer_io import LayerIO
+from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
+
+Keep = Callable[[slice, LayerIO, int, dict[str, Tensor]], None]  # examples, run, column, slopes
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,26 @@ class RowNorms:
     captured: tuple[str, ...]
 
 
-def row_norms(batch: Batch, root: LossHessianSqrt, checked: Verified) -> RowNorms:
-    """All rows of a batch whose examples do not mix.
+def row_norms(
+    batch: Batch, root: LossHessianSqrt, checked: Verified, keep: Keep | None = None
+) -> RowNorms:
+    """All rows of a batch whose examples do not mix; ``keep`` sees the slopes as they come.
 
     Cost: one backward pass over the batch for each column of an example.
     """
     own = checked.own
     rest = {k: w for k, w in batch.weights.items() if k.removeprefix("model.") not in own}
-    n, columns = len(batch.z), root.columns
-    rows = torch.zeros(n, columns, dtype=torch.float64, device=batch.device)
+    rows = torch.zeros(len(batch.z), root.columns, dtype=torch.float64, device=batch.device)
     sums = dict.fromkeys(batch.names, 0.0)
-    at_once = max(1, batch.budget // 2 // (batch.each + checked.cells * batch.point.itemsize))
-    modules = {name.rpartition(".")[0] for name in own}
-    for at in range(0, n, at_once) if own else ():
-        here = slice(at, min(n, at + at_once))
-        count = here.stop - at
-        run = LayerIO(batch.network, batch.example.rows(at, here.stop).tree, count, modules)
-        for c, cotangent in enumerate(root.each()):
-            for name, squares in run.squares(cotangent[here]).items():
+    chunk = batch.budget // 2 // (batch.each + checked.cells * batch.point.itemsize)
+    for here, run, columns in sweeps(batch, root.each, modules_of(own), chunk) if own else ():
+        for c, slopes in enumerate(columns):
+            for name, squares in run.squares(slopes).items():
                 if name in own:
                     rows[here, c] += squares
                     sums[name] += float(squares.double().sum())
+            if keep is not None:
+                keep(here, run, c, slopes)
     if rest:
         _add_rest(batch, root, rest, rows, sums)
     return RowNorms(rows, sums, tuple(name for name in batch.names if name in own))

@@ -9,7 +9,7 @@ from ...results import unknown, wrong
 from ..curvature._batches import Batch
 from ..curvature._loss_hessian_sqrt import LossHessianSqrt
 from ..model._functional_model import FunctionalModel
-from ._layer_io import LayerIO, full_name
+from ._layer_io import full_name, sweeps
 from ._layer_rules import Product, known
 from ._verification import verified
 
@@ -54,18 +54,15 @@ def unit_blocks(batch: Batch, root: LossHessianSqrt, module: str, parts: tuple[s
     wide = sum(batch.weights[f"model.{full_name(module, k)}"].numel() for k in parts)
     size = wide // units
     total = torch.zeros(units, size, size, dtype=batch.dtype, device=batch.device)
-    step = max(1, batch.budget // 4 // (batch.each + 2 * wide * batch.dtype.itemsize))
-    for at in range(0, len(batch.z), step):
-        here = slice(at, min(len(batch.z), at + step))
-        n = here.stop - at
-        run = LayerIO(batch.network, batch.example.rows(at, here.stop).tree, n, {module})
-        for cotangent in root.each():
-            slopes = run.slopes(cotangent[here])
+    chunk = batch.budget // 4 // (batch.each + 2 * wide * batch.dtype.itemsize)
+    for _, run, columns in sweeps(batch, root.each, {module}, chunk):
+        for slopes in columns:
             if module not in slopes:  # the output does not depend on it
                 continue
             with torch.no_grad():
                 found = run.layers[module].gradients(slopes[module])
-                rows = torch.cat([found[k].reshape(n, units, -1) for k in parts], 2)
+                shape = (len(slopes[module]), units, -1)
+                rows = torch.cat([found[k].reshape(shape) for k in parts], 2)
                 total += torch.einsum("nua,nub->uab", rows, rows)
     return total
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..autodiff._strategies import FAILURES, reverse_product
 from ..curvature._batches import Batch
 from ..model._functional_model import named_parts
-from ._layer_io import LayerIO
+from ._layer_io import LayerIO, modules_of
 
 TRIED = 2  # examples
 
@@ -43,12 +43,11 @@ def verified(batch: Batch) -> Verified:
     batch.check_derivative()
     n = min(TRIED, len(batch.z))
     sizes = dict(zip(batch.names, (w.numel() for w in batch.weights.values()), strict=True))
-    modules = {name.rpartition(".")[0] for name in batch.names}
     generator = torch.Generator().manual_seed(0)
     draw = torch.randn(batch.z[:n].shape, generator=generator, dtype=torch.float64).to(batch.z)
     try:
-        run = LayerIO(batch.network, batch.example.rows(0, n).tree, n, modules)
-        found = run.squares(draw)
+        run = LayerIO(batch.network, batch.example.rows(0, n).tree, n, modules_of(batch.names))
+        found = run.squares(run.slopes(draw))
     except FAILURES:
         return Verified(frozenset(), 0, 0, max(sizes.values()))
     wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
