@@ -45,3 +45,9 @@ def test_wrong_use(tmp_path):
         data.mnist(tmp_path)
     with pytest.raises(TypeError, match=r"part must be a slice .*, got 3; write \[3:3 \+ 1\]"):
         data.digits("test")[3]
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_number_that_is_none_is_refused(tmp_path, n):
+    with pytest.raises(UsageError, match=f"n must be a whole number from 1 on, got {n}; pass how"):
+        data.mnist(tmp_path, n=n)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nakami.results import UsageError, unknown
+from nakami.results import check_at_least, unknown, wrong
 
 from ._examples import PIXEL, Examples, plain_picture
 from ._idx import read_idx
@@ -52,13 +52,13 @@ def mnist(
         UsageError: A file is missing, damaged, or images and labels do not match.
     """
     stem = STEMS[_split(split)]
+    n = None if n is None else check_at_least("n", n, 1, "pass how many digits to read")
     images = read_idx(_find(Path(folder), f"{stem}-images-idx3-ubyte"), n)
     labels = read_idx(_find(Path(folder), f"{stem}-labels-idx1-ubyte"), n)
     if len(images) != len(labels) or images.ndim != 3 or labels.ndim != 1:
-        raise UsageError(
-            f"images and labels in {folder} must match, got shapes {images.shape} and "
-            f"{labels.shape}; fetch both files again."
-        )
+        got = f"shapes {images.shape} and {labels.shape}"
+        way_out = "fetch both files again"
+        raise wrong(f"images and labels in {folder}", "match", got, way_out)
     source = f"first {len(labels):,} {split} digits of the MNIST files given"
     return _digits(images, labels, split, source, flat)
 
@@ -94,7 +94,5 @@ def _find(folder: Path, name: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise UsageError(
-        f"data must be a folder with {name} (or {name}.gz), got {folder}; put the four MNIST files "
-        "there."
-    )
+    rule = f"be a folder with {name} (or {name}.gz)"
+    raise wrong("data", rule, folder, "put the four MNIST files there")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, wrong_type
+from nakami.results import wrong, wrong_type
 
 PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
@@ -65,7 +65,5 @@ def check_finite(inputs: Tensor, names: Sequence[str], what: str) -> None:
     good = torch.isfinite(inputs.flatten(1)).all(1)
     if not good.all():
         bad = [names[i] for i in (~good).nonzero().flatten().tolist()]
-        raise UsageError(
-            f"{what} must hold finite numbers, got NaN or infinity in {len(bad)} of {len(good)} "
-            f"examples (first: {bad[0]}); remove or repair them."
-        )
+        got = f"NaN or infinity in {len(bad)} of {len(good)} examples (first: {bad[0]})"
+        raise wrong(what, "hold finite numbers", got, "leave those examples out of the file")

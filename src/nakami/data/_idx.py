@@ -59,7 +59,5 @@ def read_idx(path: Path, n: int | None = None) -> np.ndarray:
 
 
 def _truncated(path: Path, got: int, expected: int) -> UsageError:
-    return UsageError(
-        f"{path} must hold {expected} bytes of values after its header, got {got}; the file is "
-        "truncated, fetch it again."
-    )
+    rule = f"hold {expected} bytes of values after its header"
+    return wrong(f"{path}", rule, got, "fetch the file again, it is truncated")

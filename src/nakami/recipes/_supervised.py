@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami.data import Examples
-from nakami.results import UsageError
+from nakami.results import UsageError, wrong
 
 
 def train_classifier(
@@ -62,7 +62,7 @@ def train_classifier(
 def error_fact(model: nn.Module, examples: Examples, label: str = "test error") -> dict[str, Any]:
     """Share of wrong answers in percent, with the binomial standard error of the sample."""
     if examples.labels is None:
-        raise UsageError("examples must have labels, got None; give labelled examples.")
+        raise wrong("examples", "have labels", None, "pass data.digits()")
     answers = torch.cat([model(part).argmax(1) for part in examples.inputs.split(1000)])
     n = len(examples)
     p = float((answers != examples.labels).sum()) / n

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from ...results import UsageError
+from ...results import wrong
 from ..model._functional_model import FunctionalModel, named_parts
 
 
@@ -53,8 +53,6 @@ def moving(network: FunctionalModel, params: str | None) -> Parameters:
     named = network.model.named_parameters()
     names = [n for n, p in named if p.requires_grad and p.is_floating_point()]
     if not names:
-        raise UsageError(
-            "model must have parameters that require a gradient, got none; unfreeze some, or name "
-            "them with params=."
-        )
+        ways = ["call requires_grad_() on some", "name them with {params}="]
+        raise wrong("model", "have parameters that require a gradient", "none", ways)
     return Parameters(network, [f"model.{name}" for name in names])

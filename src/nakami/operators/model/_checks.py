@@ -62,16 +62,16 @@ def check_batch_statistics(model: nn.Module) -> None:
     for name, module in model.named_modules():
         p = getattr(module, "p" if isinstance(module, _DropoutNd) else "dropout", 0.0)
         if isinstance(p, float) and p > 0:
-            raise UsageError(
-                f"batch_statistics must be asked of a network without dropout, got {name!r} with "
-                f"p={p:g}: what training drops is random, so that no one matrix is its curvature; "
-                "set p to 0, or leave batch_statistics out."
+            raise wrong(
+                "batch_statistics",
+                "be asked of a network without dropout",
+                f"{name!r} with p={p:g}: what training drops is random, so that no one matrix is "
+                "its curvature",
+                ["set p to 0", "leave {batch_statistics} out"],
             )
     if not any(isinstance(m, _NormBase) for m in model.modules()):
-        raise UsageError(
-            "batch_statistics must be asked of a network with batch normalisation, got one "
-            "without; leave it out."
-        )
+        rule = "be asked of a network with batch normalisation"
+        raise wrong("batch_statistics", rule, "one without", "leave it out")
 
 
 def refusal(

@@ -369,7 +369,9 @@ def _check_repeatable(first: Tensor, second: Tensor) -> None:
         else 0.0
     )
     if first.shape != second.shape or gap > 1e-4 * scale or gap != gap:
-        raise UsageError(
-            "model must be deterministic in evaluation mode, got two outputs that differ by "
-            f"{gap:.3g} at the same input; switch its randomness off."
+        raise wrong(
+            "model",
+            "be deterministic in evaluation mode",
+            f"two outputs that differ by {gap:.3g} at the same input",
+            "take what is random out of its forward, or make it follow model.training",
         )
