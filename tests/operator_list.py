@@ -14,7 +14,7 @@ from torch import nn
 
 import nakami
 from curvatures import Dense
-from nakami.spectra import Gram, Scaled
+from nakami.spectra import Gram, Preconditioned
 
 
 class Reversed(torch.autograd.Function):
@@ -219,7 +219,8 @@ def _scaled(net):
 
 
 def scaled(net, dtype):
-    return Scaled(fisher("ggn")(net, dtype), torch.linspace(0.5, 2, 53, dtype=torch.float64))
+    scale = torch.linspace(0.5, 2, 53, dtype=torch.float64)
+    return Preconditioned(fisher("ggn")(net, dtype), scale)
 
 
 def slopes(act):

@@ -13,8 +13,8 @@ import nakami
 import nakami.spectra._eigh as engine
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, eigh
-from nakami.spectra._complement import Outside
-from nakami.spectra._lanczos import BlockLanczos
+from nakami.spectra.krylov._complement import Outside
+from nakami.spectra.krylov._lanczos import BlockLanczos
 
 N = 240
 RAMP = torch.arange(N, dtype=torch.float64)

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
 from torch.testing import assert_close
 
-import nakami.spectra._triplets as engine
+import nakami.spectra.krylov._singular as engine
 from checks import check_operator, check_triplets
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, choose, svd
-from nakami.spectra._complement import Outside
-from nakami.spectra._growing import Growing
+from nakami.spectra.krylov._complement import Outside
+from nakami.spectra.krylov._decomposition import KrylovDecomposition
 
 P = 240
 RAMP = torch.arange(P, dtype=torch.float64)
@@ -133,7 +133,7 @@ def test_too_few_products_say_so():
 @pytest.fixture
 def blind_start(monkeypatch):
     """Random directions of the run itself that have no component along the first axis."""
-    draw = Growing._random
+    draw = KrylovDecomposition._random
 
     def blind(self, count, basis, others):
         rows = draw(self, count, basis, others)
@@ -142,7 +142,7 @@ def blind_start(monkeypatch):
         rows[:, 0] = 0
         return torch.linalg.qr(rows.T)[0].T
 
-    monkeypatch.setattr(Growing, "_random", blind)
+    monkeypatch.setattr(KrylovDecomposition, "_random", blind)
 
 
 def diagonal(n=1400):

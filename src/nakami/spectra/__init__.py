@@ -12,9 +12,9 @@ from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
+from ._preconditioned import Preconditioned
 from ._result import EighResult, SVDResult
 from ._ritz import RitzPair, ritz
-from ._scaled import Scaled
 from ._svd import choose, dense_bytes, svd
 from ._tensors import check_entries
 from ._trace import TraceResult, trace
@@ -27,9 +27,9 @@ __all__ = [
     "LinearOperator",
     "MatrixOperator",
     "NormResult",
+    "Preconditioned",
     "RitzPair",
     "SVDResult",
-    "Scaled",
     "TraceResult",
     "as_operator",
     "check_at_least",

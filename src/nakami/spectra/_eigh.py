@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from ..results import Outcome, wrong
-from ._balance import balanced, balanced_product, sized
-from ._certificate import Form
 from ._check import (
     check_budget,
     check_choice,
@@ -23,9 +21,22 @@ from ._check import (
     check_symmetric,
     check_tolerance,
 )
-from ._complement import Asked, Outside, keys, outside, signed_product
-from ._lanczos import BlockLanczos
-from ._loop import (
+from ._operator import Gram, LinearOperator, as_operator, finite
+from ._rescale import rescaled, rescaled_product, unscaled
+from ._result import (
+    EighResult,
+    arithmetic_floor,
+    nearest_gaps,
+    nearest_shifts,
+    relative,
+    with_rounding,
+)
+from ._svd import choose, dense_bytes, small_enough, triplets
+from ._threads import one_thread
+from ._verdict import verdict
+from .krylov._certificate import Form
+from .krylov._complement import Asked, Outside, keys, outside, signed_product
+from .krylov._driver import (
     BLOCK,
     DenseIsCheaper,
     Driver,
@@ -35,19 +46,8 @@ from ._loop import (
     true_residuals,
     with_excess,
 )
-from ._operator import Gram, LinearOperator, as_operator, finite
-from ._result import (
-    EighResult,
-    arithmetic_floor,
-    nearest_gaps,
-    nearest_shifts,
-    relative,
-    with_rounding,
-)
-from ._single import MARGIN, UNLIKELY, first_vector
-from ._svd import choose, dense_bytes, small_enough, triplets
-from ._threads import one_thread
-from ._verdict import verdict
+from .krylov._lanczos import BlockLanczos
+from .krylov._miss_bound import MARGIN, UNLIKELY, first_vector
 
 EIGH_METHODS = ("auto", "dense", "krylov")
 WHICH = ("largest", "smallest", "magnitude")
@@ -120,13 +120,14 @@ def eigh(
         root = a.root if method == "auto" and which != "smallest" else None
         if root is not None and not k <= min(root.shape) < a.shape[0]:
             root = None
-        alone = root is not None and block == 1  # symmetric as it is made, balanced on the way
-        moderate, power, tried = (a, 0, 0) if alone else balanced(a, seed)
+        alone = root is not None and block == 1  # symmetric as it is made, rescaled on the way
+        moderate, power, tried = (a, 0, 0) if alone else rescaled(a, seed)
         tried += 0 if alone else check_symmetric(moderate, seed)
         if root is not None:
-            found = sized(rooted_eigh(a, root, k, tol, budget, max_products, seed, warm), 0, tried)
+            pairs = rooted_eigh(a, root, k, tol, budget, max_products, seed, warm)
+            found = unscaled(pairs, 0, tried)
         elif _dense(a, k, method, budget):
-            found = sized(dense_eigh(moderate, k, which), power, tried)
+            found = unscaled(dense_eigh(moderate, k, which), power, tried)
         else:
             plan = make_plan(a, k, tol, budget, max_products, "symmetric", block)
             if method == "auto" and eigh_bytes(a) <= budget:
@@ -135,7 +136,7 @@ def eigh(
                 pairs = krylov_eigh(moderate, plan, which, seed, warm)
             except DenseIsCheaper as missed:
                 pairs, tried = dense_eigh(moderate, k, which), tried + missed.spent
-            found = sized(pairs, power, tried)
+            found = unscaled(pairs, power, tried)
     floor = arithmetic_floor(a, found.top)
     shifts = relative(found.shifts, found.values, floor)
     errors = with_rounding(a, shifts, found.values, found.top, floor)
@@ -302,7 +303,7 @@ def _alone(
     generator = torch.Generator().manual_seed(seed)
     guess = None if start is None else finite(root @ start)
     v, needed = first_vector(dual, generator, guess)
-    moderate, power, image = balanced_product(dual, v)
+    moderate, power, image = rescaled_product(dual, v)
     length = float(image.double().norm())
     if length == 0:
         image, length = v, 1.0
@@ -311,7 +312,7 @@ def _alone(
         return needed + math.log(length) - math.log(max(key, 1e-300))
 
     found = krylov_eigh(moderate, plan, "largest", seed, image / length, odds)
-    found = sized(found, power, 1 if start is None else 2)
+    found = unscaled(found, power, 1 if start is None else 2)
     lifted = finite(dual.root @ found.vectors)
     lifted /= torch.linalg.vector_norm(lifted, dtype=torch.float64).clamp_min(1e-300).to(lifted)
     settings = {**found.settings, "method": "root", "root": "krylov", "side": "dual"}

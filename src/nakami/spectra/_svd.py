@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
-from ._balance import balanced, sized
 from ._check import (
     check_budget,
     check_choice,
@@ -20,11 +19,12 @@ from ._check import (
     check_tolerance,
 )
 from ._dense import dense_svd, gram_svd
-from ._loop import BLOCK, DenseIsCheaper, block_size, make_plan
 from ._operator import LinearOperator, as_operator
+from ._rescale import rescaled, unscaled
 from ._result import SVDResult, Triplets, arithmetic_floor, relative, with_rounding
-from ._triplets import krylov_svd
 from ._verdict import verdict
+from .krylov._driver import BLOCK, DenseIsCheaper, block_size, make_plan
+from .krylov._singular import krylov_svd
 
 METHODS = ("auto", "dense", "gram", "krylov")
 ENDS = ("largest", "smallest")
@@ -119,16 +119,16 @@ def triplets(
         make_plan(op, k, tol, budget, products, "one")  # a tiny budget is refused before a product
     else:
         _check_dense_memory(op, budget)
-    moderate, power, spent = balanced(op, seed)
+    moderate, power, spent = rescaled(op, seed)
     if method == "krylov":
         dense_at = min(op.shape) if free and dense_bytes(op) <= budget else None
         try:
             run = krylov_svd(moderate, k, tol, budget, products, seed, start, vectors, dense_at)
-            return sized(run, power, spent)
+            return unscaled(run, power, spent)
         except DenseIsCheaper as missed:
             method, spent = whole, spent + missed.spent
     found = (dense_svd if method == "dense" else gram_svd)(moderate, k)
-    return sized(found, power, spent)
+    return unscaled(found, power, spent)
 
 
 def choose(op: LinearOperator, k: int, budget: int, everything: bool) -> str:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ..results import NotConvergedWarning, Outcome, SpectrumEnding, wrong
-from ._basis import orthonormal, random_rows
 from ._check import (
     check_at_least,
     check_budget,
@@ -20,6 +19,7 @@ from ._check import (
     check_square,
 )
 from ._operator import FEW_PRODUCTS, LinearOperator, MatrixOperator, as_operator, finite
+from .krylov._basis import orthonormal, random_rows
 
 TRACE_METHODS = ("auto", "exact", "estimate")
 BATCH = 16  # probes drawn at once, and directions deflated at once

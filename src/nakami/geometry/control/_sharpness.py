@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import View, as_view, ggn
-from ...spectra import LinearOperator, RitzPair, Scaled, ritz
+from ...spectra import LinearOperator, Preconditioned, RitzPair, ritz
 from ..rate._cost import PRODUCT
 from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, started
 
@@ -57,7 +57,7 @@ class SharpnessMonitor:
         frame = coordinates(self.optimizer, self._named(), op)
         shift = frame.shift if bool(frame.shift.any()) else None
         if not frame.plain or shift is not None:
-            op = Scaled(op, frame.scale, shift)
+            op = Preconditioned(op, frame.scale, shift)
         products = COLD if self.vector is None else WARM
         found = ritz(op, products, start=self.vector, seed=seed)
         self.vector = found.vector

@@ -16,7 +16,7 @@ from ...results import Outcome, RunError
 from ...spectra import (
     EighResult,
     LinearOperator,
-    Scaled,
+    Preconditioned,
     check_at_least,
     check_budget,
     check_seed,
@@ -234,7 +234,7 @@ class Search:
         shift = frame.common_shift
         matrix: LinearOperator = op
         if not frame.plain or shift is None:
-            matrix = Scaled(op, frame.scale, frame.shift if shift is None else None)
+            matrix = Preconditioned(op, frame.scale, frame.shift if shift is None else None)
         found = self.top(matrix, op, n_batches, start)
         value = max(0.0, float(found.values[0]))
         moved = value + (shift or 0.0)

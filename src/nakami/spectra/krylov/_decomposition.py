@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._operator import LinearOperator, finite
 from ._basis import orthonormal, random_rows, turn
-from ._loop import Plan
-from ._operator import LinearOperator, finite
+from ._driver import Plan
 
 
-class Growing:
+class KrylovDecomposition:
     """Basis vectors are rows, so that prefixes are contiguous."""
 
     def __init__(
@@ -30,6 +30,7 @@ class Growing:
         self.coupled = 0  # the waiting block is coupled to what is filled from here on
         self.tail = torch.zeros(0, 0, dtype=torch.float64)  # (next block, last block)
         self.n_products = 0
+        self.restarts = 0
         self.scale = 0.0  # largest column met, the yardstick for "zero"
         self.waiting = 0  # rows that the next step multiplies
         block = like.new_zeros(plan.block, n)
@@ -70,6 +71,7 @@ class Growing:
         self.core[:keep, :keep] = torch.diag(values[:keep])
         self.tail = self.tail @ small[c - self.tail.shape[1] :, :keep]  # coupled to all that stay
         self.filled, self.coupled = keep, 0
+        self.restarts += 1
 
     def _turned(self, basis: Tensor, small: Tensor) -> Tensor:
         """Ritz vectors as rows in memory of their own, so that the basis can be let go."""

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 import nakami
 from checks import check_operator
-from nakami.spectra import Gram, MatrixOperator, Scaled
+from nakami.spectra import Gram, MatrixOperator, Preconditioned
 
 
 def parts(n=80, rows=12):
@@ -20,7 +20,7 @@ def parts(n=80, rows=12):
 @pytest.mark.parametrize("shifted", [False, True])
 def test_products_and_eigenvalues(shifted):
     root, scale, shift = parts()
-    op = Scaled(Gram(MatrixOperator(root.T)), scale, shift if shifted else None)
+    op = Preconditioned(Gram(MatrixOperator(root.T)), scale, shift if shifted else None)
     dense = scale[:, None] * (root.T @ root) * scale + (torch.diag(shift) if shifted else 0)
     check_operator(op, dense)
     found = nakami.eigh(op, 2, tol=1e-10)
@@ -42,4 +42,4 @@ def test_products_and_eigenvalues(shifted):
 def test_wrong_scales(change, message):
     root, scale, _ = parts()
     with pytest.raises(ValueError, match=message):
-        Scaled(Gram(MatrixOperator(root.T)), change(scale))
+        Preconditioned(Gram(MatrixOperator(root.T)), change(scale))

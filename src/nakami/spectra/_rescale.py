@@ -15,7 +15,7 @@ Found = TypeVar("Found", bound=Any)
 NORMAL = 20  # powers of two around 1 within which nothing is scaled
 
 
-class Balanced(LinearOperator):
+class Rescaled(LinearOperator):
     """``2^power A``; products are exact but for numbers at the end of the range."""
 
     def __init__(self, base: LinearOperator, power: int):
@@ -37,7 +37,7 @@ class Balanced(LinearOperator):
         return torch.tensor(self.power, device=self.device)
 
 
-def balanced(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
+def rescaled(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
     """The matrix with entries of moderate size, ``op = 2^power`` of it, and the products spent.
 
     ``power`` is 0, and the operator itself comes back, where it is moderate already.
@@ -47,12 +47,12 @@ def balanced(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
     generator = torch.Generator().manual_seed(seed)
     n = op.shape[1]
     probe = torch.randn(n, 1, generator=generator, dtype=torch.float64) / math.sqrt(n)
-    moderate, power, _ = balanced_product(op, probe.to(op.device, op.dtype))
+    moderate, power, _ = rescaled_product(op, probe.to(op.device, op.dtype))
     return moderate, power, 1
 
 
-def balanced_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int, Tensor]:
-    """``balanced`` by the product with a unit vector, ``(n, 1)``, and that of the balanced one."""
+def rescaled_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int, Tensor]:
+    """``rescaled`` by the product with a unit vector, ``(n, 1)``, and that of the rescaled one."""
     image = finite(op @ v)
     moderate, power = _moderate(op, float(image.abs().max()))
     return moderate, power, torch.ldexp(image, torch.tensor(-power, device=op.device))
@@ -60,10 +60,10 @@ def balanced_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int
 
 def _moderate(op: LinearOperator, size: float) -> tuple[LinearOperator, int]:
     power = math.frexp(size)[1] if size > 0 else 0
-    return (op, 0) if abs(power) <= NORMAL else (Balanced(op, -power), power)
+    return (op, 0) if abs(power) <= NORMAL else (Rescaled(op, -power), power)
 
 
-def sized(found: Found, power: int, spent: int) -> Found:
+def unscaled(found: Found, power: int, spent: int) -> Found:
     """What was found of ``2^-power A``, in the size of ``A``; ``spent`` more products."""
     size, settings = 2.0**power, dict(found.settings)
     if "level" in settings:

@@ -7,15 +7,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..results import UsageError
+from ...results import UsageError
+from .._check import folded
+from .._operator import LinearOperator
+from .._result import Triplets, arithmetic_floor, relative, with_rounding
 from ._certificate import Form
-from ._check import folded
 from ._complement import Asked, Outside, normal_product, outside
-from ._krylov import BlockKrylov
-from ._loop import Driver, Plan, make_plan, true_residuals, with_excess
-from ._onesided import OneSided, OutOfRange, reach
-from ._operator import LinearOperator
-from ._result import Triplets, arithmetic_floor, relative, with_rounding
+from ._driver import Driver, Plan, make_plan, true_residuals, with_excess
+from ._golub_kahan import GolubKahan
+from ._gram_lanczos import GramLanczos, OutOfRange, reach
 
 
 def krylov_svd(
@@ -47,28 +47,28 @@ def krylov_svd(
     if start is not None and flipped:
         start, spent = folded(op @ start, start.shape[1]), start.shape[1]
     generator = torch.Generator().manual_seed(seed)
-    first = OneSided(tall, one, generator, start, strict=two is not None)
+    first = GramLanczos(tall, one, generator, start, strict=two is not None)
     try:
         found = _run(first, one, tall, generator, vectors)
     except OutOfRange:
         assert two is not None
         best, spent = folded(first.vectors(k), two.block), spent + first.n_products
         del first  # its memory is wanted
-        found = _run(BlockKrylov(tall, two, generator, best), two, tall, generator, vectors)
+        found = _run(GolubKahan(tall, two, generator, best), two, tall, generator, vectors)
     if flipped:
         found = replace(found, left=found.right, right=found.left)
     return replace(found, n_products=found.n_products + spent)
 
 
 def _run(
-    run: OneSided | BlockKrylov,
+    run: GramLanczos | GolubKahan,
     plan: Plan,
     op: LinearOperator,
     generator: torch.Generator,
     vectors: bool,
 ) -> Triplets:
     def search(_: int, form: Form, asked: Asked) -> Outside:
-        if isinstance(run, OneSided):
+        if isinstance(run, GramLanczos):
             run.check_range()
         basis, end = run.basis[: run.filled], run.filled + run.waiting
         waiting = run.basis[run.filled : end]
@@ -92,19 +92,23 @@ def _run(
         return torch.cat([_residuals(op, s[i], *pick(i)) for i in here.split(32)])
 
     bound = 1e3 * torch.finfo(op.dtype).eps * float(values[0])
-    strained = isinstance(run, OneSided) and float(values[-1]) < reach(op.dtype) * float(values[0])
+    low = float(values[-1]) < reach(op.dtype) * float(values[0])
+    strained = low and isinstance(run, GramLanczos)
     r, measured = true_residuals(measure, residuals[:k].to(s), k, bound, every=strained)
+    shifts = with_excess(ended, keys[:k], residuals[:k], r.cpu()).to(s)
+    if isinstance(run, GramLanczos):  # each restart rounds the images once more
+        shifts = shifts + torch.finfo(op.dtype).eps * run.restarts * s
     return Triplets(
         s,
         left,
         right,
         r,
-        with_excess(ended, keys[:k], residuals[:k], r.cpu()).to(s),
+        shifts,
         run.n_products + 2 * measured,
         ended.stopped,
         {
             "method": "krylov",
-            "bases": 1 if isinstance(run, OneSided) else 2,
+            "bases": 1 if isinstance(run, GramLanczos) else 2,
             "block": plan.block,
             "columns": run.columns,
             "level": ended.level,

@@ -12,17 +12,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._operator import LinearOperator
+from .._result import arithmetic_floor
+from .._threads import one_thread
 from ._basis import turn
 from ._certificate import Form
 from ._complement import keys
-from ._growing import Growing
-from ._loop import Plan
-from ._operator import LinearOperator
-from ._result import arithmetic_floor
-from ._threads import one_thread
+from ._decomposition import KrylovDecomposition
+from ._driver import Plan
 
 
-class BlockLanczos(Growing):
+class BlockLanczos(KrylovDecomposition):
     """The growing decomposition; ``which`` says what comes first."""
 
     rooted = False  # whether the keys are roots of the eigenvalues

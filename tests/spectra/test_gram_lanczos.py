@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-import nakami.spectra._onesided as onesided
-import nakami.spectra._triplets as engine
+import nakami.spectra.krylov._gram_lanczos as onesided
+import nakami.spectra.krylov._singular as engine
 from checks import check_triplets
 from nakami.results import NotConvergedWarning, UsageError
 from nakami.spectra import MatrixOperator, svd
-from nakami.spectra._basis import lengths, turn
-from nakami.spectra._loop import make_plan
+from nakami.spectra.krylov._basis import lengths, turn
+from nakami.spectra.krylov._driver import make_plan
 
 FIRST, WHOLE = 60, 500
 
@@ -40,7 +40,7 @@ def test_two_bases_take_over_where_the_squares_lose_the_small_values(span, bases
 
 
 def test_without_the_hand_over_small_values_are_wrong_and_said_so(monkeypatch):
-    monkeypatch.setattr(engine.OneSided, "check_range", lambda self: None)
+    monkeypatch.setattr(engine.GramLanczos, "check_range", lambda self: None)
     a, true = graded(1e-3)
     with pytest.warns(NotConvergedWarning, match="svd did not converge: "):
         result = svd(a, FIRST, tol=1e-4, method="krylov")
@@ -91,7 +91,7 @@ def test_restarts_keep_basis_and_images_together():
     right = torch.linalg.qr(torch.randn(500, 500, generator=gen, dtype=torch.float64))[0]
     a = (left * true) @ right.T
     op, begun = MatrixOperator(a), []
-    restart = onesided.OneSided.restart
+    restart = onesided.GramLanczos.restart
 
     def counted(self, keep):
         restart(self, keep)
@@ -101,7 +101,7 @@ def test_restarts_keep_basis_and_images_together():
         assert_close(self.core[:keep, :keep], small, rtol=0, atol=1e-12)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onesided.OneSided, "restart", counted)
+        patch.setattr(onesided.GramLanczos, "restart", counted)
         result = svd(op, 30, tol=1e-8, method="krylov")
     assert len(begun) >= 2
     assert_close(result.values, true[:30], rtol=1e-8, atol=0)
@@ -114,7 +114,7 @@ def test_lengths_of_long_rows():
 
 
 def test_a_basis_is_turned_in_place_or_into_new_memory(monkeypatch):
-    monkeypatch.setattr("nakami.spectra._basis.TURN_BYTES", 1000)  # many slices
+    monkeypatch.setattr("nakami.spectra.krylov._basis.TURN_BYTES", 1000)  # many slices
     basis = torch.randn(6, 501, dtype=torch.float64)
     small = torch.randn(6, 4, dtype=torch.float64)
     expected = small.T @ basis

@@ -10,7 +10,7 @@ from ._check import check_square
 from ._operator import LinearOperator
 
 
-class Scaled(LinearOperator):
+class Preconditioned(LinearOperator):
     """``S A S + diag(shift)`` of a symmetric ``A``, with ``S = diag(scale)``.
 
     Args:

@@ -10,11 +10,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..results import Outcome, SpectrumEnding, wrong
+from ...results import Outcome, SpectrumEnding, wrong
+from .._operator import LinearOperator
+from .._result import nearest_shifts
 from ._certificate import DELTA, Form, Wanted, upper_bounds
 from ._complement import Asked, Outside
-from ._operator import LinearOperator
-from ._result import nearest_shifts
 
 BLOCK = 8  # the widest that a run starts with
 WIDEST = 64  # the widest that missed values make it

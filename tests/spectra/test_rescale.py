@@ -8,7 +8,7 @@ from torch.testing import assert_close
 import nakami
 from nakami.results import RunError
 from nakami.spectra import MatrixOperator, eigh, norm, svd
-from nakami.spectra._balance import Balanced, balanced
+from nakami.spectra._rescale import Rescaled, rescaled
 
 TRUE = 1 / (1 + torch.arange(300, dtype=torch.float64)) ** 0.5
 
@@ -77,9 +77,9 @@ def test_an_exploding_network():
 
 def test_moderate_matrices_are_left_alone_and_overflow_is_said():
     op = MatrixOperator(torch.eye(9))
-    assert balanced(op, 0) == (op, 0, 0)
-    scaled, power, spent = balanced(MatrixOperator(3e20 * torch.eye(9)), 0)
-    assert isinstance(scaled, Balanced)
+    assert rescaled(op, 0) == (op, 0, 0)
+    scaled, power, spent = rescaled(MatrixOperator(3e20 * torch.eye(9)), 0)
+    assert isinstance(scaled, Rescaled)
     assert 0.5 <= float(scaled.dense().max()) <= 1
     assert (2.0**power * float(scaled.dense().max()), spent) == (pytest.approx(3e20), 0)
     with pytest.raises(RunError, match="not finite"):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import nakami
-from nakami.spectra._lanczos import BlockLanczos
-from nakami.spectra._loop import make_plan
 from nakami.spectra._operator import LinearOperator, MatrixOperator
-from nakami.spectra._single import UNLIKELY, first_vector
+from nakami.spectra.krylov._driver import make_plan
+from nakami.spectra.krylov._lanczos import BlockLanczos
+from nakami.spectra.krylov._miss_bound import UNLIKELY, first_vector
 
 
 class Diagonal(LinearOperator):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._threads import one_thread
+from .._threads import one_thread
 
 DELTA = 1e-3  # chance over seeds that a certified level does not hold, at most
 SLACK = 0.02  # a level lies this much above what the complement has shown, relative

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._operator import LinearOperator
+from .._operator import LinearOperator
 
 UNLIKELY = 1e-3  # chance that a value beyond the margin was missed, at most
 MARGIN = 0.1  # relative, beyond the value found

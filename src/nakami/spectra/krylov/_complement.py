@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._operator import LinearOperator, finite
+from .._threads import one_thread
 from ._basis import project
 from ._certificate import Form, certified_level, log_christoffel, log_needed
-from ._operator import LinearOperator, finite
-from ._threads import one_thread
 
 Apply = Callable[[Tensor], tuple[Tensor, float]]
 

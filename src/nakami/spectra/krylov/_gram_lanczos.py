@@ -18,20 +18,20 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from .._operator import LinearOperator
+from .._result import root_errors
+from .._threads import one_thread
 from ._basis import SLICE, lengths, turn, turned
-from ._growing import grown
+from ._decomposition import grown
+from ._driver import BLOCK, Plan
 from ._lanczos import BlockLanczos
-from ._loop import BLOCK, Plan
-from ._operator import LinearOperator
-from ._result import root_errors
-from ._threads import one_thread
 
 
 class OutOfRange(Exception):
     """A value asked for lies too far below the largest for ``A^T A`` in this arithmetic."""
 
 
-class OneSided(BlockLanczos):
+class GramLanczos(BlockLanczos):
     """The growing decomposition; ``op`` must not be wider than tall."""
 
     rooted = True

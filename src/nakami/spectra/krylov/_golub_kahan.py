@@ -15,16 +15,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._operator import LinearOperator
+from .._result import arithmetic_floor
+from .._threads import one_thread
 from ._basis import turn
 from ._certificate import Form
-from ._growing import Growing, grown
-from ._loop import Plan
-from ._operator import LinearOperator
-from ._result import arithmetic_floor
-from ._threads import one_thread
+from ._decomposition import KrylovDecomposition, grown
+from ._driver import Plan
 
 
-class BlockKrylov(Growing):
+class GolubKahan(KrylovDecomposition):
     """The growing decomposition: ``basis`` holds the right vectors, ``left`` the others."""
 
     def __init__(

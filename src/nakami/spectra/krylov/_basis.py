@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ._threads import one_thread
+from .._threads import one_thread
 
 SLICE = 1 << 14  # columns of one step of a sum over long rows
 CLEAN = 0.05  # of a block is left after projection, or it is projected again

@@ -1,0 +1,1 @@
+"""Krylov methods: a basis that grows, what drives it, and what bounds the part outside it."""
