@@ -35,7 +35,7 @@ class Case:
             of the singular values lie above 1.
         dtype: Of the products.
         tol: The relative error asked for.
-        large: Too slow for the tests; ``benchmarks/multiplicities.py`` asks it.
+        large: Too slow for the tests; ``benchmarks/equal_values.py`` asks it.
     """
 
     name: str

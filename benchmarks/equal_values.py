@@ -1,8 +1,8 @@
 """Equal and nearly equal values, every case with 20 seeds: how many answers are wrong.
 
-    python benchmarks/multiplicities.py [--seeds 20]
+    python benchmarks/equal_values.py [--seeds 20]
 
-Writes ``benchmarks/results/multiplicities.json``, case by case; started again, it goes on with the
+Writes ``benchmarks/results/equal_values.json``, case by case; started again, it goes on with the
 cases that are missing there. Delete the file to measure again.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from nakami.results import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "multiplicities.json"
+RESULTS = ROOT / "benchmarks" / "results" / "equal_values.json"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from multiplicities import CASES, Case, ask, reference  # noqa: E402 (a folder of the tests)
