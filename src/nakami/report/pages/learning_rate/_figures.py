@@ -225,7 +225,7 @@ def noise_figure(noise: NoiseScale) -> Figure:
         data["share"] |= columns(lo=low, hi=high)
         layers.append(band("share", axes, "var(--d2)"))
     here = noise.batch / (noise.batch + scale)
-    name = say("noise.here", batch=noise.batch, share=here).replace("%", f"{num.NBSP}%")
+    name = say("noise.here", batch=noise.batch, share=100 * here)
     data["here"] = columns(
         x=[noise.batch], y=[here], stroke=ADVISED, fill=ADVISED, shape="circle", t=[name],
         c=ADVISED,
@@ -237,7 +237,7 @@ def noise_figure(noise: NoiseScale) -> Figure:
         points("here", axes, size=80),
         names("here", axes, dx=9, dy=9),
     ]
-    text = say("noise.text", share=here, batch=noise.batch, scale=scale)
+    text = say("noise.text", share=100 * here, batch=noise.batch, scale=scale)
     caption = say("noise.caption_band" if banded else "noise.caption")
     drawn = chart("noise", layers, data, text, height=250)
     return Figure(say("noise.title"), caption, [drawn])
