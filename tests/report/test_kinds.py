@@ -67,7 +67,7 @@ def test_kinds_take_their_results_and_import_nothing_to_look(run):
 def test_every_sentence_is_used_and_every_sentence_used_is_there(name):
     room = import_module(f"nakami.report.pages.{name.replace('-', '_')}")
     folder = Path(room.__file__).parent
-    say = Sentences(folder / "sentences.toml")
+    say = Sentences(room.__file__)
     texts = {str(file): file.read_text(encoding="utf-8") for file in folder.glob("*.py")}
     asked = {
         part.value
@@ -85,13 +85,13 @@ def test_every_sentence_is_used_and_every_sentence_used_is_there(name):
 
 
 def test_sentences_keep_case_and_data(tmp_path):
-    file = tmp_path / "s.toml"
+    file = tmp_path / "sentences.toml"
     file.write_text(
         '[a]\nb = "{n:Spelled} {n:value|values} of {of:whole}, {x:number2} to {y:range}"\n'
         '[words]\n"x" = "J<sup>T</sup>"\n',
         encoding="utf-8",
     )
-    say = Sentences(file)
+    say = Sentences(str(file))
     text = say("a.b", n=2, of=1200, x=0.1234, y=(1.0, 1.0))
     assert text == "Two values of 1,200, 0.12 to 1"
     assert (text.case, text.data["n"]) == ("a.b", 2)

@@ -5,34 +5,17 @@ Colours are CSS variables, so that the theme changes without drawing again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 Spec = dict[str, Any]
 Columns = dict[str, list[Any]]
-CONFIG: Spec = {
-    "background": "transparent",
-    "padding": {"left": 2, "right": 6, "top": 8, "bottom": 2},
-    "font": "Nakami Sans, system-ui, sans-serif",
-    "view": {"stroke": None},
-    "mark": {"aria": False},  # a chart has one description with its numbers, and a table
-    "axis": {
-        "labelColor": "var(--ink-2)", "titleColor": "var(--ink-2)", "labelFontSize": 12.5,
-        "titleFontSize": 12.5, "titleFontWeight": 400, "labelFontWeight": 400,
-        "domainColor": "var(--ink-3)", "tickColor": "var(--ink-3)", "gridColor": "var(--rule)",
-        "gridWidth": 1, "tickSize": 4, "labelPadding": 4, "titlePadding": 8,
-        "labelOverlap": "greedy",
-    },
-    "axisX": {"grid": False},
-    "axisY": {
-        "domain": False, "ticks": False, "titleAngle": 0, "titleAlign": "left",
-        "titleAnchor": "start", "titleBaseline": "bottom", "titleX": -34, "titleY": -10,
-    },
-    "line": {"strokeCap": "round", "strokeJoin": "round"},
-}  # fmt: skip
+CONFIG: Spec = json.loads(Path(__file__).with_name("style.json").read_text("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -66,8 +49,7 @@ class Chart:
             name: [dict(zip(cols, row, strict=True)) for row in zip(*cols.values(), strict=True)]
             for name, cols in self.data.items()
         }
-        empty: dict[str, list[Spec]] = {"names": []} if self.curves else {}
-        return {**self.spec, "datasets": {**empty, **rows}, "description": self.text}
+        return {**self.spec, "datasets": rows, "description": self.text}
 
 
 def chart(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from ..words import _numbers as num
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of a grid, ready to be placed; ``doubt`` says why it should not be trusted."""
+    """One image of a grid; ``doubt`` says why it should not be trusted.
+
+    ``alt`` is markup already, since an attribute takes no raised figures.
+    """
 
     source: str
-    alt: str
+    alt: Markup
     signed: bool = True
     doubt: str = ""
     gain: str = ""

@@ -45,9 +45,9 @@ def render(page: Page) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=kept_together,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=shown,
     )  # fmt: skip
-    environment.filters |= {"unbroken": unbroken, "rich": rich}
+    environment.filters["unbroken"] = unbroken
     return environment.get_template("page.html").render(
         page=page, frame=page.frame, num=num, created=num.date(page.frame.created),
         themes=variables(page.frame.n_curves), filters=filters(), fonts=_fonts(),
@@ -56,16 +56,15 @@ def render(page: Page) -> str:
     )  # fmt: skip
 
 
-def kept_together(x: object) -> object:
-    """Texts with no line end beside ±."""
-    if not isinstance(x, str):
-        return x
-    return x.replace(" ±", f"{num.NBSP}±").replace("± ", f"±{num.NBSP}")
+def shown(x: object) -> object:
+    """What a template shows: texts are made rich, markup stays."""
+    return rich(x) if isinstance(x, str) and not isinstance(x, Markup) else x
 
 
 def rich(text: str) -> Markup:
-    """Text with the exponents of powers of ten as raised figures; markup stays."""
-    return Markup(re.sub("(?<=10)[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", _raise, str(escape(text))))
+    """Escaped text: exponents of powers of ten are raised, and no line ends beside ±."""
+    near = str(escape(text)).replace(" ±", f"{num.NBSP}±").replace("± ", f"±{num.NBSP}")
+    return Markup(re.sub("(?<=10)[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", _raise, near))
 
 
 def unbroken(text: str) -> Markup:

@@ -67,13 +67,15 @@ class _Formatter(string.Formatter):
 
 @final
 class Sentences:
-    """The templates of one page, read from its ``sentences.toml``.
+    """The templates of one page, from the ``sentences.toml`` beside a file of its room.
 
-    Args:
-        path: Of the file: tables of templates, at most one inside another.
+    Attributes:
+        words: The table ``[words]``, each with its meaning. cases: The other tables' templates,
+            by ``table.case``.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, file: str):
+        path = Path(file).with_name("sentences.toml")
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         self.words = [(word, Markup(text)) for word, text in found.pop("words", {}).items()]
         self.cases = {

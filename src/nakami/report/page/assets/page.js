@@ -1,45 +1,42 @@
 (() => {
 "use strict";
 const one = (q, el = document) => el.querySelector(q), all = (q, el = document) => [...el.querySelectorAll(q)];
-const {charts, config} = JSON.parse(one("#data").textContent);
-const views = {}, columns = {};
+const {charts, config} = JSON.parse(one("#data").textContent), views = {}, columns = {};
 
-/* Theme: colours are CSS variables, so charts follow without being drawn again. */
+/* Theme: charts follow by CSS variables. */
 const KEY = "nakami-theme", root = document.documentElement;
 const paint = t => { if (t === "auto") delete root.dataset.theme; else root.dataset.theme = t; };
 let theme = "auto";
-try { theme = localStorage.getItem(KEY) || "auto"; } catch { /* storage may be blocked */ }
+try { theme = localStorage.getItem(KEY) || "auto"; } catch { /* blocked */ }
 if (!["auto", "light", "dark"].includes(theme)) theme = "auto";
 paint(theme);
 one(`#theme [value=${theme}]`).checked = true;
 one("#theme").addEventListener("change", e => {
   paint(e.target.value);
-  try { localStorage.setItem(KEY, e.target.value); } catch { /* then it is not remembered */ }
+  try { localStorage.setItem(KEY, e.target.value); } catch { /* not remembered */ }
 });
 
-/* Data come as columns; Vega wants rows. */
+/* Data come as columns. */
 const rows = id => columns[id] ??= Object.fromEntries(Object.entries(charts[id].data).map(([name, cols]) => {
   const keys = Object.keys(cols);
   return [name, cols[keys[0]].map((_, i) => Object.fromEntries(keys.map(k => [k, cols[k][i]])))];
-}));
-const setModes = c => c.spec.layer.forEach(({encoding}) => Object.entries(c.state).forEach(([axis, mode]) => {
-  if (encoding[axis]?.scale) Object.assign(encoding[axis], c.modes[axis][mode]);
 }));
 const group = g => Object.keys(charts).filter(id => charts[id].group === g);
 
 async function draw(id) {
   const c = charts[id], el = one(`[data-chart="${id}"]`);
-  setModes(c);
   const spec = structuredClone(c.spec);
+  for (const [axis, mode] of Object.entries(c.state)) for (const {encoding: e} of spec.layer)
+    if (e[axis]?.scale) Object.assign(e[axis], c.modes[axis][mode]);
   spec.datasets = {...rows(id)};
-  if (c.curves.length) { spec.datasets.names = []; spec.params[0].value = c.index ?? spec.params[0].value; }
+  if (c.index) spec.params[0].value = c.index;
   spec.description = c.text;
   if (el.clientWidth < 460 && spec.height > 260) spec.height = Math.round(spec.height * .8);
   views[id]?.finalize();
   const {view} = await vegaEmbed(el, spec, {actions: false, renderer: "svg", ast: true, config, defaultStyle: false, tooltip: false});
   views[id] = view;
   el.style.minHeight = "";
-  const texts = c.data.numbers ? number : spec.layer.some(l => l.data.name === "names") ? place : null;
+  const texts = c.data.numbers ? number : c.data.names && place;
   if (texts) {
     await texts(id);
     view.addSignalListener("width", () => setTimeout(() => texts(id)));
@@ -53,7 +50,7 @@ async function draw(id) {
   });
 }
 
-/* Texts beside lines: boxes that keep clear of points along the lines, and of each other. */
+/* Texts beside lines keep clear of them and of each other. */
 const measure = document.createElement("canvas").getContext("2d");
 const between = (p, q, step) => {
   const n = Math.min(80, Math.max(1, Math.ceil(Math.hypot(q.x - p.x, q.y - p.y) / step)));
@@ -64,32 +61,30 @@ const gap = (b, p) => Math.hypot(Math.max(b.x0 - p.x, 0, p.x - b.x1), Math.max(b
 const clear = (b, inks, most) => inks.reduce((d, p) => Math.min(d, gap(b, p)), most);
 const meets = (b, o, x, y) => b.x0 < o.x1 + x && b.x1 > o.x0 - x && b.y0 < o.y1 + y && b.y1 > o.y0 - y;
 
-/* Numbers by stage leave their usual place only where a line crosses it and another is clearer. */
+/* Numbers by stage leave their usual place only where a line crosses it. */
 async function number(id) {
   const view = views[id], sx = view.scale("x"), sy = view.scale("y"), H = view.height(), all = rows(id).numbers, taken = [];
   measure.font = '600 12.5px "Nakami Sans"';
-  const at = r => ({x: sx(r.s) + r.shift, y: sy(r.m)});
+  const at = r => ({x: sx(r.s) + r.shift, y: sy(r.m)}), move = (p, x, y) => ({x: p.x + x, y: p.y + y});
   const inks = all.flatMap((r, i) => {
-    const p = at(r), next = all[i + 1], mark = [-4.5, 0, 4.5].flatMap(x => [-4.5, 0, 4.5].map(y => ({x: p.x + x, y: p.y + y})));
-    const bar = r.hi === null ? [] : between({x: p.x, y: sy(r.hi)}, {x: p.x, y: sy(r.lo)}, 4);
-    return [...mark, ...bar, ...next?.c === r.c ? between(p, at(next), 4) : []];
+    const p = at(r), next = all[i + 1], y = v => ({x: p.x, y: sy(v)}), lines = [[move(p, -4.5, 0), move(p, 4.5, 0)], [move(p, 0, -4.5), move(p, 0, 4.5)]];
+    if (r.hi !== null) lines.push([y(r.hi), y(r.lo)]);
+    if (next?.c === r.c) lines.push([p, at(next)]);
+    return lines.flatMap(([a, b]) => between(a, b, 4));
   });
-  for (const r of all) {
+  await view.data("numbers", all.map(r => {
     const p = at(r), w = measure.measureText(r.t).width;
-    const usual = r.usual ??= [r.dx > r.shift ? 1 : -1, r.dy];
-    const places = [usual, [1, -10], [-1, 13], [1, 13], [-1, -10]].map(([side, dy]) => {
+    const best = [[r.dx > r.shift ? 1 : -1, r.dy], [1, -10], [-1, 13], [1, 13], [-1, -10]].map(([side, dy]) => {
       const b = box(p.x + 9 * side - (side < 0 ? w : 0), p.y + dy, w, 13);
       const room = b.y0 < -6.5 || b.y1 > H ? -2 : taken.some(o => meets(b, o, 0, 0)) ? -1 : clear(b, inks, 3);
       return {b, room, dx: r.shift + 9 * side, dy, align: side < 0 ? "right" : "left"};
-    });
-    const best = places.reduce((a, o) => o.room > a.room ? o : a);
+    }).reduce((a, o) => o.room > a.room ? o : a);
     taken.push(best.b);
-    Object.assign(r, {dx: best.dx, dy: best.dy, align: best.align});
-  }
-  await view.data("numbers", structuredClone(all)).runAsync();
+    return structuredClone({...r, ...best});
+  })).runAsync();
 }
 
-/* Names of curves: at the place beside a curve that is farthest from all the others. */
+/* Names of curves stand where other curves are farthest. */
 async function place(id) {
   const c = charts[id], view = views[id], sx = view.scale("x"), sy = view.scale("y"), W = view.width(), H = view.height();
   measure.font = '600 13px "Nakami Sans"';
@@ -121,7 +116,7 @@ async function place(id) {
   await view.data("names", out).runAsync();
 }
 
-/* Read-out: pointer and slider drive one index for all charts of a group. */
+/* Read-out: one index for all charts of a group. */
 const readers = {}, DOUBT = {0: " (not converged)", 2: " (below the floor)"};
 function reader(g) {
   const box = one(`[data-read="${g}"]`), ids = group(g);

@@ -7,23 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...charts import _marks as kit
 from ...charts._chart import Columns, Spec, chart, columns
-from ...charts._marks import (
-    AFTER,
-    DASHES,
-    INK,
-    Axes,
-    axis,
-    band,
-    border,
-    layer,
-    level,
-    line,
-    named_axis,
-    names,
-    points,
-    span,
-)
+from ...charts._marks import AFTER, DASHES, INK, Axes
 from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
 from ._data import LAST, Data, end
@@ -44,19 +30,19 @@ def rates_figure(data: Data) -> Figure:
     ends = [min(end(t), most) for t in r.trials]
     low = min([*ends, found.value])
     log = low > 0 and most / low > 30
-    y = axis(low * 0.8 if log else 0, most, "loss", log=log)
+    y = kit.axis(low * 0.8 if log else 0, most, "loss", log=log)
     every = rates + marks
-    axes = Axes(axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
+    axes = Axes(kit.axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
     fills = [LIMIT if len(t.losses) == whole else "var(--paper)" for t in r.trials]
     shapes = ["triangle-up" if t.diverged else "circle" for t in r.trials]
-    layers: list[Spec] = level(found.value, axes, "loss at the start")
+    layers: list[Spec] = kit.level(found.value, axes, "loss at the start")
     if r.interval is not None:
-        layers.append(span(*r.interval, axes, ADVISED))
+        layers.append(kit.span(*r.interval, axes, ADVISED))
     if math.isfinite(r.limit):
-        layers += border(r.limit, axes, "limit", LIMIT, dash=DASHES)
+        layers += kit.border(r.limit, axes, "limit", LIMIT, dash=DASHES)
     if r.advised is not None:
-        layers += border(r.advised, axes, "advised", ADVISED, left=True)
-    layers.append(points("ends", axes, size=80))
+        layers += kit.border(r.advised, axes, "advised", ADVISED, left=True)
+    layers.append(kit.points("ends", axes, size=80))
     drawn = chart(
         "rates",
         layers,
@@ -98,8 +84,8 @@ def steps_figure(data: Data) -> Figure:
     longest = max(len(losses) for losses in finite)
     low = min((min(v, cap) for losses in finite for v in losses if v > 0), default=cap)
     log = cap / low > 30
-    y = axis(low * 0.85 if log else 0, cap, "loss", log=log)
-    x = axis(1, max(longest, 2), "step", log=False, whole=True)
+    y = kit.axis(low * 0.85 if log else 0, cap, "loss", log=log)
+    x = kit.axis(1, max(longest, 2), "step", log=False, whole=True)
     x["scale"]["domain"] = [1, max(longest, 2)]
     x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= longest)]
     axes, columns_by, layers = Axes(x, y), dict[str, Columns](), list[Spec]()
@@ -108,10 +94,10 @@ def steps_figure(data: Data) -> Figure:
         if not losses:
             continue
         columns_by[f"t{i}"] = columns(x=range(1, len(losses) + 1), y=losses)
-        layers.append(line(f"t{i}", axes, f"var(--d{i})", dash=DASHES if t.diverged else []))
+        layers.append(kit.line(f"t{i}", axes, f"var(--d{i})", dash=DASHES if t.diverged else []))
         name = [num.number(t.rate, 2)]
         columns_by[f"n{i}"] = columns(x=[len(losses)], y=[heights[i - 1]], t=name, c=f"var(--t{i})")
-        layers.append(names(f"n{i}", axes, dx=6))
+        layers.append(kit.names(f"n{i}", axes, dx=6))
     text = say("advice.steps_text", ends="; ".join(_ended(t, longest) for t in r.trials))
     drawn = chart("steps", layers, columns_by, text, height=300, padding={"right": 64})
     return Figure(say("advice.steps_title"), say("advice.steps"), [drawn])
@@ -140,23 +126,23 @@ def spectrum_figure(data: Data) -> Figure:
         stable = r.rule.stability_threshold / r.advised
     most = max(float(x[-1]), (stable or 0.0) * 1.5)
     top = max(float((count + error).max()) * 1.6, 2 * floor)
-    y = axis(floor, top, "eigenvalues per factor of ten", log=True)
-    axes = Axes(axis(float(x[0]), most, "eigenvalue", log=True), y)
+    y = kit.axis(floor, top, "eigenvalues per factor of ten", log=True)
+    axes = Axes(kit.axis(float(x[0]), most, "eigenvalue", log=True), y)
     curve = columns(
         x=x, y=np.maximum(count, floor / 10), base=[floor] * len(x),
         lo=np.maximum(count - error, floor / 10), hi=count + error,
     )  # fmt: skip
-    layers = [band("count", axes, "var(--d2)", "base", "y", opacity=0.1)]
+    layers = [kit.band("count", axes, "var(--d2)", "base", "y", opacity=0.1)]
     if not e.exact:
-        layers.append(band("count", axes, "var(--d2)", opacity=0.3))
-    layers.append(line("count", axes, "var(--d2)"))
+        layers.append(kit.band("count", axes, "var(--d2)", opacity=0.3))
+    layers.append(kit.line("count", axes, "var(--d2)"))
     name = "λ_max" if r.preconditioner else "λ_max, sets the limit"
-    layers += border(e.largest, axes, name, LIMIT, dash=DASHES, left=True)
+    layers += kit.border(e.largest, axes, name, LIMIT, dash=DASHES, left=True)
     caption: str = say("spectrum.caption_exact", width=e.width)
     if not e.exact:
         caption = say("spectrum.caption", probes=e.n_probes, steps=e.steps, width=e.width)
     if stable is not None:
-        layers += border(stable, axes, "advised rate", ADVISED, dy=18, left=stable > e.largest)
+        layers += kit.border(stable, axes, "advised rate", ADVISED, dy=18, left=stable > e.largest)
         caption += say("spectrum.stable")
     some = [
         say("spectrum.near", count=count[i], value=x[i])
@@ -189,20 +175,22 @@ def theory_figure(data: Data) -> Figure:
     values = [v for some in rows.values() for v in some]
     low, high = min(values), max(values)
     log = low > 0 and high / low > 20
-    x = axis(low / 1.5 if log else 0, high * (1.5 if log else 1.1), "largest eigenvalue", log=log)
+    x = kit.axis(
+        low / 1.5 if log else 0, high * (1.5 if log else 1.1), "largest eigenvalue", log=log
+    )
     x["axis"] |= {"grid": True}
-    axes, drawn, layers = Axes(x, named_axis(list(rows))), dict[str, Columns](), list[Spec]()
+    axes, drawn, layers = Axes(x, kit.named_axis(list(rows))), dict[str, Columns](), list[Spec]()
     for i, (name, some) in enumerate(measured.items()):
         fill = ADVISED if len(some) == 1 else "var(--paper)"
         row = [name] * len(some)
         drawn[f"r{i}"] = columns(x=some, y=row, stroke=ADVISED, fill=fill, shape="circle")
-        layers.append(points(f"r{i}", axes, size=80))
+        layers.append(kit.points(f"r{i}", axes, size=80))
     for name, (first, last) in predicted.items():
         drawn["range"] = columns(x=[first], x2=[last], y=[name])
         drawn["ends"] = columns(x=[first, last], y=[name] * 2)
         bar = {"height": 12, "color": THEORY, "opacity": 0.75, "clip": True}
-        layers.append(layer("range", axes.at(x2={"field": "x2"}), "bar", **bar))
-        layers.append(layer("ends", axes.at(), "tick", size=18, thickness=2, color=THEORY))
+        layers.append(kit.layer("range", axes.at(x2={"field": "x2"}), "bar", **bar))
+        layers.append(kit.layer("ends", axes.at(), "tick", size=18, thickness=2, color=THEORY))
     said = [f"{name}: {num.between(min(some), max(some))}" for name, some in rows.items()]
     text = say("theory.range", rows="; ".join(said))
     figure = chart("theory", layers, drawn, text, height=30 + 46 * len(rows))
@@ -215,15 +203,15 @@ def noise_figure(noise: NoiseScale) -> Figure:
     scale = noise.value or noise.at_least
     sizes = np.geomspace(1, max(30 * scale, 4 * noise.batch, 10), 80)
     share = 1 / (1 + scale / sizes)
-    x = axis(1, float(sizes[-1]), "samples of a batch", log=True)
-    axes = Axes(x, axis(0, 1, "progress of a step, share", log=False))
+    x = kit.axis(1, float(sizes[-1]), "samples of a batch", log=True)
+    axes = Axes(x, kit.axis(0, 1, "progress of a step, share", log=False))
     data: dict[str, Columns] = {"share": columns(x=sizes, y=share)}
     layers: list[Spec] = []
     error, banded = noise.error, noise.value is not None and noise.error is not None
     if error is not None and banded:
         low, high = (1 / (1 + np.maximum(scale + d, 0) / sizes) for d in (error, -error))
         data["share"] |= columns(lo=low, hi=high)
-        layers.append(band("share", axes, "var(--d2)"))
+        layers.append(kit.band("share", axes, "var(--d2)"))
     here = noise.batch / (noise.batch + scale)
     name = say("noise.here", batch=noise.batch, share=100 * here)
     data["here"] = columns(
@@ -232,10 +220,10 @@ def noise_figure(noise: NoiseScale) -> Figure:
     )  # fmt: skip
     most = "noise scale" if noise.value is not None else "noise scale, at least"
     layers += [
-        line("share", axes, "var(--d2)"),
-        *border(scale, axes, most, LIMIT, dash=DASHES, left=True),
-        points("here", axes, size=80),
-        names("here", axes, dx=9, dy=9),
+        kit.line("share", axes, "var(--d2)"),
+        *kit.border(scale, axes, most, LIMIT, dash=DASHES, left=True),
+        kit.points("here", axes, size=80),
+        kit.names("here", axes, dx=9, dy=9),
     ]
     text = say("noise.text", share=100 * here, batch=noise.batch, scale=scale)
     caption = say("noise.caption_band" if banded else "noise.caption")

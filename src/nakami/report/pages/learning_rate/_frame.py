@@ -122,18 +122,15 @@ def _figures_table(found: LearningRateReport) -> Table:
 
 
 def _noise_rows(noise: NoiseScale) -> list[list[Text]]:
-    error = "" if noise.error is None else f"± {num.number(noise.error, 2)} s.e."
-    trace = "" if noise.trace_error is None else f"± {num.number(noise.trace_error, 2)} s.e."
-    norm = noise.squared_norm_error
+    def error(e: float | None) -> str:
+        return "" if e is None else f"± {num.number(e, 2)} s.e."
+
+    norm, of_norm = num.number(noise.squared_norm), error(noise.squared_norm_error)
     return [
-        ["gradient-noise scale, samples", _or_none(noise.value), error],
+        ["gradient-noise scale, samples", _or_none(noise.value), error(noise.error)],
         ["its lower bound", _or_none(noise.at_least), "one-sided, 95 %"],
-        ["trace of the gradients’ covariance", num.number(noise.trace), trace],
-        [
-            "squared norm of the mean gradient",
-            num.number(noise.squared_norm),
-            "" if norm is None else f"± {num.number(norm, 2)} s.e.",
-        ],
+        ["trace of the gradients’ covariance", num.number(noise.trace), error(noise.trace_error)],
+        ["squared norm of the mean gradient", norm, of_norm],
     ]
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, Spec, chart, columns
-from ...charts._marks import AFTER, Axes, as_given, axis, band, layer, level, line, names, points
+from ...charts._marks import AFTER, Axes
 from ...page._sections import Figure
 from ...words import _numbers as num
 from ._say import say
@@ -58,12 +59,12 @@ def by_layer(
     low, high = min(values), max(values)
     log = low > 0 and high / low > WIDE_RANGE
     if log:
-        y = axis(low * 0.7, high * 1.4, y_title, log=True)
+        y = kit.axis(low * 0.7, high * 1.4, y_title, log=True)
     else:
         first, last = ends or (min(0.0, low), max(high * 1.06, mark or 0.0) or 1.0)
-        y = axis(min(first, low), max(last, high), y_title, log=False)
+        y = kit.axis(min(first, low), max(last, high), y_title, log=False)
     axes = Axes(_layer_axis(layers), y)
-    drawn: list[Spec] = level(mark, axes) if mark is not None else []
+    drawn: list[Spec] = kit.level(mark, axes) if mark is not None else []
     data: dict[str, Columns] = {}
     at_end = _apart(list(curves.values()), -1) >= _apart(list(curves.values()), 0)
     for (label, curve), (colour, text) in zip(curves.items(), (SAME, OTHER), strict=False):
@@ -74,11 +75,11 @@ def by_layer(
             x=layers, y=[float(v) for v in curve], stroke=colour, fill=colour,
             shape="circle", t=told, c=text,
         )  # fmt: skip
-        drawn += [line(key, axes, colour), points(key, axes, size=46)]
+        drawn += [kit.line(key, axes, colour), kit.points(key, axes, size=46)]
         if label:
             above = curve is max(curves.values(), key=lambda c: float(c[n // 2]))
-            aside = names(key, axes, dx=0, dy=-12 if above else 14, align="center")
-            drawn.append(names(key, axes) if at_end else aside)
+            aside = kit.names(key, axes, dx=0, dy=-12 if above else 14, align="center")
+            drawn.append(kit.names(key, axes) if at_end else aside)
     said = "; ".join(
         f"{label or y_title} {', '.join(num.number(float(v)) for v in curve)}"
         for label, curve in curves.items()
@@ -110,9 +111,9 @@ def eigenvalue_figure(found: Prediction) -> Figure:
     groups = [(f.bulk, f.n_bulk, "bulk", SAME), (f.largest, f.n_outliers, "outliers", OTHER)]
     groups = [g for g in groups if g[0] > 0 and g[1] > 0]
     ends = [g[0] for g in groups]
-    x = axis(min(ends) / 3, max(*ends, f.largest_edge) * 2.5, "eigenvalue", log=True)
+    x = kit.axis(min(ends) / 3, max(*ends, f.largest_edge) * 2.5, "eigenvalue", log=True)
     top = max(g[1] for g in groups)
-    y = axis(0.7, top * 3, "number of eigenvalues", log=True)
+    y = kit.axis(0.7, top * 3, "number of eigenvalues", log=True)
     axes = Axes(x, y)
     data = {
         "stems": columns(
@@ -124,11 +125,11 @@ def eigenvalue_figure(found: Prediction) -> Figure:
         "spread": columns(x=[f.largest, f.largest_edge], lo=[0.7, 0.7],
                           hi=[f.n_outliers] * 2),
     }  # fmt: skip
-    stems = axes.at(y="lo", y2={"field": "y"}, **as_given(color="stroke"))
-    rule = layer("stems", stems, "rule", strokeWidth=2, clip=True)
-    spread = band("spread", axes, OTHER[0])
-    label = names("stems", axes, dx=0, dy=-16, align="center")
-    layers = [spread, rule, points("stems", axes, size=80), label]
+    stems = axes.at(y="lo", y2={"field": "y"}, **kit.as_given(color="stroke"))
+    rule = kit.layer("stems", stems, "rule", strokeWidth=2, clip=True)
+    spread = kit.band("spread", axes, OTHER[0])
+    label = kit.names("stems", axes, dx=0, dy=-16, align="center")
+    layers = [spread, rule, kit.points("stems", axes, size=80), label]
     text = say("caption.eigenvalues_text", outliers=f.n_outliers, largest=f.largest,
                edge=f.largest_edge, others=f.n_bulk, bulk=f.bulk)  # fmt: skip
     drawn = chart("eigenvalues", layers, data, text, height=230)
@@ -143,10 +144,10 @@ def map_figure(found: Prediction) -> Figure:
     advised = [r.advised for r in found.by_width]
     finite = [v for v in limit if np.isfinite(v)]
     low, high = min(advised) / 3, max(finite or safe) * 4
-    x = axis(w[0], max(w[-1], w[0] * 1.01), "largest hidden width", log=True,
+    x = kit.axis(w[0], max(w[-1], w[0] * 1.01), "largest hidden width", log=True,
              ticks=[v for v in w if v in (w[0], w[-1])] + _round_widths(w))  # fmt: skip
     x["axis"].pop("labelExpr", None)
-    axes = Axes(x, axis(low, high, "learning rate", log=True))
+    axes = Axes(x, kit.axis(low, high, "learning rate", log=True))
     top = [min(v, high) for v in limit]
     data = {
         "map": columns(x=w, limit=top, safe=safe, advised=advised, low=[low] * len(w),
@@ -159,15 +160,15 @@ def map_figure(found: Prediction) -> Figure:
         "shrink": columns(x=[w[0]], y=[low * 1.5], t=["steps shrink"], c="var(--ink-2)"),
     }  # fmt: skip
     layers = [
-        band("map", axes, "var(--d2)", "limit", "high", opacity=0.18),
-        band("map", axes, "var(--d1)", "safe", "limit", opacity=0.22),
-        line("map", axes, "var(--d2)", "limit"),
-        line("map", axes, "var(--d1)", "safe", dash=[5, 4]),
-        line("map", axes, "var(--after)", "advised", dash=[1, 3], width=1.6),
-        points("here", axes, size=80),
-        names("here", axes, dx=-8, dy=16, align="right"),
-        names("grow", axes, dx=-8, align="right"),
-        names("shrink", axes),
+        kit.band("map", axes, "var(--d2)", "limit", "high", opacity=0.18),
+        kit.band("map", axes, "var(--d1)", "safe", "limit", opacity=0.22),
+        kit.line("map", axes, "var(--d2)", "limit"),
+        kit.line("map", axes, "var(--d1)", "safe", dash=[5, 4]),
+        kit.line("map", axes, "var(--after)", "advised", dash=[1, 3], width=1.6),
+        kit.points("here", axes, size=80),
+        kit.names("here", axes, dx=-8, dy=16, align="right"),
+        kit.names("grow", axes, dx=-8, align="right"),
+        kit.names("shrink", axes),
     ]
     fastest = found.rates.fastest
     caption = say("caption.map")

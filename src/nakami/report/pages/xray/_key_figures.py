@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 from nakami.results import Estimate
 
@@ -48,25 +48,15 @@ def _rank(reading: Reading, stage: str) -> str:
 
 
 def _facts(reading: Reading) -> list[KeyFigure]:
-    out = []
-    for fact in reading.main.run.settings.get("facts") or []:
-        spread, kind = fact.get("spread"), fact.get("spread_kind") or ""
-        unit = str(fact.get("unit") or "")
-        value, tail = num.split(float(fact["value"]), float("nan") if spread is None else spread)
-        text = f"{fact['label']}{f', ± {kind}' if kind and spread is not None else ''}"
-        tail = num.NBSP.join(part for part in (unit, tail) if part)
-        out.append(KeyFigure(value, tail, text + _fact_before(reading, fact)))
+    out, old = [], reading.networks[0]
+    before = {} if reading.comparison is None else {f[0]: f[1] for f in old.facts}
+    for name, mean, spread, kind, unit in reading.main.facts:
+        value, tail = num.split(mean, spread)
+        text = f"{name}, ± {kind}" if kind and math.isfinite(spread) else name
+        if name in before:
+            text += f"; {num.number(before[name])} in {label(old, 18)}"
+        out.append(KeyFigure(value, num.NBSP.join(filter(None, (unit, tail))), text))
     return out
-
-
-def _fact_before(reading: Reading, fact: dict[str, Any]) -> str:
-    if reading.comparison is None:
-        return ""
-    old = reading.networks[0]
-    for other in old.run.settings.get("facts") or []:
-        if other.get("label") == fact["label"]:
-            return f"; {num.number(float(other['value']))} in {label(old, 18)}"
-    return ""
 
 
 def _unconverged(reading: Reading) -> list[KeyFigure]:

@@ -42,6 +42,16 @@ class Network:
         """Summary of J_all by stage, in order of depth."""
         return {row.stage: row for row in self.run.summary()}
 
+    @property
+    def facts(self) -> list[tuple[str, float, float, str, str]]:
+        """What else is known of it: label, value, spread (NaN without), its kind, and unit."""
+        told = []
+        for fact in self.run.settings.get("facts") or []:
+            spread = float("nan") if fact.get("spread") is None else float(fact["spread"])
+            kind, unit = (str(fact.get(key) or "") for key in ("spread_kind", "unit"))
+            told.append((str(fact["label"]), float(fact["value"]), spread, kind, unit))
+        return told
+
     @cached_property
     def own(self) -> dict[str, StageSummary]:
         """Summary of the layers' own Jacobians by stage; empty if none was measured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from markupsafe import escape
 
 from nakami.results import Spectrum
 
@@ -61,10 +62,9 @@ def _grid(reading: Reading, net: Network, stage: str, shape: Frame, top: float) 
     spectra = net.run.at(stage)
     shown = spectra[: COLUMNS[shape.small]]
     pixels = unnormalised(shape, net.run.inputs)
-    inputs = [
-        Picture(encoded(pixels[s.input], shape, PHOTO), reading.name_of(s.input), signed=False)
-        for s in shown
-    ]
+    names = {s.input: escape(reading.name_of(s.input)) for s in shown}
+    sources = {i: encoded(pixels[i], shape, PHOTO) for i in names}
+    inputs = [Picture(sources[i], name, signed=False) for i, name in names.items()]
     who = f"{net.label}, " if len(reading.networks) > 1 else ""
     covered = areas(net, stage, shape)
     rows = [
@@ -85,13 +85,11 @@ def _picture(who: str, s: Spectrum, index: int, shape: Frame, top: float) -> Pic
     doubt = "" if s.converged else "not converged"
     if not s.reliable[index]:
         doubt = "below the floor of the arithmetic"
-    alt = say(
-        "pictures.alt", who=who, stage=s.stage, i=index + 1, value=value,
-        area=sized(covers, shape, "px"), doubt=f", {doubt}" if doubt else "",
-    )  # fmt: skip
+    told = {"area": sized(covers, shape, "px"), "doubt": f", {doubt}" if doubt else ""}
+    alt = say("pictures.alt", who=who, stage=s.stage, i=index + 1, value=value, **told)
     source = encoded(grey(signed_plane(planes), top)[None], shape, VECTOR)
     gain = num.number(value, 2)
-    return Picture(source, alt, doubt=doubt, gain=gain, area=size(covers, shape))
+    return Picture(source, escape(alt), doubt=doubt, gain=gain, area=size(covers, shape))
 
 
 def size(pixels: float, shape: Frame) -> str:

@@ -23,19 +23,7 @@ def spectrum_chart(
     linear: bool = False,
     y_title: str = "singular value s",
 ) -> Chart:
-    """Singular values by index, one curve for each stage or network.
-
-    Args:
-        name: Of the chart.
-        curves: What to draw.
-        text: What the chart shows, with its numbers.
-        height: In pixels.
-        title: Heading of a panel; its curves then carry no names.
-        group: Read-out and switches shared with other charts.
-        like: All curves of a group, so that its panels share their scales.
-        linear: Whether the value axis is linear at first.
-        y_title: Title of the value axis.
-    """
+    """Singular values by index, one curve for each stage or network."""
     every = like or curves
     k = max(c.k for c in every)
     modes = {"x": index_axes(k, small=bool(title)), "y": _values(every)}
@@ -48,14 +36,16 @@ def spectrum_chart(
     x = {**first["x"], "title": "index of the direction, largest first"}
     axes, ends = Axes(x, {**first["y"], "title": y_title}), cuts(curves)
     colour = _by_name(curves, [f"var(--{c.colour})" for c in curves])
+    data = {"src": rows(curves)}
     layers = [*_curves(curves, axes, colour), *_border(k, not title), *_reading(axes, colour)]
     if ends["i"]:  # where a curve stops because no more values were computed
         end = {"orient": "vertical", "size": 15, "thickness": 2, "clip": True}
+        data["cuts"] = ends
         layers.append(layer("cuts", axes.at("i", "v", color=colour), "tick", **end))
     if not title:  # where the names stand is found in the page, from the drawn widths
         at = axes.at("i", "v", text={"field": "t"}, **as_given(color="p"))
         layers.append(layer("names", at, "text", align="left", **TEXT))
-    data = {"src": rows(curves)} | ({"cuts": ends} if ends["i"] else {})
+        data["names"] = {"t": []}
     drawn = chart(name, layers, data, text, height=height, title=title, modes=modes, state=state,
                   group=group or name, curves=[_named(c, k) for c in curves])  # fmt: skip
     drawn.spec["params"] = [{"name": "idx", "value": min(10, k)}]

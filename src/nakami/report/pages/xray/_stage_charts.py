@@ -10,20 +10,10 @@ import numpy as np
 
 from nakami.results import Estimate, PairedChange
 
+from ...charts import _marks as kit
 from ...charts._axes import MINUS_SIGN, linear_axis, log_axis
 from ...charts._chart import Chart, Columns, Spec, chart, columns
-from ...charts._marks import (
-    AFTER,
-    BEFORE,
-    DASHES,
-    DOTS,
-    INK,
-    TEXT,
-    Axes,
-    as_given,
-    layer,
-    named_axis,
-)
+from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, TEXT, Axes
 from ...words import _numbers as num
 
 LABELLED = 6  # up to so many stages carry their mean as a number
@@ -46,15 +36,7 @@ class Group:
 
 
 def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, text: str) -> Chart:
-    """One quantity by depth: a tick for each input, point and bar for mean and sd.
-
-    Args:
-        name: Of the chart.
-        stages: In order of depth.
-        groups: One for each network.
-        title: Of the value axis.
-        text: What the chart shows, with its numbers.
-    """
+    """One quantity by depth: a tick for each input, point and bar for mean and sd."""
     names = num.unique([num.short(s, 14) for s in stages])
     y, crowded = _axis(groups), len(names) > LABELLED - 1
     look = {"title": None, "labelAngle": -40 if crowded else 0, "labelLimit": 110}
@@ -73,8 +55,8 @@ def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, t
         each = [data[_key(g)] for g in groups]
         data["numbers"] = {k: [v for cols in each for v in cols[k]] for k in each[0]}
         place = {k: {"expr": f"datum.{k}"} for k in ("align", "dx", "dy")}
-        at = axes.at("s", "m", text={"field": "t"}, **as_given(color="c"))
-        layers.append(layer("numbers", at, "text", **place, **{**TEXT, "fontSize": 12.5}))
+        at = axes.at("s", "m", text={"field": "t"}, **kit.as_given(color="c"))
+        layers.append(kit.layer("numbers", at, "text", **place, **{**TEXT, "fontSize": 12.5}))
     return chart(name, layers, data, text, height=300 if crowded else 260)
 
 
@@ -116,26 +98,19 @@ def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:
     tick = {"orient": "horizontal", "size": 13, "thickness": 1, "opacity": 0.45}
     dash = DASHES if g.before else [1, 0]
     layers = [
-        layer(f"{key}-inputs", axes.at("s", "v"), "tick", **tick, **drawn),
-        layer(key, axes.at("s", "m"), "line", strokeWidth=1.6, strokeDash=dash, **drawn),
+        kit.layer(f"{key}-inputs", axes.at("s", "v"), "tick", **tick, **drawn),
+        kit.layer(key, axes.at("s", "m"), "line", strokeWidth=1.6, strokeDash=dash, **drawn),
     ]
     if any(math.isfinite(e.sd) for e in g.estimates):
         ends = axes.at("s", "lo", y2={"field": "hi"})
-        layers.append(layer(key, ends, "rule", strokeWidth=1.6, **drawn))
+        layers.append(kit.layer(key, ends, "rule", strokeWidth=1.6, **drawn))
     look = {"filled": True, "size": 70, "opacity": 1, "strokeWidth": 1.8, "stroke": g.colour}
-    at = axes.at("s", "m", **as_given("fill", "shape"))
-    return [*layers, layer(key, at, "point", xOffset=shift, **look)]
+    at = axes.at("s", "m", **kit.as_given("fill", "shape"))
+    return [*layers, kit.layer(key, at, "point", xOffset=shift, **look)]
 
 
 def change_chart(name: str, changes: list[PairedChange], title: str, text: str) -> Chart:
-    """After minus before at every input, with the mean and its 95 % interval.
-
-    Args:
-        name: Of the chart.
-        changes: One for each stage.
-        title: Of the value axis.
-        text: What the chart shows, with its numbers.
-    """
+    """After minus before at every input, with the mean and its 95 % interval."""
     names = num.unique([num.short(c.stage, 18) for c in changes])
     single = columns(
         s=[n for n, c in zip(names, changes, strict=True) for _ in c.after],
@@ -150,7 +125,7 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
     ends = [v for v in every if math.isfinite(v)]
     x = {"type": "quantitative", "title": title, **_signed_axis(min(ends), max(ends))}
     most = max(Counter(zip(single["s"], single["v"], strict=True)).values())
-    layers = _change_layers(Axes(x, named_axis(names, 0.2)), most)
+    layers = _change_layers(Axes(x, kit.named_axis(names, 0.2)), most)
     room = {"right": 70, "top": 4}
     return chart(name, layers, data, text, height=22 + 56 * len(names), padding=room)
 
@@ -167,14 +142,14 @@ def _change_layers(axes: Axes, most: int) -> list[Spec]:
     zero = {"x": {"datum": 0, "type": "quantitative"}}
     stack = {"field": "r", "type": "quantitative", "scale": {"domain": [-4, max(9, most + 1)]}}
     at = axes.at("v", "s", yOffset=stack)
-    dots = layer("points", at, "circle", size=34, opacity=0.4, color=AFTER)
+    dots = kit.layer("points", at, "circle", size=34, opacity=0.4, color=AFTER)
     dots["transform"] = [{"window": [{"op": "row_number", "as": "r"}], "groupby": ["s", "v"]}]
     diamond = {"filled": True, "shape": "diamond", "size": 110, "opacity": 1, **up}
     text = {"align": "left", "dx": 9, "fontWeight": 600, "fontSize": 13, **up}
     return [
-        layer([{}], zero, "rule", color=INK, strokeWidth=1, strokeDash=DOTS),
+        kit.layer([{}], zero, "rule", color=INK, strokeWidth=1, strokeDash=DOTS),
         dots,
-        layer("mean", axes.at("lo", "s", x2={"field": "hi"}), "rule", strokeWidth=2.5, **up),
-        layer("mean", axes.at("m", "s"), "point", **diamond),
-        layer("mean", axes.at("end", "s", text={"field": "t"}), "text", **text),
+        kit.layer("mean", axes.at("lo", "s", x2={"field": "hi"}), "rule", strokeWidth=2.5, **up),
+        kit.layer("mean", axes.at("m", "s"), "point", **diamond),
+        kit.layer("mean", axes.at("end", "s", text={"field": "t"}), "text", **text),
     ]

@@ -17,11 +17,7 @@ QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("count", "directions with s > 1", "number"),
     ("effective_rank", "effective rank", "number"),
     ("largest", "largest value", "stage unit per {} unit"),
-    (
-        "decay",
-        Markup("s<sub>k</sub> / s<sub>1</sub> at the last computed index k"),
-        "ratio",
-    ),
+    ("decay", Markup("s<sub>k</sub> / s<sub>1</sub> at the last computed index k"), "ratio"),
     ("log_sum", "sum of ln s", "nat"),
 )
 
@@ -101,12 +97,11 @@ def _noted(value: Text, note: str) -> Text:
 
 def _facts(reading: Reading) -> list[Table]:
     """What else is known of each network, such as its test error."""
-    rows: list[list[Text]] = []
-    for net in reading.networks:
-        for fact in net.run.settings.get("facts") or []:
-            spread, kind = fact.get("spread"), str(fact.get("spread_kind") or "")
-            value = num.pair(float(fact["value"]), float("nan") if spread is None else spread, kind)
-            rows.append([net.label, str(fact["label"]), str(fact.get("unit") or ""), value])
+    rows: list[list[Text]] = [
+        [net.label, name, unit, num.pair(value, spread, kind)]
+        for net in reading.networks
+        for name, value, spread, kind, unit in net.facts
+    ]
     head: list[Text] = ["network", "fact", "unit", "value"]
     return [Table("Facts of each network", head, rows, (3,))] if rows else []
 
