@@ -11,7 +11,7 @@ import nakami
 from nakami.results import NakamiWarning, UsageError
 
 RESOLUTION = 1e-5  # docs/reach.md: 8e-6 in float32
-SEEDS = 4  # all passed with 20
+SEEDS = 4
 
 
 class Scaled(torch.autograd.Function):
