@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..results import StageInfo, UsageError, wrong
+from ..results import UsageError, wrong
 from ..spectra import LinearOperator, check_budget
 from .autodiff._derivative import Derivative
 from .autodiff._overrides import keep_memory
@@ -131,7 +132,11 @@ def jacobian(
 
 
 class NetworkJacobian(LinearOperator):
-    """What both Jacobians share: routes, chunks and products. Subclasses say what moves.
+    """What all Jacobians share: routes, chunks and products. Subclasses say what moves.
+
+    Args:
+        network: The network at its weights.
+        ends: The names of the ends with their sizes, in order of execution.
 
     Attributes:
         to: Name of the stage it ends at, the deepest of several. shape: ``(m, n)``.
@@ -143,9 +148,11 @@ class NetworkJacobian(LinearOperator):
         chunk: Columns multiplied at a time, from the memory budget by a fixed rule.
     """
 
-    to: str
-    parts: dict[str, slice]
-    network: FunctionalModel
+    def __init__(self, network: FunctionalModel, ends: dict[str, int]):
+        self.network, self.to = network, next(reversed(ends))
+        stops = list(accumulate(ends.values()))
+        starts = (0, *stops)
+        self.parts = {s: slice(a, b) for s, a, b in zip(ends, starts, stops, strict=False)}
 
     def by_stage(self, product: Tensor) -> dict[str, Tensor]:
         """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
@@ -158,24 +165,17 @@ class NetworkJacobian(LinearOperator):
         """The map that is differentiated: ``(n,) -> (m,)``."""
         return self._stacked(flat, tuple(self.parts))
 
+    @abstractmethod
     def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
         """The states at some of the ends."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _moving(self) -> Mapping[str, Tensor] | None:
         """The parameters that the vectors are made of, if they are."""
-        return None
 
+    @abstractmethod
     def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
         """What ``act`` returns while the network is still and, where its weights move, at them."""
-        found: Tensor = self.network.run_in(act)
-        return found
-
-    def _ends(self, ends: Sequence[StageInfo]) -> None:
-        self.to = ends[-1].name
-        stops = list(accumulate(s.size for s in ends))
-        starts = (0, *stops)
-        self.parts = {s.name: slice(a, b) for s, a, b in zip(ends, starts, stops, strict=False)}
 
     def _build(self, point: Tensor, widest: int, memory_budget: int | None) -> Derivative:
         """Differentiate ``function`` at ``point``; the widest state on the way sets the chunks.
@@ -238,7 +238,7 @@ class NetworkJacobian(LinearOperator):
 
 
 class Jacobian(NetworkJacobian):
-    """The Jacobian between stages of a frozen network; made by ``nakami.jacobian``.
+    """The Jacobian between stages of a network; made by ``nakami.jacobian``.
 
     Attributes:
         to, start: Names of the two stages. shape: ``(size of to, size of start)``; with several
@@ -254,10 +254,9 @@ class Jacobian(NetworkJacobian):
         start: str | None = None,
         memory_budget: int | None = None,
     ):
-        self.network, self.example = network, network.example(x)
         ends = places.ordered(to if to is not None else places.names[-1])
-        self._ends(ends)
-        self._budget = memory_budget
+        super().__init__(network, {s.name: s.size for s in ends})
+        self.example, self._budget = network.example(x), memory_budget
         self.start = start if start is not None else natural_start(network, self.example, places)
         first = ends[0].name
         places.find(self.start, "start")
@@ -286,6 +285,13 @@ class Jacobian(NetworkJacobian):
         state = flat.reshape(self._state.shape).to(self._state.dtype)
         return self.network.activations(self.example.tree, to, self.start, state)
 
+    def _moving(self) -> None:
+        return None
+
+    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+        found: Tensor = self.network.run_in(act)
+        return found
+
 
 class ParameterJacobian(NetworkJacobian):
     """The Jacobian of a stage by the parameters; made by ``nakami.jacobian(wrt="parameters")``.
@@ -304,17 +310,16 @@ class ParameterJacobian(NetworkJacobian):
         params: str = "*",
         memory_budget: int | None = None,
     ):
-        self.example = network.example(x)
         ends = places.ordered(to if to is not None else places.names[-1])
-        self._ends(ends)
-        self._params, self._budget = params, memory_budget
         if places.position(ends[0].name) == 0:
             raise wrong(
                 "to", "be a stage behind the input", "'input'", "pass to=None for the output"
             )
         names = network.parameters(params)
+        network, point = network.joined(names)
+        super().__init__(network, {s.name: s.size for s in ends})
+        self.example, self._params, self._budget = network.example(x), params, memory_budget
         self.names = tuple(name.removeprefix("model.") for name in names)
-        self.network, point = network.joined(names)
         self._weights = {name: self.network.weights[name] for name in names}
         between = places[: places.position(self.to) + 1]
         self._build(point, max(s.size for s in between), memory_budget).check(repr(self))

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from math import ceil
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...results import UsageError, wrong, wrong_type
+from ...results import UsageError
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._derivative import Derivative
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import FAILURES, forward_product, reverse_product
-from ..model._example import Example, mapped
-from ..model._functional_model import FunctionalModel
-from ..model._random import random_states_kept
+from ..model._example import Example
 from ._loss_hessian_sqrt import LossHessianSqrt, loss_hessian_sqrt, sampled_root, sampled_slopes
 from ._losses import Criterion
-from ._parameters import Parameters, moving
+from ._parameters import Parameters
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
 ASYMMETRY = 0.01  # of a Hessian's product, which rounding does not reach
-KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
 
 class BatchJacobian(NetworkJacobian):
@@ -37,8 +33,8 @@ class BatchJacobian(NetworkJacobian):
     """
 
     def __init__(self, batch: Batch, check: bool):
-        self.network, self.batch = batch.network, batch
-        self.to, self.parts = "output", {"output": slice(0, batch.z.numel())}
+        super().__init__(batch.network, {"output": batch.z.numel()})
+        self.batch = batch
         if not batch.linearises():
             derivative = self._build(batch.point, batch.widest, batch.budget)
             if check and self.network.batch_statistics:  # else a few examples were
@@ -82,8 +78,8 @@ class GradientJacobian(NetworkJacobian):
     """The gradient of a batch's total loss by the parameters, ``(P, P)``: its Hessian."""
 
     def __init__(self, batch: Batch, check: bool):
-        self.network, self.batch = batch.network, batch
-        self.to, self.parts = "gradient", {"gradient": slice(0, batch.n_parameters)}
+        super().__init__(batch.network, {"gradient": batch.n_parameters})
+        self.batch = batch
         derivative = self._build(batch.point, batch.widest, batch.budget)
         if check:
             self._check_symmetric()
@@ -190,6 +186,10 @@ class Batch:
         if LINEARISED not in self._ways:
             self._ways[LINEARISED] = not self.network.batch_statistics and self._agrees()
         return self._ways[LINEARISED]
+
+    def share(self, other: Batch) -> None:
+        """Take over what is tried of the network's code on another batch."""
+        self._ways = other._ways
 
     def check_derivative(self) -> None:
         """Compare the derivative of a few outputs with differences, once; see ``Derivative``."""
@@ -303,79 +303,3 @@ class Batch:
             if self.keep:
                 self._graphs[kind] = found
         return found
-
-
-def batches(
-    network: FunctionalModel, data: Any, judged: Criterion, params: str | None, budget: int
-) -> list[Batch]:
-    """The data, all checked, as batches whose derivatives are kept where the budget allows."""
-    at = moving(network, params)
-    network = at.network
-    held = []
-    with random_states_kept(network.device):  # a loader in random order draws
-        for x, y in _pairs(data):
-            example = network.example(x, batch=True)
-            held.append((example, _targets(network, y, len(example.leaves[0]))))
-    if not held:
-        raise wrong(
-            "data",
-            "hold at least one batch",
-            "an empty iterable",
-            "pass a list or a loader that can be read again",
-        )
-    whole = network.batch_statistics  # then no example stands alone
-    seen = len(held[0][0].leaves[0]) if whole else 1
-    sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
-    each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
-    room = budget - budget // 4
-    keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
-    widest = ceil(max(sizes))
-    rows = max(1, (room if keep else budget // 4) // each)
-    parts = []
-    for of, (example, y) in enumerate(held):
-        n = len(example.leaves[0])
-        for start in range(0, n, n if whole else rows):
-            stop = n if whole else min(n, start + rows)
-            some = y[start:stop] if isinstance(y, Tensor) else y
-            size = widest * (stop - start)
-            few = example.rows(start, stop)
-            part = Batch(at, few, some, judged, size, budget, keep, each)
-            part.of = of
-            parts.append(part)
-    parts[0].first = True
-    return parts
-
-
-def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
-    """``(x, y)`` alone, or an iterable of such pairs."""
-    if isinstance(data, (tuple, list)) and len(data) == 2 and not _is_pair(data[0]):
-        yield _pair(data)
-        return
-    if isinstance(data, Tensor) or not isinstance(data, Iterable):
-        raise wrong_type(
-            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass (x, y)"
-        )
-    for batch in data:
-        yield _pair(batch)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], Tensor)
-
-
-def _pair(batch: Any) -> tuple[Any, Any]:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        raise wrong("a batch", "be a pair (x, y)", got, "pass [(x, y) for x, y, *_ in loader]")
-    return batch[0], batch[1]
-
-
-def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
-    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != n):
-        raise wrong(
-            "the targets of a batch",
-            f"be {n} like the examples",
-            f"{tuple(y.shape)}",
-            "pass one target for each example",
-        )
-    return mapped(y, lambda target: target.detach().to(network.device, copy=True))

@@ -20,7 +20,7 @@ from ...results import PYTHON, UsageError, wrong
 from ...spectra import check_at_least, check_budget, check_seed
 from ..model._functional_model import FunctionalModel
 from ..model._view import View
-from ._batches import batches
+from ._data import batches
 from ._distributed import Ranks
 from ._losses import Criterion, criterion
 from ._operator import CurvatureOperator
@@ -188,14 +188,13 @@ def _made(
     with ranks.together("the arguments", UsageError):
         judged = _likelihood(criterion(loss), kind)
         seed, budget = check_seed(seed), check_budget(memory_budget)
-        network = FunctionalModel(model)
-        parts = batches(network, data, judged, params, budget)
+        parts = batches(FunctionalModel(model), data, judged, params, budget)
         if samples is not None:
             generator = torch.Generator().manual_seed(ranks.seed(seed))
             for part in parts:
                 part.sample(samples, generator)
     ranks.check_alike(
-        (kind, judged.name, judged.sums, samples, seed, parts[0].names), network.weights
+        (kind, judged.name, judged.sums, samples, seed, parts[0].names), parts[0].network.weights
     )
     return CurvatureOperator(parts, judged, kind, samples, ranks)
 

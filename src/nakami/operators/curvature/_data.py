@@ -1,0 +1,97 @@
+"""Data of the caller's as batches: read once, checked, copied, and cut to the memory budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import Any
+
+from torch import Tensor
+
+from ...results import wrong, wrong_type
+from ..model._example import mapped
+from ..model._functional_model import FunctionalModel
+from ..model._random import random_states_kept
+from ._batches import Batch
+from ._losses import Criterion
+from ._parameters import moving
+
+KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
+
+
+def batches(
+    network: FunctionalModel, data: Any, judged: Criterion, params: str | None, budget: int
+) -> list[Batch]:
+    """The data, all checked, as batches whose derivatives are kept where the budget allows."""
+    at = moving(network, params)
+    network = at.network
+    held = []
+    with random_states_kept(network.device):  # a loader in random order draws
+        for x, y in _pairs(data):
+            example = network.example(x, batch=True)
+            held.append((example, _targets(network, y, len(example.leaves[0]))))
+    if not held:
+        raise wrong(
+            "data",
+            "hold at least one batch",
+            "an empty iterable",
+            "pass a list or a loader that can be read again",
+        )
+    whole = network.batch_statistics  # then no example stands alone
+    seen = len(held[0][0].leaves[0]) if whole else 1
+    sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
+    each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
+    room = budget - budget // 4
+    keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
+    widest = ceil(max(sizes))
+    rows = max(1, (room if keep else budget // 4) // each)
+    parts = []
+    for of, (example, y) in enumerate(held):
+        n = len(example.leaves[0])
+        for start in range(0, n, n if whole else rows):
+            stop = n if whole else min(n, start + rows)
+            some = y[start:stop] if isinstance(y, Tensor) else y
+            size = widest * (stop - start)
+            few = example.rows(start, stop)
+            part = Batch(at, few, some, judged, size, budget, keep, each)
+            part.of = of
+            if parts:  # what was tried on the first batch holds for all
+                part.share(parts[0])
+            parts.append(part)
+    parts[0].first = True
+    return parts
+
+
+def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
+    """``(x, y)`` alone, or an iterable of such pairs."""
+    if isinstance(data, (tuple, list)) and len(data) == 2 and not _is_pair(data[0]):
+        yield _pair(data)
+        return
+    if isinstance(data, Tensor) or not isinstance(data, Iterable):
+        raise wrong_type(
+            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass (x, y)"
+        )
+    for batch in data:
+        yield _pair(batch)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], Tensor)
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise wrong("a batch", "be a pair (x, y)", got, "pass [(x, y) for x, y, *_ in loader]")
+    return batch[0], batch[1]
+
+
+def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
+    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != n):
+        raise wrong(
+            "the targets of a batch",
+            f"be {n} like the examples",
+            f"{tuple(y.shape)}",
+            "pass one target for each example",
+        )
+    return mapped(y, lambda target: target.detach().to(network.device, copy=True))
