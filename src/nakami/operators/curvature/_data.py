@@ -45,7 +45,7 @@ def batches(
     keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
     widest = ceil(max(sizes))
     rows = max(1, (room if keep else budget // 4) // each)
-    parts = []
+    parts: list[Batch] = []
     for of, (example, y) in enumerate(held):
         n = len(example.leaves[0])
         for start in range(0, n, n if whole else rows):
