@@ -297,3 +297,11 @@ def test_images_and_functions():
     run = nakami.xray(net, x)
     assert run.names == ("conv1.relu", "bn.relu", "fc1.tanh", "fc2")
     assert run.inputs.shape == (1, 1, 14, 14)
+
+
+@pytest.mark.parametrize("k", [np.int64(2), torch.tensor(2)])
+def test_whole_numbers_of_any_library_count_values(k):
+    net = torch.nn.Linear(4, 3)
+    run = nakami.xray(net, torch.ones(1, 4), stages=["output"], k=k)
+    assert run.spectra[0].values.shape == (2,)
+    assert type(run.settings["k"]) is int

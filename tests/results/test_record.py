@@ -96,3 +96,9 @@ def test_numbers_of_any_library_are_plain():
     torch = pytest.importorskip("torch")
     body = plain({"a": np.float32(2), "b": torch.ones(2), "c": float("nan"), "d": (np.int64(1),)})
     assert json.dumps(body) == '{"a": 2.0, "b": [1.0, 1.0], "c": null, "d": [1]}'
+
+
+def test_settings_of_any_library_continue_the_same_run(tmp_path):
+    RecordFolder(tmp_path, "lr", {"seed": 2, "shape": (1, 2)}).write("a", {})
+    assert RecordFolder(tmp_path, "lr", {"seed": np.int64(2), "shape": np.array([1, 2])}).has("a")
+    assert holds(tmp_path, "lr", {"seed": np.int64(2), "shape": [1, 2]}, ["a"])

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save
 
 from ._entries import Entries
 from ._errors import UsageError, wrong, wrong_type
-from ._files import as_json, disk, write_whole
+from ._files import as_json, disk, plain, write_whole
 from ._same import check_same, checked, differing
 
 RUN, RESULT, ARRAYS, TIMING = "run.json", "result.json", "arrays.safetensors", "timing.json"
@@ -121,7 +121,7 @@ class RecordFolder:
     ):
         self.path, self.kind, self._argument = as_path(argument, path), kind, argument
         schema = f"nakami.{kind}/{KINDS[kind].version}"
-        self.settings = {"schema": schema, **json.loads(json.dumps(settings, default=str))}
+        self.settings = {"schema": schema, **plain(settings)}
         with disk(self.path, argument):
             (self.path / "pieces").mkdir(parents=True, exist_ok=True)
             if fresh:
@@ -221,7 +221,7 @@ def holds(
         record = read_record(folder)
     except UsageError:
         return False
-    new = json.loads(json.dumps(settings, default=str))
+    new = plain(settings)
     done = all((record.folder / "pieces" / slug(n, LONGEST) / RESULT).exists() for n in pieces)
     return (
         done and record.kind == kind and not differing(record.settings, new, KINDS[kind].unchecked)
