@@ -21,10 +21,10 @@ help:  ## what can be made
 xray: $(VENV)/.ready-run  ## the x-ray of the shipped digits' network; more options: make xray ARGS="--inputs 4"
 	$(BIN)/nakami xray $(ARGS)
 
-test: $(VENV)/.ready-test  ## the tests
+test: $(VENV)/.ready-test  ## the tests, with every extra installed
 	$(BIN)/python -m pytest $(ARGS)
 
-test-all: $(VENV)/.ready-all  ## every test, also the slow ones, with every extra installed
+test-all: $(VENV)/.ready-test  ## every test, also the slow ones
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
 check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the public names, floors
@@ -48,10 +48,6 @@ $(VENV)/.ready-run: $(SETUP) | $(BIN)/python
 $(VENV)/.ready-test: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.ready-run
-
-$(VENV)/.ready-all: $(SETUP) | $(BIN)/python
-	$(PIP) --editable '.[all,test]'
-	@touch $@ $(VENV)/.ready-run $(VENV)/.ready-test
 
 $(VENV)/.ready-check: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[report,images,check]'
