@@ -1,4 +1,4 @@
-"""The front door stays light: nothing heavy is imported before a command needs it."""
+"""The command line starts light: nothing heavy is imported before a command needs it."""
 
 import subprocess
 import sys
