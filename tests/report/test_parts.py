@@ -109,7 +109,7 @@ def test_curves_are_whole_up_to_120_then_thinned():
 
 
 def test_unconverged_values_are_drawn_dotted_only(make):
-    curve = series.series(make(k=60, converged=False), "hidden1", "input", "a", "d1", "t1")
+    curve = series.series(make(k=60, converged=False), "hidden1", "input", "a", ("d1", "t1", False))
     assert set(curve.state[:31]) == {series.OK}
     assert set(curve.state[31:]) == {series.UNCONVERGED}
     columns = series.rows([curve])

@@ -78,11 +78,8 @@ class Sentences:
         path = Path(file).with_name("sentences.toml")
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         self.words = [(word, Markup(text)) for word, text in found.pop("words", {}).items()]
-        self.cases = {
-            f"{table}.{case}": text
-            for table, texts in found.items()
-            for case, text in texts.items()
-        }
+        tables = found.items()
+        self.cases = {f"{name}.{case}": text for name, of in tables for case, text in of.items()}
 
     def __call__(self, case: str, /, **data: Any) -> Sentence:
         """The sentence of a case; raises KeyError for an unknown case or a missing value."""

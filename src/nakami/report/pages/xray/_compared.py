@@ -65,8 +65,8 @@ def _two_curves(reading: Reading, stage: str) -> list[Series]:
     old, new = reading.networks
     names = num.unique([label(old), label(new)])
     return [
-        series(old.run, stage, "input", names[0], "before", "before", dashed=True),
-        series(new.run, stage, "input", names[1], "after", "after"),
+        series(old.run, stage, "input", names[0], ("before", "before", True)),
+        series(new.run, stage, "input", names[1], ("after", "after", False)),
     ]
 
 

@@ -26,8 +26,8 @@ def depth_curves(net: Network, stages: tuple[str, ...], source: str | None) -> l
     """One curve for each stage, coloured by depth."""
     names = num.unique([num.short(s) for s in stages])
     return [
-        series(net.run, s, source, name, f"d{i + 1}", f"t{i + 1}")
-        for i, (s, name) in enumerate(zip(stages, names, strict=True))
+        series(net.run, s, source, name, (f"d{i}", f"t{i}", False))
+        for i, (s, name) in enumerate(zip(stages, names, strict=True), 1)
     ]
 
 

@@ -24,8 +24,7 @@ def frame(reading: Reading, sections: list[Section]) -> Frame:
     """Verdict, tables and words."""
     drawn = [c.data["src"] for s in sections for f in s.figures for c in f.charts if c.curves]
     thinned = any(max(rows["i"]) > WHOLE for rows in drawn)
-    settings = reading.main.run.settings
-    name = reading.subject or reading.main.label
+    settings, name = reading.main.run.settings, reading.subject or reading.main.label
     return Frame(
         kind="X-ray report",
         title=f"nakami x-ray: {num.short(name, 60)}",

@@ -31,9 +31,8 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
     s, spectra = net.run.settings, net.run.spectra
     weights = str((s.get("model") or {}).get("weights_sha256") or "")
     rows = [net.rows[stage] for stage in reading.stages]
-    took = sum(x.seconds for x in spectra)
     share = so_far(reading) if reading.comparison is None else ""
-    time = {"took": took, "spectra": len(spectra), "so_far": f" ({share})" if share else ""}
+    took, part = sum(x.seconds for x in spectra), f" ({share})" if share else ""
     return {
         "Values": computed(rows),
         "Operator": _operator(spectra),
@@ -47,7 +46,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Inputs": _inputs(s, net),
         "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
         "Training": str(s.get("training") or "not stated"),
-        "Time": say("how.time", **time),
+        "Time": say("how.time", took=took, spectra=len(spectra), so_far=part),
         "Machine, seed": _machine(s),
         "Versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
         "Folder": net.run.folder.name if net.run.folder else "",
@@ -104,22 +103,13 @@ def _inputs(s: dict[str, Any], net: Network) -> str:
     names = [num.short(str(n), 30) for n in s.get("input_names") or []]
     shown = f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names)
     tokens = "" if net.run.source == "input" else say("how.tokens", source=net.run.source)
-    parts = [
-        num.whole(len(net.run.inputs)),
-        tokens,
-        shown,
-        f"unit: {num.short(net.run.input_unit, 60)}",
-    ]
-    if digest:
-        parts.append(f"SHA-256 {digest[:16]}…")
-    return "; ".join(p for p in parts if p)
+    unit, read = f"unit: {num.short(net.run.input_unit, 60)}", num.whole(len(net.run.inputs))
+    told = (read, tokens, shown, unit, f"SHA-256 {digest[:16]}…" if digest else "")
+    return "; ".join(filter(None, told))
 
 
 def _machine(s: dict[str, Any]) -> str:
     threads, seed = s.get("threads"), s.get("seed")
-    parts = [str(s.get("device") or "")]
-    if threads:
-        parts.append(f"{threads} thread{'s' if threads != 1 else ''}")
-    if seed is not None:
-        parts.append(f"seed {seed}")
-    return ", ".join(p for p in parts if p)
+    on = f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""
+    told = (str(s.get("device") or ""), on, "" if seed is None else f"seed {seed}")
+    return ", ".join(filter(None, told))

@@ -42,15 +42,9 @@ class Series:
 
 
 def series(
-    run: Xray,
-    stage: str,
-    source: str | None,
-    name: str,
-    colour: str,
-    text: str,
-    dashed: bool = False,
+    run: Xray, stage: str, source: str | None, name: str, look: tuple[str, str, bool]
 ) -> Series:
-    """The curve of one stage."""
+    """The curve of one stage; its look is the colour, that of its name, and whether dashed."""
     spectra = run.at(stage, source)
     mean, sd = run.mean_sd(stage, source)
     index = thinned(len(mean))
@@ -59,9 +53,7 @@ def series(
     state = np.where(noise & (state == OK), NOISE, state)
     at = index - 1
     complete = all(s.complete for s in spectra)
-    return Series(
-        name, colour, text, dashed, index, mean[at], sd[at], state[at], len(mean), complete
-    )
+    return Series(name, *look, index, mean[at], sd[at], state[at], len(mean), complete)
 
 
 def thinned(k: int) -> np.ndarray:

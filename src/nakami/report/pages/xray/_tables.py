@@ -171,5 +171,5 @@ def _own(net: Network, reading: Reading) -> Table:
         ]
         for r in net.own.values()
     ]
-    name = f", {label(net, 40)}" if len(reading.networks) > 1 else ""
+    name = f", {label(net, 40)}" if reading.key else ""
     return Table(f"Each layer’s own Jacobian{name}", head, rows, (2, 3, 4, 5), 680)
