@@ -23,6 +23,7 @@ RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
 ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
 STEPS = 4  # sizes of a step, each 16 times the one before
 PLACES = 3  # where a product that differs is looked at again
+FEW = 0.02  # of its size: more than this is not by a few units on the other side of a kink
 AWAY = 1e-5  # their distance from the point, relative to its norm
 WIDER = {
     torch.float16: torch.float64,
@@ -37,8 +38,10 @@ class Gap:
     """How a difference and a product of one part differ along a direction.
 
     Attributes:
-        direction: Unit vector of their gap, ``(m,)``. moved, said: their components along it.
+        direction: Their gap and the difference, each of length 1, added, ``(m,)``.
+        moved: The difference along it. said: The product along it.
         v: The direction of the step. allowed: What right ones may differ by in float64.
+        few: Whether so little differs that some units beyond a kink can be the cause.
     """
 
     direction: Tensor
@@ -46,6 +49,7 @@ class Gap:
     said: float
     v: Tensor
     allowed: float
+    few: bool
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,13 @@ class Derivative:
                 here = {name: self._along(point, gap, v) for name, gap in gaps.items()}
             gaps = {name: gap for name, gap in gaps.items() if not self._sided(gap, here[name])}
             with in_double(self.network):
-                found = self._wrong(point, v, product, gaps) if gaps else {}
+                found = self._wrong(point, v, product, gaps)
         except (*FAILURES, UsageError):  # the network or the device has no float64
             v, product = self.trial.mixed(self._still())
             gaps = self._gaps(self.point, v, product)
             found = self._wrong(self.point, v, product, gaps)
-        for name, (size, product, gap) in found.items():
-            if product == 0:
+        for name, (size, length, off) in found.items():
+            if length == 0:
                 raise UsageError(
                     f"the gradient of this network is cut: it moves (by {size:.3g} for a unit "
                     "step) but its derivative is zero; take torch.no_grad, detach or rounding out "
@@ -103,7 +107,7 @@ class Derivative:
                 )
             warnings.warn(
                 f"{what} to {name!r}: J is no derivative of the network: along one direction J v "
-                f"is off by {gap / max(size, product):.2g} of its size; look for a detach, a "
+                f"is off by {off / max(size, length):.2g} of its size; look for a detach, a "
                 "straight-through gradient, a rounding or a custom backward in its forward.",
                 NakamiWarning,
                 stacklevel=5,
@@ -113,14 +117,15 @@ class Derivative:
         """Where a short step disagrees with the product, by part."""
         seen = max(RESOLUTION, ROUNDING * torch.finfo(self.trial.v.dtype).eps)
         difference = _difference(self.function, point, v, _steps(point)[0])
-        found = {}
+        found: dict[str, Gap] = {}
         for name, rows in self.parts.items():
             size, other, gap = _sizes(difference[rows], product[rows])
             if not gap <= seen * max(size, other):
-                apart = torch.zeros_like(difference)
-                apart[rows] = (difference - product)[rows] / max(gap, 1e-300)
-                moved, said = float(apart @ difference), float(apart @ product)
-                found[name] = Gap(apart, moved, said, v, RESOLUTION * max(size, other))
+                u, change = torch.zeros_like(difference), difference[rows]
+                u[rows] = (change - product[rows]) / max(gap, 1e-300) + change / max(size, 1e-300)
+                allowed = RESOLUTION * max(size, other)
+                few = gap <= FEW * max(size, other)
+                found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, few)
         return found
 
     def _along(self, point: Tensor, gap: Gap, v: Tensor) -> float:
@@ -133,7 +138,9 @@ class Derivative:
 
         Then reverse mode agrees with the difference in float64, and with the product here.
         """
-        if self.point.dtype == torch.float64 or abs(doubled - gap.moved) > gap.allowed:
+        if self.point.dtype == torch.float64 or not gap.few:
+            return False
+        if abs(doubled - gap.moved) > gap.allowed:
             return False
         here = self._along(self.point, gap, gap.v)
         return abs(here - gap.said) <= 0.01 * abs(gap.moved - gap.said)
