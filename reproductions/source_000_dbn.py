@@ -38,7 +38,7 @@ from nakami import data
 from nakami.data import Examples
 from nakami.recipes import Phases, error_fact, phase_generator, train_classifier
 from nakami.results import Xray, versions
-from nakami.zoo import DBN
+from nakami.zoo.dbn import DBN
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

@@ -70,7 +70,7 @@ def test_a_subject_is_not_trained_for_what_will_be_refused(
     def trained(*_, **__):
         raise AssertionError("training was begun")
 
-    monkeypatch.setattr("nakami.zoo.DBN.fit_layer", trained)
+    monkeypatch.setattr("nakami.zoo.dbn.DBN.fit_layer", trained)
     outcome = nakami("xray", *arguments, "--no-page")
     assert outcome.code == 2, outcome.err
     assert re.search(pattern, outcome.err)

@@ -67,4 +67,4 @@ def test_meter_on_a_terminal_draws_a_bar(capsys, monkeypatch):
 
 
 def test_help_names_the_whole_zoo():
-    assert f"the zoo: {', '.join(zoo.NAMES)}." in _groups.RUNS_CODE
+    assert f"the zoo: {', '.join(zoo.ENTRIES)}." in _groups.RUNS_CODE

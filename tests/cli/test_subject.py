@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nakami import data, zoo
+from nakami import data
 from nakami.cli import _folders, _model
 from nakami.cli._groups import BudgetOptions, DataOptions, ModelOptions
 from nakami.cli.commands import xray
@@ -27,7 +27,7 @@ def no_more_training(monkeypatch):
     def trained(*_, **__):
         raise AssertionError("training was begun")
 
-    monkeypatch.setattr("nakami.zoo.DBN.fit_layer", trained)
+    monkeypatch.setattr("nakami.zoo.dbn.DBN.fit_layer", trained)
 
 
 @pytest.fixture
@@ -123,4 +123,3 @@ def test_pictures_as_the_published_weights_expect_them(here):
     assert unit("efficientnet-lite0", size=8, mode="grey") == data.PIXEL
     assert unit("efficientnet-lite0", size=8, normalise="unit") == data.PIXEL
     assert unit("efficientnet-lite0", "p.npy") == "as stored"
-    assert set(_model.NORMALISED) <= set(zoo.NAMES)

@@ -42,7 +42,9 @@ def test_an_entry_is_the_object_of_its_module(fruits):
 
 @pytest.mark.parametrize(("name", "got"), [("pear", "NoneType"), ("plum", "int")])
 def test_a_module_without_its_entry_is_refused(fruits, name, got):
-    with pytest.raises(TypeError, match=rf"fruits\.{name}\.ENTRY must be a str, got {got}; write"):
+    with pytest.raises(
+        TypeError, match=rf"fruits\.{name}\.ENTRY must be of type str, got {got}; write"
+    ):
         fruits[name]
     with pytest.raises(TypeError):
         dict(fruits.items())

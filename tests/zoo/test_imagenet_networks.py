@@ -13,8 +13,8 @@ from torch.testing import assert_close
 
 import nakami
 from nakami import data, zoo
-from nakami.zoo.alexnet import original
-from nakami.zoo.efficientnet_lite import InvertedResidual, SameConv2d
+from nakami.zoo import alexnet_original
+from nakami.zoo.efficientnet_lite0 import InvertedResidual, SameConv2d
 from nakami.zoo.squeezenet import Fire
 
 PARAMETERS = {  # as published for these layouts; the trunks summed by hand
@@ -49,7 +49,7 @@ def noise(*shape, seed=5):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name", zoo.IMAGENET)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_counts_shapes_and_keys(name):
     before = torch.get_rng_state()
     model = zoo.build(name)
@@ -95,7 +95,7 @@ def normalised(a, k=2.0, n=5, alpha=1e-4, beta=0.75):
 
 
 def test_local_response_normalisation_is_that_of_the_paper():
-    model = original()
+    model = alexnet_original.make()
     a = 100 * noise(1, 96, 4, 5)  # so large that the sum counts beside k = 2
     for norm in (model.norm1, model.norm2):
         got = norm(a)[0].numpy()
@@ -105,7 +105,7 @@ def test_local_response_normalisation_is_that_of_the_paper():
 
 
 def test_the_network_of_2012():
-    model = original(padding=0)
+    model = alexnet_original.make(padding=0)
     maps = {"conv1": 55, "pool1": 27, "conv2": 27, "pool2": 13, "conv5": 13, "pool5": 6}
     x = noise(1, 3, 227, 227).float()
     with torch.no_grad():

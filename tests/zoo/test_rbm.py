@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nakami.results import UsageError
-from nakami.zoo import RBM, ContrastiveDivergence, contrastive_divergence, fit
+from nakami.zoo.rbm import RBM, ContrastiveDivergence, contrastive_divergence, fit
 
 
 def states(n):

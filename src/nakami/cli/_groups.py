@@ -17,7 +17,7 @@ OUT = "nakami-out"
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
-    f"path), or a name from the zoo: {', '.join(zoo.NAMES)}."
+    f"path), or a name from the zoo: {', '.join(zoo.ENTRIES)}."
 )
 LABELLED = (
     "Inputs and labels: an .npz with arrays x and y, an IDX file beside its labels, or a folder "

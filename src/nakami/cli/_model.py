@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ._groups import DataOptions
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
-NORMALISED = {
-    "efficientnet-lite0": "efficientnet-lite"
-}  # zoo names whose pictures are not imagenet
 
 
 def build(name: str, weights: Path | None, seed: int) -> nn.Module:
@@ -44,10 +41,10 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     if ":" in name:
         model = _from_factory(name, seed)
-    elif name in zoo.NAMES:
+    elif name in zoo.ENTRIES:
         model = zoo.build(name, torch.Generator().manual_seed(seed))
     else:
-        known = ", ".join(zoo.NAMES)
+        known = ", ".join(zoo.ENTRIES)
         raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
     if weights is not None:
         data.load_weights(model, weights)
@@ -79,20 +76,21 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
 
 
 def takes_digits(model: str) -> bool:
-    """Whether a model of the zoo takes the shipped digits."""
+    """Whether ``--model`` names a model of the zoo that takes the shipped digits."""
     from nakami import zoo
 
-    return model in zoo.DIGITS
+    return model in zoo.ENTRIES and zoo.ENTRIES[model].data == "digits"
 
 
 def fitting(model: str, inputs: DataOptions) -> dict[str, Any]:
     """How to read ``--data``: what was typed, and the normalisation that a zoo model expects."""
-    from nakami import data
+    from nakami import data, zoo
 
     path, reading = inputs.data, inputs.reading
     pictures = path is not None and (path.is_dir() or data.is_picture(path))
-    if pictures and reading["mode"] is None and reading["normalise"] is None:
-        reading["normalise"] = NORMALISED.get(model)
+    plain = reading["mode"] is None and reading["normalise"] is None
+    if pictures and plain and model in zoo.ENTRIES:
+        reading["normalise"] = zoo.ENTRIES[model].preprocessing
     return reading
 
 

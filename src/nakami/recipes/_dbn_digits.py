@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nakami import data as readers
 from nakami.data import Examples
 from nakami.results import wrong
-from nakami.zoo import DBN
+from nakami.zoo.dbn import DBN
 
 from ._phases import Meter, Phases, finished, one_thread, phase_generator
 from ._subject import Network, Progress, Subject

@@ -55,7 +55,7 @@ class Entries(Generic[E]):
         entry = getattr(module, ATTRIBUTE, None)
         if not isinstance(entry, self._kind):
             raise TypeError(
-                f"{module.__name__}.{ATTRIBUTE} must be a {self._kind.__name__}, got "
+                f"{module.__name__}.{ATTRIBUTE} must be of type {self._kind.__name__}, got "
                 f"{type(entry).__name__}; write {ATTRIBUTE} = {self._kind.__name__}(...), or start "
                 f"the file's name with _ if it holds no {self._noun}."
             )

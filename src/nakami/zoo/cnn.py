@@ -14,6 +14,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from ._entry import Entry
 from ._layers import layer, seeded
 
 
@@ -40,3 +41,15 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
         output=layer(nn.Linear, 500, 10, std=(1 / 500) ** 0.5, generator=g),
     )
     return nn.Sequential(parts)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(1, 28, 28),
+    output=(10,),
+    parameters=431_080,
+    task="classification",
+    origin="LeCun et al. 1998, in the sizes of Caffe",
+    preprocessing="unit",
+    data="digits",
+)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from nakami.results import wrong
 
+from ._entry import Entry
 from ._layers import layer, seeded
 from .rbm import RBM, fit
 
@@ -60,7 +61,7 @@ class DBN(nn.Module):
         Args:
             index: Which machine, 0 at the bottom; those below must be trained already.
             data: ``(N, visible)`` in 0..1.
-            options: As for ``nakami.zoo.fit``.
+            options: As for ``nakami.zoo.rbm.fit``.
 
         Returns:
             Mean squared reconstruction error of each epoch.
@@ -99,3 +100,15 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
     """The untrained classifier 784-1000-1000-1000-10, all weights ``N(0, 0.01^2)``, biases 0."""
     generator = seeded(generator)
     return DBN(generator=generator).classifier(generator=generator)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(1, 28, 28),
+    output=(10,),
+    parameters=2_797_010,
+    task="classification",
+    origin="Hinton, Osindero, Teh 2006",
+    preprocessing="unit",
+    data="digits",
+)

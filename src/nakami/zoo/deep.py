@@ -16,6 +16,7 @@ from torch import nn
 
 from nakami.results import wrong
 
+from ._entry import Entry
 from ._layers import seeded
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -58,3 +59,15 @@ def make(
         else:
             parts["output"] = linear
     return nn.Sequential(parts)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(1, 28, 28),
+    output=(10,),
+    parameters=894_346,
+    task="classification",
+    origin="Schoenholz et al. 2017",
+    preprocessing="unit",
+    data="digits",
+)

@@ -18,6 +18,7 @@ from torch import nn
 
 from nakami.results import wrong
 
+from ._entry import Entry
 from ._layers import layer, seeded
 
 
@@ -43,3 +44,15 @@ def make(
     n, m = sizes[-2:]
     parts["output"] = layer(nn.Linear, n, m, std=(1 / n) ** 0.5, generator=generator)
     return nn.Sequential(parts)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(1, 28, 28),
+    output=(10,),
+    parameters=266_610,
+    task="classification",
+    origin="LeCun et al. 1998, 300-100",
+    preprocessing="unit",
+    data="digits",
+)

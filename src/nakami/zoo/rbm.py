@@ -22,6 +22,7 @@ reconstruction error it returns is not a likelihood.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +33,7 @@ from torch.nn import functional as F
 
 from nakami.results import UsageError, unknown, wrong
 
+from ._entry import Entry
 from ._layers import seeded
 
 
@@ -275,3 +277,26 @@ def _check_data(rbm: RBM, data: Tensor) -> None:
     if not (data.min() >= 0 and data.max() <= 1):
         low, high = float(data.min()), float(data.max())
         raise wrong("data", "lie in 0..1", f"{low:g} to {high:g}", "pass data / 255 for bytes")
+
+
+def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
+    """Modules ``flatten`` and ``hidden``, a machine of 784 visible and 500 hidden units.
+
+    Args:
+        generator: Source of the first weights ``N(0, 0.01^2)``; None: a fresh one with seed 0.
+    """
+    return nn.Sequential(
+        OrderedDict[str, nn.Module](flatten=nn.Flatten(), hidden=RBM(784, 500, generator=generator))
+    )
+
+
+ENTRY = Entry(
+    make=make,
+    input=(1, 28, 28),
+    output=(500,),
+    parameters=393_284,
+    task="features",
+    origin="Smolensky 1986; Hinton 2002",
+    preprocessing="unit",
+    data="digits",
+)

@@ -14,6 +14,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from ._entry import Entry
 from ._layers import layer, numbered, seeded
 
 
@@ -79,3 +80,15 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
             output=nn.Flatten(),
         )
     )
+
+
+ENTRY = Entry(
+    make=make,
+    input=(3, 224, 224),
+    output=(1000,),
+    parameters=1_235_496,
+    task="classification",
+    origin="Iandola et al. 2016, version 1.1",
+    preprocessing="imagenet",
+    state="torchvision `squeezenet1_1`",
+)

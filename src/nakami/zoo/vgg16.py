@@ -2,7 +2,7 @@
 
 Origin: Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition",
 ICLR 2015, configuration D. State dict as torchvision's ``vgg16`` (features.{0,2,5,...,28},
-classifier.{0,3,6}); ``features`` has the convolutions alone, for weights that end there.
+classifier.{0,3,6}).
 
 Deliberate differences: first weights ``N(0, 2 / fan-in)``; the paper starts from a shallower,
 trained network.
@@ -15,18 +15,10 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from ._entry import Entry
 from ._layers import layer, numbered, seeded
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-
-
-def features(*, generator: torch.Generator | None = None) -> nn.Sequential:
-    """The convolutions: ``(N, 3, 224, 224) -> (N, 512, 7, 7)``, 14,714,688 parameters.
-
-    Args:
-        generator: Source of the first weights; None: a fresh one with seed 0.
-    """
-    return nn.Sequential(OrderedDict(features=_trunk(seeded(generator))))
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
@@ -38,7 +30,7 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
     g = seeded(generator)
     return nn.Sequential(
         OrderedDict[str, nn.Module](
-            features=_trunk(g),
+            features=trunk(g),
             avgpool=nn.AdaptiveAvgPool2d(7),  # leaves 7 x 7 maps as they are
             flatten=nn.Flatten(),
             classifier=numbered(
@@ -54,7 +46,8 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
     )
 
 
-def _trunk(g: torch.Generator) -> nn.Sequential:
+def trunk(g: torch.Generator) -> nn.Sequential:
+    """The convolutions: ``(N, 3, 224, 224) -> (N, 512, 7, 7)``."""
     parts: dict[str, nn.Module] = {}
     below = 3
     for block, widths in enumerate(BLOCKS, 1):
@@ -64,3 +57,15 @@ def _trunk(g: torch.Generator) -> nn.Sequential:
             below = maps
         parts[f"pool{block}"] = nn.MaxPool2d(2)
     return numbered(**parts)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(3, 224, 224),
+    output=(1000,),
+    parameters=138_357_544,
+    task="classification",
+    origin="Simonyan & Zisserman 2015, configuration D",
+    preprocessing="imagenet",
+    state="torchvision `vgg16`",
+)

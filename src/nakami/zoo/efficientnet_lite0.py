@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._entry import Entry
 from ._layers import layer, seeded
 
 # times, kernel, stride of the first, factor of expansion, maps
@@ -146,3 +147,15 @@ def _conv(
 def _norm(maps: int) -> nn.BatchNorm2d:
     """TensorFlow's momentum of 0.99 keeps that share of the old value; torch's names the rest."""
     return nn.BatchNorm2d(maps, eps=1e-3, momentum=0.01)
+
+
+ENTRY = Entry(
+    make=make,
+    input=(3, 224, 224),
+    output=(1000,),
+    parameters=4_652_008,
+    task="classification",
+    origin="Tan & Le 2019; lite models 2020",
+    preprocessing="efficientnet-lite",
+    state="EfficientNet-PyTorch, lite0",
+)
