@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 import nakami
-from nakami.operators import Fisher
+from nakami.operators import CurvatureOperator
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -73,7 +73,7 @@ def measure(phi: str, width: int, seed: int) -> dict[str, Any]:
     return {**found, "cpu": digits(time.process_time() - began, 3)}
 
 
-def natural_step(op: Fisher, residual: Tensor, patterns: Sequence[str]) -> Tensor:
+def natural_step(op: CurvatureOperator, residual: Tensor, patterns: Sequence[str]) -> Tensor:
     """``-(F + damping)^-1 gradient`` of half the squared error, ``(P,)``; a block per pattern.
 
     By the dual: ``(A^T A + d)^-1 A^T r = A^T (A A^T + d)^-1 r``.
@@ -92,7 +92,7 @@ def natural_step(op: Fisher, residual: Tensor, patterns: Sequence[str]) -> Tenso
     return step
 
 
-def left(op: Fisher, step: Tensor, x: Tensor, y: Tensor, model: nn.Module) -> float:
+def left(op: CurvatureOperator, step: Tensor, x: Tensor, y: Tensor, model: nn.Module) -> float:
     """Length of the residual after a step over that before."""
     weights = dict(model.named_parameters())
     moved = {name: weights[name] + change for name, change in op.split(step).items()}

@@ -151,8 +151,12 @@ def test_damage_and_wrong_folders_are_said(tmp_path):
 @pytest.mark.parametrize(
     ("number", "kind", "match"),
     [
-        (28, RunError, r"no space left while writing .*; free some space .*finished is kept"),
-        (13, UsageError, r"folder must be a folder that can be written, got .*weights-one"),
+        (
+            28,
+            RunError,
+            r"no space left while writing .*; free some, or .*finished pieces are not lost",
+        ),
+        (13, UsageError, r"folder must be a place that can be written, got .*weights-one"),
         (5, RunError, r"writing .*weights-one.* failed .*; nothing finished is lost"),
     ],
 )
