@@ -202,3 +202,37 @@ def test_one_example_of_a_batch(dtype):
         op = nakami.fisher(net, (x, y), "cross_entropy")
         found = seen(lambda op=op: op @ torch.ones(540, dtype=dtype))
         assert [("'example 7'" in text, "'example 6'" in text) for text in found] == [(True, False)]
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_layers_of_floating_inputs_by_their_parameters(kind):
+    """These compare the types of inputs and weights themselves, so float64 is refused."""
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.out = kind(5, 4, batch_first=True), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.out(self.layer(x)[0][:, -1])
+
+    torch.manual_seed(0)
+    net, x, y = Last(), torch.randn(4, 6, 5), torch.tensor([0, 1, 2, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NakamiWarning)
+        op = nakami.ggn(net, (x, y), "cross_entropy")
+        trace, dense = nakami.trace(op), op.dense()
+    double = net.double()
+    names = [n for n, _ in double.named_parameters()]
+
+    def outputs(*values):
+        return torch.func.functional_call(double, dict(zip(names, values, strict=True)), x.double())
+
+    values = tuple(p.detach() for p in double.parameters())
+    rows = torch.autograd.functional.jacobian(outputs, values)
+    jacobian = torch.cat([r.flatten(2) for r in rows], 2)  # (4, 3, P)
+    p = outputs(*values).softmax(1)
+    curve = torch.diag_embed(p) - p[:, :, None] * p[:, None]
+    want = torch.einsum("nip,nij,njq->pq", jacobian, curve, jacobian) / 4
+    torch.testing.assert_close(dense.double(), want, rtol=1e-4, atol=1e-6)
+    assert trace.value == pytest.approx(float(want.trace()), rel=1e-4)

@@ -94,7 +94,7 @@ class Derivative:
             gaps = {name: gap for name, gap in gaps.items() if not self._sided(gap, here[name])}
             with in_double(self.network):
                 found = self._wrong(point, v, product, gaps)
-        except (*FAILURES, UsageError):  # the network or the device has no float64
+        except (*FAILURES, ValueError):  # the network or the device refuses float64
             v, product = self.trial.mixed(self._still())
             gaps = self._gaps(self.point, v, product)
             found = self._wrong(self.point, v, product, gaps)
