@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from nakami.results import (
+    Estimate,
     Outcome,
     SpectrumEnding,
     UsageError,
@@ -242,3 +243,9 @@ def test_runs_print_on_one_line():
     run = xray([[3.0, 0.5], [2.0, 1.0]])
     assert repr(run) == "Xray('by hand': 2 spectra, 2 inputs, stages h1)"
     assert repr(run.spectra[0]) == "Spectrum(input 0, input to h1, 2 x 2, 2 values 3 to 0.5, all)"
+
+
+def test_an_estimate_says_that_it_is_a_lower_bound():
+    assert str(Estimate(50.0, 0.0, 4, lower_bound=True)) == "≥ 50 ± 0"
+    assert str(Estimate(12.5, 1.25, 4)) == "12.5 ± 1.25"
+    assert str(Estimate(3.0, float("nan"), 1)) == "3"

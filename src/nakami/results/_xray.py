@@ -33,6 +33,11 @@ class Estimate:
         """Standard error of the mean, ``sd / sqrt(n)``."""
         return self.sd / self.n**0.5
 
+    def __str__(self) -> str:
+        """``50 ± 2``, with ``≥`` before a lower bound; without a spread for one input."""
+        spread = f" ± {self.sd:.3g}" if self.n > 1 else ""
+        return f"{'≥ ' if self.lower_bound else ''}{self.mean:.4g}{spread}"
+
 
 @dataclass(frozen=True)
 class StageSummary:
