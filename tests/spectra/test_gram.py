@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 import nakami
 from checks import check_operator
+from nakami.results import NotConvergedWarning
 from nakami.spectra import Gram, MatrixOperator
 
 
@@ -79,3 +80,24 @@ def test_a_root_that_does_not_converge_says_so():
     with pytest.warns(UserWarning, match=r"eigh did not converge: \d of 4 values above tol 1e-08"):
         top = nakami.eigh(Gram(Hidden(a)), 4, tol=1e-8, max_products=10)
     assert not top.converged
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_gram_matrix_that_is_not_that_of_the_matrix_is_noticed(factor):
+    a, values = tall(30, 8)
+
+    class Root(Hidden):
+        def gram(self):
+            return MatrixOperator(factor * self.matrix @ self.matrix.T)
+
+    class Square(Hidden):
+        root = Root(a.T)
+
+    if factor == 1:
+        found = nakami.eigh(Square(a @ a.T), 3)
+        assert found.converged
+        assert_close(found.values, values[:3].square())
+        return
+    with pytest.warns(NotConvergedWarning, match="3 of 3 values above tol"):
+        found = nakami.eigh(Square(a @ a.T), 3)
+    assert (found.errors >= 0.009).all()  # they are off by a hundredth

@@ -65,6 +65,7 @@ class _Pairs:
     settings: dict[str, object]
     checked: bool
     top: float  # largest size known
+    gaps: Tensor | None = None  # (k,) float64, where all other values are known
 
 
 def eigh(
@@ -179,16 +180,18 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> _Pairs:
     values, returned = every[order], vectors[:, order].to(op.dtype)
     v = returned.double()  # the residuals are of what is returned
     r = (a @ v - v * values).norm(dim=0)
+    gaps = nearest_gaps(every, len(every))[order]
     return _Pairs(
         values,
         returned,
         r,
-        nearest_shifts(r, nearest_gaps(every, len(every))[order]),
+        nearest_shifts(r, gaps),
         op.shape[0],
         None,
         {"method": "dense"},
         True,
         float(every.abs().max()),
+        gaps,
     )
 
 
@@ -335,7 +338,13 @@ def _lifted(op: LinearOperator, root: LinearOperator, dual: LinearOperator, k: i
     v = v / v.double().norm(dim=0).to(v)
     r, spent = _measured(op, v, found.values), 2 * k + (0 if dual.stored else dual.shape[0])
     settings = {**_LIFTED, "gram_rows": dual.shape[0]}
-    return replace(found, vectors=v, residuals=r, n_products=spent, settings=settings)
+    assert found.gaps is not None
+    # Beyond rounding, the matrix is not that of the root: values are no Rayleigh quotients then.
+    rounding = 1e3 * torch.finfo(op.dtype).eps * found.top
+    shifts = torch.where(r > rounding, r, nearest_shifts(r, found.gaps))
+    return replace(
+        found, vectors=v, residuals=r, shifts=shifts, n_products=spent, settings=settings
+    )
 
 
 def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:
