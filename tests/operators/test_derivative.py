@@ -236,3 +236,22 @@ def test_recurrent_layers_of_floating_inputs_by_their_parameters(kind):
     want = torch.einsum("nip,nij,njq->pq", jacobian, curve, jacobian) / 4
     torch.testing.assert_close(dense.double(), want, rtol=1e-4, atol=1e-6)
     assert trace.value == pytest.approx(float(want.trace()), rel=1e-4)
+
+
+def test_a_network_that_narrows_its_arithmetic_is_named():
+    class Narrow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.leave = nn.Linear(20, 16), nn.Linear(16, 12)
+
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return self.leave(functional.gelu(self.enter(x)))
+
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        net, x = Narrow(), example(seed, torch.float32)
+        (text,) = seen(lambda net=net, x=x: nakami.jacobian(net, x))
+        assert "in part in torch.bfloat16: along one direction J v is off by 0.00" in text
+        assert "pass nakami.View(model, dtype='float64')" in text
+        assert not seen(lambda net=net, x=x: nakami.jacobian(nakami.View(net, dtype="float64"), x))

@@ -34,7 +34,7 @@ from ._result import (
 from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
-from .krylov._certificate import Form
+from .krylov._certificate import DELTA, Form
 from .krylov._complement import Asked, Outside, keys, outside, signed_product
 from .krylov._driver import (
     BLOCK,
@@ -85,7 +85,7 @@ def eigh(
     Args:
         op: A nakami operator or a dense 2-d tensor, symmetric, shape ``(n, n)``.
         k: How many values, 1 to n.
-        tol: Bound on the estimated relative error of each value, ``min(r, r^2/gap)/|l|``.
+        tol: Bound on the relative error of each value (``errors`` of the result).
         which: ``"largest"`` or ``"smallest"`` by sign and size, or ``"magnitude"``: largest |l|.
         method: ``"auto"``, or force ``"dense"`` (float64 LAPACK) or ``"krylov"`` (block Lanczos
             with restarts; falls back on dense where n < k + 56).
@@ -94,7 +94,8 @@ def eigh(
         start: Guesses of eigenvectors, ``(n, p)``, Krylov only; they take the place of random
             ones in the start block (sums of them where they are more).
         max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
-            k directions and the closing check (about 20 products) are made in any case.
+            k directions and a closing search (16 products at most, by magnitude 32) are made in
+            any case.
 
     Returns:
         An ``EighResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).
@@ -203,12 +204,13 @@ def krylov_eigh(
     start: Tensor | None = None,
     odds: Callable[[float], float] | None = None,
 ) -> _Pairs:
-    """Block Lanczos until converged and checked, or until its budget is spent.
+    """Block Lanczos until converged and certified, or until its budget is spent.
 
-    With residual ``r``, and a complement whose eigenvalues lie beyond ``gap`` of a Ritz value, the
-    Schur complement bounds the shift of that value by ``r^2 / gap``. One column alone starts from a
-    vector that is half random; ``odds(key)`` is then how large ``log p(key)`` must be for a value
-    there to be improbable, see ``_single``.
+    One column alone starts from a vector that is half random; ``odds(key)`` is then how large
+    ``log p(key)`` must be for a value there to be improbable, see ``krylov/_miss_bound.py``.
+
+    Raises:
+        DenseIsCheaper: Values were missed, and the dense matrix is less than it would take.
     """
     generator = torch.Generator().manual_seed(seed)
     given = start
@@ -243,7 +245,7 @@ def krylov_eigh(
     if math.isinf(ended.level):
         settings |= {"margin": MARGIN, "unlikely": UNLIKELY}
     else:
-        settings |= {"level": ended.level, "delta": ended.delta}
+        settings |= {"level": ended.level, "delta": DELTA}
     shifts = with_excess(ended, keys(every, which)[:k], residuals[:k], r.cpu()).to(values)
     spent = run.n_products + measured
     checked = ended.stopped is None
@@ -279,6 +281,9 @@ def rooted_eigh(
     values, v = found.values.square(), found.right
     r = _measured(op, v, values)
     shifts = 2 * found.values * found.shifts + found.shifts.square()
+    # Of R v = s u + e, R^T u = s v + f, |A v - s^2 v| is at most (s_1 + s) max(|e|, |f|).
+    expected = (found.top + found.values) * found.residuals
+    shifts = _not_of_root(op, r, expected, found.top**2, shifts)
     settings = {**found.settings, "method": "root", "root": found.settings["method"]}
     if "level" in settings:
         settings["level"] **= 2
@@ -339,12 +344,22 @@ def _lifted(op: LinearOperator, root: LinearOperator, dual: LinearOperator, k: i
     r, spent = _measured(op, v, found.values), 2 * k + (0 if dual.stored else dual.shape[0])
     settings = {**_LIFTED, "gram_rows": dual.shape[0]}
     assert found.gaps is not None
-    # Beyond rounding, the matrix is not that of the root: values are no Rayleigh quotients then.
-    rounding = 1e3 * torch.finfo(op.dtype).eps * found.top
-    shifts = torch.where(r > rounding, r, nearest_shifts(r, found.gaps))
+    near = nearest_shifts(r, found.gaps)
+    shifts = _not_of_root(op, r, torch.zeros_like(r), found.top, near)
     return replace(
         found, vectors=v, residuals=r, shifts=shifts, n_products=spent, settings=settings
     )
+
+
+def _not_of_root(
+    op: LinearOperator, r: Tensor, expected: Tensor, top: float, shifts: Tensor
+) -> Tensor:
+    """``shifts``, or the residual itself where it is more than the root lets expect, ``(k,)``.
+
+    Then the matrix is not that of the root, and the values are not its Rayleigh quotients.
+    """
+    rounding = 1e3 * torch.finfo(op.dtype).eps * top
+    return torch.where(r > expected + rounding, r.maximum(shifts), shifts)
 
 
 def _measured(op: LinearOperator, v: Tensor, values: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class NormResult:
 
     Attributes:
         value: The norm, in the unit of the matrix.
-        error: Estimated absolute error of ``value``, ``min(r, r^2/gap)``; the value lies below the
+        error: Absolute error of ``value``, as ``errors`` of ``SVDResult``; the value lies below the
             norm rather than above, since Ritz values approach from below.
         outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by the matrix or its transpose.

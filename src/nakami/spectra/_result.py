@@ -25,13 +25,16 @@ class SVDResult:
             recurrence plus the rounding seen in up to four triplets that are measured.
         outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by ``A`` or its transpose.
-        settings: Method, tolerance, seed, block and basis sizes.
+        settings: Method, tolerance, seed, block and basis sizes. Krylov: ``delta`` and
+            ``level``; but for a chance of ``delta`` over seeds, no value outside those returned
+            lies above ``level``, and each value is the i-th largest to within ``errors[i]``.
         reliable: ``(k,)`` bool; False where the value lies below ``floor``.
         floor: Smallest value that the arithmetic tells from zero: ``sqrt(eps) s_1`` through a Gram
             matrix, ``10 eps s_1`` otherwise, with the larger of the two where both were at work.
-        errors: ``(k,)`` float64, estimated relative error of each value: ``min(r, r^2/gap)/s``,
-            and ``eps s_1/s`` for the rounding of the products; without vectors, where values are
-            roots of eigenvalues of ``A^T A``, ``eps (s_1/s)^2`` more.
+        errors: ``(k,)`` float64, relative error of each value: dense, ``min(r, r^2/gap)/s``;
+            Krylov, its distance to an upper bound of the i-th largest value (docs/engine.md). And
+            ``eps s_1/s`` for the rounding of the products; without vectors, where values are roots
+            of eigenvalues of ``A^T A``, ``eps (s_1/s)^2`` more.
     """
 
     values: Tensor
@@ -75,11 +78,14 @@ class EighResult:
         residuals: ``(k,)`` float64, absolute: ``|A v - l v|``.
         outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
         n_products: Columns multiplied by ``A``.
-        settings: Method, which, tolerance, seed, block and basis sizes.
+        settings: Method, which, tolerance, seed, block and basis sizes; ``delta`` and ``level`` as
+            in ``SVDResult`` (by magnitude: of sizes). One value alone: ``margin`` and ``unlikely``,
+            the chance that a value beyond ``1 + margin`` times the one returned was missed.
         reliable: ``(k,)`` bool; False where the size lies below ``floor``.
         floor: Smallest size that the arithmetic tells from zero, ``10 eps |l|_max``.
-        errors: ``(k,)`` float64, estimated relative error of each value: ``min(r, r^2/gap)/|l|``,
-            and ``eps |l|_max/|l|`` for the rounding of the products.
+        errors: ``(k,)`` float64, relative error of each value: dense, ``min(r, r^2/gap)/|l|``;
+            Krylov, its distance to an upper bound of the i-th; one value alone, ``r/|l|``. And
+            ``eps |l|_max/|l|`` for the rounding of the products.
     """
 
     values: Tensor
@@ -122,7 +128,7 @@ def _short(result: SVDResult | EighResult) -> str:
 
 @dataclass(frozen=True)
 class Triplets:
-    """What a method hands to the front door: unjudged triplets and their cost."""
+    """What a method found: unjudged triplets and their cost."""
 
     values: Tensor  # (k,) float64
     left: Tensor | None  # (m, k); None where values alone were asked for

@@ -1,4 +1,4 @@
-"""The front door of the engine: which method, within which memory, and how far to trust it."""
+"""Singular values of operators: which method, within which memory, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def svd(
     Args:
         op: A nakami operator or a dense 2-d tensor, shape ``(m, n)``.
         k: How many values, 1 to min(m, n); None for all, where the matrix fits the budget.
-        tol: Bound on the estimated relative error of each value, ``min(r, r^2/gap)/s``.
+        tol: Bound on the relative error of each value (``errors`` of the result).
         vectors: Whether to return the singular vectors. Without them a Krylov run takes values from
             its small matrices, as far as their rounding leaves three quarters of ``tol``, and the
             others from vectors it need not keep; all else is judged alike.
@@ -64,7 +64,7 @@ def svd(
             place of random ones in the start block. Pays for a few values (k = 10: 48 products in
             place of 76); for 20 or more it saves nothing.
         max_products: Bound on columns multiplied, Krylov only; default ``40 k + 2000``. The first
-            k directions and the closing check (about 20 products) are made in any case.
+            k directions and a closing search (32 products at most) are made in any case.
 
     Returns:
         An ``SVDResult``. A result with ``converged=False`` also warns (``NotConvergedWarning``).

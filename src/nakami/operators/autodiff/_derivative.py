@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
 ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
 STEPS = 4  # sizes of a step, each 16 times the one before
 PLACES = 3  # where a product that differs is looked at again
-FEW = 0.02  # of its size: more than this is not by a few units on the other side of a kink
+FEW = 0.02  # of its size: more is not by a few units on the other side of a kink
 AWAY = 1e-5  # their distance from the point, relative to its norm
 WIDER = {
     torch.float16: torch.float64,
@@ -31,6 +31,8 @@ WIDER = {
     torch.float32: torch.float64,
     torch.complex64: torch.complex128,
 }
+
+Sizes: TypeAlias = tuple[float, float, float]  # lengths of difference, product and their gap
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Gap:
         direction: Their gap and the difference, each of length 1, added, ``(m,)``.
         moved: The difference along it. said: The product along it.
         v: The direction of the step. allowed: What right ones may differ by in float64.
-        few: Whether so little differs that some units beyond a kink can be the cause.
+        off: Their gap over the larger of the two lengths.
     """
 
     direction: Tensor
@@ -49,7 +51,7 @@ class Gap:
     said: float
     v: Tensor
     allowed: float
-    few: bool
+    off: float
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,13 @@ class Derivative:
         Tried along one direction. Half of it is random and sees ``|E|_F / |J|_F`` of an error
         ``E``; half is ``J^T u``, in which the leading singular vectors prevail. A product that
         differs from a difference of the function is looked at again near the point, where no kink
-        is, and with several steps: an error stays, whatever the place and the step.
+        is, and with several steps: an error stays, whatever the place and the step. What passes
+        there and comes from arithmetic that the network itself narrows (autocast) is warned of too.
 
         Raises:
             UsageError: The function moves, but ``J`` is zero.
         """
-        try:
-            with in_double(self.network):
-                v, product = self.trial.mixed(self._still())
-                point, v, product = self.point.double(), v.double(), product.double()
-                gaps = self._gaps(point, v, product)
-                here = {name: self._along(point, gap, v) for name, gap in gaps.items()}
-            gaps = {name: gap for name, gap in gaps.items() if not self._sided(gap, here[name])}
-            with in_double(self.network):
-                found = self._wrong(point, v, product, gaps)
-        except (*FAILURES, ValueError):  # the network or the device refuses float64
-            v, product = self.trial.mixed(self._still())
-            gaps = self._gaps(self.point, v, product)
-            found = self._wrong(self.point, v, product, gaps)
+        gaps, found, narrow = self._looked()
         for name, (size, length, off) in found.items():
             if length == 0:
                 raise UsageError(
@@ -105,13 +96,34 @@ class Derivative:
                     "step) but its derivative is zero; take torch.no_grad, detach or rounding out "
                     "of its forward."
                 )
-            warnings.warn(
+            _warn(
                 f"{what} to {name!r}: J is no derivative of the network: along one direction J v "
                 f"is off by {off / max(size, length):.2g} of its size; look for a detach, a "
-                "straight-through gradient, a rounding or a custom backward in its forward.",
-                NakamiWarning,
-                stacklevel=5,
+                "straight-through gradient, a rounding or a custom backward in its forward."
             )
+        for name in [n for n in gaps if n not in found] if narrow else []:
+            _warn(
+                f"{what} to {name!r}: the network computes in part in {narrow}: along one "
+                f"direction J v is off by {gaps[name].off:.2g} of its size by rounding, which the "
+                "stated errors leave out; pass nakami.View(model, dtype='float64')."
+            )
+
+    def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
+        """Parts that differ at the point, those that are wrong, and a coarser type inside."""
+        try:
+            with in_double(self.network):
+                v, product = self.trial.mixed(self._still())
+                point, v, product = self.point.double(), v.double(), product.double()
+                gaps = self._gaps(point, v, product)
+                here = {name: self._along(point, gap, v) for name, gap in gaps.items()}
+            narrow = self._narrower() if gaps else None
+            left = {n: gap for n, gap in gaps.items() if narrow or not self._sided(gap, here[n])}
+            with in_double(self.network):
+                return gaps, self._wrong(point, v, product, left), narrow
+        except (*FAILURES, ValueError):  # the network or the device refuses float64
+            v, product = self.trial.mixed(self._still())
+            gaps = self._gaps(self.point, v, product)
+            return gaps, self._wrong(self.point, v, product, gaps), None
 
     def _gaps(self, point: Tensor, v: Tensor, product: Tensor) -> dict[str, Gap]:
         """Where a short step disagrees with the product, by part."""
@@ -124,9 +136,17 @@ class Derivative:
                 u, change = torch.zeros_like(difference), difference[rows]
                 u[rows] = (change - product[rows]) / max(gap, 1e-300) + change / max(size, 1e-300)
                 allowed = RESOLUTION * max(size, other)
-                few = gap <= FEW * max(size, other)
-                found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, few)
+                off = gap / max(size, other)
+                found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, off)
         return found
+
+    def _narrower(self) -> torch.dtype | None:
+        """The coarsest type that the network computes in, if it is coarser than the products'."""
+        with torch.no_grad(), _Types() as seen:
+            self.function(self.point)
+        eps = torch.finfo(self.point.dtype).eps
+        coarse = [d for d in seen.types if torch.finfo(d).eps > eps]
+        return max(coarse, key=lambda d: torch.finfo(d).eps, default=None)
 
     def _along(self, point: Tensor, gap: Gap, v: Tensor) -> float:
         """``<u, J v>`` by reverse mode, for the direction ``u`` of a gap."""
@@ -138,7 +158,7 @@ class Derivative:
 
         Then reverse mode agrees with the difference in float64, and with the product here.
         """
-        if self.point.dtype == torch.float64 or not gap.few:
+        if self.point.dtype == torch.float64 or gap.off > FEW:
             return False
         if abs(doubled - gap.moved) > gap.allowed:
             return False
@@ -147,7 +167,7 @@ class Derivative:
 
     def _wrong(
         self, point: Tensor, v: Tensor, product: Tensor, gaps: Mapping[str, Gap]
-    ) -> dict[str, tuple[float, float, float]]:
+    ) -> dict[str, Sizes]:
         """Sizes of difference, product and gap of the parts that are wrong at every place."""
         found = dict.fromkeys(gaps, (0.0, 0.0, 0.0))
         for seed in range(PLACES):
@@ -187,9 +207,11 @@ class Derivative:
             return push(v) if rank(way) <= rank(self.route) else here
 
 
-def _settled(
-    differences: list[Tensor], product: Tensor, rows: slice
-) -> tuple[float, float, float] | None:
+def _warn(text: str) -> None:
+    warnings.warn(text, NakamiWarning, stacklevel=6)
+
+
+def _settled(differences: list[Tensor], product: Tensor, rows: slice) -> Sizes | None:
     """Sizes of difference, product and gap, if the product is wrong; None if it is not.
 
     Of two steps whose differences agree best, the disagreement says how far they can be trusted.
@@ -206,7 +228,7 @@ def _settled(
     return None if sizes[0] == 0 and settled and coarse[2] <= 4 * unsure else sizes
 
 
-def _sizes(difference: Tensor, product: Tensor) -> tuple[float, float, float]:
+def _sizes(difference: Tensor, product: Tensor) -> Sizes:
     return float(difference.norm()), float(product.norm()), float((difference - product).norm())
 
 
@@ -254,6 +276,20 @@ class _Doubles(TorchDispatchMode):
                 raise NotImplementedError(f"{func} writes to {value.dtype}")
         args, kwargs = tree_map(_wide, (args, kwargs))
         return tree_map(_wide, func(*args, **kwargs))
+
+
+class _Types(TorchDispatchMode):
+    """Notes which floating types come out of operations; autocast shows in nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.is_floating_point():
+            self.types.add(out.dtype)
+        return out
 
 
 def _wide(value: Any) -> Any:

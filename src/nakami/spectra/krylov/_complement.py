@@ -104,12 +104,14 @@ def outside(
     needed = log_needed(asked.delta, free)
     eps = torch.finfo(basis.dtype).eps
     draw = torch.randn(1, basis.shape[1], generator=generator, dtype=torch.float64).to(basis)
-    found, upper, scale, steps = _unit(_outside(draw, basis)), math.inf, 0.0, min(asked.steps, free)
+    upper, scale, steps = math.inf, 0.0, min(asked.steps, free)
+    rows = basis.new_empty(steps, basis.shape[1])  # of Lanczos, as far as they are made
+    rows[0] = _unit(_outside(draw, basis))
     alpha: list[float] = []
     beta: list[float] = []
     shares: list[Tensor] = []
     for j in range(steps):
-        row = found[-1:]
+        found, row = rows[: j + 1], rows[j : j + 1]
         z, quotient = apply(row)
         share = (row @ waiting.T).double().cpu()  # (1, b)
         added = share @ corner
@@ -129,10 +131,10 @@ def outside(
             upper = ritz + 2 * eps * scale
         if closed or j + 1 == steps or (hopeless and not asked.patient):
             break
-        found = torch.cat([found, _unit(_outside(_unit(z), basis, found))])
+        rows[j + 1] = _unit(_outside(_unit(z), basis, found))
     if math.isinf(upper):
         upper = certified_level(alpha, beta, ritz, needed)
-    turned = directions.T.to(found) @ found[: len(gains)]
+    turned = directions.T.to(rows) @ rows[: len(gains)]
     return Outside(float(gains[0]), upper, gains, turned, len(alpha))
 
 

@@ -1,4 +1,4 @@
-"""The road that all Krylov methods take: expand, look, certify what is left, stop honestly."""
+"""The loop of all Krylov methods: expand, look, certify what is left, say how it ended."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ BLOCK = 8  # the widest that a run starts with
 WIDEST = 64  # the widest that missed values make it
 ROUNDS = 12  # times missed values are taken in before giving up
 STEPS = 64  # of a search, at least, while the vectors fit
+LAST_STEPS = 16  # of the search that closes a run whose products are spent
 PATIENCE = 18  # columns that a run of one column may take to be sure by its own first vector
 
 
@@ -106,16 +107,15 @@ class Certificate:
     Attributes:
         shifts: ``(k,)``, how far the true keys may lie above those found; infinite where ``sure``
             ended the run, which knows nothing of the others.
-        level: As a key: nothing outside the values returned lies above it, but for ``delta``.
+        level: As a key: nothing outside the values returned lies above it, but for a chance of
+            ``DELTA`` over seeds.
         rest: As a key: the largest value that the complement has shown.
-        delta: The chance over seeds that the level is wrong.
         stopped: Why the run ended early, if it did.
     """
 
     shifts: Tensor
     level: float
     rest: float
-    delta: float
     stopped: Outcome | None
 
 
@@ -149,7 +149,7 @@ class Driver:
             if self.sure is not None and not (spent or run.full):
                 if self._sure_of(keys, residuals):
                     infinite = torch.full((plan.k,), math.inf, dtype=torch.float64)
-                    return Certificate(infinite, math.inf, math.inf, DELTA, None)
+                    return Certificate(infinite, math.inf, math.inf, None)
                 continue
             ended = self._look(keys, residuals, spent)
             if ended is not None:
@@ -181,7 +181,7 @@ class Driver:
             rest = forms[0].key(gain)
             shifts = (upper_bounds(forms, held, k) - wanted.keys).clamp_min(0)
             why = self._why(settled, spent, rest)
-            return Certificate(shifts, forms[0].key(held), rest, DELTA, why)
+            return Certificate(shifts, forms[0].key(held), rest, why)
         if missed or run.full:
             self._take_in(seen, last, missed)
         else:
@@ -193,7 +193,7 @@ class Driver:
         self.searches += 1
         delta = DELTA / (self.searches * (self.searches + 1))  # all together at most DELTA
         steps = min(max(STEPS, self.run.n_products // 4), self.plan.search)
-        asked = Asked(level, form.level(most), delta, 16 if spent else steps, patient=spent)
+        asked = Asked(level, form.level(most), delta, LAST_STEPS if spent else steps, patient=spent)
         seen = self.search(side, form, asked)
         self.run.n_products += self.cost * seen.steps
         return seen

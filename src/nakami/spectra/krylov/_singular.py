@@ -11,7 +11,7 @@ from ...results import UsageError
 from .._check import folded
 from .._operator import LinearOperator
 from .._result import Triplets, arithmetic_floor, relative, with_rounding
-from ._certificate import Form
+from ._certificate import DELTA, Form
 from ._complement import Asked, Outside, normal_product, outside
 from ._driver import Driver, Plan, make_plan, true_residuals, with_excess
 from ._golub_kahan import GolubKahan
@@ -112,7 +112,7 @@ def _run(
             "block": plan.block,
             "columns": run.columns,
             "level": ended.level,
-            "delta": ended.delta,
+            "delta": DELTA,
         },
         ended.stopped is None,
         float(s[0]),
