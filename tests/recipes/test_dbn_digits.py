@@ -4,7 +4,6 @@ import json
 import os
 import struct
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import torch
 
 from nakami import data, recipes, results
 from nakami.dynamics import SpectrumOptions as Options
-from nakami.recipes import DBNSettings, Phases, _prepare
+from nakami.recipes import DBNSettings, Phases
 from nakami.recipes._dbn_digits import prepare_dbn, trained_dbn
 from nakami.results import RunError, UsageError
 
@@ -204,22 +203,6 @@ def test_measure_takes_one_run_for_each_network_at_the_same_inputs(tmp_path):
     assert told[0][3].startswith("pretrained: ")
     assert told[-1][2] == 0
     assert results.compare(runs[0], runs[1]).change("hidden2").before.shape == (2,)
-
-
-def test_time_left_counts_the_networks_to_come(tmp_path, monkeypatch):
-    subject, said = prepare(tmp_path), []
-    clock = iter([0.0, 1.0, 4.0, 10.0])
-    monkeypatch.setattr(_prepare, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    tell = _prepare._over_all(lambda *a: said.append(a[:3]), 0, subject)
-    tell(2, 4, 9.0, "one piece was kept")  # 1 + 9 seconds for three of four pieces
-    tell(3, 4, 6.0, "two")
-    tell(4, 4, 0.0, "three")
-    later = 10 * 4 / 3
-    assert said == [
-        (2, 8, pytest.approx(9 + later)),
-        (3, 8, pytest.approx(6 + later)),
-        (4, 8, pytest.approx(later)),
-    ]
 
 
 def test_measured_in_float64_unless_told_otherwise(tmp_path):

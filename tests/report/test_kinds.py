@@ -97,7 +97,7 @@ def test_sentences_keep_case_and_data(tmp_path):
     assert (text.case, text.data["n"]) == ("a.b", 2)
     assert say("a.b", n=1, of=3, x=1.0, y=(1.0, 2.0)) == "One value of 3, 1 to 1 to 2"
     assert str(say.words[0][1]) == "J<sup>T</sup>"
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="c"):
         say("a.c")
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="of"):
         say("a.b", n=1)

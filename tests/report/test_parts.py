@@ -164,7 +164,7 @@ def test_every_chart_is_valid_vega_lite(two, run, mixed):
         altair.LayerChart.from_dict({**spec, "datasets": few})
     jsonschema = pytest.importorskip("jsonschema")
     wrong = {**spec, "datasets": few, "height": "tall"}
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(jsonschema.ValidationError, match="tall"):
         altair.LayerChart.from_dict(wrong)
 
 

@@ -46,7 +46,7 @@ def test_a_module_without_its_entry_is_refused(fruits, name, got):
         TypeError, match=rf"fruits\.{name}\.ENTRY must be of type str, got {got}; write"
     ):
         fruits[name]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="ENTRY must be of type str"):
         dict(fruits.items())
 
 

@@ -1,8 +1,10 @@
 """Estimates of the remaining time, on costs that are known."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from nakami.results import Work
+from nakami.results import Work, _progress, share
 
 COSTS = {"wide": 9.0, "narrow": 1.0}
 
@@ -40,3 +42,19 @@ def test_every_piece_is_reported():
     work.done("first", "a", 2.0)
     work.done("second", "a", 4.0)
     assert seen == [(4, 5, 2.0, "first"), (5, 5, 0.0, "second")]
+
+
+def test_time_left_counts_the_works_to_come(monkeypatch):
+    said = []
+    clock = iter([0.0, 1.0, 4.0, 10.0])
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    tell = share(lambda *a: said.append(a[:3]), 0, 2, "first")
+    tell(2, 4, 9.0, "one piece was kept")  # 1 + 9 seconds for three of four pieces
+    tell(3, 4, 6.0, "two")
+    tell(4, 4, 0.0, "three")
+    later = 10 * 4 / 3
+    assert said == [
+        (2, 8, pytest.approx(9 + later)),
+        (3, 8, pytest.approx(6 + later)),
+        (4, 8, pytest.approx(later)),
+    ]

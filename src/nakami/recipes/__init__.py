@@ -8,53 +8,25 @@ that ``SUBJECTS`` and ``DEFAULT`` are known without torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nakami.results import lazy
 
 if TYPE_CHECKING:
-    from ._dbn_digits import DBNSettings
-    from ._phases import Phases, phase_generator
-    from ._prepare import check, measure, prepare, preview, trained
-    from ._subject import Network, Subject
-    from ._supervised import error_fact, train_classifier
+    from ._dbn_digits import DBNSettings as DBNSettings
+    from ._phases import Phases as Phases
+    from ._phases import phase_generator as phase_generator
+    from ._prepare import check as check
+    from ._prepare import measure as measure
+    from ._prepare import prepare as prepare
+    from ._prepare import preview as preview
+    from ._prepare import trained as trained
+    from ._subject import Network as Network
+    from ._subject import Subject as Subject
+    from ._supervised import error_fact as error_fact
+    from ._supervised import train_classifier as train_classifier
 
 SUBJECTS = ("dbn-digits",)
 DEFAULT = "dbn-digits"
 
-_HOMES = {
-    "DBNSettings": "_dbn_digits",
-    "Network": "_subject",
-    "Phases": "_phases",
-    "Subject": "_subject",
-    "check": "_prepare",
-    "error_fact": "_supervised",
-    "measure": "_prepare",
-    "phase_generator": "_phases",
-    "prepare": "_prepare",
-    "preview": "_prepare",
-    "train_classifier": "_supervised",
-    "trained": "_prepare",
-}
-
-__all__ = [
-    "DEFAULT",
-    "SUBJECTS",
-    "DBNSettings",
-    "Network",
-    "Phases",
-    "Subject",
-    "check",
-    "error_fact",
-    "measure",
-    "phase_generator",
-    "prepare",
-    "preview",
-    "train_classifier",
-    "trained",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy(__name__)

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from nakami import data as readers
 from nakami.data import Examples
-from nakami.results import wrong
+from nakami.results import Progress, Work, wrong
 from nakami.zoo.dbn import DBN
 
-from ._phases import Meter, Phases, finished, one_thread, phase_generator
-from ._subject import Network, Progress, Subject
+from ._phases import Phases, finished, one_thread, phase_generator
+from ._subject import Network, Subject
 from ._supervised import error_fact, train_classifier
 
 NAME = "dbn-digits"
@@ -71,11 +71,14 @@ def prepare_dbn(
         )
     phases = Phases(folder, _record(train, seed, settings))
     *names, _ = _phase_names(settings)
-    todo = [settings.pretrain_epochs for name in names if not phases.has(name)]
-    todo += [settings.finetune_epochs] * (not phases.has("finetuned"))
-    meter = Meter(sum(todo), progress)
-    start = pretrained(phases, names, train, settings, seed, meter)
-    tuned = finetuned(phases, start, train, settings, meter)
+    epochs = {
+        **dict.fromkeys(names, settings.pretrain_epochs),
+        "finetuned": settings.finetune_epochs,
+    }
+    todo = [name for name, count in epochs.items() if not phases.has(name) for _ in range(count)]
+    work = Work(todo, progress)
+    start = pretrained(phases, names, train, settings, seed, work)
+    tuned = finetuned(phases, start, train, settings, work)
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
         facts = [error_fact(net, test) for net in (start, tuned)]
     facts[0]["label"] += " (output layer not trained yet)"
@@ -124,7 +127,7 @@ def pretrained(
     train: Examples,
     settings: DBNSettings,
     seed: int,
-    meter: Meter,
+    work: Work,
 ) -> nn.Sequential:
     """The classifier as pre-training leaves it: one phase for each RBM, output layer at random."""
     pixels = train.inputs.flatten(1)
@@ -140,7 +143,7 @@ def pretrained(
                 batch=settings.batch,
                 rate=settings.pretrain_rate,
                 generator=generator,
-                progress=lambda *_: meter.tick(f"pre-training {name}"),
+                progress=lambda *_: work.done(f"pre-training {name}", name),
             )
             return dbn.rbms[i].state_dict()
 
@@ -149,7 +152,7 @@ def pretrained(
 
 
 def finetuned(
-    phases: Phases, start: nn.Sequential, train: Examples, settings: DBNSettings, meter: Meter
+    phases: Phases, start: nn.Sequential, train: Examples, settings: DBNSettings, work: Work
 ) -> nn.Sequential:
     """A copy of the classifier after back-propagation through all layers."""
     model = clone(start)
@@ -165,7 +168,7 @@ def finetuned(
             batch=settings.batch,
             rate=settings.finetune_rate,
             momentum=settings.momentum,
-            after_epoch=lambda *_: meter.tick("fine-tuning"),
+            after_epoch=lambda *_: work.done("fine-tuning", "finetuned"),
         )
         return model.state_dict()
 

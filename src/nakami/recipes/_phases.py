@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nakami.results import UsageError, disk, versions
-
-from ._subject import Progress
+from nakami.results import UsageError, versions, write_whole
 
 SCHEMA = "nakami.training/1"
 SETTINGS = "training.json"
@@ -62,13 +58,11 @@ class Phases:
         self.folder, self.seed = folder, int(settings["seed"])
         new = _plain(settings)
         path = folder / SETTINGS
-        with disk(folder, "folder"):
-            folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _check_same(_read_settings(path), new, folder)
         else:
             record = {**new, "versions": versions(), "threads": 1}
-            self._write(path, (json.dumps(record, indent=1) + "\n").encode())
+            write_whole(path, json.dumps(record, indent=1) + "\n", "folder")
 
     def has(self, phase: str) -> bool:
         """Whether this phase's weights are there."""
@@ -82,7 +76,8 @@ class Phases:
         if not path.exists():
             with one_thread():
                 tensors = train(phase_generator(self.seed, phase))
-            self._write(path, save({k: v.detach().contiguous() for k, v in tensors.items()}))
+            kept = save({k: v.detach().contiguous() for k, v in tensors.items()})
+            write_whole(path, kept, "folder")
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
@@ -93,15 +88,6 @@ class Phases:
     def _path(self, phase: str) -> Path:
         return _file(self.folder, phase)
 
-    def _write(self, path: Path, content: bytes) -> None:
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with disk(path, "folder"):
-            try:
-                part.write_bytes(content)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-
 
 def finished(folder: Path, settings: Mapping[str, Any], phases: Iterable[str]) -> bool:
     """Whether a folder holds these phases of a training with these settings; writes nothing."""
@@ -111,21 +97,6 @@ def finished(folder: Path, settings: Mapping[str, Any], phases: Iterable[str]) -
         return False
     same = not _differing(old, _flat(_plain(settings)))
     return same and all(_file(folder, phase).exists() for phase in phases)
-
-
-class Meter:
-    """Counts units of work for a ``Progress`` and tells the time left from those done so far."""
-
-    def __init__(self, total: int, progress: Progress | None):
-        self._done, self._total, self._progress = 0, total, progress
-        self._start = time.monotonic()
-
-    def tick(self, what: str) -> None:
-        """One more unit is done."""
-        self._done += 1
-        if self._progress:
-            left = (time.monotonic() - self._start) * (self._total / self._done - 1)
-            self._progress(self._done, self._total, left, what)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import torch
 from torch import nn
 
 from nakami.operators import View
-from nakami.results import Xray, unknown
+from nakami.results import Progress, Xray, share, unknown
 
 from . import SUBJECTS
 from ._dbn_digits import digits_from, prepare_dbn, preview_dbn, trained_dbn
-from ._subject import Progress, Subject
+from ._subject import Subject
 
 
 def prepare(
@@ -143,7 +142,7 @@ def measure(
             out=Path(out) / network.name,
             input_unit=examples.unit,
             about={k: v for k, v in about.items() if v is not None},
-            progress=_over_all(progress, index, subject),
+            progress=share(progress, index, len(subject.networks), network.name),
         )
         runs.append(run)
     return tuple(runs)
@@ -160,21 +159,3 @@ def _filled(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
 def _view(model: nn.Module, options: dict[str, Any]) -> View:
     """The model with the options of a view, which are taken out."""
     return View(model, dtype=options.pop("dtype"), device=options.pop("device", None))
-
-
-def _over_all(progress: Progress | None, index: int, subject: Subject) -> Progress | None:
-    """Progress of one network told as progress of all; the later ones are taken to cost as much."""
-    if progress is None:
-        return None
-    n, name = len(subject.networks), subject.networks[index].name
-    began, kept = time.monotonic(), -1  # pieces that an earlier call has left
-
-    def told(done: int, total: int, left: float | None, what: str) -> None:
-        nonlocal kept
-        kept = done - 1 if kept < 0 else kept
-        if left is not None:
-            whole = (time.monotonic() - began + left) * total / (total - kept)
-            left += (n - 1 - index) * whole
-        progress(index * total + done, n * total, left, f"{name}: {what}")
-
-    return told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,9 +9,6 @@ import torch
 from torch import nn
 
 from nakami.data import Examples
-
-Progress = Callable[[int, int, float | None, str], None]
-"""``progress(done, total, seconds left or None, what)``, after each unit of work."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def train_classifier(
     batch: int = 100,
     rate: float = 0.1,
     momentum: float = 0.9,
-    after_epoch: Callable[[int, float], None] | None = None,
+    after_epoch: Callable[[int, float], object] | None = None,
 ) -> None:
     """Stochastic gradient descent on the softmax cross-entropy, **mean** over the batch.
 
