@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._files import disk as disk
     from ._files import plain as plain
     from ._files import write_whole as write_whole
+    from ._outcome import Ended as Ended
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding

@@ -94,3 +94,19 @@ class Outcome:
         """
         numbers = dict(record)
         return cls(endings[str(numbers.pop("kind")).upper()], numbers)
+
+
+class Ended:
+    """Base of results with an ``outcome``, from which these two are read."""
+
+    outcome: Outcome
+
+    @property
+    def converged(self) -> bool:
+        """Whether the computation did what was asked."""
+        return self.outcome.converged
+
+    @property
+    def reason(self) -> str:
+        """How the computation ended, in words."""
+        return self.outcome.reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._outcome import Outcome, SpectrumEnding
+from ._outcome import Ended, Outcome, SpectrumEnding
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StageInfo:
 
 
 @dataclass(frozen=True, repr=False)
-class Spectrum:
+class Spectrum(Ended):
     """Singular values of one Jacobian, with the doubt they carry.
 
     Attributes:
@@ -76,16 +76,6 @@ class Spectrum:
             f"Spectrum(input {self.input}, {self.source} to {self.stage}, {m} x {n}, "
             f"{len(self.values)} values {ends}, {self.reason})"
         )
-
-    @property
-    def converged(self) -> bool:
-        """Whether every returned value met the tolerance, or the limit of the arithmetic."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
 
     @property
     def complete(self) -> bool:

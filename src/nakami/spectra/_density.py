@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import Outcome, SpectrumEnding, wrong
+from ..results import Ended, Outcome, SpectrumEnding, wrong
 from ._check import (
     check_at_least,
     check_budget,
@@ -27,7 +27,7 @@ GRID = 201  # points where none are given
 
 
 @dataclass(frozen=True)
-class DensityResult:
+class DensityResult(Ended):
     """Density of the eigenvalues of a symmetric matrix, total mass 1.
 
     Attributes:
@@ -62,16 +62,6 @@ class DensityResult:
     n_probes: int
     steps: int
     seed: int
-
-    @property
-    def converged(self) -> bool:
-        """True: neither way can fail."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
 
     def per_decade(
         self, points: Tensor | Sequence[float], width: float = 0.1

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..results import Outcome
+from ..results import Ended, Outcome
 from ._operator import LinearOperator
 from ._svd import svd
 
 
 @dataclass(frozen=True)
-class NormResult:
+class NormResult(Ended):
     """Largest singular value of a matrix.
 
     Attributes:
         value: The norm, in the unit of the matrix.
         error: Absolute error of ``value``, as ``errors`` of ``SVDResult``; the value lies below the
             norm rather than above, since Ritz values approach from below.
-        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
+        outcome: How the computation ended, and so ``reason`` and ``converged``: ``error`` is at
+            most ``tol value``.
         n_products: Columns multiplied by the matrix or its transpose.
     """
 
@@ -27,16 +28,6 @@ class NormResult:
     error: float
     outcome: Outcome
     n_products: int
-
-    @property
-    def converged(self) -> bool:
-        """Whether ``error`` is at most ``tol value``."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
 
 
 def norm(

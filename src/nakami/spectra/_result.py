@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import Outcome
+from ..results import Ended, Outcome
 from ._operator import LinearOperator
 
 
 @dataclass(frozen=True, repr=False)
-class SVDResult:
+class SVDResult(Ended):
     """Leading singular triplets of a matrix ``A`` of shape ``(m, n)``.
 
     Attributes:
@@ -49,16 +49,6 @@ class SVDResult:
     errors: Tensor
 
     @property
-    def converged(self) -> bool:
-        """Whether every value met the tolerance, or the limit of the arithmetic."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
-
-    @property
     def method(self) -> str:
         """``"dense"``, ``"gram"`` or ``"krylov"``."""
         return str(self.settings["method"])
@@ -68,7 +58,7 @@ class SVDResult:
 
 
 @dataclass(frozen=True, repr=False)
-class EighResult:
+class EighResult(Ended):
     """Eigenpairs of a symmetric matrix ``A`` of shape ``(n, n)``.
 
     Attributes:
@@ -97,16 +87,6 @@ class EighResult:
     reliable: Tensor
     floor: float
     errors: Tensor
-
-    @property
-    def converged(self) -> bool:
-        """Whether every value met the tolerance, or the limit of the arithmetic."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
 
     @property
     def method(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning, Outcome, SpectrumEnding, wrong
+from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, wrong
 from ._check import (
     check_at_least,
     check_budget,
@@ -28,14 +28,15 @@ CHUNK = 64  # columns of the identity multiplied at once
 
 
 @dataclass(frozen=True)
-class TraceResult:
+class TraceResult(Ended):
     """Trace of a square matrix, ``sum_i A[i, i]``.
 
     Attributes:
         value: The trace, a sum over all n dimensions, not a mean.
         se: Standard error of ``value`` over the probes; 0 where it is exact.
         exact: Whether ``value`` is the sum of the diagonal itself.
-        outcome: How the computation ended; ``converged`` and ``reason`` are read from it.
+        outcome: How the computation ended, and so ``reason`` and ``converged``: exact, or ``se`` at
+            most ``rtol |value|``.
         n_products: Columns multiplied by the matrix.
         n_probes: Random probes behind ``se``; 0 where it is exact.
         n_deflated: Directions whose share was computed exactly and taken out of the estimate.
@@ -50,16 +51,6 @@ class TraceResult:
     n_probes: int
     n_deflated: int
     seed: int
-
-    @property
-    def converged(self) -> bool:
-        """Whether ``se <= rtol |value|``."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the computation ended, in words."""
-        return self.outcome.reason
 
 
 def trace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...results import Outcome
+from ...results import Ended, Outcome
 from .._outcomes import AdviceEnding
 from ._noise import NoiseScale
 from ._stability import Rule
@@ -28,7 +28,7 @@ class Trial:
 
 
 @dataclass(frozen=True, repr=False)
-class LearningRate:
+class LearningRate(Ended):
     """The limit of an optimizer's learning rate, with its error; made by ``nakami.learning_rate``.
 
     Attributes:
@@ -89,16 +89,6 @@ class LearningRate:
     advice_cost: float = 0.0
     noise: NoiseScale | None = None
     matrix: str = "Gauss-Newton, the loss's own reduction"
-
-    @property
-    def converged(self) -> bool:
-        """Whether every eigenvalue met its tolerance."""
-        return self.outcome.converged
-
-    @property
-    def reason(self) -> str:
-        """How the search for the eigenvalues ended, in words."""
-        return self.outcome.reason
 
     @property
     def advice(self) -> str:
