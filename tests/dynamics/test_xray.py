@@ -237,6 +237,7 @@ def test_settings_are_kept(tmp_path):
         ({"inputs": examples().to_sparse()}, r"inputs must be dense, got sparse_coo; convert it"),
         ({"stages": ["1", "1"]}, r"stage must name each stage once, got '1' again; leave it out"),
         ({"stages": 3}, r"stage must be the name of a stage, or several, got 3"),
+        ({"spectrum": 0}, r"spectrum must be SpectrumOptions, got 0; pass nakami.dynamics"),
         ({"spectrum": 1e-3}, r"spectrum must be SpectrumOptions, got 0.001; pass nakami.dynamics"),
         ({"k": 0}, r"k must be a whole number from 1 to 8 .* got 0"),
     ],

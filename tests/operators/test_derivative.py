@@ -255,3 +255,13 @@ def test_a_network_that_narrows_its_arithmetic_is_named():
         assert "in part in torch.bfloat16: along one direction J v is off by 0.00" in text
         assert "pass nakami.View(model, dtype='float64')" in text
         assert not seen(lambda net=net, x=x: nakami.jacobian(nakami.View(net, dtype="float64"), x))
+
+
+def test_a_warning_stands_at_the_line_that_led_to_it():
+    net, x = Around(WRONG["backward off by 1e-2"], 0), example(0, torch.float32, 3)
+    with pytest.warns(NakamiWarning, match="to 'output': J is no derivative") as one:
+        nakami.jacobian(net, x[:1])
+    fisher = nakami.fisher(net, (x, torch.arange(3)), "cross_entropy")
+    with pytest.warns(NakamiWarning, match=r"to 'example \d' and 2 more: J is no deriv") as every:
+        fisher @ torch.ones(540)
+    assert [w.filename for w in (*one, *every)] == [__file__] * 2

@@ -165,5 +165,5 @@ def test_alone_nothing_is_summed():
     assert alone.seed(7) == 7
     assert alone.every(True)
     assert not alone.every(False)
-    with pytest.raises(ZeroDivisionError), alone.together("nothing"):
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError, match="on purpose"), alone.together("nothing"):
+        raise ZeroDivisionError("on purpose")

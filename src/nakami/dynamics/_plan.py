@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,11 +75,11 @@ def planned(
     stages: str | Sequence[str],
     k: int | None,
     layers: bool,
-    spectrum: Any,
+    spectrum: object,
 ) -> Plan:
     """What is to be measured, refused here if it cannot be."""
     _check_inputs(inputs, network)
-    asked = spectrum or SpectrumOptions()
+    asked = SpectrumOptions() if spectrum is None else spectrum
     if not isinstance(asked, SpectrumOptions):
         way_out = "pass nakami.dynamics.SpectrumOptions(tol=1e-4)"
         raise wrong_type("spectrum", "be SpectrumOptions", repr(spectrum), way_out)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
-    NakamiWarning,
     NotConvergedWarning,
     Progress,
     RunFolder,
@@ -25,6 +24,7 @@ from ..results import (
     Xray,
     check_callable,
     versions,
+    warn,
     wrong_type,
 )
 from ..spectra import SVDResult, svd
@@ -89,11 +89,9 @@ def xray(
     plan = planned(network, inputs, stages, k, layers, spectrum)
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
-        warnings.warn(
+        warn(
             f"{{layers}} must come with two stages or more, to measure between them, got {only!r} "
-            "alone; no layer is measured on its own.",
-            NakamiWarning,
-            stacklevel=2,
+            "alone; no layer is measured on its own."
         )
     settings = _settings(network.model, inputs, plan, input_unit, about)
     folder = None if out is None else RunFolder(out, settings)
@@ -106,13 +104,12 @@ def xray(
         run = Xray(settings, plan.chosen, _array(inputs), tuple(sorted(spectra, key=plan.order)))
     open_pieces = sum(not s.converged for s in run.spectra)
     if open_pieces:
-        warnings.warn(
+        warn(
             NotConvergedWarning(
                 f"{open_pieces} of {len(run.spectra)} spectra did not converge; they are marked. "
                 "To settle them, {way_out}.",
                 way_out=["raise {memory_budget}", "lower {k}"],
-            ),
-            stacklevel=2,
+            )
         )
     return run
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._errors import Worded as Worded
     from ._errors import check_callable as check_callable
     from ._errors import unknown as unknown
+    from ._errors import warn as warn
     from ._errors import wrong as wrong
     from ._errors import wrong_type as wrong_type
     from ._files import as_json as as_json

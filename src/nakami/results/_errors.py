@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable
 
 MUST = "{argument} must {rule}, got {got}; {way_out}."
 UNKNOWN = "{argument} {got} is unknown; {way_out}."
 PLACE = re.compile(r"\{([a-z_]+)\}")
+PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line
 
 
@@ -88,6 +91,15 @@ class NakamiWarning(Worded, UserWarning):
 
 class NotConvergedWarning(NakamiWarning):
     """Some returned singular value has not reached its tolerance."""
+
+
+def warn(warning: NakamiWarning | str) -> None:
+    """Give a warning at the line outside this package that led to it; a text is a NakamiWarning."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        level, frame = level + 1, frame.f_back
+    given = NakamiWarning(warning) if isinstance(warning, str) else warning
+    warnings.warn(given, stacklevel=level)
 
 
 def wrong(argument: str, rule: str, got: object, way_out: str | Iterable[str]) -> UsageError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, wrong
+from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, warn, wrong
 from ._check import (
     check_at_least,
     check_budget,
@@ -231,11 +230,10 @@ def _estimated(run: _Estimate, rtol: float, spent: bool) -> TraceResult:
     numbers = {"se": se, "value": value, "rtol": rtol, "probes": count, "products": run.n_products}
     ended = Outcome(SpectrumEnding.IMPRECISE if spent else SpectrumEnding.PRECISE, numbers)
     if spent:
-        warnings.warn(
+        warn(
             NotConvergedWarning(
                 f"trace did not converge: {ended.reason}; {{way_out}}.",
                 way_out=["raise {max_products}", "raise {rtol}", "use {method} 'exact'"],
-            ),
-            stacklevel=4,
+            )
         )
     return TraceResult(value, se, False, ended, run.n_products, count, len(run.basis), run.seed)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
 
-from ..results import Ending, NotConvergedWarning, Outcome, SpectrumEnding
+from ..results import Ending, NotConvergedWarning, Outcome, SpectrumEnding, warn
 
 WITH_COUNT: dict[Ending, Ending] = {
     SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
@@ -30,7 +28,7 @@ def verdict(
 
     ``shifts`` are the relative errors that the method leaves, ``errors`` those with the rounding of
     the products.
-    Two calls below the public function ``name``: the warning points at the caller of that one.
+    ``name`` is the public function that was called.
     """
     k = len(errors)
     within = reliable & (errors <= tol)
@@ -44,12 +42,11 @@ def verdict(
         kind = WITH_COUNT.get(kind, kind)
     numbers = {**numbers, "above": unsettled, **({} if stopped is None else stopped.numbers)}
     outcome = Outcome(kind, numbers)
-    warnings.warn(
+    warn(
         NotConvergedWarning(
             f"{name} did not converge: {outcome.reason}; {{way_out}}.",
             way_out=["raise {max_products}", "raise {memory_budget}", "lower {k}"],
-        ),
-        stacklevel=4,
+        )
     )
     return outcome
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from ...results import NakamiWarning, UsageError
+from ...results import UsageError, warn
 from ..model._functional_model import FunctionalModel
 from ._autograd import Held
 from ._strategies import FAILURES, Product, Trial, forward_product, rank, reverse_product, unit
@@ -89,23 +88,26 @@ class Derivative:
             UsageError: The function moves, but ``J`` is zero.
         """
         gaps, found, narrow = self._looked()
-        for name, (size, length, off) in found.items():
+        for size, length, _ in found.values():
             if length == 0:
                 raise UsageError(
                     f"the gradient of this network is cut: it moves (by {size:.3g} for a unit "
                     "step) but its derivative is zero; take torch.no_grad, detach or rounding out "
                     "of its forward."
                 )
-            _warn(
-                f"{what} to {name!r}: J is no derivative of the network: along one direction J v "
-                f"is off by {off / max(size, length):.2g} of its size; look for a detach, a "
+        off = {name: gap / max(size, length) for name, (size, length, gap) in found.items()}
+        if off:
+            warn(
+                f"{what} to {_parts(off)}: J is no derivative of the network: along one direction "
+                f"J v is off by {max(off.values()):.2g} of its size; look for a detach, a "
                 "straight-through gradient, a rounding or a custom backward in its forward."
             )
-        for name in [n for n in gaps if n not in found] if narrow else []:
-            _warn(
-                f"{what} to {name!r}: the network computes in part in {narrow}: along one "
-                f"direction J v is off by {gaps[name].off:.2g} of its size by rounding, which the "
-                "stated errors leave out; pass nakami.View(model, dtype='float64')."
+        rounded = {name: gap.off for name, gap in gaps.items() if narrow and name not in found}
+        if rounded:
+            warn(
+                f"{what} to {_parts(rounded)}: the network computes in part in {narrow}: along one "
+                f"direction J v is off by {max(rounded.values()):.2g} of its size by rounding, "
+                "which the stated errors leave out; pass nakami.View(model, dtype='float64')."
             )
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
@@ -115,9 +117,9 @@ class Derivative:
                 v, product = self.trial.mixed(self._still())
                 point, v, product = self.point.double(), v.double(), product.double()
                 gaps = self._gaps(point, v, product)
-                here = {name: self._along(point, gap, v) for name, gap in gaps.items()}
+                there = self._along(point, gaps)
             narrow = self._narrower() if gaps else None
-            left = {n: gap for n, gap in gaps.items() if narrow or not self._sided(gap, here[n])}
+            left = gaps if narrow else self._unsided(gaps, there)
             with in_double(self.network):
                 return gaps, self._wrong(point, v, product, left), narrow
         except (*FAILURES, ValueError):  # the network or the device refuses float64
@@ -148,22 +150,34 @@ class Derivative:
         coarse = [d for d in seen.types if torch.finfo(d).eps > eps]
         return max(coarse, key=lambda d: torch.finfo(d).eps, default=None)
 
-    def _along(self, point: Tensor, gap: Gap, v: Tensor) -> float:
-        """``<u, J v>`` by reverse mode, for the direction ``u`` of a gap."""
+    def _along(self, point: Tensor, gaps: Mapping[str, Gap]) -> dict[str, float]:
+        """``<u, J v>`` by reverse mode, for the direction ``u`` of each gap."""
+        if not gaps:
+            return {}
         _, pull = reverse_product(self.function, point, self.held)
-        return float(pull(gap.direction.to(point)).double() @ v.double())
+        return {
+            name: float(pull(gap.direction.to(point)).double() @ gap.v.double())
+            for name, gap in gaps.items()
+        }
 
-    def _sided(self, gap: Gap, doubled: float) -> bool:
-        """Whether rounding put the network on the other side of a kink than float64 is.
+    def _unsided(self, gaps: Mapping[str, Gap], there: Mapping[str, float]) -> dict[str, Gap]:
+        """Gaps that are not there because the products are on the other side of a kink.
 
-        Then reverse mode agrees with the difference in float64, and with the product here.
+        Then reverse mode agrees with the difference in float64 (``there``), and with the product in
+        the arithmetic of the products.
         """
-        if self.point.dtype == torch.float64 or gap.off > FEW:
-            return False
-        if abs(doubled - gap.moved) > gap.allowed:
-            return False
-        here = self._along(self.point, gap, gap.v)
-        return abs(here - gap.said) <= 0.01 * abs(gap.moved - gap.said)
+        maybe = {
+            name: gap
+            for name, gap in gaps.items()
+            if gap.off <= FEW and abs(there[name] - gap.moved) <= gap.allowed
+        }
+        if self.point.dtype == torch.float64:
+            return dict(gaps)
+        here = self._along(self.point, maybe)
+        sided = [
+            n for n, g in maybe.items() if abs(here[n] - g.said) <= 0.01 * abs(g.moved - g.said)
+        ]
+        return {name: gap for name, gap in gaps.items() if name not in sided}
 
     def _wrong(
         self, point: Tensor, v: Tensor, product: Tensor, gaps: Mapping[str, Gap]
@@ -207,8 +221,10 @@ class Derivative:
             return push(v) if rank(way) <= rank(self.route) else here
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, NakamiWarning, stacklevel=6)
+def _parts(off: Mapping[str, float]) -> str:
+    """The part that is off by most, and how many others there are."""
+    worst = max(off, key=lambda name: off[name])
+    return f"{worst!r}" + (f" and {len(off) - 1} more" if len(off) > 1 else "")
 
 
 def _settled(differences: list[Tensor], product: Tensor, rows: slice) -> Sizes | None:
