@@ -27,6 +27,7 @@ def test_eigh_takes_fewer_products_from_old_vectors(k):
     cold, warm = eigh(moved, k, **KRYLOV), eigh(moved, k, start=old, **KRYLOV)
     assert warm.converged
     assert warm.n_products <= 0.8 * cold.n_products
+    assert warm.n_products <= {3: 29, 20: 65}[k]  # what it took before copies were certified
     assert_close(warm.values, cold.values, rtol=2e-4, atol=0)
     # vectors that know nothing give the same values
     useless = torch.eye(700, dtype=torch.float64)[:, -k:]
