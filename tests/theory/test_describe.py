@@ -131,7 +131,9 @@ def test_the_model_is_left_as_it_was():
 
 
 def test_functions_in_forward_need_their_name():
-    with pytest.raises(UsageError, match=r"one after the other, got other outputs .* activation="):
+    with pytest.raises(
+        UsageError, match=r"one after the other .*got other outputs .* pass activation"
+    ):
         mf.describe(Functions(), X)
     assert mf.describe(Functions(), X, activation="relu").activations == ("relu", "relu")
     for twist in ("residual", "softmax"):
@@ -151,7 +153,7 @@ class Joined(nn.Module):
 
 
 def test_a_concatenation_is_refused():
-    with pytest.raises(UsageError, match=r"must be its linear layers .* sums over a bypass"):
+    with pytest.raises(UsageError, match=r"must be its linear layers .*sums over a bypass"):
         mf.describe(Joined(), torch.randn(5, 8), activation="relu")
 
 
@@ -195,7 +197,7 @@ def test_shipped_network_and_what_speaks_against_the_theory():
         (mlp(hidden=nn.ELU), r"got ELU at '1'; its activations are ReLU, LeakyReLU"),
         (mlp(nn.Tanh()), r"model must end with a linear layer, got tanh behind '2'"),
         (nn.Sequential(nn.Linear(8, 2)), r"must have a hidden layer, got one linear layer"),
-        (mlp(before=(nn.ReLU(),)), r"behind each hidden layer, got '0' where the first linear"),
+        (mlp(before=(nn.ReLU(),)), r"behind each hidden layer, got '0' before the first linear"),
         (mlp(before=(nn.Linear(8, 8), nn.ReLU(), nn.Tanh())), r"got '2' where '0' has one"),
         (Twice(), r"model must run 'one' once, got twice"),
         (Gated(), r"parameters in linear layers that it runs, got 'gate' outside"),
@@ -205,8 +207,10 @@ def test_shipped_network_and_what_speaks_against_the_theory():
     ],
 )
 def test_what_the_theory_does_not_cover_is_refused(model, message):
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         mf.describe(model, X)
+    error = caught.value
+    assert (error.argument, bool(error.rule), bool(error.way_out)) == ("model", True, True)
 
 
 def test_wrong_use_is_told():

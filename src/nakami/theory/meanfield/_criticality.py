@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from ...results import UsageError, wrong
+from ...results import wrong
 from ._activations import Activation, Array
 from ._named import ActivationLike, activation
 from ._order import forward, per_layer
@@ -148,10 +148,9 @@ def edge_of_chaos(phi: ActivationLike, bias_variance: float = 0.0) -> EdgeOfChao
             if slope <= 1 + 1e-6:
                 return EdgeOfChaos(w, b, b + root, slope)
         excess *= GROWTH
-    raise UsageError(
-        f"phi must have an edge of chaos at bias_variance {b:g}, got none for {f.name} with "
-        f"variances up to {EDGE_MOST:g}; read chi_1 from criticality at the variances you have."
-    )
+    got = f"none for {f.name} with variances up to {EDGE_MOST:g}"
+    way_out = "read chi_1 from criticality at the variances you have"
+    raise wrong("phi", f"have an edge of chaos at {{bias_variance}} {b:g}", got, way_out)
 
 
 def edge_at(phi: ActivationLike, q_star: float) -> EdgeOfChaos:
@@ -174,11 +173,10 @@ def edge_at(phi: ActivationLike, q_star: float) -> EdgeOfChaos:
     slope = w * f.second_moment_rate(q_star)
     b = 0.0 if abs(b) <= SAME * q_star else b
     if b < 0 or not slope <= 1 + 1e-6:
-        raise UsageError(
-            f"phi must have a critical point that holds the variance {q_star:g}, got "
-            f"sigma_b^2 = {b:.3g} and slope {slope:.3g} for {f.name}; choose another variance, or "
-            "scale the network on its data."
-        )
+        rule = f"have a critical point that holds the variance {q_star:g}"
+        got = f"sigma_b^2 = {b:.3g} and slope {slope:.3g} for {f.name}"
+        way_out = ["choose another {q_star}", "scale the network on its data"]
+        raise wrong("phi", rule, got, way_out)
     return EdgeOfChaos(w, b, float(q_star), slope)
 
 

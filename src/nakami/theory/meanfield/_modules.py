@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from ...results import UsageError, wrong_type
+from ...results import UsageError, wrong, wrong_type
 from ._activations import Activation, Array
 from ._named import activation
 from ._smooth import Smooth
@@ -87,19 +87,19 @@ def read_layers(model: Any, inputs: Array, given: Activation | None) -> tuple[La
     _check_parameters(model, [module for _, module in trace.steps])
     flat = inputs.reshape(len(inputs), -1)
     if trace.entered.shape != flat.shape or not _close(trace.entered, flat, trace.tolerance):
-        raise UsageError(
-            f"model must hand its input unchanged to {layers[0].name!r}, got another one; pass the "
-            "part behind that step, and what it sees as inputs."
-        )
+        rule = f"hand its input unchanged to {layers[0].name!r}"
+        way_out = "pass the part behind that step, and what it sees as inputs"
+        raise wrong("model", rule, "another one", way_out)
     fits = all(len(a.weight) == b.weight.shape[1] for a, b in itertools.pairwise(layers))
     mine = run_layers(layers, flat)[-1] if fits else np.empty(0)
     if mine.shape != trace.output.shape or not _close(trace.output, mine, trace.tolerance):
-        raise UsageError(
-            "model must be its linear layers and activations one after the other, got other "
-            f"outputs than {', '.join(layer.name for layer in layers)} give; sums over a "
-            "bypass, scalings and functions in forward are not covered (for functions between the "
-            "linear layers pass activation=)."
+        rule = (
+            "be its linear layers and activations one after the other (sums over a bypass, "
+            "scalings and functions in forward are not covered)"
         )
+        got = f"other outputs than {', '.join(layer.name for layer in layers)} give"
+        way_out = "for functions between the linear layers pass {activation}"
+        raise wrong("model", rule, got, way_out)
     return layers
 
 
@@ -134,11 +134,9 @@ def _leaves(model: Any) -> dict[int, tuple[str, Any]]:
             continue
         reason = next((text for part, text in REASONS.items() if part in kind), "")
         if reason or not any(True for _ in module.children()):
-            where = repr(name) if name else "its top"
-            raise UsageError(
-                f"model must be a fully connected network, got {kind} at {where}; "
-                f"{reason or 'its activations are ' + ', '.join(ACTIVATION_OF)}."
-            )
+            got = f"{kind} at {repr(name) if name else 'its top'}"
+            way_out = reason or "its activations are " + ", ".join(ACTIVATION_OF)
+            raise wrong("model", "be a fully connected network", got, way_out)
     return leaves
 
 
@@ -146,7 +144,7 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
     """Run the model once in evaluation mode with hooks on its leaves; modes are put back."""
     weights = next(iter(model.parameters()), None)
     if weights is None:
-        raise UsageError("model must have weights, got none; pass a network with linear layers.")
+        raise wrong("model", "have weights", "none", "pass a network with linear layers")
     steps: list[tuple[str, Any]] = []
     entered: list[Array] = []
 
@@ -156,10 +154,9 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
         if type(module).__name__ == "Linear":
             x = args[0] if args else options["input"]
             if x.ndim != 2:
-                raise UsageError(
-                    f"model must use each linear layer once an example, got {name!r} at an input "
-                    f"of shape {tuple(x.shape)}; the theory covers no shared weights."
-                )
+                rule = "use each linear layer once an example"
+                got = f"{name!r} at an input of shape {tuple(x.shape)}"
+                raise wrong("model", rule, got, "pass a network that shares no weights")
             if not entered:
                 entered.append(to_array(x))
 
@@ -168,21 +165,24 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
     try:
         model.eval()
         output = to_array(model(weights.detach().new_tensor(inputs)))
-    except (RuntimeError, TypeError) as error:
-        first = str(error).partition("\n")[0]
-        raise UsageError(
-            f"model must run on data of shape {inputs.shape}, got {type(error).__name__}: {first}; "
-            "pass inputs as the model takes them."
-        ) from error
+    except UsageError:
+        raise
+    except Exception as error:
+        got = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        rule, way_out = (
+            f"run on data of shape {inputs.shape}",
+            "pass inputs as the model takes them",
+        )
+        raise wrong("model", rule, got, way_out) from error
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in modes:
             module.training = mode
     if not np.isfinite(output).all():
-        raise UsageError("model must give finite outputs, got NaN or inf; look at its weights.")
+        raise wrong("model", "give finite outputs", "NaN or inf", "look at its weights")
     if not entered:
-        raise UsageError("model must run a linear layer, got none; pass a fully connected one.")
+        raise wrong("model", "run a linear layer", "none", "pass a fully connected one")
     digits = 0.03 if "16" in str(weights.dtype) else 1e-3
     return Trace(tuple(steps), entered[0], output.reshape(len(output), -1), digits)
 
@@ -195,24 +195,24 @@ def _pair_up(steps: tuple[tuple[str, Any], ...], given: Activation | None) -> tu
         kind = type(module).__name__
         if kind == "Linear":
             if id(module) in seen:
-                raise UsageError(f"model must run {name!r} once, got twice; weights must differ.")
+                raise wrong("model", f"run {name!r} once", "twice", "give each layer its weights")
             seen.add(id(module))
             pairs.append((name, module, None))
         elif kind in ACTIVATION_OF:
             if not pairs or pairs[-1][2] is not None:
-                where = "the first linear layer" if not pairs else f"{pairs[-1][0]!r} has one"
-                raise UsageError(
-                    f"model must have one activation behind each hidden layer, got {name!r} "
-                    f"where {where}; pass a plain fully connected network."
+                where = (
+                    f"where {pairs[-1][0]!r} has one" if pairs else "before the first linear layer"
                 )
+                rule = "have one activation behind each hidden layer"
+                way_out = "pass a plain fully connected network"
+                raise wrong("model", rule, f"{name!r} {where}", way_out)
             pairs[-1] = (pairs[-1][0], pairs[-1][1], ACTIVATION_OF[kind](module))
     if len(pairs) < 2:
-        raise UsageError("model must have a hidden layer, got one linear layer; it has no theory.")
+        way_out = "pass a network of two linear layers or more"
+        raise wrong("model", "have a hidden layer", "one linear layer", way_out)
     if pairs[-1][2] is not None:
-        raise UsageError(
-            f"model must end with a linear layer, got {pairs[-1][2].name} behind {pairs[-1][0]!r}; "
-            "pass the network without it."
-        )
+        got = f"{pairs[-1][2].name} behind {pairs[-1][0]!r}"
+        raise wrong("model", "end with a linear layer", got, "pass the network without it")
     default = given or activation("linear")
     return tuple(
         _layer(name, module, (f or default) if i < len(pairs) - 1 else None)
@@ -230,10 +230,8 @@ def _check_parameters(model: Any, used: list[Any]) -> None:
     known = {id(p) for m in used if type(m).__name__ == "Linear" for p in m.parameters()}
     for name, parameter in model.named_parameters():
         if id(parameter) not in known:
-            raise UsageError(
-                f"model must have its parameters in linear layers that it runs, got {name!r} "
-                "outside; pass the part the theory covers."
-            )
+            rule, way_out = "have its parameters in linear layers that it runs", "pass that part"
+            raise wrong("model", rule, f"{name!r} outside", way_out)
 
 
 def _close(theirs: Array, mine: Array, tolerance: float) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import special
 
-from ...results import UsageError, unknown, wrong_type
+from ...results import unknown, wrong, wrong_type
 from ._activations import Activation, Array, Erf, PiecewiseLinear
 from ._smooth import Function, Smooth
 
@@ -70,7 +70,7 @@ def activation(
     """
     if slope is not None:
         if phi != "leaky_relu":
-            raise UsageError(f"slope must come with 'leaky_relu', got it with {phi!r}; drop it.")
+            raise wrong("slope", "come with 'leaky_relu'", f"it with {phi!r}", "leave slope out")
         return PiecewiseLinear(slope, f"leaky_relu({slope:g})")
     if isinstance(phi, Activation):
         return phi

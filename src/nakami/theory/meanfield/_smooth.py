@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import UsageError
+from ...results import wrong
 from ._activations import Activation, Array
 
 REACH = 8.6  # standard deviations: the Gaussian outside is below 1e-16
@@ -86,29 +86,26 @@ class Smooth(Activation):
         given, found = self.derivative(x), _differences(self._function)(x)
         worst = int(np.argmax(np.abs(given - found)))
         if not np.allclose(given, found, rtol=1e-5, atol=1e-6):
-            raise UsageError(
-                f"derivative must be the derivative of {self.name}, got {given[worst]:.6g} at "
-                f"{x[worst]:.3g} where differences give {found[worst]:.6g}; correct it, or leave "
-                "it out."
-            )
+            got = f"{given[worst]:.6g} at {x[worst]:.3g} where differences give {found[worst]:.6g}"
+            way_out = ["correct it", "leave {derivative} out"]
+            raise wrong("derivative", f"be the derivative of {self.name}", got, way_out)
 
     def _check_smooth(self) -> None:
         x = np.linspace(-3, 3, 7).reshape(7, 1)
         y = np.asarray(self._function(x))
         if y.shape != x.shape or not np.isfinite(y).all():
-            raise UsageError(
-                f"activation {self.name} must map arrays elementwise to finite values, got shape "
-                f"{y.shape} from {x.shape}; write it with NumPy's functions."
-            )
+            rule = "map arrays elementwise to finite values"
+            got = f"shape {y.shape} from {x.shape} by {self.name}"
+            raise wrong("activation", rule, got, "write it with NumPy's functions")
         one = np.ones(1)
         for slopes in (False, True):
             fine, other = (float(self._square(one, slopes, s)[0]) for s in (0.217, 0.25))
             if not abs(fine - other) <= 1e-7 * max(1.0, abs(fine)):
-                raise UsageError(
-                    f"activation {self.name} must be smooth, got an average that moves by "
-                    f"{abs(fine - other):.1g} with the step of the rule; piecewise linear ones "
-                    "have names: 'relu', 'leaky_relu', 'linear'."
+                moves = (
+                    f"an average that moves by {abs(fine - other):.1g} with the step of the rule"
                 )
+                way_out = "piecewise linear ones have names: 'relu', 'leaky_relu', 'linear'"
+                raise wrong("activation", "be smooth", f"{moves} for {self.name}", way_out)
 
 
 def _rule(root: float, step: float) -> tuple[Array, Array]:

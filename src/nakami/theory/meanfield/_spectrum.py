@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...results import UsageError, wrong
+from ...results import wrong
 from ._order import OrderParameters
 
 REDUCTIONS = ("half", "mean", "sum")
@@ -207,10 +207,8 @@ def batch_normalised(order: OrderParameters, samples: int) -> NormalisedOutput:
     """
     variance = float(order.weight_variance[-1] * (order.q_hat1[-1] - order.q_hat2[-1]))
     if not variance > 0:
-        raise UsageError(
-            f"order must give outputs that differ between inputs, got variance {variance:g}; "
-            "give weights and inputs some variance."
-        )
+        rule, way_out = "give outputs that differ between inputs", "give the weights some variance"
+        raise wrong("order", rule, f"variance {variance:g}", way_out)
     return _normalised(order, samples, variance)
 
 
