@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,11 +14,9 @@ from ...results import wrong
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
+OLD = "pytorch_lightning" in sys.modules and "lightning" not in sys.modules
 try:
-    if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
-        from pytorch_lightning import Callback
-    else:
-        from lightning.pytorch import Callback
+    Callback: Any = import_module("pytorch_lightning" if OLD else "lightning.pytorch").Callback
 except ModuleNotFoundError as error:
     raise ImportError(
         f"LightningRateControl needs lightning, got {error}; pip install 'nakami[train]' adds it."
