@@ -16,7 +16,7 @@ from ..autodiff._derivative import Derivative
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import FAILURES, forward_product, reverse_product
 from ..model._example import Example
-from ._loss_hessian_sqrt import LossHessianSqrt, loss_hessian_sqrt, sampled_root, sampled_slopes
+from ._loss_hessian_sqrt import LossHessianSqrt, drawn_slopes, loss_hessian_sqrt, root_of_slopes
 from ._losses import Criterion
 from ._parameters import Parameters
 
@@ -141,7 +141,7 @@ class Batch:
         self._ways: dict[str, bool] = {}  # what was tried, for all who share the network's code
         self._take(at)
         self._look()
-        self.divisor, self.samples = judged.divisor(self.z, y), judged.samples(self.z, y)
+        self.divisor, self.samples = judged.divisor(self.z, y), int(judged.samples(self.z, y).sum())
 
     def _look(self) -> None:
         with torch.no_grad():
@@ -219,7 +219,7 @@ class Batch:
     def root(self, kind: str) -> LossHessianSqrt | None:
         """The root of the matrix by the outputs that a kind puts between the Jacobians."""
         if self.slopes is not None:
-            return sampled_root(self.judged, self.z, self.slopes)
+            return root_of_slopes(self.judged, self.z, self.y, self.slopes)
         return loss_hessian_sqrt(self.judged, self.z, self.y, kind)
 
     def mixes(self) -> bool:
@@ -238,7 +238,7 @@ class Batch:
     def sample(self, draws: int, generator: torch.Generator) -> None:
         """Draw targets from the model's own distribution; kept are the gradients there."""
         self._drawn = draws, generator.get_state()
-        self.slopes = sampled_slopes(self.judged, self.z, self.y, draws, generator)
+        self.slopes = drawn_slopes(self.judged, self.z, self.y, draws, generator)
 
     def restricted(self, at: Parameters) -> Batch:
         """The same batch with fewer parameters at the same weights; shares all else."""

@@ -45,29 +45,22 @@ class LossHessianSqrt:
 def loss_hessian_sqrt(judged: Criterion, z: Tensor, y: object, kind: str) -> LossHessianSqrt | None:
     """The root for a kind; None where none is known."""
     if kind == "empirical_fisher":
-        slope = judged.slope(z, y)
-        shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
-        return LossHessianSqrt(lambda u: u * slope, z.new_zeros(shape))
-    root = judged.root
-    if kind == "hessian" or root is None:
-        return None
-    return LossHessianSqrt(lambda u: root(z, y, u), torch.zeros_like(z))
+        return root_of_slopes(judged, z, y, judged.slope(z, y).unsqueeze(1))
+    up = None if kind == "hessian" else judged.root(z, y)
+    return None if up is None else LossHessianSqrt(up, torch.zeros_like(z))
 
 
-def sampled_slopes(
+def drawn_slopes(
     judged: Criterion, z: Tensor, y: object, draws: int, generator: torch.Generator
 ) -> Tensor:
     """Gradients of the total at targets drawn from the model, ``(n, draws, ...)``."""
-    assert judged.draw is not None
-    n, rest = len(z), z.shape[1:]
-    uniform = torch.rand(n, draws, *rest, generator=generator, dtype=torch.float64).to(z.device)
-    each = [judged.slope(z, judged.draw(z, y, uniform[:, s].to(z.dtype))) for s in range(draws)]
-    return torch.stack(each, 1)
+    shape = (len(z), draws, *z.shape[1:])
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64).to(z.device)
+    return torch.stack([judged.drawn(z, y, u) for u in uniform.unbind(1)], 1)
 
 
-def sampled_root(judged: Criterion, z: Tensor, slopes: Tensor) -> LossHessianSqrt:
+def root_of_slopes(judged: Criterion, z: Tensor, y: object, slopes: Tensor) -> LossHessianSqrt:
     """``B B^T`` is the mean over draws of the products of gradients with themselves."""
-    draws = slopes.shape[1]
-    shape = [1 if a in judged.within(z) else size for a, size in enumerate(z.shape)]
-    zero = z.new_zeros(shape[0], draws, *shape[1:])
+    each, draws = judged.samples(z, y).shape, slopes.shape[1]
+    zero = z.new_zeros(each[0], draws, *each[1:])
     return LossHessianSqrt(lambda u: (u * slopes).sum(1) / draws**0.5, zero)

@@ -2,55 +2,88 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...results import PYTHON, UsageError, unknown, wrong, wrong_type
+from ...results import PYTHON, unknown, wrong, wrong_type
 from ..autodiff._overrides import Composites
 
-Total = Callable[[Tensor, Any], Tensor]
+TARGETS = "the targets of a batch"
+NAMES: dict[str, type[nn.Module]] = {
+    "cross_entropy": nn.CrossEntropyLoss,
+    "mse": nn.MSELoss,
+    "bce_with_logits": nn.BCEWithLogitsLoss,
+}
+NAMED = {  # the same losses of other names
+    functional.cross_entropy: "cross_entropy",
+    functional.nll_loss: "cross_entropy",  # of log-probabilities both are the same
+    nn.NLLLoss: "cross_entropy",
+    functional.mse_loss: "mse",
+    functional.binary_cross_entropy_with_logits: "bce_with_logits",
+}
 
 
-@dataclass(frozen=True)
-class Criterion:
+class Criterion(ABC):
     """A loss of outputs ``z`` and targets ``y``, taken apart.
+
+    Args:
+        loss: What it is made from.
 
     Attributes:
         name: In words, as it stands in results.
         key: Name of the torch loss, ``"cross_entropy"``; empty for a function.
-        total: Sum over samples and outputs, before any reduction.
-        divisor: What a mean divides the total by, ``(z, y) -> float``.
-        sums: Whether the loss's own reduction is the sum.
-        samples: How many samples ``(z, y)`` holds; the Fisher information is a mean over these.
-        sample: What one sample is, in words.
-        within: Axes of ``z`` that belong to one sample.
+        sample: What one sample is, in words; the Fisher information is a mean over samples.
         nll: Factor that makes the total a negative log-likelihood; None where it is none.
-        check: Refuses targets that the loss cannot take.
-        root: ``(z, y, u) -> B u``, linear in ``u``, which has the shape of ``z``; ``B B^T`` is the
-            Hessian of the total by the outputs. None where no closed form is known.
-        draw: ``(z, y, u) -> targets`` drawn from the model's own distribution by uniform numbers
-            ``u`` of the shape of ``z``; what ``y`` leaves out stays out.
-        given: What it was made from.
+        sums: Whether the loss's own reduction is the sum.
     """
 
     name: str
-    total: Total
-    divisor: Callable[[Tensor, Any], float]
-    samples: Callable[[Tensor, Any], int]
-    sample: str
-    within: Callable[[Tensor], tuple[int, ...]]
-    nll: float | None
-    sums: bool = False
-    check: Callable[[Tensor, Any], None] = field(default=lambda z, y: None)
-    root: Callable[[Tensor, Any, Tensor], Tensor] | None = None
-    draw: Callable[[Tensor, Any, Tensor], Any] | None = None
-    key: str = ""
-    given: Any = None
+    key = ""
+    sample = "an example"
+    nll: float | None = None
+
+    def __init__(self, loss: Any):
+        self.given, self.sums = loss, False
+        if self.key:
+            self.sums = loss.reduction == "sum"
+            if loss.reduction == "none":
+                way_out = "build the loss with reduction='mean'"
+                raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", way_out)
+
+    @abstractmethod
+    def check(self, z: Tensor, y: Any) -> None:
+        """Refuse targets that the loss cannot take."""
+
+    @abstractmethod
+    def total(self, z: Tensor, y: Any) -> Tensor:
+        """Sum over samples and outputs, before any reduction."""
+
+    @abstractmethod
+    def divisor(self, z: Tensor, y: Any) -> float:
+        """What a mean divides the total by."""
+
+    @abstractmethod
+    def samples(self, z: Tensor, y: Any) -> Tensor:
+        """For each sample whether it has a target, of a shape that ``z`` can be multiplied by."""
+
+    @abstractmethod
+    def root(self, z: Tensor, y: Any) -> Callable[[Tensor], Tensor] | None:
+        """``u -> B u`` for ``u`` of the shape of ``z``; None where no closed form is known.
+
+        ``B B^T`` is the Hessian of the total by the outputs.
+        """
+
+    @abstractmethod
+    def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
+        """Gradient of the total at targets drawn from the model's own distribution.
+
+        By uniform numbers ``u`` of the shape of ``z``. What ``y`` leaves out stays out.
+        """
 
     def current(self) -> Criterion:
         """The same loss with its weights as they are now."""
@@ -67,31 +100,26 @@ class Criterion:
         return product
 
 
-NAMES = {
-    "cross_entropy": nn.CrossEntropyLoss,
-    "mse": nn.MSELoss,
-    "bce_with_logits": nn.BCEWithLogitsLoss,
-}
-
-
 def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criterion:
     """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``.
 
-    Weights of torch's losses are copied. A module of another kind is refused once its own
-    parameters or buffers have changed; what a plain function reads cannot be watched.
+    Weights of torch's losses are copied. A module of another kind, also one that has a ``forward``
+    of its own, is refused once its own parameters or buffers have changed; what a plain function
+    reads cannot be watched.
     """
     if isinstance(loss, str):
         if loss not in NAMES:
             raise unknown("loss", loss, list(NAMES), PYTHON + "pass a torch loss module")
         loss = NAMES[loss]()
-    if isinstance(loss, nn.CrossEntropyLoss):
-        return replace(_cross_entropy(loss), given=loss)
-    if isinstance(loss, nn.MSELoss):
-        return replace(_squared(loss), given=loss)
-    if isinstance(loss, nn.BCEWithLogitsLoss):
-        return replace(_bernoulli(loss), given=loss)
+    if isinstance(loss, type):
+        rule, got = "be a loss, not its class", f"the class {loss.__name__}"
+        raise wrong_type("loss", rule, got, f"pass {loss.__name__}()")
+    forward = getattr(type(loss), "forward", None)
+    for kind in (CrossEntropy, SquaredError, Bernoulli):
+        if forward is NAMES[kind.key].forward:
+            return kind(loss)
     if callable(loss):
-        return replace(_any(loss), given=loss)
+        return OwnLoss(loss)
     raise wrong_type(
         "loss",
         "be a torch loss module, its name or a function of (outputs, targets)",
@@ -100,30 +128,45 @@ def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criter
     )
 
 
-def _sums(loss: Any) -> bool:
-    if loss.reduction == "none":
-        raise wrong(
-            "loss",
-            "have reduction 'mean' or 'sum'",
-            "'none'",
-            "build the loss with reduction='mean'",
-        )
-    return bool(loss.reduction == "sum")
-
-
-@dataclass(frozen=True)
-class _CrossEntropy:
+class CrossEntropy(Criterion):
     """Classes along axis 1 of the outputs; targets are classes, or a probability for each."""
 
-    weight: Tensor | None
-    smoothing: float
-    ignored: int
+    name, key = "cross-entropy", "cross_entropy"
+    sample = "a position with a target (an example, or a token)"
+
+    def __init__(self, loss: Any):
+        super().__init__(loss)
+        self.weight = _copied(loss.weight)
+        self.smoothing, self.ignored = loss.label_smoothing, loss.ignore_index
+        self.nll = None if self.smoothing or self.weight is not None else 1.0
+
+    def check(self, z: Tensor, y: Any) -> None:
+        wanted = z.shape[:1] + z.shape[2:]
+        if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
+            rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
+            way_out = "give one class to each sample, or probabilities"
+            if isinstance(y, Tensor) and z.ndim > 2 and y.shape == z.shape[:-1]:
+                move = "transpose(1, 2)" if z.ndim == 3 else "movedim(-1, 1)"
+                view = f"nakami.View(model, select=lambda o: o.{move})"
+                way_out = f"{PYTHON}put the classes on axis 1, pass {view}"
+            raise wrong(TARGETS, rule, _shape(y), way_out)
+        if y.dtype not in (torch.int64, torch.uint8) and y.shape != z.shape:
+            kind = str(y.dtype).removeprefix("torch.")
+            raise wrong_type(TARGETS, "be int64 classes", kind, "use y.long()")
+        if y.is_floating_point() and self.ignored >= 0:
+            rule = "be left out where targets are probabilities"
+            raise wrong("ignore_index", rule, self.ignored, "build the loss without ignore_index")
+        bad = ((y < 0) | (y >= z.shape[1])) & (y != self.ignored)
+        if not y.is_floating_point() and bad.any():
+            rule = f"be classes from 0 to {z.shape[1] - 1}"
+            got = f"{int(y[bad][0])} (and {int(bad.sum()) - 1} more)"
+            raise wrong(TARGETS, rule, got, "mend the labels, or give the model more outputs")
 
     def total(self, z: Tensor, y: Tensor) -> Tensor:
         return functional.cross_entropy(
             z,
             y,
-            None if self.weight is None else self.weight.to(z),
+            _to(self.weight, z),
             ignore_index=self.ignored,
             reduction="sum",
             label_smoothing=self.smoothing,
@@ -132,196 +175,192 @@ class _CrossEntropy:
     def divisor(self, z: Tensor, y: Tensor) -> float:
         return float(self._counted(z, y).sum())
 
-    def samples(self, z: Tensor, y: Tensor) -> int:
-        return int((self._counted(z, y) > 0).sum())
+    def samples(self, z: Tensor, y: Tensor) -> Tensor:
+        return (self._counted(z, y) > 0).unsqueeze(1)
 
-    def check(self, z: Tensor, y: Any) -> None:
-        wanted = z.shape[:1] + z.shape[2:]
-        if not isinstance(y, Tensor) or (y.shape != wanted and y.shape != z.shape):
-            raise wrong(
-                "the targets of a batch",
-                f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}",
-                tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__,
-                "give one class to each sample, or probabilities",
-            )
-        kind = str(y.dtype).removeprefix("torch.")
-        if y.dtype not in (torch.int64, torch.uint8) and y.shape != z.shape:
-            raise wrong_type("the targets of a batch", "be int64 classes", kind, "use y.long()")
-        if not y.is_floating_point():
-            self._check_classes(z, y)
-        elif self.ignored >= 0:
-            rule = "be left out where targets are probabilities"
-            raise wrong("ignore_index", rule, self.ignored, "build the loss without ignore_index")
-
-    def root(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+    def root(self, z: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
         p = z.softmax(1)
-        moved = p.sqrt() * u
-        return (moved - p * moved.sum(1, keepdim=True)) * self._strength(z, y).sqrt()
+        sizes, strength = p.sqrt(), self._strength(z, y).sqrt()
 
-    def draw(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        below = z.softmax(1).cumsum(1)
-        drawn = (below[:, :-1] < u[:, :1] * below[:, -1:]).sum(1)
-        return drawn if y.is_floating_point() else torch.where(y == self.ignored, y, drawn)
+        def up(u: Tensor) -> Tensor:
+            moved = sizes * u
+            return (moved - p * moved.sum(1, keepdim=True)) * strength
 
-    def _check_classes(self, z: Tensor, y: Tensor) -> None:
-        bad = ((y < 0) | (y >= z.shape[1])) & (y != self.ignored)
-        if bad.any():
-            raise wrong(
-                "the targets of a batch",
-                f"be classes from 0 to {z.shape[1] - 1}",
-                f"{int(y[bad][0])} (and {int(bad.sum()) - 1} more)",
-                "mend the labels, or give the model more outputs",
-            )
+        return up
+
+    def drawn(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        p = z.softmax(1)
+        below = p.cumsum(1)
+        drawn = (below[:, :-1] < u[:, :1].to(z) * below[:, -1:]).sum(1, keepdim=True)
+        # The loss itself would leave out a class that is also ignore_index.
+        slope = p.scatter_add(1, drawn, -torch.ones_like(p[:, :1]))
+        return slope * self._counted(z, y).unsqueeze(1)
 
     def _counted(self, z: Tensor, y: Tensor) -> Tensor:
         """What each sample counts in the divisor of a mean, ``(n, ...)``."""
         if y.is_floating_point():
-            return torch.ones(z.shape[0:1] + z.shape[2:], device=z.device)
+            return z.new_ones(z.shape[:1] + z.shape[2:])
         seen = (y != self.ignored).to(z.dtype)
-        return seen if self.weight is None else seen * self.weight.to(z)[y.clamp_min(0)]
+        return seen if self.weight is None else seen * self.weight.to(z)[y.long().clamp_min(0)]
 
     def _strength(self, z: Tensor, y: Tensor) -> Tensor:
         """Sum over classes of targets times weights, ``(n, 1, ...)``."""
         classes = z.shape[1]
-        each = torch.ones(classes).to(z) if self.weight is None else self.weight.to(z)
+        each = z.new_ones(classes) if self.weight is None else self.weight.to(z)
         if y.is_floating_point():
             aimed = (y * each.reshape(-1, *[1] * (z.ndim - 2))).sum(1)
             seen = torch.ones_like(aimed)
         else:
-            seen, aimed = (y != self.ignored).to(z), each[y.clamp(0, classes - 1)]
+            seen, aimed = (y != self.ignored).to(z), each[y.long().clamp(0, classes - 1)]
         return (seen * ((1 - self.smoothing) * aimed + self.smoothing * each.mean())).unsqueeze(1)
 
 
-def _cross_entropy(loss: nn.CrossEntropyLoss) -> Criterion:
-    parts = _CrossEntropy(_copied(loss.weight), loss.label_smoothing, loss.ignore_index)
-    return Criterion(
-        "cross-entropy",
-        parts.total,
-        parts.divisor,
-        parts.samples,
-        "a position with a target (an example, or a token)",
-        lambda z: (1,),
-        None if loss.weight is not None or loss.label_smoothing else 1.0,
-        _sums(loss),
-        parts.check,
-        parts.root,
-        parts.draw,
-        "cross_entropy",
-    )
+class SquaredError(Criterion):
+    """``|z - y|^2``; as a likelihood, normal of variance 1."""
+
+    name, key, nll = "squared error", "mse", 0.5
+
+    def check(self, z: Tensor, y: Any) -> None:
+        _check_shape(z, y)
+
+    def total(self, z: Tensor, y: Tensor) -> Tensor:
+        return (z - y.to(z)).square().sum()
+
+    def divisor(self, z: Tensor, y: Tensor) -> float:
+        return float(z.numel())
+
+    def samples(self, z: Tensor, y: Tensor) -> Tensor:
+        return _every(z)
+
+    def root(self, z: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda u: 2**0.5 * u
+
+    def drawn(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        # In float64: the largest of them are 1 in float32.
+        return -2 * torch.special.ndtri(u.clamp_min(1e-30)).to(z)
+
+
+class Bernoulli(Criterion):
+    """A logit for each output, a probability as its target."""
+
+    name, key = "Bernoulli cross-entropy", "bce_with_logits"
+
+    def __init__(self, loss: Any):
+        super().__init__(loss)
+        self.weight, self.positive = _copied(loss.weight), _copied(loss.pos_weight)
+        self.nll = 1.0 if self.weight is None and self.positive is None else None
+
+    def check(self, z: Tensor, y: Any) -> None:
+        _check_shape(z, y)
+
+    def total(self, z: Tensor, y: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(
+            z, y.to(z), _to(self.weight, z), reduction="sum", pos_weight=_to(self.positive, z)
+        )
+
+    def divisor(self, z: Tensor, y: Tensor) -> float:
+        return float(z.numel())
+
+    def samples(self, z: Tensor, y: Tensor) -> Tensor:
+        return _every(z)
+
+    def root(self, z: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
+        p = z.sigmoid()
+        curved = p * (1 - p)
+        if self.positive is not None:
+            curved = curved * (1 + (self.positive.to(z) - 1) * y.to(z))
+        if self.weight is not None:
+            curved = curved * self.weight.to(z)
+        sizes = curved.sqrt()
+        return lambda u: sizes * u
+
+    def drawn(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
+        p = z.sigmoid()
+        return p - (u.to(z) < p).to(z)
+
+
+class OwnLoss(Criterion):
+    """A function of the caller's own, taken as a mean over the batch."""
+
+    sample = "an example (the loss is taken as a mean over the batch)"
+
+    def __init__(self, loss: Callable[[Tensor, Any], Tensor]):
+        super().__init__(loss)
+        self.name = getattr(loss, "__name__", type(loss).__name__)
+        self._before = self._versions()
+
+    def check(self, z: Tensor, y: Any) -> None:
+        pass
+
+    def total(self, z: Tensor, y: Any) -> Tensor:
+        if self._versions() != self._before:
+            rule = "keep its own parameters and buffers while an operator of it is in use"
+            raise wrong("loss", rule, "others", "take op.at_current_weights()")
+        with Composites():
+            value: Any = self.given(z, y)
+        if not isinstance(value, Tensor):
+            got = type(value).__name__
+            raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
+        if value.ndim:
+            got = f"shape {tuple(value.shape)}"
+            raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
+        total: Tensor = value * len(z)
+        return total
+
+    def divisor(self, z: Tensor, y: Any) -> float:
+        return float(len(z))
+
+    def samples(self, z: Tensor, y: Any) -> Tensor:
+        return _every(z)
+
+    def root(self, z: Tensor, y: Any) -> None:
+        return None
+
+    def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
+        raise AssertionError("a function is no likelihood")
+
+    def _versions(self) -> list[tuple[int, int]]:
+        if not isinstance(self.given, nn.Module):
+            return []
+        own = (*self.given.parameters(), *self.given.buffers())
+        return [(p.data_ptr(), p._version) for p in own]
+
+
+def check_kind(judged: Criterion, kind: str) -> None:
+    """Refuse a loss that has no matrix of this kind."""
+    given, got = judged.given, judged.name
+    other = next((name for same, name in NAMED.items() if same in (given, type(given))), None)
+    linear = given is functional.nll_loss or isinstance(given, nn.NLLLoss)
+    if kind in ("fisher", "empirical_fisher") and judged.nll is None:
+        rule, way_out = f"be a plain negative log-likelihood for {kind}", "take nakami.ggn"
+        own = "module" if isinstance(given, nn.Module) else "function"
+        got = f"{got} with weights or smoothing" if judged.key else f"the {own} {got}"
+    elif kind == "ggn" and linear:
+        rule, got = "be curved in the outputs for ggn", f"{got}, which is linear in them"
+    else:
+        return
+    raise wrong("loss", rule, got, PYTHON + (f'pass "{other}"' if other else way_out))
 
 
 def _copied(weight: Tensor | None) -> Tensor | None:
     return None if weight is None else weight.detach().clone()
 
 
-def _all_outputs(z: Tensor) -> tuple[int, ...]:
-    return tuple(range(1, z.ndim))
+def _to(weight: Tensor | None, z: Tensor) -> Tensor | None:
+    return None if weight is None else weight.to(z)
 
 
-def _same_shape(z: Tensor, y: Any) -> None:
+def _shape(y: Any) -> object:
+    return tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+
+
+def _every(z: Tensor) -> Tensor:
+    """That every example is a sample."""
+    return torch.ones(len(z), *[1] * (z.ndim - 1), dtype=torch.bool, device=z.device)
+
+
+def _check_shape(z: Tensor, y: Any) -> None:
     if not isinstance(y, Tensor) or y.shape != z.shape:
-        got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
-        raise wrong(
-            "the targets of a batch",
-            f"have the shape of the outputs, {tuple(z.shape)}",
-            got,
-            ["reshape them as the outputs are", "reshape the outputs with {forward}="],
-        )
-
-
-def _squared(loss: nn.MSELoss) -> Criterion:
-    return Criterion(
-        "squared error",
-        lambda z, y: (z - y).square().sum(),
-        lambda z, y: float(z.numel()),
-        lambda z, y: z.shape[0],
-        "an example",
-        _all_outputs,
-        0.5,
-        _sums(loss),
-        _same_shape,
-        lambda z, y, u: 2**0.5 * u,
-        lambda z, y, u: z + torch.special.ndtri(u.clamp_min(1e-30)),
-        "mse",
-    )
-
-
-def _bernoulli(loss: nn.BCEWithLogitsLoss) -> Criterion:
-    weight, positive = _copied(loss.weight), _copied(loss.pos_weight)
-
-    def total(z: Tensor, y: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(
-            z, y.to(z), weight, reduction="sum", pos_weight=positive
-        )
-
-    plain = weight is None and positive is None
-
-    def root(z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        p, strength = z.sigmoid(), torch.ones_like(z)
-        if positive is not None:
-            strength = 1 + (positive.to(z) - 1) * y.to(z)
-        if weight is not None:
-            strength = strength * weight.to(z)
-        return (p * (1 - p) * strength).sqrt() * u
-
-    return Criterion(
-        "Bernoulli cross-entropy",
-        total,
-        lambda z, y: float(z.numel()),
-        lambda z, y: z.shape[0],
-        "an example",
-        _all_outputs,
-        1.0 if plain else None,
-        _sums(loss),
-        _same_shape,
-        root,
-        lambda z, y, u: (u < z.sigmoid()).to(z),
-        "bce_with_logits",
-    )
-
-
-def _any(loss: Callable[[Tensor, Any], Tensor]) -> Criterion:
-    def versions() -> list[tuple[int, int]]:
-        if not isinstance(loss, nn.Module):
-            return []
-        return [(p.data_ptr(), p._version) for p in (*loss.parameters(), *loss.buffers())]
-
-    before = versions()
-
-    def total(z: Tensor, y: Any) -> Tensor:
-        if versions() != before:
-            rule = "keep its own parameters and buffers while an operator of it is in use"
-            raise wrong("loss", rule, "others", "take op.at_current_weights()")
-        with Composites():
-            value: Any = loss(z, y)
-        if not isinstance(value, Tensor):
-            got = type(value).__name__
-            raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
-        if value.ndim:
-            raise wrong(
-                "loss",
-                "return a scalar",
-                f"shape {tuple(value.shape)}",
-                "return its mean, loss.mean()",
-            )
-        total: Tensor = value * len(z)
-        return total
-
-    return Criterion(
-        getattr(loss, "__name__", type(loss).__name__),
-        total,
-        lambda z, y: float(len(z)),
-        lambda z, y: len(z),
-        "an example (the loss is taken as a mean over the batch)",
-        _all_outputs,
-        None,
-    )
-
-
-def check_finite(value: Tensor, name: str) -> None:
-    """Refuse a loss that is NaN or infinite at the start."""
-    if not bool(torch.isfinite(value)):
-        raise UsageError(
-            f"the loss must be finite at the present weights, got {float(value)} ({name}); look at "
-            "inputs, targets and weights for overflow."
-        )
+        rule = f"have the shape of the outputs, {tuple(z.shape)}"
+        ways = ["reshape them as the outputs are", "reshape the outputs with {forward}="]
+        raise wrong(TARGETS, rule, _shape(y), ways)

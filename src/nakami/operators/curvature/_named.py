@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...results import PYTHON, UsageError, wrong
+from ...results import UsageError
 from ...spectra import check_at_least, check_budget, check_seed
 from ..model._functional_model import FunctionalModel
 from ..model._view import View
 from ._data import batches
 from ._distributed import Ranks
-from ._losses import Criterion, criterion
+from ._losses import check_kind, criterion
 from ._operator import CurvatureOperator
 
 Loss = nn.Module | str | Callable[[Tensor, Any], Tensor]
@@ -186,7 +186,8 @@ def _made(
 ) -> CurvatureOperator:
     ranks = Ranks(group)
     with ranks.together("the arguments", UsageError):
-        judged = _likelihood(criterion(loss), kind)
+        judged = criterion(loss)
+        check_kind(judged, kind)
         seed, budget = check_seed(seed), check_budget(memory_budget)
         parts = batches(FunctionalModel(model), data, judged, params, budget)
         if samples is not None:
@@ -197,12 +198,3 @@ def _made(
         (kind, judged.name, judged.sums, samples, seed, parts[0].names), parts[0].network.weights
     )
     return CurvatureOperator(parts, judged, kind, samples, ranks)
-
-
-def _likelihood(judged: Criterion, kind: str) -> Criterion:
-    """The loss, where the matrix is one of it."""
-    if kind in ("fisher", "empirical_fisher") and judged.nll is None:
-        rule = f"be a plain negative log-likelihood for {kind}"
-        got = f"{judged.name} (weighted, smoothed or a function of your own)"
-        raise wrong("loss", rule, got, PYTHON + "take nakami.ggn")
-    return judged

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import cached_property, reduce
 from itertools import groupby
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from ..per_example._unit_blocks import unit_blocks, unit_parts
 from ..per_example._verification import verified
 from ._batches import Batch
 from ._distributed import Ranks
-from ._losses import Criterion, check_finite
+from ._losses import Criterion
 from ._parameters import Parameters
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
@@ -70,7 +71,11 @@ class CurvatureOperator(LinearOperator):
                 "data", "hold at least one target", "none", "pass targets other than ignore_index"
             )
         self.value = total / divisor
-        check_finite(torch.tensor(self.value), judged.name)
+        if not isfinite(self.value):
+            raise UsageError(
+                "the loss must be finite at the present weights, got "
+                f"{self.value} ({judged.name}); look at inputs, targets and weights for overflow."
+            )
         own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
         self.scale = 1 / divisor if own else nll / self.n_samples
         if kind == "empirical_fisher" or samples is not None:
