@@ -77,7 +77,7 @@ WRONG = {
     "labels alone": (("--labels", "y"), r"--labels must come with --data, got shipped digits"),
     "key alone": (("--key", "y"), r"--key must come with --data"),
     "weights alone": (("--weights", "x.npy"), r"--weights must come with --model"),
-    "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; use 1e-4"),
+    "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; use 1e-3"),
     "no batch": (("--batch", "0"), r"--batch.*nakami lr --help"),
     "no labels": ((*MODEL[1:], "--data", "alone.npz"), r"hold labels, got arrays x; .*--labels"),
     "npy": ((*MODEL[1:], "--data", "x.npy"), r"--data must hold labels, got x\.npy; give an \.npz"),

@@ -11,8 +11,7 @@ from torch import nn
 import nakami
 from nakami.geometry import AdviceEnding, AdviceNote, LimitOptions
 from nakami.geometry.rate._optimizers import make
-from nakami.geometry.rate._training import Training
-from nakami.geometry.rate._trials import STEP, Trials, fastest
+from nakami.geometry.rate._trials import STEP, Training, Trials, fastest
 
 SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
 
@@ -107,6 +106,60 @@ def test_the_search_finds_the_best_rate_of_a_bowl_from_afar(start):
 
 def test_losses_that_are_not_positive_are_compared_by_difference():
     assert fastest(bowl(0.3, -20.0), 24, 1.0).best == fastest(bowl(0.3), 24, 1.0).best
+
+
+class Reached(Bowl):
+    """A loss that is 0 from some step on, the earlier the nearer its rate is to 0.1."""
+
+    def __init__(self, rate):
+        self.reached, self.losses = 4 + 6 * abs(math.log(rate / 0.1)), []
+
+    def step(self):
+        self.losses.append(max(0.0, 1 - len(self.losses) / self.reached))
+        return self.losses[-1]
+
+
+def test_a_loss_of_zero_is_the_best_of_all():
+    found = fastest(trials := Trials(Reached, 0.01, [1.0]), 24, 1.0)
+    assert trials.rate(found.low) <= 0.1 <= trials.rate(found.high)
+    late = Trials(lambda rate: Bowl(rate, CURVATURES), 0.01, [CURVATURES.sum()])
+    assert found.score < fastest(late, 24, 1.0).score
+    assert not found.at_end
+    assert trials.positive
+
+
+def test_a_search_that_ends_on_the_way_is_doubted():
+    class Endless(Bowl):
+        def __init__(self, rate):
+            self.rate, self.losses = rate, []
+
+        def step(self):
+            self.losses.append((1 + self.rate) ** (-0.01 * len(self.losses)))
+            return self.losses[-1]
+
+    assert fastest(Trials(Endless, 1e-3, [1.0]), 24, 1.0).at_end
+    generator = torch.Generator().manual_seed(0)
+    model, x = nn.Linear(4, 1), torch.randn(9, 4, generator=generator)
+    found = nakami.learning_rate(model, (x, x), lambda z, t: 1 - z.mean())
+    kinds = {note.kind for note in found.advice_notes}
+    assert {AdviceNote.AT_END, AdviceNote.NOT_POSITIVE} <= kinds
+    assert "the best rate may lie beyond" in found.advice
+
+
+def test_a_faster_group_of_another_model_changes_the_unit_alone():
+    model, data = network(), blobs(0, 2)
+    own = {"params": list(model.parameters()), "lr": 0.01}
+    other = {"params": list(nn.Linear(2, 2).parameters()), "lr": 1.0}
+    alone, both = (
+        nakami.learning_rate(model, data, "cross_entropy", torch.optim.SGD(groups))
+        for groups in ([own], [own, other])
+    )
+    assert both.limits[0] == pytest.approx(alone.limit)
+    assert both.limit == pytest.approx(100 * alone.limit)  # rates are those of the fastest group
+    assert both.advised == pytest.approx(100 * alone.advised, rel=1e-3)
+    for a, b in zip(alone.trials, both.trials, strict=True):
+        assert b.rate == pytest.approx(100 * a.rate, rel=1e-3)
+        assert b.losses[:9] == pytest.approx(a.losses[:9], rel=1e-2)
 
 
 def test_a_loss_that_is_not_positive_is_said():

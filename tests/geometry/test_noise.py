@@ -132,6 +132,12 @@ def test_batches_of_a_network_against_gradients_of_each_sample():
         ([torch.ones(3)], [4], "gradients must come from two batches or more, got 1"),
         ([torch.ones(3)] * 2, [4], "samples must be 2 whole numbers"),
         ([torch.ones(3)] * 2, [4, 0], "samples must be 2 whole numbers"),
+        ([torch.ones(3)] * 2, [4, math.nan], "samples must be 2 whole numbers"),
+        ([torch.ones(3)] * 2, [4, math.inf], "samples must be 2 whole numbers"),
+        ([torch.ones(3)] * 2, [4, "a"], "samples must be 2 whole numbers"),
+        ([torch.ones(3)] * 2, [4, True], "samples must be 2 whole numbers"),
+        ([torch.ones(3)] * 2, 4, "samples must be 2 whole numbers"),
+        ([torch.ones(3), torch.ones(3) * 1j], [4, 4], "must be flat tensors of real numbers"),
         (
             [torch.ones(3), torch.ones(2)],
             [4, 4],

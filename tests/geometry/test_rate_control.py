@@ -70,9 +70,36 @@ def test_adam_is_measured_in_its_own_coordinates():
     state, x = stepping.state[model.weight], data[0]
     d = (state["exp_avg_sq"] / (1 - 0.999**30)).sqrt().flatten() + 1e-8
     own = torch.linalg.eigvalsh((2 * x.T @ x / len(x)) / (d[:, None] * d).sqrt())[-1]
-    found = control._monitor.read(0)[0].value
+    found = control._monitor.read(0)[0]
     assert 0.99 * float(own) < found <= float(own) * (1 + 1e-9)
     assert control.log[-1].limit == pytest.approx(38 / control.log[-1].sharpness)
+
+
+class WithUnused(nn.Module):
+    """A model beside a layer that never gets a gradient."""
+
+    def __init__(self, used):
+        super().__init__()
+        self.used, self.unused = used, nn.Linear(3, 3).double()
+
+    def forward(self, x):
+        return self.used(x)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_parameters_without_gradients_change_no_measure(kind):
+    logs = []
+    for wrapped in (nn.Sequential, WithUnused):
+        inner, data, _ = quadratic()
+        model = wrapped(inner)
+        stepping = kind(model.parameters(), lr=1.0, weight_decay=0.1)
+        control = RateControl(
+            model, stepping, data, LOSS, 0.01, warmup=0, measures=Measures(budget=0.9)
+        )
+        descend(model, data, control, stepping, 30)
+        logs.append([record.sharpness for record in control.log])
+    assert len(logs[0]) == len(logs[1]) > 3
+    assert logs[1][1:] == pytest.approx(logs[0][1:], rel=0.02)  # the first: a random start
 
 
 @pytest.mark.parametrize("patience", [1, 3, 5])
@@ -323,6 +350,10 @@ def test_wrong_losses_and_states():
     with pytest.raises(ValueError, match="state must have schema 1, got None; pass RateControl's"):
         control.load_state_dict({})
     state = control.state_dict()
+    with pytest.raises(ValueError, match="state must have schema 1, got NoneType; pass RateCont"):
+        control.load_state_dict(None)
+    with pytest.raises(ValueError, match="state must be whole, got one without cost; pass RateCo"):
+        control.load_state_dict({key: state[key] for key in state if key != "cost"})
     with pytest.raises(
         ValueError, match="state must have 1 parameter groups, got 2; build the optimizer"
     ):
@@ -332,3 +363,11 @@ def test_wrong_losses_and_states():
     _, _, _, control = controlled(0.5, schedule=lambda step: 1.0 - 2 * step)
     with pytest.raises(ValueError, match=r"schedule must return a factor from 0 on, got -1\.0"):
         control.step(1.0)
+    with pytest.raises(ValueError, match=r"schedule must return a factor from 0 on, got None"):
+        controlled(0.5, schedule=lambda step: None)
+    with pytest.raises(ValueError, match="memory_budget must be a whole number of bytes"):
+        Measures(memory_budget=0)
+    model, data, _ = quadratic()
+    stepping = torch.optim.SGD(model.parameters(), lr=1.0)
+    with pytest.raises(TypeError, match=r"measures must be Measures, got 3; pass nakami\.geometry"):
+        RateControl(model, stepping, data, LOSS, 0.1, measures=3)

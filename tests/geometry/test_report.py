@@ -105,6 +105,35 @@ def test_what_theory_does_not_cover_is_said(name, words):
     assert words in found.why_not
 
 
+def test_theory_of_another_view_or_of_frozen_layers_is_refused():
+    model, x, y = network()
+    for view in ({"select": lambda z: 3 * z}, {"forward": lambda m, x: 3 * m(x)}):
+        found = learning_rate_report(
+            nakami.View(model, **view), (x, y), "cross_entropy", spectrum=False
+        )
+        assert found.theory is None
+        assert "without forward= or select=" in found.why_not
+    model[0].weight.requires_grad_(False)
+    found = learning_rate_report(model, (x, y), "cross_entropy", spectrum=False)
+    assert found.theory is None
+    assert "'0.weight' is not" in found.why_not
+
+
+def test_theory_gives_no_limit_where_parameters_step_at_several_rates():
+    model, x, y = network()
+    first, last = list(model[0].parameters()), list(model[2].parameters())
+    kinds = {
+        "several": [{"params": first, "lr": 1.0}, {"params": last, "lr": 0.01}],
+        "some": [{"params": last, "lr": 1.0}],
+        "one": [{"params": first, "lr": 1.0}, {"params": last, "lr": 1.0}],
+    }
+    for name, groups in kinds.items():
+        found = learning_rate_report(
+            model, (x, y), "cross_entropy", torch.optim.SGD(groups), spectrum=False
+        )
+        assert (found.theory.limit is None) == (name != "one")
+
+
 def test_nothing_is_touched():
     model, x, y = network()
     model.train()

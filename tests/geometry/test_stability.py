@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companions import companion, growth, spectral_radius
-from nakami.geometry.rate._stability import Rule, limit
+from nakami.geometry.rate._optimizers import Rule
 
 RULES = [
     Rule(),
@@ -30,14 +30,14 @@ RULES = [
     ],
 )
 def test_closed_forms(rule, reach):
-    assert limit(rule, 4.0) == pytest.approx(reach / 4)
-    assert rule.stability_threshold / limit(rule, 4.0) == pytest.approx(4)
+    assert rule.limit(4.0) == pytest.approx(reach / 4)
+    assert rule.stability_threshold / rule.limit(4.0) == pytest.approx(4)
 
 
 @given(st.floats(0, 0.999), st.floats(0.01, 1), st.floats(0.01, 100), st.booleans())
 def test_the_border_is_where_the_spectral_radius_is_one(momentum, weight, curvature, nesterov):
     rule = Rule(momentum, 1.0 if nesterov else weight, nesterov)
-    border = limit(rule, curvature)
+    border = rule.limit(curvature)
     assert spectral_radius(companion(rule, border, curvature)) == pytest.approx(1, abs=1e-6)
     assert growth(rule, 1.001 * border, curvature) > 1
     for share in (0.01, 0.3, 0.7, 0.999):
@@ -57,7 +57,7 @@ def test_one_step_against_the_update_written_out(rule, decay):
 
 
 def test_no_curvature_has_no_limit():
-    assert limit(Rule(), 0.0) == float("inf")
+    assert Rule().limit(0.0) == float("inf")
 
 
 def test_growth_of_plain_descent():
@@ -68,7 +68,7 @@ def test_growth_of_plain_descent():
 @pytest.mark.parametrize("share", [0.98, 1.02, 1.1])
 @pytest.mark.parametrize("rule", [Rule(), Rule(0.9), Rule(0.9, nesterov=True), Rule(0.9, 0.1)])
 def test_growth_is_that_of_the_recurrence_of_positions(rule, share):
-    rate, h, mu = share * limit(rule, 3.0), 3.0, rule.momentum
+    rate, h, mu = share * rule.limit(3.0), 3.0, rule.momentum
     still = 1 - rate * h  # momentum eliminated: u'' = a u' - b u
     a, b = 1 + mu - rate * rule.weight * h, mu
     if rule.nesterov:

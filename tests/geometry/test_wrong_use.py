@@ -79,6 +79,11 @@ def test_refused(name):
     assert "\n" not in str(caught.value)
 
 
+def test_options_of_another_kind():
+    with pytest.raises(TypeError, match=r"limit must be LimitOptions, got 0\.1; pass nakami\.geo"):
+        nakami.learning_rate(MODEL, (X, Y), LOSS, limit=0.1)
+
+
 def test_frozen_parameters():
     model, x, y, loss = case("classes")
     for p in model.parameters():

@@ -43,6 +43,7 @@ class AdviceNote(Ending):
     )
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
     NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
+    AT_END = False, "it fell faster still where the search ended, so the best rate may lie beyond"
 
 
 class NoiseEnding(Ending):
@@ -76,6 +77,8 @@ class TheoryEnding(Ending):
     LOSS = False, "it covers squared error and plain cross-entropy, not {loss} as it is here"
     INPUTS = False, "it covers one floating input an example, with a vector of outputs"
     NETWORK = False, "{why}"  # the theory's own refusal
+    VIEW = False, "it covers a model as it is called by itself, without forward= or select="
+    FROZEN = False, "it covers networks whose parameters are all trained, and {name!r} is not"
 
 
 class ProposalEnding(Ending):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...results import check_at_least, check_seed, is_number, wrong
-from ..rate._cost import PRODUCT
+from ...results import check_at_least, check_budget, check_seed, is_number, wrong
+from ..rate._trials import PRODUCT
 from ._sharpness import WARM
 
 
@@ -45,6 +45,7 @@ class Measures:
             if (value := getattr(self, name)) is not None:
                 whole(name, value, 1)
         check_seed(self.seed)
+        check_budget(self.memory_budget)
 
     def interval(self, worth: float, steps: int) -> int:
         """Steps between measures without suspicion.

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 
 from ...operators import View
 from ...results import RunError, check_callable, is_number, wrong, wrong_type
-from ..rate._cost import PRODUCT
 from ..rate._result import LearningRate
+from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
 from ._measures import DEFAULT, Measures, whole
 from ._running_loss import RateRecord, RunningLoss
@@ -88,6 +88,10 @@ class RateControl:
                 repr(optimizer),
                 "pass torch.optim.SGD(model.parameters(), lr=0.1)",
             )
+        given: object = measures
+        if not isinstance(given, Measures):
+            way_out = "pass nakami.geometry.Measures(budget=0.05)"
+            raise wrong_type("measures", "be Measures", repr(given), way_out)
         self.target, self.measures = _rate(rate), measures
         self.warmup, self.steps = whole("warmup", warmup, 0), whole("steps", steps, 1)
         check_callable("schedule", schedule, "schedule(step)")
@@ -104,11 +108,11 @@ class RateControl:
     @property
     def rate(self) -> float:
         """Rate of the fastest group in the next step."""
-        shape = 1.0 if self.schedule is None else float(self.schedule(self._count))
-        if not (math.isfinite(shape) and shape >= 0):
+        shape = 1.0 if self.schedule is None else self.schedule(self._count)
+        if not is_number(shape) or not 0 <= shape < math.inf:
             way_out = "let it return 0 after its last step"
-            raise wrong("schedule", "return a factor from 0 on", shape, way_out)
-        return self._warmed * shape
+            raise wrong("schedule", "return a factor from 0 on", repr(shape), way_out)
+        return self._warmed * float(shape)
 
     def step(self, loss: float | Tensor) -> RateRecord | None:
         """After an optimizer step: take its loss, measure if it is time, set the next rates.
@@ -165,9 +169,14 @@ class RateControl:
         Raises:
             UsageError: A state of something else, or of another model or optimizer.
         """
-        if state.get("schema") != SCHEMA:
-            got = repr(state.get("schema"))
-            raise wrong("state", f"have schema {SCHEMA}", got, "pass RateControl's own state_dict")
+        given: object = state
+        schema = state.get("schema") if isinstance(given, Mapping) else type(given).__name__
+        way_out = "pass RateControl's own state_dict"
+        if schema != SCHEMA:
+            raise wrong("state", f"have schema {SCHEMA}", schema, way_out)
+        missing = ", ".join(key for key in self.state_dict() if key not in state)
+        if missing:
+            raise wrong("state", "be whole", f"one without {missing}", way_out)
         vector, ratios = state["vector"], tuple(state["ratios"])
         size, groups = self._monitor.size, len(self._rates.ratios)
         if len(ratios) != groups:
@@ -207,10 +216,10 @@ class RateControl:
 
     def _measure(self) -> RateRecord:
         self.cost += self._monitor.price
-        found, threshold = self._monitor.read(self.measures.seed + len(self.log))
+        sharpness, residual, threshold = self._monitor.read(self.measures.seed + len(self.log))
         options = self.measures
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
-        allowed = threshold / found.value if found.value > 0 else math.inf
+        allowed = threshold / sharpness if sharpness > 0 else math.inf
         beyond = rate > allowed
         streak = self._streak + 1 if beyond else self._streak * above
         lower = above and streak >= options.patience
@@ -225,7 +234,7 @@ class RateControl:
         self._quiet_until = self._count + wait
         self._streak = 0 if lower else streak
         record = RateRecord(
-            self._count, rate, max(0.0, found.value), found.residual, allowed, self._band.recent,
+            self._count, rate, max(0.0, sharpness), residual, allowed, self._band.recent,
             low, high, above, beyond, streak, self.target, lower, self.cost,
         )  # fmt: skip
         self.log.append(record)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import View, as_view, ggn
-from ...spectra import LinearOperator, Preconditioned, RitzPair, ritz
-from ..rate._cost import PRODUCT
-from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, started
+from ...spectra import ritz
+from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, seen
+from ..rate._trials import PRODUCT
 
 COLD, WARM = 3, 2  # products of the first reading and of the others
 
@@ -48,20 +48,18 @@ class SharpnessMonitor:
 
     @property
     def ready(self) -> bool:
-        """Whether the optimizer has denominators by now."""
-        return not adaptive(self.optimizer) or started(self.optimizer, self._named())
+        """Whether the optimizer has denominators by now, of parameters that get gradients."""
+        weights = self._named().values()
+        return not adaptive(self.optimizer) or any(seen(self.optimizer, w) for w in weights)
 
-    def read(self, seed: int) -> tuple[RitzPair, float]:
-        """Sharpness now, and the optimizer's stability threshold."""
-        op: LinearOperator = self._op.at_current_weights()
+    def read(self, seed: int) -> tuple[float, float, float]:
+        """Sharpness now, its residual, and the optimizer's stability threshold."""
+        op = self._op.at_current_weights()
         frame = coordinates(self.optimizer, self._named(), op)
-        shift = frame.shift if bool(frame.shift.any()) else None
-        if not frame.plain or shift is not None:
-            op = Preconditioned(op, frame.scale, shift)
         products = COLD if self.vector is None else WARM
-        found = ritz(op, products, start=self.vector, seed=seed)
+        found = ritz(frame.matrix(op), products, start=self.vector, seed=seed)
         self.vector = found.vector
-        return found, frame.rule.stability_threshold
+        return found.value + frame.common, found.residual, frame.rule.stability_threshold
 
     def _named(self) -> dict[str, Tensor]:
         parameters: dict[str, Tensor] = dict(self.model.named_parameters())

@@ -12,32 +12,30 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, ggn
-from ...results import Outcome, RunError
-from ...spectra import (
-    EighResult,
-    LinearOperator,
-    Preconditioned,
+from ...results import (
+    Outcome,
+    RunError,
     check_at_least,
     check_budget,
+    check_fraction,
     check_seed,
-    eigh,
+    wrong_type,
 )
+from ...spectra import EighResult, LinearOperator, eigh
 from .._outcomes import LimitEnding
-from ._advice import NO_ADVICE, advised
-from ._cost import FORWARD, GRADIENT, PRODUCT
+from ._advice import advised
 from ._noise import noise_of
 from ._optimizers import (
     Coordinates,
     adaptive,
     check_optimizer,
     coordinates,
-    fastest_rule,
+    fastest_group,
     make,
-    started,
+    seen,
 )
 from ._result import LearningRate
-from ._stability import limit, memory
-from ._training import Training
+from ._trials import FORWARD, GRADIENT, PRODUCT, Training
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class LimitOptions:
         tol: Bound on the estimated relative error of the eigenvalues.
 
     Raises:
-        UsageError: ``batches`` is no whole number from 1 on.
+        UsageError: ``batches`` is no whole number from 1 on, ``tol`` not between 0 and 1.
     """
 
     batches: int | None = None
@@ -61,6 +59,7 @@ class LimitOptions:
     def __post_init__(self) -> None:
         if self.batches is not None:
             check_at_least("batches", self.batches, 1, "leave it out for all")
+        check_fraction("tol", self.tol, "use 1e-3")
 
 
 DEFAULT = LimitOptions()
@@ -149,29 +148,31 @@ def read_rate(
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     named = {name: parameters[name] for name in op.names}
     stepping = make(optimizer, named)
-    forward = len(op.by_batch()) * FORWARD
-    options, kind, source = search.options, type(stepping).__name__, ""
+    kind, source, options = type(stepping).__name__, "", search.options
     read = op if options.batches is None else op.first(options.batches)
-    rule = fastest_rule(stepping)
-    steps = trial_steps or (LEAST + math.ceil(memory(rule) - 1e-9) if advise else LEAST)
-    advice = advised(stepping, named, op, rule, steps) if advise else NO_ADVICE
+    _, rule = fastest_group(stepping)
+    steps = trial_steps or (LEAST + math.ceil(rule.memory - 1e-9) if advise else LEAST)
+    said, training = advised(stepping, named, op, rule, steps) if advise else ({}, None)
     noise = noise_of(read, search.budget) if options.each_batch else None
-    search.cost += forward + advice.cost + (noise.n_batches * GRADIENT if noise else 0.0)
+    search.cost = said.get("advice_cost", len(op.by_batch()) * FORWARD)
+    search.cost += noise.n_batches * GRADIENT if noise else 0.0
     if adaptive(stepping):
-        source, training = "the optimizer's state", advice.training
-        if not started(stepping, named):
+        source = "the optimizer's state"
+        held = {id(p) for group in stepping.param_groups for p in group["params"]}
+        if not all(seen(stepping, w) for w in named.values() if id(w) in held):
             if training is None:
                 training = _filled(Training(stepping, named, read), steps)
                 search.cost += steps * GRADIENT
-            source = training.where
+            source = (
+                f"{len(training.losses)} steps on a copy at rate {training.rate:.3g}; the limit is "
+                "that where they ended"
+            )
             stepping, named = training.optimizer, training.copies
             read = read.moved(training.point)
     limits = search.limits(coordinates(stepping, named, read), read)
     return LearningRate(
-        **limits, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
-        n_samples=read.n_samples, sample=op.sample, seed=search.seed, advised=advice.rate,
-        interval=advice.interval, advice_outcome=advice.outcome, advice_notes=advice.notes,
-        trials=advice.trials, advice_cost=advice.cost + forward if advise else 0.0, noise=noise,
+        **limits, **said, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
+        n_samples=read.n_samples, sample=op.sample, seed=search.seed, noise=noise,
     )  # fmt: skip
 
 
@@ -192,52 +193,56 @@ class Search:
 
     Attributes:
         cost: In gradient evaluations on one batch. ends: How each search ended.
+        plain: Whether the coordinates of the last limit were the parameters themselves.
     """
 
     def __init__(self, options: LimitOptions, seed: int, memory_budget: int | None):
+        given: object = options
+        if not isinstance(given, LimitOptions):
+            way_out = "pass nakami.geometry.LimitOptions(tol=1e-3)"
+            raise wrong_type("limit", "be LimitOptions", repr(given), way_out)
         self.options, self.seed = options, check_seed(seed)
         self.budget = check_budget(memory_budget)
-        self.cost, self.ends = 0.0, list[EighResult]()
+        self.cost, self.ends, self.plain = 0.0, list[EighResult](), True
 
     def limits(self, frame: Coordinates, op: CurvatureOperator) -> dict[str, Any]:
         """What is read of the matrix of all data, and of each batch, by name."""
-        batches = op.by_batch()
-        n = len(batches)
+        batches, rule = op.by_batch(), frame.rule
+        n, self.plain = len(batches), frame.plain
         sharpness, relative = self.sharpness(frame, op, n)
-        shift = frame.common_shift
-        if frame.plain and shift is not None:
-            lambda_max = sharpness - shift
+        if frame.plain and frame.shift is None:
+            lambda_max = sharpness - frame.common
         else:
-            lambda_max = float(self.top(op, op, n).values[0].clamp_min(0.0))
-        alone = batches if self.options.each_batch and n > 1 else []
-        warm = self.ends[0].vectors
-        each = tuple([self.sharpness(frame, part, 1, warm)[0] for part in alone]) or (sharpness,)
-        found = limit(frame.rule, sharpness)
+            lambda_max = max(0.0, float(self.top(op, op, n).values[0]))
+        warm, each = self.ends[0].vectors, [sharpness]
+        if self.options.each_batch and n > 1:
+            each = [self.sharpness(frame, part, 1, warm)[0] for part in batches]
+        found = rule.limit(sharpness)
+        missed = [end.outcome for end in self.ends if not end.converged]
+        outcome = [*missed, self.ends[0].outcome][0]
+        if not missed and not sharpness > 0:
+            outcome = Outcome(LimitEnding.NO_CURVATURE)
         return {
             "limit": found,
             "error": found * relative if found < math.inf else 0.0,
             "limits": tuple([found * rate if rate else 0.0 for rate in frame.rates]),
             "lambda_max": lambda_max,
             "sharpness": sharpness,
-            "batch_sharpness": each,
-            "batch_limit": limit(frame.rule, max(each)),
-            "rule": frame.rule,
+            "batch_sharpness": tuple(each),
+            "batch_limit": rule.limit(max(each)),
+            "rule": rule,
             "n_batches": n,
             "cost": self.cost,
-            "outcome": self._outcome(sharpness),
+            "outcome": outcome,
         }
 
     def sharpness(
         self, frame: Coordinates, op: CurvatureOperator, n_batches: int, start: Tensor | None = None
     ) -> tuple[float, float]:
         """Largest eigenvalue in the optimizer's coordinates, and its relative error."""
-        shift = frame.common_shift
-        matrix: LinearOperator = op
-        if not frame.plain or shift is None:
-            matrix = Preconditioned(op, frame.scale, frame.shift if shift is None else None)
-        found = self.top(matrix, op, n_batches, start)
+        found = self.top(frame.matrix(op), op, n_batches, start)
         value = max(0.0, float(found.values[0]))
-        moved = value + (shift or 0.0)
+        moved = value + frame.common
         return moved, float(found.errors[0]) * value / moved if moved else 0.0
 
     def top(
@@ -257,9 +262,3 @@ class Search:
         self.cost += passes * n_batches
         self.ends.append(found)
         return found
-
-    def _outcome(self, sharpness: float) -> Outcome:
-        missed = [end.outcome for end in self.ends if not end.converged]
-        if not missed and not sharpness > 0:
-            return Outcome(LimitEnding.NO_CURVATURE)
-        return [*missed, self.ends[0].outcome][0]

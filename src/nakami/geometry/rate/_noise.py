@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from ...operators import CurvatureOperator
-from ...results import Outcome, wrong, wrong_type
+from ...results import Ended, Outcome, is_whole, wrong, wrong_type
 from ...spectra import DEFAULT_BUDGET
 from .._outcomes import BatchAdvice, NoiseEnding
 
@@ -19,7 +19,7 @@ PIECE = 2**20  # components turned to float64 at a time
 
 
 @dataclass(frozen=True)
-class NoiseScale:
+class NoiseScale(Ended):
     """``B_simple = tr(S) / |G|^2`` in samples; made by ``noise_scale``.
 
     ``G`` is the mean gradient, ``S`` the covariance of one sample's. At a batch of ``B_simple`` a
@@ -35,7 +35,7 @@ class NoiseScale:
         trace: Estimate of ``tr(S)``, unbiased. trace_error: its standard error, or None.
         squared_norm: Estimate of ``|G|^2``, unbiased; may be below 0. squared_norm_error: likewise.
         batch: Samples of a batch, the mean where they differ. n_batches: how many batches.
-        outcome: How the estimate ended, a ``NoiseEnding``.
+        outcome: How the estimate ended, a ``NoiseEnding``; gives ``converged`` and ``reason``.
         advice_outcome: What it says of the batch size, a ``BatchAdvice``.
     """
 
@@ -50,11 +50,6 @@ class NoiseScale:
     n_batches: int
     outcome: Outcome
     advice_outcome: Outcome
-
-    @property
-    def reason(self) -> str:
-        """How the estimate ended, in one clause."""
-        return self.outcome.reason
 
     @property
     def advice(self) -> str:
@@ -75,12 +70,8 @@ def noise_of(op: CurvatureOperator, budget: int = DEFAULT_BUDGET) -> NoiseScale 
     batches = op.by_batch()[: max(2, room)]
     if len(batches) < 2:
         return None
-    sizes = [part.n_samples for part in batches]
-    sums = op.sums
-    gradients = [
-        part.gradient() / (n if sums else 1) for part, n in zip(batches, sizes, strict=True)
-    ]
-    return noise_scale(gradients, sizes)
+    gradients = [part.gradient() / (part.n_samples if op.sums else 1) for part in batches]
+    return noise_scale(gradients, [part.n_samples for part in batches])
 
 
 def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseScale:
@@ -136,28 +127,24 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
 def _check(gradients: list[Tensor], samples: Sequence[int]) -> Tensor:
     """The counts as ``(n,)`` float64, after a look at both arguments."""
     if len(gradients) < 2:
-        raise wrong(
-            "gradients",
-            "come from two batches or more",
-            len(gradients),
-            "pass the gradients of two batches",
-        )
-    if len(samples) != len(gradients) or any(int(b) != b or b < 1 for b in samples):
-        raise wrong(
-            "samples", f"be {len(gradients)} whole numbers from 1 on", list(samples),
-            "pass len(y) of each batch",
-        )  # fmt: skip
+        way_out = "pass the gradients of two batches"
+        raise wrong("gradients", "come from two batches or more", len(gradients), way_out)
+    sizes = list(samples) if isinstance(samples, Iterable) else [samples]
+    if len(sizes) != len(gradients) or not all(is_whole(b) and b >= 1 for b in sizes):
+        rule, way_out = f"be {len(gradients)} whole numbers from 1 on", "pass len(y) of each batch"
+        raise wrong("samples", rule, repr(sizes), way_out)
     shape = getattr(gradients[0], "shape", None)
     for i, gradient in enumerate(gradients):
-        if not isinstance(gradient, Tensor) or gradient.ndim != 1:
+        if not isinstance(gradient, Tensor) or gradient.ndim != 1 or gradient.is_complex():
             got = getattr(gradient, "shape", type(gradient).__name__)
-            raise wrong_type("gradients", "be flat tensors", got, "pass gradient.reshape(-1)")
+            rule = "be flat tensors of real numbers"
+            raise wrong_type("gradients", rule, got, "pass gradient.reshape(-1)")
         if gradient.shape != shape:
             rule, way_out = f"have the length {len(gradients[0])} of the first", "use one model"
             raise wrong("gradients", rule, f"{len(gradient)} in number {i}", way_out)
         if not bool(torch.isfinite(gradient).all()):
             raise wrong("gradients", "be finite", f"NaN or infinity in number {i}", "leave it out")
-    return torch.tensor([int(b) for b in samples], dtype=torch.float64)
+    return torch.tensor([int(b) for b in sizes], dtype=torch.float64)
 
 
 def _inner_products(gradients: list[Tensor]) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from ...operators import CurvatureOperator
 from ...results import PYTHON, unknown, wrong, wrong_type
-from ...spectra import LinearOperator
-from ._stability import Rule
+from ...spectra import LinearOperator, Preconditioned
 
 NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "sgd": (SGD, {}),
@@ -23,36 +23,77 @@ NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "adamw": (AdamW, {}),
 }
 KNOWN = (SGD, Adam, AdamW)
+SQUARES = "exp_avg_sq"  # Adam's running squares in its state
 Named = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update with at most one average of gradients, ``m <- momentum m + weight g``.
+
+    Then ``u <- u - rate m``, or with ``nesterov`` ``u <- u - rate (g + momentum m)``. torch's
+    ``SGD``: ``weight = 1 - dampening`` (1 without momentum). Adam with its denominators frozen:
+    ``momentum = beta1``, ``weight = 1 - beta1``, in coordinates that divide by them.
+
+    Along an eigenvector of curvature ``h`` the gradient is ``h u``, and a step is a linear map of
+    ``u`` and ``m``; it shrinks where the map's eigenvalues lie in the unit circle.
+
+    Attributes:
+        momentum: In [0, 1). weight: Above 0. nesterov: Whether the step looks ahead.
+    """
+
+    momentum: float = 0.0
+    weight: float = 1.0
+    nesterov: bool = False
+
+    @property
+    def stability_threshold(self) -> float:
+        """Rate times curvature at the border of stability: 2 for plain gradient descent.
+
+        ``2 (1 + momentum) / weight``; Nesterov ``2 (1 + momentum) / (1 + momentum + momentum
+        weight)``. There the map's eigenvalue is -1 (Jury's criterion; the other two of its
+        conditions are weaker).
+        """
+        mu, nu = self.momentum, self.weight
+        return 2 * (1 + mu) / (1 + mu + mu * nu if self.nesterov else nu)
+
+    @property
+    def memory(self) -> float:
+        """How many past gradients its average holds, ``1 / (1 - momentum)``."""
+        return 1 / (1 - self.momentum)
+
+    def limit(self, curvature: float) -> float:
+        """Largest rate at which steps along a direction of this curvature do not grow."""
+        return self.stability_threshold / curvature if curvature > 0 else float("inf")
 
 
 @dataclass(frozen=True)
 class Coordinates:
     """Coordinates in which all parameters follow one rule at one rate.
 
-    In them the loss has the matrix ``S G S + diag(shift)``, ``G`` that of the parameters.
+    In them the loss has the matrix ``S G S + diag(shift) + common I``, ``G`` that of the
+    parameters.
 
     Attributes:
         rule: Of the group with the largest rate, to which the limit belongs.
         rates: Rates of the groups over the largest.
-        scale: Diagonal of ``S``, ``(P,)``. shift: ``(P,)``; weight decay.
+        scale: Diagonal of ``S``, ``(P,)``. plain: Whether it is 1 throughout.
+        shift: Weight decay, ``(P,)``; None where it is the same for all.
+        common: That shift, which moves every eigenvalue alike; else 0.
     """
 
     rule: Rule
     rates: tuple[float, ...]
     scale: Tensor
-    shift: Tensor
+    plain: bool
+    shift: Tensor | None
+    common: float
 
-    @property
-    def plain(self) -> bool:
-        """Whether they are the parameters themselves."""
-        return bool((self.scale == 1).all())
-
-    @property
-    def common_shift(self) -> float | None:
-        """The shift where it is the same for all; it moves every eigenvalue alike."""
-        first = self.shift[0]
-        return float(first) if bool((self.shift == first).all()) else None
+    def matrix(self, op: CurvatureOperator) -> LinearOperator:
+        """The matrix in these coordinates, but for the common shift."""
+        if self.plain and self.shift is None:
+            return op
+        return Preconditioned(op, self.scale, self.shift)
 
 
 def check_optimizer(optimizer: object) -> None:
@@ -95,25 +136,14 @@ def adaptive(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, Adam)
 
 
-def started(optimizer: Optimizer, named: Named) -> bool:
-    """Whether it has running squares for every parameter that it moves."""
-    groups_of = _places(optimizer)
-    return all(
-        "exp_avg_sq" in optimizer.state.get(weight, {})
-        for weight in named.values()
-        if id(weight) in groups_of
-    )
-
-
 def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
     """An optimizer with the same settings, and a copy of its state, on copies of parameters."""
-    names = {id(weight): name for name, weight in named.items()}
-    groups = []
+    names, groups = {id(weight): name for name, weight in named.items()}, []
     for group in optimizer.param_groups:
-        settings = {k: v for k, v in group.items() if k not in ("params", "param_names")}
         own = [copies[names[id(p)]] for p in group["params"] if id(p) in names]
         if own:
-            groups.append({**settings, "params": own})
+            groups.append({**group, "params": own})
+            groups[-1].pop("param_names", None)
     kind: Any = type(optimizer)
     again: Optimizer = kind(groups)
     for name, weight in named.items():
@@ -132,9 +162,10 @@ def rule(group: Mapping[str, Any]) -> Rule:
     return Rule(momentum, weight, bool(group["nesterov"]))
 
 
-def fastest_rule(optimizer: Optimizer) -> Rule:
-    """The update of the group with the largest rate."""
-    return rule(max(optimizer.param_groups, key=lambda group: float(group["lr"])))
+def fastest_group(optimizer: Optimizer) -> tuple[float, Rule]:
+    """The largest rate of the groups, and the update of its group: rates are in its unit."""
+    group = max(optimizer.param_groups, key=lambda group: float(group["lr"]))
+    return float(group["lr"]), rule(group)
 
 
 def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coordinates:
@@ -143,27 +174,33 @@ def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coo
     With relative rates ``r``, denominators ``d`` and ``t`` the reach of the fastest group over the
     own, ``S^2 = r t / d``. Decay ``w`` in the gradient adds ``w S^2``, decoupled decay half the
     reach times ``r w``: both exact, since the border is where the map has the eigenvalue -1.
-    Parameters that the optimizer does not hold get zeros: they stay.
+    Parameters that the optimizer does not move get zeros: it does not hold them, or Adam has seen
+    no gradient of theirs.
     """
-    groups = optimizer.param_groups
-    top = max(float(group["lr"]) for group in groups)
-    fastest = fastest_rule(optimizer)
-    groups_of, squares, shifts = _places(optimizer), [], []
+    (top, fastest), groups_of = fastest_group(optimizer), _places(optimizer)
+    squares, shifts = [], []
     for weight in named.values():
         group = groups_of.get(id(weight))
-        if group is None:
-            square = shift = torch.zeros_like(weight, dtype=torch.float64)
-        else:
+        square = shift = torch.zeros_like(weight, dtype=torch.float64)
+        if group is not None and (not adaptive(optimizer) or seen(optimizer, weight)):
             r, w = float(group["lr"]) / top, float(group["weight_decay"])
             turn = fastest.stability_threshold / rule(group).stability_threshold
             square = r * turn / _denominator(optimizer, weight, group)
-            decoupled = group.get("decoupled_weight_decay", False)
             half = torch.full_like(square, fastest.stability_threshold * r / 2)
-            shift = w * (half if decoupled else square)
+            shift = w * (half if group.get("decoupled_weight_decay", False) else square)
         squares.append(square.reshape(-1).to(like.device, like.dtype))
         shifts.append(shift.reshape(-1).to(like.device, like.dtype))
-    scaled = tuple(float(group["lr"]) / top for group in groups)
-    return Coordinates(fastest, scaled, torch.cat(squares).sqrt(), torch.cat(shifts))
+    rates = tuple([float(group["lr"]) / top for group in optimizer.param_groups])
+    scale, shift = torch.cat(squares).sqrt(), torch.cat(shifts)
+    plain, first = bool((scale == 1).all()), float(shift[0])
+    if bool((shift == first).all()):
+        return Coordinates(fastest, rates, scale, plain, None, first)
+    return Coordinates(fastest, rates, scale, plain, shift, 0.0)
+
+
+def seen(optimizer: Optimizer, weight: Tensor) -> bool:
+    """Whether Adam has running squares of a parameter's gradients."""
+    return SQUARES in optimizer.state.get(weight, {})
 
 
 def _denominator(optimizer: Optimizer, weight: Tensor, group: Mapping[str, Any]) -> Tensor:
@@ -171,9 +208,9 @@ def _denominator(optimizer: Optimizer, weight: Tensor, group: Mapping[str, Any])
     if not adaptive(optimizer):
         return torch.ones_like(weight, dtype=torch.float64)
     state = optimizer.state[weight]
-    squares = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"].detach().double()
-    seen = 1 - float(group["betas"][1]) ** float(state["step"])
-    return (squares / seen).sqrt() + float(group["eps"])
+    squares = state["max_exp_avg_sq" if group["amsgrad"] else SQUARES].detach().double()
+    filled = 1 - float(group["betas"][1]) ** float(state["step"])
+    return (squares / filled).sqrt() + float(group["eps"])
 
 
 def _places(optimizer: Optimizer) -> dict[int, dict[str, Any]]:

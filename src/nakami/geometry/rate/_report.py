@@ -16,9 +16,8 @@ from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
-from ._optimizers import check_optimizer
+from ._optimizers import Rule, check_optimizer
 from ._result import LearningRate
-from ._stability import limit
 
 DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
 STEPS, PROBES = 64, 5  # beyond
@@ -62,8 +61,8 @@ class WideTheory:
         low: ``lambda_max`` of the loss: at infinite width, or the lower bound for cross-entropy.
         high: Its upper end: at the network's widths, or the upper bound.
         limit: Learning rates that these allow, from that of ``high`` to that of ``low``; None for
-            optimizers that divide by running squares, which the theory does not cover. Weight
-            decay is left out.
+            optimizers that divide by running squares, have groups of several rates or leave
+            parameters out, which the theory does not cover. Weight decay is left out.
         widths: Of the layers. activations: Of the hidden ones.
         assumed: Its assumptions. doubts: Which of them do not hold here.
         bounds: Whether ``low`` and ``high`` are a lower and an upper bound, for cross-entropy.
@@ -148,7 +147,7 @@ def learning_rate_report(
     say(0, 3, None, "limit and advice")
     rate = read_rate(op, view.model, optimizer, search)
     say(1, 3, None, "theory")
-    theory, covered = _theory(view.model, op, rate)
+    theory, covered = _theory(view, op, rate.rule if search.plain else None)
     say(2, 3, None, "eigenvalues")
     eigenvalues = _eigenvalues(op, search) if spectrum else None
     say(3, 3, None, "done")
@@ -183,18 +182,23 @@ def _eigenvalues(op: CurvatureOperator, search: Search) -> Eigenvalues | None:
 
 
 def _theory(
-    model: nn.Module, op: CurvatureOperator, rate: LearningRate
+    view: View, op: CurvatureOperator, rule: Rule | None
 ) -> tuple[WideTheory | None, Outcome]:
-    """The prediction, or why there is none."""
+    """The prediction, or why there is none; ``rule`` is that of all parameters at one rate."""
     squared = op.likelihood == "mse"
     if not squared and op.likelihood != "cross_entropy":
         return None, Outcome(TheoryEnding.LOSS, {"loss": op.loss})
+    if view.forward is not None or view.select is not None:
+        return None, Outcome(TheoryEnding.VIEW)
+    frozen = [name for name, _ in view.model.named_parameters() if name not in op.names]
+    if frozen:
+        return None, Outcome(TheoryEnding.FROZEN, {"name": frozen[0]})
     pieces = op.examples()
     if any(len(x) != 1 or not x[0].is_floating_point() or z.ndim < 2 for x, z in pieces):
         return None, Outcome(TheoryEnding.INPUTS)
     inputs, z = torch.cat([x[0] for x, _ in pieces]), torch.cat([z for _, z in pieces])
     try:
-        found = meanfield.describe(model, inputs)
+        found = meanfield.describe(view.model, inputs)
         factor = op.scale * len(z)  # of the mean over samples
         if squared:
             low, high = found.statistics.largest, found.statistics.largest_edge
@@ -205,8 +209,8 @@ def _theory(
     except UsageError as error:
         return None, Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
     limits = None
-    if not rate.preconditioner:
-        limits = limit(rate.rule, factor * high), limit(rate.rule, factor * low)
+    if rule is not None:
+        limits = rule.limit(factor * high), rule.limit(factor * low)
     theory = WideTheory(
         factor * low, factor * high, limits, found.widths, found.activations, found.assumed,
         found.doubts, not squared,

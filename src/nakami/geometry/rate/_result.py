@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...results import Ended, Outcome
 from .._outcomes import AdviceEnding
 from ._noise import NoiseScale
-from ._stability import Rule
+from ._optimizers import Rule
 
 NOT_ASKED = Outcome(AdviceEnding.NOT_ASKED)
 

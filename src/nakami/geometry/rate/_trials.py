@@ -1,4 +1,4 @@
-"""Short trainings at several rates, and where between them the loss falls fastest."""
+"""Short trainings on copies at several rates, and where between them the loss falls fastest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ...operators import CurvatureOperator
+from ._optimizers import Named, fastest_group, twin
 from ._result import Trial
-from ._training import Training
+
+# What measures cost, in gradient evaluations: the loss and its gradient on one batch.
+FORWARD = 1 / 3  # the loss alone
+GRADIENT = 1.0
+PRODUCT = 2 / 3 + GRADIENT  # with the Gauss-Newton matrix: forward with a tangent, and back
 
 STEP = 10 ** (1 / 3)  # between neighbouring rates
 SHORT = 7  # steps of a first look
@@ -15,6 +25,46 @@ REACH = 7  # looks to either side of the first
 RUNAWAY = 4.0  # times the largest loss at the start: a trial ends there
 FLAT = 5e-3  # a loss that falls by less than this share of itself may be a dead network's
 NOTHING = 1e-5  # and by less than this not at all
+ALIKE = 0.1  # logarithms of losses that differ by less count as equal
+GONE = 1e-12  # share of a loss below which it counts as this share: 0 has no logarithm
+
+
+class Training:
+    """A training on copies of parameters, batch after batch in turn; the model stays as it is.
+
+    Attributes:
+        rate: Of the fastest group. optimizer: a copy of the user's, with its state, on ``copies``.
+        losses: Of each step, before its update.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, named: Named, op: CurvatureOperator, rate: float | None = None
+    ):
+        """``rate`` for the fastest group, the others in proportion; default as they are."""
+        self.op, self.batches, self.losses = op, op.by_batch(), list[float]()
+        weights = zip(op.names, op.weights.values(), strict=True)
+        self.copies = {name: weight.clone() for name, weight in weights}
+        self.optimizer = twin(optimizer, named, self.copies)
+        top, _ = fastest_group(optimizer)
+        self.rate = top if rate is None else rate
+        if rate is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = float(group["lr"]) * rate / top
+
+    @property
+    def point(self) -> Tensor:
+        """The parameters, ``(P,)``."""
+        return torch.cat([copy.reshape(-1) for copy in self.copies.values()])
+
+    def step(self) -> float:
+        """One step; the loss before it."""
+        batch = self.batches[len(self.losses) % len(self.batches)]
+        value, gradient = batch.loss_and_gradient(self.point)
+        self.losses.append(value)
+        for name, part in self.op.split(gradient).items():
+            self.copies[name].grad = part
+        self.optimizer.step()
+        return value
 
 
 @dataclass
@@ -24,7 +74,9 @@ class Trials:
     Attributes:
         make: A training at a rate. start: the rate of ``i = 0``.
         base: Loss of each batch at the start, in turn.
-        steps: Steps made in all.
+        steps: Steps made in all. running: the trainings. ended: those whose loss ran away.
+        positive: Whether all losses were, so that they can be compared by ratio.
+        ceiling: A loss above this has run away.
     """
 
     make: Callable[[float], Training]
@@ -33,6 +85,10 @@ class Trials:
     steps: int = 0
     running: dict[int, Training] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.positive = min(self.base) > 0
+        self.ceiling = RUNAWAY * max(self.base) if self.positive else math.inf
 
     def rate(self, i: float) -> float:
         """The rate of an index."""
@@ -45,36 +101,32 @@ class Trials:
         """
         if i not in self.running:
             self.running[i] = self.make(self.rate(i))
-        training = self.running[i]
-        while len(training.losses) < steps and i not in self.ended:
-            value = training.step()
+        losses = self.running[i].losses
+        while len(losses) < steps and i not in self.ended:
+            value = self.running[i].step()
             self.steps += 1
             if not value <= self.ceiling:
                 self.ended.add(i)
+            elif value < 0:
+                self.positive = False
         if i in self.ended:
             return math.inf
-        falls = [self._change(at, training.losses[at]) for at in range(steps)]
-        last = falls[steps - max(1, steps // 3) :]
-        return sum(last) / len(last)
-
-    @property
-    def ceiling(self) -> float:
-        """A loss above this has run away."""
-        return RUNAWAY * max(self.base) if min(self.base) > 0 else math.inf
+        total, last = 0.0, max(1, steps // 3)
+        for at in range(steps - last, steps):
+            before = self.base[at % len(self.base)]
+            if self.positive:
+                total += math.log(max(losses[at] / before, GONE))
+            else:
+                scale = sum(map(abs, self.base)) / len(self.base)
+                total += (losses[at] - before) / (scale or 1.0)
+        return total / last
 
     def results(self) -> tuple[Trial, ...]:
         """What was tried, by rate."""
+        order = sorted(self.running)
         return tuple(
-            Trial(self.rate(i), tuple(self.running[i].losses), i in self.ended)
-            for i in sorted(self.running)
+            [Trial(self.rate(i), tuple(self.running[i].losses), i in self.ended) for i in order]
         )
-
-    def _change(self, at: int, loss: float) -> float:
-        before = self.base[at % len(self.base)]
-        if loss > 0 and min(self.base) > 0:
-            return math.log(loss / before)
-        scale = sum(abs(value) for value in self.base) / len(self.base)
-        return (loss - before) / scale if scale else loss - before
 
 
 @dataclass(frozen=True)
@@ -85,6 +137,7 @@ class Found:
         index: Between the rates tried. best: the rate tried that did best.
         low: Lowest and (high) highest index that does as well within ``ALIKE``.
         score: Of the best. unstable: lowest index tried from which the loss ran away, or None.
+        at_end: Whether a rate beside it did better still where the search ended.
     """
 
     index: float
@@ -93,9 +146,7 @@ class Found:
     high: float
     score: float
     unstable: int | None
-
-
-ALIKE = 0.1  # logarithms of losses that differ by less count as equal
+    at_end: bool
 
 
 def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
@@ -113,24 +164,20 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
     if first is None:
         return None
     centre = first - round(math.log(lag) / math.log(STEP))
-
-    def score(i: int) -> float:
-        return trials.score(i, steps)
-
     for _ in range(2 * REACH):
-        beside = {i: score(i) for i in (centre - 1, centre, centre + 1)}
-        best = min(beside, key=lambda i: (beside[i], i))
+        beside = {i: trials.score(i, steps) for i in (centre - 1, centre, centre + 1)}
+        middle, best = centre, min(beside, key=beside.__getitem__)  # of equals the lowest rate
         if best == centre:
             break
         centre = best
-    if not beside[centre] < -NOTHING:
+    here = beside[middle]
+    if not here < -NOTHING:
         return None
-    index = centre + _vertex(*beside.values())
-    tried = {i: score(i) for i, t in trials.running.items() if len(t.losses) >= steps}
-    worst = beside[centre] + ALIKE
-    low = _crossing(tried, centre, -1, worst)
-    high = _crossing(tried, centre, 1, worst)
-    return Found(index, centre, low, high, beside[centre], min(trials.ended, default=None))
+    index = middle + _vertex(*beside.values())
+    tried = {i: trials.score(i, steps) for i, t in trials.running.items() if len(t.losses) >= steps}
+    low, high = (_crossing(tried, middle, way, here + ALIKE) for way in (-1, 1))
+    unstable = min(trials.ended, default=None)
+    return Found(index, middle, low, high, here, unstable, best != middle)
 
 
 def _look(trials: Trials, steps: int) -> int | None:
@@ -138,7 +185,8 @@ def _look(trials: Trials, steps: int) -> int | None:
 
     ``SHORT`` steps each, or two and four times as many where a loss falls late.
     """
-    for length in (min(factor * SHORT, steps) for factor in (1, 2, 4)):
+    for factor in (1, 2, 4):
+        length = min(factor * SHORT, steps)
         top = _climb(trials, 0, length)
         if trials.score(top, length) < -FLAT:
             return top
@@ -153,15 +201,12 @@ def _look(trials: Trials, steps: int) -> int | None:
 
 def _climb(trials: Trials, at: int, steps: int) -> int:
     """From a rate to neighbours, two apart, that do better; lower ones must do much better."""
-
-    def score(i: int) -> float:
-        return trials.score(i, steps)
-
     for _ in range(REACH):
-        near = min((at, at - 2, at + 2), key=lambda i: (score(i), i))
-        if near == at or (near < at and score(at) - score(near) < FLAT):
+        near = {i: trials.score(i, steps) for i in (at - 2, at, at + 2)}
+        best = min(near, key=near.__getitem__)
+        if best == at or (best < at and near[at] - near[best] < FLAT):
             break
-        at = near
+        at = best
     return at
 
 
@@ -179,8 +224,6 @@ def _crossing(scores: dict[int, float], start: int, way: int, worst: float) -> f
     while at + way in scores:
         here, there = scores[at], scores[at + way]
         if there > worst:
-            if not math.isfinite(there):
-                return float(at)
-            return at + way * (worst - here) / (there - here)
+            return at + way * (worst - here) / (there - here) if math.isfinite(there) else at
         at += way
-    return float(at)
+    return at
