@@ -190,6 +190,59 @@ def test_biases_can_be_kept():
     assert near_edge.weight_variance == pytest.approx(edge.weight_variance, rel=0.05)
 
 
+@pytest.mark.parametrize("without", ["none has one", "one is frozen"])
+def test_biases_that_cannot_be_drawn_stay(without):
+    net = plain(6, 40, nn.Tanh)
+    if without == "none has one":
+        for part in net[::2]:
+            part.register_parameter("bias", None)
+    else:
+        net[2].bias.requires_grad_(False).fill_(0.2)
+    before = copy.deepcopy(net)
+    plan = nakami.initialisation(net, X, method="critical").proposal.apply(net)
+    kept = nakami.initialisation(before, X, method="critical", biases="keep").proposal
+    for p, q in zip(plan.parameters(), kept.apply(copy.deepcopy(before)).parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert "biases as they are" in kept.plan.rule
+    for part, old in zip(net[::2], before[::2], strict=True):
+        assert part.bias is old.bias is None or torch.equal(part.bias, old.bias)
+
+
+def test_biases_are_zero_at_the_critical_point_of_relu_where_they_can_be():
+    net = plain(4, 40, nn.ReLU)
+    net[0].register_parameter("bias", None)
+    net[2].bias.data.fill_(0.2)
+    net[4].bias.requires_grad_(False).fill_(0.2)
+    nakami.initialisation(net, X, method="critical").proposal.apply(net)
+    assert not bool(net[2].bias.any())
+    assert bool((net[4].bias == 0.2).all())
+
+
+@pytest.mark.parametrize("method", ["auto", "data"])
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_matrix_of_zeros(layer, method):
+    net = plain(3, 40, nn.Tanh)
+    net[2 * layer].weight.data.zero_()
+    found = nakami.initialisation(net, X, method=method)
+    assert found.proposal.method == "data"
+    assert found.theory.chi[layer] == 0
+    if layer == 1:  # what stands behind sees nothing, where tanh has slope 1
+        assert found.theory.chi[2] == pytest.approx(
+            float(net[4].weight.detach().var(correction=0) * 40)
+        )
+        assert found.theory.criticality is None
+
+
+def test_theory_is_of_the_model_as_it_is_called():
+    net = plain(3, 200, nn.Tanh)
+    for view in ({"select": lambda z: 3 * z}, {"forward": lambda m, x: 3 * m(x)}):
+        found = nakami.initialisation(nakami.View(net, **view), X)
+        assert found.theory is None
+        assert found.uncovered.endswith("without forward= or select=")
+        plain_one = nakami.initialisation(net, X).measured.end_to_end
+        assert found.measured.end_to_end == pytest.approx(9 * plain_one)
+
+
 class Tower(nn.Module):
     """Residual blocks of two layers each, without normalisation."""
 
@@ -252,7 +305,10 @@ def test_frozen_matrices_stay():
     net[2].weight.requires_grad_(False)
     found = nakami.initialisation(net, X)
     assert found.proposal.left == ("2.weight",)
-    assert "no critical point: '2.weight' is frozen" in found.proposal.plan.notes[0]
+    assert (
+        "no critical point: model must have weights to scale, got '2.weight' frozen"
+        in found.proposal.plan.notes[0]
+    )
     before = net[2].weight.clone()
     found.proposal.apply(net)
     assert torch.equal(net[2].weight, before)

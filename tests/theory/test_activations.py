@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from nakami.results import UsageError
+from nakami.results import NakamiWarning, UsageError
 from nakami.theory import meanfield as mf
 
 PAIRS = [(1.0, 1.0, 0.5), (3.64, 0.7, -1.2), (0.3, 2.0, 0.7)]
@@ -101,7 +101,25 @@ def test_many_pairs_at_once_and_variance_zero():
     assert mf.activation("sigmoid").second_moment(0.0) == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("q", [1e3, 1e4, 1e6, 1e8])
+def test_averages_at_large_variances(q):
+    phi, root = mf.activation("tanh"), q**0.5
+    # the density is flat where tanh moves: integrals of 1 - tanh^2 and of its square over the line
+    flat = 1 / np.sqrt(2 * np.pi * q)
+    assert phi.derivative_moment(q) == pytest.approx(4 / 3 * flat, rel=2 / q)
+    assert 1 - phi.second_moment(q) == pytest.approx(2 * flat, rel=2 / q)
+    slope = (phi.second_moment(q * 1.001) - phi.second_moment(q * 0.999)) / (0.002 * q)
+    assert phi.second_moment_rate(q) == pytest.approx(float(slope), rel=1e-3)
+    if root > 120:
+        with pytest.warns(NakamiWarning, match="averages of tanh over two inputs are rough"):
+            phi.second_moment(q, q, 0.3 * q)
+
+
 def test_wrong_use_is_told():
+    with pytest.raises(UsageError, match=r"derivative must come with a function, got it with 'tan"):
+        mf.activation("tanh", np.cos)
+    with pytest.raises(UsageError, match="slope must be a finite number, got 'a'"):
+        mf.activation("leaky_relu", slope="a")
     with pytest.raises(UsageError, match=r"activation 'tanhh' is unknown; nearest.*'tanh'"):
         mf.activation("tanhh")
     with pytest.raises(UsageError, match="slope must come with 'leaky_relu', got it with 'tanh'"):

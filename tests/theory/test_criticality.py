@@ -9,6 +9,17 @@ from nakami.theory import meanfield as mf
 WIDTH, DEPTH = 1000, 300
 
 
+@pytest.mark.parametrize("start", [1e-13, 1e-6, 1e6, 1e9])
+@pytest.mark.parametrize(("w", "b"), [(1.5, 0.0), (3.0, 0.2)])
+def test_a_far_start_leads_to_the_fixed_point(start, w, b):
+    found = mf.criticality("tanh", w, b, start=start)
+    z, weights = np.polynomial.hermite_e.hermegauss(99)  # another quadrature
+    mean = float(weights @ np.tanh(found.q_star**0.5 * z) ** 2 / weights.sum())
+    assert found.q_star > 0.1
+    assert w * mean + b == pytest.approx(found.q_star, rel=1e-4)
+    assert mf.criticality("tanh", 0.5, start=1e9).q_star == 0.0
+
+
 def deep(laws, seed, depth=DEPTH, width=WIDTH, c=0.6):
     """Variance and 1 - correlation of two inputs through tanh networks, weights drawn in full.
 
@@ -185,8 +196,13 @@ def test_wrong_use_is_told():
         UsageError, match="phi must have an edge of chaos at bias_variance 0, got none"
     ):
         mf.edge_of_chaos("softplus")
-    with pytest.raises(UsageError, match="depth must be at least 1, got 0"):
+    with pytest.raises(UsageError, match="depth must be a whole number from 1 on, got 0"):
         mf.propagate("tanh", 1, 0, 0)
+    for bad in (2.5, None, "a"):
+        with pytest.raises(UsageError, match="depth must be a whole number from 1 on"):
+            mf.propagate("tanh", 1.0, 0.0, bad)
+    with pytest.raises(UsageError, match="q_star must be a variance above 0, got 'a'"):
+        mf.edge_at("tanh", "a")
     with pytest.raises(UsageError, match="q and c must be a variance above 0 and a correlation"):
         mf.propagate("tanh", 1, 0, 3, c=2)
 

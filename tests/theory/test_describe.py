@@ -130,6 +130,43 @@ def test_the_model_is_left_as_it_was():
     assert not any(m._forward_hooks for m in model.modules())
 
 
+class Counting(nn.Sequential):
+    """A network that counts its runs in a buffer, and may fail."""
+
+    def __init__(self, error=None):
+        super().__init__(*mlp())
+        self.register_buffer("runs", torch.zeros(()))
+        self.error = error
+
+    def forward(self, x):
+        self.runs += 1
+        if self.error:
+            raise self.error("not today\nand more")
+        return super().forward(x)
+
+
+def test_buffers_are_put_back():
+    model = Counting()
+    mf.describe(model, X)
+    assert float(model.runs) == 0
+    for error in (ValueError, IndexError, AssertionError):
+        failing = Counting(error)
+        with pytest.raises(UsageError, match=rf"got {error.__name__}: not today; pass inputs as"):
+            mf.describe(failing, X)
+        assert float(failing.runs) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_layers_of_zeros_are_compared_without_a_quotient():
+    model = mlp(outputs=1)
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.zero_()
+    found = mf.describe(model, X)
+    np.testing.assert_array_equal(found.activity_ratio, 1)
+    np.testing.assert_allclose(found.overlap_difference, 0, atol=1e-12)
+
+
 def test_functions_in_forward_need_their_name():
     with pytest.raises(
         UsageError, match=r"one after the other .*got other outputs .* pass activation"

@@ -93,6 +93,11 @@ def test_wrong_use_is_told():
         UsageError, match=r"reduction must be one of .*, got 'none'; pass one of them, or a number"
     ):
         mf.learning_rate(order, 5, "none")
+    for bad in (np.inf, None):
+        with pytest.raises(UsageError, match="reduction must be above 0"):
+            mf.learning_rate(order, 5, bad)
+    with pytest.raises(UsageError, match=r"momentum must lie in \[0, 1\), got 'a'"):
+        mf.learning_rate(order, 5, momentum="a")
     with pytest.raises(UsageError, match="reduction must be above 0, got -1"):
         mf.learning_rate(order, 5, -1)
     with pytest.raises(UsageError, match=r"momentum must lie in \[0, 1\), got 1"):

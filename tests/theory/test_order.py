@@ -171,6 +171,16 @@ def test_start_values_of_all_digits(nakami_data):
 def test_wrong_use_is_told():
     with pytest.raises(UsageError, match=r"widths must name inputs, hidden layers and outputs"):
         mf.order_parameters((10, 1), "relu", 2)
+    for widths in ((784.5, 500, 10), "abc", 5, (3, True, 2)):
+        with pytest.raises(UsageError, match=r"widths must name inputs, .* whole numbers from 1"):
+            mf.order_parameters(widths, "relu", 2.0)
+    for start in ((np.inf, 0.0), (1.0, 2.0, 3.0), 1.0, ("a", 0.0)):
+        with pytest.raises(UsageError, match=r"start must hold q_hat_1 > 0"):
+            mf.order_parameters((4, 5, 2), "relu", 2.0, start=start)
+    with pytest.raises(TypeError, match=r"weight_variance must be real numbers, got '2'"):
+        mf.order_parameters((4, 5, 2), "relu", "2")
+    with pytest.raises(UsageError, match=r"of real numbers, got \(3, 4\) of complex128"):
+        mf.start_values(1j * np.ones((3, 4)))
     with pytest.raises(UsageError, match=r"weight_variance must be one number or 2, got \(3,\)"):
         mf.order_parameters((10, 10, 1), "relu", (1, 2, 3))
     with pytest.raises(UsageError, match=r"bias_variance must be finite and at least 0, got -1"):

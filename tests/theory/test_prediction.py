@@ -64,3 +64,16 @@ def test_no_depth_scale_for_layers_that_differ():
 def test_wrong_loss():
     with pytest.raises(UsageError, match=r"loss 'mze' is unknown; nearest.*'mse'"):
         meanfield.predict(NET, "tanh", 3, samples=5, loss="mze")
+    with pytest.raises(UsageError, match="loss '3' is unknown"):
+        meanfield.predict(NET, "tanh", 3, samples=5, loss=3)
+    with pytest.raises(UsageError, match="seed must be a whole number from 0"):
+        meanfield.predict(NET, "tanh", 3, samples=5, loss="cross_entropy", seed=-1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("loss", ["mse", "half", "cross_entropy"])
+def test_without_curvature_every_rate_is_stable(loss):
+    found = meanfield.predict(NET, "tanh", 0.0, samples=5, loss=loss)
+    assert found.statistics.largest == 0
+    assert found.rates.limit == found.rates.safe == found.rates.advised == np.inf
+    assert found.criticality is None

@@ -148,7 +148,7 @@ def test_batch_normalisation_behind_the_last_layer():
 
 def test_wrong_use_is_told():
     order = mf.order_parameters((5, 5, 1), "relu", 2)
-    with pytest.raises(UsageError, match="samples must be a whole number of at least 1, got 0"):
+    with pytest.raises(UsageError, match="samples must be a whole number from 1 on, got 0"):
         mf.fisher_statistics(order, 0)
     flat = mf.order_parameters((5, 5, 1), "relu", 2, 0, (1, 1))
     with pytest.raises(UsageError, match="order must give outputs that differ between inputs"):

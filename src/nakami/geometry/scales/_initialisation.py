@@ -13,7 +13,7 @@ from ...results import Outcome, RunError, UsageError, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
-from ._plans import PREFIX, Choice, critical, on_data
+from ._plans import PREFIX, critical, on_data
 from ._propagation import LayerReading, Passage, Propagation, propagation
 from ._proposal import Plan, Proposal, root_mean_square
 
@@ -31,7 +31,7 @@ class Theory:
         second_moment, chi, gradient: Of each layer, as in ``LayerReading``, ``(L,)``.
         end_to_end: Mean squared singular value from the input to the output.
         criticality: Where equal layers with the mean hidden variances lead; None with several
-            activations.
+            activations, or hidden weights that are 0.
         doubts: What speaks against the theory here.
     """
 
@@ -157,15 +157,14 @@ def initialisation(
     if measured.layers[0].spread == 0:
         rule = f"hold examples that differ behind {measured.layers[0].name!r}"
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
-    theory, found, covered = None, None, Outcome(TheoryEnding.COVERED)
-    try:
-        found = _describe(view, data, activation)
-        theory = _theory(found)
-    except UsageError as error:
-        covered = Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
+    found, covered = _described(view, data, activation)
+    theory = None if found is None else _theory(found)
     choice, plan, why_not = (biases, directions, seed), None, ""
     if found is not None and method != "data":
-        plan, why_not = _critical(view.model, found, choice)
+        try:
+            plan = critical(view.model, found, choice)
+        except UsageError as error:
+            why_not = str(error).rstrip(".")
     if plan is None and method == "critical":
         got = f"'critical' ({why_not or covered.reason})"
         raise wrong("method", "be one that covers the network", got, "use 'data'")
@@ -209,35 +208,30 @@ def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
     return example.tree, few, n
 
 
-def _describe(view: View, data: Any, activation: Any) -> meanfield.Description:
-    if view.forward is not None or not isinstance(data, Tensor):
-        rule, way_out = "be one tensor that model(data) takes for the theory", "use {method} 'data'"
-        raise wrong("data", rule, "several tensors or a View with forward=", way_out)
-    return meanfield.describe(view.model, data, activation=activation)
-
-
-def _critical(
-    model: nn.Module, found: meanfield.Description, choice: Choice
-) -> tuple[Plan | None, str]:
-    """The critical point, or why there is none."""
-    frozen = [name for name, p in model.named_parameters() if p.ndim > 1 and not p.requires_grad]
-    if frozen:
-        return None, f"{frozen[0]!r} is frozen and keeps its scale"
+def _described(
+    view: View, data: Any, activation: Any
+) -> tuple[meanfield.Description | None, Outcome]:
+    """The network as the theory sees it, or why it does not cover it."""
+    if view.forward is not None or view.select is not None:
+        return None, Outcome(TheoryEnding.VIEW)
+    if not isinstance(data, Tensor):
+        return None, Outcome(TheoryEnding.INPUTS)
     try:
-        return critical(found, choice), ""
+        found = meanfield.describe(view.model, data, activation=activation)
     except UsageError as error:
-        return None, str(error).rstrip(".")
+        return None, Outcome(TheoryEnding.NETWORK, {"why": str(error).rstrip(".")})
+    return found, Outcome(TheoryEnding.COVERED)
 
 
 def _theory(found: meanfield.Description) -> Theory:
     order = found.order
-    slopes = order.layer_gain / order.weight_variance  # E[phi'^2] behind each layer
-    chi = order.weight_variance * np.append(1.0, slopes[:-1])
+    behind = zip(order.activations, order.q1[:-1], strict=True)
+    slopes = [float(f.derivative_moment(q)) for f, q in behind]  # E[phi'^2] behind each layer
+    chi = order.weight_variance * np.append(1.0, slopes)
+    hidden = slice(1, -1) if len(found.layers) > 2 else slice(0, 1)
+    w, b = float(order.weight_variance[hidden].mean()), float(order.bias_variance[hidden].mean())
     point = None
-    if len(set(found.activations)) == 1:
-        hidden = slice(1, -1) if len(found.layers) > 2 else slice(0, 1)
-        w = float(order.weight_variance[hidden].mean())
-        b = float(order.bias_variance[hidden].mean())
+    if len(set(found.activations)) == 1 and w > 0:
         point = meanfield.criticality(order.activations[0], w, b, start=float(order.q1[0]))
     return Theory(order.q1, chi, order.q_tilde1, order.end_to_end_gain, point, found.doubts)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...operators import FunctionalModel, LayerGraph
 from ...results import wrong
@@ -19,23 +19,35 @@ METHOD = "use {method} 'data'"
 Choice = tuple[str, str, int]  # biases, directions, seed
 
 
-def critical(found: meanfield.Description, choice: Choice) -> Plan:
+def critical(model: nn.Module, found: meanfield.Description, choice: Choice) -> Plan:
     """The critical point of a fully connected network with one activation.
 
+    Where a hidden layer has no bias that may be drawn, all biases stay as they are, unless the
+    critical point has none.
+
     Raises:
-        UsageError: Several activations, or one without a critical point.
+        UsageError: Several activations, or one without a critical point; a matrix that is frozen,
+            or 0 where it would be multiplied.
     """
     biases, directions, seed = choice
     names = sorted(set(found.activations))
     if len(names) > 1:
         raise wrong("model", "have one activation for a critical point", ", ".join(names), METHOD)
-    phi = found.order.activations[0]
-    if biases == "keep":
+    own = dict(model.named_parameters())
+    for name in found.layers:
+        matrix = own[f"{name}.weight"]
+        if not matrix.requires_grad:
+            raise wrong("model", "have weights to scale", f"'{name}.weight' frozen", METHOD)
+        if directions == "kept":
+            root_mean_square(f"{name}.weight", matrix)
+    phi, free = found.order.activations[0], {name for name, p in own.items() if p.requires_grad}
+    drawn = all(f"{name}.bias" in free for name in found.layers[:-1])
+    if biases == "keep" or not (drawn or phi.scale_free):
+        biases = "keep"
         point = meanfield.edge_of_chaos(phi, float(found.bias_variance[:-1].mean()))
-        q, b = point.q_star, 0.0
     else:
         point = meanfield.edge_at(phi, SMALL)
-        q, b = point.q_star, point.bias_variance
+    q, b = point.q_star, point.bias_variance
     if phi.scale_free or not q > 0:
         q = 1.0 if phi.scale_free else SMALL
     variances = [max(q - point.bias_variance, q / 2) / found.start.same]
@@ -45,16 +57,19 @@ def critical(found: meanfield.Description, choice: Choice) -> Plan:
         f"{name}.weight": (variance / fan) ** 0.5
         for name, variance, fan in zip(found.layers, variances, fans, strict=True)
     }
-    stds = {f"{name}.bias": b**0.5 for name in found.layers[:-1]}
-    stds[f"{found.layers[-1]}.bias"] = 0.0
+    stds = {f"{name}.bias": b**0.5 for name in found.layers[:-1]} | {
+        f"{found.layers[-1]}.bias": 0.0
+    }
+    if biases == "keep":
+        stds = {}
+    shown = "biases as they are" if biases == "keep" else f"biases of variance {b:.3g}"
     rule = (
         f"critical point of {phi.name}: weights of variance {point.weight_variance:.4g} / fan-in, "
-        f"biases of variance {b:.3g}; the first layer's output gets the mean square {q:.2g} on the "
-        "data"
+        f"{shown}; the first layer's output gets the mean square {q:.2g} on the data"
     )
     return Plan(
-        rule, scales, stds if biases == "zero" else {}, directions, seed, (),
-        point.weight_variance, point.bias_variance, q,
+        rule, scales, {name: std for name, std in stds.items() if name in free}, directions, seed,
+        (), point.weight_variance, b, q,
     )  # fmt: skip
 
 

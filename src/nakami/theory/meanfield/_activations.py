@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from ...results import wrong
+from ...results import is_number, wrong, wrong_type
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -83,9 +83,7 @@ class PiecewiseLinear(Activation):
     scale_free = True
 
     def __init__(self, slope: float, name: str) -> None:
-        if not np.isfinite(slope):
-            raise wrong("slope", "be finite", slope, "ReLU has 0, torch's LeakyReLU 0.01")
-        self.slope, self.name = float(slope), name
+        self.slope, self.name = slope, name
 
     def __call__(self, x: ArrayLike) -> Array:
         x = np.asarray(x, np.float64)
@@ -138,18 +136,32 @@ class Erf(Activation):
         return 2 / np.pi * np.arcsin(a_st / np.sqrt(both))
 
 
+def real_array(argument: str, value: Any) -> Array:
+    """A number, list, array or tensor of real numbers as float64."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.double().numpy() if value.is_floating_point() else value.numpy()
+    found = np.asarray(value)
+    if found.dtype.kind not in "biuf":
+        raise wrong_type(argument, "be real numbers", repr(value), "pass floats")
+    return np.asarray(found, np.float64)
+
+
+def positive(argument: str, value: object, rule: str, way_out: str) -> float:
+    """A finite number above 0."""
+    if not is_number(value) or not 0 < value < np.inf:
+        raise wrong(argument, rule, repr(value), way_out)
+    return float(value)
+
+
 def covariances(q_s: ArrayLike, q_t: ArrayLike, q_st: ArrayLike) -> tuple[Array, Array, Array]:
     """Variances and correlation, broadcast; the correlation is 0 where a variance is 0."""
     v_s, v_t = _variance("q_s", q_s), _variance("q_t", q_t)
     v_s, v_t, v_st = np.broadcast_arrays(v_s, v_t, np.asarray(q_st, np.float64))
     scale = np.sqrt(v_s * v_t)
     if not np.all(np.abs(v_st) <= scale * (1 + 1e-6) + 1e-12):  # NaN fails here too
-        raise wrong(
-            "q_st",
-            "lie between -sqrt(q_s q_t) and sqrt(q_s q_t)",
-            q_st,
-            "pass a covariance of at most sqrt(q_s q_t)",
-        )
+        rule, way_out = "lie between -sqrt(q_s q_t) and sqrt(q_s q_t)", "pass a smaller covariance"
+        raise wrong("q_st", rule, _short(q_st), way_out)
     c = np.divide(v_st, scale, out=np.zeros(scale.shape), where=scale > 0)
     return v_s, v_t, np.clip(c, -1, 1)
 
@@ -157,9 +169,8 @@ def covariances(q_s: ArrayLike, q_t: ArrayLike, q_st: ArrayLike) -> tuple[Array,
 def _variance(argument: str, q: ArrayLike) -> Array:
     values = np.asarray(q, np.float64)
     if not (np.all(values >= 0) and np.all(np.isfinite(values))):
-        raise wrong(
-            argument, "be variances, finite and at least 0", _short(q), "pass numbers from 0 on"
-        )
+        rule, way_out = "be variances, finite and at least 0", "pass numbers from 0 on"
+        raise wrong(argument, rule, _short(q), way_out)
     return values
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from ...results import wrong
-from ._activations import Activation, Array
+from ...results import check_at_least, is_number, wrong
+from ._activations import Activation, Array, positive
 from ._named import ActivationLike, activation
 from ._order import forward, per_layer
 
@@ -97,12 +97,10 @@ def criticality(
     scales; Pennington et al. 2017 (arXiv 1711.04735), singular values. Cost: milliseconds.
     """
     f = activation(phi)
-    w = float(per_layer("weight_variance", weight_variance, 1)[0])
+    way_out = "tanh has its edge of chaos from 1 on"
+    w = positive("weight_variance", weight_variance, "be above 0", way_out)
     b = float(per_layer("bias_variance", bias_variance, 1)[0])
-    if not w > 0:
-        raise wrong("weight_variance", "be above 0", w, "tanh has its edge of chaos from 1 on")
-    if not (start > 0 and np.isfinite(start)):
-        raise wrong("start", "be a variance above 0", start, "inputs of unit variance: 1")
+    start = positive("start", start, "be a variance above 0", "inputs of unit variance: 1")
     q = _fixed_variance(f, w, b, start)
     if np.isinf(q) and not f.scale_free:
         nan = float("nan")
@@ -166,8 +164,7 @@ def edge_at(phi: ActivationLike, q_star: float) -> EdgeOfChaos:
     small variances suit deep networks.
     """
     f = activation(phi)
-    if not (q_star > 0 and np.isfinite(q_star)):
-        raise wrong("q_star", "be a variance above 0", q_star, "0.1 suits deep tanh networks")
+    q_star = positive("q_star", q_star, "be a variance above 0", "0.1 suits deep tanh networks")
     w = 1 / float(f.derivative_moment(q_star))
     b = q_star - w * float(f.second_moment(q_star))
     slope = w * f.second_moment_rate(q_star)
@@ -177,7 +174,7 @@ def edge_at(phi: ActivationLike, q_star: float) -> EdgeOfChaos:
         got = f"sigma_b^2 = {b:.3g} and slope {slope:.3g} for {f.name}"
         way_out = ["choose another {q_star}", "scale the network on its data"]
         raise wrong("phi", rule, got, way_out)
-    return EdgeOfChaos(w, b, float(q_star), slope)
+    return EdgeOfChaos(w, b, q_star, slope)
 
 
 def propagate(
@@ -206,15 +203,10 @@ def propagate(
         UsageError: ``c`` out of range, ``depth`` below 1, variances that no network has.
     """
     f = activation(phi)
-    if depth < 1:
-        raise wrong("depth", "be at least 1", depth, "pass the number of layers")
-    if not (q > 0 and -1 <= c <= 1):
-        raise wrong(
-            "q and c",
-            "be a variance above 0 and a correlation",
-            (q, c),
-            "pass q > 0 and c between -1 and 1",
-        )
+    depth = check_at_least("depth", depth, 1, "pass the number of layers")
+    if not (is_number(q) and is_number(c) and 0 < q < np.inf and -1 <= c <= 1):
+        rule, way_out = "be a variance above 0 and a correlation", "pass q > 0 and c from -1 to 1"
+        raise wrong("q and c", rule, (q, c), way_out)
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)
     q1, q2, _, _ = forward((f,) * (depth - 1), w, b, q, q * c)
@@ -231,7 +223,7 @@ def _fixed_variance(f: Activation, w: float, b: float, start: float) -> float:
     if abs(first) <= 1e-14 * start:
         return start
     factor = GROWTH if first > 0 else 1 / GROWTH
-    while TINY < here < HUGE:
+    while here < HUGE if first > 0 else here > TINY:
         there = here * factor
         if rise(there) * first <= 0:
             return float(brentq(rise, min(here, there), max(here, there), xtol=1e-300, rtol=1e-14))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...results import wrong, wrong_type
-from ._activations import Array
-from ._modules import Layer, read_layers, run_layers, to_array
+from ._activations import Array, real_array
+from ._modules import Layer, read_layers, run_layers
 from ._named import ActivationLike
 from ._named import activation as make_activation
 from ._order import OrderParameters, StartValues, order_parameters, start_values
@@ -72,21 +72,12 @@ def describe(model: Any, data: Any, *, activation: ActivationLike | None = None)
     Cost: one pass over the data for the start values, a run on 256 examples.
     Source: as ``order_parameters`` and ``fisher_statistics``.
     """
+    way_out = "pass examples (N, ...), two or more"
     if not hasattr(data, "shape"):
-        raise wrong_type(
-            "data",
-            "be an array or a tensor",
-            type(data).__name__,
-            "pass examples (N, ...), two or more",
-        )
-    inputs = to_array(data)
+        raise wrong_type("data", "be an array or a tensor", type(data).__name__, way_out)
+    inputs = real_array("data", data)
     if inputs.ndim < 2 or len(inputs) < 2 or not np.isfinite(inputs).all():
-        raise wrong(
-            "data",
-            "be finite, two examples or more",
-            inputs.shape,
-            "pass examples (N, ...), two or more",
-        )
+        raise wrong("data", "be finite, two examples or more", inputs.shape, way_out)
     given = None if activation is None else make_activation(activation)
     part = inputs[:CHECKED]
     layers = read_layers(model, part, given)
@@ -123,7 +114,9 @@ def _compare(order: OrderParameters, layers: tuple[Layer, ...], x: Array) -> tup
     )
     same = np.array([m.same for m in measured])
     overlap = np.array([m.other / m.same if m.same else 0.0 for m in measured])
-    return same / own.q_hat1, overlap - own.q_hat2 / own.q_hat1
+    alive = own.q_hat1 > 0  # states that are 0 in theory are so in fact where the ratio is 1
+    ratio = np.divide(same, own.q_hat1, out=np.where(same > 0, np.inf, 1.0), where=alive)
+    return ratio, overlap - np.divide(own.q_hat2, own.q_hat1, out=np.zeros_like(same), where=alive)
 
 
 def _assumed(layers: tuple[Layer, ...]) -> tuple[str, ...]:

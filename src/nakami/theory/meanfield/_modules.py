@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from ...results import UsageError, wrong, wrong_type
-from ._activations import Activation, Array
+from ._activations import Activation, Array, real_array
 from ._named import activation
 from ._smooth import Smooth
 
@@ -112,13 +112,6 @@ def run_layers(layers: tuple[Layer, ...], x: Array) -> list[Array]:
     return states
 
 
-def to_array(value: Any) -> Array:
-    """A tensor or array as float64."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().double().numpy()
-    return np.asarray(value, np.float64)
-
-
 def _leaves(model: Any) -> dict[int, tuple[str, Any]]:
     """Modules that hold no others, by identity, after a look at whether the theory covers each."""
     if not (hasattr(model, "named_modules") and callable(model)):
@@ -158,13 +151,14 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
                 got = f"{name!r} at an input of shape {tuple(x.shape)}"
                 raise wrong("model", rule, got, "pass a network that shares no weights")
             if not entered:
-                entered.append(to_array(x))
+                entered.append(real_array("model", x))
 
     modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
     handles = [module.register_forward_hook(note, with_kwargs=True) for _, module in names.values()]
     try:
         model.eval()
-        output = to_array(model(weights.detach().new_tensor(inputs)))
+        output = real_array("model", model(weights.detach().new_tensor(inputs)))
     except UsageError:
         raise
     except Exception as error:
@@ -179,6 +173,9 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
             handle.remove()
         for module, mode in modes:
             module.training = mode
+        for buffer, version, value in buffers:
+            if buffer._version != version:
+                buffer.detach().copy_(value)
     if not np.isfinite(output).all():
         raise wrong("model", "give finite outputs", "NaN or inf", "look at its weights")
     if not entered:
@@ -221,8 +218,8 @@ def _pair_up(steps: tuple[tuple[str, Any], ...], given: Activation | None) -> tu
 
 
 def _layer(name: str, module: Any, f: Activation | None) -> Layer:
-    weight = to_array(module.weight)
-    bias = np.zeros(len(weight)) if module.bias is None else to_array(module.bias)
+    weight = real_array("model", module.weight)
+    bias = np.zeros(len(weight)) if module.bias is None else real_array("model", module.bias)
     return Layer(name, weight, bias, module.bias is not None, f)
 
 

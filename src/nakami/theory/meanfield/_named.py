@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import special
 
-from ...results import unknown, wrong, wrong_type
+from ...results import is_number, unknown, wrong, wrong_type
 from ._activations import Activation, Array, Erf, PiecewiseLinear
 from ._smooth import Function, Smooth
 
@@ -63,7 +63,8 @@ def activation(
 
     Returns:
         ``linear``, ``relu``, ``leaky_relu`` and the two ``erf`` in closed form; the others by a
-        product rule, to about 1e-13 (1e-6 for more than 64 pairs at once) for variances up to 800.
+        product rule, to about 1e-13 (pairs: 1e-6 for more than 64 at once, for variances up to
+        800; beyond 13,000 a NakamiWarning says that they are rough).
 
     Raises:
         UsageError: Unknown name (the nearest are offered), or a function that is not smooth.
@@ -71,7 +72,13 @@ def activation(
     if slope is not None:
         if phi != "leaky_relu":
             raise wrong("slope", "come with 'leaky_relu'", f"it with {phi!r}", "leave slope out")
-        return PiecewiseLinear(slope, f"leaky_relu({slope:g})")
+        if not is_number(slope) or not np.isfinite(float(slope)):
+            way_out = "ReLU has 0, torch's LeakyReLU 0.01"
+            raise wrong("slope", "be a finite number", repr(slope), way_out)
+        return PiecewiseLinear(float(slope), f"leaky_relu({float(slope):g})")
+    if derivative is not None and isinstance(phi, str | Activation):
+        way_out = "leave derivative out"
+        raise wrong("derivative", "come with a function", f"it with {phi!r}", way_out)
     if isinstance(phi, Activation):
         return phi
     if isinstance(phi, str):

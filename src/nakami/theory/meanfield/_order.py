@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import wrong
-from ._activations import Activation, Array
+from ...results import is_number, is_whole, wrong
+from ._activations import Activation, Array, real_array
 from ._named import ActivationLike, activation
 
 Variances = float | Sequence[float] | Array
@@ -109,22 +109,17 @@ def start_values(inputs: ArrayLike) -> StartValues:
     Source: with ``S = sum_t x_t``: ``q_hat_1 = sum |x_t|^2 / (N d)`` and ``q_hat_2 = (|S|^2 - sum
     |x_t|^2) / (N (N - 1) d)``. Cost: one pass over the data.
     """
-    x = np.asarray(inputs)
-    if x.ndim < 2 or len(x) < 2:
-        raise wrong(
-            "inputs", "hold at least two examples (N, d)", x.shape, "pass two examples or more"
-        )
+    x = np.asarray(inputs.detach().cpu() if hasattr(inputs, "detach") else inputs)
+    if x.ndim < 2 or len(x) < 2 or x.dtype.kind not in "biuf":
+        rule, got = "hold at least two examples (N, d) of real numbers", f"{x.shape} of {x.dtype}"
+        raise wrong("inputs", rule, got, "pass two examples or more")
     x = x.reshape(len(x), -1)
     squares = float(np.einsum("td,td->", x, x, dtype=np.float64))
     total = x.sum(axis=0, dtype=np.float64)
     n, d = x.shape
     if not np.isfinite(squares):
-        raise wrong(
-            "inputs",
-            "be finite",
-            "NaN or infinite values",
-            "pass inputs[np.isfinite(inputs).all(1)]",
-        )
+        way_out = "pass inputs[np.isfinite(inputs).all(1)]"
+        raise wrong("inputs", "be finite", "NaN or infinite values", way_out)
     other = (float(total @ total) - squares) / (d * n * (n - 1))
     return StartValues(squares / (d * n), other, n)
 
@@ -158,15 +153,7 @@ def order_parameters(
     phis = check_activations(phi, depth - 1)
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)
-    same, other = (start.same, start.other) if isinstance(start, StartValues) else start
-    if not (same > 0 and abs(other) <= same * (1 + 1e-9)):
-        raise wrong(
-            "start",
-            "hold q_hat_1 > 0 and |q_hat_2| <= q_hat_1",
-            (same, other),
-            "pass (1, 0) for independent inputs of unit variance",
-        )
-    q1, q2, h1, h2 = forward(phis, w, b, same, other)
+    q1, q2, h1, h2 = forward(phis, w, b, *check_start(start))
     slopes1 = np.array([f.derivative_moment(q) for f, q in zip(phis, q1[:-1], strict=True)])
     slopes2 = np.array(
         [f.derivative_moment(q, q, c) for f, q, c in zip(phis, q1[:-1], q2[:-1], strict=True)]
@@ -193,11 +180,10 @@ def forward(
 
 def per_layer(argument: str, values: Variances, depth: int) -> Array:
     """One number, or one for each layer, as ``(depth,)``."""
-    array = np.asarray(values, np.float64)
+    array = real_array(argument, values)
     if array.ndim > 1 or (array.ndim == 1 and len(array) != depth):
-        raise wrong(
-            argument, f"be one number or {depth}", array.shape, "pass one number for each layer"
-        )
+        way_out = "pass one number for each layer"
+        raise wrong(argument, f"be one number or {depth}", array.shape, way_out)
     if not (np.isfinite(array).all() and (array >= 0).all()):
         raise wrong(argument, "be finite and at least 0", values, "pass variances from 0 on")
     return np.array(np.broadcast_to(array, (depth,)))
@@ -209,13 +195,25 @@ def _back(w: Array, slopes: Array) -> Array:
     return np.concatenate([[1.0], np.cumprod(factors)])[::-1]
 
 
-def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    sizes = tuple(int(m) for m in widths)
-    if len(sizes) < 3 or min(sizes) < 1:
-        raise wrong(
-            "widths", "name inputs, hidden layers and outputs", sizes, "for example (784, 500, 10)"
-        )
-    return sizes
+def check_widths(widths: object) -> tuple[int, ...]:
+    """Whole numbers of units, three or more."""
+    sizes = tuple(widths) if isinstance(widths, Iterable) else (widths,)
+    if len(sizes) < 3 or not all(is_whole(m) and m >= 1 for m in sizes):
+        rule = "name inputs, hidden layers and outputs, whole numbers from 1 on"
+        raise wrong("widths", rule, repr(widths), "for example (784, 500, 10)")
+    return tuple(int(m) for m in sizes)
+
+
+def check_start(start: object) -> tuple[float, float]:
+    """The two start values, finite, of inputs that exist."""
+    pair = (start.same, start.other) if isinstance(start, StartValues) else start
+    found = tuple(pair) if isinstance(pair, Iterable) else ()
+    if len(found) == 2 and all(is_number(each) for each in found):
+        same, other = (float(each) for each in found)
+        if 0 < same < np.inf and abs(other) <= same * (1 + 1e-9):
+            return same, other
+    rule = "hold q_hat_1 > 0 and |q_hat_2| <= q_hat_1"
+    raise wrong("start", rule, repr(pair), "pass (1, 0) for independent inputs of unit variance")
 
 
 def check_activations(
@@ -223,8 +221,7 @@ def check_activations(
 ) -> tuple[Activation, ...]:
     if isinstance(phi, (list, tuple)):
         if len(phi) != hidden:
-            raise wrong(
-                "phi", f"name {hidden} activations", len(phi), "pass one for each hidden layer"
-            )
+            way_out = "pass one for each hidden layer"
+            raise wrong("phi", f"name {hidden} activations", len(phi), way_out)
         return tuple(activation(f) for f in phi)
     return (activation(phi),) * hidden  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...results import wrong
-from ._activations import Activation, Array
+from ._activations import Activation, Array, real_array
 from ._named import ActivationLike
 from ._order import Variances, check_activations, check_widths, per_layer
 
@@ -55,17 +55,11 @@ def pairwise(
     Source: the recursion of Karakida, Akaho, Amari 2019 with the pair's own start values. Cost:
     ``O(T^2)`` averages a layer: T = 100 takes milliseconds in closed form, seconds for tanh.
     """
-    x = np.asarray(inputs, np.float64)
-    x = x.reshape(len(x), -1) if x.ndim else x.reshape(1, 1)
-    sizes = check_widths(widths)
-    depth = len(sizes) - 1
-    if x.shape[1] != sizes[0] or not np.isfinite(x).all():
-        raise wrong(
-            "inputs",
-            f"be finite, of shape (T, {sizes[0]})",
-            x.shape,
-            f"pass finite inputs (T, {sizes[0]})",
-        )
+    x, sizes = real_array("inputs", inputs), check_widths(widths)
+    depth, shape = len(sizes) - 1, f"(T, {sizes[0]})"
+    if x.size == 0 or x.ndim == 0 or x[0].size != sizes[0] or not np.isfinite(x).all():
+        raise wrong("inputs", f"be finite, of shape {shape}", x.shape, f"pass inputs {shape}")
+    x = x.reshape(len(x), -1)
     phis = check_activations(phi, depth - 1)
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)

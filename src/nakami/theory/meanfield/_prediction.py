@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from ...results import unknown
+from ...results import check_seed, unknown
 from ._activations import Array
 from ._criticality import Criticality, criticality
 from ._named import ActivationLike
 from ._order import OrderParameters, StartValues, Variances, order_parameters
 from ._softmax import CrossEntropyStatistics, cross_entropy_bounds
-from ._spectrum import FisherStatistics, fisher_statistics, learning_rate
+from ._spectrum import FisherStatistics, fisher_statistics, learning_rate, over
 
 LOSSES = {"half": "half", "mse": "mean", "mse_sum": "sum", "cross_entropy": ""}
 SCALES = 2.0 ** np.arange(-3, 3.5, 0.5)  # hidden widths of the map over those given
@@ -114,8 +114,9 @@ def predict(
     Source: as these, and ``cross_entropy_bounds``. Cost: milliseconds; for cross-entropy twenty
     times that of the bounds.
     """
-    if loss not in LOSSES:
-        raise unknown("loss", loss, LOSSES)
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise unknown("loss", str(loss), LOSSES)
+    seed = check_seed(seed)
     order = order_parameters(widths, phi, weight_variance, bias_variance, start)
     statistics = fisher_statistics(order, samples)
     bounds = []
@@ -153,7 +154,8 @@ def predict(
 
 def _rates(order: OrderParameters, samples: int, loss: str) -> Rates:
     found = learning_rate(order, samples, LOSSES[loss])
-    safe = found.limit * found.largest / found.largest_edge
+    edge = found.largest_edge
+    safe = found.limit * found.largest / edge if edge else found.limit
     return Rates(found.limit, safe, found.advised, found.fastest)
 
 
@@ -164,8 +166,8 @@ def _softmax_rates(
     (own, other), (k1, k2) = _kernel(wide), _kernel(order)
     lower = at.lower * other / k2 if k2 else 0.0
     upper = lower + ((at.upper - at.lower) * (own - other) / (k1 - k2) if k1 > k2 else 0.0)
-    safe = 2 / upper
-    return Rates(2 / lower if lower > 0 else np.inf, safe, 0.75 * safe, None)
+    safe = over(2, upper)
+    return Rates(over(2, lower), safe, 0.75 * safe, None)
 
 
 def _kernel(order: OrderParameters) -> tuple[float, float]:
@@ -191,7 +193,8 @@ def _outputs(order: OrderParameters, samples: int, seed: int) -> list[Array]:
 def _over(
     found: Sequence[CrossEntropyStatistics], how: Callable[[Any], Any]
 ) -> CrossEntropyStatistics:
-    columns = {k: float(how([vars(f)[k] for f in found])) for k in vars(found[0])}
+    with np.errstate(invalid="ignore"):  # the deviation of limits that are all infinite
+        columns = {k: float(how([vars(f)[k] for f in found])) for k in vars(found[0])}
     return replace(found[0], **columns)
 
 

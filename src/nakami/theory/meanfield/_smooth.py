@@ -7,14 +7,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import wrong
+from ...results import warn, wrong
 from ._activations import Activation, Array
 
 REACH = 8.6  # standard deviations: the Gaussian outside is below 1e-16
 STEP = 0.25  # poles at i pi/2, as tanh has: exp(-pi^2 / STEP) = 7e-18, times 1e3 for high orders
 COARSE = 0.5  # for many pairs at once: 3e-9, times 1e2
-MOST = 2001  # nodes an axis: enough for variances up to 800
-PIECE = 1 << 20  # values at a time
+MOST = 2001  # nodes an axis of a pair: enough for variances up to 800
+ROUGH = 1.0  # a step in the function's unit beyond which averages of tanh' are off by 1e-4 and more
+PIECE = 1 << 20  # values at a time; nodes of one axis alone
 
 Function = Callable[[Array], Array]
 
@@ -53,13 +54,13 @@ class Smooth(Activation):
 
     def second_moment_rate(self, q: float) -> float:
         root = max(float(np.sqrt(q)), 1e-5)  # at 0 the limit
-        z, weights = _rule(root, STEP)
+        z, weights = _rule(root, STEP, PIECE)
         return float(weights @ (self(root * z) * self.derivative(root * z) * z)) / root
 
     def _square(self, q: Array, slopes: bool, step: float = STEP) -> Array:
         f = self.derivative if slopes else self
         roots = np.sqrt(q).ravel()
-        z, weights = _rule(float(roots.max(initial=0.0)), step)
+        z, weights = _rule(float(roots.max(initial=0.0)), step, PIECE)
         size = max(1, PIECE // len(z))
         pieces = [
             f(roots[i : i + size, None] * z) ** 2 @ weights for i in range(0, len(roots), size)
@@ -71,7 +72,13 @@ class Smooth(Activation):
         a, b, c_flat = np.sqrt(q_s).ravel(), np.sqrt(q_t).ravel(), c.ravel()
         step = STEP if len(a) <= 64 else COARSE
         out = np.empty(len(a))
-        z, weights = _rule(float(max(a.max(initial=0.0), b.max(initial=0.0))), step)
+        root = float(max(a.max(initial=0.0), b.max(initial=0.0)))
+        z, weights = _rule(root, step, MOST)
+        if root * (z[1] - z[0]) > ROUGH:
+            warn(
+                f"averages of {self.name} over two inputs are rough at variance {root**2:.3g}; "
+                "scale the inputs down."
+            )
         size = max(1, PIECE // len(z) ** 2)
         for i in range(0, len(a), size):
             part = slice(i, i + size)
@@ -108,10 +115,10 @@ class Smooth(Activation):
                 raise wrong("activation", "be smooth", f"{moves} for {self.name}", way_out)
 
 
-def _rule(root: float, step: float) -> tuple[Array, Array]:
-    """Nodes and weights for averages over ``N(0, 1)`` of functions of ``root z``."""
+def _rule(root: float, step: float, most: int) -> tuple[Array, Array]:
+    """Nodes, ``most`` at most, and weights for averages of functions of ``root z``, Gaussian."""
     half = int(np.ceil(REACH * max(1.0, root) / step))
-    z = np.linspace(-REACH, REACH, min(2 * half + 1, MOST))
+    z = np.linspace(-REACH, REACH, min(2 * half + 1, most))
     weights = np.exp(-(z**2) / 2)
     return z, weights / weights.sum()
 

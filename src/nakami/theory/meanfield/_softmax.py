@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...results import wrong
+from ._activations import real_array
 from ._order import OrderParameters
+from ._spectrum import over
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,11 @@ def cross_entropy_bounds(
     The bounds hold for the kernel of the wide limit; at finite width one network scatters by about
     20 %. Derived from Karakida, Akaho, Amari 2021 (arXiv 1910.05992). Cost: ``O(T C^2 + C^3)``.
     """
-    g = np.asarray(probabilities, np.float64)
+    g, way_out = real_array("probabilities", probabilities), "pass the softmax of the outputs"
     if g.ndim != 2 or g.shape[1] != order.outputs or len(g) < 1:
-        raise wrong(
-            "probabilities",
-            f"have shape (T, {order.outputs})",
-            g.shape,
-            "pass the softmax of the outputs",
-        )
+        raise wrong("probabilities", f"have shape (T, {order.outputs})", g.shape, way_out)
     if not (np.all(g >= 0) and np.allclose(g.sum(axis=1), 1, atol=1e-3)):
-        raise wrong(
-            "probabilities",
-            "be at least 0 with rows of sum 1",
-            "others",
-            "pass the softmax of the outputs",
-        )
+        raise wrong("probabilities", "be at least 0 with rows of sum 1", "others", way_out)
     t = len(g)
     size = order.alpha * order.reference_width
     k1, k2 = size * order.kappa1, size * order.kappa2
@@ -79,6 +71,6 @@ def cross_entropy_bounds(
         second_moment=(k2**2 * between + k1**2 * own) / parameters,
         lower=lower,
         upper=upper,
-        limit_low=2 / upper if upper > 0 else np.inf,
-        limit_high=2 / lower if lower > 0 else np.inf,
+        limit_low=over(2, upper),
+        limit_high=over(2, lower),
     )

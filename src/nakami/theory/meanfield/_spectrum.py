@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...results import wrong
+from ...results import check_at_least, is_number, wrong
+from ._activations import positive
 from ._order import OrderParameters
 
-REDUCTIONS = ("half", "mean", "sum")
+INPUTS = "pass the number of inputs"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def fisher_statistics(order: OrderParameters, samples: int) -> FisherStatistics:
 
     Source: Karakida, Akaho, Amari 2019, theorems 1 to 4 (finite T).
     """
-    t = _samples("samples", samples)
+    t = check_at_least("samples", samples, 1, INPUTS)
     size = order.alpha * order.reference_width
     k1, k2, c = size * order.kappa1, size * order.kappa2, order.outputs
     parameters = size * order.reference_width
@@ -147,16 +148,18 @@ def learning_rate(
 
     Source: Karakida, Akaho, Amari 2019, section 4, and the stability of the linear recurrence.
     """
-    statistics = fisher_statistics(order, _samples("batch", batch))
+    statistics = fisher_statistics(order, check_at_least("batch", batch, 1, INPUTS))
     factor = loss_factor(reduction, order.outputs, statistics.samples)
-    if not 0 <= momentum < 1:
-        raise wrong("momentum", "lie in [0, 1)", momentum, "torch's usual value is 0.9")
+    if not is_number(momentum) or not 0 <= momentum < 1:
+        raise wrong("momentum", "lie in [0, 1)", repr(momentum), "torch's usual value is 0.9")
+    momentum = float(momentum)
     gain = (1 + momentum) / (1 + 2 * momentum if nesterov else 1)
-    limit = 2 * gain / (factor * statistics.largest)
-    fastest = 2 / (factor * (statistics.largest + statistics.bulk))
+    limit = over(2 * gain, factor * statistics.largest)
+    advised, edge = 0.75 * limit, statistics.largest_edge
+    fastest = over(2, factor * (statistics.largest + statistics.bulk))
     return LearningRate(
         limit=limit,
-        advised=0.75 * limit * statistics.largest / statistics.largest_edge,
+        advised=advised * statistics.largest / edge if edge else advised,
         fastest=None if momentum else fastest,
         largest=statistics.largest,
         largest_edge=statistics.largest_edge,
@@ -171,16 +174,15 @@ def loss_factor(reduction: str | float, outputs: int, batch: int) -> float:
     if isinstance(reduction, str):
         factors = {"half": 1.0, "mean": 2 / outputs, "sum": 2.0 * batch}
         if reduction not in factors:
-            raise wrong(
-                "reduction",
-                f"be one of {REDUCTIONS}",
-                repr(reduction),
-                "pass one of them, or a number",
-            )
+            way_out = "pass one of them, or a number"
+            raise wrong("reduction", f"be one of {tuple(factors)}", repr(reduction), way_out)
         return factors[reduction]
-    if not reduction > 0:
-        raise wrong("reduction", "be above 0", reduction, "give the loss's factor a")
-    return float(reduction)
+    return positive("reduction", reduction, "be above 0", "give the loss's factor a")
+
+
+def over(above: float, below: float) -> float:
+    """A rate as a quotient: inf where nothing curves."""
+    return above / below if below > 0 else np.inf
 
 
 def mean_subtracted(order: OrderParameters, samples: int) -> NormalisedOutput:
@@ -213,7 +215,7 @@ def batch_normalised(order: OrderParameters, samples: int) -> NormalisedOutput:
 
 
 def _normalised(order: OrderParameters, samples: int, variance: float) -> NormalisedOutput:
-    t = _samples("samples", samples)
+    t = check_at_least("samples", samples, 1, INPUTS)
     largest = fisher_statistics(order, t).bulk / variance
     return NormalisedOutput(largest, largest * (1 + (t / order.widths[0]) ** 0.5) ** 2, variance)
 
@@ -225,11 +227,3 @@ def _edge(order: OrderParameters, t: int) -> float:
     shares = widths * ((t - 1) / t * other + same / t)
     behind = np.cumsum(np.append(0.0, 1 / widths[:0:-1]))[::-1]  # sum of 1 / M_j, j = l..L-1
     return float(shares @ (1 + np.sqrt(order.outputs * behind)) ** 2)
-
-
-def _samples(argument: str, samples: int) -> int:
-    if not (samples >= 1 and samples == int(samples)):
-        raise wrong(
-            argument, "be a whole number of at least 1", samples, "pass the number of inputs"
-        )
-    return int(samples)
