@@ -138,6 +138,18 @@ def test_lightning_resumes(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_second_fit_in_lightning_starts_anew(tmp_path):
+    lightning()
+    trainer, _ = fit(tmp_path, hosted(), 2)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    again, whole = hosted(), hosted()
+    fit(tmp_path, again, 3, resume=tmp_path / "two.ckpt")
+    fit(tmp_path, again, 2)
+    fit(tmp_path, whole, 2)
+    assert again.control.log == whole.control.log
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_lightning_with_a_scheduler_is_refused(tmp_path):
     lightning()
     with pytest.raises(ValueError, match="the module must have no scheduler, got one; return no"):
@@ -216,6 +228,19 @@ def test_transformers_resumes(tmp_path):
     (tmp_path / "checkpoint-4" / "rate_control.pt").unlink()
     with pytest.raises(ValueError, match=r"the checkpoint must hold rate_control\.pt, got none"):
         trained(tmp_path, trainer_control(), 8, resume=str(tmp_path / "checkpoint-4"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_failed_leaves_no_hook_to_the_next(tmp_path):
+    callback = trainer_control()
+    trainer, model = trained(tmp_path, callback, 2)
+    callback.on_step_end = lambda *_, **__: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.train()
+    del callback.on_step_end
+    assert model._forward_hooks
+    trainer.train()
+    assert not model._forward_hooks
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -63,27 +63,16 @@ class LightningRateControl(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""
-        if len(trainer.optimizers) != 1:
-            raise wrong(
-                "the module",
-                "have one optimizer",
-                len(trainer.optimizers),
-                "return one optimizer from configure_optimizers",
-            )
+        count = len(trainer.optimizers)
+        if count != 1:
+            way_out = "return one optimizer from configure_optimizers"
+            raise wrong("the module", "have one optimizer", count, way_out)
         if trainer.lr_scheduler_configs:
-            raise wrong(
-                "the module",
-                "have no scheduler",
-                "one",
-                "return no scheduler, pass schedule= to the callback",
-            )
+            way_out = "return no scheduler, pass schedule= to the callback"
+            raise wrong("the module", "have no scheduler", "one", way_out)
         if not pl_module.automatic_optimization:
-            raise wrong(
-                "the module",
-                "optimize automatically",
-                "by hand",
-                "call RateControl.step(loss) in training_step",
-            )
+            way_out = "call RateControl.step(loss) in training_step"
+            raise wrong("the module", "optimize automatically", "by hand", way_out)
         settings = dict(self.settings)
         planned = trainer.estimated_stepping_batches
         if 0 < planned < float("inf"):
@@ -94,6 +83,7 @@ class LightningRateControl(Callback):
         )
         if self._saved:
             self.control.load_state_dict(self._saved)
+            self._saved = None  # another fit of this callback starts anew
         self._losses, self._done = [], trainer.global_step
 
     def on_train_batch_end(

@@ -73,23 +73,15 @@ class TrainerRateControl(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""
+        self.on_train_end(args, state, control)  # of a training that failed
         if args.world_size > 1:
-            raise wrong(
-                "the trainer",
-                "run on one process",
-                args.world_size,
-                "train with a loop of your own and RateControl",
-            )
+            way_out = "train with a loop of your own and RateControl"
+            raise wrong("the trainer", "run on one process", args.world_size, way_out)
         optimizer = getattr(kwargs["optimizer"], "optimizer", kwargs["optimizer"])
         scheduler = getattr(kwargs["lr_scheduler"], "scheduler", kwargs["lr_scheduler"])
         if not isinstance(scheduler, LambdaLR):
-            got = type(scheduler).__name__
-            raise wrong(
-                "lr_scheduler_type",
-                "be a factor of the step",
-                got,
-                "pass lr_scheduler_type='constant'",
-            )
+            rule, way_out = "be a factor of the step", "pass lr_scheduler_type='constant'"
+            raise wrong("lr_scheduler_type", rule, type(scheduler).__name__, way_out)
         for group in optimizer.param_groups:  # a schedule may begin at 0; ratios are what counts
             group["lr"] = group["initial_lr"]
         settings = {"schedule": scheduler.lr_lambdas[0], **self.settings}
