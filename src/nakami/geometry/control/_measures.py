@@ -9,6 +9,8 @@ from ...results import check_at_least, check_budget, check_seed, is_number, wron
 from ..rate._trials import PRODUCT
 from ._sharpness import WARM
 
+LEAVE_OUT = "leave it out for the default"
+
 
 @dataclass(frozen=True)
 class Measures:
@@ -43,7 +45,7 @@ class Measures:
             raise wrong("budget", "be a share from 0 to below 1", repr(budget), "pass budget=0.05")
         for name in ("every", "settle", "patience", "batch_size"):
             if (value := getattr(self, name)) is not None:
-                whole(name, value, 1)
+                check_at_least(name, value, 1, LEAVE_OUT)
         check_seed(self.seed)
         check_budget(self.memory_budget)
 
@@ -59,11 +61,6 @@ class Measures:
             rule = f"be at least {least:.0f} within budget={self.budget:g}"
             raise wrong("every", rule, self.every, ["raise {budget}", "raise {every}"])
         return self.every or (math.ceil(2 * least) if self.budget else steps)
-
-
-def whole(argument: str, value: object, least: int) -> int:
-    """A whole number from ``least`` on."""
-    return check_at_least(argument, value, least, "leave it out for the default")
 
 
 DEFAULT = Measures()

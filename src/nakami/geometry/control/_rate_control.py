@@ -10,16 +10,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import View
-from ...results import RunError, check_callable, is_number, wrong, wrong_type
+from ...results import (
+    RunError,
+    check_at_least,
+    check_callable,
+    is_number,
+    wrong,
+    wrong_type,
+)
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
-from ._measures import DEFAULT, Measures, whole
+from ._measures import DEFAULT, LEAVE_OUT, Measures
 from ._running_loss import RateRecord, RunningLoss
 from ._sharpness import WARM, SharpnessMonitor
 
 LEAST, MOST = 1 / 4, 1 / 2  # what a lowering multiplies the rate by
 SCHEMA = 1
+COUNTERS = ("count", "warm", "streak", "quiet_until", "next")  # of the state, each an attribute
 
 
 class RateControl:
@@ -82,18 +90,15 @@ class RateControl:
         measures: Measures = DEFAULT,
     ):
         if isinstance(optimizer, str):
-            raise wrong_type(
-                "optimizer",
-                "be a torch optimizer",
-                repr(optimizer),
-                "pass torch.optim.SGD(model.parameters(), lr=0.1)",
-            )
+            way_out = "pass torch.optim.SGD(model.parameters(), lr=0.1)"
+            raise wrong_type("optimizer", "be a torch optimizer", repr(optimizer), way_out)
         given: object = measures
         if not isinstance(given, Measures):
             way_out = "pass nakami.geometry.Measures(budget=0.05)"
             raise wrong_type("measures", "be Measures", repr(given), way_out)
         self.target, self.measures = _rate(rate), measures
-        self.warmup, self.steps = whole("warmup", warmup, 0), whole("steps", steps, 1)
+        self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
+        self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)
         check_callable("schedule", schedule, "schedule(step)")
         self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
         n = self._monitor.n_examples
@@ -151,12 +156,8 @@ class RateControl:
         return {
             "schema": SCHEMA,
             "target": self.target,
-            "count": self._count,
-            "warm": self._warm,
-            "streak": self._streak,
-            "quiet_until": self._quiet_until,
-            "next": self._next,
             "cost": self.cost,
+            **{name: getattr(self, f"_{name}") for name in COUNTERS},
             "ratios": list(self._rates.ratios),
             "band": self._band.as_dict(),
             "vector": None if vector is None else vector.clone(),
@@ -180,20 +181,14 @@ class RateControl:
         vector, ratios = state["vector"], tuple(state["ratios"])
         size, groups = self._monitor.size, len(self._rates.ratios)
         if len(ratios) != groups:
-            raise wrong(
-                "state",
-                f"have {groups} parameter groups",
-                len(ratios),
-                "build the optimizer with the groups that were saved",
-            )
+            way_out = "build the optimizer with the groups that were saved"
+            raise wrong("state", f"have {groups} parameter groups", len(ratios), way_out)
         if vector is not None and tuple(vector.shape) != (size,):
-            raise wrong(
-                "state", f"be of {size} parameters", len(vector), "build the model that was saved"
-            )
-        self.target, self.cost = float(state["target"]), float(state["cost"])
-        self._count, self._warm = int(state["count"]), int(state["warm"])
-        self._streak, self._next = int(state["streak"]), int(state["next"])
-        self._quiet_until, self._rates.ratios = int(state["quiet_until"]), ratios
+            way_out = "build the model that was saved"
+            raise wrong("state", f"be of {size} parameters", len(vector), way_out)
+        self.target, self.cost, self._rates.ratios = state["target"], state["cost"], ratios
+        for name in COUNTERS:
+            setattr(self, f"_{name}", int(state[name]))
         self._band = RunningLoss(**state["band"])
         self._monitor.vector = None if vector is None else vector.clone()
         self.log = [RateRecord(**record) for record in state["log"]]
@@ -261,12 +256,9 @@ def _rate(rate: object) -> float:
         if rate.advised is None:
             raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
         rate = rate.advised
+    way_out = "pass the rate to train with, as rate=0.1"
     if isinstance(rate, bool) or not is_number(rate):
-        raise wrong_type(
-            "rate", "be a number or a LearningRate", repr(rate), "pass a number, as rate=0.1"
-        )
+        raise wrong_type("rate", "be a number or a LearningRate", repr(rate), way_out)
     if not 0 < rate < math.inf:
-        raise wrong(
-            "rate", "be positive and finite", rate, "pass the rate to train with, as rate=0.1"
-        )
+        raise wrong("rate", "be positive and finite", rate, way_out)
     return float(rate)

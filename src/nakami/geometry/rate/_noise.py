@@ -96,28 +96,24 @@ def noise_scale(gradients: Iterable[Tensor], samples: Sequence[int]) -> NoiseSca
     """
     each = list(gradients)
     sizes = _check(each, samples)
-    products = _inner_products(each)
-    every, left = _parts(products, sizes).split([1, len(sizes)])
+    every, left = _parts(_inner_products(each), sizes).split([1, len(sizes)])
     trace, squared = every[0].tolist()
     n, batch = len(sizes), float(sizes.mean())
-    if n == 2:
-        value = trace / squared if squared > 0 else None
-        outcome = Outcome(NoiseEnding.TWO_BATCHES) if value else _indistinct(2)
-        return NoiseScale(
-            value, None, 0.0, trace, None, squared, None, batch, n, outcome,
-            _advice(None, 0.0, batch),
-        )  # fmt: skip
-    spread = (left - left.mean(0)) * ((n - 1) / n) ** 0.5
-    covariance = spread.T @ spread
-    trace_error, squared_error = covariance.diagonal().sqrt().tolist()
-    reach = float(stdtrit(n - 1, SURE))
-    value = trace / squared if squared > reach * squared_error else None
-    at_least = _lower(trace, squared, covariance, reach)
-    error = None if value is None else _jackknife(left[:, 0] / left[:, 1])
-    if error is not None and not bool((left[:, 1] > 0).all()):
-        value = error = None  # one batch carries the gradient
-    unbiased = Outcome(NoiseEnding.UNBIASED, {"batches": n})
-    outcome = unbiased if value is not None else _indistinct(n)
+    value = trace / squared if squared > 0 else None
+    error = trace_error = squared_error = None
+    at_least, kind = 0.0, NoiseEnding.TWO_BATCHES
+    if n > 2:
+        kind = NoiseEnding.UNBIASED
+        spread = (left - left.mean(0)) * ((n - 1) / n) ** 0.5
+        covariance = spread.T @ spread
+        trace_error, squared_error = covariance.diagonal().sqrt().tolist()
+        reach = float(stdtrit(n - 1, SURE))
+        at_least = _lower(trace, squared, covariance, reach)
+        if not squared > reach * squared_error or not bool((left[:, 1] > 0).all()):
+            value = None  # nothing but noise, or one batch carries the gradient
+        else:
+            error = _jackknife(left[:, 0] / left[:, 1])
+    outcome = Outcome(NoiseEnding.INDISTINCT if value is None else kind, {"batches": n})
     return NoiseScale(
         value, error, at_least, trace, trace_error, squared, squared_error, batch, n, outcome,
         _advice(value, at_least, batch),
@@ -190,10 +186,6 @@ def _lower(a: float, b: float, covariance: Tensor, reach: float) -> float:
     roots = [rest / (line + sign * turn**0.5) for sign in (1, -1) if line + sign * turn**0.5]
     fitting = [c for c in roots if c > 0 and a - c * b >= 0]
     return min(fitting, default=float("inf"))
-
-
-def _indistinct(n: int) -> Outcome:
-    return Outcome(NoiseEnding.INDISTINCT, {"batches": n})
 
 
 def _advice(value: float | None, at_least: float, batch: float) -> Outcome:

@@ -83,7 +83,7 @@ def describe(model: Any, data: Any, *, activation: ActivationLike | None = None)
     layers = read_layers(model, part, given)
     start = start_values(inputs)
     w = np.array([layer.weight.var() * layer.weight.shape[1] for layer in layers])
-    b = np.array([np.mean(layer.bias**2) for layer in layers])
+    b = np.array([0.0 if m.bias is None else np.mean(m.bias**2) for m in layers])
     widths = (layers[0].weight.shape[1], *(len(layer.weight) for layer in layers))
     phis = [layer.activation for layer in layers if layer.activation]
     order = order_parameters(widths, phis, w, b, start)
@@ -126,7 +126,7 @@ def _assumed(layers: tuple[Layer, ...]) -> tuple[str, ...]:
         "every pair of inputs has the mean correlation of all pairs",
         "the output is linear and the error squared",
     ]
-    if not all(layer.has_bias for layer in layers):
+    if any(layer.bias is None for layer in layers):
         lines.append("layers without biases have bias variance 0")
     return tuple(lines)
 

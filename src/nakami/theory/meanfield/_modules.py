@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,32 +47,14 @@ class Layer:
 
     Attributes:
         name: Its qualified name.
-        weight: ``(out, in)`` float64. bias: ``(out,)`` float64; zeros where it has none.
-        has_bias: Whether it has one.
+        weight: ``(out, in)`` float64. bias: ``(out,)`` float64, or None where it has none.
         activation: What follows; None behind the last.
     """
 
     name: str
     weight: Array
-    bias: Array
-    has_bias: bool
-    activation: Activation | None
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One run of the model.
-
-    Attributes:
-        steps: Names and modules of its leaves, in the order they ran.
-        entered: What the first linear layer saw, ``(N, d)``. output: ``(N, C)``.
-        tolerance: Relative error that the arithmetic of the weights explains.
-    """
-
-    steps: tuple[tuple[str, Any], ...]
-    entered: Array
-    output: Array
-    tolerance: float
+    bias: Array | None
+    activation: Activation | None = None
 
 
 def read_layers(model: Any, inputs: Array, given: Activation | None) -> tuple[Layer, ...]:
@@ -81,18 +63,17 @@ def read_layers(model: Any, inputs: Array, given: Activation | None) -> tuple[La
     Raises:
         UsageError: The model has or does what the theory does not cover.
     """
-    names = _leaves(model)
-    trace = _run(model, names, inputs)
-    layers = _pair_up(trace.steps, given)
-    _check_parameters(model, [module for _, module in trace.steps])
+    reader = _Reader(model)
+    output, digits = _run(model, reader, inputs)
+    layers = reader.finished(given or activation("linear"))
     flat = inputs.reshape(len(inputs), -1)
-    if trace.entered.shape != flat.shape or not _close(trace.entered, flat, trace.tolerance):
+    if reader.entered.shape != flat.shape or not _close(reader.entered, flat, digits):
         rule = f"hand its input unchanged to {layers[0].name!r}"
         way_out = "pass the part behind that step, and what it sees as inputs"
         raise wrong("model", rule, "another one", way_out)
     fits = all(len(a.weight) == b.weight.shape[1] for a, b in itertools.pairwise(layers))
     mine = run_layers(layers, flat)[-1] if fits else np.empty(0)
-    if mine.shape != trace.output.shape or not _close(trace.output, mine, trace.tolerance):
+    if mine.shape != output.shape or not _close(output, mine, digits):
         rule = (
             "be its linear layers and activations one after the other (sums over a bypass, "
             "scalings and functions in forward are not covered)"
@@ -107,55 +88,90 @@ def run_layers(layers: tuple[Layer, ...], x: Array) -> list[Array]:
     """``h^0, h^1, ..., f`` in float64, each ``(N, M_l)``."""
     states = [x]
     for layer in layers:
-        u = states[-1] @ layer.weight.T + layer.bias
+        u = states[-1] @ layer.weight.T + (0.0 if layer.bias is None else layer.bias)
         states.append(layer.activation(u) if layer.activation else u)
     return states
 
 
-def _leaves(model: Any) -> dict[int, tuple[str, Any]]:
-    """Modules that hold no others, by identity, after a look at whether the theory covers each."""
-    if not (hasattr(model, "named_modules") and callable(model)):
-        raise wrong_type(
-            "model", "be a torch module", type(model).__name__, "pass the torch.nn.Module"
-        )
-    known = {"Linear", *SKIPPED, *ACTIVATION_OF}
-    leaves = {}
-    for name, module in model.named_modules():
-        kind = type(module).__name__
-        if kind in known:
-            leaves[id(module)] = (name or kind, module)
-            continue
-        reason = next((text for part, text in REASONS.items() if part in kind), "")
-        if reason or not any(True for _ in module.children()):
-            got = f"{kind} at {repr(name) if name else 'its top'}"
-            way_out = reason or "its activations are " + ", ".join(ACTIVATION_OF)
-            raise wrong("model", "be a fully connected network", got, way_out)
-    return leaves
+class _Reader:
+    """Reads the layers of a model as they run; a hook on each of its leaves.
 
+    Attributes:
+        leaves: Names and modules that hold no others, by identity.
+        layers: Those that ran. entered: what the first one saw, ``(N, d)``.
+    """
 
-def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
-    """Run the model once in evaluation mode with hooks on its leaves; modes are put back."""
-    weights = next(iter(model.parameters()), None)
-    if weights is None:
-        raise wrong("model", "have weights", "none", "pass a network with linear layers")
-    steps: list[tuple[str, Any]] = []
-    entered: list[Array] = []
+    def __init__(self, model: Any):
+        if not (hasattr(model, "named_modules") and callable(model)):
+            got = type(model).__name__
+            raise wrong_type("model", "be a torch module", got, "pass the torch.nn.Module")
+        self.model, self.leaves = model, dict[int, tuple[str, Any]]()
+        self.layers: list[Layer] = []
+        self.entered: Array = np.empty(0)
+        for name, module in model.named_modules():
+            kind = type(module).__name__
+            reason = next((text for part, text in REASONS.items() if part in kind), "")
+            if kind in ("Linear", *SKIPPED, *ACTIVATION_OF):
+                self.leaves[id(module)] = (name or kind, module)
+            elif reason or not any(True for _ in module.children()):
+                got = f"{kind} at {repr(name) if name else 'its top'}"
+                way_out = reason or "its activations are " + ", ".join(ACTIVATION_OF)
+                raise wrong("model", "be a fully connected network", got, way_out)
 
-    def note(module: Any, args: Any, options: Any, output: Any) -> None:
-        name, _ = names[id(module)]
-        steps.append((name, module))
-        if type(module).__name__ == "Linear":
+    def __call__(self, module: Any, args: Any, options: Any, output: Any) -> None:
+        """A leaf has run."""
+        (name, _), kind = self.leaves[id(module)], type(module).__name__
+        if kind == "Linear":
             x = args[0] if args else options["input"]
             if x.ndim != 2:
                 rule = "use each linear layer once an example"
                 got = f"{name!r} at an input of shape {tuple(x.shape)}"
                 raise wrong("model", rule, got, "pass a network that shares no weights")
-            if not entered:
-                entered.append(real_array("model", x))
+            if any(name == layer.name for layer in self.layers):
+                raise wrong("model", f"run {name!r} once", "twice", "give each layer its weights")
+            if not self.layers:
+                self.entered = real_array("model", x)
+            bias = None if module.bias is None else real_array("model", module.bias)
+            self.layers.append(Layer(name, real_array("model", module.weight), bias))
+        elif kind in ACTIVATION_OF:
+            if not self.layers or self.layers[-1].activation is not None:
+                where = f"where {self.layers[-1].name!r} has one" if self.layers else ""
+                got = f"{name!r} {where or 'before the first linear layer'}"
+                way_out = "pass a plain fully connected network"
+                raise wrong("model", "have one activation behind each hidden layer", got, way_out)
+            self.layers[-1] = replace(self.layers[-1], activation=ACTIVATION_OF[kind](module))
 
+    def finished(self, default: Activation) -> tuple[Layer, ...]:
+        """The layers, or a refusal; ``default`` stands behind hidden ones without activation."""
+        if len(self.layers) < 2:
+            got, way_out = "one linear layer", "pass a network of two linear layers or more"
+            raise wrong("model", "have a hidden layer", got, way_out)
+        *hidden, last = self.layers
+        if last.activation is not None:
+            got = f"{last.activation.name} behind {last.name!r}"
+            raise wrong("model", "end with a linear layer", got, "pass the network without it")
+        ran = {layer.name for layer in self.layers}
+        used = [module for name, module in self.leaves.values() if name in ran]
+        known = {id(p) for module in used for p in module.parameters()}
+        for name, parameter in self.model.named_parameters():
+            if id(parameter) not in known:
+                rule = "have its parameters in linear layers that it runs"
+                raise wrong("model", rule, f"{name!r} outside", "pass that part")
+        return (*[replace(one, activation=one.activation or default) for one in hidden], last)
+
+
+def _run(model: Any, reader: _Reader, inputs: Array) -> tuple[Array, float]:
+    """Outputs ``(N, C)``, and the relative error that the arithmetic of the weights explains.
+
+    In evaluation mode, with the hook on the leaves; modes and buffers are put back.
+    """
+    weights = next(iter(model.parameters()), None)
+    if weights is None:
+        raise wrong("model", "have weights", "none", "pass a network with linear layers")
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
-    handles = [module.register_forward_hook(note, with_kwargs=True) for _, module in names.values()]
+    leaves = [module for _, module in reader.leaves.values()]
+    handles = [module.register_forward_hook(reader, with_kwargs=True) for module in leaves]
     try:
         model.eval()
         output = real_array("model", model(weights.detach().new_tensor(inputs)))
@@ -163,11 +179,8 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
         raise
     except Exception as error:
         got = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        rule, way_out = (
-            f"run on data of shape {inputs.shape}",
-            "pass inputs as the model takes them",
-        )
-        raise wrong("model", rule, got, way_out) from error
+        way_out = "pass inputs as the model takes them"
+        raise wrong("model", f"run on data of shape {inputs.shape}", got, way_out) from error
     finally:
         for handle in handles:
             handle.remove()
@@ -178,57 +191,9 @@ def _run(model: Any, names: dict[int, tuple[str, Any]], inputs: Array) -> Trace:
                 buffer.detach().copy_(value)
     if not np.isfinite(output).all():
         raise wrong("model", "give finite outputs", "NaN or inf", "look at its weights")
-    if not entered:
+    if not reader.layers:
         raise wrong("model", "run a linear layer", "none", "pass a fully connected one")
-    digits = 0.03 if "16" in str(weights.dtype) else 1e-3
-    return Trace(tuple(steps), entered[0], output.reshape(len(output), -1), digits)
-
-
-def _pair_up(steps: tuple[tuple[str, Any], ...], given: Activation | None) -> tuple[Layer, ...]:
-    """Linear layers with the activation behind each, or a refusal."""
-    pairs: list[tuple[str, Any, Activation | None]] = []
-    seen: set[int] = set()
-    for name, module in steps:
-        kind = type(module).__name__
-        if kind == "Linear":
-            if id(module) in seen:
-                raise wrong("model", f"run {name!r} once", "twice", "give each layer its weights")
-            seen.add(id(module))
-            pairs.append((name, module, None))
-        elif kind in ACTIVATION_OF:
-            if not pairs or pairs[-1][2] is not None:
-                where = (
-                    f"where {pairs[-1][0]!r} has one" if pairs else "before the first linear layer"
-                )
-                rule = "have one activation behind each hidden layer"
-                way_out = "pass a plain fully connected network"
-                raise wrong("model", rule, f"{name!r} {where}", way_out)
-            pairs[-1] = (pairs[-1][0], pairs[-1][1], ACTIVATION_OF[kind](module))
-    if len(pairs) < 2:
-        way_out = "pass a network of two linear layers or more"
-        raise wrong("model", "have a hidden layer", "one linear layer", way_out)
-    if pairs[-1][2] is not None:
-        got = f"{pairs[-1][2].name} behind {pairs[-1][0]!r}"
-        raise wrong("model", "end with a linear layer", got, "pass the network without it")
-    default = given or activation("linear")
-    return tuple(
-        _layer(name, module, (f or default) if i < len(pairs) - 1 else None)
-        for i, (name, module, f) in enumerate(pairs)
-    )
-
-
-def _layer(name: str, module: Any, f: Activation | None) -> Layer:
-    weight = real_array("model", module.weight)
-    bias = np.zeros(len(weight)) if module.bias is None else real_array("model", module.bias)
-    return Layer(name, weight, bias, module.bias is not None, f)
-
-
-def _check_parameters(model: Any, used: list[Any]) -> None:
-    known = {id(p) for m in used if type(m).__name__ == "Linear" for p in m.parameters()}
-    for name, parameter in model.named_parameters():
-        if id(parameter) not in known:
-            rule, way_out = "have its parameters in linear layers that it runs", "pass that part"
-            raise wrong("model", rule, f"{name!r} outside", way_out)
+    return output.reshape(len(output), -1), 0.03 if "16" in str(weights.dtype) else 1e-3
 
 
 def _close(theirs: Array, mine: Array, tolerance: float) -> bool:

@@ -30,10 +30,7 @@ SMOOTH: dict[str, tuple[Function, Function | None]] = {
         lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
         None,
     ),
-    "silu": (
-        lambda x: x * special.expit(x),
-        lambda x: special.expit(x) + x * _sigmoid_slope(x),
-    ),
+    "silu": (lambda x: x * special.expit(x), lambda x: special.expit(x) + x * _sigmoid_slope(x)),
     "softplus": (lambda x: np.logaddexp(0, x), special.expit),
     "sin": (np.sin, np.cos),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -87,6 +88,12 @@ class OrderParameters:
         return self._kappa(self.q_tilde2 * self.q_hat2)
 
     @property
+    def kernel(self) -> tuple[float, float]:
+        """Tangent kernel of one output, of an input with itself and with another one."""
+        size = self.alpha * self.reference_width
+        return size * self.kappa1, size * self.kappa2
+
+    @property
     def end_to_end_gain(self) -> float:
         """Squared singular values of ``df/dx``, sum over them divided by the outputs ``C``."""
         return float(np.prod(self.layer_gain))
@@ -148,11 +155,7 @@ def order_parameters(
     Source: Karakida, Akaho, Amari 2019 (AISTATS; arXiv 1806.01316), for infinite width. Layers may
     differ in width, variance and activation. Cost: milliseconds.
     """
-    sizes = check_widths(widths)
-    depth = len(sizes) - 1
-    phis = check_activations(phi, depth - 1)
-    w = per_layer("weight_variance", weight_variance, depth)
-    b = per_layer("bias_variance", bias_variance, depth)
+    sizes, phis, w, b = check_network(widths, phi, weight_variance, bias_variance)
     q1, q2, h1, h2 = forward(phis, w, b, *check_start(start))
     slopes1 = np.array([f.derivative_moment(q) for f, q in zip(phis, q1[:-1], strict=True)])
     slopes2 = np.array(
@@ -195,33 +198,35 @@ def _back(w: Array, slopes: Array) -> Array:
     return np.concatenate([[1.0], np.cumprod(factors)])[::-1]
 
 
-def check_widths(widths: object) -> tuple[int, ...]:
-    """Whole numbers of units, three or more."""
+def check_network(
+    widths: Sequence[int],
+    phi: ActivationLike | Sequence[ActivationLike],
+    weight_variance: Variances,
+    bias_variance: Variances,
+) -> tuple[tuple[int, ...], tuple[Activation, ...], Array, Array]:
+    """Widths, an activation for each hidden layer, and variances for each layer."""
     sizes = tuple(widths) if isinstance(widths, Iterable) else (widths,)
     if len(sizes) < 3 or not all(is_whole(m) and m >= 1 for m in sizes):
         rule = "name inputs, hidden layers and outputs, whole numbers from 1 on"
         raise wrong("widths", rule, repr(widths), "for example (784, 500, 10)")
-    return tuple(int(m) for m in sizes)
+    depth = len(sizes) - 1
+    given: Any = phi
+    each = isinstance(given, (list, tuple))
+    phis = [activation(f) for f in (given if each else [given])]
+    if each and len(phis) != depth - 1:
+        way_out = "pass one for each hidden layer"
+        raise wrong("phi", f"name {depth - 1} activations", len(phis), way_out)
+    w = per_layer("weight_variance", weight_variance, depth)
+    b = per_layer("bias_variance", bias_variance, depth)
+    return tuple(map(int, sizes)), tuple(phis if each else phis * (depth - 1)), w, b
 
 
 def check_start(start: object) -> tuple[float, float]:
     """The two start values, finite, of inputs that exist."""
     pair = (start.same, start.other) if isinstance(start, StartValues) else start
-    found = tuple(pair) if isinstance(pair, Iterable) else ()
-    if len(found) == 2 and all(is_number(each) for each in found):
-        same, other = (float(each) for each in found)
-        if 0 < same < np.inf and abs(other) <= same * (1 + 1e-9):
-            return same, other
+    pair = tuple(pair) if isinstance(pair, Iterable) else pair
+    found = [float(x) if is_number(x) else np.nan for x in pair] if isinstance(pair, tuple) else []
+    if len(found) == 2 and 0 < found[0] < np.inf and abs(found[1]) <= found[0] * (1 + 1e-9):
+        return found[0], found[1]
     rule = "hold q_hat_1 > 0 and |q_hat_2| <= q_hat_1"
     raise wrong("start", rule, repr(pair), "pass (1, 0) for independent inputs of unit variance")
-
-
-def check_activations(
-    phi: ActivationLike | Sequence[ActivationLike], hidden: int
-) -> tuple[Activation, ...]:
-    if isinstance(phi, (list, tuple)):
-        if len(phi) != hidden:
-            way_out = "pass one for each hidden layer"
-            raise wrong("phi", f"name {hidden} activations", len(phi), way_out)
-        return tuple(activation(f) for f in phi)
-    return (activation(phi),) * hidden  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ...results import wrong
 from ._activations import Activation, Array, real_array
 from ._named import ActivationLike
-from ._order import Variances, check_activations, check_widths, per_layer
+from ._order import Variances, check_network
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,15 @@ def pairwise(
     Source: the recursion of Karakida, Akaho, Amari 2019 with the pair's own start values. Cost:
     ``O(T^2)`` averages a layer: T = 100 takes milliseconds in closed form, seconds for tanh.
     """
-    x, sizes = real_array("inputs", inputs), check_widths(widths)
-    depth, shape = len(sizes) - 1, f"(T, {sizes[0]})"
+    sizes, phis, w, b = check_network(widths, phi, weight_variance, bias_variance)
+    x, shape = real_array("inputs", inputs), f"(T, {sizes[0]})"
     if x.size == 0 or x.ndim == 0 or x[0].size != sizes[0] or not np.isfinite(x).all():
         raise wrong("inputs", f"be finite, of shape {shape}", x.shape, f"pass inputs {shape}")
     x = x.reshape(len(x), -1)
-    phis = check_activations(phi, depth - 1)
-    w = per_layer("weight_variance", weight_variance, depth)
-    b = per_layer("bias_variance", bias_variance, depth)
     states, slopes = _forward(x @ x.T / sizes[0], phis, w, b)
     kernel = np.zeros_like(states[0])
     back = np.ones_like(kernel)
-    for layer in reversed(range(depth)):
+    for layer in reversed(range(len(w))):
         kernel += back * (sizes[layer] * states[layer] + float(biases))
         if layer:
             back = back * w[layer] * slopes[layer - 1]

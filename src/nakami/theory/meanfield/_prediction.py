@@ -13,7 +13,7 @@ from ...results import check_seed, unknown
 from ._activations import Array
 from ._criticality import Criticality, criticality
 from ._named import ActivationLike
-from ._order import OrderParameters, StartValues, Variances, order_parameters
+from ._order import OrderParameters, StartValues, Variances, check_start, order_parameters
 from ._softmax import CrossEntropyStatistics, cross_entropy_bounds
 from ._spectrum import FisherStatistics, fisher_statistics, learning_rate, over
 
@@ -119,15 +119,9 @@ def predict(
     seed = check_seed(seed)
     order = order_parameters(widths, phi, weight_variance, bias_variance, start)
     statistics = fisher_statistics(order, samples)
-    bounds = []
-    if loss == "cross_entropy":
-        drawn = _outputs(order, statistics.samples, seed)
-        bounds = [cross_entropy_bounds(order, g) for g in drawn]
-    sizes, at = _map_widths(order), StartValues(order.q_hat1[0], order.q_hat2[0])
-    wide = [
-        order_parameters(w, order.activations, order.weight_variance, order.bias_variance, at)
-        for w in sizes
-    ]
+    drawn = _outputs(order, statistics.samples, seed) if loss == "cross_entropy" else []
+    bounds = [cross_entropy_bounds(order, g) for g in drawn]
+    wide = [replace(order, widths=sizes) for sizes in _map_widths(order)]
     mean = _over(bounds, np.mean) if bounds else None
 
     def rates(of: OrderParameters) -> Rates:
@@ -140,7 +134,7 @@ def predict(
         activation=order.activations[0].name,
         loss=loss,
         samples=statistics.samples,
-        start=start if isinstance(start, StartValues) else StartValues(*start),
+        start=start if isinstance(start, StartValues) else StartValues(*check_start(start)),
         statistics=statistics,
         softmax=mean,
         softmax_sd=_over(bounds, np.std) if bounds else None,
@@ -163,17 +157,11 @@ def _softmax_rates(
     wide: OrderParameters, order: OrderParameters, at: CrossEntropyStatistics
 ) -> Rates:
     """Rates between the bounds, which are linear in the kernel's two values."""
-    (own, other), (k1, k2) = _kernel(wide), _kernel(order)
+    (own, other), (k1, k2) = wide.kernel, order.kernel
     lower = at.lower * other / k2 if k2 else 0.0
     upper = lower + ((at.upper - at.lower) * (own - other) / (k1 - k2) if k1 > k2 else 0.0)
     safe = over(2, upper)
     return Rates(over(2, lower), safe, 0.75 * safe, None)
-
-
-def _kernel(order: OrderParameters) -> tuple[float, float]:
-    """Tangent kernel of one input with itself, and of two inputs, for one output."""
-    size = order.alpha * order.reference_width
-    return size * order.kappa1, size * order.kappa2
 
 
 def _outputs(order: OrderParameters, samples: int, seed: int) -> list[Array]:

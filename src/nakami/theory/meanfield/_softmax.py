@@ -55,9 +55,8 @@ def cross_entropy_bounds(
     if not (np.all(g >= 0) and np.allclose(g.sum(axis=1), 1, atol=1e-3)):
         raise wrong("probabilities", "be at least 0 with rows of sum 1", "others", way_out)
     t = len(g)
-    size = order.alpha * order.reference_width
-    k1, k2 = size * order.kappa1, size * order.kappa2
-    parameters = size * order.reference_width
+    k1, k2 = order.kernel
+    parameters = order.alpha * order.reference_width * order.reference_width
     mean_q = np.diag(g.mean(axis=0)) - g.T @ g / t
     squares = (g**2).sum(axis=1)
     own = float((squares - 2 * (g**3).sum(axis=1) + squares**2).sum()) / t**2

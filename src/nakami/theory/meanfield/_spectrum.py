@@ -106,9 +106,8 @@ def fisher_statistics(order: OrderParameters, samples: int) -> FisherStatistics:
     Source: Karakida, Akaho, Amari 2019, theorems 1 to 4 (finite T).
     """
     t = check_at_least("samples", samples, 1, INPUTS)
-    size = order.alpha * order.reference_width
-    k1, k2, c = size * order.kappa1, size * order.kappa2, order.outputs
-    parameters = size * order.reference_width
+    (k1, k2), c = order.kernel, order.outputs
+    parameters = order.alpha * order.reference_width * order.reference_width
     square = ((t - 1) / t * k2**2 + k1**2 / t) * c
     return FisherStatistics(
         mean=k1 * c / parameters,
