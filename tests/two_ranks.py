@@ -1,4 +1,4 @@
-"""What each of two gloo ranks measures for test_ranks.py; run as a script it is rank 1."""
+"""What each of two gloo ranks measures for test_distributed.py; run as a script it is rank 1."""
 
 import sys
 from datetime import timedelta

@@ -14,6 +14,12 @@ from nakami.geometry import Measures, RateControl
 
 NEEDED = {"lightning": "LightningRateControl", "transformers": "TrainerRateControl"}
 SETTINGS = {"steps": 100, "warmup": 2, "measures": Measures(budget=0.9, every=4, settle=1)}
+# Of Lightning 2.6; the second where there are more than two cores, the third where there is a GPU.
+lightnings_own_warnings = pytest.mark.filterwarnings(
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated, use `isinstance:FutureWarning",
+    "ignore:The 'train_dataloader' does not have many workers:UserWarning",
+    "ignore:GPU available but not used:UserWarning",
+)
 
 
 def gathered():
@@ -112,7 +118,7 @@ def hosted(**settings):
     return nakami.geometry.LightningRateControl(gathered(), "cross_entropy", 2.0, **settings)
 
 
-@pytest.mark.filterwarnings("ignore")
+@lightnings_own_warnings
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_lightning_does_what_a_loop_does(tmp_path, accumulate):
     lightning()
@@ -123,7 +129,7 @@ def test_lightning_does_what_a_loop_does(tmp_path, accumulate):
     close(callback.control.log, log)
 
 
-@pytest.mark.filterwarnings("ignore")
+@lightnings_own_warnings
 def test_lightning_resumes(tmp_path):
     lightning()
     trainer, _ = fit(tmp_path, hosted(), 2)
@@ -137,7 +143,7 @@ def test_lightning_resumes(tmp_path):
     assert len(whole.control.log) > 2
 
 
-@pytest.mark.filterwarnings("ignore")
+@lightnings_own_warnings
 def test_a_second_fit_in_lightning_starts_anew(tmp_path):
     lightning()
     trainer, _ = fit(tmp_path, hosted(), 2)
@@ -149,7 +155,7 @@ def test_a_second_fit_in_lightning_starts_anew(tmp_path):
     assert again.control.log == whole.control.log
 
 
-@pytest.mark.filterwarnings("ignore")
+@lightnings_own_warnings
 def test_lightning_with_a_scheduler_is_refused(tmp_path):
     lightning()
     with pytest.raises(ValueError, match="the module must have no scheduler, got one; return no"):
@@ -203,7 +209,6 @@ def trainer_control(**settings):
     return nakami.geometry.TrainerRateControl(({"x": x}, y), "cross_entropy", 2.0, **settings)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_transformers_does_what_a_loop_does(tmp_path, accumulate):
     callback = trainer_control()
@@ -217,7 +222,6 @@ def test_transformers_does_what_a_loop_does(tmp_path, accumulate):
     assert not model._forward_hooks
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_transformers_resumes(tmp_path):
     whole = trainer_control()
     _, wanted = trained(tmp_path, whole, 8)
@@ -230,7 +234,6 @@ def test_transformers_resumes(tmp_path):
         trained(tmp_path, trainer_control(), 8, resume=str(tmp_path / "checkpoint-4"))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_training_that_failed_leaves_no_hook_to_the_next(tmp_path):
     callback = trainer_control()
     trainer, model = trained(tmp_path, callback, 2)
@@ -243,7 +246,6 @@ def test_a_training_that_failed_leaves_no_hook_to_the_next(tmp_path):
     assert not model._forward_hooks
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_transformers_with_another_schedule_is_refused(tmp_path):
     changed = {
         "lr_scheduler_type": "reduce_lr_on_plateau",

@@ -11,7 +11,7 @@ from networks import Pair
 X = torch.randn(1, 5, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_view_says_what_the_keywords_say():
+def test_a_view_gives_the_matrices_of_the_model_called_by_hand():
     net = Pair()
     view = nakami.View(
         net, forward=lambda m, x: m(2 * x), select=lambda out: out[1], dtype="float64"

@@ -1,9 +1,23 @@
-"""What the README shows is run as it stands there."""
+"""What README.md and the pages of docs show: their code runs and prints what stands there."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
+
+from pages import DOCS, ROOT, run_examples
+
+PAGES = sorted(page.name for page in DOCS.glob("*.md") if "```pycon" in page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_print_what_the_page_shows(page):
+    run_examples(page)
+
+
+def test_a_wrong_figure_fails():
+    text = (DOCS / "theory-meanfield.md").read_text("utf-8")
+    with pytest.raises(AssertionError, match=r"chi_1 1\.134"):
+        run_examples("theory-meanfield.md", text.replace("chi_1 1.134", "chi_1 1.135"))
 
 
 def test_python_of_the_readme_runs(capsys):
@@ -20,7 +34,7 @@ def test_python_of_the_readme_runs(capsys):
 
 
 def test_links_of_the_documents_lead_somewhere():
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -20,7 +20,7 @@ def neighbour(name):
     return module
 
 
-RATES, BROWSER = neighbour("test_rates"), neighbour("test_browser")
+RATES, BROWSER = neighbour("test_learning_rate_page"), neighbour("test_browser")
 
 
 @pytest.fixture(scope="module")
