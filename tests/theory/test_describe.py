@@ -117,6 +117,13 @@ def test_activations_are_torchs(module, name):
     assert mf.describe(mlp(hidden=module), X).activations == (name,)
 
 
+def tied():
+    """Two layers with one matrix."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    model[2].weight = model[0].weight
+    return model
+
+
 def test_the_model_is_left_as_it_was():
     model = mlp(before=(nn.Dropout(0.5),)).train()
     model[1].eval()
@@ -237,6 +244,7 @@ def test_shipped_network_and_what_speaks_against_the_theory():
         (mlp(before=(nn.ReLU(),)), r"behind each hidden layer, got '0' before the first linear"),
         (mlp(before=(nn.Linear(8, 8), nn.ReLU(), nn.Tanh())), r"got '2' where '0' has one"),
         (Twice(), r"model must run 'one' once, got twice"),
+        (tied(), r"model must run '0' once, got its weights again in '2'"),
         (Gated(), r"parameters in linear layers that it runs, got 'gate' outside"),
         (nn.Sequential(nn.ReLU()), r"model must have weights, got none"),
         (nn.Linear(5, 2), r"model must run on data of shape \(30, 8\), got RuntimeError"),

@@ -109,9 +109,8 @@ def check_optimizer(optimizer: object) -> None:
     for group in groups:
         _check_group(group)
     if not any(float(group["lr"]) > 0 for group in groups):
-        raise wrong(
-            "optimizer", "have a learning rate above 0", "none", "build it with lr=1.0, as a unit"
-        )
+        way_out = "build it with lr=1.0, as a unit"
+        raise wrong("optimizer", "have a learning rate above 0", "none", way_out)
     rules = {rule(group) for group in groups}
     if len(rules) > 1 and any(each.nesterov for each in rules):
         words = "share momentum between groups where one is nesterov"

@@ -242,11 +242,7 @@ def _proposal(
     """The plan, with what the network reads once it has been followed."""
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
     moved = network.with_weights({PREFIX + n: w for n, w in plan.weights(present).items()})
-    factors = {
-        name: scale / root_mean_square(name, present[name]) for name, scale in plan.scales.items()
-    }
+    factors = {n: scale / root_mean_square(n, present[n]) for n, scale in plan.scales.items()}
     matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
     left = tuple(name for name in matrices if name not in plan.scales)
-    method = "critical" if outcome.kind is ProposalEnding.CRITICAL else "data"
-    after = propagation(moved, tree, probes, plan.seed)
-    return Proposal(method, plan, factors, left, after, outcome)
+    return Proposal(plan, factors, left, propagation(moved, tree, probes, plan.seed), outcome)

@@ -30,17 +30,16 @@ def critical(model: nn.Module, found: meanfield.Description, choice: Choice) -> 
             or 0 where it would be multiplied.
     """
     biases, directions, seed = choice
+    free = {name: p for name, p in model.named_parameters() if p.requires_grad}
     names = sorted(set(found.activations))
     if len(names) > 1:
         raise wrong("model", "have one activation for a critical point", ", ".join(names), METHOD)
-    own = dict(model.named_parameters())
-    for name in found.layers:
-        matrix = own[f"{name}.weight"]
-        if not matrix.requires_grad:
-            raise wrong("model", "have weights to scale", f"'{name}.weight' frozen", METHOD)
+    phi = found.order.activations[0]
+    for name in (f"{name}.weight" for name in found.layers):
+        if name not in free:
+            raise wrong("model", "have weights to scale", f"{name!r} frozen", METHOD)
         if directions == "kept":
-            root_mean_square(f"{name}.weight", matrix)
-    phi, free = found.order.activations[0], {name for name, p in own.items() if p.requires_grad}
+            root_mean_square(name, free[name])
     drawn = all(f"{name}.bias" in free for name in found.layers[:-1])
     if biases == "keep" or not (drawn or phi.scale_free):
         biases = "keep"
@@ -57,20 +56,17 @@ def critical(model: nn.Module, found: meanfield.Description, choice: Choice) -> 
         f"{name}.weight": (variance / fan) ** 0.5
         for name, variance, fan in zip(found.layers, variances, fans, strict=True)
     }
-    stds = {f"{name}.bias": b**0.5 for name in found.layers[:-1]} | {
-        f"{found.layers[-1]}.bias": 0.0
-    }
-    if biases == "keep":
-        stds = {}
-    shown = "biases as they are" if biases == "keep" else f"biases of variance {b:.3g}"
+    stds, shown = {}, "biases as they are"
+    if biases == "zero":
+        shown = f"biases of variance {b:.3g}"
+        wanted = [b**0.5] * (len(found.layers) - 1) + [0.0]
+        named = zip((f"{name}.bias" for name in found.layers), wanted, strict=True)
+        stds = {name: std for name, std in named if name in free}
     rule = (
         f"critical point of {phi.name}: weights of variance {point.weight_variance:.4g} / fan-in, "
         f"{shown}; the first layer's output gets the mean square {q:.2g} on the data"
     )
-    return Plan(
-        rule, scales, {name: std for name, std in stds.items() if name in free}, directions, seed,
-        (), point.weight_variance, b, q,
-    )  # fmt: skip
+    return Plan(rule, scales, stds, directions, seed, (), point.weight_variance, b, q)
 
 
 def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:

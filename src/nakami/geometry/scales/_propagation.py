@@ -119,12 +119,8 @@ def propagation(network: FunctionalModel, tree: Any, probes: int, seed: int) -> 
     """Read a batch; the same seed draws the same probes."""
     graph = LayerGraph(network, tree)
     if not graph.calls:
-        raise wrong(
-            "model",
-            "run a layer with a weight matrix",
-            "none",
-            "pass a model with linear or convolution layers",
-        )
+        way_out = "pass a model with linear or convolution layers"
+        raise wrong("model", "run a layer with a weight matrix", "none", way_out)
     generator = torch.Generator().manual_seed(seed)
     whole, slopes = graph.slopes(probes, generator)
     layers = tuple(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...results import Outcome, wrong, wrong_type
+from ...results import Ended, Outcome, wrong, wrong_type
+from .._outcomes import ProposalEnding
 from ._propagation import Propagation
 
 
@@ -56,24 +57,27 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Proposal(Ended):
     """Scales for the weights of a network; nothing is changed before ``apply``.
 
     Attributes:
-        method: ``"critical"`` or ``"data"``, see ``nakami.initialisation``.
         plan: What each weight becomes, and why.
         factors: Root mean square of each matrix over what it has now, by name.
         left: Matrices that stay as they are.
         after: The readings of the network with these weights, on the same data.
-        outcome: Which way was taken, a ``ProposalEnding``.
+        outcome: Which way was taken, a ``ProposalEnding``; ``reason`` is its sentence.
     """
 
-    method: str
     plan: Plan
     factors: Mapping[str, float]
     left: tuple[str, ...]
     after: Propagation
     outcome: Outcome
+
+    @property
+    def method(self) -> str:
+        """``"critical"`` or ``"data"``, see ``nakami.initialisation``."""
+        return "critical" if self.outcome.kind is ProposalEnding.CRITICAL else "data"
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Write the proposed weights into a model, in place; returns it.
@@ -84,22 +88,13 @@ class Proposal:
         Raises:
             UsageError: The model lacks a parameter that is planned, or has zeros alone in it.
         """
+        way_out = "pass the model that was measured"
         if not isinstance(model, nn.Module):
-            raise wrong_type(
-                "model",
-                "be a torch.nn.Module",
-                type(model).__name__,
-                "pass the model that was measured",
-            )
+            raise wrong_type("model", "be a torch.nn.Module", type(model).__name__, way_out)
         own = dict(model.named_parameters())
         for name in (*self.plan.scales, *self.plan.bias_std):
             if name not in own:
-                raise wrong(
-                    "model",
-                    f"have a parameter {name!r}",
-                    "none",
-                    "pass the model that was measured",
-                )
+                raise wrong("model", f"have a parameter {name!r}", "none", way_out)
         planned = self.plan.weights(own)
         with torch.no_grad():
             for name, value in planned.items():
@@ -121,12 +116,8 @@ def root_mean_square(name: str, weight: Tensor) -> float:
     """Of the entries; zero is refused."""
     value = float(weight.detach().double().square().mean().sqrt())
     if not value > 0:
-        raise wrong(
-            "model",
-            f"have weights in {name!r}",
-            "zeros alone",
-            "draw its weights first, as with torch.nn.init",
-        )
+        way_out = "draw its weights first, as with torch.nn.init"
+        raise wrong("model", f"have weights in {name!r}", "zeros alone", way_out)
     return value
 
 

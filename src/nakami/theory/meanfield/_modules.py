@@ -106,6 +106,7 @@ class _Reader:
             got = type(model).__name__
             raise wrong_type("model", "be a torch module", got, "pass the torch.nn.Module")
         self.model, self.leaves = model, dict[int, tuple[str, Any]]()
+        self.seen = dict[int, tuple[str, int]]()  # by weight: the layer, and its place
         self.layers: list[Layer] = []
         self.entered: Array = np.empty(0)
         for name, module in model.named_modules():
@@ -127,8 +128,10 @@ class _Reader:
                 rule = "use each linear layer once an example"
                 got = f"{name!r} at an input of shape {tuple(x.shape)}"
                 raise wrong("model", rule, got, "pass a network that shares no weights")
-            if any(name == layer.name for layer in self.layers):
-                raise wrong("model", f"run {name!r} once", "twice", "give each layer its weights")
+            first = self.seen.setdefault(id(module.weight), (name, len(self.layers)))
+            if first != (name, len(self.layers)):
+                got = "twice" if first[0] == name else f"its weights again in {name!r}"
+                raise wrong("model", f"run {first[0]!r} once", got, "give each layer its weights")
             if not self.layers:
                 self.entered = real_array("model", x)
             bias = None if module.bias is None else real_array("model", module.bias)
