@@ -204,7 +204,11 @@ def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
 
 def test_a_loss_that_is_linear_in_the_outputs_has_no_known_limit():
     model, (x, y) = nn.Sequential(network(), nn.LogSoftmax(1)), blobs(0, 1)[0]
-    found = nakami.learning_rate(model, (x, y), nn.NLLLoss(), advise=False)
+    with pytest.raises(ValueError, match=r"curved in the outputs .*NLLLoss.* pass \"cross_entropy"):
+        nakami.learning_rate(model, (x, y), nn.NLLLoss(), advise=False)
+    assert nakami.learning_rate(model, (x, y), "cross_entropy", advise=False).limit < math.inf
+    linear = lambda z, t: nn.functional.nll_loss(z, t)  # noqa: E731
+    found = nakami.learning_rate(model, (x, y), linear, advise=False)
     assert found.limit == math.inf
     assert found.reason.startswith("no limit is known: the Gauss-Newton matrix is 0")
     assert "logits with cross_entropy" in found.reason
