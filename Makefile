@@ -42,7 +42,7 @@ clean:  ## remove environments, caches and builds (runs in nakami-out stay)
 
 # A stamp is older than pyproject.toml or constraints.txt only when something is to be installed.
 $(VENV)/.ready-run: $(SETUP) | $(BIN)/python
-	$(PIP) --editable '.[report,images]'
+	$(PIP) --editable '.[report,images,train]'
 	@touch $@
 
 $(VENV)/.ready-test: $(SETUP) | $(BIN)/python
@@ -50,12 +50,12 @@ $(VENV)/.ready-test: $(SETUP) | $(BIN)/python
 	@touch $@ $(VENV)/.ready-run
 
 $(VENV)/.ready-check: $(SETUP) | $(BIN)/python
-	$(PIP) --editable '.[report,images,check]'
+	$(PIP) --editable '.[report,images,train,check]'
 	@touch $@ $(VENV)/.ready-run
 
 $(BENCH)/.ready: $(SETUP) $(wildcard benchmarks/requirements.txt)
 	@$(call make_venv,$(BENCH))
-	$(subst $(BIN)/,$(BENCH)/bin/,$(PIP)) '.[report,images]' $(if $(wildcard benchmarks/requirements.txt),-r benchmarks/requirements.txt)
+	$(subst $(BIN)/,$(BENCH)/bin/,$(PIP)) '.[report,images,train]' $(if $(wildcard benchmarks/requirements.txt),-r benchmarks/requirements.txt)
 	@touch $@
 
 $(BIN)/python:

@@ -36,8 +36,9 @@ from torch import Tensor, nn
 import nakami
 from nakami import data
 from nakami.data import Examples
-from nakami.recipes import Phases, error_fact, phase_generator, train_classifier
+from nakami.recipes import error_fact
 from nakami.results import Xray, versions
+from nakami.training import ContrastiveDivergence, Supervised, Training, fit
 from nakami.zoo.dbn import DBN
 
 HERE = Path(__file__).parent
@@ -113,63 +114,47 @@ class Work:
             _write(path, json.dumps(record))
         return dict(json.loads(path.read_text()))
 
-    def _phases(self, unit: Unit) -> Phases:
+    def _training(self, unit: Unit) -> Training:
         settings = {**asdict(self.plan), "seed": unit.seed, "reconstruction": unit.reconstruction}
         for shared in ("seeds", "rates", "epochs", "n_images"):
             settings.pop(shared)  # which networks are asked for does not change any of them
-        return Phases(self.folder / f"weights-{unit.reconstruction}-seed{unit.seed}", settings)
+        layers = [f"layer{i + 1}" for i in range(len(self.plan.hidden))]
+        epochs = dict.fromkeys(layers, self.plan.pretrain_epochs)
+        long = self.plan.epochs[1]
+        epochs |= {f"rate{rate:g}-epochs{long}": long for rate in self.plan.rates}
+        folder = self.folder / f"weights-{unit.reconstruction}-seed{unit.seed}"
+        return Training(folder, settings, epochs)
 
     def _network(self, unit: Unit) -> nn.Sequential:
-        phases = self._phases(unit)
-        model = self._pretrained(phases, unit)
+        training = self._training(unit)
+        model = self._pretrained(training, unit)
         if unit.rate is not None:
-            self._finetune(phases, model, unit.rate, unit.epochs)
+            self._finetune(training, model, unit.rate, unit.epochs)
         return model
 
-    def _pretrained(self, phases: Phases, unit: Unit) -> nn.Sequential:
+    def _pretrained(self, training: Training, unit: Unit) -> nn.Sequential:
         pixels = self.train.inputs.flatten(1)
-        first = phase_generator(unit.seed, "first weights")
-        dbn = DBN((784, *self.plan.hidden), generator=first)
+        dbn = DBN((784, *self.plan.hidden), generator=training.generator("first weights"))
         for i, rbm in enumerate(dbn.rbms):
 
-            def learn(generator: torch.Generator, i: int = i) -> dict[str, Tensor]:
-                dbn.fit_layer(
-                    i,
-                    pixels,
-                    epochs=self.plan.pretrain_epochs,
-                    reconstruction=unit.reconstruction,
-                    generator=generator,
-                )
-                return dict(dbn.rbms[i].state_dict())
+            @torch.no_grad()
+            def below(depth: int = i) -> tuple[Tensor]:
+                return (torch.cat([dbn(part, depth) for part in pixels.split(5000)]),)
 
-            rbm.load_state_dict(phases.run(f"layer{i + 1}", learn))
-        return dbn.classifier(generator=phase_generator(unit.seed, "output")).eval()
+            method = ContrastiveDivergence(rbm, reconstruction=unit.reconstruction)
+            training.run(f"layer{i + 1}", method, below)
+        return dbn.classifier(generator=training.generator("output")).eval()
 
-    def _finetune(self, phases: Phases, model: nn.Sequential, rate: float, epochs: int) -> None:
+    def _finetune(self, training: Training, model: nn.Module, rate: float, epochs: int) -> None:
         """Bring the model to a checkpoint; the longest run leaves all of them on its way."""
         short, long = (f"rate{rate:g}-epochs{e}" for e in self.plan.epochs)
-
-        def learn(generator: torch.Generator) -> dict[str, Tensor]:
-            def keep(done: int, _: float) -> None:
-                if done == self.plan.epochs[0]:
-                    phases.run(short, lambda _: dict(model.state_dict()))
-
-            assert self.train.labels is not None
-            train_classifier(
-                model,
-                self.train.inputs,
-                self.train.labels,
-                epochs=self.plan.epochs[1],
-                rate=rate,
-                generator=generator,
-                after_epoch=keep,
-            )
-            return dict(model.state_dict())
-
-        if not phases.has(f"rate{rate:g}-epochs{epochs}"):
-            phases.run(long, learn)
-        model.load_state_dict(phases.run(f"rate{rate:g}-epochs{epochs}", learn))
-        model.eval()
+        if not training.has(long):
+            inputs, labels = self.train.inputs, self.train.labels
+            training.run(
+                long, descent(model, rate), lambda: (inputs, labels),
+                snapshots={self.plan.epochs[0]: short},
+            )  # fmt: skip
+        training.read(f"rate{rate:g}-epochs{epochs}", model)
 
     def _measure(self, model: nn.Sequential) -> dict[str, Any]:
         images = self.test.inputs[: self.plan.n_images]
@@ -201,13 +186,13 @@ def estimate(work: Work) -> float:
     dbn = DBN((784, *plan.hidden))
     few = x[:2000]
     share = len(x) / len(few)
-    layer = _seconds(lambda: dbn.fit_layer(1, few.inputs.flatten(1), epochs=1)) * share
+    with torch.no_grad():
+        hidden = dbn(few.inputs.flatten(1), 1)
+    machine = ContrastiveDivergence(dbn.rbms[1])
+    layer = _seconds(lambda: fit(machine, (hidden,), epochs=1)) * share
     model = dbn.classifier().eval()
     one = _seconds(lambda: nakami.xray(model, x.inputs[:1], stages=work.stages, layers=True))
-    assert few.labels is not None
-    g = torch.Generator().manual_seed(0)
-    step = {"epochs": 1, "rate": 0.01, "generator": g}
-    tune = _seconds(lambda: train_classifier(model, few.inputs, few.labels, **step)) * share
+    tune = _seconds(lambda: fit(descent(model, 0.01), (few.inputs, few.labels), epochs=1)) * share
     seconds = 0.0
     for unit in units(plan):
         if not (work.folder / f"{unit.name}.json").exists():
@@ -215,6 +200,11 @@ def estimate(work: Work) -> float:
             seconds += layer * plan.pretrain_epochs * len(plan.hidden) * (unit.rate is None)
             seconds += tune * plan.epochs[1] * (unit.epochs == plan.epochs[0])
     return seconds / 60
+
+
+def descent(model: nn.Module, rate: float) -> Supervised:
+    """Back-propagation through all layers, with momentum."""
+    return Supervised(model, torch.optim.SGD(model.parameters(), rate, momentum=0.9))
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -36,5 +36,5 @@ except PackageNotFoundError:  # run from a source tree that was not installed
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     *("data", "dynamics", "geometry", "operators", "recipes"),
-    *("report", "results", "spectra", "theory", "zoo"),
+    *("report", "results", "spectra", "theory", "training", "zoo"),
 )

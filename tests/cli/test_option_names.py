@@ -70,12 +70,12 @@ def test_a_subject_is_not_trained_for_what_will_be_refused(
     def trained(*_, **__):
         raise AssertionError("training was begun")
 
-    monkeypatch.setattr("nakami.zoo.dbn.DBN.fit_layer", trained)
+    monkeypatch.setattr("nakami.training._training.go_on", trained)
     outcome = nakami("xray", *arguments, "--no-page")
     assert outcome.code == 2, outcome.err
     assert re.search(pattern, outcome.err)
     assert len(outcome.err.strip().splitlines()) == 1
-    assert not list(here.glob("nakami-out/**/training.json"))
+    assert not list(here.glob("nakami-out/**/run.json"))
     assert nakami("xray", "--no-page").code == 1  # the check can fail: right use does train
 
 

@@ -1,5 +1,6 @@
 """A shipped subject: trained once, read as often as one likes, each reading in its own folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from nakami import data
 from nakami.cli import _folders, _model
 from nakami.cli._groups import BudgetOptions, DataOptions, ModelOptions
 from nakami.cli.commands import xray
-from nakami.recipes import DBNSettings
+from nakami.recipes import dbn_digits
+from nakami.recipes.dbn_digits import DBNSettings
 
 TINY = DBNSettings(hidden=(12, 9), pretrain_epochs=1, finetune_epochs=1)
 SUBJECT = Path("nakami-out/dbn-digits")
@@ -19,7 +21,8 @@ SUBJECT = Path("nakami-out/dbn-digits")
 @pytest.fixture
 def small(here, monkeypatch):
     """The default subject in a tiny size."""
-    monkeypatch.setattr("nakami.recipes._dbn_digits.DBNSettings", lambda: TINY)
+    tiny = replace(dbn_digits.ENTRY, settings=TINY)
+    monkeypatch.setattr(dbn_digits, "ENTRY", tiny)
     return here
 
 
@@ -27,7 +30,7 @@ def no_more_training(monkeypatch):
     def trained(*_, **__):
         raise AssertionError("training was begun")
 
-    monkeypatch.setattr("nakami.zoo.dbn.DBN.fit_layer", trained)
+    monkeypatch.setattr("nakami.training._training.go_on", trained)
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def read(nakami, small, monkeypatch):
 def test_other_readings_do_not_train_again(read, nakami, monkeypatch):
     assert read()[0] == str(SUBJECT)
     made = {p: p.stat().st_mtime_ns for p in SUBJECT.rglob("*") if p.is_file()}
-    assert SUBJECT / "weights" / "weights-finetuned.safetensors" in made
+    assert SUBJECT / "weights/pieces/finetuned/arrays.safetensors" in made
     no_more_training(monkeypatch)
     for options, name in (
         (("--inputs", 16, "--seed", 0), "."),  # the defaults, spelt out
@@ -76,7 +79,7 @@ def test_another_training_has_weights_of_its_own(read):
     one, two = (s.networks[1].model.output.weight for s in (first, second))
     assert not one.equal(two)
     assert read()[1].networks[1].model.output.weight.equal(one)
-    assert (SUBJECT / "weights-train-seed-7" / "weights-finetuned.safetensors").exists()
+    assert (SUBJECT / "weights-train-seed-7/pieces/finetuned/result.json").exists()
 
 
 def test_one_small_subject_from_training_to_tables(nakami, small):

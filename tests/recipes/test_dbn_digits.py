@@ -1,26 +1,45 @@
 """The default subject in a tiny size: interrupted, refused, measured."""
 
 import json
-import os
 import struct
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nakami import data, recipes, results
 from nakami.dynamics import SpectrumOptions as Options
-from nakami.recipes import DBNSettings, Phases
-from nakami.recipes._dbn_digits import prepare_dbn, trained_dbn
-from nakami.results import RunError, UsageError
+from nakami.recipes import dbn_digits
+from nakami.recipes.dbn_digits import DBNSettings
+from nakami.results import UsageError
+from nakami.training import ContrastiveDivergence, fit
+from nakami.training._random import phase_generator
+from nakami.zoo.dbn import DBN
 
 TINY = DBNSettings(hidden=(12, 9), pretrain_epochs=2, finetune_epochs=2, batch=20)
 
 
-def prepare(folder, settings=TINY, n_train=100, **options):
-    train, test = data.digits("train")[:n_train], data.digits("test")[:50]
-    return prepare_dbn(folder, train, test, **{"settings": settings, "n_inputs": 3, **options})
+@contextmanager
+def few_digits(n_train=100):
+    """The recipe with few training digits and 50 test digits."""
+    few = data.digits("train")[:n_train], data.digits("test")[:50]
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = replace(dbn_digits.ENTRY, examples=lambda folder: few, settings=TINY)
+        patch.setattr(dbn_digits, "ENTRY", recipe)
+        yield
+
+
+def prepare(folder, n_train=100, **options):
+    with few_digits(n_train):
+        return recipes.prepare(recipes.DEFAULT, folder, **{"n_inputs": 3, **options})
+
+
+def trained(folder, n_train=100, **options):
+    with few_digits(n_train):
+        return recipes.trained(recipes.DEFAULT, folder, **options)
 
 
 def bits(subject):
@@ -85,17 +104,28 @@ def test_trains_on_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
 
 
 def test_trained_tells_whether_prepare_would_only_read(tmp_path):
-    train = data.digits("train")[:100]
-    known = {"train": train, "settings": TINY}
-    assert not trained_dbn(tmp_path, **known)
+    assert not trained(tmp_path)
     assert not list(tmp_path.iterdir())
     prepare(tmp_path)
-    assert trained_dbn(tmp_path, **known)
-    assert not trained_dbn(tmp_path, **known, seed=1)
-    assert not trained_dbn(tmp_path, train[:80], settings=TINY)
+    assert trained(tmp_path)
+    assert not trained(tmp_path, seed=1)
+    assert not trained(tmp_path, n_train=80)
     assert not recipes.trained(recipes.DEFAULT, tmp_path)  # the full size is not there
-    (tmp_path / "weights-finetuned.safetensors").unlink()
-    assert not trained_dbn(tmp_path, **known)
+    (tmp_path / "pieces/finetuned/result.json").unlink()
+    assert not trained(tmp_path)
+
+
+def test_a_layer_learns_what_the_ones_below_make_of_the_data(tmp_path):
+    prepare(tmp_path)
+    dbn = DBN((784, 12, 9), generator=phase_generator(0, "first weights"))
+    below = data.digits("train")[:100].inputs.flatten(1)
+    for i, rbm in enumerate(dbn.rbms, 1):
+        method, generator = ContrastiveDivergence(rbm), phase_generator(0, f"layer{i}")
+        fit(method, [below], epochs=2, batch=20, generator=generator)
+        kept = load_file(tmp_path / f"pieces/layer{i}/arrays.safetensors")
+        assert all(torch.equal(v, kept[k]) for k, v in rbm.state_dict().items())
+        with torch.no_grad():
+            below = rbm(below)
 
 
 def test_subject_says_what_it_is(tmp_path):
@@ -112,16 +142,16 @@ def test_subject_says_what_it_is(tmp_path):
     assert fact["value"] == pytest.approx(100 * wrong.mean().item())
     assert fact["spread"] == pytest.approx(100 * wrong.std(correction=0).item() / 50**0.5)
     assert "CD-1 for 2 epochs" in subject.networks[0].training
-    settings = json.loads((tmp_path / "training.json").read_text())
+    settings = json.loads((tmp_path / "run.json").read_text())
     assert (settings["seed"], settings["hidden"], settings["data"]["examples"]) == (0, [12, 9], 100)
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"seed": 3}, r"seed must be as in the training that .* holds, 0, got 3; choose another"),
-        ({"settings": replace(TINY, pretrain_rate=0.2)}, r"pretrain_rate .*0\.1, got 0\.2"),
-        ({"n_train": 80}, r"data\.examples must .*, 100, got 80; choose another folder or delete"),
+        ({"seed": 3}, r"seed must be as in the run that .* holds, 0, got 3; pass another folder"),
+        ({"settings": replace(TINY, pretrain_rate=0.2)}, r"pretrain_rate .* 0\.1, got 0\.2"),
+        ({"n_train": 80}, r"data\.examples must .*, 100, got 80; pass another folder or delete"),
     ],
 )
 def test_other_settings_are_refused_by_name(tmp_path, change, match):
@@ -132,46 +162,18 @@ def test_other_settings_are_refused_by_name(tmp_path, change, match):
 
 def test_damage_and_wrong_folders_are_said(tmp_path):
     prepare(tmp_path / "a")
-    (tmp_path / "a" / "weights-layer2.safetensors").write_bytes(b"short")
-    with pytest.raises(
-        UsageError, match=r"weights-layer2\.safetensors is damaged .*delete that file"
-    ):
-        prepare(tmp_path / "a")
-    (tmp_path / "a" / "training.json").write_text("{")
-    with pytest.raises(UsageError, match=r"training\.json cannot be read"):
+    (tmp_path / "a/pieces/layer2/arrays.safetensors").write_bytes(b"short")
+    with pytest.raises(UsageError, match=r"piece layer2 of .* is damaged .*delete that folder"):
         prepare(tmp_path / "a")
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"folder must be a folder, got a file on the way"):
         prepare(tmp_path / "file")
     with pytest.raises(UsageError, match=r"n_inputs must lie between 1 and 50, got 0"):
-        prepare_dbn(tmp_path / "b", data.digits()[:50], data.digits("test")[:50], n_inputs=0)
+        prepare(tmp_path / "b", n_inputs=0)
+    assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "kind", "match"),
-    [
-        (
-            28,
-            RunError,
-            r"no space left while writing .*; free some, or .*finished pieces are not lost",
-        ),
-        (13, UsageError, r"folder must be a place that can be written, got .*weights-one"),
-        (5, RunError, r"writing .*weights-one.* failed .*; nothing finished is lost"),
-    ],
-)
-def test_a_failing_disk_leaves_no_half_written_file(tmp_path, monkeypatch, number, kind, match):
-    phases = Phases(tmp_path, {"seed": 0})
-
-    def fail(path, content):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
-    with pytest.raises(kind, match=match):
-        phases.run("one", lambda g: {"x": torch.zeros(2)})
-    assert not phases.has("one")
-
-
-def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path, monkeypatch):
+def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path):
     for stem, split in (("train", "train"), ("t10k", "test")):
         part = data.digits(split)[:40]
         images = (part.inputs * 255).round().numpy().astype(np.uint8).reshape(40, 28, 28)
@@ -179,8 +181,8 @@ def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path, monkeypatch)
         (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(head + images.tobytes())
         labels = part.labels.numpy().astype(np.uint8).tobytes()
         (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 40) + labels)
-    monkeypatch.setattr("nakami.recipes._dbn_digits.DBNSettings", lambda: TINY)
-    subject = recipes.prepare("dbn-digits", tmp_path / "out", data=tmp_path, n_inputs=2)
+    out = tmp_path / "out"
+    subject = recipes.prepare("dbn-digits", out, data=tmp_path, n_inputs=2, settings=TINY)
     assert len(subject.examples) == 2
     assert "first 40 train digits of the MNIST files given" in subject.networks[0].training
     with pytest.raises(UsageError, match=r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"):
@@ -218,7 +220,7 @@ def test_measured_in_float64_unless_told_otherwise(tmp_path):
 def test_preview_has_the_shapes_of_the_subject(tmp_path):
     seen, made = (
         recipes.preview(recipes.DEFAULT),
-        prepare(tmp_path, DBNSettings(pretrain_epochs=0, finetune_epochs=0)),
+        prepare(tmp_path, settings=DBNSettings(pretrain_epochs=0, finetune_epochs=0)),
     )
     assert (seen.name, seen.stages, seen.dtype) == (made.name, made.stages, made.dtype)
     assert seen.examples.inputs.shape[1:] == made.examples.inputs.shape[1:]

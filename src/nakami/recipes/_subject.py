@@ -1,14 +1,18 @@
-"""What is measured: networks, the inputs they share, and the stages to look at."""
+"""What is measured (networks, the inputs they share, stages), and what a recipe says about it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-from nakami.data import Examples
+    from nakami.data import Examples
+    from nakami.training import Training
 
 
 @dataclass(frozen=True)
@@ -42,4 +46,28 @@ class Subject:
     networks: tuple[Network, ...]
     examples: Examples
     stages: tuple[str, ...] | Literal["auto"] = "auto"
+    dtype: torch.dtype | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a subject is made; each public file of this folder holds one, called ``ENTRY``.
+
+    Attributes:
+        settings: A dataclass with everything that decides the weights, beside seed and data.
+        examples: ``examples(folder)``, training and test examples; None: those shipped.
+        untrained: ``untrained(settings)``, a network with the shapes of the trained ones.
+        epochs: ``epochs(settings)``, passes over the data of each phase, by name, in order.
+        train: ``train(training, train, test, settings)``, the networks, by way of
+            ``training.run(phase, ...)`` for each phase.
+        stages: ``stages(settings)``, where to cut.
+        dtype: Arithmetic to measure in; None: that of the weights.
+    """
+
+    settings: Any
+    examples: Callable[[Path | None], tuple[Examples, Examples]]
+    untrained: Callable[[Any], nn.Module]
+    epochs: Callable[[Any], Mapping[str, int]]
+    train: Callable[[Training, Examples, Examples, Any], Sequence[Network]]
+    stages: Callable[[Any], tuple[str, ...] | Literal["auto"]] = lambda _: "auto"
     dtype: torch.dtype | None = None

@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import platform
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -168,6 +169,12 @@ class RecordFolder:
         self._write(folder / ARRAYS, arrays)
         self._write(folder / TIMING, as_json({"seconds": round(seconds, 3)}))
         self._write(folder / RESULT, as_json(record))
+
+    def discard(self, name: str) -> None:
+        """Remove a piece, if it is there; a kill meanwhile leaves none."""
+        folder = self._piece(name)
+        (folder / RESULT).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def finish(self, body: Mapping[str, Any]) -> Record:
         """Write ``result.json``; ``body`` as JSON takes it."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from nakami.results import wrong
 
 from ._entry import Entry
 from ._layers import layer, seeded
-from .rbm import RBM, fit
+from .rbm import RBM
 
 SIZES = (784, 1000, 1000, 1000)
 
@@ -54,21 +54,6 @@ class DBN(nn.Module):
         for rbm in self.rbms[:depth]:
             v = rbm(v)
         return v
-
-    def fit_layer(self, index: int, data: Tensor, **options: Any) -> list[float]:
-        """Train one machine on what the ones below make of ``data``.
-
-        Args:
-            index: Which machine, 0 at the bottom; those below must be trained already.
-            data: ``(N, visible)`` in 0..1.
-            options: As for ``nakami.zoo.rbm.fit``.
-
-        Returns:
-            Mean squared reconstruction error of each epoch.
-        """
-        with torch.no_grad():
-            below = torch.cat([self(part, index) for part in data.split(5000)])
-        return fit(cast(RBM, self.rbms[index]), below, **options)
 
     def classifier(
         self, classes: int = 10, *, generator: torch.Generator | None = None

@@ -1,37 +1,23 @@
-"""Restricted Boltzmann machine with binary units, trained by contrastive divergence.
+"""Restricted Boltzmann machine with binary units (``training.ContrastiveDivergence`` trains it).
 
 Origin: Smolensky 1986; Hinton, "Training products of experts by minimizing contrastive divergence",
-Neural Computation 14 (2002). The recipe (first weights, visible biases, momentum, weight decay,
-which units are sampled) follows Hinton, "A practical guide to training restricted Boltzmann
-machines", 2012.
+Neural Computation 14 (2002); first weights as in Hinton, "A practical guide to training restricted
+Boltzmann machines", 2012.
 
 Energy ``E(v, h) = -a.v - b.h - h.W v`` with visible biases ``a``, hidden biases ``b`` and ``W`` of
 shape ``(hidden, visible)``, the layout of ``nn.Linear`` (the papers write its transpose).
-
-Deliberate differences from the guide:
-
-* The reconstruction that drives the hidden units is sampled: then the expected update is exactly
-  that of CD-k, which the tests check by enumeration. The guide often takes its mean, which is
-  less noisy and biased; ``reconstruction="mean"`` does so.
-* Visible biases start at the log odds of ``(sum + 1) / (N + 2)``, so that a pixel that is never on
-  gets a finite bias.
-
-Contrastive divergence is not the gradient of any function (Sutskever & Tieleman 2010), and the
-reconstruction error it returns is not a likelihood.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.results import UsageError, unknown, wrong
+from nakami.results import wrong
 
 from ._entry import Entry
 from ._layers import seeded
@@ -137,146 +123,16 @@ def contrastive_divergence(
         Directions for ``weight`` ``(hidden, visible)``, ``visible_bias`` and ``hidden_bias``.
         Hidden statistics are probabilities, visible ones the samples that drove them.
     """
-    chain = run_chain(rbm, v, _at_least_one("k", k), seeded(generator))
+    if k < 1:
+        raise wrong("k", "be at least 1", k, "pass k=1")
+    chain = run_chain(rbm, v, k, seeded(generator))
     weight = (chain.hidden.T @ v - chain.model_hidden.T @ chain.model) / len(v)
     return weight, (v - chain.model).mean(0), (chain.hidden - chain.model_hidden).mean(0)
-
-
-class ContrastiveDivergence:
-    """CD-k with momentum and weight decay, in place and without autograd.
-
-    ``u <- momentum u + rate (direction - decay W)``, ``W <- W + u``; decay on ``weight`` alone;
-    ``direction`` is the mean over the batch, so the rate does not depend on the batch's size.
-
-    Args:
-        rbm: The machine to train.
-        rate: Learning rate. momentum: factor of the last step. Both may be changed between steps.
-        decay: Weight decay. k: steps of the chain.
-        reconstruction: ``"sample"`` (exact CD-k) or ``"mean"`` of the visible units given the
-            hidden.
-        generator: Source of the samples; None: a fresh one with seed 0.
-    """
-
-    def __init__(
-        self,
-        rbm: RBM,
-        *,
-        rate: float = 0.1,
-        momentum: float = 0.5,
-        decay: float = 2e-4,
-        k: int = 1,
-        reconstruction: Literal["sample", "mean"] = "sample",
-        generator: torch.Generator | None = None,
-    ):
-        if reconstruction not in ("sample", "mean"):
-            raise unknown("reconstruction", reconstruction, ("sample", "mean"))
-        if not rate > 0:
-            raise wrong("rate", "be positive", rate, "pass rate=0.05")
-        if not 0 <= momentum < 1:
-            raise wrong("momentum", "lie in [0, 1)", momentum, "pass momentum=0.5")
-        self.rbm, self.rate, self.momentum, self.decay = rbm, rate, momentum, decay
-        self.k, self.generator = _at_least_one("k", k), seeded(generator)
-        self.reconstruction = reconstruction
-        self._speed = [torch.zeros_like(p) for p in _parameters(rbm)]
-
-    @torch.no_grad()
-    def step(self, v: Tensor) -> float:
-        """One update from a batch ``(N, visible)`` in 0..1.
-
-        Returns:
-            Mean squared reconstruction error per visible unit, of the reconstruction.
-        """
-        rbm, rate, momentum = self.rbm, self.rate / len(v), self.momentum
-        chain = run_chain(rbm, v, self.k, self.generator, self.reconstruction)
-        hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
-        difference = v - chain.model
-        weight, visible, offset = self._speed
-        weight.addmm_(hidden.T, torch.cat([v, chain.model]), beta=momentum, alpha=rate)
-        weight.add_(rbm.weight, alpha=-self.rate * self.decay)
-        visible.mul_(momentum).add_(difference.sum(0), alpha=rate)
-        offset.mul_(momentum).add_(hidden.sum(0), alpha=rate)
-        for parameter, speed in zip(_parameters(rbm), self._speed, strict=True):
-            parameter.add_(speed)
-        return float(difference.square_().mean())
-
-
-def fit(
-    rbm: RBM,
-    data: Tensor,
-    *,
-    epochs: int = 10,
-    batch: int = 100,
-    rate: float = 0.1,
-    momentum: tuple[float, float] = (0.5, 0.9),
-    switch: int = 5,
-    decay: float = 2e-4,
-    k: int = 1,
-    reconstruction: Literal["sample", "mean"] = "sample",
-    generator: torch.Generator | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[float]:
-    """Train a machine from the start: visible biases from the data, then CD-k in shuffled batches.
-
-    Args:
-        rbm: The machine, changed in place.
-        data: ``(N, visible)`` in 0..1.
-        epochs: Passes over the data.
-        batch: Examples of one update.
-        rate: Learning rate.
-        momentum: Factor of the last step, before and from epoch ``switch`` on.
-        switch: That epoch, counted from 0.
-        decay: Weight decay.
-        k: Steps of the chain.
-        reconstruction: As for ``ContrastiveDivergence``.
-        generator: Source of order and samples; None: a fresh one with seed 0.
-        progress: Called as ``progress(epochs done, epochs)``.
-
-    Returns:
-        Mean squared reconstruction error of each epoch.
-
-    Raises:
-        UsageError: Data of another shape or outside 0..1, or parameters that became NaN.
-    """
-    _check_data(rbm, data)
-    generator = seeded(generator)
-    trainer = ContrastiveDivergence(
-        rbm, rate=rate, decay=decay, k=k, reconstruction=reconstruction, generator=generator
-    )
-    rbm.start_biases(data)
-    errors = []
-    for epoch in range(epochs):
-        trainer.momentum = momentum[0] if epoch < switch else momentum[1]
-        order = torch.randperm(len(data), generator=generator).split(batch)
-        errors.append(sum(trainer.step(data[rows]) * len(rows) for rows in order) / len(data))
-        if not torch.isfinite(rbm.weight).all():
-            raise UsageError(f"training diverged at rate {rate}; pass a smaller rate.")
-        if progress:
-            progress(epoch + 1, epochs)
-    return errors
 
 
 def _sample(p: Tensor, generator: torch.Generator) -> Tensor:
     u = torch.empty_like(p).uniform_(generator=generator)  # four times as fast as torch.bernoulli
     return torch.lt(u, p, out=u)
-
-
-def _parameters(rbm: RBM) -> tuple[Tensor, Tensor, Tensor]:
-    return rbm.weight, rbm.visible_bias, rbm.hidden_bias
-
-
-def _at_least_one(name: str, value: int) -> int:
-    if value < 1:
-        raise wrong(name, "be at least 1", value, f"pass {name}=1")
-    return value
-
-
-def _check_data(rbm: RBM, data: Tensor) -> None:
-    n = rbm.weight.shape[1]
-    if data.ndim != 2 or data.shape[1] != n:
-        raise wrong("data", f"have shape (N, {n})", tuple(data.shape), "pass data.flatten(1)")
-    if not (data.min() >= 0 and data.max() <= 1):
-        low, high = float(data.min()), float(data.max())
-        raise wrong("data", "lie in 0..1", f"{low:g} to {high:g}", "pass data / 255 for bytes")
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:

@@ -65,8 +65,8 @@ def run(
     subject: Annotated[
         str | None,
         typer.Argument(
-            help=f"A shipped subject: {', '.join(recipes.SUBJECTS)} (default: {recipes.DEFAULT}, "
-            "unless --model is given)."
+            help=f"A shipped subject: {', '.join(recipes.SUBJECTS)} "
+            f"(default: {recipes.DEFAULT}, unless --model is given)."
         ),
     ] = None,
     *,

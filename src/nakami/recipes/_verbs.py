@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from nakami.data import Examples
 from nakami.operators import View
-from nakami.results import Progress, Xray, share, unknown
+from nakami.results import Progress, Xray, holds, share, wrong
+from nakami.training import KIND, Training, one_thread, require
 
 from . import SUBJECTS
-from ._dbn_digits import digits_from, prepare_dbn, preview_dbn, trained_dbn
-from ._subject import Subject
+from ._facts import fingerprint
+from ._subject import Network, Recipe, Subject
 
 
 def prepare(
@@ -24,28 +27,40 @@ def prepare(
     data: str | PathLike[str] | None = None,
     n_inputs: int = 16,
     seed: int = 0,
+    settings: Any = None,
     progress: Progress | None = None,
 ) -> Subject:
     """Train a subject, or read back the weights that an earlier call left in the folder.
 
     Args:
         name: One of ``SUBJECTS``.
-        folder: Where weights and their settings are kept (``weights-*.safetensors``,
-            ``training.json``). After a kill the same call goes on, to the same bits. Training
-            runs on one thread, whatever torch's number.
-        data: Folder with the four MNIST files, to train on all of them; None: the shipped sample.
-        n_inputs: The subject's inputs are the first ``n_inputs`` test digits.
+        folder: A run of kind ``training``: weights, losses and settings. After a kill the same
+            call goes on, to the same bits. Training runs on one thread, whatever torch's number.
+        data: Folder with the subject's data in its usual files (for the digits the four MNIST
+            files), to train on all of them; None: the shipped sample.
+        n_inputs: The subject's inputs are the first ``n_inputs`` test examples.
         seed: Decides weights, order and samples; torch's global generator is not touched.
+        settings: In place of the recipe's own, ``SUBJECTS[name].settings``.
         progress: ``progress(done, total, seconds left, what)`` after each epoch; not called when
             nothing is to be trained.
 
     Raises:
         UsageError: Unknown name, wrong data, or the folder holds a training with other settings.
+        RunError: There is something to train, and Lightning is not installed.
     """
-    if name not in SUBJECTS:
-        raise unknown("subject", name, SUBJECTS)
-    train, test = digits_from(None if data is None else Path(data))
-    return prepare_dbn(Path(folder), train, test, n_inputs=n_inputs, seed=seed, progress=progress)
+    recipe, settings = _asked(name, settings)
+    train, test = recipe.examples(None if data is None else Path(data))
+    if not 1 <= n_inputs <= len(test):
+        rule = f"lie between 1 and {len(test)}"
+        raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")
+    about, epochs = _record(name, train, seed, settings), recipe.epochs(settings)
+    if not holds(folder, KIND, about, epochs):
+        require()
+    training = Training(folder, about, epochs, progress=progress)
+    with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
+        networks = recipe.train(training, train, test, settings)
+    training.finish()
+    return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
 
 
 def trained(
@@ -54,6 +69,7 @@ def trained(
     *,
     data: str | PathLike[str] | None = None,
     seed: int = 0,
+    settings: Any = None,
 ) -> bool:
     """Whether ``prepare`` would only read weights back from this folder.
 
@@ -62,28 +78,40 @@ def trained(
         folder: Looked into, never written.
         data: As for ``prepare``.
         seed: As for ``prepare``.
+        settings: As for ``prepare``.
 
     Raises:
         UsageError: Unknown name, or wrong data.
     """
-    if name not in SUBJECTS:
-        raise unknown("subject", name, SUBJECTS)
-    train, _ = digits_from(None if data is None else Path(data))
-    return trained_dbn(Path(folder), train, seed)
+    recipe, settings = _asked(name, settings)
+    train, _ = recipe.examples(None if data is None else Path(data))
+    return holds(folder, KIND, _record(name, train, seed, settings), recipe.epochs(settings))
 
 
-def preview(name: str) -> Subject:
+def preview(name: str, settings: Any = None) -> Subject:
     """A subject with one untrained network and one example: its shapes, in a moment.
 
     Args:
         name: One of ``SUBJECTS``.
+        settings: As for ``prepare``.
 
     Raises:
         UsageError: Unknown name.
     """
-    if name not in SUBJECTS:
-        raise unknown("subject", name, SUBJECTS)
-    return preview_dbn()
+    recipe, settings = _asked(name, settings)
+    network = Network("untrained", recipe.untrained(settings), "not trained", [])
+    _, test = recipe.examples(None)
+    return Subject(name, (network,), test[:1], recipe.stages(settings), recipe.dtype)
+
+
+def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:
+    recipe = SUBJECTS[name]
+    return recipe, recipe.settings if settings is None else settings
+
+
+def _record(name: str, train: Examples, seed: int, settings: Any) -> dict[str, Any]:
+    """All that decides the weights."""
+    return {"recipe": name, "seed": seed, **asdict(settings), "data": fingerprint(train)}
 
 
 def check(name: str, **options: Any) -> None:

@@ -1,0 +1,25 @@
+"""Where networks are trained: a method says what a step is, Lightning's Trainer runs the steps.
+
+``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
+the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, or a ``Method`` of the caller's.
+Needs the extra ``train`` as soon as a step is to be made; what is finished is read back without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nakami.results import lazy
+
+if TYPE_CHECKING:
+    from ._contrastive import ContrastiveDivergence as ContrastiveDivergence
+    from ._fit import fit as fit
+    from ._fit import require as require
+    from ._method import Descend as Descend
+    from ._method import Method as Method
+    from ._method import Supervised as Supervised
+    from ._random import one_thread as one_thread
+    from ._training import KIND as KIND
+    from ._training import Training as Training
+
+__getattr__, __dir__, __all__ = lazy(__name__)

@@ -1,0 +1,130 @@
+"""Lightning's Trainer as the host of the steps."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from nakami.results import wrong
+
+from ._fit import Batches, Place, Position
+
+EXPECTED = (  # Lightning warns of what is meant here
+    r"`LightningModule.configure_optimizers` returned `None`",
+    r"GPU available but not used",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own call, under torch 2.13
+)
+
+
+def trained(
+    position: Position,
+    batches: Batches,
+    epochs: int,
+    place: Place,
+    after: Callable[[int], object],
+) -> None:
+    """Run the epochs that are missing; ``after(epochs done)`` is called at the end of each."""
+    module = position.method.module
+    with _quiet(), _interruptible():
+        trainer = Trainer(
+            max_epochs=epochs - len(position.losses),
+            accelerator=place.accelerator,
+            devices=1,
+            logger=place.logger or False,
+            log_every_n_steps=1,  # else Lightning warns of short epochs
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        module.to(trainer.strategy.root_device).train()
+        position.start(batches.data)
+        trainer.fit(_Host(position, batches.rows, after), batches)
+    module.cpu().eval()
+
+
+@final
+class _Host(LightningModule):
+    """A method, as Lightning calls it."""
+
+    def __init__(self, position: Position, rows: int, after: Callable[[int], object]):
+        super().__init__()
+        self.automatic_optimization = False
+        self.learner = position.method.module  # so that it is moved
+        self._method, self._rows = position.method, rows
+        self._position, self._after = position, after
+        self._losses: list[Tensor] = []
+
+    def configure_optimizers(self) -> Any:
+        return list(self._method.optimizers()) or None
+
+    def on_train_epoch_start(self) -> None:
+        self._losses = []
+        self._method.epoch(len(self._position.losses))
+
+    def training_step(self, batches: list[Sequence[Tensor]], index: int) -> None:
+        for batch in batches:
+            self._losses.append(self._method.step(batch, self._descend) * len(batch[0]))
+
+    def _descend(self, loss: Tensor, optimizer: Optimizer) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+    def on_train_epoch_end(self) -> None:
+        losses = self._position.losses
+        loss = float(torch.stack(self._losses).cpu().double().sum()) / self._rows
+        finite = all(bool(torch.isfinite(p).all()) for p in self.learner.parameters())
+        if not (finite and abs(loss) < float("inf")):
+            got = f"a loss of {loss:g}" if finite else "parameters that are not"
+            rule = f"keep loss and parameters finite, epoch {len(losses) + 1} included"
+            raise wrong("rate", rule, got, "pass a smaller rate")
+        losses.append(loss)
+        for logger in self.loggers:
+            logger.log_metrics({self._method.loss_name: loss}, step=len(losses))
+        self._after(len(losses))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's notes are not the caller's; warnings pass, but for those of what is meant."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            for text in EXPECTED:
+                warnings.filterwarnings("ignore", text)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt: Lightning exits instead, and ignores the signal from then.
+
+    Seen with Lightning 2.6.6 (``trainer/call.py``).
+    """
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):
+            raise stopped.__context__ from None
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,93 @@
+"""What a step of training is: the interface, and gradient descent on a loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+Descend: TypeAlias = Callable[[Tensor, Optimizer], None]
+
+
+class Method(ABC):
+    """How a module learns from one mini-batch.
+
+    Attributes:
+        module: What learns; its state dict is what a training leaves.
+        loss_name: What ``step`` returns, with its unit: ``"cross-entropy, nats"``.
+    """
+
+    module: nn.Module
+    loss_name: str = "loss"
+
+    def optimizers(self) -> Sequence[Optimizer]:
+        """Those that ``step`` passes to ``descend``; none by default."""
+        return ()
+
+    def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:  # noqa: B027
+        """Called before the first epoch, and again before a training goes on.
+
+        Args:
+            data: All of it, ``(N, ...)`` each.
+            generator: Source of whatever is random in a step; its state is kept with the training.
+        """
+
+    def epoch(self, index: int) -> None:  # noqa: B027
+        """Called before each epoch, counted from 0."""
+
+    @abstractmethod
+    def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
+        """One update.
+
+        Args:
+            batch: The rows of one mini-batch, ``(B, ...)`` each.
+            descend: ``descend(loss, optimizer)`` sets gradients to zero, differentiates and steps.
+
+        Returns:
+            The **mean** over the mini-batch of what is lowered, before the update; a scalar.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is carried from step to step, beside the module: the optimizers, by default."""
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers()]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        for optimizer, kept in zip(self.optimizers(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+
+
+@final
+class Supervised(Method):
+    """Gradient descent on a loss of outputs and targets.
+
+    Args:
+        module: Called with the first tensor of a batch.
+        optimizer: Of its parameters.
+        loss: ``loss(outputs, *others)`` with the other tensors of the batch: a scalar, the mean.
+        loss_name: As for ``Method``.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        loss: Callable[..., Tensor] = F.cross_entropy,
+        loss_name: str = "cross-entropy, nats",
+    ):
+        self.module, self.optimizer, self.loss = module, optimizer, loss
+        self.loss_name = loss_name
+
+    def optimizers(self) -> Sequence[Optimizer]:
+        return (self.optimizer,)
+
+    def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
+        inputs, *others = batch
+        loss = self.loss(self.module(inputs), *others)
+        descend(loss, self.optimizer)
+        return loss.detach()
