@@ -148,3 +148,11 @@ def test_states_hold_no_code(tmp_path):
     assert files == {".json", ".safetensors"}
     (state,) = (tmp_path / "pieces").glob("machine@*/result.json")
     assert json.loads(json.loads(state.read_text())["state"])["dict"][0][0] == "module"
+
+
+def test_a_folder_of_an_older_version_is_refused(tmp_path):
+    (tmp_path / "training.json").write_text("{}")
+    match = r"folder must hold a run of this layout.* older nakami wrote; delete .* and train again"
+    with pytest.raises(UsageError, match=match):
+        train(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["training.json"]

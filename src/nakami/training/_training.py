@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
 
-from nakami.results import Progress, Record, RecordFolder, Work, read_record, versions
+from nakami.results import Progress, Record, RecordFolder, Work, read_record, versions, wrong
 
 from ._fit import Place, Position, go_on
 from ._method import Method
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 KIND = "training"
+OLDER = "training.json"  # in the folders of versions before run.json
 SECONDS = 10.0  # between two checkpoints within a phase, at least
 
 
@@ -62,6 +64,10 @@ class Training:
         self._place = Place(accelerator, logger)
         where = {"accelerator": accelerator} if accelerator != "cpu" else {}
         about = {**settings, **where, "versions": versions(), "threads": 1}
+        if (Path(folder) / OLDER).exists():
+            got = f"{folder}, which an older nakami wrote"
+            way_out = [f"delete {folder} and train again", "pass another {folder}"]
+            raise wrong("folder", "hold a run of this layout, or nothing", got, way_out)
         self._folder = RecordFolder(folder, KIND, about, argument="folder")
         left = {name: n - self._epochs_done(name) for name, n in epochs.items()}
         self._work = Work([name for name, n in left.items() for _ in range(n)], progress)
