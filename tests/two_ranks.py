@@ -92,7 +92,7 @@ def refused(act):
     return "nothing"
 
 
-def fail(block, kind):
+def fail(block):
     raise MemoryError("out of memory")
 
 

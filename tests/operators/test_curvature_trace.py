@@ -8,9 +8,9 @@ from torch.testing import assert_close
 import nakami
 from checks import check_operator
 from curvatures import CASES, NETWORKS, Dense, case, network
-from nakami.operators.curvature._loss_hessian_sqrt import loss_hessian_sqrt
 from nakami.operators.curvature._losses import criterion
 from nakami.operators.model._functional_model import FunctionalModel
+from nakami.operators.per_example._examples import OutputRoot
 from nakami.operators.per_example._layer_io import LayerIO
 
 
@@ -88,7 +88,7 @@ def test_root_of_the_output_hessian(name, soft):
         classes = isinstance(LOSSES[name], nn.CrossEntropyLoss)
         y = torch.tensor([0, -100, 2, 3, 1]) if classes else y.round()
     hessian = torch.autograd.functional.hessian(lambda out: judged.total(out, y), z)
-    root = loss_hessian_sqrt(judged, z, y, "ggn")
+    root = OutputRoot(judged.root(z, y), torch.zeros_like(z))
     columns = torch.stack([column.reshape(-1) for column in root.each()])
     blocks = columns.reshape(4, 5, 4)  # examples do not meet
     wanted = torch.stack([hessian[i, :, i] for i in range(5)])

@@ -255,8 +255,8 @@ def test_a_loss_whose_own_weights_change_is_refused():
 def test_one_copy_of_the_weights_for_all_batches():
     net = model()
     op = nakami.fisher(net, [(X[i : i + 1], Y[i : i + 1]) for i in range(7)], "cross_entropy")
-    assert len({part.point.data_ptr() for part in op.parts}) == 1
-    assert op.parts[3].network.weights["model.leave.weight"]._base is op.parts[0].point
+    assert len({part.at.flat.data_ptr() for part in op.parts}) == 1
+    assert op.parts[3].at.weights["model.leave.weight"]._base is op.parts[0].at.flat
 
 
 def test_warm_functions_of_the_library_leave_the_model_alone():

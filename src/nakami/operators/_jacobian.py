@@ -27,7 +27,8 @@ from .autodiff._strategies import (
     unit,
 )
 from .model._example import Example
-from .model._functional_model import FunctionalModel, named_parts
+from .model._functional_model import FunctionalModel
+from .model._parameters import Parameters
 from .model._stages import Stages
 from .model._view import View
 
@@ -137,6 +138,7 @@ class NetworkJacobian(LinearOperator):
     Args:
         network: The network at its weights.
         ends: The names of the ends with their sizes, in order of execution.
+        at: The parameters of the network that move, if they do.
 
     Attributes:
         to: Name of the stage it ends at, the deepest of several. shape: ``(m, n)``.
@@ -148,8 +150,10 @@ class NetworkJacobian(LinearOperator):
         chunk: Columns multiplied at a time, from the memory budget by a fixed rule.
     """
 
-    def __init__(self, network: FunctionalModel, ends: dict[str, int]):
-        self.network, self.to = network, next(reversed(ends))
+    def __init__(
+        self, network: FunctionalModel, ends: dict[str, int], at: Parameters | None = None
+    ):
+        self.network, self.at, self.to = network, at, next(reversed(ends))
         stops = list(accumulate(ends.values()))
         starts = (0, *stops)
         self.parts = {s: slice(a, b) for s, a, b in zip(ends, starts, stops, strict=False)}
@@ -163,19 +167,16 @@ class NetworkJacobian(LinearOperator):
 
     def function(self, flat: Tensor) -> Tensor:
         """The map that is differentiated: ``(n,) -> (m,)``."""
-        return self._stacked(flat, tuple(self.parts))
+        states = [state.reshape(-1).to(flat.dtype) for state in self._states(flat)]
+        return states[0] if len(states) == 1 else torch.cat(states)
 
     @abstractmethod
-    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
-        """The states at some of the ends."""
+    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The states at the ends."""
 
-    @abstractmethod
-    def _moving(self) -> Mapping[str, Tensor] | None:
-        """The parameters that the vectors are made of, if they are."""
-
-    @abstractmethod
-    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
+    def _held(self, point: Tensor, act: Callable[[], Any]) -> Any:
         """What ``act`` returns while the network is still and, where its weights move, at them."""
+        return self.network.run_in(act) if self.at is None else self.at.held(point, act)
 
     def _build(self, point: Tensor, widest: int, memory_budget: int | None) -> Derivative:
         """Differentiate ``function`` at ``point``; the widest state on the way sets the chunks.
@@ -190,7 +191,7 @@ class NetworkJacobian(LinearOperator):
         if len(self.parts) > 1:  # one by one: a small state hides behind a large one
             for name in self.parts:
                 self._check_adjoint(trial, name)
-        network, weights = self.network, self._moving()
+        network, weights = self.network, None if self.at is None else self.at.weights
         return Derivative(
             self.function, point, trial, route, network, self._held, self.parts, room, weights
         )
@@ -225,10 +226,6 @@ class NetworkJacobian(LinearOperator):
                 f"to must name stages that one route can multiply, got {name!r} where <u, J v> and "
                 f"<J^T u, v> differ by {gap:.2g} ({self.route}); read it on its own."
             )
-
-    def _stacked(self, flat: Tensor, to: tuple[str, ...]) -> Tensor:
-        states = [state.reshape(-1).to(flat.dtype) for state in self._states(flat, to)]
-        return states[0] if len(states) == 1 else torch.cat(states)
 
     def _matmat(self, block: Tensor) -> Tensor:
         return batched(self._push, block, self.chunk)
@@ -279,18 +276,12 @@ class Jacobian(NetworkJacobian):
         ends = tuple(self.parts)
         return Jacobian(network, x, network.stages(x), ends, self.start, self._budget)
 
-    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+        to = tuple(self.parts)
         if self.start == "input":
             return self.network.activations(self.example.at(flat), to)
         state = flat.reshape(self._state.shape).to(self._state.dtype)
         return self.network.activations(self.example.tree, to, self.start, state)
-
-    def _moving(self) -> None:
-        return None
-
-    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        found: Tensor = self.network.run_in(act)
-        return found
 
 
 class ParameterJacobian(NetworkJacobian):
@@ -300,6 +291,8 @@ class ParameterJacobian(NetworkJacobian):
         to: Name of the stage. names: the parameters, in the order of the columns.
         shape: ``(size of to, number of parameters)``.
     """
+
+    at: Parameters
 
     def __init__(
         self,
@@ -315,14 +308,12 @@ class ParameterJacobian(NetworkJacobian):
             raise wrong(
                 "to", "be a stage behind the input", "'input'", "pass to=None for the output"
             )
-        names = network.parameters(params)
-        network, point = network.joined(names)
-        super().__init__(network, {s.name: s.size for s in ends})
+        at = Parameters(network, network.parameters(params))
+        super().__init__(at.network, {s.name: s.size for s in ends}, at)
         self.example, self._params, self._budget = network.example(x), params, memory_budget
-        self.names = tuple(name.removeprefix("model.") for name in names)
-        self._weights = {name: self.network.weights[name] for name in names}
+        self.names = at.names
         between = places[: places.position(self.to) + 1]
-        self._build(point, max(s.size for s in between), memory_budget).check(repr(self))
+        self._build(at.flat, max(s.size for s in between), memory_budget).check(repr(self))
 
     def at_current_weights(self) -> ParameterJacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
@@ -330,19 +321,13 @@ class ParameterJacobian(NetworkJacobian):
         ends = tuple(self.parts)
         return ParameterJacobian(network, x, network.stages(x), ends, self._params, self._budget)
 
-    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
-        return self.network.activations(self.example.tree, to, weights=self.split(flat))
-
-    def _moving(self) -> Mapping[str, Tensor]:
-        return self._weights
-
-    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        found: Tensor = self.network.run_in_at(self._weights, point, act)
-        return found
+    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+        to, weights = tuple(self.parts), self.split(flat)
+        return self.network.activations(self.example.tree, to, weights=weights)
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
-        return named_parts(flat, self._weights)
+        return self.at.split(flat)
 
 
 def check_cut(

@@ -1,9 +1,9 @@
-"""Batches of data at a network's present weights: outputs, targets, and derivatives kept or not."""
+"""Batches of data at a network's weights: outputs, targets, and derivatives, kept or not."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,13 +16,56 @@ from ..autodiff._derivative import Derivative
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import FAILURES, forward_product, reverse_product
 from ..model._example import Example
-from ._loss_hessian_sqrt import LossHessianSqrt, drawn_slopes, loss_hessian_sqrt, root_of_slopes
+from ..model._parameters import Parameters
+from ..per_example._examples import Examples, OutputRoot, slices
+from ..per_example._verification import Verified, verified
 from ._losses import Criterion
-from ._parameters import Parameters
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
 ASYMMETRY = 0.01  # of a Hessian's product, which rounding does not reach
+
+
+class FirstExamples:
+    """Some examples of the first batch, on which the network's code is tried once for all.
+
+    Args:
+        at: The parameters. example: The first batch. room: Bytes for a block of products.
+    """
+
+    def __init__(self, at: Parameters, example: Example, room: int):
+        self.at, self.room = at, room
+        self.count = min(TRIED, len(example.leaves[0]))
+        self.example = example.rows(0, self.count)
+        self._linearises: bool | None = None
+
+    def check(self) -> bool:
+        """Whether linearised products work and agree with reverse mode; tried once.
+
+        Their derivative is compared with differences on the way, see ``Derivative``. With batch
+        statistics, where no example stands alone, nothing is tried.
+        """
+        if self._linearises is None:
+            self._linearises = not self.at.network.batch_statistics and self._agrees()
+        return self._linearises
+
+    def _agrees(self) -> bool:
+        at, room = self.at, self.room
+        output, pull = reverse_product(self._outputs, at.flat, at.held, blocks=True)
+        way, _, trial = forward_product(self._outputs, at.flat, output, pull, at.held, 2, room)
+        rows = slices(len(output), len(output) // self.count)
+        parts = {f"example {i}": here for i, here in enumerate(rows)}
+        Derivative(
+            self._outputs, at.flat, trial, way, at.network, at.held, parts, room, at.weights
+        ).check("the outputs by the parameters")
+        return way == LINEARISED and not isinstance(pull, PlainProduct)
+
+    def moved(self, at: Parameters) -> FirstExamples:
+        """The same examples for other parameters, or for code that may be another."""
+        return FirstExamples(at, self.example, self.room)
+
+    def _outputs(self, flat: Tensor) -> Tensor:
+        return self.at.outputs(self.example.tree, flat).reshape(-1)
 
 
 class BatchJacobian(NetworkJacobian):
@@ -32,29 +75,31 @@ class BatchJacobian(NetworkJacobian):
     them the checks would cost as much as ten products.
     """
 
-    def __init__(self, batch: Batch, check: bool):
-        super().__init__(batch.network, {"output": batch.z.numel()})
+    at: Parameters
+
+    def __init__(self, batch: Batch):
+        super().__init__(batch.at.network, {"output": batch.z.numel()}, batch.at)
         self.batch = batch
-        if not batch.linearises():
-            derivative = self._build(batch.point, batch.widest, batch.budget)
-            if check and self.network.batch_statistics:  # else a few examples were
+        if not batch.linearises:
+            derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
+            if batch.first and self.network.batch_statistics:  # else a few examples were
                 derivative.check(repr(self))
             return
-        self._pulled(batch.point, batch.widest, batch.budget, checked=True)
-        self._push = linearised(self.function, batch.point)
+        self._pulled(self.at.flat, batch.widest, batch.examples.budget, checked=True)
+        self._push = linearised(self.function, self.at.flat)
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
-    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
         return (self.batch.outputs(flat),)
 
     def _matmat(self, block: Tensor) -> Tensor:
         try:
             return self._pushed(block)
         except FAILURES:
-            if not self.batch.linearises():
+            if not self.batch.linearises:
                 raise
-            self.batch.linearises(False)  # what does for a few examples may not for all
-            self._build(self.batch.point, self.batch.widest, self.batch.budget)
+            self.batch.fails = True  # what does for a few examples does not for all
+            self._build(self.at.flat, self.batch.widest, self.batch.examples.budget)
             return self._pushed(block)
 
     def _pushed(self, block: Tensor) -> Tensor:
@@ -67,34 +112,24 @@ class BatchJacobian(NetworkJacobian):
             return self._pull(block[:, 0])[:, None]
         return super()._rmatmat(block)
 
-    def _moving(self) -> dict[str, Tensor]:
-        return self.batch.weights
-
-    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        return self.batch.held(point, act)
-
 
 class GradientJacobian(NetworkJacobian):
     """The gradient of a batch's total loss by the parameters, ``(P, P)``: its Hessian."""
 
-    def __init__(self, batch: Batch, check: bool):
-        super().__init__(batch.network, {"gradient": batch.n_parameters})
+    at: Parameters
+
+    def __init__(self, batch: Batch):
+        super().__init__(batch.at.network, {"gradient": batch.at.flat.numel()}, batch.at)
         self.batch = batch
-        derivative = self._build(batch.point, batch.widest, batch.budget)
-        if check:
+        derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
+        if batch.first:
             self._check_symmetric()
-            batch.check_derivative()
+            batch.tried.check()
             derivative.check(repr(self))
 
-    def _states(self, flat: Tensor, to: tuple[str, ...]) -> tuple[Tensor, ...]:
+    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
         gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
         return (gradient,)
-
-    def _moving(self) -> dict[str, Tensor]:
-        return self.batch.weights
-
-    def _held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        return self.batch.held(point, act)
 
     def _check_symmetric(self) -> None:
         """Refuse a gradient whose own derivative is wrong: no difference of losses shows it."""
@@ -112,157 +147,113 @@ class GradientJacobian(NetworkJacobian):
 
 
 class Batch:
-    """Some examples with their targets.
+    """Some examples with their targets, and the matrix that they make.
+
+    Args:
+        examples: The examples. y: Their targets.
+        judged: The loss. kind: Which matrix of it.
+        tried: What the network's code is tried on; one for all batches.
+        widest: Numbers of the widest state of the network for all of these examples.
+        keep: Whether the graph of derivatives stays between products.
+        of: Which batch of the data it belongs to.
+        first: Whether it is the first of all, which is checked most.
 
     Attributes:
-        keep: Whether the graph of derivatives stays between products.
-        each: Bytes that such a graph holds for one example, about.
-        of: Which batch of the data it belongs to.
-        z: The outputs. slopes: Gradients at targets drawn from the model, ``(n, draws, ...)``.
+        at: The parameters. z: The outputs. total: The loss, summed.
+        divisor, samples: What a mean divides the total by, and how many samples there are.
     """
 
     def __init__(
         self,
-        at: Parameters,
-        example: Example,
+        examples: Examples,
         y: Any,
         judged: Criterion,
+        kind: str,
+        tried: FirstExamples,
         widest: int,
-        budget: int,
         keep: bool,
-        each: int,
+        of: int,
+        first: bool,
     ):
-        self.example, self.y, self.judged = example, y, judged
-        self.widest, self.budget, self.each = widest, budget, each
-        self.keep, self.first = keep, False  # the first batch is checked most
-        self.of = 0
-        self.slopes: Tensor | None = None
-        self._drawn: tuple[int, Tensor] | None = None  # how many, and the generator's state
-        self._ways: dict[str, bool] = {}  # what was tried, for all who share the network's code
-        self._take(at)
-        self._look()
-        self.divisor, self.samples = judged.divisor(self.z, y), int(judged.samples(self.z, y).sum())
+        self.y, self.kind, self.widest, self.keep = y, kind, widest, keep
+        self.of, self.first = of, first
+        self.fails = False  # whether linearised products do, though they did not where tried
+        self._drawn: tuple[int, Tensor] | None = None  # how many targets, and the generator's state
+        self._slopes: Tensor | None = None  # gradients there, (n, draws, ...)
+        self._look(examples, judged, tried)
+        self.divisor = judged.divisor(self.z, y)
+        self.samples = int(judged.samples(self.z, y).sum())
 
-    def _look(self) -> None:
-        with torch.no_grad():
-            self.z = self.network.run(self.example.tree).detach()
-        self.judged.check(self.z, self.y)
-        self.total = self.judged.total(self.z, self.y).detach()
-
-    def _take(self, at: Parameters) -> None:
-        self.at, self.network, self.point = at, at.network, at.flat
-        self.weights, self.names, self.n_parameters = at.weights, at.names, at.flat.numel()
-        self.dtype, self.device = at.flat.dtype, at.flat.device
+    def _take(self, examples: Examples, tried: FirstExamples) -> None:
+        self.examples, self.at, self.z, self.tried = examples, examples.at, examples.z, tried
         self._graphs: dict[type, NetworkJacobian] = {}
+
+    def _look(self, examples: Examples, judged: Criterion, tried: FirstExamples) -> None:
+        self._take(examples, tried)
+        self.judged = judged
+        judged.check(self.z, self.y)
+        self.total = judged.total(self.z, self.y).detach()
+
+    @property
+    def linearises(self) -> bool:
+        """Whether products are linearised ones."""
+        return not self.fails and self.tried.check()
 
     def outputs(self, flat: Tensor) -> Tensor:
         """The outputs at other weights, ``(P,) -> (n, ...)``."""
-        return self.at.outputs(self.example.tree, flat)
+        return self.at.outputs(self.examples.example.tree, flat)
 
     def loss(self, flat: Tensor) -> Tensor:
         """The total loss at other weights."""
         return self.judged.total(self.outputs(flat), self.y)
 
-    def held(self, point: Tensor, act: Callable[[], Tensor]) -> Tensor:
-        """What ``act`` returns while the network is still, at other weights."""
-        found: Tensor = self.network.run_in_at(self.weights, point, act)
-        return found
-
     def jacobian(self) -> NetworkJacobian:
         """Outputs by parameters."""
         return self._graph(BatchJacobian)
 
-    def hessian(self) -> NetworkJacobian:
-        """Gradient of the total loss by parameters."""
-        return self._graph(GradientJacobian)
+    def derivative(self) -> NetworkJacobian:
+        """What the products are made of: gradients by parameters for the Hessian, else outputs."""
+        return self._graph(GradientJacobian if self.kind == "hessian" else BatchJacobian)
 
-    def linearises(self, known: bool | None = None) -> bool:
-        """Whether linearised products work and agree with reverse mode, on a few examples.
-
-        ``known`` is taken down as the answer from now on.
-        """
-        if known is not None:
-            self._ways[LINEARISED] = known
-        if LINEARISED not in self._ways:
-            self._ways[LINEARISED] = not self.network.batch_statistics and self._agrees()
-        return self._ways[LINEARISED]
-
-    def share(self, other: Batch) -> None:
-        """Take over what is tried of the network's code on another batch."""
-        self._ways = other._ways
-
-    def check_derivative(self) -> None:
-        """Compare the derivative of a few outputs with differences, once; see ``Derivative``."""
-        if not self.network.batch_statistics:
-            self.linearises()
-
-    def _agrees(self) -> bool:
-        output, pull = reverse_product(self._few, self.point, self.held, blocks=True)
-        chunk, room = 2, self.budget // 4
-        way, _, trial = forward_product(self._few, self.point, output, pull, self.held, chunk, room)
-        each = self.z[0].numel()
-        parts = {
-            f"example {i}": slice(i * each, (i + 1) * each) for i in range(len(output) // each)
-        }
-        network, held = self.network, self.held
-        Derivative(
-            self._few, self.point, trial, way, network, held, parts, room, self.weights
-        ).check("the outputs by the parameters")
-        return way == LINEARISED and not isinstance(pull, PlainProduct)
-
-    def _few(self, flat: Tensor) -> Tensor:
-        """Outputs of a few examples at other weights, flattened; of all with batch statistics."""
-        n = len(self.z) if self.network.batch_statistics else min(TRIED, len(self.z))
-        few = self.example.rows(0, n).tree
-        return self.at.outputs(few, flat).reshape(-1)
-
-    def root(self, kind: str) -> LossHessianSqrt | None:
-        """The root of the matrix by the outputs that a kind puts between the Jacobians."""
-        if self.slopes is not None:
-            return root_of_slopes(self.judged, self.z, self.y, self.slopes)
-        return loss_hessian_sqrt(self.judged, self.z, self.y, kind)
-
-    def mixes(self) -> bool:
-        """Whether an example's output depends on the others of its batch."""
-        if self.network.batch_statistics:
-            return True
-        if len(self.z) == 1:
-            return False
-        with torch.no_grad():
-            alone = self.network.run(self.example.rows(0, 1).tree)
-        if alone.shape != self.z[:1].shape:
-            return True
-        gap = float((alone - self.z[:1]).abs().max())
-        return not gap <= torch.finfo(alone.dtype).eps ** 0.5 * float(self.z.abs().max())
+    def root(self) -> OutputRoot | None:
+        """The root of the matrix by the outputs that stands between the Jacobians, if known."""
+        z, y, slopes = self.z, self.y, self._slopes
+        if self.kind == "empirical_fisher":
+            slopes = self.judged.slope(z, y).unsqueeze(1)
+        if slopes is not None:  # the mean over draws of their products with themselves
+            shape, draws = self.judged.samples(z, y).shape, slopes.shape[1]
+            zero = z.new_zeros(shape[0], draws, *shape[1:])
+            return OutputRoot(lambda u: (u * slopes).sum(1) / draws**0.5, zero)
+        up = None if self.kind == "hessian" else self.judged.root(z, y)
+        return None if up is None else OutputRoot(up, torch.zeros_like(z))
 
     def sample(self, draws: int, generator: torch.Generator) -> None:
         """Draw targets from the model's own distribution; kept are the gradients there."""
         self._drawn = draws, generator.get_state()
-        self.slopes = drawn_slopes(self.judged, self.z, self.y, draws, generator)
+        shape = (len(self.z), draws, *self.z.shape[1:])
+        uniform = torch.rand(shape, generator=generator, dtype=torch.float64).to(self.z.device)
+        each = [self.judged.drawn(self.z, self.y, u) for u in uniform.unbind(1)]
+        self._slopes = torch.stack(each, 1)
 
-    def restricted(self, at: Parameters) -> Batch:
+    def restricted(self, at: Parameters, tried: FirstExamples) -> Batch:
         """The same batch with fewer parameters at the same weights; shares all else."""
         part = copy.copy(self)
-        part._ways = {}  # another function
-        part._take(at)
+        part._take(self.examples.restricted(at), tried)
         return part
 
-    def moved(self, at: Parameters, judged: Criterion) -> Batch:
+    def moved(self, at: Parameters, judged: Criterion, tried: FirstExamples) -> Batch:
         """The same examples at other weights, with targets drawn by the same random numbers."""
         part = copy.copy(self)
-        part.judged = judged
-        if at.network.structure is not self.network.structure:
-            part._ways = {}  # the model's code may be another
-        part._take(at)
-        part._look()
+        part._look(self.examples.moved(at), judged, tried)
         if self._drawn is not None:
             draws, state = self._drawn
             part.sample(draws, torch.Generator().set_state(state))
         return part
 
-    def route(self, kind: str) -> str:
-        """How products of a kind are made."""
-        return (self.hessian() if kind == "hessian" else self.jacobian()).route
+    def verified(self) -> Verified:
+        """The parameters whose gradients the layers' own formulas give."""
+        self.tried.check()
+        return verified(self.examples)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the total loss, ``(P,)``, here or at other weights."""
@@ -272,34 +263,41 @@ class Batch:
 
     def loss_and_gradient(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """The total loss and its gradient, ``(P,)``, at other weights, by one pass each way."""
-        value, pull = reverse_product(lambda flat: self.loss(flat)[None], at, self.held)
+        value, pull = reverse_product(lambda flat: self.loss(flat)[None], at, self.at.held)
         return value[0], pull(torch.ones_like(value))
 
-    def product(self, block: Tensor, kind: str) -> Tensor:
+    def product(self, block: Tensor) -> Tensor:
         """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""
-        if kind == "hessian":
-            return self.hessian() @ block
-        op = self.jacobian()
-        out = torch.empty_like(block)
-        for at in range(0, block.shape[1], op.chunk):  # so that outputs of few columns are held
-            here = slice(at, at + op.chunk)
-            out[:, here] = op.T @ self.weighted(op @ block[:, here], kind)
+        op = self.derivative()
+        if self.kind == "hessian":
+            return op @ block
+        out, root = torch.empty_like(block), self.root()
+
+        def curved(v: Tensor) -> Tensor:
+            return self.judged.curve(self.z, self.y, v) if root is None else root.up(root.down(v))
+
+        for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
+            moves = (op @ block[:, here]).T.reshape(-1, *self.z.shape)
+            out[:, here] = op.T @ torch.vmap(curved)(moves).flatten(1).T
         return out
 
-    def weighted(self, rows: Tensor, kind: str) -> Tensor:
-        """Outputs' moves, ``(outputs of the batch, k)``, times the Hessian by the outputs."""
-        moves = rows.T.reshape(-1, *self.z.shape)
-        root = self.root(kind)
-        if root is None:
-            curved = torch.vmap(lambda v: self.judged.curve(self.z, self.y, v))(moves)
-        else:
-            curved = torch.vmap(lambda v: root.up(root.down(v)))(moves)
-        return curved.reshape(len(moves), -1).T
-
-    def _graph(self, kind: type) -> NetworkJacobian:
+    def _graph(self, kind: type[BatchJacobian | GradientJacobian]) -> NetworkJacobian:
         found = self._graphs.get(kind)
         if found is None:
-            found = kind(self, check=self.first)
+            found = kind(self)
             if self.keep:
                 self._graphs[kind] = found
         return found
+
+
+def moved(parts: Sequence[Batch], at: Parameters, judged: Criterion) -> list[Batch]:
+    """The same examples at other weights; what was tried holds while the code is the same."""
+    tried = parts[0].tried
+    if at.network.structure is not parts[0].at.network.structure:
+        tried = tried.moved(at)
+    return [part.moved(at, judged, tried) for part in parts]
+
+
+def current(parts: Sequence[Batch]) -> list[Batch]:
+    """The same examples for the model and the loss as they are now."""
+    return moved(parts, parts[0].at.current(), parts[0].judged.current())

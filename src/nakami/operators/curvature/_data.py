@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from math import ceil
 from typing import Any
 
 from torch import Tensor
 
 from ...results import wrong, wrong_type
-from ..model._example import mapped
+from ..model._example import Example, mapped
 from ..model._functional_model import FunctionalModel
+from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
-from ._batches import Batch
+from ..per_example._examples import Examples, slices
+from ._batches import Batch, FirstExamples
 from ._losses import Criterion
-from ._parameters import moving
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
 
 def batches(
-    network: FunctionalModel, data: Any, judged: Criterion, params: str | None, budget: int
+    network: FunctionalModel,
+    data: Any,
+    judged: Criterion,
+    kind: str,
+    params: str | None,
+    budget: int,
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     at = moving(network, params)
@@ -37,29 +44,34 @@ def batches(
             "an empty iterable",
             "pass a list or a loader that can be read again",
         )
-    whole = network.batch_statistics  # then no example stands alone
-    seen = len(held[0][0].leaves[0]) if whole else 1
+    counts = [len(example.leaves[0]) for example, _ in held]
+    seen = counts[0] if network.batch_statistics else 1  # with these no example stands alone
     sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
-    keep = each * sum(len(example.leaves[0]) for example, _ in held) <= room
-    widest = ceil(max(sizes))
+    keep = each * sum(counts) <= room
     rows = max(1, (room if keep else budget // 4) // each)
+    if rows < max(counts) and _mixes(at, held[0][0], rows):
+        rows = max(counts)  # a part of a batch would be another function
+    tried = FirstExamples(at, held[0][0].rows(0, min(rows, counts[0])), budget // 4)
     parts: list[Batch] = []
     for of, (example, y) in enumerate(held):
-        n = len(example.leaves[0])
-        for start in range(0, n, n if whole else rows):
-            stop = n if whole else min(n, start + rows)
-            some = y[start:stop] if isinstance(y, Tensor) else y
-            size = widest * (stop - start)
-            few = example.rows(start, stop)
-            part = Batch(at, few, some, judged, size, budget, keep, each)
-            part.of = of
-            if parts:  # what was tried on the first batch holds for all
-                part.share(parts[0])
-            parts.append(part)
-    parts[0].first = True
+        for here in slices(counts[of], rows):
+            some = mapped(y, partial(_some, here, counts[of]))
+            few = Examples(at, example.rows(here.start, here.stop), budget, each)
+            widest = ceil(max(sizes)) * len(few.z)
+            parts.append(Batch(few, some, judged, kind, tried, widest, keep, of, not parts))
     return parts
+
+
+def _mixes(at: Parameters, example: Example, rows: int) -> bool:
+    few = example.rows(0, max(2, rows))
+    return at.network.batch_statistics or Examples(at, few, 0, 0).mixes()
+
+
+def _some(here: slice, count: int, target: Tensor) -> Tensor:
+    """The targets of some examples; what is not for each of them stays whole."""
+    return target[here] if target.ndim and len(target) == count else target
 
 
 def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:

@@ -189,12 +189,12 @@ def _made(
         judged = criterion(loss)
         check_kind(judged, kind)
         seed, budget = check_seed(seed), check_budget(memory_budget)
-        parts = batches(FunctionalModel(model), data, judged, params, budget)
+        parts = batches(FunctionalModel(model), data, judged, kind, params, budget)
         if samples is not None:
             generator = torch.Generator().manual_seed(ranks.seed(seed))
             for part in parts:
                 part.sample(samples, generator)
-    ranks.check_alike(
-        (kind, judged.name, judged.sums, samples, seed, parts[0].names), parts[0].network.weights
-    )
-    return CurvatureOperator(parts, judged, kind, samples, ranks)
+    at = parts[0].at
+    same = (kind, judged.name, judged.sums, samples, seed, at.names)
+    ranks.check_alike(same, at.network.weights)
+    return CurvatureOperator(parts, samples, ranks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, reduce
 from itertools import groupby
@@ -13,14 +14,12 @@ from torch import Tensor
 from ...results import UsageError, unknown, wrong
 from ...spectra import Gram, LinearOperator, TraceResult, trace
 from ..model._functional_model import named_parts
-from ..per_example._gram import CurvatureRoot, RootGram
-from ..per_example._norms import RowNorms, row_norms
+from ..model._parameters import Parameters
+from ..per_example._norms import RowNorms
 from ..per_example._unit_blocks import unit_blocks, unit_parts
-from ..per_example._verification import verified
-from ._batches import Batch
+from ._batches import Batch, moved
 from ._distributed import Ranks
-from ._losses import Criterion
-from ._parameters import Parameters
+from ._root import CurvatureRoot, RootGram
 
 MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
@@ -43,43 +42,40 @@ class CurvatureOperator(LinearOperator):
     """
 
     def __init__(
-        self,
-        parts: list[Batch],
-        judged: Criterion,
-        kind: str,
-        samples: int | None = None,
-        ranks: Ranks | None = None,
+        self, parts: Sequence[Batch], samples: int | None = None, ranks: Ranks | None = None
     ):
-        self.parts, self.judged, self.kind, self.samples = parts, judged, kind, samples
-        self.ranks = ranks = ranks or Ranks()
+        first, self.ranks = parts[0], ranks or Ranks()
+        judged, self.kind, at = first.judged, first.kind, first.at
+        self.parts, self.samples = parts, samples
         self.loss, self.sample, self.sums = judged.name, judged.sample, judged.sums
         self.likelihood = "" if judged.nll is None else judged.key
         self.n_examples = sum(len(part.z) for part in parts)
-        first = parts[0]
-        self.names, self.weights = first.names, first.weights
-        self.shape = (first.n_parameters, first.n_parameters)
-        self.dtype, self.device = first.dtype, first.device
-        n_samples, divisor, total = ranks.total(
+        self.names, self.weights = at.names, at.weights
+        self.shape = (at.flat.numel(), at.flat.numel())
+        self.dtype, self.device = at.flat.dtype, at.flat.device
+        n_samples, divisor, total = self.ranks.total(
             sum(part.samples for part in parts),
             sum(part.divisor for part in parts),
             float(sum(part.total for part in parts)),
         )
         self.n_samples = int(n_samples)
-        self.divisor = divisor = 1.0 if judged.sums else divisor
-        if self.n_samples == 0 or divisor == 0:
+        self.divisor = 1.0 if judged.sums else divisor
+        if self.n_samples == 0 or self.divisor == 0:
             raise wrong(
                 "data", "hold at least one target", "none", "pass targets other than ignore_index"
             )
-        self.value = total / divisor
+        self.value = total / self.divisor
         if not isfinite(self.value):
             raise UsageError(
                 "the loss must be finite at the present weights, got "
                 f"{self.value} ({judged.name}); look at inputs, targets and weights for overflow."
             )
-        own, nll = kind in ("ggn", "hessian"), judged.nll or 1.0
-        self.scale = 1 / divisor if own else nll / self.n_samples
-        if kind == "empirical_fisher" or samples is not None:
-            self.scale = nll**2 / self.n_samples
+        if self.kind in ("ggn", "hessian"):
+            self.scale = 1 / self.divisor
+        else:
+            assert judged.nll is not None  # other losses were refused
+            outer = self.kind == "empirical_fisher" or samples is not None
+            self.scale = judged.nll ** (2 if outer else 1) / self.n_samples
         self._norms: list[RowNorms] | None = None
 
     @property
@@ -87,7 +83,7 @@ class CurvatureOperator(LinearOperator):
         """How products are made; the first look builds what they need."""
         drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"
         over = "" if self.ranks.alone else f", summed over {self.ranks.size} ranks"
-        return f"{self.kind}{drawn}, {self.parts[0].route(self.kind)}{over}"
+        return f"{self.kind}{drawn}, {self.parts[0].derivative().route}{over}"
 
     @property
     def root(self) -> CurvatureRoot | None:
@@ -97,14 +93,12 @@ class CurvatureOperator(LinearOperator):
         example; of the empirical Fisher for each sample (its gradient), of a sampled one for each
         draw of each.
         """
-        return self._rows if self.ranks.alone else None
+        return self._own_root if self.ranks.alone else None
 
     @cached_property
-    def _rows(self) -> CurvatureRoot | None:
+    def _own_root(self) -> CurvatureRoot | None:
         """The root of this process's samples."""
-        if self.parts[0].root(self.kind) is None:
-            return None
-        return CurvatureRoot(self.parts, self.kind, self.scale, self.kind)
+        return None if self.parts[0].root() is None else CurvatureRoot(self.parts, self.scale)
 
     @property
     def kernel(self) -> RootGram | None:
@@ -130,14 +124,15 @@ class CurvatureOperator(LinearOperator):
         ]
         if not fitting:
             raise unknown("pattern", pattern, list(self.names), "'*' takes all")
-        block = self.parts[0].at.part(fitting)
-        parts = [part.restricted(block) for part in self.parts]
-        return CurvatureOperator(parts, self.judged, self.kind, self.samples, self.ranks)
+        at = Parameters(self.parts[0].at.network, fitting)
+        tried = self.parts[0].tried.moved(at)
+        parts = [part.restricted(at, tried) for part in self.parts]
+        return CurvatureOperator(parts, self.samples, self.ranks)
 
     def first(self, count: int) -> CurvatureOperator:
         """The matrix of the first batches of the data, as they were given; of each rank's."""
         some = [part for part in self.parts if part.of < count]
-        return CurvatureOperator(some, self.judged, self.kind, self.samples, self.ranks)
+        return CurvatureOperator(some, self.samples, self.ranks)
 
     def by_batch(self) -> list[CurvatureOperator]:
         """A matrix of each batch of the data, as they were given; they share all that is held.
@@ -149,32 +144,28 @@ class CurvatureOperator(LinearOperator):
             got = f"{self.ranks.size} ranks"
             raise wrong("group", "be left out for batches one by one", got, "leave group out")
         groups = groupby(self.parts, key=lambda part: part.of)
-        return [
-            CurvatureOperator(list(some), self.judged, self.kind, self.samples)
-            for _, some in groups
-        ]
+        return [CurvatureOperator(list(some), self.samples) for _, some in groups]
 
     def examples(self) -> list[tuple[list[Tensor], Tensor]]:
         """The tensors that the network takes, and its outputs: in pieces, axis 0 the examples."""
-        return [(part.example.leaves, part.z) for part in self.parts]
+        return [(part.examples.example.leaves, part.z) for part in self.parts]
 
     def moved(self, point: Tensor) -> CurvatureOperator:
         """The same matrix of the same data at other weights, ``(P,)``; the model stays."""
-        return self._at(self.parts[0].at.at(point), self.judged)
+        with self.ranks.together("data"):
+            parts = moved(self.parts, self.parts[0].at.at(point), self.parts[0].judged)
+        return CurvatureOperator(parts, self.samples, self.ranks)
 
     def at_current_weights(self) -> CurvatureOperator:
         """The same matrix of the same data, for the model and the loss as they are now.
 
         In the same arithmetic; targets of ``samples`` are drawn anew by the same random numbers.
         """
-        now = self.parts[0].at.current()
-        self.ranks.check_alike("current", now.network.weights)
-        return self._at(now, self.judged.current())
-
-    def _at(self, at: Parameters, judged: Criterion) -> CurvatureOperator:
+        at = self.parts[0].at.current()
+        self.ranks.check_alike("current", at.network.weights)
         with self.ranks.together("data"):
-            parts = [part.moved(at, judged) for part in self.parts]
-        return CurvatureOperator(parts, judged, self.kind, self.samples, self.ranks)
+            parts = moved(self.parts, at, self.parts[0].judged.current())
+        return CurvatureOperator(parts, self.samples, self.ranks)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
@@ -205,7 +196,8 @@ class CurvatureOperator(LinearOperator):
             return None
         (rows,) = self.ranks.total(sum(float(part.rows.sum()) for part in norms))
         formed = len(self.names) - len(norms[0].captured)
-        reason = f"norms of the root's rows from {self._columns()} backward passes"
+        columns = max(part.rows.shape[1] for part in norms)
+        reason = f"norms of the root's rows from {columns} backward passes"
         if formed:
             reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
         return self.scale * rows, reason, 0
@@ -233,15 +225,15 @@ class CurvatureOperator(LinearOperator):
             UsageError: Another module; a weight that is frozen, tied or used elsewhere; examples
                 that mix; the Hessian, which has no root.
         """
-        root, first = self._rows, self.parts[0]
-        if root is None or first.mixes():
+        root, first = self._own_root, self.parts[0]
+        if root is None or first.examples.mixes():
             got = f"the {self.kind}" if root is None else "a network whose examples mix"
             raise wrong(
                 "the matrix", "have a root by examples for unit_blocks", got, "take nakami.ggn"
             )
-        parts = unit_parts(first, module)
+        parts = unit_parts(first.examples, first.verified(), module)
         with self.ranks.together("the blocks"):
-            each = (unit_blocks(batch, rows, module, parts) for batch, rows in root.pairs())
+            each = (unit_blocks(rows, module, parts) for rows in root.rows())
             found = reduce(Tensor.add_, each)
         return self.ranks.sum(found) * self.scale
 
@@ -277,42 +269,31 @@ class CurvatureOperator(LinearOperator):
             side = kernel
         return trace(Gram(side), rtol, seed=seed, max_products=max_products)
 
-    def _columns(self) -> int:
-        root = self._rows
-        return max((rows.columns for _, rows in root.pairs()), default=0) if root else 0
-
     def _needed(self, name: str) -> list[RowNorms]:
         norms = self._row_norms()
         if norms is None:
+            columns = self._own_root.columns if self._own_root is not None else 0
             raise UsageError(
                 f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
                 f"examples that do not mix, got the {self.kind} of {self.loss} and "
-                f"{self._columns()} rows; use nakami.trace on op.layer(name)."
+                f"{columns} rows; use nakami.trace on op.layer(name)."
             )
         return norms
 
     def _row_norms(self) -> list[RowNorms] | None:
+        """Those of this process; None where there is no short way, on whichever rank."""
         with self.ranks.together("the trace"):
-            if self._norms is None:
-                self._norms = self._own_norms()
+            root, first = self._own_root, self.parts[0]
+            short = root is not None and 0 < root.columns <= MOST_COLUMNS
+            if self._norms is None and root is not None and short and not first.examples.mixes():
+                self._norms = root.norms()
         return self._norms if self.ranks.every(self._norms is not None) else None
-
-    def _own_norms(self) -> list[RowNorms] | None:
-        """Of the samples of this process; None where there is no short way."""
-        root = self._rows
-        known = root.gram().known if root is not None else None
-        if known is not None:
-            return known.norms
-        if root is None or not 0 < self._columns() <= MOST_COLUMNS or self.parts[0].mixes():
-            return None
-        checked = verified(self.parts[0])
-        return [row_norms(part, rows, checked) for part, rows in root.pairs()]
 
     def _matmat(self, block: Tensor) -> Tensor:
         with self.ranks.together("a product"):
             out = torch.zeros_like(block)
             for part in self.parts:
-                out += part.product(block, self.kind)
+                out += part.product(block)
         return self.ranks.sum(out).mul_(self.scale)
 
     _rmatmat = _matmat

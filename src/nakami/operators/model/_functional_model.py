@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -121,12 +121,6 @@ class FunctionalModel:
         other.weights = {**self.weights, **weights}
         return other
 
-    def joined(self, names: Iterable[str]) -> tuple[FunctionalModel, Tensor]:
-        """The same network with some weights as parts of one flat vector, ``(P,)``; and that."""
-        some = {name: self.weights[name] for name in names}
-        point = torch.cat([w.reshape(-1) for w in some.values()])
-        return self.with_weights(named_parts(point, some)), point
-
     def at_current_weights(self) -> FunctionalModel:
         """The same network at the weights and buffers that the model has now.
 
@@ -164,14 +158,6 @@ class FunctionalModel:
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
             return torch.func.functional_call(holder, swapped, (None,))
-
-    def run_in_at(
-        self, weights: Mapping[str, Tensor], point: Tensor, act: Callable[[], Any]
-    ) -> Any:
-        """``run_in`` with the parts of a flat vector, see ``named_parts``, for some weights."""
-        with torch.enable_grad():  # so that what runs again keeps what it kept before
-            moved = named_parts(point, weights)
-        return self.run_in(act, moved)
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.

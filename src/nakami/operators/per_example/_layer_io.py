@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..model._functional_model import FunctionalModel
 from ..model._tracer import transforms
+from ._examples import Rows, slices
 from ._layer_rules import Layer, known
-
-if TYPE_CHECKING:
-    from ..curvature._batches import Batch
 
 
 class LayerIO:
@@ -22,8 +20,7 @@ class LayerIO:
 
     Holds a graph of reverse mode: each call of ``slopes`` is one backward pass for all examples,
     and no gradient by a weight is formed unless a layer is asked for it. Only gradients of what a
-    layer computes itself are seen: a weight that is used in another place as well is no business
-    of this run, see ``verified``.
+    layer computes itself are seen; for a weight that is used elsewhere as well see ``verified``.
 
     Args:
         network: The network, held still.
@@ -118,19 +115,18 @@ class LayerIO:
 
 
 def sweeps(
-    batch: Batch, cotangents: Callable[[], Iterable[Tensor]], modules: Collection[str], chunk: int
-) -> Iterator[tuple[slice, LayerIO, Iterator[dict[str, Tensor]]]]:
-    """The examples of a batch in chunks, one forward pass each, one backward for each column.
+    rows: Rows, modules: Collection[str], width: int
+) -> Iterator[tuple[slice, LayerIO, int, dict[str, Tensor]]]:
+    """The one loop over rows: for ``width`` examples a forward pass, a backward for each column.
 
-    ``cotangents`` are the columns, each of the shape of the outputs. Yields which examples, the
-    run, and its slopes column by column.
+    Yields which examples, the run, which column, and the slopes of these examples for it.
     """
-    n, chunk = len(batch.z), max(1, chunk)
-    for at in range(0, n, chunk):
-        here = slice(at, min(n, at + chunk))
-        tree = batch.example.rows(at, here.stop).tree
-        run = LayerIO(batch.network, tree, here.stop - at, modules)
-        yield here, run, (run.slopes(cotangent[here]) for cotangent in cotangents())
+    examples, root = rows
+    for here in slices(len(examples.z), width):
+        tree = examples.example.rows(here.start, here.stop).tree
+        run = LayerIO(examples.at.network, tree, here.stop - here.start, modules)
+        for c, column in enumerate(root.each()):
+            yield here, run, c, run.slopes(column[here])
 
 
 def modules_of(names: Iterable[str]) -> set[str]:

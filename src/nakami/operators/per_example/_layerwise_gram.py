@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from ..curvature._batches import Batch
-from ..curvature._loss_hessian_sqrt import LossHessianSqrt
-from ._layer_io import LayerIO, full_name
+from ._examples import Rows
+from ._layer_io import full_name
 from ._layer_rules import Product
-from ._norms import RowNorms, row_norms
+from ._norms import RowNorms, no_norms, norm_sweeps
 from ._verification import Verified
 
 
@@ -24,7 +22,7 @@ class LayerwiseGram:
     slopes, with neither a pass through the network nor a gradient formed.
 
     Args:
-        pairs: The batches, each with the root by its outputs; all of as many columns.
+        batches: The rows of each batch; all of as many columns.
         checked: The layers' formulas, which cover all parameters.
 
     Attributes:
@@ -34,28 +32,38 @@ class LayerwiseGram:
     where the network's own way takes four. Memory: the outputs of all layers for each row.
     """
 
-    def __init__(self, pairs: Iterable[tuple[Batch, LossHessianSqrt]], checked: Verified):
-        inputs: dict[str, list[Tensor]] = {}
-        slopes: dict[str, list[Tensor]] = {}
+    def __init__(self, batches: Iterable[Rows], checked: Verified):
         self.norms: list[RowNorms] = []
-        for part, root in pairs:
-            whole: dict[str, Tensor] = {}
-            keep = partial(_keep, (len(part.z), root.columns), inputs, whole)
-            self.norms.append(row_norms(part, root, checked, keep))
-            for name, each in whole.items():
-                slopes.setdefault(name, []).append(each)
+        self._inputs: dict[str, list[Tensor]] = {}
+        self._slopes: dict[str, list[Tensor]] = {}
+        for rows in batches:
+            self._add(rows, checked)
         self.layers: dict[str, _Single] = {}
-        for name, parts in slopes.items():
+        for name, slopes in self._slopes.items():
             if has := [k for k in ("weight", "bias") if full_name(name, k) in checked.own]:
-                self.layers[name] = _Single(_joined(inputs[name]), _joined(parts), has)
+                self.layers[name] = _Single(_joined(self._inputs[name]), _joined(slopes), has)
+        del self._inputs, self._slopes
+
+    def _add(self, rows: Rows, checked: Verified) -> None:
+        norms, whole = no_norms(rows, checked), dict[str, Tensor]()
+        for here, run, c, slopes in norm_sweeps(rows, checked, norms):
+            for name, slope in slopes.items():
+                flat, layer = slope.flatten(1), run.layers[name]
+                assert isinstance(layer, Product)  # at one position
+                if name not in whole:
+                    whole[name] = flat.new_zeros(*norms.rows.shape, flat.shape[1])
+                whole[name][here, c] = flat
+                if c == 0:
+                    self._inputs.setdefault(name, []).append(layer.inputs[:, 0, 0])
+        for name, each in whole.items():
+            self._slopes.setdefault(name, []).append(each)
+        self.norms.append(norms)
 
     def __matmul__(self, block: Tensor) -> Tensor:
         """``(rows, k) -> (rows, k)``."""
-        columns = [self._column(u) for u in block.T]
+        layers = self.layers.values()
+        columns = [torch.stack([each.product(u) for each in layers]).sum(0) for u in block.T]
         return torch.stack(columns, 1)
-
-    def _column(self, u: Tensor) -> Tensor:
-        return torch.stack([layer.product(u) for layer in self.layers.values()]).sum(0)
 
     def lifted(self, block: Tensor, names: Sequence[str]) -> Tensor:
         """``A^T block``, ``(rows, k) -> (P, k)``, by the parameters in this order."""
@@ -108,23 +116,3 @@ class _Single:
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _keep(
-    shape: tuple[int, int],
-    inputs: dict[str, list[Tensor]],
-    whole: dict[str, Tensor],
-    here: slice,
-    run: LayerIO,
-    c: int,
-    slopes: dict[str, Tensor],
-) -> None:
-    """Take down one column of some examples: ``whole`` holds ``(n, columns, outputs)`` by layer."""
-    for name, slope in slopes.items():
-        flat, layer = slope.flatten(1), run.layers[name]
-        assert isinstance(layer, Product)  # at one position
-        if name not in whole:
-            whole[name] = flat.new_zeros(*shape, flat.shape[1])
-        whole[name][here, c] = flat
-        if c == 0:
-            inputs.setdefault(name, []).append(layer.inputs[:, 0, 0])

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..autodiff._strategies import FAILURES
-from ..curvature._batches import Batch
-from ..curvature._loss_hessian_sqrt import LossHessianSqrt
+from ..model._parameters import Parameters
+from ._examples import Examples, Rows, slices
 from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
-
-Keep = Callable[[slice, LayerIO, int, dict[str, Tensor]], None]  # examples, run, column, slopes
 
 
 @dataclass(frozen=True)
 class RowNorms:
-    """Squared norms of the rows, before any scale.
+    """Squared norms of the rows of some examples, before any scale.
 
     Attributes:
-        rows: ``(n, columns)`` float64 of the batch, summed over parameters.
+        rows: ``(n, columns)`` float64, summed over parameters.
         by_parameter: Sums over all rows, by parameter.
         captured: Parameters whose gradients were never formed.
     """
@@ -31,100 +29,95 @@ class RowNorms:
     by_parameter: dict[str, float]
     captured: tuple[str, ...]
 
+    def add(self, name: str, here: slice | tuple[slice, int], squares: Tensor) -> None:
+        """Add the share of a parameter in some rows."""
+        self.rows[here] += squares
+        self.by_parameter[name] += float(squares.double().sum())
 
-def row_norms(
-    batch: Batch, root: LossHessianSqrt, checked: Verified, keep: Keep | None = None
-) -> RowNorms:
-    """All rows of a batch whose examples do not mix; ``keep`` sees the slopes as they come.
 
-    Cost: one backward pass over the batch for each column of an example.
+def no_norms(rows: Rows, checked: Verified) -> RowNorms:
+    """Zeros, to which ``norm_sweeps`` adds."""
+    (examples, root), names = rows, rows[0].at.names
+    zeros = torch.zeros(len(examples.z), root.columns, dtype=torch.float64, device=root.zero.device)
+    captured = tuple(name for name in names if name in checked.own)
+    return RowNorms(zeros, dict.fromkeys(names, 0.0), captured)
+
+
+def norm_sweeps(
+    rows: Rows, checked: Verified, norms: RowNorms
+) -> Iterator[tuple[slice, LayerIO, int, dict[str, Tensor]]]:
+    """``sweeps`` over the parameters that are captured; their squares are added to ``norms``."""
+    examples = rows[0]
+    width = examples.budget // 2 // (examples.each + checked.cells * examples.at.flat.itemsize)
+    for here, run, c, slopes in sweeps(rows, modules_of(norms.captured), width):
+        for name, squares in run.squares(slopes).items():
+            if name in checked.own:
+                norms.add(name, (here, c), squares)
+        yield here, run, c, slopes
+
+
+def row_norms(rows: Rows, checked: Verified) -> RowNorms:
+    """All rows of examples that do not mix.
+
+    Cost: one backward pass for each column of an example.
     """
-    own = checked.own
-    rest = {k: w for k, w in batch.weights.items() if k.removeprefix("model.") not in own}
-    rows = torch.zeros(len(batch.z), root.columns, dtype=torch.float64, device=batch.device)
-    sums = dict.fromkeys(batch.names, 0.0)
-    chunk = batch.budget // 2 // (batch.each + checked.cells * batch.point.itemsize)
-    for here, run, columns in sweeps(batch, root.each, modules_of(own), chunk) if own else ():
-        for c, slopes in enumerate(columns):
-            for name, squares in run.squares(slopes).items():
-                if name in own:
-                    rows[here, c] += squares
-                    sums[name] += float(squares.double().sum())
-            if keep is not None:
-                keep(here, run, c, slopes)
-    if rest:
-        _add_rest(batch, root, rest, rows, sums)
-    return RowNorms(rows, sums, tuple(name for name in batch.names if name in own))
+    norms, (examples, root) = no_norms(rows, checked), rows
+    if norms.captured:
+        for _ in norm_sweeps(rows, checked, norms):
+            pass
+    rest = uncaptured(examples, checked)
+    if rest is not None:  # no formula covers them: gradients of each example, formed
+        cells = examples.each + 4 * rest.flat.numel() * rest.flat.itemsize
+        cells += root.columns * examples.z[0].numel() * examples.z.itemsize
+        for here in slices(len(examples.z), examples.budget // 2 // cells):
+            found = formed(rows, here, rest, lambda g: g.square().sum())
+            for name, squares in zip(rest.names, found.values(), strict=True):
+                norms.add(name, here, squares)
+    return norms
 
 
-def _add_rest(
-    batch: Batch,
-    root: LossHessianSqrt,
-    rest: dict[str, Tensor],
-    rows: Tensor,
-    sums: dict[str, float],
-) -> None:
-    """The share of parameters that no formula covers: gradients of each example, formed."""
-    cells = batch.each + 4 * sum(w.numel() for w in rest.values()) * batch.point.itemsize
-    cells += root.columns * batch.z[0].numel() * batch.z.itemsize
-    at_once = max(1, batch.budget // 2 // cells)
-    n = len(batch.z)
-    for at in range(0, n, at_once):
-        here = slice(at, min(n, at + at_once))
-        cotangents = torch.stack([c[here] for c in root.each()], 1)  # (examples, columns, ...)
-        found = gradients_of_rest(batch, here, cotangents, rest, lambda g: g.square().sum())
-        for name, squares in found.items():
-            rows[here] += squares
-            sums[name.removeprefix("model.")] += float(squares.double().sum())
+def uncaptured(examples: Examples, checked: Verified) -> Parameters | None:
+    """The parameters that no layer's formula covers."""
+    at = examples.at
+    names = [w for w, name in zip(at.weights, at.names, strict=True) if name not in checked.own]
+    return Parameters(at.network, names) if names else None
 
 
-def gradients_of_rest(
-    batch: Batch,
-    here: slice,
-    cotangents: Tensor,
-    rest: dict[str, Tensor],
-    reduce: Callable[[Tensor], Tensor],
+def formed(
+    rows: Rows, here: slice, by: Parameters, reduce: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    """``reduce`` of the gradients of some examples by some weights, ``(examples, columns, ...)``.
+    """``reduce`` of the gradients of some examples, ``(examples, columns, ...)`` by full name.
 
-    ``cotangents`` are ``(examples, columns, ...)`` like the outputs.
+    All examples at once; where torch cannot batch that, all columns of an example, or each alone.
     """
+    examples, columns = rows[0], rows[1].of(here)
+    network, example = by.network, examples.example
 
     def pulled(leaves: tuple[Tensor, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
-        tree = batch.example.filled([leaf[None] for leaf in leaves])
-        pull = torch.func.vjp(lambda w: batch.network.run(tree, w), rest)[1]
+        tree = example.filled([leaf[None] for leaf in leaves])
+        pull = torch.func.vjp(lambda w: network.run(tree, w), by.weights)[1]
         return lambda c: {k: reduce(g) for k, g in pull(c[None])[0].items()}
 
-    def one(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
+    def together(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
         pull = pulled(leaves)
-        each = [pull(c) for c in across]
-        return {k: torch.stack([row[k] for row in each]) for k in rest}
+        return _stacked([pull(c) for c in across])
 
-    leaves = tuple(leaf[here] for leaf in batch.example.leaves)
+    def alone(i: int, across: Tensor) -> dict[str, Tensor]:
+        try:
+            pull = pulled(tuple(leaf[i] for leaf in example.leaves))
+            found: dict[str, Tensor] = torch.vmap(pull)(across)
+        except FAILURES:
+            each = gradients_of_one(examples, i, by, across)
+            found = _stacked([{k: reduce(g) for k, g in row.items()} for row in each])
+        return found
+
     try:
-        found: dict[str, Tensor] = torch.vmap(one)(leaves, cotangents)
-    except FAILURES:  # what torch cannot batch goes example by example
-        each = [
-            _of_one(batch, here.start + i, across, rest, reduce, pulled)
-            for i, across in enumerate(cotangents)
-        ]
-        found = {k: torch.stack([row[k] for row in each]) for k in rest}
-    return found
-
-
-def _of_one(
-    batch: Batch,
-    i: int,
-    across: Tensor,
-    rest: dict[str, Tensor],
-    reduce: Callable[[Tensor], Tensor],
-    pulled: Callable[[tuple[Tensor, ...]], Callable[[Tensor], dict[str, Tensor]]],
-) -> dict[str, Tensor]:
-    """The same for one example, ``(columns, ...)``: all columns at once, or each alone."""
-    try:
-        pull = pulled(tuple(leaf[i] for leaf in batch.example.leaves))
-        found: dict[str, Tensor] = torch.vmap(pull)(across)
+        leaves = tuple(leaf[here] for leaf in example.leaves)
+        found: dict[str, Tensor] = torch.vmap(together)(leaves, columns)
     except FAILURES:
-        each = gradients_of_one(batch, i, rest, across)
-        found = {k: torch.stack([reduce(g[k]) for g in each]) for k in rest}
+        found = _stacked([alone(here.start + i, across) for i, across in enumerate(columns)])
     return found
+
+
+def _stacked(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {k: torch.stack([row[k] for row in rows]) for k in rows[0]}

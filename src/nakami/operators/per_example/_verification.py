@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..autodiff._strategies import FAILURES, reverse_product
-from ..curvature._batches import Batch
-from ..model._functional_model import named_parts
+from ..model._parameters import Parameters
+from ._examples import Examples
 from ._layer_io import LayerIO, modules_of
 
 TRIED = 2  # examples
@@ -34,35 +33,34 @@ class Verified:
     formed: int
 
 
-def verified(batch: Batch) -> Verified:
+def verified(examples: Examples) -> Verified:
     """Tried on a few examples against reverse mode of each alone.
 
     A weight that is tied, used twice, or in a function as well, or a layer whose first axis is not
     the examples, is seen by that.
     """
-    batch.check_derivative()
-    n = min(TRIED, len(batch.z))
-    sizes = dict(zip(batch.names, (w.numel() for w in batch.weights.values()), strict=True))
+    at, z, n = examples.at, examples.z, min(TRIED, len(examples.z))
+    sizes = dict(zip(at.names, (w.numel() for w in at.weights.values()), strict=True))
     generator = torch.Generator().manual_seed(0)
-    draw = torch.randn(batch.z[:n].shape, generator=generator, dtype=torch.float64).to(batch.z)
+    draw = torch.randn(z[:n].shape, generator=generator, dtype=torch.float64).to(z)
     try:
-        run = LayerIO(batch.network, batch.example.rows(0, n).tree, n, modules_of(batch.names))
+        run = LayerIO(at.network, examples.example.rows(0, n).tree, n, modules_of(at.names))
         found = run.squares(run.slopes(draw))
     except FAILURES:
         return Verified(frozenset(), 0, 0, max(sizes.values()))
-    wanted = {k: torch.zeros(n).to(batch.z) for k in batch.names}
+    wanted = {k: z.new_zeros(n) for k in at.names}
     for i in range(n):
-        (each,) = gradients_of_one(batch, i, batch.weights, [draw[i]])
-        for name, g in zip(batch.names, each.values(), strict=True):
+        (each,) = gradients_of_one(examples, i, at, [draw[i]])
+        for name, g in zip(at.names, each.values(), strict=True):
             wanted[name][i] = g.square().sum()
     most = float(max(w.max() for w in wanted.values()))
-    near = torch.finfo(batch.z.dtype).eps ** 0.5
+    near = torch.finfo(z.dtype).eps ** 0.5
 
     def same(name: str) -> bool:
         gap = (found[name] - wanted[name]).abs()
         return bool((gap <= near * wanted[name] + near**2 * most).all())
 
-    own = frozenset(k for k in batch.names if k in found and same(k))
+    own = frozenset(k for k in at.names if k in found and same(k))
     single = {k for k in own if run.layers[k.rpartition(".")[0]].single}
     formed = max((size for k, size in sizes.items() if k not in single), default=0)
     cells = sum(layer.cells for layer in run.layers.values())
@@ -70,14 +68,9 @@ def verified(batch: Batch) -> Verified:
 
 
 def gradients_of_one(
-    batch: Batch, i: int, weights: Mapping[str, Tensor], cotangents: Iterable[Tensor]
+    examples: Examples, i: int, by: Parameters, cotangents: Iterable[Tensor]
 ) -> list[dict[str, Tensor]]:
-    """Gradients of ``<cotangent, output>`` of example ``i`` alone, for each, by some weights."""
-    tree = batch.example.rows(i, i + 1).tree
-
-    def outputs(flat: Tensor) -> Tensor:
-        return batch.network.run(tree, named_parts(flat, weights)).reshape(-1)
-
-    point = torch.cat([w.reshape(-1) for w in weights.values()])
-    pull = reverse_product(outputs, point, partial(batch.network.run_in_at, weights))[1]
-    return [named_parts(pull(cotangent.reshape(-1)), weights) for cotangent in cotangents]
+    """Gradients of ``<cotangent, output>`` of example ``i`` alone, for each, by full name."""
+    tree = examples.example.rows(i, i + 1).tree
+    pull = reverse_product(lambda flat: by.outputs(tree, flat).reshape(-1), by.flat, by.held)[1]
+    return [by.split(pull(cotangent.reshape(-1))) for cotangent in cotangents]

@@ -1,17 +1,19 @@
-"""The parameters that a curvature matrix is taken by, at the weights where it is taken."""
+"""Some parameters of a network as one flat vector: what a matrix by parameters is taken by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...results import wrong
-from ..model._functional_model import FunctionalModel, named_parts
+from ._functional_model import FunctionalModel, named_parts
 
 
 class Parameters:
-    """Some parameters of a network, in one flat vector that all batches share.
+    """Some parameters of a network, in one flat vector.
 
     Args:
         network: The network at its weights.
@@ -23,27 +25,34 @@ class Parameters:
     """
 
     def __init__(self, network: FunctionalModel, full: Iterable[str]):
-        full = tuple(full)
-        self.network, self.flat = network.joined(full)
-        self.weights = {name: self.network.weights[name] for name in full}
-        self.names = tuple(name.removeprefix("model.") for name in full)
+        own = {name: network.weights[name] for name in full}
+        self.flat = torch.cat([weight.reshape(-1) for weight in own.values()])
+        self.weights = named_parts(self.flat, own)
+        self.network = network.with_weights(self.weights)
+        self.names = tuple(name.removeprefix("model.") for name in own)
 
     def at(self, flat: Tensor) -> Parameters:
         """The same parameters at other values, ``(P,)``, which are copied."""
-        flat = flat.detach().to(self.flat)
-        return Parameters(self.network.with_weights(named_parts(flat, self.weights)), self.weights)
-
-    def part(self, full: Iterable[str]) -> Parameters:
-        """Some of the same parameters."""
-        return Parameters(self.network, full)
+        weights = self.split(flat.detach().to(self.flat))
+        return Parameters(self.network.with_weights(weights), weights)
 
     def current(self) -> Parameters:
         """The same parameters in the model as it is now."""
         return Parameters(self.network.at_current_weights(), self.weights)
 
+    def split(self, flat: Tensor) -> dict[str, Tensor]:
+        """Other values, ``(P,)``, by full name (views)."""
+        return named_parts(flat, self.weights)
+
     def outputs(self, tree: object, flat: Tensor) -> Tensor:
         """The network's output at a batch, at other values of the parameters."""
-        return self.network.run(tree, named_parts(flat, self.weights))
+        return self.network.run(tree, self.split(flat))
+
+    def held(self, point: Tensor, act: Callable[[], Any]) -> Any:
+        """What ``act`` returns while the network is still, at other values of the parameters."""
+        with torch.enable_grad():  # so that what runs again keeps what it kept before
+            moved = self.split(point)
+        return self.network.run_in(act, moved)
 
 
 def moving(network: FunctionalModel, params: str | None) -> Parameters:
@@ -51,8 +60,8 @@ def moving(network: FunctionalModel, params: str | None) -> Parameters:
     if params is not None:
         return Parameters(network, network.parameters(params))
     named = network.model.named_parameters()
-    names = [n for n, p in named if p.requires_grad and p.is_floating_point()]
+    names = [f"model.{n}" for n, p in named if p.requires_grad and p.is_floating_point()]
     if not names:
         ways = ["call requires_grad_() on some", "name them with {params}="]
         raise wrong("model", "have parameters that require a gradient", "none", ways)
-    return Parameters(network, [f"model.{name}" for name in names])
+    return Parameters(network, names)

@@ -1,0 +1,97 @@
+"""Examples of a network whose parameters move, and the rows by which their gradients are taken."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..model._example import Example
+from ..model._parameters import Parameters
+
+
+class Examples:
+    """Some examples at the parameters of a network.
+
+    Args:
+        at: The parameters; all batches of a matrix share them.
+        example: The examples, axis 0 of every tensor.
+        budget: Bytes for what is kept of the network. each: Bytes of that for one example, about.
+
+    Attributes:
+        z: The outputs, ``(n, ...)``.
+    """
+
+    def __init__(self, at: Parameters, example: Example, budget: int, each: int):
+        self.at, self.example, self.budget, self.each = at, example, budget, each
+        with torch.no_grad():
+            self.z = at.network.run(example.tree).detach()
+
+    def moved(self, at: Parameters) -> Examples:
+        """The same examples at other weights."""
+        return Examples(at, self.example, self.budget, self.each)
+
+    def restricted(self, at: Parameters) -> Examples:
+        """The same examples with fewer parameters at the same weights."""
+        part = copy.copy(self)
+        part.at = at
+        return part
+
+    def mixes(self) -> bool:
+        """Whether an example's output depends on the others of its batch."""
+        network, z = self.at.network, self.z
+        if network.batch_statistics:
+            return True
+        if len(z) == 1:
+            return False
+        with torch.no_grad():
+            alone = network.run(self.example.rows(0, 1).tree)
+        if alone.shape != z[:1].shape:
+            return True
+        gap = float((alone - z[:1]).abs().max())
+        return not gap <= torch.finfo(alone.dtype).eps ** 0.5 * float(z.abs().max())
+
+
+class OutputRoot:
+    """``B`` with ``B B^T`` a matrix by the outputs ``z`` of some examples, block by block.
+
+    Args:
+        up: ``B u``, of the shape of ``z``.
+        zero: Zeros of the shape that ``u`` has, ``(n, ...)``; the rest are an example's columns.
+
+    Attributes:
+        columns: How many columns of ``B`` each example has.
+    """
+
+    def __init__(self, up: Callable[[Tensor], Tensor], zero: Tensor):
+        self.up, self.zero, self.columns = up, zero, prod(zero.shape[1:])
+
+    def down(self, v: Tensor) -> Tensor:
+        """``B^T v`` for ``v`` of the shape of ``z``."""
+        found: Tensor = torch.func.vjp(self.up, self.zero)[1](v)[0]
+        return found
+
+    def each(self) -> Iterator[Tensor]:
+        """Column by column, that of all examples at once, of the shape of ``z``."""
+        for c in range(self.columns):
+            unit = torch.zeros_like(self.zero[0]).reshape(-1)
+            unit[c] = 1
+            yield self.up(unit.reshape_as(self.zero[:1]).expand_as(self.zero))
+
+    def of(self, here: slice) -> Tensor:
+        """All columns of some examples, ``(examples, columns, ...)``."""
+        return torch.stack([column[here] for column in self.each()], 1)
+
+
+Rows: TypeAlias = tuple[Examples, OutputRoot]  # gradients of <column, output>, example by example
+
+
+def slices(count: int, width: int) -> Iterator[slice]:
+    """Places from 0 to ``count`` in runs of ``width``, or of 1."""
+    width = max(1, width)
+    for at in range(0, count, width):
+        yield slice(at, min(count, at + width))
