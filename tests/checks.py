@@ -1,5 +1,7 @@
 """The shared gauntlets: every member of a family runs the same checks."""
 
+import json
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -50,3 +52,16 @@ def check_triplets(result, dense, atol):
     assert_close(u.T @ u, eye, rtol=0, atol=2e-6)
     assert_close(v.T @ v, eye, rtol=0, atol=2e-6)
     assert_close(result.residuals, true, rtol=1e-3, atol=atol)  # the residuals say the truth
+
+
+def bytes_of_run(folder):
+    """Every byte of an x-ray's folder that is not a clock reading, by file."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "timing.json"]
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in files}
+    body = json.loads(found.pop("run.json"))
+    body.pop("created")
+    return {**found, "run.json": body}
+
+
+class Killed(BaseException):
+    """Ends a run from its progress callback, as a signal would."""

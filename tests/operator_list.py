@@ -15,51 +15,7 @@ from torch import nn
 import nakami
 from curvatures import Dense
 from nakami.spectra import Gram, Preconditioned
-
-
-class Reversed(torch.autograd.Function):
-    """A sine known to reverse mode alone, whose gradient cannot be differentiated again."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.sin()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0].cos()
-
-
-class Twice(torch.autograd.Function):
-    """A sine known to reverse mode alone, whose gradient is known to it too."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x):
-        return x.sin()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0].cos()
-
-
-class Plain(torch.autograd.Function):
-    """A sine that ``torch.func`` cannot transform."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.sin()
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0].cos()
+from own_functions import OldSine, OnceSine, Sine
 
 
 class Small(nn.Module):
@@ -231,9 +187,9 @@ OPERATORS = {
     "by the input": Entry(model, jac(), _input),
     "from a stage": Entry(model, jac(start="enter"), _stage),
     "to several stages": Entry(model, jac(to=["enter", "output"]), _several),
-    "double reverse": Entry(slopes(Twice.apply), jac(), _input),
-    "plain autograd": Entry(slopes(Plain.apply), jac(), _input, reruns=True),
-    "rows kept": Entry(slopes(Reversed.apply), jac(), _input, reruns=True),
+    "double reverse": Entry(slopes(Sine.apply), jac(), _input),
+    "plain autograd": Entry(slopes(OldSine.apply), jac(), _input, reruns=True),
+    "rows kept": Entry(slopes(OnceSine.apply), jac(), _input, reruns=True),
     "from an embedding": Entry(
         lambda: model(Sequence),
         lambda net, dtype: nakami.jacobian(net, TOKENS[:1]),
@@ -246,7 +202,7 @@ OPERATORS = {
         lambda net: _parameters(net, only="leave"),
     ),
     "by parameters, plain autograd": Entry(
-        slopes(Plain.apply), jac(wrt="parameters"), _parameters, reruns=True
+        slopes(OldSine.apply), jac(wrt="parameters"), _parameters, reruns=True
     ),
     **{
         f"{kind}": Entry(model, fisher(kind), _curved(kind))
@@ -255,7 +211,7 @@ OPERATORS = {
     "squared error": Entry(
         model, fisher("ggn", y=Z, loss="mse"), _curved("ggn", nn.MSELoss(), y=Z)
     ),
-    "ggn, plain autograd": Entry(slopes(Plain.apply), fisher("ggn"), _curved("ggn"), reruns=True),
+    "ggn, plain autograd": Entry(slopes(OldSine.apply), fisher("ggn"), _curved("ggn"), reruns=True),
     "ggn in batches": Entry(model, batches, _curved("ggn")),
     "ggn without graphs": Entry(model, little, _curved("ggn", x=X[:2], y=Y[:2]), reruns=True),
     "fisher of tokens": Entry(

@@ -1,13 +1,12 @@
 """The x-ray of models of tokens, from their embedding, against dense Jacobians."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import nakami
+from checks import Killed, bytes_of_run
 from nakami.results import UsageError
 
 LENGTH = 3
@@ -94,18 +93,6 @@ def test_layers_start_at_the_stage_before():
     assert [row.source for row in run.summary(None)] == ["words", "encode.layers.0"]
 
 
-def content(folder):
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "timing.json"]
-    found = {str(p.relative_to(folder)): p.read_bytes() for p in files}
-    body = json.loads(found.pop("run.json"))
-    body.pop("created")
-    return {**found, "run.json": body}
-
-
-class Killed(BaseException):
-    pass
-
-
 def test_killed_and_continued_equals_unbroken(tmp_path):
     net, tokens = make("recurrent")
     whole = nakami.xray(net, tokens, out=tmp_path / "whole")
@@ -118,7 +105,7 @@ def test_killed_and_continued_equals_unbroken(tmp_path):
         nakami.xray(net, tokens, out=tmp_path / "broken", progress=kill)
     assert len(nakami.load(tmp_path / "broken").spectra) == 1
     nakami.xray(net, tokens, out=tmp_path / "broken")
-    assert content(tmp_path / "whole") == content(tmp_path / "broken")
+    assert bytes_of_run(tmp_path / "whole") == bytes_of_run(tmp_path / "broken")
     read = nakami.load(tmp_path / "broken")
     assert read.inputs.dtype == np.int64
     assert np.array_equal(read.inputs, tokens.numpy())

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import nakami
+from checks import Killed, bytes_of_run
 from nakami.dynamics import SpectrumOptions as Options
 from nakami.results import NakamiWarning, NotConvergedWarning, UsageError
 from networks import Residual, build
@@ -92,19 +93,6 @@ def test_top_k_and_kept_vectors():
     assert not s.complete
 
 
-def pieces(folder):
-    """Every byte of a run that is not a clock reading."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "timing.json"]
-    found = {str(p.relative_to(folder)): p.read_bytes() for p in files}
-    body = json.loads(found.pop("run.json"))
-    body.pop("created")
-    return {**found, "run.json": body}
-
-
-class Killed(BaseException):
-    pass
-
-
 def test_killed_and_continued_equals_unbroken(tmp_path):
     net, x = small_net().float(), examples(2).float()
 
@@ -130,9 +118,9 @@ def test_killed_and_continued_equals_unbroken(tmp_path):
         after = next(killed, None)
     run("broken", progress=kill)
     assert seen == list(range(1, len(whole.spectra) + 1))
-    assert pieces(tmp_path / "whole") == pieces(tmp_path / "broken")
+    assert bytes_of_run(tmp_path / "whole") == bytes_of_run(tmp_path / "broken")
     run("other", seed=5)
-    assert pieces(tmp_path / "whole") != pieces(tmp_path / "other")
+    assert bytes_of_run(tmp_path / "whole") != bytes_of_run(tmp_path / "other")
 
 
 def test_krylov_pieces_do_not_depend_on_the_order(tmp_path):
@@ -144,7 +132,7 @@ def test_krylov_pieces_do_not_depend_on_the_order(tmp_path):
     nakami.xray(net, x, k=4, out=tmp_path / "b")
     (tmp_path / "b" / "pieces" / "0000-1" / "result.json").unlink()
     nakami.xray(net, x, k=4, out=tmp_path / "b")
-    assert pieces(tmp_path / "a") == pieces(tmp_path / "b")
+    assert bytes_of_run(tmp_path / "a") == bytes_of_run(tmp_path / "b")
 
 
 def test_other_weights_or_inputs_are_refused(tmp_path):

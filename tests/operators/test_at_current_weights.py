@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 import nakami
 from curvatures import Gated, case
+from own_functions import Applied, Sine
 
 
 def block(op):
@@ -57,32 +58,9 @@ def test_other_arithmetic_and_recurrent_layers():
     assert_close(op.at_current_weights() @ v, wanted)
 
 
-class Reversed(torch.autograd.Function):
-    """Known to reverse mode alone."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x):
-        return x.sin()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0].cos()
-
-
-class Sine(nn.Module):
-    def forward(self, x):
-        return Reversed.apply(x)
-
-
 def test_without_forward_mode():
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(4, 5), Sine(), nn.Linear(5, 2)).double()
+    model = nn.Sequential(nn.Linear(4, 5), Applied(Sine), nn.Linear(5, 2)).double()
     x, y = torch.randn(6, 4).double(), torch.randn(6, 2).double()
     op = nakami.ggn(model, (x, y), nn.MSELoss())
     moved(model)

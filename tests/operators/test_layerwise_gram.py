@@ -9,6 +9,7 @@ import nakami
 from nakami.operators.autodiff import _strategies
 from nakami.operators.autodiff._linearise import linearised
 from nakami.operators.curvature import _batches
+from own_functions import Applied, StraightThrough
 
 
 def problem(n=150, outputs=3, bias=True):
@@ -130,30 +131,7 @@ def test_a_route_is_tried_on_few_examples_and_taken_on_all(monkeypatch):
 
 
 def test_a_straight_through_gradient_is_still_seen():
-    class Straight(torch.autograd.Function):
-        generate_vmap_rule = True
-
-        @staticmethod
-        def forward(x):
-            return 3 * x
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            pass
-
-        @staticmethod
-        def backward(ctx, u):
-            return u
-
-        @staticmethod
-        def jvp(ctx, v):
-            return v
-
-    class Through(nn.Module):
-        def forward(self, x):
-            return Straight.apply(x)
-
     model, x, y = problem()
-    op = nakami.fisher(nn.Sequential(*model, Through()), (x, y), "cross_entropy")
+    op = nakami.fisher(nn.Sequential(*model, Applied(StraightThrough)), (x, y), "cross_entropy")
     with pytest.warns(nakami.results.NakamiWarning, match="no derivative"):
         op.root.gram() @ torch.ones(450, 1, dtype=torch.float64)

@@ -6,26 +6,7 @@ from torch import nn
 
 import nakami
 from nakami.results import NakamiWarning, UsageError
-
-
-class StraightThrough(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x):
-        return torch.round(4 * x) / 4
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        pass
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad
-
-    @staticmethod
-    def jvp(ctx, tangent):
-        return tangent.clone()
+from own_functions import Applied, StraightThrough
 
 
 class WrongForward(StraightThrough):
@@ -36,15 +17,6 @@ class WrongForward(StraightThrough):
     @staticmethod
     def jvp(ctx, tangent):
         return 3 * tangent
-
-
-class Applied(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function.apply(x)
 
 
 def test_a_straight_through_gradient_warns():

@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 import nakami
 from checks import check_operator, parameter_reference
 from nakami.results import UsageError
+from own_functions import Applied
 from own_models import Cube
 from pages import route_in_docs
 from plain_models import PLAIN, OldCube, OnceCube, Saving, pair
@@ -109,15 +110,6 @@ class Broken(OldCube):
     @staticmethod
     def backward(ctx, grad):
         raise KeyError("key")
-
-
-class Applied(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function.apply(x)
 
 
 def test_a_backward_that_cannot_be_batched_goes_column_by_column():

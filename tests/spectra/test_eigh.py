@@ -10,11 +10,8 @@ from scipy.sparse.linalg import eigsh
 from torch.testing import assert_close
 
 import nakami
-import nakami.spectra._eigh as engine
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, eigh
-from nakami.spectra.krylov._complement import Outside
-from nakami.spectra.krylov._lanczos import BlockLanczos
 
 N = 240
 RAMP = torch.arange(N, dtype=torch.float64)
@@ -126,45 +123,6 @@ def test_a_bound_below_the_first_k_directions_still_gives_k_values():
     assert (distance <= result.residuals + 1e-12).all()  # the residual bounds the distance
     with pytest.warns(NotConvergedWarning, match="svd did not converge"):
         assert nakami.svd(a, 50, method="krylov", max_products=1).values.shape == (50,)
-
-
-@pytest.fixture
-def blind_start(monkeypatch):
-    """Random directions of the run itself that have no component along the first axis."""
-    draw = BlockLanczos._random
-
-    def blind(self, count, basis, others):
-        rows = draw(self, count, basis, others)
-        if basis[:, 0].any() or others[:, 0].any():
-            return rows  # the axis is known by now
-        rows[:, 0] = 0
-        return torch.linalg.qr(rows.T)[0].T
-
-    monkeypatch.setattr(BlockLanczos, "_random", blind)
-
-
-def diagonal(n=600):
-    values = torch.linspace(1, -8, n, dtype=torch.float64)
-    values[:40] = torch.linspace(9, 5, 40, dtype=torch.float64)
-    return values.diag()
-
-
-def test_a_missed_value_is_found(blind_start):
-    result = eigh(diagonal(), 3, tol=1e-7, method="krylov")
-    assert result.converged
-    assert_close(result.values, diagonal().diagonal()[:3], rtol=1e-6, atol=0)
-
-
-def nothing_outside(apply, basis, waiting, form, asked, generator):
-    """A search that sees nothing and certifies all the same."""
-    return Outside(-1e300, asked.level, torch.zeros(1), basis[:1], 1)
-
-
-def test_without_the_search_it_would_be_missed(blind_start, monkeypatch):
-    monkeypatch.setattr(engine, "outside", nothing_outside)
-    result = eigh(diagonal(), 3, method="krylov")
-    assert result.converged
-    assert float(result.values[0]) < 8.95  # the value 9 never shows
 
 
 def test_floor_marks():

@@ -7,12 +7,9 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
 from torch.testing import assert_close
 
-import nakami.spectra.krylov._singular as engine
 from checks import check_operator, check_triplets
 from nakami.results import NotConvergedWarning, RunError
 from nakami.spectra import MatrixOperator, choose, svd
-from nakami.spectra.krylov._complement import Outside
-from nakami.spectra.krylov._decomposition import KrylovDecomposition
 
 P = 240
 RAMP = torch.arange(P, dtype=torch.float64)
@@ -128,45 +125,6 @@ def test_too_few_products_say_so():
     # the residual bounds the distance to the nearest exact value, converged or not
     distance = (result.values[:, None] - every[None]).abs().amin(1)
     assert (distance <= result.residuals + 1e-12).all()
-
-
-@pytest.fixture
-def blind_start(monkeypatch):
-    """Random directions of the run itself that have no component along the first axis."""
-    draw = KrylovDecomposition._random
-
-    def blind(self, count, basis, others):
-        rows = draw(self, count, basis, others)
-        if basis[:, 0].any() or others[:, 0].any():
-            return rows  # the axis is known by now
-        rows[:, 0] = 0
-        return torch.linalg.qr(rows.T)[0].T
-
-    monkeypatch.setattr(KrylovDecomposition, "_random", blind)
-
-
-def diagonal(n=1400):
-    values = torch.linspace(1, 0.1, n, dtype=torch.float64)
-    values[:40] = torch.linspace(9, 5, 40, dtype=torch.float64)
-    return values.diag()
-
-
-def test_a_missed_value_is_found(blind_start):
-    result = svd(diagonal(), 3, tol=1e-7, method="krylov")
-    assert result.converged
-    assert_close(result.values, diagonal().diagonal()[:3], rtol=1e-6, atol=0)
-
-
-def nothing_outside(apply, basis, waiting, form, asked, generator):
-    """A search that sees nothing and certifies all the same."""
-    return Outside(-1e300, asked.level, torch.zeros(1), basis[:1], 1)
-
-
-def test_without_the_search_it_would_be_missed(blind_start, monkeypatch):
-    monkeypatch.setattr(engine, "outside", nothing_outside)
-    result = svd(diagonal(), 3, method="krylov")
-    assert result.converged
-    assert float(result.values[0]) < 8.95  # the value 9 never shows
 
 
 def test_methods_are_chosen_by_shape_and_budget():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,3 +48,10 @@ def numbered(**parts: nn.Module) -> nn.Sequential:
             for i, (name, part) in enumerate(parts.items())
         )
     )
+
+
+def features_alone(
+    trunk: Callable[[torch.Generator], nn.Sequential], generator: torch.Generator | None
+) -> nn.Sequential:
+    """A network's convolutions as one module, ``features``; published weights may end there."""
+    return nn.Sequential(OrderedDict(features=trunk(seeded(generator))))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 
 from ._entry import Entry
-from ._layers import seeded
+from ._layers import features_alone
 from .vgg16 import trunk
 
 
@@ -18,7 +16,7 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
     Args:
         generator: Source of the first weights; None: a fresh one with seed 0.
     """
-    return nn.Sequential(OrderedDict(features=trunk(seeded(generator))))
+    return features_alone(trunk, generator)
 
 
 ENTRY = Entry(
