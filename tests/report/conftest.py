@@ -124,6 +124,7 @@ def made_up(
     own = {
         "subject": label,
         "n_inputs": inputs,
+        "input_noun": "digit",
         "input_names": [f"test digit {i}" for i in range(inputs)],
         "stages": [dataclasses.asdict(i) for i in infos],
     }

@@ -19,7 +19,7 @@ LENGTH, WIDTH = 12, 3
 
 def tokens_run(make, **options) -> Xray:
     """The made-up run as if its inputs were tokens, embedded at ``words``."""
-    options = {"inputs": 4, "m": 20, "settings": {"input_names": [], "picture": None}} | options
+    options = {"inputs": 4, "m": 20, "settings": {"input_noun": None, "picture": None}} | options
     base = make(shape=(LENGTH * WIDTH,), label="reader", **options)
     infos = (StageInfo("words", "embedding", (LENGTH, WIDTH)), *base.stages[1:])
     spectra = [

@@ -149,3 +149,16 @@ def test_directions_below_the_floor_decide_nothing(make):
     pictures = {s.id: s for s in page_of(make(rate=60.0)).sections}["pictures"]
     assert pictures.heading == "Leading directions are local, later ones spread"
     assert "the 784th covers" in pictures.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "noun"),
+    [
+        ({"input_noun": "molecule"}, "molecules"),
+        ({"input_noun": None}, "pictures"),  # an older run, whose record says that they are
+        ({"input_noun": None, "picture": None}, "inputs"),  # names say nothing: "test digit 3"
+    ],
+)
+def test_inputs_are_called_what_the_record_calls_them(make, settings, noun):
+    page = page_of(make(settings=settings))
+    assert page.frame.verdict.kicker.endswith(f"X-ray at 16 {noun}")

@@ -129,6 +129,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match=r"versions.torch must be as in the run"):
         RunFolder(tmp_path, {**settings(2, 2), "versions": {"torch": "3"}})
     RunFolder(tmp_path, settings(2, 2))  # the same settings continue
+    RunFolder(tmp_path, {**settings(2, 2), "input_noun": "digit"})  # older records say no noun
 
 
 def refusal(path, change):

@@ -81,6 +81,7 @@ def from_array(array: np.ndarray, labels: np.ndarray | None, path: Path) -> Exam
         PIXEL if pixels else AS_STORED,
         f"{len(inputs):,} examples of {path.name}",
         plain_picture(array.shape[1]) if grid else None,
+        "picture" if grid else "input",
     )
 
 

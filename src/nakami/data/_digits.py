@@ -74,6 +74,7 @@ def _digits(
         unit=PIXEL,
         source=source,
         picture=None if flat else plain_picture(1),
+        noun="digit",
     )
 
 

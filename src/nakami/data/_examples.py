@@ -28,6 +28,7 @@ class Examples:
         source: One sentence: what this is and where it came from.
         picture: How to undo the normalisation per channel, ``pixel = x * std + mean`` in 0..1, as
             ``{"mean": [...], "std": [...]}``; None when the inputs are not pictures.
+        noun: What one example is called: ``"digit"``, with an s for more than one.
     """
 
     inputs: Tensor
@@ -36,6 +37,7 @@ class Examples:
     unit: str
     source: str
     picture: dict[str, list[float]] | None = None
+    noun: str = "input"
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -55,7 +55,7 @@ def read_pictures(
     many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
     names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
     done = f"{_scaled(set(shapes), size)}, {'RGB' if channels == 3 else 'grey'}, {normalise}"
-    return Examples(x, None, names, unit, f"{many}: {done}", picture)
+    return Examples(x, None, names, unit, f"{many}: {done}", picture, "picture")
 
 
 def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:

@@ -65,8 +65,8 @@ def xray(
         spectrum: How each spectrum is computed: ``SpectrumOptions(tol=, seed=, memory_budget=)``.
         input_unit: Unit of one input component ("pixel, 0 to 1"), of tokens that of a component
             of the embedding; counts above 1 depend on it.
-        about: More to keep in ``run.json`` (``subject``, the name of the run; names, labels,
-            training, facts), used by the page.
+        about: More to keep in ``run.json`` (``subject``, the name of the run; ``input_noun``, what
+            one input is called; names, labels, training, facts), used by the page.
         progress: ``progress(done, total, seconds_left, what)``, called after each piece.
 
     Returns:

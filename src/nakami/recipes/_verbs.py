@@ -158,6 +158,7 @@ def measure(
             "subject": f"{subject.name}/{network.name}",
             "data": examples.source,
             "input_names": list(examples.names),
+            "input_noun": examples.noun,
             "labels": labels,
             "picture": examples.picture,
             "training": network.training,

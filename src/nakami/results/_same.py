@@ -8,7 +8,8 @@ from typing import Any
 
 from ._errors import wrong
 
-UNCHECKED = ("created", "schema")  # fields of run.json that say nothing about its numbers
+# fields of run.json that say nothing about its numbers
+UNCHECKED = ("created", "schema", "input_noun")
 TOLD = "training"  # a sentence that may name the same weights by another path
 
 # Which field a refusal names: one that somebody chose before one that follows from it.

@@ -215,6 +215,7 @@ def _own_network(
         "subject": subject,
         "data": examples.source,
         "input_names": list(examples.names),
+        "input_noun": examples.noun,
         "labels": None if examples.labels is None else examples.labels.tolist(),
         "picture": examples.picture,
         "training": _model.training(name, network.weights),

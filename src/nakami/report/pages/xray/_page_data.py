@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +25,6 @@ from nakami.results import (
 from ...words._numbers import short
 from ...words._sentences import Sentence
 from ._say import say
-
-_NOUN = re.compile(r"(?:(?:test|training|train)\s+)?([a-z]{3,12})\s+\d+$")
 
 
 @dataclass(frozen=True)
@@ -98,16 +95,13 @@ class Reading:
         """Number of components of one input."""
         return self.main.rows[self.stages[0]].shape[1]
 
-    @cached_property
+    @property
     def noun(self) -> str:
-        """What one input is called: the word in ``test digit 12``, else picture or input."""
-        names = self.main.run.settings.get("input_names") or []
-        found = {m[1] for name in names if (m := _NOUN.match(str(name)))}
-        if len(found) == 1 and all(_NOUN.match(str(name)) for name in names):
-            return found.pop()
-        if self.origin == "embedding":
-            return "sequence"
-        return "picture" if self.main.run.settings.get("picture") else "input"
+        """What one input is called: as the run says, else by what it holds."""
+        found = "sequence" if self.origin == "embedding" else "input"
+        if self.main.run.settings.get("picture"):
+            found = "picture"
+        return str(self.main.run.settings.get("input_noun") or found)
 
     @property
     def key(self) -> tuple[str, str] | None:
