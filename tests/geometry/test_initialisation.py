@@ -406,6 +406,7 @@ NET = plain(3, 8, nn.Tanh)
         (NET, X, {"directions": "haar"}, "directions must be one of kept, orthogonal"),
         (NET, X, {"probes": 1}, "probes must be a whole number from 2 on, got 1"),
         (NET, X, {"seed": -1}, "seed must be a whole number"),
+        (NET, X, {"activation": "tanhh"}, "activation 'tanhh' is unknown; nearest of .*'tanh'"),
         (Twice().double(), X, {"method": "critical"}, "method must be one that covers the network"),
         (
             nn.Sequential(*plain(3, 8, nn.Tanh)[:3], nn.ReLU(), plain(3, 8, nn.ReLU)[4]),

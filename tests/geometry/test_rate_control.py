@@ -325,6 +325,13 @@ def test_advice_is_taken_and_its_lack_refused():
         RateControl(model, stepping, held, LOSS, found)
     object.__setattr__(found, "advised", 0.5 / top)
     assert RateControl(model, stepping, held, LOSS, found).target == 0.5 / top
+    for kind in (torch.optim.Adam, torch.optim.AdamW):
+        with pytest.raises(ValueError, match="advice for this kind of optimizer, got one for SGD"):
+            RateControl(model, kind(model.parameters()), held, LOSS, found)
+    adam = nakami.learning_rate(model, held, LOSS, "adam")
+    with pytest.raises(ValueError, match="got one for Adam; pass optimizer to both"):
+        RateControl(model, stepping, held, LOSS, adam)
+    RateControl(model, torch.optim.AdamW(model.parameters()), held, LOSS, adam)
 
 
 def test_a_second_hand_is_refused():

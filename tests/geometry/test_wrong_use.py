@@ -1,12 +1,13 @@
 """Bad input is refused in one clear sentence each."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import nakami
 from curvatures import case
-from nakami.geometry import LimitOptions
+from nakami.geometry import LimitOptions, Measures
 
 MODEL, X, Y, LOSS = case("classes")
 
@@ -77,6 +78,18 @@ def test_refused(name):
     with pytest.raises(ValueError, match=message) as caught:
         nakami.learning_rate(**{**settings, "limit": LimitOptions(**limit)})
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_and_torch_become_plain():
+    limit = LimitOptions(batches=np.int64(1), tol=torch.tensor(1e-3))
+    found = nakami.learning_rate(MODEL, (X, Y), LOSS, limit=limit, trial_steps=torch.tensor(4))
+    assert type(found.advice_outcome.numbers["steps"]) is int
+    assert type(found.outcome.numbers["tol"]) is type(limit.tol) is float
+    assert type(limit.batches) is int
+    measures = Measures(torch.tensor(0.5), np.int64(9), settle=torch.tensor(2), seed=np.int64(3))
+    kinds = [type(each) for each in (measures.budget, measures.every, measures.settle)]
+    assert kinds == [float, int, int]
+    assert type(measures.seed) is int
 
 
 def test_options_of_another_kind():

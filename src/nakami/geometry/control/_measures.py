@@ -43,10 +43,11 @@ class Measures:
         budget = self.budget
         if isinstance(budget, bool) or not is_number(budget) or not 0 <= budget < 1:
             raise wrong("budget", "be a share from 0 to below 1", repr(budget), "pass budget=0.05")
+        object.__setattr__(self, "budget", float(budget))
         for name in ("every", "settle", "patience", "batch_size"):
             if (value := getattr(self, name)) is not None:
-                check_at_least(name, value, 1, LEAVE_OUT)
-        check_seed(self.seed)
+                object.__setattr__(self, name, check_at_least(name, value, 1, LEAVE_OUT))
+        object.__setattr__(self, "seed", check_seed(self.seed))
         check_budget(self.memory_budget)
 
     def interval(self, worth: float, steps: int) -> int:

@@ -18,6 +18,7 @@ from ...results import (
     wrong,
     wrong_type,
 )
+from ..rate._optimizers import adaptive
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
@@ -96,7 +97,7 @@ class RateControl:
         if not isinstance(given, Measures):
             way_out = "pass nakami.geometry.Measures(budget=0.05)"
             raise wrong_type("measures", "be Measures", repr(given), way_out)
-        self.target, self.measures = _rate(rate), measures
+        self.target, self.measures = _rate(rate, optimizer), measures
         self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
         self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)
         check_callable("schedule", schedule, "schedule(step)")
@@ -251,10 +252,13 @@ class RateControl:
         return value
 
 
-def _rate(rate: object) -> float:
+def _rate(rate: object, optimizer: Optimizer) -> float:
     if isinstance(rate, LearningRate):
         if rate.advised is None:
             raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
+        if (rate.optimizer == "SGD") == adaptive(optimizer):
+            rule, way_out = "be advice for this kind of optimizer", "pass {optimizer} to both"
+            raise wrong("rate", rule, f"one for {rate.optimizer}", way_out)
         rate = rate.advised
     way_out = "pass the rate to train with, as rate=0.1"
     if isinstance(rate, bool) or not is_number(rate):

@@ -58,8 +58,10 @@ class LimitOptions:
 
     def __post_init__(self) -> None:
         if self.batches is not None:
-            check_at_least("batches", self.batches, 1, "leave it out for all")
+            batches = check_at_least("batches", self.batches, 1, "leave it out for all")
+            object.__setattr__(self, "batches", batches)
         check_fraction("tol", self.tol, "use 1e-3")
+        object.__setattr__(self, "tol", float(self.tol))
 
 
 DEFAULT = LimitOptions()
@@ -130,7 +132,7 @@ def learning_rate(
     """
     check_optimizer(optimizer)
     if trial_steps is not None:
-        check_at_least("trial_steps", trial_steps, 1, "leave it out")
+        trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
     return read_rate(op, view.model, optimizer, search, advise, trial_steps)

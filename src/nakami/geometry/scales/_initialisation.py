@@ -136,7 +136,7 @@ def initialisation(
 
     Raises:
         UsageError: Recurrent layers, no weight matrix, data that are not finite or all alike, a
-            method that does not cover the network.
+            method that does not cover the network, an unknown ``activation``.
         RunError: States that are not finite.
 
     Cost: about 5 ``probes`` backward passes and some forward passes over the data, in the memory of
@@ -149,6 +149,7 @@ def initialisation(
     check_choice("biases", biases, BIASES, "use 'zero'")
     check_choice("directions", directions, DIRECTIONS, "use 'kept'")
     seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
+    given = None if activation is None else meanfield.activation(activation)
     view = as_view(model)
     network = FunctionalModel(view)
     _check_model(view.model)
@@ -157,7 +158,7 @@ def initialisation(
     if measured.layers[0].spread == 0:
         rule = f"hold examples that differ behind {measured.layers[0].name!r}"
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
-    found, covered = _described(view, data, activation)
+    found, covered = _described(view, data, given)
     theory = None if found is None else _theory(found)
     choice, plan, why_not = (biases, directions, seed), None, ""
     if found is not None and method != "data":
@@ -209,7 +210,7 @@ def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
 
 
 def _described(
-    view: View, data: Any, activation: Any
+    view: View, data: Any, activation: meanfield.Activation | None
 ) -> tuple[meanfield.Description | None, Outcome]:
     """The network as the theory sees it, or why it does not cover it."""
     if view.forward is not None or view.select is not None:
