@@ -135,7 +135,21 @@ def test_no_short_way():
         ValueError, match="trace_by_parameter must have a root of at most 256 rows for"
     ):
         wide.trace_by_parameter()
+    wide.kernel @ torch.ones(12 * 300)  # equal calls give equal answers, whatever was multiplied
+    assert wide.exact_trace() is None
     assert nakami.empirical_fisher(nn.Linear(6, 300).double(), (x, y), loss).exact_trace()
+
+
+@pytest.mark.parametrize("kind", ["fisher", "ggn", "hessian"])
+def test_examples_that_depend_on_each_other_stay_together(kind):
+    _, x, y, loss = case("classes")
+    model = Mixing().double()
+    matrix = Dense(model, x, y, loss)
+    wanted = matrix.hessian(y) if kind == "hessian" else matrix.fisher()
+    for budget in (None, 3000):
+        op = getattr(nakami, kind)(model, (x, y), loss, memory_budget=budget)
+        assert (len(op.parts), op.parts[0].keep) == (1, budget is None)
+        check_operator(op, wanted)
 
 
 def test_the_comparison_can_fail():

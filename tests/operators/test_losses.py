@@ -157,3 +157,48 @@ def test_targets_of_other_types(loss):
             op = nakami.fisher(model, (x, y.to(kind)), loss, samples=samples)
             assert_close(op.dense(), wanted.dense())
             assert_close(op.gradient(), wanted.gradient())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "message"),
+    [
+        (torch.randn(4), torch.zeros(4).long(), r"model's output must have the classes on axis 1,"),
+        (torch.randn(4, 3), torch.eye(4, 3).long(), "floating-point probabilities .* int64"),
+        (torch.randn(4, 3), torch.zeros(4).int(), r"be int64 classes, got int32; use y.long\(\)"),
+    ],
+)  # fmt: skip
+def test_outputs_and_targets_that_do_not_fit(outputs, targets, message):
+    with pytest.raises(ValueError, match=message):
+        criterion("cross_entropy").check(outputs, targets)
+
+
+def test_targets_in_several_parts_are_cut_with_their_examples():
+    model, x, _, _ = case("squared")
+    gen = torch.Generator().manual_seed(2)
+    aim, weight = (torch.rand(n, generator=gen, dtype=torch.float64) for n in ((12, 3), (12,)))
+
+    def loss(z, y):
+        return ((z - y["aim"]).square().sum(1) * y["weight"]).mean()
+
+    data = [(x, {"aim": aim, "weight": weight})]
+    whole = nakami.ggn(model, data, loss)
+    cut = nakami.ggn(model, data, loss, memory_budget=3000)
+    assert len(cut.parts) > 3
+    assert cut.value == pytest.approx(whole.value)
+    assert_close(cut.dense(), whole.dense())
+
+
+def test_two_inputs_and_their_targets_are_one_batch():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(6, 3)
+
+        def forward(self, a, b):
+            return self.out(a * b)
+
+    _, x, y, loss = case("classes")
+    model = Both().double()
+    wanted = nakami.fisher(model, [((x, x + 1), y)], loss).dense()
+    for data in (((x, x + 1), y), [[x, x + 1], y]):
+        assert_close(nakami.fisher(model, data, loss).dense(), wanted)

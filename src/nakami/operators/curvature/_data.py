@@ -75,8 +75,9 @@ def _some(here: slice, count: int, target: Tensor) -> Tensor:
 
 
 def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
-    """``(x, y)`` alone, or an iterable of such pairs."""
-    if isinstance(data, (tuple, list)) and len(data) == 2 and not _is_pair(data[0]):
+    """``(x, y)`` alone, or an iterable of such pairs; ``x`` may be a pair of inputs itself."""
+    two = isinstance(data, (tuple, list)) and len(data) == 2
+    if two and (isinstance(data[1], Tensor) or not _is_pair(data[0])):
         yield _pair(data)
         return
     if isinstance(data, Tensor) or not isinstance(data, Iterable):

@@ -141,6 +141,10 @@ class CrossEntropy(Criterion):
         self.nll = None if self.smoothing or self.weight is not None else 1.0
 
     def check(self, z: Tensor, y: Any) -> None:
+        if z.ndim < 2:
+            rule, got = "have the classes on axis 1", f"shape {tuple(z.shape)}"
+            ways = ["give it an output for each class", 'take "bce_with_logits" for one output']
+            raise wrong("the model's output", rule, got, ways)
         wanted = z.shape[:1] + z.shape[2:]
         if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
             rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
@@ -150,8 +154,11 @@ class CrossEntropy(Criterion):
                 view = f"nakami.View(model, select=lambda o: o.{move})"
                 way_out = f"{PYTHON}put the classes on axis 1, pass {view}"
             raise wrong(TARGETS, rule, _shape(y), way_out)
-        if y.dtype not in (torch.int64, torch.uint8) and y.shape != z.shape:
-            kind = str(y.dtype).removeprefix("torch.")
+        kind = str(y.dtype).removeprefix("torch.")
+        if y.shape == z.shape and not y.is_floating_point():
+            rule = "be floating-point probabilities where they have the shape of the outputs"
+            raise wrong_type(TARGETS, rule, kind, ["use y.float()", "y.argmax(1)"])
+        if y.shape != z.shape and y.dtype not in (torch.int64, torch.uint8):
             raise wrong_type(TARGETS, "be int64 classes", kind, "use y.long()")
         if y.is_floating_point() and self.ignored >= 0:
             rule = "be left out where targets are probabilities"
