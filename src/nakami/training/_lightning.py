@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,18 +113,10 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt: Lightning exits instead, and ignores the signal from then.
-
-    Seen with Lightning 2.6.6 (``trainer/call.py``).
-    """
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
+    """Ctrl-C stays a KeyboardInterrupt, which Lightning 2.6.6 turns into an exit."""
     try:
         yield
     except SystemExit as stopped:
         if isinstance(stopped.__context__, KeyboardInterrupt):
             raise stopped.__context__ from None
         raise
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
