@@ -15,9 +15,9 @@ def test_learning_rates_follow_the_loss_and_the_method():
     order = mf.order_parameters((50, 50, 50, 10), "tanh", 3, 0.64)
     half, largest = mf.learning_rate(order, 100), mf.fisher_statistics(order, 100).largest
     assert half.limit == 2 / largest
-    assert half.fastest == pytest.approx(2 / (largest + half.bulk))
-    assert half.advised == pytest.approx(0.75 * 2 / half.largest_edge)
-    assert half.largest_edge > 1.3 * half.largest
+    assert half.fastest == pytest.approx(2 / (largest + half.statistics.bulk))
+    assert half.advised == pytest.approx(0.75 * 2 / half.statistics.largest_edge)
+    assert half.statistics.largest_edge > 1.3 * half.statistics.largest
     assert mf.learning_rate(order, 100, "mean").limit == pytest.approx(half.limit * 5)
     assert mf.learning_rate(order, 100, "sum").limit == pytest.approx(half.limit / 200)
     assert mf.learning_rate(order, 100, 4).limit == pytest.approx(half.limit / 4)
@@ -26,7 +26,7 @@ def test_learning_rates_follow_the_loss_and_the_method():
     nesterov = mf.learning_rate(order, 100, momentum=0.9, nesterov=True)
     assert nesterov.limit == pytest.approx(1.9 / 2.8 * half.limit)
     assert mf.learning_rate(order, 10).limit < half.limit  # a small batch is sharper
-    assert mf.learning_rate(order, 10).largest == mf.fisher_statistics(order, 10).largest
+    assert mf.learning_rate(order, 10).statistics.largest == mf.fisher_statistics(order, 10).largest
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -67,7 +67,7 @@ def test_limits_with_momentum_are_those_of_torchs_sgd(momentum, nesterov):
         sgd = torch.optim.SGD([x], rate, momentum=momentum, nesterov=nesterov)
         for _ in range(2000):
             sgd.zero_grad()
-            (found.factor * found.largest * x**2 / 2).sum().backward()
+            (found.factor * found.statistics.largest * x**2 / 2).sum().backward()
             sgd.step()
         return abs(float(x.detach()))
 
@@ -82,7 +82,7 @@ def test_batches_are_sharper_as_told():
     batches = [rng.choice(SAMPLES, 10, replace=False) for _ in range(50)]
     found = np.mean([np.linalg.eigvalsh(theta[np.ix_(b, b)] / 10)[-1] for b in batches])
     order = mf.order_parameters(widths, "tanh", *LAWS["tanh"])
-    expected = [mf.learning_rate(order, n).largest for n in (10, SAMPLES)]
+    expected = [mf.learning_rate(order, n).statistics.largest for n in (10, SAMPLES)]
     assert expected[0] > 1.3 * expected[1]
     assert abs(found / expected[0] - 1) < 0.12
 

@@ -158,7 +158,7 @@ def test_mnist_predictions(phi, w, b, raw, standardised):
         found = mf.learning_rate(order, 60_000)
         assert order.alpha == pytest.approx(2.784)
         np.testing.assert_allclose(
-            (order.kappa1, order.kappa2, found.largest, found.limit), expected, rtol=1e-3
+            (order.kappa1, order.kappa2, found.statistics.largest, found.limit), expected, rtol=1e-3
         )
 
 

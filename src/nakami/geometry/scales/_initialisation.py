@@ -13,7 +13,7 @@ from ...results import Outcome, RunError, UsageError, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
-from ._plans import PREFIX, critical, on_data
+from ._plans import PREFIX, Choice, critical, on_data
 from ._propagation import LayerReading, Passage, Propagation, propagation
 from ._proposal import Plan, Proposal, root_mean_square
 
@@ -160,7 +160,7 @@ def initialisation(
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
     found, covered = _described(view, data, given)
     theory = None if found is None else _theory(found)
-    choice, plan, why_not = (biases, directions, seed), None, ""
+    choice, plan, why_not = Choice(biases, directions, seed), None, ""
     if found is not None and method != "data":
         try:
             plan = critical(view.model, found, choice)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,14 @@ from ._proposal import Plan, orthogonal, root_mean_square
 SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there
 PREFIX = "model."  # of the weights' names in a frozen network
 METHOD = "use {method} 'data'"
-Choice = tuple[str, str, int]  # biases, directions, seed
+
+
+class Choice(NamedTuple):
+    """Options of ``nakami.initialisation``."""
+
+    biases: str
+    directions: str
+    seed: int
 
 
 def critical(model: nn.Module, found: meanfield.Description, choice: Choice) -> Plan:
@@ -77,13 +84,12 @@ def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: 
     ends, so that all of them together add about as much as they find (Hayou et al. 2021,
     arXiv 2010.12859).
     """
-    _, directions, seed = choice
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
     first = LayerGraph(network, few, cut=True)
     base = {}
-    if directions == "orthogonal":
+    if choice.directions == "orthogonal":
         names = dict.fromkeys(call.weight for call in first.calls if call.weight)
-        base = {name: orthogonal(name, present[name], seed) for name in names}
+        base = {name: orthogonal(name, present[name], choice.seed) for name in names}
     ends = branch_ends(first)
     weights = {**present, **base}
     fit = _Fit(weights, choice, ends, probes)
@@ -93,7 +99,8 @@ def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: 
         "mean squared singular value 1 on the data (mean square 1 behind the input"
         + (f", 1/{len(ends)} for the {len(ends)} layers that end a branch)" if ends else ")")
     )
-    return Plan(rule, fit.scales, fit.bias_std, directions, seed, tuple(fit.notes))
+    notes = tuple(fit.notes)
+    return Plan(rule, fit.scales, fit.bias_std, choice.directions, choice.seed, notes)
 
 
 def branch_ends(graph: LayerGraph) -> tuple[int, ...]:
@@ -119,8 +126,8 @@ class _Fit:
         self, weights: Mapping[str, Tensor], choice: Choice, ends: tuple[int, ...], probes: int
     ):
         self.weights, self.ends, self.probes = weights, ends, probes
-        self.keep = choice[0] == "keep"
-        self.generator = torch.Generator().manual_seed(choice[2])
+        self.keep = choice.biases == "keep"
+        self.generator = torch.Generator().manual_seed(choice.seed)
         self.factors, self.scales = dict[str, float](), dict[str, float]()
         self.bias_std, self.notes = dict[str, float](), list[str]()
 

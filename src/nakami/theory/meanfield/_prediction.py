@@ -148,8 +148,8 @@ def predict(
 
 def _rates(order: OrderParameters, samples: int, loss: str) -> Rates:
     found = learning_rate(order, samples, LOSSES[loss])
-    edge = found.largest_edge
-    safe = found.limit * found.largest / edge if edge else found.limit
+    largest, edge = found.statistics.largest, found.statistics.largest_edge
+    safe = found.limit * largest / edge if edge else found.limit
     return Rates(found.limit, safe, found.advised, found.fastest)
 
 

@@ -60,19 +60,15 @@ class LearningRate:
         advised: 0.75 of the limit at ``largest_edge``, which single networks exceed by up to a
             third (narrow ReLU networks by more: measure ``lambda_max`` there).
         fastest: ``2 / (a (lambda_max + lambda_b))``; None with momentum.
-        largest: ``lambda_max`` of ``F`` for the batch. largest_edge: its upper end at finite width.
-        bulk: ``lambda_b``.
-        factor: ``a``. batch: Samples of a step.
+        factor: ``a``.
+        statistics: Those of ``F`` for the batch.
     """
 
     limit: float
     advised: float
     fastest: float | None
-    largest: float
-    largest_edge: float
-    bulk: float
     factor: float
-    batch: int
+    statistics: FisherStatistics
 
 
 @dataclass(frozen=True)
@@ -153,19 +149,10 @@ def learning_rate(
         raise wrong("momentum", "lie in [0, 1)", repr(momentum), "torch's usual value is 0.9")
     momentum = float(momentum)
     gain = (1 + momentum) / (1 + 2 * momentum if nesterov else 1)
-    limit = over(2 * gain, factor * statistics.largest)
-    advised, edge = 0.75 * limit, statistics.largest_edge
+    limit, edge = over(2 * gain, factor * statistics.largest), statistics.largest_edge
+    advised = 0.75 * limit * statistics.largest / edge if edge else limit
     fastest = over(2, factor * (statistics.largest + statistics.bulk))
-    return LearningRate(
-        limit=limit,
-        advised=advised * statistics.largest / edge if edge else advised,
-        fastest=None if momentum else fastest,
-        largest=statistics.largest,
-        largest_edge=statistics.largest_edge,
-        bulk=statistics.bulk,
-        factor=factor,
-        batch=statistics.samples,
-    )
+    return LearningRate(limit, advised, None if momentum else fastest, factor, statistics)
 
 
 def loss_factor(reduction: str | float, outputs: int, batch: int) -> float:
