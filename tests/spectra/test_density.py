@@ -176,3 +176,15 @@ def test_wrong_operators():
         density(torch.ones(50, 50).triu())
     with pytest.raises(RunError, match="not finite"):
         density(torch.full((3, 3), torch.nan))
+
+
+def test_a_run_that_has_ended_adds_no_node_outside_the_spectrum():
+    # Two eigenvalues: after two steps nothing is left, and zeros would stretch grid and width.
+    a = torch.diag(torch.tensor([100.0] * 10 + [101.0] * 10, dtype=torch.float64))
+    found = density(a, method="lanczos", steps=10, probes=4)
+    assert found.width == pytest.approx((101 - 100) / 10)
+    assert float(found.points.min()) > 99
+    assert bool((found.nodes > 99.9).all())
+    assert bool((found.nodes < 101.1).all())
+    mean = float((found.weights * found.nodes).sum())
+    assert mean == pytest.approx(float(a.diagonal().mean()), abs=0.2)

@@ -9,7 +9,7 @@ import nakami
 from nakami.spectra._operator import LinearOperator, MatrixOperator
 from nakami.spectra.krylov._driver import make_plan
 from nakami.spectra.krylov._lanczos import BlockLanczos
-from nakami.spectra.krylov._miss_bound import UNLIKELY, first_vector
+from nakami.spectra.krylov._vector_lanczos import UNLIKELY, first_vector
 
 
 class Diagonal(LinearOperator):

@@ -19,8 +19,9 @@ from ._check import (
     is_number,
 )
 from ._eigh import check_eigh_memory, dense_eigh, eigh_bytes
-from ._operator import LinearOperator, as_operator, finite
+from ._operator import LinearOperator, as_operator
 from ._threads import one_thread
+from .krylov._vector_lanczos import VectorLanczos, signed_product
 
 DENSITY_METHODS = ("auto", "dense", "lanczos")
 GRID = 201  # points where none are given
@@ -201,39 +202,16 @@ def _quadrature(
     for at in range(0, probes, budget // one):
         count = min(budget // one, probes - at)
         draw = torch.randn(count, n, generator=generator, dtype=torch.float64)
-        parts.append(_lanczos(op, (draw / draw.norm(dim=1, keepdim=True)).to(op.device), steps))
+        start = (draw / draw.norm(dim=1, keepdim=True)).to(op.device, op.dtype)
+        run = VectorLanczos(signed_product(op), start, steps)
+        for _ in range(steps):
+            run.step()
+        parts.append(run.tridiagonal())
+        del run  # its memory is wanted
     small = torch.cat(parts)
     with one_thread(small[0]):
         nodes, vectors = torch.linalg.eigh(small)
     return nodes, vectors[:, 0].square() / probes
-
-
-def _lanczos(op: LinearOperator, start: Tensor, steps: int) -> Tensor:
-    """Tridiagonal matrices of independent runs, ``(p, n) -> (p, steps, steps)``, on the CPU.
-
-    A run whose space is exhausted goes on with zero vectors: its further nodes weigh nothing.
-    """
-    p, n = start.shape
-    basis = torch.zeros(p, steps, n, dtype=op.dtype, device=op.device)
-    small = torch.zeros(p, steps, steps, dtype=torch.float64)
-    q, scale = start.to(op.dtype), torch.zeros(p, dtype=torch.float64)
-    for j in range(steps):
-        basis[:, j] = q
-        w = finite(op @ q.T).T
-        scale = scale.maximum(w.double().norm(dim=1).cpu())
-        small[:, j, j] = (w.double() * q.double()).sum(1).cpu()
-        known = basis[:, : j + 1]
-        for _ in range(2):
-            along = known @ w[:, :, None]  # (p, j + 1, 1)
-            w = w - (along.transpose(1, 2) @ known)[:, 0]
-        beta = w.double().norm(dim=1).cpu()
-        alive = beta > 10 * torch.finfo(op.dtype).eps * scale
-        beta = beta * alive
-        if j + 1 < steps:
-            small[:, j, j + 1] = small[:, j + 1, j] = beta
-        factor = torch.where(alive, 1 / beta.clamp_min(1e-300), 0.0)
-        q = w * factor.to(w)[:, None]
-    return small
 
 
 def _grid(

@@ -35,7 +35,7 @@ from ._svd import choose, dense_bytes, small_enough, triplets
 from ._threads import one_thread
 from ._verdict import verdict
 from .krylov._certificate import DELTA, Form
-from .krylov._complement import Asked, Outside, keys, outside, signed_product
+from .krylov._complement import Asked, Outside, keys, outside
 from .krylov._driver import (
     BLOCK,
     DenseIsCheaper,
@@ -47,7 +47,7 @@ from .krylov._driver import (
     with_excess,
 )
 from .krylov._lanczos import BlockLanczos
-from .krylov._miss_bound import MARGIN, UNLIKELY, first_vector
+from .krylov._vector_lanczos import MARGIN, UNLIKELY, first_vector, signed_product
 
 EIGH_METHODS = ("auto", "dense", "krylov")
 WHICH = ("largest", "smallest", "magnitude")
@@ -207,7 +207,7 @@ def krylov_eigh(
     """Block Lanczos until converged and certified, or until its budget is spent.
 
     One column alone starts from a vector that is half random; ``odds(key)`` is then how large
-    ``log p(key)`` must be for a value there to be improbable, see ``krylov/_miss_bound.py``.
+    ``log p(key)`` must be for a value there to be improbable, see ``krylov/_vector_lanczos.py``.
 
     Raises:
         DenseIsCheaper: Values were missed, and the dense matrix is less than it would take.

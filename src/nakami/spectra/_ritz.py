@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..results import wrong
 from ._check import check_at_least, check_seed, check_square, check_start
-from ._operator import LinearOperator, as_operator, finite
+from ._operator import LinearOperator, as_operator
 from ._threads import one_thread
+from .krylov._vector_lanczos import VectorLanczos, signed_product
 
 WEIGHT = 50.0  # of a known vector beside a random one, over sqrt(n); less finds less
 
@@ -74,26 +75,12 @@ def ritz(
     if known is not None:
         q = q + known[:, 0].to(q) * (WEIGHT / n**0.5)
     with torch.no_grad():
-        return _lanczos(a, q / q.norm(), steps)
-
-
-def _lanczos(op: LinearOperator, q: Tensor, steps: int) -> RitzPair:
-    basis = torch.zeros(steps, len(q), dtype=op.dtype, device=op.device)
-    small = torch.zeros(steps, steps, dtype=torch.float64)
-    scale = beta = 0.0
-    for j in range(steps):
-        basis[j] = q
-        w = finite(op @ q)
-        scale = max(scale, float(w.double().norm()))
-        small[j, j] = float(w.double() @ q.double())
-        for _ in range(2):
-            w = w - (basis[: j + 1] @ w) @ basis[: j + 1]
-        beta = float(w.double().norm())
-        if j + 1 == steps or beta <= 10 * torch.finfo(op.dtype).eps * scale:
-            break
-        small[j, j + 1] = small[j + 1, j] = beta
-        q = w / beta
-    with one_thread(small):
-        values, vectors = torch.linalg.eigh(small[: j + 1, : j + 1])
-    v = vectors[:, -1].to(basis) @ basis[: j + 1]
-    return RitzPair(float(values[-1]), beta * abs(float(vectors[-1, -1])), v / v.norm(), j + 1)
+        run = VectorLanczos(signed_product(a), (q / q.norm())[None], steps)
+        while run.made < steps and run.alive.all():
+            run.step()
+        with one_thread(run.alpha):
+            values, vectors = torch.linalg.eigh(run.tridiagonal()[0])
+        last = vectors[:, -1]
+        v = last.to(run.rows) @ run.rows[0, : run.made]
+        residual = float(run.beta[0, run.made - 1]) * abs(float(last[-1]))
+        return RitzPair(float(values[-1]), residual, v / v.norm(), run.made)

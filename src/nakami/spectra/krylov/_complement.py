@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +12,7 @@ from .._operator import LinearOperator, finite
 from .._threads import one_thread
 from ._basis import project
 from ._certificate import Form, certified_level, log_christoffel, log_needed
-
-Apply = Callable[[Tensor], tuple[Tensor, float]]
+from ._vector_lanczos import Product, VectorLanczos
 
 
 @dataclass(frozen=True)
@@ -52,28 +50,18 @@ class Outside:
     steps: int
 
 
-def normal_product(op: LinearOperator) -> Apply:
-    """``A^T A`` times a row ``(1, n)``, and its Rayleigh quotient; two products."""
+def normal_product(op: LinearOperator) -> Product:
+    """``A^T A`` times rows ``(p, n)``, and their Rayleigh quotients; two products each."""
 
-    def apply(row: Tensor) -> tuple[Tensor, float]:
-        image = finite(op @ row.T)
-        return finite(op.T @ image).T, float(image.double().square().sum())
+    def product(rows: Tensor) -> tuple[Tensor, Tensor]:
+        image = finite(op @ rows.T)
+        return finite(op.T @ image).T, image.double().square().sum(0).cpu()
 
-    return apply
-
-
-def signed_product(op: LinearOperator, sign: int) -> Apply:
-    """``A`` or ``-A`` times a row ``(1, n)``, and its Rayleigh quotient."""
-
-    def apply(row: Tensor) -> tuple[Tensor, float]:
-        image = finite(op @ row.T).T * sign
-        return image, float((image.double() * row.double()).sum())
-
-    return apply
+    return product
 
 
 def outside(
-    apply: Apply,
+    product: Product,
     basis: Tensor,
     waiting: Tensor,
     form: Form,
@@ -89,7 +77,7 @@ def outside(
     where a value was missed, or where the level is seen not to hold.
 
     Args:
-        apply: ``H`` times a row.
+        product: ``H`` times rows.
         basis: ``V``, ``(c, n)`` rows.
         waiting: ``N``, ``(b, n)`` rows.
         form: What the run knows.
@@ -102,62 +90,46 @@ def outside(
     corner = form.eliminated(asked.level)
     free = basis.shape[1] - len(basis)
     needed = log_needed(asked.delta, free)
-    eps = torch.finfo(basis.dtype).eps
-    draw = torch.randn(1, basis.shape[1], generator=generator, dtype=torch.float64).to(basis)
-    upper, scale, steps = math.inf, 0.0, min(asked.steps, free)
-    rows = basis.new_empty(steps, basis.shape[1])  # of Lanczos, as far as they are made
-    rows[0] = _unit(_outside(draw, basis))
-    alpha: list[float] = []
-    beta: list[float] = []
     shares: list[Tensor] = []
-    for j in range(steps):
-        found, row = rows[: j + 1], rows[j : j + 1]
-        z, quotient = apply(row)
+
+    def with_corner(row: Tensor) -> tuple[Tensor, Tensor]:
+        image, quotient = product(row)
         share = (row @ waiting.T).double().cpu()  # (1, b)
         added = share @ corner
         shares.append(share)
-        alpha.append(quotient + float(added @ share.T))
-        z = z + added.to(z) @ waiting
-        scale = max(scale, float(z.double().norm()), abs(alpha[-1]))
-        z = _outside(z, basis, found)
-        beta.append(float(z.double().norm()))
-        ritz, gains, directions = _ritz(alpha, beta, torch.cat(shares), corner)
-        closed = beta[-1] <= 1e-3 * eps * scale  # the space is invariant, not by rounding alone
-        hopeless = j >= 2 and (gains[0] > asked.missed or ritz > asked.level)
-        if j >= 3 and ritz < asked.level and log_christoffel(alpha, beta, asked.level) >= needed:
+        return image + added.to(image) @ waiting, quotient + (added * share).sum(1)
+
+    draw = torch.randn(1, basis.shape[1], generator=generator, dtype=torch.float64).to(basis)
+    for _ in range(2):
+        draw = project(draw, basis)[0]
+    start = draw / float(draw.double().norm().clamp_min(1e-300))
+    # Invariant is a space where nothing new is left, not where rounding is all that is new.
+    run = VectorLanczos(with_corner, start, min(asked.steps, free), basis, least=1e-3)
+    upper = math.inf
+    while True:
+        run.step()
+        alpha, beta = (each[0, : run.made].tolist() for each in (run.alpha, run.beta))
+        ritz, gains, directions = _ritz(run.tridiagonal()[0], torch.cat(shares), corner)
+        hopeless = run.made > 2 and (gains[0] > asked.missed or ritz > asked.level)
+        certain = ritz < asked.level and log_christoffel(alpha, beta, asked.level) >= needed
+        if run.made > 3 and certain:
             upper = asked.level
             break
-        if closed:
-            upper = ritz + 2 * eps * scale
-        if closed or j + 1 == steps or (hopeless and not asked.patient):
+        if not run.alive.all():
+            upper = ritz + 2 * torch.finfo(basis.dtype).eps * float(run.scale)
             break
-        rows[j + 1] = _unit(_outside(_unit(z), basis, found))
-    if math.isinf(upper):
-        upper = certified_level(alpha, beta, ritz, needed)
-    turned = directions.T.to(rows) @ rows[: len(gains)]
-    return Outside(float(gains[0]), upper, gains, turned, len(alpha))
+        if run.made == run.rows.shape[1] or (hopeless and not asked.patient):
+            upper = certified_level(alpha, beta, ritz, needed)
+            break
+    found = directions.T.to(basis) @ run.rows[0, : run.made]
+    return Outside(float(gains[0]), upper, gains, found, run.made)
 
 
-def _outside(rows: Tensor, *bases: Tensor) -> Tensor:
-    for _ in range(2):
-        for basis in bases:
-            rows = project(rows, basis)[0]
-    return rows
-
-
-def _unit(row: Tensor) -> Tensor:
-    return row / float(row.double().norm().clamp_min(1e-300))
-
-
-def _ritz(
-    alpha: list[float], beta: list[float], shares: Tensor, corner: Tensor
-) -> tuple[float, Tensor, Tensor]:
+def _ritz(t: Tensor, shares: Tensor, corner: Tensor) -> tuple[float, Tensor, Tensor]:
     """Largest Ritz value of ``B + N^T K N``; all of ``B``, descending, and their small vectors."""
-    off = torch.tensor(beta[:-1], dtype=torch.float64)
-    small = torch.tensor(alpha, dtype=torch.float64).diag() + off.diag(1) + off.diag(-1)
-    with one_thread(small):
-        top = torch.linalg.eigvalsh(small)[-1]
-        gains, vectors = torch.linalg.eigh(small - shares @ corner @ shares.T)
+    with one_thread(t):
+        top = torch.linalg.eigvalsh(t)[-1]
+        gains, vectors = torch.linalg.eigh(t - shares @ corner @ shares.T)
     return float(top), gains.flip(0), vectors.flip(1)
 
 
