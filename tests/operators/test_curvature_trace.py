@@ -150,6 +150,14 @@ def test_examples_that_depend_on_each_other_stay_together(kind):
         op = getattr(nakami, kind)(model, (x, y), loss, memory_budget=budget)
         assert (len(op.parts), op.parts[0].keep) == (1, budget is None)
         check_operator(op, wanted)
+    alone = [(x[:1], y[:1]), (x[1:], y[1:])]  # the first batch has nothing to mix with
+    op = getattr(nakami, kind)(model, alone, loss)
+    assert len(getattr(nakami, kind)(model, alone, loss, memory_budget=3000).parts) == 2
+    assert op.exact_trace() is None
+    assert nakami.trace(op).value == pytest.approx(float(op.dense().trace()))
+    if kind != "hessian":
+        root = op.root.dense()
+        assert_close(op.kernel.dense(), root @ root.T)
 
 
 def test_the_comparison_can_fail():

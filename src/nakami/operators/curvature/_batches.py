@@ -18,7 +18,6 @@ from ..autodiff._strategies import FAILURES, forward_product, reverse_product
 from ..model._example import Example
 from ..model._parameters import Parameters
 from ..per_example._examples import Examples, OutputRoot, slices
-from ..per_example._verification import Verified, verified
 from ._losses import Criterion
 
 LINEARISED = "linearised"
@@ -250,15 +249,8 @@ class Batch:
             part.sample(draws, torch.Generator().set_state(state))
         return part
 
-    def verified(self) -> Verified:
-        """The parameters whose gradients the layers' own formulas give."""
-        self.tried.check()
-        return verified(self.examples)
-
-    def gradient(self, at: Tensor | None = None) -> Tensor:
-        """Gradient of the total loss, ``(P,)``, here or at other weights."""
-        if at is not None:
-            return self.loss_and_gradient(at)[1]
+    def gradient(self) -> Tensor:
+        """Gradient of the total loss, ``(P,)``."""
         return self.jacobian().T @ self.judged.slope(self.z, self.y).reshape(-1)
 
     def loss_and_gradient(self, at: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,7 +51,7 @@ def batches(
     room = budget - budget // 4
     keep = each * sum(counts) <= room
     rows = max(1, (room if keep else budget // 4) // each)
-    if rows < max(counts) and _mixes(at, held[0][0], rows):
+    if rows < max(counts) and _mixes(at, held[counts.index(max(counts))][0], rows):
         rows = max(counts)  # a part of a batch would be another function
     tried = FirstExamples(at, held[0][0].rows(0, min(rows, counts[0])), budget // 4)
     parts: list[Batch] = []

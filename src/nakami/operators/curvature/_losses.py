@@ -222,22 +222,29 @@ class CrossEntropy(Criterion):
         return (seen * ((1 - self.smoothing) * aimed + self.smoothing * each.mean())).unsqueeze(1)
 
 
-class SquaredError(Criterion):
-    """``|z - y|^2``; as a likelihood, normal of variance 1."""
-
-    name, key, nll = "squared error", "mse", 0.5
+class EachOutput(Criterion):
+    """A sum over outputs, each with a target; a mean divides by all of them."""
 
     def check(self, z: Tensor, y: Any) -> None:
-        _check_shape(z, y)
-
-    def total(self, z: Tensor, y: Tensor) -> Tensor:
-        return (z - y.to(z)).square().sum()
+        if not isinstance(y, Tensor) or y.shape != z.shape:
+            rule = f"have the shape of the outputs, {tuple(z.shape)}"
+            ways = ["reshape them as the outputs are", "reshape the outputs with {forward}="]
+            raise wrong(TARGETS, rule, _shape(y), ways)
 
     def divisor(self, z: Tensor, y: Tensor) -> float:
         return float(z.numel())
 
     def samples(self, z: Tensor, y: Tensor) -> Tensor:
         return _every(z)
+
+
+class SquaredError(EachOutput):
+    """``|z - y|^2``; as a likelihood, normal of variance 1."""
+
+    name, key, nll = "squared error", "mse", 0.5
+
+    def total(self, z: Tensor, y: Tensor) -> Tensor:
+        return (z - y.to(z)).square().sum()
 
     def root(self, z: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda u: 2**0.5 * u
@@ -247,7 +254,7 @@ class SquaredError(Criterion):
         return -2 * torch.special.ndtri(u.clamp_min(1e-30)).to(z)
 
 
-class Bernoulli(Criterion):
+class Bernoulli(EachOutput):
     """A logit for each output, a probability as its target."""
 
     name, key = "Bernoulli cross-entropy", "bce_with_logits"
@@ -257,19 +264,10 @@ class Bernoulli(Criterion):
         self.weight, self.positive = _copied(loss.weight), _copied(loss.pos_weight)
         self.nll = 1.0 if self.weight is None and self.positive is None else None
 
-    def check(self, z: Tensor, y: Any) -> None:
-        _check_shape(z, y)
-
     def total(self, z: Tensor, y: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(
             z, y.to(z), _to(self.weight, z), reduction="sum", pos_weight=_to(self.positive, z)
         )
-
-    def divisor(self, z: Tensor, y: Tensor) -> float:
-        return float(z.numel())
-
-    def samples(self, z: Tensor, y: Tensor) -> Tensor:
-        return _every(z)
 
     def root(self, z: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
         p = z.sigmoid()
@@ -364,10 +362,3 @@ def _shape(y: Any) -> object:
 def _every(z: Tensor) -> Tensor:
     """That every example is a sample."""
     return torch.ones(len(z), *[1] * (z.ndim - 1), dtype=torch.bool, device=z.device)
-
-
-def _check_shape(z: Tensor, y: Any) -> None:
-    if not isinstance(y, Tensor) or y.shape != z.shape:
-        rule = f"have the shape of the outputs, {tuple(z.shape)}"
-        ways = ["reshape them as the outputs are", "reshape the outputs with {forward}="]
-        raise wrong(TARGETS, rule, _shape(y), ways)

@@ -91,22 +91,10 @@ def ggn(
 ) -> CurvatureOperator:
     """The generalised Gauss-Newton matrix of a loss, its own reduction included.
 
-    It is the Hessian at zero residual, never negative, and bounds learning rates.
-
-    Args:
-        model: As for ``fisher``, like all that follow but the loss.
-        data: ``(x, y)`` or batches of such.
-        loss: A loss that ``fisher`` takes, also weighted or smoothed, or any function of (outputs,
-            targets) that is convex in the outputs and a mean over the batch.
-        params: A shell pattern of parameter names.
-        memory_budget: Bytes kept between products.
-        group: Ranks that hold the data.
-
-    Returns:
-        A snapshot, as ``fisher`` returns it.
-
-    Raises:
-        UsageError: As ``fisher``.
+    It is the Hessian at zero residual, never negative, and bounds learning rates. Arguments,
+    result, errors and cost are those of ``fisher``, but that ``loss`` may also be weighted or
+    smoothed, or any function of (outputs, targets) that is convex in the outputs and a mean over
+    the batch.
 
     Source: Martens, JMLR 21 (2020), section 8.
     """
@@ -124,19 +112,8 @@ def hessian(
 ) -> CurvatureOperator:
     """The second derivative of a loss, its own reduction included; eigenvalues may be negative.
 
-    Args:
-        model: As for ``fisher``, like all that follow but the loss.
-        data: ``(x, y)`` or batches of such.
-        loss: As for ``ggn``; it need not be convex.
-        params: A shell pattern of parameter names.
-        memory_budget: Bytes kept between products.
-        group: Ranks that hold the data.
-
-    Returns:
-        A snapshot, as ``fisher`` returns it, without a root.
-
-    Raises:
-        UsageError: As ``fisher``; a gradient whose own derivative torch has wrong.
+    Arguments, result, errors and cost are those of ``ggn``, but that ``loss`` need not be convex,
+    the matrix has no root, and a gradient whose own derivative torch has wrong is refused.
     """
     return _made("hessian", model, data, loss, params, memory_budget, group)
 
@@ -153,20 +130,7 @@ def empirical_fisher(
     """``1/T sum_t g_t g_t^T`` with the gradients at the data's own targets.
 
     It is another matrix than the Fisher information, and vanishes where the data are fitted.
-
-    Args:
-        model: As for ``fisher``, like all that follow.
-        data: ``(x, y)`` or batches of such.
-        loss: A plain negative log-likelihood.
-        params: A shell pattern of parameter names.
-        memory_budget: Bytes kept between products.
-        group: Ranks that hold the data.
-
-    Returns:
-        A snapshot, as ``fisher`` returns it.
-
-    Raises:
-        UsageError: As ``fisher``.
+    Arguments, result, errors and cost are those of ``fisher``.
 
     Source: Kunstner, Balles & Hennig, NeurIPS 2019.
     """

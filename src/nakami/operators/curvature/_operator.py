@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ...results import UsageError, unknown, wrong
 from ...spectra import Gram, LinearOperator, TraceResult, trace
-from ..model._functional_model import named_parts
 from ..model._parameters import Parameters
 from ..per_example._norms import RowNorms
 from ..per_example._unit_blocks import unit_blocks, unit_parts
@@ -169,8 +168,10 @@ class CurvatureOperator(LinearOperator):
 
     def gradient(self, at: Tensor | None = None) -> Tensor:
         """Gradient of the loss, its own reduction included, ``(P,)``; ``at`` other weights."""
+        if at is not None:
+            return self.loss_and_gradient(at)[1]
         with self.ranks.together("the gradient"):
-            found = torch.stack([part.gradient(at) for part in self.parts]).sum(0)
+            found = torch.stack([part.gradient() for part in self.parts]).sum(0)
         return self.ranks.sum(found) / self.divisor
 
     def loss_and_gradient(self, at: Tensor) -> tuple[float, Tensor]:
@@ -183,8 +184,7 @@ class CurvatureOperator(LinearOperator):
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
-        parts = named_parts(flat, self.weights)
-        return dict(zip(self.names, parts.values(), strict=True))
+        return dict(zip(self.names, self.parts[0].at.split(flat).values(), strict=True))
 
     def exact_trace(self) -> tuple[float, str, int] | None:
         """The trace from the norms of the root's rows; None where that is no shorter way.
@@ -225,13 +225,13 @@ class CurvatureOperator(LinearOperator):
             UsageError: Another module; a weight that is frozen, tied or used elsewhere; examples
                 that mix; the Hessian, which has no root.
         """
-        root, first = self._own_root, self.parts[0]
-        if root is None or first.examples.mixes():
-            got = f"the {self.kind}" if root is None else "a network whose examples mix"
-            raise wrong(
-                "the matrix", "have a root by examples for unit_blocks", got, "take nakami.ggn"
-            )
-        parts = unit_parts(first.examples, first.verified(), module)
+        root, rule = self._own_root, "have a root by examples for unit_blocks"
+        if root is None:
+            raise wrong("the matrix", rule, f"the {self.kind}", "take nakami.ggn")
+        if root.checked is None:
+            got = "a network whose examples mix"
+            raise wrong("the matrix", rule, got, f"take op.layer('{module}.*').dense()")
+        parts = unit_parts(self.parts[0].at, root.checked, module)
         with self.ranks.together("the blocks"):
             each = (unit_blocks(rows, module, parts) for rows in root.rows())
             found = reduce(Tensor.add_, each)
@@ -283,9 +283,8 @@ class CurvatureOperator(LinearOperator):
     def _row_norms(self) -> list[RowNorms] | None:
         """Those of this process; None where there is no short way, on whichever rank."""
         with self.ranks.together("the trace"):
-            root, first = self._own_root, self.parts[0]
-            short = root is not None and 0 < root.columns <= MOST_COLUMNS
-            if self._norms is None and root is not None and short and not first.examples.mixes():
+            root = self._own_root
+            if self._norms is None and root is not None and 0 < root.columns <= MOST_COLUMNS:
                 self._norms = root.norms()
         return self._norms if self.ranks.every(self._norms is not None) else None
 

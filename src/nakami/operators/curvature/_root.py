@@ -13,7 +13,7 @@ from ..per_example._examples import OutputRoot, Rows, slices
 from ..per_example._gram import dense_gram
 from ..per_example._layerwise_gram import LayerwiseGram
 from ..per_example._norms import RowNorms, row_norms
-from ..per_example._verification import Verified
+from ..per_example._verification import Verified, verified
 from ._batches import Batch, current
 
 
@@ -47,13 +47,22 @@ class CurvatureRoot(LinearOperator):
         """What the gradients of single examples are taken by, batch by batch."""
         return [(part.examples, root) for part, root in self.pairs()]
 
-    def norms(self) -> list[RowNorms]:
-        """Squared norms of the rows, batch by batch; the examples do not mix."""
-        known = self.gram().known
-        if known is not None:
+    @cached_property
+    def checked(self) -> Verified | None:
+        """What the layers' own formulas give; None where examples mix."""
+        most = max(self.parts, key=lambda part: len(part.z))  # one example mixes with nothing
+        if most.examples.mixes():
+            return None
+        most.tried.check()
+        return verified(most.examples)
+
+    def norms(self) -> list[RowNorms] | None:
+        """Squared norms of the rows, batch by batch; None where examples mix."""
+        if (known := self.gram().known) is not None:
             return known.norms
-        checked = self.parts[0].verified()
-        return [row_norms(rows, checked) for rows in self.rows()]
+        if self.checked is None:
+            return None
+        return [row_norms(rows, self.checked) for rows in self.rows()]
 
     def pairs(self) -> Iterator[tuple[Batch, OutputRoot]]:
         """The batches, each with the root by its outputs."""
@@ -155,12 +164,11 @@ class RootGram(Gram):
     @cached_property
     def _checked(self) -> Verified | None:
         """What the layers' formulas give, None where products are the only way."""
-        first = self.base.parts[0]
-        if not self.base.alike or first.examples.mixes():
+        checked = self.base.checked if self.base.alike else None
+        if checked is None:
             return None
-        checked = first.verified()
         held = self.shape[0] * checked.width * self.dtype.itemsize
-        return checked if held <= first.examples.budget else None
+        return checked if held <= self.base.parts[0].examples.budget else None
 
 
 class _Lift(LinearOperator):

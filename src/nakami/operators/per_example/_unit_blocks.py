@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 
 from ...results import unknown, wrong
-from ._examples import Examples, Rows
+from ..model._parameters import Parameters
+from ._examples import Rows
 from ._layer_io import full_name, sweeps
 from ._layer_rules import Product, known
 from ._verification import Verified
 
 
-def unit_parts(examples: Examples, checked: Verified, module: str) -> dict[str, int]:
+def unit_parts(at: Parameters, checked: Verified, module: str) -> dict[str, int]:
     """Which parameters a unit of the module has, its row of the weight and its bias; their sizes.
 
     Raises:
         UsageError: No such module, not a linear layer or convolution, a weight that is frozen,
             tied, or used in another place as well.
     """
-    at = examples.at
     modules = {s: m for s, m in at.network.model.named_modules() if known(m) is Product}
     if module not in modules:
         raise unknown(
