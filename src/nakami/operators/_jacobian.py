@@ -165,14 +165,9 @@ class NetworkJacobian(LinearOperator):
             raise wrong("product", rule, f"shape {tuple(product.shape)}", "pass J @ V")
         return {name: product[rows] for name, rows in self.parts.items()}
 
+    @abstractmethod
     def function(self, flat: Tensor) -> Tensor:
         """The map that is differentiated: ``(n,) -> (m,)``."""
-        states = [state.reshape(-1).to(flat.dtype) for state in self._states(flat)]
-        return states[0] if len(states) == 1 else torch.cat(states)
-
-    @abstractmethod
-    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
-        """The states at the ends."""
 
     def _held(self, point: Tensor, act: Callable[[], Any]) -> Any:
         """What ``act`` returns while the network is still and, where its weights move, at them."""
@@ -276,12 +271,13 @@ class Jacobian(NetworkJacobian):
         ends = tuple(self.parts)
         return Jacobian(network, x, network.stages(x), ends, self.start, self._budget)
 
-    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+    def function(self, flat: Tensor) -> Tensor:
+        """The states at the ends at another state at the start, ``(n,) -> (m,)``."""
         to = tuple(self.parts)
         if self.start == "input":
-            return self.network.activations(self.example.at(flat), to)
+            return _joined(self.network.activations(self.example.at(flat), to), flat)
         state = flat.reshape(self._state.shape).to(self._state.dtype)
-        return self.network.activations(self.example.tree, to, self.start, state)
+        return _joined(self.network.activations(self.example.tree, to, self.start, state), flat)
 
 
 class ParameterJacobian(NetworkJacobian):
@@ -321,13 +317,20 @@ class ParameterJacobian(NetworkJacobian):
         ends = tuple(self.parts)
         return ParameterJacobian(network, x, network.stages(x), ends, self._params, self._budget)
 
-    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+    def function(self, flat: Tensor) -> Tensor:
+        """The states at the ends at other parameters, ``(n,) -> (m,)``."""
         to, weights = tuple(self.parts), self.split(flat)
-        return self.network.activations(self.example.tree, to, weights=weights)
+        return _joined(self.network.activations(self.example.tree, to, weights=weights), flat)
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
         return self.at.split(flat)
+
+
+def _joined(states: tuple[Tensor, ...], like: Tensor) -> Tensor:
+    """States one after the other, in the dtype of what they are differentiated by."""
+    flat = [state.reshape(-1).to(like.dtype) for state in states]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)
 
 
 def check_cut(

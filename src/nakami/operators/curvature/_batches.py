@@ -44,20 +44,19 @@ class FirstExamples:
         Their derivative is compared with differences on the way, see ``Derivative``. With batch
         statistics, where no example stands alone, nothing is tried.
         """
-        if self._linearises is None:
-            self._linearises = not self.at.network.batch_statistics and self._agrees()
-        return self._linearises
-
-    def _agrees(self) -> bool:
         at, room = self.at, self.room
-        output, pull = reverse_product(self._outputs, at.flat, at.held, blocks=True)
-        way, _, trial = forward_product(self._outputs, at.flat, output, pull, at.held, 2, room)
-        rows = slices(len(output), len(output) // self.count)
-        parts = {f"example {i}": here for i, here in enumerate(rows)}
-        Derivative(
-            self._outputs, at.flat, trial, way, at.network, at.held, parts, room, at.weights
-        ).check("the outputs by the parameters")
-        return way == LINEARISED and not isinstance(pull, PlainProduct)
+        if self._linearises is None and at.network.batch_statistics:
+            self._linearises = False
+        elif self._linearises is None:
+            output, pull = reverse_product(self._outputs, at.flat, at.held, blocks=True)
+            way, _, trial = forward_product(self._outputs, at.flat, output, pull, at.held, 2, room)
+            rows = slices(len(output), len(output) // self.count)
+            parts = {f"example {i}": here for i, here in enumerate(rows)}
+            Derivative(
+                self._outputs, at.flat, trial, way, at.network, at.held, parts, room, at.weights
+            ).check("the outputs by the parameters")
+            self._linearises = way == LINEARISED and not isinstance(pull, PlainProduct)
+        return self._linearises
 
     def moved(self, at: Parameters) -> FirstExamples:
         """The same examples for other parameters, or for code that may be another."""
@@ -88,8 +87,10 @@ class BatchJacobian(NetworkJacobian):
         self._push = linearised(self.function, self.at.flat)
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
-    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
-        return (self.batch.outputs(flat),)
+    def function(self, flat: Tensor) -> Tensor:
+        """The outputs at other parameters, ``(P,) -> (n outputs,)``."""
+        outputs = self.at.outputs(self.batch.examples.example.tree, flat)
+        return outputs.reshape(-1).to(flat.dtype)
 
     def _matmat(self, block: Tensor) -> Tensor:
         try:
@@ -126,9 +127,10 @@ class GradientJacobian(NetworkJacobian):
             batch.tried.check()
             derivative.check(repr(self))
 
-    def _states(self, flat: Tensor) -> tuple[Tensor, ...]:
+    def function(self, flat: Tensor) -> Tensor:
+        """The gradient at other parameters, ``(P,) -> (P,)``."""
         gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
-        return (gradient,)
+        return gradient
 
     def _check_symmetric(self) -> None:
         """Refuse a gradient whose own derivative is wrong: no difference of losses shows it."""
@@ -198,13 +200,9 @@ class Batch:
         """Whether products are linearised ones."""
         return not self.fails and self.tried.check()
 
-    def outputs(self, flat: Tensor) -> Tensor:
-        """The outputs at other weights, ``(P,) -> (n, ...)``."""
-        return self.at.outputs(self.examples.example.tree, flat)
-
     def loss(self, flat: Tensor) -> Tensor:
         """The total loss at other weights."""
-        return self.judged.total(self.outputs(flat), self.y)
+        return self.judged.total(self.at.outputs(self.examples.example.tree, flat), self.y)
 
     def jacobian(self) -> NetworkJacobian:
         """Outputs by parameters."""

@@ -16,7 +16,7 @@ from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
 from ._batches import Batch, FirstExamples
-from ._losses import Criterion
+from ._losses import TARGETS, Criterion
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
@@ -32,19 +32,15 @@ def batches(
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     at = moving(network, params)
     network = at.network
-    held = []
+    held, counts = [], []
     with random_states_kept(network.device):  # a loader in random order draws
         for x, y in _pairs(data):
             example = network.example(x, batch=True)
-            held.append((example, _targets(network, y, len(example.leaves[0]))))
+            counts.append(len(example.leaves[0]))
+            held.append((example, _targets(network, y, counts[-1])))
     if not held:
-        raise wrong(
-            "data",
-            "hold at least one batch",
-            "an empty iterable",
-            "pass a list or a loader that can be read again",
-        )
-    counts = [len(example.leaves[0]) for example, _ in held]
+        way_out = "pass a list or a loader that can be read again"
+        raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
     seen = counts[0] if network.batch_statistics else 1  # with these no example stands alone
     sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
@@ -81,9 +77,8 @@ def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
         yield _pair(data)
         return
     if isinstance(data, Tensor) or not isinstance(data, Iterable):
-        raise wrong_type(
-            "data", "be (x, y) or batches of (x, y)", type(data).__name__, "pass (x, y)"
-        )
+        got = type(data).__name__
+        raise wrong_type("data", "be (x, y) or batches of (x, y)", got, "pass (x, y)")
     for batch in data:
         yield _pair(batch)
 
@@ -101,10 +96,6 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 
 def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
     if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != n):
-        raise wrong(
-            "the targets of a batch",
-            f"be {n} like the examples",
-            f"{tuple(y.shape)}",
-            "pass one target for each example",
-        )
+        way_out = "pass one target for each example"
+        raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
     return mapped(y, lambda target: target.detach().to(network.device, copy=True))

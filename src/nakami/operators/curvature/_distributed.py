@@ -40,9 +40,8 @@ class Ranks:
         """Sums of numbers over ranks, in float64."""
         if self.alone:
             return list(numbers)
-        summed: list[float] = self._reduced(
-            torch.tensor(numbers, dtype=torch.float64), "SUM"
-        ).tolist()
+        here = torch.tensor(numbers, dtype=torch.float64)
+        summed: list[float] = self._reduced(here, "SUM").tolist()
         return summed
 
     def every(self, holds: bool) -> bool:
@@ -94,22 +93,17 @@ class Ranks:
     def _join(self, group: Any) -> None:
         import torch.distributed as dist
 
-        way_out = "leave it out for one process, or call torch.distributed.init_process_group"
         if not dist.is_available():
-            raise wrong(
-                "group", "be None in a torch without torch.distributed", group, "leave group out"
-            )
+            rule = "be None in a torch without torch.distributed"
+            raise wrong("group", rule, group, "leave group out")
         if group != "world" and not isinstance(group, dist.ProcessGroup):
             if group is not dist.GroupMember.NON_GROUP_MEMBER:
                 rule = "be a process group of torch.distributed, or 'world'"
                 raise wrong_type("group", rule, repr(group), "'world' takes all ranks")
-            raise wrong(
-                "group",
-                "have this process as a member",
-                "none",
-                "call it on the ranks of that group alone",
-            )
+            way_out = "call it on the ranks of that group alone"
+            raise wrong("group", "have this process as a member", "none", way_out)
         if not dist.is_initialized():
+            way_out = "leave it out for one process, or call torch.distributed.init_process_group"
             raise wrong("group", "be of processes that are joined", repr(group), way_out)
         self._dist = dist
         self._group = dist.group.WORLD if group == "world" else group

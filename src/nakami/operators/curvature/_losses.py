@@ -120,12 +120,9 @@ def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criter
             return kind(loss)
     if callable(loss):
         return OwnLoss(loss)
-    raise wrong_type(
-        "loss",
-        "be a torch loss module, its name or a function of (outputs, targets)",
-        type(loss).__name__,
-        "use nakami's names: " + ", ".join(NAMES),
-    )
+    rule = "be a torch loss module, its name or a function of (outputs, targets)"
+    way_out = "use nakami's names: " + ", ".join(NAMES)
+    raise wrong_type("loss", rule, type(loss).__name__, way_out)
 
 
 class CrossEntropy(Criterion):
@@ -170,14 +167,8 @@ class CrossEntropy(Criterion):
             raise wrong(TARGETS, rule, got, "mend the labels, or give the model more outputs")
 
     def total(self, z: Tensor, y: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            z,
-            y,
-            _to(self.weight, z),
-            ignore_index=self.ignored,
-            reduction="sum",
-            label_smoothing=self.smoothing,
-        )
+        options = {"ignore_index": self.ignored, "label_smoothing": self.smoothing}
+        return functional.cross_entropy(z, y, _to(self.weight, z), reduction="sum", **options)
 
     def divisor(self, z: Tensor, y: Tensor) -> float:
         return float(self._counted(z, y).sum())
@@ -333,18 +324,19 @@ class OwnLoss(Criterion):
 
 def check_kind(judged: Criterion, kind: str) -> None:
     """Refuse a loss that has no matrix of this kind."""
-    given, got = judged.given, judged.name
-    other = next((name for same, name in NAMED.items() if same in (given, type(given))), None)
-    linear = given is functional.nll_loss or isinstance(given, nn.NLLLoss)
+    given, got, way_out = judged.given, judged.name, "take nakami.ggn"
     if kind in ("fisher", "empirical_fisher") and judged.nll is None:
-        rule, way_out = f"be a plain negative log-likelihood for {kind}", "take nakami.ggn"
+        rule = f"be a plain negative log-likelihood for {kind}"
         own = "module" if isinstance(given, nn.Module) else "function"
         got = f"{got} with weights or smoothing" if judged.key else f"the {own} {got}"
-    elif kind == "ggn" and linear:
+    elif kind == "ggn" and (given is functional.nll_loss or isinstance(given, nn.NLLLoss)):
         rule, got = "be curved in the outputs for ggn", f"{got}, which is linear in them"
     else:
         return
-    raise wrong("loss", rule, got, PYTHON + (f'pass "{other}"' if other else way_out))
+    for same, name in NAMED.items():
+        if same in (given, type(given)):
+            way_out = f'pass "{name}"'
+    raise wrong("loss", rule, got, PYTHON + way_out)
 
 
 def _copied(weight: Tensor | None) -> Tensor | None:

@@ -48,21 +48,21 @@ class CurvatureOperator(LinearOperator):
         self.parts, self.samples = parts, samples
         self.loss, self.sample, self.sums = judged.name, judged.sample, judged.sums
         self.likelihood = "" if judged.nll is None else judged.key
-        self.n_examples = sum(len(part.z) for part in parts)
+        self.n_examples, n_samples, divisor, total = 0, 0.0, 0.0, 0.0
+        for part in parts:
+            self.n_examples += len(part.z)
+            n_samples += part.samples
+            divisor += part.divisor
+            total += float(part.total)
         self.names, self.weights = at.names, at.weights
         self.shape = (at.flat.numel(), at.flat.numel())
         self.dtype, self.device = at.flat.dtype, at.flat.device
-        n_samples, divisor, total = self.ranks.total(
-            sum(part.samples for part in parts),
-            sum(part.divisor for part in parts),
-            float(sum(part.total for part in parts)),
-        )
+        n_samples, divisor, total = self.ranks.total(n_samples, divisor, total)
         self.n_samples = int(n_samples)
         self.divisor = 1.0 if judged.sums else divisor
         if self.n_samples == 0 or self.divisor == 0:
-            raise wrong(
-                "data", "hold at least one target", "none", "pass targets other than ignore_index"
-            )
+            way_out = "pass targets other than ignore_index"
+            raise wrong("data", "hold at least one target", "none", way_out)
         self.value = total / self.divisor
         if not isfinite(self.value):
             raise UsageError(
@@ -116,11 +116,8 @@ class CurvatureOperator(LinearOperator):
         Raises:
             UsageError: No parameter of the matrix fits (the nearest names are offered).
         """
-        fitting = [
-            full
-            for name, full in zip(self.names, self.weights, strict=True)
-            if fnmatchcase(name, pattern)
-        ]
+        both = zip(self.names, self.weights, strict=True)
+        fitting = [full for name, full in both if fnmatchcase(name, pattern)]
         if not fitting:
             raise unknown("pattern", pattern, list(self.names), "'*' takes all")
         at = Parameters(self.parts[0].at.network, fitting)

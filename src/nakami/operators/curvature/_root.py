@@ -43,9 +43,9 @@ class CurvatureRoot(LinearOperator):
         """The root for the same data, and the model and the loss as they are now."""
         return CurvatureRoot(current(self.parts), self.scale)
 
-    def rows(self) -> list[Rows]:
+    def rows(self) -> Iterator[Rows]:
         """What the gradients of single examples are taken by, batch by batch."""
-        return [(part.examples, root) for part, root in self.pairs()]
+        return ((part.examples, root) for part, root in self.pairs())
 
     @cached_property
     def checked(self) -> Verified | None:
@@ -131,7 +131,7 @@ class RootGram(Gram):
         """The whole matrix, ``(rows, rows)``."""
         if self._checked is None:
             return super().dense()
-        return dense_gram(self.base.rows(), self._checked).mul_(self.base.scale)
+        return dense_gram(list(self.base.rows()), self._checked).mul_(self.base.scale)
 
     @cached_property
     def layerwise(self) -> LayerwiseGram | None:
@@ -139,10 +139,9 @@ class RootGram(Gram):
 
         None where some layer does not, and where the budget does not hold what it takes.
         """
-        checked = self._checked
-        return (
-            None if checked is None or checked.formed else LayerwiseGram(self.base.rows(), checked)
-        )
+        if self._checked is None or self._checked.formed:
+            return None
+        return LayerwiseGram(self.base.rows(), self._checked)
 
     @property
     def known(self) -> LayerwiseGram | None:

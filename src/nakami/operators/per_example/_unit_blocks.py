@@ -22,20 +22,15 @@ def unit_parts(at: Parameters, checked: Verified, module: str) -> dict[str, int]
     """
     modules = {s: m for s, m in at.network.model.named_modules() if known(m) is Product}
     if module not in modules:
-        raise unknown(
-            "module", module, sorted(modules), "linear layers and convolutions have units"
-        )
+        which = "linear layers and convolutions have units"
+        raise unknown("module", module, sorted(modules), which)
     own = [(k, p) for k, p in modules[module]._parameters.items() if p is not None]
     moving = {k: p.numel() // len(p) for k, p in own if full_name(module, k) in at.names}
     lost = [k for k in moving if full_name(module, k) not in checked.own]
     if "weight" not in moving or lost:
         why = "a weight used elsewhere too" if lost else "a weight that is not among the parameters"
-        raise wrong(
-            "module",
-            "have weights of its own",
-            f"{module!r} with {why}",
-            "name a linear or convolution layer",
-        )
+        way_out = "name a linear or convolution layer"
+        raise wrong("module", "have weights of its own", f"{module!r} with {why}", way_out)
     return moving
 
 
