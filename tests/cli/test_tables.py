@@ -115,3 +115,18 @@ def test_a_comparison_fits_a_narrow_terminal():
         assert f" {reading} " in text  # on one line
     (column,) = (c for c in _tables.comparison_table(result).columns if c.header == "verdict")
     assert set(column.cells) == {"none", "rises"}
+
+
+def test_a_comparison_shows_which_counts_are_bounds():
+    before = [[3.0, 0.5, 0.1], [4.0, 0.5, 0.1], [3.5, 0.5, 0.1]]
+    after = [[9.0, 5.5], [9.0, 4.5], [9.0, 5.0]]  # two of three values, all above 1
+
+    def rows(one, other):
+        result = compare(xray(one, shape=(3, 3)), xray(other, shape=(3, 3)))
+        cells = [list(column.cells) for column in _tables.comparison_table(result).columns]
+        return {row[1]: row[2:] for row in zip(*cells, strict=True)}
+
+    assert rows(before, after)["s > 1"] == ("1", "≥ 2", "≥ +1.000 ± 0.000", "from +1.000", "rises")
+    assert rows(after, before)["s > 1"] == ("≥ 2", "1", "≤ −1.000 ± 0.000", "up to −1.000", "falls")
+    assert rows(after, after)["s > 1"][2:] == ("not known", "", "not known")
+    assert rows(before, after)["s₁"][-1] == "rises"

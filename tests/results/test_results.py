@@ -121,6 +121,31 @@ def test_a_verdict_agrees_with_the_interval_beside_it(n):
     assert n > 3 or (True, True) in seen  # two standard errors of few inputs are no evidence
 
 
+def test_a_verdict_on_truncated_spectra_holds_for_the_whole_ones():
+    rng, seen = np.random.default_rng(0), set()
+    for scale in np.linspace(0.3, 3, 60):
+        whole = [
+            np.sort(rng.lognormal(0.1, 0.3, (4, 9)) * s)[:, ::-1].tolist() for s in (1.0, scale)
+        ]
+        true = compare(*(xray(w) for w in whole))
+        for cuts in ((7, 9), (9, 7), (3, 3)):
+            cut = [[v[:k] for v in w] for w, k in zip(whole, cuts, strict=True)]
+            found = compare(*(xray(w, shape=(9, 9)) for w in cut))
+            for quantity in ("count", "effective_rank"):
+                change, right = (c.change("h1", quantity) for c in (found, true))
+                assert change.low <= right.mean <= change.high or math.isnan(change.low)
+                if change.verdict in ("rises", "falls"):
+                    assert (right.mean > 0) == (change.verdict == "rises")
+                if any(change.bounds):
+                    assert change.verdict != "not distinguishable"
+                seen.add((quantity, change.bounds, change.verdict))
+    assert ("count", (False, True), "rises") in seen
+    assert ("count", (True, False), "falls") in seen
+    assert ("count", (True, True), "not known") in seen
+    assert not {v for _, bounds, v in seen if all(bounds)} - {"not known"}
+    assert found.change("h1", "largest").bounds == (False, False)
+
+
 def test_rounding_is_neither_a_rise_nor_a_fall():
     before = [18.0, 17.0, 21.0]
     rounded = [v * (1 + 1e-15) for v in before]

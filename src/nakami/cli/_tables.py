@@ -15,7 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from nakami.results import Comparison, Estimate, NumberChanges, StageInfo, StageSummary, Xray
+    from nakami.results import (
+        Comparison,
+        Estimate,
+        NumberChanges,
+        PairedChange,
+        StageInfo,
+        StageSummary,
+        Xray,
+    )
 
     from ._groups import JsonOptions
 
@@ -164,6 +172,10 @@ def comparison_table(result: Comparison) -> Table:
     )
     if any(c.quantity == "log_sum" for c in result.changes):
         caption += "\nΣ ln s: over the indices reliable in both runs at that input."
+    if any(any(c.bounds) for c in result.changes):
+        caption += (
+            "\n≥: larger values may lie beyond those computed, so some changes are not known."
+        )
     title = f"{_name(result.after)} minus {_name(result.before)}"
     table = _table(title, caption, ())
     table.padding = (0, 1, 0, 0)  # seven columns on a line of 80
@@ -177,13 +189,32 @@ def comparison_table(result: Comparison) -> Table:
         table.add_row(
             c.stage,
             WORDS.get(c.quantity, c.quantity),
-            f"{c.before.mean():.4g}",
-            f"{c.after.mean():.4g}",
-            _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}"),
-            "" if math.isnan(c.low) else f"{_signed(c.low, places)} to {_signed(c.high, places)}",
-            c.verdict if c.verdict in ("rises", "falls") else "none",
+            *(
+                "≥ " * bound + f"{x.mean():.4g}"
+                for x, bound in zip((c.before, c.after), c.bounds, strict=True)
+            ),
+            _change(c, places),
+            _interval(c, places),
+            c.verdict if c.verdict in ("rises", "falls", "not known") else "none",
         )
     return table
+
+
+def _change(c: PairedChange, places: int) -> str:
+    """The mean change, or what bounds it."""
+    if all(c.bounds):
+        return "not known"
+    sign = {(False, False): "", (False, True): "≥ ", (True, False): "≤ "}[c.bounds]
+    return sign + _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}")
+
+
+def _interval(c: PairedChange, places: int) -> str:
+    if math.isnan(c.se):
+        return ""
+    if any(c.bounds):
+        ends = [f"from {_signed(c.low, places)}", f"up to {_signed(c.high, places)}"]
+        return "" if all(c.bounds) else ends[c.bounds[0]]
+    return f"{_signed(c.low, places)} to {_signed(c.high, places)}"
 
 
 def numbers_table(result: NumberChanges) -> Table:

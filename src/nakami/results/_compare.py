@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -17,10 +18,11 @@ from ._xray import Xray
 
 Run: TypeAlias = Xray | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
-READINGS: dict[str, Callable[[Spectrum], float]] = {
-    "count": lambda s: float(s.count_above_one),
-    "effective_rank": lambda s: s.effective_rank,
-    "largest": lambda s: float(s.values[0]),
+# What is compared, and whether it is a lower bound.
+READINGS: dict[str, tuple[Callable[[Spectrum], float], Callable[[Spectrum], bool]]] = {
+    "count": (lambda s: float(s.count_above_one), lambda s: s.count_is_lower_bound),
+    "effective_rank": (lambda s: s.effective_rank, lambda s: not s.complete),
+    "largest": (lambda s: float(s.values[0]), lambda s: False),
 }
 
 
@@ -38,7 +40,11 @@ class PairedChange:
         mean: Mean change. se: its standard error (NaN for one input).
         low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
         steady: Whether no input changed by more than rounding, 1e-9 of the largest value.
-        verdict: ``"rises"`` or ``"falls"`` where the interval holds no 0 (and not ``steady``), else
+        bounds: Whether values before, and after, are lower bounds at some input, because values
+            beyond the computed ones may count too. Then ``low`` or ``high`` is infinite: a bound
+            after leaves no upper end of the change, a bound before no lower one.
+        verdict: ``"rises"`` or ``"falls"`` where the interval holds no 0 (and not ``steady``);
+            ``"not known"`` where it has an end at infinity and holds 0; else
             ``"not distinguishable"``.
     """
 
@@ -52,6 +58,7 @@ class PairedChange:
     low: float
     high: float
     steady: bool
+    bounds: tuple[bool, bool]
     verdict: str
 
 
@@ -181,9 +188,12 @@ def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:
     x, y = a.at(stage), b.at(stage)
     which = [s.input for s in x]
     return [
-        paired_change(stage, q, [f(s) for s in x], [f(s) for s in y], inputs=which)
-        for q, f in READINGS.items()
-    ]
+        paired_change(
+            stage, q, [f(s) for s in x], [f(s) for s in y],
+            inputs=which, bounds=(any(map(bound, x)), any(map(bound, y))),
+        )
+        for q, (f, bound) in READINGS.items()
+    ]  # fmt: skip
 
 
 def _log_sums(stage: str, a: Xray, b: Xray) -> PairedChange | None:
@@ -221,6 +231,7 @@ def paired_change(
     after: Sequence[float],
     scale: float = 0.0,
     inputs: Sequence[int] | None = None,
+    bounds: tuple[bool, bool] = (False, False),
 ) -> PairedChange:
     """Mean of ``after - before`` with its standard error and 95 % interval (Student's t).
 
@@ -232,6 +243,7 @@ def paired_change(
         scale: Size of the terms of a value that is a sum and may cancel; rounding is judged
             against it where it is larger than the values.
         inputs: Index of each input; None for 0, 1, 2, ...
+        bounds: Whether values before, and after, are lower bounds.
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     d = y - x
@@ -240,9 +252,10 @@ def paired_change(
     half = float(stdtrit(n - 1, 0.975)) * se if n > 1 else float("nan")
     size = max(scale, float(np.abs(x).max()), float(np.abs(y).max()))
     steady = bool(np.abs(d).max() <= ROUNDING * size)
-    verdict = "not distinguishable"
-    if n > 1 and not steady and abs(mean) > half:
-        verdict = "rises" if mean > 0 else "falls"
+    low = -math.inf if bounds[0] else mean - half
+    high = math.inf if bounds[1] else mean + half
+    verdict = "not known" if any(bounds) else "not distinguishable"
+    if n > 1 and not steady and (low > 0 or high < 0):
+        verdict = "rises" if low > 0 else "falls"
     which = tuple(range(n)) if inputs is None else tuple(inputs)
-    low, high = mean - half, mean + half
-    return PairedChange(stage, quantity, which, x, y, mean, se, low, high, steady, verdict)
+    return PairedChange(stage, quantity, which, x, y, mean, se, low, high, steady, bounds, verdict)
