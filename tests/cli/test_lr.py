@@ -109,3 +109,13 @@ def test_wrong_use_is_one_sentence(nakami, labelled, case):
     assert done.err.count("\n") == 1
     assert re.search(message, done.err), done.err
     assert not list(labelled.rglob("report.html"))
+
+
+def test_an_interrupted_reading_does_not_say_that_it_goes_on(nakami, here, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nakami.geometry.learning_rate_report", stop, raising=False)
+    outcome = nakami("lr")
+    assert (outcome.code, outcome.err) == (130, "nakami: interrupted; nothing was written.\n")
+    assert not list(here.rglob("nakami-out"))

@@ -86,6 +86,14 @@ CASES = {
         r"head\.weight.*(NaN|finite)|(NaN|finite).*head\.weight",
     ),
     "stages without model": (("stages",), r"--model must be given, got none"),
+    "data of a subject": (
+        ("xray", "--data", "x.npy"),
+        r"--data must be a folder with train-images.*or name a network of your own with --model",
+    ),
+    "inputs of a subject": (("xray", "--inputs", "9999"), r"--inputs must lie between 1 and 1000"),
+    "lr": (("lr", "--optimizer", "adamm"), r"--optimizer"),
+    "init": (("init", "--data", "x.npy"), r"--data"),
+    "meanfield": (("theory", "meanfield", "--widths", "0,3"), r"--widths"),
     "no run": (("show", "nowhere"), r"folder must hold a run\.json, got nowhere"),
     "no runs": (("compare", "nowhere", "nowhere"), r"folder must hold a run\.json, got nowhere"),
 }
@@ -94,14 +102,15 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_one_sentence_and_code_2(case, nakami, here):
     arguments, pattern = CASES[case]
+    before = sorted(here.rglob("*"))
     outcome = nakami(*arguments)
+    assert sorted(path for path in here.rglob("*") if "__pycache__" not in path.parts) == before
     assert outcome.code == 2, outcome.err
     assert outcome.out == ""
     lines = outcome.err.strip().splitlines()
     assert len(lines) == 1, outcome.err
     assert re.search(pattern, lines[0]), lines[0]
     assert lines[0].endswith("."), lines[0]
-    assert not list(here.glob("nakami-out/**/pieces")), "work was begun"
 
 
 def test_wrong_size_names_both(nakami, here):

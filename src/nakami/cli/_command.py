@@ -26,10 +26,12 @@ class Command:
             dataclass is a group: each of its fields is an option. The others are options
             themselves. What is heavy is imported in its body.
         group: The command that it stands under, and the help of that: ``("theory", "...")``.
+        goes_on: Whether it continues what a stopped one has left; others start anew.
     """
 
     run: Callable[..., None]
     group: tuple[str, str] | None = None
+    goes_on: bool = False
 
     def function(self) -> Callable[..., None]:
         """``run`` with the options of all groups side by side, as typer reads it."""

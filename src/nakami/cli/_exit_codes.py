@@ -49,9 +49,9 @@ def _guarded(arguments: Sequence[str] | None) -> int:
                 traceback.print_exc()
             typer.echo(f"nakami: {sentence}", err=True)
     if code == INTERRUPTED:
+        goes_on = "what is finished is kept, the same command continues it"
         typer.echo(
-            "nakami: interrupted; what is finished is kept, the same command continues it.",
-            err=True,
+            f"nakami: interrupted; {goes_on if _goes_on() else 'nothing was written'}.", err=True
         )
     return code if isinstance(code, int) else 0
 
@@ -65,8 +65,13 @@ def _explain(error: Exception) -> tuple[int, str]:
         return WRONG_USE, f"{text} `nakami {_command(error)}--help` lists what there is."
     if isinstance(error, Worded):
         return WRONG_USE if isinstance(error, UsageError) else FAILED, in_options(error)
-    what = one_line(error)
-    return FAILED, f"stopped by {what}; finished pieces are kept, NAKAMI_TRACEBACK=1 shows where."
+    kept = "finished pieces are kept, " if _goes_on() else ""
+    return FAILED, f"stopped by {one_line(error)}; {kept}NAKAMI_TRACEBACK=1 shows where."
+
+
+def _goes_on() -> bool:
+    command = running.get()
+    return command is not None and command.goes_on
 
 
 def in_options(message: Worded) -> str:

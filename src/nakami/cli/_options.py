@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Sequence
@@ -55,9 +56,15 @@ def existing(option: str, path: Path | None) -> Path | None:
 
 
 def writable(option: str, folder: Path) -> Path:
-    """``folder``, made if missing, after writing and removing one mebibyte in it."""
+    """``folder``, after writing one mebibyte there; nothing of it stays."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with disk(folder, option):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(bytes(PROBE))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(PROBE))
+        finally:
+            for path in missing:  # the deepest first
+                with contextlib.suppress(OSError):
+                    path.rmdir()
     return folder

@@ -109,9 +109,15 @@ def run(
         name = subject or recipes.DEFAULT
         chosen = _chosen(network, inputs, reading, compute, train_seed)
         options |= compute.place()
-        runs, folder = _shipped_subject(
-            name, inputs, output, train_seed, reading.inputs, chosen, options
-        )
+        try:
+            runs, folder = _shipped_subject(
+                name, inputs, output, train_seed, reading.inputs, chosen, options
+            )
+        except UsageError as error:
+            if error.argument != "data":
+                raise
+            ways = [*error.way_out, "name a network of your own with --model"]
+            raise wrong("data", error.rule, error.got, ways) from error
     path = _page.write_runs(runs, folder / "report.html") if page else None
     from .show import finished
 
@@ -230,4 +236,4 @@ def _own_network(
     return (result,), folder
 
 
-ENTRY = Command(run)
+ENTRY = Command(run, goes_on=True)
