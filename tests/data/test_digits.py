@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -43,7 +44,7 @@ def test_wrong_use(tmp_path):
         UsageError, match=r"data must be a folder with train-images-idx3-ubyte \(or"
     ):
         data.mnist(tmp_path)
-    with pytest.raises(TypeError, match=r"part must be a slice .*, got 3; write \[3:3 \+ 1\]"):
+    with pytest.raises(TypeError, match=r"part must be a slice .*, got 3; write \[i : i \+ 1\]"):
         data.digits("test")[3]
 
 
@@ -51,3 +52,24 @@ def test_wrong_use(tmp_path):
 def test_a_number_that_is_none_is_refused(tmp_path, n):
     with pytest.raises(UsageError, match=f"n must be a whole number from 1 on, got {n}; pass how"):
         data.mnist(tmp_path, n=n)
+
+
+def test_examples_are_picked_by_indices_and_masks_of_any_library():
+    some = data.digits("test")[:5]
+    for part in (
+        [0, 2],
+        (0, -3),
+        np.array([0, 2]),
+        torch.tensor([0, 2]),
+        [True, False, True, False, False],
+        np.array([1, 0, 1, 0, 0], dtype=bool),
+        torch.tensor([1, 0, 1, 0, 0]) > 0,
+    ):
+        found = some[part]
+        assert found.names == ("test digit 0", "test digit 2")
+        assert torch.equal(found.inputs, some.inputs[[0, 2]])
+        assert torch.equal(found.labels, some.labels[[0, 2]])
+    assert len(some[[]]) == 0
+    for part in ("ab", [True], 1.0, torch.tensor(3), [0.5]):
+        with pytest.raises(TypeError, match="part must be a slice or indices"):
+            some[part]

@@ -159,3 +159,9 @@ def test_both_readers_pair_the_same_arrays(tmp_path):
     path = save(tmp_path, x=X, y=Y, x_test=X[:5], y_test=Y[:5] + 1)
     found = data.read(path, key="x_test")
     assert found.labels.tolist() == (Y[:5] + 1).tolist()
+
+
+def test_targets_that_int64_cannot_hold(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)), y=np.array([1, 2**63], dtype=np.uint64))
+    with pytest.raises(UsageError, match=r"'y' in .* must be below 2\^63, got 9223372036854775808"):
+        data.read_labelled(tmp_path / "x.npz")

@@ -239,7 +239,7 @@ def test_wrong_use(tmp_path):
             {"mode": "grey", "normalise": "efficientnet-lite"},
             r"normalise must be 'unit' for grey pictures, got 'efficientnet-lite'",
         ),
-        ({"size": 0}, r"size must be at least 1 pixel, got 0"),
+        ({"size": 0}, r"size must be a whole number from 1 on, got 0; pass the pixels"),
     ):
         with pytest.raises(UsageError, match=match):
             data.read(file, **options)
@@ -270,3 +270,52 @@ def test_the_source_says_what_was_done_to_pictures(tmp_path):
 @pytest.mark.parametrize(("name", "taken"), [("a.PNG", True), (".a.png", False), ("a.npy", False)])
 def test_what_counts_as_a_picture(name, taken):
     assert data.is_picture(Path(name)) is taken
+
+
+def heads(*sizes):
+    return bytes([0, 0, 8, len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes) + b"abc"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("sizes", [(2**32 - 1,) * 3, (2**20, 2**14, 2**10)])
+def test_a_head_that_asks_for_more_than_any_memory(tmp_path, packed, sizes):
+    path = tmp_path / f"x-images-idx3-ubyte{'.gz' if packed else ''}"
+    path.write_bytes(gzip.compress(heads(*sizes)) if packed else heads(*sizes))
+    with pytest.raises(UsageError, match=r"must hold \d+ bytes of values .*, got 3; .*truncated"):
+        data.read(path)
+
+
+@pytest.mark.parametrize("n", [None, 2])
+def test_labels_are_one_for_each_example_of_the_file_however_many_are_read(tmp_path, n):
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 2)), y=np.arange(6))
+    with pytest.raises(UsageError, match=r"labels in .* must be 4 whole numbers, got int64 \(6,"):
+        data.read(tmp_path / "x.npz", n)
+    for stem in ("some", "train"):
+        (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(idx(BYTES))
+        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(idx(np.arange(6, dtype=np.uint8)))
+    with pytest.raises(UsageError, match=r"must hold 5 labels, one for each picture, got 6"):
+        data.read(tmp_path / "some-images-idx3-ubyte", n)
+    with pytest.raises(UsageError, match=r"images and labels in .* must match, got .* 5 and 6"):
+        data.mnist(tmp_path, n=n)
+
+
+@pytest.mark.parametrize("array", [np.float32(3), np.full((2, 2), 1e300)])
+def test_an_array_of_no_examples_or_beyond_float32_is_refused(tmp_path, array):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(UsageError, match=r"must hold (examples along axis 0|finite numbers)"):
+        data.read(tmp_path / "x.npy", 2)
+
+
+@pytest.mark.parametrize("size", [np.int64(8), torch.tensor(8)])
+def test_the_size_of_pictures_may_be_of_any_library(tmp_path, size):
+    file = picture(tmp_path / "x.png")
+    assert torch.equal(data.read(file, size=size).inputs, data.read(file, size=8).inputs)
+    for wrong, match in (({"size": 8.5}, "size"), ({"size": True}, "size"), ({"mode": 3}, "mode")):
+        with pytest.raises(UsageError, match=f"^{match} "):
+            data.read(file, **wrong)
+
+
+def test_what_is_no_path_is_refused(tmp_path):
+    for call in (data.read, data.read_labelled, data.mnist):
+        with pytest.raises(TypeError, match=r"(path|folder) must be a path, got None; give "):
+            call(None)

@@ -115,3 +115,18 @@ def test_refusals_name_the_cause_and_leave_the_model(tmp_path, monkeypatch, name
     assert "\n" not in str(caught.value)
     assert same(before, model)
     assert not (tmp_path / "harm.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (torch.full((3, 2), 1e300, dtype=torch.float64), r"be finite, got NaN or infinity in 0\.w"),
+        (torch.full((3, 2), 1 + 2j), r"be real, as the model's, got complex numbers in 0\.weight"),
+    ],
+)
+def test_weights_that_the_models_dtype_cannot_hold(tmp_path, value, match):
+    model, before = net(), net()
+    torch.save({**net(1).state_dict(), "0.weight": value}, tmp_path / "x.pt")
+    with pytest.raises(UsageError, match=match):
+        data.load_weights(model, tmp_path / "x.pt")
+    assert same(model, before)

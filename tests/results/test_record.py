@@ -1,6 +1,8 @@
 """Runs of every kind are written by rename, continued, refused, read and compared."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,3 +104,85 @@ def test_settings_of_any_library_continue_the_same_run(tmp_path):
     RecordFolder(tmp_path, "lr", {"seed": 2, "shape": (1, 2)}).write("a", {})
     assert RecordFolder(tmp_path, "lr", {"seed": np.int64(2), "shape": np.array([1, 2])}).has("a")
     assert holds(tmp_path, "lr", {"seed": np.int64(2), "shape": [1, 2]}, ["a"])
+
+
+class Killed(BaseException):
+    """Nothing of the library catches it, as nothing catches a kill."""
+
+
+def killed_at(monkeypatch, step, work):
+    """Run ``work`` until its operation number ``step`` on the disk; whether there was one."""
+    steps = iter(range(step + 1))
+
+    def until(call):
+        def counted(*arguments, **options):
+            if next(steps, step) == step:
+                raise Killed
+            return call(*arguments, **options)
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        for place, name in [
+            *((Path, n) for n in ("mkdir", "replace", "unlink", "write_bytes")),
+            *((os, n) for n in ("rmdir", "unlink")),
+        ]:
+            patched.setattr(place, name, until(getattr(place, name)))
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def test_a_kill_at_any_moment_leaves_whole_pieces_of_one_run(tmp_path, monkeypatch):
+    def work():
+        folder = RecordFolder(path, "lr", SETTINGS, fresh=True)
+        for name, value in (("a", 1), ("a", 2), ("b", 3)):  # "a" is replaced
+            folder.write(name, {"value": value}, {"v": np.full(2, value)})
+        folder.discard("b")
+        folder.finish({"limit": 3.0})
+        other = RecordFolder(path, "lr", {"seed": 1}, fresh=True)
+        assert not list((path / "pieces").glob("*"))
+        other.finish({"limit": 4.0})
+
+    step = 0
+    path = tmp_path / "0"
+    while killed_at(monkeypatch, step, work):
+        if (path / "run.json").exists():
+            record = load(path)
+            pieces = list(record.pieces())
+            assert all((p.arrays["v"] == p.record["value"]).all() for p in pieces), step
+            assert not pieces or record.settings["seed"] == 0, step
+            assert record.result.get("limit") in (None, 3.0 + record.settings["seed"]), step
+        work()  # and the same command ends as if nothing had happened
+        assert load(path).result["limit"] == 4.0
+        step += 1
+        path = tmp_path / str(step)
+    assert step > 30
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("result.json", "[1]"),
+        ("result.json", "3"),
+        ("timing.json", "{"),
+        ("timing.json", "{}"),
+        ("timing.json", '{"seconds": null}'),
+        ("arrays.safetensors", ""),
+    ],
+)
+def test_damage_in_a_piece_is_said(tmp_path, file, content):
+    folder = RecordFolder(tmp_path, "lr", SETTINGS)
+    folder.write("a", {}, {"v": np.ones(2)})
+    (tmp_path / "pieces" / "a" / file).write_text(content)
+    with pytest.raises(UsageError, match=r"piece a of .* is damaged .*; delete that folder"):
+        folder.read("a")
+
+
+@pytest.mark.parametrize("content", ["[1]", "3", "null", "{"])
+def test_damage_in_a_run_is_said(tmp_path, content):
+    write_whole(tmp_path / "run.json", content)
+    with pytest.raises(UsageError, match=r"run\.json in .* cannot be read .*; choose another"):
+        load(tmp_path)

@@ -41,8 +41,7 @@ class ModelOptions:
     seed: Annotated[
         int,
         typer.Option(
-            min=0,
-            help="Seed of the estimates, and of weights that --model makes and none replace.",
+            min=0, help="Seed of the estimates, and of weights that --model makes and none replace."
         ),
     ] = 0
 
@@ -135,8 +134,7 @@ class BudgetOptions(ComputeOptions):
     """Where, in what arithmetic and in how much memory."""
 
     memory_budget: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory for derivatives, e.g. 1GiB or 500MB."),
+        str | None, typer.Option(metavar="SIZE", help="Memory for derivatives, e.g. 1GiB or 500MB.")
     ] = None
 
     @property

@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
     from ._groups import JsonOptions
 
-WORDS = {
-    "count": "s > 1",
-    "effective_rank": "eff. rank",
-    "largest": "s₁",
-    "log_sum": "Σ ln s",
-}
+WORDS = {"count": "s > 1", "effective_rank": "eff. rank", "largest": "s₁", "log_sum": "Σ ln s"}
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
@@ -152,11 +147,7 @@ def _planned(run: Xray) -> int:
 
 def _table(title: str, caption: str, names: Iterable[str]) -> Table:
     table = Table(
-        title=title,
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
+        title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD
     )
     for name in names:
         table.add_column(name)

@@ -31,7 +31,7 @@ def read_array(path: Path, n: int | None, key: str | None) -> Examples:
         raise
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise unreadable(path, error) from error
-    return from_array(array[:n], None if labels is None else labels[:n], path)
+    return from_array(array, labels, path, n)
 
 
 def unreadable(path: Path, error: Exception) -> UsageError:
@@ -57,8 +57,13 @@ def check_magic(path: Path) -> None:
         )
 
 
-def from_array(array: np.ndarray, labels: np.ndarray | None, path: Path) -> Examples:
-    """Examples ``(N, ...)`` from one array: uint8 is divided by 255, floating is taken as it is."""
+def from_array(
+    array: np.ndarray, labels: np.ndarray | None, path: Path, n: int | None = None
+) -> Examples:
+    """Examples ``(N, ...)`` from one array: uint8 is divided by 255, floating is taken as it is.
+
+    Labels are one for each example of the whole array; the first ``n`` of both are taken.
+    """
     if array.ndim < 2 or 0 in array.shape:
         raise wrong(
             f"{path}", "hold examples along axis 0, (N, ...)", f"shape {array.shape}",
@@ -69,14 +74,15 @@ def from_array(array: np.ndarray, labels: np.ndarray | None, path: Path) -> Exam
             f"{path}", "hold pictures channels first, (N, C, H, W)", f"shape {array.shape}",
             "store np.moveaxis(x, -1, 1)",
         )  # fmt: skip
-    inputs = _to_float(array, path)
+    classes = None if labels is None else _labels(labels, len(array), path)[:n]
+    inputs = _to_float(array[:n], path)
     names = tuple(f"{path.stem} {i}" for i in range(len(inputs)))
     check_finite(inputs, names, str(path))
     pixels = array.dtype == np.uint8
     grid = pixels and array.ndim == 4 and array.shape[1] in (1, 3)
     return Examples(
         inputs,
-        None if labels is None else _labels(labels, len(inputs), path),
+        classes,
         names,
         PIXEL if pixels else AS_STORED,
         f"{len(inputs):,} examples of {path.name}",
@@ -89,7 +95,7 @@ def _to_float(array: np.ndarray, path: Path) -> Tensor:
     if array.dtype == np.uint8:
         return torch.from_numpy(array.astype(np.float32)).div_(255)
     if array.dtype.kind == "f":
-        return torch.from_numpy(array.astype(np.float32))
+        return single(array)
     raise wrong(
         f"{path}", "hold floating numbers or bytes (uint8)", f"dtype {array.dtype}",
         "store measured numbers as float32; a model of tokens is read in Python, where nakami.xray "
@@ -103,7 +109,20 @@ def _labels(labels: np.ndarray, n: int, path: Path) -> Tensor:
             f"labels in {path}", f"be {n} whole numbers", f"{labels.dtype} {labels.shape}",
             "store one class index for each example",
         )  # fmt: skip
-    return torch.from_numpy(labels.astype(np.int64))
+    return whole(labels, f"labels in {path}")
+
+
+def single(array: np.ndarray) -> Tensor:
+    """As float32; what is too large becomes infinite, which ``check_finite`` refuses."""
+    with np.errstate(over="ignore"):
+        return torch.from_numpy(array.astype(np.float32))
+
+
+def whole(array: np.ndarray, what: str) -> Tensor:
+    """As int64."""
+    if array.size and int(array.max()) >= 2**63:
+        raise wrong(what, "be below 2^63", int(array.max()), "store them as int64")
+    return torch.from_numpy(array.astype(np.int64))
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:

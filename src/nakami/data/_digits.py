@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nakami.results import check_at_least, unknown, wrong
+from nakami.results import as_path, check_at_least, unknown, wrong
 
 from ._examples import PIXEL, Examples, plain_picture
-from ._idx import read_idx
+from ._idx import idx_items, read_idx
 
 STEMS = {"train": "train", "test": "t10k"}
 Split = Literal["train", "test"]
@@ -53,10 +53,15 @@ def mnist(
     """
     stem = STEMS[_split(split)]
     n = None if n is None else check_at_least("n", n, 1, "pass how many digits to read")
-    images = read_idx(_find(Path(folder), f"{stem}-images-idx3-ubyte"), n)
-    labels = read_idx(_find(Path(folder), f"{stem}-labels-idx1-ubyte"), n)
-    if len(images) != len(labels) or images.ndim != 3 or labels.ndim != 1:
-        got = f"shapes {images.shape} and {labels.shape}"
+    kinds = ("images-idx3", "labels-idx1")
+    files = [
+        _find(as_path("folder", folder, "give that of the MNIST files"), f"{stem}-{kind}-ubyte")
+        for kind in kinds
+    ]
+    images, labels = (read_idx(file, n) for file in files)
+    items = [idx_items(file) for file in files]
+    if items[0] != items[1] or images.ndim != 3 or labels.ndim != 1:
+        got = f"shapes {images.shape} and {labels.shape} of {items[0]} and {items[1]} items"
         way_out = "fetch both files again"
         raise wrong(f"images and labels in {folder}", "match", got, way_out)
     source = f"first {len(labels):,} {split} digits of the MNIST files given"

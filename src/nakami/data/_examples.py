@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import wrong, wrong_type
+from nakami.results import is_whole, wrong, wrong_type
 
 PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
@@ -42,13 +43,19 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, part: slice | Sequence[int]) -> Examples:
-        """The examples of a slice or of a list of indices."""
-        if not isinstance(part, slice | Sequence):
-            raise wrong_type(
-                "part", "be a slice or a list of indices", repr(part), f"write [{part}:{part} + 1]"
-            )
-        rows = list(range(len(self)))[part] if isinstance(part, slice) else list(part)
+    def __getitem__(self, part: slice | Sequence[int] | np.ndarray | Tensor) -> Examples:
+        """The examples of a slice, of indices, or of a mask (True or False for each example)."""
+        rows = list(range(len(self)))
+        picked = part.tolist() if isinstance(part, np.ndarray | np.generic | Tensor) else part
+        if isinstance(picked, slice):
+            rows = rows[picked]
+        elif isinstance(picked, Sequence) and all(map(is_whole, picked)):
+            rows = [rows[int(i)] for i in picked]
+        elif isinstance(picked, Sequence) and [type(p) for p in picked] == [bool] * len(rows):
+            rows = [i for i in rows if picked[i]]
+        else:
+            way_out = "write [i : i + 1] for example i"
+            raise wrong_type("part", "be a slice or indices", repr(part), way_out)
         return replace(
             self,
             inputs=self.inputs[rows],

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, check_at_least, check_seed, wrong
+from nakami.results import UsageError, as_path, check_at_least, check_seed, wrong
 
-from ._arrays import check_magic, from_array, pick, unreadable
+from ._arrays import check_magic, from_array, pick, single, unreadable, whole
 from ._examples import Examples, check_finite
 from ._idx import is_idx
 from ._pictures import is_picture, read_pictures
@@ -88,7 +88,7 @@ def read_labelled(
     Raises:
         UsageError: What ``read`` refuses; no targets, or not one for each example.
     """
-    path = Path(path)
+    path = as_path("path", path, "give the file or folder of the inputs")
     if labels is not None and path.suffix != ".npz":
         raise wrong(
             "labels", "come with an .npz, which holds arrays by name", path.name, "leave it out"
@@ -165,19 +165,19 @@ def _from_npz(
 
 def _inputs(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
     if x.dtype.kind in "iu" and x.dtype != np.uint8:
-        return torch.from_numpy(x.astype(np.int64)), TOKEN
+        return whole(x, f"tokens in {path}"), TOKEN
     found = from_array(x, None, path)
     return found.inputs, found.unit
 
 
 def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
     if y.dtype.kind in "iu":
-        return torch.from_numpy(y.astype(np.int64))
+        return whole(y, f"{name!r} in {path}")
     if y.dtype.kind != "f":
         raise wrong(
             f"{name!r} in {path}", "hold numbers", f"dtype {y.dtype}", "store class indices"
         )
-    targets = torch.from_numpy(y.astype(np.float32))
+    targets = single(y)
     check_finite(
         targets.reshape(len(y), -1), [f"{i}" for i in range(len(y))], f"{name!r} in {path}"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import RunError, UsageError, unknown, wrong
+from nakami.results import RunError, UsageError, check_at_least, unknown, wrong
 
 from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
 
@@ -35,17 +35,17 @@ def read_pictures(
     files: list[Path], root: Path, size: int | None, mode: str | None, normalise: str | None
 ) -> Examples:
     """Examples of picture files; the contract stands in ``nakami.data.read``."""
-    name = (mode or "RGB").lower()
+    name = str(mode or "RGB").lower()
     if name not in MODES:
-        raise unknown("mode", mode or "", ("RGB", "grey"))
+        raise unknown("mode", str(mode), ("RGB", "grey"))
     channels = 3 if MODES[name] == "RGB" else 1
-    normalise = normalise or ("imagenet" if channels == 3 else "unit")
+    normalise = str(normalise or ("imagenet" if channels == 3 else "unit"))
     if normalise not in NORMALISATIONS:
         raise unknown("normalise", normalise, NORMALISATIONS)
     if normalise != "unit" and channels == 1:
         raise wrong("normalise", "be 'unit' for grey pictures", repr(normalise), "pass 'unit'")
-    if size is not None and size < 1:
-        raise wrong("size", "be at least 1 pixel", size, "pass the side the network takes, as 224")
+    if size is not None:
+        size = check_at_least("size", size, 1, "pass the pixels of a side, as 224")
     pixels, shapes = zip(*(_pixels(file, MODES[name], size) for file in files), strict=True)
     x = torch.stack(pixels)
     unit, mean, std = NORMALISATIONS[normalise]

@@ -6,11 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from nakami.results import check_at_least, wrong
+from nakami.results import as_path, check_at_least, wrong
 
 from ._arrays import from_array, read_array
 from ._examples import Examples
-from ._idx import is_idx, read_idx
+from ._idx import idx_items, is_idx, read_idx
 from ._pictures import is_picture, read_pictures
 
 KINDS = ".npy, .npz, an IDX file, a picture or a folder of pictures"
@@ -51,7 +51,7 @@ def read(
         UsageError: Nothing there, an empty folder, a damaged file (named), NaN, another dtype,
             object arrays, or an option that does not fit.
     """
-    path = Path(path)
+    path = as_path("path", path, "give the file or folder of the inputs")
     n = None if n is None else check_at_least("n", n, 1, "pass how many examples to read")
     if not path.exists():
         raise wrong(
@@ -96,7 +96,12 @@ def _read_idx(path: Path, n: int | None) -> Examples:
             "pass the file ...images-idx3-ubyte",
         )
     partner = idx_partner(path)
-    labels = read_idx(partner, n) if partner != path and partner.is_file() else None
+    if partner == path or not partner.is_file():
+        return from_array(array[:, None], None, path)
+    labels = read_idx(partner, n)
+    if idx_items(partner) != idx_items(path):
+        rule, got = f"hold {idx_items(path)} labels, one for each picture", idx_items(partner)
+        raise wrong(f"{partner}", rule, got, "fetch both files again")
     return from_array(array[:, None], labels, path)
 
 

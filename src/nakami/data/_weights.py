@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from nakami.results import UsageError, write_whole, wrong
+from nakami.results import UsageError, as_path, write_whole, wrong
 
 PICKLES = (".pt", ".pth")
 WRAPPERS = (
@@ -35,10 +35,10 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
 
     Raises:
         UsageError: The file is missing, of another format, damaged, or holds code; keys are
-            missing, unexpected or of another shape; a weight is NaN or infinite. The model is then
-            unchanged.
+            missing, unexpected or of another shape; a weight is NaN or infinite, also as the
+            model's dtype has it, or complex where the model's is real. The model is then unchanged.
     """
-    path = Path(path)
+    path = as_path("weights", path, "give a file of weights")
     if not path.is_file():
         raise wrong(
             "weights",
@@ -71,7 +71,7 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     Raises:
         UsageError: Another ending, or it cannot be written there.
     """
-    path = Path(path)
+    path = as_path("path", path, "give a file that ends in .safetensors")
     if path.suffix != ".safetensors":
         raise wrong(
             "path",
@@ -157,7 +157,13 @@ def _check(own: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None
             f"weights in {path}", "have the model's shapes", _some(pairs),
             "build the model with the sizes that were saved",
         )  # fmt: skip
-    bad = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    odd = [k for k, v in state.items() if v.is_complex() and not own[k].is_complex()]
+    if odd:
+        raise wrong(
+            f"weights in {path}", "be real, as the model's", f"complex numbers in {_some(odd)}",
+            "build the model that was saved",
+        )  # fmt: skip
+    bad = [k for k, v in state.items() if not torch.isfinite(v.to(own[k].dtype)).all()]
     if bad:
         raise wrong(
             f"weights in {path}", "be finite", f"NaN or infinity in {_some(bad)}",

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ._record import Piece as Piece
     from ._record import Record as Record
     from ._record import RecordFolder as RecordFolder
+    from ._record import as_path as as_path
     from ._record import holds as holds
     from ._record import load as load
     from ._record import read_record as read_record

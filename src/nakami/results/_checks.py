@@ -28,7 +28,7 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 def check_choice(argument: str, value: object, choices: Sequence[str], way_out: str) -> None:
     """Refuse anything but one of the words."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise wrong(argument, f"be one of {', '.join(choices)}", repr(value), way_out)
 
 

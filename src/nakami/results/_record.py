@@ -104,7 +104,7 @@ class RecordFolder:
         kind: Name of its kind.
         settings: All that decides the numbers, as JSON takes it. A folder that already holds a run
             continues it if its settings are the same, and is refused, naming the field, if not.
-        fresh: Write over whatever run the folder holds.
+        fresh: Forget whatever run the folder holds, with its pieces.
         argument: The caller's argument that named the folder.
 
     Raises:
@@ -124,9 +124,11 @@ class RecordFolder:
         schema = f"nakami.{kind}/{KINDS[kind].version}"
         self.settings = {"schema": schema, **plain(settings)}
         with disk(self.path, argument):
-            (self.path / "pieces").mkdir(parents=True, exist_ok=True)
             if fresh:
                 (self.path / RESULT).unlink(missing_ok=True)
+                for piece in (self.path / "pieces").glob("*"):
+                    _remove(piece)
+            (self.path / "pieces").mkdir(parents=True, exist_ok=True)
         if not fresh and (self.path / RUN).exists():
             old = read_record(self.path, argument).settings
             check_same(old, self.settings, self.path, argument, KINDS[kind].unchecked)
@@ -156,6 +158,8 @@ class RecordFolder:
     ) -> None:
         """Write one piece; when this returns, the piece is done.
 
+        A piece of that name is replaced: a kill meanwhile leaves the old one or none.
+
         Args:
             name: Any text; odd characters are replaced in the folder's name.
             record: What is not an array, as JSON takes it.
@@ -166,15 +170,17 @@ class RecordFolder:
         if not isinstance(arrays, bytes):
             # safetensors stores memory as it lies, so a strided view would be permuted in silence
             arrays = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        text = as_json(record)
+        with disk(folder, self._argument):
+            (folder / RESULT).unlink(missing_ok=True)  # or new arrays would stand beside it
         self._write(folder / ARRAYS, arrays)
         self._write(folder / TIMING, as_json({"seconds": round(seconds, 3)}))
-        self._write(folder / RESULT, as_json(record))
+        self._write(folder / RESULT, text)
 
     def discard(self, name: str) -> None:
         """Remove a piece, if it is there; a kill meanwhile leaves none."""
-        folder = self._piece(name)
-        (folder / RESULT).unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        with disk(self.path, self._argument):
+            _remove(self._piece(name))
 
     def finish(self, body: Mapping[str, Any]) -> Record:
         """Write ``result.json``; ``body`` as JSON takes it."""
@@ -263,10 +269,10 @@ def versions() -> dict[str, str]:
     return found
 
 
-def as_path(argument: str, folder: str | PathLike[str]) -> Path:
+def as_path(argument: str, folder: object, way_out: str = "give the folder of a run") -> Path:
     """A path, or a refusal."""
     if not isinstance(folder, (str, PathLike)):
-        raise wrong_type(argument, "be a path", repr(folder), "give the folder of a run")
+        raise wrong_type(argument, "be a path", repr(folder), way_out)
     return Path(folder)
 
 
@@ -276,9 +282,15 @@ def slug(name: str, longest: int = 80) -> str:
     return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def _remove(piece: Path) -> None:
+    """Its ``result.json`` first, so that no moment shows half a piece as done."""
+    (piece / RESULT).unlink(missing_ok=True)
+    shutil.rmtree(piece, ignore_errors=True)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return _json(path)
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{path.name} in {path.parent} cannot be read ({error}); choose another folder."
@@ -287,13 +299,19 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_piece(folder: Path) -> Piece:
     try:
-        record = dict(json.loads((folder / RESULT).read_text(encoding="utf-8")))
-        arrays = load_file(folder / ARRAYS)
-    except (ValueError, OSError, SafetensorError) as error:
+        record, arrays = _json(folder / RESULT), load_file(folder / ARRAYS)
+        timing = folder / TIMING
+        seconds = float(_json(timing)["seconds"]) if timing.exists() else 0.0
+    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise UsageError(
             f"piece {folder.name} of {folder.parent.parent} is damaged ({error}); delete that "
             "folder and start the same command again."
         ) from error
-    timing = folder / TIMING
-    seconds = json.loads(timing.read_text())["seconds"] if timing.exists() else 0.0
     return Piece(folder.name, record, arrays, seconds)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    body = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(body, dict):
+        raise ValueError("it holds no names")
+    return body
