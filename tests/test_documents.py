@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import typer
 
+from nakami.cli._app import app
 from pages import DOCS, ROOT, run_examples
 
 PAGES = sorted(page.name for page in DOCS.glob("*.md") if "```pycon" in page.read_text("utf-8"))
@@ -38,3 +40,18 @@ def test_links_of_the_documents_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_commands_of_the_documents_have_the_options_that_they_use():
+    tried = 0
+    for page in (ROOT / "README.md", *DOCS.glob("*.md")):
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        for line in re.findall(r"(?:^|[`$] ?)nakami ([a-z][^`#\n]*)", text, re.MULTILINE):
+            command, words = typer.main.get_command(app), line.split()
+            while hasattr(command, "commands") and words and words[0] in command.commands:
+                command = command.commands[words.pop(0)]
+            taken = {name for option in command.params for name in option.opts} | {"--help"}
+            used = {word for word in words if word.startswith("--")}
+            assert used <= taken, f"{page.name}: nakami {line}"
+            tried += len(used)
+    assert tried > 20
