@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,42 +21,38 @@ LABELS = ("labels", "y", "targets")
 
 def read_array(path: Path, n: int | None, key: str | None) -> Examples:
     """Examples of an array file; the contract stands in ``nakami.data.read``."""
-    try:
-        check_magic(path)
+    labels = None
+    with reading(path):
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 x, y = pick(list(arrays), path, key)
                 array, labels = arrays[x], arrays[y] if y else None
         else:  # mapped, so that a few examples of a large file cost little
-            array, labels = np.load(path, mmap_mode="r", allow_pickle=False), None
-    except UsageError:
-        raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise unreadable(path, error) from error
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     return from_array(array, labels, path, n)
 
 
-def unreadable(path: Path, error: Exception) -> UsageError:
-    """What to say of an array file that NumPy refuses."""
-    if "object" in str(error).lower() or "pickle" in str(error):
-        return UsageError(
-            f"{path} must hold plain numbers, got an object array, which can hide code; save "
-            "the numbers with np.save(path, array.astype(np.float32))."
-        )
-    return UsageError(
-        f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
-    )
-
-
-def check_magic(path: Path) -> None:
-    """Refuse a file that does not start like NumPy's."""
-    with path.open("rb") as file:
-        start = file.read(6)
-    zipped = (b"PK\x03\x04", b"PK\x05\x06")
-    if not start.startswith(zipped if path.suffix == ".npz" else b"\x93NUMPY"):
-        raise wrong(
-            f"{path}", "start like a NumPy file", start.hex(" ") or "nothing", "write it by np.save"
-        )
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Refuse a file that does not start like NumPy's, or that NumPy then refuses."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+        zipped = (b"PK\x03\x04", b"PK\x05\x06")
+        if not start.startswith(zipped if path.suffix == ".npz" else b"\x93NUMPY"):
+            got = start.hex(" ") or "nothing"
+            raise wrong(f"{path}", "start like a NumPy file", got, "write it by np.save")
+        yield
+    except UsageError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        if "object" in str(error).lower() or "pickle" in str(error):
+            way_out = "save the numbers with np.save(path, array.astype(np.float32))"
+            got = "an object array, which can hide code"
+            raise wrong(f"{path}", "hold plain numbers", got, way_out) from error
+        raise UsageError(
+            f"{path} cannot be read as a NumPy file ({error}); save it again with np.save."
+        ) from error
 
 
 def from_array(

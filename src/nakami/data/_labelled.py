@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, as_path, check_at_least, check_seed, wrong
+from nakami.results import as_path, check_at_least, check_seed, wrong
 
-from ._arrays import check_magic, from_array, pick, single, unreadable, whole
+from ._arrays import from_array, pick, reading, single, whole
 from ._examples import Examples, check_finite
 from ._idx import is_idx
 from ._pictures import is_picture, read_pictures
@@ -135,18 +134,16 @@ def _from_npz(
 ) -> LabelledExamples:
     if not path.exists():
         raise wrong("path", "exist", path, f"pass a path that exists, relative to {Path.cwd()}")
-    try:
-        check_magic(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            x_name, y_name = pick(list(arrays), path, key, labels)
-            if y_name is None:
-                got = f"arrays {', '.join(arrays)}"
-                raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
-            x, y = arrays[x_name], arrays[y_name]
-    except UsageError:
-        raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise unreadable(path, error) from error
+    with (
+        reading(path),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        x_name, y_name = pick(list(arrays), path, key, labels)
+        if y_name is None:
+            got = f"arrays {', '.join(arrays)}"
+            raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
+        x, y = arrays[x_name], arrays[y_name]
     if x.ndim < 2 or 0 in x.shape:
         raise wrong(
             f"{path}", f"hold examples along axis 0 of {x_name!r}, (N, ...)", f"shape {x.shape}",
@@ -171,16 +168,13 @@ def _inputs(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
 
 
 def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
+    what = f"{name!r} in {path}"
     if y.dtype.kind in "iu":
-        return whole(y, f"{name!r} in {path}")
+        return whole(y, what)
     if y.dtype.kind != "f":
-        raise wrong(
-            f"{name!r} in {path}", "hold numbers", f"dtype {y.dtype}", "store class indices"
-        )
+        raise wrong(what, "hold numbers", f"dtype {y.dtype}", "store class indices")
     targets = single(y)
-    check_finite(
-        targets.reshape(len(y), -1), [f"{i}" for i in range(len(y))], f"{name!r} in {path}"
-    )
+    check_finite(targets.reshape(len(y), -1), [f"{i}" for i in range(len(y))], what)
     return targets
 
 
@@ -193,9 +187,8 @@ def _from_folders(
     of = [f.relative_to(root).parts[0] if f.parent != root else "" for f in files]
     if "" in of:
         loose = files[of.index("")].name
-        raise wrong(
-            "data", "hold a folder of pictures for each class", f"{loose} beside them", WAYS
-        )
+        rule = "hold a folder of pictures for each class"
+        raise wrong("data", rule, f"{loose} beside them", WAYS)
     classes = tuple(sorted(set(of)))
     if len(classes) < 2:
         raise wrong("data", "hold two classes or more", f"the folder {classes[0]} alone", WAYS)

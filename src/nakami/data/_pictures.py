@@ -79,12 +79,8 @@ def _pixels(file: Path, mode: str, size: int | None) -> tuple[Tensor, tuple[int,
     try:
         with Image.open(file) as opened:
             if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
-                raise wrong(
-                    f"{file}",
-                    "hold 8 bits per channel",
-                    f"mode {opened.mode}",
-                    "save it as 8-bit PNG",
-                )
+                rule, got = "hold 8 bits per channel", f"mode {opened.mode}"
+                raise wrong(f"{file}", rule, got, "save it as 8-bit PNG")
             shape, image = opened.size, _cut(opened.convert(mode), size)
     except UsageError:
         raise

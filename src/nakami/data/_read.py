@@ -89,12 +89,8 @@ def _files(folder: Path, n: int | None) -> list[Path]:
 def _read_idx(path: Path, n: int | None) -> Examples:
     array = read_idx(path, n)
     if array.ndim != 3:
-        raise wrong(
-            f"{path}",
-            "hold pictures (3 axes)",
-            f"{array.ndim} axes",
-            "pass the file ...images-idx3-ubyte",
-        )
+        way_out = "pass the file ...images-idx3-ubyte"
+        raise wrong(f"{path}", "hold pictures (3 axes)", f"{array.ndim} axes", way_out)
     partner = idx_partner(path)
     if partner == path or not partner.is_file():
         return from_array(array[:, None], None, path)

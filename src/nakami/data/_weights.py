@@ -17,11 +17,7 @@ from torch import Tensor, nn
 from nakami.results import UsageError, as_path, write_whole, wrong
 
 PICKLES = (".pt", ".pth")
-WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-)  # names that training scripts give the weights
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # as training scripts name the weights
 
 
 def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
@@ -40,23 +36,15 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """
     path = as_path("weights", path, "give a file of weights")
     if not path.is_file():
-        raise wrong(
-            "weights",
-            "be an existing file",
-            path,
-            f"pass a path that exists, relative to {Path.cwd()}",
-        )
+        way_out = f"pass a path that exists, relative to {Path.cwd()}"
+        raise wrong("weights", "be an existing file", path, way_out)
     if path.suffix == ".safetensors":
         state = _safetensors(path)
     elif path.suffix in PICKLES:
         state = _without_prefix(_state_dict(_unpickle(path), path))
     else:
-        raise wrong(
-            "weights",
-            "end in .safetensors, .pt or .pth",
-            path.name,
-            "write it by torch.save(model.state_dict(), 'net.pt')",
-        )
+        way_out = "write it by torch.save(model.state_dict(), 'net.pt')"
+        raise wrong("weights", "end in .safetensors, .pt or .pth", path.name, way_out)
     _check(model.state_dict(), state, path)
     model.load_state_dict(state)
 
@@ -73,12 +61,8 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     """
     path = as_path("path", path, "give a file that ends in .safetensors")
     if path.suffix != ".safetensors":
-        raise wrong(
-            "path",
-            "end in .safetensors",
-            path.name,
-            f"pass {path.with_suffix('.safetensors').name!r}",
-        )
+        way_out = f"pass {path.with_suffix('.safetensors').name!r}"
+        raise wrong("path", "end in .safetensors", path.name, way_out)
     state = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
     write_whole(path, save(state), "path")
 
@@ -120,12 +104,8 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     if not isinstance(content, dict) or not content:
-        raise wrong(
-            "weights",
-            "be a state dict",
-            type(content).__name__,
-            "write torch.save(model.state_dict(), path)",
-        )
+        way_out = "write torch.save(model.state_dict(), path)"
+        raise wrong("weights", "be a state dict", type(content).__name__, way_out)
     odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
     if odd:
         raise wrong(
