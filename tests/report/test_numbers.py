@@ -54,3 +54,9 @@ def test_words():
 def test_the_page_escapes_a_text_and_raises_exponents_alone():
     assert rich(f"<b> {num.number(3.24e-6)}") == f"&lt;b&gt; 3.2{NB}×{NB}10<sup>−6</sup>"
     assert rich("|G|² of J⁻¹") == "|G|² of J⁻¹"
+
+
+def test_a_small_spread_is_never_printed_as_zero():
+    assert num.split(0.134113, 3e-8) == ("0.134113", "±\u00a03\u00a0×\u00a010⁻⁸")
+    assert num.split(3.1e-6, 4.4e-8) == ("3.100", "±\u00a00.044\u00a0×\u00a010⁻⁶")
+    assert num.split(0.134113, 0.0) == ("0.134", "±\u00a00.000")  # none at all

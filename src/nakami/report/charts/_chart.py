@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ._labels import Label, placed
+
 Spec = dict[str, Any]
 Columns = dict[str, list[Any]]
 CONFIG: Spec = json.loads(Path(__file__).with_name("style.json").read_text("utf-8"))
@@ -54,7 +56,7 @@ class Chart:
 
 def chart(
     name: str,
-    layers: list[Spec],
+    drawn: Sequence[Spec | Label],
     data: dict[str, Columns],
     text: str,
     *,
@@ -62,12 +64,34 @@ def chart(
     padding: Spec | None = None,
     **more: Any,
 ) -> Chart:
-    """A chart as wide as its place; ``more`` are fields of ``Chart``, padding by side in pixels."""
+    """A chart as wide as its place; labels among the layers are placed by what is drawn.
+
+    ``more`` are fields of ``Chart``, padding is by side in pixels.
+    """
+    layers = [layer for layer in drawn if not isinstance(layer, Label)]
+    labels = [label for label in drawn if isinstance(label, Label)]
+    if labels:
+        right = (padding or {}).get("right", CONFIG["padding"]["right"])
+        found = placed(labels, layers, data, height, right)
+        keys = ("x", "y", "t", "c", "modes", "dx", "dy", "align")
+        data = {**data, "labels": {key: [row[key] for row in found] for key in keys}}
+        layers.append(label_layer(labels[0].axes))
     fit = {"type": "fit-x", "contains": "padding"}
     spec: Spec = {"width": "container", "height": height, "autosize": fit, "layer": layers}
     if padding is not None:
         spec["padding"] = {**CONFIG["padding"], **padding}
     return Chart(name, spec, data, text, **more)
+
+
+def label_layer(axes: dict[str, Spec]) -> Spec:
+    """The layer of texts that ``placed`` made; its rows hold a place and the way beside it."""
+    at = {way: {**axes[way], "field": way} for way in ("x", "y")}
+    text = {"field": "t", "type": "nominal"}
+    encoding = {**at, "text": text, "color": {"field": "c", "type": "nominal", "scale": None}}
+    aside = {key: {"expr": f"datum.{key}"} for key in ("dx", "dy", "align")}
+    look = {"fontSize": 13, "fontWeight": 600, "baseline": "middle"}
+    mark = {"type": "text", **look, **aside}
+    return {"name": "labels", "data": {"name": "labels"}, "mark": mark, "encoding": encoding}
 
 
 def columns(**values: Sequence[Any] | np.ndarray | str) -> Columns:

@@ -8,9 +8,11 @@ from typing import Any
 
 from ._axes import linear_axis, log_axis
 from ._chart import Spec, digits
+from ._labels import AROUND, Label, Place, spread
 
 INK, BEFORE, AFTER = "var(--ink)", "var(--before)", "var(--after)"
 DASHES, DOTS = [5, 4], [2, 3]
+Layers = list[Spec | Label]
 TEXT = {"fontSize": 13, "fontWeight": 600, "baseline": "middle"}
 
 
@@ -90,33 +92,33 @@ def points(data: str, axes: Axes, y: str = "y", *, size: int = 60) -> Spec:
     return layer(data, at, "point", filled=True, size=size, opacity=1, strokeWidth=1.8)
 
 
-def names(
-    data: str, axes: Axes, *, dx: int = 8, dy: int = 0, align: str = "left", y: str = "y"
-) -> Spec:
-    """Texts of the columns ``t`` in colours of the column ``c``."""
-    at = axes.at(y=y, text={"field": "t", "type": "nominal"}, **as_given(color="c"))
-    return layer(data, at, "text", align=align, dx=dx, dy=dy, **TEXT)
+def name(
+    text: str,
+    axes: Axes,
+    colour: str,
+    at: Sequence[Place],
+    ways: Sequence[tuple[int, int]] = AROUND,
+    **more: Any,
+) -> Label:
+    """A text beside one of some places."""
+    return Label(text, colour, {"x": axes.x, "y": axes.y}, at, ways, **more)
+
+
+def along(x: Sequence[float], y: Sequence[float]) -> list[Place]:
+    """Places beside a curve, the last first."""
+    places: list[Place] = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    return places[::-1]
 
 
 def border(
-    value: float,
-    axes: Axes,
-    text: str,
-    colour: str,
-    *,
-    dash: Sequence[float] = (),
-    dy: int = 0,
-    left: bool = False,
-) -> list[Spec]:
-    """A vertical line at ``value`` with a name beside its upper end."""
+    value: float, axes: Axes, text: str, colour: str, *, dash: Sequence[float] = (), short: str = ""
+) -> Layers:
+    """A vertical line at ``value`` with a name beside it, near its upper end."""
     here, at = [{"x": digits(value)}], axes.at(y=None)
     dashes = {"strokeDash": list(dash)} if dash else {}
-    side = {"align": "right" if left else "left", "dx": -5 if left else 5, "dy": dy}
-    look = {**side, "fontSize": 12.5, "fontWeight": 600, "baseline": "top"}
-    return [
-        layer(here, at, "rule", color=colour, strokeWidth=1.6, clip=True, **dashes),
-        layer(here, {**at, "y": {"value": 2}}, "text", text=text, color=colour, **look),
-    ]
+    rule = layer(here, at, "rule", color=colour, strokeWidth=1.6, clip=True, **dashes)
+    beside = [(value, float(y)) for y in spread(axes.y)[:3:-1]]
+    return [rule, name(text, axes, colour, beside, ((1, 9), (-1, 9)), short=short)]
 
 
 def span(low: float, high: float, axes: Axes, colour: str, *, opacity: float = 0.12) -> Spec:
@@ -126,11 +128,11 @@ def span(low: float, high: float, axes: Axes, colour: str, *, opacity: float = 0
     return layer(ends, at, "rect", color=colour, opacity=opacity, clip=True)
 
 
-def level(value: float, axes: Axes, text: str = "") -> list[Spec]:
-    """A dotted horizontal line at ``value``, with a name above its left end."""
+def level(value: float, axes: Axes, text: str = "") -> Layers:
+    """A dotted horizontal line at ``value``, with a name above or below it."""
     here, at = [{"y": digits(value)}], axes.at(x=None)
     rule = layer(here, at, "rule", color=INK, strokeWidth=1, strokeDash=DOTS, clip=True)
     if not text:
         return [rule]
-    look = {"color": "var(--ink-2)", "fontSize": 12, "align": "left", "dy": -7}
-    return [rule, layer(here, {**at, "x": {"value": 4}}, "text", text=text, **look)]
+    across = [(float(x), value) for x in spread(axes.x)]
+    return [rule, name(text, axes, "var(--ink-2)", across, ((1, -8), (1, 9), (-1, -8), (-1, 9)))]

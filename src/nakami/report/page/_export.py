@@ -79,13 +79,8 @@ def _painted(chart: Chart, colours: dict[str, str]) -> Spec:
 
 def _for_paper(spec: Spec) -> None:
     """A legend in place of the read-out and of the names that the page's script places."""
-    spec["layer"] = [layer for layer in spec["layer"] if not _moves(layer)]
+    spec["layer"] = [layer for layer in spec["layer"] if "name" not in layer]
     spec.pop("params")
     for layer in spec["layer"]:
         if "color" in layer["encoding"]:
             layer["encoding"]["color"]["legend"] = LEGEND
-
-
-def _moves(layer: Spec) -> bool:
-    follows = any("idx" in str(step.get("filter", "")) for step in layer.get("transform", []))
-    return follows or layer["data"].get("name") == "names"

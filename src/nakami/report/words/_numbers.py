@@ -47,11 +47,15 @@ def split(mean: float, spread: float, sign: bool = False) -> tuple[str, str]:
     size = max(abs(mean), spread)
     if size < 1e-3:
         exponent = math.floor(math.log10(size))
-        head, tail = (fixed(v / 10.0**exponent, 1) for v in (mean, spread))
+        least = _places(spread / 10.0**exponent, 2) if spread > 0 else 1
+        head, tail = (fixed(v / 10.0**exponent, max(1, min(least, 5))) for v in (mean, spread))
         return plus + head, _times(f"±{NBSP}{tail}", exponent)
     even = 0 if float(mean).is_integer() else _places(mean, 3)
     places = _places(spread, 2) if spread > 0 else even
     places = min(places, max(_places(mean, 6), 0)) if mean else places
+    # "± 0.000000" would be untrue; what double precision rounds away is none
+    if 1e-12 * abs(mean) < spread < 0.5 * 10.0**-places:
+        return plus + fixed(mean, places), f"±{NBSP}{number(spread, 1)}"
     return plus + fixed(mean, places), f"±{NBSP}{fixed(spread, places)}"
 
 

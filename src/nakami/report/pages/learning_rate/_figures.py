@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...charts import _marks as kit
-from ...charts._chart import Columns, Spec, chart, columns
+from ...charts._chart import Columns, chart, columns
+from ...charts._labels import BESIDE
 from ...charts._marks import AFTER, DASHES, INK, Axes
 from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
@@ -35,13 +36,13 @@ def rates_figure(data: Data) -> Figure:
     axes = Axes(kit.axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
     fills = [LIMIT if len(t.losses) == whole else "var(--paper)" for t in r.trials]
     shapes = ["triangle-up" if t.diverged else "circle" for t in r.trials]
-    layers: list[Spec] = kit.level(found.value, axes, "loss at the start")
+    layers: kit.Layers = kit.level(found.value, axes, "loss at the start")
     if r.interval is not None:
         layers.append(kit.span(*r.interval, axes, ADVISED))
     if math.isfinite(r.limit):
         layers += kit.border(r.limit, axes, "limit", LIMIT, dash=DASHES)
     if r.advised is not None:
-        layers += kit.border(r.advised, axes, "advised", ADVISED, left=True)
+        layers += kit.border(r.advised, axes, "advised", ADVISED)
     layers.append(kit.points("ends", axes, size=80))
     drawn = chart(
         "rates",
@@ -88,32 +89,17 @@ def steps_figure(data: Data) -> Figure:
     x = kit.axis(1, max(longest, 2), "step", log=False, whole=True)
     x["scale"]["domain"] = [1, max(longest, 2)]
     x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= longest)]
-    axes, columns_by, layers = Axes(x, y), dict[str, Columns](), list[Spec]()
-    heights = _pushed([min(v[-1], cap) if v else cap for v in finite], low, cap, log)
+    axes, columns_by, layers = Axes(x, y), dict[str, Columns](), kit.Layers()
     for i, (t, losses) in enumerate(zip(r.trials, finite, strict=True), 1):
         if not losses:
             continue
         columns_by[f"t{i}"] = columns(x=range(1, len(losses) + 1), y=losses)
         layers.append(kit.line(f"t{i}", axes, f"var(--d{i})", dash=DASHES if t.diverged else []))
-        name = [num.number(t.rate, 2)]
-        columns_by[f"n{i}"] = columns(x=[len(losses)], y=[heights[i - 1]], t=name, c=f"var(--t{i})")
-        layers.append(kit.names(f"n{i}", axes, dx=6))
+        seen = [(float(i), v) for i, v in enumerate(losses, 1) if v <= cap][::-1] or [(1.0, cap)]
+        layers.append(kit.name(num.number(t.rate, 2), axes, f"var(--t{i})", seen, BESIDE))
     text = say("advice.steps_text", ends="; ".join(_ended(t, longest) for t in r.trials))
     drawn = chart("steps", layers, columns_by, text, height=300, padding={"right": 64})
     return Figure(say("advice.steps_title"), say("advice.steps"), [drawn])
-
-
-def _pushed(values: list[float], low: float, high: float, log: bool) -> list[float]:
-    """Heights of names, moved apart to a twentieth of the axis."""
-    place = np.log(np.maximum(values, low * 0.5)) if log else np.asarray(values)
-    ends = (math.log(low * 0.85), math.log(high)) if log else (0.0, high)
-    gap, last, out = (ends[1] - ends[0]) / 20, -math.inf, place.copy()
-    for i in np.argsort(place):
-        last = out[i] = max(place[i], last + gap)
-    top = ends[1] + gap
-    for i in np.argsort(-out):
-        top = out[i] = min(out[i], top - gap)
-    return list(np.exp(out)) if log else list(out)
 
 
 def spectrum_figure(data: Data) -> Figure:
@@ -132,24 +118,24 @@ def spectrum_figure(data: Data) -> Figure:
         x=x, y=np.maximum(count, floor / 10), base=[floor] * len(x),
         lo=np.maximum(count - error, floor / 10), hi=count + error,
     )  # fmt: skip
-    layers = [kit.band("count", axes, "var(--d2)", "base", "y", opacity=0.1)]
+    layers: kit.Layers = [kit.band("count", axes, "var(--d2)", "base", "y", opacity=0.1)]
     if not e.exact:
         layers.append(kit.band("count", axes, "var(--d2)", opacity=0.3))
     layers.append(kit.line("count", axes, "var(--d2)"))
     name = "λ_max" if r.preconditioner else "λ_max, sets the limit"
-    layers += kit.border(e.largest, axes, name, LIMIT, dash=DASHES, left=True)
+    layers += kit.border(e.largest, axes, name, LIMIT, dash=DASHES, short="λ_max")
     caption: str = say("spectrum.caption_exact", width=e.width)
     if not e.exact:
         caption = say("spectrum.caption", probes=e.n_probes, steps=e.steps, width=e.width)
     if stable is not None:
-        layers += kit.border(stable, axes, "advised rate", ADVISED, dy=18, left=stable > e.largest)
+        layers += kit.border(stable, axes, "advised", ADVISED)
         caption += say("spectrum.stable")
     some = [
         say("spectrum.near", count=count[i], value=x[i])
         for i in range(0, len(x), max(1, len(x) // 12))
     ]
     text = say("spectrum.curve", some="; ".join(some), largest=e.largest)
-    drawn = chart("spectrum", layers, {"count": curve}, text, height=300)
+    drawn = chart("spectrum", layers, {"count": curve}, text, height=300, padding={"right": 64})
     return Figure(say("spectrum.title"), caption, [drawn], table=_count_table(e))
 
 
@@ -179,7 +165,11 @@ def theory_figure(data: Data) -> Figure:
         low / 1.5 if log else 0, high * (1.5 if log else 1.1), "largest eigenvalue", log=log
     )
     x["axis"] |= {"grid": True}
-    axes, drawn, layers = Axes(x, kit.named_axis(list(rows))), dict[str, Columns](), list[Spec]()
+    axes, drawn, layers = (
+        Axes(x, kit.named_axis(list(rows))),
+        dict[str, Columns](),
+        kit.Layers(),
+    )
     for i, (name, some) in enumerate(measured.items()):
         fill = ADVISED if len(some) == 1 else "var(--paper)"
         row = [name] * len(some)
@@ -206,7 +196,7 @@ def noise_figure(noise: NoiseScale) -> Figure:
     x = kit.axis(1, float(sizes[-1]), "samples of a batch", log=True)
     axes = Axes(x, kit.axis(0, 1, "progress of a step, share", log=False))
     data: dict[str, Columns] = {"share": columns(x=sizes, y=share)}
-    layers: list[Spec] = []
+    layers: kit.Layers = []
     error, banded = noise.error, noise.value is not None and noise.error is not None
     if error is not None and banded:
         low, high = (1 / (1 + np.maximum(scale + d, 0) / sizes) for d in (error, -error))
@@ -214,16 +204,13 @@ def noise_figure(noise: NoiseScale) -> Figure:
         layers.append(kit.band("share", axes, "var(--d2)"))
     here = noise.batch / (noise.batch + scale)
     name = say("noise.here", batch=noise.batch, share=100 * here)
-    data["here"] = columns(
-        x=[noise.batch], y=[here], stroke=ADVISED, fill=ADVISED, shape="circle", t=[name],
-        c=ADVISED,
-    )  # fmt: skip
+    data["here"] = columns(x=[noise.batch], y=[here], stroke=ADVISED, fill=ADVISED, shape="circle")
     most = "noise scale" if noise.value is not None else "noise scale, at least"
     layers += [
         kit.line("share", axes, "var(--d2)"),
-        *kit.border(scale, axes, most, LIMIT, dash=DASHES, left=True),
+        *kit.border(scale, axes, most, LIMIT, dash=DASHES),
         kit.points("here", axes, size=80),
-        kit.names("here", axes, dx=9, dy=9),
+        kit.name(name, axes, ADVISED, [(noise.batch, here)], short=f"{100 * here:.0f}\u00a0%"),
     ]
     text = say("noise.text", share=100 * here, batch=noise.batch, scale=scale)
     caption = say("noise.caption_band" if banded else "noise.caption")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, Spec, chart, columns
+from ...charts._labels import AROUND
 from ...charts._marks import AFTER, Axes
 from ...page._sections import Figure
 from ...words import _numbers as num
@@ -64,37 +65,21 @@ def by_layer(
         first, last = ends or (min(0.0, low), max(high * 1.06, mark or 0.0) or 1.0)
         y = kit.axis(min(first, low), max(last, high), y_title, log=False)
     axes = Axes(_layer_axis(layers), y)
-    drawn: list[Spec] = kit.level(mark, axes) if mark is not None else []
+    drawn: kit.Layers = kit.level(mark, axes) if mark is not None else []
     data: dict[str, Columns] = {}
-    at_end = _apart(list(curves.values()), -1) >= _apart(list(curves.values()), 0)
     for (label, curve), (colour, text) in zip(curves.items(), (SAME, OTHER), strict=False):
         key = f"c{len(data)}"
-        n = len(layers)
-        told = [label if i == (n - 1 if at_end else n // 2) else "" for i in range(n)]
-        data[key] = columns(
-            x=layers, y=[float(v) for v in curve], stroke=colour, fill=colour,
-            shape="circle", t=told, c=text,
-        )  # fmt: skip
+        points = [float(v) for v in curve]
+        data[key] = columns(x=layers, y=points, stroke=colour, fill=colour, shape="circle")
         drawn += [kit.line(key, axes, colour), kit.points(key, axes, size=46)]
         if label:
-            above = curve is max(curves.values(), key=lambda c: float(c[n // 2]))
-            aside = kit.names(key, axes, dx=0, dy=-12 if above else 14, align="center")
-            drawn.append(kit.names(key, axes) if at_end else aside)
+            drawn.append(kit.name(label, axes, text, kit.along(layers, points)))
     said = "; ".join(
         f"{label or y_title} {', '.join(num.number(float(v)) for v in curve)}"
         for label, curve in curves.items()
     )
-    right = 84 if len(curves) > 1 and at_end else 12
     text = f"{title} by layer: {said}."
-    return chart(name, drawn, data, text, height=230, padding={"right": right}, title=title)
-
-
-def _apart(curves: list[list[Any]], at: int) -> float:
-    """How far two curves lie apart at an end, over their size."""
-    if len(curves) < 2:
-        return 0.0
-    a, b = (float(curve[at]) for curve in curves)
-    return abs(a - b) / max(abs(a), abs(b), 1e-300)
+    return chart(name, drawn, data, text, height=230, padding={"right": 12}, title=title)
 
 
 def _layer_axis(layers: list[int]) -> Spec:
@@ -119,8 +104,7 @@ def eigenvalue_figure(found: Prediction) -> Figure:
         "stems": columns(
             x=[g[0] for g in groups], y=[g[1] for g in groups], lo=[0.7] * len(groups),
             stroke=[g[3][0] for g in groups], fill=[g[3][0] for g in groups],
-            shape="circle", c=[g[3][1] for g in groups],
-            t=[f"{num.whole(n)} near {num.number(v)}" for v, n, _, _ in groups],
+            shape="circle",
         ),
         "spread": columns(x=[f.largest, f.largest_edge], lo=[0.7, 0.7],
                           hi=[f.n_outliers] * 2),
@@ -128,8 +112,12 @@ def eigenvalue_figure(found: Prediction) -> Figure:
     stems = axes.at(y="lo", y2={"field": "y"}, **kit.as_given(color="stroke"))
     rule = kit.layer("stems", stems, "rule", strokeWidth=2, clip=True)
     spread = kit.band("spread", axes, OTHER[0])
-    label = kit.names("stems", axes, dx=0, dy=-16, align="center")
-    layers = [spread, rule, kit.points("stems", axes, size=80), label]
+    layers: kit.Layers = [spread, rule, kit.points("stems", axes, size=80)]
+    above = ((0, -16), (-1, -10), (1, -10))
+    layers += [
+        kit.name(f"{num.whole(n)} near {num.number(v)}", axes, look[1], [(v, n)], above)
+        for v, n, _, look in groups
+    ]
     text = say("caption.eigenvalues_text", outliers=f.n_outliers, largest=f.largest,
                edge=f.largest_edge, others=f.n_bulk, bulk=f.bulk)  # fmt: skip
     drawn = chart("eigenvalues", layers, data, text, height=230)
@@ -153,23 +141,21 @@ def map_figure(found: Prediction) -> Figure:
         "map": columns(x=w, limit=top, safe=safe, advised=advised, low=[low] * len(w),
                        high=[high] * len(w)),
         "here": columns(x=[found.order.reference_width], y=[found.rates.advised],
-                        stroke=AFTER, fill=AFTER, shape="circle",
-                        t=[f"this network, {num.number(found.rates.advised)}"],
-                        c=AFTER),
-        "grow": columns(x=[w[-1]], y=[high / 1.5], t=["steps grow"], c="var(--ink-2)"),
-        "shrink": columns(x=[w[0]], y=[low * 1.5], t=["steps shrink"], c="var(--ink-2)"),
+                        stroke=AFTER, fill=AFTER, shape="circle"),
     }  # fmt: skip
-    layers = [
+    layers: kit.Layers = [
         kit.band("map", axes, "var(--d2)", "limit", "high", opacity=0.18),
         kit.band("map", axes, "var(--d1)", "safe", "limit", opacity=0.22),
         kit.line("map", axes, "var(--d2)", "limit"),
         kit.line("map", axes, "var(--d1)", "safe", dash=[5, 4]),
         kit.line("map", axes, "var(--after)", "advised", dash=[1, 3], width=1.6),
         kit.points("here", axes, size=80),
-        kit.names("here", axes, dx=-8, dy=16, align="right"),
-        kit.names("grow", axes, dx=-8, align="right"),
-        kit.names("shrink", axes),
-    ]
+        kit.name(f"this network, {num.number(found.rates.advised)}", axes, AFTER,
+                 [(found.order.reference_width, found.rates.advised)],
+                 ((-1, 13), *AROUND, (0, 28))),
+        kit.name("steps grow", axes, "var(--ink-2)", [(w[-1], high / 1.5)], ((-1, 0),)),
+        kit.name("steps shrink", axes, "var(--ink-2)", [(w[0], low * 1.5)], ((1, 0),)),
+    ]  # fmt: skip
     fastest = found.rates.fastest
     caption = say("caption.map")
     if found.softmax is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+
 import numpy as np
 
 from ...charts._axes import index_axes, value_axes
-from ...charts._chart import Chart, Spec, chart
-from ...charts._marks import DASHES, DOTS, INK, TEXT, Axes, as_given, layer
+from ...charts._chart import Chart, Columns, Spec, chart
+from ...charts._marks import DASHES, DOTS, INK, Axes, Label, Layers, layer, spread
+from ...charts._marks import name as label
 from ...words import _numbers as num
 from ._series import UNCONVERGED, Series, cuts, rows
 
@@ -37,17 +41,16 @@ def spectrum_chart(
     axes, ends = Axes(x, {**first["y"], "title": y_title}), cuts(curves)
     colour = _by_name(curves, [f"var(--{c.colour})" for c in curves])
     data = {"src": rows(curves)}
-    layers = [*_curves(curves, axes, colour), *_border(k, not title), *_reading(axes, colour)]
+    layers: Layers = [*_curves(curves, axes, colour), _border(axes), *_reading(axes, colour)]
     if ends["i"]:  # where a curve stops because no more values were computed
         end = {"orient": "vertical", "size": 15, "thickness": 2, "clip": True}
         data["cuts"] = ends
         layers.append(layer("cuts", axes.at("i", "v", color=colour), "tick", **end))
-    if not title:  # where the names stand is found in the page, from the drawn widths
-        at = axes.at("i", "v", text={"field": "t"}, **as_given(color="p"))
-        layers.append(layer("names", at, "text", align="left", **TEXT))
-        data["names"] = {"t": []}
+    named = [_named(c, k) for c in curves]
+    if not title:
+        layers += _texts(named, data["src"], modes)
     drawn = chart(name, layers, data, text, height=height, title=title, modes=modes, state=state,
-                  group=group or name, curves=[_named(c, k) for c in curves])  # fmt: skip
+                  group=group or name, curves=named)  # fmt: skip
     drawn.spec["params"] = [{"name": "idx", "value": min(10, k)}]
     return drawn
 
@@ -87,15 +90,34 @@ def _curves(curves: list[Series], axes: Axes, colour: Spec) -> list[Spec]:
     return out
 
 
-def _border(k: int, noted: bool) -> list[Spec]:
-    """The line s = 1, with what lies above and below it."""
-    one = {"y": {"datum": 1, "type": "quantitative"}}
-    line = layer([{}], one, "rule", color=INK, strokeWidth=1, strokeDash=DOTS, clip=True)
-    look = {"color": "var(--ink-2)", "fontSize": 12, "align": "right", "dx": -4, "clip": True}
-    at = {**one, "x": {"field": "x", "type": "quantitative"}}
-    notes = {"stretched, s > 1": -8, "shrunk, s < 1": 10} if noted else {}
-    more = [layer([{"x": k}], at, "text", text=t, dy=dy, **look) for t, dy in notes.items()]
-    return [line, *more]
+def _border(axes: Axes) -> Spec:
+    """The line s = 1."""
+    one = {"y": {**axes.y, "datum": 1}}
+    return layer([{}], one, "rule", color=INK, strokeWidth=1, strokeDash=DOTS, clip=True)
+
+
+def _texts(
+    curves: list[dict[str, str]], src: Columns, modes: dict[str, dict[str, Spec]]
+) -> Iterator[Label]:
+    """What lies on each side of s = 1, and the names of curves, for each pair of axes."""
+    floor = 1.01 * min(v for v in (*src["d"], *src["u"]) if v is not None)
+    for x, y in product(modes["x"], modes["y"]):
+        kinds = {"x": modes["x"][x], "y": modes["y"][y]}
+        axes = Axes(*({"type": "quantitative", **kinds[way]} for way in ("x", "y")))
+        more: Spec = {"dropped": True, "modes": f"{x} {y}"}
+        low, high = axes.y["scale"]["domain"]
+        for note, short, down in (("stretched, s > 1", "s > 1", -8), ("shrunk, s < 1", "s < 1", 9)):
+            along = [(float(at), 1.0) for at in spread(axes.x)[::-1]]
+            if low <= 1 <= high:
+                ways = ((-1, down), (1, down))
+                yield label(note, axes, "var(--ink-2)", along, ways, short=short, **more)
+        for c in curves:
+            rows = zip(src["i"], src["c"], src["d"], src["u"], strict=True)
+            seen = [(i, d or u or 0.0) for i, of, d, u in rows if of == c["name"]]
+            at = [place for place in seen if max(low, floor) < place[1] < high]
+            if at:
+                text, at = c["name"] + c["end"], at[:: -max(1, len(at) // 30)]
+                yield label(text, axes, c["text"], at, far=True, short=c["name"], **more)
 
 
 def _reading(axes: Axes, colour: Spec) -> list[Spec]:
@@ -106,4 +128,7 @@ def _reading(axes: Axes, colour: Spec) -> list[Spec]:
     look = {"filled": True, "size": 46, "clip": True, "opacity": 1}
     edge = {"stroke": "var(--paper)", "strokeWidth": 1.5}
     value = layer("src", axes.at("i", "m", color=colour), "point", **look, **edge)
-    return [{**rule, "transform": [here, once]}, {**value, "transform": [here]}]
+    return [
+        {**rule, "name": "reader", "transform": [here, once]},
+        {**value, "name": "read", "transform": [here]},
+    ]

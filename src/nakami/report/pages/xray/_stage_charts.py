@@ -13,7 +13,8 @@ from nakami.results import Estimate, PairedChange
 from ...charts import _marks as kit
 from ...charts._axes import MINUS_SIGN, linear_axis, log_axis
 from ...charts._chart import Chart, Columns, Spec, chart, columns
-from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, TEXT, Axes
+from ...charts._labels import AROUND, Label
+from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, Axes
 from ...words import _numbers as num
 
 LABELLED = 6  # up to so many stages carry their mean as a number
@@ -41,22 +42,19 @@ def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, t
     y, crowded = _axis(groups), len(names) > LABELLED - 1
     look = {"title": None, "labelAngle": -40 if crowded else 0, "labelLimit": 110}
     x = {
-        "type": "ordinal", "sort": names, "scale": {"type": "point", "paddingOuter": 0.5},
+        "type": "ordinal", "sort": names,
+        "scale": {"type": "point", "paddingOuter": 0.5, "domain": names},
         "axis": {**look, "labelOverlap": len(names) > 14},
     }  # fmt: skip
     axes = Axes(x, {"type": "quantitative", "title": title, **y})
     data: dict[str, Columns] = {}
-    layers: list[Spec] = []
+    layers: kit.Layers = []
     for g in groups:
         shift = 0 if len(groups) == 1 else -APART if g.before else APART
-        data |= _columns(g, names, y["scale"]["domain"][0], shift)
+        data |= _columns(g, names, y["scale"]["domain"][0])
+        if len(names) <= LABELLED:
+            layers += _numbers(g, names, axes, shift)
         layers += _stage_layers(g, axes, shift)
-    if len(names) <= LABELLED:  # the page moves numbers that a line would cross
-        each = [data[_key(g)] for g in groups]
-        data["numbers"] = {k: [v for cols in each for v in cols[k]] for k in each[0]}
-        place = {k: {"expr": f"datum.{k}"} for k in ("align", "dx", "dy")}
-        at = axes.at("s", "m", text={"field": "t"}, **kit.as_given(color="c"))
-        layers.append(kit.layer("numbers", at, "text", **place, **{**TEXT, "fontSize": 12.5}))
     return chart(name, layers, data, text, height=300 if crowded else 260)
 
 
@@ -74,21 +72,27 @@ def _key(g: Group) -> str:
     return "before" if g.before else "after"
 
 
-def _columns(g: Group, names: list[str], floor: float, shift: int) -> dict[str, Columns]:
-    mean, sd = (np.array([getattr(e, key) for e in g.estimates]) for key in ("mean", "sd"))
-    side = -1 if g.before else 1  # numbers: left below the point, or right above it
+def _numbers(g: Group, names: list[str], axes: Axes, shift: int) -> list[Label]:
+    """The means as texts: of the network before left below its points, else right above."""
+    ways = ((-1, 13), (1, 13), (-1, -10), (1, -10)) if g.before else AROUND
     texts = [f"{'≥ ' if e.lower_bound else ''}{num.number(e.mean)}" for e in g.estimates]
+    return [
+        kit.name(text, axes, g.colour, [(name, e.mean)], ways, shift=shift)
+        for text, name, e in zip(texts, names, g.estimates, strict=True)
+    ]
+
+
+def _columns(g: Group, names: list[str], floor: float) -> dict[str, Columns]:
+    mean, sd = (np.array([getattr(e, key) for e in g.estimates]) for key in ("mean", "sd"))
     return {
         f"{_key(g)}-inputs": columns(
             s=[n for n, one in zip(names, g.inputs, strict=True) for _ in one],
             v=[v for one in g.inputs for v in one],
         ),
         _key(g): columns(
-            s=names, m=mean, lo=np.maximum(mean - sd, floor), hi=mean + sd, t=texts, c=g.colour,
+            s=names, m=mean, lo=np.maximum(mean - sd, floor), hi=mean + sd,
             fill=["var(--paper)" if g.before or bad else g.colour for bad in g.doubtful],
             shape=["square" if bad else "circle" for bad in g.doubtful],
-            shift=[shift] * len(names), dx=[shift + 9 * side] * len(names),
-            dy=[13 if g.before else -10] * len(names), align="right" if g.before else "left",
         ),
     }  # fmt: skip
 

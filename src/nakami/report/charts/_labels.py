@@ -1,0 +1,228 @@
+"""Where the texts of a chart stand: clear of lines, of points and of each other at every width.
+
+A page is drawn at many widths, so a place is judged at several of them, and by its worst. Texts are
+then anchored to the data with a distance in pixels, and nothing is left to do where they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, final
+
+import numpy as np
+
+Data = dict[str, Any]
+Place = tuple[float | str, float]
+# of a text from its place: -1, 0, 1 for left of it, centred, right of it; and pixels down
+AROUND = ((1, -10), (-1, 13), (1, 13), (-1, -10), (0, -15), (0, 16), (1, 0), (-1, 0))
+BESIDE = ((1, 0), (1, -7), (1, 7), (1, -14), (1, 14), (1, -21), (1, 21), (0, -14), (0, 14))
+WIDTHS = (280, 340, 420, 520, 660)
+NARROW, TALL, LOWER = 430, 260, 0.8  # the page draws tall charts lower where it is narrow
+CELL, LEFT, TOP, RIGHT, BOTTOM = 2, 40, 30, 120, 30  # of the grid of ink; margins of the plot
+SLIM, BROAD = " .,:;il|'()ft1-", "mwMW@%"
+HEIGHT, BESIDE_IT = 13, 9  # of a text, and its distance from its place, in pixels
+CLOSE, CLEAR = (2,), (2, 4, 7, 10, 15, 24)  # distances to keep to what is not one's own, in pixels
+
+
+@final
+@dataclass(frozen=True)
+class Label:
+    """A text beside a place of a chart.
+
+    Attributes:
+        axes: Encodings by ``x`` and ``y``, with their scales.
+        at: Places that it may stand beside, in data, the first preferred. ways: How it may stand
+            there, likewise. shift: Pixels that its place lies right of its data.
+        far: Whether it seeks distance from what it does not name.
+        short: Another text where there is no room for it. dropped: Whether it is then left out.
+        modes: The kinds of both axes that it is for, where the page can switch them.
+    """
+
+    text: str
+    colour: str
+    axes: Data
+    at: Sequence[Place]
+    ways: Sequence[tuple[int, int]] = AROUND
+    shift: int = 0
+    far: bool = False
+    dropped: bool = False
+    short: str = ""
+    modes: str = ""
+
+    @property
+    def width(self) -> float:
+        """An upper estimate in pixels, semi-bold at 13 px."""
+        narrow, wide = (sum(c in some for c in self.text) for some in (SLIM, BROAD))
+        return 7.4 * (len(self.text) - narrow - wide) + 4.6 * narrow + 11 * wide
+
+
+def share(axis: Data, values: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Where values lie on an axis, 0 to 1 from its start."""
+    if axis["type"] != "quantitative":
+        order = {name: i for i, name in enumerate(axis["sort"])}
+        return (np.array([order[v] for v in values]) + 0.5) / len(order)
+    at, ends = np.array(values, dtype=float), np.array(axis["scale"]["domain"], dtype=float)
+    if axis["scale"]["type"] == "log":
+        at, ends = np.log(np.maximum(at, ends[0] * 1e-6)), np.log(ends)
+    out: np.ndarray = (at - ends[0]) / (ends[1] - ends[0])
+    return out
+
+
+def spread(axis: Data, n: int = 12) -> np.ndarray:
+    """Values evenly spread over an axis, from its start."""
+    low, high = axis["scale"]["domain"]
+    out: np.ndarray = (np.geomspace if axis["scale"]["type"] == "log" else np.linspace)(
+        low, high, n
+    )
+    return out
+
+
+@final
+class Paper:
+    """The plot at one width: what is drawn where, by colour, and the texts that stand."""
+
+    def __init__(self, layers: list[Any], data: Data, axes: Data, width: float, height: float):
+        self.width, self.height = width, height
+        shape = (int(height + TOP + BOTTOM) // CELL, int(width + LEFT + RIGHT) // CELL)
+        grids: dict[str, np.ndarray] = {}
+        for layer in layers:
+            for colour, x, y, wide in strokes(layer, data, axes, width, height):
+                grid = grids.setdefault(colour, np.zeros(shape, dtype=np.int32))
+                for dx, dy in product((-wide, 0, wide) if wide else (0,), repeat=2):
+                    self._draw(grid, x + dx, y + dy)
+        none = np.zeros((shape[0] + 1, shape[1] + 1), dtype=np.int32)
+        # sums over all cells above and left, so that a box is counted from its corners
+        self._sums = {
+            c: np.pad(grid.cumsum(0).cumsum(1), ((1, 0), (1, 0))) for c, grid in grids.items()
+        }
+        self._none, self._all = none, sum(self._sums.values(), none)
+        self._taken: list[np.ndarray] = []
+
+    def _draw(self, grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+        x, y = (np.clip(v, -2000, 4000) for v in (x, y))  # far outside the plot nothing is seen
+        way = np.concatenate([[0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()])
+        at = np.arange(0, way[-1] + CELL, CELL)
+        i, j = (np.interp(at, way, v) for v in (y, x))
+        seen = (i >= -4) & (i <= self.height + 4) & (j >= -4) & (j <= self.width + 4)
+        grid[(i[seen].astype(int) + TOP) // CELL, (j[seen].astype(int) + LEFT) // CELL] = 1
+
+    def boxes(self, label: Label) -> np.ndarray:
+        """Left, upper, right and lower edge of a text at each place and each way there."""
+        x = share(label.axes["x"], [p[0] for p in label.at]) * self.width + label.shift
+        y = share(label.axes["y"], [p[1] for p in label.at])
+        y = (y if label.axes["y"]["type"] != "quantitative" else 1 - y) * self.height
+        side, down = np.array(label.ways, dtype=float).T
+        left = x[:, None] + side * BESIDE_IT + (side - 1) / 2 * label.width
+        upper = y[:, None] + down - HEIGHT / 2
+        edges = (left, upper, left + label.width, upper + HEIGHT)
+        return np.stack([np.ravel(e) for e in edges], axis=1)
+
+    def scores(self, label: Label, right: float) -> np.ndarray:
+        """How good each place is: below 0 where the text would touch something or stick out."""
+        boxes = self.boxes(label)
+        mine = self._sums.get(label.colour.replace("--t", "--d"), self._none)
+        far, others = CLEAR if label.far else CLOSE, self._all - mine
+        free = np.sum([_count(others, boxes, d) == 0 for d in far], axis=0)
+        touched = 5 * (_count(self._all, boxes, 1) > 0)
+        x0, y0, x1, y1 = boxes.T
+        for left, top, right_end, bottom in self._taken:
+            meets = (x0 < right_end + 3) & (x1 > left - 3) & (y0 < bottom) & (y1 > top)
+            touched = np.maximum(touched, 20 * meets)
+        out = (x0 < -2) | (x1 > self.width + right) | (y0 < -6) | (y1 > self.height)
+        found: np.ndarray = np.where(touched > 0, -touched, free) - 50 * out
+        return found
+
+    def take(self, box: np.ndarray) -> None:
+        """Keep the place of a text."""
+        self._taken.append(box)
+
+
+def _count(sums: np.ndarray, boxes: np.ndarray, more: float) -> np.ndarray:
+    """Drawn cells in each box, made larger by so many pixels on all sides."""
+    grown = boxes + np.array([LEFT - more, TOP - more, LEFT + more, TOP + more])
+    rows, columns = (n - 1 for n in sums.shape)
+    cells = np.clip(np.round(grown / CELL), 0, [columns, rows, columns, rows]).astype(int)
+    x0, y0, x1, y1 = cells.T
+    out: np.ndarray = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+    return out
+
+
+def strokes(
+    layer: Data, data: Data, axes: Data, width: float, height: float
+) -> list[tuple[str, np.ndarray, np.ndarray, float]]:
+    """What a layer draws: colour, a way in pixels, and how far ink reaches beside it."""
+    mark, coded, source = layer["mark"], layer["encoding"], layer["data"]
+    if mark["type"] in ("text", "area", "rect") or "name" in layer:
+        return []
+    found = data.get(source.get("name"), {})
+    if "values" in source:
+        found = {key: [row[key] for row in source["values"]] for key in source["values"][0]}
+    n = len(next(iter(found.values()))) if found else 1
+
+    def along(way: str) -> np.ndarray | None:
+        axis, code = axes[way[0]], coded.get(way)
+        if code is None or "scale" not in coded.get(way[0], ()):
+            return None
+        values = found[code["field"]] if "field" in code else [code["datum"]] * n
+        at = share(axis, [np.nan if v is None else v for v in values])
+        if way[0] == "x":
+            return at * width + float(mark.get("xOffset", 0))
+        up = at if axis["type"] != "quantitative" else 1 - at
+        return up * height + float(mark.get("yOffset", 0))
+
+    code = coded.get("stroke") or coded.get("color")
+    colours = [str(mark.get("stroke", mark.get("color")))] * n
+    if code is not None:
+        scale = code.get("scale") or {"domain": (), "range": ()}
+        painted = dict(zip(scale["domain"], scale["range"], strict=True))
+        colours = [painted.get(v, v) for v in found[code["field"]]]
+    ends = []
+    for way, whole in (("x", width), ("y", height)):
+        first, last = along(way), along(f"{way}2")
+        if first is None:
+            first, last = np.zeros(n), np.full(n, whole)
+        ends.append((first, first if last is None else last))
+    (x, x2), (y, y2) = ends
+    good = np.isfinite([x, x2, y, y2]).all(0)
+    if mark["type"] == "line":
+        each = {c: good & (np.array(colours) == c) for c in dict.fromkeys(colours)}
+        return [(c, x[some], y[some], 0) for c, some in each.items() if some.any()]
+    wide = (mark.get("size", 60) / np.pi) ** 0.5 if mark["type"] in ("point", "circle") else 0
+    return [
+        (colours[i], np.array([x[i], x2[i]]), np.array([y[i], y2[i]]), wide)
+        for i in np.flatnonzero(good)
+    ]
+
+
+def placed(
+    labels: Sequence[Label], layers: list[Any], data: Data, height: int, right: float
+) -> list[Data]:
+    """Rows of text, each at the place whose worst is best over all widths of a page."""
+    out = []
+    low = LOWER if height > TALL else 1
+    for modes in dict.fromkeys(label.modes for label in labels):
+        some = [label for label in labels if label.modes == modes]
+        papers = [
+            Paper(layers, data, some[0].axes, width, height * (low if width < NARROW else 1))
+            for width in WIDTHS
+        ]
+        out += [row for label in some if (row := _row(label, papers, right)) is not None]
+    return out
+
+
+def _row(label: Label, papers: list[Paper], right: float) -> Data | None:
+    worst = np.min([paper.scores(label, right) for paper in papers], axis=0)
+    best = int(worst.argmax())
+    if worst[best] < 0 and label.short not in ("", label.text):
+        return _row(replace(label, text=label.short), papers, right)
+    if worst[best] < 0 and label.dropped:
+        return None
+    for paper in papers:
+        paper.take(paper.boxes(label)[best])
+    place, way = divmod(best, len(label.ways))
+    (x, y), (side, down) = label.at[place], label.ways[way]
+    align = {-1: "right", 0: "center", 1: "left"}[side]
+    aside = {"dx": label.shift + side * BESIDE_IT, "dy": down, "align": align}
+    return {"x": x, "y": y, "t": label.text, "c": label.colour, "modes": label.modes, **aside}
