@@ -5,12 +5,12 @@ import torch
 from torch.testing import assert_close
 
 import nakami.spectra.krylov._gram_lanczos as onesided
-import nakami.spectra.krylov._singular as engine
+import nakami.spectra.krylov._runs as engine
 from checks import check_triplets
 from nakami.results import NotConvergedWarning, UsageError
 from nakami.spectra import MatrixOperator, svd
 from nakami.spectra.krylov._basis import lengths, turn
-from nakami.spectra.krylov._driver import make_plan
+from nakami.spectra.krylov._plan import make_plan
 
 FIRST, WHOLE = 60, 500
 

@@ -7,8 +7,8 @@ import torch
 
 import nakami
 from nakami.spectra._operator import LinearOperator, MatrixOperator
-from nakami.spectra.krylov._driver import make_plan
 from nakami.spectra.krylov._lanczos import BlockLanczos
+from nakami.spectra.krylov._plan import make_plan
 from nakami.spectra.krylov._vector_lanczos import UNLIKELY, first_vector
 
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from nakami.results import NotConvergedWarning
 from nakami.spectra import MatrixOperator, svd
-from nakami.spectra.krylov._driver import make_plan
+from nakami.spectra.krylov._plan import make_plan
 
 EPS = torch.finfo(torch.float32).eps
 

@@ -8,15 +8,15 @@ from ._check import (
     check_seed,
     is_number,
 )
+from ._dense import dense_bytes
 from ._density import DensityResult, density
 from ._eigh import eigh
 from ._norm import NormResult, norm
-from ._operator import Gram, LinearOperator, MatrixOperator, as_operator
+from ._operator import Gram, LinearOperator, MatrixOperator, as_operator, check_entries
 from ._preconditioned import Preconditioned
 from ._result import EighResult, SVDResult
 from ._ritz import RitzPair, ritz
-from ._svd import choose, dense_bytes, svd
-from ._tensors import check_entries
+from ._svd import choose, svd
 from ._trace import TraceResult, trace
 
 __all__ = [

@@ -12,8 +12,7 @@ from ..results import check_choice as check_choice
 from ..results import check_count as check_count
 from ..results import check_seed as check_seed
 from ..results import is_number as is_number
-from ._operator import LinearOperator, finite
-from ._tensors import check_entries
+from ._operator import LinearOperator, check_entries, finite
 
 
 def check_products(max_products: int | None) -> None:
@@ -54,8 +53,10 @@ def check_square(op: LinearOperator) -> None:
         raise wrong("op", "be square", f"shape {op.shape}", "call nakami.svd(op)")
 
 
-def check_symmetric(op: LinearOperator, seed: int) -> int:
-    """Hold ``<u, A v>`` against ``<A u, v>`` for one random pair; returns the products spent.
+def check_symmetric(op: LinearOperator, seed: int) -> float:
+    """Hold ``<u, A v>`` against ``<A u, v>`` for one random pair, two products.
+
+    Returns the largest entry of the products.
 
     For a Gaussian ``u`` an error vector ``e`` shows as ``|e|``, so the two may differ by the
     rounding of the products; allowed is ``sqrt(eps) (|A u| + |A v|)``.
@@ -64,6 +65,8 @@ def check_symmetric(op: LinearOperator, seed: int) -> int:
     draw = torch.randn(op.shape[1], 2, generator=generator, dtype=torch.float64)
     pair = draw.to(op.device, op.dtype)
     images = finite(op @ pair).double()
+    size = float(images.abs().max())
+    images /= max(size, 1e-300)  # no square leaves the range of the numbers
     u, v = pair.double().T
     one, other = float(u @ images[:, 1]), float(v @ images[:, 0])
     allowed = torch.finfo(op.dtype).eps ** 0.5 * float(images.norm(dim=0).sum())
@@ -71,10 +74,10 @@ def check_symmetric(op: LinearOperator, seed: int) -> int:
         raise wrong(
             "op",
             "be symmetric",
-            f"<u, A v> = {one:.6g} and <A u, v> = {other:.6g} for a random pair",
+            f"<u, A v> = {one * size:.6g} and <A u, v> = {other * size:.6g} for a random pair",
             "call nakami.svd(op), or pass (A + A.T) / 2",
         )
-    return 2
+    return size
 
 
 def check_start(

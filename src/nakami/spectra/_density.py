@@ -18,8 +18,9 @@ from ._check import (
     check_symmetric,
     is_number,
 )
-from ._eigh import check_eigh_memory, dense_eigh, eigh_bytes
+from ._dense import check_eigh_memory, dense_eigh, eigh_bytes
 from ._operator import LinearOperator, as_operator
+from ._rescale import moderate
 from ._threads import one_thread
 from .krylov._vector_lanczos import VectorLanczos, signed_product
 
@@ -143,19 +144,20 @@ def density(
     if method == "dense":
         check_eigh_memory(a, budget, "raise it, or use method 'lanczos'")
     with torch.no_grad():
-        tried = check_symmetric(a, seed)
+        near_one, power = moderate(a, check_symmetric(a, seed))
         exact = method == "dense" or (
             method == "auto" and a.shape[0] <= steps * probes and eigh_bytes(a) <= budget
         )
         if exact:
-            nodes, weights = _eigenvalues(a)
+            nodes, weights = _eigenvalues(near_one)
         else:
-            nodes, weights = _quadrature(a, steps, probes, budget, seed)
+            nodes, weights = _quadrature(near_one, steps, probes, budget, seed)
+    nodes = nodes * 2.0**power
     t, smooth = _grid(nodes, given, width, steps)
     curve, curve_se = _over_probes(_gauss(t, nodes, smooth), weights)
     total, total_se = _over_probes(_step(t, nodes, smooth), weights)
     n_probes, made = (0, a.shape[0]) if exact else (probes, steps)
-    n_products = tried + (a.shape[0] if exact else steps * probes)
+    n_products = 2 + (a.shape[0] if exact else steps * probes)
     ended: tuple[SpectrumEnding, dict[str, object]]
     ended = SpectrumEnding.SAMPLED, {"probes": probes, "steps": steps}
     if exact:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from ..results import RunError, wrong, wrong_type
-from ._tensors import check_entries
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 
+FLOATING = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 MIDDLE = 1 << 28  # bytes between the two products of a Gram matrix
 FEW_PRODUCTS = 512  # up to here a whole matrix costs no more products than a careful estimate
 
@@ -212,6 +212,22 @@ class Gram(LinearOperator):
         return torch.cat([self._matmat(part) for part in block.split(width, 1)], 1)
 
     _rmatmat = _matmat
+
+
+def check_entries(argument: str, value: Tensor) -> None:
+    """Refuse tensors without numbers, sparse ones, and floating types of less than 16 bits."""
+    if value.is_meta:
+        raise wrong(
+            argument,
+            "hold numbers",
+            "a tensor on the meta device",
+            "pass a tensor that holds them",
+        )
+    if value.layout != torch.strided:
+        layout = str(value.layout).removeprefix("torch.")
+        raise wrong_type(argument, "be dense", layout, "convert it with .to_dense()")
+    if value.is_floating_point() and value.dtype not in FLOATING:
+        raise wrong_type(argument, "have 16 bits or more", value.dtype, "convert it with .float()")
 
 
 def finite(products: Tensor) -> Tensor:

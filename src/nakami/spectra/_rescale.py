@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ._operator import LinearOperator, MatrixOperator, finite
+from ._result import Found
 
-Found = TypeVar("Found", bound=Any)
 NORMAL = 20  # powers of two around 1 within which nothing is scaled
+FAR = 60  # powers of two from which products are made of scaled vectors
 
 
 class Rescaled(LinearOperator):
@@ -24,17 +24,21 @@ class Rescaled(LinearOperator):
         self.route, self.stored = base.route, base.stored
 
     def _matmat(self, block: Tensor) -> Tensor:
-        return torch.ldexp(self.base @ block, self._power())
+        return self._shift(self.base @ self._shift(block, half=True))
 
     def _rmatmat(self, block: Tensor) -> Tensor:
-        return torch.ldexp(self.base.T @ block, self._power())
+        return self._shift(self.base.T @ self._shift(block, half=True))
 
     def dense(self) -> Tensor:
         """The whole matrix, scaled."""
-        return torch.ldexp(self.base.dense(), self._power())
+        if self.base.stored or abs(self.power) < FAR:
+            return self._shift(self._shift(self.base.dense(), half=True))
+        return super().dense()
 
-    def _power(self) -> Tensor:
-        return torch.tensor(self.power, device=self.device)
+    def _shift(self, numbers: Tensor, half: bool = False) -> Tensor:
+        """Half of the scaling: all of it in one factor may leave the range of the numbers."""
+        power = self.power // 2 if half else self.power - self.power // 2
+        return torch.ldexp(numbers, torch.tensor(power, device=self.device))
 
 
 def rescaled(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
@@ -43,23 +47,42 @@ def rescaled(op: LinearOperator, seed: int) -> tuple[LinearOperator, int, int]:
     ``power`` is 0, and the operator itself comes back, where it is moderate already.
     """
     if isinstance(op, MatrixOperator):
-        return *_moderate(op, float(finite(op.matrix).abs().max())), 0
+        return *moderate(op, float(finite(op.matrix).abs().max())), 0
     generator = torch.Generator().manual_seed(seed)
     n = op.shape[1]
     probe = torch.randn(n, 1, generator=generator, dtype=torch.float64) / math.sqrt(n)
-    moderate, power, _ = rescaled_product(op, probe.to(op.device, op.dtype))
-    return moderate, power, 1
+    near_one, power, _, spent = rescaled_product(op, probe.to(op.device, op.dtype))
+    return near_one, power, spent
 
 
-def rescaled_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int, Tensor]:
-    """``rescaled`` by the product with a unit vector, ``(n, 1)``, and that of the rescaled one."""
-    image = finite(op @ v)
-    moderate, power = _moderate(op, float(image.abs().max()))
-    return moderate, power, torch.ldexp(image, torch.tensor(-power, device=op.device))
+def rescaled_product(op: LinearOperator, v: Tensor) -> tuple[LinearOperator, int, Tensor, int]:
+    """``rescaled`` by the product with a unit vector, ``(n, 1)``, and that of the rescaled one.
+
+    Of a matrix whose products are too small for its numbers a second product is made, of a vector
+    that is larger: ``A A^T`` of small entries is then seen as it is.
+    """
+    image, lifted, spent = finite(op @ v), 0, 1
+    if float(image.abs().max()) < squares_end(op.dtype):
+        lifted = 200 if op.dtype == torch.float32 else 1800
+        image, spent = finite(Rescaled(op, lifted) @ v), 2
+    near_one, power = moderate(op, float(image.abs().max()), lifted)
+    image = (image.double() * 2.0 ** (-power - lifted)).to(image)
+    return near_one, power, image, spent
 
 
-def _moderate(op: LinearOperator, size: float) -> tuple[LinearOperator, int]:
-    power = math.frexp(size)[1] if size > 0 else 0
+def squares_end(dtype: torch.dtype) -> float:
+    """Products of sums of squares below this have lost digits, or are zero."""
+    return torch.finfo(dtype).tiny / torch.finfo(dtype).eps
+
+
+def scaled(op: LinearOperator, power: int) -> LinearOperator:
+    """``2^power A``; the operator itself where that is 1."""
+    return Rescaled(op, power) if power else op
+
+
+def moderate(op: LinearOperator, size: float, lifted: int = 0) -> tuple[LinearOperator, int]:
+    """The matrix and its power of two, from its size times ``2^lifted``."""
+    power = math.frexp(size)[1] - lifted if size > 0 else 0
     return (op, 0) if abs(power) <= NORMAL else (Rescaled(op, -power), power)
 
 

@@ -9,8 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..results import Ended, Outcome
+from ..results import Ended, Ending, NotConvergedWarning, Outcome, SpectrumEnding, warn
 from ._operator import LinearOperator
+
+WITH_COUNT: dict[Ending, Ending] = {
+    SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
+    SpectrumEnding.MISSED: SpectrumEnding.OPEN,
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,20 +112,95 @@ def _short(result: SVDResult | EighResult) -> str:
 
 
 @dataclass(frozen=True)
-class Triplets:
-    """What a method found: unjudged triplets and their cost."""
+class Found:
+    """What a method found, not judged yet: singular triplets, or eigenpairs."""
 
     values: Tensor  # (k,) float64
-    left: Tensor | None  # (m, k); None where values alone were asked for
-    right: Tensor | None  # (n, k)
+    left: Tensor | None  # (m, k); None for eigenpairs, or where values alone were asked for
+    right: Tensor | None  # (n, k); None where values alone were asked for
     residuals: Tensor  # (k,) float64
     shifts: Tensor  # (k,) float64, absolute: how far the true values may lie from these
     n_products: int
-    stopped: Outcome | None  # why the method ended early, if it did
     settings: Mapping[str, Any]
-    checked: bool  # True where no larger value can have been missed
-    top: float  # largest value known, the yardstick of the floor
+    top: float  # largest size known, the yardstick of the floor
+    stopped: Outcome | None = None  # why the method ended early, if it did
     rooted: int = 0  # how many, the first, are roots of eigenvalues of A^T A
+    gaps: Tensor | None = None  # (k,) float64, to the next value, where all others are known
+
+
+def judged(
+    name: str, op: LinearOperator, found: Found, tol: float, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What both results hold: values, their doubt and how it ended; warns if not all is settled.
+
+    Args:
+        name: The public function that was called.
+        op: The matrix.
+        found: By one of the methods.
+        tol: Relative error asked for.
+        settings: To be added to those of the method.
+    """
+    values = found.values
+    floor = arithmetic_floor(op, found.top, found.settings["method"])
+    shifts = relative(found.shifts, values, floor)
+    errors = with_rounding(op, shifts, values, found.top, floor, found.rooted)
+    reliable = values.abs() > floor
+    within = reliable & (errors <= tol)
+    limited = int((~within & _at_limit(found.residuals, shifts, reliable, floor, tol)).sum())
+    outcome = _outcome(len(values), int(within.sum()), limited, tol, found.stopped)
+    if not outcome.converged:
+        warn(
+            NotConvergedWarning(
+                f"{name} did not converge: {outcome.reason}; {{way_out}}.",
+                way_out=["raise {max_products}", "raise {memory_budget}", "lower {k}"],
+            )
+        )
+    return {
+        "values": values,
+        "residuals": found.residuals,
+        "outcome": outcome,
+        "n_products": found.n_products,
+        "settings": {**found.settings, "tol": tol, **settings},
+        "reliable": reliable,
+        "floor": floor,
+        "errors": errors,
+    }
+
+
+def _outcome(k: int, within: int, limited: int, tol: float, stopped: Outcome | None) -> Outcome:
+    above = k - within - limited
+    numbers: dict[str, Any] = {"values": k, "within": within, "limited": limited, "tol": tol}
+    if above == 0 and stopped is None:
+        return Outcome(SpectrumEnding.LIMITED if limited else SpectrumEnding.WITHIN, numbers)
+    kind: Ending = SpectrumEnding.ABOVE if stopped is None else stopped.kind
+    if above:
+        kind = WITH_COUNT.get(kind, kind)
+    return Outcome(kind, {**numbers, "above": above, **(stopped.numbers if stopped else {})})
+
+
+def _at_limit(
+    residuals: Tensor, shifts: Tensor, reliable: Tensor, floor: float, tol: float
+) -> Tensor:
+    """Where a value is as good as the arithmetic allows, whatever its error is.
+
+    A value below the floor is marked, not resolved: its residual only has to be as small as that.
+    Above it the method must have done its part, or the residual be down at the floor.
+    """
+    return torch.where(reliable, (shifts <= tol) | (residuals <= floor), residuals <= 10 * floor)
+
+
+def residuals_of(op: LinearOperator, s: Tensor, left: Tensor | None, right: Tensor) -> Tensor:
+    """``|A v - l v|``, or ``max(|A v - s u|, |A^T u - s v|)`` with left vectors, ``(k,)``."""
+    parts = []
+    for here in torch.arange(len(s), device=s.device).split(32):
+        v = right[:, here]
+        u = v if left is None else left[:, here]
+        part = ((op @ v).double() - u.double() * s[here]).norm(dim=0)
+        if left is not None:
+            back = (op.T @ u).double() - v.double() * s[here]
+            part = part.maximum(back.norm(dim=0))
+        parts.append(part)
+    return torch.cat(parts)
 
 
 def nearest_shifts(residuals: Tensor, gaps: Tensor) -> Tensor:

@@ -18,13 +18,13 @@ from ._check import (
     check_start,
     check_tolerance,
 )
-from ._dense import dense_svd, gram_svd
+from ._dense import check_dense_memory, dense_bytes, dense_svd, gram_svd
 from ._operator import LinearOperator, as_operator
 from ._rescale import rescaled, unscaled
-from ._result import SVDResult, Triplets, arithmetic_floor, relative, with_rounding
-from ._verdict import verdict
-from .krylov._driver import BLOCK, DenseIsCheaper, block_size, make_plan
-from .krylov._singular import krylov_svd
+from ._result import Found, SVDResult, judged
+from .krylov._driver import DenseIsCheaper
+from .krylov._plan import BLOCK, block_size, make_plan
+from .krylov._runs import krylov_svd
 
 METHODS = ("auto", "dense", "gram", "krylov")
 ENDS = ("largest", "smallest")
@@ -93,7 +93,9 @@ def svd(
         found = triplets(a, most, tol, method, budget, max_products, seed, warm, vectors, free)
     if which == "smallest":
         found = _last(found, k)
-    return _judge(a, found, tol, vectors, seed)
+    shared = judged("svd", a, found, tol, {"seed": seed})
+    left, right = (found.left, found.right) if vectors else (None, None)
+    return SVDResult(left=left, right=right, **shared)
 
 
 def triplets(
@@ -107,7 +109,7 @@ def triplets(
     start: Tensor | None = None,
     vectors: bool = True,
     free: bool = True,
-) -> Triplets:
+) -> Found:
     """The leading ``k`` triplets by one of the methods, not yet judged.
 
     ``free``: a Krylov run that turns out to cost more than the dense matrix may give way to it.
@@ -118,7 +120,7 @@ def triplets(
     if method == "krylov":
         make_plan(op, k, tol, budget, products, "one")  # a tiny budget is refused before a product
     else:
-        _check_dense_memory(op, budget)
+        check_dense_memory(op, budget)
     moderate, power, spent = rescaled(op, seed)
     if method == "krylov":
         dense_at = min(op.shape) if free and dense_bytes(op) <= budget else None
@@ -150,14 +152,7 @@ def small_enough(op: LinearOperator, side: int, k: int) -> bool:
     return 6 * k > side or side <= (SMALL_SIDE if op.stored else 5 * k + 64)
 
 
-def dense_bytes(op: LinearOperator) -> int:
-    """Bytes the dense methods hold at their peak."""
-    m, n = op.shape
-    small, item = min(m, n), op.dtype.itemsize
-    return 2 * m * n * item + 3 * 8 * small * small
-
-
-def _last(found: Triplets, k: int) -> Triplets:
+def _last(found: Found, k: int) -> Found:
     """The last ``k`` of all triplets, smallest first."""
     here = torch.arange(len(found.values) - 1, len(found.values) - k - 1, -1)
     here = here.to(found.values.device)
@@ -170,27 +165,6 @@ def _last(found: Triplets, k: int) -> Triplets:
         right=found.right[:, here],
         residuals=found.residuals[here],
         shifts=found.shifts[here],
-    )
-
-
-def _judge(op: LinearOperator, found: Triplets, tol: float, vectors: bool, seed: int) -> SVDResult:
-    values, r = found.values, found.residuals
-    floor = arithmetic_floor(op, found.top, found.settings["method"])
-    shifts = relative(found.shifts, values, floor)
-    errors = with_rounding(op, shifts, values, found.top, floor, found.rooted)
-    reliable = values > floor
-    outcome = verdict("svd", r, shifts, errors, reliable, floor, tol, found.stopped, found.checked)
-    return SVDResult(
-        values,
-        found.left if vectors else None,
-        found.right if vectors else None,
-        r,
-        outcome,
-        found.n_products,
-        {**found.settings, "tol": tol, "seed": seed},
-        reliable,
-        floor,
-        errors,
     )
 
 
@@ -210,7 +184,7 @@ def _check(
     check_products(max_products)
     if k is None:
         return small, True
-    check_count("k", k, small, "the smaller side", "pass a smaller k, or None for all")
+    k = check_count("k", k, small, "the smaller side", "pass a smaller k, or None for all")
     return k, k == small
 
 
@@ -227,15 +201,3 @@ def _dense_end(op: LinearOperator, method: str, budget: int) -> str:
     if method == "auto":
         return "dense" if op.dtype == torch.float64 else "gram"
     return method
-
-
-def _check_dense_memory(op: LinearOperator, budget: int) -> None:
-    need = dense_bytes(op)
-    if need > budget:
-        m, n = op.shape
-        raise wrong(
-            "memory_budget",
-            f"hold the dense {m} x {n} matrix ({need} bytes)",
-            f"{budget} bytes",
-            ["raise it", "give {k}, so that the Krylov method works"],
-        )

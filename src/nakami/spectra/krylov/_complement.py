@@ -131,8 +131,3 @@ def _ritz(t: Tensor, shares: Tensor, corner: Tensor) -> tuple[float, Tensor, Ten
         top = torch.linalg.eigvalsh(t)[-1]
         gains, vectors = torch.linalg.eigh(t - shares @ corner @ shares.T)
     return float(top), gains.flip(0), vectors.flip(1)
-
-
-def keys(values: Tensor, which: str) -> Tensor:
-    """What is largest for the eigenvalues asked for."""
-    return {"largest": values, "smallest": -values, "magnitude": values.abs()}[which]

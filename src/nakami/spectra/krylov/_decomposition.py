@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
 from .._operator import LinearOperator, finite
 from ._basis import orthonormal, random_rows, turn
-from ._driver import Plan
+from ._certificate import Form
+from ._plan import Plan
+from ._vector_lanczos import Product
 
 
-class KrylovDecomposition:
-    """Basis vectors are rows, so that prefixes are contiguous."""
+class KrylovDecomposition(ABC):
+    """A growing decomposition. Keys sort the values asked for: the largest key comes first.
+
+    Basis vectors are rows, so that prefixes are contiguous.
+    """
+
+    cost: int  # products with the matrix or its transpose in one with ``H``, or in a residual
+    sure: Callable[[float], bool] | None = None  # that none beyond a key was missed
 
     def __init__(
         self,
@@ -43,11 +54,50 @@ class KrylovDecomposition:
         """Whether the next step does not fit into the basis."""
         return self.filled + self.waiting > self.columns
 
+    @abstractmethod
+    def expand(self) -> None:
+        """One step."""
+
+    @abstractmethod
+    def ritz(self) -> tuple[Tensor, Tensor]:
+        """Keys of all Ritz values, descending, and their residuals."""
+
+    @abstractmethod
+    def forms(self) -> Sequence[Form]:
+        """What is known of the matrix, for each side that counts."""
+
+    @abstractmethod
+    def product(self, side: int) -> Product:
+        """Products with ``H``, for the form of this place."""
+
+    @abstractmethod
+    def floor(self, keys: Tensor) -> float:
+        """The rounding of the values."""
+
+    @abstractmethod
+    def limit(self, keys: Tensor) -> float:
+        """Residual below which a value counts as settled, however small it is."""
+
+    @abstractmethod
+    def restart(self, keep: int) -> None:
+        """Thick restart: the leading ``keep`` Ritz vectors and the waiting block stay."""
+
+    @abstractmethod
+    def found(self, k: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Leading ``k`` values, float64, left vectors as columns or None, and right ones.
+
+        The last call: it may let the basis go.
+        """
+
+    def top(self, values: Tensor) -> float:
+        """The largest size known, of the values found."""
+        return float(values[0])
+
     def add(self, directions: Tensor) -> None:
         """Let unit ``directions`` (rows) join the waiting block; zero rows become random ones."""
         end = self.filled + self.waiting
         self.basis = grown(self.basis, end, end + len(directions))
-        block = self._orthonormal(directions, self.basis[:end], 0, 1.0)[0]
+        block = orthonormal(directions, self.basis[:end], 0, 1.0, self._random)[0]
         self.basis[end : end + len(block)] = block
         self.waiting += len(block)
         self.coupled = 0
@@ -81,11 +131,6 @@ class KrylovDecomposition:
     def _products(self, op: LinearOperator, rows: Tensor) -> Tensor:
         self.n_products += len(rows)
         return finite(op @ rows.T).T.contiguous()
-
-    def _orthonormal(
-        self, rows: Tensor, basis: Tensor, first: int, scale: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return orthonormal(rows, basis, first, scale, self._random)
 
     def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
         return random_rows(count, basis, others, self.generator)

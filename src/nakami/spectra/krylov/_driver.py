@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ...results import Outcome, SpectrumEnding, wrong
-from .._operator import LinearOperator
-from .._result import nearest_shifts
+from ...results import Outcome, SpectrumEnding
 from ._certificate import DELTA, Form, Wanted, upper_bounds
-from ._complement import Asked, Outside
+from ._complement import Asked, Outside, outside
+from ._decomposition import KrylovDecomposition
+from ._plan import WIDEST, Plan
 
-BLOCK = 8  # the widest that a run starts with
-WIDEST = 64  # the widest that missed values make it
 ROUNDS = 12  # times missed values are taken in before giving up
 STEPS = 64  # of a search, at least, while the vectors fit
 LAST_STEPS = 16  # of the search that closes a run whose products are spent
 PATIENCE = 18  # columns that a run of one column may take to be sure by its own first vector
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Sizes of a run.
-
-    Attributes:
-        k: Values asked for. tol: their relative error. block: columns of a step.
-        columns: Of each basis. room: what they may grow to where blocks have to be wide.
-        products: Bound on the whole cost. search: vectors that a search may hold.
-        images: Whether a run with one basis keeps the images of its vectors too.
-        dense_at: Products from which the dense matrix is cheaper, once values were missed; or None.
-    """
-
-    k: int
-    tol: float
-    block: int
-    columns: int
-    products: int
-    room: int
-    search: int
-    images: bool = False
-    dense_at: int | None = None
 
 
 class DenseIsCheaper(Exception):
@@ -57,47 +31,6 @@ class DenseIsCheaper(Exception):
     def __init__(self, spent: int):
         self.spent = spent
         super().__init__(spent)
-
-
-class Run(Protocol):
-    """A growing decomposition. Keys sort the values asked for: the largest key comes first."""
-
-    filled: int
-    waiting: int
-    columns: int
-    n_products: int
-
-    @property
-    def full(self) -> bool:
-        """Whether the next step does not fit into the basis."""
-
-    def expand(self) -> None:
-        """One step."""
-
-    def ritz(self) -> tuple[Tensor, Tensor]:
-        """Keys of all Ritz values, descending, and their residuals."""
-
-    def forms(self) -> Sequence[Form]:
-        """What is known of the matrix, for each side that counts."""
-
-    def floor(self, keys: Tensor) -> float:
-        """The rounding of the values."""
-
-    def limit(self, keys: Tensor) -> float:
-        """Residual below which a value counts as settled, however small it is."""
-
-    def restart(self, keep: int) -> None:
-        """Thick restart."""
-
-    def widen(self, columns: int) -> None:
-        """Let the basis grow to so many columns."""
-
-    def add(self, directions: Tensor) -> None:
-        """Let directions join the waiting block; zero rows become random ones."""
-
-
-Search = Callable[[int, Form, Asked], Outside]
-Sure = Callable[[float], bool]
 
 
 @dataclass(frozen=True)
@@ -123,15 +56,15 @@ class Driver:
     """Runs a decomposition until all values are settled and certified, or its budget is spent.
 
     Args:
-        run: The decomposition, nothing expanded yet. plan: its sizes.
-        search: ``(side, form, asked)``: looks at the complement of the basis from a random vector.
-        cost: Products of a step of it.
-        sure: Whether no larger key than this one, by some margin, can have been missed, judged from
-            the first vector of a run of one column. A few steps are spent on it before any search.
+        run: The decomposition, nothing expanded yet.
+
+    Where the run can be ``sure`` by its first vector, a few steps are spent on that before any
+    search.
     """
 
-    def __init__(self, run: Run, plan: Plan, search: Search, cost: int, sure: Sure | None = None):
-        self.run, self.plan, self.search, self.cost, self.sure = run, plan, search, cost, sure
+    def __init__(self, run: KrylovDecomposition):
+        self.run, self.plan, self.sure = run, run.plan, run.sure
+        plan = run.plan
         self.next_look, self.pace = plan.k + plan.block, Pace()
         self.patience, self.asked = PATIENCE, 0
         self.searches, self.rounds, self.grown = 0, 0, plan.block
@@ -194,8 +127,11 @@ class Driver:
         delta = DELTA / (self.searches * (self.searches + 1))  # all together at most DELTA
         steps = min(max(STEPS, self.run.n_products // 4), self.plan.search)
         asked = Asked(level, form.level(most), delta, LAST_STEPS if spent else steps, patient=spent)
-        seen = self.search(side, form, asked)
-        self.run.n_products += self.cost * seen.steps
+        run, end = self.run, self.run.filled
+        product = run.product(side)
+        waiting = run.basis[end : end + run.waiting]
+        seen = outside(product, run.basis[:end], waiting, form, asked, run.generator)
+        run.n_products += run.cost * seen.steps
         return seen
 
     def _why(self, settled: bool, spent: bool, gain: float) -> Outcome | None:
@@ -257,7 +193,9 @@ class Driver:
         self.next_look = run.filled + 2 * run.waiting
 
 
-def _far(run: Run, plan: Plan, keys: Tensor, residuals: Tensor, form: Form) -> float:
+def _far(
+    run: KrylovDecomposition, plan: Plan, keys: Tensor, residuals: Tensor, form: Form
+) -> float:
     """About the largest error of the first k values over what is allowed: when to look again."""
     last = float(keys[plan.k - 1])
     floor = run.floor(keys)
@@ -288,94 +226,3 @@ class Pace:
             return most if far > 1 else least
         left = (filled - before[0]) * math.log(far) / math.log(before[1] / far)
         return int(min(max(left / 2, least), most))
-
-
-def make_plan(
-    op: LinearOperator,
-    k: int,
-    tol: float,
-    budget: int,
-    products: int | None,
-    sides: str,
-    block: int | None = None,
-) -> Plan:
-    """Sizes from shape, dtype and budget alone, so that results repeat; refuses a tiny budget.
-
-    Args:
-        op: The matrix.
-        k: Values asked for.
-        tol: Their relative error.
-        budget: Bytes for all: a quarter is for products (as in the operators), the rest holds the
-            bases and the vectors returned. Restarts work in place.
-        products: Bound on the products, or None.
-        sides: ``"two"`` bases; ``"one"``, on the short side, with the images where they fit;
-            ``"symmetric"``: one basis and one set of vectors.
-        block: Columns of a step; default ``block_size``.
-    """
-    m, n = op.shape
-    small, item = min(m, n), op.dtype.itemsize
-    block = block or block_size(k, op.device)
-    both = (n if sides == "symmetric" else m + n) * item  # bytes of a vector, or a pair
-    wanted = min(max(5 * k // 2, k + 96), small - block - 6)
-    held = budget - budget // 4
-    columns, images = held // both - k, True
-    if sides == "one" and columns < wanted + 2 * BLOCK:
-        images = False
-        columns = held // (small * item) - k if k * both <= held else 0
-    columns = min(wanted, columns - 2 * BLOCK)
-    if columns < k + 3 * block:
-        vectors = 2 * k + 3 * block + 2 * BLOCK
-        need = max(k * both, vectors * small * item) if sides == "one" else vectors * both
-        raise wrong(
-            "memory_budget",
-            f"hold a basis for {k} vectors of {n if sides == 'symmetric' else f'{m} + {n}'} "
-            f"components ({4 * need // 3 + 4} bytes)",
-            f"{budget} bytes",
-            ["raise it", "lower {k}"],
-        )
-    each = small * item if sides == "one" and not images else both
-    able = held // each - k - WIDEST
-    room = max(columns, min(columns + 8 * WIDEST, able, small - WIDEST))
-    search = max(2 * BLOCK, (held - (columns + k) * each) // (small * item))
-    return Plan(k, tol, block, columns, products or 40 * k + 2000, room, search, images)
-
-
-def block_size(k: int, device: torch.device) -> int:
-    """Columns of a step. Narrow blocks need fewer products, wide ones keep a GPU busy.
-
-    Measured on the Jacobians of AlexNet and SqueezeNet, top 50 and top 200, on a CPU: 2 columns
-    take a fifth less products than 8; 4 cost less to orthogonalise where the basis is long.
-    """
-    if device.type != "cpu":
-        return BLOCK
-    return 2 if k <= 100 else 4
-
-
-def true_residuals(
-    measure: Callable[[Tensor], Tensor], r: Tensor, k: int, bound: float, every: bool = False
-) -> tuple[Tensor, int]:
-    """Recurrence residuals ``r`` held against measured ones of up to three vectors.
-
-    Where they differ by more than ``bound``, or ``every`` is set, all are measured. Returns the
-    residuals and how many vectors were multiplied.
-    """
-    probe = torch.tensor(sorted({0, k // 2, k - 1}), device=r.device)
-    measured = measure(probe)
-    rounding = float((measured - r[probe]).clamp_min(0).max())
-    if every or rounding > bound:
-        return measure(torch.arange(k, device=r.device)), len(probe) + k
-    r = r + rounding
-    r[probe] = measured
-    return r, len(probe)
-
-
-def with_excess(ended: Certificate, keys: Tensor, recurrence: Tensor, measured: Tensor) -> Tensor:
-    """Shifts with what the measured residuals have beyond those of the recurrence, ``(k,)``.
-
-    The recurrence is exact for a matrix moved by that excess ``e``: a value moves by at most ``e``,
-    and by ``e^2 / gap`` where it stands that far above what the complement has shown.
-    """
-    if math.isinf(ended.level):
-        return measured.clone()
-    excess = (measured - recurrence).clamp_min(0)
-    return ended.shifts + nearest_shifts(excess, keys - ended.rest)

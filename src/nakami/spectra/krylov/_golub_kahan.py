@@ -18,14 +18,18 @@ from torch import Tensor
 from .._operator import LinearOperator
 from .._result import arithmetic_floor
 from .._threads import one_thread
-from ._basis import turn
+from ._basis import orthonormal, turn
 from ._certificate import Form
+from ._complement import normal_product
 from ._decomposition import KrylovDecomposition, grown
-from ._driver import Plan
+from ._plan import Plan
+from ._vector_lanczos import Product
 
 
 class GolubKahan(KrylovDecomposition):
     """The growing decomposition: ``basis`` holds the right vectors, ``left`` the others."""
+
+    cost = 2
 
     def __init__(
         self,
@@ -44,13 +48,14 @@ class GolubKahan(KrylovDecomposition):
         self.left = grown(self.left, at, max(end, self.columns))
         y = self._products(self.op, self.basis[at:end])  # (waiting, m)
         self._met(y)
-        block, above, below = self._orthonormal(y, self.left[:at], self.coupled, self.scale)
+        known = self.left[:at]
+        block, above, below = orthonormal(y, known, self.coupled, self.scale, self._random)
         self.left[at:end] = block
         self.core[:at, at:end] = above.T
         self.core[at:end, at:end] = below.T
         z = self._products(self.op.T, block)  # (waiting, n)
         self._met(z)
-        nxt, _, over = self._orthonormal(z, self.basis[:end], at, self.scale)
+        nxt, _, over = orthonormal(z, self.basis[:end], at, self.scale, self._random)
         self.basis[end : end + len(nxt)] = nxt
         self.filled, self.waiting, self.coupled, self.tail = end, len(nxt), at, over.T
         self._solved = None
@@ -77,6 +82,10 @@ class GolubKahan(KrylovDecomposition):
         seen = float(torch.linalg.matrix_norm(self.core[:end, at:end], 2))
         return [Form(s.square(), (self.tail @ p[at:]) * s, seen**2, True)]
 
+    def product(self, side: int) -> Product:
+        """``A^T A``."""
+        return normal_product(self.op)
+
     def floor(self, keys: Tensor) -> float:
         """``10 eps s_1``."""
         return arithmetic_floor(self.op, float(keys[0]))
@@ -93,7 +102,7 @@ class GolubKahan(KrylovDecomposition):
         self._restarted(keep, s, p)
         self._solved = None
 
-    def triplets(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    def found(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``."""
         s, p, q, _ = self.solve()
         return s[:k], self._turned(self.left, p[:, :k]).T, self._turned(self.basis, q[:, :k]).T

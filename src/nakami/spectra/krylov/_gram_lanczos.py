@@ -22,19 +22,22 @@ from .._operator import LinearOperator
 from .._result import root_errors
 from .._threads import one_thread
 from ._basis import SLICE, lengths, turn, turned
+from ._complement import normal_product
 from ._decomposition import grown
-from ._driver import BLOCK, Plan
-from ._lanczos import BlockLanczos
+from ._lanczos import SymmetricDecomposition
+from ._plan import BLOCK, Plan
+from ._vector_lanczos import Product
 
 
 class OutOfRange(Exception):
     """A value asked for lies too far below the largest for ``A^T A`` in this arithmetic."""
 
 
-class GramLanczos(BlockLanczos):
+class GramLanczos(SymmetricDecomposition):
     """The growing decomposition; ``op`` must not be wider than tall."""
 
     rooted = True
+    cost = 2
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class GramLanczos(BlockLanczos):
         start: Tensor | None = None,
         strict: bool = True,
     ):
-        super().__init__(op, plan, generator, "largest", start)
+        super().__init__(op, plan, generator, start)
         self.images = self.basis.new_empty(plan.columns, op.shape[0]) if plan.images else None
         self.lowest = reach(op.dtype) if strict else 0.0
 
@@ -61,13 +64,18 @@ class GramLanczos(BlockLanczos):
         values = squares.clamp_min(0).sqrt()
         return values, residuals / values.clamp_min(self.floor(values)).clamp_min(1e-300)
 
+    def product(self, side: int) -> Product:
+        """``A^T A``; refused out of range, before products are spent on a search."""
+        self.check_range()
+        return normal_product(self.op)
+
     def check_range(self) -> None:
         """Raise ``OutOfRange`` where the values asked for, near their end, span too much."""
         values = self.ritz()[0]
         if float(values[self.plan.k - 1]) <= self.lowest * float(values[0]):
             raise OutOfRange
 
-    def limit(self, wanted: Tensor) -> float:
+    def limit(self, keys: Tensor) -> float:
         """None: residuals of small singular values go on falling below the floor."""
         return 0.0
 
@@ -76,14 +84,19 @@ class GramLanczos(BlockLanczos):
         self.check_range()
         if self.images is not None:
             turn(self.images[: self.filled], self.solve()[1][:, :keep])
-        super().restart(keep)
+        self._restart_basis(keep)
 
-    def triplets(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    def right(self, k: int) -> Tensor:
+        """Leading ``k`` right vectors as columns, ``(n, k)``."""
+        return self._turned(self.basis, self.solve()[1][:, :k]).T
+
+    def found(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """Leading ``k`` values, float64, with vectors as columns, ``(m, k)`` and ``(n, k)``.
 
         The last call: it lets basis and images go.
         """
-        right, small = self.vectors(k).T, self.solve()[1][:, :k]
+        small = self.solve()[1][:, :k]
+        right = self.right(k).T
         self.basis = self.basis[:0].clone()
         long = self._long(right) if self.images is None else self._turned(self.images, small)
         self.images = None
@@ -101,7 +114,7 @@ class GramLanczos(BlockLanczos):
 
         With products right to ``eps s_1``, an eigenvalue of ``A^T A`` is to ``2 eps s_1^2`` and its
         root, relatively, to ``eps (s_1/s)^2``: good enough where at most ``allowed``, ``(k,)``. The
-        others come from the images of their Ritz vectors, as in ``triplets``, made slice by slice.
+        others come from the images of their Ritz vectors, as in ``found``, made slice by slice.
         """
         squares, small, _ = self.solve()
         roots = squares[:k].clamp_min(0).sqrt()

@@ -9,35 +9,38 @@ J. Matrix Anal. Appl. 22 (2000) for the thick restart.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from .._operator import LinearOperator
 from .._result import arithmetic_floor
 from .._threads import one_thread
-from ._basis import turn
+from ._basis import orthonormal, turn
 from ._certificate import Form
-from ._complement import keys
 from ._decomposition import KrylovDecomposition
-from ._driver import Plan
+from ._plan import Plan
+from ._vector_lanczos import MARGIN, Product, signed_product
 
 
-class BlockLanczos(KrylovDecomposition):
-    """The growing decomposition; ``which`` says what comes first."""
+def keys(values: Tensor, which: str) -> Tensor:
+    """What is largest for the eigenvalues asked for."""
+    return {"largest": values, "smallest": -values, "magnitude": values.abs()}[which]
 
+
+class SymmetricDecomposition(KrylovDecomposition):
+    """What runs on ``H = A`` and on ``H = A^T A`` share; ``which`` says what comes first."""
+
+    which = "largest"
     rooted = False  # whether the keys are roots of the eigenvalues
 
-    def __init__(
-        self,
-        op: LinearOperator,
-        plan: Plan,
-        generator: torch.Generator,
-        which: str,
-        start: Tensor | None = None,
-    ):
-        super().__init__(op, plan, generator, start)
-        self.which = which
-        self._solved: tuple[Tensor, Tensor, Tensor] | None = None  # of the present T
+    _solved: tuple[Tensor, Tensor, Tensor] | None = None  # of the present T
+
+    @abstractmethod
+    def _images(self, at: int, end: int) -> Tensor:
+        """``H`` times the basis vectors from ``at`` to ``end``, as rows."""
 
     def expand(self) -> None:
         """One step: a product with the waiting block, orthonormalised against the basis."""
@@ -45,7 +48,7 @@ class BlockLanczos(KrylovDecomposition):
         images = self._images(at, end)
         self.scale = max(self.scale, float(images.norm(dim=1).max()))
         known = self.basis[:end]
-        block, above, below = self._orthonormal(images, known, self.coupled, self.scale)
+        block, above, below = orthonormal(images, known, self.coupled, self.scale, self._random)
         self.basis[end : end + len(block)] = block
         corner = above[:, at:]
         self.core[:at, at:end] = above[:, :at].T
@@ -53,10 +56,6 @@ class BlockLanczos(KrylovDecomposition):
         self.core[at:end, at:end] = (corner + corner.T) / 2
         self.filled, self.waiting, self.coupled, self.tail = end, len(block), at, below.T
         self._solved = None
-
-    def _images(self, at: int, end: int) -> Tensor:
-        """The products with the basis vectors from ``at`` to ``end``, as rows."""
-        return self._products(self.op, self.basis[at:end])
 
     def solve(self) -> tuple[Tensor, Tensor, Tensor]:
         """Ritz values, their small vectors and residuals, those asked for first."""
@@ -69,11 +68,6 @@ class BlockLanczos(KrylovDecomposition):
             last = p[c - self.tail.shape[1] :]
             self._solved = values[order], p, (self.tail @ last).norm(dim=0)
         return self._solved
-
-    def ritz(self) -> tuple[Tensor, Tensor]:
-        """Keys of the Ritz values, descending, and their residuals."""
-        values, _, residuals = self.solve()
-        return keys(values, self.which), residuals
 
     def forms(self) -> list[Form]:
         """Both sides where values are asked for by magnitude, else that which is asked for."""
@@ -89,6 +83,57 @@ class BlockLanczos(KrylovDecomposition):
         outlook = float((sign * seen).max())
         return Form(theta, coupling[:, order], outlook, self.rooted)
 
+    def floor(self, keys: Tensor) -> float:
+        """``10 eps`` times the largest size."""
+        return arithmetic_floor(self.op, float(keys.abs().max()))
+
+    def _restart_basis(self, keep: int) -> None:
+        values, p, _ = self.solve()
+        turn(self.basis[: self.filled], p[:, :keep])
+        self._restarted(keep, values, p)
+        self._solved = None
+
+
+class BlockLanczos(SymmetricDecomposition):
+    """The decomposition of a symmetric matrix ``A``.
+
+    Args:
+        op: ``A``.
+        plan: Sizes.
+        generator: Of the random vectors.
+        which: ``"largest"``, ``"smallest"`` or ``"magnitude"``.
+        start: Unit columns of the first block, ``(n, p)``.
+        odds: For blocks of one: how large ``log |p(key)|`` must be for a value there to be
+            improbable, see ``krylov/_vector_lanczos.py``; None where nothing is known of the start.
+    """
+
+    cost = 1
+
+    def __init__(
+        self,
+        op: LinearOperator,
+        plan: Plan,
+        generator: torch.Generator,
+        which: str,
+        start: Tensor | None = None,
+        odds: Callable[[float], float] | None = None,
+    ):
+        super().__init__(op, plan, generator, start)
+        self.which, self.odds = which, odds
+        self.sure = None if odds is None else self._sure
+
+    def _images(self, at: int, end: int) -> Tensor:
+        return self._products(self.op, self.basis[at:end])
+
+    def product(self, side: int) -> Product:
+        """``A``, or ``-A`` for the lower end."""
+        return signed_product(self.op, -1 if self.which == "smallest" or side == 1 else 1)
+
+    def ritz(self) -> tuple[Tensor, Tensor]:
+        """Keys of the Ritz values, descending, and their residuals."""
+        values, _, residuals = self.solve()
+        return keys(values, self.which), residuals
+
     def polynomial(self, key: float) -> float:
         """``log |p(key)|``, where ``p(A)`` of the first vector is the waiting one; blocks of one.
 
@@ -99,21 +144,24 @@ class BlockLanczos(KrylovDecomposition):
         factors = (key - keys(self.solve()[0], self.which)).clamp_min(1e-300)
         return float(factors.log().sum() - steps.clamp_min(1e-300).log().sum())
 
-    def floor(self, wanted: Tensor) -> float:
-        """``10 eps |l|_max``."""
-        return arithmetic_floor(self.op, float(wanted.abs().max()))
+    def _sure(self, key: float) -> bool:
+        assert self.odds is not None
+        beyond = key + MARGIN * abs(key)
+        return self.polynomial(beyond) >= self.odds(beyond)
 
-    def limit(self, wanted: Tensor) -> float:
+    def top(self, values: Tensor) -> float:
+        """The largest size that any vector of the basis has shown."""
+        return float(self.solve()[0].abs().max())
+
+    def limit(self, keys: Tensor) -> float:
         """Half the floor: the smallest values of a semi-definite matrix get no better."""
-        return self.floor(wanted) / 2
+        return self.floor(keys) / 2
 
     def restart(self, keep: int) -> None:
         """Thick restart: the leading ``keep`` Ritz vectors and the waiting block stay."""
-        values, p, _ = self.solve()
-        turn(self.basis[: self.filled], p[:, :keep])
-        self._restarted(keep, values, p)
-        self._solved = None
+        self._restart_basis(keep)
 
-    def vectors(self, k: int) -> Tensor:
-        """Leading ``k`` Ritz vectors as columns, ``(n, k)``."""
-        return self._turned(self.basis, self.solve()[1][:, :k]).T
+    def found(self, k: int) -> tuple[Tensor, None, Tensor]:
+        """Leading ``k`` eigenvalues, float64, and Ritz vectors as columns, ``(n, k)``."""
+        values, p, _ = self.solve()
+        return values[:k], None, self._turned(self.basis, p[:, :k]).T

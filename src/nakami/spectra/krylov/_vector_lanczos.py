@@ -79,7 +79,7 @@ class VectorLanczos:
         row = rest / beta.where(self.alive, math.inf).to(rest)[:, None]
         if bool((self.alive & (beta < 1e-3 * self.scale)).any()):  # rounding, blown up
             row = self._outside(row)
-            row /= row.double().norm(dim=1, keepdim=True).clamp_min(1e-300).to(row)
+            row /= row.double().norm(dim=1, keepdim=True).clamp_min(1e-30).to(row)
         self.rows[:, j + 1] = row
 
     def tridiagonal(self) -> Tensor:
