@@ -101,11 +101,12 @@ def test_a_tensor_of_one_number_is_a_number_of_values():
 def test_a_density_whose_runs_end_at_different_steps(dtype, rank):
     a = normal(160, rank, dtype)
     a = a * torch.arange(rank, 0, -1).to(dtype)
-    found = density(a @ a.T, method="lanczos", steps=20, probes=4)
+    product = a @ a.T
+    found = density(product, method="lanczos", steps=20, probes=4, seed=1)
     assert bool(torch.isfinite(found.density).all())
     assert float(found.weights.sum()) == pytest.approx(1)
-    mean = float((found.weights * found.nodes).sum())
-    assert mean == pytest.approx(float((a.double() ** 2).sum()) / 160, rel=0.5)
+    largest = np.linalg.eigvalsh(product.double().numpy())[-1]
+    assert float(found.nodes.max()) == pytest.approx(largest, rel=1e-4)
 
 
 @pytest.mark.parametrize("start", [None, torch.eye(90, 3)])
