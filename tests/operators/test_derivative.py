@@ -118,6 +118,17 @@ class Around(nn.Module):
         return self.leave(self.middle(self.function(self.enter(x))))
 
 
+class Middle(nn.Module):
+    """A sine whose backward is off by a factor."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return Scaled.apply(x, self.factor, None)
+
+
 def example(seed, dtype, n=1):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, 20, generator=generator, dtype=torch.float64).to(dtype)
@@ -167,6 +178,30 @@ def test_right_layers_are_not(name, dtype):
             lambda net=net, x=x: nakami.jacobian(net, x, wrt="parameters"),
         ]
         assert not seen(build[seed % 3])
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.Linear])
+def test_right_networks_are_looked_at_in_double_whatever_moves(kind):
+    """Windows of equal zeros are kinks that float32 cannot step away from."""
+    torch.manual_seed(0)
+    enter = nn.Conv2d(1, 6, 3) if kind is nn.Conv2d else nn.Linear(14, 12)
+    head = [nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(20), nn.ReLU()]
+    net, x = nn.Sequential(enter, *head), torch.rand(1, 1, 14, 14)
+    net(x)
+    for build in (
+        lambda: nakami.jacobian(net, x, start="1"),
+        lambda: nakami.jacobian(net, x, wrt="parameters"),
+    ):
+        assert not seen(build)
+
+
+def test_a_large_matrix_is_looked_at_in_blocks():
+    torch.manual_seed(0)
+    for slope, wrong in ((1.0, False), (1.0001, True)):
+        layers = nn.Linear(20, 1200), nn.Linear(1200, 1000), nn.Linear(1000, 12)
+        net = nn.Sequential(*layers[:2], Middle(slope), layers[2])
+        found = seen(lambda net=net: nakami.jacobian(net, example(0, torch.float32)))
+        assert [("no derivative" in text) for text in found] == [True] * wrong
 
 
 def test_how_much_is_off_is_said():

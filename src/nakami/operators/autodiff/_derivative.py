@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -14,15 +14,23 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from ...results import UsageError, warn
+from ..model._example import mapped
 from ..model._functional_model import FunctionalModel
 from ._autograd import Held
-from ._strategies import FAILURES, Product, Trial, forward_product, rank, reverse_product, unit
+from ._strategies import Product, Trial, forward_product, rank, reverse_product, unit
 
 RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
 ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
 STEPS = 4  # sizes of a step, each 16 times the one before
 PLACES = 3  # where a product that differs is looked at again
 FEW = 0.02  # of its size: more is not by a few units on the other side of a kink
+LARGE = 1 << 20  # entries of a matrix beyond which it is converted a block at a time
+NO_DOUBLE = (
+    RuntimeError,  # types that differ in an operation, or a device without float64
+    TypeError,  # the same, in words of Apple's
+    AssertionError,  # a check of the network's own
+    ValueError,  # that of torch's recurrent layers; no way to differentiate in float64
+)
 AWAY = 1e-5  # their distance from the point, relative to its norm
 WIDER = {
     torch.float16: torch.float64,
@@ -112,20 +120,26 @@ class Derivative:
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
         """Parts that differ at the point, those that are wrong, and a coarser type inside."""
-        try:
-            with in_double(self.network):
-                v, product = self.trial.mixed(self._still())
-                point, v, product = self.point.double(), v.double(), product.double()
-                gaps = self._gaps(point, v, product)
-                there = self._along(point, gaps)
-            narrow = self._narrower() if gaps else None
-            left = gaps if narrow else self._unsided(gaps, there)
-            with in_double(self.network):
-                return gaps, self._wrong(point, v, product, left), narrow
-        except (*FAILURES, ValueError):  # the network or the device refuses float64
-            v, product = self.trial.mixed(self._still())
-            gaps = self._gaps(self.point, v, product)
-            return gaps, self._wrong(self.point, v, product, gaps), None
+        v, product = self.trial.mixed(self._still())
+        for blocks in (True, False):
+            with suppress(*NO_DOUBLE):
+                return self._looked_in_double(v, product.double(), blocks)
+        gaps = self._gaps(self.point, v, product)
+        return gaps, self._wrong(self.point, v, product, gaps), None
+
+    def _looked_in_double(
+        self, v: Tensor, product: Tensor, blocks: bool
+    ) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
+        moving, point = self.weights or (), self.point.double()
+        with in_double(self.network, moving, blocks):
+            gaps = self._gaps(point, v, product)
+            there = self._along(point, gaps)
+        if not gaps:
+            return {}, {}, None
+        narrow = self._narrower()
+        left = gaps if narrow else self._unsided(gaps, there)
+        with in_double(self.network, moving, blocks):
+            return gaps, self._wrong(point, v, product, left), narrow
 
     def _gaps(self, point: Tensor, v: Tensor, product: Tensor) -> dict[str, Gap]:
         """Where a short step disagrees with the product, by part."""
@@ -218,7 +232,7 @@ class Derivative:
             self.function, near, output, pull, self.held, 1, 2 * self.room
         )
         with torch.no_grad():
-            return push(v) if rank(way) <= rank(self.route) else here
+            return push(v.to(near)) if rank(way) <= rank(self.route) else here
 
 
 def _parts(off: Mapping[str, float]) -> str:
@@ -250,8 +264,12 @@ def _sizes(difference: Tensor, product: Tensor) -> Sizes:
 
 def _difference(function: Product, point: Tensor, v: Tensor, step: float) -> Tensor:
     with torch.no_grad():
-        found: Tensor = function(point + step * v) - function(point - step * v)
+        found: Tensor = function(_moved(point, v, step)) - function(_moved(point, v, -step))
         return found / (2 * step)
+
+
+def _moved(point: Tensor, v: Tensor, step: float) -> Tensor:
+    return v.to(point.dtype, copy=True).mul_(step).add_(point)
 
 
 def _steps(point: Tensor) -> list[float]:
@@ -264,15 +282,29 @@ def _length(point: Tensor) -> float:
 
 
 @contextmanager
-def in_double(network: FunctionalModel) -> Iterator[None]:
-    """Within it the network computes in float64, whatever it casts to on its way."""
-    weights = network.weights
+def in_double(
+    network: FunctionalModel, moving: Container[str] = (), blocks: bool = False
+) -> Iterator[None]:
+    """Within it the network computes in float64, whatever it casts to on its way.
+
+    Args:
+        network: The network.
+        moving: Names of weights that whoever runs it hands over, in float64.
+        blocks: Whether large matrices are converted where they are used, a part at a time. Fails
+            where code compares the types of its weights and inputs.
+    """
+    weights, caller = network.weights, network.caller
+    later = {name for name, weight in weights.items() if blocks and _is_large(weight)}
     try:
-        network.weights = {name: _wide(value) for name, value in weights.items()}
+        network.weights = {
+            name: value if name in moving or name in later else _wide(value)
+            for name, value in weights.items()
+        }
+        network.caller = lambda x: caller(mapped(x, _wide))  # convolutions compare the types
         with _Doubles():
             yield
     finally:
-        network.weights = weights
+        network.weights, network.caller = weights, caller
 
 
 class _Doubles(TorchDispatchMode):
@@ -280,6 +312,8 @@ class _Doubles(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func in _MATRIX_PRODUCTS and not kwargs and _is_large(args[-1]):
+            return _product_in_blocks(*args)
         for place, spec in enumerate(func._schema.arguments):
             value = args[place] if place < len(args) else kwargs.get(spec.name)
             if spec.alias_info is None or not isinstance(value, Tensor):
@@ -292,6 +326,25 @@ class _Doubles(TorchDispatchMode):
                 raise NotImplementedError(f"{func} writes to {value.dtype}")
         args, kwargs = tree_map(_wide, (args, kwargs))
         return tree_map(_wide, func(*args, **kwargs))
+
+
+_MATRIX_PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+
+
+def _is_large(weight: Tensor) -> bool:
+    narrow = weight.dtype in WIDER and weight.is_floating_point()
+    return narrow and weight.ndim == 2 and weight.numel() > LARGE
+
+
+def _product_in_blocks(*args: Tensor) -> Tensor:
+    """``x @ matrix`` in float64, plus what comes before them; one block of columns at a time."""
+    x, matrix = _wide(args[-2]), args[-1]
+    height, width = len(matrix), max(1, LARGE // len(matrix))
+    out = x.new_empty(len(x), matrix.shape[1])
+    scratch = x.new_empty(width, height)  # one for all: freed ones would not be used again
+    for block, part in zip(out.split(width, 1), matrix.split(width, 1), strict=True):
+        block.copy_(x @ scratch[: part.shape[1]].T.copy_(part))
+    return out if len(args) == 2 else out.add_(args[0])
 
 
 class _Types(TorchDispatchMode):

@@ -148,7 +148,7 @@ class Trial:
         ``still``: Indices at which the vector is 0.
         """
         sizes = [float(size) or 1.0 for size in self.along.norm(dim=0)]
-        mixture = self.v / sizes[0] + self.w / sizes[1]
+        mixture = (self.v / sizes[0]).add_(self.w, alpha=1 / sizes[1])
         length = float(mixture.norm())
         product = self.along[:, 0] / sizes[0] + self.along[:, 1] / sizes[1]
         if still is not None:
@@ -156,8 +156,8 @@ class Trial:
             fixed[still] = mixture[still]
             with torch.no_grad():
                 product = product - self.push(fixed)
-            mixture = mixture - fixed
-        return mixture / length, product / length
+            mixture -= fixed
+        return mixture.div_(length), product / length
 
 
 def adjoint_gap(u: Tensor, jv: Tensor, ju: Tensor, v: Tensor) -> float:

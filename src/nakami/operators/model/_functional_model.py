@@ -66,7 +66,7 @@ class FunctionalModel:
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
         self.model, self.select = model, view.select
-        self.caller = _Caller(model, view.forward)
+        self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = dtype or (like.dtype if like is not None else None)
         self.note = ""
