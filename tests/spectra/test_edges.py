@@ -118,3 +118,11 @@ def test_one_eigenvalue_by_magnitude_goes_by_the_root_too(start):
     for result in (found, warm):
         assert float(result.values[0]) == pytest.approx(true, rel=1e-4)
     assert found.settings["side"] == "dual"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_one_eigenvalue_of_a_zero_matrix_has_a_vector(dtype):
+    found = eigh(Gram(Products(torch.zeros(130, 70, dtype=dtype))), 1)
+    assert found.converged
+    assert float(found.values[0]) == 0
+    assert float(found.vectors.norm()) == pytest.approx(1)

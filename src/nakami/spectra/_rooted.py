@@ -89,7 +89,10 @@ def _alone(
 
     def lift(vectors: Tensor) -> Tensor:
         long = finite(dual.root @ vectors)
-        return long / torch.linalg.vector_norm(long, dtype=torch.float64).clamp_min(1e-300).to(long)
+        size = torch.linalg.vector_norm(long, dtype=torch.float64)
+        if size == 0:  # of the zero matrix any vector is one
+            long[0], size = 1.0, torch.ones_like(size)
+        return long / size.to(long)
 
     generator = torch.Generator().manual_seed(seed)
     run = BlockLanczos(near_one, plan, generator, "largest", image / length, odds)
