@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 import nakami
-from nakami.operators.autodiff._overrides import Composites
+from nakami.operators.model._composites import Composites
 
 X = torch.randn(9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 T = torch.randn(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -16,16 +16,15 @@ from ..spectra import LinearOperator, check_budget
 from .autodiff._derivative import Derivative
 from .autodiff._overrides import keep_memory
 from .autodiff._strategies import (
-    FAILURES,
     Trial,
     adjoint_gap,
     allowed_gap,
     batched,
-    first_line,
     forward_product,
     reverse_product,
     unit,
 )
+from .model._checks import FAILURES, first_line
 from .model._example import Example
 from .model._functional_model import FunctionalModel
 from .model._parameters import Parameters

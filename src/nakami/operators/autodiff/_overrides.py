@@ -1,7 +1,4 @@
-"""Functions in another form: for a faster reverse pass on a CPU, or for right second derivatives.
-
-And memory that is kept for the next product.
-"""
+"""Convolutions in another form, and memory kept for the next product: faster on a CPU."""
 
 from __future__ import annotations
 
@@ -41,64 +38,6 @@ class StridedConvolutions(TorchFunctionMode):
             if _slow(*call):
                 return _StridedConvolution.apply(*call)
         return func(*args, **(kwargs or {}))
-
-
-class Composites(TorchFunctionMode):
-    """Functions whose second derivative torch has wrong or not at all, as plain arithmetic.
-
-    The backward of ``_weight_norm`` differentiated again is wrong (by 40 %, torch 2.13), that of
-    ``mse_loss`` is refused by forward mode or ends the process, that of ``huber_loss`` is missing.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The function, or its composite."""
-        return _COMPOSITES.get(func, func)(*args, **(kwargs or {}))
-
-
-def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    return v * (g / torch.norm_except_dim(v, 2, dim))
-
-
-def _reduced(each: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
-    if weight is not None:
-        each = each * weight
-        if reduction == "mean":
-            return each.sum() / weight.expand_as(each).sum()
-    if reduction == "none":
-        return each
-    return each.mean() if reduction == "mean" else each.sum()
-
-
-def _mse_loss(
-    input: Tensor,  # noqa: A002
-    target: Tensor,
-    size_average: Any = None,
-    reduce: Any = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    if size_average is not None or reduce is not None:
-        reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
-    return _reduced((input - target).square(), reduction, weight)
-
-
-def _huber_loss(
-    input: Tensor,  # noqa: A002
-    target: Tensor,
-    reduction: str = "mean",
-    delta: float = 1.0,
-    weight: Tensor | None = None,
-) -> Tensor:
-    gap = (input - target).abs()
-    near = gap.clamp(max=delta)
-    return _reduced(near * (gap - near / 2), reduction, weight)
-
-
-_COMPOSITES: dict[Any, Any] = {
-    torch._weight_norm: _weight_norm,
-    functional.mse_loss: _mse_loss,
-    functional.huber_loss: _huber_loss,
-}
 
 
 def _named(

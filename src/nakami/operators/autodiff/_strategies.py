@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...results import UsageError
+from ..model._checks import FAILURES, first_line
 from ._autograd import PLAIN, Held, PlainProduct, plain_product
 from ._linearise import linearised
 from ._overrides import StridedConvolutions
@@ -20,7 +21,6 @@ COARSE = "in part in float32"  # the end of a route's name
 ROWS = "rows kept"  # the name of the last rung
 LADDER = ("linearised", "forward mode", "double reverse", PLAIN, ROWS)
 NOTHING_CANCELS = 1e-5  # how far <u, J v> and <J^T u, v> may differ where v is along J^T u
-FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # what torch raises
 
 
 def reverse_product(
@@ -183,14 +183,6 @@ def _no_way(failures: list[tuple[str, str]]) -> UsageError:
         f"no way to differentiate this network works ({said}); choose an earlier stage, or replace "
         "what stops it."
     )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, as a part of a sentence; its type where that is not torch's usual."""
-    name = type(error).__name__
-    lines = str(error).strip().splitlines() or [name]
-    usual = isinstance(error, (*FAILURES, ValueError, IndexError)) or lines[0] == name
-    return ("" if usual else f"{name}: ") + lines[0].rstrip(".")[:200]
 
 
 def _forward_mode(function: Product, point: Tensor) -> Product:

@@ -14,7 +14,8 @@ from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._derivative import Derivative
 from ..autodiff._linearise import linearised
-from ..autodiff._strategies import FAILURES, forward_product, reverse_product
+from ..autodiff._strategies import forward_product, reverse_product
+from ..model._checks import FAILURES
 from ..model._example import Example
 from ..model._parameters import Parameters
 from ..per_example._examples import Examples, OutputRoot, slices

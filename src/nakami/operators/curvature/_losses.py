@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
-from ..autodiff._overrides import Composites
+from ..model._composites import Composites
 
 TARGETS = "the targets of a batch"
 NAMES: dict[str, type[nn.Module]] = {

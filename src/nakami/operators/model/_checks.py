@@ -8,9 +8,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from ...results import UsageError, wrong, wrong_type
-from ..autodiff._strategies import first_line
 from ._example import Example
 
+FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # what torch raises
 COMPUTED = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -100,3 +100,11 @@ def refusal(
         way_out = f"its weights are computed in {recast}: take casts out of its forward"
     shapes = ", ".join(str(tuple(leaf.shape)) for leaf in example.leaves)
     return UsageError(f"the model cannot take an input of shape {shapes}: {first}; {way_out}.")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, as a part of a sentence; its type where that is not torch's usual."""
+    name = type(error).__name__
+    lines = str(error).strip().splitlines() or [name]
+    usual = isinstance(error, (*FAILURES, ValueError, IndexError)) or lines[0] == name
+    return ("" if usual else f"{name}: ") + lines[0].rstrip(".")[:200]

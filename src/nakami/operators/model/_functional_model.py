@@ -17,8 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
-from ..autodiff._overrides import Composites
 from ._checks import check_batch_statistics, check_filled, refusal
+from ._composites import Composites
 from ._example import Example, mapped
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside

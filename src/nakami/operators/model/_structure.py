@@ -84,8 +84,10 @@ def _compared(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and len(value) < 100:
         return tuple(_compared(item) for item in value)
     version = value._version if isinstance(value, Tensor) and not value.is_inference() else 0
-    return _OBJECT, id(value), version
+    return _OBJECT, id(value), version, type(value).__name__
 
 
 def _worded(value: Any) -> str:
-    return "an object" if isinstance(value, tuple) and value[:1] == (_OBJECT,) else str(value)
+    if isinstance(value, tuple) and value[:1] == (_OBJECT,):
+        return f"an object of type {value[-1]}"
+    return str(value)

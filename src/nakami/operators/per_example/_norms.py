@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..autodiff._strategies import FAILURES
+from ..model._checks import FAILURES
 from ..model._parameters import Parameters
 from ._examples import Examples, Rows, slices
 from ._layer_io import LayerIO, modules_of, sweeps

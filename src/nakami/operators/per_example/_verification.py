@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..autodiff._strategies import FAILURES, reverse_product
+from ..autodiff._strategies import reverse_product
+from ..model._checks import FAILURES
 from ..model._parameters import Parameters
 from ._examples import Examples
 from ._layer_io import LayerIO, modules_of
