@@ -178,7 +178,10 @@ def statistics(net):
     ("change", "what"),
     [
         (flag, "'flag' changed from True to False"),
-        (another_activation, "'act' changed from an object of type builtin_function_or_method to"),
+        (
+            another_activation,
+            r"'act' changed from an object of type \w+ to an object of type builtin",
+        ),
         (another_module, "changed from"),
         (statistics, "'norm.eps' changed from 1e-05 to 0.3"),
     ],
