@@ -157,7 +157,16 @@ class FunctionalModel:
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
-            return torch.func.functional_call(holder, swapped, (None,))
+            second = [(m, list(m._flat_weights)) for m in self._recurrent()]
+            try:
+                return torch.func.functional_call(holder, swapped, (None,))
+            finally:
+                for module, weights_before in second:
+                    module._flat_weights = weights_before
+
+    def _recurrent(self) -> list[nn.RNNBase]:
+        """Layers with a second list of their weights, which torch 2.13 swaps in and not out."""
+        return [m for m in self.model.modules() if isinstance(m, nn.RNNBase)]
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
