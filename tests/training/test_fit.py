@@ -143,7 +143,8 @@ def test_a_logger_of_the_host_gets_the_losses(tmp_path):
     [
         ({"data": (torch.zeros(4, 6), torch.zeros(3))}, r"data must hold .*, got \[4, 3\]; pass"),
         ({"data": (torch.zeros(0, 6),)}, r"data must hold .* one at least, got \[0\]"),
-        ({"batch": 0}, r"batch must be at least 1, got 0"),
+        ({"batch": 0}, r"batch must be a whole number from 1 on, got 0"),
+        ({"epochs": -1}, r"epochs must be a whole number from 0 on, got -1; pass epochs=10"),
         (
             {"data": (torch.full((9, 6), torch.inf), torch.zeros(9, dtype=torch.long))},
             r"rate must keep loss and parameters finite, epoch 1 included, got parameters",
@@ -153,6 +154,13 @@ def test_a_logger_of_the_host_gets_the_losses(tmp_path):
 def test_wrong_use_is_one_sentence(change, match):
     with pytest.raises(UsageError, match=match):
         fit(method(network()), **{"data": examples(), "epochs": 1, **change})
+
+
+def test_an_optimizer_that_wants_a_closure_is_refused():
+    model = network()
+    newton = Supervised(model, torch.optim.LBFGS(model.parameters()))
+    with pytest.raises(UsageError, match=r"optimizer must step without a closure, got LBFGS"):
+        fit(newton, examples())
 
 
 def test_without_the_host_it_says_what_to_install(monkeypatch):

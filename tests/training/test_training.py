@@ -9,7 +9,7 @@ from torch import nn
 
 from nakami import load, results
 from nakami.results import UsageError
-from nakami.training import ContrastiveDivergence, Supervised, Training, _training
+from nakami.training import ContrastiveDivergence, Method, Supervised, Training, _training
 from nakami.zoo.rbm import RBM
 
 EPOCHS = {"machine": 3, "classifier": 4}
@@ -156,3 +156,126 @@ def test_a_folder_of_an_older_version_is_refused(tmp_path):
     with pytest.raises(UsageError, match=match):
         train(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["training.json"]
+
+
+def simple(folder, epochs=3, batch=10, settings=None, names=("all",), **options):
+    training = Training(folder, settings or {"seed": 0}, dict.fromkeys(names, epochs))
+    model = nn.Linear(6, 3)
+    method = Supervised(model, torch.optim.Adam(model.parameters()))
+    return training, method, {"data": lambda: (X, Y), "batch": batch, **options}
+
+
+def test_a_method_serves_one_phase(tmp_path):
+    training, method, given = simple(tmp_path, names=("one", "two"))
+    training.run("one", method, **given)
+    match = r"method must be a new one for each phase, .* got that of another phase; make both anew"
+    for used in (method, Supervised(method.module, method.optimizer)):
+        with pytest.raises(UsageError, match=match):
+            training.run("two", used, **given)
+    rbm = RBM(6, 2)
+    training = Training(tmp_path / "b", {"seed": 0}, {"one": 1, "two": 1})
+    machine = ContrastiveDivergence(rbm)
+    training.run("one", machine, lambda: (X,))
+    with pytest.raises(UsageError, match=match):
+        training.run("two", machine, lambda: (X,))
+
+
+class Averaging(Method):
+    """Gradient descent that carries a number of its own; optimizers are kept without its help."""
+
+    def __init__(self, model):
+        self.module, self.average = model, torch.zeros(())
+        self.adam = torch.optim.Adam(model.parameters())
+
+    def optimizers(self):
+        return [self.adam]
+
+    def step(self, batch, descend):
+        x, y = batch
+        loss = nn.functional.cross_entropy(self.module(x) * (1 + self.average), y)
+        descend(loss, self.adam)
+        self.average = 0.9 * self.average + 0.1 * loss.detach()
+        return loss.detach()
+
+    def state_dict(self):
+        return {"average": self.average}
+
+    def load_state_dict(self, state):
+        self.average = state["average"]
+
+
+def test_a_method_of_ones_own_goes_on_with_its_state_and_its_optimizers(tmp_path):
+    def train(folder, progress=None):
+        torch.manual_seed(0)
+        method = Averaging(nn.Linear(6, 3))
+        Training(folder, {"seed": 0}, {"all": 4}, progress=progress).run(
+            "all", method, lambda: (X, Y), batch=10
+        )
+        return method.module.weight
+
+    with torch.random.fork_rng():
+        wanted = train(tmp_path / "a")
+        with pytest.raises(Killed):
+            train(tmp_path / "b", killed_after(3))
+        assert torch.equal(train(tmp_path / "b"), wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"epochs": 5}, r"epochs must be as in the phase 'all' that the folder holds, 3, got 5"),
+        ({"batch": 7}, r"batch must be as in the phase 'all' that the folder holds, 10, got 7"),
+    ],
+)
+def test_what_a_phase_was_trained_with_is_compared(change, match, tmp_path):
+    training, method, given = simple(tmp_path)
+    training.run("all", method, **given)
+    training, method, given = simple(tmp_path, **change)
+    with pytest.raises(UsageError, match=match):
+        training.run("all", method, **given)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"epochs": -1}, r"epochs must be a whole number from 0 on, got -1; write epochs=.*'all'"),
+        ({"names": ("",)}, r"epochs must have names that are texts, not empty and without @"),
+        ({"names": ("a@3",)}, r"epochs must have names .* got 'a@3'"),
+        ({"settings": {"rate": 1}}, r"settings must hold .* a seed among them, got no seed"),
+        ({"settings": {"seed": "x"}}, r"seed must be a whole number from 0"),
+        ({"settings": {"seed": 0.5}}, r"seed must be a whole number from 0"),
+        ({"settings": {"seed": 0, "x": torch.zeros(2)}}, r"settings must hold plain JSON values"),
+        ({"settings": {"seed": 0, "x": float("nan")}}, r"settings must hold plain JSON values"),
+    ],
+)
+def test_wrong_use_is_refused_before_a_folder_is_made(change, match, tmp_path):
+    with pytest.raises(UsageError, match=match):
+        simple(tmp_path / "new", **change)
+    with pytest.raises(UsageError, match=r"epochs must be a dict, got 3"):
+        Training(tmp_path / "new", {"seed": 0}, 3)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"batch": 0}, r"batch must be a whole number from 1 on, got 0"),
+        ({"snapshots": {9: "late"}}, r"snapshots must name epochs of the phase, 1 to 3, got 9"),
+        ({"snapshots": {"early": 1}}, r"snapshots must name epochs .* got early"),
+        ({"snapshots": {1: "all"}}, r"snapshots must have names that no phase has, got 'all'"),
+        ({"snapshots": ["all"]}, r"snapshots must be a dict, got \['all'\]"),
+    ],
+)
+def test_wrong_use_of_a_phase_is_refused_before_training(change, match, tmp_path):
+    training, method, given = simple(tmp_path)
+    with pytest.raises(UsageError, match=match):
+        training.run("all", method, **{**given, **change})
+    with pytest.raises(UsageError, match=r"phase 'al' is unknown; nearest: 'all'"):
+        training.run("al", method, **given)
+    with pytest.raises(UsageError, match=r"finish must be called when every phase is trained"):
+        training.finish()
+    half = nn.Linear(6, 3).bfloat16()
+    method = Supervised(half, torch.optim.SGD(half.parameters()))
+    with pytest.raises(UsageError, match=r"got weight of torch\.bfloat16; pass module\.float"):
+        training.run("all", method, **given)
+    assert not training.has("all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
-from nakami.results import RunError, wrong
+from nakami.results import RunError, check_at_least, wrong
 
 from ._method import Method
 
@@ -40,6 +41,7 @@ class Position:
         """All that the next epoch depends on."""
         return {
             "module": self.method.module.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.method.optimizers()],
             "method": self.method.state_dict(),
             "generator": self.generator.get_state(),
             "global": torch.get_rng_state(),
@@ -50,6 +52,9 @@ class Position:
         self.method.start(data, self.generator)
         if self.resumed is not None:
             self.method.module.load_state_dict(self.resumed["module"])
+            states = self.resumed["optimizers"]
+            for optimizer, state in zip(self.method.optimizers(), states, strict=True):
+                optimizer.load_state_dict(state)
             self.method.load_state_dict(self.resumed["method"])
             self.generator.set_state(self.resumed["generator"])
             torch.set_rng_state(self.resumed["global"])
@@ -119,8 +124,13 @@ def go_on(
     if len(set(lengths)) != 1 or not lengths[0]:
         rule = "hold tensors with equally many rows, one at least"
         raise wrong("data", rule, lengths, "pass rows of the same examples")
-    if batch < 1:
-        raise wrong("batch", "be at least 1", batch, "pass batch=100")
+    epochs = check_at_least("epochs", epochs, 0, "pass epochs=10")
+    batch = check_at_least("batch", batch, 1, "pass batch=100")
+    for optimizer in position.method.optimizers():
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+        if closure is not None and closure.default is inspect.Parameter.empty:
+            got, way_out = type(optimizer).__name__, "pass torch.optim.SGD or Adam"
+            raise wrong("optimizer", "step without a closure", got, way_out)
     require()
     from ._lightning import trained
 

@@ -53,13 +53,11 @@ class Method(ABC):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """What is carried from step to step, beside the module: the optimizers, by default."""
-        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers()]}
+        """What is carried from step to step beside module and optimizers: nothing by default."""
+        return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
         """Take up what ``state_dict`` gave."""
-        for optimizer, kept in zip(self.optimizers(), state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
 
 
 @final

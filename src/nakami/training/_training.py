@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -11,7 +12,20 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor, nn
 
-from nakami.results import Progress, Record, RecordFolder, Work, read_record, versions, wrong
+from nakami.results import (
+    Progress,
+    Record,
+    RecordFolder,
+    Work,
+    check_at_least,
+    check_seed,
+    is_whole,
+    read_record,
+    unknown,
+    versions,
+    wrong,
+    wrong_type,
+)
 
 from ._fit import Place, Position, go_on
 from ._method import Method
@@ -60,8 +74,9 @@ class Training:
         logger: Logger | None = None,
         progress: Progress | None = None,
     ):
-        self.seed, self._epochs = int(settings["seed"]), epochs
-        self._place = Place(accelerator, logger)
+        self.seed = _seed(settings)
+        self._epochs = {_phase(name): _passes(name, n) for name, n in _pairs("epochs", epochs)}
+        self._place, self._used = Place(accelerator, logger), list[object]()
         where = {"accelerator": accelerator} if accelerator != "cpu" else {}
         about = {**settings, **where, "versions": versions(), "threads": 1}
         if (Path(folder) / OLDER).exists():
@@ -69,7 +84,7 @@ class Training:
             way_out = [f"delete {folder} and train again", "pass another {folder}"]
             raise wrong("folder", "hold a run of this layout, or nothing", got, way_out)
         self._folder = RecordFolder(folder, KIND, about, argument="folder")
-        left = {name: n - self._epochs_done(name) for name, n in epochs.items()}
+        left = {name: n - self._epochs_done(name) for name, n in self._epochs.items()}
         self._work = Work([name for name, n in left.items() for _ in range(n)], progress)
 
     def has(self, phase: str) -> bool:
@@ -93,7 +108,8 @@ class Training:
 
         Args:
             phase: One of the names in ``epochs``.
-            method: What a step is; its module is changed in place.
+            method: What a step is; its module is changed in place. A new one for each phase, with
+                new optimizers: what they carry is not kept after the phase.
             data: Gives the tensors ``(N, ...)``; called only where there is something to train.
             batch: Rows of a mini-batch.
             snapshots: Names under which the weights after some epochs are kept too, by number of
@@ -103,12 +119,20 @@ class Training:
             The mean loss of each epoch, as ``fit`` gives it.
 
         Raises:
-            UsageError: As ``fit``; or a file of weights is damaged.
+            UsageError: As ``fit``; a phase that was trained with another ``batch`` or for other
+                ``epochs``; a method that was used before; or a file of weights is damaged.
             RunError: Lightning is not installed, or the disk is full.
         """
+        if phase not in self._epochs:
+            raise unknown("phase", phase, self._epochs)
+        snapshots = self._named(phase, snapshots)
+        batch = check_at_least("batch", batch, 1, "pass batch=100")
+        self._check_new(method)
+        self._check_same(phase, batch)
         if not self.has(phase):
             with one_thread(), torch.random.fork_rng(devices=[]):
-                self._train(phase, method, data(), batch, snapshots or {})
+                self._train(phase, method, data(), batch, snapshots)
+        self._used += (method, *method.optimizers())
         return self.read(phase, method.module)
 
     def read(self, name: str, module: nn.Module) -> list[float]:
@@ -122,6 +146,9 @@ class Training:
         """Write the result: of each phase what was lowered, its loss by epoch, and seconds."""
         phases, rows = {}, []
         for name in self._epochs:
+            if not self.has(name):
+                rule = "be called when every phase is trained"
+                raise wrong("finish", rule, f"{name!r} missing", f"call run({name!r}, ...) first")
             piece = self._folder.read(name)
             ends = {f"{end}_loss": x for end, x in _ends(piece.record["losses"]).items()}
             phases[name] = {**piece.record, **ends, "seconds": piece.seconds}
@@ -151,7 +178,8 @@ class Training:
 
         def write(name: str, tensors: bytes, **more: str) -> None:
             losses = position.losses
-            record = {"epochs": len(losses), "loss": method.loss_name, "losses": losses, **more}
+            record = {"epochs": len(losses), "batch": batch, "loss": method.loss_name}
+            record |= {"losses": losses, **more}
             self._folder.write(name, record, tensors, time.monotonic() - began)
 
         def after(done: int) -> None:
@@ -168,6 +196,43 @@ class Training:
         go_on(position, data, epochs, batch, self._place, after)
         write(phase, saved(method.module.state_dict()))
         self._discard(phase, epochs)
+
+    def _named(self, phase: str, snapshots: Mapping[int, str] | None) -> dict[int, str]:
+        """Snapshots by whole numbers of epochs, with names of their own."""
+        found = {}
+        for after, name in _pairs("snapshots", snapshots or {}):
+            rule, way_out = "name epochs of the phase", "write snapshots={1: 'early'}"
+            if not is_whole(after) or not 1 <= after <= self._epochs[phase]:
+                raise wrong("snapshots", f"{rule}, 1 to {self._epochs[phase]}", after, way_out)
+            if _phase(name, "snapshots") in self._epochs:
+                raise wrong("snapshots", "have names that no phase has", repr(name), way_out)
+            found[int(after)] = name
+        return found
+
+    def _check_new(self, method: Method) -> None:
+        """Refuse what a phase would begin with in one process and not in a second one."""
+        parts = (method, *method.optimizers())
+        if any(part is used for part in parts for used in self._used):
+            rule, got = "be a new one for each phase, its optimizers too", "that of another phase"
+            raise wrong("method", rule, got, "make both anew, with the same module")
+        for name, tensor in method.module.state_dict().items():
+            if tensor.dtype == torch.bfloat16 or tensor.is_complex() or tensor.is_quantized:
+                rule = "have a module of float16, float32, float64 or whole numbers"
+                raise wrong("method", rule, f"{name} of {tensor.dtype}", "pass module.float()")
+
+    def _check_same(self, phase: str, batch: int) -> None:
+        """Refuse to read back or to go on with what was asked for otherwise."""
+        done = self._epochs_done(phase)
+        name = phase if self.has(phase) else _checkpoint(phase, done)
+        if not self.has(name):
+            return
+        old = self._folder.read(name).record
+        asked = {"batch": batch, **({"epochs": self._epochs[phase]} if name == phase else {})}
+        for argument, value in asked.items():
+            if old[argument] != value:
+                rule = f"be as in the phase {phase!r} that the folder holds, {old[argument]}"
+                way_out = f"pass another folder, or delete {self._folder.path}"
+                raise wrong(argument, rule, value, way_out)
 
     def _epochs_done(self, phase: str) -> int:
         """Epochs of a phase that need not be run again."""
@@ -191,6 +256,35 @@ class Training:
         """Remove checkpoints of earlier epochs."""
         for done in range(before):
             self._folder.discard(_checkpoint(phase, done))
+
+
+def _seed(settings: Mapping[str, Any]) -> int:
+    """The seed among settings that are plain JSON values."""
+    rule, way_out = "hold plain JSON values, a seed among them", "write settings={'seed': 0}"
+    try:
+        json.dumps(dict(settings), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise wrong("settings", rule, error, way_out) from error
+    if "seed" not in settings:
+        raise wrong("settings", rule, "no seed", way_out)
+    return check_seed(settings["seed"])
+
+
+def _pairs(argument: str, value: Any) -> list[tuple[Any, Any]]:
+    if not isinstance(value, Mapping):
+        raise wrong_type(argument, "be a dict", repr(value), f"write {argument}={{...: ...}}")
+    return list(value.items())
+
+
+def _phase(name: Any, argument: str = "epochs") -> str:
+    if not isinstance(name, str) or not name or "@" in name:  # which marks checkpoints
+        rule = "have names that are texts, not empty and without @"
+        raise wrong(argument, rule, repr(name), "write a name such as 'all'")
+    return name
+
+
+def _passes(name: str, n: Any) -> int:
+    return check_at_least("epochs", n, 0, f"write epochs={{{name!r}: 10}}")
 
 
 def _checkpoint(phase: str, done: int) -> str:
