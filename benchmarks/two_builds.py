@@ -150,7 +150,10 @@ def measured(name: str, source: Path) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    return {**json.loads(done.stdout.splitlines()[-1]), "load": [load, os.getloadavg()[0]]}
+    return {
+        **json.loads(done.stdout.splitlines()[-1]),
+        "load": [round(x, 1) for x in (load, os.getloadavg()[0])],
+    }
 
 
 def compared(name: str, before: Path, now: Path, rounds: int) -> dict[str, Any]:

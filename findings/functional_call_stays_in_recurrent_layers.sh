@@ -5,7 +5,8 @@
 # as it was, the replaced weights are freed with the graph that made them, and copy.deepcopy of the
 # module would fail if anything of that graph were left.
 #
-# Seen: nn.GRU, nn.LSTM and nn.RNN keep a second list of their weights, _flat_weights. Swapping in
+# Seen: nn.GRU, nn.LSTM and nn.RNN keep a second list of their weights, _flat_weights, and weak references
+# by which a pass sees that weights were swapped (both must be put back, or neither). Swapping in
 # writes to it, swapping out does not. Until the next forward pass of that module, which puts the list
 # right, the layer keeps the replaced weights and their whole graph alive: the memory of a step of
 # meta-learning, or of weights in another precision, stays. Outputs are right, and copy.deepcopy works.

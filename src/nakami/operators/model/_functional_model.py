@@ -157,16 +157,19 @@ class FunctionalModel:
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
-            second = [(m, list(m._flat_weights)) for m in self._recurrent()]
+            # Recurrent layers keep a second list of their weights, and references to these by which
+            # they see that weights were swapped; torch 2.13 swaps both in and not out.
+            lists = [
+                (vars(module), name, list(vars(module)[name]))
+                for module in self.model.modules()
+                for name in ("_flat_weights", "_flat_weight_refs")
+                if name in vars(module)
+            ]
             try:
                 return torch.func.functional_call(holder, swapped, (None,))
             finally:
-                for module, weights_before in second:
-                    module._flat_weights = weights_before
-
-    def _recurrent(self) -> list[nn.RNNBase]:
-        """Layers with a second list of their weights, which torch 2.13 swaps in and not out."""
-        return [m for m in self.model.modules() if isinstance(m, nn.RNNBase)]
+                for attributes, name, before in lists:
+                    attributes[name] = before
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
