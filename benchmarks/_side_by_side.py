@@ -127,13 +127,17 @@ def _status(field: str) -> int:
     return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
-def apart(script: str, **task: Any) -> dict[str, Any]:
-    """Run ``script --child task`` in a process of its own; the JSON line it prints."""
+def apart(script: str, source: Path | None = None, **task: Any) -> dict[str, Any]:
+    """Run ``script --child task`` in a process of its own; the JSON line it prints.
+
+    ``source`` is the folder of another build, to be imported in place of the installed one.
+    """
     quiet = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS")}
+    build = {"PYTHONPATH": str(source)} if source else {}
     load = os.getloadavg()[0]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", script, "--child", json.dumps(task)],
-        env={**os.environ, **quiet, "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**os.environ, **quiet, **build, "OMP_WAIT_POLICY": "PASSIVE"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -1,6 +1,8 @@
 """The shared gauntlets: every member of a family runs the same checks."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -65,3 +67,12 @@ def bytes_of_run(folder):
 
 class Killed(BaseException):
     """Ends a run from its progress callback, as a signal would."""
+
+
+def neighbour(folder, name):
+    """A test file of a folder of the tests as a module."""
+    place = Path(__file__).parent / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{folder}_{name}", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -240,7 +240,7 @@ def test_a_training_that_failed_leaves_no_hook_to_the_next(tmp_path):
     callback = trainer_control()
     trainer, model = trained(tmp_path, callback, 2)
     callback.on_step_end = lambda *_, **__: 1 / 0
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         trainer.train()
     del callback.on_step_end
     assert model._forward_hooks

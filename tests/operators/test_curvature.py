@@ -117,6 +117,10 @@ def test_no_trace_and_the_top_values():
         ({"data": []}, "data must hold at least one batch, got an empty iterable"),
         ({"data": torch.ones(3)}, r"data must be \(x, y\) or batches of \(x, y\), got Tensor"),
         ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got Tensor"),
+        (
+            {"data": [{"x": torch.ones(3, 4), "labels": torch.zeros(3)}]},
+            r"got dict; pass \[\(batch\['x'\], batch\['y'\]\) for batch in loader\], with its own",
+        ),
         ({"y": torch.full((12,), -100)}, "data must hold at least one target, got none"),
         ({"params": "conv*"}, r"params 'conv\*' is unknown; nearest: '0.weight'"),
     ],

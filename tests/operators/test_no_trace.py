@@ -29,7 +29,7 @@ READINGS = {
 
 
 def refused(model, x):
-    with pytest.raises(nakami.results.UsageError):
+    with pytest.raises(nakami.results.UsageError, match="cannot take an input of shape"):
         nakami.jacobian(model, x)
 
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 
+from checks import neighbour
 from nakami.report.charts import _labels as labels
 from nakami.report.charts import _marks as kit
 from nakami.report.charts._chart import chart, columns
 from nakami.report.page._kinds import page_of
 from nakami.theory import meanfield
-
-
-def neighbour(name):
-    """A test file of this folder as a module."""
-    place = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"report_{name}", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def at(axis, value, size, up=False):
@@ -82,7 +71,7 @@ def crossed(drawn, width):
 
 
 def pages(run, two, mixed):
-    rates = neighbour("test_learning_rate_page")
+    rates = neighbour("report", "test_learning_rate_page")
     yield page_of(rates.made_up(), rates.ABOUT)
     yield page_of(rates.made_up(advised=2.0, interval=None), rates.ABOUT)
     yield page_of(meanfield.predict((784, 1000, 1000, 10), "tanh", 3, 0.64, samples=100))

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
+from checks import neighbour
 from nakami import report
 from nakami.theory import meanfield
 
-
-def neighbour(name):
-    """A test file of this folder as a module."""
-    place = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"report_{name}", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-RATES, BROWSER = neighbour("test_learning_rate_page"), neighbour("test_browser")
+RATES, BROWSER = neighbour("report", "test_learning_rate_page"), neighbour("report", "test_browser")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from checks import Killed
 from nakami.results import (
     KINDS,
     RecordFolder,
@@ -104,10 +105,6 @@ def test_settings_of_any_library_continue_the_same_run(tmp_path):
     RecordFolder(tmp_path, "lr", {"seed": 2, "shape": (1, 2)}).write("a", {})
     assert RecordFolder(tmp_path, "lr", {"seed": np.int64(2), "shape": np.array([1, 2])}).has("a")
     assert holds(tmp_path, "lr", {"seed": np.int64(2), "shape": [1, 2]}, ["a"])
-
-
-class Killed(BaseException):
-    """Nothing of the library catches it, as nothing catches a kill."""
 
 
 def killed_at(monkeypatch, step, work):

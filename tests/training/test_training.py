@@ -3,13 +3,15 @@
 import json
 from itertools import count
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from checks import Killed
 from nakami import load, results
-from nakami.results import UsageError
-from nakami.training import ContrastiveDivergence, Method, Supervised, Training, _training
+from nakami.results import RunError, UsageError
+from nakami.training import ContrastiveDivergence, Method, Supervised, Training, _training, fit
 from nakami.zoo.rbm import RBM
 
 EPOCHS = {"machine": 3, "classifier": 4}
@@ -31,10 +33,6 @@ def train(folder, progress=None, snapshots=None, seed=0, optimizer=torch.optim.A
     losses = training.run("classifier", method, lambda: (hidden, Y), batch=8, snapshots=snapshots)
     training.finish()
     return torch.cat([v.flatten().double() for v in head.state_dict().values()]), losses
-
-
-class Killed(Exception):
-    """Stands for whatever ends a process."""
 
 
 def killed_after(n):
@@ -279,3 +277,41 @@ def test_wrong_use_of_a_phase_is_refused_before_training(change, match, tmp_path
     with pytest.raises(UsageError, match=r"got weight of torch\.bfloat16; pass module\.float"):
         training.run("all", method, **given)
     assert not training.has("all")
+
+
+def test_numbers_of_any_library_are_settings(tmp_path):
+    simple(tmp_path, settings={"seed": np.int64(4), "rate": torch.tensor(0.5)})
+    training, *_ = simple(tmp_path, settings={"seed": 4, "rate": 0.5})
+    assert training.seed == 4
+
+
+def test_reading_what_is_not_there_is_refused(tmp_path):
+    training, method, _ = simple(tmp_path)
+    with pytest.raises(UsageError, match=r"name must be a phase or a snapshot .*, got 'early'"):
+        training.read("early", method.module)
+
+
+def test_a_failing_disk_leaves_no_half_written_phase(tmp_path, monkeypatch):
+    training, method, given = simple(tmp_path)
+
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.write_bytes", fail)
+        with pytest.raises(RunError, match=r"no space left while writing .*; free some, or"):
+            training.run("all", method, **given)
+    assert not training.has("all")
+    again, method, given = simple(tmp_path)
+    assert len(again.run("all", method, **given)) == 3
+
+
+def test_a_stopped_training_leaves_the_module_ready_to_use(tmp_path):
+    def stop(done, loss):
+        raise Killed
+
+    model = nn.Sequential(nn.Linear(6, 3), nn.Dropout())
+    method = Supervised(model, torch.optim.SGD(model.parameters()))
+    with pytest.raises(Killed):
+        fit(method, (X, Y), epochs=2, after_epoch=stop)
+    assert not model.training

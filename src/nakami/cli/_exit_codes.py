@@ -49,10 +49,10 @@ def _guarded(arguments: Sequence[str] | None) -> int:
                 traceback.print_exc()
             typer.echo(f"nakami: {sentence}", err=True)
     if code == INTERRUPTED:
-        goes_on = "what is finished is kept, the same command continues it"
-        typer.echo(
-            f"nakami: interrupted; {goes_on if _goes_on() else 'nothing was written'}.", err=True
-        )
+        next_step = "start the same command again"
+        if _goes_on():
+            next_step = "what is finished is kept, the same command continues it"
+        typer.echo(f"nakami: interrupted; {next_step}.", err=True)
     return code if isinstance(code, int) else 0
 
 

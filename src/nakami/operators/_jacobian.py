@@ -356,7 +356,7 @@ def check_cut(
             if not example.moving:
                 way_out = (
                     "start from a stage that everything passes, or fix what else reads the tokens "
-                    "(a mask, say) with forward="
+                    "(a mask, say) with nakami.View(model, forward=...)"
                 )
             raise UsageError(
                 f"start must be a cut, got {start!r}: {name!r} also depends on the input past it; "

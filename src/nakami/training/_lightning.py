@@ -44,10 +44,12 @@ def trained(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        module.to(trainer.strategy.root_device).train()
-        position.start(batches.data)
-        trainer.fit(_Host(position, batches.rows, after), batches)
-    module.cpu().eval()
+        try:
+            module.to(trainer.strategy.root_device).train()
+            position.start(batches.data)
+            trainer.fit(_Host(position, batches.rows, after), batches)
+        finally:
+            module.cpu().eval()
 
 
 @final

@@ -19,6 +19,7 @@ from nakami.results import (
     Work,
     check_at_least,
     check_seed,
+    is_number,
     is_whole,
     read_record,
     unknown,
@@ -136,7 +137,14 @@ class Training:
         return self.read(phase, method.module)
 
     def read(self, name: str, module: nn.Module) -> list[float]:
-        """Load the weights of a phase or a snapshot that is there; returns the losses."""
+        """Load the weights of a phase or a snapshot that is there; returns the losses.
+
+        Raises:
+            UsageError: It is not there, or damaged.
+        """
+        if not self.has(name):
+            rule = "be a phase or a snapshot that the folder holds"
+            raise wrong("name", rule, repr(name), "train it first with run(...)")
         piece = self._folder.read(name)
         module.load_state_dict({k: torch.tensor(v) for k, v in piece.arrays.items()})
         module.eval()
@@ -262,12 +270,19 @@ def _seed(settings: Mapping[str, Any]) -> int:
     """The seed among settings that are plain JSON values."""
     rule, way_out = "hold plain JSON values, a seed among them", "write settings={'seed': 0}"
     try:
-        json.dumps(dict(settings), allow_nan=False)
+        json.dumps(dict(settings), allow_nan=False, default=_number)
     except (TypeError, ValueError) as error:
         raise wrong("settings", rule, error, way_out) from error
     if "seed" not in settings:
         raise wrong("settings", rule, "no seed", way_out)
     return check_seed(settings["seed"])
+
+
+def _number(value: Any) -> float:
+    """A number of NumPy or torch as Python's."""
+    if not is_number(value):
+        raise TypeError(f"{type(value).__name__} is none")
+    return value.item()  # type: ignore[attr-defined]
 
 
 def _pairs(argument: str, value: Any) -> list[tuple[Any, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from math import ceil
 from typing import Any
@@ -90,7 +90,10 @@ def _is_pair(value: Any) -> bool:
 def _pair(batch: Any) -> tuple[Any, Any]:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        raise wrong("a batch", "be a pair (x, y)", got, "pass [(x, y) for x, y, *_ in loader]")
+        way_out = "pass [(x, y) for x, y, *_ in loader]"
+        if isinstance(batch, Mapping):
+            way_out = "pass [(batch['x'], batch['y']) for batch in loader], with its own keys"
+        raise wrong("a batch", "be a pair (x, y)", got, way_out)
     return batch[0], batch[1]
 
 

@@ -89,7 +89,7 @@ def refusal(
             "pass x.float(), or tokens to a network with an embedding",
         )
     first = first_line(error)
-    way_out = "give the shape it was built for, or call it your way with forward="
+    way_out = "give the shape it was built for, or pass nakami.View(model, forward=...)"
     tokens = [x for x in example.leaves if not x.is_floating_point() and x.numel()]
     if embeds and tokens and isinstance(error, IndexError):
         largest = max(int(x.max()) for x in tokens)

@@ -130,7 +130,7 @@ def _check(leaf: Tensor, batch: bool) -> None:
             "x",
             "be finite",
             f"{bad} NaN or infinite components",
-            "pass x.nan_to_num(), or other data",
+            "pass finite numbers, as tensor.nan_to_num() gives",
         )
 
 

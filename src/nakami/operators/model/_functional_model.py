@@ -251,7 +251,7 @@ class FunctionalModel:
                 "the model's output",
                 "hold a floating tensor",
                 out.dtype if isinstance(out, Tensor) else type(out).__name__,
-                "pick one with select=",
+                "pass nakami.View(model, select=lambda out: ...), which picks one",
             )
         return picked
 
