@@ -45,6 +45,24 @@ CASES = {
         ("xray", "--model", "small_net.py:sized"),
         r"without arguments, .*TypeError.*'width'; wrap it in a function",
     ),
+    "seed of more bits": (
+        (*OWN, "--seed", str(2**64)),
+        r"'--seed': .*18446744073709551615",
+    ),
+    "train seed of more bits": (
+        ("xray", "--no-page", "--train-seed", str(10**30)),
+        r"'--train-seed': .*18446744073709551615",
+    ),
+    "seed of init": (("init", "--seed", str(10**30)), r"'--seed': .*18446744073709551615"),
+    "seed of lr": (("lr", "--seed", str(10**30)), r"'--seed': .*18446744073709551615"),
+    "all files": (
+        (*OWN, "--data", "/"),
+        r"--data must be a folder with pictures, got /, a whole file system; give the folder",
+    ),
+    "all files of lr": (
+        ("lr", "--model", "small_net.py:make", "--data", "/", "--no-page"),
+        r"--data must be a folder with pictures, got /, a whole file system; give the folder",
+    ),
     "train seed": ((*OWN, "--train-seed", "1"), r"--train-seed must come with a shipped subject"),
     "size of digits": (
         ("xray", "--size", "8", "--key", "x"),

@@ -319,3 +319,19 @@ def test_what_is_no_path_is_refused(tmp_path):
     for call in (data.read, data.read_labelled, data.mnist):
         with pytest.raises(TypeError, match=r"(path|folder) must be a path, got None; give "):
             call(None)
+
+
+def test_folders_that_cannot_be_walked_are_refused(tmp_path, monkeypatch):
+    for call in (data.read, data.read_labelled):
+        with pytest.raises(UsageError, match=r"^path must be a folder with pictures, got /, a wh"):
+            call("/")
+    (tmp_path / "a").mkdir()
+    picture(tmp_path / "a" / "x.png")
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_file", closed)
+    for call in (data.read, data.read_labelled):
+        with pytest.raises(UsageError, match=r"^path must .* where .*Permission denied.*; give"):
+            call(tmp_path)

@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +125,7 @@ def killed_at(monkeypatch, step, work):
     with monkeypatch.context() as patched:
         for place, name in [
             *((Path, n) for n in ("mkdir", "replace", "unlink", "write_bytes")),
-            *((os, n) for n in ("rmdir", "unlink")),
+            *((os, n) for n in ("rmdir", "unlink", "link")),
         ]:
             patched.setattr(place, name, until(getattr(place, name)))
         try:
@@ -130,6 +133,74 @@ def killed_at(monkeypatch, step, work):
         except Killed:
             return True
     return False
+
+
+@pytest.mark.parametrize("place", [-3, 10])
+def test_a_flipped_byte_in_a_piece_is_seen(tmp_path, place):
+    RecordFolder(tmp_path, "lr", SETTINGS).write("a", {"value": 1.5}, {"v": np.arange(40.0)})
+    for file, changed in [
+        ("arrays.safetensors", None),
+        ("result.json", b"2.5"),  # another number in the place of 1.5
+    ]:
+        path = tmp_path / "pieces" / "a" / file
+        whole = path.read_bytes()
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        path.write_bytes(whole.replace(b"1.5", changed) if changed else flipped)
+        with pytest.raises(UsageError, match=r"piece a of .* is damaged .*; delete that folder"):
+            list(load(tmp_path).pieces())
+        path.write_bytes(whole)
+    (piece,) = load(tmp_path).pieces()
+    assert piece.record == {"value": 1.5}
+
+
+TWO = """
+import sys
+from pathlib import Path
+from nakami.results import RecordFolder, UsageError
+
+name, other, folder = *sys.argv[1:3], Path(sys.argv[3])
+for run in range(30):
+    (folder / f"{name} {run}").touch()
+    while not (folder / f"{other} {run}").exists():
+        pass
+    try:
+        held = RecordFolder(folder / str(run), "lr", {"seed": 0, "subject": name})
+        print("begun", held.settings["subject"])
+    except UsageError as error:
+        print(error)
+"""
+
+
+def test_of_two_processes_in_a_new_folder_one_begins_the_run(tmp_path):
+    names = ("one", "two")
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO, name, other, tmp_path], stdout=subprocess.PIPE, text=True
+        )
+        for name, other in (names, names[::-1])
+    ]
+    said = [process.communicate(timeout=60)[0].splitlines() for process in both]
+    for run in range(30):
+        held = read_record(tmp_path / str(run)).settings["subject"]
+        for name, lines in zip(names, said, strict=True):
+            refused = f"subject must be as in the run that .*{run} holds, {held!r}, got {name!r}"
+            assert re.match(f"begun {held}" if name == held else refused, lines[run]), said
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_loser_of_a_race_reads_what_the_winner_wrote(tmp_path, monkeypatch):
+    winner = RecordFolder(tmp_path, "lr", SETTINGS)
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda p: p.name != "run.json" and there(p))  # not yet
+    for other, refused in [(SETTINGS, False), ({**SETTINGS, "seed": 1}, True)]:
+        monkeypatch.setattr(os, "link", lambda *_: (monkeypatch.undo(), os.link(*_)))
+        if refused:
+            with pytest.raises(UsageError, match=r"seed must be as in the run that .* 0, got 1"):
+                RecordFolder(tmp_path, "lr", other)
+        else:
+            assert RecordFolder(tmp_path, "lr", other).settings == winner.settings
+        monkeypatch.setattr(Path, "exists", lambda p: p.name != "run.json" and there(p))
 
 
 def test_a_kill_at_any_moment_leaves_whole_pieces_of_one_run(tmp_path, monkeypatch):
@@ -182,4 +253,11 @@ def test_damage_in_a_piece_is_said(tmp_path, file, content):
 def test_damage_in_a_run_is_said(tmp_path, content):
     write_whole(tmp_path / "run.json", content)
     with pytest.raises(UsageError, match=r"run\.json in .* cannot be read .*; choose another"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("stages", [{}, {"stages": 3}, {"stages": [{"name": 1}]}, {"stages": [[]]}])
+def test_settings_that_are_no_x_rays_are_said(tmp_path, stages):
+    write_whole(tmp_path / "run.json", json.dumps({"schema": "nakami.xray/1", **stages}))
+    with pytest.raises(UsageError, match=r"the run in .* is damaged \(.*\); delete that folder"):
         load(tmp_path)

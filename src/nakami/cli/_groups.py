@@ -25,6 +25,7 @@ LABELLED = (
 )
 PICTURES = "Pictures in --data"
 DATA = Stands(("data", "inputs", "x", "path"))
+SEEDS: dict[str, Any] = {"min": 0, "max": 2**64 - 1}  # what torch's generators take
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class ModelOptions:
     seed: Annotated[
         int,
         typer.Option(
-            min=0, help="Seed of the estimates, and of weights that --model makes and none replace."
+            **SEEDS,
+            help="Seed of the estimates, and of weights that --model makes and none replace.",
         ),
     ] = 0
 

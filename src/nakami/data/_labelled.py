@@ -16,7 +16,7 @@ from nakami.results import as_path, check_at_least, check_seed, wrong
 from ._arrays import from_array, pick, reading, single, whole
 from ._examples import Examples, check_finite
 from ._idx import is_idx
-from ._pictures import is_picture, read_pictures
+from ._pictures import is_picture, pictures_in, read_pictures
 from ._read import idx_partner, read
 
 TOKEN = "token"
@@ -181,7 +181,7 @@ def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
 def _from_folders(
     root: Path, n: int | None, seed: int, size: int | None, mode: str | None, normalise: str | None
 ) -> LabelledExamples:
-    files = sorted(f for f in root.rglob("*") if f.is_file() and is_picture(f))
+    files = pictures_in(root)
     if not files:
         raise wrong("data", "be a folder with pictures", root, "put .png or .jpg files there")
     of = [f.relative_to(root).parts[0] if f.parent != root else "" for f in files]

@@ -31,6 +31,21 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """All picture files of a folder and of the folders inside, by name.
+
+    Raises:
+        UsageError: The root of a file system, or a folder inside cannot be read.
+    """
+    rule, way_out = "be a folder with pictures", "give the folder that holds the pictures alone"
+    if folder.resolve().parent == folder.resolve():
+        raise wrong("path", rule, f"{folder}, a whole file system", way_out)
+    try:
+        return sorted(f for f in folder.rglob("*") if is_picture(f) and f.is_file())
+    except OSError as error:
+        raise wrong("path", rule, f"{folder}, where {error}", way_out) from error
+
+
 def read_pictures(
     files: list[Path], root: Path, size: int | None, mode: str | None, normalise: str | None
 ) -> Examples:

@@ -11,7 +11,7 @@ from nakami.results import as_path, check_at_least, wrong
 from ._arrays import from_array, read_array
 from ._examples import Examples
 from ._idx import idx_items, is_idx, read_idx
-from ._pictures import is_picture, read_pictures
+from ._pictures import is_picture, pictures_in, read_pictures
 
 KINDS = ".npy, .npz, an IDX file, a picture or a folder of pictures"
 
@@ -78,7 +78,7 @@ def read(
 
 
 def _files(folder: Path, n: int | None) -> list[Path]:
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and is_picture(f))[:n]
+    files = pictures_in(folder)[:n]
     if files:
         return files
     others = sorted(f for f in folder.iterdir() if f.suffix in (".npy", ".npz") or is_idx(f))

@@ -55,10 +55,10 @@ if TYPE_CHECKING:
     from ._record import versions as versions
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
-    from ._store import RunFolder as RunFolder
     from ._xray import Estimate as Estimate
     from ._xray import StageSummary as StageSummary
     from ._xray import Xray as Xray
     from ._xray import estimate as estimate
+    from .kinds.xray import RunFolder as RunFolder
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -30,16 +30,46 @@ def write_whole(path: str | PathLike[str], content: bytes | str, argument: str =
         RunError: The disk is full, or fails.
     """
     target = Path(path)
+    with _part(target, content, argument) as part:
+        part.replace(target)
+    return target
+
+
+def write_new(path: str | PathLike[str], content: bytes | str, argument: str = "out") -> bool:
+    """As ``write_whole``, unless the file is there; whether it was written.
+
+    Of several processes that ask for the same file at once, one writes it (on a disk without links
+    several may, one after the other).
+    """
+    target = Path(path)
+    if target.exists():
+        return False
+    with _part(target, content, argument) as part:
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def _part(target: Path, content: bytes | str, argument: str) -> Iterator[Path]:
+    """The content under another name beside ``target``; removed where the disk fails."""
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     with disk(target, argument):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_bytes(content.encode() if isinstance(content, str) else content)
-            part.replace(target)
+            yield part
         except OSError:
             part.unlink(missing_ok=True)
             raise
-    return target
 
 
 @contextmanager

@@ -21,14 +21,16 @@ from typing import Any, final
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save
 
 from ._entries import Entries
 from ._errors import UsageError, wrong, wrong_type
-from ._files import as_json, disk, plain, write_whole
+from ._files import as_json, disk, plain, write_new, write_whole
 from ._same import check_same, checked, differing
 
 RUN, RESULT, ARRAYS, TIMING = "run.json", "result.json", "arrays.safetensors", "timing.json"
+CHECKSUM = "sha256"  # in a piece's result.json, of the rest of it and of the arrays
 LONGEST = 100  # characters of a piece's folder
 
 
@@ -84,12 +86,14 @@ class Kind:
         read: What ``nakami.load`` makes of a record.
         compare: What ``nakami.compare`` makes of two results; None: their numbers side by side.
         unchecked: Settings that may differ when a run is continued.
+        renewed: Settings with which a run begins anew where they differ.
     """
 
     version: int = 1
     read: Callable[[Record], Any] = lambda record: record
     compare: Callable[[Any, Any], Any] | None = None
     unchecked: tuple[str, ...] = ()
+    renewed: tuple[str, ...] = ()
 
 
 KINDS = Entries("nakami.results.kinds", Kind, "kind of run")
@@ -122,20 +126,45 @@ class RecordFolder:
     ):
         self.path, self.kind, self._argument = as_path(argument, path), kind, argument
         schema = f"nakami.{kind}/{KINDS[kind].version}"
-        self.settings = {"schema": schema, **plain(settings)}
+        self.settings = {
+            "schema": schema,
+            **plain(settings),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         with disk(self.path, argument):
-            if fresh:
-                (self.path / RESULT).unlink(missing_ok=True)
-                for piece in (self.path / "pieces").glob("*"):
-                    _remove(piece)
             (self.path / "pieces").mkdir(parents=True, exist_ok=True)
-        if not fresh and (self.path / RUN).exists():
-            old = read_record(self.path, argument).settings
-            check_same(old, self.settings, self.path, argument, KINDS[kind].unchecked)
-            self.settings = old  # the same, but for what is not compared
-        else:
-            self.settings["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+        if fresh or self._outdated():
+            self._forget()
             self._write(self.path / RUN, as_json(self.settings))
+        elif not write_new(self.path / RUN, as_json(self.settings), argument):
+            self._continue()
+
+    def _outdated(self) -> bool:
+        """Whether the folder holds this run as made with other ``renewed`` settings."""
+        kind = KINDS[self.kind]
+        if not kind.renewed or not (self.path / RUN).exists():
+            return False
+        old = read_record(self.path, self._argument).settings
+        fields = {
+            field.partition(".")[0] for field in differing(old, self.settings, kind.unchecked)
+        }
+        return bool(fields) and fields <= {*kind.renewed}
+
+    def _forget(self) -> None:
+        with disk(self.path, self._argument):
+            (self.path / RESULT).unlink(missing_ok=True)
+            for piece in (self.path / "pieces").glob("*"):
+                _remove(piece)
+
+    def _continue(self) -> None:
+        """Go on with the run that the folder holds, perhaps begun by another process just now."""
+        old = read_record(self.path, self._argument)
+        if old.kind != self.kind:
+            way_out = "pass another {" + self._argument + "}"
+            raise wrong(self._argument, f"hold a run of kind {self.kind}", old.kind, way_out)
+        kind = KINDS[self.kind]
+        check_same(old.settings, self.settings, self.path, self._argument, kind.unchecked)
+        self.settings = old.settings  # the same, but for what is not compared
 
     def has(self, name: str) -> bool:
         """Whether this piece is done."""
@@ -170,7 +199,7 @@ class RecordFolder:
         if not isinstance(arrays, bytes):
             # safetensors stores memory as it lies, so a strided view would be permuted in silence
             arrays = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-        text = as_json(record)
+        text = as_json({**record, CHECKSUM: _checksum(record, arrays)})
         with disk(folder, self._argument):
             (folder / RESULT).unlink(missing_ok=True)  # or new arrays would stand beside it
         self._write(folder / ARRAYS, arrays)
@@ -251,10 +280,18 @@ def load(folder: str | PathLike[str]) -> Any:
         An ``Xray`` for an x-ray; a ``Record`` for other kinds.
 
     Raises:
-        UsageError: No run there, an unknown kind, a newer layout, or a damaged piece.
+        UsageError: No run there, an unknown kind, a newer layout, or damage.
     """
     record = read_record(folder)
-    return KINDS[record.kind].read(record)
+    try:
+        return KINDS[record.kind].read(record)
+    except UsageError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UsageError(
+            f"the run in {record.folder} is damaged ({type(error).__name__}: {error}); delete that "
+            "folder and start the command that made it again."
+        ) from error
 
 
 def versions() -> dict[str, str]:
@@ -299,7 +336,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_piece(folder: Path) -> Piece:
     try:
-        record, arrays = _json(folder / RESULT), load_file(folder / ARRAYS)
+        record, stored = _json(folder / RESULT), (folder / ARRAYS).read_bytes()
+        expected = record.pop(CHECKSUM, None)  # pieces of earlier versions have none
+        if expected is not None and expected != _checksum(record, stored):
+            raise ValueError("it is not what was written")
+        arrays = load_arrays(stored)
         timing = folder / TIMING
         seconds = float(_json(timing)["seconds"]) if timing.exists() else 0.0
     except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
@@ -308,6 +349,10 @@ def _read_piece(folder: Path) -> Piece:
             "folder and start the same command again."
         ) from error
     return Piece(folder.name, record, arrays, seconds)
+
+
+def _checksum(record: Mapping[str, Any], arrays: bytes) -> str:
+    return hashlib.sha256(as_json(record).encode() + arrays).hexdigest()
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from nakami.results import wrong
 
 from .. import _options
 from .._command import Command
-from .._groups import OutputOptions
+from .._groups import SEEDS, OutputOptions
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
         ),
     ] = "1,0",
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the outputs drawn for cross_entropy.")
+        int, typer.Option(**SEEDS, help="Seed of the outputs drawn for cross_entropy.")
     ] = 0,
 ) -> None:
     """Mean-field theory of a wide random fully connected network.

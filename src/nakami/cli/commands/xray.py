@@ -13,7 +13,7 @@ from nakami.results import UsageError, wrong
 
 from .. import _options
 from .._command import Command, Stands
-from .._groups import BudgetOptions, DataOptions, ModelOptions, OutputOptions
+from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
 
 if TYPE_CHECKING:
     from nakami.results import Xray
@@ -76,7 +76,7 @@ def run(
     compute: BudgetOptions,
     output: OutputOptions,
     train_seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of a shipped subject's training (default: 0).")
+        int | None, typer.Option(**SEEDS, help="Seed of a shipped subject's training (default: 0).")
     ] = None,
 ) -> None:
     """X-ray a network: its singular values by depth, a table and a page.

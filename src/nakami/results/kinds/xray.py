@@ -1,7 +1,91 @@
-"""X-rays: read as ``Xray``, compared input by input."""
+"""X-rays: read as ``Xray``, compared input by input; a piece for each input and spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, final
+
+import numpy as np
 
 from .._compare import compare_xrays
-from .._record import Kind
-from .._store import restore_xray
+from .._files import plain
+from .._record import Kind, Record, RecordFolder, read_record, slug
+from .._spectrum import Spectrum, StageInfo
+from .._xray import Estimate, Xray
+
+
+@final
+class RunFolder:
+    """An x-ray being written; ``Xray`` is the same run being read.
+
+    Args:
+        path: As for ``RecordFolder``.
+        settings: Likewise.
+    """
+
+    def __init__(self, path: str | PathLike[str], settings: Mapping[str, Any]):
+        self._folder = RecordFolder(path, "xray", settings)
+        self.path = self._folder.path
+
+    def has(self, index: int, stage: str, source: str = "input") -> bool:
+        """Whether this piece is done."""
+        return self._folder.has(piece_name(index, stage, source))
+
+    def write_input(self, index: int, x: np.ndarray) -> None:
+        """Keep example ``index`` as the network saw it (stage 0 is the input)."""
+        self._folder.write(piece_name(index, "input"), {"input": index}, {"x": x})
+
+    def write(self, spectrum: Spectrum) -> None:
+        """Write one piece; when this returns, the piece is done."""
+        record = spectrum.record()
+        seconds = record.pop("seconds")
+        name = piece_name(spectrum.input, spectrum.stage, spectrum.source)
+        self._folder.write(name, record, spectrum.arrays(), seconds)
+
+    def finish(self) -> Xray:
+        """Write ``result.json`` from the pieces and read the run back."""
+        run = restore_xray(read_record(self.path, "out"))
+        self._folder.finish(summary_record(run))
+        return run
+
+
+def piece_name(index: int, stage: str, source: str = "input") -> str:
+    """Name of the piece that ends at a stage."""
+    return f"{index:04d}-{slug(stage if source == 'input' else f'{stage}@{source}')}"
+
+
+def restore_xray(record: Record) -> Xray:
+    """An x-ray from its record, finished or not: what is there, in order of depth."""
+    settings = record.settings
+    stages = tuple(StageInfo(s["name"], s["kind"], tuple(s["shape"])) for s in settings["stages"])
+    inputs: dict[int, np.ndarray] = {}
+    spectra = []
+    for piece in record.pieces():
+        if "stage" in piece.record:
+            body = {**piece.record, "seconds": piece.seconds}
+            spectra.append(Spectrum.restore(body, piece.arrays))
+        else:
+            inputs[piece.record["input"]] = piece.arrays["x"]
+    order = {s.name: i for i, s in enumerate(stages)}
+    spectra.sort(key=lambda s: (order[s.stage], order[s.source], s.input))
+    whole = range(next(i for i in range(len(inputs) + 1) if i not in inputs))  # row i is input i
+    stack = np.stack([inputs[i] for i in whole]) if whole else np.zeros((0,))
+    return Xray(settings, stages, stack, tuple(spectra), record.folder)
+
+
+def summary_record(run: Xray) -> dict[str, Any]:
+    """The summary of a run as plain JSON values (what ``--json`` prints)."""
+    rows = [
+        {k: _value(v) for k, v in vars(row).items()}
+        for stage in run.stages  # each may be a source; the input is the first
+        for row in run.summary(stage.name)
+    ]
+    return {"converged": run.converged, "n_inputs": run.n_inputs, "summary": rows}
+
+
+def _value(value: Any) -> Any:
+    return plain({**vars(value), "se": value.se} if isinstance(value, Estimate) else value)
+
 
 ENTRY = Kind(version=1, read=restore_xray, compare=compare_xrays)
