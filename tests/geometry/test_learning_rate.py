@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+import nakami
 from borders import fitted, frozen, limits
 from curvatures import CASES, Dense, case
+from nakami.geometry import LimitOptions
 
 
 def top(matrix):
@@ -71,6 +73,33 @@ def test_groups_against_dense():
     assert found.limits == pytest.approx((2 / wanted, 2 / 3 / wanted), rel=1e-8)
     plain = limits(model, (x, y), loss, tol=1e-9)
     assert found.lambda_max == pytest.approx(plain.lambda_max, rel=1e-8)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+@pytest.mark.parametrize("name", ["groups", "adam"])
+def test_batches_of_few_rows_against_dense(name, rows):
+    """One output, so that a batch has as many rows as examples; the last batch has one alone."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1)).double()
+    x = torch.randn(2 * rows + 1, 5, dtype=torch.float64)
+    batches = [(x[i : i + rows], x[i : i + rows, :1].sin()) for i in (0, rows)]
+    batches.append((x[-1:], x[-1:, :1].sin()))
+    values, loss = [1.0, 1.0, 0.1, 0.1], nn.MSELoss()
+    if name == "groups":
+        own = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.01}]
+        optimizer = torch.optim.SGD(own, lr=0.1)
+    else:
+        own = {
+            p: torch.full_like(p, 1 / v) for p, v in zip(model.parameters(), values, strict=True)
+        }
+        optimizer = frozen(torch.optim.Adam(model.parameters()), own)
+    found = nakami.learning_rate(
+        model, batches, loss, optimizer, trial_steps=8, limit=LimitOptions(tol=1e-9)
+    )
+    wanted = [scaled_top(model, *pair, loss, spread(model, values)) for pair in batches]
+    assert found.batch_sharpness == pytest.approx(wanted, rel=1e-8)
+    assert found.limit > found.batch_limit > 0
+    assert found.converged
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
