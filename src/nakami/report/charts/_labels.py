@@ -86,27 +86,15 @@ class Paper:
     def __init__(self, layers: list[Any], data: Data, axes: Data, width: float, height: float):
         self.width, self.height = width, height
         shape = (int(height + TOP + BOTTOM) // CELL, int(width + LEFT + RIGHT) // CELL)
-        grids: dict[str, np.ndarray] = {}
+        ink: dict[str, np.ndarray] = {}
         for layer in layers:
-            for colour, x, y, wide in strokes(layer, data, axes, width, height):
-                grid = grids.setdefault(colour, np.zeros(shape, dtype=np.int32))
-                for dx, dy in product((-wide, 0, wide) if wide else (0,), repeat=2):
-                    self._draw(grid, x + dx, y + dy)
-        none = np.zeros((shape[0] + 1, shape[1] + 1), dtype=np.int32)
-        # sums over all cells above and left, so that a box is counted from its corners
-        self._sums = {
-            c: np.pad(grid.cumsum(0).cumsum(1), ((1, 0), (1, 0))) for c, grid in grids.items()
-        }
-        self._none, self._all = none, sum(self._sums.values(), none)
+            for colour, x, y in strokes(layer, data, axes, width, height):
+                grid = ink.setdefault(colour, np.zeros(shape, dtype=np.int32))
+                seen = (y >= -4) & (y <= height + 4) & (x >= -4) & (x <= width + 4)
+                i, j = (v[seen].astype(int) + more for v, more in ((y, TOP), (x, LEFT)))
+                grid[i // CELL, j // CELL] = 1
+        self._ink, self._sums = ink, {"": _sums(sum(ink.values(), np.zeros(shape, np.int32)))}
         self._taken: list[np.ndarray] = []
-
-    def _draw(self, grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-        x, y = (np.clip(v, -2000, 4000) for v in (x, y))  # far outside the plot nothing is seen
-        way = np.concatenate([[0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()])
-        at = np.arange(0, way[-1] + CELL, CELL)
-        i, j = (np.interp(at, way, v) for v in (y, x))
-        seen = (i >= -4) & (i <= self.height + 4) & (j >= -4) & (j <= self.width + 4)
-        grid[(i[seen].astype(int) + TOP) // CELL, (j[seen].astype(int) + LEFT) // CELL] = 1
 
     def boxes(self, label: Label) -> np.ndarray:
         """Left, upper, right and lower edge of a text at each place and each way there."""
@@ -122,10 +110,9 @@ class Paper:
     def scores(self, label: Label, right: float) -> np.ndarray:
         """How good each place is: below 0 where the text would touch something or stick out."""
         boxes = self.boxes(label)
-        mine = self._sums.get(label.colour.replace("--t", "--d"), self._none)
-        far, others = CLEAR if label.far else CLOSE, self._all - mine
-        free = np.sum([_count(others, boxes, d) == 0 for d in far], axis=0)
-        touched = 5 * (_count(self._all, boxes, 1) > 0)
+        mine, far = label.colour.replace("--t", "--d"), CLEAR if label.far else CLOSE
+        free = np.sum([self._count(boxes, d) == self._count(boxes, d, mine) for d in far], axis=0)
+        touched = 5 * (self._count(boxes, 1) > 0)
         x0, y0, x1, y1 = boxes.T
         for left, top, right_end, bottom in self._taken:
             meets = (x0 < right_end + 3) & (x1 > left - 3) & (y0 < bottom) & (y1 > top)
@@ -134,25 +121,37 @@ class Paper:
         found: np.ndarray = np.where(touched > 0, -touched, free) - 50 * out
         return found
 
+    def _count(self, boxes: np.ndarray, more: float, colour: str = "") -> np.ndarray:
+        """Cells of one colour, or of all, in each box made larger by so many pixels."""
+        if colour and colour not in self._ink:
+            return np.zeros(len(boxes), dtype=int)
+        if colour not in self._sums:
+            self._sums[colour] = _sums(self._ink[colour])
+        sums = self._sums[colour]
+        grown = boxes + np.array([LEFT - more, TOP - more, LEFT + more, TOP + more])
+        rows, columns = (n - 1 for n in sums.shape)
+        cells = np.clip(np.round(grown / CELL), 0, [columns, rows, columns, rows]).astype(int)
+        x0, y0, x1, y1 = cells.T
+        out: np.ndarray = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+        return out
+
     def take(self, box: np.ndarray) -> None:
         """Keep the place of a text."""
         self._taken.append(box)
 
 
-def _count(sums: np.ndarray, boxes: np.ndarray, more: float) -> np.ndarray:
-    """Drawn cells in each box, made larger by so many pixels on all sides."""
-    grown = boxes + np.array([LEFT - more, TOP - more, LEFT + more, TOP + more])
-    rows, columns = (n - 1 for n in sums.shape)
-    cells = np.clip(np.round(grown / CELL), 0, [columns, rows, columns, rows]).astype(int)
-    x0, y0, x1, y1 = cells.T
-    out: np.ndarray = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+def _sums(grid: np.ndarray) -> np.ndarray:
+    """Sums over all cells above and left, so that a box is counted from its corners."""
+    out = np.zeros((grid.shape[0] + 1, grid.shape[1] + 1), dtype=grid.dtype)
+    inner = out[1:, 1:]
+    grid.cumsum(0, out=inner).cumsum(1, out=inner)
     return out
 
 
 def strokes(
     layer: Data, data: Data, axes: Data, width: float, height: float
-) -> list[tuple[str, np.ndarray, np.ndarray, float]]:
-    """What a layer draws: colour, a way in pixels, and how far ink reaches beside it."""
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Where a layer leaves ink: colour, and places in pixels."""
     mark, coded, source = layer["mark"], layer["encoding"], layer["data"]
     if mark["type"] in ("text", "area", "rect") or "name" in layer:
         return []
@@ -183,17 +182,37 @@ def strokes(
         first, last = along(way), along(f"{way}2")
         if first is None:
             first, last = np.zeros(n), np.full(n, whole)
-        ends.append((first, first if last is None else last))
-    (x, x2), (y, y2) = ends
-    good = np.isfinite([x, x2, y, y2]).all(0)
-    if mark["type"] == "line":
-        each = {c: good & (np.array(colours) == c) for c in dict.fromkeys(colours)}
-        return [(c, x[some], y[some], 0) for c, some in each.items() if some.any()]
-    wide = (mark.get("size", 60) / np.pi) ** 0.5 if mark["type"] in ("point", "circle") else 0
-    return [
-        (colours[i], np.array([x[i], x2[i]]), np.array([y[i], y2[i]]), wide)
-        for i in np.flatnonzero(good)
-    ]
+        ends += [first, first if last is None else last]
+    x, x2, y, y2 = ends
+    good, out = np.isfinite([x, x2, y, y2]).all(0), []
+    for colour in dict.fromkeys(colours):
+        some = good & (np.array(colours) == colour)
+        if mark["type"] == "line":
+            ways = [_way(x[some], y[some])]
+        elif x is x2 and y is y2:
+            ways = [_spot(x[some], y[some], mark)]
+        else:
+            both = np.stack([[x, x2], [y, y2]])[..., some].transpose(2, 0, 1)
+            ways = [_way(*one) for one in both]
+        out += [(colour, *way) for way in ways]
+    return out
+
+
+def _way(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places along a way, one a cell."""
+    if not len(x):
+        return x, y
+    x, y = (np.clip(v, -2000, 4000) for v in (x, y))  # far outside the plot nothing is seen
+    way = np.concatenate([[0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()])
+    at = np.arange(0, way[-1] + CELL, CELL)
+    return np.interp(at, way, x), np.interp(at, way, y)
+
+
+def _spot(x: np.ndarray, y: np.ndarray, mark: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Places of marks, and those around them that their ink reaches."""
+    wide = (mark.get("size", 60) / np.pi) ** 0.5 if mark["type"] in ("point", "circle") else 0.0
+    dx, dy = np.array(list(product((-wide, 0, wide), repeat=2)) if wide else [(0.0, 0.0)]).T
+    return np.add.outer(x, dx).ravel(), np.add.outer(y, dy).ravel()
 
 
 def placed(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
 from ...charts._axes import index_axes, value_axes
-from ...charts._chart import Chart, Columns, Spec, chart
+from ...charts._chart import Chart, Columns, Spec, chart, digits
 from ...charts._marks import DASHES, DOTS, INK, Axes, Label, Layers, layer, spread
 from ...charts._marks import name as label
 from ...words import _numbers as num
@@ -56,9 +57,9 @@ def spectrum_chart(
 
 
 def _values(every: list[Series]) -> dict[str, Spec]:
-    data = rows(every)
-    means = [v for v in data["m"] if isinstance(v, float)]
-    top = max([v for v in data["hi"] if isinstance(v, float)] + means)
+    means = [digits(v) or 0.0 for c in every for v in c.mean.tolist()]
+    highs = [v for c in every for v in (c.mean + c.sd).tolist() if math.isfinite(v)]
+    top = digits(max([*means, *highs])) or 0.0
     return value_axes(top, means, [float(c.mean[0]) for c in every])
 
 
