@@ -45,7 +45,8 @@ def test_table_and_json_hold_what_the_library_says(nakami, labelled):
     assert "convolutions share weights" in body["theory_outcome"]["reason"]
     assert body["eigenvalues"]["exact"] is True
     assert body["page"] is None
-    assert json.loads((labelled / "nakami-out/make/lr-sgd/result.json").read_text())["value"]
+    assert json.loads((labelled / f"{body['folder']}/result.json").read_text())["value"]
+    assert body["folder"] == "nakami-out/make/lr-sgd,batch-16,batches-2,seed-3"
     table = nakami(*run).out
     assert f"{wanted.advised:.3g}" in table
     for word in ("advised rate", "limit", "theory", "noise scale", "λ_max", "cost", "32 samples"):
@@ -64,7 +65,7 @@ def test_another_optimizer_loss_and_array(nakami, labelled):
 def test_without_arguments_a_page_of_the_shipped_digits(nakami, here):
     done = nakami("lr", "--batch", "10", "--batches", "2")
     assert done.code == 0, done.err
-    page = here / "nakami-out/mlp/lr-sgd/report.html"
+    page = here / "nakami-out/mlp/lr-sgd,batch-10,batches-2/report.html"
     assert f"Page: {page.relative_to(here)}" in done.out
     assert "784-300-100-10" in " ".join(done.out.split())
     assert "20 of the first 4,000 train digits" in page.read_text(encoding="utf-8")
@@ -111,12 +112,108 @@ def test_wrong_use_is_one_sentence(nakami, labelled, case):
     assert not list(labelled.rglob("report.html"))
 
 
-def test_an_interrupted_reading_does_not_say_that_it_goes_on(nakami, here, monkeypatch):
+def test_an_interrupted_reading_goes_on_from_its_finished_parts(nakami, labelled, monkeypatch):
+    run = (*MODEL, "--data", "d.npz", "--batch", "10", "--batches", "2")
+    whole = json.loads(nakami(*run, "--out", "whole", "--json").out)
+
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nakami.geometry.learning_rate_report", stop, raising=False)
-    outcome = nakami("lr")
+    with monkeypatch.context() as patched:
+        patched.setattr("nakami.geometry.rate._report._eigenvalues", stop)
+        outcome = nakami(*run)
     assert outcome.code == 130
-    assert outcome.err == "nakami: interrupted; start the same command again.\n"
-    assert not list(here.rglob("nakami-out"))
+    said = "nakami: interrupted; what is finished is kept, the same command continues it.\n"
+    assert outcome.err == said
+    folder = "nakami-out/make/lr-sgd,batch-10,batches-2"
+    shown = nakami("show", folder)
+    assert (shown.code, shown.out) == (2, "")
+    assert re.search(r"run must be finished, got an unfinished one in .*; start the", shown.err)
+    with monkeypatch.context() as patched:
+        patched.setattr("nakami.geometry.rate._report.read_rate", stop)  # done already
+        outcome = nakami(*run, "--json")
+    assert outcome.code == 0, outcome.err
+    body = json.loads(outcome.out)
+    assert body["rate"] == whole["rate"]
+    assert body["eigenvalues"] == whole["eigenvalues"]
+    assert nakami("show", folder).out == nakami(*run).out  # a finished one is read back
+
+
+def test_a_reading_of_other_versions_begins_anew(nakami, labelled):
+    run = (*MODEL, "--data", "d.npz", "--batch", "10", "--batches", "2")
+    assert nakami(*run).code == 0
+    path = labelled / "nakami-out/make/lr-sgd,batch-10,batches-2/run.json"
+    settings = json.loads(path.read_text())
+    settings["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(settings))
+    assert nakami(*run).code == 0
+    assert json.loads(path.read_text())["versions"]["torch"] != "1.0"
+
+
+OTHER = """
+import torch
+from small_net import Small
+
+
+class Other(Small):  # the same weights, another function
+    def forward(self, x):
+        return super().forward(torch.tanh(x))
+
+
+make = Other
+"""
+RUNS = {
+    "xray": (("--no-page", "--inputs", "2", "--stages", "head"), "run"),
+    "lr": (("--no-page", "--batch", "10", "--batches", "2"), "lr-sgd,batch-10,batches-2"),
+    "init": (("--probes", "2"), "init,probes-2"),
+}
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_two_factories_of_one_name_do_not_meet(nakami, labelled, command):
+    options, folder = RUNS[command]
+    run = (command, "--data", "d.npz" if command == "lr" else "x.npy", *options)
+    (labelled / "odd_net.py").write_text(OTHER)
+    assert nakami(*run, "--model", "small_net.py:make").code == 0
+    held = (labelled / "nakami-out/make" / folder / "run.json").read_bytes()
+    refused = nakami(*run, "--model", "odd_net.py:make")
+    assert refused.code == 2
+    folder = f"nakami-out/make/{folder}"
+    sentence = (
+        f"nakami: --model must be as in the run that {folder} holds, small_net.py:make, got "
+        f"odd_net.py:make; pass another --out or delete {folder}.\n"
+    )
+    assert refused.err.endswith(sentence)
+    assert (labelled / folder / "run.json").read_bytes() == held
+    assert nakami(*run, "--model", "odd_net.py:make", "--out", "other").code == 0
+    assert nakami(*run, "--model", "small_net:make").code == 0  # the same by another name
+    (labelled / "odd_net.py").write_text("from small_net import make")
+    assert nakami(*run, "--model", "odd_net.py:make").code == 0  # the same network
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_other_data_is_refused_as_data(nakami, labelled, command):
+    options, folder = RUNS[command]
+    first = "d.npz" if command == "lr" else "x.npy"
+    other = first.replace(".", "2.")
+    run = (command, "--model", "small_net.py:make", *options)
+    assert nakami(*run, "--data", first).code == 0
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(19, 3, 8, 8)).astype(np.float32)
+    if command == "lr":
+        np.savez(other, x=x, y=np.arange(19) % 5)
+    else:
+        np.save(other, x)
+    refused = nakami(*run, "--data", other)
+    assert refused.code == 2
+    folder = f"nakami-out/make/{folder}"
+    assert (
+        f"nakami: --data must be as in the run that {folder} holds, {first}, got {other}"
+        in refused.err
+    )
+    assert refused.err.endswith(f"; pass another --out or delete {folder}.\n")
+    assert nakami(*run, "--data", other, "--out", "elsewhere").code == 0
+    if command == "lr":  # the same inputs with other labels
+        x = np.load(first)["x"]
+        np.savez(other, x=x, y=np.arange(40)[::-1] % 5)
+        assert "nakami: --labels must be as in the run" in nakami(*run, "--data", other).err

@@ -3,8 +3,9 @@
 import pytest
 
 from nakami import zoo
-from nakami.cli import _groups, _options
+from nakami.cli import _groups
 from nakami.cli._progress import Meter, duration
+from nakami.cli.commands import xray
 
 
 @pytest.mark.parametrize(
@@ -19,19 +20,19 @@ from nakami.cli._progress import Meter, duration
     ],
 )
 def test_memory_budget(text, size):
-    assert _options.memory_budget(text) == size
+    assert _groups.memory_budget(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1GiB", "1 GiB 2", "1e9", "5 horses"])
 def test_memory_budget_refuses(text):
     with pytest.raises(ValueError, match=r"--memory-budget must be a size such as 1GiB or 500MB"):
-        _options.memory_budget(text)
+        _groups.memory_budget(text)
 
 
 def test_stage_names():
-    assert _options.stage_names(["auto"]) == "auto"
-    assert _options.stage_names(["a, b.0 ,c:2"]) == ["a", "b.0", "c:2"]
-    assert _options.stage_names(["m.x,y", "z"]) == ["m.x,y", "z"]
+    assert xray.stage_names(["auto"]) == "auto"
+    assert xray.stage_names(["a, b.0 ,c:2"]) == ["a", "b.0", "c:2"]
+    assert xray.stage_names(["m.x,y", "z"]) == ["m.x,y", "z"]
 
 
 @pytest.mark.parametrize(

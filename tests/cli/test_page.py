@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from nakami import report
-from nakami.cli import _page
+from nakami.cli import _runs
 
 
 def test_everything_that_the_page_imports_is_looked_for():
@@ -19,4 +19,4 @@ def test_everything_that_the_page_imports_is_looked_for():
     assert "PIL" in found
     core = {"nakami", "numpy", "markupsafe"}  # markupsafe comes with jinja2
     extra = {name for name in found - core if name not in sys.stdlib_module_names}
-    assert extra == set(_page.DRAWN_BY)
+    assert extra == set(_runs.DRAWN_BY)

@@ -206,7 +206,7 @@ def test_page_of_a_run(nakami, here):
 
 
 def test_missing_extra_is_a_note(nakami, here, monkeypatch):
-    monkeypatch.setattr("nakami.cli._page.DRAWN_BY", ("a_package_that_is_not_there",))
+    monkeypatch.setattr("nakami.cli._runs.DRAWN_BY", ("a_package_that_is_not_there",))
     outcome = nakami("xray", *OWN, "--inputs", 1, "--stages", "head")
     assert outcome.code == 0
     assert re.search(

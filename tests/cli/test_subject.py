@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nakami import data
-from nakami.cli import _folders, _model
+from nakami.cli import _model, _runs
 from nakami.cli._groups import BudgetOptions, DataOptions, ModelOptions
 from nakami.cli.commands import xray
 from nakami.recipes import dbn_digits
@@ -98,11 +98,11 @@ def chosen(inputs=None, compute=None, **reading):
 
 
 def test_names_of_readings():
-    assert _folders.reading(chosen()) == ""
+    assert _runs.reading(chosen()) == ""
     named = chosen(DataOptions(data=Path("some/mnist")), top=5, layers=True)
-    assert _folders.reading(named) == "data-mnist,top-5,layers"
+    assert _runs.reading(named) == "data-mnist,top-5,layers"
     names = {
-        _folders.reading(chosen(stages=s)) for s in (("a/b",), ("a:b",), ("a_b",), ("x" * 90, "y"))
+        _runs.reading(chosen(stages=s)) for s in (("a/b",), ("a:b",), ("a_b",), ("x" * 90, "y"))
     }
     assert len(names) == 4
     assert all("/" not in name and ":" not in name and len(name) < 100 for name in names)
@@ -111,7 +111,7 @@ def test_names_of_readings():
 def test_weights_are_looked_for_here_then_in_the_usual_place():
     here, usual = Path("here/s/weights"), Path("nakami-out/s/weights")
     for there, expected in (((here, usual), here), ((usual,), usual), ((), here)):
-        assert _folders.weights(Path("here"), "s", chosen(), there.__contains__) == expected
+        assert _runs.weights(Path("here"), "s", chosen(), there.__contains__) == expected
 
 
 def test_pictures_as_the_published_weights_expect_them(here):

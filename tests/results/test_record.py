@@ -13,7 +13,9 @@ import pytest
 from checks import Killed
 from nakami.results import (
     KINDS,
+    Outcome,
     RecordFolder,
+    SpectrumEnding,
     UsageError,
     compare,
     holds,
@@ -50,6 +52,45 @@ def test_the_same_settings_continue_and_others_are_refused(tmp_path):
         RecordFolder(tmp_path, "lr", {**SETTINGS, "data": {"name": "x"}})
     RecordFolder(tmp_path, "lr", {"seed": 1}, fresh=True)
     assert read_record(tmp_path).settings["seed"] == 1
+
+
+def test_a_kind_says_with_which_settings_a_run_begins_anew(tmp_path):
+    old, new = ({**SETTINGS, "versions": {"torch": v}} for v in ("1", "2"))
+    for kind, renewed in (("lr", True), ("xray", False), ("training", None)):
+        path = tmp_path / kind
+        RecordFolder(path, kind, old).write("a", {})
+        assert RecordFolder(path, kind, old).has("a")
+        if renewed is False:
+            with pytest.raises(UsageError, match=r"versions\.torch must be as in the run"):
+                RecordFolder(path, kind, new)
+            continue
+        folder = RecordFolder(path, kind, new)
+        assert folder.has("a") is not renewed
+        assert read_record(path).settings["versions"]["torch"] == ("2" if renewed else "1")
+        with pytest.raises(UsageError, match=r"seed must be as in the run"):
+            RecordFolder(path, kind, {**old, "seed": 1})
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    RecordFolder(tmp_path, "lr", SETTINGS)
+    with pytest.raises(UsageError, match=r"out must hold a run of kind init, got lr; pass another"):
+        RecordFolder(tmp_path, "init", SETTINGS)
+
+
+def test_parts_are_made_once_and_read_back_equal(tmp_path):
+    kept = Outcome(SpectrumEnding.ABOVE, {"above": 1, "values": np.inf, "tol": 1e-4})
+    part = {"a": (1, 2.5, -np.inf, None, True, "x"), "b": [kept, {}], "c": {"tuple": ()}}
+    made = []
+    for _ in range(2):
+        folder = RecordFolder(tmp_path, "lr", SETTINGS)
+        assert folder.kept("some part", lambda: (made.append(1), part)[1]) == part
+    assert len(made) == 1
+    with pytest.raises(TypeError, match=r"a part of a run must hold no ndarray; turn it into a"):
+        folder.kept("other", lambda: np.ones(2))
+    for odd in ("os:system", "nakami.results:load", "nakami.cli._app:app"):
+        folder.write("bad", {"part": {"type": odd}})
+        with pytest.raises(UsageError, match=r"piece bad of .* is damaged .* is no type"):
+            folder.kept("bad", dict)
 
 
 def test_what_a_folder_holds_is_told_without_writing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from nakami import zoo
+from nakami.results import wrong
 
-from . import _options
 from ._command import Stands
 
 OUT = "nakami-out"
+UNITS = {"": 1, "b": 1}
+UNITS |= {f"{p}b": 1000**i for i, p in enumerate("kmgt", 1)}
+UNITS |= {f"{p}ib": 1024**i for i, p in enumerate("kmgt", 1)}
+LEAST_BUDGET = 2**20
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
@@ -28,6 +33,14 @@ DATA = Stands(("data", "inputs", "x", "path"))
 SEEDS: dict[str, Any] = {"min": 0, "max": 2**64 - 1}  # what torch's generators take
 
 
+def there(option: typer.CallbackParam, path: Path | None) -> Path | None:
+    """The path itself, if something is there."""
+    if path is not None and not path.exists():
+        rule = "be a file or folder that exists"
+        raise wrong(option.opts[0], rule, repr(str(path)), "check the path")
+    return path
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """Which network."""
@@ -36,7 +49,9 @@ class ModelOptions:
     weights: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Weights: .safetensors, or .pt/.pth read without running code."
+            callback=there,
+            metavar="FILE",
+            help="Weights: .safetensors, or .pt/.pth read without running code.",
         ),
     ] = None
     seed: Annotated[
@@ -55,7 +70,9 @@ class DataOptions:
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Inputs: .npy, .npz, IDX (.gz), an image, or a folder of images."
+            callback=there,
+            metavar="PATH",
+            help="Inputs: .npy, .npz, IDX (.gz), an image, or a folder of images.",
         ),
         DATA,
     ] = None
@@ -99,7 +116,9 @@ class DataOptions:
 class LabelledOptions(DataOptions):
     """Which inputs, with their targets."""
 
-    data: Annotated[Path | None, typer.Option(metavar="PATH", help=LABELLED), DATA] = None
+    data: Annotated[
+        Path | None, typer.Option(callback=there, metavar="PATH", help=LABELLED), DATA
+    ] = None
     labels: Annotated[
         str | None,
         typer.Option(
@@ -121,6 +140,16 @@ class ComputeOptions:
         typer.Option(help="float32 or float64 (default: as the model; float64 for a subject)."),
     ] = None
 
+    @property
+    def chosen(self) -> dict[str, object]:
+        """What was chosen, for the name of a run's folder."""
+        given = {
+            "dtype": self.dtype,
+            "device": self.device,
+            "memory": vars(self).get("memory_budget"),
+        }
+        return {name: value or "" for name, value in given.items()}
+
     def place(self) -> dict[str, Any]:
         """``dtype`` and ``device`` as ``nakami.View`` takes them, which refuses wrong ones."""
         import torch
@@ -129,6 +158,19 @@ class ComputeOptions:
 
         view = View(torch.nn.Identity(), dtype=self.dtype, device=self.device)
         return {"dtype": view.dtype, "device": view.device}
+
+
+def memory_budget(text: str | None) -> int | None:
+    """Bytes named by ``1GiB``, ``500 MB`` or ``1073741824``; None stays None."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]*)\s*", text)
+    unit = UNITS.get(match[2].lower()) if match else None
+    size = int(float(match[1]) * unit) if match and unit else None
+    if size is None or size < LEAST_BUDGET:
+        rule = "be a size such as 1GiB or 500MB" if size is None else "be at least 1MiB"
+        raise wrong("--memory-budget", rule, repr(text), "write number and unit")
+    return size
 
 
 @dataclass(frozen=True)
@@ -142,7 +184,7 @@ class BudgetOptions(ComputeOptions):
     @property
     def budget(self) -> int | None:
         """Bytes."""
-        return _options.memory_budget(self.memory_budget)
+        return memory_budget(self.memory_budget)
 
 
 @dataclass(frozen=True)

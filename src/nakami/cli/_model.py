@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nakami.data import Examples, LabelledExamples
 
-    from ._groups import DataOptions
+    from ._groups import DataOptions, ModelOptions
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 
@@ -94,8 +94,11 @@ def fitting(model: str, inputs: DataOptions) -> dict[str, Any]:
     return reading
 
 
-def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> None:
+def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> str:
     """Run the network on one example, so that a wrong size is known before the work.
+
+    Returns:
+        The outputs in few words; those of another function of the same weights differ.
 
     Raises:
         UsageError: The network refuses the example.
@@ -107,7 +110,8 @@ def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> None:
         with torch.no_grad():
             weight = next(model.parameters(), one)
             kind = weight.dtype if one.is_floating_point() else one.dtype
-            model(one.to(weight.device, kind))
+            outputs = model(one.to(weight.device, kind))
+        return _in_short(outputs)
     except Exception as error:
         made, way_out = "", "pass (N, ...) of the size it was made for, channels first"
         if examples.picture is not None:
@@ -119,6 +123,27 @@ def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> None:
             f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])}"
             f"{made} and from the network {one_line(error)}; {way_out}."
         ) from error
+
+
+def _in_short(outputs: Any) -> str:
+    """Mean and root mean square of the tensors in outputs, to three digits."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    found = [t for t in tree_leaves(outputs) if isinstance(t, torch.Tensor) and not t.is_complex()]
+    parts = [t.detach().double() for t in found]
+    return ", ".join(
+        f"{float(t.mean()):.3g} ± {float(t.square().mean().sqrt()):.3g}" for t in parts
+    )
+
+
+def origin(network: ModelOptions, name: str, inputs: DataOptions) -> dict[str, Any]:
+    """What was given for a network and its data, as ``run.json`` keeps it."""
+    return {
+        "training": training(name, network.weights),
+        "factory": name,
+        "file": str(inputs.data) if inputs.data else None,
+    }
 
 
 def _from_factory(name: str, seed: int) -> nn.Module:

@@ -1,40 +1,90 @@
-"""Runs that are one result: kept with the tables that show it, and shown again from them."""
+"""A command's run: the folder named after what was chosen, its page, and what is printed of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nakami.results import Record, RecordFolder, UsageError, plain
+from nakami.results import Record, RecordFolder, UsageError, disk, plain, slug, wrong
 
 from . import _tables
+from ._groups import OUT
 
-SHOWN = ("tables", "lines")  # for people; not printed as JSON
+if TYPE_CHECKING:
+    from nakami.results import Xray
+
+LETTERS = r"\w.,+-"  # of a folder's name
+TRAINING = ("data", "train-seed")  # what is chosen of a subject's training
+SHOWN = ("tables", "lines")  # of a result, for people; not printed as JSON
+DRAWN_BY = ("jinja2", "vl_convert", "PIL")  # what the extra report brings
+PROBE = 2**20  # bytes written to learn that a disk is full before the work rather than after it
 
 
-def keep(
-    folder: Path,
-    kind: str,
-    settings: Mapping[str, Any],
+def reading(chosen: Mapping[str, object], what: str = "") -> str:
+    """Name of a folder: what is read, and what was chosen of it (``""`` where it is the usual).
+
+    The same choices give the same name, ``inputs-4,top-10``, so the same command finds its run
+    again.
+    """
+    given = {name: value for name, value in chosen.items() if value != ""}
+    parts = (n if value is True else f"{n}-{value}" for n, value in given.items())
+    return slug(",".join([*([what] if what else []), *parts]), letters=LETTERS)
+
+
+def of_model(
+    model: str, what: str, weights: Path | None, chosen: Mapping[str, object] | None = None
+) -> Path:
+    """Folder of a reading of one network: ``mlp/lr-sgd``, with the name of the weights' file."""
+    suffix = f"-{weights.stem}" if weights else ""
+    name = slug(model.rpartition(":")[2] or model, letters=LETTERS)
+    return Path(name, reading(chosen or {}, f"{what}{suffix}"))
+
+
+def weights(
+    out: Path, name: str, chosen: Mapping[str, object], trained: Callable[[Path], bool]
+) -> Path:
+    """Folder of a subject's weights: under ``--out``; else, if only there, under the default one.
+
+    Args:
+        out: The value of ``--out``.
+        name: The subject.
+        chosen: As for ``reading``.
+        trained: Whether a folder holds the finished training that is asked for.
+    """
+    folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if chosen[k] != "")])
+    own, usual = (place / name / slug(folder, letters=LETTERS) for place in (out, Path(OUT)))
+    return usual if own != usual and not trained(own) and trained(usual) else own
+
+
+def writable(option: str, folder: Path) -> Path:
+    """``folder``, after writing one mebibyte there; nothing of it stays."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    with disk(folder, option):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(PROBE))
+        finally:
+            for path in missing:  # the deepest first
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+    return folder
+
+
+def finish(
+    run: RecordFolder,
     result: Mapping[str, Any],
     tables: Iterable[_tables.TextTable],
     lines: Iterable[str] = (),
 ) -> Record:
-    """Write a run over what the folder held.
-
-    Args:
-        folder: Where.
-        kind: Of the record.
-        settings: All that decides the numbers.
-        result: The numbers.
-        tables: That show it.
-        lines: Sentences below them.
-    """
+    """Write the numbers of a run, with the tables that show them and sentences below."""
     shown = {"tables": [vars(table) for table in tables], "lines": list(lines)}
-    run = RecordFolder(folder, kind, plain(settings), fresh=True)
     return run.finish(plain({**result, **shown}))
 
 
@@ -54,3 +104,39 @@ def tell(record: Record, page: Path | None, as_json: bool) -> None:
         _tables.show(_tables.TextTable(**table))
     for line in (*record.result["lines"], *([f"Page: {page}"] if page else [])):
         typer.echo(line)
+
+
+def can_draw() -> bool:
+    """Whether the extra ``report`` is there; says so on standard error where it is not."""
+    missing = [name for name in DRAWN_BY if find_spec(name) is None]
+    if missing:
+        typer.echo(
+            f"note: no page will be written, {', '.join(missing)} is missing; "
+            "pip install 'nakami[report]' and the same command adds it.",
+            err=True,
+        )
+    return not missing
+
+
+def page(what: Any, path: Path | None, about: dict[str, Any] | None = None) -> Path | None:
+    """The page of a result at ``path``, if one is asked for and possible."""
+    if path is None or not can_draw():
+        return None
+    from nakami import report
+
+    writable("out", path.parent)
+    return report.write(what, path, about)
+
+
+def refuse_page(out: Path | None, kind: str) -> None:
+    """Refuse to draw a page from a run whose page is written when it is made."""
+    if out is not None:
+        way_out = "open report.html in the run's folder"
+        raise wrong("--out", "come with an x-ray", f"a run of kind {kind}", way_out)
+
+
+def xray_page(runs: tuple[Xray, ...], path: Path) -> Path:
+    """One run, or two as a comparison, as one self-contained page."""
+    from nakami import report, results
+
+    return report.write(results.compare(*runs) if len(runs) == 2 else runs[0], path)

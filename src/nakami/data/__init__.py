@@ -9,7 +9,7 @@ from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
 from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read
-from ._weights import load_weights, save_weights
+from ._weights import fingerprint, load_weights, save_weights, weights_fingerprint
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -18,11 +18,13 @@ __all__ = [
     "Examples",
     "LabelledExamples",
     "digits",
+    "fingerprint",
     "is_picture",
     "load_weights",
     "mnist",
     "read",
     "read_labelled",
     "save_weights",
+    "weights_fingerprint",
     "with_targets",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Iterable
@@ -155,3 +156,19 @@ def _some(names: Iterable[str]) -> str:
     found = list(names)
     more = len(found) - min(3, len(found))
     return ", ".join(found[:3]) + (f" and {more} more" if more else "")
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """SHA-256 of shapes, types and numbers; equal for equal tensors, wherever they are."""
+    digest = hashlib.sha256()
+    for t in tensors:
+        digest.update(f"{t.dtype}{tuple(t.shape)}".encode())
+        flat = t.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """``fingerprint`` of a model's weights and buffers, by name."""
+    state = sorted(model.state_dict().items())
+    return fingerprint(*(value for _, value in state if isinstance(value, Tensor)))

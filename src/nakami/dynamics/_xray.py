@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data import fingerprint, weights_fingerprint
 from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
     NotConvergedWarning,
@@ -182,14 +182,14 @@ def _settings(
     described = {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "weights_sha256": _fingerprint([v for _, v in sorted(model.state_dict().items())]),
+        "weights_sha256": weights_fingerprint(model),
         **more.pop("model", {}),
     }
     return {
         "subject": more.pop("subject", "network"),
         "input_unit": input_unit,
         "model": described,
-        "inputs_sha256": _fingerprint([inputs]),
+        "inputs_sha256": fingerprint(inputs),
         "n_inputs": len(inputs),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
         "k": plan.k,
@@ -204,17 +204,6 @@ def _settings(
         "versions": versions(),
         **more,
     }
-
-
-def _fingerprint(tensors: Sequence[Tensor]) -> str:
-    digest = hashlib.sha256()
-    for t in tensors:
-        if isinstance(t, Tensor):
-            digest.update(f"{t.dtype}{tuple(t.shape)}".encode())
-            digest.update(
-                t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            )
-    return digest.hexdigest()
 
 
 def _kept(k: int) -> np.ndarray:

@@ -44,14 +44,17 @@ if TYPE_CHECKING:
     from ._progress import Work as Work
     from ._progress import share as share
     from ._record import KINDS as KINDS
+    from ._record import Keep as Keep
     from ._record import Kind as Kind
     from ._record import Piece as Piece
     from ._record import Record as Record
     from ._record import RecordFolder as RecordFolder
     from ._record import as_path as as_path
+    from ._record import at_once as at_once
     from ._record import holds as holds
     from ._record import load as load
     from ._record import read_record as read_record
+    from ._record import slug as slug
     from ._record import versions as versions
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo

@@ -12,12 +12,14 @@ import json
 import platform
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, TypeVar, final
 
 import numpy as np
 from safetensors import SafetensorError
@@ -28,6 +30,7 @@ from ._entries import Entries
 from ._errors import UsageError, wrong, wrong_type
 from ._files import as_json, disk, plain, write_new, write_whole
 from ._same import check_same, checked, differing
+from ._typed import typed, untyped
 
 RUN, RESULT, ARRAYS, TIMING = "run.json", "result.json", "arrays.safetensors", "timing.json"
 CHECKSUM = "sha256"  # in a piece's result.json, of the rest of it and of the arrays
@@ -96,6 +99,20 @@ class Kind:
     renewed: tuple[str, ...] = ()
 
 
+T = TypeVar("T")
+
+
+class Keep(Protocol):
+    """Takes a part of a run by its name: what an earlier call has left, or else what is made."""
+
+    def __call__(self, name: str, make: Callable[[], T], /) -> T: ...
+
+
+def at_once(name: str, make: Callable[[], T], /) -> T:
+    """A ``Keep`` that keeps nothing."""
+    return make()
+
+
 KINDS = Entries("nakami.results.kinds", Kind, "kind of run")
 
 
@@ -125,6 +142,7 @@ class RecordFolder:
         argument: str = "out",
     ):
         self.path, self.kind, self._argument = as_path(argument, path), kind, argument
+        self._spent = 0.0  # seconds in ``kept``
         schema = f"nakami.{kind}/{KINDS[kind].version}"
         self.settings = {
             "schema": schema,
@@ -182,7 +200,7 @@ class RecordFolder:
         self,
         name: str,
         record: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray] | bytes = b"",
+        arrays: Mapping[str, np.ndarray] | bytes | None = None,
         seconds: float = 0.0,
     ) -> None:
         """Write one piece; when this returns, the piece is done.
@@ -198,13 +216,35 @@ class RecordFolder:
         folder = self._piece(name)
         if not isinstance(arrays, bytes):
             # safetensors stores memory as it lies, so a strided view would be permuted in silence
-            arrays = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+            given = (arrays or {}).items()
+            arrays = save({key: np.ascontiguousarray(value) for key, value in given})
         text = as_json({**record, CHECKSUM: _checksum(record, arrays)})
         with disk(folder, self._argument):
             (folder / RESULT).unlink(missing_ok=True)  # or new arrays would stand beside it
         self._write(folder / ARRAYS, arrays)
         self._write(folder / TIMING, as_json({"seconds": round(seconds, 3)}))
         self._write(folder / RESULT, text)
+
+    def kept(self, name: str, make: Callable[[], T], /) -> T:
+        """A part of the run: read back if its piece is there, else made and written; a ``Keep``.
+
+        Args:
+            name: Of the piece.
+            make: Gives the part: numbers, texts, tuples and dataclasses of this library.
+
+        Raises:
+            UsageError: The piece is damaged.
+        """
+        if self.has(name):
+            with _damage(f"piece {name} of {self.path}"):
+                old: T = untyped(self.read(name).record["part"])
+                return old
+        began, before = time.monotonic(), self._spent
+        part = make()
+        seconds = time.monotonic() - began - (self._spent - before)  # without parts made inside
+        self._spent += seconds
+        self.write(name, {"part": typed(part)}, seconds=seconds)
+        return part
 
     def discard(self, name: str) -> None:
         """Remove a piece, if it is there; a kill meanwhile leaves none."""
@@ -283,15 +323,8 @@ def load(folder: str | PathLike[str]) -> Any:
         UsageError: No run there, an unknown kind, a newer layout, or damage.
     """
     record = read_record(folder)
-    try:
+    with _damage(f"the run in {record.folder}"):
         return KINDS[record.kind].read(record)
-    except UsageError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise UsageError(
-            f"the run in {record.folder} is damaged ({type(error).__name__}: {error}); delete that "
-            "folder and start the command that made it again."
-        ) from error
 
 
 def versions() -> dict[str, str]:
@@ -313,9 +346,9 @@ def as_path(argument: str, folder: object, way_out: str = "give the folder of a 
     return Path(folder)
 
 
-def slug(name: str, longest: int = 80) -> str:
-    """A name that any disk takes; two names never meet in one."""
-    text = re.sub(r"[^A-Za-z0-9._@-]", "_", name)[:longest]
+def slug(name: str, longest: int = 80, letters: str = r"A-Za-z0-9._@-") -> str:
+    """A name that any disk takes, made of these letters; two names never meet in one."""
+    text = re.sub(f"[^{letters}]", "_", name)[:longest]
     return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
@@ -335,20 +368,28 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_piece(folder: Path) -> Piece:
-    try:
+    with _damage(f"piece {folder.name} of {folder.parent.parent}"):
         record, stored = _json(folder / RESULT), (folder / ARRAYS).read_bytes()
         expected = record.pop(CHECKSUM, None)  # pieces of earlier versions have none
         if expected is not None and expected != _checksum(record, stored):
             raise ValueError("it is not what was written")
-        arrays = load_arrays(stored)
         timing = folder / TIMING
         seconds = float(_json(timing)["seconds"]) if timing.exists() else 0.0
-    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        return Piece(folder.name, record, load_arrays(stored), seconds)
+
+
+@contextmanager
+def _damage(what: str) -> Iterator[None]:
+    """Turn what reading a damaged file raises into one sentence."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise UsageError(
-            f"piece {folder.name} of {folder.parent.parent} is damaged ({error}); delete that "
-            "folder and start the same command again."
+            f"{what} is damaged ({type(error).__name__}: {error}); delete that folder and start "
+            "the same command again."
         ) from error
-    return Piece(folder.name, record, arrays, seconds)
 
 
 def _checksum(record: Mapping[str, Any], arrays: bytes) -> str:

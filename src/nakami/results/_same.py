@@ -10,7 +10,15 @@ from ._errors import wrong
 
 # fields of run.json that say nothing about its numbers
 UNCHECKED = ("created", "schema", "input_noun")
-TOLD = "training"  # a sentence that may name the same weights by another path
+# Numbers that tell nobody what they are of, the argument that they follow from, and the setting
+# that says what was given for it (the same may be given by another path).
+FOUND = {
+    "outputs": ("model", "factory"),
+    "weights_sha256": ("weights", "training"),
+    "inputs_sha256": ("inputs", "file"),
+    "targets_sha256": ("labels", "file"),
+}
+TOLD = tuple(told for _, told in FOUND.values())
 
 # Which field a refusal names: one that somebody chose before one that follows from it.
 CHOSEN = (
@@ -30,9 +38,20 @@ def differing(
     old: Mapping[str, Any], new: Mapping[str, Any], unchecked: Sequence[str] = ()
 ) -> list[str]:
     """Fields that decide the numbers and are not the same, that to be named first before others."""
-    a, b = ({k: v for k, v in flat(checked(s)).items() if k != TOLD} for s in (old, new))
+    a, b = ({k: v for k, v in flat(checked(s)).items() if k not in TOLD} for s in (old, new))
+    if "outputs" not in a:  # written by an earlier version
+        b.pop("outputs", None)
     fields = sorted(f for f in a.keys() | b.keys() if f.partition(".")[0] not in unchecked)
-    return [f for f in sorted(fields, key=_precedence) if a.get(f) != b.get(f)]
+    found = [f for f in fields if a.get(f) != b.get(f)]
+    given = [told for f, (_, told) in FOUND.items() if old.get(told) != new.get(told)]
+
+    def precedence(field: str) -> tuple[int, str]:
+        told = FOUND.get(_last(field), ("", ""))[1]
+        order = (*CHOSEN, "", *FOLLOWING)  # "" stands for every other field, by name
+        at = order.index(field if field in order else "")
+        return given.index(told) - len(given) if told in given else at, field
+
+    return sorted(found, key=precedence)
 
 
 def check_same(
@@ -59,11 +78,13 @@ def check_same(
         return
     a, b = flat(old), flat(new)
     ways = [f"pass another {{{argument}}}", f"delete {path}"]
-    name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
-    if name == "weights":  # a hash tells nobody which file it was
-        held, got = (str(s.get(TOLD, "other numbers")) for s in (old, new))
+    if _last(fields[0]) in FOUND:
+        name, told = FOUND[_last(fields[0])]
+        held, got = str(old.get(told) or "other numbers"), str(new.get(told) or "these")
         got += " (other numbers)" if held == got else ""
-    elif name == "threads":
+    else:
+        name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
+    if name == "threads":
         ways = [f"set OMP_NUM_THREADS={held}", *ways]
     also = [f for f in fields[1:] if f in CHOSEN and f != "data" and "." not in f]
     more = f" ({', '.join(also)} differ{'s' * (len(also) == 1)} too)" if also else ""
@@ -72,10 +93,6 @@ def check_same(
 
 def _difference(field: str, old: Any, new: Any) -> tuple[str, str, str]:
     """Name of a field, and what is old and new in it, in few words."""
-    if field == "model.weights_sha256":
-        return "weights", "", ""
-    if field == "inputs_sha256":
-        return "inputs", "other numbers", "these"
     if isinstance(old, list) and isinstance(new, list):
         return field, *_lists(_names(old), _names(new))
     return field, _short(old), _short(new)
@@ -110,9 +127,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
 
 
-def _precedence(field: str) -> tuple[int, str]:
-    order = (*CHOSEN, "", *FOLLOWING)  # "" stands for every other field, by name
-    return order.index(field if field in order else ""), field
+def _last(field: str) -> str:
+    return field.rpartition(".")[2]
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -19,17 +19,17 @@ def run(
     output: PageOptions,
 ) -> None:
     """Compare two runs: x-rays input by input, others number by number."""
-    from .. import _page, _tables
+    from .. import _runs, _tables
 
     result = results.compare(before, after)
     if isinstance(result, results.NumberChanges):
-        _page.refuse(output.out, result.before.kind)
+        _runs.refuse_page(output.out, result.before.kind)
         page, table = None, _tables.numbers_table(result)
         body = {
             "changes": [dict(zip(("name", "before", "after"), r, strict=True)) for r in result.rows]
         }
     else:
-        page, table = _page.maybe(result, output.out), _tables.comparison_table(result)
+        page, table = _runs.page(result, output.out), _tables.comparison_table(result)
         body = {"changes": [results.plain(vars(c)) for c in result.changes]}
     _tables.tell(output, page, body, [table])
 

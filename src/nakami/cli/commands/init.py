@@ -10,14 +10,17 @@ import typer
 from nakami import results
 from nakami.results import wrong
 
-from .. import _options
-from .._command import Command
+from .._command import Command, Stands
 from .._groups import OUT, ComputeOptions, DataOptions, JsonOptions, ModelOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nakami.data import Examples
+
+
+INPUTS, PROBES = 64, 16
+USUAL = {"method": "auto", "biases": "zero", "directions": "kept", "probes": PROBES, "seed": 0}
 
 
 def run(
@@ -27,8 +30,10 @@ def run(
     output: JsonOptions,
     *,
     inputs: Annotated[
-        int, typer.Option(metavar="N", min=2, help="How many examples to read, at most.")
-    ] = 64,
+        int,
+        typer.Option(metavar="N", min=2, help="How many examples to read, at most."),
+        Stands(("n_inputs", "n")),
+    ] = INPUTS,
     method: Annotated[
         str,
         typer.Option(
@@ -52,7 +57,7 @@ def run(
     ] = False,
     probes: Annotated[
         int, typer.Option(min=2, metavar="N", help="Random probes of each estimate.")
-    ] = 16,
+    ] = PROBES,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -72,32 +77,43 @@ def run(
     place = compute.place()
     import nakami
 
-    from .. import _folders, _init_tables, _runs
+    from .. import _init_tables, _model, _runs
 
     title, model, examples = _subject(network, data, inputs)
-    folder = _options.writable(
-        "out", out / _folders.of_model(network.model or "deep", "init", network.weights)
-    )
+    outputs = _model.try_once(model, examples)
     options: dict[str, Any] = {
         "method": method, "biases": biases, "directions": directions, "activation": activation,
         "probes": probes, "seed": network.seed,
     }  # fmt: skip
+    chosen = {
+        name: "" if options[name] == usual else options[name] for name, usual in USUAL.items()
+    }
+    chosen |= {"inputs": "" if inputs == INPUTS else inputs, "activation": activation or ""}
+    chosen |= {"batch-statistics": batch_statistics or "", **compute.chosen}
+    name = network.model or "deep"
+    where = out / _runs.of_model(name, "init", network.weights, chosen)
+    settings = {
+        "model": name.rpartition(":")[2] or name,
+        **_model.origin(network, name, data),
+        "outputs": outputs,
+        "weights_sha256": nakami.data.weights_fingerprint(model),
+        "data": examples.source,
+        "inputs_sha256": nakami.data.fingerprint(examples.inputs),
+        **options,
+        "batch_statistics": batch_statistics,
+        "dtype": compute.dtype,
+        "device": compute.device,
+        "versions": results.versions(),
+    }
+    folder = results.RecordFolder(_runs.writable("out", where), "init", settings)
     view = nakami.View(model, batch_statistics=batch_statistics, **place)
     found = nakami.initialisation(view, examples.inputs, **options)
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(model), save)
-    about = {"model": title, "data": examples.source, "saved": str(save) if save else None}
-    settings = {
-        **about,
-        **options,
-        "batch_statistics": batch_statistics,
-        "versions": results.versions(),
-    }
     table, lines = _init_tables.table(found, title), _init_tables.sentences(found)
     lines += [f"Weights: {save}"] if save else []
-    record = _runs.keep(
-        folder, "init", settings, results.plain(_init_tables.numbers(found)), [table], lines
-    )
+    numbers = {**_init_tables.numbers(found), "saved": str(save) if save else None}
+    record = _runs.finish(folder, numbers, [table], lines)
     _runs.tell(record, None, output.as_json)
 
 
@@ -107,13 +123,13 @@ def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:
     if network.model is None and alone:
         way_out = ["name the network with --model", f"leave out {', '.join(alone)}"]
         raise wrong(", ".join(alone), "come with --model", "none", way_out)
-    _options.existing("--weights", network.weights)
-    _options.existing("--data", data.data)
     if save is not None:
+        from .. import _runs
+
         if save.suffix != ".safetensors":
             name = save.with_suffix(".safetensors")
             raise wrong("--save", "end in .safetensors", repr(str(save)), f"write --save {name}")
-        _options.writable("save", save.parent)
+        _runs.writable("save", save.parent)
 
 
 def _subject(network: ModelOptions, data: DataOptions, n: int) -> tuple[str, nn.Module, Examples]:
@@ -129,9 +145,7 @@ def _subject(network: ModelOptions, data: DataOptions, n: int) -> tuple[str, nn.
     from .. import _model
 
     model = _model.build(network.model, network.weights, network.seed)
-    examples = _model.examples_for(network.model, data, n)
-    _model.try_once(model, examples)
-    return network.model, model, examples
+    return network.model, model, _model.examples_for(network.model, data, n)
 
 
 ENTRY = Command(run)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nakami import results
 from nakami.results import wrong
 
-from .. import _options
 from .._command import Command
 from .._groups import BudgetOptions, LabelledOptions, ModelOptions, OutputOptions
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from nakami.data import LabelledExamples
 
 DEFAULT = "mlp"
-BATCH, BATCHES = 50, 8
+BATCH, BATCHES, TOL = 50, 8, 1e-3
 
 
 def run(
@@ -47,23 +45,24 @@ def run(
     ] = BATCHES,
     tol: Annotated[
         float, typer.Option(help="Estimated relative error that an eigenvalue may have.")
-    ] = 1e-3,
+    ] = TOL,
 ) -> None:
     """Advise a learning rate before training, with its reasons: a table and a page.
 
     The rate above which steps grow at the present weights, the rate advised with its interval, how
     noisy the batches are, and what the theory of wide networks predicted.
 
-    Without arguments: a small perceptron on shipped digits. Nothing of your network is changed.
+    Without arguments: a small perceptron on shipped digits. Nothing of your network is changed. A
+    stopped reading is continued by the same command.
     """
     if network.weights and not network.model:
         raise wrong("--weights", "come with --model", "no model", "name the network with --model")
-    _options.existing("--weights", network.weights)
-    _options.existing("--data", inputs.data)
     budget, place = compute.budget, compute.place()
-    from nakami import View, geometry
+    import torch
 
-    from .. import _folders, _lr_tables, _model, _page, _runs
+    from nakami import View, data, geometry
+
+    from .. import _lr_tables, _model, _runs
     from .._progress import Meter
 
     geometry.check_request(loss, optimizer)
@@ -71,24 +70,50 @@ def run(
     name = network.model or DEFAULT
     view = View(_model.build(name, network.weights, network.seed), **place)
     examples = _examples(name, inputs, batch * batches, network.seed)
-    _model.try_once(view.model, examples)
-    where = output.out / _folders.of_model(name, f"lr-{optimizer}", network.weights)
-    folder = _options.writable("out", where)
-    began = time.monotonic()
+    outputs = _model.try_once(view.model, examples)
+    chosen = {
+        "batch": "" if batch == BATCH else batch,
+        "batches": "" if batches == BATCHES else batches,
+        "loss": "" if loss == "cross_entropy" else loss,
+        "labels": inputs.labels or "",
+        "seed": network.seed or "",
+        "tol": "" if tol == TOL else f"{tol:g}",
+        **compute.chosen,
+    }
+    where = output.out / _runs.of_model(name, f"lr-{optimizer}", network.weights, chosen)
+    settings = {
+        "model": name.rpartition(":")[2] or name,
+        **_model.origin(network, name, inputs),
+        "outputs": outputs,
+        "weights_sha256": data.weights_fingerprint(view.model),
+        "optimizer": optimizer,
+        "loss": loss,
+        "data": examples.source,
+        "inputs_sha256": data.fingerprint(examples.inputs),
+        "targets_sha256": data.fingerprint(examples.targets),
+        "input_unit": examples.unit,
+        "batch": batch,
+        "batches": batches,
+        "seed": network.seed,
+        "tol": tol,
+        "dtype": compute.dtype,
+        "device": compute.device,
+        "memory_budget": budget,
+        "threads": torch.get_num_threads(),
+        "versions": results.versions(),
+    }
+    folder = results.RecordFolder(_runs.writable("out", where), "lr", settings)
     with Meter() as meter:
         found = geometry.learning_rate_report(
             view, examples.batches(batch), loss, optimizer, limit=limit, seed=network.seed,
-            progress=meter, memory_budget=budget,
+            progress=meter, memory_budget=budget, keep=folder.kept,
         )  # fmt: skip
-    seconds = round(time.monotonic() - began, 2)
-    chosen = {"batch": batch, "batches": batches, "seed": network.seed, "tol": tol}
-    settings = _settings(name, network, optimizer, loss, examples) | chosen
-    about = {**settings, "seconds": seconds, "created": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    parts = results.read_record(where).pieces()
+    seconds = round(sum(part.seconds for part in parts), 2)
+    about = {**folder.settings, "seconds": seconds}
     table = _lr_tables.report_table(found, about)
-    page = None if output.no_page else _page.maybe(found, folder / "report.html", about)
-    record = _runs.keep(
-        folder, "lr", settings, {"seconds": seconds, **results.plain(found)}, [table]
-    )
+    page = None if output.no_page else _runs.page(found, where / "report.html", about)
+    record = _runs.finish(folder, {"seconds": seconds, **results.plain(found)}, [table])
     _runs.tell(record, page, output.as_json)
 
 
@@ -112,23 +137,4 @@ def _examples(name: str, inputs: LabelledOptions, n: int, seed: int) -> Labelled
     return data.with_targets(data.digits(), n, seed)
 
 
-def _settings(
-    name: str, network: ModelOptions, optimizer: str, loss: str, examples: LabelledExamples
-) -> dict[str, Any]:
-    import torch
-
-    from .. import _model
-
-    return {
-        "model": name.rpartition(":")[2] or name,
-        "training": _model.training(name, network.weights),
-        "optimizer": optimizer,
-        "loss": loss,
-        "data": examples.source,
-        "input_unit": examples.unit,
-        "threads": torch.get_num_threads(),
-        "versions": results.versions(),
-    }
-
-
-ENTRY = Command(run)
+ENTRY = Command(run, goes_on=True)

@@ -10,9 +10,10 @@ import typer
 from nakami import results
 from nakami.results import wrong
 
-from .. import _options
 from .._command import Command
 from .._groups import SEEDS, OutputOptions
+
+SAMPLES, START = 100, "1,0"
 
 
 def run(
@@ -36,7 +37,7 @@ def run(
     ] = "784,1000,1000,10",
     samples: Annotated[
         int, typer.Option(min=1, metavar="T", help="Samples, all in one batch.")
-    ] = 100,
+    ] = SAMPLES,
     loss: Annotated[
         str,
         typer.Option(
@@ -51,7 +52,7 @@ def run(
             metavar="A,B",
             help="Of the inputs, over their dimension: mean of |x|², and of x·x' for two of them.",
         ),
-    ] = "1,0",
+    ] = START,
     seed: Annotated[
         int, typer.Option(**SEEDS, help="Seed of the outputs drawn for cross_entropy.")
     ] = 0,
@@ -66,7 +67,7 @@ def run(
         raise wrong("--start", "be two numbers", repr(start), "write --start 1,0")
     from nakami.theory import meanfield
 
-    from .. import _folders, _page, _runs, _theory_tables
+    from .. import _runs, _theory_tables
 
     settings: dict[str, Any] = {
         "activation": activation, "weight_variance": weight_variance,
@@ -76,12 +77,16 @@ def run(
     options = {**settings, "start": (point[0], point[1])}
     found = meanfield.predict(options.pop("widths"), options.pop("activation"), **options)
     name = f"{activation}-{weight_variance:g}-{bias_variance:g}-{'-'.join(map(str, sizes))}-{loss}"
-    folder = _options.writable("out", output.out / "theory" / _folders.slug(name))
-    page = None if output.no_page else _page.maybe(found, folder / "report.html")
-    record = _runs.keep(
-        folder, "theory", {**settings, "versions": results.versions()},
-        results.plain(_theory_tables.numbers(found)), _theory_tables.tables(found),
-    )  # fmt: skip
+    chosen = {
+        "samples": "" if samples == SAMPLES else samples,
+        "start": "" if start == START else start,
+        "seed": seed or "",
+    }
+    where = _runs.writable("out", output.out / "theory" / _runs.reading(chosen, name))
+    folder = results.RecordFolder(where, "theory", {**settings, "versions": results.versions()})
+    page = None if output.no_page else _runs.page(found, where / "report.html")
+    tables = _theory_tables.tables(found)
+    record = _runs.finish(folder, _theory_tables.numbers(found), tables)
     _runs.tell(record, page, output.as_json)
 
 

@@ -22,14 +22,14 @@ def run(
     output: PageOptions,
 ) -> None:
     """Print the numbers of a run again, finished or not."""
-    from .. import _page, _runs, _tables
+    from .. import _runs, _tables
 
     found = results.load(folder)
     if isinstance(found, results.Record):
-        _page.refuse(output.out, found.kind)
+        _runs.refuse_page(output.out, found.kind)
         _runs.tell(found, None, output.as_json)
         return
-    page = _page.maybe(found, output.out)
+    page = _runs.page(found, output.out)
     body = {"runs": [finished(found)]} if output.as_json else {}
     _tables.tell(output, page, body, [_tables.xray_table(found)])
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from nakami.results import wrong
 
-from .. import _options
 from .._command import Command
 from .._groups import DataOptions, JsonOptions, ModelOptions
 
@@ -17,8 +16,6 @@ def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None
 
     if network.model is None:
         raise wrong("--model", "be given", "none", f"pass {_model.FORM}")
-    _options.existing("--weights", network.weights)
-    _options.existing("--data", inputs.data)
     model = _model.build(network.model, network.weights, network.seed)
     examples = _model.examples_for(network.model, inputs, 1)
     _model.try_once(model, examples)

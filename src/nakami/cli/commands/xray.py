@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,6 @@ import typer
 from nakami import recipes
 from nakami.results import UsageError, wrong
 
-from .. import _options
 from .._command import Command, Stands
 from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
 
@@ -88,19 +88,17 @@ def run(
     is read of them.
     """
     _check_together(subject, network, inputs, train_seed)
-    _options.existing("--weights", network.weights)
-    _options.existing("--data", inputs.data)
     from nakami.dynamics import SpectrumOptions
 
     options = {  # checked first: nothing is trained before they pass
-        "stages": _options.stage_names(reading.stages),
+        "stages": stage_names(reading.stages),
         "k": reading.top,
         "layers": reading.layers,
         "spectrum": SpectrumOptions(reading.tol, network.seed, compute.budget),
     }
-    from .. import _page, _tables
+    from .. import _runs, _tables
 
-    page = not output.no_page and _page.possible()
+    page = not output.no_page and _runs.can_draw()
     if network.model is not None:
         runs, folder = _own_network(
             network.model, network, inputs, reading, compute, output, options
@@ -118,13 +116,25 @@ def run(
                 raise
             ways = [*error.way_out, "name a network of your own with --model"]
             raise wrong("data", error.rule, error.got, ways) from error
-    path = _page.write_runs(runs, folder / "report.html") if page else None
+    path = _runs.xray_page(runs, folder / "report.html") if page else None
     from .show import finished
 
     body = {"runs": [finished(run) for run in runs]} if output.as_json else {}
     _tables.tell(output, path, body, [_tables.xray_table(run) for run in runs])
     if not output.as_json:
         typer.echo("Runs: " + ", ".join(str(run.folder) for run in runs))
+
+
+def stage_names(texts: Sequence[str]) -> str | list[str]:
+    """``auto``, or the names between commas; of several texts each is one name."""
+    if [text.strip() for text in texts] == ["auto"]:
+        return "auto"
+    names = texts[0].split(",") if len(texts) == 1 else texts
+    names = [name.strip() for name in names]
+    if not all(names):
+        got = " ".join(map(repr, texts))
+        raise wrong("--stages", "be names with commas between", got, "write a,b,c or auto")
+    return names
 
 
 def _check_together(
@@ -164,9 +174,7 @@ def _chosen(
         "top": reading.top or "",
         "seed": network.seed or "",
         "tol": "" if reading.tol == TOL else f"{reading.tol:g}",
-        "dtype": compute.dtype or "",
-        "device": compute.device or "",
-        "memory": compute.memory_budget or "",
+        **compute.chosen,
         "layers": reading.layers or "",
     }
 
@@ -180,15 +188,15 @@ def _shipped_subject(
     chosen: dict[str, object],
     options: dict[str, Any],
 ) -> tuple[tuple[Xray, ...], Path]:
-    from .. import _folders
+    from .. import _runs
     from .._progress import Meter
 
     if options["stages"] == "auto":  # a subject knows its own
         options = {**options, "stages": None}
     recipes.check(name, **options)
-    folder = _options.writable("out", output.out / name / _folders.reading(chosen))
+    folder = _runs.writable("out", output.out / name / _runs.reading(chosen))
     training: dict[str, Any] = {"data": inputs.data, "seed": train_seed or 0}
-    weights = _folders.weights(
+    weights = _runs.weights(
         output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
     )
     with Meter() as meter:
@@ -207,16 +215,16 @@ def _own_network(
 ) -> tuple[tuple[Xray, ...], Path]:
     import nakami
 
-    from .. import _model
+    from .. import _model, _runs
     from .._progress import Meter
 
     view = nakami.View(_model.build(name, network.weights, network.seed), **compute.place())
     examples = _model.examples_for(name, inputs, reading.inputs)
-    _model.try_once(view.model, examples)
+    outputs = _model.try_once(view.model, examples)
     nakami.dynamics.check(view, examples.inputs[:1], **{**options, "layers": False})
     subject = name.rpartition(":")[2] or name
     where = network.weights.stem if network.weights else "run"
-    folder = _options.writable("out", output.out / subject / where)
+    folder = _runs.writable("out", output.out / subject / where)
     about = {
         "subject": subject,
         "data": examples.source,
@@ -224,7 +232,8 @@ def _own_network(
         "input_noun": examples.noun,
         "labels": None if examples.labels is None else examples.labels.tolist(),
         "picture": examples.picture,
-        "training": _model.training(name, network.weights),
+        **_model.origin(network, name, inputs),
+        "outputs": outputs,
     }
     if network.weights is None:
         typer.echo(f"note: no --weights given: {about['training']}.", err=True)

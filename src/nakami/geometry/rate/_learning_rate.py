@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, ggn
 from ...results import (
+    Keep,
     Outcome,
     RunError,
+    at_once,
     check_at_least,
     check_budget,
     check_fraction,
@@ -145,8 +147,12 @@ def read_rate(
     search: Search,
     advise: bool = True,
     trial_steps: int | None = None,
+    keep: Keep = at_once,
 ) -> LearningRate:
-    """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked."""
+    """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked.
+
+    ``keep`` is as for ``learning_rate_report``: the advice is a part of its own.
+    """
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     named = {name: parameters[name] for name in op.names}
     stepping = make(optimizer, named)
@@ -154,7 +160,14 @@ def read_rate(
     read = op if options.batches is None else op.first(options.batches)
     _, rule = fastest_group(stepping)
     steps = trial_steps or (LEAST + math.ceil(rule.memory - 1e-9) if advise else LEAST)
-    said, training = advised(stepping, named, op, rule, steps) if advise else ({}, None)
+    training: Training | None = None
+
+    def advice() -> tuple[dict[str, Any], float | None]:
+        nonlocal training
+        said, training = advised(stepping, named, op, rule, steps)
+        return said, None if training is None else training.rate
+
+    said, best = keep("advice", advice) if advise else ({}, None)
     noise = noise_of(read, search.budget) if options.each_batch else None
     search.cost = said.get("advice_cost", len(op.by_batch()) * FORWARD)
     search.cost += noise.n_batches * GRADIENT if noise else 0.0
@@ -162,7 +175,9 @@ def read_rate(
         source = "the optimizer's state"
         held = {id(p) for group in stepping.param_groups for p in group["params"]}
         if not all(seen(stepping, w) for w in named.values() if id(w) in held):
-            if training is None:
+            if training is None and best is not None:  # the best trial again, to the same bits
+                training = _filled(Training(stepping, named, op, best), steps)
+            elif training is None:
                 training = _filled(Training(stepping, named, read), steps)
                 search.cost += steps * GRADIENT
             source = (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, criterion, ggn
-from ...results import Outcome, UsageError
+from ...results import Keep, Outcome, UsageError, at_once
 from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
@@ -123,6 +123,7 @@ def learning_rate_report(
     seed: int = 0,
     progress: Callable[[int, int, float | None, str], None] | None = None,
     memory_budget: int | None = None,
+    keep: Keep = at_once,
 ) -> LearningRateReport:
     """A learning rate's limit and advice, with the spectrum and the theory, for a page or a table.
 
@@ -136,6 +137,9 @@ def learning_rate_report(
         seed: Of the random starts and probes.
         progress: Called as ``progress(done, total, None, what)``.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
+        keep: Called as ``keep(name, make)`` for each part (``advice``, ``rate``, ``theory``,
+            ``eigenvalues``); gives ``make()``, or what an earlier call with the same model, data
+            and options has left. ``nakami.results.RecordFolder.kept`` is one.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
@@ -145,11 +149,16 @@ def learning_rate_report(
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
     say(0, 3, None, "limit and advice")
-    rate = read_rate(op, view.model, optimizer, search)
+
+    def read() -> tuple[LearningRate, bool]:
+        return read_rate(op, view.model, optimizer, search, keep=keep), search.plain
+
+    rate, plain = keep("rate", read)
     say(1, 3, None, "theory")
-    theory, covered = _theory(view, op, rate.rule if search.plain else None)
+    rule = rate.rule if plain else None
+    theory, covered = keep("theory", lambda: _theory(view, op, rule))
     say(2, 3, None, "eigenvalues")
-    eigenvalues = _eigenvalues(op, search) if spectrum else None
+    eigenvalues = keep("eigenvalues", lambda: _eigenvalues(op, search)) if spectrum else None
     say(3, 3, None, "done")
     batch = op.by_batch()[0].n_samples
     return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)

@@ -2,4 +2,4 @@
 
 from .._record import Kind
 
-ENTRY = Kind()
+ENTRY = Kind(renewed=("versions", "threads"))
