@@ -61,7 +61,7 @@ def test_lower_bounds_of_the_kept_section_are_named(mixed):
         "there are lower bounds. The effective rank is at least"
     )
     assert kept.text.count("at least") == 1  # fc1.relu and fc3 are exact
-    assert "as only the 100 largest values were computed at conv1.relu." in kept.figures[0].caption
+    assert "only the 100 largest values were computed at conv1.relu." in kept.figures[0].caption
     assert "lower bound" not in section(mixed(("fc1.relu", "fc3")), "kept").figures[0].caption
 
 

@@ -68,8 +68,11 @@ def test_the_border_is_labelled_shrunk_not_erased(make):
 
 def test_a_course_that_turns_is_told_by_its_steps(make, mixed):
     run = mixed(inputs=8)
-    assert section(run, "spectra").heading == "The spectrum steepens with depth"
-    assert "Steeper means that the tenth value is a smaller share" in section(run, "spectra").text
+    assert section(run, "spectra").heading == "The curves fall more steeply with depth"
+    assert (
+        "A steeper curve means that the tenth value is a smaller share"
+        in section(run, "spectra").text
+    )
     flipped = {"fc1.relu": 0.2, "fc2.relu": 3.0}
 
     def turned(s):
@@ -78,7 +81,7 @@ def test_a_course_that_turns_is_told_by_its_steps(make, mixed):
 
     bent = dataclasses.replace(run, spectra=tuple(turned(s) for s in run.spectra))
     assert section(bent, "spectra").heading == (
-        "The spectrum steepens at three of four steps in depth, flattens at one"
+        "The curves get steeper at three of four steps in depth, flatter at one"
     )
     small = mixed(("conv2.relu", "fc3", "fc1.relu"))
     assert section(small, "spectra").heading == (

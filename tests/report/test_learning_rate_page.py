@@ -104,7 +104,7 @@ def test_what_stands_on_the_page_of_rates():
     assert page.sections[2].heading == "Measured curvature is 1.33 times the upper end of theory"
     found = charts(page)
     assert set(found) == {"rates", "steps", "spectrum", "theory", "noise"}
-    assert "rate 2: ran away" in found["rates"].text
+    assert "rate 2: diverged" in found["rates"].text
     assert "rate 0.0200: 2.20, stopped before" in found["rates"].text
     assert found["spectrum"].data["count"]["x"][0] == pytest.approx(0.004)
     assert found["noise"].data["here"]["y"] == [pytest.approx(50 / 130, rel=1e-3)]
@@ -133,7 +133,9 @@ def test_what_is_missing_leaves_no_gap():
     assert [s.id for s in page.sections] == ["theory"]
     assert page.sections[0].heading == "Theory does not cover this network"
     assert page.sections[0].figures == []
-    assert page.frame.verdict.headline == "No rate is advised; no direction curves"
+    assert page.frame.verdict.headline == (
+        "No rate is advised; the loss has no curvature here, so no limit"
+    )
     unsure = SimpleNamespace(**{**vars(made_up().rate.noise), "value": None, "error": None})
     heading = page_of(made_up(noise=unsure), ABOUT).sections[3].heading
     assert heading.startswith("A batch of at least 70")
@@ -189,3 +191,19 @@ def test_a_page_of_theory_is_written(tmp_path):
     page = report.write(found, tmp_path / "t.html").read_text(encoding="utf-8")
     assert "Mean-field theory</span>" in page
     assert "Computed with nakami" in page
+
+
+def test_theory_of_one_sample_has_no_bulk_to_compare_with():
+    page = page_of(meanfield.predict((784, 20, 10), "tanh", 0.5, samples=1))
+    assert page.sections[1].heading == "Ten eigenvalues near 238, the others zero"
+    assert page.frame.verdict.standfirst[0] == (
+        "Ten eigenvalues, one for each output, lie near 238; all others are zero."
+    )
+    single = page_of(meanfield.predict((50, 60, 1), "relu", 2.0, samples=5))
+    assert single.frame.verdict.standfirst[0].startswith("One eigenvalue lies near ")
+    assert single.sections[1].heading.startswith("One outlier near ")
+
+
+def test_no_limit_has_no_error():
+    rows = page_of(made_up(limit=math.inf), ABOUT).frame.tables[0].rows
+    assert next(row for row in rows if row[0] == "limit") == ["limit", "none", ""]

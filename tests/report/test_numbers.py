@@ -41,6 +41,10 @@ def test_plain_numbers_hold_no_markup():
     assert num.number(150528.0) == "150,528"
 
 
+def test_what_is_not_finite_is_said():
+    assert [num.number(x) for x in (math.inf, -math.inf, math.nan)] == ["not finite"] * 3
+
+
 def test_words():
     assert [num.spelled(n) for n in (1, 12, 13, 1200)] == ["one", "twelve", "13", "1,200"]
     assert [num.nth(n) for n in (1, 2, 12, 13, 21, 112, 300)] == [

@@ -147,7 +147,7 @@ def test_directions_below_the_floor_decide_nothing(make):
     assert pictures.heading.startswith("The first three directions cover ")
     assert "chance" in pictures.text
     pictures = {s.id: s for s in page_of(make(rate=60.0)).sections}["pictures"]
-    assert pictures.heading == "Leading directions are local, later ones spread"
+    assert pictures.heading == "The first direction covers a smaller area than the last one shown"
     assert "the 784th covers" in pictures.text
 
 
@@ -162,3 +162,31 @@ def test_directions_below_the_floor_decide_nothing(make):
 def test_inputs_are_called_what_the_record_calls_them(make, settings, noun):
     page = page_of(make(settings=settings))
     assert page.frame.verdict.kicker.endswith(f"X-ray at 16 {noun}")
+
+
+def test_a_matrix_of_zeros_is_told_as_zero_not_as_noise(make):
+    run = with_values(make(), lambda s: np.zeros_like(s.values))
+    page = page_of(run)
+    spectra, kept = page.sections[:2]
+    assert spectra.text.startswith("Every singular value is 0: a small step at the input changes")
+    assert kept.text == "A matrix of zeros keeps no direction, and its effective rank is 0."
+    assert "noise" not in spectra.figures[0].caption
+    assert not any("noise" in str(cell) for row in spectra.figures[0].table.rows for cell in row)
+
+
+def test_a_course_with_lower_bounds_names_each_stage(make):
+    run = counted(make, (60, 60, 20), k=60, inputs=2)
+    assert (
+        verdict(read(run))
+        .standfirst[0]
+        .startswith(
+            "At 2 digits, the number of input directions that a small change can take without "
+            "shrinking is at least 60 at hidden1, at least 60 at hidden2 and 20 at hidden3."
+        )
+    )
+    one = page_of(make(k=1))
+    assert one.sections[0].heading == "The largest singular value at each stage"
+    assert one.frame.verdict.standfirst[0] == (
+        "At 16 digits, only the largest value was computed. At every stage some digits have no "
+        "computed value below 1, so the counts are lower bounds."
+    )

@@ -25,6 +25,8 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(x: float, digits: int = 3) -> str:
     """A number with ``digits`` significant digits; 10 with a raised exponent when tiny."""
+    if not math.isfinite(x):
+        return "not finite"
     if float(x).is_integer() and abs(x) < 1e7:
         return whole(x)
     if 1e-3 <= abs(x) < 1e7:

@@ -67,14 +67,10 @@ def _trials_table(trials: tuple[Trial, ...], whole: int) -> Table:
     rows: list[list[Text]] = []
     for t in trials:
         last = end(t)
-        how = "ran away" if t.diverged else "whole" if len(t.losses) == whole else "stopped"
-        cells: list[Text] = [_number(t.losses[0]) if t.losses else "", _number(last)]
+        how = "diverged" if t.diverged else "complete" if len(t.losses) == whole else "stopped"
+        cells: list[Text] = [num.number(t.losses[0]) if t.losses else "", num.number(last)]
         rows.append([num.number(t.rate), str(len(t.losses)), *cells, how])
     return Table("Trials", head, rows, (0, 1, 2, 3), 460)
-
-
-def _number(x: float) -> Text:
-    return num.number(x) if math.isfinite(x) else "not finite"
 
 
 def steps_figure(data: Data) -> Figure:

@@ -102,7 +102,8 @@ def _figures_table(found: LearningRateReport) -> Table:
     rows: list[list[Text]] = [
         ["rate advised", _or_none(r.advised), num.between(*r.interval) if r.interval else ""]
     ]
-    rows.append(["limit", _or_none(r.limit), f"± {num.number(r.error, 1)}"])
+    error = f"± {num.number(r.error, 1)}" if math.isfinite(r.limit) else ""
+    rows.append(["limit", _or_none(r.limit), error])
     rows.append(["limit of the sharpest batch", _or_none(r.batch_limit), ""])
     rows += [[f"limit of group {i}", num.number(v), ""] for i, v in enumerate(r.limits, 1)
              if len(r.limits) > 1]  # fmt: skip

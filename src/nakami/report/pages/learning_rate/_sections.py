@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...page._sections import Section
 from ._data import Data
 from ._figures import noise_figure, rates_figure, spectrum_figure, steps_figure, theory_figure
@@ -21,9 +23,9 @@ def trials_section(data: Data) -> Section | None:
     heading = say("advice.ran_away", ran=sum(t.diverged for t in r.trials), trials=len(r.trials))
     if r.interval is not None:
         heading = say("advice.favour", interval=r.interval)
-    text = say("advice.text", trials=len(r.trials), limit=r.limit)
-    if r.preconditioner:
-        text = say("advice.text_after", **text.data, denominators=r.preconditioner)
+    case = "text_after" if r.preconditioner else "text" if math.isfinite(r.limit) else "text_flat"
+    more = {"limit": r.limit, "denominators": r.preconditioner}
+    text = say(f"advice.{case}", trials=len(r.trials), **more)
     figures = [rates_figure(data), steps_figure(data)]
     may_not = [say("advice.not_best"), say("advice.not_new")]
     return Section("advice", "Advice", heading, text, figures, [say("advice.may")], may_not)

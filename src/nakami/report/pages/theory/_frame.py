@@ -44,8 +44,9 @@ def _verdict(found: Prediction, name: str) -> Verdict:
         f"largest{kind}": top,
         "mean": f.mean,
     }
-    ratio = f.largest / f.bulk if f.bulk else float("inf")
-    outliers = say("verdict.outliers", outputs=f.n_outliers, largest=f.largest, ratio=ratio,
+    case = "outliers" if f.n_bulk and f.bulk else "no_bulk"
+    ratio = f.largest / f.bulk if f.bulk else 1.0
+    outliers = say(f"verdict.{case}", outputs=f.n_outliers, largest=f.largest, ratio=ratio,
                    others=f.n_bulk)  # fmt: skip
     network = say("meta.network", name=name, weights=_list(o.weight_variance),
                   biases=_list(o.bias_variance))  # fmt: skip

@@ -45,10 +45,11 @@ def eigenvalues_section(found: Prediction) -> Section:
     """Bulk and outliers."""
     f = found.statistics
     above = f.n_outliers + f.n_bulk
+    case = "heading" if f.n_bulk and f.bulk else "heading_no_bulk"
     return Section(
         "eigenvalues",
         "Eigenvalues",
-        say("eigenvalues.heading", outliers=f.n_outliers, largest=f.largest, bulk=f.bulk),
+        say(f"eigenvalues.{case}", outliers=f.n_outliers, largest=f.largest, bulk=f.bulk),
         say("eigenvalues.text", samples=found.samples, parameters=f.parameters, above=above,
             edge=f.largest_edge),
         [eigenvalue_figure(found)],

@@ -83,6 +83,8 @@ def _text(reading: Reading) -> str:
     rows = [reading.main.rows[s] for s in reading.solid]
     if not rows:
         return say("kept.text_none")
+    if all(r.largest.mean == 0 for r in rows):
+        return say("kept.text_zero")
     cut = [r for r in rows if not r.complete]
     if cut:
         return _bounds(reading, rows, cut)

@@ -49,7 +49,7 @@ def series(
     mean, sd = run.mean_sd(stage, source)
     index = thinned(len(mean))
     state = np.min([_state(s, run.settings.get("tol"), len(mean)) for s in spectra], axis=0)
-    noise = np.any([~s.reliable[: len(mean)] for s in spectra], axis=0)
+    noise = np.any([~s.reliable[: len(mean)] for s in spectra], axis=0) & (mean > 0)
     state = np.where(noise & (state == OK), NOISE, state)
     at = index - 1
     complete = all(s.complete for s in spectra)

@@ -85,6 +85,8 @@ def _heading(reading: Reading) -> str:
         return say("spectra.one", bound=bound, count=count.mean, of=of, stage=stage)
     if any(r.count.lower_bound for r in rows):
         last = _shared(rows) - 1
+        if last == 0:
+            return say("spectra.first_value")
         return _trend("slope", reading.trend(lambda s: float(s.decay[last]), stages))
     return _trend("count", reading.trend(lambda s: float(s.count_above_one), stages))
 
@@ -109,6 +111,8 @@ def _spectra_text(reading: Reading) -> str:
     shown = some(reading.solid)
     if not shown:
         return say("spectra.text_none")
+    if all(reading.main.rows[s].largest.mean == 0 for s in reading.stages):
+        return reading.say("spectra.text_zero", stages=len(reading.stages))
     means = {s: reading.main.run.values(s).mean(0) for s in shown}
     k = min(map(len, means.values()))
     at = [i for i in (1, 10, 100) if i <= k][-2:] if k >= 10 else sorted({1, k})

@@ -15,6 +15,8 @@ from ...charts._marks import name as label
 from ...words import _numbers as num
 from ._series import UNCONVERGED, Series, cuts, rows
 
+NAMED = 24  # of more curves, so many are named, evenly spread over depth
+
 
 def spectrum_chart(
     name: str,
@@ -112,7 +114,7 @@ def _texts(
             if low <= 1 <= high:
                 ways = ((-1, down), (1, down))
                 yield label(note, axes, "var(--ink-2)", along, ways, short=short, **more)
-        for c in curves:
+        for c in curves[:: -(-len(curves) // NAMED)]:
             rows = zip(src["i"], src["c"], src["d"], src["u"], strict=True)
             seen = [(i, d or u or 0.0) for i, of, d, u in rows if of == c["name"]]
             at = [place for place in seen if max(low, floor) < place[1] < high]

@@ -18,6 +18,8 @@ from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, Axes
 from ...words import _numbers as num
 
 LABELLED = 6  # up to so many stages carry their mean as a number
+# of a number left below its point, where the network before is drawn
+BELOW = ((-1, 13), (1, 13), (-1, -10), (1, -10), (-1, 8), (0, 16), (-1, 21), (-1, -17), (0, -16))
 APART = 9  # pixels left and right of the stage, where two networks are drawn
 
 
@@ -74,7 +76,7 @@ def _key(g: Group) -> str:
 
 def _numbers(g: Group, names: list[str], axes: Axes, shift: int) -> list[Label]:
     """The means as texts: of the network before left below its points, else right above."""
-    ways = ((-1, 13), (1, 13), (-1, -10), (1, -10)) if g.before else AROUND
+    ways = BELOW if g.before else AROUND
     texts = [f"{'≥ ' if e.lower_bound else ''}{num.number(e.mean)}" for e in g.estimates]
     return [
         kit.name(text, axes, g.colour, [(name, e.mean)], ways, shift=shift)
@@ -92,9 +94,13 @@ def _columns(g: Group, names: list[str], floor: float) -> dict[str, Columns]:
         _key(g): columns(
             s=names, m=mean, lo=np.maximum(mean - sd, floor), hi=mean + sd,
             fill=["var(--paper)" if g.before or bad else g.colour for bad in g.doubtful],
-            shape=["square" if bad else "circle" for bad in g.doubtful],
+            shape=[_shape(e, bad) for e, bad in zip(g.estimates, g.doubtful, strict=True)],
         ),
     }  # fmt: skip
+
+
+def _shape(e: Estimate, doubtful: bool) -> str:
+    return "square" if doubtful else "triangle-up" if e.lower_bound else "circle"
 
 
 def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:

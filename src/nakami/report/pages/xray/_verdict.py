@@ -108,8 +108,13 @@ def _depth(reading: Reading) -> str:
 def _course(reading: Reading, rows: list[StageSummary]) -> str:
     """``falls from 61 to 18 to 11 over three stages``."""
     counts, first, last = [counted(r) for r in rows], rows[0], rows[-1]
+    bounded = any(r.count.lower_bound for r in rows)
+    if bounded and 1 < len(rows) <= 4:
+        each = zip(counts, rows, strict=True)
+        told = [say("verdict.course_at", count=count, stage=row.stage) for count, row in each]
+        return say("verdict.course_each", counts=told)
     way = direction(reading.trend(lambda s: float(s.count_above_one), reading.solid))
-    if way not in ("falls", "rises") or any(r.count.lower_bound for r in rows):
+    if way not in ("falls", "rises") or bounded:
         way = "goes"
     case = "few" if len(rows) <= 4 else "long"
     if len(rows) == 1:
