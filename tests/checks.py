@@ -2,11 +2,25 @@
 
 import importlib.util
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from torch.testing import assert_close
+
+from nakami.results import NakamiWarning, UsageError
+
+
+def seen(build):
+    """What ``build`` warns of, or why it is refused."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            build()
+        except UsageError as error:
+            return [str(error)]
+    return [str(w.message) for w in caught if issubclass(w.category, NakamiWarning)]
 
 
 def check_operator(op, dense, rtol=1e-10, atol=1e-12):

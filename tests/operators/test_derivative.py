@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 import nakami
-from nakami.results import NakamiWarning, UsageError
+from checks import seen
+from nakami.results import NakamiWarning
 
 RESOLUTION = 1e-5  # docs/reach.md: 8e-6 in float32
 SEEDS = 4
@@ -132,17 +133,6 @@ class Middle(nn.Module):
 def example(seed, dtype, n=1):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, 20, generator=generator, dtype=torch.float64).to(dtype)
-
-
-def seen(build):
-    """Warnings and refusals of wrong derivatives."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            build()
-        except UsageError as error:
-            return [str(error)]
-    return [str(w.message) for w in caught if issubclass(w.category, NakamiWarning)]
 
 
 def error(net, x):

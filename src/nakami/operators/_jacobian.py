@@ -14,6 +14,7 @@ from torch.nn import functional
 from ..results import UsageError, wrong
 from ..spectra import LinearOperator, check_budget
 from .autodiff._derivative import Derivative
+from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
 from .autodiff._strategies import (
     Trial,
@@ -187,8 +188,9 @@ class NetworkJacobian(LinearOperator):
                 self._check_adjoint(trial, name)
         network, weights = self.network, None if self.at is None else self.at.weights
         return Derivative(
-            self.function, point, trial, route, network, self._held, self.parts, room, weights
-        )
+            self.function, point, trial, route, network, self._held, self.parts, room, self._steps,
+            weights,
+        )  # fmt: skip
 
     def _pulled(
         self, point: Tensor, widest: int, memory_budget: int | None, checked: bool = False
@@ -197,7 +199,10 @@ class NetworkJacobian(LinearOperator):
 
         ``checked``: whether blocks are known to be safe.
         """
-        self.output, self._pull = reverse_product(self.function, point, self._held, not checked)
+        self._steps = Steps(point.dtype)
+        self.output, self._pull = reverse_product(
+            self.function, point, self._held, not checked, None if checked else self._steps
+        )
         self.shape = (self.output.numel(), point.numel())
         self.dtype, self.device = self.output.dtype, self.output.device
         column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...results import UsageError
 from ..model._checks import FAILURES, first_line
 from ._autograd import PLAIN, Held, PlainProduct, plain_product
+from ._known import Steps
 from ._linearise import linearised
 from ._overrides import StridedConvolutions
 
@@ -24,16 +25,19 @@ NOTHING_CANCELS = 1e-5  # how far <u, J v> and <J^T u, v> may differ where v is 
 
 
 def reverse_product(
-    function: Product, point: Tensor, held: Held, blocks: bool = False
+    function: Product,
+    point: Tensor,
+    held: Held,
+    blocks: bool = False,
+    steps: Steps | None = None,
 ) -> tuple[Tensor, Product]:
     """The value at ``point`` and ``u -> J^T u``, through a graph that is kept.
 
     By ``torch.func``, else by plain autograd, with the network ``held`` still. ``blocks``: whether
-    the product has to be safe under ``torch.vmap``.
+    the product has to be safe under ``torch.vmap``. ``steps`` watch what the function does.
     """
     try:
-        with StridedConvolutions():
-            output, pull = torch.func.vjp(function, point)[:2]
+        output, pull = _pulled(function, point, steps)
         if blocks:
             batched(lambda u: pull(u)[0], torch.zeros_like(output)[:, None])
     except FAILURES as error:
@@ -43,6 +47,19 @@ def reverse_product(
             ways = [("reverse mode", first_line(error)), (PLAIN, first_line(last))]
             raise _no_way(ways) from last
     return output.detach(), lambda u: pull(u)[0]
+
+
+def _pulled(
+    function: Product, point: Tensor, steps: Steps | None
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
+    if steps is not None:
+        try:
+            with StridedConvolutions(steps), steps.watched():
+                return torch.func.vjp(function, point)[:2]
+        except Exception:  # it may be the watching that fails
+            steps.known = False
+    with StridedConvolutions():
+        return torch.func.vjp(function, point)[:2]
 
 
 def forward_product(

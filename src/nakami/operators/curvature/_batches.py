@@ -13,6 +13,7 @@ from ...results import UsageError
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._derivative import Derivative
+from ..autodiff._known import Steps
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import forward_product, reverse_product
 from ..model._checks import FAILURES
@@ -49,12 +50,22 @@ class FirstExamples:
         if self._linearises is None and at.network.batch_statistics:
             self._linearises = False
         elif self._linearises is None:
-            output, pull = reverse_product(self._outputs, at.flat, at.held, blocks=True)
+            steps = Steps(at.flat.dtype)
+            output, pull = reverse_product(self._outputs, at.flat, at.held, True, steps)
             way, _, trial = forward_product(self._outputs, at.flat, output, pull, at.held, 2, room)
             rows = slices(len(output), len(output) // self.count)
             parts = {f"example {i}": here for i, here in enumerate(rows)}
             Derivative(
-                self._outputs, at.flat, trial, way, at.network, at.held, parts, room, at.weights
+                self._outputs,
+                at.flat,
+                trial,
+                way,
+                at.network,
+                at.held,
+                parts,
+                room,
+                steps,
+                at.weights,
             ).check("the outputs by the parameters")
             self._linearises = way == LINEARISED and not isinstance(pull, PlainProduct)
         return self._linearises
