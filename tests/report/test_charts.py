@@ -14,7 +14,7 @@ from nakami.report.charts import _axes as scales
 from nakami.report.page import _palette as palette
 from nakami.report.page._kinds import page_of
 from nakami.report.pages.xray import _images as images
-from nakami.report.pages.xray import _series as series
+from nakami.report.pages.xray import _spectrum_chart as series
 from nakami.results import UsageError
 from nakami.theory import meanfield
 

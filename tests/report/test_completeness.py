@@ -9,8 +9,8 @@ import pytest
 
 from nakami.report.page._kinds import page_of
 from nakami.report.pages.xray._completeness import computed, possible, so_far, unfinished
-from nakami.report.pages.xray._page_data import read
-from nakami.report.pages.xray._verdict import headline, verdict
+from nakami.report.pages.xray._data import read
+from nakami.report.pages.xray._frame import headline, verdict
 from nakami.results import compare
 
 

@@ -77,8 +77,10 @@ def test_every_sentence_is_used_and_every_sentence_used_is_there(name):
     }
     patterns = [re.escape(text) for text in asked if re.fullmatch(r"[a-z_]+\.[a-z_0-9]*", text)]
     for case in say.cases:
-        rest = case.partition(".")[2]
-        known = any(re.match(p, case) for p in patterns)
+        table, _, rest = case.partition(".")
+        # a section of that name says these by themselves
+        known = table in asked and (rest == "nav" or rest.startswith(("may", "not_")))
+        known = known or any(re.match(p, case) for p in patterns)
         assert known or rest in asked, f"{case} is said nowhere"
     direct = set(re.findall(r'say\(\s*"([a-z_.0-9]+)"', "".join(texts.values())))
     assert direct <= set(say.cases)

@@ -11,7 +11,7 @@ import pytest
 
 from nakami import report
 from nakami.report.pages.xray import _positions as positions
-from nakami.report.pages.xray._page_data import read
+from nakami.report.pages.xray._data import read
 from nakami.results import StageInfo, Xray, compare
 
 LENGTH, WIDTH = 12, 3

@@ -10,8 +10,8 @@ import pytest
 
 from nakami.report.pages.xray._completeness import common_terms
 from nakami.report.pages.xray._curves import spread_caption
+from nakami.report.pages.xray._data import read
 from nakami.report.pages.xray._methods import how_table
-from nakami.report.pages.xray._page_data import read
 from nakami.report.pages.xray._tables import figures_tables
 from nakami.results import Outcome, SpectrumEnding, compare
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from markupsafe import Markup
 
 from ..charts._chart import Chart
+from ..words._sentences import Sentences
 from ._grids import Grids
 
 Text = str | Markup
@@ -82,6 +84,29 @@ class Section:
     may: Sequence[str]
     may_not: Sequence[str]
     wide: bool = False
+
+
+def section(
+    say: Sentences,
+    name: str,
+    heading: str,
+    text: str,
+    figures: list[Figure],
+    *,
+    may: Sequence[str] | None = None,
+    may_not: Sequence[str] | None = None,
+    wide: bool = False,
+    **data: Any,
+) -> Section:
+    """A section whose sentences stand in a table of its name.
+
+    Its entry in the contents is ``nav``; what may be concluded is every case that begins with
+    ``may``, what may not every one that begins with ``not_``, where they are not given. ``data``
+    fills them in.
+    """
+    may = say.all_of(name, "may", **data) if may is None else may
+    may_not = say.all_of(name, "not_", **data) if may_not is None else may_not
+    return Section(name, say(f"{name}.nav"), heading, text, figures, may, may_not, wide)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...words._sentences import Sentences
+
 if TYPE_CHECKING:
     from nakami.geometry import LearningRateReport, Trial
 
+say = Sentences(__file__)
 LAST = 5  # steps of a trial that its end is the mean of
 
 

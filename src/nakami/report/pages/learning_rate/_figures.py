@@ -13,8 +13,7 @@ from ...charts._labels import BESIDE
 from ...charts._marks import AFTER, DASHES, INK, Axes
 from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
-from ._data import LAST, Data, end
-from ._say import say
+from ._data import LAST, Data, end, say
 
 if TYPE_CHECKING:
     from nakami.geometry import Eigenvalues, NoiseScale, Trial

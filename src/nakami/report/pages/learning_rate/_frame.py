@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
-from ._data import Data
-from ._say import say
+from ._data import Data, say
 from ._sections import sentence
 
 if TYPE_CHECKING:

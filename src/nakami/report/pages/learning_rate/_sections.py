@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ...page._sections import Section
-from ._data import Data
+from ...page._sections import Section, section
+from ._data import Data, say
 from ._figures import noise_figure, rates_figure, spectrum_figure, steps_figure, theory_figure
-from ._say import say
 
 
 def sentence(text: str) -> str:
@@ -26,9 +25,7 @@ def trials_section(data: Data) -> Section | None:
     case = "text_after" if r.preconditioner else "text" if math.isfinite(r.limit) else "text_flat"
     more = {"limit": r.limit, "denominators": r.preconditioner}
     text = say(f"advice.{case}", trials=len(r.trials), **more)
-    figures = [rates_figure(data), steps_figure(data)]
-    may_not = [say("advice.not_best"), say("advice.not_new")]
-    return Section("advice", "Advice", heading, text, figures, [say("advice.may")], may_not)
+    return section(say, "advice", heading, text, [rates_figure(data), steps_figure(data)])
 
 
 def spectrum_section(data: Data) -> Section | None:
@@ -37,27 +34,19 @@ def spectrum_section(data: Data) -> Section | None:
     if e is None:
         return None
     half = max(1, data.above(e.largest / 10))
-    return Section(
-        "spectrum",
-        "Curvature",
-        say("spectrum.heading", parameters=e.parameters, largest=e.largest),
-        say("spectrum.text", half=half, above=e.above, lowest=e.points[0]),
-        [spectrum_figure(data)],
-        [say("spectrum.may")],
-        [say("spectrum.not_small"), say("spectrum.not_later")],
-    )
+    heading = say("spectrum.heading", parameters=e.parameters, largest=e.largest)
+    text = say("spectrum.text", half=half, above=e.above, lowest=e.points[0])
+    return section(say, "spectrum", heading, text, [spectrum_figure(data)])
 
 
 def theory_section(data: Data) -> Section:
     """Measured curvature beside the theory of wide networks."""
     found, r, theory = data.found, data.found.rate, data.found.theory
-    may_not: list[str] = [say("theory.not_wrong")]
     alone = theory is None and (r.preconditioner or len(r.batch_sharpness) < 2)
     figures = [] if alone or found.eigenvalues is None else [theory_figure(data)]
     if theory is None:
         heading, text = say("theory.none"), say("theory.none_text", why=found.why_not.rstrip("."))
-        may = [say("theory.none_may")]
-        return Section("theory", "Theory", heading, text, figures, [*may], may_not)
+        return section(say, "theory", heading, text, figures, may=[say("theory.none_may")])
     heading = say("theory.within")
     if data.largest > theory.high:
         heading = say("theory.above", times=data.largest / theory.high)
@@ -69,8 +58,7 @@ def theory_section(data: Data) -> Section:
         parts.append(say("theory.doubts", doubts="; ".join(theory.doubts)))
     if theory.limit is None:
         parts.append(say("theory.no_limit", optimizer=r.optimizer))
-    may = [say("theory.may")]
-    return Section("theory", "Theory", heading, "".join(parts), figures, [*may], may_not)
+    return section(say, "theory", heading, "".join(parts), figures)
 
 
 def noise_section(data: Data) -> Section | None:
@@ -83,5 +71,4 @@ def noise_section(data: Data) -> Section | None:
         heading = say("noise.heading", scale=noise.value)
     else:
         text += f" {sentence(noise.reason)}"
-    figures, may, may_not = [noise_figure(noise)], [say("noise.may")], [say("noise.not_later")]
-    return Section("noise", "Batch size", heading, text, figures, [*may], [*may_not])
+    return section(say, "noise", heading, text, [noise_figure(noise)])

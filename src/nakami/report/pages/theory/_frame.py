@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
-from ._say import say
-from ._sections import phase
+from ._sections import phase, say
 
 if TYPE_CHECKING:
     from nakami.theory.meanfield import Prediction, Rates

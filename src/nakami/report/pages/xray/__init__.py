@@ -3,10 +3,10 @@
 from ...page._kinds import PageKind
 from ._compared import compared_section
 from ._counts import kept_section
+from ._data import read
 from ._frame import frame
-from ._page_data import read
+from ._pictures import pictures_section
 from ._positions import positions_section
-from ._singular_vectors import pictures_section
 from ._spectra import own_section, spectra_section
 
 ENTRY = PageKind(

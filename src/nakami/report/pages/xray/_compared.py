@@ -9,13 +9,10 @@ from nakami.results import PairedChange
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
 from ._curves import described, ends_caption, panels, some, spread_caption, values_table
-from ._interpretation import compared_aids
-from ._page_data import Reading, label
-from ._say import say
-from ._series import Series, series
-from ._spectrum_chart import spectrum_chart
+from ._data import Reading, label, say
+from ._frame import told
+from ._spectrum_chart import Series, series, spectrum_chart
 from ._stage_charts import change_chart
-from ._verdict import told
 
 
 def compared_section(reading: Reading) -> Section | None:
@@ -27,8 +24,7 @@ def compared_section(reading: Reading) -> Section | None:
     quantity = "largest" if bound else "count"
     figures = [_panels_figure(reading), _paired_figure(reading, quantity)]
     heading, text = _heading(reading, quantity), _text(reading, quantity)
-    aids = compared_aids(reading, quantity)
-    return Section("compared", "Before and after", heading, text, figures, *aids)
+    return reading.section("compared", heading, text, figures, may=[_may(reading, quantity)])
 
 
 def _panels_figure(reading: Reading) -> Figure:
@@ -123,3 +119,18 @@ def _text(reading: Reading, quantity: str) -> str:
     a, b = (net.rows[last].largest.mean for net in reading.networks)
     top = told(_changes(reading, (last,), "largest")[0])
     return reading.say(f"compared.text_{quantity}", changes=parts, stage=last, top=top, a=a, b=b)
+
+
+def _may(reading: Reading, quantity: str) -> str:
+    """What may be concluded from the changes of ``quantity``."""
+    changes = _changes(reading, reading.solid, quantity)
+    sure = [c for c in changes if c.verdict != "not distinguishable"][:3]
+    errors = [num.fixed(abs(c.mean / c.se), 1) for c in sure if c.se > 0]
+    stages = [num.short(c.stage, 16) for c in sure]
+    if reading.n == 1:
+        case = "one"
+    elif not sure:
+        case = "same" if changes else "none"
+    else:
+        case = "change_se" if len(errors) == len(sure) else "change"
+    return reading.say(f"compared.may_{case}", stages=stages, errors=errors)

@@ -7,8 +7,7 @@ import numpy as np
 from nakami.results import Estimate, StageSummary, estimate
 
 from ...words import _numbers as num
-from ._page_data import Network, Reading
-from ._say import say
+from ._data import Network, Reading, say
 
 NAMED = 4  # up to so many stages are named, more are counted
 

@@ -8,11 +8,10 @@ from ...charts._chart import Chart
 from ...page._sections import Figure, Section
 from ._completeness import cut_stages
 from ._curves import direction, some
-from ._interpretation import kept_aids
-from ._page_data import Reading, converged, label
-from ._say import say
+from ._data import Reading, converged, label, say
 from ._stage_charts import Group, stage_chart
 
+FEW = 8  # up to so many inputs their spread is uncertain itself
 ROW = 5  # up to so many stages the two charts stand side by side
 
 
@@ -29,8 +28,9 @@ def kept_section(reading: Reading) -> Section:
         layout="duo" if len(reading.stages) <= ROW else "stack",
         key=reading.key,
     )
-    aids = kept_aids(reading)
-    return Section("kept", "Directions kept", _heading(reading), _text(reading), [figure], *aids)
+    may, may_not = _aids(reading)
+    heading, text = _heading(reading), _text(reading)
+    return reading.section("kept", heading, text, [figure], may=[may], may_not=may_not)
 
 
 def _caption(reading: Reading) -> str:
@@ -121,3 +121,25 @@ def _from_to(reading: Reading, a: StageSummary, b: StageSummary) -> str:
     ranks = {"a": a.effective_rank.mean, "b": b.effective_rank.mean}
     case = "kept.rank_still" if rank == "still" else "kept.rank_moves"
     return first + say(case, way=rank, too=rank == count, **ranks)
+
+
+def _aids(reading: Reading) -> tuple[str, list[str]]:
+    """What may be concluded from the counts, and what may not."""
+    rows = [reading.main.rows[s] for s in reading.solid]
+    if not rows:
+        may = say("kept.may_none")
+    elif any(r.count.lower_bound for r in rows):
+        may = say("kept.may_bound")
+    else:
+        may = reading.say("kept.may_count", stage=rows[-1].stage)
+        wide, calm = (end(rows, key=lambda r: r.count.sd) for end in (max, min))
+        if reading.n > 1 and len(rows) > 1 and wide.count.sd > calm.count.sd:
+            sds = {"wide_sd": wide.count.sd, "calm_sd": calm.count.sd}
+            may = reading.say("kept.may_spread", wide=wide.stage, calm=calm.stage, **sds)
+    if reading.n == 1:
+        return may, [reading.say("kept.not_one")]
+    may_not: list[str] = [reading.say("kept.not_same")]
+    if reading.n <= FEW:
+        doubt = 100 / (2 * (reading.n - 1)) ** 0.5
+        may_not.append(reading.say("kept.not_spread", doubt=doubt))
+    return may, may_not

@@ -15,9 +15,8 @@ from ...page._html import rich
 from ...page._sections import Table, Text
 from ...words import _numbers as num
 from ._completeness import cut_stages
-from ._page_data import Network, Reading
-from ._say import say
-from ._series import NOISE, UNCONVERGED, Series, series
+from ._data import Network, Reading, say
+from ._spectrum_chart import NOISE, UNCONVERGED, Series, series
 
 MAX_PANELS = 6
 

@@ -9,8 +9,7 @@ from nakami.results import Estimate
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
 from ._completeness import possible
-from ._page_data import Reading, label
-from ._say import say
+from ._data import Reading, label, say
 
 
 def key_figures(reading: Reading) -> list[KeyFigure]:

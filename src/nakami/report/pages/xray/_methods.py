@@ -9,8 +9,7 @@ from nakami.results import Spectrum
 from ...page._sections import Table, Text
 from ...words import _numbers as num
 from ._completeness import bounds, computed, so_far
-from ._page_data import Network, Reading
-from ._say import say
+from ._data import Network, Reading, say
 
 SOLVERS = {"dense": "dense SVD", "gram": "Gram matrix", "krylov": "Krylov iteration"}
 

@@ -12,10 +12,8 @@ from ...charts._marks import AFTER, INK, Axes, layer
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
 from ._curves import panels
+from ._data import Reading, say
 from ._images import area
-from ._interpretation import position_aids
-from ._page_data import Reading
-from ._say import say
 
 EVERY = 10  # up to so many positions are all numbered
 
@@ -38,11 +36,8 @@ def positions_section(reading: Reading) -> Section | None:
     heavy = int(mean.argmax())
     text = reading.say("positions.text", stage=last, covers=covers, length=length,
                        heavy=heavy + 1, share=100 * mean[heavy])  # fmt: skip
-    heading, nav = (
-        say("positions.heading", covers=covers.mean, length=length),
-        "Directions by position",
-    )
-    return Section("positions", nav, heading, text, [figure], *position_aids(reading))
+    heading = say("positions.heading", covers=covers.mean, length=length)
+    return reading.section("positions", heading, text, [figure])
 
 
 def position_shares(run: Xray, stage: str) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from nakami.results import PairedChange, StageSummary
 
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
-from ._completeness import possible
+from ._completeness import counted, possible
 from ._curves import (
     depth_curves,
     described,
@@ -19,9 +19,7 @@ from ._curves import (
     step,
     values_table,
 )
-from ._interpretation import own_aids, spectra_aids
-from ._page_data import Reading, converged
-from ._say import say
+from ._data import Reading, converged, say
 from ._spectrum_chart import spectrum_chart
 
 NTH = {1: "first", 10: "tenth", 100: "hundredth"}
@@ -33,8 +31,9 @@ def spectra_section(reading: Reading) -> Section:
     title = reading.say("spectra.title", whose=reading.whose)
     axis, hint = reading.say("spectra.axis"), say("spectra.hint")
     figure = _figure(reading, "spectra", rows, title, axis, 380, "input", hint)
-    heading, text, aids = _heading(reading), _spectra_text(reading), spectra_aids(reading)
-    return Section("spectra", "Spectra by depth", heading, text, [figure], *aids)
+    may, may_not = _aids(reading)
+    heading, text = _heading(reading), _spectra_text(reading)
+    return reading.section("spectra", heading, text, [figure], may=may, may_not=may_not)
 
 
 def own_section(reading: Reading) -> Section | None:
@@ -45,7 +44,7 @@ def own_section(reading: Reading) -> Section | None:
     title, axis = say("own.title", whose=reading.whose), say("own.axis")
     figure = _figure(reading, "own", rows.values(), title, axis, 320, None, "")
     heading, text = _own_words(reading, {s: r for s, r in rows.items() if converged(r)})
-    return Section("own", "Each layer alone", heading, text, [figure], *own_aids(reading))
+    return reading.section("own", heading, text, [figure])
 
 
 def _figure(
@@ -144,3 +143,32 @@ def _own_words(reading: Reading, rows: dict[str, StageSummary]) -> tuple[str, st
     text = "own.text" if n > 1 else "own.text_one"
     heading = say(f"own.stretch_{case}", layers=n, count=stretch)
     return heading, reading.say(text, values=values, stage=top.stage)
+
+
+def _aids(reading: Reading) -> tuple[list[str], list[str]]:
+    """What may be concluded from the spectra, and what may not."""
+    may = [_arrives(reading)]
+    steps = reading.trend(lambda s: float(s.count_above_one), reading.solid)
+    exact = not any(reading.main.rows[s].count.lower_bound for s in reading.solid)
+    if exact and steps and reading.n > 1 and all(c.verdict == "falls" for c in steps):
+        may.append(reading.say("spectra.may_fall"))
+    doubt = len(reading.solid) < len(reading.stages)
+    unit = num.short(reading.main.run.input_unit, 30)
+    first = say("spectra.not_dotted" if doubt else "spectra.not_shrunk")
+    return may, [first, say("spectra.not_border", unit=unit)]
+
+
+def _arrives(reading: Reading) -> str:
+    if not reading.solid:
+        return say("spectra.may_none")
+    row = reading.main.rows[reading.solid[-1]]
+    if row.largest.mean == 0:
+        case = "zero"
+    elif row.count.lower_bound:
+        case = "bound"
+    elif round(row.count.mean) == row.shape[1]:
+        case = "all"
+    else:
+        case = "some" if row.count.mean else "no"
+    count = counted(row).removeprefix("at least ")
+    return reading.say(f"spectra.may_{case}", stage=row.stage, count=count)

@@ -10,8 +10,7 @@ from ...page._html import rich
 from ...page._sections import Table, Text
 from ...words import _numbers as num
 from ._completeness import log_sums
-from ._page_data import Network, Reading, label
-from ._say import say
+from ._data import Network, Reading, label, say
 
 QUANTITIES: tuple[tuple[str, Text, str], ...] = (
     ("count", "directions with s > 1", "number"),

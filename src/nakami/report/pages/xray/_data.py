@@ -22,9 +22,11 @@ from nakami.results import (
     wrong,
 )
 
+from ...page._sections import Figure, Section, section
 from ...words._numbers import short
-from ...words._sentences import Sentence
-from ._say import say
+from ...words._sentences import Sentence, Sentences
+
+say = Sentences(__file__)
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,20 @@ class Reading:
         of = f" of {total:,}" if least < total else ""
         return f"{some}{of} {self.noun}{'' if max(most, total) == 1 else 's'}"
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """What every sentence of the page may ask for."""
+        return {"noun": self.noun, "origin": self.origin, "inputs": self.inputs(), "n": self.n}
+
     def say(self, case: str, **data: Any) -> Sentence:
         """A sentence of the page; what the page calls its inputs is filled in everywhere."""
-        mine = {"noun": self.noun, "origin": self.origin, "inputs": self.inputs(), "n": self.n}
-        return say(case, **{**mine, **data})
+        return say(case, **{**self.known, **data})
+
+    def section(
+        self, name: str, heading: str, text: str, figures: list[Figure], **more: Any
+    ) -> Section:
+        """A section of the page; ``more`` as for ``page._sections.section``."""
+        return section(say, name, heading, text, figures, **{**self.known, **more})
 
     @property
     def whose(self) -> str:
