@@ -3,8 +3,7 @@
 The public names are resolved on first use, so that importing the package does not import torch.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .results import lazy
 
@@ -28,13 +27,21 @@ if TYPE_CHECKING:
     from .spectra import svd as svd
     from .spectra import trace as trace
 
-try:
-    __version__ = version("nakami")
-except PackageNotFoundError:  # run from a source tree that was not installed
-    __version__ = "0+unknown"
-
-__getattr__, __dir__, __all__ = lazy(
+_get, __dir__, __all__ = lazy(
     __name__,
     *("data", "dynamics", "geometry", "operators", "recipes"),
     *("report", "results", "spectra", "theory", "training", "zoo"),
 )
+
+
+def __getattr__(name: str) -> Any:
+    return _version() if name == "__version__" else _get(name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # takes longer than all else here
+
+    try:
+        return version("nakami")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "0+unknown"

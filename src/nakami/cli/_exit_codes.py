@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
 import warnings
-from collections.abc import Sequence
-from typing import NoReturn
-
-import typer
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from nakami.results import UsageError, Worded
 
-from ._app import app
-from ._command import running
+if TYPE_CHECKING:
+    from ._command import Command
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+TOGETHER = 1.0  # seconds between two Ctrl-C that count as one
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -30,30 +35,83 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             in the environment the traceback stands before it.
     """
     # Before torch loads: threads that spin while they wait made a busy machine 100 times slower.
-    running.set(None)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with warnings.catch_warnings():
+    with _interrupts() as pressed, warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        raise SystemExit(_guarded(arguments))
+        raise SystemExit(_guarded(arguments, pressed))
 
 
-def _guarded(arguments: Sequence[str] | None) -> int:
+def _guarded(arguments: Sequence[str] | None, pressed: list[float]) -> int:
     try:
+        from ._app import app  # here, so that Ctrl-C is watched while it is imported
+        from ._command import running
+
+        running.set(None)
         code = app(args=arguments, prog_name="nakami", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        code, sentence = _explain(error)
+        # an import that Ctrl-C cuts short may end in any error
+        code, sentence = (INTERRUPTED, "") if pressed else _explain(error)
         if code != INTERRUPTED:
             if os.environ.get("NAKAMI_TRACEBACK", "0") not in ("", "0"):
                 traceback.print_exc()
-            typer.echo(f"nakami: {sentence}", err=True)
+            _say(f"nakami: {sentence}")
     if code == INTERRUPTED:
+        if pressed:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the rest of this process
         next_step = "start the same command again"
         if _goes_on():
             next_step = "what is finished is kept, the same command continues it"
-        typer.echo(f"nakami: interrupted; {next_step}.", err=True)
+        _say(f"nakami: interrupted; {next_step}.")
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[float]]:
+    """When Ctrl-C was pressed; a second one right after the first is part of it."""
+    pressed = list[float]()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        pressed.append(time.monotonic())
+        if len(pressed) == 1 or pressed[-1] - pressed[-2] > TOGETHER:
+            raise KeyboardInterrupt
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):  # in a destructor: press again, later
+            pressed.clear()
+            here = threading.main_thread().ident or 0
+            threading.Timer(0.05, signal.pthread_kill, (here, signal.SIGINT)).start()
+        else:
+            usual(lost)
+
+    def leave() -> None:
+        """With this code also where Ctrl-C came in code made of a text, as dataclasses make it."""
+        if pressed:
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+
+    usual, before = sys.unraisablehook, signal.getsignal(signal.SIGINT)
+    watched = (
+        before is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+    )
+    if watched:
+        signal.signal(signal.SIGINT, press)
+        sys.unraisablehook = unraisable
+        atexit.register(leave)  # before torch registers its own, so it runs after them
+    try:
+        yield pressed
+    finally:
+        if watched:
+            sys.unraisablehook = usual
+            if not pressed:
+                signal.signal(signal.SIGINT, before)
+                atexit.unregister(leave)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def _explain(error: Exception) -> tuple[int, str]:
@@ -69,14 +127,20 @@ def _explain(error: Exception) -> tuple[int, str]:
     return FAILED, f"stopped by {one_line(error)}; {kept}NAKAMI_TRACEBACK=1 shows where."
 
 
+def _running() -> Command | None:
+    """The command that was begun, if imports came so far."""
+    module = sys.modules.get(f"{__package__}._command")
+    return None if module is None else module.running.get()
+
+
 def _goes_on() -> bool:
-    command = running.get()
+    command = _running()
     return command is not None and command.goes_on
 
 
 def in_options(message: Worded) -> str:
     """A message of the library with the running command's options for its arguments."""
-    command = running.get()
+    command = _running()
     options = command.options() if command is not None else {}
     return message.worded(options.get, "the same command with --help lists what there is")
 
@@ -104,7 +168,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if isinstance(message, Worded):
-        typer.echo(f"note: {in_options(message)}", err=True)
+        _say(f"note: {in_options(message)}")
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         sys.stderr.write(text)
