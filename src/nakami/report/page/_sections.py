@@ -17,12 +17,13 @@ Text = str | Markup
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A large number with its unit and spread, and what it counts."""
+    """A large number with its unit and spread, what it counts, and what to compare it with."""
 
     value: str
     unit: str
     label: str
     before: str = ""
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """One section: a finding, its figures, and what may be concluded from it."""
+    """One section: a finding, its figures, what may be concluded from it, what people do."""
 
     id: str
     nav: str
@@ -83,6 +84,7 @@ class Section:
     figures: list[Figure]
     may: Sequence[str]
     may_not: Sequence[str]
+    do: Sequence[str] = ()
     wide: bool = False
 
 
@@ -100,13 +102,14 @@ def section(
 ) -> Section:
     """A section whose sentences stand in a table of its name.
 
-    Its entry in the contents is ``nav``; what may be concluded is every case that begins with
-    ``may``, what may not every one that begins with ``not_``, where they are not given. ``data``
-    fills them in.
+    Its entry in the contents is ``nav``. What may be concluded is every case ``may`` and
+    ``may_...``, what may not every ``not_...``, where they are not given; what people do is every
+    ``do`` and ``do_...``. ``data`` fills them in.
     """
     may = say.all_of(name, "may", **data) if may is None else may
-    may_not = say.all_of(name, "not_", **data) if may_not is None else may_not
-    return Section(name, say(f"{name}.nav"), heading, text, figures, may, may_not, wide)
+    may_not = say.all_of(name, "not", **data) if may_not is None else may_not
+    nav, do = say(f"{name}.nav"), say.all_of(name, "do", **data)
+    return Section(name, nav, heading, text, figures, may, may_not, do, wide)
 
 
 @dataclass(frozen=True)

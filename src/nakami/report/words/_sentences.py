@@ -81,9 +81,10 @@ class Sentences:
         tables = found.items()
         self.cases = {f"{name}.{case}": text for name, of in tables for case, text in of.items()}
 
-    def all_of(self, name: str, start: str, **data: Any) -> list[str]:
-        """Every sentence of a table whose case begins with ``start``, in order."""
-        return [self(case, **data) for case in self.cases if case.startswith(f"{name}.{start}")]
+    def all_of(self, table: str, word: str, **data: Any) -> list[str]:
+        """Every sentence of a table whose case is ``word`` or begins with ``word_``, in order."""
+        cases = (c for c in self.cases if f"{c}_".startswith(f"{table}.{word}_"))
+        return [self(case, **data) for case in cases]
 
     def __call__(self, case: str, /, **data: Any) -> Sentence:
         """The sentence of a case; raises KeyError for an unknown case or a missing value."""

@@ -81,19 +81,28 @@ def _key_figures(found: LearningRateReport) -> list[KeyFigure]:
     out = []
     if r.advised is not None:
         case = "advised_range" if r.interval else "advised"
-        out.append(KeyFigure(num.number(r.advised), "", say(f"figure.{case}", interval=r.interval)))
+        text, share = say(f"figure.{case}", interval=r.interval), r.advised / r.limit
+        some = "" if r.preconditioner or not share else say("figure.share", share=share)
+        out.append(KeyFigure(num.number(r.advised), "", text, reference=some))
     if math.isfinite(r.limit):
         case = "limit_after" if r.preconditioner else "limit"
         out.append(KeyFigure(num.number(r.limit, 4), "", say(f"figure.{case}", error=r.error)))
     if e is not None:
-        out.append(KeyFigure(num.number(e.largest), "", say("figure.largest")))
+        some = "" if found.theory is None else say("figure.theory", low=found.theory.low,
+                                                   high=found.theory.high)  # fmt: skip
+        out.append(KeyFigure(num.number(e.largest), "", say("figure.largest"), reference=some))
     if noise is not None and noise.value is not None:
         value, unit = num.split(noise.value, noise.error or float("nan"))
         case = "noise_se" if noise.error else "noise"
-        out.append(KeyFigure(value, unit, say(f"figure.{case}")))
+        out.append(KeyFigure(value, unit, say(f"figure.{case}"), reference=_batch(noise)))
     elif noise is not None and 0 < noise.at_least < float("inf"):
-        out.append(KeyFigure(num.number(noise.at_least), "", say("figure.noise"), "at least"))
+        out.append(KeyFigure(num.number(noise.at_least), "", say("figure.noise"), "at least",
+                             _batch(noise)))  # fmt: skip
     return out[:4]
+
+
+def _batch(noise: NoiseScale) -> str:
+    return say("figure.batch", batch=noise.batch)
 
 
 def _figures_table(found: LearningRateReport) -> Table:

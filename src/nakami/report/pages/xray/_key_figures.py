@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
-from nakami.results import Estimate
+from nakami.results import Estimate, StageSummary
 
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
 from ._completeness import possible
 from ._data import Reading, label, say
+
+SHIPPED = "dbn-digits"  # the subject whose figures others are compared with
 
 
 def key_figures(reading: Reading) -> list[KeyFigure]:
@@ -19,9 +21,11 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
         return [*_unconverged(reading), *facts]
     stage = reading.solid[-1]
     row = reading.main.rows[stage]
-    count = _figure(row.count, reading.say("figure.count", stage=stage, of=possible(row)))
-    rank = _figure(row.effective_rank, _rank(reading, stage))
-    top = _figure(row.largest, reading.say("figure.largest", stage=stage))
+    shipped = reading.main.run.subject.partition("/")[0] == SHIPPED
+    ours = "" if shipped else say("figure.count_reference")
+    count = _figure(row.count, reading.say("figure.count", stage=stage, of=possible(row)), ours)
+    rank = _figure(row.effective_rank, _rank(reading, stage), _equal(row))
+    top = _figure(row.largest, reading.say("figure.largest", stage=stage), say("figure.isometry"))
     if reading.comparison is None or reading.n == 1:
         return [count, rank, top, *facts]
     bound = any(net.rows[stage].count.lower_bound for net in reading.networks)
@@ -33,8 +37,17 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     return [count, gain, rank, *(facts or [top])]
 
 
-def _figure(e: Estimate, text: str) -> KeyFigure:
-    return KeyFigure(*num.split(e.mean, e.sd), text, "at least" if e.lower_bound else "")
+def _figure(e: Estimate, text: str, reference: str) -> KeyFigure:
+    bound = "at least" if e.lower_bound else ""
+    return KeyFigure(*num.split(e.mean, e.sd), text, bound, reference)
+
+
+def _equal(row: StageSummary) -> str:
+    """The effective rank of an orthogonal and of a random matrix of the stage's shape."""
+    m, n = row.shape
+    if min(m, n) == 1:
+        return ""
+    return say("figure.rank_reference", most=min(m, n), gauss=m * n / (m + n + 1))
 
 
 def _rank(reading: Reading, stage: str) -> str:
