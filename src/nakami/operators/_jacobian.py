@@ -17,6 +17,7 @@ from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
 from .autodiff._strategies import (
+    COARSE,
     Trial,
     adjoint_gap,
     allowed_gap,
@@ -180,8 +181,9 @@ class NetworkJacobian(LinearOperator):
         """
         room = self._pulled(point, widest, memory_budget)
         route, self._push, trial = forward_product(
-            self.function, point, self.output, self._pull, self._held, self.chunk, room
-        )
+            self.function, point, self.output, self._pull, self._held, self.chunk, room,
+            self._steps.coarsest,
+        )  # fmt: skip
         self.route = f"{route}, {self.network.note}" if self.network.note else route
         if len(self.parts) > 1:  # one by one: a small state hides behind a large one
             for name in self.parts:
@@ -220,7 +222,8 @@ class NetworkJacobian(LinearOperator):
         with torch.no_grad():
             ju = self._pull(functional.pad(u, (rows.start, self.shape[0] - rows.stop)))
         gap = adjoint_gap(u, jv, ju, trial.v)
-        if gap > allowed_gap(self.route, self.dtype):
+        narrow = max(self._steps.coarsest, torch.float32, key=lambda dtype: torch.finfo(dtype).eps)
+        if gap > allowed_gap(self.dtype, narrow if COARSE in self.route else None):
             raise UsageError(
                 f"to must name stages that one route can multiply, got {name!r} where <u, J v> and "
                 f"<J^T u, v> differ by {gap:.2g} ({self.route}); read it on its own."

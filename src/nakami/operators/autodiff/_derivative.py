@@ -141,7 +141,7 @@ class Derivative:
             there = self._along(point, gaps)
         if not gaps:
             return {}, {}, None
-        narrow = self._narrower()
+        narrow = None if self.steps.coarsest == self.point.dtype else self.steps.coarsest
         left = gaps if narrow else self._unsided(gaps, there)
         with in_double(self.network, moving, blocks):
             return gaps, self._wrong(point, v, product, left), narrow
@@ -160,14 +160,6 @@ class Derivative:
                 off = gap / max(size, other)
                 found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, off)
         return found
-
-    def _narrower(self) -> torch.dtype | None:
-        """The coarsest type that the network computes in, if it is coarser than the products'."""
-        with torch.no_grad(), _Types() as seen:
-            self.function(self.point)
-        eps = torch.finfo(self.point.dtype).eps
-        coarse = [d for d in seen.types if torch.finfo(d).eps > eps]
-        return max(coarse, key=lambda d: torch.finfo(d).eps, default=None)
 
     def _along(self, point: Tensor, gaps: Mapping[str, Gap]) -> dict[str, float]:
         """``<u, J v>`` by reverse mode, for the direction ``u`` of each gap."""
@@ -350,20 +342,6 @@ def _product_in_blocks(*args: Tensor) -> Tensor:
     for block, part in zip(out.split(width, 1), matrix.split(width, 1), strict=True):
         block.copy_(x @ scratch[: part.shape[1]].T.copy_(part))
     return out if len(args) == 2 else out.add_(args[0])
-
-
-class _Types(TorchDispatchMode):
-    """Notes which floating types come out of operations; autocast shows in nothing else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.types: set[torch.dtype] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if isinstance(out, Tensor) and out.is_floating_point():
-            self.types.add(out.dtype)
-        return out
 
 
 def _wide(value: Any) -> Any:

@@ -38,10 +38,11 @@ class Steps:
             no coarser arithmetic than the point's, with nothing between them that takes a gradient
             away or changes it: no detach, no block without gradients, no custom function, no hook.
             What is not on the list says nothing.
+        coarsest: The coarsest floating type that came out of an operation; ``dtype`` at least.
     """
 
     def __init__(self, dtype: torch.dtype):
-        self.known, self._eps = True, torch.finfo(dtype).eps
+        self.known, self.coarsest, self._dtype = True, dtype, dtype
         self._trusted, self._called = False, False
 
     @contextmanager
@@ -61,17 +62,19 @@ class Steps:
 
     def operation(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Take note of an operation."""
-        if not self.known or self._trusted or not any(map(_is_number, tree_leaves((args, kwargs)))):
-            return
-        name = func._schema.name
         made = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
         floating = [value for value in made if value.is_floating_point()]
+        self.coarsest = max((self.coarsest, *(value.dtype for value in floating)), key=_eps)
+        if self._trusted or not any(map(_is_number, tree_leaves((args, kwargs)))):
+            return
+        name = func._schema.name
         self.known = (
-            self._called
+            self.known
+            and self._called
             and name.removesuffix("_") in _KNOWN
             and torch.is_grad_enabled()
             and made[:1] == floating[:1]
-            and all(torch.finfo(value.dtype).eps <= self._eps for value in floating)
+            and self.coarsest == self._dtype
             and not (name == "aten::embedding" and any(args[3:]))  # scaled, or sparse
             and not kwargs.get("rounding_mode")
         )
@@ -112,6 +115,10 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with self.steps.call(func, args):
             return func(*args, **(kwargs or {}))
+
+
+def _eps(dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).eps
 
 
 def _is_made_anew(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from ._overrides import StridedConvolutions
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 
 
-COARSE = "in part in float32"  # the end of a route's name
+COARSE = "in part in"  # the end of a route's name, before a type
 ROWS = "rows kept"  # the name of the last rung
 LADDER = ("linearised", "forward mode", "double reverse", PLAIN, ROWS)
 NOTHING_CANCELS = 1e-5  # how far <u, J v> and <J^T u, v> may differ where v is along J^T u
@@ -42,7 +43,8 @@ def reverse_product(
             batched(lambda u: pull(u)[0], torch.zeros_like(output)[:, None])
     except FAILURES as error:
         try:
-            return plain_product(function, point, held)
+            with steps.watched() if steps else nullcontext():
+                return plain_product(function, point, held)
         except FAILURES as last:
             ways = [("reverse mode", first_line(error)), (PLAIN, first_line(last))]
             raise _no_way(ways) from last
@@ -70,6 +72,7 @@ def forward_product(
     held: Held,
     chunk: int,
     room: int,
+    coarsest: torch.dtype | None = None,
 ) -> tuple[str, Product, Trial]:
     """The first way to make ``v -> J v`` that works and agrees with ``pull``: name, product, trial.
 
@@ -77,9 +80,10 @@ def forward_product(
     network runs again for each product), double reverse (``J v`` as the reverse derivative of
     ``u -> J^T u``, which agrees by construction), the same by plain autograd, and last the rows
     themselves, by ``pull`` of ``chunk`` units at a time, where ``room`` bytes hold them. A network
-    that casts to float32 on its way agrees no better than that allows; then the way that agrees
-    best is taken, and its name says so.
+    that casts to float32, or to the ``coarsest`` type seen in it, agrees no better than that
+    allows; then the way that agrees best is taken, and its name says so.
     """
+    narrow = max(coarsest or point.dtype, torch.float32, key=lambda dtype: torch.finfo(dtype).eps)
     rungs: list[tuple[str, Callable[[], Product]]] = [
         (LADDER[0], lambda: linearised(function, point)),
         (LADDER[1], lambda: _forward_mode(function, point)),
@@ -109,12 +113,12 @@ def forward_product(
         apart = abs(along - size) / size if size else along  # <u, J w> is |J^T u|
         if isinstance(pull, PlainProduct) and name not in (PLAIN, ROWS):
             name = f"{name}, transposed by {PLAIN}"
-        agrees = gap <= allowed_gap(name, point.dtype)
+        agrees = gap <= allowed_gap(point.dtype)
         alike = apart <= max(NOTHING_CANCELS, 1e3 * torch.finfo(point.dtype).eps)
         if agrees and alike:
             return name, push, trial
-        if agrees or gap <= allowed_gap(COARSE, point.dtype):
-            label = name if agrees else f"{name}, {COARSE}"
+        if agrees or gap <= allowed_gap(point.dtype, narrow):
+            label = name if agrees else f"{name}, {COARSE} {str(narrow).removeprefix('torch.')}"
             coarse.append((gap if alike else max(gap, apart), label, push, trial))
         failures.append((name, f"<u, J v> and <J^T u, v> differ by {gap:.2g}"))
     if coarse:
@@ -127,11 +131,9 @@ def rank(route: str) -> int:
     return next(i for i, name in enumerate(LADDER) if route.startswith(name))
 
 
-def allowed_gap(route: str, dtype: torch.dtype) -> float:
-    """How far the products of a route may differ from those of its transpose."""
-    if COARSE in route:
-        return 10 * torch.finfo(torch.float32).eps
-    return 1e4 * torch.finfo(dtype).eps
+def allowed_gap(dtype: torch.dtype, narrow: torch.dtype | None = None) -> float:
+    """How far products may differ from those of the transpose, computed in part in ``narrow``."""
+    return 1e4 * torch.finfo(dtype).eps if narrow is None else 10 * torch.finfo(narrow).eps
 
 
 def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor:

@@ -52,7 +52,9 @@ class FirstExamples:
         elif self._linearises is None:
             steps = Steps(at.flat.dtype)
             output, pull = reverse_product(self._outputs, at.flat, at.held, True, steps)
-            way, _, trial = forward_product(self._outputs, at.flat, output, pull, at.held, 2, room)
+            way, _, trial = forward_product(
+                self._outputs, at.flat, output, pull, at.held, 2, room, steps.coarsest
+            )
             rows = slices(len(output), len(output) // self.count)
             parts = {f"example {i}": here for i, here in enumerate(rows)}
             Derivative(
