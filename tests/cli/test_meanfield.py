@@ -87,6 +87,12 @@ def test_the_run_is_shown_again_and_compared(nakami, here):
     done = nakami("compare", one, other)
     assert done.code == 0, done.err
     assert "rates.limit" in done.out
+    table = " ".join(done.out.split())
+    assert "Settings that differ setting before after" in table
+    assert re.search(r"seed 1 0 loss 'half' 'mse' ", table), table
+    changed = json.loads(nakami("compare", one, other, "--json").out)["settings"]
+    assert {"name": "loss", "before": "'half'", "after": "'mse'"} in changed
+    assert "Settings" not in nakami("compare", one, one).out
     refused = nakami("show", one, "--out", "page.html")
     assert refused.code == 2
     assert "--out must come with an x-ray, got a run of kind theory; open report" in refused.err

@@ -66,6 +66,12 @@ def test_a_file_makes_a_subject_of_the_command_line(more, tmp_path, monkeypatch,
     assert (run.n_inputs, run.settings["subject"]) == (2, "small-mlp/trained")
     shown = nakami("show", "nakami-out/small-mlp/weights")
     assert "cross-entropy, nats" in shown
+    nakami("xray", "small-mlp", "--inputs", "2", "--no-page", "--train-seed", "3")
+    compared = nakami(
+        "compare", *(f"nakami-out/small-mlp/weights{s}" for s in ("", "-train-seed-3"))
+    )
+    table = " ".join(compared.replace("─", "").split())
+    assert table.startswith("Settings that differ setting before after seed 0 3 nakami-out"), table
     weights = load(tmp_path / "nakami-out/small-mlp/weights")
     assert f"{weights.result['phases']['all']['last_loss']:.4g}" in shown
 

@@ -208,12 +208,19 @@ def _interval(c: PairedChange, places: int) -> str:
     return f"{_signed(c.low, places)} to {_signed(c.high, places)}"
 
 
-def numbers_table(result: NumberChanges) -> Table:
-    """Numbers of two runs, those that differ."""
+def numbers_tables(result: NumberChanges) -> list[Table]:
+    """What differs between two runs: settings, then numbers."""
     rows = [(name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.rows if a != b]
     title = f"{result.after.folder} and before, {result.before.folder}"
-    caption = f"{len(result.rows) - len(rows)} numbers are equal."
-    return TextTable(title, caption, ("number", "before", "after", "change"), rows).drawn()
+    equal = f"{len(result.rows) - len(rows)} numbers are equal."
+    numbers = TextTable(title, equal, ("number", "before", "after", "change"), rows)
+    if not result.settings:
+        return [numbers.drawn()]
+    head = ("setting", "before", "after")
+    return [
+        TextTable("Settings that differ", "", head, result.settings, 3).drawn(),
+        numbers.drawn(),
+    ]
 
 
 def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:

@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 
 from ._errors import UsageError, unknown, wrong, wrong_type
 from ._record import KINDS, Record, load
+from ._same import difference, differing
 from ._spectrum import Spectrum
 from ._xray import Xray
 
@@ -97,11 +98,13 @@ class NumberChanges:
     Attributes:
         before, after: The runs.
         rows: Name, and value before and after, of each single number that both results have.
+        settings: Name, and before and after in few words, of each setting that differs.
     """
 
     before: Record
     after: Record
     rows: tuple[tuple[str, float, float], ...]
+    settings: tuple[tuple[str, str, str], ...] = ()
 
 
 def compare(before: Run, after: Run) -> Any:
@@ -126,9 +129,15 @@ def compare(before: Run, after: Run) -> Any:
 
 
 def compare_numbers(a: Record, b: Record) -> NumberChanges:
-    """Every single number that two results share."""
+    """Every single number that two results share, and the settings in which the runs differ."""
     x, y = (dict(_numbers(record.result)) for record in (a, b))
-    return NumberChanges(a, b, tuple((name, x[name], y[name]) for name in x if name in y))
+    fields = differing(a.settings, b.settings)
+    return NumberChanges(
+        a,
+        b,
+        tuple((name, x[name], y[name]) for name in x if name in y),
+        tuple(difference(field, a.settings, b.settings) for field in fields),
+    )
 
 
 def compare_xrays(a: Xray, b: Xray) -> Comparison:

@@ -76,14 +76,8 @@ def check_same(
     fields = differing(old, new, unchecked)
     if not fields:
         return
-    a, b = flat(old), flat(new)
     ways = [f"pass another {{{argument}}}", f"delete {path}"]
-    if _last(fields[0]) in FOUND:
-        name, told = FOUND[_last(fields[0])]
-        held, got = str(old.get(told) or "other numbers"), str(new.get(told) or "these")
-        got += " (other numbers)" if held == got else ""
-    else:
-        name, held, got = _difference(fields[0], a.get(fields[0]), b.get(fields[0]))
+    name, held, got = difference(fields[0], old, new)
     if name == "threads":
         ways = [f"set OMP_NUM_THREADS={held}", *ways]
     also = [f for f in fields[1:] if f in CHOSEN and f != "data" and "." not in f]
@@ -91,11 +85,16 @@ def check_same(
     raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", ways)
 
 
-def _difference(field: str, old: Any, new: Any) -> tuple[str, str, str]:
-    """Name of a field, and what is old and new in it, in few words."""
-    if isinstance(old, list) and isinstance(new, list):
-        return field, *_lists(_names(old), _names(new))
-    return field, _short(old), _short(new)
+def difference(field: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What to call a field of ``differing``, and what is old and new in it, in few words."""
+    if _last(field) in FOUND:
+        name, told = FOUND[_last(field)]
+        before, after = str(old.get(told) or "other numbers"), str(new.get(told) or "these")
+        return name, before, after + " (other numbers)" * (before == after)
+    a, b = flat(old).get(field), flat(new).get(field)
+    if isinstance(a, list) and isinstance(b, list):
+        return field, *_lists(_names(a), _names(b))
+    return field, _short(a), _short(b)
 
 
 def _lists(old: list[Any], new: list[Any]) -> tuple[str, str]:

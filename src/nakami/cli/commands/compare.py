@@ -24,14 +24,15 @@ def run(
     result = results.compare(before, after)
     if isinstance(result, results.NumberChanges):
         _runs.refuse_page(output.out, result.before.kind)
-        page, table = None, _tables.numbers_table(result)
+        page, tables = None, _tables.numbers_tables(result)
         body = {
-            "changes": [dict(zip(("name", "before", "after"), r, strict=True)) for r in result.rows]
+            key: [dict(zip(("name", "before", "after"), row, strict=True)) for row in rows]
+            for key, rows in (("changes", result.rows), ("settings", result.settings))
         }
     else:
-        page, table = _runs.page(result, output.out), _tables.comparison_table(result)
+        page, tables = _runs.page(result, output.out), [_tables.comparison_table(result)]
         body = {"changes": [results.plain(vars(c)) for c in result.changes]}
-    _tables.tell(output, page, body, [table])
+    _tables.tell(output, page, body, tables)
 
 
 ENTRY = Command(run)
