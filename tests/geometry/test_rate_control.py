@@ -295,8 +295,8 @@ REFUSED = {
     "schedule": ({"schedule": 3}, r"schedule must be a function, called as schedule\(step\)"),
     "name": ({"optimizer": "sgd"}, r"optimizer must be a torch optimizer, got 'sgd'; pass torch"),
     "kind": (
-        {"optimizer": torch.optim.RMSprop([nn.Parameter(torch.ones(1))])},
-        r"optimizer must be torch's SGD, Adam or AdamW.*got RMSprop",
+        {"optimizer": torch.optim.Rprop([nn.Parameter(torch.ones(1))])},
+        r"optimizer must make steps that are linear in the gradient once .*AdamW.*, got Rprop; ask",
     ),
     "foreign": (
         {"optimizer": torch.optim.SGD([nn.Parameter(torch.ones(1))])},

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companions import companion, growth, spectral_radius
-from nakami.geometry.rate._optimizers import Rule
+from nakami.geometry.rate._rule import Rule
 
 RULES = [
     Rule(),

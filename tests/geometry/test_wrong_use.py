@@ -24,10 +24,13 @@ def two_groups(**settings):
 REFUSED = {
     "an unknown name": ({"optimizer": "adamm"}, r"optimizer 'adamm' is unknown; nearest.*'adam'"),
     "another optimizer": (
-        {"optimizer": torch.optim.RMSprop(MODEL.parameters())},
-        r"optimizer must be torch's SGD, Adam or AdamW, or a name, got RMSprop; use",
+        {"optimizer": torch.optim.LBFGS(MODEL.parameters())},
+        r"optimizer must step by dense gradients, without a closure, got LBFGS; use torch\.optim",
     ),
-    "no optimizer": ({"optimizer": 3}, r"optimizer must be torch's SGD.*got int"),
+    "no optimizer": (
+        {"optimizer": 3},
+        r"optimizer must be torch's, or a name, got int; use one of 'sgd'",
+    ),
     "another model's": (
         {"optimizer": torch.optim.SGD(nn.Linear(2, 2).parameters())},
         r"optimizer must hold parameters of the model, got none of them; build it from model",

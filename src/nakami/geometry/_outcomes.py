@@ -12,6 +12,10 @@ FLAT = (
     "no limit is known: the Gauss-Newton matrix is 0, since the loss is linear in the outputs "
     "(put log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
 )
+STEPS = (
+    "no limit is known: a step of {optimizer} is not linear in the gradient, so that no eigenvalue "
+    "says where it grows; the advice needs none"
+)
 HERE = "batches of {batch:g} lie "
 NOISE = " the noise scale of {least}{scale:.3g} samples, where "
 GAIN = ": twice the batch makes a step {gain:.2f} times as useful"
@@ -21,6 +25,7 @@ class LimitEnding(Ending):
     """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
 
     NO_CURVATURE = True, FLAT
+    NOT_LINEAR = True, STEPS
 
 
 class AdviceEnding(Ending):

@@ -34,7 +34,8 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="sgd, momentum (0.9), nesterov (0.9), adam or adamw, else as torch sets them.",
+            help="sgd, momentum (0.9), nesterov (0.9), adam, adamw, rmsprop, nadam, radam, adamax, "
+            "adagrad, adadelta, adafactor or asgd, else as torch sets them.",
         ),
     ] = "sgd",
     batch: Annotated[

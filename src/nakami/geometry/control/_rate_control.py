@@ -18,7 +18,7 @@ from ...results import (
     wrong,
     wrong_type,
 )
-from ..rate._optimizers import adaptive
+from ..rate._optimizers import alike
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
@@ -49,8 +49,8 @@ class RateControl:
 
     Args:
         model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was.
-        optimizer: torch's ``SGD``, ``Adam`` or ``AdamW`` on the model's parameters. Its groups keep
-            the ratios of the rates they have now.
+        optimizer: One of torch's on the model's parameters for which ``nakami.learning_rate`` has a
+            limit. Its groups keep the ratios of the rates they have now.
         data: ``(x, y)`` or a few such batches, read once and stored. Use the training's batch
             size: the sharpness of a larger batch is lower.
         loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it.
@@ -256,7 +256,7 @@ def _rate(rate: object, optimizer: Optimizer) -> float:
     if isinstance(rate, LearningRate):
         if rate.advised is None:
             raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
-        if (rate.optimizer == "SGD") == adaptive(optimizer):
+        if rate.optimizer not in alike(optimizer):
             rule, way_out = "be advice for this kind of optimizer", "pass {optimizer} to both"
             raise wrong("rate", rule, f"one for {rate.optimizer}", way_out)
         rate = rate.advised

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 from ...operators import CurvatureOperator
 from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
-from ._optimizers import Named, Rule, adaptive, fastest_group
+from ._optimizers import Named, corrected, empty, fastest_group
+from ._rule import Rule
 from ._trials import FORWARD, GRADIENT, PRODUCT, SHORT, Found, Training, Trials, fastest
 
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
@@ -33,7 +34,7 @@ def advised(
     base = [batch.value for batch in op.by_batch()]
     trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base)
     lag = 1.0  # how much larger steps become after ``SHORT`` of them, on average
-    if not adaptive(optimizer) and not optimizer.state:
+    if empty(optimizer):
         lag = SHORT / sum([1 - rule.momentum**t for t in range(1, SHORT + 1)])
     found = fastest(trials, steps, lag)
     results = trials.results()
@@ -68,7 +69,7 @@ def _first_rate(optimizer: Optimizer, named: Named, op: CurvatureOperator, rule:
     unit = way / size
     curved = (batch @ unit[:, None])[:, 0]
     bend = float((unit.double() * curved.double()).sum() * size.double() ** 2)
-    grows = 1.0 if adaptive(optimizer) else rule.weight * rule.memory
+    grows = 1.0 if corrected(optimizer) else rule.weight * rule.memory
     rate = slope / bend / grows if bend > 0 else 0.0
     return rate if math.isfinite(rate) and rate > 0 else fastest_group(optimizer)[0]
 

@@ -26,6 +26,7 @@ from ...results import (
 from ...spectra import EighResult, LinearOperator, eigh
 from .._outcomes import LimitEnding
 from ._advice import advised
+from ._kinds import kind_of
 from ._noise import noise_of
 from ._optimizers import (
     Coordinates,
@@ -34,9 +35,11 @@ from ._optimizers import (
     coordinates,
     fastest_group,
     make,
+    most,
     seen,
 )
 from ._result import LearningRate
+from ._rule import Rule
 from ._trials import FORWARD, GRADIENT, PRODUCT, Training
 
 
@@ -91,7 +94,8 @@ def learning_rate(
     * momentum ``m``, dampening ``d``: ``2 (1 + m) / ((1 - d) l)``;
     * Nesterov's momentum ``2 (1 + m) / ((1 + 2 m) l)``;
     * Adam ``2 (1 + b1) / ((1 - b1) l)`` with ``l`` of ``D^-1/2 G D^-1/2``, ``D`` its denominators
-      ``sqrt(v) + eps``, fixed: real Adam changes them and may stay stable at higher rates.
+      ``sqrt(v) + eps``, fixed: real Adam changes them and may stay stable at higher rates. In the
+      same way all of torch's that divide by running averages (``docs/learning-rate.md``).
 
     Weight decay is included. The limit is **local**: exact where residuals are tiny. With larger
     ones the loss rises at higher rates, and may fall again in a flatter place.
@@ -106,14 +110,17 @@ def learning_rate(
         data: ``(x, y)``, or an iterable of such batches, read once and stored: a loader in random
             order does no harm, an endless one must be cut.
         loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it.
-        optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``
-            with torch's defaults, or an instance of torch's ``SGD``, ``Adam`` or ``AdamW`` on the
-            model's parameters. Only the ratios of its rates count, except for Adam without advice.
+        optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``,
+            ``"rmsprop"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``, ``"adadelta"``,
+            ``"adafactor"``, ``"asgd"`` with torch's defaults, or an instance on the model's
+            parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets advice and
+            no limit. Only the ratios of its rates count, except for one that divides by averages
+            without advice.
         advise: Whether to try rates on copies. Dropout is off there.
         trial_steps: Steps of a trial; default 20 plus the optimizer's memory, 30 for 0.9. Batches
-            are taken in turn. Without advice, steps on a copy that fill Adam's denominators where
-            the optimizer has none yet, at its own rate (by name 1e-3), default 20. Either way
-            Adam's limit is computed where these steps ended.
+            are taken in turn. Without advice, steps on a copy that fill Adam's denominators (or
+            another optimizer's) where it has none yet, at its own rate, default 20. Either way
+            its limit is computed where these steps ended.
         limit: How the limit is computed: from how many batches, how accurately.
         seed: Seed of the search's random start; the global random state is not touched.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
@@ -122,8 +129,9 @@ def learning_rate(
         A ``LearningRate``; rates in the unit of the optimizer's ``lr``.
 
     Raises:
-        UsageError: What ``nakami.ggn`` refuses; an optimizer of another kind, of other
-            parameters, without a rate, with ``maximize`` or a momentum of 1 and more.
+        UsageError: What ``nakami.ggn`` refuses; an optimizer of other parameters, without a rate,
+            with ``maximize`` or a momentum of 1 and more; one that needs a closure or sparse
+            gradients (LBFGS, SparseAdam); without advice, one that has no limit.
         RunError: The trial steps without advice diverged.
 
     Cost: some ten products with ``G`` over the data for each eigenvalue (one of all data, one of
@@ -132,7 +140,7 @@ def learning_rate(
     Source: Cohen et al., arXiv 2103.00065 (momentum) and 2207.14484 (Adam); Karakida, Akaho &
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
-    check_optimizer(optimizer)
+    check_optimizer(optimizer, limit=not advise)
     if trial_steps is not None:
         trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, seed, memory_budget)
@@ -186,7 +194,12 @@ def read_rate(
             )
             stepping, named = training.optimizer, training.copies
             read = read.moved(training.point)
-    limits = search.limits(coordinates(stepping, named, read), read)
+    if kind_of(stepping) is None:
+        limits = search.without(rule, len(stepping.param_groups), kind, read)
+    else:
+        limits = search.limits(coordinates(stepping, named, read), read)
+        if limits["limit"] > (highest := most(stepping, named)):
+            source += f"; no rate above {highest:.3g} has an effect at its present step"
     return LearningRate(
         **limits, **said, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
         n_samples=read.n_samples, sample=op.sample, seed=search.seed, noise=noise,
@@ -251,6 +264,24 @@ class Search:
             "n_batches": n,
             "cost": self.cost,
             "outcome": outcome,
+        }
+
+    def without(self, rule: Rule, groups: int, kind: str, op: CurvatureOperator) -> dict[str, Any]:
+        """The same for an optimizer whose steps are not linear in the gradient: no limit."""
+        found = max(0.0, float(self.top(op, op, len(op.by_batch())).values[0]))
+        missed = [end.outcome for end in self.ends if not end.converged]
+        return {
+            "limit": math.inf,
+            "error": 0.0,
+            "limits": (math.inf,) * groups,
+            "lambda_max": found,
+            "sharpness": found,
+            "batch_sharpness": (found,),
+            "batch_limit": math.inf,
+            "rule": rule,
+            "n_batches": len(op.by_batch()),
+            "cost": self.cost,
+            "outcome": [*missed, Outcome(LimitEnding.NOT_LINEAR, {"optimizer": kind})][0],
         }
 
     def sharpness(

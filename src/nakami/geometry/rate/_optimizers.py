@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import Optimizer, SparseAdam
 
 from ...operators import CurvatureOperator
 from ...results import PYTHON, unknown, wrong, wrong_type
 from ...spectra import LinearOperator, Preconditioned
+from ._kinds import KINDS, NAMES, kind_of, real
+from ._rule import Rule
 
-NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
-    "sgd": (SGD, {}),
-    "momentum": (SGD, {"momentum": 0.9}),
-    "nesterov": (SGD, {"momentum": 0.9, "nesterov": True}),
-    "adam": (Adam, {}),
-    "adamw": (AdamW, {}),
-}
-KNOWN = (SGD, Adam, AdamW)
-SQUARES = "exp_avg_sq"  # Adam's running squares in its state
 Named = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An update with at most one average of gradients, ``m <- momentum m + weight g``.
-
-    Then ``u <- u - rate m``, or with ``nesterov`` ``u <- u - rate (g + momentum m)``. torch's
-    ``SGD``: ``weight = 1 - dampening`` (1 without momentum). Adam with its denominators frozen:
-    ``momentum = beta1``, ``weight = 1 - beta1``, in coordinates that divide by them.
-
-    Along an eigenvector of curvature ``h`` the gradient is ``h u``, and a step is a linear map of
-    ``u`` and ``m``; it shrinks where the map's eigenvalues lie in the unit circle.
-
-    Attributes:
-        momentum: In [0, 1). weight: Above 0. nesterov: Whether the step looks ahead.
-    """
-
-    momentum: float = 0.0
-    weight: float = 1.0
-    nesterov: bool = False
-
-    @property
-    def stability_threshold(self) -> float:
-        """Rate times curvature at the border of stability: 2 for plain gradient descent.
-
-        ``2 (1 + momentum) / weight``; Nesterov ``2 (1 + momentum) / (1 + momentum + momentum
-        weight)``. There the map's eigenvalue is -1 (Jury's criterion; the other two of its
-        conditions are weaker).
-        """
-        mu, nu = self.momentum, self.weight
-        return 2 * (1 + mu) / (1 + mu + mu * nu if self.nesterov else nu)
-
-    @property
-    def memory(self) -> float:
-        """How many past gradients its average holds, ``1 / (1 - momentum)``."""
-        return 1 / (1 - self.momentum)
-
-    def limit(self, curvature: float) -> float:
-        """Largest rate at which steps along a direction of this curvature do not grow."""
-        return self.stability_threshold / curvature if curvature > 0 else float("inf")
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+OUTSIDE = ("step", "_optimizer_")  # what schedulers and hooks have put on an optimizer
 
 
 @dataclass(frozen=True)
@@ -96,33 +54,51 @@ class Coordinates:
         return Preconditioned(op, self.scale, self.shift)
 
 
-def check_optimizer(optimizer: object) -> None:
-    """Refuse what is no known optimizer, or one without a limit."""
+def check_optimizer(optimizer: object, limit: bool = True) -> None:
+    """Refuse what is no optimizer, and with ``limit`` what has none.
+
+    Trials need an optimizer that steps with the gradients it finds.
+    """
     if isinstance(optimizer, str):
         if optimizer not in NAMES:
             raise unknown("optimizer", optimizer, NAMES, PYTHON + "pass a torch optimizer")
         return
-    if not isinstance(optimizer, Optimizer) or type(optimizer) not in KNOWN:
-        words, names = "be torch's SGD, Adam or AdamW, or a name", ", ".join(map(repr, NAMES))
-        raise wrong_type("optimizer", words, type(optimizer).__name__, "use one of " + names)
+    if not isinstance(optimizer, Optimizer):
+        way_out = "use one of " + ", ".join(map(repr, NAMES))
+        raise wrong_type("optimizer", "be torch's, or a name", type(optimizer).__name__, way_out)
+    kind, name = kind_of(optimizer), type(optimizer).__name__
+    if kind is None and limit:
+        known = ", ".join(each.__name__ for each in KINDS)
+        words = f"make steps that are linear in the gradient once its averages are fixed ({known})"
+        raise wrong_type("optimizer", words, name, "ask nakami.learning_rate for its advice alone")
+    if kind is None and not _steps_alone(optimizer):
+        way_out = "use torch.optim.SGD or torch.optim.Adam"
+        raise wrong_type("optimizer", "step by dense gradients, without a closure", name, way_out)
     groups = optimizer.param_groups
     for group in groups:
         _check_group(group)
-    if not any(float(group["lr"]) > 0 for group in groups):
+    if not any(float(group.get("lr", 0.0)) > 0 for group in groups):
         way_out = "build it with lr=1.0, as a unit"
         raise wrong("optimizer", "have a learning rate above 0", "none", way_out)
-    rules = {rule(group) for group in groups}
+    rules = {rule(optimizer, group, {}) for group in groups}
     if len(rules) > 1 and any(each.nesterov for each in rules):
         words = "share momentum between groups where one is nesterov"
         way_out = "give all groups the same momentum and nesterov"
         raise wrong("optimizer", words, f"{len(rules)} settings", way_out)
 
 
+def _steps_alone(optimizer: Optimizer) -> bool:
+    """Whether ``step()`` does, by gradients that are not sparse."""
+    arguments = inspect.signature(type(optimizer).step).parameters.values()
+    asked = [each for each in arguments if each.default is each.empty and each.kind in POSITIONAL]
+    return len(asked) <= 1 and not isinstance(optimizer, SparseAdam)
+
+
 def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
     """The optimizer itself, or torch's of that name on these parameters."""
     if isinstance(optimizer, str):
         kind, settings = NAMES[optimizer]
-        return kind(list(named.values()), lr=1e-3, **settings)  # type: ignore[call-arg]
+        return kind(list(named.values()), **settings)
     groups_of = _places(optimizer)
     if not any(id(weight) in groups_of for weight in named.values()):
         way_out = "build it from model.parameters()"
@@ -131,8 +107,28 @@ def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
 
 
 def adaptive(optimizer: Optimizer) -> bool:
-    """Whether it divides by running squares of gradients."""
-    return isinstance(optimizer, Adam)
+    """Whether it divides by what its state holds."""
+    kind = kind_of(optimizer)
+    return kind is not None and kind.divisor is not None
+
+
+def corrected(optimizer: Optimizer) -> bool:
+    """Whether its average of gradients is corrected for an empty start; of unknown ones too."""
+    kind = kind_of(optimizer)
+    return kind is None or kind.corrected
+
+
+def empty(optimizer: Optimizer) -> bool:
+    """Whether its steps have yet to grow, its average of gradients being empty."""
+    started = any(_began(state) for state in optimizer.state.values())
+    return not started and not corrected(optimizer)
+
+
+def alike(optimizer: Optimizer) -> set[str]:
+    """Names of the classes whose advice fits it: its own, and those with the same steps."""
+    kind = kind_of(optimizer)
+    same = {each.__name__ for each, its in KINDS.items() if its is kind}
+    return {type(optimizer).__name__, *same}
 
 
 def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
@@ -143,52 +139,57 @@ def twin(optimizer: Optimizer, named: Named, copies: Named) -> Optimizer:
         if own:
             groups.append({**group, "params": own})
             groups[-1].pop("param_names", None)
-    kind: Any = type(optimizer)
-    again: Optimizer = kind(groups)
+    again: Optimizer = object.__new__(type(optimizer))
+    inside = {key: held for key, held in vars(optimizer).items() if not key.startswith(OUTSIDE)}
+    again.__setstate__({**inside, "param_groups": groups, "state": defaultdict(dict)})
     for name, weight in named.items():
         if weight in optimizer.state:
             again.state[copies[name]] = copy.deepcopy(optimizer.state[weight])
     return again
 
 
-def rule(group: Mapping[str, Any]) -> Rule:
-    """The update of a group, its denominators apart."""
-    if "betas" in group:
-        beta = float(group["betas"][0])
-        return Rule(beta, 1 - beta)
-    momentum = float(group["momentum"])
-    weight = 1 - float(group["dampening"]) if momentum else 1.0
-    return Rule(momentum, weight, bool(group["nesterov"]))
+def rule(optimizer: Optimizer, group: Mapping[str, Any], state: Mapping[str, Any]) -> Rule:
+    """The update of a group, its denominators apart; of unknown ones the length of their memory."""
+    kind = kind_of(optimizer)
+    if kind is not None:
+        return kind.rule(group, state)
+    momentum = group["betas"][0] if "betas" in group else group.get("momentum", 0.0)
+    return Rule(float(momentum), 1 - float(momentum))
 
 
 def fastest_group(optimizer: Optimizer) -> tuple[float, Rule]:
     """The largest rate of the groups, and the update of its group: rates are in its unit."""
     group = max(optimizer.param_groups, key=lambda group: float(group["lr"]))
-    return float(group["lr"]), rule(group)
+    states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
+    return float(group["lr"]), rule(optimizer, group, max(states, key=_steps, default={}))
 
 
-def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coordinates:
+def coordinates(optimizer: Optimizer, named: Named, op: LinearOperator) -> Coordinates:
     """Where all parameters take equal steps; dtype and device of an operator.
 
     With relative rates ``r``, denominators ``d`` and ``t`` the reach of the fastest group over the
     own, ``S^2 = r t / d``. Decay ``w`` in the gradient adds ``w S^2``, decoupled decay half the
     reach times ``r w``: both exact, since the border is where the map has the eigenvalue -1.
-    Parameters that the optimizer does not move get zeros: it does not hold them, or Adam has seen
-    no gradient of theirs.
+    Parameters that the optimizer does not move get zeros: it does not hold them, or has seen no
+    gradient of theirs and divides by its state.
     """
+    kind = kind_of(optimizer)
+    assert kind is not None
     (top, fastest), groups_of = fastest_group(optimizer), _places(optimizer)
     squares, shifts = [], []
     for weight in named.values():
         group = groups_of.get(id(weight))
-        square = shift = torch.zeros_like(weight, dtype=torch.float64)
-        if group is not None and (not adaptive(optimizer) or seen(optimizer, weight)):
-            r, w = float(group["lr"]) / top, float(group["weight_decay"])
-            turn = fastest.stability_threshold / rule(group).stability_threshold
-            square = r * turn / _denominator(optimizer, weight, group)
-            half = torch.full_like(square, fastest.stability_threshold * r / 2)
-            shift = w * (half if group.get("decoupled_weight_decay", False) else square)
-        squares.append(square.reshape(-1).to(like.device, like.dtype))
-        shifts.append(shift.reshape(-1).to(like.device, like.dtype))
+        square = shift = torch.zeros(real(weight).shape, dtype=torch.float64)
+        if group is not None and (kind.divisor is None or seen(optimizer, weight)):
+            state, r = optimizer.state.get(weight, {}), float(group["lr"]) / top
+            reach = fastest.stability_threshold
+            square = square + r * reach / kind.rule(group, state).stability_threshold
+            if kind.divisor is not None:
+                square = square / kind.divisor(weight, group, state).cpu()
+            shift = kind.in_gradient(group) * square
+            shift = shift + kind.decoupled(group, state) * reach * r / 2
+        squares.append(square.reshape(-1).to(op.device, op.dtype))
+        shifts.append(shift.reshape(-1).to(op.device, op.dtype))
     rates = tuple([float(group["lr"]) / top for group in optimizer.param_groups])
     scale, shift = torch.cat(squares).sqrt(), torch.cat(shifts)
     plain, first = bool((scale == 1).all()), float(shift[0])
@@ -198,18 +199,24 @@ def coordinates(optimizer: Optimizer, named: Named, like: LinearOperator) -> Coo
 
 
 def seen(optimizer: Optimizer, weight: Tensor) -> bool:
-    """Whether Adam has running squares of a parameter's gradients."""
-    return SQUARES in optimizer.state.get(weight, {})
+    """Whether it has made a step of a parameter."""
+    return _began(optimizer.state.get(weight, {}))
 
 
-def _denominator(optimizer: Optimizer, weight: Tensor, group: Mapping[str, Any]) -> Tensor:
-    """What a step is divided by, of the shape of the weight: ``sqrt(v) + eps`` for Adam."""
-    if not adaptive(optimizer):
-        return torch.ones_like(weight, dtype=torch.float64)
-    state = optimizer.state[weight]
-    squares = state["max_exp_avg_sq" if group["amsgrad"] else SQUARES].detach().double()
-    filled = 1 - float(group["betas"][1]) ** float(state["step"])
-    return (squares / filled).sqrt() + float(group["eps"])
+def most(optimizer: Optimizer, named: Named) -> float:
+    """The largest rate that has an effect at the optimizer's next steps."""
+    kind = kind_of(optimizer)
+    states = [optimizer.state[w] for w in named.values() if seen(optimizer, w)]
+    return min([kind.most(state) for state in states], default=math.inf) if kind else math.inf
+
+
+def _began(state: Mapping[str, Any]) -> bool:
+    """Of an optimizer that counts steps, or keeps nothing before the first."""
+    return _steps(state) > 0
+
+
+def _steps(state: Mapping[str, Any]) -> float:
+    return float(state.get("step", 1 if state else 0))
 
 
 def _places(optimizer: Optimizer) -> dict[int, dict[str, Any]]:

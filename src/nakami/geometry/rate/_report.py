@@ -16,8 +16,9 @@ from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
-from ._optimizers import Rule, check_optimizer
+from ._optimizers import check_optimizer
 from ._result import LearningRate
+from ._rule import Rule
 
 DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
 STEPS, PROBES = 64, 5  # beyond

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...results import Ended, Outcome
 from .._outcomes import AdviceEnding
 from ._noise import NoiseScale
-from ._optimizers import Rule
+from ._rule import Rule
 
 NOT_ASKED = Outcome(AdviceEnding.NOT_ASKED)
 
@@ -33,13 +33,14 @@ class LearningRate(Ended):
 
     Attributes:
         limit: Rate at which steps along the sharpest direction stop shrinking; for groups with
-            different rates, that of the fastest. inf where no direction curves.
+            different rates, that of the fastest. inf where no direction curves, or the optimizer's
+            steps are not linear in the gradient: ``outcome`` says which.
         error: Estimated absolute error of the limit, from that of the eigenvalue. The eigenvalue is
             approached from below, so the limit errs upwards.
         limits: Rate of each parameter group at the limit.
         lambda_max: Largest eigenvalue of the Gauss-Newton matrix of the loss as it is.
         sharpness: The same in the optimizer's coordinates (rates, denominators, weight decay);
-            ``limit = rule.stability_threshold / sharpness``.
+            ``limit = rule.stability_threshold / sharpness``. ``lambda_max`` without a limit.
         batch_sharpness: ``sharpness`` of each batch alone, in the order given; one for one batch.
         batch_limit: Limit of the sharpest batch: sufficient for mini-batches where the data can be
             fitted. Below ``limit`` if the loss is a mean; a sum over fewer samples is less sharp.
