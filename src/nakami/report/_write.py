@@ -11,6 +11,7 @@ from nakami.results import write_whole
 
 if TYPE_CHECKING:
     from .page._export import Drawing
+    from .page._sections import Page
 
 
 def write(
@@ -38,12 +39,9 @@ def write(
         UsageError: The extra ``report`` is not installed, ``path`` cannot be written; for x-rays, a
             number is not finite, or no spectrum from the input is there.
     """
-    from .page._html import render, require
+    from .page._html import render
 
-    require()
-    from .page._kinds import page_of
-
-    return write_whole(path, render(page_of(result, about)), "path")
+    return write_whole(path, render(_page(result, about)), "path")
 
 
 def figures(
@@ -64,11 +62,17 @@ def figures(
     Raises:
         UsageError: As ``write``; or ``theme`` is unknown.
     """
+    from .page._export import drawings
+
+    page = _page(result, about)
+    return drawings(page.charts, theme, page.frame.n_curves)
+
+
+def _page(result: object, about: Mapping[str, Any] | None) -> Page:
+    """The page of a result, once what draws it is known to be installed."""
     from .page._html import require
 
     require()
-    from .page._export import drawings
     from .page._kinds import page_of
 
-    page = page_of(result, about)
-    return drawings(page.charts, theme, page.frame.n_curves)
+    return page_of(result, about)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, final
 
 import numpy as np
 
-Data = dict[str, Any]
+from ._ink import CELL, Data, share, strokes
+
 Place = tuple[float | str, float]
 # of a text from its place: -1, 0, 1 for left of it, centred, right of it; and pixels down
 AROUND = ((1, -10), (-1, 13), (1, 13), (-1, -10), (0, -15), (0, 16), (1, 0), (-1, 0))
 BESIDE = ((1, 0), (1, -7), (1, 7), (1, -14), (1, 14), (1, -21), (1, 21), (0, -14), (0, 14))
 WIDTHS = (280, 340, 420, 520, 660)
 NARROW, TALL, LOWER = 430, 260, 0.8  # the page draws tall charts lower where it is narrow
-CELL, LEFT, TOP, RIGHT, BOTTOM = 2, 40, 30, 120, 30  # of the grid of ink; margins of the plot
+LEFT, TOP, RIGHT, BOTTOM = 40, 30, 120, 30  # margins of the plot
 SLIM, BROAD = " .,:;il|'()ft1-", "mwMW@%"
 HEIGHT, BESIDE_IT = 13, 9  # of a text, and its distance from its place, in pixels
 CLOSE, CLEAR = (2,), (2, 4, 7, 10, 15, 24)  # distances to keep to what is not one's own, in pixels
@@ -56,18 +56,6 @@ class Label:
         """An upper estimate in pixels, semi-bold at 13 px."""
         narrow, wide = (sum(c in some for c in self.text) for some in (SLIM, BROAD))
         return 7.4 * (len(self.text) - narrow - wide) + 4.6 * narrow + 11 * wide
-
-
-def share(axis: Data, values: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Where values lie on an axis, 0 to 1 from its start."""
-    if axis["type"] != "quantitative":
-        order = {name: i for i, name in enumerate(axis["sort"])}
-        return (np.array([order[v] for v in values]) + 0.5) / len(order)
-    at, ends = np.array(values, dtype=float), np.array(axis["scale"]["domain"], dtype=float)
-    if axis["scale"]["type"] == "log":
-        at, ends = np.log(np.maximum(at, ends[0] * 1e-6)), np.log(ends)
-    out: np.ndarray = (at - ends[0]) / (ends[1] - ends[0])
-    return out
 
 
 def spread(axis: Data, n: int = 12) -> np.ndarray:
@@ -146,73 +134,6 @@ def _sums(grid: np.ndarray) -> np.ndarray:
     inner = out[1:, 1:]
     grid.cumsum(0, out=inner).cumsum(1, out=inner)
     return out
-
-
-def strokes(
-    layer: Data, data: Data, axes: Data, width: float, height: float
-) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Where a layer leaves ink: colour, and places in pixels."""
-    mark, coded, source = layer["mark"], layer["encoding"], layer["data"]
-    if mark["type"] in ("text", "area", "rect") or "name" in layer:
-        return []
-    found = data.get(source.get("name"), {})
-    if "values" in source:
-        found = {key: [row[key] for row in source["values"]] for key in source["values"][0]}
-    n = len(next(iter(found.values()))) if found else 1
-
-    def along(way: str) -> np.ndarray | None:
-        axis, code = axes[way[0]], coded.get(way)
-        if code is None or "scale" not in coded.get(way[0], ()):
-            return None
-        values = found[code["field"]] if "field" in code else [code["datum"]] * n
-        at = share(axis, [np.nan if v is None else v for v in values])
-        if way[0] == "x":
-            return at * width + float(mark.get("xOffset", 0))
-        up = at if axis["type"] != "quantitative" else 1 - at
-        return up * height + float(mark.get("yOffset", 0))
-
-    code = coded.get("stroke") or coded.get("color")
-    colours = [str(mark.get("stroke", mark.get("color")))] * n
-    if code is not None:
-        scale = code.get("scale") or {"domain": (), "range": ()}
-        painted = dict(zip(scale["domain"], scale["range"], strict=True))
-        colours = [painted.get(v, v) for v in found[code["field"]]]
-    ends = []
-    for way, whole in (("x", width), ("y", height)):
-        first, last = along(way), along(f"{way}2")
-        if first is None:
-            first, last = np.zeros(n), np.full(n, whole)
-        ends += [first, first if last is None else last]
-    x, x2, y, y2 = ends
-    good, out = np.isfinite([x, x2, y, y2]).all(0), []
-    for colour in dict.fromkeys(colours):
-        some = good & (np.array(colours) == colour)
-        if mark["type"] == "line":
-            ways = [_way(x[some], y[some])]
-        elif x is x2 and y is y2:
-            ways = [_spot(x[some], y[some], mark)]
-        else:
-            both = np.stack([[x, x2], [y, y2]])[..., some].transpose(2, 0, 1)
-            ways = [_way(*one) for one in both]
-        out += [(colour, *way) for way in ways]
-    return out
-
-
-def _way(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places along a way, one a cell."""
-    if not len(x):
-        return x, y
-    x, y = (np.clip(v, -2000, 4000) for v in (x, y))  # far outside the plot nothing is seen
-    way = np.concatenate([[0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()])
-    at = np.arange(0, way[-1] + CELL, CELL)
-    return np.interp(at, way, x), np.interp(at, way, y)
-
-
-def _spot(x: np.ndarray, y: np.ndarray, mark: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Places of marks, and those around them that their ink reaches."""
-    wide = (mark.get("size", 60) / np.pi) ** 0.5 if mark["type"] in ("point", "circle") else 0.0
-    dx, dy = np.array(list(product((-wide, 0, wide), repeat=2)) if wide else [(0.0, 0.0)]).T
-    return np.add.outer(x, dx).ravel(), np.add.outer(y, dy).ravel()
 
 
 def placed(
