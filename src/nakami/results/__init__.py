@@ -40,17 +40,17 @@ if TYPE_CHECKING:
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding
+    from ._parts import Keep as Keep
+    from ._parts import at_once as at_once
+    from ._pieces import Piece as Piece
     from ._progress import Progress as Progress
     from ._progress import Work as Work
     from ._progress import share as share
     from ._record import KINDS as KINDS
-    from ._record import Keep as Keep
     from ._record import Kind as Kind
-    from ._record import Piece as Piece
     from ._record import Record as Record
     from ._record import RecordFolder as RecordFolder
     from ._record import as_path as as_path
-    from ._record import at_once as at_once
     from ._record import holds as holds
     from ._record import load as load
     from ._record import read_record as read_record

@@ -8,50 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import platform
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save
 
 from ._entries import Entries
 from ._errors import UsageError, wrong, wrong_type
 from ._files import as_json, disk, plain, write_new, write_whole
+from ._parts import T, typed, untyped
+from ._pieces import RESULT, Piece, damage, read_json, read_piece, remove_piece, write_piece
 from ._same import check_same, checked, differing
-from ._typed import typed, untyped
 
-RUN, RESULT, ARRAYS, TIMING = "run.json", "result.json", "arrays.safetensors", "timing.json"
-CHECKSUM = "sha256"  # in a piece's result.json, of the rest of it and of the arrays
+RUN = "run.json"
 LONGEST = 100  # characters of a piece's folder
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A finished part of a run.
-
-    Attributes:
-        name: Of its folder.
-        record: What its ``result.json`` holds.
-        arrays: By name, as NumPy has them.
-        seconds: Wall time that it took.
-    """
-
-    name: str
-    record: dict[str, Any]
-    arrays: dict[str, np.ndarray]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +54,7 @@ class Record:
             UsageError: A piece is damaged.
         """
         for done in sorted((self.folder / "pieces").glob(f"*/{RESULT}")):
-            yield _read_piece(done.parent)
+            yield read_piece(done.parent)
 
 
 @dataclass(frozen=True)
@@ -97,20 +74,6 @@ class Kind:
     compare: Callable[[Any, Any], Any] | None = None
     unchecked: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
-
-
-T = TypeVar("T")
-
-
-class Keep(Protocol):
-    """Takes a part of a run by its name: what an earlier call has left, or else what is made."""
-
-    def __call__(self, name: str, make: Callable[[], T], /) -> T: ...
-
-
-def at_once(name: str, make: Callable[[], T], /) -> T:
-    """A ``Keep`` that keeps nothing."""
-    return make()
 
 
 KINDS = Entries("nakami.results.kinds", Kind, "kind of run")
@@ -149,40 +112,32 @@ class RecordFolder:
             **plain(settings),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        text = as_json(self.settings)
         with disk(self.path, argument):
             (self.path / "pieces").mkdir(parents=True, exist_ok=True)
-        if fresh or self._outdated():
-            self._forget()
-            self._write(self.path / RUN, as_json(self.settings))
-        elif not write_new(self.path / RUN, as_json(self.settings), argument):
-            self._continue()
-
-    def _outdated(self) -> bool:
-        """Whether the folder holds this run as made with other ``renewed`` settings."""
-        kind = KINDS[self.kind]
-        if not kind.renewed or not (self.path / RUN).exists():
-            return False
-        old = read_record(self.path, self._argument).settings
-        fields = {
-            field.partition(".")[0] for field in differing(old, self.settings, kind.unchecked)
-        }
-        return bool(fields) and fields <= {*kind.renewed}
-
-    def _forget(self) -> None:
-        with disk(self.path, self._argument):
+        if not fresh and (write_new(self.path / RUN, text, argument) or self._goes_on()):
+            return
+        with disk(self.path, argument):
             (self.path / RESULT).unlink(missing_ok=True)
             for piece in (self.path / "pieces").glob("*"):
-                _remove(piece)
+                remove_piece(piece)
+        write_whole(self.path / RUN, text, argument)
 
-    def _continue(self) -> None:
-        """Go on with the run that the folder holds, perhaps begun by another process just now."""
-        old = read_record(self.path, self._argument)
+    def _goes_on(self) -> bool:
+        """Take up the folder's run, perhaps begun by another process just now.
+
+        False where it begins anew; a ``UsageError`` where it is another run.
+        """
+        old, kind = read_record(self.path, self._argument), KINDS[self.kind]
         if old.kind != self.kind:
-            way_out = "pass another {" + self._argument + "}"
+            way_out = f"pass another {{{self._argument}}}"
             raise wrong(self._argument, f"hold a run of kind {self.kind}", old.kind, way_out)
-        kind = KINDS[self.kind]
+        fields = differing(old.settings, self.settings, kind.unchecked)
+        if fields and {field.partition(".")[0] for field in fields} <= {*kind.renewed}:
+            return False
         check_same(old.settings, self.settings, self.path, self._argument, kind.unchecked)
         self.settings = old.settings  # the same, but for what is not compared
+        return True
 
     def has(self, name: str) -> bool:
         """Whether this piece is done."""
@@ -194,7 +149,7 @@ class RecordFolder:
         Raises:
             UsageError: It is damaged.
         """
-        return _read_piece(self._piece(name))
+        return read_piece(self._piece(name))
 
     def write(
         self,
@@ -213,17 +168,7 @@ class RecordFolder:
             arrays: NumPy arrays by name, or the bytes of a safetensors file.
             seconds: Wall time that the piece took; of no effect on a comparison of runs.
         """
-        folder = self._piece(name)
-        if not isinstance(arrays, bytes):
-            # safetensors stores memory as it lies, so a strided view would be permuted in silence
-            given = (arrays or {}).items()
-            arrays = save({key: np.ascontiguousarray(value) for key, value in given})
-        text = as_json({**record, CHECKSUM: _checksum(record, arrays)})
-        with disk(folder, self._argument):
-            (folder / RESULT).unlink(missing_ok=True)  # or new arrays would stand beside it
-        self._write(folder / ARRAYS, arrays)
-        self._write(folder / TIMING, as_json({"seconds": round(seconds, 3)}))
-        self._write(folder / RESULT, text)
+        write_piece(self._piece(name), record, arrays, seconds, self._argument)
 
     def kept(self, name: str, make: Callable[[], T], /) -> T:
         """A part of the run: read back if its piece is there, else made and written; a ``Keep``.
@@ -236,7 +181,7 @@ class RecordFolder:
             UsageError: The piece is damaged.
         """
         if self.has(name):
-            with _damage(f"piece {name} of {self.path}"):
+            with damage(f"piece {name} of {self.path}"):
                 old: T = untyped(self.read(name).record["part"])
                 return old
         began, before = time.monotonic(), self._spent
@@ -249,19 +194,16 @@ class RecordFolder:
     def discard(self, name: str) -> None:
         """Remove a piece, if it is there; a kill meanwhile leaves none."""
         with disk(self.path, self._argument):
-            _remove(self._piece(name))
+            remove_piece(self._piece(name))
 
     def finish(self, body: Mapping[str, Any]) -> Record:
         """Write ``result.json``; ``body`` as JSON takes it."""
         head = {"schema": self.settings["schema"], "settings": checked(self.settings)}
-        self._write(self.path / RESULT, as_json({**head, **body}))
+        write_whole(self.path / RESULT, as_json({**head, **body}), self._argument)
         return read_record(self.path, self._argument)
 
     def _piece(self, name: str) -> Path:
         return self.path / "pieces" / slug(name, LONGEST)
-
-    def _write(self, path: Path, content: bytes | str) -> None:
-        write_whole(path, content, self._argument)
 
 
 def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record:
@@ -323,7 +265,7 @@ def load(folder: str | PathLike[str]) -> Any:
         UsageError: No run there, an unknown kind, a newer layout, or damage.
     """
     record = read_record(folder)
-    with _damage(f"the run in {record.folder}"):
+    with damage(f"the run in {record.folder}"):
         return KINDS[record.kind].read(record)
 
 
@@ -352,52 +294,10 @@ def slug(name: str, longest: int = 80, letters: str = r"A-Za-z0-9._@-") -> str:
     return text if text == name else f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _remove(piece: Path) -> None:
-    """Its ``result.json`` first, so that no moment shows half a piece as done."""
-    (piece / RESULT).unlink(missing_ok=True)
-    shutil.rmtree(piece, ignore_errors=True)
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return _json(path)
+        return read_json(path)
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{path.name} in {path.parent} cannot be read ({error}); choose another folder."
         ) from error
-
-
-def _read_piece(folder: Path) -> Piece:
-    with _damage(f"piece {folder.name} of {folder.parent.parent}"):
-        record, stored = _json(folder / RESULT), (folder / ARRAYS).read_bytes()
-        expected = record.pop(CHECKSUM, None)  # pieces of earlier versions have none
-        if expected is not None and expected != _checksum(record, stored):
-            raise ValueError("it is not what was written")
-        timing = folder / TIMING
-        seconds = float(_json(timing)["seconds"]) if timing.exists() else 0.0
-        return Piece(folder.name, record, load_arrays(stored), seconds)
-
-
-@contextmanager
-def _damage(what: str) -> Iterator[None]:
-    """Turn what reading a damaged file raises into one sentence."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise UsageError(
-            f"{what} is damaged ({type(error).__name__}: {error}); delete that folder and start "
-            "the same command again."
-        ) from error
-
-
-def _checksum(record: Mapping[str, Any], arrays: bytes) -> str:
-    return hashlib.sha256(as_json(record).encode() + arrays).hexdigest()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    body = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(body, dict):
-        raise ValueError("it holds no names")
-    return body

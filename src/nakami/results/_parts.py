@@ -1,19 +1,28 @@
-"""Values of the library's own types as JSON that reads back to equal ones.
-
-``plain`` is for readers of a result; this is for parts that a later call goes on with.
-"""
+"""Parts of a run that a later call goes on with: as JSON that reads back to equal values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 PACKAGE = __name__.partition(".")[0]
 TYPE = "type"
+T = TypeVar("T")
+
+
+class Keep(Protocol):
+    """Takes a part of a run by its name: what an earlier call has left, or else what is made."""
+
+    def __call__(self, name: str, make: Callable[[], T], /) -> T: ...
+
+
+def at_once(name: str, make: Callable[[], T], /) -> T:
+    """A ``Keep`` that keeps nothing."""
+    return make()
 
 
 def typed(value: Any) -> Any:
