@@ -141,14 +141,14 @@ class ComputeOptions:
     ] = None
 
     @property
-    def chosen(self) -> dict[str, object]:
-        """What was chosen, for the name of a run's folder."""
-        given = {
-            "dtype": self.dtype,
-            "device": self.device,
-            "memory": vars(self).get("memory_budget"),
+    def options(self) -> dict[str, tuple[object, object]]:
+        """What was typed, each with its usual value, for the name of a run's folder."""
+        memory = vars(self).get("memory_budget")
+        return {
+            "dtype": (self.dtype, None),
+            "device": (self.device, None),
+            "memory": (memory, None),
         }
-        return {name: value or "" for name, value in given.items()}
 
     def place(self) -> dict[str, Any]:
         """``dtype`` and ``device`` as ``nakami.View`` takes them, which refuses wrong ones."""

@@ -137,11 +137,19 @@ def _in_short(outputs: Any) -> str:
     )
 
 
-def origin(network: ModelOptions, name: str, inputs: DataOptions) -> dict[str, Any]:
-    """What was given for a network and its data, as ``run.json`` keeps it."""
+def identity(
+    name: str,
+    network: ModelOptions,
+    inputs: DataOptions,
+    model: nn.Module,
+    examples: Examples | LabelledExamples,
+) -> dict[str, Any]:
+    """What ``run.json`` keeps of a network and its data, beside hashes; runs it on one example."""
     return {
-        "training": training(name, network.weights),
         "factory": name,
+        "training": training(name, network.weights),
+        "outputs": try_once(model, examples),
+        "data": examples.source,
         "file": str(inputs.data) if inputs.data else None,
     }
 

@@ -26,24 +26,31 @@ DRAWN_BY = ("jinja2", "vl_convert", "PIL")  # what the extra report brings
 PROBE = 2**20  # bytes written to learn that a disk is full before the work rather than after it
 
 
-def reading(chosen: Mapping[str, object], what: str = "") -> str:
-    """Name of a folder: what is read, and what was chosen of it (``""`` where it is the usual).
+def chosen(options: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """The options, each given with its usual value, that are others than the usual."""
+    return {name: value for name, (value, usual) in options.items() if value != usual}
+
+
+def reading(chosen: Mapping[str, object], *what: str) -> str:
+    """Name of a folder: what is read, and what was chosen of it.
 
     The same choices give the same name, ``inputs-4,top-10``, so the same command finds its run
     again.
     """
-    given = {name: value for name, value in chosen.items() if value != ""}
-    parts = (n if value is True else f"{n}-{value}" for n, value in given.items())
-    return slug(",".join([*([what] if what else []), *parts]), letters=LETTERS)
+    texts = {n: f"{v:g}" if isinstance(v, float) else v for n, v in chosen.items()}
+    parts = [name if text is True else f"{name}-{text}" for name, text in texts.items()]
+    return slug(",".join([*what, *parts]), letters=LETTERS)
 
 
-def of_model(
-    model: str, what: str, weights: Path | None, chosen: Mapping[str, object] | None = None
-) -> Path:
+def of_model(model: str, what: str, weights: Path | None, chosen: Mapping[str, object]) -> Path:
     """Folder of a reading of one network: ``mlp/lr-sgd``, with the name of the weights' file."""
     suffix = f"-{weights.stem}" if weights else ""
-    name = slug(model.rpartition(":")[2] or model, letters=LETTERS)
-    return Path(name, reading(chosen or {}, f"{what}{suffix}"))
+    return Path(slug(short(model), letters=LETTERS), reading(chosen, f"{what}{suffix}"))
+
+
+def short(model: str) -> str:
+    """Name of a network: that of its factory."""
+    return model.rpartition(":")[2] or model
 
 
 def weights(
@@ -57,7 +64,7 @@ def weights(
         chosen: As for ``reading``.
         trained: Whether a folder holds the finished training that is asked for.
     """
-    folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if chosen[k] != "")])
+    folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if k in chosen)])
     own, usual = (place / name / slug(folder, letters=LETTERS) for place in (out, Path(OUT)))
     return usual if own != usual and not trained(own) and trained(usual) else own
 

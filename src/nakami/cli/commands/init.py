@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 INPUTS, PROBES = 64, 16
-USUAL = {"method": "auto", "biases": "zero", "directions": "kept", "probes": PROBES, "seed": 0}
+USUAL: dict[str, object] = {
+    "method": "auto", "biases": "zero", "directions": "kept", "activation": None,
+    "probes": PROBES, "seed": 0,
+}  # fmt: skip
 
 
 def run(
@@ -80,24 +83,22 @@ def run(
     from .. import _init_tables, _model, _runs
 
     title, model, examples = _subject(network, data, inputs)
-    outputs = _model.try_once(model, examples)
     options: dict[str, Any] = {
         "method": method, "biases": biases, "directions": directions, "activation": activation,
         "probes": probes, "seed": network.seed,
     }  # fmt: skip
-    chosen = {
-        name: "" if options[name] == usual else options[name] for name, usual in USUAL.items()
+    typed: dict[str, tuple[object, object]] = {
+        **{name: (options[name], usual) for name, usual in USUAL.items()},
+        "inputs": (inputs, INPUTS),
+        "batch-statistics": (batch_statistics, False),
+        **compute.options,
     }
-    chosen |= {"inputs": "" if inputs == INPUTS else inputs, "activation": activation or ""}
-    chosen |= {"batch-statistics": batch_statistics or "", **compute.chosen}
     name = network.model or "deep"
-    where = out / _runs.of_model(name, "init", network.weights, chosen)
+    where = out / _runs.of_model(name, "init", network.weights, _runs.chosen(typed))
     settings = {
-        "model": name.rpartition(":")[2] or name,
-        **_model.origin(network, name, data),
-        "outputs": outputs,
+        "model": _runs.short(name),
+        **_model.identity(name, network, data, model, examples),
         "weights_sha256": nakami.data.weights_fingerprint(model),
-        "data": examples.source,
         "inputs_sha256": nakami.data.fingerprint(examples.inputs),
         **options,
         "batch_statistics": batch_statistics,

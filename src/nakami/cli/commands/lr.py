@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nakami.data import LabelledExamples
 
 DEFAULT = "mlp"
-BATCH, BATCHES, TOL = 50, 8, 1e-3
+LOSS, BATCH, BATCHES, TOL = "cross_entropy", 50, 8, 1e-3
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
         typer.Option(
             metavar="NAME", help="cross_entropy, mse or bce_with_logits: torch's, mean reduction."
         ),
-    ] = "cross_entropy",
+    ] = LOSS,
     optimizer: Annotated[
         str,
         typer.Option(
@@ -71,25 +71,23 @@ def run(
     name = network.model or DEFAULT
     view = View(_model.build(name, network.weights, network.seed), **place)
     examples = _examples(name, inputs, batch * batches, network.seed)
-    outputs = _model.try_once(view.model, examples)
-    chosen = {
-        "batch": "" if batch == BATCH else batch,
-        "batches": "" if batches == BATCHES else batches,
-        "loss": "" if loss == "cross_entropy" else loss,
-        "labels": inputs.labels or "",
-        "seed": network.seed or "",
-        "tol": "" if tol == TOL else f"{tol:g}",
-        **compute.chosen,
+    options = {
+        "batch": (batch, BATCH),
+        "batches": (batches, BATCHES),
+        "loss": (loss, LOSS),
+        "labels": (inputs.labels, None),
+        "seed": (network.seed, 0),
+        "tol": (tol, TOL),
+        **compute.options,
     }
-    where = output.out / _runs.of_model(name, f"lr-{optimizer}", network.weights, chosen)
+    what, chosen = f"lr-{optimizer}", _runs.chosen(options)
+    where = output.out / _runs.of_model(name, what, network.weights, chosen)
     settings = {
-        "model": name.rpartition(":")[2] or name,
-        **_model.origin(network, name, inputs),
-        "outputs": outputs,
+        "model": _runs.short(name),
+        **_model.identity(name, network, inputs, view.model, examples),
         "weights_sha256": data.weights_fingerprint(view.model),
         "optimizer": optimizer,
         "loss": loss,
-        "data": examples.source,
         "inputs_sha256": data.fingerprint(examples.inputs),
         "targets_sha256": data.fingerprint(examples.targets),
         "input_unit": examples.unit,

@@ -77,12 +77,9 @@ def run(
     options = {**settings, "start": (point[0], point[1])}
     found = meanfield.predict(options.pop("widths"), options.pop("activation"), **options)
     name = f"{activation}-{weight_variance:g}-{bias_variance:g}-{'-'.join(map(str, sizes))}-{loss}"
-    chosen = {
-        "samples": "" if samples == SAMPLES else samples,
-        "start": "" if start == START else start,
-        "seed": seed or "",
-    }
-    where = _runs.writable("out", output.out / "theory" / _runs.reading(chosen, name))
+    typed = {"samples": (samples, SAMPLES), "start": (start, START), "seed": (seed, 0)}
+    folder_name = _runs.reading(_runs.chosen(typed), name)
+    where = _runs.writable("out", output.out / "theory" / folder_name)
     folder = results.RecordFolder(where, "theory", {**settings, "versions": results.versions()})
     page = None if output.no_page else _runs.page(found, where / "report.html")
     tables = _theory_tables.tables(found)

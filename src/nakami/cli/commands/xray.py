@@ -165,18 +165,21 @@ def _chosen(
     train_seed: int | None,
 ) -> dict[str, object]:
     """What was chosen of a subject: of its training, then of its reading."""
-    stages = [] if list(reading.stages) == ["auto"] else reading.stages
-    return {
-        "data": inputs.data.resolve().name if inputs.data else "",
-        "train-seed": train_seed or "",
-        "inputs": "" if reading.inputs == INPUTS else reading.inputs,
-        "stages": "+".join(stages).replace(",", "+"),
-        "top": reading.top or "",
-        "seed": network.seed or "",
-        "tol": "" if reading.tol == TOL else f"{reading.tol:g}",
-        **compute.chosen,
-        "layers": reading.layers or "",
-    }
+    from .. import _runs
+
+    return _runs.chosen(
+        {
+            "data": (inputs.data and inputs.data.resolve().name, None),
+            "train-seed": (train_seed or 0, 0),
+            "inputs": (reading.inputs, INPUTS),
+            "stages": ("+".join(reading.stages).replace(",", "+"), "auto"),
+            "top": (reading.top, None),
+            "seed": (network.seed, 0),
+            "tol": (reading.tol, TOL),
+            **compute.options,
+            "layers": (reading.layers, False),
+        }
+    )
 
 
 def _shipped_subject(
@@ -220,20 +223,18 @@ def _own_network(
 
     view = nakami.View(_model.build(name, network.weights, network.seed), **compute.place())
     examples = _model.examples_for(name, inputs, reading.inputs)
-    outputs = _model.try_once(view.model, examples)
+    identity = _model.identity(name, network, inputs, view.model, examples)
     nakami.dynamics.check(view, examples.inputs[:1], **{**options, "layers": False})
-    subject = name.rpartition(":")[2] or name
+    subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
     folder = _runs.writable("out", output.out / subject / where)
     about = {
         "subject": subject,
-        "data": examples.source,
         "input_names": list(examples.names),
         "input_noun": examples.noun,
         "labels": None if examples.labels is None else examples.labels.tolist(),
         "picture": examples.picture,
-        **_model.origin(network, name, inputs),
-        "outputs": outputs,
+        **identity,
     }
     if network.weights is None:
         typer.echo(f"note: no --weights given: {about['training']}.", err=True)
