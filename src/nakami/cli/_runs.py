@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nakami.results import Record, RecordFolder, UsageError, disk, plain, slug, wrong
+from nakami.results import (
+    Record,
+    RecordFolder,
+    UsageError,
+    disk,
+    plain,
+    read_record,
+    slug,
+    wrong,
+)
 
 from . import _tables
 from ._groups import OUT
@@ -95,21 +104,27 @@ def finish(
     return run.finish(plain({**result, **shown}))
 
 
-def tell(record: Record, page: Path | None, as_json: bool) -> None:
-    """Print a run: its tables and sentences, or JSON."""
+def finished(folder: Path | None) -> dict[str, Any]:
+    """What ``result.json`` of a finished run holds, and where it lies."""
+    record = read_record(folder or "")
     if not record.result:
         raise UsageError(
             f"run must be finished, got an unfinished one in {record.folder}; start the command "
             "that made it again."
         )
+    return {"folder": str(record.folder), **record.result}
+
+
+def tell(record: Record, page: Path | None, as_json: bool) -> None:
+    """Print a run: its tables and sentences, or JSON."""
+    result = finished(record.folder)
     if as_json:
-        body = {k: v for k, v in record.result.items() if k not in (*SHOWN, "settings")}
-        where = {"page": str(page) if page else None, "folder": str(record.folder)}
-        _tables.echo_json({**where, **record.settings, **body})
+        body = {k: v for k, v in result.items() if k not in (*SHOWN, "settings")}
+        _tables.echo_json({"page": str(page) if page else None, **record.settings, **body})
         return
-    for table in record.result["tables"]:
+    for table in result["tables"]:
         _tables.show(_tables.TextTable(**table))
-    for line in (*record.result["lines"], *([f"Page: {page}"] if page else [])):
+    for line in (*result["lines"], *([f"Page: {page}"] if page else [])):
         typer.echo(line)
 
 

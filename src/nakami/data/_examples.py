@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,16 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def about(self) -> dict[str, Any]:
+        """What a run keeps of its examples beside the inputs, for its page; plain JSON values."""
+        return {
+            "data": self.source,
+            "input_names": list(self.names),
+            "input_noun": self.noun,
+            "labels": None if self.labels is None else self.labels.tolist(),
+            "picture": self.picture,
+        }
 
     def __getitem__(self, part: slice | Sequence[int] | np.ndarray | Tensor) -> Examples:
         """The examples of a slice, of indices, or of a mask (True or False for each example)."""

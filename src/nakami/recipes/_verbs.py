@@ -151,16 +151,11 @@ def measure(
 
     runs = []
     examples = subject.examples
-    labels = None if examples.labels is None else examples.labels.tolist()
     for index, network in enumerate(subject.networks):
         asked = _filled(subject, options)
         about = {
             "subject": f"{subject.name}/{network.name}",
-            "data": examples.source,
-            "input_names": list(examples.names),
-            "input_noun": examples.noun,
-            "labels": labels,
-            "picture": examples.picture,
+            **examples.about(),
             "training": network.training,
             "facts": network.facts,
         }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,9 +11,6 @@ from nakami import results
 
 from .._command import Command
 from .._groups import PageOptions
-
-if TYPE_CHECKING:
-    from nakami.results import Xray
 
 
 def run(
@@ -30,19 +26,8 @@ def run(
         _runs.tell(found, None, output.as_json)
         return
     page = _runs.page(found, output.out)
-    body = {"runs": [finished(found)]} if output.as_json else {}
+    body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
     _tables.tell(output, page, body, [_tables.xray_table(found)])
-
-
-def finished(run: Xray) -> dict[str, Any]:
-    """What ``result.json`` of a finished run holds, and where it lies."""
-    path = Path(run.folder or "") / "result.json"
-    if not path.exists():
-        raise results.UsageError(
-            f"run must be finished for --json, got an unfinished one in {run.folder}; start the "
-            "command that made it again."
-        )
-    return {"folder": str(run.folder), **json.loads(path.read_text(encoding="utf-8"))}
 
 
 ENTRY = Command(run)

@@ -117,9 +117,7 @@ def run(
             ways = [*error.way_out, "name a network of your own with --model"]
             raise wrong("data", error.rule, error.got, ways) from error
     path = _runs.xray_page(runs, folder / "report.html") if page else None
-    from .show import finished
-
-    body = {"runs": [finished(run) for run in runs]} if output.as_json else {}
+    body = {"runs": [_runs.finished(run.folder) for run in runs]} if output.as_json else {}
     _tables.tell(output, path, body, [_tables.xray_table(run) for run in runs])
     if not output.as_json:
         typer.echo("Runs: " + ", ".join(str(run.folder) for run in runs))
@@ -228,16 +226,9 @@ def _own_network(
     subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
     folder = _runs.writable("out", output.out / subject / where)
-    about = {
-        "subject": subject,
-        "input_names": list(examples.names),
-        "input_noun": examples.noun,
-        "labels": None if examples.labels is None else examples.labels.tolist(),
-        "picture": examples.picture,
-        **identity,
-    }
+    about = {"subject": subject, **examples.about(), **identity}
     if network.weights is None:
-        typer.echo(f"note: no --weights given: {about['training']}.", err=True)
+        typer.echo(f"note: no --weights given: {identity['training']}.", err=True)
     with Meter() as meter:
         result = nakami.xray(
             view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
