@@ -126,6 +126,10 @@ def test_a_cut_curve_is_named_as_cut_and_every_stage_can_be_seen(browser, writte
     path = written("mixed", mixed())
     with opened(browser, path) as page:
         assert "conv1.relu, cut at 100" in page.inner_html("[data-chart=spectra]")
+        assert "≥ 100" in page.locator("[data-chart=count] .mark-text text").all_text_contents()
+        drawn = page.locator("[data-chart=count] .mark-symbol path").all()
+        shapes = [path.get_attribute("d") for path in drawn]
+        assert ["A" in d for d in shapes] == [False, True, True, True, True]  # arcs make circles
         for stage in range(5):
             page.check(f"[data-stages] input[value='{stage}']", force=True)
             shown = [s.is_visible() for s in page.locator("[data-stage]").all()]
