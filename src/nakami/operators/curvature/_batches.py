@@ -31,13 +31,11 @@ class FirstExamples:
     """Some examples of the first batch, on which the network's code is tried once for all.
 
     Args:
-        at: The parameters. example: The first batch. room: Bytes for a block of products.
+        at: The parameters. example: The examples. room: Bytes for a block of products.
     """
 
     def __init__(self, at: Parameters, example: Example, room: int):
-        self.at, self.room = at, room
-        self.count = min(TRIED, len(example.leaves[0]))
-        self.example = example.rows(0, self.count)
+        self.at, self.example, self.room = at, example, room
         self._linearises: bool | None = None
 
     def check(self) -> bool:
@@ -55,7 +53,7 @@ class FirstExamples:
             way, _, trial = forward_product(
                 self._outputs, at.flat, output, pull, at.held, 2, room, steps.coarsest
             )
-            rows = slices(len(output), len(output) // self.count)
+            rows = slices(len(output), len(output) // self.example.count)
             parts = {f"example {i}": here for i, here in enumerate(rows)}
             Derivative(
                 self._outputs,
@@ -294,14 +292,18 @@ class Batch:
         return found
 
 
-def moved(parts: Sequence[Batch], at: Parameters, judged: Criterion) -> list[Batch]:
-    """The same examples at other weights; what was tried holds while the code is the same."""
+def moved(parts: Sequence[Batch], at: Parameters, current: bool = False) -> list[Batch]:
+    """The same examples at other weights; what was tried holds while the code is the same.
+
+    The losses stay as they were, or are read anew where ``current``.
+    """
     tried = parts[0].tried
     if at.network.structure is not parts[0].at.network.structure:
         tried = tried.moved(at)
-    return [part.moved(at, judged, tried) for part in parts]
+    losses = [part.judged.current() if current else part.judged for part in parts]
+    return [part.moved(at, loss, tried) for part, loss in zip(parts, losses, strict=True)]
 
 
 def current(parts: Sequence[Batch]) -> list[Batch]:
     """The same examples for the model and the loss as they are now."""
-    return moved(parts, parts[0].at.current(), parts[0].judged.current())
+    return moved(parts, parts[0].at.current(), current=True)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from contextlib import suppress
 from math import ceil
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ...results import wrong, wrong_type
-from ..model._example import Example, mapped
+from ...results import UsageError, wrong, wrong_type
+from ..model._checks import FAILURES
+from ..model._example import Example, mapped, some_rows
 from ..model._functional_model import FunctionalModel
 from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
-from ._batches import Batch, FirstExamples
+from ..per_example._independence import independent
+from ._batches import TRIED, Batch, FirstExamples
 from ._losses import TARGETS, Criterion
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
+
+
+Cut = list[tuple[slice, Examples]]  # the pieces of a batch, and where they lie
 
 
 def batches(
@@ -31,43 +37,77 @@ def batches(
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     at = moving(network, params)
-    network = at.network
-    held, counts = [], []
-    with random_states_kept(network.device):  # a loader in random order draws
+    held = []
+    with random_states_kept(at.network.device):  # a loader in random order draws
         for x, y in _pairs(data):
-            example = network.example(x, batch=True)
-            counts.append(len(example.leaves[0]))
-            held.append((example, _targets(network, y, counts[-1])))
+            example = at.network.example(x, batch=True)
+            held.append((example, _targets(at.network, y, example.count)))
     if not held:
         way_out = "pass a list or a loader that can be read again"
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
-    seen = counts[0] if network.batch_statistics else 1  # with these no example stands alone
-    sizes = [place.size / seen for place in network.stages(held[0][0].rows(0, seen).tree, seen)]
+    few, sizes = _tried(at.network, held[0][0])
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
-    keep = each * sum(counts) <= room
+    keep = each * sum(example.count for example, _ in held) <= room
     rows = max(1, (room if keep else budget // 4) // each)
-    if rows < max(counts) and _mixes(at, held[counts.index(max(counts))][0], rows):
-        rows = max(counts)  # a part of a batch would be another function
-    tried = FirstExamples(at, held[0][0].rows(0, min(rows, counts[0])), budget // 4)
+    few = few if few is held[0][0] else few.rows(0, rows)
+    tried = FirstExamples(at, few, budget // 4)
     parts: list[Batch] = []
-    for of, (example, y) in enumerate(held):
-        for here in slices(counts[of], rows):
-            some = mapped(y, partial(_some, here, counts[of]))
-            few = Examples(at, example.rows(here.start, here.stop), budget, each)
-            widest = ceil(max(sizes)) * len(few.z)
-            parts.append(Batch(few, some, judged, kind, tried, widest, keep, of, not parts))
+    cuts = [_cut(at, example, rows, budget, each) for example, _ in held]
+    with random_states_kept(at.network.device):  # a loss may draw, too
+        wholes = [(_outputs(cut), y) for cut, (_, y) in zip(cuts, held, strict=True)]
+        losses = judged.of_batches(wholes, [example.count for example, _ in held])
+        for of, (cut, whole, loss) in enumerate(zip(cuts, wholes, losses, strict=True)):
+            pieces = _weighed(loss, whole, cut)
+            if pieces is None:  # the loss compares examples
+                one = Examples(at, held[of][0], budget, each)
+                pieces = [(one, whole[1], loss)]
+            for some, y, weighed in pieces:
+                widest = ceil(max(sizes)) * some.count
+                parts.append(Batch(some, y, weighed, kind, tried, widest, keep, of, not parts))
     return parts
 
 
-def _mixes(at: Parameters, example: Example, rows: int) -> bool:
-    few = example.rows(0, max(2, rows))
-    return at.network.batch_statistics or Examples(at, few, 0, 0).mixes()
+def _weighed(
+    loss: Criterion, whole: tuple[Tensor, Any], cut: Cut
+) -> list[tuple[Examples, Any, Criterion]] | None:
+    """The pieces with their targets and the loss as it weighs them; None where it weighs none."""
+    (z, y), some = whole, [examples for _, examples in cut]
+    if len(cut) == 1:
+        return [(some[0], y, loss)]
+    count = sum(examples.count for examples in some)
+    ys = [some_rows(y, here, count) for here, _ in cut]
+    found = loss.of_parts((z, y), [(part.z, few) for part, few in zip(some, ys, strict=True)])
+    return None if found is None else list(zip(some, ys, found, strict=True))
 
 
-def _some(here: slice, count: int, target: Tensor) -> Tensor:
-    """The targets of some examples; what is not for each of them stays whole."""
-    return target[here] if target.ndim and len(target) == count else target
+def _outputs(cut: Cut) -> Tensor:
+    return torch.cat([part.z for _, part in cut]) if len(cut) > 1 else cut[0][1].z
+
+
+def _tried(network: FunctionalModel, example: Example) -> tuple[Example, list[float]]:
+    """Some examples that the network takes alone, and the numbers of its states for each example.
+
+    All of them where it does not take one: a network that normalises over the batch, a graph.
+    """
+    seen = example.count
+    if example.sliceable and seen > 1 and not network.batch_statistics:
+        with suppress(UsageError):
+            places = network.stages(example.rows(0, 1).tree)
+            return example.rows(0, min(TRIED, seen)), [float(p.size) for p in places]
+    return example, [p.size / seen for p in network.stages(example.tree, seen)]
+
+
+def _cut(at: Parameters, example: Example, rows: int, budget: int, each: int) -> Cut:
+    """The examples in pieces of some rows; in one piece where a part would be another function."""
+    if rows < example.count and example.sliceable and not at.network.batch_statistics:
+        with suppress(*FAILURES, ValueError, IndexError):  # it takes no other number of rows
+            places = list(slices(example.count, rows))
+            cut = [(here, Examples(at, example.pick(here), budget, each)) for here in places]
+            alike = all(part.separable for _, part in cut)
+            if alike and independent(at.network, example, _outputs(cut), rows):
+                return cut
+    return [(slice(0, example.count), Examples(at, example, budget, each))]
 
 
 def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
 from ..model._composites import Composites
+from ._weights import Part, between, weights
 
 TARGETS = "the targets of a batch"
 NAMES: dict[str, type[nn.Module]] = {
@@ -88,6 +90,14 @@ class Criterion(ABC):
     def current(self) -> Criterion:
         """The same loss with its weights as they are now."""
         return criterion(self.given)
+
+    def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[Criterion]:
+        """The loss as it weighs each batch of the data; ``counts`` are their examples."""
+        return [self] * len(batches)
+
+    def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[Criterion] | None:
+        """The loss as it weighs each part of a batch; None where it is no sum over them."""
+        return [self] * len(parts)
 
     def slope(self, z: Tensor, y: Any) -> Tensor:
         """Gradient of the total by the outputs, of the shape of ``z``."""
@@ -276,19 +286,49 @@ class Bernoulli(EachOutput):
 
 
 class OwnLoss(Criterion):
-    """A function of the caller's own, taken as a mean over the batch."""
+    """A function of the caller's own: a sum, or a mean whose weights are measured.
 
-    sample = "an example (the loss is taken as a mean over the batch)"
+    Attributes:
+        counts: What its value counts in the mean over the data; default the number of examples.
+    """
+
+    sample = "an example"
+    counts: float | None = None
 
     def __init__(self, loss: Callable[[Tensor, Any], Tensor]):
         super().__init__(loss)
         self.name = getattr(loss, "__name__", type(loss).__name__)
         self._before = self._versions()
 
+    def current(self) -> OwnLoss:
+        other = copy.copy(self)
+        other._before = other._versions()
+        return other
+
+    def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[OwnLoss]:
+        sums, shares = between(self._value, batches, counts)
+        return [self._weighing(1.0 if sums else share, sums) for share in shares]
+
+    def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[OwnLoss] | None:
+        assert self.counts is not None  # its batch was weighed
+        found = weights(self._value, whole, parts)
+        if found is None:
+            return None
+        return [self._weighing(self.counts * w, self.sums) for w in found]
+
+    def _weighing(self, counts: float, sums: bool) -> OwnLoss:
+        other = copy.copy(self)
+        other.counts, other.sums = counts, sums
+        return other
+
     def check(self, z: Tensor, y: Any) -> None:
         pass
 
     def total(self, z: Tensor, y: Any) -> Tensor:
+        total: Tensor = self._value(z, y) * self.divisor(z, y)
+        return total
+
+    def _value(self, z: Tensor, y: Any) -> Tensor:
         if self._versions() != self._before:
             rule = "keep its own parameters and buffers while an operator of it is in use"
             raise wrong("loss", rule, "others", "take op.at_current_weights()")
@@ -300,11 +340,10 @@ class OwnLoss(Criterion):
         if value.ndim:
             got = f"shape {tuple(value.shape)}"
             raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
-        total: Tensor = value * len(z)
-        return total
+        return value
 
     def divisor(self, z: Tensor, y: Any) -> float:
-        return float(len(z))
+        return float(len(z)) if self.counts is None else self.counts
 
     def samples(self, z: Tensor, y: Any) -> Tensor:
         return _every(z)

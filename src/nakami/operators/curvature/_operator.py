@@ -50,7 +50,7 @@ class CurvatureOperator(LinearOperator):
         self.likelihood = "" if judged.nll is None else judged.key
         self.n_examples, n_samples, divisor, total = 0, 0.0, 0.0, 0.0
         for part in parts:
-            self.n_examples += len(part.z)
+            self.n_examples += part.examples.count
             n_samples += part.samples
             divisor += part.divisor
             total += float(part.total)
@@ -149,7 +149,7 @@ class CurvatureOperator(LinearOperator):
     def moved(self, point: Tensor) -> CurvatureOperator:
         """The same matrix of the same data at other weights, ``(P,)``; the model stays."""
         with self.ranks.together("data"):
-            parts = moved(self.parts, self.parts[0].at.at(point), self.parts[0].judged)
+            parts = moved(self.parts, self.parts[0].at.at(point))
         return CurvatureOperator(parts, self.samples, self.ranks)
 
     def at_current_weights(self) -> CurvatureOperator:
@@ -160,7 +160,7 @@ class CurvatureOperator(LinearOperator):
         at = self.parts[0].at.current()
         self.ranks.check_alike("current", at.network.weights)
         with self.ranks.together("data"):
-            parts = moved(self.parts, at, self.parts[0].judged.current())
+            parts = moved(self.parts, at, current=True)
         return CurvatureOperator(parts, self.samples, self.ranks)
 
     def gradient(self, at: Tensor | None = None) -> Tensor:

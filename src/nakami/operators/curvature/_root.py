@@ -11,6 +11,8 @@ from torch import Tensor
 from ...spectra import Gram, LinearOperator
 from ..per_example._examples import OutputRoot, Rows, slices
 from ..per_example._gram import dense_gram
+from ..per_example._independence import rows_of
+from ..per_example._layer_io import modules_of
 from ..per_example._layerwise_gram import LayerwiseGram
 from ..per_example._norms import RowNorms, row_norms
 from ..per_example._verification import Verified, verified
@@ -50,11 +52,15 @@ class CurvatureRoot(LinearOperator):
     @cached_property
     def checked(self) -> Verified | None:
         """What the layers' own formulas give; None where examples mix."""
-        most = max(self.parts, key=lambda part: len(part.z))  # one example mixes with nothing
-        if most.examples.mixes():
-            return None
+        modules, most = modules_of(self.parts[0].at.names), self.parts[0]
+        for part in self.parts:
+            apart = rows_of(part.examples, modules)
+            if apart is None:
+                return None
+            modules &= apart
+            most = max(most, part, key=lambda part: part.examples.count)
         most.tried.check()
-        return verified(most.examples)
+        return verified(most.examples, modules)
 
     def norms(self) -> list[RowNorms] | None:
         """Squared norms of the rows, batch by batch; None where examples mix."""

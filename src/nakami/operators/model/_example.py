@@ -27,8 +27,7 @@ class Example:
 
     def __init__(self, tree: Any, batch: bool = False):
         self.tree, self.batch = tree, batch
-        self.leaves: list[Tensor] = []
-        _each(tree, self.leaves.append)
+        self.leaves = leaves_of(tree)
         if not self.leaves:
             raise wrong_type(
                 "x",
@@ -84,9 +83,23 @@ class Example:
         """The example with ``change`` applied to every tensor."""
         return Example(mapped(self.tree, change), self.batch)
 
+    @property
+    def count(self) -> int:
+        """How many rows the first tensor has: the examples of a batch, where rows are examples."""
+        return len(self.leaves[0])
+
+    @property
+    def sliceable(self) -> bool:
+        """Whether every tensor has a row for each example."""
+        return all(len(leaf) == self.count for leaf in self.leaves)
+
     def rows(self, start: int, stop: int) -> Example:
         """Some of the examples of a batch."""
-        return Example(mapped(self.tree, lambda leaf: leaf[start:stop]), self.batch)
+        return self.pick(slice(start, stop))
+
+    def pick(self, some: slice | Tensor) -> Example:
+        """The examples at those places."""
+        return Example(mapped(self.tree, lambda leaf: leaf[some]), self.batch)
 
     def shaken(self) -> Any:
         """Another example of the same form: noise on floating tensors, tokens rotated."""
@@ -134,15 +147,16 @@ def _check(leaf: Tensor, batch: bool) -> None:
         )
 
 
-def _each(tree: Any, visit: Callable[[Tensor], None]) -> None:
-    if isinstance(tree, Tensor):
-        visit(tree)
-    elif isinstance(tree, Mapping):
-        for value in tree.values():
-            _each(value, visit)
-    elif isinstance(tree, (tuple, list)):
-        for value in tree:
-            _each(value, visit)
+def leaves_of(tree: Any) -> list[Tensor]:
+    """All tensors of a tree, in the order in which ``mapped`` passes them."""
+    found: list[Tensor] = []
+
+    def note(leaf: Tensor) -> Tensor:
+        found.append(leaf)
+        return leaf
+
+    mapped(tree, note)
+    return found
 
 
 def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -155,3 +169,8 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
         items = [mapped(value, change) for value in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
+
+
+def some_rows(tree: Any, here: slice, count: int) -> Any:
+    """The same tree with some rows of the tensors that have ``count``; the others stay whole."""
+    return mapped(tree, lambda leaf: leaf[here] if leaf.ndim and len(leaf) == count else leaf)

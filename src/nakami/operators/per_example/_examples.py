@@ -41,19 +41,16 @@ class Examples:
         part.at = at
         return part
 
-    def mixes(self) -> bool:
-        """Whether an example's output depends on the others of its batch."""
-        network, z = self.at.network, self.z
-        if network.batch_statistics:
-            return True
-        if len(z) == 1:
-            return False
-        with torch.no_grad():
-            alone = network.run(self.example.rows(0, 1).tree)
-        if alone.shape != z[:1].shape:
-            return True
-        gap = float((alone - z[:1]).abs().max())
-        return not gap <= torch.finfo(alone.dtype).eps ** 0.5 * float(z.abs().max())
+    @property
+    def count(self) -> int:
+        """How many examples, as the input has them."""
+        return self.example.count
+
+    @property
+    def separable(self) -> bool:
+        """Whether input and output have a row for each example, and none needs the others."""
+        rows = self.example.sliceable and self.z.ndim > 0 and len(self.z) == self.count
+        return rows and not self.at.network.batch_statistics
 
 
 class OutputRoot:

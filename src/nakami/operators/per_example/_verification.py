@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from ..autodiff._strategies import reverse_product
 from ..model._checks import FAILURES
 from ..model._parameters import Parameters
 from ._examples import Examples
-from ._layer_io import LayerIO, modules_of
+from ._layer_io import LayerIO
 
 TRIED = 2  # examples
 
@@ -34,18 +34,18 @@ class Verified:
     formed: int
 
 
-def verified(examples: Examples) -> Verified:
+def verified(examples: Examples, modules: Collection[str]) -> Verified:
     """Tried on a few examples against reverse mode of each alone.
 
-    A weight that is tied, used twice, or in a function as well, or a layer whose first axis is not
-    the examples, is seen by that.
+    A weight that is tied, used twice, or in a function as well is seen by that; ``modules`` are
+    those whose rows are the examples, see ``rows_of``.
     """
     at, z, n = examples.at, examples.z, min(TRIED, len(examples.z))
     sizes = dict(zip(at.names, (w.numel() for w in at.weights.values()), strict=True))
     generator = torch.Generator().manual_seed(0)
     draw = torch.randn(z[:n].shape, generator=generator, dtype=torch.float64).to(z)
     try:
-        run = LayerIO(at.network, examples.example.rows(0, n).tree, n, modules_of(at.names))
+        run = LayerIO(at.network, examples.example.rows(0, n).tree, n, modules)
         found = run.squares(run.slopes(draw))
     except FAILURES:
         return Verified(frozenset(), 0, 0, max(sizes.values()))

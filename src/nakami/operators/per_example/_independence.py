@@ -1,0 +1,104 @@
+"""Whether the rows of a batch are examples on their own, tried on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..model._checks import FAILURES
+from ..model._example import Example
+from ..model._functional_model import FunctionalModel
+from ._examples import Examples, slices
+
+Run = tuple[Tensor, dict[str, Tensor]]  # outputs, and a number for each row of modules' inputs
+
+
+def independent(network: FunctionalModel, example: Example, z: Tensor, width: int) -> bool:
+    """Whether each row of ``z`` is a function of that row of the batch alone.
+
+    All rows are run again, in random order and in pieces of another size than ``width``, in which
+    they were run before. So a row that sees others, their order or their number comes out
+    otherwise.
+
+    Cost: a forward pass.
+    """
+    return _again(network, example, (z, {}), width, ()) is not None
+
+
+def rows_of(examples: Examples, modules: Collection[str]) -> frozenset[str] | None:
+    """The modules at whose input row ``i`` belongs to example ``i``; None where examples mix.
+
+    A network may sort a batch and put the outputs back: outputs are then examples on their own,
+    and the rows inside are not. Modules that are not run are left out.
+
+    Cost: two forward passes.
+    """
+    network, example = examples.at.network, examples.example
+    if not examples.separable:
+        return None
+    found = _run(network, example, modules)
+    if example.count == 1:
+        return frozenset(found[1])
+    return _again(network, example, found, example.count, modules)
+
+
+def _again(
+    network: FunctionalModel, example: Example, before: Run, width: int, modules: Collection[str]
+) -> frozenset[str] | None:
+    outputs, marks = before
+    order = torch.randperm(len(outputs), generator=torch.Generator().manual_seed(0))
+    width = 2 if width == 1 else -(-width // 2)
+    good = set(marks)
+    for here in slices(len(order), width):
+        some = order[here].to(outputs.device)
+        try:
+            z, inside = _run(network, example.pick(some), modules)
+        except (*FAILURES, ValueError, IndexError):  # it takes no other number of rows
+            return None
+        if not _same(z, outputs[some], outputs):
+            return None
+        good &= {k for k in good & set(inside) if _same(inside[k], marks[k][some], marks[k])}
+    return frozenset(good)
+
+
+def _same(found: Tensor, wanted: Tensor, whole: Tensor) -> bool:
+    if found.shape != wanted.shape:
+        return False
+    near = torch.finfo(whole.dtype).eps ** 0.5 * float(whole.abs().max())
+    return float((found - wanted).abs().max()) <= near
+
+
+def _run(network: FunctionalModel, example: Example, modules: Collection[str]) -> Run:
+    """Outputs, and of each module run once with a row for each example, a number for each row."""
+    marks: dict[str, Tensor] = {}
+    calls: list[str] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def seen(module: nn.Module, args: Any, kwargs: Any) -> None:
+            calls.append(name)
+            x = args[0] if args else kwargs.get("input")
+            if isinstance(x, Tensor) and x.ndim and len(x) == example.count:
+                marks[name] = _mark(x.detach())
+
+        return seen
+
+    named = network.model.named_modules()
+    hooks = [
+        m.register_forward_pre_hook(hook(s), with_kwargs=True) for s, m in named if s in modules
+    ]
+    try:
+        with torch.no_grad():
+            z = network.run(example.tree).detach()
+    finally:
+        for each in hooks:
+            each.remove()
+    return z, {name: mark for name, mark in marks.items() if calls.count(name) == 1}
+
+
+def _mark(x: Tensor) -> Tensor:
+    """A weighted sum of each row, ``(n,)`` float64."""
+    flat = x.reshape(len(x), -1).double()
+    return flat @ torch.linspace(1, 2, flat.shape[1], dtype=flat.dtype, device=flat.device).cos()
