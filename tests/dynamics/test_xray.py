@@ -19,6 +19,11 @@ def small_net():
     return nn.Sequential(nn.Linear(8, 10), nn.Sigmoid(), nn.Linear(10, 6), nn.Sigmoid()).double()
 
 
+class Stopped(nn.Module):
+    def forward(self, x):
+        return x * x.detach()
+
+
 def examples(n=3, size=8):
     return torch.randn(n, size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
@@ -65,6 +70,13 @@ def test_layers_own_jacobians():
     jac = torch.autograd.functional.jacobian(net[2:], hidden)
     np.testing.assert_allclose(own[0].values, torch.linalg.svdvals(jac).numpy(), rtol=1e-10)
     assert len(run.at("3")) == 3
+
+
+def test_a_wrong_derivative_is_warned_of_once():
+    net = nn.Sequential(nn.Linear(8, 6), Stopped(), nn.Tanh(), nn.Linear(6, 5), nn.Tanh()).double()
+    with pytest.warns(NakamiWarning, match="J is no derivative") as found:
+        nakami.xray(net, examples(), stages=["2", "3", "4"], layers=True)
+    assert len(found) == 1
 
 
 def test_layers_of_a_single_stage_measure_nothing_and_say_so():

@@ -105,3 +105,23 @@ def test_classes_are_whole_numbers():
 def test_a_loss_returns_a_tensor():
     with pytest.raises(TypeError, match="loss must return a tensor, got float"):
         nakami.ggn(network(nn.Tanh()), (X, Y), lambda z, y: 3.0)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, float("inf")])
+@pytest.mark.parametrize("rows", [3, 30])
+def test_distances_to_prototypes(p, rows):
+    """torch's own has no second derivative, and its first is wrong under ``vmap``."""
+
+    class Prototypes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.enter, self.far = nn.Linear(6, 4), nn.Parameter(torch.randn(rows, 4))
+
+        def forward(self, x):
+            return -torch.cdist(self.enter(x), self.far, p)
+
+    net, x = Prototypes().double(), torch.randn(1, 6, dtype=torch.float64)
+    step = 1e-6 * torch.eye(6, dtype=x.dtype)
+    want = ((net(x + step) - net(x - step)) / 2e-6).detach().T
+    torch.testing.assert_close(nakami.jacobian(net, x).dense(), want, rtol=1e-6, atol=1e-8)

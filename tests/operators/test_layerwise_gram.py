@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 
 import nakami
 from nakami.operators.autodiff import _strategies
@@ -135,3 +136,35 @@ def test_a_straight_through_gradient_is_still_seen():
     op = nakami.fisher(nn.Sequential(*model, Applied(StraightThrough)), (x, y), "cross_entropy")
     with pytest.warns(nakami.results.NakamiWarning, match="no derivative"):
         op.root.gram() @ torch.ones(450, 1, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("of", ["layer", "output"])
+def test_tied_weights_beside_a_checkpoint(tied, of):
+    """What a checkpoint runs again has to save as many tensors as the run before."""
+
+    class LM(nn.Module):
+        def __init__(self, saving):
+            super().__init__()
+            torch.manual_seed(0)
+            self.embed, self.output, self.saving = nn.Embedding(5, 4), nn.Linear(4, 5), saving
+            self.layer = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4))
+            if tied:
+                self.output.weight = self.embed.weight
+
+        def forward(self, t):
+            h, layer = self.embed(t), self.layer if of == "layer" else lambda h: h + self.layer(h)
+            h = checkpoint(layer, h, use_reentrant=False) if self.saving else layer(h)
+            return self.output(h).permute(0, 2, 1)
+
+    t = torch.randint(0, 5, (4, 3), generator=torch.Generator().manual_seed(0))
+    found, want = (
+        nakami.ggn(LM(saving).double(), (t, t.roll(1, 1)), "cross_entropy")
+        for saving in (True, False)
+    )
+    dense = want.dense()
+    assert_close(found.dense(), dense, rtol=1e-9, atol=1e-12)
+    assert nakami.trace(found).value == pytest.approx(float(dense.trace()), rel=1e-9)
+    largest = float(torch.linalg.eigvalsh(dense)[-1])
+    assert float(nakami.eigh(found, 1).values[0]) == pytest.approx(largest, rel=1e-6)
+    assert_close(found.root.dense().T @ found.root.dense(), dense, rtol=1e-9, atol=1e-12)

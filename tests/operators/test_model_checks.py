@@ -113,3 +113,28 @@ class Bottom(nn.Module):
 def test_what_cannot_be_differentiated_is_said():
     with pytest.raises(UsageError, match=r"no way to differentiate this network works \(reverse"):
         nakami.jacobian(Bottom(), torch.ones(1, 4))
+
+
+def test_a_derivative_that_is_nan_is_called_so():
+    class Root(nn.Module):
+        def forward(self, x):
+            return torch.where(x > 0, x.sqrt(), torch.zeros_like(x))
+
+    class Inside(nn.Module):
+        def forward(self, x):
+            return torch.where(x > 0, torch.where(x > 0, x, 1).sqrt(), 0)
+
+    x = torch.tensor([[4.0, 0.0]], dtype=torch.float64)
+    with pytest.raises(UsageError, match=r"derivative of this network is NaN .* where\(\) around"):
+        nakami.jacobian(Root(), x)
+    want = torch.tensor([[0.25, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(nakami.jacobian(Inside(), x).dense(), want)
+
+
+def test_outputs_that_are_not_finite_are_called_so():
+    class Log(nn.Module):
+        def forward(self, x):
+            return torch.log(x)
+
+    with pytest.raises(UsageError, match="model must give finite outputs"):
+        nakami.jacobian(Log(), torch.tensor([[4.0, 0.0]]))

@@ -350,9 +350,10 @@ def check_cut(
     """
     with torch.no_grad():
         state = network.activations(example.tree, (start,))[0].detach()
+        shaken = example.shaken(_beside(network, example, start, state))
         try:
             still = network.activations(example.tree, to, start, state)
-            moved = network.activations(example.shaken(), to, start, state)
+            moved = network.activations(shaken, to, start, state)
         except FAILURES as error:
             raise UsageError(
                 f"start must be a stage that can be held, got {start!r}, without which the network "
@@ -371,6 +372,22 @@ def check_cut(
                 f"{way_out}."
             )
     return state
+
+
+def _beside(network: FunctionalModel, example: Example, start: str, state: Tensor) -> set[int]:
+    """The integer tensors that ``start`` does not depend on: they are held fixed (masks, say)."""
+    count = len(example.leaves)
+    held = [i for i, leaf in enumerate(example.leaves) if not leaf.is_floating_point()]
+    found: set[int] = set()
+    for i in held if count > 1 else []:
+        try:
+            shaken = example.shaken({j for j in range(count) if j != i})
+            other = network.activations(shaken, (start,))[0]
+        except FAILURES:
+            continue
+        if torch.equal(other, state):
+            found.add(i)
+    return found
 
 
 def natural_start(network: FunctionalModel, example: Example, places: Stages) -> str:

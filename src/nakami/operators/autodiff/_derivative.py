@@ -30,7 +30,7 @@ NO_DOUBLE = (
     RuntimeError,  # types that differ in an operation, or a device without float64
     TypeError,  # the same, in words of Apple's
     AssertionError,  # a check of the network's own
-    ValueError,  # that of torch's recurrent layers; no way to differentiate in float64
+    UsageError,  # no way to differentiate in float64
 )
 AWAY = 1e-5  # their distance from the point, relative to its norm
 WIDER = {
@@ -109,14 +109,17 @@ class Derivative:
                     "of its forward."
                 )
         off = {name: gap / max(size, length) for name, (size, length, gap) in found.items()}
-        if off:
+        said = self.network.said
+        if off and "wrong" not in said:
+            said.add("wrong")
             warn(
                 f"{what} to {_parts(off)}: J is no derivative of the network: along one direction "
                 f"J v is off by {max(off.values()):.2g} of its size; look for a detach, a "
                 "straight-through gradient, a rounding or a custom backward in its forward."
             )
         rounded = {name: gap.off for name, gap in gaps.items() if narrow and name not in found}
-        if rounded:
+        if rounded and "narrow" not in said:
+            said.add("narrow")
             warn(
                 f"{what} to {_parts(rounded)}: the network computes in part in {narrow}: along one "
                 f"direction J v is off by {max(rounded.values()):.2g} of its size by rounding, "

@@ -20,6 +20,8 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ..model._put_back import memory, written
+
 Product = Callable[[Tensor], Tensor]
 
 
@@ -100,25 +102,25 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        written = list(_written(func, args, kwargs))
+        changed = list(written(func, args, kwargs))
         if not any(self._moves(value) for value in _leaves((args, kwargs))):
-            for value in written:
+            for value in changed:
                 self._set_aside(value)
             return func(*args, **kwargs)
         if torch.Tag.data_dependent_output in func.tags:
             raise NotImplementedError(f"{func} reads numbers off a direction")
-        for value in written:
+        for value in changed:
             if not self._moves(value):
                 self._open(value)
-        step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(written))
+        step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(changed))
         moving = [value for value in _leaves((args, kwargs)) if self._moves(value)]
-        self.touched |= {self._piece(v) for v in written}
+        self.touched |= {self._piece(v) for v in changed}
         out = func(*args, **kwargs)
         values = [out] if isinstance(out, Tensor) else out
         if not isinstance(values, (list, tuple)) or not all(isinstance(v, Tensor) for v in values):
             return out  # what it asks about is the shape
-        near = {_memory(value): self._piece(value) for value in moving}
-        places = [self._place(value, near.get(_memory(value))) for value in values]
+        near = {memory(value): self._piece(value) for value in moving}
+        places = [self._place(value, near.get(memory(value))) for value in values]
         step.out = places[0] if isinstance(out, Tensor) else places
         step.repeats = self._repeated(func, args, out)
         self.steps.append(step)
@@ -129,10 +131,10 @@ class _Recorder(TorchDispatchMode):
         if isinstance(value, Tensor):
             if not self._moves(value):
                 constant = _Constant(value.detach())
-                self.constants.setdefault(_memory(value), []).append(constant)
+                self.constants.setdefault(memory(value), []).append(constant)
                 return constant
             if value not in self.slots:  # a view of memory that was constant when it was made
-                whole, _ = self.opened[_memory(value)]
+                whole, _ = self.opened[memory(value)]
                 where = (value.shape, value.stride(), value.storage_offset())
                 place = self._place(value, self.pieces[whole.index])
                 self.steps.append(_Step(torch.as_strided, [whole, *where], {}, place))
@@ -166,7 +168,7 @@ class _Recorder(TorchDispatchMode):
     def _moves(self, value: Any) -> bool:
         if not isinstance(value, Tensor):
             return False
-        return value in self.slots or _memory(value) in self.opened
+        return value in self.slots or memory(value) in self.opened
 
     def _place(self, value: Tensor | None, piece: int | None) -> int:
         """The slot of a tensor, a new one as a rule, in a known piece of memory or a new one."""
@@ -183,7 +185,7 @@ class _Recorder(TorchDispatchMode):
 
     def _set_aside(self, value: Tensor) -> None:
         """Constants in this memory, which the network is about to write to, become copies."""
-        for constant in self.constants.pop(_memory(value), ()):
+        for constant in self.constants.pop(memory(value), ()):
             constant.value = constant.value.clone()
 
     def _open(self, value: Tensor) -> None:
@@ -194,7 +196,7 @@ class _Recorder(TorchDispatchMode):
         slot = _Slot(self._place(None, None))
         constants = [_Slot(0), _Constant(whole.clone())]
         self.steps.append(_Step(_copied, constants, {}, slot.index))
-        self.opened[_memory(value)] = (slot, whole)
+        self.opened[memory(value)] = (slot, whole)
 
     def _repeated(self, func: Any, args: Any, out: Any) -> int | None:
         """The slot to which this adds nothing but zeros."""
@@ -230,14 +232,6 @@ def _copied(direction: Tensor, constant: Tensor) -> Tensor:
     return direction.new_zeros(constant.shape, dtype=constant.dtype).copy_(constant)
 
 
-def _written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
-    """The tensors that an operation writes to."""
-    for place, spec in enumerate(func._schema.arguments):
-        if spec.alias_info is not None and spec.alias_info.is_write:
-            value = args[place] if place < len(args) else kwargs.get(spec.name)
-            yield from (leaf for leaf in _leaves(value) if isinstance(leaf, Tensor))
-
-
 def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         value = tuple(value.values())
@@ -268,8 +262,3 @@ def _filled(value: Any, held: list[Any]) -> Any:
     if type(value) is dict:
         return {name: _filled(item, held) for name, item in value.items()}
     return value
-
-
-def _memory(value: Tensor) -> int:
-    """What tells the memory of a tensor from others; sparse ones have none of their own."""
-    return int(value.untyped_storage()._cdata) if value.layout == torch.strided else -1

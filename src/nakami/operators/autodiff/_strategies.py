@@ -97,6 +97,12 @@ def forward_product(
     v, u = unit(point, generator), unit(output, generator)
     with torch.no_grad():
         ju = pull(u)
+    if not torch.isfinite(ju).all():
+        raise UsageError(
+            "the derivative of this network is NaN or infinite where its output is finite: most "
+            "often a where() around sqrt, log or a quotient, whose other branch has no derivative; "
+            "put the where() inside, as in sqrt(where(x > 0, x, 1))."
+        )
     w = ju / ju.norm().clamp_min(torch.finfo(ju.dtype).tiny)
     for name, build in rungs:
         if name == ROWS and coarse:

@@ -15,6 +15,7 @@ class Composites(TorchFunctionMode):
 
     The backward of ``_weight_norm`` differentiated again is wrong (by 40 %, torch 2.13), that of
     ``mse_loss`` is refused by forward mode or ends the process, that of ``huber_loss`` is missing.
+    ``cdist`` has no forward mode nor second derivative; its first is wrong under ``vmap``.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -61,8 +62,13 @@ def _huber_loss(
     return _reduced(near * (gap - near / 2), reduction, weight)
 
 
+def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
+    return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
+
+
 _COMPOSITES: dict[Any, Any] = {
     torch._weight_norm: _weight_norm,
+    torch.cdist: _cdist,
     functional.mse_loss: _mse_loss,
     functional.huber_loss: _huber_loss,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from ...spectra import check_entries
 class Example:
     """One example, or a batch; its floating tensors, flattened and joined, are the input vector.
 
-    Integer and boolean tensors (tokens, masks) are held fixed.
+    Integer and boolean tensors (tokens, masks) are held fixed; so are floating ones beside others
+    that hold minus infinity, which are masks.
 
     Args:
         tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list or mapping of such.
@@ -36,8 +37,9 @@ class Example:
                 "convert numbers with torch.as_tensor",
             )
         for leaf in self.leaves:
-            _check(leaf, batch)
-        self.moving = [leaf for leaf in self.leaves if leaf.is_floating_point()]
+            _check(leaf, batch, alone=len(self.leaves) == 1)
+        self._moves = [_moves(leaf) for leaf in self.leaves]
+        self.moving = [leaf for leaf, moves in zip(self.leaves, self._moves, strict=True) if moves]
         if not any(leaf.numel() for leaf in self.moving or self.leaves):
             shapes = ", ".join(str(tuple(leaf.shape)) for leaf in self.leaves)
             raise wrong(
@@ -68,9 +70,10 @@ class Example:
     def at(self, vector: Tensor) -> Any:
         """The same tree with the floating tensors taken from ``vector``."""
         parts = iter(vector.split([leaf.numel() for leaf in self.moving]) if self.moving else ())
+        moves = iter(self._moves)
 
         def put(leaf: Tensor) -> Tensor:
-            return next(parts).reshape(leaf.shape) if leaf.is_floating_point() else leaf
+            return next(parts).reshape(leaf.shape) if next(moves) else leaf
 
         return mapped(self.tree, put)
 
@@ -101,11 +104,18 @@ class Example:
         """The examples at those places."""
         return Example(mapped(self.tree, lambda leaf: leaf[some]), self.batch)
 
-    def shaken(self) -> Any:
-        """Another example of the same form: noise on floating tensors, tokens rotated."""
+    def shaken(self, fixed: Collection[int] = ()) -> Any:
+        """Another example of the same form: noise on floating tensors, tokens rotated.
+
+        ``fixed``: Which of the leaves stay as they are.
+        """
         generator = torch.Generator().manual_seed(0)
+        places = iter(range(len(self.leaves)))
 
         def shake(leaf: Tensor) -> Tensor:
+            i = next(places)
+            if i in fixed or (leaf.is_floating_point() and not self._moves[i]):
+                return leaf
             if leaf.is_floating_point():
                 noise = torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
                 return leaf + 0.1 * leaf.abs().amax().clamp_min(1.0) * noise
@@ -119,7 +129,11 @@ class Example:
         return mapped(self.tree, shake)
 
 
-def _check(leaf: Tensor, batch: bool) -> None:
+def _moves(leaf: Tensor) -> bool:
+    return leaf.is_floating_point() and not leaf.isneginf().any()
+
+
+def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
     check_entries("x", leaf)
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
@@ -137,8 +151,9 @@ def _check(leaf: Tensor, batch: bool) -> None:
             f"shape {tuple(leaf.shape)}",
             "pass x[i:i+1]",
         )
-    if leaf.is_floating_point() and not torch.isfinite(leaf).all():
-        bad = int((~torch.isfinite(leaf)).sum())
+    sound = torch.isfinite(leaf) if alone or _moves(leaf) else ~(leaf.isnan() | leaf.isposinf())
+    if leaf.is_floating_point() and not sound.all():
+        bad = int((~sound).sum())
         raise wrong(
             "x",
             "be finite",

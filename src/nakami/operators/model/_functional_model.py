@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._pytree import tree_leaves
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
 from ._example import Example, mapped
+from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._structure import Structure
@@ -70,6 +72,7 @@ class FunctionalModel:
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = dtype or (like.dtype if like is not None else None)
         self.note = ""
+        self.said: set[str] = set()  # kinds of warnings given; of a network each is given once
         if dtype is None and self.dtype in (torch.float16, torch.bfloat16):
             self.note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
             self.dtype = torch.float32
@@ -140,9 +143,23 @@ class FunctionalModel:
         ``weights`` replace some of the network's; ``chance`` reseeds the random states for this run
         alone.
         """
+        tried, plain = self.structure, transforms() == 0
+        if plain and not torch.is_grad_enabled() and not tried.writes_to_input:
+            try:
+                with InputGuard([leaf for leaf in tree_leaves(x) if isinstance(leaf, Tensor)]):
+                    out = self._run(x, weights, chance)
+                tried.writes_to_input = False
+                return out
+            except WritesToInput:
+                tried.writes_to_input = True
         moving = weights is not None and any(w.requires_grad for w in weights.values())
-        if moving and torch.is_grad_enabled() and transforms() == 0:
+        if moving and torch.is_grad_enabled() and plain:
             x = mapped(x, _requiring)
+        if tried.writes_to_input is not False:
+            x = mapped(x, torch.clone)
+        return self._run(x, weights, chance)
+
+    def _run(self, x: Any, weights: Mapping[str, Tensor] | None, chance: int | None) -> Tensor:
         return self._selected(self.run_in(lambda: self.caller(x), weights, chance))
 
     def run_in(
@@ -157,19 +174,7 @@ class FunctionalModel:
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
-            # Recurrent layers keep a second list of their weights, and references to these by which
-            # they see that weights were swapped; torch 2.13 swaps both in and not out.
-            lists = [
-                (vars(module), name, list(vars(module)[name]))
-                for module in self.model.modules()
-                for name in ("_flat_weights", "_flat_weight_refs")
-                if name in vars(module)
-            ]
-            try:
-                return torch.func.functional_call(holder, swapped, (None,))
-            finally:
-                for attributes, name, before in lists:
-                    attributes[name] = before
+            return torch.func.functional_call(holder, swapped, (None,))
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
@@ -190,14 +195,14 @@ class FunctionalModel:
             places.append(place)
             return value
 
-        with torch.no_grad(), self._explained(example), Tracer(self.model, note) as tap:
-            out = self.run(x)
+        with torch.no_grad(), self._explained(example):
+            again = self.run(x, chance=1)  # before it is traced, for it may have to begin anew
+            with Tracer(self.model, note) as tap:
+                out = self.run(x)
         places = [
             replace(p, joins=p.joins or (p.container and p.info.name.split(":")[0] in tap.joining))
             for p in places
         ]
-        with torch.no_grad():
-            again = self.run(x, chance=len(places))  # another seed, else noise would repeat itself
         _check_repeatable(out.detach(), again.detach())  # a network may switch gradients on itself
         if all(p.info.name != "output" for p in places):
             last = _place("output", type(self.model).__name__.lower(), out, self.model)
@@ -270,6 +275,8 @@ class FunctionalModel:
     def _check_weights(self) -> None:
         for name, value in self.weights.items():
             filled = value if value.layout == torch.strided else _entries(value)
+            if name in self._buffers:  # which may hold a mask
+                filled = filled[filled != -torch.inf]
             if filled.is_floating_point() and not torch.isfinite(filled).all():
                 raise UsageError(
                     f"weight {name.removeprefix('model.')!r} holds NaN or infinite values; load a "
@@ -366,6 +373,9 @@ def _check_repeatable(first: Tensor, second: Tensor) -> None:
         if first.shape == second.shape and first.numel()
         else 0.0
     )
+    if not torch.isfinite(first).all():
+        got = "NaN or infinite ones"
+        raise wrong("model", "give finite outputs", got, "look for a log or a quotient of zero")
     if first.shape != second.shape or gap > 1e-4 * scale or gap != gap:
         raise wrong(
             "model",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...results import wrong
+from ._put_back import Attributes
 
 Key = tuple[str, str]  # a module's name, an attribute's name
 
@@ -26,7 +27,7 @@ class Structure(AbstractContextManager[None]):
     An attribute counts if a run of the model does not change it itself (a counter, a cache).
     Numbers, strings and tuples are compared by value, other objects by identity, so that a change
     inside a dictionary or a closure is not seen; nor are hooks. Every run of the model is one
-    ``with`` block.
+    ``with`` block, after which all attributes are what they were before it.
     """
 
     def __init__(self, model: nn.Module):
@@ -35,6 +36,8 @@ class Structure(AbstractContextManager[None]):
         self._was = _read(model, self._alive)
         self._own: set[Key] = set()  # what the model's own runs write
         self._runs = 0
+        self._before: list[Attributes] = []
+        self.writes_to_input: bool | None = None  # whether a run does; None until one was tried
 
     def change(self) -> str:
         """The first thing that a run would read otherwise than before, in words; empty if none."""
@@ -54,13 +57,15 @@ class Structure(AbstractContextManager[None]):
             rule = "keep its modules and their plain attributes while an operator of it is in use"
             way_out = "change it back, or take op.at_current_weights()"
             raise wrong("model", rule, change, way_out)
+        self._before.append(Attributes(self.model))
 
     def __exit__(self, *error: object) -> None:
-        """Note what the run that just ended wrote."""
+        """Note what the run that just ended wrote, and put back what was there before it."""
         if self._runs < _RUNS:
             self._runs += 1
             now = _read(self.model, self._alive)
             self._own |= {k for k in {*now, *self._was} if now.get(k) != self._was.get(k)}
+        self._before.pop().put_back()
 
 
 def _read(model: nn.Module, alive: list[Any] | None = None) -> dict[Key, Any]:

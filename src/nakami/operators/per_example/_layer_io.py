@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,13 +48,9 @@ class LayerIO:
             if (names is None or name in names) and known(module) and _weights(module)
         ]
         self.names = frozenset(full_name(s, k) for s, m in wanted for k in _weights(m))
-        hooks = [m.register_forward_hook(self._hook(s), with_kwargs=True) for s, m in wanted]
-        try:
-            with torch.enable_grad():
-                self.output = network.run(tree)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        self._modules = dict(wanted)
+        with self._hooked(self._hook), torch.enable_grad():
+            self.output = network.run(tree)
         for name, count in self._calls.items():
             if count > 1:
                 self.layers.pop(name, None)
@@ -72,11 +69,12 @@ class LayerIO:
         if not names or not self.output.requires_grad:
             return {}
         taps = [self._taps[name] for name in names]
-        found = self._held(
-            lambda: torch.autograd.grad(
-                self.output, taps, cotangent, retain_graph=True, allow_unused=True
+        with self._hooked(self._again):  # what a checkpoint runs again has to save as much
+            found = self._held(
+                lambda: torch.autograd.grad(
+                    self.output, taps, cotangent, retain_graph=True, allow_unused=True
+                )
             )
-        )
         return {name: g for name, g in zip(names, found, strict=True) if g is not None}
 
     def squares(self, slopes: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -89,6 +87,22 @@ class LayerIO:
                 if full_name(name, part) in self.names
             }
 
+    @contextmanager
+    def _hooked(self, hook: Callable[[str], Callable[..., Any]]) -> Iterator[None]:
+        modules = self._modules.items()
+        handles = [m.register_forward_hook(hook(s), with_kwargs=True) for s, m in modules]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _again(self, name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> Any:
+            return _tap(out).clone() if name in self._taps and self._fits(out) else None
+
+        return hook
+
     def _hook(self, name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> Any:
             self._calls[name] += 1
@@ -100,7 +114,7 @@ class LayerIO:
             assert layer is not None
             with torch.no_grad():
                 self.layers[name] = layer(module, x.detach())  # type: ignore[call-arg]
-            self._taps[name] = out if out.requires_grad else out.requires_grad_()
+            self._taps[name] = _tap(out)
             return out.clone()  # what follows may write to it in place
 
         return hook
@@ -137,6 +151,10 @@ def modules_of(names: Iterable[str]) -> set[str]:
 def full_name(module: str, part: str) -> str:
     """The name of a parameter of a module, which may be the network itself."""
     return f"{module}.{part}" if module else part
+
+
+def _tap(out: Tensor) -> Tensor:
+    return out if out.requires_grad else out.requires_grad_()
 
 
 def _weights(module: nn.Module) -> list[str]:

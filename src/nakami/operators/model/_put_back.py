@@ -1,0 +1,77 @@
+"""What a run of a model would leave behind: attributes that it set, and input that it wrote to."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_CONTAINERS = (dict, OrderedDict, list, set)
+
+
+class Attributes:
+    """The attributes of a model's modules as they are now, with what their containers hold.
+
+    Tensors that a run writes to in place are not among it.
+    """
+
+    def __init__(self, model: nn.Module):
+        own = [vars(module) for module in model.modules()]
+        held = [value for each in own for value in each.values() if type(value) in _CONTAINERS]
+        self._before = [(each, copy.copy(each)) for each in (*own, *held)]
+
+    def put_back(self) -> None:
+        """Give the modules the attributes that they had."""
+        for held, before in self._before:
+            if not _same(held, before):
+                held.clear()
+                held.extend(before) if isinstance(held, list) else held.update(before)
+
+
+def _same(held: Any, before: Any) -> bool:
+    if len(held) != len(before):
+        return False
+    if isinstance(held, dict):
+        items = zip(held.items(), before.items(), strict=True)
+        return all(a is c and b is d for (a, b), (c, d) in items)
+    if isinstance(held, list):
+        return all(a is b for a, b in zip(held, before, strict=True))
+    return bool(held == before)
+
+
+class WritesToInput(Exception):
+    """A run was about to write to its input."""
+
+
+class InputGuard(TorchDispatchMode):
+    """Within it, an operation that would write to one of some tensors raises ``WritesToInput``."""
+
+    def __init__(self, tensors: Sequence[Tensor]):
+        super().__init__()
+        self._guarded = {memory(t) for t in tensors} - {-1}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.is_mutable:
+            for value in written(func, args, kwargs or {}):
+                if memory(value) in self._guarded:
+                    raise WritesToInput
+        return func(*args, **(kwargs or {}))
+
+
+def written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
+    """The tensors that an operation writes to."""
+    for place, spec in enumerate(func._schema.arguments):
+        if spec.alias_info is not None and spec.alias_info.is_write:
+            value = args[place] if place < len(args) else kwargs.get(spec.name)
+            yield from (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+
+def memory(value: Tensor) -> int:
+    """What tells the memory of a tensor from others; sparse ones have none of their own."""
+    return int(value.untyped_storage()._cdata) if value.layout == torch.strided else -1
