@@ -212,6 +212,7 @@ def test_other_data_is_refused_as_data(nakami, labelled, command):
         in refused.err
     )
     assert refused.err.endswith(f"; pass another --out or delete {folder}.\n")
+    assert "n_inputs" not in refused.err  # which follows from the data
     assert nakami(*run, "--data", other, "--out", "elsewhere").code == 0
     if command == "lr":  # the same inputs with other labels
         x = np.load(first)["x"]

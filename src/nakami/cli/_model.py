@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nakami.data import Examples, LabelledExamples
 
-    from ._groups import DataOptions, ModelOptions
+    from ._groups import DataOptions, LabelledOptions, ModelOptions
 
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 
@@ -69,17 +69,30 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
 
     if inputs.data is not None:
         return data.read(inputs.data, n=n, **fitting(model, inputs))
-    if not takes_digits(model):
-        way_out = "pass --data PATH with .npy, .npz, IDX, an image or a folder of images"
-        raise wrong("--data", f"be given with --model {model}", "none", way_out)
+    _check_digits(model, "PATH with .npy, .npz, IDX, an image or a folder of images")
     return data.digits("test")[:n]
 
 
-def takes_digits(model: str) -> bool:
-    """Whether ``--model`` names a model of the zoo that takes the shipped digits."""
+def labelled_for(model: str, inputs: LabelledOptions, n: int, seed: int) -> LabelledExamples:
+    """As ``examples_for``, with targets, drawn at random."""
+    from nakami import data
+
+    if inputs.data is not None:
+        return data.read_labelled(inputs.data, n, seed=seed, **fitting(model, inputs))
+    for option in inputs.typed:
+        raise wrong(option, "come with --data", "shipped digits", f"leave {option} out")
+    kinds = "an .npz with x and y, IDX beside its labels, or a folder of pictures by class"
+    _check_digits(model, f"PATH: {kinds}")
+    return data.with_targets(data.digits(), n, seed)
+
+
+def _check_digits(model: str, data: str) -> None:
+    """Refuse to go without ``--data`` where the model takes no digits."""
     from nakami import zoo
 
-    return model in zoo.ENTRIES and zoo.ENTRIES[model].data == "digits"
+    if model not in zoo.ENTRIES or zoo.ENTRIES[model].data != "digits":
+        rule = f"be given with --model {model}"
+        raise wrong("--data", rule, "none", f"pass --data {data}")
 
 
 def fitting(model: str, inputs: DataOptions) -> dict[str, Any]:

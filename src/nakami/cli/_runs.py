@@ -28,9 +28,10 @@ from ._groups import OUT
 if TYPE_CHECKING:
     from nakami.results import Xray
 
+    from ._groups import JsonOptions
+
 LETTERS = r"\w.,+-"  # of a folder's name
 TRAINING = ("data", "train-seed")  # what is chosen of a subject's training
-SHOWN = ("tables", "lines")  # of a result, for people; not printed as JSON
 DRAWN_BY = ("jinja2", "vl_convert", "PIL")  # what the extra report brings
 PROBE = 2**20  # bytes written to learn that a disk is full before the work rather than after it
 
@@ -115,17 +116,13 @@ def finished(folder: Path | None) -> dict[str, Any]:
     return {"folder": str(record.folder), **record.result}
 
 
-def tell(record: Record, page: Path | None, as_json: bool) -> None:
+def tell(record: Record, page: Path | None, output: JsonOptions) -> None:
     """Print a run: its tables and sentences, or JSON."""
     result = finished(record.folder)
-    if as_json:
-        body = {k: v for k, v in result.items() if k not in (*SHOWN, "settings")}
-        _tables.echo_json({"page": str(page) if page else None, **record.settings, **body})
-        return
-    for table in result["tables"]:
-        _tables.show(_tables.TextTable(**table))
-    for line in (*result["lines"], *([f"Page: {page}"] if page else [])):
-        typer.echo(line)
+    tables = [_tables.TextTable(**table).drawn() for table in result.pop("tables", ())]
+    lines = result.pop("lines", ())
+    result.pop("settings", None)  # those of run.json say more
+    _tables.tell(output, page, {**record.settings, **result}, tables, lines)
 
 
 def can_draw() -> bool:

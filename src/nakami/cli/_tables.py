@@ -58,16 +58,20 @@ class TextTable:
 
 
 def tell(
-    output: JsonOptions, page: Path | None, body: dict[str, Any], tables: Iterable[Table]
+    output: JsonOptions,
+    page: Path | None,
+    body: dict[str, Any],
+    tables: Iterable[Table],
+    lines: Iterable[str] = (),
 ) -> None:
-    """Print tables and where the page is, or JSON."""
+    """Print tables, sentences and where the page is, or JSON."""
     if output.as_json:
         echo_json({"page": str(page) if page else None, **body})
         return
     for table in tables:
         show(table)
-    if page is not None:
-        typer.echo(f"Page: {page}")
+    for line in (*lines, *([] if page is None else [f"Page: {page}"])):
+        typer.echo(line)
 
 
 def echo_json(body: dict[str, Any]) -> None:
@@ -75,9 +79,8 @@ def echo_json(body: dict[str, Any]) -> None:
     typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
 
 
-def show(table: Table | TextTable) -> None:
+def show(table: Table) -> None:
     """Print a table on standard output."""
-    table = table.drawn() if isinstance(table, TextTable) else table
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(NARROWEST, console.width))

@@ -80,7 +80,8 @@ def check_same(
     name, held, got = difference(fields[0], old, new)
     if name == "threads":
         ways = [f"set OMP_NUM_THREADS={held}", *ways]
-    also = [f for f in fields[1:] if f in CHOSEN and f != "data" and "." not in f]
+    follow = ("data", "n_inputs") if name == "inputs" else ("data",)
+    also = [f for f in fields[1:] if f in CHOSEN and f not in follow and "." not in f]
     more = f" ({', '.join(also)} differ{'s' * (len(also) == 1)} too)" if also else ""
     raise wrong(name, f"be as in the run that {path} holds, {held}", f"{got}{more}", ways)
 

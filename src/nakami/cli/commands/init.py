@@ -115,7 +115,7 @@ def run(
     lines += [f"Weights: {save}"] if save else []
     numbers = {**_init_tables.numbers(found), "saved": str(save) if save else None}
     record = _runs.finish(folder, numbers, [table], lines)
-    _runs.tell(record, None, output.as_json)
+    _runs.tell(record, None, output)
 
 
 def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:

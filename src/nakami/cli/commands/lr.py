@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from nakami.results import wrong
 
 from .._command import Command
 from .._groups import BudgetOptions, LabelledOptions, ModelOptions, OutputOptions
-
-if TYPE_CHECKING:
-    from nakami.data import LabelledExamples
 
 DEFAULT = "mlp"
 LOSS, BATCH, BATCHES, TOL = "cross_entropy", 50, 8, 1e-3
@@ -70,7 +67,7 @@ def run(
     limit = geometry.LimitOptions(tol=tol)
     name = network.model or DEFAULT
     view = View(_model.build(name, network.weights, network.seed), **place)
-    examples = _examples(name, inputs, batch * batches, network.seed)
+    examples = _model.labelled_for(name, inputs, batch * batches, network.seed)
     options = {
         "batch": (batch, BATCH),
         "batches": (batches, BATCHES),
@@ -113,27 +110,7 @@ def run(
     table = _lr_tables.report_table(found, about)
     page = None if output.no_page else _runs.page(found, where / "report.html", about)
     record = _runs.finish(folder, {"seconds": seconds, **results.plain(found)}, [table])
-    _runs.tell(record, page, output.as_json)
-
-
-def _examples(name: str, inputs: LabelledOptions, n: int, seed: int) -> LabelledExamples:
-    """Examples with targets; a zoo model that takes digits goes without ``--data``."""
-    from nakami import data
-
-    from .. import _model
-
-    if inputs.data is not None:
-        return data.read_labelled(inputs.data, n, seed=seed, **_model.fitting(name, inputs))
-    for option in inputs.typed:
-        raise wrong(option, "come with --data", "shipped digits", f"leave {option} out")
-    if not _model.takes_digits(name):
-        rule = f"be given with --model {name}"
-        way_out = (
-            "pass --data PATH: an .npz with x and y, IDX beside its labels, or a folder of "
-            "pictures by class"
-        )
-        raise wrong("--data", rule, "none", way_out)
-    return data.with_targets(data.digits(), n, seed)
+    _runs.tell(record, page, output)
 
 
 ENTRY = Command(run, goes_on=True)

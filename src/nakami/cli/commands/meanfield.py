@@ -84,7 +84,7 @@ def run(
     page = None if output.no_page else _runs.page(found, where / "report.html")
     tables = _theory_tables.tables(found)
     record = _runs.finish(folder, _theory_tables.numbers(found), tables)
-    _runs.tell(record, page, output.as_json)
+    _runs.tell(record, page, output)
 
 
 def numbers(option: str, text: str, kind: type) -> list[Any]:

@@ -23,7 +23,7 @@ def run(
     found = results.load(folder)
     if isinstance(found, results.Record):
         _runs.refuse_page(output.out, found.kind)
-        _runs.tell(found, None, output.as_json)
+        _runs.tell(found, None, output)
         return
     page = _runs.page(found, output.out)
     body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
