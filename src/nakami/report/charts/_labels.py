@@ -73,15 +73,15 @@ class Paper:
 
     def __init__(self, layers: list[Any], data: Data, axes: Data, width: float, height: float):
         self.width, self.height = width, height
-        shape = (int(height + TOP + BOTTOM) // CELL, int(width + LEFT + RIGHT) // CELL)
-        ink: dict[str, np.ndarray] = {}
+        self._shape = (int(height + TOP + BOTTOM) // CELL, int(width + LEFT + RIGHT) // CELL)
+        cells: dict[str, list[np.ndarray]] = {}
         for layer in layers:
             for colour, x, y in strokes(layer, data, axes, width, height):
-                grid = ink.setdefault(colour, np.zeros(shape, dtype=np.int32))
                 seen = (y >= -4) & (y <= height + 4) & (x >= -4) & (x <= width + 4)
                 i, j = (v[seen].astype(int) + more for v, more in ((y, TOP), (x, LEFT)))
-                grid[i // CELL, j // CELL] = 1
-        self._ink, self._sums = ink, {"": _sums(sum(ink.values(), np.zeros(shape, np.int32)))}
+                cells.setdefault(colour, []).append(i // CELL * self._shape[1] + j // CELL)
+        self._ink = {colour: np.unique(np.concatenate(some)) for colour, some in cells.items()}
+        self._sums = {"": self._summed(*self._ink.values())}
         self._taken: list[np.ndarray] = []
 
     def boxes(self, label: Label) -> np.ndarray:
@@ -109,12 +109,22 @@ class Paper:
         found: np.ndarray = np.where(touched > 0, -touched, free) - 50 * out
         return found
 
+    def _summed(self, *inks: np.ndarray) -> np.ndarray:
+        """Cells above and left of each place, so that a box is counted from its corners."""
+        out = np.zeros((self._shape[0] + 1, self._shape[1] + 1), dtype=np.int32)
+        grid = np.zeros(self._shape, dtype=np.int32)
+        for cells in inks:
+            grid.flat[cells] += 1
+        inner = out[1:, 1:]
+        grid.cumsum(0, out=inner).cumsum(1, out=inner)
+        return out
+
     def _count(self, boxes: np.ndarray, more: float, colour: str = "") -> np.ndarray:
         """Cells of one colour, or of all, in each box made larger by so many pixels."""
         if colour and colour not in self._ink:
             return np.zeros(len(boxes), dtype=int)
         if colour not in self._sums:
-            self._sums[colour] = _sums(self._ink[colour])
+            self._sums[colour] = self._summed(self._ink[colour])
         sums = self._sums[colour]
         grown = boxes + np.array([LEFT - more, TOP - more, LEFT + more, TOP + more])
         rows, columns = (n - 1 for n in sums.shape)
@@ -126,14 +136,6 @@ class Paper:
     def take(self, box: np.ndarray) -> None:
         """Keep the place of a text."""
         self._taken.append(box)
-
-
-def _sums(grid: np.ndarray) -> np.ndarray:
-    """Sums over all cells above and left, so that a box is counted from its corners."""
-    out = np.zeros((grid.shape[0] + 1, grid.shape[1] + 1), dtype=grid.dtype)
-    inner = out[1:, 1:]
-    grid.cumsum(0, out=inner).cumsum(1, out=inner)
-    return out
 
 
 def placed(
