@@ -1,6 +1,7 @@
 """Each optimizer of torch: its limit is where its own steps, as a dense matrix, stop shrinking."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from torch.testing import assert_close
 
 import nakami
 from borders import limits
-from nakami.geometry import LimitEnding, RateControl
+from nakami.geometry import AdviceNote, LimitEnding, RateControl
 from nakami.geometry.rate._kinds import KINDS
 
 LATE, NEAR_1 = 1e12, 1 - 2.0**-53  # so many steps, so slow an average: squares stay as they are
@@ -151,7 +152,8 @@ def test_the_limit_is_where_the_matrix_of_a_step_has_the_radius_1(name, decay, g
     model, x, y, d = problem()
     optimizer = started(name, model, d, 0.1, decay, groups)
     found = limits(model, (x, y), nn.MSELoss(), optimizer, tol=1e-10)
-    assert found.preconditioner == ("" if name == "sgd" else "the optimizer's state")
+    source = "" if name == "sgd" else "the optimizer's state"
+    assert found.preconditioner.partition(";")[0] == source
     for share in (1 - 1e-4, 1, 1 + 1e-4):
         matrix = step_matrix(
             model,
@@ -283,3 +285,18 @@ def test_adafactor_says_which_rates_have_no_effect():
     found = limits(model, (x, y), nn.MSELoss(), optimizer)
     assert found.limit > 0.01
     assert "no rate above 0.01 has an effect" in found.preconditioner
+
+
+def test_the_warm_up_of_radam_is_no_reason_for_a_high_rate():
+    model, data = bowl()
+    found = nakami.learning_rate(model, data, "mse", "radam")
+    end = max(found.trials, key=lambda trial: len(trial.losses))
+    steps = len(end.losses)
+    length = 1999 - 2 * steps * 0.999**steps / (1 - 0.999**steps)
+    factor = ((length - 4) * (length - 2) * 1999 / (1995 * 1997 * length)) ** 0.5
+    assert found.advice_notes[-1].kind is AdviceNote.WARMS_UP
+    assert found.advice_notes[-1].numbers["growth"] == pytest.approx(1 / factor)
+    assert f"lowers the limit by {1 / factor:.3g}" in found.preconditioner
+    best = math.exp(sum(math.log(rate) for rate in found.interval) / 2)
+    adam = nakami.learning_rate(model, data, "mse", "adam").advised
+    assert 0.1 < best / adam < 10  # its full steps are those of Adam

@@ -83,7 +83,7 @@ def lightning():
     import lightning.pytorch as lit
 
     class Module(lit.LightningModule):
-        def __init__(self, scheduler=False):
+        def __init__(self, scheduler=None):
             super().__init__()
             self.net, self.scheduler = network(), scheduler
 
@@ -97,18 +97,19 @@ def lightning():
             stepping = torch.optim.SGD(self.parameters(), lr=0.1)
             if not self.scheduler:
                 return stepping
-            return [stepping], [torch.optim.lr_scheduler.ExponentialLR(stepping, 0.9)]
+            own = torch.optim.lr_scheduler.ExponentialLR(stepping, 0.9)
+            return [stepping], [{"scheduler": own, "interval": self.scheduler}]
 
     return lit, Module
 
 
-def fit(tmp_path, callback, epochs, accumulate=1, resume=None, scheduler=False):
+def fit(tmp_path, callback, epochs, accumulate=1, resume=None, scheduler=None, more=()):
     lit, Module = lightning()
     module = Module(scheduler)
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*gathered()), batch_size=6)
     trainer = lit.Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
-        enable_model_summary=False, callbacks=[callback], default_root_dir=tmp_path,
+        enable_model_summary=False, callbacks=[callback, *more], default_root_dir=tmp_path,
         accumulate_grad_batches=accumulate, enable_checkpointing=False,
     )  # fmt: skip
     trainer.fit(module, loader, ckpt_path=resume)
@@ -158,10 +159,32 @@ def test_a_second_fit_in_lightning_starts_anew(tmp_path):
 
 
 @lightnings_own_warnings
-def test_lightning_with_a_scheduler_is_refused(tmp_path):
-    lightning()
-    with pytest.raises(ValueError, match="the module must have no scheduler, got one; return no"):
-        fit(tmp_path, hosted(), 1, scheduler=True)
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_a_scheduler_in_lightning_multiplies_and_is_logged(tmp_path, interval):
+    lit, _ = lightning()
+
+    class Rates(lit.Callback):
+        def __init__(self):
+            self.seen = []
+
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            self.seen.append(optimizer.param_groups[0]["lr"])
+
+    callback, rates = hosted(), Rates()
+    trainer, module = fit(tmp_path, callback, 2, scheduler=interval, more=[rates])
+    alone = [0.9 ** (step if interval == "step" else step // 4) for step in range(9)]
+    weights, log = by_hand(2.0, 6, schedule=lambda step: alone[step], steps=8)
+    assert_close({k.removeprefix("net."): v for k, v in module.state_dict().items()}, weights)
+    close(callback.control.log, log)
+    warmed = [2.0 * min(1, (step + 1) / 3) for step in range(8)]
+    assert rates.seen == pytest.approx([a * b for a, b in zip(warmed, alone[:8], strict=True)])
+    scheduler = trainer.lr_scheduler_configs[0].scheduler
+    assert type(scheduler) is torch.optim.lr_scheduler.ExponentialLR
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    again, whole = hosted(), hosted()
+    fit(tmp_path, again, 4, resume=tmp_path / "two.ckpt", scheduler=interval)
+    fit(tmp_path, whole, 4, scheduler=interval)
+    assert again.control.log == whole.control.log
 
 
 class Classified(nn.Module):
@@ -248,11 +271,37 @@ def test_a_training_that_failed_leaves_no_hook_to_the_next(tmp_path):
     assert not model._forward_hooks
 
 
-def test_transformers_with_another_schedule_is_refused(tmp_path):
-    changed = {
-        "lr_scheduler_type": "reduce_lr_on_plateau",
-        "eval_strategy": "steps",
-        "eval_steps": 99,
-    }
-    with pytest.raises(ValueError, match=r"lr_scheduler_type must be a factor of the step, got Re"):
-        trained(tmp_path, trainer_control(), 2, **changed)
+@pytest.mark.parametrize("kind", ["cosine_with_restarts", "polynomial", "reduce_lr_on_plateau"])
+def test_any_schedule_of_transformers_multiplies_and_its_logs_have_the_rate(tmp_path, kind):
+    callback, used = trainer_control(), []
+    evaluated = {"eval_strategy": "steps", "eval_steps": 3} if "plateau" in kind else {}
+    settings = {"learning_rate": 0.1, "logging_steps": 1, "warmup_steps": 2, **evaluated}
+    if "plateau" in kind:  # no loss is good enough, so that each look lowers the rate
+        settings |= {"lr_scheduler_kwargs": {"patience": 0, "threshold": 100.0}, "warmup_steps": 0}
+
+    class Used(type(callback)):
+        def on_pre_optimizer_step(self, args, state, control, **kwargs):
+            used.append(kwargs["optimizer"].param_groups[0]["lr"])
+
+    callback.__class__ = Used
+    trainer, _ = trained(tmp_path, callback, 8, lr_scheduler_type=kind, **settings)
+    logged = [row["learning_rate"] for row in trainer.state.log_history if "learning_rate" in row]
+    assert logged == used
+    assert len(logged) == 8
+    warmed = [2.0 * min(1, (step + 1) / 3) for step in range(8)]
+    alone = [rate / ours for rate, ours in zip(used, warmed, strict=True)]
+    if "plateau" in kind:
+        assert alone == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
+    else:
+        plain = [row["learning_rate"] / 0.1 for row in plainly(tmp_path, kind, settings)]
+        assert alone == pytest.approx(plain)
+
+
+def plainly(tmp_path, kind, settings):
+    """What the trainer logs without a control."""
+    import transformers
+
+    trainer, _ = trained(
+        tmp_path, transformers.TrainerCallback(), 8, lr_scheduler_type=kind, **settings
+    )
+    return [row for row in trainer.state.log_history if "learning_rate" in row]

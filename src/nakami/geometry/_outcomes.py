@@ -43,6 +43,7 @@ class AdviceNote(Ending):
     RAN_AWAY = True, "it ran away at {rate:.2g}"
     QUARTER = True, "the advice is a quarter of that, since longer trainings run away earlier"
     MARGIN = (True, "divided by {margin:.2f}, since the optimizer's average fills slowly")
+    WARMS_UP = True, "divided by {growth:.2f}, since the optimizer's own warm-up makes trials slow"
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
     NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
     AT_END = False, "it fell faster still where the search ended, so the best rate may lie beyond"

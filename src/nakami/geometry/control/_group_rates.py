@@ -2,46 +2,103 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
 from torch.optim import Optimizer
 
 from ...results import wrong
+from ._host_schedule import HostSchedule, peaks, read, write
 
 
 class GroupRates:
     """Sets the rates of all groups at once and keeps their ratios.
 
     Attributes:
-        ratios: Rates over the largest, as they were at the start.
-        last: Rate of the fastest group that was set last, as the optimizer holds it.
+        ratios: Rates over the largest, as they were at the start; with schedulers those that they
+            are factors of.
+        host: The schedulers whose factors multiply, or None.
+        made: Rates of the last step that the optimizer made.
     """
 
-    def __init__(self, optimizer: Optimizer):
-        self.optimizer = optimizer
-        rates = self._rates()
+    def __init__(self, optimizer: Optimizer, schedulers: Sequence[Any] = (), factors: bool = True):
+        """``factors``: whether the schedulers' factors count; else their rates are overwritten."""
+        self.optimizer, self.host, self._hook = optimizer, None, None
+        rates = read(optimizer)
+        if schedulers:
+            tops = peaks(optimizer, schedulers)
+            self.host = HostSchedule(optimizer, schedulers, tops, factors, self._put)
+            rates = tops
+            write(optimizer, tops)  # a schedule may begin at 0; ratios are what counts
+            own = weakref.ref(self)
+
+            def remember(*_: Any) -> None:
+                if (alive := own()) is not None:
+                    alive.made = read(alive.optimizer)
+
+            self._hook = optimizer.register_step_post_hook(remember)
         self.ratios = tuple(rate / max(rates) for rate in rates)
-        self.last, self._given = max(rates), rates
+        self.made = self._given = rates
+        self._rate = max(rates)
+
+    @property
+    def last(self) -> float:
+        """Rate of the fastest group in the last step."""
+        return self.made[self._fastest]
+
+    @property
+    def factor(self) -> float:
+        """What the schedulers multiply the rate of the fastest group by, in the next step."""
+        return 1.0 if self.host is None else self.host.factors[self._fastest]
 
     def set(self, rate: float) -> None:
-        """Give the fastest group this rate, and the others in proportion."""
-        for group, ratio in zip(self.optimizer.param_groups, self.ratios, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * ratio)
-            else:
-                group["lr"] = rate * ratio
-        self._given = self._rates()
-        self.last = self._given[self.ratios.index(max(self.ratios))]
+        """Give the fastest group this rate, times its schedulers' factor, others in proportion."""
+        self._rate = rate
+        self._put()
+        if self.host is None:
+            self.made = self._given
 
     def check(self) -> None:
         """Refuse groups or rates that other code has changed."""
-        seen = self._rates()
+        seen = read(self.optimizer)
         if len(seen) != len(self._given):
             rule = f"keep its {len(self._given)} parameter groups"
             raise wrong("optimizer", rule, len(seen), "make a new RateControl for it")
         for now, given in zip(seen, self._given, strict=True):
             if now != given:
-                rule, way_out = "keep the rates it is given", "drop its scheduler, pass schedule="
-                raise wrong("optimizer", rule, f"lr {now:g} where {given:g} was set", way_out)
+                rule = "keep the rates it is given"
+                ways = ["build its scheduler before the RateControl", "pass schedule=scheduler"]
+                raise wrong("optimizer", rule, f"lr {now:g} where {given:g} was set", ways)
 
-    def _rates(self) -> list[float]:
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
+    @contextmanager
+    def as_made(self) -> Iterator[None]:
+        """The groups with the rates of the last step."""
+        write(self.optimizer, self.made)
+        try:
+            yield
+        finally:
+            write(self.optimizer, self._given)
+
+    def release(self) -> None:
+        """Give the schedulers back, and their rates to the optimizer."""
+        if self.host is not None:
+            self.host.release()
+            if read(self.optimizer) == self._given:  # no other training has begun with it
+                write(self.optimizer, self.host.own)
+        if self._hook is not None:
+            self._hook.remove()
+
+    @property
+    def _fastest(self) -> int:
+        return self.ratios.index(max(self.ratios))
+
+    def _put(self) -> None:
+        """Write the rates; called by the schedulers too, once they have new factors."""
+        factors = [1.0] * len(self.ratios) if self.host is None else self.host.factors
+        rates = [self._rate * ratio * f for ratio, f in zip(self.ratios, factors, strict=True)]
+        write(self.optimizer, rates)
+        self._given = read(self.optimizer)
+        if self.host is not None:
+            self.host.tell()

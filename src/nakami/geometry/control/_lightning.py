@@ -28,7 +28,8 @@ class LightningRateControl(Callback):
 
     The model is the ``LightningModule`` itself. The trainer's logger gets each measure as
     ``rate_control/sharpness`` and so on. Of several micro-batches the mean loss counts, and of
-    several processes their mean.
+    several processes their mean. Schedulers of the module multiply the rate (of several, all that
+    they do), at the steps or epochs that the module says.
 
     Args:
         data, loss, rate: As ``RateControl`` takes them.
@@ -41,8 +42,8 @@ class LightningRateControl(Callback):
         control: The ``RateControl``, from the start of a fit on.
 
     Raises:
-        UsageError: At the start of a fit: several optimizers, a scheduler, manual optimization, and
-            what ``RateControl`` refuses.
+        UsageError: At the start of a fit: several optimizers, manual optimization, and what
+            ``RateControl`` refuses.
     """
 
     def __init__(
@@ -67,13 +68,13 @@ class LightningRateControl(Callback):
         if count != 1:
             way_out = "return one optimizer from configure_optimizers"
             raise wrong("the module", "have one optimizer", count, way_out)
-        if trainer.lr_scheduler_configs:
-            way_out = "return no scheduler, pass schedule= to the callback"
-            raise wrong("the module", "have no scheduler", "one", way_out)
         if not pl_module.automatic_optimization:
             way_out = "call RateControl.step(loss) in training_step"
             raise wrong("the module", "optimize automatically", "by hand", way_out)
         settings = dict(self.settings)
+        if trainer.lr_scheduler_configs:
+            own = [config.scheduler for config in trainer.lr_scheduler_configs]
+            settings.setdefault("schedule", own)
         planned = trainer.estimated_stepping_batches
         if 0 < planned < float("inf"):
             settings.setdefault("steps", int(planned))
@@ -104,6 +105,11 @@ class LightningRateControl(Callback):
         if record is not None:
             named = {f"rate_control/{k}": float(v) for k, v in record.as_dict().items()}
             pl_module.log_dict(named, on_step=True, on_epoch=False)
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Give the module's schedulers back."""
+        if self.control is not None:
+            self.control.release()
 
     def state_dict(self) -> dict[str, Any]:
         """The control's state; empty before a fit."""

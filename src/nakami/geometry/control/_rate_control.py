@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from ...operators import View
 from ...results import (
@@ -18,10 +19,11 @@ from ...results import (
     wrong,
     wrong_type,
 )
-from ..rate._optimizers import alike
+from ..rate._optimizers import alike, check_optimizer, unwrapped
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
+from ._host_schedule import on, schedulers_of
 from ._measures import DEFAULT, LEAVE_OUT, Measures
 from ._running_loss import RateRecord, RunningLoss
 from ._sharpness import WARM, SharpnessMonitor
@@ -58,8 +60,10 @@ class RateControl:
         steps: Planned optimizer steps: over so many the budget holds as a whole, beyond them at any
             time.
         warmup: Steps of linear warm-up; 0 for none.
-        schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; a scheduler of torch on
-            the same optimizer is refused, since each would undo the other's rates.
+        schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; or a scheduler of torch
+            on the optimizer, or several. Default: the schedulers built on it before. A scheduler's
+            rate over the one that the optimizer was built with (over the highest of ``OneCycleLR``
+            and ``CyclicLR``) is the factor; the training steps it as always.
         measures: When to measure, at which cost, and how many measures a lowering takes.
 
     Attributes:
@@ -87,7 +91,7 @@ class RateControl:
         *,
         steps: int = 1000,
         warmup: int = 20,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Callable[[int], float] | LRScheduler | Sequence[LRScheduler] | None = None,
         measures: Measures = DEFAULT,
     ):
         if isinstance(optimizer, str):
@@ -97,23 +101,33 @@ class RateControl:
         if not isinstance(given, Measures):
             way_out = "pass nakami.geometry.Measures(budget=0.05)"
             raise wrong_type("measures", "be Measures", repr(given), way_out)
+        optimizer = unwrapped(optimizer)
         self.target, self.measures = _rate(rate, optimizer), measures
         self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
         self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)
-        check_callable("schedule", schedule, "schedule(step)")
-        self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
-        n = self._monitor.n_examples
-        self._worth = (measures.batch_size or n) / n  # of a step, in gradients
-        self.every = measures.interval(self._worth, self.steps)
-        self.schedule, self._rates = schedule, GroupRates(optimizer)
+        self.schedule, schedulers = _schedule(schedule, optimizer)
+        self._rates = GroupRates(optimizer, schedulers, factors=self.schedule is None)
+        try:
+            self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
+            n = self._monitor.n_examples
+            self._worth = (measures.batch_size or n) / n  # of a step, in gradients
+            self.every = measures.interval(self._worth, self.steps)
+        except BaseException:
+            self.release()
+            raise
         self._count = self._warm = self._streak = self._quiet_until = 0
         self._next = max(1, self.warmup // 2)
         self.cost, self.log, self._band = 0.0, list[RateRecord](), RunningLoss()
-        self._rates.set(self.rate)
+        self._rates.set(self._wanted)
 
     @property
     def rate(self) -> float:
         """Rate of the fastest group in the next step."""
+        return self._wanted * self._rates.factor
+
+    @property
+    def _wanted(self) -> float:
+        """The rate before factors of schedulers."""
         shape = 1.0 if self.schedule is None else self.schedule(self._count)
         if not is_number(shape) or not 0 <= shape < math.inf:
             way_out = "let it return 0 after its last step"
@@ -141,12 +155,16 @@ class RateControl:
         record = self._measure() if self._due() else None
         if not (self._streak and self._band.above):
             self._warm += 1
-        self._rates.set(self.rate)
+        self._rates.set(self._wanted)
         return record
 
     def apply(self) -> None:
-        """Give the optimizer its rates again, where a host's scheduler has written its own."""
-        self._rates.set(self.rate)
+        """Give the optimizer its rates again, where other code has written its own."""
+        self._rates.set(self._wanted)
+
+    def release(self) -> None:
+        """Give schedulers back: from now on they write their own rates again."""
+        self._rates.release()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on bit by bit; numbers, lists and one tensor.
@@ -160,6 +178,7 @@ class RateControl:
             "cost": self.cost,
             **{name: getattr(self, f"_{name}") for name in COUNTERS},
             "ratios": list(self._rates.ratios),
+            "host": None if self._rates.host is None else list(self._rates.host.own),
             "band": self._band.as_dict(),
             "vector": None if vector is None else vector.clone(),
             "log": [record.as_dict() for record in self.log],
@@ -176,7 +195,10 @@ class RateControl:
         way_out = "pass RateControl's own state_dict"
         if schema != SCHEMA:
             raise wrong("state", f"have schema {SCHEMA}", schema, way_out)
-        missing = ", ".join(key for key in self.state_dict() if key not in state)
+        kept = self.state_dict()
+        if self._rates.host is None:
+            del kept["host"]
+        missing = ", ".join(key for key in kept if key not in state)
         if missing:
             raise wrong("state", "be whole", f"one without {missing}", way_out)
         vector, ratios = state["vector"], tuple(state["ratios"])
@@ -193,7 +215,9 @@ class RateControl:
         self._band = RunningLoss(**state["band"])
         self._monitor.vector = None if vector is None else vector.clone()
         self.log = [RateRecord(**record) for record in state["log"]]
-        self._rates.set(self.rate)
+        if self._rates.host is not None and state["host"] is not None:
+            self._rates.host.own = list(state["host"])
+        self._rates.set(self._wanted)
 
     @property
     def _warmed(self) -> float:
@@ -212,7 +236,8 @@ class RateControl:
 
     def _measure(self) -> RateRecord:
         self.cost += self._monitor.price
-        sharpness, residual, threshold = self._monitor.read(self.measures.seed + len(self.log))
+        with self._rates.as_made():
+            sharpness, residual, threshold = self._monitor.read(self.measures.seed + len(self.log))
         options = self.measures
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
         allowed = threshold / sharpness if sharpness > 0 else math.inf
@@ -250,6 +275,26 @@ class RateControl:
                 "the training has diverged; go back to a checkpoint and use a smaller rate."
             )
         return value
+
+
+def _schedule(
+    schedule: Any, optimizer: Any
+) -> tuple[Callable[[int], float] | None, list[LRScheduler]]:
+    """A function of the step, and the schedulers on the optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        check_optimizer(optimizer)
+    if schedule is None:
+        return None, schedulers_of(optimizer)
+    given = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
+    given = [getattr(each, "scheduler", each) for each in given]  # accelerate wraps one
+    if not given or not all(hasattr(each, "optimizer") for each in given):
+        check_callable("schedule", schedule, "schedule(step)")
+        return schedule, schedulers_of(optimizer)
+    for each in given:
+        if not on(optimizer, each):
+            way_out = "build it on {optimizer}"
+            raise wrong("schedule", "be a scheduler of {optimizer}", "one of another", way_out)
+    return None, given
 
 
 def _rate(rate: object, optimizer: Optimizer) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from ...operators import View
 from ...results import wrong
@@ -32,10 +31,10 @@ def _view(model: nn.Module) -> View:
 class TrainerRateControl(TrainerCallback):
     """A ``RateControl`` that ``transformers.Trainer`` drives, on one process.
 
-    The trainer's own schedule multiplies the rate: ``lr_scheduler_type`` may be any of those that
-    are a factor of the step (constant, linear, cosine, ...), its ``learning_rate`` is not used but
-    for ratios of groups. The loss is what the model returns in training, so that the model must be
-    given labels. With clipped gradients (``max_grad_norm``, 1 by default) training is stable at
+    The trainer's own schedule multiplies the rate, whichever ``lr_scheduler_type`` it is; its
+    ``learning_rate`` is not used but for ratios of groups, and the ``learning_rate`` in its logs is
+    the rate that was used. The loss is what the model returns in training, so that the model must
+    be given labels. With clipped gradients (``max_grad_norm``, 1 by default) training is stable at
     rates above the limit.
     Each measure goes to the trainer's ``state.log_history``; the state to ``rate_control.pt`` in
     each checkpoint.
@@ -44,15 +43,15 @@ class TrainerRateControl(TrainerCallback):
         data, loss, rate: As ``RateControl`` takes them.
         view: Makes the ``View`` of the trainer's model; by default its output's ``logits`` count.
         settings: ``steps`` (default: the trainer's ``max_steps``), ``warmup``, ``schedule`` and
-            ``measures`` of ``RateControl``. The ``learning_rate`` that the trainer reports is the
-            scheduler's, not the one that is used.
+            ``measures`` of ``RateControl``; a function of the step as ``schedule`` takes the place
+            of the trainer's.
 
     Attributes:
         control: The ``RateControl``, from the start of a training on.
 
     Raises:
-        UsageError: At the start: another kind of schedule, several processes, a checkpoint without
-            the state, a model that returns no loss, and what ``RateControl`` refuses.
+        UsageError: At the start: several processes, a checkpoint without the state, a model that
+            returns no loss, and what ``RateControl`` refuses.
     """
 
     def __init__(
@@ -77,26 +76,20 @@ class TrainerRateControl(TrainerCallback):
         if args.world_size > 1:
             way_out = "train with a loop of your own and RateControl"
             raise wrong("the trainer", "run on one process", args.world_size, way_out)
-        optimizer = getattr(kwargs["optimizer"], "optimizer", kwargs["optimizer"])
-        scheduler = getattr(kwargs["lr_scheduler"], "scheduler", kwargs["lr_scheduler"])
-        if not isinstance(scheduler, LambdaLR):
-            rule, way_out = "be a factor of the step", "pass lr_scheduler_type='constant'"
-            raise wrong("lr_scheduler_type", rule, type(scheduler).__name__, way_out)
-        for group in optimizer.param_groups:  # a schedule may begin at 0; ratios are what counts
-            group["lr"] = group["initial_lr"]
-        settings = {"schedule": scheduler.lr_lambdas[0], **self.settings}
+        settings = {"schedule": kwargs["lr_scheduler"], **self.settings}
         if state.max_steps > 0:
             settings.setdefault("steps", state.max_steps)
         self.control = RateControl(
-            self.view(kwargs["model"]), optimizer, self.data, self.loss, self.rate, **settings
-        )
+            self.view(kwargs["model"]), kwargs["optimizer"], self.data, self.loss, self.rate,
+            **settings,
+        )  # fmt: skip
         if state.global_step:
             self.control.load_state_dict(_saved(args, state))
         self._losses = []
         self._hook = kwargs["model"].register_forward_hook(self._heard, with_kwargs=True)
 
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Hand over the loss of the step."""
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Hand over the loss of the step, now that the trainer has noted the rate that it used."""
         if self.control is None:
             return
         if not self._losses:
@@ -107,12 +100,7 @@ class TrainerRateControl(TrainerCallback):
         record = self.control.step(loss)
         if record is not None:
             named = {f"rate_control/{k}": v for k, v in record.as_dict().items() if k != "step"}
-            state.log_history.append({**named, "step": state.global_step + 1})
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """The trainer's scheduler has written its rates: write ours again."""
-        if self.control is not None:
-            self.control.apply()
+            state.log_history.append({**named, "step": state.global_step})
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the state beside the checkpoint."""
@@ -121,7 +109,9 @@ class TrainerRateControl(TrainerCallback):
             torch.save(self.control.state_dict(), folder / FILE)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the model as it was."""
+        """Leave the model and the scheduler as they were."""
+        if self.control is not None:
+            self.control.release()
         if self._hook is not None:
             self._hook.remove()
             self._hook = None

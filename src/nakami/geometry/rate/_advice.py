@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from ...operators import CurvatureOperator
 from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
-from ._optimizers import Named, corrected, empty, fastest_group
+from ._optimizers import Named, corrected, empty, fastest_group, growth
 from ._rule import Rule
 from ._trials import FORWARD, GRADIENT, PRODUCT, SHORT, Found, Training, Trials, fastest
 
@@ -28,7 +28,8 @@ def advised(
     From trials on copies; batches are taken in turn. Momentum builds up slowly, so short trials
     tolerate too high a rate: the best one is divided by ``memory^(1/6)`` (1.47 for 0.9). The advice
     is at most a quarter of a rate at which a trial ran away, since longer ones run away at lower
-    rates. Both figures were set on the four development tasks of ``benchmarks/lr``.
+    rates. An optimizer's own warm-up (RAdam's) shrinks the steps of trials: the advice is for later
+    ones. Both figures were set on the four development tasks of ``benchmarks/lr``.
     """
     start = _first_rate(optimizer, named, op, rule)
     base = [batch.value for batch in op.by_batch()]
@@ -45,11 +46,14 @@ def advised(
         return {**said, "advice_outcome": Outcome(AdviceEnding.NO_FALL, tried)}, None
     margin = rule.memory**MARGIN
     most = math.inf if found.unstable is None else trials.rate(found.unstable) / BELOW
+    later = growth(trials.running[found.best].optimizer)
     rate, low, high = [
-        min(trials.rate(i) / margin, most) for i in (found.index, found.low, found.high)
+        min(trials.rate(i) / margin, most) / later for i in (found.index, found.low, found.high)
     ]
     said |= {"advised": rate, "interval": (min(low, rate), max(high, rate))}
     said |= _outcomes(trials, found, steps, margin)
+    if later > 1:
+        said["advice_notes"] += (Outcome(AdviceNote.WARMS_UP, {"growth": later}),)
     return said, trials.running[found.best]
 
 

@@ -53,6 +53,7 @@ class Kind:
         decoupled: Weight decay apart from the gradient, over the group's rate.
         in_gradient: Weight decay that is added to the gradient.
         most: The largest rate that has an effect, of a parameter's state.
+        growth: How many times larger than now its steps become later, by its own warm-up.
     """
 
     rule: Callable[[Group, State], Rule]
@@ -61,6 +62,7 @@ class Kind:
     decoupled: Callable[[Group, State], float] = lambda group, state: _decay(group, True)
     in_gradient: Callable[[Group], float] = lambda group: _decay(group, False)
     most: Callable[[State], float] = lambda state: math.inf
+    growth: Callable[[Group, State], float] = lambda group, state: 1.0
 
 
 def kind_of(optimizer: Optimizer) -> Kind | None:
@@ -132,15 +134,22 @@ def _nadam(weight: Tensor, group: Group, state: State) -> Tensor:
     return _adam(weight, group, state) / _shares(group, state)[0]
 
 
-def _radam(weight: Tensor, group: Group, state: State) -> Tensor:
+def _rectification(group: Group, state: State) -> float | None:
+    """RAdam's factor, which grows to 1; None in its first steps, which divide by nothing."""
     step, beta = float(state["step"]), float(group["betas"][1])
     full = 2 / (1 - beta) - 1
     length = full - 2 * step * beta**step / _filled(group, state)
     if length <= RECTIFIED:
+        return None
+    return float(((length - 4) * (length - 2) * full / ((full - 4) * (full - 2) * length)) ** 0.5)
+
+
+def _radam(weight: Tensor, group: Group, state: State) -> Tensor:
+    factor = _rectification(group, state)
+    if factor is None:
         return torch.ones((), dtype=torch.float64)
-    share = (length - 4) * (length - 2) * full / ((full - 4) * (full - 2) * length)
     root = real(state["exp_avg_sq"]).detach().double().sqrt() + float(group["eps"])
-    return root / (_filled(group, state) * share) ** 0.5
+    return root / (_filled(group, state) ** 0.5 * factor)
 
 
 def _rmsprop(weight: Tensor, group: Group, state: State) -> Tensor:
@@ -195,7 +204,10 @@ KINDS: dict[type[Optimizer], Kind] = {
     AdamW: ADAM,
     Adamax: Kind(_averaged, _adamax, corrected=True),
     NAdam: Kind(_nadam_rule, _nadam, corrected=True),
-    RAdam: Kind(_averaged, _radam, corrected=True),
+    RAdam: Kind(
+        _averaged, _radam, corrected=True,
+        growth=lambda group, state: 1 / (_rectification(group, state) or 1.0),
+    ),
     RMSprop: Kind(_heavy_ball, _rmsprop),
     Adagrad: Kind(_plain, _adagrad),
     Adadelta: Kind(_plain, _adadelta),

@@ -34,9 +34,11 @@ from ._optimizers import (
     check_optimizer,
     coordinates,
     fastest_group,
+    growth,
     make,
     most,
     seen,
+    unwrapped,
 )
 from ._result import LearningRate
 from ._rule import Rule
@@ -140,6 +142,7 @@ def learning_rate(
     Source: Cohen et al., arXiv 2103.00065 (momentum) and 2207.14484 (Adam); Karakida, Akaho &
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
+    optimizer = unwrapped(optimizer)
     check_optimizer(optimizer, limit=not advise)
     if trial_steps is not None:
         trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
@@ -200,6 +203,8 @@ def read_rate(
         limits = search.limits(coordinates(stepping, named, read), read)
         if limits["limit"] > (highest := most(stepping, named)):
             source += f"; no rate above {highest:.3g} has an effect at its present step"
+        if (later := growth(stepping)) > 1:
+            source += f"; its warm-up lowers the limit by {later:.3g} from here on"
     return LearningRate(
         **limits, **said, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
         n_samples=read.n_samples, sample=op.sample, seed=search.seed, noise=noise,

@@ -54,6 +54,12 @@ class Coordinates:
         return Preconditioned(op, self.scale, self.shift)
 
 
+def unwrapped(optimizer: Any) -> Any:
+    """The optimizer in a wrapper that is one, too, as accelerate's."""
+    inner = getattr(optimizer, "optimizer", None)
+    return unwrapped(inner) if isinstance(inner, Optimizer) else optimizer
+
+
 def check_optimizer(optimizer: object, limit: bool = True) -> None:
     """Refuse what is no optimizer, and with ``limit`` what has none.
 
@@ -208,6 +214,14 @@ def most(optimizer: Optimizer, named: Named) -> float:
     kind = kind_of(optimizer)
     states = [optimizer.state[w] for w in named.values() if seen(optimizer, w)]
     return min([kind.most(state) for state in states], default=math.inf) if kind else math.inf
+
+
+def growth(optimizer: Optimizer) -> float:
+    """How many times larger its steps become later, by a warm-up of its own."""
+    kind = kind_of(optimizer)
+    groups = [(g, optimizer.state.get(p, {})) for g in optimizer.param_groups for p in g["params"]]
+    each = [kind.growth(group, state) for group, state in groups if _began(state)] if kind else []
+    return max(each, default=1.0)
 
 
 def _began(state: Mapping[str, Any]) -> bool:
