@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...results import UsageError, wrong, wrong_type
+from ...results import UsageError, wrong
 from ..model._checks import FAILURES
 from ..model._example import Example, mapped, some_rows
 from ..model._functional_model import FunctionalModel
@@ -19,7 +18,9 @@ from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
 from ..per_example._independence import independent
 from ._batches import TRIED, Batch, FirstExamples
-from ._losses import TARGETS, Criterion
+from ._forms import pairs
+from ._losses import TARGETS, Criterion, CrossEntropy, ModelsLoss
+from ._outputs import Formed, classes_last, of_sequences
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
@@ -36,16 +37,19 @@ def batches(
     budget: int,
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
-    at = moving(network, params)
+    network = network.with_reader(judged.reader(network))
     held = []
-    with random_states_kept(at.network.device):  # a loader in random order draws
-        for x, y in _pairs(data):
-            example = at.network.example(x, batch=True)
-            held.append((example, _targets(at.network, y, example.count)))
+    with random_states_kept(network.device):  # a loader in random order draws
+        for x, y in pairs(data, network.target, whole=isinstance(judged, ModelsLoss)):
+            example = network.example(x, batch=True)
+            held.append((example, _targets(network, y, example.count)))
     if not held:
         way_out = "pass a list or a loader that can be read again"
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
+    at = moving(network, params)
     few, sizes = _tried(at.network, held[0][0])
+    if isinstance(judged, CrossEntropy):
+        at, held = _classes_first(at, few, held)
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
     keep = each * sum(example.count for example, _ in held) <= room
@@ -55,13 +59,15 @@ def batches(
     parts: list[Batch] = []
     cuts = [_cut(at, example, rows, budget, each) for example, _ in held]
     with random_states_kept(at.network.device):  # a loss may draw, too
-        wholes = [(_outputs(cut), y) for cut, (_, y) in zip(cuts, held, strict=True)]
+        wholes = [
+            (_outputs(cut), _formed(cut[0][1], y)) for cut, (_, y) in zip(cuts, held, strict=True)
+        ]
         losses = judged.of_batches(wholes, [example.count for example, _ in held])
         for of, (cut, whole, loss) in enumerate(zip(cuts, wholes, losses, strict=True)):
             pieces = _weighed(loss, whole, cut)
             if pieces is None:  # the loss compares examples
                 one = Examples(at, held[of][0], budget, each)
-                pieces = [(one, whole[1], loss)]
+                pieces = [(one, _formed(one, held[of][1]), loss)]
             for some, y, weighed in pieces:
                 widest = ceil(max(sizes)) * some.count
                 parts.append(Batch(some, y, weighed, kind, tried, widest, keep, of, not parts))
@@ -79,6 +85,10 @@ def _weighed(
     ys = [some_rows(y, here, count) for here, _ in cut]
     found = loss.of_parts((z, y), [(part.z, few) for part, few in zip(some, ys, strict=True)])
     return None if found is None else list(zip(some, ys, found, strict=True))
+
+
+def _formed(examples: Examples, y: Any) -> Any:
+    return y if examples.form is None else Formed(examples.form, y)
 
 
 def _outputs(cut: Cut) -> Tensor:
@@ -110,35 +120,22 @@ def _cut(at: Parameters, example: Example, rows: int, budget: int, each: int) ->
     return [(slice(0, example.count), Examples(at, example, budget, each))]
 
 
-def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
-    """``(x, y)`` alone, or an iterable of such pairs; ``x`` may be a pair of inputs itself."""
-    two = isinstance(data, (tuple, list)) and len(data) == 2
-    if two and (isinstance(data[1], Tensor) or not _is_pair(data[0])):
-        yield _pair(data)
-        return
-    if isinstance(data, Tensor) or not isinstance(data, Iterable):
-        got = type(data).__name__
-        raise wrong_type("data", "be (x, y) or batches of (x, y)", got, "pass (x, y)")
-    for batch in data:
-        yield _pair(batch)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], Tensor)
-
-
-def _pair(batch: Any) -> tuple[Any, Any]:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        way_out = "pass [(x, y) for x, y, *_ in loader]"
-        if isinstance(batch, Mapping):
-            way_out = "pass [(batch['x'], batch['y']) for batch in loader], with its own keys"
-        raise wrong("a batch", "be a pair (x, y)", got, way_out)
-    return batch[0], batch[1]
+def _classes_first(
+    at: Parameters, few: Example, held: list[tuple[Example, Any]]
+) -> tuple[Parameters, list[tuple[Example, Any]]]:
+    """Logits of sequences with the classes on axis 1, and a class for each token, where needed."""
+    (first, y), network = held[0], at.network
+    with torch.no_grad():
+        z = network.run(few.tree)
+    if not of_sequences(z, y, first.count):
+        return at, held
+    shape = z.shape[1:-1] if z.ndim > 3 else (-1,)
+    held = [(example, y.reshape(example.count, *shape)) for example, y in held]
+    return Parameters(network.with_reader(classes_last), at.weights), held
 
 
 def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
-    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) != n):
+    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) % n):
         way_out = "pass one target for each example"
         raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
     return mapped(y, lambda target: target.detach().to(network.device, copy=True))

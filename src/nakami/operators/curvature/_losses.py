@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
 from ..model._composites import Composites
+from ..model._functional_model import FunctionalModel, Reader
+from ._outputs import Formed, own_loss, whole
 from ._weights import Part, between, weights
 
 TARGETS = "the targets of a batch"
@@ -87,6 +89,10 @@ class Criterion(ABC):
         By uniform numbers ``u`` of the shape of ``z``. What ``y`` leaves out stays out.
         """
 
+    def reader(self, network: FunctionalModel) -> Reader | None:
+        """How the network's output is read for this loss; None for its selected tensor."""
+        return None
+
     def current(self) -> Criterion:
         """The same loss with its weights as they are now."""
         return criterion(self.given)
@@ -110,13 +116,15 @@ class Criterion(ABC):
         return product
 
 
-def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criterion:
-    """A torch loss module, its name, or any convex ``loss(outputs, targets) -> scalar mean``.
+def criterion(loss: nn.Module | str | Callable[[Any, Any], Tensor] | None) -> Criterion:
+    """A torch loss module, its name, any ``loss(outputs, targets) -> scalar``, or the model's own.
 
     Weights of torch's losses are copied. A module of another kind, also one that has a ``forward``
     of its own, is refused once its own parameters or buffers have changed; what a plain function
     reads cannot be watched.
     """
+    if loss is None:
+        return ModelsLoss()
     if isinstance(loss, str):
         if loss not in NAMES:
             raise unknown("loss", loss, list(NAMES), PYTHON + "pass a torch loss module")
@@ -136,7 +144,11 @@ def criterion(loss: nn.Module | str | Callable[[Tensor, Any], Tensor]) -> Criter
 
 
 class CrossEntropy(Criterion):
-    """Classes along axis 1 of the outputs; targets are classes, or a probability for each."""
+    """Classes along axis 1 of the outputs; targets are classes, or a probability for each.
+
+    Logits of sequences with the classes last, or flattened, come here in this order, see
+    ``_outputs.of_sequences``.
+    """
 
     name, key = "cross-entropy", "cross_entropy"
     sample = "a position with a target (an example, or a token)"
@@ -156,10 +168,6 @@ class CrossEntropy(Criterion):
         if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
             rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
             way_out = "give one class to each sample, or probabilities"
-            if isinstance(y, Tensor) and z.ndim > 2 and y.shape == z.shape[:-1]:
-                move = "transpose(1, 2)" if z.ndim == 3 else "movedim(-1, 1)"
-                view = f"nakami.View(model, select=lambda o: o.{move})"
-                way_out = f"{PYTHON}put the classes on axis 1, pass {view}"
             raise wrong(TARGETS, rule, _shape(y), way_out)
         kind = str(y.dtype).removeprefix("torch.")
         if y.shape == z.shape and not y.is_floating_point():
@@ -295,10 +303,14 @@ class OwnLoss(Criterion):
     sample = "an example"
     counts: float | None = None
 
-    def __init__(self, loss: Callable[[Tensor, Any], Tensor]):
+    def __init__(self, loss: Callable[[Any, Any], Tensor]):
         super().__init__(loss)
         self.name = getattr(loss, "__name__", type(loss).__name__)
         self._before = self._versions()
+
+    def reader(self, network: FunctionalModel) -> Reader | None:
+        home = getattr(getattr(self.given, "func", self.given), "__module__", None) or ""
+        return None if home.startswith("torch.") or network.select is not None else whole
 
     def current(self) -> OwnLoss:
         other = copy.copy(self)
@@ -329,6 +341,8 @@ class OwnLoss(Criterion):
         return total
 
     def _value(self, z: Tensor, y: Any) -> Tensor:
+        if isinstance(y, Formed):
+            z, y = y.form.outputs(z), y.y
         if self._versions() != self._before:
             rule = "keep its own parameters and buffers while an operator of it is in use"
             raise wrong("loss", rule, "others", "take op.at_current_weights()")
@@ -361,9 +375,23 @@ class OwnLoss(Criterion):
         return [(p.data_ptr(), p._version) for p in own]
 
 
+class ModelsLoss(OwnLoss):
+    """The loss that a model returns when its targets are among its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda z, y: z)
+        self.name = "the model's own loss"
+
+    def reader(self, network: FunctionalModel) -> Reader:
+        return own_loss
+
+
 def check_kind(judged: Criterion, kind: str) -> None:
     """Refuse a loss that has no matrix of this kind."""
     given, got, way_out = judged.given, judged.name, "take nakami.ggn"
+    if isinstance(judged, ModelsLoss) and kind != "hessian":
+        ways = ["take nakami.hessian", "pass a loss, and View(model, select=) for the logits"]
+        raise wrong("loss", f"be one of the outputs for {kind}", got, ways)
     if kind in ("fisher", "empirical_fisher") and judged.nll is None:
         rule = f"be a plain negative log-likelihood for {kind}"
         own = "module" if isinstance(given, nn.Module) else "function"
@@ -392,4 +420,4 @@ def _shape(y: Any) -> object:
 
 def _every(z: Tensor) -> Tensor:
     """That every example is a sample."""
-    return torch.ones(len(z), *[1] * (z.ndim - 1), dtype=torch.bool, device=z.device)
+    return torch.ones(z.shape[:1] + (1,) * (z.ndim - 1), dtype=torch.bool, device=z.device)

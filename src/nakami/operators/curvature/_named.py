@@ -25,7 +25,7 @@ from ._distributed import Ranks
 from ._losses import check_kind, criterion
 from ._operator import CurvatureOperator
 
-Loss = nn.Module | str | Callable[[Tensor, Any], Tensor]
+Loss = nn.Module | str | Callable[[Any, Any], Tensor] | None
 
 
 def fisher(
@@ -50,9 +50,15 @@ def fisher(
         model: Any module, or a ``View`` of one; read in evaluation mode, left as it was. With
             ``View(batch_statistics=True)`` examples of a batch depend on each other, and ``data``
             should come in the batches of the training.
-        data: ``(x, y)``, or an iterable of such batches, read once and copied.
+        data: ``(x, y)``, or an iterable of such batches, read once and copied. A batch may also be
+            a mapping or an object that holds its targets, or a tuple of several inputs and a
+            target, see ``View(target=)``. A batch is taken in parts, to keep to the budget, only
+            where all of its rows are shown to be independent, and the loss a sum over parts; else
+            it is kept whole.
         loss: ``CrossEntropyLoss``, ``MSELoss``, ``BCEWithLogitsLoss`` without weights or
             smoothing, or their names (``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``).
+            Classes lie on axis 1, as in torch; logits of sequences may also have them last, ``(n,
+            T, classes)`` with targets ``(n, T)``, or be flattened, ``(n T, classes)``.
         params: A shell pattern of parameter names; default all that require a gradient.
         samples: Draws of each sample's target; default the exact matrix.
         seed: Seed of the draws; the global random state is not touched.
@@ -93,8 +99,11 @@ def ggn(
 
     It is the Hessian at zero residual, never negative, and bounds learning rates. Arguments,
     result, errors and cost are those of ``fisher``, but that ``loss`` may also be weighted or
-    smoothed, or any function of (outputs, targets) that is convex in the outputs and a mean over
-    the batch.
+    smoothed, or any function of (outputs, targets) that is convex in the outputs. A function gets
+    all that the model returns, unless the view selects one tensor; torch's own losses get the first
+    tensor. Whether it is a sum or a mean, and what batches count in it, is measured on the outputs:
+    over several batches it is what it would be of all data at once. Where it compares examples (a
+    contrastive loss), it is the mean of its values of the batches, by their examples.
 
     Source: Martens, JMLR 21 (2020), section 8.
     """
@@ -113,7 +122,9 @@ def hessian(
     """The second derivative of a loss, its own reduction included; eigenvalues may be negative.
 
     Arguments, result, errors and cost are those of ``ggn``, but that ``loss`` need not be convex,
-    the matrix has no root, and a gradient whose own derivative torch has wrong is refused.
+    the matrix has no root, and a gradient whose own derivative torch has wrong is refused. With
+    ``loss=None`` it is that of the loss which the model returns (``loss`` of its output) when its
+    targets are among its inputs, as models of transformers do.
     """
     return _made("hessian", model, data, loss, params, memory_budget, group)
 

@@ -57,7 +57,8 @@ def between(loss: Any, batches: Sequence[Part], counts: Sequence[int]) -> tuple[
 
     By the number of examples where batches do not fit together, or the loss compares examples.
     """
-    first, half = batches[0], len(batches[0][0]) // 2
+    first = batches[0]
+    half = len(first[0]) // 2 if first[0].ndim else 0
     sums = getattr(loss, "reduction", None) == "sum"
     if half:
         count = len(first[0])
@@ -79,6 +80,8 @@ def _ones(found: list[float] | None) -> bool:
 
 def joined(parts: Sequence[Part]) -> Part | None:
     """All parts as one, along axis 0; None where they do not fit together."""
+    if any(z.ndim == 0 for z, _ in parts):  # a loss that the network makes
+        return None
     leaves = [leaves_of(y) for _, y in parts]
     counts = [len(z) for z, _ in parts]
     shapes = [

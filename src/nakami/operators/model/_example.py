@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 import torch
@@ -19,7 +21,8 @@ class Example:
     that hold minus infinity, which are masks.
 
     Args:
-        tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list or mapping of such.
+        tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list, mapping, dataclass or
+            batch object (with ``to()``) of such.
         batch: Whether more than one example along axis 0 is welcome.
 
     Raises:
@@ -183,7 +186,14 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(tree, (tuple, list)):
         items = [mapped(value, change) for value in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return tree
+    if not hasattr(tree, "to") and not is_dataclass(tree):
+        return tree
+    other = copy.copy(tree)  # a batch object, as of torch_geometric
+    if hasattr(other, "apply"):
+        return other.apply(change)
+    for name, value in vars(other).items():
+        object.__setattr__(other, name, mapped(value, change))
+    return other
 
 
 def some_rows(tree: Any, here: slice, count: int) -> Any:

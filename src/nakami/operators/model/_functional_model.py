@@ -15,18 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
-from torch.utils._pytree import tree_leaves
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
-from ._example import Example, mapped
+from ._example import Example, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._structure import Structure
 from ._tracer import Tracer, first_tensor, transforms
 from ._view import Forward, View, as_view
+
+Reader = Callable[["FunctionalModel", Any, int], tuple[Tensor, Any]]  # of an output, for n rows
 
 
 class _Reached(Exception):
@@ -67,7 +68,8 @@ class FunctionalModel:
         self.batch_statistics = view.batch_statistics
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
-        self.model, self.select = model, view.select
+        self.model, self.select, self.target = model, view.select, view.target
+        self.reader: Reader | None = None
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = dtype or (like.dtype if like is not None else None)
@@ -143,10 +145,16 @@ class FunctionalModel:
         ``weights`` replace some of the network's; ``chance`` reseeds the random states for this run
         alone.
         """
+        return self.read(x, weights, chance)[0]
+
+    def read(
+        self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
+    ) -> tuple[Tensor, Any]:
+        """As ``run``, with what the reader says of the output's form; None without a reader."""
         tried, plain = self.structure, transforms() == 0
         if plain and not torch.is_grad_enabled() and not tried.writes_to_input:
             try:
-                with InputGuard([leaf for leaf in tree_leaves(x) if isinstance(leaf, Tensor)]):
+                with InputGuard(leaves_of(x)):
                     out = self._run(x, weights, chance)
                 tried.writes_to_input = False
                 return out
@@ -159,8 +167,19 @@ class FunctionalModel:
             x = mapped(x, torch.clone)
         return self._run(x, weights, chance)
 
-    def _run(self, x: Any, weights: Mapping[str, Tensor] | None, chance: int | None) -> Tensor:
-        return self._selected(self.run_in(lambda: self.caller(x), weights, chance))
+    def _run(
+        self, x: Any, weights: Mapping[str, Tensor] | None, chance: int | None
+    ) -> tuple[Tensor, Any]:
+        out = self.run_in(lambda: self.caller(x), weights, chance)
+        if self.reader is None:
+            return self.selected(out), None
+        return self.reader(self, out, len(leaves_of(x)[0]))
+
+    def with_reader(self, reader: Reader | None) -> FunctionalModel:
+        """The same network with its output read in another way; shares the rest."""
+        other = copy.copy(self)
+        other.reader = reader
+        return other
 
     def run_in(
         self,
@@ -241,7 +260,8 @@ class FunctionalModel:
             return tuple(found[name] for name in to)
         return tuple(found.get(name, out) for name in to)  # the output may be no place of its own
 
-    def _selected(self, out: Any) -> Tensor:
+    def selected(self, out: Any) -> Tensor:
+        """The tensor of an output that the view selects, by default the first floating one."""
         picked = first_tensor(out) if self.select is None else self.select(out)
         if self.select is not None and (picked is None or first_tensor(picked) is not picked):
             got = picked.dtype if isinstance(picked, Tensor) else type(picked).__name__

@@ -14,6 +14,7 @@ from ._checks import read_device, read_dtype
 
 Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]
+Target = str | int | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,17 @@ class View:
         dtype: Arithmetic to compute in, ``torch.float32``, ``torch.float64`` or their names;
             default that of the weights, float32 for half precision.
         device: Where to compute; default where the weights are.
+        target: Where the targets of a batch are, for readings of a loss: a key of a mapping, an
+            attribute of a batch object, a place in a tuple (the rest are inputs), or a function of
+            the batch. By default a batch is ``(x, y)``, or holds one of ``labels``, ``label``,
+            ``targets``, ``target``, ``y``.
         batch_statistics: Batch normalisation by the statistics of the batch at hand, as in
             training, in place of its running ones; buffers stay as they are.
 
     Raises:
         UsageError: ``model`` is no module or a scripted one, ``forward`` or ``select`` cannot be
-            called, an unknown ``dtype``, a ``device`` that this machine lacks.
+            called, a ``target`` of another kind, an unknown ``dtype``, a ``device`` that this
+            machine lacks.
     """
 
     model: nn.Module
@@ -45,6 +51,7 @@ class View:
     dtype: torch.dtype | str | None = None
     device: torch.device | str | None = None
     batch_statistics: bool = False
+    target: Target = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
@@ -64,6 +71,10 @@ class View:
         if self.batch_statistics not in (True, False):
             got = repr(self.batch_statistics)
             raise wrong_type("batch_statistics", "be True or False", got, "pass True or False")
+        named = isinstance(self.target, (str, int)) and not isinstance(self.target, bool)
+        if self.target is not None and not named and not callable(self.target):
+            rule = "be the key, attribute or place of a batch's targets, or a function of the batch"
+            raise wrong_type("target", rule, repr(self.target), "pass target='labels'")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
 

@@ -24,12 +24,14 @@ class Examples:
 
     Attributes:
         z: The outputs, ``(n, ...)``.
+        form: What else is known of the outputs' form.
     """
 
     def __init__(self, at: Parameters, example: Example, budget: int, each: int):
         self.at, self.example, self.budget, self.each = at, example, budget, each
         with torch.no_grad():
-            self.z = at.network.run(example.tree).detach()
+            z, self.form = at.network.read(example.tree)
+            self.z = z.detach()
 
     def moved(self, at: Parameters) -> Examples:
         """The same examples at other weights."""

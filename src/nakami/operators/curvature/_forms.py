@@ -1,0 +1,100 @@
+"""The forms in which data come: a pair, a dict, several inputs, a batch object, or batches.
+
+One rule for each: what is one batch does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ...results import wrong, wrong_type
+
+LABELS = ("labels", "label", "targets", "target", "y")
+
+
+def pairs(data: Any, target: Any, whole: bool) -> Iterator[tuple[Any, Any]]:
+    """``(x, y)`` of each batch; ``target`` says where the targets are, as ``View.target``.
+
+    Of a model that makes its own loss, ``whole``, all of a batch is ``x``.
+
+    Data are one batch where they are a mapping, an object with ``to()``, a tuple or list that holds
+    a tensor, or a tuple that begins with a mapping; else they are an iterable of batches.
+    """
+    for batch in [data] if _is_batch(data) else _each(data):
+        if whole:
+            yield _without_target(batch)
+        elif target is not None:
+            yield _by_target(batch, target)
+        else:
+            yield _pair(batch)
+
+
+def _is_batch(data: Any) -> bool:
+    if isinstance(data, Mapping) or (hasattr(data, "to") and not isinstance(data, Tensor)):
+        return True
+    if not isinstance(data, (tuple, list)) or not data:
+        return False
+    if isinstance(data, tuple) and isinstance(data[0], Mapping):
+        return True
+    return any(item is None or isinstance(item, Tensor) for item in data)
+
+
+def _each(data: Any) -> Iterable[Any]:
+    if isinstance(data, Tensor) or not isinstance(data, Iterable):
+        got = type(data).__name__
+        raise wrong_type("data", "be (x, y) or batches of (x, y)", got, "pass (x, y)")
+    return data
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        return batch[0], batch[1]
+    if isinstance(batch, (tuple, list)):
+        ways = ["pass [(x, y) for x, y, *_ in loader]"]
+        ways.append("take nakami.View(model, target=-1): the last is the targets, the rest inputs")
+        raise wrong("a batch", "be a pair (x, y)", f"{len(batch)} parts", ways)
+    keys = [name for name in LABELS if _has(batch, name)]
+    if len(keys) != 1 or isinstance(batch, Tensor):
+        got = type(batch).__name__
+        if isinstance(batch, Mapping):
+            got += " with " + ", ".join(map(repr, batch))
+        way_out = "name its targets by nakami.View(model, target='labels')"
+        if isinstance(batch, Tensor):
+            way_out = "pass (x, y)"
+        raise wrong("a batch", "be a pair (x, y), or name its targets", got, way_out)
+    return _by_target(batch, keys[0])
+
+
+def _by_target(batch: Any, target: Any) -> tuple[Any, Any]:
+    if callable(target):
+        return batch, target(batch)
+    try:
+        if isinstance(batch, Mapping):
+            return {k: v for k, v in batch.items() if k != target}, batch[target]
+        if isinstance(batch, (tuple, list)):
+            y, at = batch[target], range(len(batch))[target]
+            rest = tuple(item for i, item in enumerate(batch) if i != at)
+            return rest[0] if len(rest) == 1 else rest, y
+        return batch, getattr(batch, target)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        got = f"{type(batch).__name__} without it"
+        if isinstance(batch, Mapping):
+            got = "a batch with " + ", ".join(map(repr, batch))
+        rule = f"be in every batch (target={target!r})"
+        raise wrong(
+            "target", rule, got, "name the key, place or attribute of the targets"
+        ) from error
+
+
+def _without_target(batch: Any) -> tuple[Any, None]:
+    pair = isinstance(batch, (tuple, list)) and len(batch) == 2 and batch[1] is None
+    return (batch[0] if pair else batch), None
+
+
+def _has(batch: Any, name: str) -> bool:
+    if isinstance(batch, Mapping):
+        return name in batch
+    return getattr(batch, name, None) is not None
