@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+import re
 
 import pytest
 import torch
@@ -207,6 +208,41 @@ def network():
 def data():
     gen = torch.Generator().manual_seed(1)
     return torch.randn(20, 5, generator=gen), torch.randint(0, 3, (20,), generator=gen)
+
+
+def measured(steps, **settings):
+    """Steps of a calm training at which it is measured, and what all measures cost."""
+    model, data, _ = quadratic()
+    stepping = torch.optim.SGD(model.parameters(), lr=1.0)
+    control = RateControl(model, stepping, data, LOSS, 1e-4, steps=steps, **settings)
+    for i in range(steps):
+        control.step(1.0 - i * 1e-4)
+    return [record.step for record in control.log], control.cost
+
+
+@pytest.mark.parametrize("steps", [234, 240, 260, 300, 500, 1000])
+def test_a_training_is_measured_at_its_start_middle_and_end(steps):
+    seen, cost = measured(steps)
+    assert seen[0] <= 21
+    assert any(0.3 * steps <= at <= 0.7 * steps for at in seen)
+    assert seen[-1] >= 0.94 * steps
+    assert cost <= 0.05 * steps * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("steps", "times"), [(5, 0), (60, 0), (100, 1), (200, 2)])
+def test_a_training_too_short_for_three_measures_is_told_so(steps, times):
+    message = (
+        rf"measures {times} times in {steps} steps, not at start.*take 11\.7 gradients.* allows"
+    )
+    with pytest.warns(nakami.results.NakamiWarning, match=message) as caught:
+        seen, cost = measured(steps)
+    assert len(seen) == times
+    assert cost <= 0.05 * steps
+    if steps > 12:  # and what it says to type does
+        share = float(re.search(r"budget=([\d.]+)\)", str(caught[0].message))[1])
+        assert len(measured(steps, measures=Measures(budget=share))[0]) >= 3
+    else:
+        assert "more than this training can pay" in str(caught[0].message)
 
 
 def test_no_trace():

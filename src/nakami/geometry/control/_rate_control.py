@@ -16,6 +16,7 @@ from ...results import (
     check_at_least,
     check_callable,
     is_number,
+    warn,
     wrong,
     wrong_type,
 )
@@ -44,7 +45,9 @@ class RateControl:
     that tracks sharpness keeps falling.
 
     Measures take ``budget`` of the training's gradient evaluations. One is made in the middle of
-    the warm-up and one at its end; then half the budget is spread evenly. The other half is for
+    the warm-up and one at its end; then half the budget is spread evenly, with a last one near the
+    end. A short training is measured at its start, middle and end; where the budget does not allow
+    this, a warning says so (``NakamiWarning``). The other half is for
     suspicion: a measure beyond the limit is repeated after ``settle`` steps until only one more is
     needed, and with the loss above its band every step is measured (every ``4 settle`` steps where
     no measure was beyond). The warm-up waits meanwhile.
@@ -112,13 +115,16 @@ class RateControl:
             n = self._monitor.n_examples
             self._worth = (measures.batch_size or n) / n  # of a step, in gradients
             self.every = measures.interval(self._worth, self.steps)
+            self._marks = measures.marks(self._worth, self.steps, self.warmup)
         except BaseException:
             self.release()
             raise
         self._count = self._warm = self._streak = self._quiet_until = 0
-        self._next = max(1, self.warmup // 2)
+        self._next = self._mark()
         self.cost, self.log, self._band = 0.0, list[RateRecord](), RunningLoss()
         self._rates.set(self._wanted)
+        if why := measures.why_few(self._marks, self._worth, self.steps):
+            warn(why + ".")
 
     @property
     def rate(self) -> float:
@@ -230,7 +236,8 @@ class RateControl:
         wanted = here >= self._next or (high and here >= self._quiet_until)
         if not (wanted and self._rates.last > 0 and self._monitor.ready):
             return False
-        saved = 0.0 if high else PRODUCT * WARM  # for when the loss is high
+        final = bool(self._marks) and self._marks[-1] <= here <= self.steps
+        saved = 0.0 if high or final else PRODUCT * WARM  # for when the loss is high
         whole = self.measures.budget * self._worth * max(self.steps, here)
         return self.cost + self._monitor.price + saved <= whole * (1 + 1e-9)
 
@@ -249,9 +256,7 @@ class RateControl:
             self._warm = self.warmup
         soon = lower or 0 < streak < options.patience - 1
         wait = options.settle if lower else 1 if streak else 4 * options.settle
-        self._next = self._count + (min(options.settle, self.every) if soon else self.every)
-        if self._count <= self.warmup:
-            self._next = min(self._next, self.warmup + 1)
+        self._next = self._count + min(options.settle, self.every) if soon else self._mark()
         self._quiet_until = self._count + wait
         self._streak = 0 if lower else streak
         record = RateRecord(
@@ -260,6 +265,15 @@ class RateControl:
         )  # fmt: skip
         self.log.append(record)
         return record
+
+    def _mark(self) -> int:
+        """The next step to measure at without suspicion: as planned, or ``every`` after another."""
+        here, later = self._count, self._count + self.every
+        ahead = [at for at in self._marks if at > here]
+        if not ahead:
+            return later
+        planned = here == 0 or here in self._marks or here <= self.warmup
+        return ahead[0] if planned else min(later, ahead[-1])
 
     def _number(self, loss: float | Tensor) -> float:
         if isinstance(loss, Tensor) and loss.numel() != 1:
