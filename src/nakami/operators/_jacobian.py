@@ -201,7 +201,7 @@ class NetworkJacobian(LinearOperator):
 
         ``checked``: whether blocks are known to be safe.
         """
-        self._steps = Steps(point.dtype)
+        self._steps = Steps(point)
         self.output, self._pull = reverse_product(
             self.function, point, self._held, not checked, None if checked else self._steps
         )

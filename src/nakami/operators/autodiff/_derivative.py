@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
@@ -128,7 +128,7 @@ class Derivative:
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
         """Parts that differ at the point, those that are wrong, and a coarser type inside."""
-        v, product = self.trial.mixed(self._still())
+        v, product = self.trial.mixed(sorted(self.steps.still))
         for blocks in (True, False):
             with suppress(*NO_DOUBLE):
                 return self._looked_in_double(v, product.double(), blocks)
@@ -208,22 +208,6 @@ class Derivative:
             again = {name: _settled(differences, product, self.parts[name]) for name in found}
             found = {name: sizes for name, sizes in again.items() if sizes is not None}
         return found
-
-    def _still(self) -> Tensor | None:
-        """Entries of embeddings of padding, which torch gives no gradient on purpose."""
-        model, found, at = self.network.model, [], 0
-        padded = {
-            id(m.weight): m.padding_idx
-            for m in model.modules()
-            if isinstance(m, nn.Embedding) and m.padding_idx is not None
-        }
-        for name, weight in (self.weights or {}).items() if padded else ():
-            row = padded.get(id(model.get_parameter(name.removeprefix("model."))))
-            if row is not None:
-                width = weight.shape[1]
-                found.append(torch.arange(width, device=weight.device) + at + row * width)
-            at += weight.numel()
-        return torch.cat(found) if found else None
 
     def _product(self, near: Tensor, v: Tensor, here: Tensor) -> Tensor:
         """``J v`` near the point; the one in use where a closer look finds its route wrong."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from ..model._put_back import leaves
 
 _SMOOTH = """
     add sub rsub mul div neg reciprocal exp log sqrt rsqrt pow sin cos
@@ -31,18 +32,20 @@ _READ = {"shape", "ndim", "dtype", "device", "layout", "itemsize", "is_cuda", "T
 
 
 class Steps:
-    """Watches a function while ``torch.func`` runs it, at a point of the floating type ``dtype``.
+    """Watches a function while ``torch.func`` runs it, at a flat point.
 
     Attributes:
         known: Whether all that it did to floating numbers are torch's own operations of a list, in
             no coarser arithmetic than the point's, with nothing between them that takes a gradient
             away or changes it: no detach, no block without gradients, no custom function, no hook.
             What is not on the list says nothing.
-        coarsest: The coarsest floating type that came out of an operation; ``dtype`` at least.
+        still: Entries of the point that embed padding, which torch gives no gradient on purpose.
+        coarsest: The coarsest floating type that came out of an operation, or the point's.
     """
 
-    def __init__(self, dtype: torch.dtype):
-        self.known, self.coarsest, self._dtype = True, dtype, dtype
+    def __init__(self, point: Tensor):
+        self.known, self.coarsest, self._dtype = True, point.dtype, point.dtype
+        self.still, self._bytes = set[int](), point.numel() * point.itemsize
         self._trusted, self._called = False, False
 
     @contextmanager
@@ -62,15 +65,18 @@ class Steps:
 
     def operation(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Take note of an operation."""
-        made = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
+        made = [value for value in leaves(out) if isinstance(value, Tensor)]
         floating = [value for value in made if value.is_floating_point()]
-        self.coarsest = max((self.coarsest, *(value.dtype for value in floating)), key=_eps)
-        if self._trusted or not any(map(_is_number, tree_leaves((args, kwargs)))):
-            return
+        for value in floating:
+            if value.dtype != self._dtype:
+                self.coarsest = max(self.coarsest, value.dtype, key=_eps)
         name = func._schema.name
+        if name == "aten::embedding":
+            self._embedded(*args)
+        if not self.known or self._trusted or not any(map(_is_number, leaves((args, kwargs)))):
+            return
         self.known = (
-            self.known
-            and self._called
+            self._called
             and name.removesuffix("_") in _KNOWN
             and torch.is_grad_enabled()
             and made[:1] == floating[:1]
@@ -78,6 +84,14 @@ class Steps:
             and not (name == "aten::embedding" and any(args[3:]))  # scaled, or sparse
             and not kwargs.get("rounding_mode")
         )
+
+    def _embedded(self, weight: Tensor, indices: Tensor, padding: int = -1, *_: Any) -> None:
+        """Note the row of padding, where the weight is a part of the point."""
+        part = weight.untyped_storage().nbytes() == self._bytes and weight.is_contiguous()
+        if padding >= 0 and part:
+            width = weight[0].numel()
+            begin = weight.storage_offset() + padding * width
+            self.still |= set(range(begin, begin + width))
 
     @contextmanager
     def call(self, func: Any, args: Any) -> Iterator[None]:

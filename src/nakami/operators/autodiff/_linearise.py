@@ -10,7 +10,7 @@ tensor of zeros for each convolution (a tenth of a product with SqueezeNet).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..model._put_back import memory, written
+from ..model._put_back import leaves, memory, written
 
 Product = Callable[[Tensor], Tensor]
 
@@ -81,7 +81,7 @@ class _Step:
     last: list[int] = field(default_factory=list)  # slots that nothing needs afterwards
 
     def inputs(self) -> set[int]:
-        return {s.index for s in _leaves((self.args, self.kwargs)) if isinstance(s, _Slot)}
+        return {s.index for s in leaves((self.args, self.kwargs)) if isinstance(s, _Slot)}
 
     def outputs(self) -> list[int]:
         return [self.out] if isinstance(self.out, int) else self.out
@@ -103,7 +103,7 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         changed = list(written(func, args, kwargs))
-        if not any(self._moves(value) for value in _leaves((args, kwargs))):
+        if not any(self._moves(value) for value in leaves((args, kwargs))):
             for value in changed:
                 self._set_aside(value)
             return func(*args, **kwargs)
@@ -113,7 +113,7 @@ class _Recorder(TorchDispatchMode):
             if not self._moves(value):
                 self._open(value)
         step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(changed))
-        moving = [value for value in _leaves((args, kwargs)) if self._moves(value)]
+        moving = [value for value in leaves((args, kwargs)) if self._moves(value)]
         self.touched |= {self._piece(v) for v in changed}
         out = func(*args, **kwargs)
         values = [out] if isinstance(out, Tensor) else out
@@ -230,16 +230,6 @@ class _Recorder(TorchDispatchMode):
 def _copied(direction: Tensor, constant: Tensor) -> Tensor:
     """A copy that has the batch axis of the direction, if that has one."""
     return direction.new_zeros(constant.shape, dtype=constant.dtype).copy_(constant)
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
 
 
 def _settled(value: Any, again: dict[int, _Slot]) -> Any:

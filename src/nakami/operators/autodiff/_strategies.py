@@ -167,7 +167,7 @@ class Trial:
     w: Tensor
     along: Tensor
 
-    def mixed(self, still: Tensor | None) -> tuple[Tensor, Tensor]:
+    def mixed(self, still: list[int]) -> tuple[Tensor, Tensor]:
         """A vector of which ``v`` and ``w`` have products of the same length, and its product.
 
         ``still``: Indices at which the vector is 0.
@@ -176,7 +176,7 @@ class Trial:
         mixture = (self.v / sizes[0]).add_(self.w, alpha=1 / sizes[1])
         length = float(mixture.norm())
         product = self.along[:, 0] / sizes[0] + self.along[:, 1] / sizes[1]
-        if still is not None:
+        if still:
             fixed = torch.zeros_like(mixture)
             fixed[still] = mixture[still]
             with torch.no_grad():

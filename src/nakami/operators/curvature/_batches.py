@@ -48,7 +48,7 @@ class FirstExamples:
         if self._linearises is None and at.network.batch_statistics:
             self._linearises = False
         elif self._linearises is None:
-            steps = Steps(at.flat.dtype)
+            steps = Steps(at.flat)
             output, pull = reverse_product(self._outputs, at.flat, at.held, True, steps)
             way, _, trial = forward_product(
                 self._outputs, at.flat, output, pull, at.held, 2, room, steps.coarsest

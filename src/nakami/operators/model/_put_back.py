@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 _CONTAINERS = (dict, OrderedDict, list, set)
 
@@ -69,9 +68,20 @@ def written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
     for place, spec in enumerate(func._schema.arguments):
         if spec.alias_info is not None and spec.alias_info.is_write:
             value = args[place] if place < len(args) else kwargs.get(spec.name)
-            yield from (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+            yield from (leaf for leaf in leaves(value) if isinstance(leaf, Tensor))
 
 
 def memory(value: Tensor) -> int:
     """What tells the memory of a tensor from others; sparse ones have none of their own."""
     return int(value.untyped_storage()._cdata) if value.layout == torch.strided else -1
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What dictionaries, lists and tuples hold, at any depth."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
