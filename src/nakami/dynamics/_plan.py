@@ -9,12 +9,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
+from ..operators import (
+    Example,
+    FunctionalModel,
+    Stages,
+    View,
+    check_cut,
+    natural_start,
+    separate_rows,
+)
 from ..results import Spectrum, StageInfo, check_count, wrong, wrong_type
 from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values
 TOP = 100  # values computed beyond it
+TRIED = 8  # rows of the inputs by which it is seen whether they see each other
 
 
 @dataclass(frozen=True)
@@ -84,21 +93,31 @@ def planned(
         way_out = "pass nakami.dynamics.SpectrumOptions(tol=1e-4)"
         raise wrong_type("spectrum", "be SpectrumOptions", repr(spectrum), way_out)
     seed, budget = check_seed(asked.seed), check_budget(asked.memory_budget)
-    places = network.stages(inputs[:1])
-    source = natural_start(network, network.example(inputs[:1]), places)
+    whole = _whole(network, inputs)
+    if whole:
+        inputs = inputs[None]
+    first = _input(network, inputs, 0, whole)
+    places = network.stages(first)
+    source = natural_start(network, first, places)
     chosen = _chosen(places, stages, source)
     k = _check_k(k, chosen)
-    plan = Plan(network, places, chosen, k, asked.tol, seed, budget, layers)
+    plan = Plan(network, inputs, places, chosen, k, asked.tol, seed, budget, layers, whole)
     plan.rehearse(network.dtype or inputs.dtype)
-    plan.check_cuts(inputs)
+    plan.check_cuts()
     return plan
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One x-ray: a network, the stages chosen in it, and how their spectra are computed."""
+    """One x-ray: a network, the stages chosen in it, and how their spectra are computed.
+
+    Attributes:
+        inputs: One along axis 0. whole: Whether each is one with its own axis 0 (a sequence with
+            time there, a graph), not an example of a batch.
+    """
 
     network: FunctionalModel
+    inputs: Tensor
     places: Stages
     chosen: tuple[StageInfo, ...]
     k: int | None
@@ -106,6 +125,7 @@ class Plan:
     seed: int
     budget: int
     layers: bool
+    whole: bool
 
     def readings(self) -> list[tuple[StageInfo, StageInfo]]:
         """(source, stage) of every spectrum at one input."""
@@ -126,20 +146,36 @@ class Plan:
             with suppress(_Passed):
                 svd(_Outline(shape, dtype), self.values(shape), self.tol, memory_budget=self.budget)
 
-    def check_cuts(self, inputs: Tensor) -> None:
+    def input(self, i: int) -> Example:
+        """Input ``i`` as the network takes it."""
+        return _input(self.network, self.inputs, i, self.whole)
+
+    def check_cuts(self) -> None:
         """Refuse a source that is no cut: a layer at the first input, an embedding at each."""
         ends: dict[str, list[str]] = {}
         for source, stage in self.readings():
             ends.setdefault(source.name, []).append(stage.name)
         for name, to in ends.items():
-            where = inputs[:1] if name != self.chosen[0].name else inputs
-            for i in range(len(where) if name != "input" else 0):
-                check_cut(self.network, self.network.example(where[i : i + 1]), name, tuple(to))
+            count = 1 if name != self.chosen[0].name else len(self.inputs)
+            for i in range(count if name != "input" else 0):
+                check_cut(self.network, self.input(i), name, tuple(to))
 
     def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
         """Depth of stage and source, then input: the order of a run's spectra."""
         names = [s.name for s in self.chosen]
         return names.index(spectrum.stage), names.index(spectrum.source), spectrum.input
+
+
+def _whole(network: FunctionalModel, inputs: Tensor) -> bool:
+    """Whether the rows of ``inputs`` see each other, as steps of a sequence or nodes of a graph."""
+    if network.batch_statistics:  # of the input itself
+        return False
+    few = network.example(inputs[:TRIED], batch=True)
+    return len(inputs) > 1 and separate_rows(network, few) is None
+
+
+def _input(network: FunctionalModel, inputs: Tensor, i: int, whole: bool) -> Example:
+    return network.example(inputs[i] if whole else inputs[i : i + 1], batch=True)
 
 
 class _Passed(Exception):

@@ -54,7 +54,8 @@ def xray(
     Args:
         model: Any module, or a ``View`` of one; read in evaluation mode and left as it was.
         inputs: Examples along axis 0, ``(N, ...)``, floating; or tokens, ``(N, length)`` integers,
-            for a network with an embedding that all that follows passes.
+            for a network with an embedding that all that follows passes. Rows that see each other
+            (a sequence with time along axis 0, the nodes of a graph) are one input, taken whole.
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
             after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
@@ -87,6 +88,7 @@ def xray(
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
     network = FunctionalModel(model)
     plan = planned(network, inputs, stages, k, layers, spectrum)
+    inputs = plan.inputs
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
         warn(
@@ -97,7 +99,7 @@ def xray(
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
-        spectra = _measure(plan, inputs, folder, progress)
+        spectra = _measure(plan, folder, progress)
     if folder is not None:
         run = folder.finish()
     else:
@@ -114,10 +116,10 @@ def xray(
     return run
 
 
-def _spectrum(plan: Plan, x: Tensor, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
+def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
     """One piece; depends on nothing but its own input, stage and seed."""
     began = time.perf_counter()
-    op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
+    op = Jacobian(plan.network, plan.input(i), plan.places, stage.name, source.name, plan.budget)
     position = plan.places.position(stage.name)
     seed = np.random.SeedSequence([plan.seed, i, position]).generate_state(1)[0]
     result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
@@ -141,9 +143,8 @@ def _spectrum(plan: Plan, x: Tensor, i: int, source: StageInfo, stage: StageInfo
     )
 
 
-def _measure(
-    plan: Plan, inputs: Tensor, folder: RunFolder | None, progress: Progress | None
-) -> list[Spectrum]:
+def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) -> list[Spectrum]:
+    inputs = plan.inputs
     if folder is not None:
         for i, x in enumerate(_array(inputs)):
             if not folder.has(i, "input"):
@@ -153,7 +154,7 @@ def _measure(
     work = Work(kinds, progress, before=len(inputs) * len(plan.readings()) - len(todo))
     spectra = []
     for i, source, stage in todo:
-        spectrum = _spectrum(plan, inputs[i : i + 1], i, source, stage)
+        spectrum = _spectrum(plan, i, source, stage)
         if folder is None:
             spectra.append(spectrum)
         else:

@@ -5,12 +5,15 @@ from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
+from .model._example import Example
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
+from .per_example._independence import separate_rows
 
 __all__ = [
     "CurvatureOperator",
+    "Example",
     "FunctionalModel",
     "Jacobian",
     "LayerCall",
@@ -27,5 +30,6 @@ __all__ = [
     "is_recurrent",
     "jacobian",
     "natural_start",
+    "separate_rows",
     "stages",
 ]

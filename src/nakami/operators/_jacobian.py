@@ -32,6 +32,7 @@ from .model._functional_model import FunctionalModel
 from .model._parameters import Parameters
 from .model._stages import Stages
 from .model._view import View
+from .per_example._independence import one_input
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 
@@ -42,7 +43,8 @@ def stages(model: nn.Module | View, x: Any) -> Stages:
     Args:
         model: Any module, or a ``View`` of one; left as it was.
         x: One example with its batch axis, ``(1, ...)``: a tensor, or a tuple, list or dict of
-            tensors, which ``model(*x)`` or ``model(**x)`` takes.
+            tensors, which ``model(*x)`` or ``model(**x)`` takes. Or one input whose rows see each
+            other: a sequence with time along axis 0, the nodes of a graph; it is taken whole.
 
     Returns:
         A sequence of ``StageInfo``; the first is ``input``, the last the model's output. Its
@@ -52,9 +54,10 @@ def stages(model: nn.Module | View, x: Any) -> Stages:
     Raises:
         UsageError: ``x`` is not one finite example, or the model is random at ``x``.
 
-    Cost: two forward passes.
+    Cost: two forward passes; four for an ``x`` of several rows.
     """
-    return FunctionalModel(model).stages(x)
+    network = FunctionalModel(model)
+    return network.stages(one_input(network, x))
 
 
 def jacobian(
@@ -122,6 +125,7 @@ def jacobian(
         )
     memory_budget = check_budget(memory_budget)
     network = FunctionalModel(model)
+    x = one_input(network, x)
     places = network.stages(x)
     if wrt == "parameters":
         if start is not None:
@@ -274,7 +278,7 @@ class Jacobian(NetworkJacobian):
 
     def at_current_weights(self) -> Jacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
-        network, x = self.network.at_current_weights(), self.example.tree
+        network, x = self.network.at_current_weights(), self.example
         ends = tuple(self.parts)
         return Jacobian(network, x, network.stages(x), ends, self.start, self._budget)
 
@@ -320,7 +324,7 @@ class ParameterJacobian(NetworkJacobian):
 
     def at_current_weights(self) -> ParameterJacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
-        network, x = self.network.at_current_weights(), self.example.tree
+        network, x = self.network.at_current_weights(), self.example
         ends = tuple(self.parts)
         return ParameterJacobian(network, x, network.stages(x), ends, self._params, self._budget)
 

@@ -23,7 +23,9 @@ class Example:
     Args:
         tree: A tensor with its batch axis, ``(1, ...)``, or a tuple, list, mapping, dataclass or
             batch object (with ``to()``) of such.
-        batch: Whether more than one example along axis 0 is welcome.
+        batch: Whether more than one row along axis 0 is welcome.
+
+    Tensors without axes, a time step beside a picture, belong to all examples.
 
     Raises:
         UsageError: Not exactly one example, nothing to read, or NaN in it.
@@ -39,8 +41,9 @@ class Example:
                 f"{type(tree).__name__} without any",
                 "convert numbers with torch.as_tensor",
             )
+        alone = len(self.leaves) == 1 or all(leaf.ndim == 0 for leaf in self.leaves)
         for leaf in self.leaves:
-            _check(leaf, batch, alone=len(self.leaves) == 1)
+            _check(leaf, batch, alone)
         self._moves = [_moves(leaf) for leaf in self.leaves]
         self.moving = [leaf for leaf, moves in zip(self.leaves, self._moves, strict=True) if moves]
         if not any(leaf.numel() for leaf in self.moving or self.leaves):
@@ -60,9 +63,10 @@ class Example:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the input without its batch axis; ``(n,)`` where it has several parts."""
+        """Shape of the input without a batch axis of 1; ``(n,)`` where it has several parts."""
         if len(self.leaves) == 1:
-            return tuple(self.leaves[0].shape[1:])
+            shape = tuple(self.leaves[0].shape)
+            return shape[1:] if shape[0] == 1 else shape
         return (sum(leaf.numel() for leaf in self.moving),)
 
     @property
@@ -92,20 +96,20 @@ class Example:
     @property
     def count(self) -> int:
         """How many rows the first tensor has: the examples of a batch, where rows are examples."""
-        return len(self.leaves[0])
+        return count_of(self.leaves)
 
     @property
     def sliceable(self) -> bool:
         """Whether every tensor has a row for each example."""
-        return all(len(leaf) == self.count for leaf in self.leaves)
+        return all(len(leaf) == self.count for leaf in self.leaves if leaf.ndim)
 
     def rows(self, start: int, stop: int) -> Example:
         """Some of the examples of a batch."""
         return self.pick(slice(start, stop))
 
-    def pick(self, some: slice | Tensor) -> Example:
-        """The examples at those places."""
-        return Example(mapped(self.tree, lambda leaf: leaf[some]), self.batch)
+    def pick(self, some: slice | Tensor, count: int | None = None) -> Example:
+        """The examples at those places, of tensors with ``count`` rows; others stay whole."""
+        return Example(some_rows(self.tree, some, count or self.count), self.batch)
 
     def shaken(self, fixed: Collection[int] = ()) -> Any:
         """Another example of the same form: noise on floating tensors, tokens rotated.
@@ -147,7 +151,7 @@ def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
             f"shape {tuple(leaf.shape)}",
             "pass at least one example",
         )
-    if leaf.ndim == 0 or (leaf.shape[0] != 1 and not batch):
+    if (leaf.ndim == 0 and alone) or (leaf.ndim and leaf.shape[0] != 1 and not batch):
         raise wrong(
             "x",
             "hold one example, batch axis included",
@@ -196,6 +200,11 @@ def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return other
 
 
-def some_rows(tree: Any, here: slice, count: int) -> Any:
+def count_of(leaves: Sequence[Tensor]) -> int:
+    """How many rows the first tensor with axes has."""
+    return next(len(leaf) for leaf in leaves if leaf.ndim)
+
+
+def some_rows(tree: Any, here: slice | Tensor, count: int) -> Any:
     """The same tree with some rows of the tensors that have ``count``; the others stay whole."""
     return mapped(tree, lambda leaf: leaf[here] if leaf.ndim and len(leaf) == count else leaf)

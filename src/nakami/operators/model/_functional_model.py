@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
-from ._example import Example, leaves_of, mapped
+from ._example import Example, count_of, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
@@ -97,7 +97,9 @@ class FunctionalModel:
         self._check_weights()
 
     def example(self, x: Any, batch: bool = False) -> Example:
-        """``x`` checked, detached and moved to where the network computes."""
+        """``x`` checked, detached and moved to where the network computes; an example as it is."""
+        if isinstance(x, Example):
+            return x
         return Example(x, batch).moved(lambda leaf: self._cast(leaf.detach(), copy=True))
 
     @property
@@ -173,7 +175,7 @@ class FunctionalModel:
         out = self.run_in(lambda: self.caller(x), weights, chance)
         if self.reader is None:
             return self.selected(out), None
-        return self.reader(self, out, len(leaves_of(x)[0]))
+        return self.reader(self, out, count_of(leaves_of(x)))
 
     def with_reader(self, reader: Reader | None) -> FunctionalModel:
         """The same network with its output read in another way; shares the rest."""
@@ -214,7 +216,7 @@ class FunctionalModel:
             places.append(place)
             return value
 
-        with torch.no_grad(), self._explained(example):
+        with torch.no_grad(), self.explained(example):
             again = self.run(x, chance=1)  # before it is traced, for it may have to begin anew
             with Tracer(self.model, note) as tap:
                 out = self.run(x)
@@ -350,7 +352,8 @@ class FunctionalModel:
             yield
 
     @contextmanager
-    def _explained(self, example: Example) -> Iterator[None]:
+    def explained(self, example: Example) -> Iterator[None]:
+        """Within it, what goes wrong at ``example`` is said in one sentence."""
         try:
             yield
         except UsageError:

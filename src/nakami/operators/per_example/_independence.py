@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...results import wrong
 from ..model._checks import FAILURES
 from ..model._example import Example
 from ..model._functional_model import FunctionalModel
@@ -26,6 +27,37 @@ def independent(network: FunctionalModel, example: Example, z: Tensor, width: in
     Cost: a forward pass.
     """
     return _again(network, example, (z, {}), width, ()) is not None
+
+
+def one_input(network: FunctionalModel, x: Any) -> Example:
+    """``x`` as one input: an example with its batch axis, or whole where its rows mix.
+
+    A sequence with time along axis 0, or a graph with its nodes there, is one input. Rows of
+    tensors that have as many as the output, each of which follows from that row alone, are a batch.
+
+    Raises:
+        UsageError: A batch of examples, or no sound ``x``.
+
+    Cost: of more rows than one, two forward passes.
+    """
+    example = network.example(x, batch=True)
+    rows = separate_rows(network, example)
+    if rows is not None:
+        got = f"shape {tuple(rows.shape)}"
+        raise wrong("x", "hold one example, batch axis included", got, "pass x[i:i+1]")
+    return example
+
+
+def separate_rows(network: FunctionalModel, example: Example) -> Tensor | None:
+    """The first tensor whose rows are examples on their own; None where there is one input."""
+    if all(len(leaf) == 1 for leaf in example.leaves if leaf.ndim):
+        return None
+    with torch.no_grad(), network.explained(example):
+        z = network.run(example.tree).detach()
+    n = len(z) if z.ndim else 1
+    common = [leaf for leaf in example.leaves if leaf.ndim and len(leaf) == n]
+    alone = n > 1 and common and independent(network, example, z, n)
+    return common[0] if alone else None
 
 
 def rows_of(examples: Examples, modules: Collection[str]) -> frozenset[str] | None:
@@ -49,13 +81,14 @@ def _again(
     network: FunctionalModel, example: Example, before: Run, width: int, modules: Collection[str]
 ) -> frozenset[str] | None:
     outputs, marks = before
-    order = torch.randperm(len(outputs), generator=torch.Generator().manual_seed(0))
+    count = len(outputs)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     width = 2 if width == 1 else -(-width // 2)
     good = set(marks)
-    for here in slices(len(order), width):
+    for here in slices(count, width):
         some = order[here].to(outputs.device)
         try:
-            z, inside = _run(network, example.pick(some), modules)
+            z, inside = _run(network, example.pick(some, count), modules)
         except (*FAILURES, ValueError, IndexError):  # it takes no other number of rows
             return None
         if not _same(z, outputs[some], outputs):
