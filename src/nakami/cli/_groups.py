@@ -51,7 +51,7 @@ class ModelOptions:
         typer.Option(
             callback=there,
             metavar="FILE",
-            help="Weights: .safetensors, or .pt/.pth read without running code.",
+            help="Weights: .safetensors, or .pt, .pth, .ckpt, .bin read without running code.",
         ),
     ] = None
     seed: Annotated[

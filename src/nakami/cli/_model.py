@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from nakami.results import UsageError, wrong, wrong_type
 
 from ._exit_codes import one_line
@@ -47,7 +49,9 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
         known = ", ".join(zoo.ENTRIES)
         raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
     if weights is not None:
-        data.load_weights(model, weights)
+        done = data.load_weights(model, weights)
+        if done:
+            typer.echo(f"note: weights from {weights}: {done}.", err=True)
     return model.eval()
 
 

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import warnings
-from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nakami.results import UsageError, as_path, write_whole, wrong
 
-PICKLES = (".pt", ".pth")
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # as training scripts name the weights
+from ._checkpoint import WRAPPERS, State, some, states_in
+from ._names import reason, renamed
+
+SAVED = "build the model that was saved"
 
 
-def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+def load_weights(model: nn.Module, path: str | PathLike[str]) -> str:
     """Copy weights from a file into a model, all of them or none.
 
     Args:
         model: Changed in place; its parameters keep their dtype and device.
-        path: ``.safetensors``, or ``.pt`` / ``.pth`` with a state dict (read with
-            ``weights_only=True``; also one inside ``state_dict``, ``model_state_dict`` or
-            ``model``, and with the prefix ``module.`` that data-parallel training leaves).
+        path: ``.safetensors``, or a torch file (``.pt``, ``.pth``, ``.ckpt``, ``.bin``, ``.tar``)
+            with a state dict, also one inside others, as trainings and Lightning write them. Read
+            with ``weights_only=True``; objects of other classes are left out.
+
+    A prefix that all names of the file share (``module.``, ``model.``, ``_orig_mod.``, ...) is
+    taken off only where all names then are the model's. A weight that the model shares under two
+    names may stand under one of them. Of several state dicts, the first that fits of
+    ``state_dict``, ``model_state_dict``, ``model``, or else the only one that fits is taken.
+
+    Returns:
+        What was done to the names, in one clause: ``"'state_dict' of it, 'model.' taken off"``;
+        empty where nothing was.
 
     Raises:
         UsageError: The file is missing, of another format, damaged, or holds code; keys are
@@ -39,15 +45,11 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     if not path.is_file():
         way_out = f"pass a path that exists, relative to {Path.cwd()}"
         raise wrong("weights", "be an existing file", path, way_out)
-    if path.suffix == ".safetensors":
-        state = _safetensors(path)
-    elif path.suffix in PICKLES:
-        state = _without_prefix(_state_dict(_unpickle(path), path))
-    else:
-        way_out = "write it by torch.save(model.state_dict(), 'net.pt')"
-        raise wrong("weights", "end in .safetensors, .pt or .pth", path.name, way_out)
-    _check(model.state_dict(), state, path)
-    model.load_state_dict(state)
+    own = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
+    state, done = _fitting(own, states_in(path), path)
+    _check(own, state, path)
+    model.load_state_dict(state, strict=False)  # the names are checked above
+    return done
 
 
 def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
@@ -68,94 +70,77 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     write_whole(path, save(state), "path")
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(
-            f"{path} cannot be read as safetensors ({error}); save or fetch the file again."
-        ) from error
+def _fitting(own: State, states: dict[str, State], path: Path) -> tuple[State, str]:
+    """The weights of the file under the model's names, and what was done to them."""
+    found = {place: fit for place, state in states.items() if (fit := _named(own, state))}
+    if not found:
+        place = max(states, key=lambda place: (_usual(place), len(states[place])))
+        raise _misfit(own, states[place], path, place)
+    first, *others = found
+    if others and not _usual(first):
+        got = " and ".join(map(repr, found))
+        way_out = f"torch.save(torch.load({str(path)!r})[{first!r}], 'clean.pt'), give clean.pt"
+        raise wrong(f"weights in {path}", "fit the model once", got, way_out)
+    state, done = found[first]
+    return state, ", ".join(filter(None, (first and f"{first!r} of it", done)))
 
 
-def _unpickle(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error) or "weights_only" in str(error):
-            raise UsageError(
-                f"{path} holds Python objects beside tensors, which would run code when read; save "
-                "model.state_dict() alone, best as safetensors."
-            ) from error
-        raise _damaged(path, error) from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
-        raise _damaged(path, error) from error
+def _usual(place: str) -> bool:
+    return place.partition(".")[0] in WRAPPERS
 
 
-def _damaged(path: Path, error: Exception) -> UsageError:
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UsageError(
-        f"{path} cannot be read as a torch file ({line}); save or fetch the file again."
-    )
+def _named(own: State, state: State) -> tuple[State, str] | None:
+    for left_out in _twins(own):
+        found = renamed(own.keys() - left_out.keys(), state)
+        if found is not None:
+            named = {found.names[name]: value for name, value in state.items()}
+            named |= {name: named[other] for name, other in left_out.items()}
+            return {name: named[name] for name in own}, found.done
+    return None
 
 
-def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    for name in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-    if not isinstance(content, dict) or not content:
-        way_out = "write torch.save(model.state_dict(), path)"
-        raise wrong("weights", "be a state dict", type(content).__name__, way_out)
-    odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
-    if odd:
-        raise wrong(
-            f"{path}", "hold tensors by name", f"{_some(map(str, odd))} beside them",
-            "save model.state_dict() alone",
-        )  # fmt: skip
-    return content
+def _twins(own: State) -> list[dict[str, str]]:
+    """Names that a file may lack, each with the name of the same tensor that it then has.
+
+    None first; then all but the first name of each shared tensor, and all but the last.
+    """
+    groups: dict[object, list[str]] = {}
+    for name, value in own.items():
+        if value.numel():
+            groups.setdefault((value.data_ptr(), value.shape, value.stride()), []).append(name)
+    shared = [names for names in groups.values() if len(names) > 1]
+    twins = [
+        {name: names[at] for names in shared for name in names if name != names[at]}
+        for at in (0, -1)
+    ]
+    return [{}, *twins] if shared else [{}]
 
 
-def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    if all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): value for key, value in state.items()}
-    return state
-
-
-def _check(own: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
+def _misfit(own: State, state: State, path: Path, place: str) -> UsageError:
     missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-    if missing or extra:
-        parts = [f"missing {_some(sorted(missing))}"] * bool(missing)
-        parts += [f"unexpected {_some(sorted(extra))}"] * bool(extra)
-        raise wrong(
-            f"weights in {path}", "have the model's names", " and ".join(parts),
-            "build the model that was saved",
-        )  # fmt: skip
+    parts = [f"missing {some(sorted(missing))}"] * bool(missing)
+    parts += [f"unexpected {some(sorted(extra))}"] * bool(extra)
+    got = " and ".join(parts) + f" ({reason(own, state)})"
+    where = f"weights in {path}" + (f" under {place!r}" if place else "")
+    return wrong(where, "have the model's names", got, SAVED)
+
+
+def _check(own: State, state: State, path: Path) -> None:
     odd = [key for key in own if own[key].shape != state[key].shape]
     if odd:
         pairs = (f"{k} {tuple(state[k].shape)}, model {tuple(own[k].shape)}" for k in odd)
         raise wrong(
-            f"weights in {path}", "have the model's shapes", _some(pairs),
+            f"weights in {path}", "have the model's shapes", some(pairs),
             "build the model with the sizes that were saved",
         )  # fmt: skip
     odd = [k for k, v in state.items() if v.is_complex() and not own[k].is_complex()]
     if odd:
-        raise wrong(
-            f"weights in {path}", "be real, as the model's", f"complex numbers in {_some(odd)}",
-            "build the model that was saved",
-        )  # fmt: skip
+        got = f"complex numbers in {some(odd)}"
+        raise wrong(f"weights in {path}", "be real, as the model's", got, SAVED)
     bad = [k for k, v in state.items() if not torch.isfinite(v.to(own[k].dtype)).all()]
     if bad:
-        raise wrong(
-            f"weights in {path}", "be finite", f"NaN or infinity in {_some(bad)}",
-            "take an earlier checkpoint",
-        )  # fmt: skip
-
-
-def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    more = len(found) - min(3, len(found))
-    return ", ".join(found[:3]) + (f" and {more} more" if more else "")
+        got = f"NaN or infinity in {some(bad)}"
+        raise wrong(f"weights in {path}", "be finite", got, "take an earlier checkpoint")
 
 
 def fingerprint(*tensors: Tensor) -> str:
