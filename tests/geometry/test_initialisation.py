@@ -435,3 +435,32 @@ def test_another_network_is_refused_by_apply():
         found.proposal.apply(nn.Tanh())
     with pytest.raises(UsageError, match=r"must be a torch\.nn\.Module, got dict"):
         found.proposal.apply({})
+
+
+class Denoiser(nn.Module):
+    """A branch that all inputs share comes first, as the time of a diffusion model."""
+
+    def __init__(self):
+        super().__init__()
+        self.time = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 16))
+        self.a, self.b, self.c = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 8)
+
+    def forward(self, x):
+        time = self.time(x.new_full((len(x), 1), 0.3))
+        hidden = torch.tanh(self.a(x) + time)
+        return self.c(torch.tanh(self.b(hidden)))
+
+
+def test_what_all_inputs_share_is_no_part_of_the_way_of_a_signal():
+    torch.manual_seed(0)
+    model, x = Denoiser().double(), torch.randn(32, 8).double()
+    found = nakami.initialisation(model, x, probes=4)
+    first = model.a(x)
+    last = model(x)
+    wanted = float(torch.log10(last.var(0).mean() / first.var(0).mean()))
+    assert found.signal.decades == pytest.approx(wanted, rel=1e-9)
+    assert [layer.name for layer in found.layers if layer.spread == 0] == ["time.0", "time.2"]
+    assert found.signal.layers == found.gradient.layers == 2
+    found.proposal.apply(model)
+    after = nakami.initialisation(model, x, probes=64)
+    assert all(0.7 < layer.chi < 1.4 for layer in after.layers[1:])

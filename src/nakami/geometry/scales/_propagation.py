@@ -104,8 +104,8 @@ class Propagation:
         layers: The readings.
         end_to_end: Mean squared singular value of the Jacobian from the input to the output,
             ``|J|_F^2 / C``, mean over examples; NaN for tokens. end_to_end_se: standard error.
-        signal: ``spread`` of the last layer over that of the first.
-        gradient: ``gradient`` of the first layer over that of the last.
+        signal: ``spread`` of the last layer over that of the first that tells inputs apart.
+        gradient: ``gradient`` of that layer over that of the last.
     """
 
     layers: tuple[LayerReading, ...]
@@ -128,7 +128,9 @@ def propagation(network: FunctionalModel, tree: Any, probes: int, seed: int) -> 
     )
     value, error = _estimate(whole)
     eps = torch.finfo(graph.states[0].dtype).eps
-    return Propagation(layers, value, error, _signal(layers, eps), _gradient(layers))
+    start = next((i for i, layer in enumerate(layers) if layer.spread != 0), 0)
+    path = layers[start:]  # before it lies what all inputs share, as the time of a diffusion model
+    return Propagation(layers, value, error, _signal(path, eps), _gradient(path))
 
 
 def _reading(
