@@ -455,8 +455,8 @@ def test_what_all_inputs_share_is_no_part_of_the_way_of_a_signal():
     torch.manual_seed(0)
     model, x = Denoiser().double(), torch.randn(32, 8).double()
     found = nakami.initialisation(model, x, probes=4)
-    first = model.a(x)
-    last = model(x)
+    first = model.a(x).detach()
+    last = model(x).detach()
     wanted = float(torch.log10(last.var(0).mean() / first.var(0).mean()))
     assert found.signal.decades == pytest.approx(wanted, rel=1e-9)
     assert [layer.name for layer in found.layers if layer.spread == 0] == ["time.0", "time.2"]

@@ -156,7 +156,7 @@ def initialisation(
     tree, few, n = _check_data(network, data)
     measured = propagation(network, tree, probes, seed)
     if all(layer.spread == 0 for layer in measured.layers):
-        rule = f"hold examples that differ behind {measured.layers[-1].name!r}"
+        rule = f"hold examples that differ behind {measured.layers[0].name!r}"
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
     found, covered = _described(view, data, given)
     theory = None if found is None else _theory(found)
