@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..operators import (
-    Example,
-    FunctionalModel,
-    Stages,
-    View,
-    check_cut,
-    natural_start,
-    separate_rows,
-)
-from ..results import Spectrum, StageInfo, check_count, wrong, wrong_type
-from ..spectra import LinearOperator, check_budget, check_entries, check_seed, svd
+from ..operators import FunctionalModel, Stages, View, check_cut, natural_start
+from ..results import Spectrum, StageInfo, UsageError, check_count, wrong, wrong_type
+from ..spectra import LinearOperator, check_budget, check_seed, svd
+from ._inputs import Inputs
 
-ALL_UP_TO = 2048  # small side up to which k=None means all values
+ALL_UP_TO = 2048  # small side up to which k=None means all values, where they fit the budget
 TOP = 100  # values computed beyond it
-TRIED = 8  # rows of the inputs by which it is seen whether they see each other
+FEWER = (TOP, 50, 20, 10, 5)  # the first of these that the budget holds
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class SpectrumOptions:
 
 def check(
     model: nn.Module | View,
-    inputs: Tensor,
+    inputs: Any,
     stages: str | Sequence[str] = "auto",
     k: int | None = None,
     *,
@@ -59,7 +53,7 @@ def check(
 
     Args:
         model: As for ``xray``, like all that follow.
-        inputs: At least one example.
+        inputs: At least one example, as for ``xray``.
         stages: Names or ``"auto"``.
         k: Values for each spectrum.
         layers: Whether each layer is read on its own as well.
@@ -80,44 +74,36 @@ def check(
 
 def planned(
     network: FunctionalModel,
-    inputs: Tensor,
+    inputs: Any,
     stages: str | Sequence[str],
     k: int | None,
     layers: bool,
     spectrum: object,
 ) -> Plan:
     """What is to be measured, refused here if it cannot be."""
-    _check_inputs(inputs, network)
+    examples = Inputs(inputs, network)
     asked = SpectrumOptions() if spectrum is None else spectrum
     if not isinstance(asked, SpectrumOptions):
         way_out = "pass nakami.dynamics.SpectrumOptions(tol=1e-4)"
         raise wrong_type("spectrum", "be SpectrumOptions", repr(spectrum), way_out)
     seed, budget = check_seed(asked.seed), check_budget(asked.memory_budget)
-    whole = _whole(network, inputs)
-    if whole:
-        inputs = inputs[None]
-    first = _input(network, inputs, 0, whole)
+    first = examples.at(0)
     places = network.stages(first)
     source = natural_start(network, first, places)
     chosen = _chosen(places, stages, source)
     k = _check_k(k, chosen)
-    plan = Plan(network, inputs, places, chosen, k, asked.tol, seed, budget, layers, whole)
-    plan.rehearse(network.dtype or inputs.dtype)
+    plan = Plan(network, examples, places, chosen, k, asked.tol, seed, budget, layers)
+    plan.rehearse()
     plan.check_cuts()
     return plan
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One x-ray: a network, the stages chosen in it, and how their spectra are computed.
-
-    Attributes:
-        inputs: One along axis 0. whole: Whether each is one with its own axis 0 (a sequence with
-            time there, a graph), not an example of a batch.
-    """
+    """One x-ray: a network, the stages chosen in it, and how their spectra are computed."""
 
     network: FunctionalModel
-    inputs: Tensor
+    inputs: Inputs
     places: Stages
     chosen: tuple[StageInfo, ...]
     k: int | None
@@ -125,7 +111,6 @@ class Plan:
     seed: int
     budget: int
     layers: bool
-    whole: bool
 
     def readings(self) -> list[tuple[StageInfo, StageInfo]]:
         """(source, stage) of every spectrum at one input."""
@@ -133,22 +118,37 @@ class Plan:
         own = list(zip(self.chosen[1:-1], self.chosen[2:], strict=True)) if self.layers else []
         return whole + own
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The arithmetic of every spectrum."""
+        return self.network.dtype or self.inputs.dtype
+
     def values(self, shape: tuple[int, int]) -> int | None:
         """How many values of a Jacobian of that shape are computed; None for all."""
         small = min(shape)
-        k = TOP if self.k is None and small > ALL_UP_TO else self.k
-        return None if k is None else min(k, small)
+        if self.k is not None:
+            return min(self.k, small)
+        if small <= ALL_UP_TO and self._refusal(shape, None) is None:
+            return None
+        fitting = (k for k in FEWER if k < small and self._refusal(shape, k) is None)
+        return next(fitting, None if small <= ALL_UP_TO else TOP)
 
-    def rehearse(self, dtype: torch.dtype) -> None:
+    def rehearse(self) -> None:
         """Let the engine check every spectrum's arguments, up to its first product."""
         for source, stage in self.readings():
             shape = (stage.size, source.size)
-            with suppress(_Passed):
-                svd(_Outline(shape, dtype), self.values(shape), self.tol, memory_budget=self.budget)
+            refusal = self._refusal(shape, self.values(shape))
+            if refusal is not None:
+                raise refusal
 
-    def input(self, i: int) -> Example:
-        """Input ``i`` as the network takes it."""
-        return _input(self.network, self.inputs, i, self.whole)
+    def _refusal(self, shape: tuple[int, int], k: int | None) -> UsageError | None:
+        """What the engine says against ``k`` values of a matrix of that shape."""
+        try:
+            with suppress(_Passed):
+                svd(_Outline(shape, self.dtype), k, self.tol, memory_budget=self.budget)
+        except UsageError as error:
+            return error
+        return None
 
     def check_cuts(self) -> None:
         """Refuse a source that is no cut: a layer at the first input, an embedding at each."""
@@ -158,24 +158,12 @@ class Plan:
         for name, to in ends.items():
             count = 1 if name != self.chosen[0].name else len(self.inputs)
             for i in range(count if name != "input" else 0):
-                check_cut(self.network, self.input(i), name, tuple(to))
+                check_cut(self.network, self.inputs.at(i), name, tuple(to))
 
     def order(self, spectrum: Spectrum) -> tuple[int, int, int]:
         """Depth of stage and source, then input: the order of a run's spectra."""
         names = [s.name for s in self.chosen]
         return names.index(spectrum.stage), names.index(spectrum.source), spectrum.input
-
-
-def _whole(network: FunctionalModel, inputs: Tensor) -> bool:
-    """Whether the rows of ``inputs`` see each other, as steps of a sequence or nodes of a graph."""
-    if network.batch_statistics:  # of the input itself
-        return False
-    few = network.example(inputs[:TRIED], batch=True)
-    return len(inputs) > 1 and separate_rows(network, few) is None
-
-
-def _input(network: FunctionalModel, inputs: Tensor, i: int, whole: bool) -> Example:
-    return network.example(inputs[i] if whole else inputs[i : i + 1], batch=True)
 
 
 class _Passed(Exception):
@@ -221,37 +209,6 @@ def _chosen(places: Stages, stages: str | Sequence[str], source: str) -> tuple[S
 
 def _word(source: str) -> str:
     return "input" if source == "input" else f"embedding {source!r}"
-
-
-def _check_inputs(inputs: Tensor, network: FunctionalModel) -> None:
-    if not isinstance(inputs, Tensor):
-        raise wrong_type(
-            "inputs", "be a torch.Tensor", type(inputs).__name__, "convert it with torch.as_tensor"
-        )
-    check_entries("inputs", inputs)
-    if inputs.ndim < 2 or inputs.numel() == 0:
-        raise wrong(
-            "inputs",
-            "hold at least one example along axis 0, not empty",
-            f"shape {tuple(inputs.shape)}",
-            "pass x[None] for a single example",
-        )
-    tokens = not inputs.is_floating_point() and inputs.dtype != torch.bool
-    if not inputs.is_floating_point() and not (tokens and network.embeds):
-        raise wrong_type(
-            "inputs",
-            "be floating-point",
-            inputs.dtype,
-            "pass measured numbers as floats; tokens are for networks with an embedding",
-        )
-    bad = [i for i, x in enumerate(inputs) if not torch.isfinite(x).all()]
-    if bad:
-        raise wrong(
-            "inputs",
-            "be finite",
-            f"NaN or infinity in example {bad[0]} ({len(bad)} in all)",
-            "pass inputs[torch.isfinite(inputs.flatten(1)).all(1)]",
-        )
 
 
 def _check_k(k: int | None, chosen: tuple[StageInfo, ...]) -> int | None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..data import fingerprint, weights_fingerprint
+from ..data import weights_fingerprint
 from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
     NotConvergedWarning,
@@ -28,6 +28,7 @@ from ..results import (
     wrong_type,
 )
 from ..spectra import SVDResult, svd
+from ._inputs import as_array
 from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
@@ -35,7 +36,7 @@ KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
 def xray(
     model: nn.Module | View,
-    inputs: Tensor,
+    inputs: Any,
     stages: str | Sequence[str] = "auto",
     k: int | None = None,
     out: str | PathLike[str] | None = None,
@@ -54,12 +55,15 @@ def xray(
     Args:
         model: Any module, or a ``View`` of one; read in evaluation mode and left as it was.
         inputs: Examples along axis 0, ``(N, ...)``, floating; or tokens, ``(N, length)`` integers,
-            for a network with an embedding that all that follows passes. Rows that see each other
+            for a network with an embedding that all that follows passes. Several inputs at once as
+            a tuple, list, dict or batch object of such: the floating ones, flattened and joined,
+            are the input; integers and masks beside them are held fixed. Rows that see each other
             (a sequence with time along axis 0, the nodes of a graph) are one input, taken whole.
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
             after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
-            2048, else 100. Cut to the smaller side where a stage is smaller than ``k``.
+            2048 and they fit the memory budget, else 100, or as many of 50, 20, 10 and 5 as fit.
+            Cut to the smaller side where a stage is smaller than ``k``.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts;
             the first stage has none, its Jacobian from the input is its own).
@@ -88,14 +92,13 @@ def xray(
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
     network = FunctionalModel(model)
     plan = planned(network, inputs, stages, k, layers, spectrum)
-    inputs = plan.inputs
     if layers and len(plan.chosen) == 2:
         only = plan.chosen[1].name
         warn(
             f"{{layers}} must come with two stages or more, to measure between them, got {only!r} "
             "alone; no layer is measured on its own."
         )
-    settings = _settings(network.model, inputs, plan, input_unit, about)
+    settings = _settings(plan, input_unit, about)
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
@@ -103,7 +106,8 @@ def xray(
     if folder is not None:
         run = folder.finish()
     else:
-        run = Xray(settings, plan.chosen, _array(inputs), tuple(sorted(spectra, key=plan.order)))
+        inputs_read = plan.inputs.arrays()
+        run = Xray(settings, plan.chosen, inputs_read, tuple(sorted(spectra, key=plan.order)))
     open_pieces = sum(not s.converged for s in run.spectra)
     if open_pieces:
         warn(
@@ -119,7 +123,8 @@ def xray(
 def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
     """One piece; depends on nothing but its own input, stage and seed."""
     began = time.perf_counter()
-    op = Jacobian(plan.network, plan.input(i), plan.places, stage.name, source.name, plan.budget)
+    x = plan.inputs.at(i)
+    op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
     position = plan.places.position(stage.name)
     seed = np.random.SeedSequence([plan.seed, i, position]).generate_state(1)[0]
     result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
@@ -129,9 +134,9 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
         stage=stage.name,
         source=source.name,
         shape=op.shape,
-        values=_array(result.values),
-        residuals=_array(result.residuals),
-        reliable=_array(result.reliable),
+        values=as_array(result.values),
+        residuals=as_array(result.residuals),
+        reliable=as_array(result.reliable),
         floor=result.floor,
         outcome=result.outcome,
         method=result.method,
@@ -144,14 +149,13 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
 
 
 def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) -> list[Spectrum]:
-    inputs = plan.inputs
     if folder is not None:
-        for i, x in enumerate(_array(inputs)):
+        for i, x in enumerate(plan.inputs.arrays()):
             if not folder.has(i, "input"):
                 folder.write_input(i, x)
-    todo = list(_missing(plan, len(inputs), folder))
+    todo = list(_missing(plan, len(plan.inputs), folder))
     kinds = [(source.name, stage.name) for _, source, stage in todo]
-    work = Work(kinds, progress, before=len(inputs) * len(plan.readings()) - len(todo))
+    work = Work(kinds, progress, before=len(plan.inputs) * len(plan.readings()) - len(todo))
     spectra = []
     for i, source, stage in todo:
         spectrum = _spectrum(plan, i, source, stage)
@@ -172,14 +176,8 @@ def _missing(
                 yield i, source, stage
 
 
-def _settings(
-    model: nn.Module,
-    inputs: Tensor,
-    plan: Plan,
-    input_unit: str,
-    about: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    more = dict(about or {})
+def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    more, model = dict(about or {}), plan.network.model
     described = {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -190,14 +188,14 @@ def _settings(
         "subject": more.pop("subject", "network"),
         "input_unit": input_unit,
         "model": described,
-        "inputs_sha256": fingerprint(inputs),
-        "n_inputs": len(inputs),
+        "inputs_sha256": plan.inputs.fingerprint(),
+        "n_inputs": len(plan.inputs),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
         "k": plan.k,
         "layers": plan.layers,
         "tol": plan.tol,
         "seed": plan.seed,
-        "dtype": str(plan.network.dtype or inputs.dtype).removeprefix("torch."),
+        "dtype": str(plan.dtype).removeprefix("torch."),
         "device": plan.network.device.type,
         "memory_budget": plan.budget,
         "threads": torch.get_num_threads(),
@@ -216,10 +214,4 @@ def _kept(k: int) -> np.ndarray:
 def _right(result: SVDResult, kept: np.ndarray) -> np.ndarray:
     assert result.right is not None
     index = torch.as_tensor(kept, device=result.right.device)
-    return _array(result.right[:, index].T.to(torch.float32))
-
-
-def _array(value: Tensor) -> np.ndarray:
-    if value.dtype == torch.bfloat16:  # NumPy has none
-        value = value.float()
-    return value.detach().cpu().contiguous().numpy()
+    return as_array(result.right[:, index].T.to(torch.float32))

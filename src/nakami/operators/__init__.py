@@ -5,7 +5,7 @@ from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
-from .model._example import Example
+from .model._example import Example, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
@@ -29,6 +29,7 @@ __all__ = [
     "hessian",
     "is_recurrent",
     "jacobian",
+    "leaves_of",
     "natural_start",
     "separate_rows",
     "stages",

@@ -44,7 +44,8 @@ class ReadingOptions:
         typer.Option(
             metavar="K",
             min=1,
-            help="Largest values to compute (default: all up to a small side of 2048, else 100).",
+            help="Largest values to compute (default: all up to a small side of 2048 that fit "
+            "--memory-budget, else 100 or as many as fit).",
         ),
         Stands(("k",)),
     ] = None
