@@ -169,6 +169,11 @@ def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
         )
 
 
+def is_number(value: Tensor) -> bool:
+    """Whether a tensor is of real or complex numbers, which have derivatives."""
+    return value.is_floating_point() or value.is_complex()
+
+
 def leaves_of(tree: Any) -> list[Tensor]:
     """All tensors of a tree, in the order in which ``mapped`` passes them."""
     found: list[Tensor] = []

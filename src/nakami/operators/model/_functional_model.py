@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
-from ._example import Example, count_of, leaves_of, mapped
+from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
@@ -71,8 +71,8 @@ class FunctionalModel:
         self.model, self.select, self.target = model, view.select, view.target
         self.reader: Reader | None = None
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
-        like = next((p for p in model.parameters() if p.is_floating_point()), None)
-        self.dtype = dtype or (like.dtype if like is not None else None)
+        like = next((p for p in model.parameters() if is_number(p)), None)
+        self.dtype = dtype or (like.dtype.to_real() if like is not None else None)
         self.note = ""
         self.said: set[str] = set()  # kinds of warnings given; of a network each is given once
         if dtype is None and self.dtype in (torch.float16, torch.bfloat16):
@@ -108,10 +108,10 @@ class FunctionalModel:
         return any("embedding" in type(m).__name__.lower() for m in self.model.modules())
 
     def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
-        """The floating parameters whose names fit a shell pattern, as they are computed with."""
+        """The parameters of numbers whose names fit a shell pattern, as they are computed with."""
         if not isinstance(pattern, str):
             raise wrong_type("params", "be one shell pattern", repr(pattern), "'*' takes all")
-        names = [n for n, p in self.model.named_parameters() if p.is_floating_point()]
+        names = [n for n, p in self.model.named_parameters() if is_number(p)]
         if not names:
             raise wrong("model", "have floating parameters", "none", "read it with wrt='input'")
         fitting = [n for n in names if fnmatchcase(n, pattern)]
@@ -291,15 +291,16 @@ class FunctionalModel:
 
     @property
     def _recast(self) -> bool:
-        floating = (p for p in self.model.parameters() if p.is_floating_point())
-        return any(p.dtype != self.dtype for p in floating)
+        return any(
+            is_number(p) and p.dtype.to_real() != self.dtype for p in self.model.parameters()
+        )
 
     def _check_weights(self) -> None:
         for name, value in self.weights.items():
             filled = value if value.layout == torch.strided else _entries(value)
             if name in self._buffers:  # which may hold a mask
                 filled = filled[filled != -torch.inf]
-            if filled.is_floating_point() and not torch.isfinite(filled).all():
+            if is_number(filled) and not torch.isfinite(filled).all():
                 raise UsageError(
                     f"weight {name.removeprefix('model.')!r} holds NaN or infinite values; load a "
                     "sound checkpoint."
@@ -367,14 +368,6 @@ def _entries(sparse: Tensor) -> Tensor:
     """The stored values of a sparse tensor."""
     values: Tensor = sparse.coalesce().values() if sparse.is_sparse else sparse.values()
     return values
-
-
-def named_parts(flat: Tensor, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A flat vector, ``(P,)``, as tensors with the names and shapes of ``weights`` (views)."""
-    parts = flat.split([w.numel() for w in weights.values()])
-    return {
-        name: part.reshape(w.shape) for (name, w), part in zip(weights.items(), parts, strict=True)
-    }
 
 
 def _requiring(leaf: Tensor) -> Tensor:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...results import wrong
-from ._functional_model import FunctionalModel, named_parts
+from ._example import is_number
+from ._functional_model import FunctionalModel
+
+
+def as_real(weight: Tensor) -> Tensor:
+    """A weight, or its gradient, as real numbers: a last axis of 2 where it is complex."""
+    return torch.view_as_real(weight) if weight.is_complex() else weight
+
+
+def named_parts(flat: Tensor, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A flat vector, ``(P,)``, as tensors with the names and shapes of ``weights``."""
+    parts = flat.split([as_real(w).numel() for w in weights.values()])
+    return {name: _like(w, part) for (name, w), part in zip(weights.items(), parts, strict=True)}
+
+
+def _like(weight: Tensor, part: Tensor) -> Tensor:
+    if not weight.is_complex():
+        return part.reshape(weight.shape)
+    pairs = part.reshape(*weight.shape, 2)
+    return torch.complex(pairs[..., 0], pairs[..., 1])
 
 
 class Parameters:
     """Some parameters of a network, in one flat vector.
+
+    A complex one counts as pairs of real ones, real and imaginary part side by side.
 
     Args:
         network: The network at its weights.
@@ -26,7 +47,7 @@ class Parameters:
 
     def __init__(self, network: FunctionalModel, full: Iterable[str]):
         own = {name: network.weights[name] for name in full}
-        self.flat = torch.cat([weight.reshape(-1) for weight in own.values()])
+        self.flat = torch.cat([as_real(weight).reshape(-1) for weight in own.values()])
         self.weights = named_parts(self.flat, own)
         self.network = network.with_weights(self.weights)
         self.names = tuple(name.removeprefix("model.") for name in own)
@@ -41,7 +62,7 @@ class Parameters:
         return Parameters(self.network.at_current_weights(), self.weights)
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
-        """Other values, ``(P,)``, by full name (views)."""
+        """Other values, ``(P,)``, by full name (views; copies of complex ones)."""
         return named_parts(flat, self.weights)
 
     def outputs(self, tree: object, flat: Tensor) -> Tensor:
@@ -60,7 +81,7 @@ def moving(network: FunctionalModel, params: str | None) -> Parameters:
     if params is not None:
         return Parameters(network, network.parameters(params))
     named = network.model.named_parameters()
-    names = [f"model.{n}" for n, p in named if p.requires_grad and p.is_floating_point()]
+    names = [f"model.{n}" for n, p in named if p.requires_grad and is_number(p)]
     if not names:
         ways = ["call requires_grad_() on some", "name them with {params}="]
         raise wrong("model", "have parameters that require a gradient", "none", ways)

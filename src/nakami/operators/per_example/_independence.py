@@ -12,6 +12,7 @@ from ...results import wrong
 from ..model._checks import FAILURES
 from ..model._example import Example
 from ..model._functional_model import FunctionalModel
+from ..model._parameters import as_real
 from ._examples import Examples, slices
 
 Run = tuple[Tensor, dict[str, Tensor]]  # outputs, and a number for each row of modules' inputs
@@ -133,5 +134,5 @@ def _run(network: FunctionalModel, example: Example, modules: Collection[str]) -
 
 def _mark(x: Tensor) -> Tensor:
     """A weighted sum of each row, ``(n,)`` float64."""
-    flat = x.reshape(len(x), -1).double()
+    flat = as_real(x).reshape(len(x), -1).double()
     return flat @ torch.linspace(1, 2, flat.shape[1], dtype=flat.dtype, device=flat.device).cos()

@@ -192,6 +192,8 @@ def known(module: nn.Module) -> type[Layer] | None:
     """The layer that a module is, by the ``forward`` it runs; None for any other."""
     if isinstance(module, nn.Embedding) and (module.max_norm or module.scale_grad_by_freq):
         return None
+    if any(p.is_complex() for p in module.parameters(recurse=False)):
+        return None
     forward = type(module).forward
     return next((layer for kind, layer in _KNOWN if forward is kind.forward), None)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..model._checks import FAILURES
-from ..model._parameters import Parameters
+from ..model._parameters import Parameters, as_real
 from ._examples import Examples, Rows, slices
 from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
@@ -88,6 +88,8 @@ def formed(
 ) -> dict[str, Tensor]:
     """``reduce`` of the gradients of some examples, ``(examples, columns, ...)`` by full name.
 
+    By complex parameters they are pairs of real numbers.
+
     All examples at once; where torch cannot batch that, all columns of an example, or each alone.
     """
     examples, columns = rows[0], rows[1].of(here)
@@ -96,7 +98,7 @@ def formed(
     def pulled(leaves: tuple[Tensor, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
         tree = example.filled([leaf[None] for leaf in leaves])
         pull = torch.func.vjp(lambda w: network.run(tree, w), by.weights)[1]
-        return lambda c: {k: reduce(g) for k, g in pull(c[None])[0].items()}
+        return lambda c: {k: reduce(as_real(g)) for k, g in pull(c[None])[0].items()}
 
     def together(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
         pull = pulled(leaves)
@@ -108,7 +110,7 @@ def formed(
             found: dict[str, Tensor] = torch.vmap(pull)(across)
         except FAILURES:
             each = gradients_of_one(examples, i, by, across)
-            found = _stacked([{k: reduce(g) for k, g in row.items()} for row in each])
+            found = _stacked([{k: reduce(as_real(g)) for k, g in row.items()} for row in each])
         return found
 
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..autodiff._strategies import reverse_product
 from ..model._checks import FAILURES
-from ..model._parameters import Parameters
+from ..model._parameters import Parameters, as_real
 from ._examples import Examples
 from ._layer_io import LayerIO
 
@@ -41,7 +41,8 @@ def verified(examples: Examples, modules: Collection[str]) -> Verified:
     those whose rows are the examples, see ``rows_of``.
     """
     at, z, n = examples.at, examples.z, min(TRIED, len(examples.z))
-    sizes = dict(zip(at.names, (w.numel() for w in at.weights.values()), strict=True))
+    counts = (as_real(w).numel() for w in at.weights.values())
+    sizes = dict(zip(at.names, counts, strict=True))
     generator = torch.Generator().manual_seed(0)
     draw = torch.randn(z[:n].shape, generator=generator, dtype=torch.float64).to(z)
     try:
@@ -53,7 +54,7 @@ def verified(examples: Examples, modules: Collection[str]) -> Verified:
     for i in range(n):
         (each,) = gradients_of_one(examples, i, at, [draw[i]])
         for name, g in zip(at.names, each.values(), strict=True):
-            wanted[name][i] = g.square().sum()
+            wanted[name][i] = as_real(g).square().sum()
     most = float(max(w.max() for w in wanted.values()))
     near = torch.finfo(z.dtype).eps ** 0.5
 
