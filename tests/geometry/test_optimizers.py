@@ -29,6 +29,8 @@ import nakami
 from borders import limits
 from nakami.geometry import AdviceNote, LimitEnding, RateControl
 from nakami.geometry.rate._kinds import KINDS
+from nakami.geometry.rate._optimizers import coordinates
+from nakami.geometry.rate._trials import Training
 
 LATE, NEAR_1 = 1e12, 1 - 2.0**-53  # so many steps, so slow an average: squares stay as they are
 FILLED = 1 - NEAR_1**LATE
@@ -300,3 +302,71 @@ def test_the_warm_up_of_radam_is_no_reason_for_a_high_rate():
     best = math.exp(sum(math.log(rate) for rate in found.interval) / 2)
     adam = nakami.learning_rate(model, data, "mse", "adam").advised
     assert 0.1 < best / adam < 10  # its full steps are those of Adam
+
+
+class Turned(nn.Module):
+    """One complex weight matrix, whole or as pairs of numbers."""
+
+    def __init__(self, whole):
+        super().__init__()
+        gen = torch.Generator().manual_seed(0)
+        w = torch.randn(3, 4, 2, generator=gen, dtype=torch.float64)
+        self.w = nn.Parameter(torch.view_as_complex(w) if whole else w)
+
+    def forward(self, x):
+        w = self.w if self.w.is_complex() else torch.view_as_complex(self.w)
+        return torch.view_as_real(x @ w).flatten(1)
+
+
+class Held:
+    """What a training asks of a matrix, by plain torch."""
+
+    names = ("w",)
+    device, dtype = torch.device("cpu"), torch.float64
+
+    def __init__(self, model, x, y):
+        self.model, self.x, self.y = copy.deepcopy(model), x, y
+        self.weights = {"model.w": self.model.w.detach().clone()}
+
+    def by_batch(self):
+        return [self]
+
+    def split(self, flat):
+        return {"w": flat.reshape(3, 4, 2)}
+
+    def loss_and_gradient(self, point):
+        w = self.model.w.data
+        own = torch.view_as_real(w) if w.is_complex() else w
+        own.copy_(point.reshape(3, 4, 2))
+        loss = nn.functional.mse_loss(self.model(self.x), self.y)
+        (found,) = torch.autograd.grad(loss, self.model.w)
+        found = torch.view_as_real(found) if found.is_complex() else found
+        return float(loss.detach()), found.reshape(-1)
+
+
+COMPLEX = ("sgd", "adam", "adamax", "nadam", "radam", "rmsprop, both", "adagrad", "adadelta")
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_parameters_count_as_pairs(name):
+    kind, settings, _ = CASES[name]
+    settings = {**settings, **({"betas": (0.9, 0.99), "eps": 1e-8} if "betas" in settings else {})}
+    settings |= {"alpha": 0.9} if "alpha" in settings else {}
+    settings |= {"rho": 0.9} if "rho" in settings else {}
+    gen = torch.Generator().manual_seed(1)
+    x = torch.randn(5, 3, generator=gen, dtype=torch.float64).to(torch.complex128)
+    y = torch.randn(5, 8, generator=gen, dtype=torch.float64)
+    found = []
+    for whole in (True, False):
+        model = Turned(whole)
+        optimizer = kind(model.parameters(), lr=0.05, **settings)
+        op = Held(model, x, y)
+        training = Training(optimizer, {"w": model.w}, op)
+        losses = [training.step() for _ in range(12)]
+        frame = coordinates(training.optimizer, training.copies, op)
+        found.append((torch.tensor(losses), training.point, frame.scale))
+    (losses, point, scale), wanted = found
+    assert_close((losses, point, scale), wanted, rtol=1e-9, atol=1e-12)
+    assert losses[-1] < losses[0]
+    assert len(point) == len(scale) == 24
+    assert float(scale.min()) > 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator
+from ._kinds import real
 from ._optimizers import Named, fastest_group, twin
 from ._result import Trial
 
@@ -54,7 +55,7 @@ class Training:
     @property
     def point(self) -> Tensor:
         """The parameters, ``(P,)``."""
-        return torch.cat([copy.reshape(-1) for copy in self.copies.values()])
+        return torch.cat([real(copy).reshape(-1) for copy in self.copies.values()])
 
     def step(self) -> float:
         """One step; the loss before it."""
@@ -62,9 +63,16 @@ class Training:
         value, gradient = batch.loss_and_gradient(self.point)
         self.losses.append(value)
         for name, part in self.op.split(gradient).items():
-            self.copies[name].grad = part
+            self.copies[name].grad = _as(self.copies[name], part)
         self.optimizer.step()
         return value
+
+
+def _as(weight: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient of a weight; of a complex one ``d/d re + i d/d im``, as torch has it."""
+    if not weight.is_complex() or gradient.is_complex():
+        return gradient
+    return torch.view_as_complex(gradient.reshape(*weight.shape, 2).contiguous())
 
 
 @dataclass
