@@ -464,3 +464,17 @@ def test_what_all_inputs_share_is_no_part_of_the_way_of_a_signal():
     found.proposal.apply(model)
     after = nakami.initialisation(model, x, probes=64)
     assert all(0.7 < layer.chi < 1.4 for layer in after.layers[1:])
+
+
+@pytest.mark.parametrize("method", ["critical", "data"])
+def test_progress_is_told_for_each_layer(method):
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2)]
+    told = []
+    nakami.initialisation(
+        nn.Sequential(*layers), torch.randn(8, 6), method=method,
+        progress=lambda *seen: told.append(seen),
+    )  # fmt: skip
+    assert [(done, total) for done, total, _, _ in told] == [(i, 6) for i in range(1, 7)]
+    assert [what for *_, what in told][::3] == ["as it is: 0", "as proposed: 0"]
+    assert told[-1][2] == 0

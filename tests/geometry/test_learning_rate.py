@@ -252,3 +252,28 @@ def test_a_loader_in_random_order():
     assert_close(list(loader), wanted, rtol=0, atol=0)  # the next epoch is as if none was read
     each = [limits(model, b, loss, tol=1e-9).sharpness for b in map(tuple, wanted)]
     assert found.batch_sharpness == pytest.approx(each, rel=1e-8)
+
+
+@pytest.mark.parametrize("advise", [True, False])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_progress_counts_parts_and_tells_each_trial_step(advise, optimizer):
+    model, x, y, loss = case("classes")
+    batches = [(x[:6], y[:6]), (x[6:], y[6:])]
+    told = []
+    found = nakami.learning_rate(
+        model, batches, loss, optimizer, advise=advise, progress=lambda *seen: told.append(seen)
+    )
+    assert {total for _, total, _, _ in told} == {3 + advise}
+    done = [count for count, _, _, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == 3 + advise
+    steps = [what for _, _, _, what in told if what.startswith("trial step")]
+    assert len(steps) == sum(len(trial.losses) for trial in found.trials)
+    assert any(f"advised rate {found.advised:.3g}" in t[3] for t in told) if advise else not steps
+    assert f"limit of batch 2 of 2: {found.rule.limit(found.batch_sharpness[1]):.3g}" in told[-1][3]
+
+
+def test_progress_is_a_function():
+    model, x, y, loss = case("classes")
+    with pytest.raises(TypeError, match=r"progress must be.*progress\(done, total, seconds_left"):
+        nakami.learning_rate(model, (x, y), loss, progress=3)

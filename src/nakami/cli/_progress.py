@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BEFORE_LINES, SECONDS_BETWEEN_LINES = 5.0, 15.0
 
 
 class Meter:
@@ -21,7 +21,7 @@ class Meter:
     def __init__(self) -> None:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._last = time.monotonic()
+        self._next = time.monotonic() + SECONDS_BEFORE_LINES
 
     def __enter__(self) -> Meter:
         if sys.stderr.isatty():
@@ -49,8 +49,8 @@ class Meter:
             if self._task is None:
                 self._task = self._bar.add_task(what, total=total, left=left)
             self._bar.update(self._task, description=what, completed=done, total=total, left=left)
-        elif time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + SECONDS_BETWEEN_LINES
             typer.echo(f"{what}: {done} of {total}" + (f", {left}" if left else ""), err=True)
 
 

@@ -81,6 +81,7 @@ def run(
     import nakami
 
     from .. import _init_tables, _model, _runs
+    from .._progress import Meter
 
     title, model, examples = _subject(network, data, inputs)
     options: dict[str, Any] = {
@@ -108,7 +109,8 @@ def run(
     }
     folder = results.RecordFolder(_runs.writable("out", where), "init", settings)
     view = nakami.View(model, batch_statistics=batch_statistics, **place)
-    found = nakami.initialisation(view, examples.inputs, **options)
+    with Meter() as meter:
+        found = nakami.initialisation(view, examples.inputs, progress=meter, **options)
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(model), save)
     table, lines = _init_tables.table(found, title), _init_tables.sentences(found)

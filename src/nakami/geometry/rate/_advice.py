@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch.optim import Optimizer
@@ -21,7 +22,12 @@ FIRST = 2 * GRADIENT + PRODUCT  # what the first rate costs
 
 
 def advised(
-    optimizer: Optimizer, named: Named, op: CurvatureOperator, rule: Rule, steps: int
+    optimizer: Optimizer,
+    named: Named,
+    op: CurvatureOperator,
+    rule: Rule,
+    steps: int,
+    tell: Callable[[str], None] = lambda words: None,
 ) -> tuple[dict[str, Any], Training | None]:
     """What a ``LearningRate`` says of its advice, by name, and the best trial, where it ended.
 
@@ -30,10 +36,11 @@ def advised(
     is at most a quarter of a rate at which a trial ran away, since longer ones run away at lower
     rates. An optimizer's own warm-up (RAdam's) shrinks the steps of trials: the advice is for later
     ones. Both figures were set on the four development tasks of ``benchmarks/lr``.
+    ``tell`` is called with words after each step of a trial.
     """
     start = _first_rate(optimizer, named, op, rule)
     base = [batch.value for batch in op.by_batch()]
-    trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base)
+    trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base, tell=tell)
     lag = 1.0  # how much larger steps become after ``SHORT`` of them, on average
     if empty(optimizer):
         lag = SHORT / sum([1 - rule.momentum**t for t in range(1, SHORT + 1)])

@@ -15,10 +15,12 @@ from ...operators import CurvatureOperator, View, as_view, ggn
 from ...results import (
     Keep,
     Outcome,
+    Progress,
     RunError,
     at_once,
     check_at_least,
     check_budget,
+    check_callable,
     check_fraction,
     check_seed,
     wrong_type,
@@ -40,6 +42,7 @@ from ._optimizers import (
     seen,
     unwrapped,
 )
+from ._progress import Parts
 from ._result import LearningRate
 from ._rule import Rule
 from ._trials import FORWARD, GRADIENT, PRODUCT, Training
@@ -86,6 +89,7 @@ def learning_rate(
     limit: LimitOptions = DEFAULT,
     seed: int = 0,
     memory_budget: int | None = None,
+    progress: Progress | None = None,
 ) -> LearningRate:
     """A learning rate to train with, and the one above which steps grow, at the present weights.
 
@@ -126,6 +130,8 @@ def learning_rate(
         limit: How the limit is computed: from how many batches, how accurately.
         seed: Seed of the search's random start; the global random state is not touched.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
+        progress: ``progress(done, total, seconds_left, what)``, called after each part (advice,
+            limit, limit of each batch) and each step of a trial; ``seconds_left`` is None.
 
     Returns:
         A ``LearningRate``; rates in the unit of the optimizer's ``lr``.
@@ -144,11 +150,19 @@ def learning_rate(
     """
     optimizer = unwrapped(optimizer)
     check_optimizer(optimizer, limit=not advise)
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     if trial_steps is not None:
         trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
-    return read_rate(op, view.model, optimizer, search, advise, trial_steps)
+    parts = Parts(progress, parts_of(op, search.options, advise))
+    return read_rate(op, view.model, optimizer, search, advise, trial_steps, parts=parts)
+
+
+def parts_of(op: CurvatureOperator, options: LimitOptions, advise: bool = True) -> int:
+    """Parts that a reading has: the advice, the limit, that of each batch."""
+    batches = len(op.by_batch()[: options.batches])
+    return bool(advise) + 1 + (batches if options.each_batch and batches > 1 else 0)
 
 
 def read_rate(
@@ -159,6 +173,7 @@ def read_rate(
     advise: bool = True,
     trial_steps: int | None = None,
     keep: Keep = at_once,
+    parts: Parts | None = None,
 ) -> LearningRate:
     """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked.
 
@@ -172,13 +187,17 @@ def read_rate(
     _, rule = fastest_group(stepping)
     steps = trial_steps or (LEAST + math.ceil(rule.memory - 1e-9) if advise else LEAST)
     training: Training | None = None
+    parts = parts or Parts(None, 0)
 
     def advice() -> tuple[dict[str, Any], float | None]:
         nonlocal training
-        said, training = advised(stepping, named, op, rule, steps)
+        said, training = advised(stepping, named, op, rule, steps, parts.tell)
         return said, None if training is None else training.rate
 
     said, best = keep("advice", advice) if advise else ({}, None)
+    if advise:
+        rate = said.get("advised")
+        parts.done("no advice" if rate is None else f"advised rate {rate:.3g}, now the limit")
     noise = noise_of(read, search.budget) if options.each_batch else None
     search.cost = said.get("advice_cost", len(op.by_batch()) * FORWARD)
     search.cost += noise.n_batches * GRADIENT if noise else 0.0
@@ -199,8 +218,9 @@ def read_rate(
             read = read.moved(training.point)
     if kind_of(stepping) is None:
         limits = search.without(rule, len(stepping.param_groups), kind, read)
+        parts.done("no limit")
     else:
-        limits = search.limits(coordinates(stepping, named, read), read)
+        limits = search.limits(coordinates(stepping, named, read), read, parts)
         if limits["limit"] > (highest := most(stepping, named)):
             source += f"; no rate above {highest:.3g} has an effect at its present step"
         if (later := growth(stepping)) > 1:
@@ -240,18 +260,22 @@ class Search:
         self.budget = check_budget(memory_budget)
         self.cost, self.ends, self.plain = 0.0, list[EighResult](), True
 
-    def limits(self, frame: Coordinates, op: CurvatureOperator) -> dict[str, Any]:
+    def limits(self, frame: Coordinates, op: CurvatureOperator, parts: Parts) -> dict[str, Any]:
         """What is read of the matrix of all data, and of each batch, by name."""
         batches, rule = op.by_batch(), frame.rule
         n, self.plain = len(batches), frame.plain
         sharpness, relative = self.sharpness(frame, op, n)
+        parts.done(f"limit {rule.limit(sharpness):.3g}")
         if frame.plain and frame.shift is None:
             lambda_max = sharpness - frame.common
         else:
             lambda_max = max(0.0, float(self.top(op, op, n).values[0]))
         warm, each = self.ends[0].vectors, [sharpness]
         if self.options.each_batch and n > 1:
-            each = [self.sharpness(frame, part, 1, warm)[0] for part in batches]
+            each = []
+            for i, part in enumerate(batches):
+                each.append(self.sharpness(frame, part, 1, warm)[0])
+                parts.done(f"limit of batch {i + 1} of {n}: {rule.limit(each[-1]):.3g}")
         found = rule.limit(sharpness)
         missed = [end.outcome for end in self.ends if not end.converged]
         outcome = [*missed, self.ends[0].outcome][0]

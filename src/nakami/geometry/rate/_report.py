@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, criterion, ggn
-from ...results import Keep, Outcome, UsageError, at_once
+from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable
 from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
-from ._learning_rate import DEFAULT, LimitOptions, Search, read_rate
+from ._learning_rate import DEFAULT, LimitOptions, Search, parts_of, read_rate
 from ._optimizers import check_optimizer
+from ._progress import Parts
 from ._result import LearningRate
 from ._rule import Rule
 
@@ -122,7 +123,7 @@ def learning_rate_report(
     spectrum: bool = True,
     limit: LimitOptions = DEFAULT,
     seed: int = 0,
-    progress: Callable[[int, int, float | None, str], None] | None = None,
+    progress: Progress | None = None,
     memory_budget: int | None = None,
     keep: Keep = at_once,
 ) -> LearningRateReport:
@@ -136,7 +137,7 @@ def learning_rate_report(
         spectrum: Whether to read how all eigenvalues lie.
         limit: Likewise.
         seed: Of the random starts and probes.
-        progress: Called as ``progress(done, total, None, what)``.
+        progress: As ``nakami.learning_rate`` takes it.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
         keep: Called as ``keep(name, make)`` for each part (``advice``, ``rate``, ``theory``,
             ``eigenvalues``); gives ``make()``, or what an earlier call with the same model, data
@@ -145,22 +146,25 @@ def learning_rate_report(
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
     """
-    say = progress or (lambda *_: None)
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     check_request(loss, optimizer)
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
-    say(0, 3, None, "limit and advice")
+
+    first = parts_of(op, limit)
+    parts = Parts(progress, first + 2)
 
     def read() -> tuple[LearningRate, bool]:
-        return read_rate(op, view.model, optimizer, search, keep=keep), search.plain
+        found = read_rate(op, view.model, optimizer, search, keep=keep, parts=parts)
+        return found, search.plain
 
     rate, plain = keep("rate", read)
-    say(1, 3, None, "theory")
+    parts.done("now theory", first - parts.count)
     rule = rate.rule if plain else None
     theory, covered = keep("theory", lambda: _theory(view, op, rule))
-    say(2, 3, None, "eigenvalues")
+    parts.done("theory, now eigenvalues")
     eigenvalues = keep("eigenvalues", lambda: _eigenvalues(op, search)) if spectrum else None
-    say(3, 3, None, "done")
+    parts.done("eigenvalues")
     batch = op.by_batch()[0].n_samples
     return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)
 

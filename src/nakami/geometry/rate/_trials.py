@@ -85,6 +85,7 @@ class Trials:
         steps: Steps made in all. running: the trainings. ended: those whose loss ran away.
         positive: Whether all losses were, so that they can be compared by ratio.
         ceiling: A loss above this has run away.
+        tell: Called with words after each step.
     """
 
     make: Callable[[float], Training]
@@ -93,6 +94,7 @@ class Trials:
     steps: int = 0
     running: dict[int, Training] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
+    tell: Callable[[str], None] = lambda words: None
 
     def __post_init__(self) -> None:
         self.positive = min(self.base) > 0
@@ -113,6 +115,7 @@ class Trials:
         while len(losses) < steps and i not in self.ended:
             value = self.running[i].step()
             self.steps += 1
+            self.tell(f"trial step {self.steps}, at rate {self.rate(i):.2g} loss {value:.3g}")
             if not value <= self.ceiling:
                 self.ended.add(i)
             elif value < 0:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...operators import FunctionalModel, LayerGraph, View, as_view, is_recurrent
-from ...results import Outcome, RunError, UsageError, wrong
+from ...results import Outcome, Progress, RunError, UsageError, check_callable, share, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
@@ -102,6 +102,7 @@ def initialisation(
     activation: Any = None,
     probes: int = 16,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Initialisation:
     """Whether signals and gradients survive the depth of a network, and a scale with which they do.
 
@@ -129,6 +130,8 @@ def initialisation(
             it, see ``theory.meanfield.describe``.
         probes: Random probes of each estimate, at least 2: the standard errors are over them.
         seed: Seed of the probes and of what is drawn; the global random state is not touched.
+        progress: ``progress(done, total, seconds_left, what)``, called after each layer, as it is
+            and as proposed.
 
     Returns:
         An ``Initialisation``. Mean squares are in units of the states; ``chi`` and gradients are
@@ -148,13 +151,14 @@ def initialisation(
     check_choice("method", method, METHODS, "use 'auto'")
     check_choice("biases", biases, BIASES, "use 'zero'")
     check_choice("directions", directions, DIRECTIONS, "use 'kept'")
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
     given = None if activation is None else meanfield.activation(activation)
     view = as_view(model)
     network = FunctionalModel(view)
     _check_model(view.model)
     tree, few, n = _check_data(network, data)
-    measured = propagation(network, tree, probes, seed)
+    measured = propagation(network, tree, probes, seed, share(progress, 0, 2, "as it is"))
     if all(layer.spread == 0 for layer in measured.layers):
         rule = f"hold examples that differ behind {measured.layers[0].name!r}"
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
@@ -175,7 +179,7 @@ def initialisation(
         if why_not:
             outcome = Outcome(ProposalEnding.NO_CRITICAL_POINT, {"why": why_not})
             plan = replace(plan, notes=(outcome.reason, *plan.notes))
-    proposal = _proposal(network, tree, probes, plan, outcome)
+    proposal = _proposal(network, tree, probes, plan, outcome, share(progress, 1, 2, "as proposed"))
     dtype = str(network.dtype).removeprefix("torch.")
     return Initialisation(measured, theory, covered, proposal, n, probes, seed, dtype)
 
@@ -238,7 +242,12 @@ def _theory(found: meanfield.Description) -> Theory:
 
 
 def _proposal(
-    network: FunctionalModel, tree: Any, probes: int, plan: Plan, outcome: Outcome
+    network: FunctionalModel,
+    tree: Any,
+    probes: int,
+    plan: Plan,
+    outcome: Outcome,
+    progress: Progress | None = None,
 ) -> Proposal:
     """The plan, with what the network reads once it has been followed."""
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
@@ -246,4 +255,6 @@ def _proposal(
     factors = {n: scale / root_mean_square(n, present[n]) for n, scale in plan.scales.items()}
     matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
     left = tuple(name for name in matrices if name not in plan.scales)
-    return Proposal(plan, factors, left, propagation(moved, tree, probes, plan.seed), outcome)
+    return Proposal(
+        plan, factors, left, propagation(moved, tree, probes, plan.seed, progress), outcome
+    )

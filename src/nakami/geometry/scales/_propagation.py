@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...operators import FunctionalModel, LayerCall, LayerGraph
-from ...results import wrong
+from ...results import Progress, Work, wrong
 
 DECADES = 2.0  # a mean square that changes by more than 10^2 over the depth does not survive
 ROUNDING = 4.0  # differences of so many eps of a state's size are rounding
@@ -115,17 +115,21 @@ class Propagation:
     gradient: Passage
 
 
-def propagation(network: FunctionalModel, tree: Any, probes: int, seed: int) -> Propagation:
-    """Read a batch; the same seed draws the same probes."""
+def propagation(
+    network: FunctionalModel, tree: Any, probes: int, seed: int, progress: Progress | None = None
+) -> Propagation:
+    """Read a batch; the same seed draws the same probes. ``progress`` is called for each layer."""
     graph = LayerGraph(network, tree)
     if not graph.calls:
         way_out = "pass a model with linear or convolution layers"
         raise wrong("model", "run a layer with a weight matrix", "none", way_out)
     generator = torch.Generator().manual_seed(seed)
     whole, slopes = graph.slopes(probes, generator)
-    layers = tuple(
-        _reading(graph, i, slopes[i], probes, generator) for i in range(len(graph.calls))
-    )
+    work, read = Work([""] * len(graph.calls), progress), list[LayerReading]()
+    for i, call in enumerate(graph.calls):
+        read.append(_reading(graph, i, slopes[i], probes, generator))
+        work.done(call.name)
+    layers = tuple(read)
     value, error = _estimate(whole)
     eps = torch.finfo(graph.states[0].dtype).eps
     start = next((i for i, layer in enumerate(layers) if layer.spread != 0), 0)
