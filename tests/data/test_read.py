@@ -137,8 +137,8 @@ def broken(tmp_path, kind):
             x = np.zeros((4, 2), np.float32)
             x[2, 1] = np.nan
             np.save(path, x)
-        case "npy int":
-            np.save(path, np.zeros((4, 2), np.int64))
+        case "npy complex":
+            np.save(path, np.zeros((4, 2), complex))
         case "npy vector":
             np.save(path, np.zeros(4))
         case "npy last":
@@ -186,8 +186,8 @@ def broken(tmp_path, kind):
         ("npy objects", r"x\.npy must hold plain numbers, got an object array.*np\.save"),
         ("npy nan", r"must hold finite numbers, got NaN .* in 1 of 4 examples \(first: x 2\)"),
         (
-            "npy int",
-            r"must hold floating numbers or bytes \(uint8\), got dtype int64; .* embedding",
+            "npy complex",
+            r"must hold floating numbers or bytes \(uint8\), got dtype complex128; .* as int64",
         ),
         ("npy vector", r"must hold examples along axis 0, \(N, \.\.\.\), got shape \(4,\)"),
         ("npy last", r"channels first, .*, got shape \(4, 8, 8, 3\); store np\.moveaxis"),
@@ -335,3 +335,88 @@ def test_folders_that_cannot_be_walked_are_refused(tmp_path, monkeypatch):
     for call in (data.read, data.read_labelled):
         with pytest.raises(UsageError, match=r"^path must .* where .*Permission denied.*; give"):
             call(tmp_path)
+
+
+IMAGES = {"x_train": BYTES[:3, None], "y_train": np.arange(3), "x_test": BYTES[3:, None],
+          "y_test": np.arange(2), "class_names": np.array(["a", "b", "c"])}  # fmt: skip
+ARCHIVES = {
+    "usual": (IMAGES, "x_train", "y_train", "arrays x_train and y_train of 5"),
+    "no training": (
+        {k: v for k, v in IMAGES.items() if "train" not in k}, "x_test", "y_test",
+        "arrays x_test and y_test of 3",
+    ),
+    "medmnist": (
+        {"val_images": BYTES[:2, None], "val_labels": np.arange(2)[:, None],
+         "train_images": BYTES[:, None], "train_labels": np.arange(5)[:, None]},
+        "train_images", "train_labels", "arrays train_images and train_labels of 4",
+    ),
+    "capital": ({"X": BYTES[:, None], "y": np.arange(5)}, "X", "y", ""),
+    "names beside": (
+        {"pictures": BYTES[:, None], "y": np.arange(5), "class_names": np.array(["a"])},
+        "pictures", "y", "arrays pictures and y of 3",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_the_usual_archives_are_read_and_what_was_taken_is_said(tmp_path, case):
+    arrays, x, y, said = ARCHIVES[case]
+    np.savez(tmp_path / "d.npz", **arrays)
+    read = data.read(tmp_path / "d.npz")
+    np.testing.assert_allclose(read.inputs, arrays[x] / 255, atol=1e-7)
+    assert read.labels.tolist() == arrays[y].reshape(-1).tolist()
+    assert read.source.partition(", ")[2] == said
+    drawn = data.read_labelled(tmp_path / "d.npz")
+    assert sorted(drawn.targets.reshape(-1).tolist()) == sorted(read.labels.tolist())
+    assert drawn.source.partition(", ")[2] == said
+
+
+@pytest.mark.parametrize("names", [("x_test", "x_val"), ("a", "b"), ("train_x", "x_train")])
+def test_an_archive_of_several_inputs_is_refused_with_the_names(tmp_path, names):
+    np.savez(tmp_path / "d.npz", **dict.fromkeys(names, BYTES[:, None]), y=np.arange(5))
+    match = f"must hold inputs, got arrays {', '.join(names)}, y; name one of them: key=NAME"
+    for read in (data.read, data.read_labelled):
+        with pytest.raises(UsageError, match=match):
+            read(tmp_path / "d.npz")
+
+
+IDS = rng.integers(1, 30, (4, 6))
+
+
+def test_tokens_are_read_as_whole_numbers(tmp_path):
+    np.save(tmp_path / "t.npy", IDS)
+    read = data.read(tmp_path / "t.npy", n=3)
+    assert (read.inputs.dtype, len(read), read.labels) == (torch.int64, 3, None)
+    np.testing.assert_array_equal(read.inputs, IDS[:3])
+    assert read.unit == "component of the embedding"
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_what_a_tokenizer_returns(tmp_path, padded):
+    mask, types = np.ones_like(IDS), np.zeros_like(IDS)
+    mask[1, 4:] = 1 - padded
+    arrays = {"input_ids": IDS, "attention_mask": mask, "token_type_ids": types}
+    np.savez(tmp_path / "t.npz", **arrays, labels=np.arange(4) % 2)
+    read, drawn = data.read(tmp_path / "t.npz"), data.read_labelled(tmp_path / "t.npz", seed=1)
+    assert read.labels.tolist() == [0, 1, 0, 1]
+    if not padded:
+        np.testing.assert_array_equal(read.inputs, IDS)
+        assert read.source.endswith(
+            "attention_mask and token_type_ids the same everywhere, left out"
+        )
+        return
+    assert set(read.inputs) == {"input_ids", "attention_mask"}
+    np.testing.assert_array_equal(read[1:3].inputs["attention_mask"], mask[1:3])
+    for inputs, targets in drawn.batches(2):
+        for ids, row, label in zip(*inputs.values(), targets, strict=True):
+            i = int(np.flatnonzero((ids.numpy() == IDS).all(1))[0])
+            np.testing.assert_array_equal(row, mask[i])
+            assert label == i % 2
+
+
+def test_a_mask_of_other_examples_is_refused(tmp_path):
+    np.savez(tmp_path / "t.npz", input_ids=IDS, attention_mask=np.ones((3, 6), int))
+    with pytest.raises(
+        UsageError, match=r"'attention_mask' in .* whole numbers for 4 examples, got"
+    ):
+        data.read(tmp_path / "t.npz")

@@ -25,8 +25,9 @@ RUNS_CODE = (
     f"path), or a name from the zoo: {', '.join(zoo.ENTRIES)}."
 )
 LABELLED = (
-    "Inputs and labels: an .npz with arrays x and y, an IDX file beside its labels, or a folder "
-    "with a folder of pictures for each class. Drawn at random by --seed. Default: shipped digits."
+    "Inputs and labels: an .npz with arrays x and y (or x_train and y_train), an IDX file beside "
+    "its labels, or a folder with a folder of pictures for each class. Drawn at random by --seed. "
+    "Default: shipped digits."
 )
 PICTURES = "Pictures in --data"
 DATA = Stands(("data", "inputs", "x", "path"))
@@ -72,7 +73,8 @@ class DataOptions:
         typer.Option(
             callback=there,
             metavar="PATH",
-            help="Inputs: .npy, .npz, IDX (.gz), an image, or a folder of images.",
+            help="Inputs: .npy, .npz (numbers or tokens), IDX (.gz), an image or a folder of "
+            "images.",
         ),
         DATA,
     ] = None

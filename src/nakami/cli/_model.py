@@ -122,22 +122,34 @@ def try_once(model: nn.Module, examples: Examples | LabelledExamples) -> str:
     """
     import torch
 
-    one = examples.inputs[:1]
+    from nakami import data
+
+    one = data.some_rows(examples.inputs, slice(1))
+    parts = data.tensors_of(one)
     try:
         with torch.no_grad():
-            weight = next(model.parameters(), one)
-            kind = weight.dtype if one.is_floating_point() else one.dtype
-            outputs = model(one.to(weight.device, kind))
+            weight = next(model.parameters(), parts[0])
+
+            def put(x: torch.Tensor) -> torch.Tensor:
+                return x.to(weight.device, weight.dtype if x.is_floating_point() else x.dtype)
+
+            if isinstance(one, dict):
+                outputs = model(**{name: put(x) for name, x in one.items()})
+            else:
+                outputs = model(put(one))
         return _in_short(outputs)
     except Exception as error:
         made, way_out = "", "pass (N, ...) of the size it was made for, channels first"
+        if not parts[0].is_floating_point():
+            way_out = "pass tokens that it embeds, or measured numbers as float32"
         if examples.picture is not None:
             made, way_out = (
                 f" ({examples.source})",
                 "choose what it takes by --size, --mode, --normalise",
             )
+        shapes = " and ".join(f"shape {tuple(x.shape[1:])}" for x in parts)
         raise UsageError(
-            f"--data must hold examples that the network takes, got shape {tuple(one.shape[1:])}"
+            f"--data must hold examples that the network takes, got {shapes}"
             f"{made} and from the network {one_line(error)}; {way_out}."
         ) from error
 

@@ -5,7 +5,7 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 """
 
 from ._digits import digits, mnist
-from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
+from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples, some_rows, tensors_of
 from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read
@@ -25,6 +25,8 @@ __all__ = [
     "read",
     "read_labelled",
     "save_weights",
+    "some_rows",
+    "tensors_of",
     "weights_fingerprint",
     "with_targets",
 ]

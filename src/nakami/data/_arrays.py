@@ -5,7 +5,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,23 +15,75 @@ from torch import Tensor
 
 from nakami.results import UsageError, wrong
 
-from ._examples import AS_STORED, PIXEL, Examples, check_finite, plain_picture
-
-INPUTS = ("inputs", "x", "images", "data", "arr_0")
-LABELS = ("labels", "y", "targets")
+from ._examples import AS_STORED, EMBEDDED, PIXEL, Examples, check_finite, plain_picture
+from ._npz import pick
 
 
 def read_array(path: Path, n: int | None, key: str | None) -> Examples:
     """Examples of an array file; the contract stands in ``nakami.data.read``."""
-    labels = None
+    labels, beside, said = None, dict[str, np.ndarray](), ""
     with reading(path):
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                x, y = pick(list(arrays), path, key)
-                array, labels = arrays[x], arrays[y] if y else None
+                picked = pick(list(arrays), path, key)
+                array, said = arrays[picked.inputs], picked.said
+                labels = arrays[picked.labels] if picked.labels else None
+                beside = {name: arrays[name] for name in picked.beside}
         else:  # mapped, so that a few examples of a large file cost little
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return from_array(array, labels, path, n)
+    if is_tokens(array):
+        return _from_tokens(array, beside, labels, path, n, said)
+    found = from_array(array, labels, path, n)
+    return replace(found, source=f"{found.source}, {said}") if said else found
+
+
+def is_tokens(array: np.ndarray) -> bool:
+    """Whole numbers that are no bytes."""
+    return array.dtype.kind in "iu" and array.dtype != np.uint8
+
+
+def _from_tokens(
+    array: np.ndarray,
+    beside: dict[str, np.ndarray],
+    labels: np.ndarray | None,
+    path: Path,
+    n: int | None,
+    said: str,
+) -> Examples:
+    check_examples(array, path)
+    one_each = labels is not None and labels.shape == array.shape[:1] and labels.dtype.kind in "iu"
+    classes = whole(labels, f"labels in {path}")[:n] if labels is not None and one_each else None
+    inputs, taken = tokens(array, beside, slice(n), path)
+    parts = [f"{len(array[:n]):,} examples of {path.name}", *filter(None, (said, taken))]
+    names = tuple(f"{path.stem} {i}" for i in range(len(array[:n])))
+    return Examples(inputs, classes, names, EMBEDDED, ", ".join(parts))
+
+
+def tokens(
+    array: np.ndarray, beside: dict[str, np.ndarray], rows: Any, path: Path
+) -> tuple[Tensor | dict[str, Tensor], str]:
+    """Some rows of token ids, and by name what goes with them, in the model's words.
+
+    An attention mask of ones, and token types of zeros, say nothing and are left out, so that
+    models which take ids alone are read.
+
+    Returns:
+        The ids, or a dict of them and the rest; what was left out or taken, in one clause.
+    """
+    for name, values in beside.items():
+        if len(values) != len(array) or values.dtype.kind not in "iub":
+            got = f"{values.dtype} {values.shape}"
+            rule = f"hold whole numbers for {len(array)} examples"
+            raise wrong(f"{name!r} in {path}", rule, got, "store what the tokenizer returned")
+    ids = whole(array[rows], f"tokens in {path}")
+    parts = {name: whole(values[rows], f"{name!r} in {path}") for name, values in beside.items()}
+    empty = {"attention_mask": 1, "token_type_ids": 0}
+    idle = [
+        n for n, v in parts.items() if n.lower() in empty and bool((v == empty[n.lower()]).all())
+    ]
+    kept = {name: value for name, value in parts.items() if name not in idle}
+    said = [f"{' and '.join(idle)} the same everywhere, left out"] * bool(idle)
+    return ({"input_ids": ids, **kept} if kept else ids), ", ".join(said)
 
 
 @contextmanager
@@ -62,11 +116,7 @@ def from_array(
 
     Labels are one for each example of the whole array; the first ``n`` of both are taken.
     """
-    if array.ndim < 2 or 0 in array.shape:
-        raise wrong(
-            f"{path}", "hold examples along axis 0, (N, ...)", f"shape {array.shape}",
-            "for one example store x[None]",
-        )  # fmt: skip
+    check_examples(array, path)
     if array.dtype == np.uint8 and _channels_last(array.shape):
         raise wrong(
             f"{path}", "hold pictures channels first, (N, C, H, W)", f"shape {array.shape}",
@@ -89,6 +139,15 @@ def from_array(
     )
 
 
+def check_examples(array: np.ndarray, path: Path, name: str = "") -> None:
+    """Refuse an array without examples along axis 0."""
+    if array.ndim < 2 or 0 in array.shape:
+        raise wrong(
+            f"{path}", f"hold examples along axis 0{name and f' of {name!r}'}, (N, ...)",
+            f"shape {array.shape}", "for one example store x[None]",
+        )  # fmt: skip
+
+
 def _to_float(array: np.ndarray, path: Path) -> Tensor:
     if array.dtype == np.uint8:
         return torch.from_numpy(array.astype(np.float32)).div_(255)
@@ -96,12 +155,13 @@ def _to_float(array: np.ndarray, path: Path) -> Tensor:
         return single(array)
     raise wrong(
         f"{path}", "hold floating numbers or bytes (uint8)", f"dtype {array.dtype}",
-        "store measured numbers as float32; a model of tokens is read in Python, where nakami.xray "
-        "starts from its embedding",
+        "store measured numbers as float32, and tokens as int64",
     )  # fmt: skip
 
 
 def _labels(labels: np.ndarray, n: int, path: Path) -> Tensor:
+    if labels.shape == (n, 1):  # as collections of pictures have them
+        labels = labels[:, 0]
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise wrong(
             f"labels in {path}", f"be {n} whole numbers", f"{labels.dtype} {labels.shape}",
@@ -125,24 +185,3 @@ def whole(array: np.ndarray, what: str) -> Tensor:
 
 def _channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[-1] in (1, 3) and shape[1] not in (1, 3)
-
-
-def pick(
-    names: list[str], path: Path, key: str | None = None, labels: str | None = None
-) -> tuple[str, str | None]:
-    """Which arrays of an ``.npz`` are the inputs and the labels; None where there are none.
-
-    ``y_test`` goes with ``x_test``; else the labels are called as in ``LABELS``.
-    """
-    got = f"arrays {', '.join(names) or 'none'}"
-    for name in (key, labels):
-        if name is not None and name not in names:
-            raise wrong(f"{path}", f"hold {name!r}", got, "name one of them: {key}=NAME")
-    rest = [name for name in names if name not in (labels, *LABELS)]
-    x = key or next((name for name in INPUTS if name in names and name != labels), None)
-    x = x or (rest[0] if len(rest) == 1 else None)
-    if x is None:
-        raise wrong(f"{path}", "hold inputs", got, "name one of them: {key}=NAME")
-    partner = f"y{x[1:]}" if x.startswith("x") else ""
-    found = labels or next((n for n in (partner, *LABELS) if n in names and n != x), None)
-    return x, found

@@ -16,6 +16,8 @@ PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
 CENTRED_PIXEL = "centred pixel, (byte - 127) / 128"
 AS_STORED = "as stored"
+EMBEDDED = "component of the embedding"  # of tokens, which have no unit
+Inputs = Any  # a tensor, or a dict of them
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Examples:
 
     Attributes:
         inputs: ``(N, ...)`` float32, as the network takes them; pictures are ``(N, C, H, W)``.
+            Tokens are int64; with a mask or others beside them, a dict by the model's names.
         labels: ``(N,)`` int64, or None.
         names: One for each example: ``"test digit 12"``, a file name.
         unit: Unit of one input component; counts of singular values above 1 depend on it.
@@ -33,7 +36,7 @@ class Examples:
         noun: What one example is called: ``"digit"``, with an s for more than one.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor | None
     names: tuple[str, ...]
     unit: str
@@ -42,7 +45,7 @@ class Examples:
     noun: str = "input"
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.names)
 
     def about(self) -> dict[str, Any]:
         """What a run keeps of its examples beside the inputs, for its page; plain JSON values."""
@@ -69,10 +72,22 @@ class Examples:
             raise wrong_type("part", "be a slice or indices", repr(part), way_out)
         return replace(
             self,
-            inputs=self.inputs[rows],
+            inputs=some_rows(self.inputs, rows),
             labels=None if self.labels is None else self.labels[rows],
             names=tuple(self.names[i] for i in rows),
         )
+
+
+def some_rows(inputs: Inputs, rows: Any) -> Any:
+    """Those examples of a tensor, or of each tensor of a dict."""
+    if isinstance(inputs, Tensor):
+        return inputs[rows]
+    return {name: value[rows] for name, value in inputs.items()}
+
+
+def tensors_of(inputs: Inputs) -> list[Tensor]:
+    """The tensor, or those of the dict in order of name."""
+    return [inputs] if isinstance(inputs, Tensor) else [inputs[name] for name in sorted(inputs)]
 
 
 def plain_picture(channels: int) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from nakami.results import as_path, check_at_least, check_seed, wrong
 
-from ._arrays import from_array, pick, reading, single, whole
-from ._examples import Examples, check_finite
+from ._arrays import check_examples, from_array, is_tokens, reading, single, tokens, whole
+from ._examples import Examples, Inputs, check_finite, some_rows
 from ._idx import is_idx
+from ._npz import pick
 from ._pictures import is_picture, pictures_in, read_pictures
 from ._read import idx_partner, read
 
@@ -31,14 +32,15 @@ class LabelledExamples:
     """Inputs and targets of a loss, read-only by agreement.
 
     Attributes:
-        inputs: ``(N, ...)`` float32 as the network takes them, or int64 tokens.
+        inputs: ``(N, ...)`` float32 as the network takes them, or int64 tokens, or a dict of these
+            and what goes with them (``attention_mask``), by the model's names.
         targets: ``(N, ...)``: int64 classes, or float32 values.
         unit: Unit of one input component. source: what this is and where it came from.
         classes: Their names in order, where folders name them.
         picture: As in ``Examples``.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
     unit: str
     source: str
@@ -46,13 +48,15 @@ class LabelledExamples:
     picture: dict[str, list[float]] | None = None
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        return len(self.targets)
 
-    def batches(self, size: int) -> list[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> list[tuple[Any, Tensor]]:
         """Batches in order; the last is smaller if ``size`` does not divide ``len(self)``."""
         size = check_at_least("size", size, 1, "50 is usual")
         cuts = range(0, len(self), size)
-        return [(self.inputs[i : i + size], self.targets[i : i + size]) for i in cuts]
+        return [
+            (some_rows(self.inputs, slice(i, i + size)), self.targets[i : i + size]) for i in cuts
+        ]
 
 
 def read_labelled(
@@ -68,8 +72,8 @@ def read_labelled(
 ) -> LabelledExamples:
     """Read examples with their targets, drawn without replacement in random order.
 
-    * ``.npz``: inputs as ``read`` finds them; targets called labels, y or targets (``y_test`` with
-      ``x_test``), or ``labels``. Whole targets are classes; floating ones are values. Whole inputs
+    * ``.npz``: inputs as ``read`` finds them; targets called labels, y or targets (``y_train`` with
+      ``x_train``), or ``labels``. Whole targets are classes; floating ones are values. Whole inputs
       that are no bytes are tokens.
     * IDX: labels from the file beside it.
     * A folder of pictures: a folder inside for each class, classes in order of name.
@@ -120,7 +124,9 @@ def with_targets(examples: Examples, n: int | None = None, seed: int = 0) -> Lab
         raise wrong("examples", "have labels", f"none ({examples.source})", WAYS)
     rows = _drawn(len(examples), n, seed)
     source = f"{len(rows):,} of the {examples.source}"
-    return LabelledExamples(examples.inputs[rows], examples.labels[rows], examples.unit, source)
+    return LabelledExamples(
+        some_rows(examples.inputs, rows), examples.labels[rows], examples.unit, source
+    )
 
 
 def _drawn(total: int, n: int | None, seed: int) -> Tensor:
@@ -139,32 +145,28 @@ def _from_npz(
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        x_name, y_name = pick(list(arrays), path, key, labels)
-        if y_name is None:
+        picked = pick(list(arrays), path, key, labels)
+        if picked.labels is None:
             got = f"arrays {', '.join(arrays)}"
             raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
-        x, y = arrays[x_name], arrays[y_name]
-    if x.ndim < 2 or 0 in x.shape:
-        raise wrong(
-            f"{path}", f"hold examples along axis 0 of {x_name!r}, (N, ...)", f"shape {x.shape}",
-            "for one example store x[None]",
-        )  # fmt: skip
+        x, y = arrays[picked.inputs], arrays[picked.labels]
+        beside = {name: arrays[name] for name in picked.beside}
+    check_examples(x, path, picked.inputs)
     if y.ndim < 1 or len(y) != len(x):
         raise wrong(
-            f"{y_name!r} in {path}", f"hold {len(x)} targets, one for each example",
+            f"{picked.labels!r} in {path}", f"hold {len(x)} targets, one for each example",
             f"shape {y.shape}", "store them in the same order",
         )  # fmt: skip
     rows = _drawn(len(x), n, seed).numpy()
-    source = f"{len(rows):,} of {len(x):,} examples of {path.name}"
-    inputs, unit = _inputs(x[rows], path)
-    return LabelledExamples(inputs, _targets(y[rows], y_name, path), unit, source)
-
-
-def _inputs(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
-    if x.dtype.kind in "iu" and x.dtype != np.uint8:
-        return whole(x, f"tokens in {path}"), TOKEN
-    found = from_array(x, None, path)
-    return found.inputs, found.unit
+    inputs: Inputs
+    if is_tokens(x):
+        (inputs, taken), unit = tokens(x, beside, rows, path), TOKEN
+    else:
+        found = from_array(x[rows], None, path)
+        inputs, unit, taken = found.inputs, found.unit, ""
+    parts = [f"{len(rows):,} of {len(x):,} examples of {path.name}", picked.said, taken]
+    source = ", ".join(filter(None, parts))
+    return LabelledExamples(inputs, _targets(y[rows], picked.labels, path), unit, source)
 
 
 def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:

@@ -29,8 +29,11 @@ def read(
 
     * ``.npy``, ``.npz``: examples along axis 0, channels first, never reordered. uint8 is divided
       by 255 (unit ``pixel, 0 to 1``); floating numbers are taken as they are (unit ``as stored``).
-      In an ``.npz`` the inputs are called inputs, x, images or data (or are the only array, or
-      ``key``); whole numbers called labels, y or targets become the labels.
+      Other whole numbers are tokens, int64. In an ``.npz`` the inputs are called inputs, x, images,
+      data or input_ids (or ``key``); else those of the training set (x_train, train_images), of
+      the only set, or the only array. Labels are called labels, y or targets (y_train).
+      ``source`` says which arrays were taken, where the file holds others. What a tokenizer gives
+      beside input_ids (attention_mask, ...) makes ``inputs`` a dict, unless it says nothing.
     * IDX (MNIST family; plain or ``.gz``): pictures ``(N, 1, H, W)`` divided by 255; labels from
       the file of the same name with ``labels-idx1`` in place of ``images-idx3``, if it is there.
     * A picture, or a folder of them (with folders inside, in order of name): RGB, shorter side

@@ -100,7 +100,7 @@ def run(
         "model": _runs.short(name),
         **_model.identity(name, network, data, model, examples),
         "weights_sha256": nakami.data.weights_fingerprint(model),
-        "inputs_sha256": nakami.data.fingerprint(examples.inputs),
+        "inputs_sha256": nakami.data.fingerprint(*nakami.data.tensors_of(examples.inputs)),
         **options,
         "batch_statistics": batch_statistics,
         "dtype": compute.dtype,
@@ -114,6 +114,7 @@ def run(
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(model), save)
     table, lines = _init_tables.table(found, title), _init_tables.sentences(found)
+    lines.append(f"Data: {examples.source}.")
     lines += [f"Weights: {save}"] if save else []
     numbers = {**_init_tables.numbers(found), "saved": str(save) if save else None}
     record = _runs.finish(folder, numbers, [table], lines)

@@ -85,7 +85,7 @@ def run(
         "weights_sha256": data.weights_fingerprint(view.model),
         "optimizer": optimizer,
         "loss": loss,
-        "inputs_sha256": data.fingerprint(examples.inputs),
+        "inputs_sha256": data.fingerprint(*data.tensors_of(examples.inputs)),
         "targets_sha256": data.fingerprint(examples.targets),
         "input_unit": examples.unit,
         "batch": batch,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import typer
+
 from nakami.results import wrong
 
 from .._command import Command
@@ -21,12 +23,13 @@ def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None
     _model.try_once(model, examples)
     import nakami
 
-    found = nakami.stages(model, examples.inputs[:1])
+    found = nakami.stages(model, nakami.data.some_rows(examples.inputs, slice(1)))
     if output.as_json:
         rows = [{**asdict(s), "size": s.size, "auto": s.name in found.auto} for s in found]
         _tables.echo_json({"model": network.model, "stages": rows})
     else:
         _tables.show(_tables.stages_table(found, found.auto))
+        typer.echo(f"Data: {examples.source}.")
 
 
 ENTRY = Command(run)

@@ -223,7 +223,8 @@ def _own_network(
     view = nakami.View(_model.build(name, network.weights, network.seed), **compute.place())
     examples = _model.examples_for(name, inputs, reading.inputs)
     identity = _model.identity(name, network, inputs, view.model, examples)
-    nakami.dynamics.check(view, examples.inputs[:1], **{**options, "layers": False})
+    first = nakami.data.some_rows(examples.inputs, slice(1))
+    nakami.dynamics.check(view, first, **{**options, "layers": False})
     subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
     folder = _runs.writable("out", output.out / subject / where)
