@@ -133,7 +133,11 @@ class GradientJacobian(NetworkJacobian):
     def __init__(self, batch: Batch):
         super().__init__(batch.at.network, {"gradient": batch.at.flat.numel()}, batch.at)
         self.batch = batch
-        derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
+        try:
+            derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
+        except UsageError:
+            batch.judged.curve(batch.z, batch.y, batch.z)  # says so where the loss is the reason
+            raise
         if batch.first:
             self._check_symmetric()
             batch.tried.check()

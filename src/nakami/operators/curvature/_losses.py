@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
+from ..model._checks import FAILURES, first_line
 from ..model._composites import Composites
 from ..model._functional_model import FunctionalModel, Reader
 from ._outputs import Formed, own_loss, whole
@@ -111,8 +112,25 @@ class Criterion(ABC):
         return found
 
     def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
-        """Hessian of the total by the outputs, times ``v``, of the shape of ``z``."""
-        product: Tensor = torch.func.jvp(lambda out: self.slope(out, y), (z,), (v,))[1]
+        """Hessian of the total by the outputs, times ``v``, of the shape of ``z``.
+
+        Raises:
+            UsageError: Torch has no second derivative of a step in the loss.
+        """
+
+        def slope(out: Tensor) -> Tensor:
+            return self.slope(out, y)
+
+        product: Tensor
+        try:
+            product = torch.func.jvp(slope, (z,), (v,))[1]
+        except FAILURES:
+            try:
+                (product,) = torch.func.vjp(slope, z)[1](v)
+            except FAILURES as error:
+                got = f"{self.name} ({first_line(error)})"
+                way_out = "write it with plain arithmetic, as x.clamp_min(0) for a margin"
+                raise wrong("loss", "have a second derivative", got, way_out) from error
         return product
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from ._losses_again import SECOND
+
 
 class Composites(TorchFunctionMode):
     """Functions whose second derivative torch has wrong or not at all, as plain arithmetic.
@@ -16,6 +18,11 @@ class Composites(TorchFunctionMode):
     The backward of ``_weight_norm`` differentiated again is wrong (by 40 %, torch 2.13), that of
     ``mse_loss`` is refused by forward mode or ends the process, that of ``huber_loss`` is missing.
     ``cdist`` has no forward mode nor second derivative; its first is wrong under ``vmap``.
+    ``ctc_loss`` and margin losses have no second derivative, or one that no transform takes.
+
+    Embeddings have the plain derivative of what they look up: as dense tensors, not divided by how
+    often a token occurs (``scale_grad_by_freq``), and without a look at ``max_norm``, see
+    ``follow_conventions``.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -66,7 +73,49 @@ def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> 
     return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 
+def _embedding(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    return functional.embedding(input, weight, padding_idx)
+
+
+def _embedding_bag(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    if input.ndim != 2 or mode == "max":
+        rest = (per_sample_weights, include_last_offset, padding_idx)
+        options = (None, norm_type, False, mode, False)
+        return functional.embedding_bag(input, weight, offsets, *options, *rest)
+    each = functional.embedding(input, weight, padding_idx)
+    if per_sample_weights is not None:
+        each = each * per_sample_weights.unsqueeze(-1)
+    if padding_idx is None:
+        return each.mean(1) if mode == "mean" else each.sum(1)
+    seen = (input != padding_idx).unsqueeze(-1).to(each)
+    total = (each * seen).sum(1)
+    return total / seen.sum(1).clamp_min(1) if mode == "mean" else total
+
+
 _COMPOSITES: dict[Any, Any] = {
+    functional.embedding: _embedding,
+    functional.embedding_bag: _embedding_bag,
+    **SECOND,
     torch._weight_norm: _weight_norm,
     torch.cdist: _cdist,
     functional.mse_loss: _mse_loss,

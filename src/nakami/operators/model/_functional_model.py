@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
+from ._conventions import follow_conventions
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
@@ -95,6 +96,7 @@ class FunctionalModel:
         }
         self.structure = Structure(self.model)
         self._check_weights()
+        follow_conventions(self.model, self.weights)
 
     def example(self, x: Any, batch: bool = False) -> Example:
         """``x`` checked, detached and moved to where the network computes; an example as it is."""

@@ -190,8 +190,6 @@ _KNOWN: tuple[tuple[type[nn.Module], type[Layer]], ...] = (
 
 def known(module: nn.Module) -> type[Layer] | None:
     """The layer that a module is, by the ``forward`` it runs; None for any other."""
-    if isinstance(module, nn.Embedding) and (module.max_norm or module.scale_grad_by_freq):
-        return None
     if any(p.is_complex() for p in module.parameters(recurse=False)):
         return None
     forward = type(module).forward
