@@ -10,7 +10,7 @@ from torch import nn
 import nakami
 from curvatures import Dense, case
 from nakami.geometry import LimitOptions, learning_rate_report
-from nakami.geometry.rate import _report
+from nakami.geometry.rate import _eigenvalues
 from nakami.results import UsageError
 from nakami.theory import meanfield
 
@@ -49,7 +49,7 @@ def test_parts_are_those_of_the_library():
 
 @pytest.mark.parametrize("dense", [1024, 1])
 def test_count_by_decade_against_all_eigenvalues(monkeypatch, dense):
-    monkeypatch.setattr(_report, "DENSE", dense)
+    monkeypatch.setattr(_eigenvalues, "DENSE", dense)
     model, x, y = network()
     op = Dense(model, x, y, nn.CrossEntropyLoss())
     values = torch.linalg.eigvalsh(op.own(op.fisher()))
@@ -155,3 +155,28 @@ def test_wrong_use_before_the_work():
         learning_rate_report(model, (x, y + 1), "cross_entropy")
     with pytest.raises(UsageError, match="the loss must be finite"):
         learning_rate_report(model, (x, torch.full((24, 3), math.inf)), "mse")
+
+
+@pytest.mark.parametrize(
+    ("work", "dense", "samples"),
+    [(3e5, 80, None), (3e5, 60, 18), (3e5, 40, 12), (1.0, 80, 12), (1.0, 20, 12)],
+)
+def test_eigenvalues_of_the_first_batches_where_all_take_too_long(
+    monkeypatch, work, dense, samples
+):
+    """24 examples of 3 outputs in batches of 12, 6 and 6; 36, 54 and 72 rows."""
+    monkeypatch.setattr(_eigenvalues, "DENSE", dense)
+    monkeypatch.setattr(_eigenvalues, "WORK", work)
+    model, x, y = network()
+    batches = [(x[:12], y[:12]), (x[12:18], y[12:18]), (x[18:], y[18:])]
+    e = learning_rate_report(model, batches, "cross_entropy").eigenvalues
+    count = e.n_samples or 24
+    assert (e.n_samples, e.exact) == (samples, dense > 20)  # a gradient on one takes some 3,600
+    op = Dense(model, x[:count], y[:count], nn.CrossEntropyLoss())
+    values = torch.linalg.eigvalsh(op.own(op.fisher()))
+    assert e.largest == pytest.approx(float(values[-1]), rel=1e-3)
+    if e.exact:
+        wanted = float((values > e.points[0]).sum())
+        assert e.above == pytest.approx(wanted, abs=0.5)
+    else:
+        assert (e.n_probes, e.steps) == _eigenvalues.FEW[::-1]

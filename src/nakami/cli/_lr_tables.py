@@ -66,6 +66,8 @@ def _curvature(found: LearningRateReport) -> list[Row]:
     rows = []
     if e is not None:
         what = f"{rate.matrix}; {e.parameters:,} parameters"
+        if e.n_samples:
+            what += f"; of the first {e.n_samples:,} of {rate.n_samples:,} samples, for time"
         rows.append(("λ_max", f"{e.largest:.4g} ± {e.largest_error:.1g}", what))
     if rate.preconditioner:
         what = "the same over the optimizer's denominators, where the probe ended"

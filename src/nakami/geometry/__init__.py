@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .control._rate_control import RateControl as RateControl
     from .control._running_loss import RateRecord as RateRecord
     from .control._transformers import TrainerRateControl as TrainerRateControl
+    from .rate._eigenvalues import Eigenvalues as Eigenvalues
     from .rate._learning_rate import LimitOptions as LimitOptions
     from .rate._learning_rate import learning_rate as learning_rate
     from .rate._noise import NoiseScale as NoiseScale
     from .rate._noise import noise_scale as noise_scale
-    from .rate._report import Eigenvalues as Eigenvalues
     from .rate._report import LearningRateReport as LearningRateReport
     from .rate._report import WideTheory as WideTheory
     from .rate._report import check_request as check_request

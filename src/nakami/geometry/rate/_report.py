@@ -12,47 +12,14 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, criterion, ggn
 from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable
-from ...spectra import LinearOperator, density
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
+from ._eigenvalues import Eigenvalues, eigenvalues_of
 from ._learning_rate import DEFAULT, LimitOptions, Search, parts_of, read_rate
 from ._optimizers import check_optimizer
 from ._progress import Parts
 from ._result import LearningRate
 from ._rule import Rule
-
-DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
-STEPS, PROBES = 64, 5  # beyond
-PER_DECADE, WIDTH = 20, 0.2  # points of the curve, and its smoothing in decades
-DEPTH = {True: 6.0, False: 3.5}  # decades below the largest: all there is, or 1 / STEPS^2
-
-
-@dataclass(frozen=True)
-class Eigenvalues:
-    """How the eigenvalues of the loss's Gauss-Newton matrix lie, at the present weights.
-
-    Attributes:
-        points: Eigenvalues at which the curve is given, equally far apart on a log axis.
-        count: Eigenvalues per factor of ten. error: its standard error over the probes.
-        largest: ``lambda_max``. largest_error: its estimated absolute error.
-        above: About how many eigenvalues lie above the first point. parameters: ``P``, how many in
-            all; the rest is smaller, or zero.
-        exact: Whether all were computed. n_probes: random vectors behind the curve. steps: Lanczos
-            steps of each.
-        width: Standard deviation of the smoothing, in decades.
-    """
-
-    points: tuple[float, ...]
-    count: tuple[float, ...]
-    error: tuple[float, ...]
-    largest: float
-    largest_error: float
-    above: float
-    parameters: int
-    exact: bool
-    n_probes: int
-    steps: int
-    width: float
 
 
 @dataclass(frozen=True)
@@ -87,7 +54,8 @@ class LearningRateReport:
     Attributes:
         rate: Limit and advice, and the noise of the batches' gradients.
         eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
-            loss has no root (a function of one's own), or it was not asked for.
+            loss has no root (a function of one's own), or it was not asked for. Of the first
+            batches alone where all would take more than about a minute of one core.
         theory: What theory predicts, or None.
         theory_outcome: Whether it covers the network and the loss, a ``TheoryEnding``.
         value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
@@ -163,36 +131,10 @@ def learning_rate_report(
     rule = rate.rule if plain else None
     theory, covered = keep("theory", lambda: _theory(view, op, rule))
     parts.done("theory, now eigenvalues")
-    eigenvalues = keep("eigenvalues", lambda: _eigenvalues(op, search)) if spectrum else None
+    eigenvalues = keep("eigenvalues", lambda: eigenvalues_of(op, search)) if spectrum else None
     parts.done("eigenvalues")
     batch = op.by_batch()[0].n_samples
     return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)
-
-
-def _eigenvalues(op: CurvatureOperator, search: Search) -> Eigenvalues | None:
-    kernel = op.kernel
-    if kernel is None:
-        return None
-    side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
-    n = side.shape[0]
-    top = search.top(op, op, 1)
-    largest = float(top.values[0])
-    if not largest > 0:
-        return None
-    exact = n <= DENSE
-    decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
-    points, method = 10**decades * largest, "dense" if exact else "lanczos"
-    found = density(
-        side, points, steps=STEPS, probes=PROBES, method=method, memory_budget=search.budget,
-        seed=search.seed,
-    )  # fmt: skip
-    count, error = (n * curve for curve in found.per_decade(points, WIDTH))
-    above = n * float((found.weights * (found.nodes > points[0])).sum())
-    return Eigenvalues(
-        tuple(points.tolist()), tuple(count.tolist()), tuple(error.tolist()), largest,
-        float(top.errors[0]) * largest, above, op.shape[0], found.exact, found.n_probes,
-        found.steps, WIDTH,
-    )  # fmt: skip
 
 
 def _theory(

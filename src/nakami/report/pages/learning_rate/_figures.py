@@ -117,11 +117,13 @@ def spectrum_figure(data: Data) -> Figure:
     if not e.exact:
         layers.append(kit.band("count", axes, "var(--d2)", opacity=0.3))
     layers.append(kit.line("count", axes, "var(--d2)"))
-    name = "λ_max" if r.preconditioner else "λ_max, sets the limit"
+    name = "λ_max" if r.preconditioner or e.n_samples else "λ_max, sets the limit"
     layers += kit.border(e.largest, axes, name, LIMIT, dash=DASHES, short="λ_max")
     caption: str = say("spectrum.caption_exact", width=e.width)
     if not e.exact:
         caption = say("spectrum.caption", probes=e.n_probes, steps=e.steps, width=e.width)
+    if e.n_samples:
+        caption += say("spectrum.part", samples=e.n_samples, all=r.n_samples)
     if stable is not None:
         layers += kit.border(stable, axes, "advised", ADVISED)
         caption += say("spectrum.stable")
@@ -148,7 +150,7 @@ def theory_figure(data: Data) -> Figure:
     r, e, theory = data.found.rate, data.found.eigenvalues, data.found.theory
     measured: dict[str, list[float]] = {}
     if e is not None:
-        measured["measured, all data"] = [e.largest]
+        measured["measured, first batches" if e.n_samples else "measured, all data"] = [e.largest]
     if not r.preconditioner and len(r.batch_sharpness) > 1:
         measured["measured, each batch"] = list(r.batch_sharpness)
     predicted = {} if theory is None else {"theory, wide network": [theory.low, theory.high]}

@@ -158,7 +158,11 @@ def _how(data: Data) -> Table:
         ["Time", say("how.time", took=took, threads=threads, cost=r.cost)],
     ]
     if e is not None:
-        made = say("how.exact") if e.exact else say("how.probes", probes=e.n_probes, steps=e.steps)
+        made: str = (
+            say("how.exact") if e.exact else say("how.probes", probes=e.n_probes, steps=e.steps)
+        )
+        if e.n_samples:
+            made += say("how.part", samples=e.n_samples, all=r.n_samples)
         rows.append(["All eigenvalues", made])
     rows += [["Weights", data.text("training")], ["Source", say("how.source")]]
     return Table("How it was measured", ["", "this network"], rows, (), 480)

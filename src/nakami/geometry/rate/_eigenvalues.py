@@ -1,0 +1,119 @@
+"""How all eigenvalues of a loss's Gauss-Newton matrix lie, within a bound on the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ...operators import CurvatureOperator
+from ...spectra import LinearOperator, density
+from ._kinds import real
+from ._learning_rate import Search
+from ._trials import PRODUCT
+
+DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed
+STEPS, PROBES = 64, 5  # beyond
+PER_DECADE, WIDTH = 20, 0.2  # points of the curve, and its smoothing in decades
+DEPTH = {True: 6.0, False: 3.5}  # decades below the largest: all there is, or 1 / STEPS^2
+FEW = 32, 2  # steps and probes where these are too many
+WORK = 1e12  # floating-point operations, about a minute of one core
+
+
+@dataclass(frozen=True)
+class Eigenvalues:
+    """How the eigenvalues of the loss's Gauss-Newton matrix lie, at the present weights.
+
+    Attributes:
+        points: Eigenvalues at which the curve is given, equally far apart on a log axis.
+        count: Eigenvalues per factor of ten. error: its standard error over the probes.
+        largest: ``lambda_max``. largest_error: its estimated absolute error.
+        above: About how many eigenvalues lie above the first point. parameters: ``P``, how many in
+            all; the rest is smaller, or zero.
+        exact: Whether all were computed. n_probes: random vectors behind the curve. steps: Lanczos
+            steps of each.
+        width: Standard deviation of the smoothing, in decades.
+        n_samples: Samples of the first batches, which were read alone since all would have cost
+            too much; None for all.
+    """
+
+    points: tuple[float, ...]
+    count: tuple[float, ...]
+    error: tuple[float, ...]
+    largest: float
+    largest_error: float
+    above: float
+    parameters: int
+    exact: bool
+    n_probes: int
+    steps: int
+    width: float
+    n_samples: int | None = None
+
+
+def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | None:
+    """How the eigenvalues lie; None without a root, or where all are zero."""
+    if whole.root is None:
+        return None
+    op, steps, probes = _affordable(whole)
+    kernel = op.kernel
+    assert kernel is not None
+    side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
+    n = side.shape[0]
+    top = search.top(op, op, 1)
+    largest = float(top.values[0])
+    if not largest > 0:
+        return None
+    exact = n <= DENSE
+    decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
+    points, method = 10**decades * largest, "dense" if exact else "lanczos"
+    found = density(
+        side, points, steps=steps, probes=probes, method=method, memory_budget=search.budget,
+        seed=search.seed,
+    )  # fmt: skip
+    count, error = (n * curve for curve in found.per_decade(points, WIDTH))
+    above = n * float((found.weights * (found.nodes > points[0])).sum())
+    return Eigenvalues(
+        tuple(points.tolist()), tuple(count.tolist()), tuple(error.tolist()), largest,
+        float(top.errors[0]) * largest, above, op.shape[0], found.exact, found.n_probes,
+        found.steps, WIDTH, None if op is whole else op.n_samples,
+    )  # fmt: skip
+
+
+def _affordable(whole: CurvatureOperator) -> tuple[CurvatureOperator, int, int]:
+    """The matrix to read, Lanczos steps and probes: all that ``WORK`` allows.
+
+    All data; else as many first batches as have few enough rows for all eigenvalues; else the first
+    batch by fewer steps. What is counted is the work of a gradient on the first batch.
+    """
+    first = whole.by_batch()[0]
+    point = torch.cat([real(weight).reshape(-1) for weight in whole.weights.values()])
+    with FlopCounterMode(display=False) as counter:
+        first.loss_and_gradient(point)
+    each = counter.get_total_flops() / first.n_examples
+    for op, steps, probes in _choices(whole):
+        rows = _rows(op)
+        passes = rows if rows <= DENSE else PRODUCT * steps * probes * op.n_examples
+        if passes * each <= WORK:
+            break
+    return op, steps, probes
+
+
+def _choices(whole: CurvatureOperator) -> Iterator[tuple[CurvatureOperator, int, int]]:
+    yield whole, STEPS, PROBES
+    count = len(whole.by_batch())
+    for some in range(count - 1, 0, -1):
+        if _rows(part := whole.first(some)) <= DENSE:
+            yield part, STEPS, PROBES
+            break
+    one = whole if count == 1 else whole.first(1)
+    yield one, STEPS, PROBES
+    yield one, *FEW
+
+
+def _rows(op: CurvatureOperator) -> int:
+    """Of the shorter side."""
+    assert op.kernel is not None
+    return min(op.kernel.shape[0], op.shape[0])
