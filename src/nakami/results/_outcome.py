@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from ._shown import Shown
+
 ABOVE_TOL = "{above} of {values} values above tol {tol:g}"
 NOT_RECOVERED = "a value of at least {missed:.3g} was missed and not recovered"
 
@@ -96,7 +98,7 @@ class Outcome:
         return cls(endings[str(numbers.pop("kind")).upper()], numbers)
 
 
-class Ended:
+class Ended(Shown):
     """Base of results with an ``outcome``, from which these two are read."""
 
     outcome: Outcome
@@ -110,3 +112,7 @@ class Ended:
     def reason(self) -> str:
         """How the computation ended, in words."""
         return self.outcome.reason
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``Shown.as_dict``, with ``converged`` and ``reason``."""
+        return {**super().as_dict(), "converged": self.converged, "reason": self.reason}

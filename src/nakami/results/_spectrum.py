@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class Spectrum(Ended):
         seconds: Wall time of this piece; the only field that differs between two equal runs.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("values", "residuals", "reliable")
     input: int
     stage: str
     source: str

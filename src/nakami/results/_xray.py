@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._errors import unknown
+from ._shown import Shown
 from ._spectrum import Spectrum, StageInfo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """A mean over inputs with its spread.
 
@@ -32,6 +33,9 @@ class Estimate:
     def se(self) -> float:
         """Standard error of the mean, ``sd / sqrt(n)``."""
         return self.sd / self.n**0.5
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         """``50 ± 2``, with ``≥`` before a lower bound; without a spread for one input."""
@@ -85,9 +89,25 @@ class StageSummary:
         """Whether the last computed value lies below the floor at every input."""
         return self.decay_below_floor == self.largest.n
 
+    def as_dict(self) -> dict[str, Any]:
+        """Flat and plain: ``count``, ``count_sd``, ``count_lower_bound``, ...; shape as m and n."""
+        found: dict[str, Any] = {"inputs": self.largest.n}
+        for name, value in vars(self).items():
+            if name == "shape":
+                found |= {"m": value[0], "n": value[1]}
+            elif name == "log_sum_terms":
+                found |= {"log_sum_terms_least": value[0], "log_sum_terms_most": value[1]}
+            elif isinstance(value, Estimate):
+                found |= {name: value.mean, f"{name}_sd": value.sd}
+                if name in ("count", "effective_rank"):
+                    found[f"{name}_lower_bound"] = value.lower_bound
+            else:
+                found[name] = value
+        return found
+
 
 @dataclass(frozen=True, repr=False)
-class Xray:
+class Xray(Shown):
     """What one x-ray measured; made by ``nakami.xray``, read back by ``nakami.load``.
 
     Attributes:
@@ -180,6 +200,20 @@ class Xray:
         rows = ((name, self.at(name, source)) for name in self.names)
         return tuple(_summarise(name, spectra) for name, spectra in rows if spectra)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each stage and source: means over inputs, with ``_sd`` and bounds."""
+        return [row.as_dict() for stage in self.stages for row in self.summary(stage.name)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was read, in a few numbers and words."""
+        return {
+            "subject": self.subject,
+            "inputs": self.n_inputs,
+            "input_unit": self.input_unit,
+            "spectra": len(self.spectra),
+            "converged": self.converged,
+        }
+
 
 def estimate(samples: np.ndarray | list[float], lower_bound: bool = False) -> Estimate:
     """Mean and standard deviation (divisor n - 1) of a sample."""
@@ -217,7 +251,7 @@ def _summarise(name: str, spectra: tuple[Spectrum, ...]) -> StageSummary:
         n_converged=sum(s.converged for s in spectra),
         complete=not truncated,
         log_sum_terms=(min(terms), max(terms)),
-        decay_floor=max(s.floor / s.values[0] if s.values[0] > 0 else 0.0 for s in spectra),
+        decay_floor=max(float(s.floor / s.values[0]) if s.values[0] > 0 else 0.0 for s in spectra),
         decay_below_floor=sum(not s.reliable[-1] for s in spectra),
         limited=sum(s.limited for s in spectra),
     )

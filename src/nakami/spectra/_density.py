@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ DENSITY_METHODS = ("auto", "dense", "lanczos")
 GRID = 201  # points where none are given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DensityResult(Ended):
     """Density of the eigenvalues of a symmetric matrix, total mass 1.
 
@@ -50,6 +51,9 @@ class DensityResult(Ended):
         seed: Seed of the probes.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "points", "density", "density_se", "cumulative", "cumulative_se"
+    )  # fmt: skip
     points: Tensor
     density: Tensor
     density_se: Tensor
@@ -64,6 +68,13 @@ class DensityResult(Ended):
     n_probes: int
     steps: int
     seed: int
+
+    def __repr__(self) -> str:
+        low, high = float(self.nodes.min()), float(self.nodes.max())
+        return (
+            f"DensityResult({len(self.points)} points, Ritz values {low:.4g} to {high:.4g}, "
+            f"width {self.width:.2g}, {self.n_products} products, {self.reason})"
+        )
 
     def per_decade(
         self, points: Tensor | Sequence[float], width: float = 0.1

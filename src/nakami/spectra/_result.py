@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ class SVDResult(Ended):
             of eigenvalues of ``A^T A``, ``eps (s_1/s)^2`` more.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("values", "errors", "residuals", "reliable")
     values: Tensor
     left: Tensor | None
     right: Tensor | None
@@ -83,6 +84,7 @@ class EighResult(Ended):
             ``eps |l|_max/|l|`` for the rounding of the products.
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("values", "errors", "residuals", "reliable")
     values: Tensor
     vectors: Tensor
     residuals: Tensor
