@@ -56,7 +56,7 @@ def made_up(**changes):
     eigenvalues = {
         "points": points, "count": tuple(10.0 for _ in points), "error": tuple(1.0 for _ in points),
         "largest": 4.0, "largest_error": 1e-3, "above": 33.0, "parameters": 5000, "exact": False,
-        "n_probes": 5, "steps": 64, "width": 0.2,
+        "n_probes": 5, "steps": 64, "width": 0.2, "n_samples": None,
     }  # fmt: skip
     theory = {
         "low": 2.0, "high": 3.0, "limit": (2 / 3, 1.0), "widths": (784, 100, 10),
@@ -120,6 +120,16 @@ def test_adam_has_no_line_for_rates_among_eigenvalues():
     assert charts(page)["spectrum"].data["labels"]["t"] == ["λ_max"]
     assert "theory has no limit for it" in page.sections[2].text
     assert "after its trial" in page.frame.verdict.headline
+
+
+def test_a_curvature_of_the_first_batches_is_said_to_be_one():
+    some = SimpleNamespace(**{**vars(made_up().eigenvalues), "n_samples": 50})
+    page = page_of(made_up(eigenvalues=some), ABOUT)
+    figure = page.sections[1].figures[0]
+    assert "Read on the first 50 of 100 samples" in figure.caption
+    assert figure.charts[0].data["labels"]["t"].count("λ_max") == 1
+    assert "measured, first batches" in page.sections[2].figures[0].charts[0].text
+    assert "first" not in page_of(made_up(), ABOUT).sections[1].figures[0].caption
 
 
 def test_what_is_missing_leaves_no_gap():
