@@ -14,6 +14,7 @@ class Tutorial(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(3, 4, 3)
         self.bn = nn.BatchNorm2d(4)
+        self.bn.num_batches_tracked += 1  # its statistics are meant
         self.drop = nn.Dropout(0.5)
         self.fc1 = nn.Linear(16, 7)
         self.fc2 = nn.Linear(7, 5)

@@ -60,7 +60,10 @@ def test_arguments_become_options(message, worded):
     [
         (("--stages", "hidden9"), r"^nakami: --stages 'hidden9' is unknown; nearest.*'hidden1'"),
         (("--top", "100000"), r"^nakami: --top must .* 1 to 784 .*got 100000; "),
-        (("--memory-budget", "1MiB"), r"^nakami: --memory-budget must hold .*; raise it.* --top"),
+        (
+            ("--memory-budget", "1MiB", "--top", "500"),
+            r"^nakami: --memory-budget must hold .*; raise it.* --top",
+        ),
         (("--inputs", "5000"), r"^nakami: --inputs must lie between 1 and 1000, got 5000"),
     ],
 )

@@ -200,9 +200,11 @@ def test_the_budget_is_kept():
 
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(
+    net = nn.Sequential(
         nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3)
     )
+    net[1].num_batches_tracked += 1  # its statistics are meant
+    return net
 
 
 def data():

@@ -37,6 +37,7 @@ def test_buffers_are_read_anew():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 2)).double()
     x, y = torch.randn(8, 4).double(), torch.randn(8, 2).double()
+    model[1].running_mean += 0.1  # no longer untouched
     op = nakami.ggn(model, (x, y), nn.MSELoss())
     v = block(op)
     before = op.at_current_weights() @ v

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,11 @@ from nakami import zoo
 from nakami.results import wrong
 
 from ._command import Stands
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nakami import View
 
 OUT = "nakami-out"
 UNITS = {"": 1, "b": 1}
@@ -141,6 +146,14 @@ class ComputeOptions:
         str | None,
         typer.Option(help="float32 or float64 (default: as the model; float64 for a subject)."),
     ] = None
+    batch_statistics: Annotated[
+        bool | None,
+        typer.Option(
+            "--batch-statistics/--no-batch-statistics",
+            help="Batch normalisation by the statistics of the batch, as in training, or by its "
+            "running ones (default: these; init and lr take the batch's where they are untouched).",
+        ),
+    ] = None
 
     @property
     def options(self) -> dict[str, tuple[object, object]]:
@@ -150,7 +163,30 @@ class ComputeOptions:
             "dtype": (self.dtype, None),
             "device": (self.device, None),
             "memory": (memory, None),
+            "batch-statistics": (self.batch_statistics is True, False),
+            "no-batch-statistics": (self.batch_statistics is False, False),
         }
+
+    def view(self, model: nn.Module, batches: bool = False) -> View:
+        """The model as it is to be read.
+
+        Args:
+            model: What is read.
+            batches: Whether whole batches are read: then batch normalisation without statistics of
+                its own is read by theirs, where nothing is random, and a note says so.
+        """
+        from nakami import View
+
+        view = View(model, batch_statistics=self.batch_statistics, **self.place())
+        chosen = view.for_batches() if batches else view
+        if chosen is not view:
+            typer.echo(
+                "note: the running statistics of batch normalisation are untouched, so it is read "
+                "by those of each batch, as in training; --no-batch-statistics takes the running "
+                "ones.",
+                err=True,
+            )
+        return chosen
 
     def place(self) -> dict[str, Any]:
         """``dtype`` and ``device`` as ``nakami.View`` takes them, which refuses wrong ones."""

@@ -82,6 +82,8 @@ def sentences(found: Initialisation) -> list[str]:
         )
     elif found.uncovered:
         lines.append(f"No theory: {found.uncovered}.")
+    if found.batch_normalisation:
+        lines.append(f"Batch normalisation: {found.batch_normalisation}.")
     proposal = found.proposal
     lines.append(f"Proposal: {proposal.plan.rule}.")
     lines += [f"  {note}." for note in proposal.plan.notes]

@@ -21,6 +21,8 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
     title = f"{about['model']}, {about['optimizer']}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
+    if normalised := about.get("batch_normalisation"):
+        caption += f"\nBatch normalisation: {normalised}."
     if not rate.converged:
         caption += f"\nThe limit may be too high: {rate.reason}."
     return TextTable(title, caption, ("reading", "value", "what it says"), rows, left=3)

@@ -123,6 +123,8 @@ def _doubt(run: Xray) -> str:
     rows = (*run.summary("input"), *run.summary(None))
     over = _inputs([row.largest.n for row in rows], run.n_inputs)
     lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
+    if normalised := run.settings.get("batch_normalisation"):
+        lines.append(f"Batch normalisation: {normalised}.")
     there, planned = len(run.spectra), _planned(run)
     if there < planned:
         lines.append(f"{there} of {planned} spectra so far; the same command continues the run.")

@@ -178,6 +178,7 @@ def _missing(
 
 def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
     more, model = dict(about or {}), plan.network.model
+    normalised = plan.network.batch_normalisation
     described = {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -199,6 +200,7 @@ def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> d
         "device": plan.network.device.type,
         "memory_budget": plan.budget,
         "threads": torch.get_num_threads(),
+        **({"batch_normalisation": normalised} if normalised else {}),
         "rule": {"all_up_to": ALL_UP_TO, "top": TOP, "kept": KEPT},
         "versions": versions(),
         **more,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -27,11 +28,12 @@ from .autodiff._strategies import (
     unit,
 )
 from .model._checks import FAILURES, first_line
+from .model._dependence import natural_start
 from .model._example import Example
 from .model._functional_model import FunctionalModel
 from .model._parameters import Parameters
 from .model._stages import Stages
-from .model._view import View
+from .model._view import View, as_view
 from .per_example._independence import one_input
 
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
@@ -56,7 +58,8 @@ def stages(model: nn.Module | View, x: Any) -> Stages:
 
     Cost: two forward passes; four for an ``x`` of several rows.
     """
-    network = FunctionalModel(model)
+    view = as_view(model)  # where a network can be cut does not depend on its statistics
+    network = FunctionalModel(replace(view, batch_statistics=bool(view.batch_statistics)))
     return network.stages(one_input(network, x))
 
 
@@ -162,6 +165,11 @@ class NetworkJacobian(LinearOperator):
         stops = list(accumulate(ends.values()))
         starts = (0, *stops)
         self.parts = {s: slice(a, b) for s, a, b in zip(ends, starts, stops, strict=False)}
+
+    @property
+    def batch_normalisation(self) -> str:
+        """By which statistics the network's batch normalisation is read; empty without any."""
+        return self.network.batch_normalisation
 
     def by_stage(self, product: Tensor) -> dict[str, Tensor]:
         """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
@@ -392,22 +400,3 @@ def _beside(network: FunctionalModel, example: Example, start: str, state: Tenso
         if torch.equal(other, state):
             found.add(i)
     return found
-
-
-def natural_start(network: FunctionalModel, example: Example, places: Stages) -> str:
-    """The input, or the first embedding of the tokens where there are tokens alone."""
-    if example.moving:
-        return "input"
-    found = tuple(s.name for s in places if "embedding" in s.kind)
-    if not found:
-        raise UsageError(
-            "x must be floating-point where the network has no embedding, got integers alone; pass "
-            "x.float(), or name the stage to start from with start=."
-        )
-    if len(found) == 1:
-        return found[0]
-    with torch.no_grad():  # an embedding of positions does not follow the tokens
-        here = network.activations(example.tree, found)
-        there = network.activations(example.shaken(), found)
-    following = (n for n, a, b in zip(found, here, there, strict=True) if not torch.equal(a, b))
-    return next(following, found[0])

@@ -55,9 +55,6 @@ def run(
             metavar="NAME", help="For the theory, where forward applies it as a function."
         ),
     ] = None,
-    batch_statistics: Annotated[
-        bool, typer.Option("--batch-statistics", help="Batch normalisation as in training.")
-    ] = False,
     probes: Annotated[
         int, typer.Option(min=2, metavar="N", help="Random probes of each estimate.")
     ] = PROBES,
@@ -77,13 +74,14 @@ def run(
     weights are changed in what --save writes, and nowhere else.
     """
     _check(network, data, save)
-    place = compute.place()
+    compute.place()  # refused before the network is made
     import nakami
 
     from .. import _init_tables, _model, _runs
     from .._progress import Meter
 
     title, model, examples = _subject(network, data, inputs)
+    view = compute.view(model, batches=True)
     options: dict[str, Any] = {
         "method": method, "biases": biases, "directions": directions, "activation": activation,
         "probes": probes, "seed": network.seed,
@@ -91,7 +89,6 @@ def run(
     typed: dict[str, tuple[object, object]] = {
         **{name: (options[name], usual) for name, usual in USUAL.items()},
         "inputs": (inputs, INPUTS),
-        "batch-statistics": (batch_statistics, False),
         **compute.options,
     }
     name = network.model or "deep"
@@ -102,13 +99,12 @@ def run(
         "weights_sha256": nakami.data.weights_fingerprint(model),
         "inputs_sha256": nakami.data.fingerprint(*nakami.data.tensors_of(examples.inputs)),
         **options,
-        "batch_statistics": batch_statistics,
+        "batch_statistics": bool(view.batch_statistics),
         "dtype": compute.dtype,
         "device": compute.device,
         "versions": results.versions(),
     }
     folder = results.RecordFolder(_runs.writable("out", where), "init", settings)
-    view = nakami.View(model, batch_statistics=batch_statistics, **place)
     with Meter() as meter:
         found = nakami.initialisation(view, examples.inputs, progress=meter, **options)
     if save is not None:

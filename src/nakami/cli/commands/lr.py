@@ -55,10 +55,11 @@ def run(
     """
     if network.weights and not network.model:
         raise wrong("--weights", "come with --model", "no model", "name the network with --model")
-    budget, place = compute.budget, compute.place()
+    budget = compute.budget
+    compute.place()  # refused before the network is made
     import torch
 
-    from nakami import View, data, geometry
+    from nakami import data, geometry
 
     from .. import _lr_tables, _model, _runs
     from .._progress import Meter
@@ -66,7 +67,7 @@ def run(
     geometry.check_request(loss, optimizer)
     limit = geometry.LimitOptions(tol=tol)
     name = network.model or DEFAULT
-    view = View(_model.build(name, network.weights, network.seed), **place)
+    view = compute.view(_model.build(name, network.weights, network.seed), batches=True)
     examples = _model.labelled_for(name, inputs, batch * batches, network.seed)
     options = {
         "batch": (batch, BATCH),
@@ -79,6 +80,7 @@ def run(
     }
     what, chosen = f"lr-{optimizer}", _runs.chosen(options)
     where = output.out / _runs.of_model(name, what, network.weights, chosen)
+    normalised = view.batch_normalisation
     settings = {
         "model": _runs.short(name),
         **_model.identity(name, network, inputs, view.model, examples),
@@ -95,6 +97,7 @@ def run(
         "dtype": compute.dtype,
         "device": compute.device,
         "memory_budget": budget,
+        **({"batch_normalisation": normalised} if normalised else {}),
         "threads": torch.get_num_threads(),
         "versions": results.versions(),
     }

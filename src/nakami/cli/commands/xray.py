@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +89,9 @@ def run(
     is read of them.
     """
     _check_together(subject, network, inputs, train_seed)
+    if compute.batch_statistics is not None and network.model is None:
+        way_out = "leave it out"
+        raise wrong("--batch-statistics", "come with --model", "a shipped subject", way_out)
     from nakami.dynamics import SpectrumOptions
 
     options = {  # checked first: nothing is trained before they pass
@@ -220,11 +223,12 @@ def _own_network(
     from .. import _model, _runs
     from .._progress import Meter
 
-    view = nakami.View(_model.build(name, network.weights, network.seed), **compute.place())
+    view = compute.view(_model.build(name, network.weights, network.seed))
     examples = _model.examples_for(name, inputs, reading.inputs)
     identity = _model.identity(name, network, inputs, view.model, examples)
     first = nakami.data.some_rows(examples.inputs, slice(1))
-    nakami.dynamics.check(view, first, **{**options, "layers": False})
+    said = replace(view, batch_statistics=bool(view.batch_statistics))  # xray warns of these
+    nakami.dynamics.check(said, first, **{**options, "layers": False})
     subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
     folder = _runs.writable("out", output.out / subject / where)

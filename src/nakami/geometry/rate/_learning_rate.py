@@ -228,6 +228,7 @@ def read_rate(
     return LearningRate(
         **limits, **said, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
         n_samples=read.n_samples, sample=op.sample, seed=search.seed, noise=noise,
+        batch_normalisation=op.batch_normalisation,
     )  # fmt: skip
 
 

@@ -62,6 +62,7 @@ class LearningRate(Ended):
         advice_cost: Part of ``cost`` that they and the first rate took.
         noise: How the gradients of the batches scatter, and what it says of the batch size; None
             for one batch, or where batches were not read one by one.
+        batch_normalisation: By which statistics it was read; empty without any.
     """
 
     limit: float
@@ -90,6 +91,7 @@ class LearningRate(Ended):
     advice_cost: float = 0.0
     noise: NoiseScale | None = None
     matrix: str = "Gauss-Newton, the loss's own reduction"
+    batch_normalisation: str = ""
 
     @property
     def advice(self) -> str:

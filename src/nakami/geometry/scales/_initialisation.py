@@ -54,6 +54,7 @@ class Initialisation:
         proposal: Scales that let signals and gradients pass; ``proposal.apply(model)`` writes them.
         n_examples: How many. probes: Random probes of each estimate. seed: Of all that is drawn.
         dtype: Arithmetic of the readings.
+        batch_normalisation: By which statistics batch normalisation was read; empty without any.
     """
 
     measured: Propagation
@@ -64,6 +65,7 @@ class Initialisation:
     probes: int
     seed: int
     dtype: str
+    batch_normalisation: str = ""
 
     @property
     def uncovered(self) -> str:
@@ -181,7 +183,8 @@ def initialisation(
             plan = replace(plan, notes=(outcome.reason, *plan.notes))
     proposal = _proposal(network, tree, probes, plan, outcome, share(progress, 1, 2, "as proposed"))
     dtype = str(network.dtype).removeprefix("torch.")
-    return Initialisation(measured, theory, covered, proposal, n, probes, seed, dtype)
+    read_by = network.batch_normalisation
+    return Initialisation(measured, theory, covered, proposal, n, probes, seed, dtype, read_by)
 
 
 def _check_model(model: nn.Module) -> None:

@@ -78,6 +78,11 @@ class CurvatureOperator(LinearOperator):
         self._norms: list[RowNorms] | None = None
 
     @property
+    def batch_normalisation(self) -> str:
+        """By which statistics the network's batch normalisation is read; empty without any."""
+        return self.parts[0].at.network.batch_normalisation
+
+    @property
     def route(self) -> str:  # type: ignore[override]
         """How products are made; the first look builds what they need."""
         drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"

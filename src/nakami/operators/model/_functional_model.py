@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,10 +21,12 @@ from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
 from ._composites import Composites
 from ._conventions import follow_conventions
+from ._dependence import following
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
 from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
+from ._statistics import warn_of_untouched
 from ._structure import Structure
 from ._tracer import Tracer, first_tensor, transforms
 from ._view import Forward, View, as_view
@@ -66,7 +69,7 @@ class FunctionalModel:
     def __init__(self, model: nn.Module | View):
         view = as_view(model)
         model, dtype, device = view.model, view.dtype, view.device
-        self.batch_statistics = view.batch_statistics
+        self.batch_statistics = bool(view.batch_statistics)
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
         self.model, self.select, self.target = model, view.select, view.target
@@ -82,6 +85,9 @@ class FunctionalModel:
         self.device = device or (like.device if like is not None else torch.device("cpu"))
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
         self._copy()
+        self.batch_normalisation = view.batch_normalisation
+        if view.reads_untouched_statistics:
+            warn_of_untouched()
 
     def _copy(self) -> None:
         """Take the model's weights, buffers and structure as they are now."""
@@ -230,7 +236,7 @@ class FunctionalModel:
         if all(p.info.name != "output" for p in places):
             last = _place("output", type(self.model).__name__.lower(), out, self.model)
             places.append(replace(last, container=False))  # no name for a stage before it
-        return Stages(places)
+        return Stages(places, partial(following, self, example))
 
     def activations(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import overload
 
 from torch import nn
@@ -28,6 +29,7 @@ class Place:
         value: Identity of the tensor: places with equal values are names of the same state.
         inside: Number of weighted leaves inside (containers).
         joins: Whether its module made it from several states inside (a residual block, say).
+        block: Whether its module is one of several equal ones in a row, a block of a transformer.
     """
 
     info: StageInfo
@@ -36,6 +38,15 @@ class Place:
     value: int
     inside: int = 0
     joins: bool = False
+    block: bool = False
+
+    @property
+    def module(self) -> str:
+        """Name of the module that made it: that of its first call."""
+        return self.info.name.split(":")[0]
+
+
+Following = Callable[["Stages", Sequence[str]], tuple[str, ...]]
 
 
 class Stages(Sequence[StageInfo]):
@@ -44,11 +55,13 @@ class Stages(Sequence[StageInfo]):
     ``auto`` names those that ``nakami.xray`` reads when none are given: the state after each weight
     layer, with the normalisation and the activation that follow it, and the output where it has
     another size; at most 12, evenly spread. A module that joins branches (a sum, a concatenation)
-    counts as one layer.
+    counts as one layer. Where blocks repeat (modules of one class in one list, with sums inside, as
+    in transformers) their outputs are read, the last one in any case, and no state inside them.
+    What does not follow from the input (tables of positions) is left out.
     """
 
-    def __init__(self, places: Sequence[Place]):
-        self._places = tuple(places)
+    def __init__(self, places: Sequence[Place], following: Following | None = None):
+        self._places, self._following = tuple(places), following
         self._index = {p.info.name: i for i, p in enumerate(self._places)}
 
     @overload
@@ -71,19 +84,19 @@ class Stages(Sequence[StageInfo]):
         """Names in order of execution."""
         return tuple(self._index)
 
-    @property
+    @cached_property
     def auto(self) -> tuple[str, ...]:
-        """The stages read by default."""
+        """The stages read by default. Cost: one forward pass."""
         by_value = {p.value: p for p in _after_weights(_trunk(self._places))}  # a name a state
         picked = [self._widest_name(p) for p in by_value.values()]
         last = self._places[-1]
-        if not picked or picked[-1].info.size != last.info.size:
+        if not picked or (last.value not in by_value and picked[-1].info.size != last.info.size):
             picked.append(last)
         names = list(dict.fromkeys(p.info.name for p in picked))
-        if len(names) > MOST:
-            step = (len(names) - 1) / (MOST - 1)
-            names = [names[round(i * step)] for i in range(MOST)]
-        return tuple(names)
+        if self._following is not None:
+            names = list(self._following(self, names))
+        blocks = [p.info.name for p in picked if p.block and p.info.name in names]
+        return tuple(_at_most(names, blocks))
 
     def find(self, name: str, argument: str = "to") -> StageInfo:
         """The stage of that name; an unknown one is answered with the nearest names."""
@@ -115,12 +128,32 @@ class Stages(Sequence[StageInfo]):
         return self.position(stage.name)
 
     def _widest_name(self, place: Place) -> Place:
+        if place.block:
+            return place
         same = [p for p in self._places if p.value == place.value and p.container and p.inside == 1]
         return same[-1] if same else place
 
     def __repr__(self) -> str:
         rows = (f"  {s.name:<24} {s.kind:<18} {tuple(s.shape)}" for s in self)
         return "Stages(\n" + "\n".join(rows) + "\n)"
+
+
+def _at_most(names: Sequence[str], blocks: Sequence[str]) -> list[str]:
+    """At most ``MOST`` names, evenly spread; of blocks the first and the last in any case."""
+    if len(names) <= MOST:
+        return list(names)
+    others = [name for name in names if name not in blocks]
+    kept = set(_spread(blocks, max(MOST - len(others), min(2, len(blocks)))))
+    kept.update(_spread(others, MOST - len(kept)))
+    return [name for name in names if name in kept]
+
+
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    """``count`` of the names, or all, evenly spread from the first to the last."""
+    if len(names) <= count:
+        return list(names)
+    step = (len(names) - 1) / max(1, count - 1)
+    return [names[round(i * step)] for i in range(count)]
 
 
 def is_weighted(module: nn.Module | None) -> bool:
@@ -136,24 +169,51 @@ def weighted_inside(module: nn.Module) -> int:
 
 
 def _trunk(places: Sequence[Place]) -> list[Place]:
-    """The places outside joining modules, each of which stands for all that is inside it.
+    """The places outside blocks and joining modules, each of which stands for all inside it.
 
-    A module that holds most of the network is no layer, even if its last step is a sum.
+    A module that holds most of the network, or blocks, is no layer, even if its last step is a sum.
     """
     total = sum(p.weighted for p in places)
-    joining = [p for p in places if p.joins and 0 < p.inside <= max(1, total // 2)]
-    inside = tuple(p.info.name.split(":")[0] + "." for p in joining)
+    blocks = _blocks(places)
+    joining = [
+        p
+        for p in places
+        if p.joins
+        and 0 < p.inside <= max(1, total // 2)
+        and not any(b.module.startswith(f"{p.module}.") for b in blocks)
+    ]
+    inside = tuple({f"{p.module}." for p in (*joining, *blocks)})
     kept = [p for p in places[1:] if not p.info.name.startswith(inside)]
-    return [p if p in joining else replace(p, joins=False) for p in kept]
+    return [replace(p, joins=p in joining, block=p in blocks) for p in kept]
+
+
+def _blocks(places: Sequence[Place]) -> list[Place]:
+    """Modules of several layers that repeat in a list or are called again, with sums inside."""
+    joining = {p.module for p in places if p.joins}
+    groups: dict[tuple[str, str], list[Place]] = {}
+    for place in places:
+        stem, _, number = place.module.rpartition(".")
+        if place.container and place.inside > 1 and number.isdigit():
+            groups.setdefault((stem, place.info.kind), []).append(place)
+    found = []
+    for group in groups.values():
+        own = {f"{p.module}." for p in group}
+        if len(group) > 1 and any(f"{name}.".startswith(tuple(own)) for name in joining):
+            found += group
+    outer = tuple({f"{p.module}." for p in found})
+    return [p for p in found if not p.module.startswith(outer)]
 
 
 def _after_weights(places: Sequence[Place]) -> list[Place]:
     """For each weight layer, the last state before something other than a pointwise step."""
-    flat = [p for p in places if not p.container or p.joins]
+    flat = [p for p in places if not p.container or p.joins or p.block]
     picked: list[Place] = []
     follows = False
     for place in flat:
-        if (
+        if place.block:  # a normalisation behind the last one belongs to the head
+            picked.append(place)
+            follows = False
+        elif (
             place.weighted
             or place.joins
             or place.info.kind in ("linear", "conv1d", "conv2d", "conv3d")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...results import UsageError, check_callable, wrong_type
-from ._checks import read_device, read_dtype
+from ._checks import check_batch_statistics, read_device, read_dtype
+from ._statistics import UNTOUCHED, statistics
 
 Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]
@@ -36,8 +37,10 @@ class View:
             attribute of a batch object, a place in a tuple (the rest are inputs), or a function of
             the batch. By default a batch is ``(x, y)``, or holds one of ``labels``, ``label``,
             ``targets``, ``target``, ``y``.
-        batch_statistics: Batch normalisation by the statistics of the batch at hand, as in
-            training, in place of its running ones; buffers stay as they are.
+        batch_statistics: True: batch normalisation by the statistics of the batch at hand, as in
+            training; buffers stay as they are. False: by its running ones. None: by these too, with
+            a warning where all are untouched (no batch seen, mean 0, variance 1), for then they
+            are not those of the network's states.
 
     Raises:
         UsageError: ``model`` is no module or a scripted one, ``forward`` or ``select`` cannot be
@@ -50,7 +53,7 @@ class View:
     select: Select | None = None
     dtype: torch.dtype | str | None = None
     device: torch.device | str | None = None
-    batch_statistics: bool = False
+    batch_statistics: bool | None = None
     target: Target = None
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class View:
             )
         check_callable("forward", self.forward, "forward(model, x)")
         check_callable("select", self.select, "select(output)")
-        if self.batch_statistics not in (True, False):
+        if self.batch_statistics not in (True, False, None):
             got = repr(self.batch_statistics)
             raise wrong_type("batch_statistics", "be True or False", got, "pass True or False")
         named = isinstance(self.target, (str, int)) and not isinstance(self.target, bool)
@@ -77,6 +80,30 @@ class View:
             raise wrong_type("target", rule, repr(self.target), "pass target='labels'")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
+
+    @property
+    def batch_normalisation(self) -> str:
+        """By which statistics the model's batch normalisation is read, in words; "" without any."""
+        return statistics(self.model, self.batch_statistics)
+
+    @property
+    def reads_untouched_statistics(self) -> bool:
+        """Whether that is, unasked, by running statistics that no batch has touched."""
+        return self.batch_statistics is None and self.batch_normalisation == UNTOUCHED
+
+    def for_batches(self) -> View:
+        """The view by which whole batches are best read.
+
+        By the statistics of the batch where the running ones are untouched and nothing is asked;
+        not with dropout, which is random then.
+        """
+        if not self.reads_untouched_statistics:
+            return self
+        try:
+            check_batch_statistics(self.model)
+        except UsageError:
+            return self
+        return replace(self, batch_statistics=True)
 
 
 def as_view(model: nn.Module | View) -> View:

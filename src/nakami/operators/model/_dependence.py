@@ -1,0 +1,67 @@
+"""Where the readings of an input start, and which states follow from there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ...results import UsageError
+from ._checks import FAILURES
+from ._example import Example
+
+if TYPE_CHECKING:
+    from ._functional_model import FunctionalModel
+    from ._stages import Stages
+
+
+def natural_start(network: FunctionalModel, example: Example, places: Stages) -> str:
+    """The input, or the first embedding of the tokens where there are tokens alone."""
+    if example.moving:
+        return "input"
+    found = tuple(s.name for s in places if "embedding" in s.kind)
+    if not found:
+        raise UsageError(
+            "x must be floating-point where the network has no embedding, got integers alone; pass "
+            "x.float(), or name the stage to start from with start=."
+        )
+    if len(found) == 1:
+        return found[0]
+    with torch.no_grad():  # an embedding of positions does not follow the tokens
+        here = network.activations(example.tree, found)
+        there = network.activations(example.shaken(), found)
+    following = (n for n, a, b in zip(found, here, there, strict=True) if not torch.equal(a, b))
+    return next(following, found[0])
+
+
+def following(
+    network: FunctionalModel, example: Example, places: Stages, names: Sequence[str]
+) -> tuple[str, ...]:
+    """The start, and those of ``names`` that a derivative reaches from there.
+
+    Tables of positions, masks and other constants are left out. All, where none is reached: the
+    network then switches gradients off, or cannot be held at its start.
+    """
+    try:
+        start = natural_start(network, example, places)
+        behind = [n for n in names if places.position(n) > places.position(start)]
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if start == "input":
+                tree = example.at(_leaf(example.vector))
+                states = network.activations(tree, behind)
+            else:
+                state = network.activations(example.tree, (start,))[0]
+                states = network.activations(example.tree, behind, start, _leaf(state))
+    except (UsageError, *FAILURES):
+        return tuple(names)
+    reached = {n for n, s in zip(behind, states, strict=True) if s.requires_grad}
+    return tuple(n for n in names if n in reached or n == start) if reached else tuple(names)
+
+
+def _leaf(state: Tensor) -> Tensor:
+    """The state with a gradient, which may still be written to."""
+    return state.detach().requires_grad_().clone()
