@@ -65,8 +65,11 @@ class Outcome:
 
 
 @pytest.fixture
-def nakami(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Run the command line with these arguments."""
+def nakami(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Run the command line with these arguments; a slow machine adds no lines of progress."""
+    monkeypatch.setattr("nakami.cli._progress.SECONDS_BEFORE_LINES", 600.0)
 
     def run(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as stop:

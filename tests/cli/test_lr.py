@@ -120,7 +120,7 @@ def test_an_interrupted_reading_goes_on_from_its_finished_parts(nakami, labelled
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("nakami.geometry.rate._report._eigenvalues", stop)
+        patched.setattr("nakami.geometry.rate._report.eigenvalues_of", stop)
         outcome = nakami(*run)
     assert outcome.code == 130
     said = "nakami: interrupted; what is finished is kept, the same command continues it.\n"

@@ -43,7 +43,7 @@ def test_duration(seconds, text):
 
 
 def test_meter_off_a_terminal_prints_now_and_then(capsys, monkeypatch):
-    clock = iter([0.0, 1.0, 20.0, 20.0, 21.0])
+    clock = iter([0.0, 1.0, 6.0, 6.0, 19.0])  # the first line after 5 s, others after 15 s more
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     with Meter() as meter:
         meter(1, 10, 90.0, "pretrained")
