@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..results import UsageError, wrong
-from ..spectra import LinearOperator, check_budget
+from ..spectra import LinearOperator, check_budget, without_autocast
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
@@ -39,6 +39,7 @@ from .per_example._independence import one_input
 NEAR = 8 << 20  # bytes of the widest state of a chunk on a CPU: beyond, memory is what costs
 
 
+@without_autocast
 def stages(model: nn.Module | View, x: Any) -> Stages:
     """Where a network can be read, in order of execution, with kind and shape.
 
@@ -63,6 +64,7 @@ def stages(model: nn.Module | View, x: Any) -> Stages:
     return network.stages(one_input(network, x))
 
 
+@without_autocast
 def jacobian(
     model: nn.Module | View,
     x: Any,

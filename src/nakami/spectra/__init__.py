@@ -1,5 +1,7 @@
 """Linear maps become numbers: one engine for every spectrum. Knows no network."""
 
+from ._autocast import autocast_put_back, without_autocast
+from ._autocast import enabled as autocast_enabled
 from ._check import (
     DEFAULT_BUDGET,
     check_at_least,
@@ -32,6 +34,8 @@ __all__ = [
     "SVDResult",
     "TraceResult",
     "as_operator",
+    "autocast_enabled",
+    "autocast_put_back",
     "check_at_least",
     "check_budget",
     "check_choice",
@@ -46,4 +50,5 @@ __all__ = [
     "ritz",
     "svd",
     "trace",
+    "without_autocast",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..results import Ended, Outcome, SpectrumEnding, wrong
+from ._autocast import without_autocast
 from ._check import (
     check_at_least,
     check_budget,
@@ -101,6 +102,7 @@ class DensityResult(Ended):
         return _over_probes(_gauss(t.log10(), decades, width), self.weights * above)
 
 
+@without_autocast
 def density(
     op: LinearOperator | Tensor,
     points: Tensor | Sequence[float] | None = None,

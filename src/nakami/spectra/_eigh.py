@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ._autocast import without_autocast
 from ._check import (
     check_budget,
     check_choice,
@@ -32,6 +33,7 @@ EIGH_METHODS = ("auto", "dense", "krylov")
 WHICH = ("largest", "smallest", "magnitude")
 
 
+@without_autocast
 def eigh(
     op: LinearOperator | Tensor,
     k: int,

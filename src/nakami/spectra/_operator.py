@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..results import RunError, wrong, wrong_type
+from ._autocast import without_autocast
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
@@ -58,6 +59,7 @@ class LinearOperator(ABC):
     def _rmatmat(self, block: Tensor) -> Tensor:
         """``A^T block``, ``(m, k) -> (n, k)``."""
 
+    @without_autocast
     def __matmul__(self, other: Tensor) -> Tensor:
         """``A @ v`` for ``(n,)`` or ``(n, k)``; the result has the operator's dtype and device."""
         if not isinstance(other, Tensor):
@@ -223,6 +225,11 @@ def check_entries(argument: str, value: Tensor) -> None:
             "a tensor on the meta device",
             "pass a tensor that holds them",
         )
+    if value.is_nested:
+        way_out = "pad it with torch.nested.to_padded_tensor(x, 0.0), and pass a mask beside it"
+        raise wrong_type(argument, "be one block of numbers", "a nested tensor", way_out)
+    if value.is_quantized:
+        raise wrong_type(argument, "be plain numbers", value.dtype, "convert it with .dequantize()")
     if value.layout != torch.strided:
         layout = str(value.layout).removeprefix("torch.")
         raise wrong_type(argument, "be dense", layout, "convert it with .to_dense()")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
+from ._autocast import without_autocast
 from ._check import (
     check_budget,
     check_choice,
@@ -32,6 +33,7 @@ FOLDED = 8  # vectors of a warm start in one sum: more cost products (168 agains
 SMALL_SIDE = 1024  # up to here the small dense problem costs less than a Krylov run
 
 
+@without_autocast
 def svd(
     op: LinearOperator | Tensor,
     k: int | None = None,

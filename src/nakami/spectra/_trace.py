@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, warn, wrong
+from ._autocast import without_autocast
 from ._check import (
     check_at_least,
     check_budget,
@@ -52,6 +53,7 @@ class TraceResult(Ended):
     seed: int
 
 
+@without_autocast
 def trace(
     op: LinearOperator | Tensor,
     rtol: float = 0.01,

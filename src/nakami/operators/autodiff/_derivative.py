@@ -93,7 +93,7 @@ class Derivative:
         ``E``; half is ``J^T u``, in which the leading singular vectors prevail. A product that
         differs from a difference of the function is looked at again near the point, where no kink
         is, and with several steps: an error stays, whatever the place and the step. What passes
-        there and comes from arithmetic that the network itself narrows (autocast) is warned of too.
+        there and comes from arithmetic that the network itself narrows is warned of too.
 
         Raises:
             UsageError: The function moves, but ``J`` is zero.
@@ -123,7 +123,8 @@ class Derivative:
             warn(
                 f"{what} to {_parts(rounded)}: the network computes in part in {narrow}: along one "
                 f"direction J v is off by {max(rounded.values()):.2g} of its size by rounding, "
-                "which the stated errors leave out; pass nakami.View(model, dtype='float64')."
+                "which the stated errors leave out; pass nakami.View(model, dtype='float64'), or "
+                "take the casts out of its forward."
             )
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ...results import UsageError, wrong
+from ...spectra import check_entries
 from ..model._checks import FAILURES
-from ..model._example import Example, mapped, some_rows
+from ..model._example import Example, leaves_of, mapped, some_rows
 from ..model._functional_model import FunctionalModel
 from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
@@ -135,6 +136,9 @@ def _classes_first(
 
 
 def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
+    for leaf in leaves_of(y):
+        if leaf.is_nested:
+            check_entries(TARGETS, leaf)
     if isinstance(y, Tensor) and (y.ndim == 0 or len(y) % n):
         way_out = "pass one target for each example"
         raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)

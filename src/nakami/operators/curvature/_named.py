@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...results import UsageError
-from ...spectra import check_at_least, check_budget, check_seed
+from ...spectra import check_at_least, check_budget, check_seed, without_autocast
 from ..model._functional_model import FunctionalModel
 from ..model._view import View
 from ._data import batches
@@ -28,6 +28,7 @@ from ._operator import CurvatureOperator
 Loss = nn.Module | str | Callable[[Any, Any], Tensor] | None
 
 
+@without_autocast
 def fisher(
     model: nn.Module | View,
     data: Any,
@@ -86,6 +87,7 @@ def fisher(
     return _made("fisher", model, data, loss, params, memory_budget, group, samples, seed)
 
 
+@without_autocast
 def ggn(
     model: nn.Module | View,
     data: Any,
@@ -110,6 +112,7 @@ def ggn(
     return _made("ggn", model, data, loss, params, memory_budget, group)
 
 
+@without_autocast
 def hessian(
     model: nn.Module | View,
     data: Any,
@@ -129,6 +132,7 @@ def hessian(
     return _made("hessian", model, data, loss, params, memory_budget, group)
 
 
+@without_autocast
 def empirical_fisher(
     model: nn.Module | View,
     data: Any,

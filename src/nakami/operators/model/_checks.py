@@ -48,8 +48,15 @@ def read_device(device: object) -> torch.device | None:
 
 
 def check_filled(model: nn.Module) -> None:
-    """Refuse weights without numbers."""
+    """Refuse weights without numbers, or with those of several processes."""
     for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if hasattr(value, "full_tensor"):
+            raise UsageError(
+                f"weight {name!r} must be a plain tensor, got a {type(value).__name__} "
+                "(fully_shard, or parallel tensors); read a copy that is not sharded, with "
+                "copy.load_state_dict(torch.distributed.checkpoint.state_dict.get_model_state_dict("
+                "model, options=StateDictOptions(full_state_dict=True)))."
+            )
         if nn.parameter.is_lazy(value) or value.is_meta:
             raise UsageError(
                 f"weight {name!r} must hold numbers, got none so far (a lazy layer, or the meta "

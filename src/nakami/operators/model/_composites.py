@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from ...spectra import autocast_enabled as enabled
+from ...spectra import autocast_put_back
 from ._losses_again import SECOND
 
 
@@ -20,13 +23,36 @@ class Composites(TorchFunctionMode):
     ``cdist`` has no forward mode nor second derivative; its first is wrong under ``vmap``.
     ``ctc_loss`` and margin losses have no second derivative, or one that no transform takes.
 
-    Embeddings have the plain derivative of what they look up: as dense tensors, not divided by how
-    often a token occurs (``scale_grad_by_freq``), and without a look at ``max_norm``, see
-    ``follow_conventions``.
+    Forward and reverse mode of ``prelu`` disagree at 0.
+
+    Autocast is lifted: functions compute in the types of what they get. Embeddings have the plain
+    derivative of what they look up: as dense tensors, not divided by how often a token occurs
+    (``scale_grad_by_freq``), and without a look at ``max_norm``, see ``follow_conventions``.
+
+    Attributes:
+        lifted: Whether autocast was on.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lifted, self._before = False, ExitStack()
+
+    def __enter__(self) -> Composites:
+        """Begin, with a note of where autocast is on."""
+        self._before.enter_context(autocast_put_back())
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """End, with autocast on where it was on before."""
+        super().__exit__(*error)
+        self._before.close()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """The function, or its composite."""
+        for kind in enabled():  # within the autocast that a forward switched on itself
+            torch.set_autocast_enabled(kind, False)
+            self.lifted = True
         return _COMPOSITES.get(func, func)(*args, **(kwargs or {}))
 
 
@@ -67,6 +93,12 @@ def _huber_loss(
     gap = (input - target).abs()
     near = gap.clamp(max=delta)
     return _reduced(near * (gap - near / 2), reduction, weight)
+
+
+def _prelu(x: Tensor, weight: Tensor) -> Tensor:
+    axes = (-1, *[1] * (x.ndim - 2)) if x.ndim > 1 else ()
+    slopes = weight.reshape(axes) if weight.ndim else weight
+    return torch.where(x > 0, x, slopes * x)
 
 
 def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
@@ -118,6 +150,7 @@ _COMPOSITES: dict[Any, Any] = {
     **SECOND,
     torch._weight_norm: _weight_norm,
     torch.cdist: _cdist,
+    torch.prelu: _prelu,
     functional.mse_loss: _mse_loss,
     functional.huber_loss: _huber_loss,
 }

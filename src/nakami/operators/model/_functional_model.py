@@ -77,10 +77,10 @@ class FunctionalModel:
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if is_number(p)), None)
         self.dtype = dtype or (like.dtype.to_real() if like is not None else None)
-        self.note = ""
+        self._note = ""
         self.said: set[str] = set()  # kinds of warnings given; of a network each is given once
         if dtype is None and self.dtype in (torch.float16, torch.bfloat16):
-            self.note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
+            self._note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
             self.dtype = torch.float32
         self.device = device or (like.device if like is not None else torch.device("cpu"))
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
@@ -109,6 +109,12 @@ class FunctionalModel:
         if isinstance(x, Example):
             return x
         return Example(x, batch).moved(lambda leaf: self._cast(leaf.detach(), copy=True))
+
+    @property
+    def note(self) -> str:
+        """What else is to be said of the arithmetic."""
+        lifted = "autocast lifted" if self.structure.autocasts else ""
+        return ", ".join(part for part in (self._note, lifted) if part)
 
     @property
     def embeds(self) -> bool:
@@ -348,7 +354,7 @@ class FunctionalModel:
         fast = torch.backends.mha.get_fastpath_enabled()
         with ExitStack() as stack:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            stack.enter_context(Composites())
+            composites = stack.enter_context(Composites())
             if "torch._dynamo" in sys.modules:  # where it is not, nothing is compiled
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             torch.backends.mha.set_fastpath_enabled(False)
@@ -359,6 +365,7 @@ class FunctionalModel:
                     stack.callback(setattr, backend, "enabled", backend.enabled)
                     backend.enabled = False
             yield
+            self.structure.autocasts |= composites.lifted
 
     @contextmanager
     def explained(self, example: Example) -> Iterator[None]:

@@ -38,6 +38,7 @@ class Structure(AbstractContextManager[None]):
         self._runs = 0
         self._before: list[Attributes] = []
         self.writes_to_input: bool | None = None  # whether a run does; None until one was tried
+        self.autocasts = False  # whether a run switched autocast on
 
     def change(self) -> str:
         """The first thing that a run would read otherwise than before, in words; empty if none."""

@@ -1,0 +1,91 @@
+"""Autocast, inside a forward or around a call, changes no number: it is lifted, and said."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import nakami
+from gauntlet import Reference
+from nakami.results import UsageError
+
+
+class Net(nn.Module):
+    def __init__(self, inside):
+        super().__init__()
+        self.a, self.b, self.inside = nn.Linear(4, 5), nn.Linear(5, 3), inside
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.inside):
+            h = functional.gelu(self.a(x))
+            with torch.autocast("cpu", enabled=False):
+                h = h.to(self.b.weight)
+            return self.b(h)
+
+
+def made(inside):
+    torch.manual_seed(0)
+    model, x, y = Net(inside), torch.randn(6, 4), torch.randint(0, 3, (6,))
+    reference = Reference(Net(False).double())
+    reference.point = torch.cat([p.detach().double().reshape(-1) for p in model.parameters()])
+    return model, x, y, reference
+
+
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("kind", ["ggn", "hessian"])
+def test_matrices_and_spectra(kind, inside, around):
+    model, x, y, reference = made(inside)
+    loss = functional.cross_entropy
+    want = getattr(reference, kind)(x.double(), y, loss)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=around):
+        op = getattr(nakami, kind)(model, (x, y), loss)
+        found = op @ torch.eye(op.shape[0])
+        top, trace = nakami.eigh(op, 1).values, nakami.trace(op).value
+        route = op.route
+        assert (model(x).dtype == torch.bfloat16) == inside  # as it was
+        assert torch.is_autocast_enabled("cpu") == around
+    torch.testing.assert_close(found.double(), want, rtol=1e-4, atol=1e-6)
+    assert float(top[0]) == pytest.approx(float(torch.linalg.eigvalsh(want)[-1]), rel=1e-4)
+    assert trace == pytest.approx(float(want.trace()), rel=1e-4)
+    assert not inside or "autocast lifted" in route
+    assert op.value == pytest.approx(reference.value(x.double(), y, loss), rel=1e-5)
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_jacobians(around):
+    model, x, _, _ = made(True)
+    double = Net(False).double()
+    double.load_state_dict(model.state_dict())
+    want = torch.autograd.functional.jacobian(double, x[:1].double()).reshape(3, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=around):
+        found = nakami.svd(nakami.jacobian(model, x[:1]))
+    torch.testing.assert_close(
+        found.values.double(), torch.linalg.svdvals(want), rtol=1e-5, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_refused(layout):
+    parts = [torch.ones(5, 3), torch.ones(4, 3)]
+    x, model = torch.nested.nested_tensor(parts, layout=layout), nn.Linear(3, 2)
+    with pytest.raises(UsageError, match="x must be one block of numbers, got a nested tensor"):
+        nakami.ggn(model, (x, torch.ones(2, 2)), "mse")
+    with pytest.raises(UsageError, match="x must be one block of numbers, got a nested tensor"):
+        nakami.jacobian(model, x)
+    with pytest.raises(UsageError, match="targets of a batch must be one block of numbers, got"):
+        nakami.ggn(model, (torch.ones(2, 3), x), "mse")
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_prelu_at_zero_has_one_derivative(channels):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.PReLU(channels), nn.Linear(4, 2)).double()
+    x, y = torch.zeros(5, 3).double(), torch.ones(5, 2).double()
+    for kind in ("ggn", "hessian"):
+        model[0].bias.data.fill_(-1e-12)  # where torch's own derivatives are symmetric
+        want = getattr(Reference(model), kind)(x, y, nn.MSELoss())
+        model[0].bias.data.zero_()
+        found = getattr(nakami, kind)(model, (x, y), "mse").dense()
+        torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-10)
