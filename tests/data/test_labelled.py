@@ -165,3 +165,18 @@ def test_targets_that_int64_cannot_hold(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)), y=np.array([1, 2**63], dtype=np.uint64))
     with pytest.raises(UsageError, match=r"'y' in .* must be below 2\^63, got 9223372036854775808"):
         data.read_labelled(tmp_path / "x.npz")
+
+
+def test_labels_that_repeat_the_tokens_are_those_that_follow(tmp_path):
+    ids, mask = rng.integers(0, 50, (6, 5)), np.ones((6, 5), int)
+    labels = ids.copy()
+    labels[2, 3:], mask[2, 3:] = -100, 0
+    path = save(tmp_path, input_ids=ids, attention_mask=mask, labels=labels)
+    found = data.read_labelled(path)
+    assert found.source.endswith("d.npz, labels shifted by one, the token that follows")
+    for row, keep, target in zip(*found.inputs.values(), found.targets, strict=True):
+        i = int(np.flatnonzero((ids[:, :-1] == row.numpy()).all(1))[0])
+        np.testing.assert_array_equal(target, labels[i, 1:])
+        np.testing.assert_array_equal(keep, mask[i, :-1])
+    whole = data.read_labelled(save(tmp_path, x=ids, y=ids))  # a network that copies
+    assert torch.equal(whole.inputs, whole.targets)

@@ -74,7 +74,8 @@ def read_labelled(
 
     * ``.npz``: inputs as ``read`` finds them; targets called labels, y or targets (``y_train`` with
       ``x_train``), or ``labels``. Whole targets are classes; floating ones are values. Whole inputs
-      that are no bytes are tokens.
+      that are no bytes are tokens. Labels that repeat input_ids, as for models that shift them in
+      their own loss, are shifted here: targets ``(N, T - 1)`` are the tokens that follow.
     * IDX: labels from the file beside it.
     * A folder of pictures: a folder inside for each class, classes in order of name.
 
@@ -159,14 +160,26 @@ def _from_npz(
         )  # fmt: skip
     rows = _drawn(len(x), n, seed).numpy()
     inputs: Inputs
+    shifted = picked.inputs.lower() == "input_ids" and _next_tokens_to_come(x, y)
+    if shifted:
+        beside = {name: v[:, :-1] if v.shape == x.shape else v for name, v in beside.items()}
+        x, y = x[:, :-1], y[:, 1:]
     if is_tokens(x):
         (inputs, taken), unit = tokens(x, beside, rows, path), TOKEN
     else:
         found = from_array(x[rows], None, path)
         inputs, unit, taken = found.inputs, found.unit, ""
     parts = [f"{len(rows):,} of {len(x):,} examples of {path.name}", picked.said, taken]
+    parts += ["labels shifted by one, the token that follows"] * shifted
     source = ", ".join(filter(None, parts))
     return LabelledExamples(inputs, _targets(y[rows], picked.labels, path), unit, source)
+
+
+def _next_tokens_to_come(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether labels are the tokens themselves, which models of language shift in their loss."""
+    there = y != -100  # what these losses leave out
+    same = y.shape == x.shape and is_tokens(y) and x.ndim == 2 and x.shape[1] > 1
+    return same and bool(there.any()) and bool((x == y)[there].all())
 
 
 def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
