@@ -82,3 +82,9 @@ def test_a_subject_has_no_batch_normalisation(nakami, made):
     read = nakami("xray", "--batch-statistics")
     assert read.code == 2
     assert "--batch-statistics must come with --model" in read.err
+
+
+def test_long_work_is_announced(nakami, made, monkeypatch):
+    monkeypatch.setattr("nakami.dynamics.expected_seconds", lambda *_, **__: 754.0)
+    read = nakami(*XRAY, "--model", "nets:seen")
+    assert "note: this will take about 12 min 34 s; --inputs, --stages and --top say" in read.err

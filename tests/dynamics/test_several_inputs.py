@@ -194,3 +194,14 @@ def test_the_default_reads_as_many_values_as_the_memory_holds():
         np.testing.assert_allclose(s.values, exact[:count], rtol=1e-4)
     with pytest.raises(UsageError, match="memory_budget must hold the dense 90 x 400 matrix"):
         nakami.xray(net, x, spectrum=Options(memory_budget=10_000))
+
+
+def test_the_forecast_counts_products_and_inputs(monkeypatch):
+    """With a clock that ticks once a look: 3 forward passes for each of 8 and of 6 products."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr("nakami.dynamics._plan.time.perf_counter", lambda: float(next(ticks)))
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 10), nn.Sigmoid(), nn.Linear(10, 6)).double()
+    x = torch.ones(3, 8, dtype=torch.float64)
+    x[1:] += torch.randn(2, 8, dtype=torch.float64)
+    assert nakami.dynamics.expected_seconds(net, x) == 3 * (3 * 8 + 3 * 6)

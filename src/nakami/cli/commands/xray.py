@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nakami.results import Xray
 
 INPUTS, TOL = 16, 1e-4
+LONG = 60.0  # seconds from which it is said before the work how long it will take
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def _own_network(
     import nakami
 
     from .. import _model, _runs
-    from .._progress import Meter
+    from .._progress import Meter, duration
 
     view = compute.view(_model.build(name, network.weights, network.seed))
     examples = _model.examples_for(name, inputs, reading.inputs)
@@ -235,6 +236,10 @@ def _own_network(
     about = {"subject": subject, **examples.about(), **identity}
     if network.weights is None:
         typer.echo(f"note: no --weights given: {identity['training']}.", err=True)
+    seconds = nakami.dynamics.expected_seconds(said, examples.inputs, **options)
+    if seconds > LONG:
+        about_how = "--inputs, --stages and --top say how much is read"
+        typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
     with Meter() as meter:
         result = nakami.xray(
             view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
