@@ -110,6 +110,6 @@ def test_eigenvalues_and_loss_of_a_report_are_those_of_the_present_weights():
 def test_numbers_of_numpy_and_torch_are_numbers(number):
     model, (x, y) = network(), data()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    control = RateControl(model, optimizer, (x, y), LOSS, number(1), steps=np.int64(50))
+    control = RateControl(model, optimizer, (x, y), LOSS, number(1), steps=np.int64(500))
     control.step(number(2))
     assert control.target == 1.0
