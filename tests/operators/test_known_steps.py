@@ -9,6 +9,7 @@ from torch.nn import functional
 
 import nakami
 from checks import seen
+from nakami.operators.autodiff._derivative import Derivative
 from nakami.operators.autodiff._known import Steps
 from nakami.operators.autodiff._strategies import reverse_product
 
@@ -175,3 +176,26 @@ def test_padding_has_no_gradient_on_purpose(module, known):
         lambda: nakami.fisher(net, (x, torch.tensor([1])), "cross_entropy") @ torch.ones(23),
     ):
         assert not seen(build)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_nothing_is_tried_of_known_steps_by_the_parameters(gradients, monkeypatch):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
+    x, y = torch.randn(9, 4).double(), torch.randint(0, 3, (9,))
+    tried = []
+
+    def looked(derivative):
+        tried.append(derivative)
+        return {}, {}, None
+
+    monkeypatch.setattr(Derivative, "_looked", looked)
+    with torch.set_grad_enabled(gradients):
+        op = nakami.fisher(net, (x, y), "cross_entropy")
+        v = torch.ones(op.shape[1]).double()
+        assert torch.allclose(op @ v, op.dense() @ v)
+        assert nakami.trace(op, 1e-9).value == pytest.approx(float(op.dense().trace()))
+        assert not tried
+        odd = Around(no_grad).double()
+        nakami.trace(nakami.fisher(odd, (torch.randn(9, 6).double(), y), "cross_entropy"), 1e-9)
+        assert tried

@@ -50,8 +50,8 @@ class Steps:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Within it every step counts."""
-        with _Operations(self), _Calls(self):
+        """Within it every step counts; that gradients are off outside of it does not."""
+        with torch.enable_grad(), _Operations(self), _Calls(self):
             yield
 
     @contextmanager

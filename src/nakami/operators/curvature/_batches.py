@@ -38,6 +38,14 @@ class FirstExamples:
         self.at, self.example, self.room = at, example, room
         self._linearises: bool | None = None
 
+    def check_gradients(self) -> None:
+        """Whether reverse mode is right: by the steps that it takes, or as ``check`` tries it."""
+        at, steps = self.at, Steps(self.at.flat)
+        if self._linearises is None and not at.network.batch_statistics:
+            reverse_product(self._outputs, at.flat, at.held, steps=steps)
+            if not steps.known:
+                self.check()
+
     def check(self) -> bool:
         """Whether linearised products work and agree with reverse mode; tried once.
 

@@ -59,7 +59,7 @@ class CurvatureRoot(LinearOperator):
                 return None
             modules &= apart
             most = max(most, part, key=lambda part: part.examples.count)
-        most.tried.check()
+        most.tried.check_gradients()
         return verified(most.examples, modules)
 
     def norms(self) -> list[RowNorms] | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -14,19 +12,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.modules.batchnorm import _NormBase
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
-from ._composites import Composites
 from ._conventions import follow_conventions
 from ._dependence import following
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._put_back import InputGuard, WritesToInput
-from ._random import random_states_kept
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._statistics import warn_of_untouched
+from ._still import still
 from ._structure import Structure
 from ._tracer import Tracer, first_tensor, transforms
 from ._view import Forward, View, as_view
@@ -83,7 +78,6 @@ class FunctionalModel:
             self._note = f"{str(self.dtype).removeprefix('torch.')} weights computed in float32"
             self.dtype = torch.float32
         self.device = device or (like.device if like is not None else torch.device("cpu"))
-        self.recurrent = any(isinstance(m, nn.RNNBase) for m in model.modules())
         self._copy()
         self.batch_normalisation = view.batch_normalisation
         if view.reads_untouched_statistics:
@@ -176,8 +170,7 @@ class FunctionalModel:
                 return out
             except WritesToInput:
                 tried.writes_to_input = True
-        moving = weights is not None and any(w.requires_grad for w in weights.values())
-        if moving and torch.is_grad_enabled() and plain:
+        if plain and torch.is_grad_enabled() and _any_requires_grad(weights):
             x = mapped(x, _requiring)
         if tried.writes_to_input is not False:
             x = mapped(x, torch.clone)
@@ -205,11 +198,14 @@ class FunctionalModel:
     ) -> Any:
         """What ``act`` returns, run while the model is still and holds the network's weights."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
-        with self.structure, self._still(chance):
+        by_batch = bool(self.batch_statistics)
+        with self.structure, still(self.model, self.device, by_batch, chance) as composites:
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
-            return torch.func.functional_call(holder, swapped, (None,))
+            out = torch.func.functional_call(holder, swapped, (None,))
+            self.structure.autocasts |= composites.lifted
+            return out
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.
@@ -321,53 +317,6 @@ class FunctionalModel:
                 )
 
     @contextmanager
-    def _still(self, chance: int | None) -> Iterator[None]:
-        """Evaluation mode, plain kernels and untouched random states, whatever happens inside."""
-        modes = [(m, m.training) for m in self.model.modules()]
-        by_batch = [m for m, _ in modes if self.batch_statistics and isinstance(m, _NormBase)]
-        tracks = [m.track_running_stats for m in by_batch]
-        hooked = [
-            (m, m._backward_hooks, m._backward_pre_hooks)
-            for m, _ in modes
-            if m._backward_hooks or m._backward_pre_hooks
-        ]
-        for module, _ in modes:
-            module.training = False
-        for module, *_ in hooked:  # they watch a training, and stop function transforms
-            module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
-        for norm in by_batch:  # which then reads and writes no buffer
-            norm.training, norm.track_running_stats = True, False
-        try:
-            with random_states_kept(self.device, chance), self._plain_kernels():
-                yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-            for module, after, before in hooked:
-                module._backward_hooks, module._backward_pre_hooks = after, before
-            for norm, track in zip(by_batch, tracks, strict=True):
-                norm.track_running_stats = track
-
-    @contextmanager
-    def _plain_kernels(self) -> Iterator[None]:
-        """Code that every rung can differentiate: nothing fused, nothing compiled."""
-        fast = torch.backends.mha.get_fastpath_enabled()
-        with ExitStack() as stack:
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            composites = stack.enter_context(Composites())
-            if "torch._dynamo" in sys.modules:  # where it is not, nothing is compiled
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            torch.backends.mha.set_fastpath_enabled(False)
-            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
-            if self.recurrent:
-                backends: list[Any] = [torch.backends.mkldnn, torch.backends.cudnn]
-                for backend in backends:
-                    stack.callback(setattr, backend, "enabled", backend.enabled)
-                    backend.enabled = False
-            yield
-            self.structure.autocasts |= composites.lifted
-
-    @contextmanager
     def explained(self, example: Example) -> Iterator[None]:
         """Within it, what goes wrong at ``example`` is said in one sentence."""
         try:
@@ -383,6 +332,10 @@ def _entries(sparse: Tensor) -> Tensor:
     """The stored values of a sparse tensor."""
     values: Tensor = sparse.coalesce().values() if sparse.is_sparse else sparse.values()
     return values
+
+
+def _any_requires_grad(weights: Mapping[str, Tensor] | None) -> bool:
+    return weights is not None and any(weight.requires_grad for weight in weights.values())
 
 
 def _requiring(leaf: Tensor) -> Tensor:
