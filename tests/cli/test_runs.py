@@ -250,7 +250,8 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     assert out == ""
     said = err.strip().splitlines()
     assert re.fullmatch(r"nakami: interrupted; .*the same command continues it\.", said[-1])
-    assert said[:-1] == [UNTRAINED.format("slow_net.py:make")]
+    assert said[0] == UNTRAINED.format("slow_net.py:make")
+    assert [line[:26] for line in said[1:-1]] == ["note: this will take about"]
     assert not (here / "cut/make/run/result.json").exists(), "too late to interrupt"
 
     shown = nakami("show", "cut/make/run")
