@@ -88,6 +88,7 @@ class Saving(nn.Module):
         self.inner = nn.Sequential(
             nn.BatchNorm1d(6), nn.Tanh(), nn.Dropout(0.5), nn.Linear(6, 5), nn.Softplus()
         )
+        self.inner[0].num_batches_tracked += 1  # its statistics are meant
         self.leave, self.scale = nn.Linear(5, 3), nn.Parameter(torch.rand(5) + 0.5)
 
     def forward(self, x):
