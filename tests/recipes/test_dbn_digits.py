@@ -237,7 +237,7 @@ def test_preview_has_the_shapes_of_the_subject(tmp_path):
         ({"stages": ["hidden9"]}, r"stage 'hidden9' is unknown; nearest.*'hidden1'"),
         ({"k": 785}, r"k must be a whole number from 1 to 784"),
         (
-            {"spectrum": Options(memory_budget=2**20)},
+            {"k": 784, "spectrum": Options(memory_budget=2**20)},
             r"memory_budget must hold the dense 1000 x 784 matrix",
         ),
         ({"spectrum": Options(tol=3.0)}, r"tol must lie between 0 and 1"),
