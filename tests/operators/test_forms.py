@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import nakami
 from gauntlet import Flattened, Reference, plain
+from nakami.results import NakamiWarning
 
 
 def made():
@@ -218,3 +219,16 @@ def test_logits_and_classes_of_sequences_as_everybody_writes_them(kind, flat, bu
     both = [reference.ggn(a, b.reshape(-1), nn.CrossEntropyLoss(reduction="sum")) for a, b in cut]
     found = nakami.ggn(model, [(a, b.reshape(-1) if flat else b) for a, b in cut], loss)
     assert_close(found.dense(), sum(both) / 23, rtol=1e-8, atol=1e-10)
+
+
+def test_as_many_tokens_as_classes_are_read_as_torch_does_with_a_warning():
+    torch.manual_seed(2)
+    model, x, y = Last().double(), torch.randint(0, 7, (6, 3)), torch.randint(0, 3, (6, 3))
+    loss = nn.CrossEntropyLoss()
+    with pytest.warns(NakamiWarning, match=r"axis 1 is taken, as in torch; where they are last"):
+        op = nakami.ggn(model, (x, y), loss)
+    assert op.value == pytest.approx(Reference(model).value(x, y, loss), rel=1e-12)
+    view = nakami.View(model, select=lambda out: out.movedim(-1, 1))
+    moved = Reference(model, lambda m, x: m(x).reshape(-1, 3))
+    found = nakami.ggn(view, (x, y), loss).dense()  # who selects has said it
+    assert_close(found, moved.ggn(x, y.reshape(-1), loss), rtol=1e-8, atol=1e-10)

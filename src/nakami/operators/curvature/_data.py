@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...results import UsageError, wrong
+from ...results._errors import warn
 from ...spectra import check_entries
 from ..model._checks import FAILURES
 from ..model._example import Example, leaves_of, mapped, some_rows
@@ -129,6 +130,13 @@ def _classes_first(
     with torch.no_grad():
         z = network.run(few.tree)
     if not of_sequences(z, y, first.count):
+        square = isinstance(y, Tensor) and y.ndim > 1 and z.shape[2:] == z.shape[1:-1]
+        if square and y.shape[1:] == z.shape[2:] and network.select is None:
+            warn(
+                f"outputs of shape {tuple(z.shape)} may have their classes on axis 1 or on the "
+                "last; axis 1 is taken, as in torch; where they are last, pass nakami.View(model, "
+                "select=lambda out: out.movedim(-1, 1))."
+            )
         return at, held
     shape = z.shape[1:-1] if z.ndim > 3 else (-1,)
     held = [(example, y.reshape(example.count, *shape)) for example, y in held]

@@ -104,8 +104,9 @@ def ggn(
     smoothed, or any function of (outputs, targets) that is convex in the outputs. A function gets
     all that the model returns, unless the view selects one tensor; torch's own losses get the first
     tensor. Whether it is a sum or a mean, and what batches count in it, is measured on the outputs:
-    over several batches it is what it would be of all data at once. Where it compares examples (a
-    contrastive loss), it is the mean of its values of the batches, by their examples.
+    over several batches it is what it would be of all data at once. Where that is no sum over
+    batches (a contrastive loss, one with a term of its own), or batches do not fit together (other
+    lengths), it is the mean of its values of the batches, by their examples (rows of axis 0).
 
     Source: Martens, JMLR 21 (2020), section 8.
     """
