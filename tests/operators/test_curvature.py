@@ -116,10 +116,10 @@ def test_no_trace_and_the_top_values():
         ({"y": torch.zeros(11)}, "the targets of a batch must be 12 like the examples, got"),
         ({"data": []}, "data must hold at least one batch, got an empty iterable"),
         ({"data": torch.ones(3)}, r"data must be \(x, y\) or batches of \(x, y\), got Tensor"),
-        ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got Tensor"),
+        ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got 1 parts; pass"),
         (
             {"data": [{"x": torch.ones(3, 4), "labels": torch.zeros(3)}]},
-            r"got dict; pass \[\(batch\['x'\], batch\['y'\]\) for batch in loader\], with its own",
+            r"got an unexpected keyword argument 'x'; give the shape .* or pass nakami.View\(model, forw",
         ),
         ({"y": torch.full((12,), -100)}, "data must hold at least one target, got none"),
         ({"params": "conv*"}, r"params 'conv\*' is unknown; nearest: '0.weight'"),

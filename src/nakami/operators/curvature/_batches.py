@@ -20,7 +20,7 @@ from ..model._checks import FAILURES
 from ..model._example import Example
 from ..model._parameters import Parameters
 from ..per_example._examples import Examples, OutputRoot, slices
-from ._losses import Criterion
+from ._criterion import Criterion
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on

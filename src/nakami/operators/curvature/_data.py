@@ -20,9 +20,11 @@ from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
 from ..per_example._independence import independent
 from ._batches import TRIED, Batch, FirstExamples
+from ._criterion import Criterion
 from ._forms import pairs
-from ._losses import TARGETS, Criterion, CrossEntropy, ModelsLoss
+from ._losses import TARGETS, CrossEntropy
 from ._outputs import Formed, classes_last, of_sequences
+from ._own_loss import ModelsLoss
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 

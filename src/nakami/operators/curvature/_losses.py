@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,11 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
-from ..model._checks import FAILURES, first_line
-from ..model._composites import Composites
-from ..model._functional_model import FunctionalModel, Reader
-from ._outputs import Formed, own_loss, whole
-from ._weights import Part, between, weights
+from ._criterion import Criterion, every_example
+from ._own_loss import ModelsLoss, OwnLoss
 
 TARGETS = "the targets of a batch"
 NAMES: dict[str, type[nn.Module]] = {
@@ -31,107 +26,6 @@ NAMED = {  # the same losses of other names
     functional.mse_loss: "mse",
     functional.binary_cross_entropy_with_logits: "bce_with_logits",
 }
-
-
-class Criterion(ABC):
-    """A loss of outputs ``z`` and targets ``y``, taken apart.
-
-    Args:
-        loss: What it is made from.
-
-    Attributes:
-        name: In words, as it stands in results.
-        key: Name of the torch loss, ``"cross_entropy"``; empty for a function.
-        sample: What one sample is, in words; the Fisher information is a mean over samples.
-        nll: Factor that makes the total a negative log-likelihood; None where it is none.
-        sums: Whether the loss's own reduction is the sum.
-    """
-
-    name: str
-    key = ""
-    sample = "an example"
-    nll: float | None = None
-
-    def __init__(self, loss: Any):
-        self.given, self.sums = loss, False
-        if self.key:
-            self.sums = loss.reduction == "sum"
-            if loss.reduction == "none":
-                way_out = "build the loss with reduction='mean'"
-                raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", way_out)
-
-    @abstractmethod
-    def check(self, z: Tensor, y: Any) -> None:
-        """Refuse targets that the loss cannot take."""
-
-    @abstractmethod
-    def total(self, z: Tensor, y: Any) -> Tensor:
-        """Sum over samples and outputs, before any reduction."""
-
-    @abstractmethod
-    def divisor(self, z: Tensor, y: Any) -> float:
-        """What a mean divides the total by."""
-
-    @abstractmethod
-    def samples(self, z: Tensor, y: Any) -> Tensor:
-        """For each sample whether it has a target, of a shape that ``z`` can be multiplied by."""
-
-    @abstractmethod
-    def root(self, z: Tensor, y: Any) -> Callable[[Tensor], Tensor] | None:
-        """``u -> B u`` for ``u`` of the shape of ``z``; None where no closed form is known.
-
-        ``B B^T`` is the Hessian of the total by the outputs.
-        """
-
-    @abstractmethod
-    def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
-        """Gradient of the total at targets drawn from the model's own distribution.
-
-        By uniform numbers ``u`` of the shape of ``z``. What ``y`` leaves out stays out.
-        """
-
-    def reader(self, network: FunctionalModel) -> Reader | None:
-        """How the network's output is read for this loss; None for its selected tensor."""
-        return None
-
-    def current(self) -> Criterion:
-        """The same loss with its weights as they are now."""
-        return criterion(self.given)
-
-    def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[Criterion]:
-        """The loss as it weighs each batch of the data; ``counts`` are their examples."""
-        return [self] * len(batches)
-
-    def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[Criterion] | None:
-        """The loss as it weighs each part of a batch; None where it is no sum over them."""
-        return [self] * len(parts)
-
-    def slope(self, z: Tensor, y: Any) -> Tensor:
-        """Gradient of the total by the outputs, of the shape of ``z``."""
-        found: Tensor = torch.func.grad(lambda out: self.total(out, y))(z)
-        return found
-
-    def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
-        """Hessian of the total by the outputs, times ``v``, of the shape of ``z``.
-
-        Raises:
-            UsageError: Torch has no second derivative of a step in the loss.
-        """
-
-        def slope(out: Tensor) -> Tensor:
-            return self.slope(out, y)
-
-        product: Tensor
-        try:
-            product = torch.func.jvp(slope, (z,), (v,))[1]
-        except FAILURES:
-            try:
-                (product,) = torch.func.vjp(slope, z)[1](v)
-            except FAILURES as error:
-                got = f"{self.name} ({first_line(error)})"
-                way_out = "write it with plain arithmetic, as x.clamp_min(0) for a margin"
-                raise wrong("loss", "have a second derivative", got, way_out) from error
-        return product
 
 
 def criterion(loss: nn.Module | str | Callable[[Any, Any], Tensor] | None) -> Criterion:
@@ -262,7 +156,7 @@ class EachOutput(Criterion):
         return float(z.numel())
 
     def samples(self, z: Tensor, y: Tensor) -> Tensor:
-        return _every(z)
+        return every_example(z)
 
 
 class SquaredError(EachOutput):
@@ -311,99 +205,6 @@ class Bernoulli(EachOutput):
         return p - (u.to(z) < p).to(z)
 
 
-class OwnLoss(Criterion):
-    """A function of the caller's own: a sum, or a mean whose weights are measured.
-
-    Attributes:
-        counts: What its value counts in the mean over the data; default the number of examples.
-    """
-
-    sample = "an example"
-    counts: float | None = None
-
-    def __init__(self, loss: Callable[[Any, Any], Tensor]):
-        super().__init__(loss)
-        self.name = getattr(loss, "__name__", type(loss).__name__)
-        self._before = self._versions()
-
-    def reader(self, network: FunctionalModel) -> Reader | None:
-        home = getattr(getattr(self.given, "func", self.given), "__module__", None) or ""
-        return None if home.startswith("torch.") or network.select is not None else whole
-
-    def current(self) -> OwnLoss:
-        other = copy.copy(self)
-        other._before = other._versions()
-        return other
-
-    def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[OwnLoss]:
-        sums, shares = between(self._value, batches, counts)
-        return [self._weighing(1.0 if sums else share, sums) for share in shares]
-
-    def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[OwnLoss] | None:
-        assert self.counts is not None  # its batch was weighed
-        found = weights(self._value, whole, parts)
-        if found is None:
-            return None
-        return [self._weighing(self.counts * w, self.sums) for w in found]
-
-    def _weighing(self, counts: float, sums: bool) -> OwnLoss:
-        other = copy.copy(self)
-        other.counts, other.sums = counts, sums
-        return other
-
-    def check(self, z: Tensor, y: Any) -> None:
-        pass
-
-    def total(self, z: Tensor, y: Any) -> Tensor:
-        total: Tensor = self._value(z, y) * self.divisor(z, y)
-        return total
-
-    def _value(self, z: Tensor, y: Any) -> Tensor:
-        if isinstance(y, Formed):
-            z, y = y.form.outputs(z), y.y
-        if self._versions() != self._before:
-            rule = "keep its own parameters and buffers while an operator of it is in use"
-            raise wrong("loss", rule, "others", "take op.at_current_weights()")
-        with Composites():
-            value: Any = self.given(z, y)
-        if not isinstance(value, Tensor):
-            got = type(value).__name__
-            raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
-        if value.ndim:
-            got = f"shape {tuple(value.shape)}"
-            raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
-        return value
-
-    def divisor(self, z: Tensor, y: Any) -> float:
-        return float(len(z)) if self.counts is None else self.counts
-
-    def samples(self, z: Tensor, y: Any) -> Tensor:
-        return _every(z)
-
-    def root(self, z: Tensor, y: Any) -> None:
-        return None
-
-    def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
-        raise AssertionError("a function is no likelihood")
-
-    def _versions(self) -> list[tuple[int, int]]:
-        if not isinstance(self.given, nn.Module):
-            return []
-        own = (*self.given.parameters(), *self.given.buffers())
-        return [(p.data_ptr(), p._version) for p in own]
-
-
-class ModelsLoss(OwnLoss):
-    """The loss that a model returns when its targets are among its inputs."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda z, y: z)
-        self.name = "the model's own loss"
-
-    def reader(self, network: FunctionalModel) -> Reader:
-        return own_loss
-
-
 def check_kind(judged: Criterion, kind: str) -> None:
     """Refuse a loss that has no matrix of this kind."""
     given, got, way_out = judged.given, judged.name, "take nakami.ggn"
@@ -434,8 +235,3 @@ def _to(weight: Tensor | None, z: Tensor) -> Tensor | None:
 
 def _shape(y: Any) -> object:
     return tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
-
-
-def _every(z: Tensor) -> Tensor:
-    """That every example is a sample."""
-    return torch.ones(z.shape[:1] + (1,) * (z.ndim - 1), dtype=torch.bool, device=z.device)

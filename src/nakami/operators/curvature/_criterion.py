@@ -1,0 +1,121 @@
+"""A loss of outputs and targets, taken apart."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...results import wrong
+from ..model._checks import FAILURES, first_line
+from ..model._functional_model import FunctionalModel, Reader
+from ._weights import Part
+
+
+class Criterion(ABC):
+    """A loss of outputs ``z`` and targets ``y``, taken apart.
+
+    Args:
+        loss: What it is made from.
+
+    Attributes:
+        name: In words, as it stands in results.
+        key: Name of the torch loss, ``"cross_entropy"``; empty for a function.
+        sample: What one sample is, in words; the Fisher information is a mean over samples.
+        nll: Factor that makes the total a negative log-likelihood; None where it is none.
+        sums: Whether the loss's own reduction is the sum.
+    """
+
+    name: str
+    key = ""
+    sample = "an example"
+    nll: float | None = None
+
+    def __init__(self, loss: Any):
+        self.given, self.sums = loss, False
+        if self.key:
+            self.sums = loss.reduction == "sum"
+            if loss.reduction == "none":
+                way_out = "build the loss with reduction='mean'"
+                raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", way_out)
+
+    @abstractmethod
+    def check(self, z: Tensor, y: Any) -> None:
+        """Refuse targets that the loss cannot take."""
+
+    @abstractmethod
+    def total(self, z: Tensor, y: Any) -> Tensor:
+        """Sum over samples and outputs, before any reduction."""
+
+    @abstractmethod
+    def divisor(self, z: Tensor, y: Any) -> float:
+        """What a mean divides the total by."""
+
+    @abstractmethod
+    def samples(self, z: Tensor, y: Any) -> Tensor:
+        """For each sample whether it has a target, of a shape that ``z`` can be multiplied by."""
+
+    @abstractmethod
+    def root(self, z: Tensor, y: Any) -> Callable[[Tensor], Tensor] | None:
+        """``u -> B u`` for ``u`` of the shape of ``z``; None where no closed form is known.
+
+        ``B B^T`` is the Hessian of the total by the outputs.
+        """
+
+    @abstractmethod
+    def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
+        """Gradient of the total at targets drawn from the model's own distribution.
+
+        By uniform numbers ``u`` of the shape of ``z``. What ``y`` leaves out stays out.
+        """
+
+    def reader(self, network: FunctionalModel) -> Reader | None:
+        """How the network's output is read for this loss; None for its selected tensor."""
+        return None
+
+    def current(self) -> Criterion:
+        """The same loss with its weights as they are now."""
+        return type(self)(self.given)
+
+    def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[Criterion]:
+        """The loss as it weighs each batch of the data; ``counts`` are their examples."""
+        return [self] * len(batches)
+
+    def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[Criterion] | None:
+        """The loss as it weighs each part of a batch; None where it is no sum over them."""
+        return [self] * len(parts)
+
+    def slope(self, z: Tensor, y: Any) -> Tensor:
+        """Gradient of the total by the outputs, of the shape of ``z``."""
+        found: Tensor = torch.func.grad(lambda out: self.total(out, y))(z)
+        return found
+
+    def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
+        """Hessian of the total by the outputs, times ``v``, of the shape of ``z``.
+
+        Raises:
+            UsageError: Torch has no second derivative of a step in the loss.
+        """
+
+        def slope(out: Tensor) -> Tensor:
+            return self.slope(out, y)
+
+        product: Tensor
+        try:
+            product = torch.func.jvp(slope, (z,), (v,))[1]
+        except FAILURES:
+            try:
+                (product,) = torch.func.vjp(slope, z)[1](v)
+            except FAILURES as error:
+                got = f"{self.name} ({first_line(error)})"
+                way_out = "write it with plain arithmetic, as x.clamp_min(0) for a margin"
+                raise wrong("loss", "have a second derivative", got, way_out) from error
+        return product
+
+
+def every_example(z: Tensor) -> Tensor:
+    """That every example is a sample."""
+    return torch.ones(z.shape[:1] + (1,) * (z.ndim - 1), dtype=torch.bool, device=z.device)
