@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class Reference:
@@ -29,7 +30,8 @@ class Reference:
             parts = flat.split([p.numel() for p in named.values()])
             items = zip(named.items(), parts, strict=True)
             new = {f"inner.{n}": part.reshape(p.shape) for (n, p), part in items}
-            return torch.func.functional_call(whole, new, (x,))
+            with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+                return torch.func.functional_call(whole, new, (x,))
 
         self.outputs = outputs
 
@@ -198,7 +200,7 @@ def network(name):
     """A network in float64 and eight rows of input."""
     torch.manual_seed(3)
     model = NETWORKS[name]().double()
-    x = torch.randn(*((8, 3, 4) if "first" in name else (8, 4)), dtype=torch.float64)
+    x = torch.randn(*((8, 2, 4) if "first" in name else (8, 4)), dtype=torch.float64)
     return model, x
 
 
