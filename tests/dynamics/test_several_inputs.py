@@ -87,7 +87,7 @@ def test_several_inputs_are_joined(form):
     for s in run.spectra:
         exact = torch.linalg.svdvals(dense(model, x[s.input], c[s.input])).numpy()
         np.testing.assert_allclose(s.values, exact, rtol=1e-10)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
             np.testing.assert_allclose(s.values, 1.001 * exact, rtol=1e-10)
     rows = run.inputs if not isinstance(form(x, c), dict) else np.sort(run.inputs)
     joined = torch.cat([x, c], 1).numpy()

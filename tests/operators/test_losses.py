@@ -199,3 +199,25 @@ def test_two_inputs_and_their_targets_are_one_batch():
     wanted = nakami.fisher(model, [((x, x + 1), y)], loss).dense()
     for data in (((x, x + 1), y), [[x, x + 1], y]):
         assert_close(nakami.fisher(model, data, loss).dense(), wanted)
+
+
+def test_a_loss_of_some_examples_alone_is_no_sum_over_batches():
+    model, x, y, _ = case("squared")
+
+    def last(z, t):
+        return (z[-1] - t[-1]).square().sum()
+
+    pairs = [(x[:5], y[:5]), (x[5:], y[5:])]
+    op, dense = nakami.hessian(model, pairs, last), Dense(model, x, y, last)
+    each = [Dense(model, a, b, last).hessian(b) for a, b in pairs]
+    assert_close(op.dense(), (5 * each[0] + 7 * each[1]) / 12)
+    assert_close(nakami.hessian(model, (x, y), last, memory_budget=4000).dense(), dense.hessian(y))
+
+
+def test_a_loss_without_a_gradient_is_refused():
+    model, x, y, loss = case("classes")
+    for kind in ("ggn", "hessian"):
+        with pytest.raises(
+            ValueError, match=r"loss must follow the outputs by a gradient, got a v"
+        ):
+            getattr(nakami, kind)(model, (x, y), lambda z, t: loss(z.detach(), t))

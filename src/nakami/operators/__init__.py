@@ -1,11 +1,11 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
-from ._jacobian import Jacobian, check_cut, jacobian, stages
+from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
-from .model._dependence import natural_start
+from .model._dependence import check_cut, natural_start
 from .model._example import Example, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages

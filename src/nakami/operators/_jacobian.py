@@ -27,9 +27,7 @@ from .autodiff._strategies import (
     reverse_product,
     unit,
 )
-from .model._checks import FAILURES, first_line
-from .model._dependence import natural_start
-from .model._example import Example
+from .model._dependence import check_cut, natural_start
 from .model._functional_model import FunctionalModel
 from .model._parameters import Parameters
 from .model._stages import Stages
@@ -352,53 +350,3 @@ def _joined(states: tuple[Tensor, ...], like: Tensor) -> Tensor:
     """States one after the other, in the dtype of what they are differentiated by."""
     flat = [state.reshape(-1).to(like.dtype) for state in states]
     return flat[0] if len(flat) == 1 else torch.cat(flat)
-
-
-def check_cut(
-    network: FunctionalModel, example: Example, start: str, to: tuple[str, ...]
-) -> Tensor:
-    """The state at ``start``, which must be a cut: hold it, move the input, and no ``to`` moves.
-
-    Raises:
-        UsageError: Some ``to`` moves (it is named), or the network fails with that state held.
-    """
-    with torch.no_grad():
-        state = network.activations(example.tree, (start,))[0].detach()
-        shaken = example.shaken(_beside(network, example, start, state))
-        try:
-            still = network.activations(example.tree, to, start, state)
-            moved = network.activations(shaken, to, start, state)
-        except FAILURES as error:
-            raise UsageError(
-                f"start must be a stage that can be held, got {start!r}, without which the network "
-                f"does not run: {first_line(error)}; start from another stage, or the input."
-            ) from error
-    for name, a, b in zip(to, still, moved, strict=True):
-        if not torch.equal(a, b):
-            way_out = "start from the input, or from a stage that everything passes"
-            if not example.moving:
-                way_out = (
-                    "start from a stage that everything passes, or fix what else reads the tokens "
-                    "(a mask, say) with nakami.View(model, forward=...)"
-                )
-            raise UsageError(
-                f"start must be a cut, got {start!r}: {name!r} also depends on the input past it; "
-                f"{way_out}."
-            )
-    return state
-
-
-def _beside(network: FunctionalModel, example: Example, start: str, state: Tensor) -> set[int]:
-    """The integer tensors that ``start`` does not depend on: they are held fixed (masks, say)."""
-    count = len(example.leaves)
-    held = [i for i, leaf in enumerate(example.leaves) if not leaf.is_floating_point()]
-    found: set[int] = set()
-    for i in held if count > 1 else []:
-        try:
-            shaken = example.shaken({j for j in range(count) if j != i})
-            other = network.activations(shaken, (start,))[0]
-        except FAILURES:
-            continue
-        if torch.equal(other, state):
-            found.add(i)
-    return found

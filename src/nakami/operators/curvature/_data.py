@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...results import UsageError, wrong
-from ...results._errors import warn
+from ...results import UsageError, warn, wrong
 from ...spectra import check_entries
 from ..model._checks import FAILURES
 from ..model._example import Example, leaves_of, mapped, some_rows
@@ -27,7 +26,6 @@ from ._outputs import Formed, classes_last, of_sequences
 from ._own_loss import ModelsLoss
 
 KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
-
 
 Cut = list[tuple[slice, Examples]]  # the pieces of a batch, and where they lie
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...results import wrong, wrong_type
@@ -57,7 +58,11 @@ class OwnLoss(Criterion):
         return other
 
     def check(self, z: Tensor, y: Any) -> None:
-        pass
+        with torch.enable_grad():
+            value = self._value(z.detach().requires_grad_(), y)
+        if not value.requires_grad:
+            rule, got = "follow the outputs by a gradient", "a value that has none"
+            raise wrong("loss", rule, got, "take detach(), .data and no_grad out of the loss")
 
     def total(self, z: Tensor, y: Any) -> Tensor:
         total: Tensor = self._value(z, y) * self.divisor(z, y)

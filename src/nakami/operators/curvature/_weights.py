@@ -19,10 +19,11 @@ Part = tuple[Tensor, Any]  # outputs and targets
 def weights(loss: Any, whole: Part, parts: Sequence[Part]) -> list[float] | None:
     """``w`` with ``loss(whole) = sum_p w_p loss(part_p)``, all 1 for a sum; None where none is.
 
-    Read from the gradients by the outputs, which are ``w_p`` times those of the part alone, and
-    checked by the values. It is tried twice near the outputs, drawn towards
-    zero, so that probabilities stay some. None for losses that compare examples (contrastive ones,
-    a rank, a median), and where a part alone has no value (a mean over no targets).
+    Read from the gradients by the outputs, which are ``w_p > 0`` times those of the part alone, and
+    checked by the values. It is tried twice near the outputs, drawn towards zero, so that
+    probabilities stay some. None for losses that compare examples (contrastive ones, a rank, a
+    median) or look at some alone (the last), and where a part alone has no value (a mean over no
+    targets).
     """
     try:
         with warnings.catch_warnings():  # of parts as the caller never makes them
@@ -106,6 +107,8 @@ def _weights(loss: Any, whole: Part, parts: Sequence[Part]) -> list[float] | Non
         if not 0 < norm < float("inf"):
             return None
         w = float((share * alone).sum()) / norm
+        if w <= 0:
+            return None
         found.append(w)
         total, size = total + w * own, size + abs(w * own)
         parted += float((share - w * alone).square().sum())

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from ...spectra import autocast_enabled as enabled
 from ...spectra import autocast_put_back
-from ._losses_again import SECOND
+from ._losses_again import LOSSES
 
 
 class Composites(TorchFunctionMode):
@@ -58,41 +58,6 @@ class Composites(TorchFunctionMode):
 
 def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g / torch.norm_except_dim(v, 2, dim))
-
-
-def _reduced(each: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
-    if weight is not None:
-        each = each * weight
-        if reduction == "mean":
-            return each.sum() / weight.expand_as(each).sum()
-    if reduction == "none":
-        return each
-    return each.mean() if reduction == "mean" else each.sum()
-
-
-def _mse_loss(
-    input: Tensor,  # noqa: A002
-    target: Tensor,
-    size_average: Any = None,
-    reduce: Any = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    if size_average is not None or reduce is not None:
-        reduction = torch.nn._reduction.legacy_get_string(size_average, reduce)
-    return _reduced((input - target).square(), reduction, weight)
-
-
-def _huber_loss(
-    input: Tensor,  # noqa: A002
-    target: Tensor,
-    reduction: str = "mean",
-    delta: float = 1.0,
-    weight: Tensor | None = None,
-) -> Tensor:
-    gap = (input - target).abs()
-    near = gap.clamp(max=delta)
-    return _reduced(near * (gap - near / 2), reduction, weight)
 
 
 def _prelu(x: Tensor, weight: Tensor) -> Tensor:
@@ -147,10 +112,8 @@ def _embedding_bag(
 _COMPOSITES: dict[Any, Any] = {
     functional.embedding: _embedding,
     functional.embedding_bag: _embedding_bag,
-    **SECOND,
+    **LOSSES,
     torch._weight_norm: _weight_norm,
     torch.cdist: _cdist,
     torch.prelu: _prelu,
-    functional.mse_loss: _mse_loss,
-    functional.huber_loss: _huber_loss,
 }

@@ -1,4 +1,4 @@
-"""Losses whose second derivative torch lacks, as plain arithmetic."""
+"""Losses whose second derivative torch lacks, or has for some modes alone, as arithmetic."""
 
 from __future__ import annotations
 
@@ -19,10 +19,38 @@ def _reduction(size_average: Any, reduce: Any, reduction: str) -> str:
     return str(torch.nn._reduction.legacy_get_string(size_average, reduce))
 
 
-def _reduced(each: Tensor, reduction: str) -> Tensor:
+def _reduced(each: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    if weight is not None:
+        each = each * weight
+        if reduction == "mean":
+            return each.sum() / weight.expand_as(each).sum()
     if reduction == "none":
         return each
     return each.mean() if reduction == "mean" else each.sum()
+
+
+def _mse_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    each = (input - target).square()
+    return _reduced(each, _reduction(size_average, reduce, reduction), weight)
+
+
+def _huber_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    gap = (input - target).abs()
+    near = gap.clamp(max=delta)
+    return _reduced(near * (gap - near / 2), reduction, weight)
 
 
 def _multi_margin_loss(
@@ -115,7 +143,9 @@ def _ctc_loss(
     return each.sum() if reduction == "sum" else each
 
 
-SECOND: dict[Any, Any] = {
+LOSSES: dict[Any, Any] = {
+    functional.mse_loss: _mse_loss,
+    functional.huber_loss: _huber_loss,
     functional.multi_margin_loss: _multi_margin_loss,
     functional.soft_margin_loss: _soft_margin_loss,
     functional.multilabel_margin_loss: _multilabel_margin_loss,
