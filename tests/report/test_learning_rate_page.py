@@ -132,6 +132,15 @@ def test_a_curvature_of_the_first_batches_is_said_to_be_one():
     assert "first" not in page_of(made_up(), ABOUT).sections[1].figures[0].caption
 
 
+def test_a_page_of_rates_names_the_statistics_of_batch_normalisation():
+    def how(about):
+        return {str(row[0]): str(row[1]) for row in page_of(made_up(), about).frame.how.rows}
+
+    assert "Batch normalisation" not in how(ABOUT)
+    said = how({**ABOUT, "batch_normalisation": "statistics of each batch"})
+    assert said["Batch normalisation"] == "statistics of each batch"
+
+
 def test_what_is_missing_leaves_no_gap():
     bare = made_up(
         noise=None, eigenvalues=None, theory=None, advised=None,

@@ -122,3 +122,11 @@ def test_how_names_what_was_computed_and_what_is_a_bound(mixed):
     assert said["Values"][0].endswith("the 100 largest at conv1.relu")
     assert said["Lower bounds"] == ["counts at conv1.relu; effective ranks at conv1.relu"]
     assert how(mixed(("fc1.relu", "fc3")))["Lower bounds"] == ["none"]
+
+
+def test_how_names_the_statistics_of_batch_normalisation(make):
+    run = make(inputs=1)
+    assert "Batch normalisation" not in how(run)
+    read_by = {**run.settings, "batch_normalisation": "statistics of each batch"}
+    said = how(dataclasses.replace(run, settings=read_by))
+    assert said["Batch normalisation"] == ["statistics of each batch"]

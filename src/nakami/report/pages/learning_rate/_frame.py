@@ -164,5 +164,7 @@ def _how(data: Data) -> Table:
         if e.n_samples:
             made += say("how.part", samples=e.n_samples, all=r.n_samples)
         rows.append(["All eigenvalues", made])
+    if normalised := data.text("batch_normalisation", ""):
+        rows.append(["Batch normalisation", normalised])
     rows += [["Weights", data.text("training")], ["Source", say("how.source")]]
     return Table("How it was measured", ["", "this network"], rows, (), 480)
