@@ -82,6 +82,44 @@ def test_wide_networks_of_four_layers(phi, name):
     check_border(model, x, y, nn.MSELoss(), make, 1e-18)
 
 
+class Complex(nn.Module):
+    """Two complex matrices with a tanh of each part between them; real inputs and outputs."""
+
+    def __init__(self):
+        super().__init__()
+        gen = torch.Generator().manual_seed(3)
+        self.first, self.last = (
+            nn.Parameter(torch.randn(*s, generator=gen, dtype=torch.complex128) / 2)
+            for s in ((6, 5), (5, 3))
+        )
+
+    def forward(self, x):
+        z = x.to(torch.complex128) @ self.first
+        return (torch.complex(z.real.tanh(), z.imag.tanh()) @ self.last).real
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_complex_parameters_step_as_pairs(adaptive):
+    model, gen = Complex(), torch.Generator().manual_seed(1)
+    x = torch.randn(15, 6, generator=gen, dtype=torch.float64)
+    y = model(x).detach() + 1e-9 * torch.randn(15, 3, generator=gen, dtype=torch.float64)
+    parts = [
+        torch.randn(*p.shape, 2, generator=gen, dtype=torch.float64).exp()
+        for p in model.parameters()
+    ]
+
+    def make(net):
+        if not adaptive:
+            return torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.1, betas=(0.9, 0.999))
+        state = frozen(optimizer, dict(zip(net.parameters(), parts, strict=True))).state
+        for p in net.parameters():
+            state[p]["exp_avg_sq"] = torch.view_as_complex(state[p]["exp_avg_sq"])
+        return optimizer
+
+    check_border(model, x, y, nn.MSELoss(), make, 1e-18)
+
+
 def test_groups_with_rates_and_momenta_of_their_own():
     model, x, y = fitted()
 
