@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +82,22 @@ WRONG = {
     "weights alone": (("--weights", "x.npy"), r"--weights must come with --model"),
     "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; use 1e-3"),
     "no batch": (("--batch", "0"), r"--batch.*nakami lr --help"),
+    "batch of more": (
+        (*MODEL[1:], "--data", "d.npz", "--batch", "99999"),
+        r"--batch must be at most 40, all examples, got 99999; write --batch 40 or less\.",
+    ),
+    "labels of another name": (
+        (*MODEL[1:], "--data", "d.npz", "--labels", "nope"),
+        r"must hold 'nope', got arrays x, y, .*; name one of them: --labels=NAME\.",
+    ),
+    "key of another name": (
+        (*MODEL[1:], "--data", "d.npz", "--key", "nope"),
+        r"must hold 'nope', got arrays x, y, .*; name one of them: --key=NAME\.",
+    ),
+    "labels before the model": (
+        ("--model", "small_net.py:broken", "--data", "d.npz", "--labels", "nope"),
+        r"must hold 'nope'",
+    ),
     "no labels": ((*MODEL[1:], "--data", "alone.npz"), r"hold labels, got arrays x; .*--labels"),
     "npy": ((*MODEL[1:], "--data", "x.npy"), r"--data must hold labels, got x\.npy; give an \.npz"),
     "empty": (
@@ -87,16 +105,16 @@ WRONG = {
         r"along axis 0 of 'x'.*got shape \(0, 3, 8, 8\)",
     ),
     "out of range": (
-        (*MODEL[1:], "--data", "d.npz", "--labels", "bad"),
+        (*MODEL[1:], "--data", "d.npz", "--labels", "bad", "--batch", "40"),
         r"classes from 0 to 4, got (-1|5) \(and \d+ more\); mend the labels",
     ),
     "classes for mse": (
-        (*MODEL[1:], "--data", "d.npz", "--loss", "mse"),
+        (*MODEL[1:], "--data", "d.npz", "--loss", "mse", "--batch", "40"),
         r"targets of a batch must have the shape of the outputs, \(40, 5\), got \(40,\)",
     ),
     "infinite": ((*MODEL[1:], "--data", "inf.npz", "--loss", "mse"), r"must hold finite numbers"),
     "loss not finite": (
-        (*MODEL[1:], "--data", "huge.npz", "--loss", "mse"),
+        (*MODEL[1:], "--data", "huge.npz", "--loss", "mse", "--batch", "40"),
         r"the loss must be finite at the present weights, got inf",
     ),
 }
@@ -218,3 +236,53 @@ def test_other_data_is_refused_as_data(nakami, labelled, command):
         x = np.load(first)["x"]
         np.savez(other, x=x, y=np.arange(40)[::-1] % 5)
         assert "nakami: --labels must be as in the run" in nakami(*run, "--data", other).err
+
+
+def test_fewer_examples_than_the_usual_batch_are_one_and_said(nakami, labelled):
+    done = nakami(*MODEL, "--data", "d.npz", "--no-curvature", "--json")
+    assert done.code == 0
+    assert done.err == "note: all 40 examples are one batch, fewer than the usual 50.\n"
+    assert json.loads(done.out)["rate"]["n_samples"] == 40
+
+
+def test_without_curvature_the_rest_is_the_same_and_the_section_can_be_added(nakami, labelled):
+    run = (
+        "lr",
+        "--model",
+        "small_net.py:make",
+        "--data",
+        "d.npz",
+        "--batch",
+        "10",
+        "--batches",
+        "2",
+    )
+    page = labelled / "nakami-out/make/lr-sgd,batch-10,batches-2/report.html"
+    short = json.loads(nakami(*run, "--no-curvature", "--json").out)
+    assert short["eigenvalues"] is None
+    assert 'id="spectrum"' not in page.read_text(encoding="utf-8")
+    whole = json.loads(nakami(*run, "--json").out)
+    assert whole["rate"] == short["rate"]
+    assert whole["eigenvalues"]["exact"] is True
+    assert 'id="spectrum"' in page.read_text(encoding="utf-8")
+
+
+def test_names_are_refused_before_torch_is_imported():
+    code = (
+        "import sys\nfrom nakami.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
+        "    assert end.code == 2, end.code\nassert 'torch' not in sys.modules\n"
+    )
+    for wrong in (("--loss", "mze"), ("--optimizer", "adm"), ("--model", "mpl"), ("--labels", "y")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "lr", *wrong], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_names_known_without_torch_are_those_that_are_taken():
+    from nakami.geometry.rate import _kinds, _names
+    from nakami.operators.curvature import _losses
+
+    assert set(_names.LOSSES) == set(_losses.NAMES)
+    assert {kind for kind, _ in _names.OPTIMIZERS.values()} == set(_kinds.CLASSES)

@@ -31,6 +31,8 @@ RESULTS = {
     "norm": lambda: nakami.norm(A),
     "trace": lambda: nakami.trace(A),
     "density": lambda: nakami.density(A),
+    "initialisation": lambda: nakami.initialisation(net(), torch.cat([X, -X])),
+    "comparison": lambda: nakami.compare(nakami.xray(net(), X), nakami.xray(net(), X)),
     "rate": lambda: nakami.learning_rate(net(), BATCH, "cross_entropy"),
 }
 
@@ -94,3 +96,14 @@ def test_summaries_print_plainly():
 def test_what_a_notebook_shows_is_escaped():
     found = nakami.xray(net(), X, about={"subject": "<script>alert(1)</script>"})
     assert "<script>" not in found._repr_html_()
+
+
+def test_rows_of_a_comparison_hold_the_means():
+    before, after = nakami.xray(net(), X), nakami.xray(net().requires_grad_(False), X)
+    found = nakami.compare(before, after)
+    row = next(r for r in found.rows() if (r["stage"], r["quantity"]) == ("2", "largest"))
+    J = torch.stack([torch.autograd.functional.jacobian(net(), x) for x in X])
+    wanted = float(torch.linalg.svdvals(J)[:, 0].mean())
+    assert (row["before"], row["after"]) == pytest.approx((wanted, wanted))
+    assert (row["change"], row["n_inputs"]) == (0, 2)
+    assert repr(found).startswith(f"Comparison({len(found.rows())} changes at ")

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
 
 
+def check(name: str) -> None:
+    """Refuse a ``--model`` that leads nowhere, before torch or code of the caller's is imported."""
+    from nakami import zoo
+
+    where, factory, _ = name.rpartition(":")
+    if not factory and name not in zoo.ENTRIES:
+        known = ", ".join(zoo.ENTRIES)
+        raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
+    if where.endswith(".py") and not Path(where).is_file():
+        raise wrong("--model", "name a file that exists", repr(where), "check the path")
+
+
 def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     """The network that ``--model`` names, in eval mode, with its weights.
 
@@ -36,6 +48,7 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     Raises:
         UsageError: The name leads nowhere, the code fails, or the weights do not fit.
     """
+    check(name)
     import torch
 
     from nakami import data, zoo
@@ -43,11 +56,8 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     if ":" in name:
         model = _from_factory(name, seed)
-    elif name in zoo.ENTRIES:
-        model = zoo.build(name, torch.Generator().manual_seed(seed))
     else:
-        known = ", ".join(zoo.ENTRIES)
-        raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
+        model = zoo.build(name, torch.Generator().manual_seed(seed))
     if weights is not None:
         done = data.load_weights(model, weights)
         if done:
@@ -69,6 +79,7 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
 
     Only a zoo model that takes digits goes without.
     """
+    check(model)
     from nakami import data
 
     if inputs.data is not None:
@@ -79,15 +90,23 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
 
 def labelled_for(model: str, inputs: LabelledOptions, n: int, seed: int) -> LabelledExamples:
     """As ``examples_for``, with targets, drawn at random."""
+    check_labelled(model, inputs)
     from nakami import data
 
     if inputs.data is not None:
         return data.read_labelled(inputs.data, n, seed=seed, **fitting(model, inputs))
+    return data.with_targets(data.digits(), n, seed)
+
+
+def check_labelled(model: str, inputs: LabelledOptions) -> None:
+    """Refuse a ``--model`` that leads nowhere, and to go without ``--data`` where it needs some."""
+    check(model)
+    if inputs.data is not None:
+        return
     for option in inputs.typed:
         raise wrong(option, "come with --data", "shipped digits", f"leave {option} out")
     kinds = "an .npz with x and y, IDX beside its labels, or a folder of pictures by class"
     _check_digits(model, f"PATH: {kinds}")
-    return data.with_targets(data.digits(), n, seed)
 
 
 def _check_digits(model: str, data: str) -> None:
@@ -232,8 +251,6 @@ def _unusable(rule: str, name: str, error: Exception, way_out: str) -> UsageErro
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise wrong("--model", "name a file that exists", repr(str(path)), "check the path")
     _add_to_path(path.resolve().parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -42,9 +42,10 @@ def pick(names: list[str], path: Path, key: str | None = None, labels: str | Non
         UsageError: No inputs, or several that could be.
     """
     got = f"arrays {', '.join(names) or 'none'}"
-    for name in (key, labels):
+    for option, name in (("key", key), ("labels", labels)):
         if name is not None and name not in names:
-            raise wrong(f"{path}", f"hold {name!r}", got, "name one of them: {key}=NAME")
+            way_out = f"name one of them: {{{option}}}=NAME"
+            raise wrong(f"{path}", f"hold {name!r}", got, way_out)
     free = [name for name in names if name != labels]
     x = key or _called(free, INPUTS) or _of_a_split(free) or _alone(free)
     if x is None:

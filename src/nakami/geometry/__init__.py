@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .rate._eigenvalues import Eigenvalues as Eigenvalues
     from .rate._learning_rate import LimitOptions as LimitOptions
     from .rate._learning_rate import learning_rate as learning_rate
+    from .rate._names import check_names as check_names
     from .rate._noise import NoiseScale as NoiseScale
     from .rate._noise import noise_scale as noise_scale
     from .rate._report import LearningRateReport as LearningRateReport
     from .rate._report import WideTheory as WideTheory
-    from .rate._report import check_request as check_request
     from .rate._report import learning_rate_report as learning_rate_report
     from .rate._result import LearningRate as LearningRate
     from .rate._result import Trial as Trial

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -14,6 +15,7 @@ from scipy.special import stdtrit
 from ._errors import UsageError, unknown, wrong, wrong_type
 from ._record import KINDS, Record, load
 from ._same import difference, differing
+from ._shown import Shown
 from ._spectrum import Spectrum
 from ._xray import Xray
 
@@ -63,8 +65,8 @@ class PairedChange:
     verdict: str
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Two runs over the same inputs and stages, and their paired changes.
 
     Attributes:
@@ -76,6 +78,30 @@ class Comparison:
     before: Xray
     after: Xray
     changes: tuple[PairedChange, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each change: means before and after, and the change with its errors."""
+        return [
+            {
+                "stage": each.stage,
+                "quantity": each.quantity,
+                "n_inputs": len(each.inputs),
+                "before": float(each.before.mean()),
+                "after": float(each.after.mean()),
+                "change": each.mean,
+                "se": each.se,
+                "low": each.low,
+                "high": each.high,
+                "verdict": each.verdict,
+            }
+            for each in self.changes
+        ]
+
+    def __repr__(self) -> str:
+        stages = len({each.stage for each in self.changes})
+        counts = Counter(each.verdict for each in self.changes)
+        said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        return f"Comparison({len(self.changes)} changes at {stages} stages: {said})"
 
     def find(self, stage: str, quantity: str = "count") -> PairedChange | None:
         """The paired change of one quantity at one stage, or None where nothing can be paired."""

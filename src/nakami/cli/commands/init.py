@@ -144,8 +144,8 @@ def _subject(network: ModelOptions, data: DataOptions, n: int) -> tuple[str, nn.
         return title, made, digits("train")[:n]
     from .. import _model
 
-    model = _model.build(network.model, network.weights, network.seed)
-    return network.model, model, _model.examples_for(network.model, data, n)
+    examples = _model.examples_for(network.model, data, n)
+    return network.model, _model.build(network.model, network.weights, network.seed), examples
 
 
 ENTRY = Command(run)

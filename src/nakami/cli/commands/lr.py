@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from nakami.results import wrong
 
 from .._command import Command
 from .._groups import BudgetOptions, LabelledOptions, ModelOptions, OutputOptions
+
+if TYPE_CHECKING:
+    from nakami.data import LabelledExamples
 
 DEFAULT = "mlp"
 LOSS, BATCH, BATCHES, TOL = "cross_entropy", 50, 8, 1e-3
@@ -44,6 +47,12 @@ def run(
     tol: Annotated[
         float, typer.Option(help="Estimated relative error that an eigenvalue may have.")
     ] = TOL,
+    no_curvature: Annotated[
+        bool,
+        typer.Option(
+            "--no-curvature", help="Leave out how all eigenvalues lie, the page's section on it."
+        ),
+    ] = False,
 ) -> None:
     """Advise a learning rate before training, with its reasons: a table and a page.
 
@@ -55,20 +64,26 @@ def run(
     """
     if network.weights and not network.model:
         raise wrong("--weights", "come with --model", "no model", "name the network with --model")
+    from nakami import geometry
+
+    from .. import _model
+
+    geometry.check_names(loss, optimizer)
+    name = network.model or DEFAULT
+    _model.check_labelled(name, inputs)
     budget = compute.budget
     compute.place()  # refused before the network is made
     import torch
 
-    from nakami import data, geometry
+    from nakami import data
 
-    from .. import _lr_tables, _model, _runs
+    from .. import _lr_tables, _runs
     from .._progress import Meter
 
-    geometry.check_request(loss, optimizer)
     limit = geometry.LimitOptions(tol=tol)
-    name = network.model or DEFAULT
-    view = compute.view(_model.build(name, network.weights, network.seed), batches=True)
     examples = _model.labelled_for(name, inputs, batch * batches, network.seed)
+    batch = _filled(batch, examples)
+    view = compute.view(_model.build(name, network.weights, network.seed), batches=True)
     options = {
         "batch": (batch, BATCH),
         "batches": (batches, BATCHES),
@@ -105,7 +120,7 @@ def run(
     with Meter() as meter:
         found = geometry.learning_rate_report(
             view, examples.batches(batch), loss, optimizer, limit=limit, seed=network.seed,
-            progress=meter, memory_budget=budget, keep=folder.kept,
+            progress=meter, memory_budget=budget, keep=folder.kept, spectrum=not no_curvature,
         )  # fmt: skip
     parts = results.read_record(where).pieces()
     seconds = round(sum(part.seconds for part in parts), 2)
@@ -114,6 +129,20 @@ def run(
     page = None if output.no_page else _runs.page(found, where / "report.html", about)
     record = _runs.finish(folder, {"seconds": seconds, **results.plain(found)}, [table])
     _runs.tell(record, page, output)
+
+
+def _filled(batch: int, examples: LabelledExamples) -> int:
+    """Examples of a batch: no more than there are, which is said."""
+    there = len(examples)
+    if batch <= there:
+        return batch
+    if batch != BATCH:
+        way_out = f"write --batch {there} or less"
+        raise wrong("--batch", f"be at most {there:,}, all examples", batch, way_out)
+    typer.echo(
+        f"note: all {there:,} examples are one batch, fewer than the usual {BATCH}.", err=True
+    )
+    return there
 
 
 ENTRY = Command(run, goes_on=True)

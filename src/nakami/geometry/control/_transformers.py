@@ -24,10 +24,6 @@ except ModuleNotFoundError as error:
 FILE = "rate_control.pt"
 
 
-def _view(model: nn.Module) -> View:
-    return View(model, select=lambda output: output["logits"])
-
-
 class TrainerRateControl(TrainerCallback):
     """A ``RateControl`` that ``transformers.Trainer`` drives, on one process.
 
@@ -41,7 +37,8 @@ class TrainerRateControl(TrainerCallback):
 
     Args:
         data, loss, rate: As ``RateControl`` takes them.
-        view: Makes the ``View`` of the trainer's model; by default its output's ``logits`` count.
+        view: Makes the ``View`` of the trainer's model; by default torch's losses get the first
+            tensor that it returns without labels, its logits.
         settings: ``steps`` (default: the trainer's ``max_steps``), ``warmup``, ``schedule`` and
             ``measures`` of ``RateControl``; a function of the step as ``schedule`` takes the place
             of the trainer's.
@@ -60,7 +57,7 @@ class TrainerRateControl(TrainerCallback):
         loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
         rate: float | LearningRate,
         *,
-        view: Callable[[nn.Module], View] = _view,
+        view: Callable[[nn.Module], View] = View,
         **settings: Any,
     ):
         self.data, self.loss, self.rate = data, loss, rate

@@ -217,9 +217,4 @@ KINDS: dict[type[Optimizer], Kind] = {
         most=lambda state: float(state["step"]) ** -0.5,
     ),
 }  # fmt: skip
-NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
-    "sgd": (SGD, {}),
-    "momentum": (SGD, {"momentum": 0.9}),
-    "nesterov": (SGD, {"momentum": 0.9, "nesterov": True}),
-    **{kind.__name__.lower(): (kind, {}) for kind in KINDS},
-}
+CLASSES: dict[str, type[Optimizer]] = {kind.__name__: kind for kind in KINDS}

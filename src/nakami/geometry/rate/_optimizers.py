@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.optim import Optimizer, SparseAdam
 
 from ...operators import CurvatureOperator
-from ...results import PYTHON, unknown, wrong, wrong_type
+from ...results import wrong, wrong_type
 from ...spectra import LinearOperator, Preconditioned
-from ._kinds import KINDS, NAMES, kind_of, real
+from ._kinds import CLASSES, KINDS, kind_of, real
+from ._names import OPTIMIZERS, check_optimizer_name
 from ._rule import Rule
 
 Named = Mapping[str, Tensor]
@@ -66,11 +67,10 @@ def check_optimizer(optimizer: object, limit: bool = True) -> None:
     Trials need an optimizer that steps with the gradients it finds.
     """
     if isinstance(optimizer, str):
-        if optimizer not in NAMES:
-            raise unknown("optimizer", optimizer, NAMES, PYTHON + "pass a torch optimizer")
+        check_optimizer_name(optimizer)
         return
     if not isinstance(optimizer, Optimizer):
-        way_out = "use one of " + ", ".join(map(repr, NAMES))
+        way_out = "use one of " + ", ".join(map(repr, OPTIMIZERS))
         raise wrong_type("optimizer", "be torch's, or a name", type(optimizer).__name__, way_out)
     kind, name = kind_of(optimizer), type(optimizer).__name__
     if kind is None and limit:
@@ -103,8 +103,8 @@ def _steps_alone(optimizer: Optimizer) -> bool:
 def make(optimizer: Optimizer | str, named: Named) -> Optimizer:
     """The optimizer itself, or torch's of that name on these parameters."""
     if isinstance(optimizer, str):
-        kind, settings = NAMES[optimizer]
-        return kind(list(named.values()), **settings)
+        kind, settings = OPTIMIZERS[optimizer]
+        return CLASSES[kind](list(named.values()), **settings)
     groups_of = _places(optimizer)
     if not any(id(weight) in groups_of for weight in named.values()):
         way_out = "build it from model.parameters()"

@@ -76,12 +76,6 @@ class LearningRateReport:
         return self.theory_outcome.reason
 
 
-def check_request(loss: Any, optimizer: Optimizer | str) -> None:
-    """Refuse a loss or an optimizer that ``learning_rate_report`` would refuse, before any work."""
-    criterion(loss)
-    check_optimizer(optimizer)
-
-
 def learning_rate_report(
     model: nn.Module | View,
     data: Any,
@@ -115,7 +109,8 @@ def learning_rate_report(
         UsageError: What ``nakami.learning_rate`` refuses.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
-    check_request(loss, optimizer)
+    criterion(loss)
+    check_optimizer(optimizer)
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...operators import FunctionalModel, LayerGraph, View, as_view, is_recurrent
-from ...results import Outcome, Progress, RunError, UsageError, check_callable, share, wrong
+from ...results import Outcome, Progress, RunError, Shown, UsageError, check_callable, share, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
@@ -44,7 +44,7 @@ class Theory:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Initialisation:
+class Initialisation(Shown):
     """How signals and gradients pass through a network; made by ``nakami.initialisation``.
 
     Attributes:
@@ -86,6 +86,10 @@ class Initialisation:
     def gradient(self) -> Passage:
         """What becomes of the gradient on its way back."""
         return self.measured.gradient
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each layer, as measured."""
+        return [dict(vars(layer)) for layer in self.layers]
 
     def __repr__(self) -> str:
         return (
