@@ -14,6 +14,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from nakami.results import span
+
 if TYPE_CHECKING:
     from nakami.results import (
         Comparison,
@@ -139,6 +141,10 @@ def _doubt(run: Xray) -> str:
         lines.append(f"{text}; largest relative residual {worst:.1e}.")
     if any(row.count.lower_bound or row.effective_rank.lower_bound for row in rows):
         lines.append("≥: a lower bound, not all values were computed.")
+    if any(row.count.interval or row.effective_rank.interval for row in rows):
+        lines.append(
+            "a to b: 95 % interval of an estimate by random probes, beyond the k values computed."
+        )
     if any(_bound(run, row, last) for row in rows for last in (False, True)):
         lines.append("<: below what the arithmetic can tell from zero, at some input at least.")
     return "\n".join(lines)
@@ -172,6 +178,8 @@ def comparison_table(result: Comparison) -> Table:
         caption += (
             "\n≥: larger values may lie beyond those computed, so some changes are not known."
         )
+    if any(any(c.estimated) for c in result.changes):
+        caption += "\n≈: estimated by random probes; the interval holds what they leave open."
     title = f"{_name(result.after)} minus {_name(result.before)}"
     table = _table(title, caption, ())
     table.padding = (0, 1, 0, 0)  # seven columns on a line of 80
@@ -186,8 +194,8 @@ def comparison_table(result: Comparison) -> Table:
             c.stage,
             WORDS.get(c.quantity, c.quantity),
             *(
-                "≥ " * bound + f"{x.mean():.4g}"
-                for x, bound in zip((c.before, c.after), c.bounds, strict=True)
+                "≥ " * bound + "≈ " * (guess and not bound) + f"{x.mean():.4g}"
+                for x, bound, guess in zip((c.before, c.after), c.bounds, c.estimated, strict=True)
             ),
             _change(c, places),
             _interval(c, places),
@@ -241,8 +249,14 @@ def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:
 
 
 def number(value: Estimate) -> str:
-    """``12.40 ± 0.31``: sd with two digits, mean to the same place; ``≥`` before a lower bound."""
+    """``12.40 ± 0.31``: sd with two digits, mean to the same place; ``≥`` before a lower bound.
+
+    ``12,300 to 13,500 ± 310``: the interval of an estimate in place of the mean.
+    """
     bound = "≥ " if value.lower_bound else ""
+    if value.interval is not None:
+        sd = f" ± {value.sd:,.{_places(value.sd)}f}" if value.sd > 0 else ""
+        return span(*value.interval) + sd
     if not (math.isfinite(value.sd) and value.sd > 0):
         return f"{bound}{value.mean:.4g}"
     if value.sd < 1e-5:  # below what a table can show

@@ -27,7 +27,7 @@ from ..results import (
     warn,
     wrong_type,
 )
-from ..spectra import SVDResult, svd
+from ..spectra import SVDResult, remainder, svd
 from ._inputs import as_array
 from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 
@@ -128,6 +128,9 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
     position = plan.places.position(stage.name)
     seed = np.random.SeedSequence([plan.seed, i, position]).generate_state(1)[0]
     result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
+    rest = None
+    if len(result.values) < min(op.shape):
+        rest = remainder(op, result, seed=int(seed) ^ 1)
     kept = _kept(len(result.values))
     return Spectrum(
         input=i,
@@ -141,10 +144,11 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
         outcome=result.outcome,
         method=result.method,
         route=op.route,
-        n_products=result.n_products,
+        n_products=result.n_products + (rest.n_products if rest else 0),
         kept=kept,
         right=_right(result, kept),
         seconds=time.perf_counter() - began,
+        remainder=rest,
     )
 
 

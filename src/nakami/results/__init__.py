@@ -57,12 +57,14 @@ if TYPE_CHECKING:
     from ._record import slug as slug
     from ._record import versions as versions
     from ._shown import Shown as Shown
+    from ._remainder import Remainder as Remainder
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
-    from ._xray import Estimate as Estimate
-    from ._xray import StageSummary as StageSummary
+    from ._summary import Estimate as Estimate
+    from ._summary import StageSummary as StageSummary
+    from ._summary import estimate as estimate
+    from ._summary import span as span
     from ._xray import Xray as Xray
-    from ._xray import estimate as estimate
     from .kinds.xray import RunFolder as RunFolder
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -21,11 +21,43 @@ from ._xray import Xray
 
 Run: TypeAlias = Xray | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
-# What is compared, and whether it is a lower bound.
-READINGS: dict[str, tuple[Callable[[Spectrum], float], Callable[[Spectrum], bool]]] = {
-    "count": (lambda s: float(s.count_above_one), lambda s: s.count_is_lower_bound),
-    "effective_rank": (lambda s: s.effective_rank, lambda s: not s.complete),
-    "largest": (lambda s: float(s.values[0]), lambda s: False),
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number of one spectrum, and how it is known.
+
+    Attributes:
+        value: The number.
+        bound: Whether it is a lower bound only.
+        interval: Its 95 % interval by the error of measuring it.
+        left_open: How far it may lie off because it is known between bounds only.
+    """
+
+    value: Callable[[Spectrum], float]
+    bound: Callable[[Spectrum], bool] = lambda s: False
+    interval: Callable[[Spectrum], tuple[float, float]] = lambda s: (0.0, 0.0)
+    left_open: Callable[[Spectrum], float] = lambda s: 0.0
+
+    def estimated(self, spectra: Sequence[Spectrum]) -> bool:
+        """Whether it is an estimate of some of these spectra."""
+        ends = [self.interval(s) for s in spectra if not self.bound(s)]
+        return any(low < high for low, high in ends)
+
+
+READINGS = {
+    "count": Reading(
+        lambda s: float(s.count_above_one),
+        lambda s: s.count_is_lower_bound,
+        lambda s: s.count_interval,
+        lambda s: s.count_open[0],
+    ),
+    "effective_rank": Reading(
+        lambda s: s.effective_rank,
+        lambda s: s.rank_is_lower_bound,
+        lambda s: s.effective_rank_interval,
+    ),
+    "largest": Reading(lambda s: float(s.values[0])),
 }
 
 
@@ -41,11 +73,16 @@ class PairedChange:
             ``log_sum`` has an index).
         before, after: Value at each of them, ``(N,)``.
         mean: Mean change. se: its standard error (NaN for one input).
-        low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom.
+        low, high: 95 % interval of the mean change, Student's t with N - 1 degrees of freedom, and
+            ``open`` beyond it on both sides. The chance in an estimate is in ``se``: probes are
+            drawn anew for each input.
         steady: Whether no input changed by more than rounding, 1e-9 of the largest value.
         bounds: Whether values before, and after, are lower bounds at some input, because values
             beyond the computed ones may count too. Then ``low`` or ``high`` is infinite: a bound
             after leaves no upper end of the change, a bound before no lower one.
+        estimated: Whether values before, and after, are estimates at some input.
+        open: Mean of what the bounds of both counts leave open, where values that were not computed
+            were counted by bounds; else 0.
         verdict: ``"rises"`` or ``"falls"`` where the interval holds no 0 (and not ``steady``);
             ``"not known"`` where it has an end at infinity and holds 0; else
             ``"not distinguishable"``.
@@ -63,6 +100,8 @@ class PairedChange:
     steady: bool
     bounds: tuple[bool, bool]
     verdict: str
+    estimated: tuple[bool, bool] = (False, False)
+    open: float = 0.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -224,10 +263,12 @@ def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:
     which = [s.input for s in x]
     return [
         paired_change(
-            stage, q, [f(s) for s in x], [f(s) for s in y],
-            inputs=which, bounds=(any(map(bound, x)), any(map(bound, y))),
+            stage, q, [r.value(s) for s in x], [r.value(s) for s in y],
+            inputs=which, bounds=(any(map(r.bound, x)), any(map(r.bound, y))),
+            estimated=(r.estimated(x), r.estimated(y)),
+            left_open=[r.left_open(s) + r.left_open(t) for s, t in zip(x, y, strict=True)],
         )
-        for q, (f, bound) in READINGS.items()
+        for q, r in READINGS.items()
     ]  # fmt: skip
 
 
@@ -267,6 +308,8 @@ def paired_change(
     scale: float = 0.0,
     inputs: Sequence[int] | None = None,
     bounds: tuple[bool, bool] = (False, False),
+    estimated: tuple[bool, bool] = (False, False),
+    left_open: Sequence[float] = (0.0,),
 ) -> PairedChange:
     """Mean of ``after - before`` with its standard error and 95 % interval (Student's t).
 
@@ -279,6 +322,8 @@ def paired_change(
             against it where it is larger than the values.
         inputs: Index of each input; None for 0, 1, 2, ...
         bounds: Whether values before, and after, are lower bounds.
+        estimated: Whether values before, and after, are estimates.
+        left_open: How far each change may lie off because values are known between bounds only.
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     d = y - x
@@ -287,10 +332,26 @@ def paired_change(
     half = float(stdtrit(n - 1, 0.975)) * se if n > 1 else float("nan")
     size = max(scale, float(np.abs(x).max()), float(np.abs(y).max()))
     steady = bool(np.abs(d).max() <= ROUNDING * size)
-    low = -math.inf if bounds[0] else mean - half
-    high = math.inf if bounds[1] else mean + half
+    beyond = float(np.mean(left_open))
+    low = -math.inf if bounds[0] else mean - half - beyond
+    high = math.inf if bounds[1] else mean + half + beyond
     verdict = "not known" if any(bounds) else "not distinguishable"
     if n > 1 and not steady and (low > 0 or high < 0):
         verdict = "rises" if low > 0 else "falls"
     which = tuple(range(n)) if inputs is None else tuple(inputs)
-    return PairedChange(stage, quantity, which, x, y, mean, se, low, high, steady, bounds, verdict)
+    return PairedChange(
+        stage,
+        quantity,
+        which,
+        x,
+        y,
+        mean,
+        se,
+        low,
+        high,
+        steady,
+        bounds,
+        verdict,
+        estimated,
+        beyond,
+    )

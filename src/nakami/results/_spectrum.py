@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._outcome import Ended, Outcome, SpectrumEnding
+from ._remainder import Remainder
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Spectrum(Ended):
         kept: Indices (0 = largest) of the vectors that were kept, ``(p,)``.
         right: The kept right singular vectors (directions in ``source``), ``(p, n)`` float32.
         seconds: Wall time of this piece; the only field that differs between two equal runs.
+        remainder: What random probes tell of the values that were not computed; None where all
+            were, and in runs written before there were probes, whose counts stay lower bounds.
     """
 
     columns: ClassVar[tuple[str, ...]] = ("values", "residuals", "reliable")
@@ -69,6 +72,7 @@ class Spectrum(Ended):
     kept: np.ndarray
     right: np.ndarray
     seconds: float = field(default=0.0, compare=False)
+    remainder: Remainder | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -85,24 +89,75 @@ class Spectrum(Ended):
 
     @property
     def count_above_one(self) -> int:
-        """Number of computed values above 1: directions a small step can take without shrinking."""
-        return int((self.values > 1).sum())
+        """Number of values above 1: directions a small step can take without shrinking.
+
+        Counted where they were computed. Of the others the middle of ``remainder.above`` is added,
+        so it is an estimate, inside ``count_interval``; without a ``remainder``, nothing.
+        """
+        return self._counted + round(self.count_open[1])
+
+    @property
+    def count_open(self) -> tuple[float, float]:
+        """Values not computed: half of what the bounds of their number above 1 leave open; middle.
+
+        Both 0 where the count is exact.
+        """
+        if self.remainder is None or self._settled:
+            return 0.0, 0.0
+        low, high = self.remainder.above
+        return (high - low) / 2, (high + low) / 2
+
+    @property
+    def count_interval(self) -> tuple[float, float]:
+        """95 % interval of the number of values above 1; twice the count where that is exact.
+
+        Without a ``remainder`` all values that were not computed may lie above 1.
+        """
+        count = float(self._counted)
+        if self._settled:
+            return count, count
+        if self.remainder is None:
+            return count, float(min(self.shape))
+        low, high = self.remainder.above_interval
+        return count + low, count + high
 
     @property
     def count_is_lower_bound(self) -> bool:
-        """True where values beyond the computed ones may also lie above 1."""
-        return not self.complete and len(self.values) > 0 and bool(self.values[-1] > 1)
+        """True where values beyond the computed ones may also lie above 1, and none was probed."""
+        return self.remainder is None and not self._settled
 
     @property
     def effective_rank(self) -> float:
-        """``(sum s^2)^2 / sum s^4`` of the computed values; a lower bound unless ``complete``.
+        """``(sum s^2)^2 / sum s^4``; 0 for the zero matrix.
 
-        Adding a value no larger than the others never lowers this ratio, so a truncated spectrum
-        gives a lower bound. 0 for the zero matrix.
+        Over all values where they were computed, or their sums estimated (``remainder``), see
+        ``effective_rank_interval``. Else over the computed values: a lower bound, since adding a
+        value no larger than the others never lowers this ratio.
         """
-        square = self.values**2
-        total = float((square**2).sum())
-        return float(square.sum()) ** 2 / total if total > 0 else 0.0
+        one, two = self._sums
+        if self.remainder is not None:
+            one, two = one + self.remainder.squares, two + self.remainder.fourths
+        return one**2 / two if two > 0 else 0.0
+
+    @property
+    def effective_rank_interval(self) -> tuple[float, float]:
+        """95 % interval of the effective rank; twice the same where it is exact.
+
+        Its lower end is at least the ratio of the computed values, its upper end ``min(m, n)``.
+        """
+        one, two = self._sums
+        least, most = (one**2 / two if two > 0 else 0.0), float(min(self.shape))
+        if self.complete:
+            return least, least
+        if self.remainder is None:
+            return least, most
+        low, high = self.remainder.rank_interval(one, two)
+        return max(low, least), min(high, most)
+
+    @property
+    def rank_is_lower_bound(self) -> bool:
+        """True where the effective rank is that of the computed values, and there are others."""
+        return self.remainder is None and not self.complete
 
     @property
     def decay(self) -> np.ndarray:
@@ -126,6 +181,20 @@ class Spectrum(Ended):
         return self.outcome.count("limited")
 
     @property
+    def _counted(self) -> int:
+        return int((self.values > 1).sum())
+
+    @property
+    def _settled(self) -> bool:
+        """Whether no value that was not computed lies above 1."""
+        return self.complete or not len(self.values) or bool(self.values[-1] <= 1)
+
+    @property
+    def _sums(self) -> tuple[float, float]:
+        square = self.values**2
+        return float(square.sum()), float((square**2).sum())
+
+    @property
     def _summed(self) -> np.ndarray:
         return self.reliable & (self.values > 0)
 
@@ -136,6 +205,8 @@ class Spectrum(Ended):
     def record(self) -> dict[str, Any]:
         """The other fields, as they are stored in ``result.json``."""
         kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAY_FIELDS}
+        if self.remainder is not None:
+            kept["remainder"] = self.remainder.record()
         how = {"outcome": self.outcome.record(), "converged": self.converged, "reason": self.reason}
         return kept | how
 
@@ -146,6 +217,8 @@ class Spectrum(Ended):
         kept: dict[str, Any] = {key: value for key, value in record.items() if key in names}
         kept |= {name: arrays[name] for name in ARRAY_FIELDS}
         how = _outcome(record, int((~kept["reliable"]).sum()))
+        if kept.get("remainder") is not None:
+            kept["remainder"] = Remainder.restore(kept["remainder"])
         return cls(**{**kept, "shape": tuple(kept["shape"]), "outcome": how})
 
 

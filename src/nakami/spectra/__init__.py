@@ -16,6 +16,7 @@ from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator, check_entries
 from ._preconditioned import Preconditioned
+from ._remainder import remainder
 from ._result import EighResult, SVDResult
 from ._ritz import RitzPair, ritz
 from ._svd import choose, svd
@@ -47,6 +48,7 @@ __all__ = [
     "eigh",
     "is_number",
     "norm",
+    "remainder",
     "ritz",
     "svd",
     "trace",

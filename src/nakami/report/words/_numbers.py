@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from nakami.results import Estimate
+from nakami.results import Estimate, span
 
 NBSP, MINUS = "\u00a0", "\u2212"
 WORDS = (
@@ -62,7 +62,13 @@ def split(mean: float, spread: float, sign: bool = False) -> tuple[str, str]:
 
 
 def estimate(e: Estimate, kind: str = "") -> str:
-    """An ``Estimate`` as ``mean ± sd``, with "at least" in front of a lower bound."""
+    """An ``Estimate`` as ``mean ± sd``, with "at least" in front of a lower bound.
+
+    One with an ``interval`` as ``low to high``, and ``± sd``.
+    """
+    if e.interval is not None:
+        spread = split(e.mean, e.sd)[1]
+        return NBSP.join(filter(None, (span(*e.interval), spread, spread and kind)))
     return f"{f'at least{NBSP}' if e.lower_bound else ''}{pair(e.mean, e.sd, kind)}"
 
 

@@ -12,7 +12,8 @@ from .._compare import compare_xrays
 from .._files import plain
 from .._record import Kind, Record, RecordFolder, read_record, slug
 from .._spectrum import Spectrum, StageInfo
-from .._xray import Estimate, Xray
+from .._summary import Estimate
+from .._xray import Xray
 
 
 @final

@@ -1,0 +1,193 @@
+"""The singular values that were not computed: their sums and their number above 1, by probes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..results import Remainder, wrong
+from ._autocast import without_autocast
+from ._check import check_at_least, check_seed
+from ._operator import LinearOperator, as_operator, finite
+from ._rescale import moderate
+from ._result import SVDResult
+from ._step_bounds import mass_above
+from .krylov._basis import random_rows
+from .krylov._vector_lanczos import Product, VectorLanczos
+
+PROBES, DEEP, STEPS = 8, 2, 24
+LOOK = 4  # steps between two looks at the bounds
+CLOSE = 0.05  # bounds of a count that are as close as this share of it are close enough
+
+
+@without_autocast
+def remainder(
+    op: LinearOperator | Tensor,
+    found: SVDResult,
+    *,
+    probes: int = PROBES,
+    steps: int = STEPS,
+    seed: int = 0,
+) -> Remainder:
+    """What random probes tell of the singular values that ``svd`` did not compute.
+
+    A probe ``z`` is a random unit vector orthogonal to the singular vectors found, on the smaller
+    side, in ``d = min(m, n) - k`` dimensions. The means of ``d |A z|^2`` and ``d |A^T A z|^2``,
+    the latter outside of what was found, are the sums of ``s^2`` and ``s^4``. Two of the probes go
+    on as Lanczos runs while the last value found lies above 1: each run bounds its share above 1 by
+    the Chebyshev-Markov-Stieltjes inequalities, until the bounds are within 5 % of the count.
+
+    Args:
+        op: A nakami operator or a dense 2-d tensor, shape ``(m, n)``.
+        found: What ``svd`` returned for it, with vectors, the largest values.
+        probes: Random probes, at least 2. They are multiplied at once.
+        steps: Lanczos steps of the two deep probes, at most, at least 2.
+        seed: Seed of the probes; the global random state is not touched.
+
+    Returns:
+        A ``Remainder``. Exact, and without chance, where nothing was left out, where the last value
+        found lies below the floor of the arithmetic, and where so few values are left that all of
+        them cost no more products than the probes.
+
+    Raises:
+        UsageError: An argument out of range, or ``found`` without vectors.
+        RunError: A product is NaN or infinite.
+
+    Cost: ``2 probes`` products, and ``4 steps`` at most where the count is open.
+
+    Source: Golub & Meurant, Matrices, Moments and Quadrature (2010), chapters 6 and 11; Ubaru, Chen
+    & Saad, SIAM J. Matrix Anal. Appl. 38 (2017); the normalised probes as in Epperly, Tropp &
+    Webber, XTrace, SIAM J. Matrix Anal. Appl. 45 (2024).
+    """
+    a = as_operator(op)
+    check_at_least("probes", probes, 2, f"use {PROBES}; one probe has no standard error")
+    check_at_least("steps", steps, 2, f"use {STEPS}")
+    seed = check_seed(seed)
+    if a.shape[0] < a.shape[1]:
+        a, vectors = a.T, found.left
+    else:
+        vectors = found.right
+    if vectors is None:
+        raise wrong("found", "hold singular vectors", "none", "call svd with vectors=True")
+    size, last = a.shape[1] - len(found.values), float(found.values[-1])
+    if size == 0 or last <= found.floor:
+        return Remainder(size, seed=seed)
+    with torch.no_grad():
+        near_one, power = moderate(a, float(found.values[0]))
+        run = _Complement(near_one, power, vectors, size, seed)
+        opened = last > 1
+        if size <= probes + opened * DEEP * (steps - 1):
+            return run.whole(found)
+        return run.probed(found, probes, steps if opened else 1)
+
+
+class _Complement:
+    """``A^T A`` on what is orthogonal to the singular vectors found, ``size`` dimensions.
+
+    ``op`` is ``2^-power`` of the matrix, its smaller side on the right.
+    """
+
+    def __init__(self, op: LinearOperator, power: int, vectors: Tensor, size: int, seed: int):
+        self.op, self.scale, self.size, self.seed = op, 4.0**power, size, seed
+        self.known = vectors.T.to(op.device, op.dtype).contiguous()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def whole(self, found: SVDResult) -> Remainder:
+        """All values that were left, from the matrix on the whole complement."""
+        nothing = self.known[:0]
+        rows = random_rows(self.size, self.known, nothing, self.generator)
+        small = (rows.double() @ _gram(self.op)(rows)[0].double().T).cpu()
+        squares = torch.linalg.eigvalsh((small + small.T) / 2).clamp_min(0) * self.scale
+        below, beyond = _levels(found)
+        return Remainder(
+            self.size,
+            float(squares.sum()),
+            float(squares.square().sum()),
+            above=(int((squares > beyond).sum()), int((squares > below).sum())),
+            n_products=2 * self.size,
+            seed=self.seed,
+        )
+
+    def probed(self, found: SVDResult, probes: int, steps: int) -> Remainder:
+        """The sums by all probes, and the number above 1 by the deep ones."""
+        deep = DEEP if steps > 1 else 0
+        start, runs = self._start(probes), []
+        for part, most in ((start[:deep], steps), (start[deep:], 1)):
+            if len(part):
+                runs.append(VectorLanczos(_gram(self.op), part, most, self.known))
+                runs[-1].step()
+        first = np.concatenate([run.alpha[:, 0].numpy() for run in runs])
+        second = first**2 + np.concatenate([run.beta[:, 0].numpy() ** 2 for run in runs])
+        samples = self.size * np.stack([first * self.scale, second * self.scale**2])
+        (ss, sf), (_, ff) = np.cov(samples) / probes
+        above = self._above(runs[0], found, steps) if deep else (0.0, 0.0)
+        squares, fourths = samples.mean(1)
+        return Remainder(
+            self.size,
+            float(squares),
+            float(fourths),
+            covariance=(float(ss), float(sf), float(ff)),
+            above=above,
+            exact=False,
+            n_probes=probes,
+            n_deep=deep,
+            steps=runs[0].made,
+            n_products=2 * sum(run.made * len(run.alpha) for run in runs),
+            seed=self.seed,
+        )
+
+    def _above(self, run: VectorLanczos, found: SVDResult, steps: int) -> tuple[float, float]:
+        """Bounds of the number above 1, after as many steps as make them close."""
+        while True:
+            for _ in range(min(LOOK, steps - run.made)):
+                run.step()
+            low, high = self._bounds(run, found)
+            enough = high - low <= CLOSE * (len(found.values) + (low + high) / 2)
+            if enough or run.made == steps or not bool(run.alive.any()):
+                return low, high
+
+    def _bounds(self, run: VectorLanczos, found: SVDResult) -> tuple[float, float]:
+        below, beyond = (level / self.scale for level in _levels(found))
+        top = _top(found) / self.scale
+        made, pairs = run.made, []
+        for alpha, beta, alive in zip(run.alpha, run.beta, run.alive, strict=True):
+            a, b = alpha[:made].numpy(), beta[:made].numpy().copy()
+            b[-1] *= bool(alive)
+            low, high = (mass_above(a, b, level, top) for level in (beyond, below))
+            pairs.append((low[0], high[1]))
+        low, high = self.size * np.mean(pairs, axis=0)
+        return float(low), float(high)
+
+    def _start(self, count: int) -> Tensor:
+        """Random unit rows, orthogonal to what was found, not to each other."""
+        draw = torch.randn(count, self.op.shape[1], generator=self.generator, dtype=torch.float64)
+        rows = draw.to(self.known)
+        for _ in range(2):
+            rows = rows - (rows @ self.known.T) @ self.known
+        return rows / rows.double().norm(dim=1, keepdim=True).to(rows)
+
+
+def _gram(op: LinearOperator) -> Product:
+    """``A^T A`` times rows, and ``|A row|^2``."""
+
+    def product(rows: Tensor) -> tuple[Tensor, Tensor]:
+        across = finite(op @ rows.T)
+        return finite(op.T @ across).T, across.double().square().sum(0).cpu()
+
+    return product
+
+
+def _levels(found: SVDResult) -> tuple[float, float]:
+    """1, less and more what rounding may have moved a square by."""
+    blur = found.floor * float(found.values[-1])
+    return max(0.0, 1 - blur), 1 + blur
+
+
+def _top(found: SVDResult) -> float:
+    """No square that was left out is larger; infinity where that is not settled."""
+    if not found.converged:
+        return math.inf
+    return (float(found.values[-1]) * (1 + float(found.errors[-1])) + found.floor) ** 2
