@@ -83,11 +83,12 @@ class LinearOperator(ABC):
                 "the right operand", "be real", other.dtype, "apply it to .real and .imag"
             )
         block = other.detach().to(self.device, self.dtype)
-        if block.ndim == 1:
-            return self._matmat(block[:, None])[:, 0]
-        if block.shape[1] == 0:
+        if block.ndim == 2 and block.shape[1] == 0:
             return block.new_zeros(self.shape[0], 0)
-        return self._matmat(block)
+        with torch.no_grad():  # a loss, or a function, may have parameters of its own
+            if block.ndim == 1:
+                return self._matmat(block[:, None])[:, 0]
+            return self._matmat(block)
 
     def __rmatmul__(self, other: object) -> Tensor:
         rule, got = "stand on the left of @", f"{type(other).__name__} @ operator"

@@ -206,6 +206,8 @@ class Batch:
         self._drawn: tuple[int, Tensor] | None = None  # how many targets, and the generator's state
         self._slopes: Tensor | None = None  # gradients there, (n, draws, ...)
         self._look(examples, judged, tried)
+        if first:
+            judged.check_reads(self.at, examples.example.tree, self.z, y)
         self.divisor = judged.divisor(self.z, y)
         self.samples = int(judged.samples(self.z, y).sum())
 
@@ -278,7 +280,7 @@ class Batch:
     def loss_and_gradient(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """The total loss and its gradient, ``(P,)``, at other weights, by one pass each way."""
         value, pull = reverse_product(lambda flat: self.loss(flat)[None], at, self.at.held)
-        return value[0], pull(torch.ones_like(value))
+        return value[0].detach(), pull(torch.ones_like(value)).detach()
 
     def product(self, block: Tensor) -> Tensor:
         """The matrix of this batch, unscaled, times a block of columns, ``(P, k)``."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...results import wrong
 from ..model._checks import FAILURES, first_line
 from ..model._functional_model import FunctionalModel, Reader
+from ..model._parameters import Parameters
 from ._weights import Part
 
 
@@ -45,6 +46,9 @@ class Criterion(ABC):
     @abstractmethod
     def check(self, z: Tensor, y: Any) -> None:
         """Refuse targets that the loss cannot take."""
+
+    def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
+        """Refuse a loss that reads the parameters in another way than by the outputs ``z``."""
 
     @abstractmethod
     def total(self, z: Tensor, y: Any) -> Tensor:

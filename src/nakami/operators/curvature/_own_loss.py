@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ...results import wrong, wrong_type
 from ..model._composites import Composites
+from ..model._example import mapped
 from ..model._functional_model import FunctionalModel, Reader
+from ..model._parameters import Parameters
 from ._criterion import Criterion, every_example
 from ._outputs import Formed, own_loss, whole
 from ._weights import Part, between, weights
@@ -32,9 +34,13 @@ class OwnLoss(Criterion):
         self.name = getattr(loss, "__name__", type(loss).__name__)
         self._before = self._versions()
 
-    def reader(self, network: FunctionalModel) -> Reader | None:
+    @property
+    def _is_of_torch(self) -> bool:
         home = getattr(getattr(self.given, "func", self.given), "__module__", None) or ""
-        return None if home.startswith("torch.") or network.select is not None else whole
+        return home.startswith("torch.")
+
+    def reader(self, network: FunctionalModel) -> Reader | None:
+        return None if self._is_of_torch or network.select is not None else whole
 
     def current(self) -> OwnLoss:
         other = copy.copy(self)
@@ -63,6 +69,37 @@ class OwnLoss(Criterion):
         if not value.requires_grad:
             rule, got = "follow the outputs by a gradient", "a value that has none"
             raise wrong("loss", rule, got, "take detach(), .data and no_grad out of the loss")
+
+    def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
+        """As for every loss: the products here differentiate the outputs, and nothing beside them.
+
+        Looked at while the model holds its weights, right after a run, which may leave on the model
+        what the loss reads. Cost: a run of the network.
+        """
+        if self._is_of_torch:
+            return
+        held = {name: w.detach().clone().requires_grad_() for name, w in at.weights.items()}
+        own = {f"model.{name}": p for name, p in at.network.model.named_parameters()}
+
+        def act() -> Tensor:
+            at.network.caller(mapped(x, torch.clone))  # which the network may write to
+            return self._value(z.detach(), y)
+
+        with torch.enable_grad():
+            value = at.network.run_in(act, held)
+        if not value.requires_grad:
+            return
+        read = [
+            name
+            for weights in (held, {n: p for n, p in own.items() if p.requires_grad})
+            for name, found in zip(weights, _slopes(value, weights.values()), strict=True)
+            if found is not None and found.any()
+        ]
+        if read:
+            rule = "read the parameters by the model's outputs alone"
+            got = f"one that reads {read[0].removeprefix('model.')!r} itself"
+            way_out = "let forward return that term beside its outputs: the loss gets all of them"
+            raise wrong("loss", rule, got, way_out)
 
     def total(self, z: Tensor, y: Any) -> Tensor:
         total: Tensor = self._value(z, y) * self.divisor(z, y)
@@ -112,3 +149,11 @@ class ModelsLoss(OwnLoss):
 
     def reader(self, network: FunctionalModel) -> Reader:
         return own_loss
+
+    def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
+        """Nothing stands beside the output, which is the loss."""
+
+
+def _slopes(value: Tensor, weights: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients by some weights; the graph stays, for part of it may be the caller's."""
+    return torch.autograd.grad(value, list(weights), retain_graph=True, allow_unused=True)
