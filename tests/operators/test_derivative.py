@@ -101,7 +101,7 @@ RIGHT = {
     "clamp": lambda h: h.clamp(-0.3, 0.3),
     "float32 inside": lambda h: torch.tanh(h.float()).to(h.dtype),
     "custom function": lambda h: Scaled.apply(h, 1.0, None),
-    "branch that is constant": lambda h: h + (h.detach() > 0) * 0.5,
+    "branch that is constant": lambda h: h + (h.detach() > 0.1) * 0.5,
     "softmax": lambda h: torch.softmax(5 * h, -1),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from ._strategies import Product, Trial, forward_product, rank, reverse_product,
 RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
 ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
 STEPS = 4  # sizes of a step, each 16 times the one before
+JUMP = 1e-5  # of the output's size: more is no rounding to float32
 PLACES = 3  # where a product that differs is looked at again
 FEW = 0.02  # of its size: more is not by a few units on the other side of a kink
 LARGE = 1 << 20  # entries of a matrix beyond which it is converted a block at a time
@@ -85,6 +86,7 @@ class Derivative:
     room: int
     steps: Steps
     weights: Mapping[str, Tensor] | None = None
+    _jumps: dict[str, float] = field(default_factory=dict)
 
     def check(self, what: str) -> None:
         """Warn where ``J`` is not the derivative, and by how much of its size it is off.
@@ -101,6 +103,15 @@ class Derivative:
         if self.steps.known:
             return
         gaps, found, narrow = self._looked()
+        said = self.network.said
+        if self._jumps and "jump" not in said:
+            said.add("jump")
+            warn(
+                f"{what} to {_parts(self._jumps)}: the network jumps at this very point (by "
+                f"{max(self._jumps.values()):.2g} of its output for the smallest step), so that no "
+                "step follows J; look for a rounding, a sign or a choice between equals in its "
+                "forward."
+            )
         for size, length, _ in found.values():
             if length == 0:
                 raise UsageError(
@@ -109,7 +120,6 @@ class Derivative:
                     "of its forward."
                 )
         off = {name: gap / max(size, length) for name, (size, length, gap) in found.items()}
-        said = self.network.said
         if off and "wrong" not in said:
             said.add("wrong")
             warn(
@@ -142,6 +152,7 @@ class Derivative:
         moving, point = self.weights or (), self.point.double()
         with in_double(self.network, moving, blocks):
             gaps = self._gaps(point, v, product)
+            self._jumps.update(self._jumping(point, v, gaps))
             there = self._along(point, gaps)
         if not gaps:
             return {}, {}, None
@@ -163,6 +174,22 @@ class Derivative:
                 allowed = RESOLUTION * max(size, other)
                 off = gap / max(size, other)
                 found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, off)
+        return found
+
+    def _jumping(self, point: Tensor, v: Tensor, gaps: Mapping[str, Gap]) -> dict[str, float]:
+        """Parts that move as far by the smallest step as by larger ones: by which part of them."""
+        if not gaps:
+            return {}
+        with torch.no_grad():
+            here = self.function(point)
+        moves = [_change(self.function, point, here, v, step) for step in _steps(point)]
+        found = {}
+        for name in (name for name in self.parts if name in gaps):
+            rows = self.parts[name]
+            sizes = [float(move[rows].norm()) for move in moves]
+            size = float(here[rows].norm()) + sizes[0]
+            if sizes[0] > JUMP * size and max(sizes) <= 2 * sizes[0]:
+                found[name] = sizes[0] / size
         return found
 
     def _along(self, point: Tensor, gaps: Mapping[str, Gap]) -> dict[str, float]:
@@ -251,6 +278,13 @@ def _difference(function: Product, point: Tensor, v: Tensor, step: float) -> Ten
     with torch.no_grad():
         found: Tensor = function(_moved(point, v, step)) - function(_moved(point, v, -step))
         return found / (2 * step)
+
+
+def _change(function: Product, point: Tensor, here: Tensor, v: Tensor, step: float) -> Tensor:
+    """How far each output moves from ``here``, at the point, the farther of both ways."""
+    with torch.no_grad():
+        there, back = (function(_moved(point, v, way)) for way in (step, -step))
+        return torch.maximum((there - here).abs(), (back - here).abs())
 
 
 def _moved(point: Tensor, v: Tensor, step: float) -> Tensor:
