@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from ._record import read_record as read_record
     from ._record import slug as slug
     from ._record import versions as versions
-    from ._shown import Shown as Shown
     from ._remainder import Remainder as Remainder
+    from ._shown import Shown as Shown
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
     from ._summary import Estimate as Estimate
