@@ -294,7 +294,7 @@ class Batch:
 
         for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
             moves = (op @ block[:, here]).T.reshape(-1, *self.z.shape)
-            out[:, here] = op.T @ torch.vmap(curved)(moves).flatten(1).T
+            out[:, here] = op.T @ torch.vmap(curved)(moves).reshape(len(moves), -1).T
         return out
 
     def _graph(self, kind: type[BatchJacobian | GradientJacobian]) -> NetworkJacobian:

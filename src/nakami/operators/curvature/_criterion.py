@@ -79,7 +79,7 @@ class Criterion(ABC):
 
     def reader(self, network: FunctionalModel) -> Reader | None:
         """How the network's output is read for this loss; None for its selected tensor."""
-        return None
+        return one_row
 
     def current(self) -> Criterion:
         """The same loss with its weights as they are now."""
@@ -119,6 +119,12 @@ class Criterion(ABC):
                 way_out = "write it with plain arithmetic, as x.clamp_min(0) for a margin"
                 raise wrong("loss", "have a second derivative", got, way_out) from error
         return product
+
+
+def one_row(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
+    """The selected tensor; a single number as one row."""
+    z = network.selected(out)
+    return (z if z.ndim else z[None]), None
 
 
 def every_example(z: Tensor) -> Tensor:

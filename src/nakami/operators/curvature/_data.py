@@ -44,7 +44,10 @@ def batches(
     with random_states_kept(network.device):  # a loader in random order draws
         for x, y in pairs(data, network.target, whole=isinstance(judged, ModelsLoss)):
             example = network.example(x, batch=True)
-            held.append((example, _targets(network, y, example.count)))
+            y = _targets(network, y)
+            if judged.key and isinstance(y, Tensor) and y.ndim == 0:
+                y = y[None]  # as the output, see ``one_row``
+            held.append((example, y))
     if not held:
         way_out = "pass a list or a loader that can be read again"
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
@@ -64,6 +67,8 @@ def batches(
         wholes = [
             (_outputs(cut), _formed(cut[0][1], y)) for cut, (_, y) in zip(cuts, held, strict=True)
         ]
+        for (example, y), (z, _) in zip(held, wholes, strict=True):
+            _check_count(y, z, example.count)
         losses = judged.of_batches(wholes, [example.count for example, _ in held])
         for of, (cut, whole, loss) in enumerate(zip(cuts, wholes, losses, strict=True)):
             pieces = _weighed(loss, whole, cut)
@@ -143,11 +148,18 @@ def _classes_first(
     return Parameters(network.with_reader(classes_last), at.weights), held
 
 
-def _targets(network: FunctionalModel, y: Any, n: int) -> Any:
+def _check_count(y: Any, z: Tensor, n: int) -> None:
+    """Refuse targets of another number than of examples, where outputs have a row for each.
+
+    A network may return another number of rows (graphs for nodes, sequences for steps in time).
+    """
+    if isinstance(y, Tensor) and z.ndim and len(z) == n and (y.ndim == 0 or len(y) % n):
+        way_out = "pass one target for each example"
+        raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
+
+
+def _targets(network: FunctionalModel, y: Any) -> Any:
     for leaf in leaves_of(y):
         if leaf.is_nested:
             check_entries(TARGETS, leaf)
-    if isinstance(y, Tensor) and (y.ndim == 0 or len(y) % n):
-        way_out = "pass one target for each example"
-        raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
     return mapped(y, lambda target: target.detach().to(network.device, copy=True))

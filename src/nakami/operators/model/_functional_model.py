@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled, refusal
@@ -45,7 +46,8 @@ class _Caller(nn.Module):
             return self.call(self.model, x)
         if isinstance(x, Mapping):
             return self.model(**x)
-        return self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
+        several = isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence)
+        return self.model(*x) if several else self.model(x)
 
 
 class FunctionalModel:
