@@ -72,6 +72,23 @@ def estimate(e: Estimate, kind: str = "") -> str:
     return f"{f'at least{NBSP}' if e.lower_bound else ''}{pair(e.mean, e.sd, kind)}"
 
 
+def tallied(e: Estimate) -> str:
+    """A mean count: ``11.3``; an estimate as ``about 12,900 (12,300 to 13,500)``."""
+    return tally(e.mean) if e.interval is None else f"about {roughly(e)}"
+
+
+def roughly(e: Estimate) -> str:
+    """An estimate as ``12,900 (12,300 to 13,500)``: its mean to the digits of its interval."""
+    assert e.interval is not None
+    return f"{rounded(e.mean, *e.interval)} ({span(*e.interval)})"
+
+
+def rounded(mean: float, low: float, high: float) -> str:
+    """A number to the digits that an interval of it shows."""
+    unit = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+    return fixed(round(mean / unit) * unit, max(0, -round(math.log10(unit))))
+
+
 def fixed(x: float, places: int) -> str:
     """A number with a fixed number of places, commas for thousands and a real minus sign."""
     text = f"{round(x, places):,.{max(0, places)}f}"
@@ -119,6 +136,13 @@ def tally(mean: float) -> str:
     """A mean count in figures, ``11.3``, without closing zeros: ``6.5``."""
     text = number(mean)
     return text.rstrip("0").rstrip(".") if "." in text and NBSP not in text else text
+
+
+def ends(low: float, high: float) -> str:
+    """Both ends of an interval with their signs: ``−310 to +420``."""
+    pair = span(low, high).split(" to ")
+    signed = (f"+{x}" if float(x.replace(",", "")) > 0 else x.replace("-", MINUS) for x in pair)
+    return " to ".join(signed)
 
 
 def listing(parts: Sequence[str]) -> str:

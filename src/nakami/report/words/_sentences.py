@@ -6,7 +6,7 @@ A template is named by its case and takes its data by name. Formats say how a va
     {x:number}           three digits; ``number2``, ``number4`` likewise
     {x:whole} {x:spelled} {x:Spelled} {x:nth} {x:tally} {x:About} {x:list} {x:range} {x:power}
     {x:short}            a long name with its middle left out; ``short18`` to 18 letters
-    {x:sd} {x:estimate}  an Estimate, with or without the word sd
+    {x:sd} {x:estimate}  an Estimate, with or without the word sd; {x:tallied} without its spread
     {n:one|more}         the first text where n is 1 or true, else the second
 """
 
@@ -37,6 +37,8 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "short": num.short,
     "sd": lambda e: num.estimate(e, "(sd)"),
     "estimate": num.estimate,
+    "tallied": num.tallied,
+    "Tallied": lambda e: num.tallied(e)[:1].upper() + num.tallied(e)[1:],
     "seconds": num.seconds,
 }
 WITH_DIGITS: dict[str, Callable[[Any, int], str]] = {"number": num.number, "short": num.short}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nakami.results import PairedChange
+from nakami.results import PairedChange, span
 
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
@@ -74,7 +74,10 @@ def _paired_figure(reading: Reading, quantity: str) -> Figure:
     chart = change_chart("change", changes, reading.say("compared.axis", unit=unit), text)
     old, new = (label(net) for net in reading.networks)
     title = reading.say("compared.paired_title", old=old, new=new)
-    return Figure(title, reading.say("compared.caption"), [chart])
+    caption = reading.say("compared.caption")
+    if any(c.open for c in changes):
+        caption += say("compared.caption_open")
+    return Figure(title, caption, [chart])
 
 
 def _changes(reading: Reading, stages: tuple[str, ...], quantity: str) -> list[PairedChange]:
@@ -112,7 +115,7 @@ def _text(reading: Reading, quantity: str) -> str:
     parts = [say("compared.change_at", change=told(c, se=False), stage=c.stage) for c in changes]
     verdicts = {c.verdict for c in changes}
     if len(verdicts) == 1 and verdicts <= {"rises", "falls"}:  # the verb is said once
-        amounts = [num.pair(abs(c.mean), c.se) for c in changes[1:]]
+        amounts = [_amount(c) for c in changes[1:]]
         rest = zip(changes[1:], amounts, strict=True)
         parts[1:] = [say("compared.by_at", amount=a, stage=c.stage) for c, a in rest]
     last = changes[-1].stage
@@ -121,11 +124,17 @@ def _text(reading: Reading, quantity: str) -> str:
     return reading.say(f"compared.text_{quantity}", changes=parts, stage=last, top=top, a=a, b=b)
 
 
+def _amount(c: PairedChange) -> str:
+    if c.open:
+        return span(*sorted((abs(c.low), abs(c.high))))
+    return num.pair(abs(c.mean), c.se)
+
+
 def _may(reading: Reading, quantity: str) -> str:
     """What may be concluded from the changes of ``quantity``."""
     changes = _changes(reading, reading.solid, quantity)
     sure = [c for c in changes if c.verdict != "not distinguishable"][:3]
-    errors = [num.fixed(abs(c.mean / c.se), 1) for c in sure if c.se > 0]
+    errors = [num.fixed(abs(c.mean / c.se), 1) for c in sure if c.se > 0 and not c.open]
     stages = [num.short(c.stage, 16) for c in sure]
     if reading.n == 1:
         case = "one"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nakami.results import Estimate, StageSummary, estimate
@@ -54,19 +56,32 @@ def _places(stages: list[str]) -> str:
 
 
 def counted(row: StageSummary) -> str:
-    """The mean count of a stage as a short number, with "at least" before a lower bound."""
+    """The mean count of a stage as a short number, with "at least" before a lower bound.
+
+    An estimate as ``about 12,900 (12,300 to 13,500)``.
+    """
     e = row.count
+    if e.interval is not None:
+        return num.tallied(e)
     text = num.fixed(e.mean, 0) if e.mean >= 10 else num.number(e.mean, 2)
     return f"at least {text}" if e.lower_bound else text
 
 
 def bounds(rows: list[StageSummary]) -> str:
     """Which figures are lower bounds, and where."""
-    counts = [row.stage for row in rows if row.count.lower_bound]
-    ranks = [row.stage for row in rows if row.effective_rank.lower_bound]
+    return _figures(rows, lambda e: e.lower_bound) or say("how.bounds_none")
+
+
+def estimates(rows: list[StageSummary]) -> str:
+    """Which figures are estimates, and where; nothing where none is."""
+    return _figures(rows, lambda e: e.interval is not None)
+
+
+def _figures(rows: list[StageSummary], marked: Callable[[Estimate], bool]) -> str:
+    counts = [row.stage for row in rows if marked(row.count)]
+    ranks = [row.stage for row in rows if marked(row.effective_rank)]
     at = {"how.counts_at": counts, "how.ranks_at": ranks}
-    told = [say(case, places=_places(stages)) for case, stages in at.items() if stages]
-    return "; ".join(told) or say("how.bounds_none")
+    return "; ".join(say(case, places=_places(s)) for case, s in at.items() if s)
 
 
 def so_far(reading: Reading) -> str:

@@ -40,6 +40,8 @@ def _caption(reading: Reading) -> str:
         each = [[net.rows[s] for s in reading.stages] for net in reading.networks]
         cut = dict.fromkeys(cut_stages(rows) for rows in each)
         text += say("kept.caption_bound", cut=" and ".join(t for t in cut if t))
+    if any(r.count.interval or r.effective_rank.interval for r in rows):
+        text += say("kept.caption_estimate")
     if len(reading.solid) < len(reading.stages):
         text += say("kept.caption_hollow")
     return text
@@ -55,7 +57,7 @@ def _chart(reading: Reading, name: str, summed: str, each: str) -> Chart:
         before = i == 0 and len(reading.networks) > 1
         groups.append(Group(before, estimates, inputs, [not converged(r) for r in rows]))
         values = [
-            say("kept.value", stage=s, bound=e.lower_bound, value=e.mean)
+            say("kept.value", stage=s, bound=e.lower_bound, value=e)
             for s, e in zip(reading.stages, estimates, strict=True)
         ]
         texts.append(f"{label(net)}: {', '.join(values)}")
@@ -72,10 +74,10 @@ def _heading(reading: Reading) -> str:
         return say("kept.zero")
     if len(rows) == 1 or any(r.count.lower_bound for r in rows):
         e = last.count
-        return say("kept.one", bound=e.lower_bound, count=e.mean, stage=last.stage)
-    a, b = first.count.mean, last.count.mean
-    way = direction(reading.trend(lambda s: float(s.count_above_one), (first.stage, last.stage)))
-    case = "no_count" if way == "still" and a == b == 0 else way
+        return say("kept.one", bound=e.lower_bound, count=e, one=e.mean == 1, stage=last.stage)
+    a, b = first.count, last.count
+    way = direction(reading.count_trend((first.stage, last.stage)))
+    case = "no_count" if way == "still" and a.mean == b.mean == 0 else way
     return say(f"kept.{case}", a=a, b=b)
 
 
@@ -86,8 +88,10 @@ def _text(reading: Reading) -> str:
     if all(r.largest.mean == 0 for r in rows):
         return say("kept.text_zero")
     cut = [r for r in rows if not r.complete]
-    if cut:
+    if any(r.count.lower_bound or r.effective_rank.lower_bound for r in cut):
         return _bounds(reading, rows, cut)
+    if cut:
+        return say("kept.text_estimated", cut=cut_stages(rows), ranks=_ranks(reading))
     if len(rows) == 1:
         return say("kept.text_one", rank=rows[0].effective_rank)
     return _from_to(reading, rows[0], rows[-1])
@@ -95,8 +99,6 @@ def _text(reading: Reading) -> str:
 
 def _bounds(reading: Reading, rows: list[StageSummary], cut: list[StageSummary]) -> str:
     """Which figures are lower bounds and why, and the effective ranks."""
-    shown = some(reading.solid)
-    ranks = [say("kept.rank_at", rank=reading.main.rows[s].effective_rank, stage=s) for s in shown]
     both = sum(r.count.lower_bound for r in cut)
     return say(
         "kept.text_bounds",
@@ -104,14 +106,19 @@ def _bounds(reading: Reading, rows: list[StageSummary], cut: list[StageSummary])
         both=both > 0,
         every=len(cut) == len(rows),
         marked=0 < both < len(cut),
-        ranks=ranks,
+        ranks=_ranks(reading),
     )
+
+
+def _ranks(reading: Reading) -> list[str]:
+    shown = some(reading.solid)
+    return [say("kept.rank_at", rank=reading.main.rows[s].effective_rank, stage=s) for s in shown]
 
 
 def _from_to(reading: Reading, a: StageSummary, b: StageSummary) -> str:
     ends = (a.stage, b.stage)
-    count = direction(reading.trend(lambda s: float(s.count_above_one), ends))
-    rank = direction(reading.trend(lambda s: s.effective_rank, ends))
+    count = direction(reading.count_trend(ends))
+    rank = direction(reading.rank_trend(ends))
     low, high = sorted((a.count.mean, b.count.mean))
     if count != "still" and low > 0:
         first = say("kept.factor", way=count, factor=high / low, start=a.stage, end=b.stage)
@@ -131,7 +138,8 @@ def _aids(reading: Reading) -> tuple[str, list[str]]:
     elif any(r.count.lower_bound for r in rows):
         may = say("kept.may_bound")
     else:
-        may = reading.say("kept.may_count", stage=rows[-1].stage)
+        guess = rows[-1].count.interval is not None
+        may = reading.say("kept.may_estimate" if guess else "kept.may_count", stage=rows[-1].stage)
         wide, calm = (end(rows, key=lambda r: r.count.sd) for end in (max, min))
         if reading.n > 1 and len(rows) > 1 and wide.count.sd > calm.count.sd:
             sds = {"wide_sd": wide.count.sd, "calm_sd": calm.count.sd}

@@ -107,7 +107,7 @@ def direction(changes: list[PairedChange]) -> str:
 
 def step(change: PairedChange) -> str:
     """``falls``, ``rises`` or ``still``: the verdict of one change, or the order of one input."""
-    if change.steady:
+    if change.steady or abs(change.mean) < change.open:
         return "still"
     if not math.isfinite(change.se):
         if abs(change.mean) < 0.005 * max(abs(change.before).max(), abs(change.after).max()):

@@ -151,16 +151,45 @@ class Reading:
         names = self.main.run.settings.get("input_names") or []
         return str(names[index]) if index < len(names) else f"{self.noun} {index + 1}"
 
-    def trend(self, of: Callable[[Spectrum], float], stages: tuple[str, ...]) -> list[PairedChange]:
-        """Changes from each stage to the next in the main network, paired by input."""
+    def trend(
+        self,
+        of: Callable[[Spectrum], float],
+        stages: tuple[str, ...],
+        left_open: Callable[[Spectrum], float] = lambda s: 0.0,
+    ) -> list[PairedChange]:
+        """Changes from each stage to the next in the main network, paired by input.
+
+        ``left_open`` is how far a value may lie off beside the chance between inputs.
+        """
         run, out = self.main.run, []
         for a, b in pairwise(stages):
-            x = {s.input: of(s) for s in run.at(a)}
-            y = {s.input: of(s) for s in run.at(b)}
-            both = sorted(x.keys() & y.keys())
+            x, y = ({s.input: s for s in run.at(stage)} for stage in (a, b))
+            both = [(x[i], y[i]) for i in sorted(x.keys() & y.keys())]
             if both:
-                out.append(paired_change(b, "trend", [x[i] for i in both], [y[i] for i in both]))
+                before, after = ([of(pair[side]) for pair in both] for side in (0, 1))
+                doubt = [left_open(s) + left_open(t) for s, t in both]
+                out.append(paired_change(b, "trend", before, after, left_open=doubt))
         return out
+
+    def count_trend(self, stages: tuple[str, ...]) -> list[PairedChange]:
+        """``trend`` of the number of values above 1."""
+
+        def left_open(s: Spectrum) -> float:  # of one input the chance of the probes too
+            low, high = s.count_interval
+            return s.count_open[0] if self.n > 1 else (high - low) / 2
+
+        bounds = any(self.main.rows[stage].count.lower_bound for stage in stages)
+        doubt = (lambda s: 0.0) if bounds else left_open
+        return self.trend(lambda s: float(s.count_above_one), stages, doubt)
+
+    def rank_trend(self, stages: tuple[str, ...]) -> list[PairedChange]:
+        """``trend`` of the effective rank."""
+
+        def left_open(s: Spectrum) -> float:
+            low, high = s.effective_rank_interval
+            return (high - low) / 2 if self.n == 1 and not s.rank_is_lower_bound else 0.0
+
+        return self.trend(lambda s: s.effective_rank, stages, left_open)
 
 
 def label(net: Network, limit: int = 24) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nakami.results import PairedChange, StageSummary
+from nakami.results import PairedChange, StageSummary, span
 
 from ...page._sections import Frame, Section, Verdict
 from ...words import _numbers as num
@@ -90,6 +90,8 @@ def survivors(row: StageSummary, where: str) -> str:
         case = "zero"
     elif count.lower_bound:
         case, mean = "bound", int(count.mean)
+    elif count.interval is not None:
+        return say("headline.estimated", of=possible(row), place=where, count=count)
     elif mean == 0:
         case = "none"
     elif mean < 0.75:
@@ -125,6 +127,8 @@ def _gains(reading: Reading, stage: str) -> list[str]:
         return [say("headline.same", old=old)]
     size = abs(change.mean)
     many = num.about(size) if size >= 0.75 else num.fixed(size, 1)
+    if change.open:
+        many = f"about {num.rounded(size, change.low, change.high)}"
     data: dict[str, Any] = {"old": old, "new": new, "size": many, "more": change.verdict == "rises"}
     return [say("headline.change", **data), say("headline.change_short", **data)]
 
@@ -135,6 +139,8 @@ def _depth(reading: Reading) -> str:
     if all(bounded):
         return reading.say("verdict.bounds", cut=cut_stages(rows), stages=len(rows))
     case = "verdict.depth_cut" if any(bounded) else "verdict.depth"
+    if any(r.count.interval for r in rows):
+        case = "verdict.depth_estimated"
     return reading.say(case, course=_course(reading, rows), cut=cut_stages(rows))
 
 
@@ -146,7 +152,7 @@ def _course(reading: Reading, rows: list[StageSummary]) -> str:
         each = zip(counts, rows, strict=True)
         told = [say("verdict.course_at", count=count, stage=row.stage) for count, row in each]
         return say("verdict.course_each", counts=told)
-    way = direction(reading.trend(lambda s: float(s.count_above_one), reading.solid))
+    way = direction(reading.count_trend(reading.solid))
     if way not in ("falls", "rises") or bounded:
         way = "goes"
     case = "few" if len(rows) <= 4 else "long"
@@ -178,6 +184,12 @@ def told(change: PairedChange, se: bool = True) -> str:
     """``rises by 2.1 ± 0.7 (s.e.)``, or that no change can be told."""
     if change.steady:
         return say("change.still")
+    if change.open:  # the s.e. is the smaller part of the doubt
+        low, high = change.low, change.high
+        if change.verdict == "not distinguishable":
+            return say("change.unclear_open", ends=num.ends(low, high))
+        ends = sorted((abs(low), abs(high)))
+        return say("change.clear_open", verdict=change.verdict, ends=span(*ends))
     if change.verdict == "not distinguishable":
         return say("change.unclear", amount=num.pair(change.mean, change.se, sign=True), se=se)
     amount = num.pair(abs(change.mean), change.se)

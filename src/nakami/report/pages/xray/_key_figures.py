@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nakami.results import Estimate, StageSummary
+from nakami.results import Estimate, StageSummary, span
 
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
@@ -39,6 +39,12 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
 
 def _figure(e: Estimate, text: str, reference: str) -> KeyFigure:
     bound = "at least" if e.lower_bound else ""
+    if e.interval is not None:
+        ends = f"({span(*e.interval)})"
+        spread = num.split(e.mean, e.sd)[1]
+        unit = num.NBSP.join(filter(None, (ends, spread)))
+        text += say("figure.estimate")
+        return KeyFigure(num.rounded(e.mean, *e.interval), unit, text, "about", reference)
     return KeyFigure(*num.split(e.mean, e.sd), text, bound, reference)
 
 
@@ -56,7 +62,7 @@ def _rank(reading: Reading, stage: str) -> str:
     old = reading.networks[0]
     was = old.rows[stage].effective_rank
     name = label(old, 18)
-    return say("figure.rank_was", stage=stage, bound=was.lower_bound, was=was.mean, old=name)
+    return say("figure.rank_was", stage=stage, bound=was.lower_bound, was=was, old=name)
 
 
 def _facts(reading: Reading) -> list[KeyFigure]:

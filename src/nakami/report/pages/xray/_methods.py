@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from nakami.results import Spectrum
+from nakami.results import Spectrum, StageSummary
 
 from ...page._sections import Table, Text
 from ...words import _numbers as num
-from ._completeness import bounds, computed, so_far
+from ._completeness import bounds, computed, estimates, so_far
 from ._data import Network, Reading, say
 
 SOLVERS = {"dense": "dense SVD", "gram": "Gram matrix", "krylov": "Krylov iteration"}
@@ -41,6 +41,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Residual": _residual(net),
         "Not converged": _missed(spectra),
         "Lower bounds": bounds(rows),
+        "Estimates": _estimates(spectra, rows),
         "Data": str(s.get("data") or ""),
         "Inputs": _inputs(s, net),
         "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
@@ -86,6 +87,16 @@ def _residual(net: Network) -> str:
     worst = max(float(x.residuals.max(initial=0)) for x in net.run.spectra)
     rows = (*net.rows.values(), *net.own.values())
     return say("how.residual", worst=worst, share=max(r.relative_residual for r in rows))
+
+
+def _estimates(spectra: tuple[Spectrum, ...], rows: list[StageSummary]) -> str:
+    """Which figures are estimates, and by how many probes."""
+    found, rests = estimates(rows), [s.remainder for s in spectra if s.remainder is not None]
+    if not found:
+        return ""
+    most = max(rests, key=lambda rest: (rest.n_deep * rest.steps, rest.n_probes))
+    data = {"probes": most.n_probes, "deep": most.n_deep, "steps": most.steps}
+    return say("how.estimates_deep" if most.n_deep else "how.estimates", figures=found, **data)
 
 
 def _missed(spectra: tuple[Spectrum, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nakami.results import PairedChange, StageSummary
+from nakami.results import PairedChange, StageSummary, span
 
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
@@ -81,13 +81,13 @@ def _heading(reading: Reading) -> str:
     if len(rows) == 1:
         count, of = rows[0].count, possible(rows[0])
         bound, stage = count.lower_bound, rows[0].stage
-        return say("spectra.one", bound=bound, count=count.mean, of=of, stage=stage)
+        return say("spectra.one", bound=bound, count=count, of=of, stage=stage)
     if any(r.count.lower_bound for r in rows):
         last = _shared(rows) - 1
         if last == 0:
             return say("spectra.first_value")
         return _trend("slope", reading.trend(lambda s: float(s.decay[last]), stages))
-    return _trend("count", reading.trend(lambda s: float(s.count_above_one), stages))
+    return _trend("count", reading.count_trend(stages))
 
 
 def _shared(rows: list[StageSummary]) -> int:
@@ -148,7 +148,7 @@ def _own_words(reading: Reading, rows: dict[str, StageSummary]) -> tuple[str, st
 def _aids(reading: Reading) -> tuple[list[str], list[str]]:
     """What may be concluded from the spectra, and what may not."""
     may = [_arrives(reading)]
-    steps = reading.trend(lambda s: float(s.count_above_one), reading.solid)
+    steps = reading.count_trend(reading.solid)
     exact = not any(reading.main.rows[s].count.lower_bound for s in reading.solid)
     if exact and steps and reading.n > 1 and all(c.verdict == "falls" for c in steps):
         may.append(reading.say("spectra.may_fall"))
@@ -166,6 +166,9 @@ def _arrives(reading: Reading) -> str:
         case = "zero"
     elif row.count.lower_bound:
         case = "bound"
+    elif row.count.interval is not None:
+        ends = span(*row.count.interval)
+        return reading.say("spectra.may_some", stage=row.stage, count=ends)
     elif round(row.count.mean) == row.shape[1]:
         case = "all"
     else:

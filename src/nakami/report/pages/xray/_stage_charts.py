@@ -62,6 +62,7 @@ def stage_chart(name: str, stages: list[str], groups: list[Group], title: str, t
 
 def _axis(groups: list[Group]) -> Spec:
     values = [v for g in groups for one in g.inputs for v in one]
+    values += [end for g in groups for e in g.estimates for end in e.interval or ()]
     sds = [(e.mean, e.sd) for g in groups for e in g.estimates if math.isfinite(e.sd)]
     low, high = min(values), max(values)
     if low > 0 and high / low > 50:
@@ -77,15 +78,22 @@ def _key(g: Group) -> str:
 def _numbers(g: Group, names: list[str], axes: Axes, shift: int) -> list[Label]:
     """The means as texts: of the network before left below its points, else right above."""
     ways = BELOW if g.before else AROUND
-    texts = [f"{'≥ ' if e.lower_bound else ''}{num.number(e.mean)}" for e in g.estimates]
+    texts = [_mean(e) for e in g.estimates]
     return [
         kit.name(text, axes, g.colour, [(name, e.mean)], ways, shift=shift)
         for text, name, e in zip(texts, names, g.estimates, strict=True)
     ]
 
 
+def _mean(e: Estimate) -> str:
+    if e.interval is not None:
+        return f"≈ {num.rounded(e.mean, *e.interval)}"
+    return f"{'≥ ' if e.lower_bound else ''}{num.number(e.mean)}"
+
+
 def _columns(g: Group, names: list[str], floor: float) -> dict[str, Columns]:
     mean, sd = (np.array([getattr(e, key) for e in g.estimates]) for key in ("mean", "sd"))
+    doubt = np.array([e.interval or (e.mean, e.mean) for e in g.estimates])
     return {
         f"{_key(g)}-inputs": columns(
             s=[n for n, one in zip(names, g.inputs, strict=True) for _ in one],
@@ -93,6 +101,7 @@ def _columns(g: Group, names: list[str], floor: float) -> dict[str, Columns]:
         ),
         _key(g): columns(
             s=names, m=mean, lo=np.maximum(mean - sd, floor), hi=mean + sd,
+            least=doubt[:, 0], most=doubt[:, 1],
             fill=["var(--paper)" if g.before or bad else g.colour for bad in g.doubtful],
             shape=[_shape(e, bad) for e, bad in zip(g.estimates, g.doubtful, strict=True)],
         ),
@@ -100,7 +109,9 @@ def _columns(g: Group, names: list[str], floor: float) -> dict[str, Columns]:
 
 
 def _shape(e: Estimate, doubtful: bool) -> str:
-    return "square" if doubtful else "triangle-up" if e.lower_bound else "circle"
+    if doubtful:
+        return "square"
+    return "diamond" if e.interval is not None else "triangle-up" if e.lower_bound else "circle"
 
 
 def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:
@@ -111,6 +122,9 @@ def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:
         kit.layer(f"{key}-inputs", axes.at("s", "v"), "tick", **tick, **drawn),
         kit.layer(key, axes.at("s", "m"), "line", strokeWidth=1.6, strokeDash=dash, **drawn),
     ]
+    if any(e.interval is not None for e in g.estimates):
+        ends = axes.at("s", "least", y2={"field": "most"})
+        layers.insert(0, kit.layer(key, ends, "rule", strokeWidth=9, opacity=0.22, **drawn))
     if any(math.isfinite(e.sd) for e in g.estimates):
         ends = axes.at("s", "lo", y2={"field": "hi"})
         layers.append(kit.layer(key, ends, "rule", strokeWidth=1.6, **drawn))
@@ -129,7 +143,9 @@ def change_chart(name: str, changes: list[PairedChange], title: str, text: str) 
     mean, high = [c.mean for c in changes], [c.high for c in changes]
     low = [c.low for c in changes]
     end = [v if math.isfinite(v) else m for v, m in zip(high, mean, strict=True)]
-    texts = [num.pair(c.mean, c.se, sign=True) for c in changes]
+    texts = [
+        num.ends(c.low, c.high) if c.open else num.pair(c.mean, c.se, sign=True) for c in changes
+    ]
     data = {"points": single, "mean": columns(s=names, m=mean, lo=low, hi=high, end=end, t=texts)}
     every = [*low, *high, *(v for v in single["v"] if v is not None), 0.0]
     ends = [v for v in every if math.isfinite(v)]
