@@ -306,3 +306,32 @@ def test_whole_numbers_of_any_library_count_values(k):
     run = nakami.xray(net, torch.ones(1, 4), stages=["output"], k=k)
     assert run.spectra[0].values.shape == (2,)
     assert type(run.settings["k"]) is int
+
+
+def test_what_is_not_computed_is_estimated_next_to_the_dense_truth():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        nn.ReLU(),
+        nn.Conv2d(6, 4, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 3),
+    )
+    for layer in (net[0], net[2]):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    x = torch.randn(1, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    whole, cut = nakami.xray(net, x), nakami.xray(net, x, k=6)
+    for s, true in zip(cut.spectra, whole.spectra, strict=True):
+        assert true.remainder is None
+        if s.complete:
+            assert s.remainder is None
+            continue
+        for part, of in (("count", "count_above_one"), ("effective_rank", "effective_rank")):
+            low, high = getattr(s, f"{part}_interval")
+            assert low <= getattr(true, of) <= high
+            assert high < min(s.shape)
+        assert s.remainder.size == min(s.shape) - 6
+    row = cut.summary()[1]
+    assert not row.count.lower_bound
+    assert row.count.interval is not None

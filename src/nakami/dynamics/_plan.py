@@ -17,8 +17,9 @@ from ..spectra import LinearOperator, check_budget, check_seed, svd
 from ._inputs import Inputs
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values, where they fit the budget
-TOP = 100  # values computed beyond it
-FEWER = (TOP, 50, 20, 10, 5)  # the first of these that the budget holds
+TOP, TOP_UP_TO = 100, 8192  # values computed beyond it, and the small side up to which
+FEW = 25  # values computed beyond that; what is left is estimated in any case
+FEWER = (100, 50, 25, 20, 10, 5)  # the first of these, from TOP or FEW on, that the budget holds
 
 # For a forecast of time: products for each value, forward passes that one costs, flops a second.
 PRODUCTS, PRODUCT, FLOPS = 4, 3.0, 1e10
@@ -153,8 +154,9 @@ class Plan:
             return min(self.k, small)
         if small <= ALL_UP_TO and self._refusal(shape, None) is None:
             return None
-        fitting = (k for k in FEWER if k < small and self._refusal(shape, k) is None)
-        return next(fitting, None if small <= ALL_UP_TO else TOP)
+        most = TOP if small <= TOP_UP_TO else FEW
+        fitting = (k for k in FEWER if k <= most and k < small and not self._refusal(shape, k))
+        return next(fitting, None if small <= ALL_UP_TO else most)
 
     def rehearse(self) -> None:
         """Let the engine check every spectrum's arguments, up to its first product."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +49,23 @@ class Estimate:
 
 
 def span(low: float, high: float) -> str:
-    """``12,300 to 13,500``: both ends to two digits of their distance, rounded outwards."""
+    """``12,300 to 13,500``: both ends to two digits of their distance, rounded outwards.
+
+    An end smaller than the distance is rounded to two digits of its own; a whole number is exact,
+    and stays.
+    """
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return f"{low:,.4g}"
-    places = 1 - math.floor(math.log10(width))
-    unit = 10.0**-places
-    ends = math.floor(low / unit + 1e-9) * unit, math.ceil(high / unit - 1e-9) * unit
-    return " to ".join(f"{end:,.{max(0, places)}f}" for end in ends)
+    return f"{_end(low, width, math.floor)} to {_end(high, width, math.ceil)}"
+
+
+def _end(value: float, width: float, outwards: Callable[[float], int]) -> str:
+    if value == round(value):
+        return f"{value:,.0f}"
+    exponent = math.floor(math.log10(min(width, abs(value)))) - 1
+    rounded = outwards(value * 10.0**-exponent) * 10.0**exponent
+    return f"{rounded:,.{max(0, -exponent)}f}"
 
 
 @dataclass(frozen=True)

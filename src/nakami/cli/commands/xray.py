@@ -46,7 +46,8 @@ class ReadingOptions:
             metavar="K",
             min=1,
             help="Largest values to compute (default: all up to a small side of 2048 that fit "
-            "--memory-budget, else 100 or as many as fit).",
+            "--memory-budget, 100 up to 8192, else 25, or as many as fit). What is left is "
+            "estimated.",
         ),
         Stands(("k",)),
     ] = None

@@ -73,18 +73,20 @@ def estimate(e: Estimate, kind: str = "") -> str:
 
 
 def tallied(e: Estimate) -> str:
-    """A mean count: ``11.3``; an estimate as ``about 12,900 (12,300 to 13,500)``."""
-    return tally(e.mean) if e.interval is None else f"about {roughly(e)}"
+    """A mean count: ``11.3``; an estimate as ``about 12,900 (12,300 to 13,500)``.
 
-
-def roughly(e: Estimate) -> str:
-    """An estimate as ``12,900 (12,300 to 13,500)``: its mean to the digits of its interval."""
-    assert e.interval is not None
-    return f"{rounded(e.mean, *e.interval)} ({span(*e.interval)})"
+    Of ends that are further apart than 1 to 2 no middle is told: ``between 900 and 2,400``.
+    """
+    if e.interval is None:
+        return tally(e.mean)
+    low, high = e.interval
+    if high > 2 * low:
+        return f"between {span(low, high).replace(' to ', ' and ')}"
+    return f"about {rounded(e.mean, low, high)} ({span(low, high)})"
 
 
 def rounded(mean: float, low: float, high: float) -> str:
-    """A number to the digits that an interval of it shows."""
+    """A number to the digits that an interval of it shows, two of the distance of its ends."""
     unit = 10.0 ** (math.floor(math.log10(high - low)) - 1)
     return fixed(round(mean / unit) * unit, max(0, -round(math.log10(unit))))
 

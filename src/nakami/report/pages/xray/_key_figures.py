@@ -33,6 +33,9 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
     case = {"rises": "gained", "falls": "lost"}.get(change.verdict, "changed")
     case = "change_largest" if bound else case
     value, unit = num.split(change.mean, change.se, sign=True)
+    if change.open:
+        value, high = num.ends(change.low, change.high).split(" to ")
+        unit, case = f"to {high}", f"{case}_open"
     gain = KeyFigure(value, unit, say(f"figure.{case}", new=label(reading.main, 18), stage=stage))
     return [count, gain, rank, *(facts or [top])]
 
@@ -40,11 +43,9 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
 def _figure(e: Estimate, text: str, reference: str) -> KeyFigure:
     bound = "at least" if e.lower_bound else ""
     if e.interval is not None:
-        ends = f"({span(*e.interval)})"
-        spread = num.split(e.mean, e.sd)[1]
-        unit = num.NBSP.join(filter(None, (ends, spread)))
-        text += say("figure.estimate")
-        return KeyFigure(num.rounded(e.mean, *e.interval), unit, text, "about", reference)
+        low, high = span(*e.interval).split(" to ")
+        unit = num.NBSP.join(filter(None, (f"to {high}", num.split(e.mean, e.sd)[1])))
+        return KeyFigure(low, unit, text + say("figure.estimate"), "", reference)
     return KeyFigure(*num.split(e.mean, e.sd), text, bound, reference)
 
 
