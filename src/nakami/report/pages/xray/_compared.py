@@ -74,7 +74,7 @@ def _paired_figure(reading: Reading, quantity: str) -> Figure:
     chart = change_chart("change", changes, reading.say("compared.axis", unit=unit), text)
     old, new = (label(net) for net in reading.networks)
     title = reading.say("compared.paired_title", old=old, new=new)
-    caption = reading.say("compared.caption")
+    caption: str = reading.say("compared.caption")
     if any(c.open for c in changes):
         caption += say("compared.caption_open")
     return Figure(title, caption, [chart])
