@@ -90,7 +90,7 @@ def test_two_networks_are_compared_by_intervals(cut):
     gain = made.frame.verdict.figures[1]
     assert (gain.value, gain.unit) == ("+170", "to +230")
     assert "95 % interval" in gain.label
-    assert "More directions kept at 1 of 2 stages" in str(sections["compared"].heading)
+    assert "More directions kept at hidden2 in new than in old" in str(sections["compared"].heading)
     labels = sections["compared"].figures[1].charts[0].data["mean"]
     assert labels["t"] == ["\u221220 to +60", "+170 to +230"]
     assert "what the probes leave open" in sections["compared"].figures[1].caption
