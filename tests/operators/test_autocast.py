@@ -1,5 +1,7 @@
 """Autocast, inside a forward or around a call, changes no number: it is lifted, and said."""
 
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from torch.nn import functional
 import nakami
 from gauntlet import Reference
 from nakami.results import UsageError
+from nakami.spectra import LinearOperator
 
 
 class Net(nn.Module):
@@ -50,6 +53,42 @@ def test_matrices_and_spectra(kind, inside, around):
     assert trace == pytest.approx(float(want.trace()), rel=1e-4)
     assert not inside or "autocast lifted" in route
     assert op.value == pytest.approx(reference.value(x.double(), y, loss), rel=1e-5)
+
+
+READ = {
+    "gradient": lambda op: op.gradient(),
+    "gradient elsewhere": lambda op: op.gradient(torch.ones(op.shape[0])),
+    "moved": lambda op: torch.tensor(op.moved(torch.ones(op.shape[0])).value),
+    "at_current_weights": lambda op: op.at_current_weights().dense(),
+    "layer": lambda op: op.layer("a.*").dense(),
+    "unit_blocks": lambda op: op.unit_blocks("a"),
+    "trace_by_parameter": lambda op: torch.tensor(list(op.trace_by_parameter().values())),
+    "second_moment": lambda op: torch.tensor(op.second_moment().value),
+    "root": lambda op: op.root.T.dense(),
+    "kernel": lambda op: op.kernel.dense(),
+    "products of the kernel": lambda op: op.kernel @ torch.eye(op.kernel.shape[0]),
+}
+
+
+@pytest.mark.parametrize("what", READ)
+def test_all_that_an_operator_gives(what):
+    model, x, y, _ = made(False)
+    want = READ[what](nakami.ggn(model, (x, y), "cross_entropy"))
+    op = nakami.ggn(model, (x, y), "cross_entropy")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = READ[what](op)
+    assert torch.equal(found, want)
+
+
+def test_every_operator_lifts_autocast_in_its_public_methods():
+    def below(kind):
+        return {kind, *(k for direct in kind.__subclasses__() for k in below(direct))}
+
+    for kind in below(LinearOperator) - {LinearOperator}:
+        for name, value in vars(kind).items():
+            read = getattr(value, "fget", None) or getattr(value, "func", value)
+            if not name.startswith("_") and isinstance(read, types.FunctionType):
+                assert read.__wrapped__.__name__ == name, f"{kind.__name__}.{name}"
 
 
 @pytest.mark.parametrize("around", [False, True])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import fingerprint
-from ..operators import Example, FunctionalModel, leaves_of, separate_rows
+from ..operators import Example, FunctionalModel, as_tensors, leaves_of, separate_rows
 from ..results import wrong, wrong_type
 from ..spectra import check_entries
 
@@ -33,6 +33,7 @@ class Inputs:
     """
 
     def __init__(self, tree: Any, network: FunctionalModel):
+        tree = as_tensors(tree, "inputs")
         _check(leaves_of(tree), tree, network.embeds)
         self._all, self._network = Example(tree, batch=True), network
         self.dtype = self._all.vector.dtype if self._all.moving else torch.get_default_dtype()

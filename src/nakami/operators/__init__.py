@@ -1,12 +1,13 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
+from ._arguments import check_order
 from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
 from .model._dependence import check_cut, natural_start
-from .model._example import Example, leaves_of
+from .model._example import Example, as_tensors, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
@@ -21,8 +22,10 @@ __all__ = [
     "LayerGraph",
     "Stages",
     "View",
+    "as_tensors",
     "as_view",
     "check_cut",
+    "check_order",
     "criterion",
     "empirical_fisher",
     "fisher",

@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy as lazy
 
 if TYPE_CHECKING:
+    from ._callables import check_callable as check_callable
+    from ._callables import function_name as function_name
+    from ._callables import needed_arguments as needed_arguments
+    from ._callables import raised as raised
+    from ._callables import shown_call as shown_call
+    from ._callables import takes_arguments as takes_arguments
     from ._checks import DEFAULT_BUDGET as DEFAULT_BUDGET
     from ._checks import check_at_least as check_at_least
     from ._checks import check_budget as check_budget
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from ._errors import UsageError as UsageError
     from ._errors import UsageTypeError as UsageTypeError
     from ._errors import Worded as Worded
-    from ._errors import check_callable as check_callable
     from ._errors import unknown as unknown
     from ._errors import warn as warn
     from ._errors import wrong as wrong

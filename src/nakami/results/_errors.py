@@ -136,10 +136,3 @@ def unknown(argument: str, name: str, known: Iterable[str], way_out: str = "") -
     more = f" of {len(known)}" if len(known) > len(near) else ""
     ways = [f"nearest{more}: {', '.join(map(repr, near))}", *([way_out] if way_out else [])]
     return UsageError(UNKNOWN, argument=argument, rule="be known", got=repr(name), way_out=ways)
-
-
-def check_callable(argument: str, value: object, form: str) -> None:
-    """Refuse what is neither None nor callable; ``form`` shows how it is called."""
-    if value is not None and not callable(value):
-        rule = f"be a function, called as {form}"
-        raise wrong_type(argument, rule, repr(value), f"leave {argument} out, or pass a function")

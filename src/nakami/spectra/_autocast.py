@@ -1,10 +1,11 @@
-"""Products in the arithmetic that they say: autocast is lifted."""
+"""Products, and all else of an operator, in the arithmetic that they say: autocast is lifted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cached_property, wraps
+from types import FunctionType
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -45,3 +46,16 @@ def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return run
+
+
+def lift_in_methods(kind: type) -> None:
+    """Let the public methods and properties that a class defines run without autocast."""
+    for name, value in list(vars(kind).items()):
+        if name.startswith("_"):
+            continue
+        if isinstance(value, FunctionType):
+            setattr(kind, name, without_autocast(value))
+        elif isinstance(value, cached_property):
+            value.func = without_autocast(value.func)
+        elif isinstance(value, property) and value.fget is not None:
+            setattr(kind, name, value.getter(without_autocast(value.fget)))

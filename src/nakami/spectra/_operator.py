@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..results import RunError, wrong, wrong_type
-from ._autocast import without_autocast
+from ._autocast import lift_in_methods, without_autocast
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
@@ -38,6 +38,11 @@ class LinearOperator(ABC):
     device: torch.device
     route: str
     stored = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Autocast is lifted in all public methods of every operator, as it is in products."""
+        super().__init_subclass__(**options)
+        lift_in_methods(cls)
 
     @property
     def root(self) -> LinearOperator | None:

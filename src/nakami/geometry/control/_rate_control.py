@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ...operators import View
+from ...operators import View, check_order
 from ...results import (
     RunError,
     check_at_least,
@@ -97,6 +97,7 @@ class RateControl:
         schedule: Callable[[int], float] | LRScheduler | Sequence[LRScheduler] | None = None,
         measures: Measures = DEFAULT,
     ):
+        check_order(model=model, optimizer=optimizer, data=data, loss=loss, rate=rate)
         if isinstance(optimizer, str):
             way_out = "pass torch.optim.SGD(model.parameters(), lr=0.1)"
             raise wrong_type("optimizer", "be a torch optimizer", repr(optimizer), way_out)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, ggn
+from ...operators import CurvatureOperator, View, as_view, check_order, ggn
 from ...results import (
     Keep,
     Outcome,
@@ -148,6 +148,7 @@ def learning_rate(
     Source: Cohen et al., arXiv 2103.00065 (momentum) and 2207.14484 (Adam); Karakida, Akaho &
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
+    check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     optimizer = unwrapped(optimizer)
     check_optimizer(optimizer, limit=not advise)
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, criterion, ggn
+from ...operators import CurvatureOperator, View, as_view, check_order, criterion, ggn
 from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
@@ -109,6 +109,7 @@ def learning_rate_report(
         UsageError: What ``nakami.learning_rate`` refuses.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
+    check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     criterion(loss)
     check_optimizer(optimizer)
     view, search = as_view(model), Search(limit, seed, memory_budget)

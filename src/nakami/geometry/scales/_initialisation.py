@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from ...operators import FunctionalModel, LayerGraph, View, as_view, is_recurrent
+from ...operators import (
+    FunctionalModel,
+    LayerGraph,
+    View,
+    as_tensors,
+    as_view,
+    is_recurrent,
+)
 from ...results import Outcome, Progress, RunError, Shown, UsageError, check_callable, share, wrong
 from ...spectra import check_at_least, check_choice, check_seed
 from ...theory import meanfield
@@ -160,7 +167,7 @@ def initialisation(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     seed, probes = check_seed(seed), check_at_least("probes", probes, 2, "16 is the default")
     given = None if activation is None else meanfield.activation(activation)
-    view = as_view(model)
+    view, data = as_view(model), as_tensors(data, "data")
     network = FunctionalModel(view)
     _check_model(view.model)
     tree, few, n = _check_data(network, data)

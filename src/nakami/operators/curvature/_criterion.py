@@ -13,7 +13,11 @@ from ...results import wrong
 from ..model._checks import FAILURES, first_line
 from ..model._functional_model import FunctionalModel, Reader
 from ..model._parameters import Parameters
-from ._weights import Part
+from ._outputs import one_row
+from ._pieces import Part
+
+TARGETS = "the targets of a batch"
+FOR_CLASSES = ['take "cross_entropy" for classes', "pass functional.one_hot(y, classes).float()"]
 
 
 class Criterion(ABC):
@@ -28,12 +32,14 @@ class Criterion(ABC):
         sample: What one sample is, in words; the Fisher information is a mean over samples.
         nll: Factor that makes the total a negative log-likelihood; None where it is none.
         sums: Whether the loss's own reduction is the sum.
+        joins: Whether over several batches it is what it would be of all data at once.
     """
 
     name: str
     key = ""
-    sample = "an example"
+    sample = "a row of the outputs along axis 0 (an example)"
     nll: float | None = None
+    joins = True
 
     def __init__(self, loss: Any):
         self.given, self.sums = loss, False
@@ -77,8 +83,8 @@ class Criterion(ABC):
         By uniform numbers ``u`` of the shape of ``z``. What ``y`` leaves out stays out.
         """
 
-    def reader(self, network: FunctionalModel) -> Reader | None:
-        """How the network's output is read for this loss; None for its selected tensor."""
+    def reader(self, network: FunctionalModel) -> Reader:
+        """How the network's output is read for this loss."""
         return one_row
 
     def current(self) -> Criterion:
@@ -121,12 +127,31 @@ class Criterion(ABC):
         return product
 
 
-def one_row(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
-    """The selected tensor; a single number as one row."""
-    z = network.selected(out)
-    return (z if z.ndim else z[None]), None
-
-
 def every_example(z: Tensor) -> Tensor:
     """That every example is a sample."""
     return torch.ones(z.shape[:1] + (1,) * (z.ndim - 1), dtype=torch.bool, device=z.device)
+
+
+def check_shapes(z: Tensor, y: Any) -> None:
+    """Refuse targets of another shape than the outputs, which a loss of pairs would broadcast."""
+    if isinstance(y, Tensor) and y.shape == z.shape:
+        return
+    rule, ways = f"have the shape of the outputs, {tuple(z.shape)}", list[str]()
+    if of_classes(z, y):
+        ways = FOR_CLASSES
+    else:
+        ways = ["reshape them as the outputs are", "reshape the outputs with {forward}="]
+    raise wrong(TARGETS, rule, shape_of(y), ways)
+
+
+def of_classes(z: Any, y: Any) -> bool:
+    """Whether targets look like classes beside an output for each class."""
+    if not isinstance(z, Tensor) or not isinstance(y, Tensor):
+        return False
+    whole = not y.is_floating_point() and y.dtype != torch.bool
+    return whole and z.ndim == y.ndim + 1 and len(z) == len(y) and z.numel() > y.numel()
+
+
+def shape_of(y: Any) -> object:
+    """The shape of targets, or their type."""
+    return tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__

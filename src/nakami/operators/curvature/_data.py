@@ -12,16 +12,17 @@ from torch import Tensor
 from ...results import UsageError, warn, wrong
 from ...spectra import check_entries
 from ..model._checks import FAILURES
-from ..model._example import Example, leaves_of, mapped, some_rows
+from ..model._example import Example, as_tensors, leaves_of, mapped, some_rows
+from ..model._failures import INPUT
 from ..model._functional_model import FunctionalModel
 from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
 from ..per_example._independence import independent
 from ._batches import TRIED, Batch, FirstExamples
-from ._criterion import Criterion
-from ._forms import pairs
-from ._losses import TARGETS, CrossEntropy
+from ._criterion import TARGETS, Criterion
+from ._forms import check_tensors, pairs
+from ._losses import CrossEntropy
 from ._outputs import Formed, classes_last, of_sequences
 from ._own_loss import ModelsLoss
 
@@ -52,7 +53,14 @@ def batches(
         way_out = "pass a list or a loader that can be read again"
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
     at = moving(network, params)
-    few, sizes = _tried(at.network, held[0][0])
+    try:
+        few, sizes = _tried(at.network, held[0][0])
+    except UsageError as error:
+        if error.argument != INPUT or not isinstance(judged, ModelsLoss):
+            raise
+        way_out = 'pass a loss of (outputs, targets), as "cross_entropy"'
+        rule = "be given for a model that takes inputs without targets"
+        raise wrong("loss", rule, "None", way_out) from error
     if isinstance(judged, CrossEntropy):
         at, held = _classes_first(at, few, held)
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
@@ -159,6 +167,8 @@ def _check_count(y: Any, z: Tensor, n: int) -> None:
 
 
 def _targets(network: FunctionalModel, y: Any) -> Any:
+    check_tensors(TARGETS, y)
+    y = as_tensors(y, TARGETS)
     for leaf in leaves_of(y):
         if leaf.is_nested:
             check_entries(TARGETS, leaf)

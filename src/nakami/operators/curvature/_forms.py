@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torch import Tensor
-
-from ...results import wrong, wrong_type
-
-LABELS = ("labels", "label", "targets", "target", "y")
+from ...results import raised, wrong, wrong_type
+from ..model._example import ARRAYS, shapes_of
+from ..model._view import LABELS
 
 
 def pairs(data: Any, target: Any, whole: bool) -> Iterator[tuple[Any, Any]]:
@@ -23,6 +21,7 @@ def pairs(data: Any, target: Any, whole: bool) -> Iterator[tuple[Any, Any]]:
     Data are one batch where they are a mapping, an object with ``to()``, a tuple or list that holds
     a tensor, or a tuple that begins with a mapping; else they are an iterable of batches.
     """
+    check_tensors("data", data)
     for batch in [data] if _is_batch(data) else _each(data):
         if whole:
             yield _without_target(batch)
@@ -32,18 +31,28 @@ def pairs(data: Any, target: Any, whole: bool) -> Iterator[tuple[Any, Any]]:
             yield _pair(batch)
 
 
+def check_tensors(argument: str, given: Any) -> None:
+    """Refuse numbers in lists."""
+    first = given
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if first is not given and isinstance(first, (int, float)):
+        got, way_out = f"{type(given).__name__} of numbers", "convert them with torch.as_tensor"
+        raise wrong_type(argument, "hold tensors", got, way_out)
+
+
 def _is_batch(data: Any) -> bool:
-    if isinstance(data, Mapping) or (hasattr(data, "to") and not isinstance(data, Tensor)):
+    if isinstance(data, Mapping) or (hasattr(data, "to") and not isinstance(data, ARRAYS)):
         return True
     if not isinstance(data, (tuple, list)) or not data:
         return False
     if isinstance(data, tuple) and isinstance(data[0], Mapping):
         return True
-    return any(item is None or isinstance(item, Tensor) for item in data)
+    return any(item is None or isinstance(item, ARRAYS) for item in data)
 
 
 def _each(data: Any) -> Iterable[Any]:
-    if isinstance(data, Tensor) or not isinstance(data, Iterable):
+    if isinstance(data, ARRAYS) or not isinstance(data, Iterable):
         got = type(data).__name__
         raise wrong_type("data", "be (x, y) or batches of (x, y)", got, "pass (x, y)")
     return data
@@ -57,12 +66,12 @@ def _pair(batch: Any) -> tuple[Any, Any]:
         ways.append("take nakami.View(model, target=-1): the last is the targets, the rest inputs")
         raise wrong("a batch", "be a pair (x, y)", f"{len(batch)} parts", ways)
     keys = [name for name in LABELS if _has(batch, name)]
-    if len(keys) != 1 or isinstance(batch, Tensor):
+    if len(keys) != 1 or isinstance(batch, ARRAYS):
         got = type(batch).__name__
         if isinstance(batch, Mapping):
             got += " with " + ", ".join(map(repr, batch))
         way_out = "name its targets by nakami.View(model, target='labels')"
-        if isinstance(batch, Tensor):
+        if isinstance(batch, ARRAYS):
             way_out = "pass (x, y)"
         raise wrong("a batch", "be a pair (x, y), or name its targets", got, way_out)
     return _by_target(batch, keys[0])
@@ -70,7 +79,12 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 
 def _by_target(batch: Any, target: Any) -> tuple[Any, Any]:
     if callable(target):
-        return batch, target(batch)
+        try:
+            return batch, target(batch)
+        except Exception as error:
+            where = f"a {type(batch).__name__} of shape {shapes_of(batch)}"
+            way_out = "it gets a batch as the data hold it, and returns its targets"
+            raise raised("target", error, where, way_out) from error
     try:
         if isinstance(batch, Mapping):
             return {k: v for k, v in batch.items() if k != target}, batch[target]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
-from ._criterion import Criterion, every_example
+from ..model._example import ARRAYS
+from ._criterion import TARGETS, Criterion, check_shapes, every_example, shape_of
 from ._own_loss import ModelsLoss, OwnLoss
 
-TARGETS = "the targets of a batch"
 NAMES: dict[str, type[nn.Module]] = {
     "cross_entropy": nn.CrossEntropyLoss,
     "mse": nn.MSELoss,
@@ -52,6 +52,8 @@ def criterion(loss: nn.Module | str | Callable[[Any, Any], Tensor] | None) -> Cr
         return OwnLoss(loss)
     rule = "be a torch loss module, its name or a function of (outputs, targets)"
     way_out = "use nakami's names: " + ", ".join(NAMES)
+    if isinstance(loss, ARRAYS):
+        way_out = "pass inputs and targets as one pair, (x, y), and the loss behind it"
     raise wrong_type("loss", rule, type(loss).__name__, way_out)
 
 
@@ -80,7 +82,7 @@ class CrossEntropy(Criterion):
         if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
             rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
             way_out = "give one class to each sample, or probabilities"
-            raise wrong(TARGETS, rule, _shape(y), way_out)
+            raise wrong(TARGETS, rule, shape_of(y), way_out)
         kind = str(y.dtype).removeprefix("torch.")
         if y.shape == z.shape and not y.is_floating_point():
             rule = "be floating-point probabilities where they have the shape of the outputs"
@@ -147,10 +149,7 @@ class EachOutput(Criterion):
     """A sum over outputs, each with a target; a mean divides by all of them."""
 
     def check(self, z: Tensor, y: Any) -> None:
-        if not isinstance(y, Tensor) or y.shape != z.shape:
-            rule = f"have the shape of the outputs, {tuple(z.shape)}"
-            ways = ["reshape them as the outputs are", "reshape the outputs with {forward}="]
-            raise wrong(TARGETS, rule, _shape(y), ways)
+        check_shapes(z, y)
 
     def divisor(self, z: Tensor, y: Tensor) -> float:
         return float(z.numel())
@@ -209,8 +208,10 @@ def check_kind(judged: Criterion, kind: str) -> None:
     """Refuse a loss that has no matrix of this kind."""
     given, got, way_out = judged.given, judged.name, "take nakami.ggn"
     if isinstance(judged, ModelsLoss) and kind != "hessian":
-        ways = ["take nakami.hessian", "pass a loss, and View(model, select=) for the logits"]
-        raise wrong("loss", f"be one of the outputs for {kind}", got, ways)
+        words = "the Gauss-Newton matrix (from which learning rates are read)"
+        rule = f"be a function of outputs and targets for {words if kind == 'ggn' else kind}"
+        ways = ['pass a loss, as "cross_entropy"', "take nakami.hessian"]
+        raise wrong("loss", rule, f"None, {got}", ways)
     if kind in ("fisher", "empirical_fisher") and judged.nll is None:
         rule = f"be a plain negative log-likelihood for {kind}"
         own = "module" if isinstance(given, nn.Module) else "function"
@@ -231,7 +232,3 @@ def _copied(weight: Tensor | None) -> Tensor | None:
 
 def _to(weight: Tensor | None, z: Tensor) -> Tensor | None:
     return None if weight is None else weight.to(z)
-
-
-def _shape(y: Any) -> object:
-    return tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ...results import UsageError
 from ...spectra import check_at_least, check_budget, check_seed, without_autocast
+from .._arguments import check_order
 from ..model._functional_model import FunctionalModel
 from ..model._view import View
 from ._data import batches
@@ -53,11 +54,12 @@ def fisher(
             should come in the batches of the training.
         data: ``(x, y)``, or an iterable of such batches, read once and copied. A batch may also be
             a mapping or an object that holds its targets, or a tuple of several inputs and a
-            target, see ``View(target=)``. A batch is taken in parts, to keep to the budget, only
-            where all of its rows are shown to be independent, and the loss a sum over parts; else
-            it is kept whole.
+            target, see ``View(target=)``. NumPy's arrays count as tensors. A batch is taken in
+            parts, to keep to the budget, only where all of its rows are shown to be independent,
+            and the loss a sum over parts; else it is kept whole.
         loss: ``CrossEntropyLoss``, ``MSELoss``, ``BCEWithLogitsLoss`` without weights or
-            smoothing, or their names (``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``).
+            smoothing, or their names (``"cross_entropy"``, ``"mse"``, ``"bce_with_logits"``). It
+            gets what the model returns: its only floating tensor, or ``logits`` among several.
             Classes lie on axis 1, as in torch; logits of sequences may also have them last, ``(n,
             T, classes)`` with targets ``(n, T)``, or be flattened, ``(n T, classes)``.
         params: A shell pattern of parameter names; default all that require a gradient.
@@ -102,11 +104,14 @@ def ggn(
     It is the Hessian at zero residual, never negative, and bounds learning rates. Arguments,
     result, errors and cost are those of ``fisher``, but that ``loss`` may also be weighted or
     smoothed, or any function of (outputs, targets) that is convex in the outputs. A function gets
-    all that the model returns, unless the view selects one tensor; torch's own losses get the first
-    tensor. Whether it is a sum or a mean, and what batches count in it, is measured on the outputs:
-    over several batches it is what it would be of all data at once. Where that is no sum over
-    batches (a contrastive loss, one with a term of its own), or batches do not fit together (other
-    lengths), it is the mean of its values of the batches, by their examples (rows of axis 0).
+    all that the model returns, unless the view selects one tensor; torch's own losses get one
+    tensor, as above. It reaches the model through its outputs alone: a term of the weights is
+    refused. Whether it is a sum or a mean, and what batches count in it, is measured on the
+    outputs: over several batches it is what it would be of all data at once; batches of other
+    lengths count their tokens where the loss is a mean over tokens. Where that is no sum over
+    batches (a contrastive loss, one with a term of its own, a mean of each sequence), it is the
+    mean of its values of the batches, by their examples (rows of axis 0): ``op.reduction`` says
+    which.
 
     Source: Martens, JMLR 21 (2020), section 8.
     """
@@ -166,6 +171,7 @@ def _made(
 ) -> CurvatureOperator:
     ranks = Ranks(group)
     with ranks.together("the arguments", UsageError):
+        check_order(model=model, data=data, loss=loss)
         judged = criterion(loss)
         check_kind(judged, kind)
         seed, budget = check_seed(seed), check_budget(memory_budget)

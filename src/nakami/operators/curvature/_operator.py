@@ -34,6 +34,9 @@ class CurvatureOperator(LinearOperator):
         likelihood: ``"cross_entropy"``, ``"mse"`` or ``"bce_with_logits"`` where the loss is a
             plain negative log-likelihood; else empty.
         value: The loss itself, with its own reduction.
+        reduction: How it is put together over several batches. ``"sum"``; ``"mean"``: as of all
+            data at once; ``"mean of batches"``: the mean of its values of the batches, by their
+            examples, for it has a term of its own, compares examples, or batches do not fit.
         scale: What the sum of the matrices of single samples is multiplied by.
         ranks: The processes that hold the data, all of which make the same calls.
         names: The parameters, in the order of rows and columns.
@@ -47,6 +50,8 @@ class CurvatureOperator(LinearOperator):
         judged, self.kind, at = first.judged, first.kind, first.at
         self.parts, self.samples = parts, samples
         self.loss, self.sample, self.sums = judged.name, judged.sample, judged.sums
+        own = "mean" if judged.joins or len({part.of for part in parts}) == 1 else "mean of batches"
+        self.reduction = "sum" if judged.sums else own
         self.likelihood = "" if judged.nll is None else judged.key
         self.n_examples, n_samples, divisor, total = 0, 0.0, 0.0, 0.0
         for part in parts:

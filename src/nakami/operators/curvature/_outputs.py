@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -29,15 +29,29 @@ class Form:
         self.kinds = [leaf.dtype for leaf in tensors]
         self.shapes = [leaf.shape[1:] if rows else leaf.shape for leaf in tensors]
 
-    def outputs(self, z: Tensor) -> Any:
-        """What the network returned."""
+    def tensors(self, z: Tensor) -> list[Tensor]:
+        """The tensors among the outputs."""
         cells = [shape.numel() for shape in self.shapes]
         parts = z.split(cells, 1 if self.rows else 0)
         lead = (len(z),) if self.rows else ()
-        found = iter(
+        return [
             part.reshape((*lead, *shape)).to(kind)
             for part, shape, kind in zip(parts, self.shapes, self.kinds, strict=True)
-        )
+        ]
+
+    def outputs(self, z: Tensor) -> Any:
+        """What the network returned."""
+        return self._unflattened(self.tensors(z))
+
+    def cut(self, z: Tensor, cut: Callable[[int, Tensor], Tensor]) -> tuple[Tensor, Form]:
+        """The outputs with tensor ``i`` replaced by ``cut(i, tensor)``, in one as they were."""
+        tensors = [cut(i, tensor) for i, tensor in enumerate(self.tensors(z))]
+        found = flattened(self._unflattened(tensors), len(z))
+        assert found is not None  # as it was before
+        return found
+
+    def _unflattened(self, tensors: list[Tensor]) -> Any:
+        found = iter(tensors)
         leaves = [next(found) if leaf is TENSOR else leaf for leaf in self.rest]
         return tree_unflatten(leaves, self.spec)
 
@@ -54,19 +68,63 @@ def whole(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, Form 
     if isinstance(out, Tensor):
         return network.selected(out), None
     network.selected(out)  # which refuses outputs without a tensor
+    return flattened(out, count) or (network.selected(out), None)
+
+
+def flattened(out: Any, count: int) -> tuple[Tensor, Form] | None:
+    """The tensors of an output in one, with its form; None for what torch knows as no tree."""
     leaves, spec = tree_flatten(out)
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     like = next((leaf for leaf in tensors if leaf.is_floating_point()), None)
-    if like is None:  # what torch does not know as a tree
-        return network.selected(out), None
+    if like is None:
+        return None
     rows = all(leaf.ndim and len(leaf) == count for leaf in tensors)
     flat = [leaf.reshape((count, -1) if rows else -1).to(like.dtype) for leaf in tensors]
     return torch.cat(flat, -1), Form(leaves, spec, rows)
 
 
+def one_output(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
+    """The tensor for a loss of one: the selected, the only floating one, or the logits.
+
+    Raises:
+        UsageError: A network of several outputs, none of them named ``logits``, without a choice.
+    """
+    if network.select is not None or isinstance(out, Tensor):
+        return network.selected(out), None
+    logits = out.get("logits") if isinstance(out, Mapping) else getattr(out, "logits", None)
+    if isinstance(logits, Tensor) and logits.is_floating_point():
+        return logits, None
+    found = list(_places(out))
+    if len(found) > 1:
+        shown = " and ".join(f"{place} of shape {tuple(z.shape)}" for place, z in found[:4])
+        shown += f" and {len(found) - 4} more" if len(found) > 4 else ""
+        ways = [f"pass nakami.View(model, select=lambda out: {found[0][0]})"]
+        ways.append("pass a function of all outputs and the targets as the loss")
+        raise wrong("the model's output", "be one tensor for this loss", shown, ways)
+    return network.selected(out), None
+
+
+def one_row(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
+    """The same; a single number as one row."""
+    z, _ = one_output(network, out, count)
+    return (z if z.ndim else z[None]), None
+
+
+def _places(out: Any, place: str = "out") -> Iterator[tuple[str, Tensor]]:
+    """The floating tensors in an output, each with what is typed to take it."""
+    if isinstance(out, Tensor):
+        if out.is_floating_point():
+            yield place, out
+        return
+    keyed = out.items() if isinstance(out, Mapping) else ()
+    listed = enumerate(out) if isinstance(out, (tuple, list)) else ()
+    for key, value in (*keyed, *listed):
+        yield from _places(value, f"{place}[{key!r}]")
+
+
 def classes_last(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
     """Logits of sequences, ``(n, ..., classes)`` or flattened, with the classes on axis 1."""
-    z = network.selected(out)
+    z, _ = one_output(network, out, count)
     if z.ndim == 2:
         z = z.reshape(count, -1, z.shape[-1])
     return z.movedim(-1, 1), None

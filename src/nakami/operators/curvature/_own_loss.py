@@ -8,15 +8,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ...results import wrong, wrong_type
+from ...results import (
+    UsageError,
+    function_name,
+    needed_arguments,
+    raised,
+    shown_call,
+    takes_arguments,
+    wrong,
+    wrong_type,
+)
 from ..model._composites import Composites
-from ..model._example import mapped
+from ..model._example import mapped, shapes_of
 from ..model._functional_model import FunctionalModel, Reader
 from ..model._parameters import Parameters
-from ._criterion import Criterion, every_example
-from ._outputs import Formed, own_loss, whole
-from ._weights import Part, between, weights
+from ._criterion import FOR_CLASSES, Criterion, check_shapes, every_example, of_classes
+from ._outputs import Formed, one_output, own_loss, whole
+from ._pieces import Part, rows
+from ._weights import between, slices_of, some_weights
+
+OF_PAIRS = (  # torch's losses that broadcast outputs and targets of two shapes
+    functional.l1_loss,
+    functional.smooth_l1_loss,
+    functional.huber_loss,
+    functional.mse_loss,
+    nn.L1Loss.forward,
+    nn.SmoothL1Loss.forward,
+    nn.HuberLoss.forward,
+)
 
 
 class OwnLoss(Criterion):
@@ -26,21 +47,18 @@ class OwnLoss(Criterion):
         counts: What its value counts in the mean over the data; default the number of examples.
     """
 
-    sample = "an example"
     counts: float | None = None
 
     def __init__(self, loss: Callable[[Any, Any], Tensor]):
         super().__init__(loss)
         self.name = getattr(loss, "__name__", type(loss).__name__)
+        if not takes_arguments(loss, 2):
+            rule, way_out = "take two arguments, (outputs, targets)", f"wrap it: {_wrapped(loss)}"
+            raise wrong_type("loss", rule, shown_call(loss), way_out)
         self._before = self._versions()
 
-    @property
-    def _is_of_torch(self) -> bool:
-        home = getattr(getattr(self.given, "func", self.given), "__module__", None) or ""
-        return home.startswith("torch.")
-
-    def reader(self, network: FunctionalModel) -> Reader | None:
-        return None if self._is_of_torch or network.select is not None else whole
+    def reader(self, network: FunctionalModel) -> Reader:
+        return one_output if _of_torch(self.given) or network.select is not None else whole
 
     def current(self) -> OwnLoss:
         other = copy.copy(self)
@@ -48,12 +66,17 @@ class OwnLoss(Criterion):
         return other
 
     def of_batches(self, batches: Sequence[Part], counts: Sequence[int]) -> Sequence[OwnLoss]:
-        sums, shares = between(self._value, batches, counts)
-        return [self._weighing(1.0 if sums else share, sums) for share in shares]
+        sums, shares, measured = between(self._value, batches, counts)
+        found = [self._weighing(1.0 if sums else share, sums) for share in shares]
+        for loss in found:
+            loss.joins = measured
+        return found
 
     def of_parts(self, whole: Part, parts: Sequence[Part]) -> Sequence[OwnLoss] | None:
         assert self.counts is not None  # its batch was weighed
-        found = weights(self._value, whole, parts)
+        here = slices_of([len(z) for z, _ in parts])
+        pieces = [rows(at, y) for at, (_, y) in zip(here, parts, strict=True)]
+        found = some_weights(self._value, whole, pieces)
         if found is None:
             return None
         return [self._weighing(self.counts * w, self.sums) for w in found]
@@ -64,8 +87,16 @@ class OwnLoss(Criterion):
         return other
 
     def check(self, z: Tensor, y: Any) -> None:
-        with torch.enable_grad():
-            value = self._value(z.detach().requires_grad_(), y)
+        bare = getattr(self.given, "func", self.given)  # of a partial function
+        if bare in OF_PAIRS or getattr(type(bare), "forward", None) in OF_PAIRS:
+            check_shapes(z, y)
+        try:
+            with torch.enable_grad():
+                value = self._value(z.detach().requires_grad_(), y)
+        except UsageError:
+            raise
+        except Exception as error:
+            raise self._raised(error, z, y) from error
         if not value.requires_grad:
             rule, got = "follow the outputs by a gradient", "a value that has none"
             raise wrong("loss", rule, got, "take detach(), .data and no_grad out of the loss")
@@ -76,7 +107,7 @@ class OwnLoss(Criterion):
         Looked at while the model holds its weights, right after a run, which may leave on the model
         what the loss reads. Cost: a run of the network.
         """
-        if self._is_of_torch:
+        if _of_torch(self.given):
             return
         held = {name: w.detach().clone().requires_grad_() for name, w in at.weights.items()}
         own = {f"model.{name}": p for name, p in at.network.model.named_parameters()}
@@ -121,6 +152,15 @@ class OwnLoss(Criterion):
             raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
         return value
 
+    def _raised(self, error: Exception, z: Any, y: Any) -> UsageError:
+        if isinstance(y, Formed):
+            z, y = y.form.outputs(z), y.y
+        where = f"{function_name(self.given)} of outputs {shapes_of(z)} and targets {shapes_of(y)}"
+        ways = ["call loss(model(x), y) yourself to see where", "wrap it: lambda z, t: loss(z, t)"]
+        if of_classes(z, y) and isinstance(error, (RuntimeError, ValueError)):
+            ways = FOR_CLASSES
+        return raised("loss", error, where, ways)
+
     def divisor(self, z: Tensor, y: Any) -> float:
         return float(len(z)) if self.counts is None else self.counts
 
@@ -157,3 +197,22 @@ class ModelsLoss(OwnLoss):
 def _slopes(value: Tensor, weights: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
     """Gradients by some weights; the graph stays, for part of it may be the caller's."""
     return torch.autograd.grad(value, list(weights), retain_graph=True, allow_unused=True)
+
+
+def _of_torch(loss: Any) -> bool:
+    """Whether it is torch's own, a function or a module."""
+    home = getattr(getattr(loss, "func", loss), "__module__", None) or ""
+    return home.startswith("torch.")
+
+
+def _wrapped(loss: Any) -> str:
+    """What to type for a loss of other arguments than outputs and targets."""
+    names = needed_arguments(loss)
+    if not _of_torch(loss) or len(names) < 2:
+        inside = "z" if len(names) == 1 else "z[0], t, z[1]"
+        return f"lambda z, t: loss({inside})"
+    aims = [name for name in names if "target" in name or "length" in name]
+    rest = [name for name in names if name not in aims]
+    taken = {n: f"t[{i}]" if len(aims) > 1 else "t" for i, n in enumerate(aims)}
+    taken |= {n: f"z[{i}]" if len(rest) > 1 else "z" for i, n in enumerate(rest)}
+    return f"lambda z, t: loss({', '.join(taken[name] for name in names)})"

@@ -4,79 +4,111 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...results import UsageError
-from ..model._checks import FAILURES
 from ..model._example import leaves_of, mapped, some_rows
+from ._pieces import Part, Piece, common_entries, rows
 
-Part = tuple[Tensor, Any]  # outputs and targets
 
+def weights(loss: Any, whole: Part, pieces: Sequence[Piece]) -> list[float] | None:
+    """``w`` with ``loss(whole) = sum_p w_p loss(piece_p)``, all 1 for a sum; None where none is.
 
-def weights(loss: Any, whole: Part, parts: Sequence[Part]) -> list[float] | None:
-    """``w`` with ``loss(whole) = sum_p w_p loss(part_p)``, all 1 for a sum; None where none is.
-
-    Read from the gradients by the outputs, which are ``w_p > 0`` times those of the part alone, and
-    checked by the values. It is tried twice near the outputs, drawn towards zero, so that
-    probabilities stay some. None for losses that compare examples (contrastive ones, a rank, a
-    median) or look at some alone (the last), and where a part alone has no value (a mean over no
-    targets).
+    Read from the gradients by the outputs, which are ``w_p`` times those of the piece alone, and
+    checked by the values; a piece that the whole does not look at (padding) has weight 0. It is
+    tried twice near the outputs, drawn towards zero, so that probabilities stay some. None for
+    losses that compare examples (contrastive ones, a rank, a median).
     """
     try:
-        with warnings.catch_warnings():  # of parts as the caller never makes them
+        with warnings.catch_warnings():  # of pieces as the caller never makes them
             warnings.simplefilter("ignore")
-            return _tried(loss, whole, parts)
+            return _tried(loss, whole, pieces)
     except UsageError:
         raise
-    except (*FAILURES, ValueError, IndexError):  # it takes no other number of examples
+    except Exception:  # it takes no other number of examples
         return None
 
 
-def _tried(loss: Any, whole: Part, parts: Sequence[Part]) -> list[float] | None:
-    generator = torch.Generator().manual_seed(0)
-    found: list[list[float]] = []
-    for pull in (0.1, 0.3):
-        scale = 1 - pull * torch.rand(whole[0].shape, generator=generator, dtype=torch.float64)
-        at = whole[0] * scale.to(whole[0])
-        starts = at.split([len(z) for z, _ in parts])
-        here = _weights(
-            loss, (at, whole[1]), [(z, y) for z, (_, y) in zip(starts, parts, strict=True)]
-        )
-        if here is None:
-            return None
-        found.append(here)
-    near = torch.finfo(whole[0].dtype).eps ** 0.5
-    alike = all(abs(a - b) <= 10 * near * abs(a) for a, b in zip(*found, strict=True))
-    return found[0] if alike else None
+def some_weights(loss: Any, whole: Part, pieces: Sequence[Piece]) -> list[float] | None:
+    """As ``weights``, of pieces which all count; None where one has no value of its own."""
+    found = weights(loss, whole, pieces)
+    return None if found is None or min(found) == 0 else found
 
 
-def between(loss: Any, batches: Sequence[Part], counts: Sequence[int]) -> tuple[bool, list[float]]:
-    """Whether a loss is a sum, and what each batch counts in its mean, by their outputs.
+def between(
+    loss: Any, batches: Sequence[Part], counts: Sequence[int]
+) -> tuple[bool, list[float], bool]:
+    """Whether a loss is a sum, what each batch counts in its mean, and whether all are measured.
 
-    By the number of examples where batches do not fit together, or the loss compares examples.
+    Batches of other lengths are compared where both have entries, see ``_lengths``. Those that fit
+    together in no way, or by a loss that compares examples, count their examples.
+
+    Args:
+        loss: ``loss(outputs, targets)``.
+        batches: Outputs and targets.
+        counts: The examples of each.
     """
     first = batches[0]
     half = len(first[0]) // 2 if first[0].ndim else 0
     sums = getattr(loss, "reduction", None) == "sum"
     if half:
         count = len(first[0])
-        cut = [some_rows(first, here, count) for here in (slice(half), slice(half, count))]
-        sums = sums or _ones(weights(loss, first, cut))
-    shares = [float(counts[0])]
+        places = (slice(half), slice(half, count))
+        cut = [rows(here, some_rows(first[1], here, count)) for here in places]
+        sums = sums or _ones(some_weights(loss, first, cut))
+    shares, measured = [float(counts[0])], True
     for batch, count in zip(batches[1:], counts[1:], strict=True):
-        pair = [first, batch]
-        both = joined(pair)
-        found = None if both is None else weights(loss, both, pair)
+        found = _pair(loss, first, batch)
         sums = sums or _ones(found)
+        if found is None:
+            found = _of_other_lengths(loss, first, batch)
+        measured = measured and found is not None
         shares.append(count if found is None else counts[0] * found[1] / found[0])
-    return sums, shares
+    return sums, shares, measured or sums
+
+
+def _pair(loss: Any, first: Part, batch: Part) -> list[float] | None:
+    """The weights of two batches in both together."""
+    pair = [first, batch]
+    both = joined(pair)
+    if both is None:
+        return None
+    here = slices_of([len(z) for z, _ in pair])
+    return some_weights(loss, both, [rows(at, y) for at, (_, y) in zip(here, pair, strict=True)])
+
+
+def _of_other_lengths(loss: Any, first: Part, batch: Part) -> list[float] | None:
+    """The same of batches of other lengths, but for a common factor."""
+    for common in common_entries(first, batch):
+        pair = [common.part(first), common.part(batch)]
+        found = _pair(loss, *pair)
+        if found is None:
+            continue
+        shares = []
+        for whole, w in zip((first, batch), found, strict=True):
+            pieces = common.pieces(whole)
+            uncut = len(pieces) == 1  # a mean of each sequence shows itself where some are padded
+            own = weights(loss, whole, common.halved().pieces(whole) if uncut else pieces)
+            if own is None or (own[0] == 0 and not uncut):
+                break
+            shares.append(w if uncut else w / own[0])
+        else:
+            return shares
+    return None
 
 
 def _ones(found: list[float] | None) -> bool:
     return found is not None and all(abs(w - 1) < 1e-3 for w in found)
+
+
+def slices_of(sizes: Sequence[int]) -> list[slice]:
+    """Places one behind the other, of these sizes."""
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
 def joined(parts: Sequence[Part]) -> Part | None:
@@ -97,12 +129,31 @@ def joined(parts: Sequence[Part]) -> Part | None:
     return torch.cat([z for z, _ in parts]), mapped(parts[0][1], lambda _: next(rest))
 
 
-def _weights(loss: Any, whole: Part, parts: Sequence[Part]) -> list[float] | None:
+def _tried(loss: Any, whole: Part, pieces: Sequence[Piece]) -> list[float] | None:
+    generator = torch.Generator().manual_seed(0)
+    found: list[list[float]] = []
+    for pull in (0.1, 0.3):
+        scale = 1 - pull * torch.rand(whole[0].shape, generator=generator, dtype=torch.float64)
+        at = whole[0] * scale.to(whole[0])
+        here = _weights(loss, (at, whole[1]), pieces)
+        if here is None:
+            return None
+        found.append(here)
+    near = torch.finfo(whole[0].dtype).eps ** 0.5
+    alike = all(abs(a - b) <= 10 * near * abs(a) for a, b in zip(*found, strict=True))
+    return found[0] if alike else None
+
+
+def _weights(loss: Any, whole: Part, pieces: Sequence[Piece]) -> list[float] | None:
     value, gradient = _value_and_gradient(loss, whole)
     near = torch.finfo(gradient.dtype).eps ** 0.5
     found, total, size, parted = [], 0.0, 0.0, 0.0
-    for part, share in zip(parts, gradient.split([len(z) for z, _ in parts]), strict=True):
-        own, alone = _value_and_gradient(loss, part)
+    for take, y in pieces:
+        share = take(gradient)
+        if not share.any():
+            found.append(0.0)
+            continue
+        own, alone = _value_and_gradient(loss, (take(whole[0]), y))
         norm = float(alone.square().sum())
         if not 0 < norm < float("inf"):
             return None

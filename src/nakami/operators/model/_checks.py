@@ -8,7 +8,6 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from ...results import UsageError, wrong, wrong_type
-from ._example import Example
 
 FAILURES = (RuntimeError, NotImplementedError, AssertionError, TypeError)  # what torch raises
 COMPUTED = {"float32": torch.float32, "float64": torch.float64}
@@ -79,34 +78,6 @@ def check_batch_statistics(model: nn.Module) -> None:
     if not any(isinstance(m, _NormBase) for m in model.modules()):
         rule = "be asked of a network with batch normalisation"
         raise wrong("batch_statistics", rule, "one without", "leave it out")
-
-
-def refusal(
-    error: Exception, example: Example, embeds: bool, recast: torch.dtype | None
-) -> UsageError:
-    """Why a model failed at its first run, and what to do about it.
-
-    ``embeds``: whether it has an embedding. ``recast``: what its weights were cast to, if so.
-    """
-    if not example.moving and not embeds:
-        return wrong_type(
-            "x",
-            "be floating-point",
-            example.leaves[0].dtype,
-            "pass x.float(), or tokens to a network with an embedding",
-        )
-    first = first_line(error)
-    way_out = "give the shape it was built for, or pass nakami.View(model, forward=...)"
-    tokens = [x for x in example.leaves if not x.is_floating_point() and x.numel()]
-    if embeds and tokens and isinstance(error, IndexError):
-        largest = max(int(x.max()) for x in tokens)
-        way_out = f"the largest token is {largest}, keep them below the size of the embedding"
-    elif embeds and example.moving and "indices" in first:
-        way_out = "pass tokens as integers, x.long()"
-    elif recast is not None and "type" in first:
-        way_out = f"its weights are computed in {recast}: take casts out of its forward"
-    shapes = ", ".join(str(tuple(leaf.shape)) for leaf in example.leaves)
-    return UsageError(f"the model cannot take an input of shape {shapes}: {first}; {way_out}.")
 
 
 def first_line(error: Exception) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...results import wrong, wrong_type
 from ...spectra import check_entries
+
+ARRAYS = (Tensor, np.ndarray)
 
 
 class Example:
@@ -32,15 +35,13 @@ class Example:
     """
 
     def __init__(self, tree: Any, batch: bool = False):
-        self.tree, self.batch = tree, batch
-        self.leaves = leaves_of(tree)
+        self.tree, self.batch = as_tensors(tree), batch
+        self.leaves = leaves_of(self.tree)
         if not self.leaves:
-            raise wrong_type(
-                "x",
-                "be a torch.Tensor or hold some",
-                f"{type(tree).__name__} without any",
-                "convert numbers with torch.as_tensor",
-            )
+            rule, got = "be a torch.Tensor or hold some", f"{type(tree).__name__} without any"
+            plain = isinstance(tree, (Mapping, tuple, list)) or not isinstance(tree, Iterable)
+            one, other = "convert numbers with torch.as_tensor", "pass the inputs of one batch"
+            raise wrong_type("x", rule, got, one if plain else other + ", next(iter(data))[0]")
         alone = len(self.leaves) == 1 or all(leaf.ndim == 0 for leaf in self.leaves)
         for leaf in self.leaves:
             _check(leaf, batch, alone)
@@ -174,6 +175,22 @@ def is_number(value: Tensor) -> bool:
     return value.is_floating_point() or value.is_complex()
 
 
+def as_tensors(tree: Any, argument: str = "x") -> Any:
+    """The same tree with NumPy's arrays, in mappings, tuples and lists too, as tensors (copies)."""
+    if isinstance(tree, Mapping):
+        return {key: as_tensors(value, argument) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        items = [as_tensors(value, argument) for value in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if not isinstance(tree, np.ndarray):
+        return tree
+    try:
+        return torch.from_numpy(np.array(tree, order="C"))  # which may be written to
+    except (TypeError, ValueError) as error:
+        got = f"an array of {tree.dtype}"
+        raise wrong_type(argument, "hold numbers", got, "convert it with .astype") from error
+
+
 def leaves_of(tree: Any) -> list[Tensor]:
     """All tensors of a tree, in the order in which ``mapped`` passes them."""
     found: list[Tensor] = []
@@ -184,6 +201,11 @@ def leaves_of(tree: Any) -> list[Tensor]:
 
     mapped(tree, note)
     return found
+
+
+def shapes_of(tree: Any) -> str:
+    """The shapes of all tensors of a tree, in words."""
+    return ", ".join(str(tuple(leaf.shape)) for leaf in leaves_of(tree)) or type(tree).__name__
 
 
 def mapped(tree: Any, change: Callable[[Tensor], Tensor]) -> Any:

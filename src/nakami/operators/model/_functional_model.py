@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
-from ._checks import check_batch_statistics, check_filled, refusal
+from ._checks import check_batch_statistics, check_filled
 from ._conventions import follow_conventions
 from ._dependence import following
 from ._example import Example, count_of, is_number, leaves_of, mapped
+from ._failures import failure
 from ._put_back import InputGuard, WritesToInput
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._statistics import warn_of_untouched
@@ -70,6 +71,7 @@ class FunctionalModel:
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
         self.model, self.select, self.target = model, view.select, view.target
+        self.forward = view.forward
         self.reader: Reader | None = None
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if is_number(p)), None)
@@ -302,10 +304,10 @@ class FunctionalModel:
         return value.to(self.device, copy=copy)
 
     @property
-    def _recast(self) -> bool:
-        return any(
-            is_number(p) and p.dtype.to_real() != self.dtype for p in self.model.parameters()
-        )
+    def recast(self) -> torch.dtype | None:
+        """What the weights were cast to, if they were."""
+        own = (p for p in self.model.parameters() if is_number(p))
+        return self.dtype if any(p.dtype.to_real() != self.dtype for p in own) else None
 
     def _check_weights(self) -> None:
         for name, value in self.weights.items():
@@ -326,8 +328,7 @@ class FunctionalModel:
         except UsageError:
             raise
         except Exception as error:
-            recast = self.dtype if self._recast else None
-            raise refusal(error, example, self.embeds, recast) from error
+            raise failure(self, error, example) from error
 
 
 def _entries(sparse: Tensor) -> Tensor:

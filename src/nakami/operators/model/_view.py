@@ -15,6 +15,7 @@ from ._statistics import UNTOUCHED, statistics
 
 Forward = Callable[[nn.Module, Any], Any]
 Select = Callable[[Any], Tensor]
+LABELS = ("labels", "label", "targets", "target", "y")  # what batches call their targets
 Target = str | int | Callable[[Any], Any] | None
 
 
@@ -78,6 +79,8 @@ class View:
         if self.target is not None and not named and not callable(self.target):
             rule = "be the key, attribute or place of a batch's targets, or a function of the batch"
             raise wrong_type("target", rule, repr(self.target), "pass target='labels'")
+        if callable(self.target):
+            check_callable("target", self.target, "target(batch)")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
 
