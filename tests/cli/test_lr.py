@@ -12,6 +12,7 @@ import torch
 import nakami as library
 from nakami import data
 
+LOOK = "first-look/result.json"
 MODEL = ("lr", "--model", "small_net.py:make", "--no-page")
 
 
@@ -141,8 +142,14 @@ def test_an_interrupted_reading_goes_on_from_its_finished_parts(nakami, labelled
         patched.setattr("nakami.geometry.rate._report.eigenvalues_of", stop)
         outcome = nakami(*run)
     assert outcome.code == 130
-    said = "nakami: interrupted; what is finished is kept, the same command continues it.\n"
-    assert outcome.err == said
+    first, said = outcome.err.splitlines()
+    assert re.fullmatch(
+        r"first look: limit about [\d.e-]+ \([\d.e-]+ to [\d.e-]+\), by 5 products with the first "
+        r"batches; advice and limit follow\.",
+        first,
+    )
+    assert said == "nakami: interrupted; what is finished is kept, the same command continues it."
+    assert (labelled / f"nakami-out/make/lr-sgd,batch-10,batches-2/pieces/{LOOK}").exists()
     folder = "nakami-out/make/lr-sgd,batch-10,batches-2"
     shown = nakami("show", folder)
     assert (shown.code, shown.out) == (2, "")
@@ -241,7 +248,7 @@ def test_other_data_is_refused_as_data(nakami, labelled, command):
 def test_fewer_examples_than_the_usual_batch_are_one_and_said(nakami, labelled):
     done = nakami(*MODEL, "--data", "d.npz", "--no-curvature", "--json")
     assert done.code == 0
-    assert done.err == "note: all 40 examples are one batch, fewer than the usual 50.\n"
+    assert done.err.startswith("note: all 40 examples are one batch, fewer than the usual 50.\n")
     assert json.loads(done.out)["rate"]["n_samples"] == 40
 
 

@@ -38,11 +38,18 @@ def test_a_stopped_report_goes_on_to_the_same_numbers(tmp_path, optimizer):
 
         return learning_rate_report(network(), batches(), "cross_entropy", optimizer, keep=keep)
 
-    for stop in ("advice", "rate", "theory", "eigenvalues"):
+    for stop in ("first-look", "advice", "rate", "theory", "eigenvalues"):
         with pytest.raises(Killed):
             report(stop)
     assert report() == whole
-    assert made == ["rate", "advice", "rate", "theory", "eigenvalues"]  # rate was killed once
+    assert made == [
+        "first-look",
+        "rate",
+        "advice",
+        "rate",
+        "theory",
+        "eigenvalues",
+    ]  # rate was killed once
 
 
 def test_a_changed_part_is_seen(tmp_path):

@@ -73,6 +73,7 @@ def made_up(**changes):
         "theory_outcome": SimpleNamespace(reason=""),
         "value": 2.3,
         "batch": 50,
+        "first": None,
     }
     return geometry.LearningRateReport(**{**parts, **changes})
 

@@ -43,6 +43,13 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, sentence: str) -> None:
+        """A line that stays."""
+        if self._bar is not None:
+            self._bar.console.print(sentence, markup=False, highlight=False)
+        else:
+            typer.echo(sentence, err=True)
+
     def __call__(self, done: int, total: int, seconds_left: float | None, what: str) -> None:
         left = "" if seconds_left is None or done >= total else f"{duration(seconds_left)} left"
         if self._bar is not None:

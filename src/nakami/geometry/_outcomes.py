@@ -21,6 +21,19 @@ NOISE = " the noise scale of {least}{scale:.3g} samples, where "
 GAIN = ": twice the batch makes a step {gain:.2f} times as useful"
 
 
+FIRST = ", by {products} products with the first batches"
+ABOUT = "λ_max about {sharpness:.2g} ({least:.2g} to {most:.2g})" + FIRST
+
+
+class FirstLookEnding(Ending):
+    """What a first look at a limit showed; numbers: ``sharpness, least, most, products``."""
+
+    LIMIT = True, "limit about {limit:.2g} ({low:.2g} to {high:.2g})" + FIRST
+    LATER = True, ABOUT + "; the limit of {optimizer} comes after trials, which fill its averages"
+    NOT_LINEAR = True, ABOUT + "; no limit is known for {optimizer}"
+    FLAT = False, "no limit yet: the loss does not curve" + FIRST
+
+
 class LimitEnding(Ending):
     """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
 

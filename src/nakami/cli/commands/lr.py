@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,7 +15,11 @@ from .._groups import BudgetOptions, LabelledOptions, ModelOptions, OutputOption
 
 if TYPE_CHECKING:
     from nakami.data import LabelledExamples
+    from nakami.results import Keep, RecordFolder
 
+    from .._progress import Meter
+
+T = TypeVar("T")
 DEFAULT = "mlp"
 LOSS, BATCH, BATCHES, TOL = "cross_entropy", 50, 8, 1e-3
 
@@ -120,7 +125,8 @@ def run(
     with Meter() as meter:
         found = geometry.learning_rate_report(
             view, examples.batches(batch), loss, optimizer, limit=limit, seed=network.seed,
-            progress=meter, memory_budget=budget, keep=folder.kept, spectrum=not no_curvature,
+            progress=meter, memory_budget=budget, keep=_kept(folder, meter),
+            spectrum=not no_curvature,
         )  # fmt: skip
     parts = results.read_record(where).pieces()
     seconds = round(sum(part.seconds for part in parts), 2)
@@ -129,6 +135,19 @@ def run(
     page = None if output.no_page else _runs.page(found, where / "report.html", about)
     record = _runs.finish(folder, {"seconds": seconds, **results.plain(found)}, [table])
     _runs.tell(record, page, output)
+
+
+def _kept(folder: RecordFolder, meter: Meter) -> Keep:
+    """Keeps the parts in a folder, and says the first answer at once."""
+    from nakami.geometry import FirstLook
+
+    def keep(name: str, make: Callable[[], T], /) -> T:
+        part = folder.kept(name, make)
+        if isinstance(part, FirstLook):
+            meter.say(f"first look: {part.reason}; advice and limit follow.")
+        return part
+
+    return keep
 
 
 def _filled(batch: int, examples: LabelledExamples) -> int:

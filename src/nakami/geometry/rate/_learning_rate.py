@@ -28,6 +28,7 @@ from ...results import (
 from ...spectra import EighResult, LinearOperator, eigh
 from .._outcomes import LimitEnding
 from ._advice import advised
+from ._first_look import first_look
 from ._kinds import kind_of
 from ._noise import noise_of
 from ._optimizers import (
@@ -130,8 +131,9 @@ def learning_rate(
         limit: How the limit is computed: from how many batches, how accurately.
         seed: Seed of the search's random start; the global random state is not touched.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
-        progress: ``progress(done, total, seconds_left, what)``, called after each part (advice,
-            limit, limit of each batch) and each step of a trial; ``seconds_left`` is None.
+        progress: ``progress(done, total, seconds_left, what)``, called after each part (a first
+            look at the limit, by five products more; advice, limit, limit of each batch) and each
+            step of a trial; ``seconds_left`` is None.
 
     Returns:
         A ``LearningRate``; rates in the unit of the optimizer's ``lr``.
@@ -156,8 +158,17 @@ def learning_rate(
         trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
-    parts = Parts(progress, parts_of(op, search.options, advise))
+    parts = Parts(progress, parts_of(op, search.options, advise) + (progress is not None))
+    if progress is not None:
+        look = first_look(op, named_of(view.model, op), optimizer, search.seed)
+        parts.done(f"first look: {look.reason}")
     return read_rate(op, view.model, optimizer, search, advise, trial_steps, parts=parts)
+
+
+def named_of(model: nn.Module, op: CurvatureOperator) -> dict[str, Tensor]:
+    """The parameters that a matrix is of, by name."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    return {name: parameters[name] for name in op.names}
 
 
 def parts_of(op: CurvatureOperator, options: LimitOptions, advise: bool = True) -> int:
@@ -180,8 +191,7 @@ def read_rate(
 
     ``keep`` is as for ``learning_rate_report``: the advice is a part of its own.
     """
-    parameters: dict[str, Tensor] = dict(model.named_parameters())
-    named = {name: parameters[name] for name in op.names}
+    named = named_of(model, op)
     stepping = make(optimizer, named)
     kind, source, options = type(stepping).__name__, "", search.options
     read = op if options.batches is None else op.first(options.batches)

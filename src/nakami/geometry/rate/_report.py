@@ -15,7 +15,8 @@ from ...results import Keep, Outcome, Progress, UsageError, at_once, check_calla
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
-from ._learning_rate import DEFAULT, LimitOptions, Search, parts_of, read_rate
+from ._first_look import NAME, FirstLook, first_look
+from ._learning_rate import DEFAULT, LimitOptions, Search, named_of, parts_of, read_rate
 from ._optimizers import check_optimizer
 from ._progress import Parts
 from ._result import LearningRate
@@ -61,6 +62,7 @@ class LearningRateReport:
         value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
             trial ended).
         batch: Samples of the first batch.
+        first: What was seen of the limit before the trials.
     """
 
     rate: LearningRate
@@ -69,6 +71,7 @@ class LearningRateReport:
     theory_outcome: Outcome
     value: float
     batch: int
+    first: FirstLook
 
     @property
     def why_not(self) -> str:
@@ -101,9 +104,9 @@ def learning_rate_report(
         seed: Of the random starts and probes.
         progress: As ``nakami.learning_rate`` takes it.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
-        keep: Called as ``keep(name, make)`` for each part (``advice``, ``rate``, ``theory``,
-            ``eigenvalues``); gives ``make()``, or what an earlier call with the same model, data
-            and options has left. ``nakami.results.RecordFolder.kept`` is one.
+        keep: Called as ``keep(name, make)`` for each part (``first-look``, ``advice``, ``rate``,
+            ``theory``, ``eigenvalues``); gives ``make()``, or what an earlier call with the same
+            model, data and options has left. ``nakami.results.RecordFolder.kept`` is one.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
@@ -115,8 +118,10 @@ def learning_rate_report(
     view, search = as_view(model), Search(limit, seed, memory_budget)
     op = ggn(view, data, loss, memory_budget=memory_budget)
 
-    first = parts_of(op, limit)
+    first = parts_of(op, limit) + 1
     parts = Parts(progress, first + 2)
+    look = keep(NAME, lambda: first_look(op, named_of(view.model, op), optimizer, search.seed))
+    parts.done(f"first look: {look.reason}")
 
     def read() -> tuple[LearningRate, bool]:
         found = read_rate(op, view.model, optimizer, search, keep=keep, parts=parts)
@@ -130,7 +135,7 @@ def learning_rate_report(
     eigenvalues = keep("eigenvalues", lambda: eigenvalues_of(op, search)) if spectrum else None
     parts.done("eigenvalues")
     batch = op.by_batch()[0].n_samples
-    return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch)
+    return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch, look)
 
 
 def _theory(

@@ -41,7 +41,7 @@ class FirstExamples:
     def check_gradients(self) -> None:
         """Whether reverse mode is right: by the steps that it takes, or as ``check`` tries it."""
         at, steps = self.at, Steps(self.at.flat)
-        if self._linearises is None and not at.network.batch_statistics:
+        if self._linearises is None:
             reverse_product(self._outputs, at.flat, at.held, steps=steps)
             if not steps.known:
                 self.check()
@@ -50,12 +50,10 @@ class FirstExamples:
         """Whether linearised products work and agree with reverse mode; tried once.
 
         Their derivative is compared with differences on the way, see ``Derivative``. With batch
-        statistics, where no example stands alone, nothing is tried.
+        statistics these are those of the few.
         """
         at, room = self.at, self.room
-        if self._linearises is None and at.network.batch_statistics:
-            self._linearises = False
-        elif self._linearises is None:
+        if self._linearises is None:
             steps = Steps(at.flat)
             output, pull = reverse_product(self._outputs, at.flat, at.held, True, steps)
             way, _, trial = forward_product(
@@ -97,14 +95,13 @@ class BatchJacobian(NetworkJacobian):
 
     def __init__(self, batch: Batch):
         super().__init__(batch.at.network, {"output": batch.z.numel()}, batch.at)
-        self.batch = batch
+        self.batch, self._once = batch, batch.linearises and not batch.keep
         if not batch.linearises:
-            derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
-            if batch.first and self.network.batch_statistics:  # else a few examples were
-                derivative.check(repr(self))
+            self._build(self.at.flat, batch.widest, batch.examples.budget)
             return
         self._pulled(self.at.flat, batch.widest, batch.examples.budget, checked=True)
-        self._push = linearised(self.function, self.at.flat)
+        if not self._once:
+            self._push = linearised(self.function, self.at.flat)
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
     def function(self, flat: Tensor) -> Tensor:
@@ -118,11 +115,18 @@ class BatchJacobian(NetworkJacobian):
         except FAILURES:
             if not self.batch.linearises:
                 raise
-            self.batch.fails = True  # what does for a few examples does not for all
+            self._once, self.batch.fails = (
+                False,
+                True,
+            )  # what does for a few examples does not for all
             self._build(self.at.flat, self.batch.widest, self.batch.examples.budget)
             return self._pushed(block)
 
     def _pushed(self, block: Tensor) -> Tensor:
+        if self._once and block.shape[1] == 1:  # for one product to record the steps is dearer
+            return torch.func.jvp(self.function, (self.at.flat,), (block[:, 0],))[1][:, None]
+        if self._once:
+            self._push, self._once = linearised(self.function, self.at.flat), False
         if block.shape[1] == 1 and not isinstance(self._push, PlainProduct):
             return self._push(block[:, 0])[:, None]
         return super()._matmat(block)

@@ -67,7 +67,8 @@ def batches(
     room = budget - budget // 4
     keep = each * sum(example.count for example, _ in held) <= room
     rows = max(1, (room if keep else budget // 4) // each)
-    few = few if few is held[0][0] else few.rows(0, rows)
+    if few is not held[0][0] and not network.batch_statistics:
+        few = few.rows(0, rows)
     tried = FirstExamples(at, few, budget // 4)
     parts: list[Batch] = []
     cuts = [_cut(at, example, rows, budget, each) for example, _ in held]
@@ -113,13 +114,16 @@ def _outputs(cut: Cut) -> Tensor:
 def _tried(network: FunctionalModel, example: Example) -> tuple[Example, list[float]]:
     """Some examples that the network takes alone, and the numbers of its states for each example.
 
-    All of them where it does not take one: a network that normalises over the batch, a graph.
+    All of them where it does not take few: a graph. A network that normalises over the batch takes
+    ``TRIED`` together, else one.
     """
     seen = example.count
-    if example.sliceable and seen > 1 and not network.batch_statistics:
+    if example.sliceable and seen > 1:
+        few = example.rows(0, min(TRIED, seen))
         with suppress(UsageError):
-            places = network.stages(example.rows(0, 1).tree)
-            return example.rows(0, min(TRIED, seen)), [float(p.size) for p in places]
+            if network.batch_statistics:
+                return few, [p.size / few.count for p in network.stages(few.tree, few.count)]
+            return few, [float(p.size) for p in network.stages(example.rows(0, 1).tree)]
     return example, [p.size / seen for p in network.stages(example.tree, seen)]
 
 
