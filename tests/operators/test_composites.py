@@ -125,3 +125,38 @@ def test_distances_to_prototypes(p, rows):
     step = 1e-6 * torch.eye(6, dtype=x.dtype)
     want = ((net(x + step) - net(x - step)) / 2e-6).detach().T
     torch.testing.assert_close(nakami.jacobian(net, x).dense(), want, rtol=1e-6, atol=1e-8)
+
+
+class Distances(nn.Module):
+    """Between the three pairs that each row holds."""
+
+    def forward(self, x):
+        pairs = torch.cat([x, x[:, :1]], 1).reshape(-1, 3, 2)
+        return torch.stack([torch.pdist(row) for row in pairs])
+
+
+@pytest.mark.parametrize("middle", [nn.Hardsigmoid(), nn.Hardsigmoid(inplace=True), Distances()])
+def test_functions_without_a_second_derivative(middle):
+    torch.manual_seed(0)
+    narrow = nn.Linear(3 if isinstance(middle, Distances) else 5, 3)
+    model = nn.Sequential(nn.Linear(6, 5), middle, nn.Tanh(), narrow).double()
+    op = nakami.hessian(model, (X, Y), nn.CrossEntropyLoss())
+    found = op @ torch.eye(op.shape[0]).double()
+    assert_close(found, differences(op), rtol=1e-6, atol=1e-7)
+    jac = nakami.jacobian(model, X[:1]).dense()
+    wanted = torch.autograd.functional.jacobian(model, X[:1]).reshape(jac.shape)
+    assert_close(jac, wanted, rtol=1e-7, atol=0)  # torch has 1/6 in float32
+    at_ends = torch.tensor([[-3.0, 3.0, -4.0, 4.0, 0.5]]).double()
+    with Composites():
+        here = functional.hardsigmoid(at_ends)
+    assert_close(here, functional.hardsigmoid(at_ends))
+
+
+def test_operations_that_vmap_takes_row_by_row_do_not_flood_the_terminal(capfd):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 10), nn.GLU(), nn.Mish(), nn.Linear(5, 3)).double()
+    op = nakami.hessian(model, (X, Y), nn.CrossEntropyLoss())
+    assert_close(op.dense(), differences(op), rtol=1e-6, atol=1e-7)
+    nakami.norm(nakami.jacobian(model, X[:1]))
+    shown = capfd.readouterr()
+    assert "performance" not in shown.err + shown.out

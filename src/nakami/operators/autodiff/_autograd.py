@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...results import UsageError
+from ._vmap import silence
 
 PLAIN = "plain autograd"
 _ONCE = "its gradient cannot be differentiated again"
@@ -67,6 +68,7 @@ class PlainProduct:
         return PlainProduct(self.point, u, pulled, self.held)
 
     def _several(self, rows: Tensor) -> Tensor:
+        silence()
         return self._run(partial(self._grad, is_grads_batched=True), rows)
 
     def _run(self, way: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:

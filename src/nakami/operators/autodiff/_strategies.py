@@ -15,6 +15,7 @@ from ._autograd import PLAIN, Held, PlainProduct, plain_product
 from ._known import Steps
 from ._linearise import linearised
 from ._overrides import StridedConvolutions
+from ._vmap import vmap
 
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
 
@@ -149,7 +150,7 @@ def batched(product: Product, block: Tensor, chunk: int | None = None) -> Tensor
     if chunk is not None and block.shape[1] <= chunk:
         chunk = None  # one chunk would be copied for nothing
     # The batch comes out in front: a product that ignores its vector (J = 0) has no other place.
-    return torch.vmap(product, 1, 0, chunk_size=chunk)(block).T
+    return vmap(product, 1, 0, chunk_size=chunk)(block).T
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..autodiff._derivative import Derivative
 from ..autodiff._known import Steps
 from ..autodiff._linearise import linearised
 from ..autodiff._strategies import forward_product, reverse_product
+from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
 from ..model._example import Example
 from ..model._parameters import Parameters
@@ -298,7 +299,7 @@ class Batch:
 
         for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
             moves = (op @ block[:, here]).T.reshape(-1, *self.z.shape)
-            out[:, here] = op.T @ torch.vmap(curved)(moves).reshape(len(moves), -1).T
+            out[:, here] = op.T @ vmap(curved)(moves).reshape(len(moves), -1).T
         return out
 
     def _graph(self, kind: type[BatchJacobian | GradientJacobian]) -> NetworkJacobian:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from ...spectra import Gram, LinearOperator
+from ..autodiff._vmap import vmap
 from ..per_example._examples import OutputRoot, Rows, slices
 from ..per_example._gram import dense_gram
 from ..per_example._independence import rows_of
@@ -88,7 +88,7 @@ class CurvatureRoot(LinearOperator):
             op = part.jacobian()
             for here in slices(block.shape[1], op.chunk):
                 moves = (op @ block[:, here]).T.reshape(-1, *part.z.shape)
-                rows[:, here] = torch.vmap(root.down)(moves).flatten(1).T
+                rows[:, here] = vmap(root.down)(moves).flatten(1).T
         return out.mul_(self.scale**0.5)
 
     def _rmatmat(self, block: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class CurvatureRoot(LinearOperator):
             op = part.jacobian()
             for here in slices(block.shape[1], op.chunk):
                 units = rows[:, here].T.reshape(-1, *root.zero.shape)
-                out[:, here] += op.T @ torch.vmap(root.up)(units).flatten(1).T
+                out[:, here] += op.T @ vmap(root.up)(units).flatten(1).T
         return out.mul_(self.scale**0.5)
 
     def gram(self) -> RootGram:

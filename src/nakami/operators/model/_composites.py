@@ -21,6 +21,7 @@ class Composites(TorchFunctionMode):
     The backward of ``_weight_norm`` differentiated again is wrong (by 40 %, torch 2.13), that of
     ``mse_loss`` is refused by forward mode or ends the process, that of ``huber_loss`` is missing.
     ``cdist`` has no forward mode nor second derivative; its first is wrong under ``vmap``.
+    ``pdist`` and ``hardsigmoid`` have no second derivative.
     ``ctc_loss`` and margin losses have no second derivative, or one that no transform takes.
 
     Forward and reverse mode of ``prelu`` disagree at 0.
@@ -70,6 +71,17 @@ def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> 
     return torch.linalg.vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 
+def _pdist(input: Tensor, p: float = 2.0) -> Tensor:  # noqa: A002
+    i, j = torch.triu_indices(len(input), len(input), 1, device=input.device)
+    return torch.linalg.vector_norm(input[i] - input[j], p, -1)
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+    inside = (input > -3) & (input < 3)  # the derivative is zero at the ends, as in training
+    found = torch.where(inside, input / 6 + 0.5, (input >= 3).to(input))
+    return input.copy_(found) if inplace else found
+
+
 def _embedding(
     input: Tensor,  # noqa: A002
     weight: Tensor,
@@ -115,5 +127,7 @@ _COMPOSITES: dict[Any, Any] = {
     **LOSSES,
     torch._weight_norm: _weight_norm,
     torch.cdist: _cdist,
+    torch.pdist: _pdist,
+    functional.hardsigmoid: _hardsigmoid,
     torch.prelu: _prelu,
 }

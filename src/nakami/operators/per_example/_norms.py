@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
 from ..model._parameters import Parameters, as_real
 from ._examples import Examples, Rows, slices
@@ -107,7 +108,7 @@ def formed(
     def alone(i: int, across: Tensor) -> dict[str, Tensor]:
         try:
             pull = pulled(tuple(leaf[i] for leaf in example.leaves))
-            found: dict[str, Tensor] = torch.vmap(pull)(across)
+            found: dict[str, Tensor] = vmap(pull)(across)
         except FAILURES:
             each = gradients_of_one(examples, i, by, across)
             found = _stacked([{k: reduce(as_real(g)) for k, g in row.items()} for row in each])
@@ -115,7 +116,7 @@ def formed(
 
     try:
         leaves = tuple(leaf[here] for leaf in example.leaves)
-        found: dict[str, Tensor] = torch.vmap(together)(leaves, columns)
+        found: dict[str, Tensor] = vmap(together)(leaves, columns)
     except FAILURES:
         found = _stacked([alone(here.start + i, across) for i, across in enumerate(columns)])
     return found
