@@ -1,64 +1,47 @@
-"""Every kind of network with every kind of loss, whole and cut: right against dense matrices."""
+"""Every kind of network with every form of data and every loss: right, or refused in a sentence.
+
+All of them stand in ``tests/gauntlet``; most run in ``make test-all`` alone, and every so many in
+every run.
+"""
 
 import pytest
-import torch
-from torch.testing import assert_close
 
-import nakami
-from gauntlet import LOSSES, NETWORKS, Reference, network
+from gauntlet import NETWORKS, combinations, named
+from gauntlet.readings import OF_INPUTS
 
-BUDGETS = {"whole": None, "cut": 4000}
-FEW = ("cross-entropy, padded, weighted, sum", "own sum", "contrastive")
-COMBINATIONS = [
-    pytest.param(
-        name, kind, marks=[pytest.mark.slow] if "first" in name and kind not in FEW else []
-    )
-    for name in NETWORKS
-    for kind in LOSSES
-]
+INPUTS = ("a pair", "inputs in a dict", "an object", "single precision", "views", "numpy")
 
 
-@pytest.mark.parametrize(("name", "kind"), COMBINATIONS)
-def test_matrices_are_those_of_the_whole_batch(name, kind):
-    model, x = network(name)
-    loss, targets = LOSSES[kind]
-    y = targets(model(x).detach())
-    reference = Reference(model)
-    value = reference.value(x, y, loss)
-    for which in ("ggn", "hessian"):
-        wanted = getattr(reference, which)(x, y, loss)
-        top = torch.linalg.eigvalsh(wanted)[-2:].flip(0)
-        for budget in BUDGETS.values():
-            op = getattr(nakami, which)(model, (x, y), loss, memory_budget=budget)
-            assert op.value == pytest.approx(value, rel=1e-10)
-            assert_close(op.dense(), wanted, rtol=1e-8, atol=1e-10)
-            assert nakami.trace(op, 1e-9).value == pytest.approx(float(wanted.trace()), rel=1e-6)
-            assert_close(nakami.eigh(op, 2, tol=1e-9).values, top, rtol=1e-6, atol=1e-9)
+def mostly_slow(cases, every, first=0):
+    """Of the cases every so many without a mark."""
+    return [
+        pytest.param(*case, marks=[pytest.mark.slow] if (i - first) % every else [])
+        for i, case in enumerate(cases)
+    ]
 
 
-@pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.parametrize("name", ["plain", "pooled", "sorted"])
-def test_two_batches_weigh_as_the_loss_weighs_their_examples(name, kind):
-    model, x = network(name)
-    loss, targets = LOSSES[kind]
-    y = targets(model(x).detach())
-    reference, pair = Reference(model), [(x[:3], y[:3]), (x[3:], y[3:])]
-    if kind in ("own mean, padded",):  # the first holds no target
-        pair = [(x[:6], y[:6]), (x[6:], y[6:])]
-    op = nakami.hessian(model, pair, loss)
-    if name == "pooled" or kind in ("contrastive", "worst half", "spread"):
-        shares, scale = [len(b) for b, _ in pair], 8  # each batch on its own, by its examples
-    else:
-        shares, scale = None, 1
-    if shares is None:
-        wanted = reference.hessian(x, y, loss)
-        assert op.value == pytest.approx(reference.value(x, y, loss), rel=1e-10)
-    else:
-        sums = kind in ("own sum", "module, sum", "cross-entropy, padded, weighted, sum")
-        if sums:
-            shares, scale = [1, 1], 1
-        elif "padded" in kind:
-            shares, scale = [1, 2], 3  # targets of each
-        each = zip(shares, pair, strict=True)
-        wanted = sum(n * reference.hessian(a, b, loss) for n, (a, b) in each) / scale
-    assert_close(op.dense(), wanted, rtol=1e-8, atol=1e-10)
+@pytest.mark.parametrize(
+    ("kind", "form", "loss", "readings"),
+    mostly_slow([(a, b, c, tuple(r)) for a, b, c, r in combinations()], 31),
+)
+def test_a_reading_of_a_loss_is_right_or_refused(kind, form, loss, readings):
+    case = named(kind, form, loss)
+    for reading in readings:
+        case.check(reading)
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "reading"),
+    mostly_slow([(a, b, c) for a in NETWORKS for b in INPUTS for c in OF_INPUTS], 17),
+)
+def test_a_reading_of_an_input_is_right_or_refused(kind, form, reading):
+    loss = {"heads": "of two outputs", "own": "made by the model"}.get(NETWORKS[kind].outputs)
+    named(kind, form, loss or "cross-entropy").check(reading)
+
+
+def test_another_loss_is_told_apart():
+    case = named("plain", "pairs, uneven", "squared error")
+    case.truth.loss = case.loss._replace(total=lambda *args: 1.0001 * case.loss.total(*args))
+    for reading in ("ggn", "hessian", "trace", "eigenvalues", "cut", "gradient", "elsewhere"):
+        with pytest.raises(AssertionError):
+            case.check(reading)

@@ -130,11 +130,12 @@ class Derivative:
         rounded = {name: gap.off for name, gap in gaps.items() if narrow and name not in found}
         if rounded and "narrow" not in said:
             said.add("narrow")
+            double = self.point.dtype == torch.float64
+            wider = "" if double else "pass nakami.View(model, dtype='float64'), or "
             warn(
                 f"{what} to {_parts(rounded)}: the network computes in part in {narrow}: along one "
                 f"direction J v is off by {max(rounded.values()):.2g} of its size by rounding, "
-                "which the stated errors leave out; pass nakami.View(model, dtype='float64'), or "
-                "take the casts out of its forward."
+                f"which the stated errors leave out; {wider}take the casts out of its forward."
             )
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:

@@ -171,9 +171,12 @@ class Trial:
     def mixed(self, still: list[int]) -> tuple[Tensor, Tensor]:
         """A vector of which ``v`` and ``w`` have products of the same length, and its product.
 
-        ``still``: Indices at which the vector is 0.
+        Of one output both products have one direction, so their signs are made alike: they would
+        cancel. ``still``: Indices at which the vector is 0.
         """
         sizes = [float(size) or 1.0 for size in self.along.norm(dim=0)]
+        if float(self.along[:, 0] @ self.along[:, 1]) < 0:
+            sizes[1] = -sizes[1]
         mixture = (self.v / sizes[0]).add_(self.w, alpha=1 / sizes[1])
         length = float(mixture.norm())
         product = self.along[:, 0] / sizes[0] + self.along[:, 1] / sizes[1]
