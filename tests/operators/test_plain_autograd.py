@@ -7,6 +7,7 @@ from torch.utils.checkpoint import checkpoint
 
 import nakami
 from checks import check_operator, parameter_reference
+from gauntlet import Reference
 from nakami.results import UsageError
 from own_functions import Applied
 from own_models import Cube
@@ -88,6 +89,28 @@ def test_curvature(way):
     torch.testing.assert_close(found.kernel.dense(), wanted.kernel.dense())
     assert nakami.trace(found).value == pytest.approx(nakami.trace(wanted).value)
     torch.testing.assert_close(found.gradient(), wanted.gradient())
+    assert same(before, trace(net))
+
+
+NO_HESSIAN = {
+    "function differentiable once": "no way to differentiate this network works",
+    "NumPy function": "comes out asymmetric",
+    "reentrant checkpoint": "no way to differentiate this network works",
+    "backward that runs a module again": "comes out asymmetric",
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_hessian(name):
+    net, twin, x = pair(name)
+    y, before = torch.full_like(twin(x).detach(), 0.3), trace(net)
+    if name in NO_HESSIAN:
+        with pytest.raises(UsageError, match=NO_HESSIAN[name]):
+            nakami.norm(nakami.hessian(net, [(x, y)], "mse"))
+    else:
+        found = nakami.hessian(net, [(x, y)], "mse").dense()
+        wanted = Reference(twin).hessian(x, y, nn.functional.mse_loss)
+        torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10)
     assert same(before, trace(net))
 
 

@@ -145,12 +145,16 @@ class GradientJacobian(NetworkJacobian):
 
     def __init__(self, batch: Batch):
         super().__init__(batch.at.network, {"gradient": batch.at.flat.numel()}, batch.at)
-        self.batch = batch
+        self.batch, self._plain = batch, False
         try:
             derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
-        except UsageError:
+        except UsageError as refused:
             batch.judged.curve(batch.z, batch.y, batch.z)  # says so where the loss is the reason
-            raise
+            self._plain = True
+            try:
+                derivative = self._build(self.at.flat, batch.widest, batch.examples.budget)
+            except UsageError:
+                raise refused from None
         if batch.first:
             self._check_symmetric()
             batch.tried.check()
@@ -158,8 +162,17 @@ class GradientJacobian(NetworkJacobian):
 
     def function(self, flat: Tensor) -> Tensor:
         """The gradient at other parameters, ``(P,) -> (P,)``."""
-        gradient: Tensor = torch.func.grad(self.batch.loss)(flat)
-        return gradient
+        gradient: Tensor
+        if not self._plain:
+            gradient = torch.func.grad(self.batch.loss)(flat)
+            return gradient
+        with torch.enable_grad():  # for what torch.func cannot transform: checkpoints, custom steps
+            start = flat if flat.requires_grad else flat.detach().requires_grad_()
+            total = self.batch.loss(start)
+            gradient = self.at.held(
+                start, lambda: torch.autograd.grad(total, start, create_graph=True)[0]
+            )
+        return gradient if flat.requires_grad else gradient.detach()
 
     def _check_symmetric(self) -> None:
         """Refuse a gradient whose own derivative is wrong: no difference of losses shows it."""
