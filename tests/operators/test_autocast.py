@@ -80,6 +80,30 @@ def test_all_that_an_operator_gives(what):
     assert torch.equal(found, want)
 
 
+def controlled(model, data):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    control = nakami.RateControl(model, optimizer, data, "cross_entropy", 0.1, steps=300)
+    for _ in range(12):
+        control.step(1.0)
+    return [record.sharpness for record in control.log]
+
+
+READINGS = {
+    "initialisation": lambda m, x, y: nakami.initialisation(m, x).as_dict(),
+    "learning_rate": lambda m, x, y: nakami.learning_rate(m, (x, y), "cross_entropy", "adam"),
+    "rate control": lambda m, x, y: controlled(m, (x, y)),
+    "xray": lambda m, x, y: nakami.xray(m, x[:1]).rows(),
+}
+
+
+@pytest.mark.parametrize("what", READINGS)
+def test_readings(what):
+    want = READINGS[what](*made(False)[:3])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = READINGS[what](*made(False)[:3])
+    assert repr(found) == repr(want)
+
+
 def test_every_operator_lifts_autocast_in_its_public_methods():
     def below(kind):
         return {kind, *(k for direct in kind.__subclasses__() for k in below(direct))}

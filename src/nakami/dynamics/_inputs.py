@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import fingerprint
-from ..operators import Example, FunctionalModel, as_tensors, leaves_of, separate_rows
+from ..operators import Example, FunctionalModel, as_tensors, as_typed, leaves_of, separate_rows
 from ..results import wrong, wrong_type
 from ..spectra import check_entries
 
@@ -80,8 +80,7 @@ def as_array(value: Tensor) -> np.ndarray:
 
 def _check(leaves: list[Tensor], tree: Any, embeds: bool) -> None:
     if not leaves:
-        way_out = "convert it with torch.as_tensor, several in a tuple or a dict"
-        raise wrong_type("inputs", "be a torch.Tensor", type(tree).__name__, way_out)
+        raise wrong_type("inputs", "be a torch.Tensor", type(tree).__name__, as_typed(tree))
     alone = len(leaves) == 1
     for leaf in leaves:
         check_entries("inputs", leaf)

@@ -27,13 +27,14 @@ from ..results import (
     warn,
     wrong_type,
 )
-from ..spectra import SVDResult, remainder, svd
+from ..spectra import SVDResult, remainder, svd, without_autocast
 from ._inputs import as_array
 from ._plan import ALL_UP_TO, FEW, TOP, TOP_UP_TO, Plan, SpectrumOptions, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
 
+@without_autocast
 def xray(
     model: nn.Module | View,
     inputs: Any,

@@ -7,7 +7,7 @@ from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
 from .model._dependence import check_cut, natural_start
-from .model._example import Example, as_tensors, leaves_of
+from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._stages import Stages
 from .model._view import View, as_view
@@ -23,6 +23,7 @@ __all__ = [
     "Stages",
     "View",
     "as_tensors",
+    "as_typed",
     "as_view",
     "check_cut",
     "check_order",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..results import UsageError, wrong
-from ..spectra import LinearOperator, check_budget, without_autocast
+from ..spectra import LinearOperator, check_budget, check_vector, without_autocast
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
@@ -343,6 +343,7 @@ class ParameterJacobian(NetworkJacobian):
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
+        flat = check_vector("flat", flat, self.at.flat.numel())
         return self.at.split(flat)
 
 

@@ -16,12 +16,19 @@ from collections.abc import Callable, Iterable
 MUST = "{argument} must {rule}, got {got}; {way_out}."
 UNKNOWN = "{argument} {got} is unknown; {way_out}."
 PLACE = re.compile(r"\{([a-z_]+)\}")
+LONGEST = 400  # characters of what came
 PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line
 
 
 def _own_name(argument: str) -> str | None:
     return "" if argument == "python" else argument
+
+
+def _in_a_line(text: str) -> str:
+    """What came, as a part of a sentence: tensors print over many lines."""
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class Worded(Exception):
@@ -43,7 +50,7 @@ class Worded(Exception):
         got: object = "",
         way_out: str | Iterable[str] = (),
     ):
-        self.form, self.argument, self.rule, self.got = form, argument, rule, str(got)
+        self.form, self.argument, self.rule, self.got = form, argument, rule, _in_a_line(str(got))
         self.way_out = (way_out,) if isinstance(way_out, str) else tuple(way_out)
         super().__init__(self.worded())
 

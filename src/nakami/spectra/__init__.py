@@ -8,6 +8,7 @@ from ._check import (
     check_budget,
     check_choice,
     check_seed,
+    check_vector,
     is_number,
 )
 from ._dense import dense_bytes
@@ -42,6 +43,7 @@ __all__ = [
     "check_choice",
     "check_entries",
     "check_seed",
+    "check_vector",
     "choose",
     "dense_bytes",
     "density",

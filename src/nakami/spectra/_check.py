@@ -80,6 +80,18 @@ def check_symmetric(op: LinearOperator, seed: int) -> float:
     return size
 
 
+def check_vector(argument: str, value: object, size: int) -> Tensor:
+    """A number for each column of a matrix, ``(size,)``."""
+    if not isinstance(value, Tensor):
+        way_out = "convert it with torch.as_tensor"
+        raise wrong_type(argument, "be a torch.Tensor", type(value).__name__, way_out)
+    check_entries(argument, value)
+    if value.shape != (size,):
+        way_out = "pass a number for each column of the matrix, flat"
+        raise wrong(argument, f"have shape ({size},)", tuple(value.shape), way_out)
+    return value
+
+
 def check_start(
     start: Tensor | None, op: LinearOperator, width: int, most: int | None = None
 ) -> Tensor | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
+from ._autocast import without_autocast
 from ._check import check_at_least, check_seed, check_square, check_start
 from ._operator import LinearOperator, as_operator
 from ._threads import one_thread
@@ -33,6 +34,7 @@ class RitzPair:
     n_products: int
 
 
+@without_autocast
 def ritz(
     op: LinearOperator | Tensor, products: int, *, start: Tensor | None = None, seed: int = 0
 ) -> RitzPair:

@@ -70,8 +70,11 @@ def check_optimizer(optimizer: object, limit: bool = True) -> None:
         check_optimizer_name(optimizer)
         return
     if not isinstance(optimizer, Optimizer):
-        way_out = "use one of " + ", ".join(map(repr, OPTIMIZERS))
-        raise wrong_type("optimizer", "be torch's, or a name", type(optimizer).__name__, way_out)
+        got, way_out = type(optimizer).__name__, "use one of " + ", ".join(map(repr, OPTIMIZERS))
+        if isinstance(optimizer, type):
+            name = optimizer.__name__
+            got, way_out = f"the class {name}", f"pass {name}(model.parameters(), lr=0.1)"
+        raise wrong_type("optimizer", "be torch's, or a name", got, way_out)
     kind, name = kind_of(optimizer), type(optimizer).__name__
     if kind is None and limit:
         known = ", ".join(each.__name__ for each in KINDS)

@@ -17,7 +17,7 @@ from ...operators import (
     is_recurrent,
 )
 from ...results import Outcome, Progress, RunError, Shown, UsageError, check_callable, share, wrong
-from ...spectra import check_at_least, check_choice, check_seed
+from ...spectra import check_at_least, check_choice, check_seed, without_autocast
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
 from ._plans import PREFIX, Choice, critical, on_data
@@ -105,6 +105,7 @@ class Initialisation(Shown):
         )
 
 
+@without_autocast
 def initialisation(
     model: nn.Module | View,
     data: Any,

@@ -18,10 +18,11 @@ from ..autodiff._linearise import linearised
 from ..autodiff._strategies import forward_product, reverse_product
 from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
-from ..model._example import Example
+from ..model._example import Example, leaves_of
 from ..model._parameters import Parameters
 from ..per_example._examples import Examples, OutputRoot, slices
-from ._criterion import Criterion
+from ._criterion import Criterion, check_repeats
+from ._outputs import Formed
 
 LINEARISED = "linearised"
 TRIED = 8  # examples that a route is tried on
@@ -236,8 +237,16 @@ class Batch:
     def _look(self, examples: Examples, judged: Criterion, tried: FirstExamples) -> None:
         self._take(examples, tried)
         self.judged = judged
-        judged.check(self.z, self.y)
+        seen = judged.check(self.z, self.y)
         self.total = judged.total(self.z, self.y).detach()
+        if seen is not None:
+            check_repeats(float(seen), float(self.total) / (judged.divisor(self.z, self.y) or 1.0))
+
+    @property
+    def holds_nan(self) -> bool:
+        """Whether the targets hold NaN."""
+        aims = self.y.y if isinstance(self.y, Formed) else self.y
+        return any(bool(leaf.isnan().any()) for leaf in leaves_of(aims))
 
     @property
     def linearises(self) -> bool:

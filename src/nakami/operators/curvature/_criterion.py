@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -50,8 +51,8 @@ class Criterion(ABC):
                 raise wrong("loss", "have reduction 'mean' or 'sum'", "'none'", way_out)
 
     @abstractmethod
-    def check(self, z: Tensor, y: Any) -> None:
-        """Refuse targets that the loss cannot take."""
+    def check(self, z: Tensor, y: Any) -> Tensor | None:
+        """Refuse targets that the loss cannot take; its value, where it was taken to see that."""
 
     def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
         """Refuse a loss that reads the parameters in another way than by the outputs ``z``."""
@@ -130,6 +131,13 @@ class Criterion(ABC):
 def every_example(z: Tensor) -> Tensor:
     """That every example is a sample."""
     return torch.ones(z.shape[:1] + (1,) * (z.ndim - 1), dtype=torch.bool, device=z.device)
+
+
+def check_repeats(first: float, second: float) -> None:
+    """Refuse a loss of two values at the same outputs."""
+    if isfinite(first) and abs(first - second) > 1e-4 * abs(first):
+        got = f"{first:.6g} and {second:.6g} at the same outputs"
+        raise wrong("loss", "be deterministic", got, "take what is random out of it")
 
 
 def check_shapes(z: Tensor, y: Any) -> None:

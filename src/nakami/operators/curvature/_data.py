@@ -146,7 +146,7 @@ def _classes_first(
     (first, y), network = held[0], at.network
     with torch.no_grad():
         z = network.run(few.tree)
-    if not of_sequences(z, y, first.count):
+    if not of_sequences(z, y, few.count, first.count):
         square = isinstance(y, Tensor) and y.ndim > 1 and z.shape[2:] == z.shape[1:-1]
         if square and y.shape[1:] == z.shape[2:] and network.select is None:
             warn(

@@ -52,9 +52,12 @@ def _is_batch(data: Any) -> bool:
 
 
 def _each(data: Any) -> Iterable[Any]:
-    if isinstance(data, ARRAYS) or not isinstance(data, Iterable):
-        got = type(data).__name__
-        raise wrong_type("data", "be (x, y) or batches of (x, y)", got, "pass (x, y)")
+    if isinstance(data, (str, bytes, *ARRAYS)) or not isinstance(data, Iterable):
+        way_out = "pass (x, y)"
+        if hasattr(data, "__getitem__") and not isinstance(data, (str, bytes, *ARRAYS)):
+            way_out = "pass torch.utils.data.DataLoader(data, batch_size=100)"
+        rule = "be (x, y) or batches of (x, y)"
+        raise wrong_type("data", rule, type(data).__name__, way_out)
     return data
 
 

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from ...results import PYTHON, unknown, wrong, wrong_type
 from ..model._example import ARRAYS
-from ._criterion import TARGETS, Criterion, check_shapes, every_example, shape_of
+from ._criterion import FOR_CLASSES, TARGETS, Criterion, check_shapes, every_example, shape_of
 from ._own_loss import ModelsLoss, OwnLoss
 
+ROUNDING = 1e-3  # of a probability
 NAMES: dict[str, type[nn.Module]] = {
     "cross_entropy": nn.CrossEntropyLoss,
     "mse": nn.MSELoss,
@@ -76,13 +77,15 @@ class CrossEntropy(Criterion):
     def check(self, z: Tensor, y: Any) -> None:
         if z.ndim < 2:
             rule, got = "have the classes on axis 1", f"shape {tuple(z.shape)}"
-            ways = ["give it an output for each class", 'take "bce_with_logits" for one output']
+            ways = ["pass examples along axis 0", 'take "bce_with_logits" for one output']
             raise wrong("the model's output", rule, got, ways)
         wanted = z.shape[:1] + z.shape[2:]
         if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
             rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
-            way_out = "give one class to each sample, or probabilities"
-            raise wrong(TARGETS, rule, shape_of(y), way_out)
+            ways = ["give one class to each sample, or probabilities"]
+            if isinstance(y, Tensor) and y.numel() == wanted.numel():
+                ways = [f"use y.reshape{tuple(wanted)}"]
+            raise wrong(TARGETS, rule, shape_of(y), ways)
         kind = str(y.dtype).removeprefix("torch.")
         if y.shape == z.shape and not y.is_floating_point():
             rule = "be floating-point probabilities where they have the shape of the outputs"
@@ -183,6 +186,13 @@ class Bernoulli(EachOutput):
         super().__init__(loss)
         self.weight, self.positive = _copied(loss.weight), _copied(loss.pos_weight)
         self.nll = 1.0 if self.weight is None and self.positive is None else None
+
+    def check(self, z: Tensor, y: Any) -> None:
+        super().check(z, y)
+        bad = (y < -ROUNDING) | (y > 1 + ROUNDING)
+        if bad.any():
+            got = f"{y[bad][0].item():g} (and {int(bad.sum()) - 1} more)"
+            raise wrong(TARGETS, "be probabilities from 0 to 1", got, FOR_CLASSES)
 
     def total(self, z: Tensor, y: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(

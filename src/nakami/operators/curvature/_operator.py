@@ -11,8 +11,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from ...results import UsageError, unknown, wrong
-from ...spectra import Gram, LinearOperator, TraceResult, trace
+from ...results import UsageError, check_at_least, unknown, wrong, wrong_type
+from ...spectra import Gram, LinearOperator, TraceResult, check_vector, trace
 from ..model._parameters import Parameters
 from ..per_example._norms import RowNorms
 from ..per_example._unit_blocks import unit_blocks, unit_parts
@@ -70,9 +70,12 @@ class CurvatureOperator(LinearOperator):
             raise wrong("data", "hold at least one target", "none", way_out)
         self.value = total / self.divisor
         if not isfinite(self.value):
+            where = "look at inputs, targets and weights for overflow"
+            if any(part.holds_nan for part in parts):
+                where = "the targets of a batch hold NaN: leave these examples out"
             raise UsageError(
                 "the loss must be finite at the present weights, got "
-                f"{self.value} ({judged.name}); look at inputs, targets and weights for overflow."
+                f"{self.value} ({judged.name}); {where}."
             )
         if self.kind in ("ggn", "hessian"):
             self.scale = 1 / self.divisor
@@ -126,6 +129,10 @@ class CurvatureOperator(LinearOperator):
         Raises:
             UsageError: No parameter of the matrix fits (the nearest names are offered).
         """
+        given: object = pattern
+        if not isinstance(given, str):
+            rule = "be one shell pattern of parameter names"
+            raise wrong_type("pattern", rule, repr(given), "'*' takes all")
         both = zip(self.names, self.weights, strict=True)
         fitting = [full for name, full in both if fnmatchcase(name, pattern)]
         if not fitting:
@@ -137,6 +144,7 @@ class CurvatureOperator(LinearOperator):
 
     def first(self, count: int) -> CurvatureOperator:
         """The matrix of the first batches of the data, as they were given; of each rank's."""
+        count = check_at_least("count", count, 1, "pass 1 for the first batch")
         some = [part for part in self.parts if part.of < count]
         return CurvatureOperator(some, self.samples, self.ranks)
 
@@ -158,6 +166,7 @@ class CurvatureOperator(LinearOperator):
 
     def moved(self, point: Tensor) -> CurvatureOperator:
         """The same matrix of the same data at other weights, ``(P,)``; the model stays."""
+        point = check_vector("point", point, self.shape[1])
         with self.ranks.together("data"):
             parts = moved(self.parts, self.parts[0].at.at(point))
         return CurvatureOperator(parts, self.samples, self.ranks)
@@ -183,6 +192,7 @@ class CurvatureOperator(LinearOperator):
 
     def loss_and_gradient(self, at: Tensor) -> tuple[float, Tensor]:
         """The loss and its gradient at other weights ``(P,)``, own reduction included."""
+        at = check_vector("at", at, self.shape[1])
         with self.ranks.together("the gradient"):
             pairs = [part.loss_and_gradient(at) for part in self.parts]
             found = torch.stack([gradient for _, gradient in pairs]).sum(0)
@@ -191,6 +201,7 @@ class CurvatureOperator(LinearOperator):
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
+        flat = check_vector("flat", flat, self.shape[1])
         return dict(zip(self.names, self.parts[0].at.split(flat).values(), strict=True))
 
     def exact_trace(self) -> tuple[float, str, int] | None:

@@ -141,11 +141,11 @@ def own_loss(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, No
     return found, None
 
 
-def of_sequences(z: Tensor, y: Any, count: int) -> bool:
+def of_sequences(z: Tensor, y: Any, rows: int, count: int) -> bool:
     """Whether logits have their classes last, or tokens flattened, and ``y`` one class a token.
 
-    Torch's own order, classes on axis 1, comes first. ``z`` is of some examples; ``y`` is of all
-    ``count``.
+    Torch's own order, classes on axis 1, comes first. ``z`` is of some examples, ``rows`` of them;
+    ``y`` is of all ``count``.
     """
     if not isinstance(y, Tensor) or y.is_floating_point() or z.ndim < 2 or y.ndim == 0:
         return False
@@ -154,5 +154,5 @@ def of_sequences(z: Tensor, y: Any, count: int) -> bool:
         return False
     flat = y.ndim == 1 and each > 1
     if z.ndim == 2:
-        return each > 1
+        return each > 1 and len(z) == rows * each
     return (flat and each == z.shape[1:-1].numel()) or y.shape[1:] == z.shape[1:-1]

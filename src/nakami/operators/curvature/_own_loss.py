@@ -21,7 +21,7 @@ from ...results import (
     wrong_type,
 )
 from ..model._composites import Composites
-from ..model._example import mapped, shapes_of
+from ..model._example import leaves_of, mapped, shapes_of
 from ..model._functional_model import FunctionalModel, Reader
 from ..model._parameters import Parameters
 from ._criterion import FOR_CLASSES, Criterion, check_shapes, every_example, of_classes
@@ -48,6 +48,7 @@ class OwnLoss(Criterion):
     """
 
     counts: float | None = None
+    _writes: bool | None = None  # whether it writes to what it gets; None until it was called
 
     def __init__(self, loss: Callable[[Any, Any], Tensor]):
         super().__init__(loss)
@@ -86,10 +87,11 @@ class OwnLoss(Criterion):
         other.counts, other.sums = counts, sums
         return other
 
-    def check(self, z: Tensor, y: Any) -> None:
+    def check(self, z: Tensor, y: Any) -> Tensor:
         bare = getattr(self.given, "func", self.given)  # of a partial function
         if bare in OF_PAIRS or getattr(type(bare), "forward", None) in OF_PAIRS:
             check_shapes(z, y)
+        value: Tensor
         try:
             with torch.enable_grad():
                 value = self._value(z.detach().requires_grad_(), y)
@@ -99,7 +101,9 @@ class OwnLoss(Criterion):
             raise self._raised(error, z, y) from error
         if not value.requires_grad:
             rule, got = "follow the outputs by a gradient", "a value that has none"
-            raise wrong("loss", rule, got, "take detach(), .data and no_grad out of the loss")
+            way_out = "take detach(), .data, no_grad and argmax (an accuracy) out of the loss"
+            raise wrong("loss", rule, got, way_out)
+        return value.detach()
 
     def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
         """As for every loss: the products here differentiate the outputs, and nothing beside them.
@@ -137,20 +141,20 @@ class OwnLoss(Criterion):
         return total
 
     def _value(self, z: Tensor, y: Any) -> Tensor:
+        if self._writes is not False:
+            z, y = z.clone(), mapped(y, torch.clone)
+        held = [z, *leaves_of(y)]
         if isinstance(y, Formed):
             z, y = y.form.outputs(z), y.y
         if self._versions() != self._before:
             rule = "keep its own parameters and buffers while an operator of it is in use"
             raise wrong("loss", rule, "others", "take op.at_current_weights()")
+        before = [leaf._version for leaf in held]
         with Composites():
             value: Any = self.given(z, y)
-        if not isinstance(value, Tensor):
-            got = type(value).__name__
-            raise wrong_type("loss", "return a tensor", got, "compute it with torch, not .item()")
-        if value.ndim:
-            got = f"shape {tuple(value.shape)}"
-            raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
-        return value
+        if self._writes is None:
+            self._writes = before != [leaf._version for leaf in held]
+        return _checked(value)
 
     def _raised(self, error: Exception, z: Any, y: Any) -> UsageError:
         if isinstance(y, Formed):
@@ -159,6 +163,8 @@ class OwnLoss(Criterion):
         ways = ["call loss(model(x), y) yourself to see where", "wrap it: lambda z, t: loss(z, t)"]
         if of_classes(z, y) and isinstance(error, (RuntimeError, ValueError)):
             ways = FOR_CLASSES
+        if self.given is functional.binary_cross_entropy or isinstance(self.given, nn.BCELoss):
+            ways = ['take "bce_with_logits" for outputs without a sigmoid', *ways]
         return raised("loss", error, where, ways)
 
     def divisor(self, z: Tensor, y: Any) -> float:
@@ -192,6 +198,26 @@ class ModelsLoss(OwnLoss):
 
     def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
         """Nothing stands beside the output, which is the loss."""
+
+
+def _checked(value: Any) -> Tensor:
+    """What a loss returned, if that is a real number in a tensor."""
+    if not isinstance(value, Tensor):
+        ways = "compute it with torch, not .item()"
+        if value is None:
+            ways = "end the function with return"
+        elif hasattr(value, "loss"):
+            ways = "pass lambda z, t: loss(z, t).loss"
+        elif isinstance(value, (tuple, list, dict)):
+            ways = "return the loss alone"
+        raise wrong_type("loss", "return a tensor", type(value).__name__, ways)
+    if value.ndim:
+        got = f"shape {tuple(value.shape)}"
+        raise wrong("loss", "return a scalar", got, "return its mean, loss.mean()")
+    if value.is_complex():
+        way_out = "return its .real, or the mean of .abs()"
+        raise wrong_type("loss", "return a real number", value.dtype, way_out)
+    return value
 
 
 def _slopes(value: Tensor, weights: Iterable[Tensor]) -> tuple[Tensor | None, ...]:

@@ -39,9 +39,7 @@ class Example:
         self.leaves = leaves_of(self.tree)
         if not self.leaves:
             rule, got = "be a torch.Tensor or hold some", f"{type(tree).__name__} without any"
-            plain = isinstance(tree, (Mapping, tuple, list)) or not isinstance(tree, Iterable)
-            one, other = "convert numbers with torch.as_tensor", "pass the inputs of one batch"
-            raise wrong_type("x", rule, got, one if plain else other + ", next(iter(data))[0]")
+            raise wrong_type("x", rule, got, as_typed(tree))
         alone = len(self.leaves) == 1 or all(leaf.ndim == 0 for leaf in self.leaves)
         for leaf in self.leaves:
             _check(leaf, batch, alone)
@@ -98,6 +96,11 @@ class Example:
     def count(self) -> int:
         """How many rows the first tensor has: the examples of a batch, where rows are examples."""
         return count_of(self.leaves)
+
+    @property
+    def is_tensor(self) -> bool:
+        """Whether it is one tensor, and not a tree of some."""
+        return isinstance(self.tree, Tensor)
 
     @property
     def sliceable(self) -> bool:
@@ -189,6 +192,13 @@ def as_tensors(tree: Any, argument: str = "x") -> Any:
     except (TypeError, ValueError) as error:
         got = f"an array of {tree.dtype}"
         raise wrong_type(argument, "hold numbers", got, "convert it with .astype") from error
+
+
+def as_typed(tree: Any) -> str:
+    """What to type for an input that holds no tensor."""
+    if isinstance(tree, (Mapping, tuple, list, str)) or not isinstance(tree, Iterable):
+        return "convert numbers with torch.as_tensor"
+    return "pass the inputs of one batch, next(iter(data))[0]"
 
 
 def leaves_of(tree: Any) -> list[Tensor]:

@@ -50,7 +50,10 @@ def _of_forward(network: FunctionalModel, error: Exception, example: Example) ->
         got = f"one of shape {shapes_of(example.tree)}, of which the model takes the first alone"
         if isinstance(example.tree, Mapping):
             got = "one with " + ", ".join(map(repr, example.tree))
-        return wrong(INPUT, "be without targets", got, "pass x alone, without its targets")
+        ways = ["pass x alone, without its targets"]
+        if len({leaf.shape for leaf in example.leaves}) == 1:
+            ways.append("torch.stack examples that come in a list")
+        return wrong(INPUT, "be without targets", got, ways)
     return _refusal(network, error, example)
 
 
@@ -90,6 +93,11 @@ def _refusal(network: FunctionalModel, error: Exception, example: Example) -> Us
         way_out = f"the largest token is {largest}, keep them below the size of the embedding"
     elif embeds and example.moving and "indices" in first:
         way_out = "pass tokens as integers, x.long()"
+    elif isinstance(error, TypeError) and "argument" in first and not example.is_tensor:
+        way_out = "several inputs are passed as model(*x): give those that its forward takes"
+        if isinstance(example.tree, Mapping):
+            key = next(iter(example.tree))
+            way_out = f"pass nakami.View(model, forward=lambda model, x: model(x[{key!r}]))"
     elif recast is not None and "type" in first:
         way_out = f"its weights are computed in {recast}: take casts out of its forward"
     shapes, name = shapes_of(example.tree), type(network.model).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,13 +58,18 @@ class View:
     target: Target = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise wrong_type(
-                "model",
-                "be a torch.nn.Module",
-                type(self.model).__name__,
-                "wrap the function in a module with a forward method",
-            )
+        given: object = self.model
+        if not isinstance(given, nn.Module):
+            got, way_out = type(given).__name__, "pass the module itself"
+            if isinstance(given, type):
+                got, way_out = f"the class {given.__name__}", f"pass {given.__name__}(...)"
+            elif isinstance(given, View):
+                way_out = "pass its .model"
+            elif callable(given):
+                way_out = "wrap the function in a module with a forward method"
+            elif isinstance(given, Mapping):
+                way_out = "pass the module, after model.load_state_dict"
+            raise wrong_type("model", "be a torch.nn.Module", got, way_out)
         if any(isinstance(m, torch.jit.RecursiveScriptModule) for m in self.model.modules()):
             raise UsageError(
                 "model must be a module whose states can be watched, got a scripted one; "

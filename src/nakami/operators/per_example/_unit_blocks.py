@@ -23,7 +23,7 @@ def unit_parts(at: Parameters, checked: Verified, module: str) -> dict[str, int]
     modules = {s: m for s, m in at.network.model.named_modules() if known(m) is Product}
     if module not in modules:
         which = "linear layers and convolutions have units"
-        raise unknown("module", module, sorted(modules), which)
+        raise unknown("module", str(module), sorted(modules), which)
     own = [(k, p) for k, p in modules[module]._parameters.items() if p is not None]
     moving = {k: p.numel() // len(p) for k, p in own if full_name(module, k) in at.names}
     lost = [k for k in moving if full_name(module, k) not in checked.own]
