@@ -164,7 +164,7 @@ def test_a_run_of_several_inputs_is_kept_and_continued(tmp_path):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"x": [1.0, 2.0]}, r"inputs must be a torch.Tensor, got dict; .* several in a tuple"),
+        ({"x": [1.0, 2.0]}, r"inputs must be a torch.Tensor, got dict; convert numbers with torch"),
         (
             (torch.ones(2, 6), torch.tensor([[1.0, 0, 0], [torch.nan, 0, 0]])),
             r"inputs must be finite, got NaN or infinity in example 1 \(1 in all\); leave such",

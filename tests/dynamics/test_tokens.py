@@ -144,7 +144,7 @@ class Padded(Recurrent):
         (Recurrent(), {"inputs": torch.ones(2, LENGTH, dtype=torch.bool)},
          r"inputs must be floating-point, got torch.bool"),
         (Recurrent(), {"inputs": torch.full((1, LENGTH), 99)},
-         r"the model cannot take an input of shape \(1, 3\): index out of range"),
+         r"the model \(\w+\) cannot take an input of shape \(1, 3\): index out of range"),
         (Recurrent(), {"stages": "words"},
          r"stages must name at least one stage beyond the embedding 'words', got \('words',\)"),
         (Recurrent(), {"stages": ["input"]}, "stages must name at least one stage beyond the emb"),

@@ -119,7 +119,7 @@ def test_no_trace_and_the_top_values():
         ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got 1 parts; pass"),
         (
             {"data": [{"x": torch.ones(3, 4), "labels": torch.zeros(3)}]},
-            r"got an unexpected keyword argument 'x'; give the shape .*nakami.View\(model, forw",
+            r"got an unexpected keyword argument 'x'; pass nakami.View\(model, forw",
         ),
         ({"y": torch.full((12,), -100)}, "data must hold at least one target, got none"),
         ({"params": "conv*"}, r"params 'conv\*' is unknown; nearest: '0.weight'"),
