@@ -65,7 +65,7 @@ CALLS = [
         "got TensorDataset; pass torch.util",
     ),
     (lambda: nakami.ggn(plain(), "photos", "mse"), "batches of (x, y), got str; pass (x, y)."),
-    (lambda: nakami.ggn(plain(), {"x": X, "y": Y}, "mse"), "lambda model, x: model(x['x']))."),
+    (lambda: nakami.ggn(plain(), {"u": X, "y": Y}, "mse"), "lambda model, x: model(x['u']))."),
     (lambda: nakami.ggn(plain(), zip(X, Y, strict=True), "cross_entropy"), "pass examples along"),
     (lambda: nakami.jacobian(plain(), (X[:1],) * 3), "several inputs are passed as model(*x): gi"),
     (lambda: nakami.jacobian(nn.Linear, X), "be a torch.nn.Module, got the class Linear; pass L"),
