@@ -210,8 +210,13 @@ def test_a_loss_that_is_linear_in_the_outputs_has_no_known_limit():
     linear = lambda z, t: nn.functional.nll_loss(z, t)  # noqa: E731
     found = nakami.learning_rate(model, (x, y), linear, advise=False)
     assert found.limit == math.inf
-    assert found.reason.startswith("no limit is known: the Gauss-Newton matrix is 0")
+    none = "no limit is known: the Gauss-Newton matrix has no eigenvalue above 0"
+    assert found.reason.startswith(none)
     assert "logits with cross_entropy" in found.reason
+    downwards = lambda z, t: -nn.functional.cross_entropy(z, t)  # noqa: E731
+    found = nakami.learning_rate(network(), (x, y), downwards, advise=False)
+    assert (found.limit, found.lambda_max) == (math.inf, 0.0)
+    assert found.reason.startswith(none)
 
 
 @pytest.mark.parametrize("name", ["momentum", "adam"])

@@ -9,8 +9,9 @@ NO_FALL = (
     "none: the loss fell in no trial of {steps} steps at rates from {lowest:.2g} to {highest:.2g}"
 )
 FLAT = (
-    "no limit is known: the Gauss-Newton matrix is 0, since the loss is linear in the outputs "
-    "(put log_softmax into the loss: logits with cross_entropy) or the outputs do not move"
+    "no limit is known: the Gauss-Newton matrix has no eigenvalue above 0, since the loss is "
+    "linear in the outputs (put log_softmax into the loss: logits with cross_entropy), curves "
+    "down in them, or they do not move"
 )
 STEPS = (
     "no limit is known: a step of {optimizer} is not linear in the gradient, so that no eigenvalue "

@@ -281,7 +281,7 @@ class Search:
         if frame.plain and frame.shift is None:
             lambda_max = sharpness - frame.common
         else:
-            lambda_max = max(0.0, float(self.top(op, op, n).values[0]))
+            lambda_max = _positive(self.top(op, op, n))
         warm, each = self.ends[0].vectors, [sharpness]
         if self.options.each_batch and n > 1:
             each = []
@@ -309,7 +309,7 @@ class Search:
 
     def without(self, rule: Rule, groups: int, kind: str, op: CurvatureOperator) -> dict[str, Any]:
         """The same for an optimizer whose steps are not linear in the gradient: no limit."""
-        found = max(0.0, float(self.top(op, op, len(op.by_batch())).values[0]))
+        found = _positive(self.top(op, op, len(op.by_batch())))
         missed = [end.outcome for end in self.ends if not end.converged]
         return {
             "limit": math.inf,
@@ -330,7 +330,7 @@ class Search:
     ) -> tuple[float, float]:
         """Largest eigenvalue in the optimizer's coordinates, and its relative error."""
         found = self.top(frame.matrix(op), op, n_batches, start)
-        value = max(0.0, float(found.values[0]))
+        value = _positive(found)
         moved = value + frame.common
         return moved, float(found.errors[0]) * value / moved if moved else 0.0
 
@@ -351,3 +351,8 @@ class Search:
         self.cost += passes * n_batches
         self.ends.append(found)
         return found
+
+
+def _positive(found: EighResult) -> float:
+    """The largest eigenvalue; 0 where it is negative, or not told from 0 by the arithmetic."""
+    return max(0.0, float(found.values[0])) if bool(found.reliable[0]) else 0.0
