@@ -16,6 +16,11 @@ class Tokens(nn.Module):
         return self.out(self.table(x).cumsum(1).tanh()).movedim(-1, 1)
 
 
+def perceptron():
+    """4 inputs, 5 units, 3 outputs; 43 parameters of float32."""
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
 def case(name):
     """Model, inputs, targets, loss."""
     gen = torch.Generator().manual_seed(0)

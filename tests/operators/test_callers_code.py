@@ -9,7 +9,8 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 import nakami
-from gauntlet import Reference, plain
+from curvatures import perceptron
+from gauntlet import Reference
 from nakami.results import UsageError
 
 torch.manual_seed(0)
@@ -57,7 +58,7 @@ LOSSES = [
 def test_a_loss_that_fails_is_named(loss, y, message):
     kind = nakami.hessian if y is Y else nakami.ggn
     with pytest.raises(UsageError, match=re.escape(message)) as error:
-        kind(plain(), (X, y), loss)
+        kind(perceptron(), (X, y), loss)
     raised = str(error.value).startswith("loss raised")
     assert (error.value.__cause__ is not None) == raised
     assert "\n" not in str(error.value)
@@ -91,7 +92,7 @@ READINGS = {
 )
 def test_a_view_that_fails_is_named(options, message, reading):
     with pytest.raises(UsageError, match=message) as error:
-        READINGS[reading](nakami.View(plain(), **options))
+        READINGS[reading](nakami.View(perceptron(), **options))
     assert error.value.__cause__ is not None
 
 
@@ -117,11 +118,11 @@ def test_a_model_that_fails_is_named_with_its_shapes(reading):
 )  # fmt: skip
 def test_functions_of_a_view_with_other_arguments(options, message):
     with pytest.raises(UsageError, match=re.escape(message)):
-        nakami.View(plain(), **options)
+        nakami.View(perceptron(), **options)
 
 
 def test_a_target_that_fails_is_named():
-    view = nakami.View(plain(), target=lambda batch: batch["k"])
+    view = nakami.View(perceptron(), target=lambda batch: batch["k"])
     with pytest.raises(UsageError, match=r"target raised TypeError: .* \(a tuple of shape \(8, 4"):
         nakami.ggn(view, [(X, Y)], "cross_entropy")
 
@@ -161,22 +162,22 @@ def test_targets_beside_an_input_are_named(reading):
     rows = slice(0, 1) if reading == "jacobian" else slice(None)
     for pair in ((X[rows], Y[rows]), [X[rows], AIMS[rows]]):
         with pytest.raises(UsageError, match=r"the input must be without targets, .* x alone"):
-            getattr(nakami, reading)(plain(), pair)
+            getattr(nakami, reading)(perceptron(), pair)
     mapping = {"input": X[rows], "labels": Y[rows]}
     with pytest.raises(UsageError, match=r"without targets, got one with 'input', 'labels'; pass"):
-        getattr(nakami, reading)(plain(), mapping)
+        getattr(nakami, reading)(perceptron(), mapping)
 
 
 def test_the_loss_of_a_model_that_returns_none():
     with pytest.raises(UsageError, match=r"loss must be given for a model that takes inputs with"):
-        nakami.hessian(plain(), (X, Y), None)
+        nakami.hessian(perceptron(), (X, Y), None)
     with pytest.raises(UsageError, match=r"from which learning rates are read\), got None, the m"):
-        nakami.learning_rate(plain(), (X, Y), None)
+        nakami.learning_rate(perceptron(), (X, Y), None)
 
 
 def test_progress_is_called_with_four_arguments():
     with pytest.raises(UsageError, match=r"called as progress\(done, total, seconds_left, what\)"):
-        nakami.learning_rate(plain(), (X, Y), "cross_entropy", progress=print_one)
+        nakami.learning_rate(perceptron(), (X, Y), "cross_entropy", progress=print_one)
 
 
 def print_one(done):

@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from torch.utils.data import TensorDataset
 
 import nakami
-from gauntlet import Reference, plain
+from curvatures import perceptron
+from gauntlet import Reference
 from nakami.results import UsageError
 
 torch.manual_seed(0)
@@ -20,11 +21,11 @@ P = 43
 
 
 def op():
-    return nakami.ggn(plain(), (X, Y), "cross_entropy")
+    return nakami.ggn(perceptron(), (X, Y), "cross_entropy")
 
 
 def columns():
-    return nakami.jacobian(plain(), X[:1], wrt="parameters")
+    return nakami.jacobian(perceptron(), X[:1], wrt="parameters")
 
 
 def returning(value):
@@ -32,7 +33,7 @@ def returning(value):
 
 
 def ggn(loss, y=AIMS):
-    return nakami.ggn(plain(), (X, y), loss)
+    return nakami.ggn(perceptron(), (X, y), loss)
 
 
 CALLS = [
@@ -61,19 +62,34 @@ CALLS = [
         "pass lambda z, t: loss(z, t).loss.",
     ),
     (
-        lambda: nakami.ggn(plain(), TensorDataset(X, Y), "mse"),
+        lambda: nakami.ggn(perceptron(), TensorDataset(X, Y), "mse"),
         "got TensorDataset; pass torch.util",
     ),
-    (lambda: nakami.ggn(plain(), "photos", "mse"), "batches of (x, y), got str; pass (x, y)."),
-    (lambda: nakami.ggn(plain(), {"u": X, "y": Y}, "mse"), "lambda model, x: model(x['u']))."),
-    (lambda: nakami.ggn(plain(), zip(X, Y, strict=True), "cross_entropy"), "pass examples along"),
-    (lambda: nakami.jacobian(plain(), (X[:1],) * 3), "several inputs are passed as model(*x): gi"),
-    (lambda: nakami.jacobian(nn.Linear, X), "be a torch.nn.Module, got the class Linear; pass L"),
-    (lambda: nakami.jacobian(plain().state_dict(), X), "pass the module, after model.load_state"),
-    (lambda: nakami.View(nakami.View(plain())), "be a torch.nn.Module, got View; pass its .model"),
-    (lambda: nakami.xray(plain(), [X[0], X[1]]), "or torch.stack examples that come in a list."),
+    (lambda: nakami.ggn(perceptron(), "photos", "mse"), "batches of (x, y), got str; pass (x, y)."),
+    (lambda: nakami.ggn(perceptron(), {"u": X, "y": Y}, "mse"), "lambda model, x: model(x['u']))."),
     (
-        lambda: nakami.learning_rate(plain(), (X, Y), "cross_entropy", torch.optim.SGD),
+        lambda: nakami.ggn(perceptron(), zip(X, Y, strict=True), "cross_entropy"),
+        "pass examples along",
+    ),
+    (
+        lambda: nakami.jacobian(perceptron(), (X[:1],) * 3),
+        "several inputs are passed as model(*x): gi",
+    ),
+    (lambda: nakami.jacobian(nn.Linear, X), "be a torch.nn.Module, got the class Linear; pass L"),
+    (
+        lambda: nakami.jacobian(perceptron().state_dict(), X),
+        "pass the module, after model.load_state",
+    ),
+    (
+        lambda: nakami.View(nakami.View(perceptron())),
+        "be a torch.nn.Module, got View; pass its .model",
+    ),
+    (
+        lambda: nakami.xray(perceptron(), [X[0], X[1]]),
+        "or torch.stack examples that come in a list.",
+    ),
+    (
+        lambda: nakami.learning_rate(perceptron(), (X, Y), "cross_entropy", torch.optim.SGD),
         "got the class SGD; pass SGD(model.parameters(), lr=0.1).",
     ),
 ]
@@ -89,7 +105,7 @@ def test_one_sentence(call, message):
 def test_what_came_is_shown_in_a_line():
     message = r"params must be one shell pattern, got \[Parameter co"
     with pytest.raises(UsageError, match=message) as error:
-        nakami.ggn(plain(), (X, Y), "cross_entropy", params=list(plain().parameters()))
+        nakami.ggn(perceptron(), (X, Y), "cross_entropy", params=list(perceptron().parameters()))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
 
@@ -104,7 +120,7 @@ def test_what_came_is_shown_in_a_line():
 )
 def test_a_loss_that_writes_to_what_it_gets(loss):
     torch.manual_seed(1)
-    model, x, y = plain().double(), X.double(), AIMS.double()
+    model, x, y = perceptron().double(), X.double(), AIMS.double()
     wanted = Reference(model).hessian(x, y, lambda z, t: loss(z.clone(), t.clone()))
     for data in ((x, y), [(x[:3], y[:3]), (x[3:], y[3:])]):
         op = nakami.hessian(model, data, loss)

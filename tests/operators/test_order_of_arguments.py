@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import nakami
-from gauntlet import plain
+from curvatures import perceptron
 from nakami.results import UsageError
 
 DATA, LOSS = (torch.randn(8, 4), torch.randint(0, 3, (8,))), "cross_entropy"
@@ -16,7 +16,7 @@ RATE = "(model, optimizer, data, loss, rate)"
 
 
 def made():
-    model = plain()
+    model = perceptron()
     return model, torch.optim.SGD(model.parameters(), lr=0.1)
 
 
@@ -47,7 +47,7 @@ def test_exchanged_arguments(call, message):
 
 
 def test_arrays_of_numpy_are_data():
-    model, (x, y) = plain(), DATA
+    model, (x, y) = perceptron(), DATA
     wanted = nakami.ggn(model, DATA, LOSS).dense()
     locked = x.numpy().copy()
     locked.setflags(write=False)
@@ -74,9 +74,9 @@ def test_arrays_of_numpy_are_data():
 def test_a_loader_where_one_batch_is_wanted():
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*DATA), batch_size=8)
     with pytest.raises(UsageError, match=r"got DataLoader without any; pass .*, next\(iter\(data"):
-        nakami.initialisation(plain(), loader)
+        nakami.initialisation(perceptron(), loader)
 
 
 def test_numbers_in_lists_are_no_tensors():
     with pytest.raises(UsageError, match=r"data must hold tensors, got tuple of numbers; convert"):
-        nakami.ggn(plain(), (DATA[0].tolist(), DATA[1].tolist()), LOSS)
+        nakami.ggn(perceptron(), (DATA[0].tolist(), DATA[1].tolist()), LOSS)
