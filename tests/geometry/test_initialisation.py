@@ -478,3 +478,70 @@ def test_progress_is_told_for_each_layer(method):
     assert [(done, total) for done, total, _, _ in told] == [(i, 6) for i in range(1, 7)]
     assert [what for *_, what in told][::3] == ["as it is: 0", "as proposed: 0"]
     assert told[-1][2] == 0
+
+
+class Fires(nn.Module):
+    """Pairs of parallel layers, joined side by side or added, each pair behind a narrow one."""
+
+    def __init__(self, depth, joined, width=40):
+        super().__init__()
+        generator = torch.Generator().manual_seed(4)
+        inside = 2 * width if joined else width
+        self.squeeze = nn.ModuleList(nn.Linear(inside, width) for _ in range(depth))
+        self.left = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.right = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.first, self.joined = nn.Linear(12, inside), joined
+        with torch.no_grad():
+            for p in self.double().parameters():
+                p.normal_(0, 0.05, generator=generator)
+
+    def forward(self, x):
+        x = self.first(x)
+        for squeeze, left, right in zip(self.squeeze, self.left, self.right, strict=True):
+            h = torch.relu(squeeze(torch.relu(x)))
+            parts = left(h), right(h)
+            x = torch.cat(parts, -1) if self.joined else sum(parts)
+        return x
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_parallel_layers_are_scaled_together(joined):
+    net = Fires(6, joined)
+    found = nakami.initialisation(net, X, probes=64)
+    assert found.gradient.verdict == "vanishes"
+    h = torch.relu(net.squeeze[0](torch.relu(net.first(X))))
+    states = torch.cat([net.left[0](h), net.right[0](h)], -1).detach()
+
+    def step(z):
+        inside = z if joined else z[:, :40] + z[:, 40:]
+        return net.squeeze[1](torch.relu(inside))
+
+    layer = next(layer for layer in found.layers if layer.name == "squeeze.1")
+    near(layer.chi, layer.chi_se, dense(step, states), most=0.2)
+    then = {layer.name: layer.chi for layer in found.proposal.after.layers}
+    assert then["squeeze.1"] == pytest.approx(1, abs=0.2)
+    assert abs(found.proposal.after.gradient.decades) < 1.0  # by one of the two alone 6 log10(2)
+
+
+def test_scales_that_read_worse_are_not_proposed(monkeypatch):
+    from nakami.geometry.scales import _initialisation as module
+
+    real = module.on_data
+
+    def bad(*given):
+        plan = real(*given)
+        return module.replace(plan, scales={n: 10 * s for n, s in plan.scales.items()})
+
+    monkeypatch.setattr(module, "on_data", bad)
+    net = orthogonal(5, 1.2)
+    before = [p.clone() for p in net.parameters()]
+    found = nakami.initialisation(net, X, probes=2, method="data")
+    proposal = found.proposal
+    assert (proposal.method, dict(proposal.factors)) == ("none", {})
+    assert not proposal.converged
+    assert "none was found" in proposal.plan.rule
+    assert "by a factor 10^8.0, up or down, as it is by 10^0.6" in proposal.reason
+    assert proposal.after == found.measured
+    assert len(proposal.left) == 5
+    proposal.apply(net)
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))

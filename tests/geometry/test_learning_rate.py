@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import nakami
 from borders import fitted, frozen, limits
 from curvatures import CASES, Dense, case
-from nakami.geometry import LimitOptions
+from nakami.geometry import LimitEnding, LimitOptions
 
 
 def top(matrix):
@@ -277,3 +277,15 @@ def test_progress_is_a_function():
     model, x, y, loss = case("classes")
     with pytest.raises(TypeError, match=r"progress must be.*progress\(done, total, seconds_left"):
         nakami.learning_rate(model, (x, y), loss, progress=3)
+
+
+def test_a_limit_where_the_trial_fitted_the_examples_says_so():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 3))
+    x, y = torch.randn(4, 20), torch.tensor([0, 1, 2, 0])
+    found = nakami.learning_rate(net, (x, y), "cross_entropy", "adam")
+    assert found.outcome.kind is LimitEnding.FITTED
+    assert not found.converged
+    assert "the trial fitted these examples" in found.reason
+    plain = nakami.learning_rate(net, (x, y), "cross_entropy", "sgd")
+    assert plain.outcome.kind is not LimitEnding.FITTED  # it is read at the start

@@ -13,9 +13,17 @@ FLAT = (
     "linear in the outputs (put log_softmax into the loss: logits with cross_entropy), curves "
     "down in them, or they do not move"
 )
+SPENT = (
+    "the trial fitted these examples (the loss ended at {share:.1g} of its start), and where a "
+    "loss is gone so is its curvature: pass more examples for a limit of use"
+)
 STEPS = (
     "no limit is known: a step of {optimizer} is not linear in the gradient, so that no eigenvalue "
     "says where it grows; the advice needs none"
+)
+WORSE = (
+    "none was found: with the scales that were tried a mean square changes over the depth by a "
+    "factor 10^{after:.1f}, up or down, as it is by 10^{before:.1f}"
 )
 HERE = "batches of {batch:g} lie "
 NOISE = " the noise scale of {least}{scale:.3g} samples, where "
@@ -39,6 +47,7 @@ class LimitEnding(Ending):
     """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
 
     NO_CURVATURE = True, FLAT
+    FITTED = False, SPENT
     NOT_LINEAR = True, STEPS
 
 
@@ -104,6 +113,7 @@ class ProposalEnding(Ending):
     CRITICAL = True, "the critical point of the theory"
     DATA = True, "layer by layer on the data"
     NO_CRITICAL_POINT = True, "no critical point: {why}"
+    NONE = False, WORSE
 
 
 class ControlEnding(Ending):

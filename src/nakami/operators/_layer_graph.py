@@ -117,16 +117,41 @@ class LayerGraph:
             found.append((-1,) * whole + tuple(j for j, enters in enumerate(each) if enters))
         return found
 
-    def squares(self, i: int, probes: int, generator: torch.Generator) -> Tensor:
+    def above(self) -> list[set[int]]:
+        """For each layer and, at the end, the output: all layers that lead to it, and -1.
+
+        Needs ``cut=True``.
+        """
+        found: list[set[int]] = []
+        for direct in self.parents():
+            found.append(set(direct).union(*(found[p] for p in direct if p >= 0)))
+        return found
+
+    def beside(self) -> list[tuple[int, ...]]:
+        """For each layer, the layers whose outputs enter it side by side, in parallel branches.
+
+        Of those that enter it directly the ones that lead to no other of them; () where that is one
+        or the batch. Needs ``cut=True``.
+        """
+        above, found = self.above(), list[tuple[int, ...]]()
+        for direct in self.parents()[:-1]:
+            ends = [j for j in direct if not any(j in above[k] for k in direct if k >= 0)]
+            found.append(tuple(ends) if len(ends) > 1 else ())
+        return found
+
+    def squares(
+        self, i: int, probes: int, generator: torch.Generator, beside: Sequence[int] = ()
+    ) -> Tensor:
         """Estimates of the mean squared singular value of the step into layer ``i``, ``(probes,)``.
 
         ``|J^T u|^2 / m`` for random signs ``u``, with ``J`` the ``(m, n)`` Jacobian from the
-        parent's output: its mean is ``|J|_F^2 / m`` (Hutchinson). NaN without a parent.
+        parent's output, or from those of layers that enter ``beside`` each other: its mean is
+        ``|J|_F^2 / m`` (Hutchinson). NaN without a parent.
         """
         above = self.parent(i)
         if above is None:
             return torch.full((probes,), float("nan"), dtype=torch.float64)
-        ends = self.inputs if above < 0 else [self.states[above]]
+        ends = self.inputs if above < 0 else [self.states[j] for j in beside or (above,)]
         return torch.stack(
             [_norm(g) for g in self._pulled(self.states[i], ends, probes, generator)]
         ) / max(1, self.states[i].numel())

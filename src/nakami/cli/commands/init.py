@@ -107,6 +107,9 @@ def run(
     folder = results.RecordFolder(_runs.writable("out", where), "init", settings)
     with Meter() as meter:
         found = nakami.initialisation(view, examples.inputs, progress=meter, **options)
+    if save is not None and not found.proposal.converged:
+        typer.echo("note: no weights are written, since no scales are proposed.", err=True)
+        save = None
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(model), save)
     table, lines = _init_tables.table(found, title), _init_tables.sentences(found)

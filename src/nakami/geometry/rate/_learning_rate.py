@@ -76,6 +76,7 @@ class LimitOptions:
 
 
 DEFAULT = LimitOptions()
+FITTED = 1e-6  # of the loss at the start: less is next to nothing, as is its curvature
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 
 
@@ -193,7 +194,7 @@ def read_rate(
     """
     named = named_of(model, op)
     stepping = make(optimizer, named)
-    kind, source, options = type(stepping).__name__, "", search.options
+    kind, source, spent, options = type(stepping).__name__, "", 1.0, search.options
     read = op if options.batches is None else op.first(options.batches)
     _, rule = fastest_group(stepping)
     steps = trial_steps or (LEAST + math.ceil(rule.memory - 1e-9) if advise else LEAST)
@@ -227,11 +228,14 @@ def read_rate(
             )
             stepping, named = training.optimizer, training.copies
             read = read.moved(training.point)
+            spent = read.value / op.value if op.value > 0 else 1.0
     if kind_of(stepping) is None:
         limits = search.without(rule, len(stepping.param_groups), kind, read)
         parts.done("no limit")
     else:
         limits = search.limits(coordinates(stepping, named, read), read, parts)
+        if spent < FITTED:
+            limits["outcome"] = Outcome(LimitEnding.FITTED, {"share": spent})
         if limits["limit"] > (highest := most(stepping, named)):
             source += f"; no rate above {highest:.3g} has an effect at its present step"
         if (later := growth(stepping)) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,7 @@ class Initialisation(Shown):
         theory: What mean-field theory predicts; None where it does not cover the network.
         theory_outcome: Whether it does, and why not: a ``TheoryEnding``.
         proposal: Scales that let signals and gradients pass; ``proposal.apply(model)`` writes them.
+            Without any scales where those tried read worse than what is there.
         n_examples: How many. probes: Random probes of each estimate. seed: Of all that is drawn.
         dtype: Arithmetic of the readings.
         batch_normalisation: By which statistics batch normalisation was read; empty without any.
@@ -171,8 +173,8 @@ def initialisation(
     view, data = as_view(model), as_tensors(data, "data")
     network = FunctionalModel(view)
     _check_model(view.model)
-    tree, few, n = _check_data(network, data)
-    measured = propagation(network, tree, probes, seed, share(progress, 0, 2, "as it is"))
+    tree, few, n, beside = _check_data(network, data)
+    measured = propagation(network, tree, beside, probes, seed, share(progress, 0, 2, "as it is"))
     if all(layer.spread == 0 for layer in measured.layers):
         rule = f"hold examples that differ behind {measured.layers[0].name!r}"
         raise wrong("data", rule, "none that do", "pass a batch of different inputs")
@@ -193,7 +195,10 @@ def initialisation(
         if why_not:
             outcome = Outcome(ProposalEnding.NO_CRITICAL_POINT, {"why": why_not})
             plan = replace(plan, notes=(outcome.reason, *plan.notes))
-    proposal = _proposal(network, tree, probes, plan, outcome, share(progress, 1, 2, "as proposed"))
+    then = share(progress, 1, 2, "as proposed")
+    proposal = _proposal(network, tree, beside, probes, plan, outcome, then)
+    if not _better(measured, proposal.after):
+        proposal = _none(network, measured, proposal)
     dtype = str(network.dtype).removeprefix("torch.")
     read_by = network.batch_normalisation
     return Initialisation(measured, theory, covered, proposal, n, probes, seed, dtype, read_by)
@@ -210,22 +215,22 @@ def _check_model(model: nn.Module) -> None:
             raise wrong("model", rule, got, "pass the part of the model without them")
 
 
-def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int]:
-    """The batch, two examples of it, and the number of examples."""
+def _check_data(network: FunctionalModel, data: Any) -> tuple[Any, Any, int, list[tuple[int, ...]]]:
+    """The batch, two examples of it, how many there are, and which layers stand side by side."""
     example = network.example(data, batch=True)
     n = len(example.leaves[0])
     if n < 2:
         raise wrong("data", "hold at least two examples", n, "pass 64 examples")
     few = example.rows(0, FEW).tree
     try:
-        LayerGraph(network, few, cut=True)  # names what explodes
+        beside = LayerGraph(network, few, cut=True).beside()  # names what explodes
     except (RunError, UsageError):
         raise
     except Exception:
         network.stages(few, FEW)  # refuses a model that fails by itself, in one sentence
         raise
     network.stages(few, FEW)
-    return example.tree, few, n
+    return example.tree, few, n, beside
 
 
 def _described(
@@ -259,6 +264,7 @@ def _theory(found: meanfield.Description) -> Theory:
 def _proposal(
     network: FunctionalModel,
     tree: Any,
+    beside: list[tuple[int, ...]],
     probes: int,
     plan: Plan,
     outcome: Outcome,
@@ -268,8 +274,32 @@ def _proposal(
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
     moved = network.with_weights({PREFIX + n: w for n, w in plan.weights(present).items()})
     factors = {n: scale / root_mean_square(n, present[n]) for n, scale in plan.scales.items()}
-    matrices = [n for n, p in network.model.named_parameters() if p.ndim >= 2]
-    left = tuple(name for name in matrices if name not in plan.scales)
-    return Proposal(
-        plan, factors, left, propagation(moved, tree, probes, plan.seed, progress), outcome
-    )
+    left = tuple(name for name in _matrices(network) if name not in plan.scales)
+    after = propagation(moved, tree, beside, probes, plan.seed, progress)
+    return Proposal(plan, factors, left, after, outcome)
+
+
+def _matrices(network: FunctionalModel) -> tuple[str, ...]:
+    return tuple([name for name, p in network.model.named_parameters() if p.ndim >= 2])
+
+
+def _better(before: Propagation, after: Propagation) -> bool:
+    """Whether signal and gradient survive, or what changes most changes no more than it did."""
+    passages = (after.signal, after.gradient)
+    if all(passage.verdict in ("survives", "unknown") for passage in passages):
+        return True
+    return _farthest(after) <= _farthest(before)
+
+
+def _farthest(read: Propagation) -> float:
+    """Decades of the signal or the gradient, whichever are more; unknown ones apart."""
+    decades = (abs(passage.decades) for passage in (read.signal, read.gradient))
+    return max((d for d in decades if not math.isnan(d)), default=0.0)
+
+
+def _none(network: FunctionalModel, measured: Propagation, tried: Proposal) -> Proposal:
+    """No proposal, since what was tried reads worse than what is there."""
+    numbers = {"after": _farthest(tried.after), "before": _farthest(measured)}
+    outcome = Outcome(ProposalEnding.NONE, numbers)
+    plan = Plan(outcome.reason, {}, {}, "kept", tried.plan.seed, tried.plan.notes)
+    return Proposal(plan, {}, _matrices(network), measured, outcome)

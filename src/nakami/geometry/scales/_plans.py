@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -92,7 +92,7 @@ def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: 
         base = {name: orthogonal(name, present[name], choice.seed) for name in names}
     ends = branch_ends(first)
     weights = {**present, **base}
-    fit = _Fit(weights, choice, ends, probes)
+    fit = _Fit(weights, choice, ends, first.beside(), probes)
     LayerGraph(network.with_weights({PREFIX + n: w for n, w in base.items()}), tree, fit)
     rule = (
         "layer by layer, each matrix is multiplied by a number so that the step into its layer has "
@@ -108,10 +108,7 @@ def branch_ends(graph: LayerGraph) -> tuple[int, ...]:
 
     ``graph`` is cut at its layers.
     """
-    parents = graph.parents()
-    above: list[set[int]] = []
-    for direct in parents:
-        above.append(set(direct).union(*(above[p] for p in direct if p >= 0)))
+    parents, above = graph.parents(), graph.above()
     return tuple(
         i
         for i in range(len(graph.calls))
@@ -123,9 +120,14 @@ class _Fit:
     """Scales a layer's output as it runs, and notes the factor for its matrix."""
 
     def __init__(
-        self, weights: Mapping[str, Tensor], choice: Choice, ends: tuple[int, ...], probes: int
+        self,
+        weights: Mapping[str, Tensor],
+        choice: Choice,
+        ends: tuple[int, ...],
+        beside: Sequence[tuple[int, ...]],
+        probes: int,
     ):
-        self.weights, self.ends, self.probes = weights, ends, probes
+        self.weights, self.ends, self.beside, self.probes = weights, ends, beside, probes
         self.keep = choice.biases == "keep"
         self.generator = torch.Generator().manual_seed(choice.seed)
         self.factors, self.scales = dict[str, float](), dict[str, float]()
@@ -159,7 +161,8 @@ class _Fit:
         if i not in self.ends and graph.parent(i) in (-1, None):
             found, wanted = float(linear.detach().double().square().mean()), 1.0
         else:
-            found = float(graph.squares(i, self.probes, self.generator).mean())
+            squares = graph.squares(i, self.probes, self.generator, self.beside[i])
+            found = float(squares.mean())
             wanted = 1 / len(self.ends) if i in self.ends else 1.0
         return (wanted / found) ** 0.5 if found > 0 else 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,8 @@ class LayerReading:
         spread: Variance of ``u`` over the examples, mean over units.
         chi: Mean squared singular value of the step from the parent's output to this one's,
             ``|J|_F^2 / m`` with ``J`` the ``(m, n)`` Jacobian, mean over examples; what bypasses
-            the parent is fixed. 0 where no derivative passes.
+            the parent is fixed. Where outputs of parallel layers enter it, concatenated or added,
+            ``J`` is by all of them. 0 where no derivative passes.
         chi_se: Its standard error over the probes.
         gradient: Squared size of ``d f_k / d u``, mean over outputs ``k`` of the network and
             examples. gradient_se: Its standard error.
@@ -116,9 +118,18 @@ class Propagation:
 
 
 def propagation(
-    network: FunctionalModel, tree: Any, probes: int, seed: int, progress: Progress | None = None
+    network: FunctionalModel,
+    tree: Any,
+    beside: Sequence[tuple[int, ...]],
+    probes: int,
+    seed: int,
+    progress: Progress | None = None,
 ) -> Propagation:
-    """Read a batch; the same seed draws the same probes. ``progress`` is called for each layer."""
+    """Read a batch; the same seed draws the same probes.
+
+    ``beside``: For each layer, those that enter it in parallel, see ``LayerGraph.beside``.
+    ``progress`` is called for each layer.
+    """
     graph = LayerGraph(network, tree)
     if not graph.calls:
         way_out = "pass a model with linear or convolution layers"
@@ -127,7 +138,7 @@ def propagation(
     whole, slopes = graph.slopes(probes, generator)
     work, read = Work([""] * len(graph.calls), progress), list[LayerReading]()
     for i, call in enumerate(graph.calls):
-        read.append(_reading(graph, i, slopes[i], probes, generator))
+        read.append(_reading(graph, i, beside[i], slopes[i], probes, generator))
         work.done(call.name)
     layers = tuple(read)
     value, error = _estimate(whole)
@@ -138,10 +149,15 @@ def propagation(
 
 
 def _reading(
-    graph: LayerGraph, i: int, slopes: Tensor, probes: int, generator: torch.Generator
+    graph: LayerGraph,
+    i: int,
+    beside: tuple[int, ...],
+    slopes: Tensor,
+    probes: int,
+    generator: torch.Generator,
 ) -> LayerReading:
     call, state = graph.calls[i], graph.states[i].detach().double()
-    chi, chi_se = _estimate(graph.squares(i, probes, generator))
+    chi, chi_se = _estimate(graph.squares(i, probes, generator, beside))
     gradient, gradient_se = _estimate(slopes)
     varied = state.ndim > 0 and len(state) > 1
     spread = float(state.var(dim=0, unbiased=True).mean()) if varied else float("nan")

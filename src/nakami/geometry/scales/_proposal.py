@@ -76,8 +76,9 @@ class Proposal(Ended):
 
     @property
     def method(self) -> str:
-        """``"critical"`` or ``"data"``, see ``nakami.initialisation``."""
-        return "critical" if self.outcome.kind is ProposalEnding.CRITICAL else "data"
+        """``"critical"`` or ``"data"``, see ``nakami.initialisation``, or ``"none"``."""
+        ways = {ProposalEnding.CRITICAL: "critical", ProposalEnding.NONE: "none"}
+        return ways.get(self.outcome.kind, "data")  # type: ignore[call-overload]
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Write the proposed weights into a model, in place; returns it.
