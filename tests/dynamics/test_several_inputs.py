@@ -187,7 +187,7 @@ def test_the_default_reads_as_many_values_as_the_memory_holds():
     net = nn.Linear(400, 90, dtype=torch.float64)
     x = torch.ones(1, 400, dtype=torch.float64)
     exact = torch.linalg.svdvals(net.weight).detach().numpy()
-    for budget, count in ((2**20, 90), (500_000, 20)):
+    for budget, count in ((2**20, 90), (500_000, 25)):
         run = nakami.xray(net, x, spectrum=Options(memory_budget=budget))
         s = run.spectra[0]
         assert len(s.values) == count
@@ -197,11 +197,17 @@ def test_the_default_reads_as_many_values_as_the_memory_holds():
 
 
 def test_the_forecast_counts_products_and_inputs(monkeypatch):
-    """With a clock that ticks once a look: 3 forward passes for each of 8 and of 6 products."""
+    """With a clock that ticks once a look, so that every run takes a second."""
     ticks = iter(range(1000))
-    monkeypatch.setattr("nakami.dynamics._plan.time.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("nakami.dynamics._forecast.time.perf_counter", lambda: float(next(ticks)))
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(8, 10), nn.Sigmoid(), nn.Linear(10, 6)).double()
     x = torch.ones(3, 8, dtype=torch.float64)
     x[1:] += torch.randn(2, 8, dtype=torch.float64)
-    assert nakami.dynamics.expected_seconds(net, x) == 3 * (3 * 8 + 3 * 6)
+    dense = 3 * (8 * 10 * 8 + 6 * 8 * 6) / 1e10
+    expected = 3 * ((8 + 6) / (2 * 32) + dense)
+    assert nakami.dynamics.expected_seconds(net, x) == pytest.approx(expected, rel=1e-12)
+    seconds = nakami.dynamics.expected_seconds(net, x, k=2)
+    products = 8 + 112 + 6 + 112  # as many as values, and the probes
+    expected = 3 * (products / (2 * 2) + 4 * (18 + 14) * 4**2 / 1e10)
+    assert seconds == pytest.approx(expected, rel=1e-12)

@@ -65,10 +65,19 @@ def test_figures_mark_estimates(cut):
 
 
 def test_ends_far_apart_have_no_middle(cut):
-    made, sections = page(cut((300.0, 340.0), (20.0, 724.0)))
-    assert str(made.frame.verdict.headline).startswith("At least ")
+    made, sections = page(cut((300.0, 340.0), (20.0, 600.0)))
+    assert str(made.frame.verdict.headline).startswith("Between ")
     assert "between " in " ".join(map(str, made.frame.verdict.standfirst))
     assert "does not change distinguishably" in str(sections["kept"].heading)
+
+
+def test_counts_without_an_upper_end_stay_bounds_and_ranks_are_estimates(cut):
+    made, sections = page(cut((300.0, 340.0), (200.0, 724.0)))
+    assert str(made.frame.verdict.headline).startswith("At least ")
+    text = str(sections["kept"].text)
+    assert "random probes find a lower bound of the counts where marked" in text
+    charts = {c.name: c.data["after"]["shape"] for c in sections["kept"].figures[0].charts}
+    assert charts == {"count": ["diamond", "triangle-up"], "rank": ["diamond", "diamond"]}
 
 
 def test_the_tables_say_which_figures_are_estimates(cut):

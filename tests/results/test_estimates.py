@@ -31,7 +31,7 @@ def run_of(spectra):
 def test_a_cut_spectrum_is_read_with_what_was_left():
     s = cut()
     assert s.count_above_one == 4 + 35
-    assert s.count_open == (5, 35)
+    assert s.count_open == 5
     low, high = s.count_interval
     assert 4 < low < 34 < 44 < high < 100
     one, two = 54 + 100, 625 + 256 + 81 + 16 + 300
@@ -54,7 +54,7 @@ def test_the_interval_of_a_count_is_that_of_the_beta_distribution():
 
 def test_a_last_value_below_one_leaves_no_count_open():
     s = replace(spectrum([3.0, 0.5], shape=(100, 200)), remainder=REST)
-    assert (s.count_above_one, s.count_interval, s.count_open) == (1, (1, 1), (0, 0))
+    assert (s.count_above_one, s.count_interval, s.count_open) == (1, (1, 1), 0)
     assert s.effective_rank_interval[0] < s.effective_rank < s.effective_rank_interval[1]
 
 
@@ -74,6 +74,25 @@ def test_intervals_stay_within_what_is_possible():
     low, high = wide.effective_rank_interval
     assert (low, high) == (pytest.approx(54**2 / 978), 100)
     assert wide.count_interval == (4, 100)
+
+
+def test_a_count_without_an_upper_end_is_a_lower_bound():
+    s = cut(above=(20.0, 96.0))
+    low, high = s.count_interval
+    assert 4 < low < 24
+    assert high == 100
+    assert s.count_is_lower_bound
+    assert s.count_above_one == int(low)
+    row = run_of([s]).summary()[0]
+    assert str(row.count) == f"≥ {int(low)}"
+    assert not row.effective_rank.lower_bound
+    assert not cut(above=(70.0, 96.0)).count_is_lower_bound  # an end at all of them that says much
+    change = compare(run_of([s] * 3), run_of([cut()] * 3)).change("h1", "count")
+    assert (change.bounds, change.estimated, change.verdict) == (
+        (True, False),
+        (False, True),
+        "not known",
+    )
 
 
 def test_a_stored_estimate_is_read_back_and_older_pieces_have_none(tmp_path):

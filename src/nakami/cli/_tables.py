@@ -140,7 +140,9 @@ def _doubt(run: Xray) -> str:
     if there:
         lines.append(f"{text}; largest relative residual {worst:.1e}.")
     if any(row.count.lower_bound or row.effective_rank.lower_bound for row in rows):
-        lines.append("≥: a lower bound, not all values were computed.")
+        probed = any(s.remainder is not None for s in run.spectra)
+        why = "; probes cannot tell the smallest from 0" if probed else ""
+        lines.append(f"≥: a lower bound, not all values were computed{why}.")
     if any(row.count.interval or row.effective_rank.interval for row in rows):
         lines.append(
             "a to b: 95 % interval of an estimate by random probes, beyond the k values computed."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +16,8 @@ from ..spectra import LinearOperator, check_budget, check_seed, svd
 from ._inputs import Inputs
 
 ALL_UP_TO = 2048  # small side up to which k=None means all values, where they fit the budget
-TOP, TOP_UP_TO = 100, 8192  # values computed beyond it, and the small side up to which
-FEW = 25  # values computed beyond that; what is left is estimated in any case
-FEWER = (100, 50, 25, 20, 10, 5)  # the first of these, from TOP or FEW on, that the budget holds
-
-# For a forecast of time: products for each value, forward passes that one costs, flops a second.
-PRODUCTS, PRODUCT, FLOPS = 4, 3.0, 1e10
+TOP = 25  # values computed beyond it; more bring less than the same products spent on probes
+FEWER = (TOP, 20, 10, 5)  # the first of these that the budget holds
 
 
 @dataclass(frozen=True)
@@ -75,25 +70,6 @@ def check(
     tokens.
     """
     return planned(FunctionalModel(model), inputs, stages, k, layers, spectrum).chosen
-
-
-def expected_seconds(
-    model: nn.Module | View,
-    inputs: Any,
-    stages: str | Sequence[str] = "auto",
-    k: int | None = None,
-    *,
-    layers: bool = False,
-    spectrum: SpectrumOptions | None = None,
-) -> float:
-    """About how long ``xray`` with these arguments takes on this machine, within a factor of 3.
-
-    From one run of the network to each stage, the products that a spectrum takes and the work on
-    its basis. Arguments and errors are those of ``check``.
-
-    Cost: that of ``check`` and two forward passes for each stage.
-    """
-    return planned(FunctionalModel(model), inputs, stages, k, layers, spectrum).seconds()
 
 
 def planned(
@@ -154,9 +130,8 @@ class Plan:
             return min(self.k, small)
         if small <= ALL_UP_TO and self._refusal(shape, None) is None:
             return None
-        most = TOP if small <= TOP_UP_TO else FEW
-        fitting = (k for k in FEWER if k <= most and k < small and not self._refusal(shape, k))
-        return next(fitting, None if small <= ALL_UP_TO else most)
+        fitting = (k for k in FEWER if k < small and self._refusal(shape, k) is None)
+        return next(fitting, None if small <= ALL_UP_TO else TOP)
 
     def rehearse(self) -> None:
         """Let the engine check every spectrum's arguments, up to its first product."""
@@ -165,22 +140,6 @@ class Plan:
             refusal = self._refusal(shape, self.values(shape))
             if refusal is not None:
                 raise refusal
-
-    def seconds(self) -> float:
-        """About how long all spectra take, see ``expected_seconds``."""
-        first, total = self.inputs.at(0).tree, 0.0
-        for source, stage in self.readings():
-            with torch.no_grad():
-                self.network.activations(first, (stage.name,))
-                began = time.perf_counter()
-                self.network.activations(first, (stage.name,))
-                forward = time.perf_counter() - began
-            shape = (stage.size, source.size)
-            k = self.values(shape)
-            products = min(shape) if k is None else min(min(shape), PRODUCTS * k + 32)
-            basis = 0.0 if k is None else 4.0 * sum(shape) * (2 * k) ** 2
-            total += PRODUCT * products * forward + basis / FLOPS
-        return total * len(self.inputs)
 
     def _refusal(self, shape: tuple[int, int], k: int | None) -> UsageError | None:
         """What the engine says against ``k`` values of a matrix of that shape."""

@@ -29,7 +29,7 @@ from ..results import (
 )
 from ..spectra import SVDResult, remainder, svd, without_autocast
 from ._inputs import as_array
-from ._plan import ALL_UP_TO, FEW, TOP, TOP_UP_TO, Plan, SpectrumOptions, planned
+from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
@@ -63,10 +63,10 @@ def xray(
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
             after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
-            2048 and they fit the memory budget; up to 8192 the 100 largest, beyond it 25, or as
-            many of 50, 25, 20, 10 and 5 as fit. Cut to the smaller side where a stage is smaller
-            than ``k``. What is not computed is estimated by random probes
-            (``spectra.remainder``): effective rank and count above 1 come as intervals.
+            2048 and they fit the memory budget, else 25, or as many of 20, 10 and 5 as fit. Cut to
+            the smaller side where a stage is smaller than ``k``. What is not computed is estimated
+            by random probes (``spectra.remainder``): effective rank and count above 1 come as
+            intervals.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         layers: Also read each stage's own Jacobian, from the stage before it (both must be cuts;
             the first stage has none, its Jacobian from the input is its own).
@@ -133,7 +133,7 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
     result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
     rest = None
     if len(result.values) < min(op.shape):
-        rest = remainder(op, result, seed=int(seed) ^ 1)
+        rest = remainder(op, result, memory_budget=plan.budget, seed=int(seed) ^ 1)
     kept = _kept(len(result.values))
     return Spectrum(
         input=i,
@@ -208,13 +208,7 @@ def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> d
         "memory_budget": plan.budget,
         "threads": torch.get_num_threads(),
         **({"batch_normalisation": normalised} if normalised else {}),
-        "rule": {
-            "all_up_to": ALL_UP_TO,
-            "top": TOP,
-            "top_up_to": TOP_UP_TO,
-            "few": FEW,
-            "kept": KEPT,
-        },
+        "rule": {"all_up_to": ALL_UP_TO, "top": TOP, "kept": KEPT},
         "versions": versions(),
         **more,
     }

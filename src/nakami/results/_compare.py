@@ -50,7 +50,7 @@ READINGS = {
         lambda s: float(s.count_above_one),
         lambda s: s.count_is_lower_bound,
         lambda s: s.count_interval,
-        lambda s: s.count_open[0],
+        lambda s: s.count_open,
     ),
     "effective_rank": Reading(
         lambda s: s.effective_rank,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -92,20 +93,19 @@ class Spectrum(Ended):
         """Number of values above 1: directions a small step can take without shrinking.
 
         Counted where they were computed. Of the others the middle of ``remainder.above`` is added,
-        so it is an estimate, inside ``count_interval``; without a ``remainder``, nothing.
+        so it is an estimate, inside ``count_interval``; where nothing bounds it from above
+        (``count_is_lower_bound``), the lower end of that interval.
         """
-        return self._counted + round(self.count_open[1])
+        if self.count_is_lower_bound:
+            return math.floor(self.count_interval[0])
+        low, high = self._above
+        return self._counted + round((low + high) / 2)
 
     @property
-    def count_open(self) -> tuple[float, float]:
-        """Values not computed: half of what the bounds of their number above 1 leave open; middle.
-
-        Both 0 where the count is exact.
-        """
-        if self.remainder is None or self._settled:
-            return 0.0, 0.0
-        low, high = self.remainder.above
-        return (high - low) / 2, (high + low) / 2
+    def count_open(self) -> float:
+        """Half of what the bounds of the number above 1 leave open; 0 where it is exact."""
+        low, high = self._above
+        return (high - low) / 2
 
     @property
     def count_interval(self) -> tuple[float, float]:
@@ -123,8 +123,13 @@ class Spectrum(Ended):
 
     @property
     def count_is_lower_bound(self) -> bool:
-        """True where values beyond the computed ones may also lie above 1, and none was probed."""
-        return self.remainder is None and not self._settled
+        """True where nothing is known of the count but the lower end of ``count_interval``.
+
+        Values beyond the computed ones may lie above 1 and none was probed; or the probes could not
+        tell them from zero: the interval ends at ``min(m, n)``, at twice its lower end or more.
+        """
+        low, high = self.count_interval
+        return low < high and high >= min(self.shape) and high >= 2 * low
 
     @property
     def effective_rank(self) -> float:
@@ -183,6 +188,11 @@ class Spectrum(Ended):
     @property
     def _counted(self) -> int:
         return int((self.values > 1).sum())
+
+    @property
+    def _above(self) -> tuple[float, float]:
+        """Bounds of the number of values above 1 that were not computed."""
+        return (0.0, 0.0) if self.remainder is None or self._settled else self.remainder.above
 
     @property
     def _settled(self) -> bool:

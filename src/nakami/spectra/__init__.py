@@ -17,7 +17,7 @@ from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator, check_entries
 from ._preconditioned import Preconditioned
-from ._remainder import remainder
+from ._remainder import EXPECTED_PROBING, remainder
 from ._result import EighResult, SVDResult
 from ._ritz import RitzPair, ritz
 from ._svd import choose, svd
@@ -25,6 +25,7 @@ from ._trace import TraceResult, trace
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "EXPECTED_PROBING",
     "DensityResult",
     "EighResult",
     "Gram",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..results import Remainder, wrong
 from ._autocast import without_autocast
-from ._check import check_at_least, check_seed
+from ._check import check_at_least, check_budget, check_seed
 from ._operator import LinearOperator, as_operator, finite
 from ._rescale import moderate
 from ._result import SVDResult
@@ -18,9 +18,11 @@ from ._step_bounds import mass_above
 from .krylov._basis import random_rows
 from .krylov._vector_lanczos import Product, VectorLanczos
 
-PROBES, DEEP, STEPS = 8, 2, 24
+PROBES, DEEP, STEPS = 8, 2, 48
+HALFWAY = 24  # steps after which a run goes on only if that brings the bounds near
+EXPECTED_PROBING = 2 * PROBES + 2 * DEEP * HALFWAY  # products, about
 LOOK = 4  # steps between two looks at the bounds
-CLOSE = 0.05  # bounds of a count that are as close as this share of it are close enough
+CLOSE, NEAR = 0.05, 0.2  # bounds as close as this share of the count are close enough, and near
 
 
 @without_autocast
@@ -30,6 +32,7 @@ def remainder(
     *,
     probes: int = PROBES,
     steps: int = STEPS,
+    memory_budget: int | None = None,
     seed: int = 0,
 ) -> Remainder:
     """What random probes tell of the singular values that ``svd`` did not compute.
@@ -38,13 +41,16 @@ def remainder(
     side, in ``d = min(m, n) - k`` dimensions. The means of ``d |A z|^2`` and ``d |A^T A z|^2``,
     the latter outside of what was found, are the sums of ``s^2`` and ``s^4``. Two of the probes go
     on as Lanczos runs while the last value found lies above 1: each run bounds its share above 1 by
-    the Chebyshev-Markov-Stieltjes inequalities, until the bounds are within 5 % of the count.
+    the Chebyshev-Markov-Stieltjes inequalities, until the bounds are within 5 % of the count, or 24
+    steps are made and twice as many would not bring them within 20 %.
 
     Args:
         op: A nakami operator or a dense 2-d tensor, shape ``(m, n)``.
         found: What ``svd`` returned for it, with vectors, the largest values.
         probes: Random probes, at least 2. They are multiplied at once.
         steps: Lanczos steps of the two deep probes, at most, at least 2.
+        memory_budget: Bytes; half of it holds the Lanczos vectors, so that a small one leaves fewer
+            steps, two at least. Default 1 GiB.
         seed: Seed of the probes; the global random state is not touched.
 
     Returns:
@@ -65,7 +71,7 @@ def remainder(
     a = as_operator(op)
     check_at_least("probes", probes, 2, f"use {PROBES}; one probe has no standard error")
     check_at_least("steps", steps, 2, f"use {STEPS}")
-    seed = check_seed(seed)
+    seed, budget = check_seed(seed), check_budget(memory_budget)
     if a.shape[0] < a.shape[1]:
         a, vectors = a.T, found.left
     else:
@@ -75,6 +81,8 @@ def remainder(
     size, last = a.shape[1] - len(found.values), float(found.values[-1])
     if size == 0 or last <= found.floor:
         return Remainder(size, seed=seed)
+    room = budget // (2 * DEEP * a.shape[1] * a.dtype.itemsize)
+    steps = max(2, min(steps, room))
     with torch.no_grad():
         near_one, power = moderate(a, float(found.values[0]))
         run = _Complement(near_one, power, vectors, size, seed)
@@ -142,11 +150,12 @@ class _Complement:
     def _above(self, run: VectorLanczos, found: SVDResult, steps: int) -> tuple[float, float]:
         """Bounds of the number above 1, after as many steps as make them close."""
         while True:
-            for _ in range(min(LOOK, steps - run.made)):
+            for _ in range(min(LOOK - run.made % LOOK, steps - run.made)):
                 run.step()
             low, high = self._bounds(run, found)
-            enough = high - low <= CLOSE * (len(found.values) + (low + high) / 2)
-            if enough or run.made == steps or not bool(run.alive.any()):
+            left = (high - low) / (len(found.values) + (low + high) / 2)
+            hopeless = run.made >= HALFWAY and left * run.made > NEAR * steps  # it falls as 1/steps
+            if left <= CLOSE or hopeless or run.made == steps or not bool(run.alive.any()):
                 return low, high
 
     def _bounds(self, run: VectorLanczos, found: SVDResult) -> tuple[float, float]:
@@ -158,8 +167,10 @@ class _Complement:
             b[-1] *= bool(alive)
             low, high = (mass_above(a, b, level, top) for level in (beyond, below))
             pairs.append((low[0], high[1]))
-        low, high = self.size * np.mean(pairs, axis=0)
-        return float(low), float(high)
+        rounding = 10 * made * torch.finfo(self.op.dtype).eps  # of the weights of the points
+        low, high = np.mean(pairs, axis=0)
+        low, high = max(0.0, low - rounding), min(1.0, high + rounding)
+        return self.size * float(low), self.size * float(high)
 
     def _start(self, count: int) -> Tensor:
         """Random unit rows, orthogonal to what was found, not to each other."""

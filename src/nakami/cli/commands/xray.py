@@ -46,8 +46,7 @@ class ReadingOptions:
             metavar="K",
             min=1,
             help="Largest values to compute (default: all up to a small side of 2048 that fit "
-            "--memory-budget, 100 up to 8192, else 25, or as many as fit). What is left is "
-            "estimated.",
+            "--memory-budget, else 25 or as many as fit). What is left is estimated.",
         ),
         Stands(("k",)),
     ] = None

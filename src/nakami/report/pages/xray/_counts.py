@@ -100,6 +100,9 @@ def _text(reading: Reading) -> str:
 def _bounds(reading: Reading, rows: list[StageSummary], cut: list[StageSummary]) -> str:
     """Which figures are lower bounds and why, and the effective ranks."""
     both = sum(r.count.lower_bound for r in cut)
+    if not any(r.effective_rank.lower_bound for r in cut):
+        data = {"cut": cut_stages(rows), "marked": both < len(cut), "ranks": _ranks(reading)}
+        return say("kept.text_probed", **data)
     return say(
         "kept.text_bounds",
         cut=cut_stages(rows),

@@ -176,7 +176,7 @@ class Reading:
 
         def left_open(s: Spectrum) -> float:  # of one input the chance of the probes too
             low, high = s.count_interval
-            return s.count_open[0] if self.n > 1 else (high - low) / 2
+            return s.count_open if self.n > 1 else (high - low) / 2
 
         bounds = any(self.main.rows[stage].count.lower_bound for stage in stages)
         doubt = (lambda s: 0.0) if bounds else left_open

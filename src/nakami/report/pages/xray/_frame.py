@@ -91,9 +91,7 @@ def survivors(row: StageSummary, where: str) -> str:
     elif count.lower_bound:
         case, mean = "bound", int(count.mean)
     elif count.interval is not None:
-        open_above = count.interval[1] >= least  # nothing is known but the lower end
-        text = f"at least {span(*count.interval).split(' to ')[0]}" if open_above else ""
-        text = text or num.tallied(count)
+        text = num.tallied(count)
         text = text[:1].upper() + text[1:]
         return say("headline.estimated", of=possible(row), place=where, count=text)
     elif mean == 0:
