@@ -128,6 +128,8 @@ class Spectrum(Ended):
         Values beyond the computed ones may lie above 1 and none was probed; or the probes could not
         tell them from zero: the interval ends at ``min(m, n)``, at twice its lower end or more.
         """
+        if self._settled or self.remainder is None:
+            return not self._settled
         low, high = self.count_interval
         return low < high and high >= min(self.shape) and high >= 2 * low
 
