@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 from ...results import UsageError, warn
-from ..model._example import mapped
 from ..model._functional_model import FunctionalModel
 from ._autograd import Held
+from ._in_double import in_double
 from ._known import Steps
 from ._strategies import Product, Trial, forward_product, rank, reverse_product, unit
 
@@ -26,7 +24,6 @@ STEPS = 4  # sizes of a step, each 16 times the one before
 JUMP = 1e-5  # of the output's size: more is no rounding to float32
 PLACES = 3  # where a product that differs is looked at again
 FEW = 0.02  # of its size: more is not by a few units on the other side of a kink
-LARGE = 1 << 20  # entries of a matrix beyond which it is converted a block at a time
 NO_DOUBLE = (
     RuntimeError,  # types that differ in an operation, or a device without float64
     TypeError,  # the same, in words of Apple's
@@ -34,12 +31,6 @@ NO_DOUBLE = (
     UsageError,  # no way to differentiate in float64
 )
 AWAY = 1e-5  # their distance from the point, relative to its norm
-WIDER = {
-    torch.float16: torch.float64,
-    torch.bfloat16: torch.float64,
-    torch.float32: torch.float64,
-    torch.complex64: torch.complex128,
-}
 
 Sizes: TypeAlias = tuple[float, float, float]  # lengths of difference, product and their gap
 
@@ -299,77 +290,3 @@ def _steps(point: Tensor) -> list[float]:
 
 def _length(point: Tensor) -> float:
     return max(1.0, float(point.norm()))
-
-
-@contextmanager
-def in_double(
-    network: FunctionalModel, moving: Container[str] = (), blocks: bool = False
-) -> Iterator[None]:
-    """Within it the network computes in float64, whatever it casts to on its way.
-
-    Args:
-        network: The network.
-        moving: Names of weights that whoever runs it hands over, in float64.
-        blocks: Whether large matrices are converted where they are used, a part at a time. Fails
-            where code compares the types of its weights and inputs.
-    """
-    weights, caller = network.weights, network.caller
-    later = {name for name, weight in weights.items() if blocks and _is_large(weight)}
-    try:
-        network.weights = {
-            name: value if name in moving or name in later else _wide(value)
-            for name, value in weights.items()
-        }
-        network.caller = lambda x: caller(mapped(x, _wide))  # convolutions compare the types
-        with _Doubles():
-            yield
-    finally:
-        network.weights, network.caller = weights, caller
-
-
-class _Doubles(TorchDispatchMode):
-    """Every operation takes and returns float64 in place of narrower numbers."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _MATRIX_PRODUCTS and not kwargs and _is_large(args[-1]):
-            return _product_in_blocks(*args)
-        for place, spec in enumerate(func._schema.arguments):
-            value = args[place] if place < len(args) else kwargs.get(spec.name)
-            if spec.alias_info is None or not isinstance(value, Tensor):
-                continue
-            if not spec.alias_info.is_write:  # a view stays one; what is detached begins anew
-                if func is torch.ops.aten.detach.default:
-                    break
-                return func(*args, **kwargs)
-            if value.dtype in WIDER:
-                raise NotImplementedError(f"{func} writes to {value.dtype}")
-        args, kwargs = tree_map(_wide, (args, kwargs))
-        return tree_map(_wide, func(*args, **kwargs))
-
-
-_MATRIX_PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
-
-
-def _is_large(weight: Tensor) -> bool:
-    narrow = weight.dtype in WIDER and weight.is_floating_point()
-    return narrow and weight.ndim == 2 and weight.numel() > LARGE
-
-
-def _product_in_blocks(*args: Tensor) -> Tensor:
-    """``x @ matrix`` in float64, plus what comes before them; one block of columns at a time."""
-    x, matrix = _wide(args[-2]), args[-1]
-    height, width = len(matrix), max(1, LARGE // len(matrix))
-    out = x.new_empty(len(x), matrix.shape[1])
-    scratch = x.new_empty(width, height)  # one for all: freed ones would not be used again
-    for block, part in zip(out.split(width, 1), matrix.split(width, 1), strict=True):
-        block.copy_(x @ scratch[: part.shape[1]].T.copy_(part))
-    return out if len(args) == 2 else out.add_(args[0])
-
-
-def _wide(value: Any) -> Any:
-    if isinstance(value, torch.dtype):
-        return WIDER.get(value, value)
-    if isinstance(value, Tensor) and value.dtype in WIDER:
-        return value.to(WIDER[value.dtype])
-    return value
