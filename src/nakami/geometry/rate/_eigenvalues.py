@@ -62,8 +62,8 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     assert kernel is not None
     side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
     n = side.shape[0]
-    top = search.top(op, op, 1)
-    largest = float(top.values[0])
+    top = search.top("largest", op, op, 1)
+    largest = top.value
     if not largest > 0:
         return None
     exact = n <= DENSE
@@ -77,7 +77,7 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     above = n * float((found.weights * (found.nodes > points[0])).sum())
     return Eigenvalues(
         tuple(points.tolist()), tuple(count.tolist()), tuple(error.tolist()), largest,
-        float(top.errors[0]) * largest, above, op.shape[0], found.exact, found.n_probes,
+        top.error * largest, above, op.shape[0], found.exact, found.n_probes,
         found.steps, WIDTH, None if op is whole else op.n_samples,
     )  # fmt: skip
 

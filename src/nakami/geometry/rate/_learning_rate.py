@@ -185,12 +185,11 @@ def read_rate(
     search: Search,
     advise: bool = True,
     trial_steps: int | None = None,
-    keep: Keep = at_once,
     parts: Parts | None = None,
 ) -> LearningRate:
     """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked.
 
-    ``keep`` is as for ``learning_rate_report``: the advice is a part of its own.
+    The advice and each eigenvalue are parts that ``search.keep`` keeps.
     """
     named = named_of(model, op)
     stepping = make(optimizer, named)
@@ -206,7 +205,7 @@ def read_rate(
         said, training = advised(stepping, named, op, rule, steps, parts.tell)
         return said, None if training is None else training.rate
 
-    said, best = keep("advice", advice) if advise else ({}, None)
+    said, best = search.keep("advice", advice) if advise else ({}, None)
     if advise:
         rate = said.get("advised")
         parts.done("no advice" if rate is None else f"advised rate {rate:.3g}, now the limit")
@@ -259,42 +258,56 @@ def _filled(training: Training, steps: int) -> Training:
     return training
 
 
+@dataclass(frozen=True)
+class Top:
+    """A largest eigenvalue, at least 0: its relative error, what it cost, how its search ended."""
+
+    value: float
+    error: float
+    cost: float
+    outcome: Outcome
+
+
 class Search:
     """The search for largest eigenvalues, in an optimizer's coordinates, with what it costs.
 
     Attributes:
+        keep: Keeps each of them as a part: ``limit``, ``limit-1`` of the first batch,
+            ``curvature`` of the loss by itself, ``largest`` of what the spectrum is of.
         cost: In gradient evaluations on one batch. ends: How each search ended.
         plain: Whether the coordinates of the last limit were the parameters themselves.
     """
 
-    def __init__(self, options: LimitOptions, seed: int, memory_budget: int | None):
+    def __init__(
+        self, options: LimitOptions, seed: int, memory_budget: int | None, keep: Keep = at_once
+    ):
         given: object = options
         if not isinstance(given, LimitOptions):
             way_out = "pass nakami.geometry.LimitOptions(tol=1e-3)"
             raise wrong_type("limit", "be LimitOptions", repr(given), way_out)
         self.options, self.seed = options, check_seed(seed)
-        self.budget = check_budget(memory_budget)
-        self.cost, self.ends, self.plain = 0.0, list[EighResult](), True
+        self.budget, self.keep = check_budget(memory_budget), keep
+        self.cost, self.ends, self.plain = 0.0, list[Outcome](), True
 
     def limits(self, frame: Coordinates, op: CurvatureOperator, parts: Parts) -> dict[str, Any]:
         """What is read of the matrix of all data, and of each batch, by name."""
         batches, rule = op.by_batch(), frame.rule
         n, self.plain = len(batches), frame.plain
-        sharpness, relative = self.sharpness(frame, op, n)
+        sharpness, relative = self.sharpness("limit", frame, op, n)
         parts.done(f"limit {rule.limit(sharpness):.3g}")
         if frame.plain and frame.shift is None:
             lambda_max = sharpness - frame.common
         else:
-            lambda_max = _positive(self.top(op, op, n))
-        warm, each = self.ends[0].vectors, [sharpness]
+            lambda_max = self.top("curvature", op, op, n).value
+        each = [sharpness]
         if self.options.each_batch and n > 1:
             each = []
             for i, part in enumerate(batches):
-                each.append(self.sharpness(frame, part, 1, warm)[0])
+                each.append(self.sharpness(f"limit-{i + 1}", frame, part, 1)[0])
                 parts.done(f"limit of batch {i + 1} of {n}: {rule.limit(each[-1]):.3g}")
         found = rule.limit(sharpness)
-        missed = [end.outcome for end in self.ends if not end.converged]
-        outcome = [*missed, self.ends[0].outcome][0]
+        missed = [end for end in self.ends if not end.converged]
+        outcome = [*missed, self.ends[0]][0]
         if not missed and not sharpness > 0:
             outcome = Outcome(LimitEnding.NO_CURVATURE)
         return {
@@ -313,8 +326,8 @@ class Search:
 
     def without(self, rule: Rule, groups: int, kind: str, op: CurvatureOperator) -> dict[str, Any]:
         """The same for an optimizer whose steps are not linear in the gradient: no limit."""
-        found = _positive(self.top(op, op, len(op.by_batch())))
-        missed = [end.outcome for end in self.ends if not end.converged]
+        found = self.top("curvature", op, op, len(op.by_batch())).value
+        missed = [end for end in self.ends if not end.converged]
         return {
             "limit": math.inf,
             "error": 0.0,
@@ -330,31 +343,27 @@ class Search:
         }
 
     def sharpness(
-        self, frame: Coordinates, op: CurvatureOperator, n_batches: int, start: Tensor | None = None
+        self, name: str, frame: Coordinates, op: CurvatureOperator, n_batches: int
     ) -> tuple[float, float]:
         """Largest eigenvalue in the optimizer's coordinates, and its relative error."""
-        found = self.top(frame.matrix(op), op, n_batches, start)
-        value = _positive(found)
-        moved = value + frame.common
-        return moved, float(found.errors[0]) * value / moved if moved else 0.0
+        found = self.top(name, frame.matrix(op), op, n_batches)
+        moved = found.value + frame.common
+        return moved, found.error * found.value / moved if moved else 0.0
 
-    def top(
-        self,
-        matrix: LinearOperator,
-        op: CurvatureOperator,
-        n_batches: int,
-        start: Tensor | None = None,
-    ) -> EighResult:
+    def top(self, name: str, matrix: LinearOperator, op: CurvatureOperator, n_batches: int) -> Top:
         """Largest eigenvalue of a matrix made of the products of ``op``, over some batches."""
-        found = eigh(
-            matrix, 1, self.options.tol, seed=self.seed, memory_budget=self.budget, start=start
-        )
+        found = self.keep(name, lambda: self._searched(matrix, op, n_batches))
+        self.cost += found.cost
+        self.ends.append(found.outcome)
+        return found
+
+    def _searched(self, matrix: LinearOperator, op: CurvatureOperator, n_batches: int) -> Top:
+        found = eigh(matrix, 1, self.options.tol, seed=self.seed, memory_budget=self.budget)
         passes = found.n_products * PRODUCT
         if matrix is op:  # a stored Gram matrix: a gradient for each of its rows
             passes += GRADIENT * found.settings.get("gram_rows", 0) / op.n_examples
-        self.cost += passes * n_batches
-        self.ends.append(found)
-        return found
+        value, error = _positive(found), float(found.errors[0])
+        return Top(value, error, passes * n_batches, found.outcome)
 
 
 def _positive(found: EighResult) -> float:

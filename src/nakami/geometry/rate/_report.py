@@ -105,8 +105,9 @@ def learning_rate_report(
         progress: As ``nakami.learning_rate`` takes it.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
         keep: Called as ``keep(name, make)`` for each part (``first-look``, ``advice``, ``rate``,
-            ``theory``, ``eigenvalues``); gives ``make()``, or what an earlier call with the same
-            model, data and options has left. ``nakami.results.RecordFolder.kept`` is one.
+            ``theory``, ``eigenvalues``), and inside these for each largest eigenvalue (``limit``,
+            ``limit-1``, ...); gives ``make()``, or what an earlier call with the same model, data
+            and options has left. ``nakami.results.RecordFolder.kept`` is one.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
@@ -115,7 +116,7 @@ def learning_rate_report(
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     criterion(loss)
     check_optimizer(optimizer)
-    view, search = as_view(model), Search(limit, seed, memory_budget)
+    view, search = as_view(model), Search(limit, seed, memory_budget, keep)
     op = ggn(view, data, loss, memory_budget=memory_budget)
 
     first = parts_of(op, limit) + 1
@@ -124,7 +125,7 @@ def learning_rate_report(
     parts.done(f"first look: {look.reason}")
 
     def read() -> tuple[LearningRate, bool]:
-        found = read_rate(op, view.model, optimizer, search, keep=keep, parts=parts)
+        found = read_rate(op, view.model, optimizer, search, parts=parts)
         return found, search.plain
 
     rate, plain = keep("rate", read)
