@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 import nakami
 from nakami.results import NakamiWarning
@@ -108,3 +109,36 @@ def test_the_untouched_statistics_are_another_network():
     np.testing.assert_allclose(nakami.eigh(op, 1).values[0], exact, rtol=1e-6)
     op = nakami.ggn(nakami.View(model, batch_statistics=False), (x, y), "cross_entropy")
     assert not 0.5 < float(nakami.eigh(op, 1).values[0] / exact) < 2
+
+
+def test_products_without_a_kept_graph_are_those_of_kept_ones():
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)
+    ).double()
+    x, y = torch.randn(40, 1, 8, 8, dtype=torch.float64), torch.arange(40) % 3
+    data = [(x[:20], y[:20]), (x[20:], y[20:])]
+    view = nakami.View(net, batch_statistics=True)
+    kept = nakami.ggn(view, data, "cross_entropy")
+    thrifty = nakami.ggn(view, data, "cross_entropy", memory_budget=2**20)
+    assert [part.keep for part in (kept.parts[0], thrifty.parts[0])] == [True, False]
+
+    def run(flat, some):  # torch's own network, in training
+        sizes = [p.numel() for p in net.parameters()]
+        named = zip(net.named_parameters(), flat.split(sizes), strict=True)
+        weights = {name: part.view_as(p) for (name, p), part in named}
+        return torch.func.functional_call(net.train(), weights, (some,))
+
+    point = torch.cat([p.detach().reshape(-1) for p in net.parameters()])
+    dense = torch.zeros(len(point), len(point), dtype=torch.float64)
+    for some, _ in data:
+        j = torch.autograd.functional.jacobian(lambda w, some=some: run(w, some), point)
+        p = run(point, some).detach().softmax(1)
+        h = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+        dense += torch.einsum("nip,nij,njq->pq", j, h, j) / len(x)
+    net.eval()
+    for columns in (1, 5):
+        v = torch.randn(len(point), columns, dtype=torch.float64)
+        for op in (kept, thrifty):
+            assert_close(op @ v, dense @ v, rtol=1e-9, atol=1e-11)
+            assert_close(op.root.T @ (op.root @ v), dense @ v, rtol=1e-9, atol=1e-11)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -108,8 +109,7 @@ class BatchJacobian(NetworkJacobian):
 
     def function(self, flat: Tensor) -> Tensor:
         """The outputs at other parameters, ``(P,) -> (n outputs,)``."""
-        outputs = self.at.outputs(self.batch.examples.example.tree, flat)
-        return outputs.reshape(-1).to(flat.dtype)
+        return self.batch.outputs(flat)
 
     def _matmat(self, block: Tensor) -> Tensor:
         try:
@@ -117,16 +117,14 @@ class BatchJacobian(NetworkJacobian):
         except FAILURES:
             if not self.batch.linearises:
                 raise
-            self._once, self.batch.fails = (
-                False,
-                True,
-            )  # what does for a few examples does not for all
+            self._once = False
+            self.batch.fails = True  # what does for a few examples does not for all
             self._build(self.at.flat, self.batch.widest, self.batch.examples.budget)
             return self._pushed(block)
 
     def _pushed(self, block: Tensor) -> Tensor:
-        if self._once and block.shape[1] == 1:  # for one product to record the steps is dearer
-            return torch.func.jvp(self.function, (self.at.flat,), (block[:, 0],))[1][:, None]
+        if self._once and block.shape[1] == 1:
+            return self.batch.along(block[:, 0])[:, None]
         if self._once:
             self._push, self._once = linearised(self.function, self.at.flat), False
         if block.shape[1] == 1 and not isinstance(self._push, PlainProduct):
@@ -256,6 +254,26 @@ class Batch:
     def loss(self, flat: Tensor) -> Tensor:
         """The total loss at other weights."""
         return self.judged.total(self.at.outputs(self.examples.example.tree, flat), self.y)
+
+    def outputs(self, flat: Tensor) -> Tensor:
+        """The outputs at other parameters, ``(P,) -> (n outputs,)``."""
+        outputs = self.at.outputs(self.examples.example.tree, flat)
+        return outputs.reshape(-1).to(flat.dtype)
+
+    def along(self, v: Tensor) -> Tensor:
+        """The outputs' derivative along one vector, by a run for it alone.
+
+        For one product to record the steps takes longer.
+        """
+        moved: Tensor = torch.func.jvp(self.outputs, (self.at.flat,), (v,))[1]
+        return moved
+
+    def alone(self, block: Tensor) -> Tensor | None:
+        """``along`` a block of one column, ``(n outputs, 1)``; None where a graph is better."""
+        if block.shape[1] == 1 and self.linearises and not self.keep:
+            with suppress(*FAILURES):
+                return self.along(block[:, 0])[:, None]
+        return None
 
     def jacobian(self) -> NetworkJacobian:
         """Outputs by parameters."""

@@ -85,6 +85,9 @@ class CurvatureRoot(LinearOperator):
     def _matmat(self, block: Tensor) -> Tensor:
         out = block.new_empty(self.shape[0], block.shape[1])
         for (part, root), rows in zip(self.pairs(), out.split(self.sizes), strict=True):
+            if (moved := part.alone(block)) is not None:
+                rows[:, 0] = root.down(moved.reshape(part.z.shape)).reshape(-1)
+                continue
             op = part.jacobian()
             for here in slices(block.shape[1], op.chunk):
                 moves = (op @ block[:, here]).T.reshape(-1, *part.z.shape)
