@@ -55,6 +55,19 @@ def test_the_shipped_network_is_not_compared_with_itself(make):
     assert figures(both)[0] == ""
 
 
+def test_the_terminal_is_told_the_same_references(make):
+    from nakami.report.pages.xray import to_compare_with
+
+    told = to_compare_with(make(label="net"))
+    count, ranks, top, _ = figures(make(label="net"))
+    assert told == (
+        f"To compare with, at hidden3. s > 1: at most 784; {count}. Effective rank: {ranks}. "
+        f"Largest value: {top}."
+    )
+    assert "shipped" not in to_compare_with(make(label="dbn-digits/finetuned"))
+    assert "Effective rank: 1. " in to_compare_with(make(m=1, label="net"))
+
+
 def test_one_row_has_no_rank_to_compare(make):
     assert figures(make(m=1, label="net"))[1] == ""
 

@@ -141,6 +141,7 @@ def test_a_summary_has_the_interval_of_its_mean():
         ((-4.12, 13.5), "-4.2 to 14"),
         ((0.011234, 0.012345), "0.0112 to 0.0124"),
         ((7.0, 7.0), "7"),
+        ((35184.0, 35184.0), "35,184"),
     ],
 )
 def test_intervals_in_words_are_rounded_outwards(ends, text):

@@ -79,6 +79,15 @@ def weights(
     return usual if own != usual and not trained(own) and trained(usual) else own
 
 
+def references(run: Xray) -> list[str]:
+    """What to compare an x-ray's numbers with, in a sentence; none where no page can be drawn."""
+    if not run.summary() or any(find_spec(name) is None for name in DRAWN_BY):
+        return []
+    from nakami.report.pages.xray import to_compare_with
+
+    return [to_compare_with(run)]
+
+
 def writable(option: str, folder: Path) -> Path:
     """``folder``, after writing one mebibyte there; nothing of it stays."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]

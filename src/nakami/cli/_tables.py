@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from nakami.results import span
+from nakami.results import brief, span
 
 if TYPE_CHECKING:
     from nakami.results import (
@@ -196,7 +196,7 @@ def comparison_table(result: Comparison) -> Table:
             c.stage,
             WORDS.get(c.quantity, c.quantity),
             *(
-                "≥ " * bound + "≈ " * (guess and not bound) + f"{x.mean():.4g}"
+                "≥ " * bound + "≈ " * (guess and not bound) + f"{brief(x.mean())}"
                 for x, bound, guess in zip((c.before, c.after), c.bounds, c.estimated, strict=True)
             ),
             _change(c, places),
@@ -260,9 +260,9 @@ def number(value: Estimate) -> str:
         sd = f" ± {value.sd:,.{_places(value.sd)}f}" if value.sd > 0 else ""
         return span(*value.interval) + sd
     if not (math.isfinite(value.sd) and value.sd > 0):
-        return f"{bound}{value.mean:.4g}"
+        return f"{bound}{brief(value.mean)}"
     if value.sd < 1e-5:  # below what a table can show
-        return f"{bound}{value.mean:.4g} ± {value.sd:.0e}"
+        return f"{bound}{brief(value.mean)} ± {value.sd:.0e}"
     places = _places(value.sd)
     return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
 

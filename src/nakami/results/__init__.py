@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from ._spectrum import StageInfo as StageInfo
     from ._summary import Estimate as Estimate
     from ._summary import StageSummary as StageSummary
+    from ._summary import brief as brief
     from ._summary import estimate as estimate
     from ._summary import span as span
     from ._xray import Xray as Xray

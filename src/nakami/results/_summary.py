@@ -45,7 +45,12 @@ class Estimate:
         spread = f" ± {self.sd:.3g}" if self.n > 1 else ""
         if self.interval is not None:
             return f"{span(*self.interval)}{spread}"
-        return f"{'≥ ' if self.lower_bound else ''}{self.mean:.4g}{spread}"
+        return f"{'≥ ' if self.lower_bound else ''}{brief(self.mean)}{spread}"
+
+
+def brief(value: float) -> str:
+    """Four digits; all of a number from 10,000 to ten million: ``35,180``."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def span(low: float, high: float) -> str:
@@ -56,7 +61,7 @@ def span(low: float, high: float) -> str:
     """
     width = high - low
     if not (math.isfinite(width) and width > 0):
-        return f"{low:,.4g}"
+        return brief(low)
     return f"{_end(low, width, math.floor)} to {_end(high, width, math.ceil)}"
 
 

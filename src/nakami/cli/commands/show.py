@@ -27,7 +27,7 @@ def run(
         return
     page = _runs.page(found, output.out)
     body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
-    _tables.tell(output, page, body, [_tables.xray_table(found)])
+    _tables.tell(output, page, body, [_tables.xray_table(found)], _runs.references(found))
 
 
 ENTRY = Command(run)

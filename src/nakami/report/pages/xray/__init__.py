@@ -5,9 +5,12 @@ from ._compared import compared_section
 from ._counts import kept_section
 from ._data import read
 from ._frame import frame
+from ._key_figures import to_compare_with
 from ._pictures import pictures_section
 from ._positions import positions_section
 from ._spectra import own_section, spectra_section
+
+__all__ = ["ENTRY", "to_compare_with"]
 
 ENTRY = PageKind(
     results=("nakami.results:Xray", "nakami.results:Comparison"),

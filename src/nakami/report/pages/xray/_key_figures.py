@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nakami.results import Estimate, StageSummary, span
+from nakami.results import Estimate, StageSummary, Xray, span
 
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
@@ -21,8 +21,7 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
         return [*_unconverged(reading), *facts]
     stage = reading.solid[-1]
     row = reading.main.rows[stage]
-    shipped = reading.main.run.subject.partition("/")[0] == SHIPPED
-    ours = "" if shipped else say("figure.count_reference")
+    ours = _ours(reading.main.run)
     count = _figure(row.count, reading.say("figure.count", stage=stage, of=possible(row)), ours)
     rank = _figure(row.effective_rank, _rank(reading, stage), _equal(row))
     top = _figure(row.largest, reading.say("figure.largest", stage=stage), say("figure.isometry"))
@@ -38,6 +37,19 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
         unit, case = f"to {high}", f"{case}_open"
     gain = KeyFigure(value, unit, say(f"figure.{case}", new=label(reading.main, 18), stage=stage))
     return [count, gain, rank, *(facts or [top])]
+
+
+def to_compare_with(run: Xray) -> str:
+    """One sentence with what the main numbers at the last stage are compared with."""
+    row = run.summary()[-1]
+    count = "; ".join(filter(None, (say("figure.count_most", most=min(row.shape)), _ours(run))))
+    rank, top = _equal(row), say("figure.isometry")
+    return say("figure.to_compare", stage=row.stage, count=count, rank=rank or "1", top=top)
+
+
+def _ours(run: Xray) -> str:
+    """The count of the subject that comes with nakami, beside any other network."""
+    return "" if run.subject.partition("/")[0] == SHIPPED else say("figure.count_reference")
 
 
 def _figure(e: Estimate, text: str, reference: str) -> KeyFigure:
