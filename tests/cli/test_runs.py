@@ -251,7 +251,7 @@ def test_interrupted_run_continues_to_the_same_bits(nakami, here):
     said = err.strip().splitlines()
     assert re.fullmatch(r"nakami: interrupted; .*the same command continues it\.", said[-1])
     assert said[0] == UNTRAINED.format("slow_net.py:make")
-    assert [line[:26] for line in said[1:-1]] == ["note: this will take about"]
+    assert said[1:-1] == []  # a run is slow here, products are not: no forecast is told
     assert not (here / "cut/make/run/result.json").exists(), "too late to interrupt"
 
     shown = nakami("show", "cut/make/run")
