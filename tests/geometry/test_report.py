@@ -180,3 +180,21 @@ def test_eigenvalues_of_the_first_batches_where_all_take_too_long(
         assert e.above == pytest.approx(wanted, abs=0.5)
     else:
         assert (e.n_probes, e.steps) == _eigenvalues.FEW[::-1]
+
+
+def test_rows_that_mix_examples_are_counted_as_products(monkeypatch):
+    """A row of a network with batch statistics is a pass over the whole batch, not one example."""
+    model, x, y = network()
+    mixed = nn.Sequential(model[0], nn.BatchNorm1d(40).double(), *model[1:])
+    view = nakami.View(mixed, batch_statistics=True)
+    ways = [
+        _eigenvalues.Way(nakami.ggn(net, (x, y), "cross_entropy"), True, 64, 5)
+        for net in (model, view)
+    ]
+    rows = 24 * 3
+    assert [way.passes for way in ways] == pytest.approx([rows, rows * 5 / 3 * 24])
+    monkeypatch.setattr(_eigenvalues, "WORK", 1.0)
+    monkeypatch.setattr(_eigenvalues, "FEW", (8, 2))
+    op = nakami.ggn(view, (x, y), "cross_entropy")
+    assert _eigenvalues._affordable(op)[1:] == (False, 8, 2)
+    assert _eigenvalues._affordable(nakami.ggn(model, (x, y), "cross_entropy")).exact

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -57,7 +58,7 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     """How the eigenvalues lie; None without a root, or where all are zero."""
     if whole.root is None:
         return None
-    op, steps, probes = _affordable(whole)
+    op, exact, steps, probes = _affordable(whole)
     kernel = op.kernel
     assert kernel is not None
     side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
@@ -66,7 +67,6 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     largest = top.value
     if not largest > 0:
         return None
-    exact = n <= DENSE
     decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
     points, method = 10**decades * largest, "dense" if exact else "lanczos"
     found = density(
@@ -82,8 +82,26 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     )  # fmt: skip
 
 
-def _affordable(whole: CurvatureOperator) -> tuple[CurvatureOperator, int, int]:
-    """The matrix to read, Lanczos steps and probes: all that ``WORK`` allows.
+class Way(NamedTuple):
+    """A matrix to read, whether all its eigenvalues are computed, else Lanczos steps and probes."""
+
+    op: CurvatureOperator
+    exact: bool
+    steps: int
+    probes: int
+
+    @property
+    def passes(self) -> float:
+        """Its cost, in gradients of one example."""
+        kernel, rows = self.op.kernel, _rows(self.op)
+        if self.exact and kernel is not None and kernel.stored:
+            return rows
+        products = rows if self.exact else self.steps * self.probes  # where examples mix: of all
+        return products * PRODUCT * self.op.n_examples
+
+
+def _affordable(whole: CurvatureOperator) -> Way:
+    """What ``WORK`` allows.
 
     All data; else as many first batches as have few enough rows for all eigenvalues; else the first
     batch by fewer steps. What is counted is the work of a gradient on the first batch.
@@ -93,24 +111,28 @@ def _affordable(whole: CurvatureOperator) -> tuple[CurvatureOperator, int, int]:
     with FlopCounterMode(display=False) as counter:
         first.loss_and_gradient(point)
     each = counter.get_total_flops() / first.n_examples
-    for op, steps, probes in _choices(whole):
-        rows = _rows(op)
-        passes = rows if rows <= DENSE else PRODUCT * steps * probes * op.n_examples
-        if passes * each <= WORK:
+    for way in _ways(whole):
+        if way.passes * each <= WORK:
             break
-    return op, steps, probes
+    return way
 
 
-def _choices(whole: CurvatureOperator) -> Iterator[tuple[CurvatureOperator, int, int]]:
-    yield whole, STEPS, PROBES
+def _ways(whole: CurvatureOperator) -> Iterator[Way]:
+    """The best first."""
     count = len(whole.by_batch())
-    for some in range(count - 1, 0, -1):
-        if _rows(part := whole.first(some)) <= DENSE:
-            yield part, STEPS, PROBES
-            break
+    few = (whole.first(some) for some in range(count - 1, 0, -1))
     one = whole if count == 1 else whole.first(1)
-    yield one, STEPS, PROBES
-    yield one, *FEW
+    if _rows(whole) <= DENSE:
+        yield Way(whole, True, STEPS, PROBES)
+    yield Way(whole, False, STEPS, PROBES)
+    for part in few:
+        if _rows(part) <= DENSE:
+            yield Way(part, True, STEPS, PROBES)
+            break
+    yield Way(one, False, STEPS, PROBES)
+    yield min(
+        Way(one, _rows(one) <= DENSE, *FEW), Way(one, False, *FEW), key=lambda way: way.passes
+    )
 
 
 def _rows(op: CurvatureOperator) -> int:
