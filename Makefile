@@ -27,7 +27,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 test: $(VENV)/.ready-test  ## the tests, with every extra installed
 	$(PYTEST) $(ARGS)
 
-test-all: $(VENV)/.ready-test  ## every test, also the slow ones
+test-all: $(VENV)/.ready-test-all  ## every test, also the slow ones and those of other libraries' models
 	$(PYTEST) -m "slow or not slow" $(ARGS)
 
 check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the public names, floors
@@ -51,6 +51,10 @@ $(VENV)/.ready-run: $(SETUP) | $(BIN)/python
 $(VENV)/.ready-test: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.ready-run
+
+$(VENV)/.ready-test-all: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[test-all]'
+	@touch $@ $(VENV)/.ready-test $(VENV)/.ready-run
 
 $(VENV)/.ready-check: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[report,images,train,check]'

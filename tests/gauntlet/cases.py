@@ -71,11 +71,8 @@ class Case:
         if isinstance(self.loss.given, torch.nn.NLLLoss):
             reasons |= dict.fromkeys(("ggn", "rate"), "loss must be curved in the outputs for ggn")
         if self.loss.given is None:
-            own = "loss must be one of the outputs for "
+            own = "loss must be a function of outputs and targets for "
             reasons |= dict.fromkeys(("fisher", "empirical fisher", "root", "ggn", "rate"), own)
-        if self.batch.refused:
-            every = [*OF_LOSSES, *OF_INPUTS]
-            return {r: "|".join(filter(None, (self.batch.refused, reasons.get(r)))) for r in every}
         return reasons
 
     def check(self, reading):

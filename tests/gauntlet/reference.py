@@ -1,5 +1,7 @@
 """Dense float64 matrices by torch.autograd and torch.func alone, of a model as one function."""
 
+from unittest.mock import patch
+
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -33,8 +35,8 @@ class Reference:
             new = {f"inner.{n}": part.reshape(p.shape) for (n, p), part in items}
             mode = {m: m.training for m in model.modules()}
             model.eval()
-            try:
-                with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+            try:  # fused attention has no second derivative, fused weight norm a wrong one
+                with sdpa_kernel(SDPBackend.MATH), patch("torch._weight_norm", weight_norm):
                     return torch.func.functional_call(whole, new, (x,))
             finally:
                 for module, training in mode.items():
@@ -52,6 +54,10 @@ class Reference:
 
     def ggn(self, x, y, loss):
         return gauss_newton(lambda flat: self.outputs(flat, x), lambda z: loss(z, y), self.point)
+
+
+def weight_norm(v, g, dim=0):
+    return g * v / torch.norm_except_dim(v, 2, dim)
 
 
 def gauss_newton(outputs, loss, point):

@@ -209,3 +209,13 @@ def test_nan_never_leaves_in_silence(method):
     a[3, 3] = float("nan")
     with pytest.raises(RunError, match="not finite"):
         eigh(a, 3, method=method)
+
+
+def test_a_matrix_that_float32_inside_makes_skew_is_read_and_a_skew_one_is_not():
+    a = symmetric(1 / (1 + torch.arange(60).double()))
+    skew = torch.randn(60, 60, generator=torch.Generator().manual_seed(3)).double()
+    skew = (skew - skew.T) / torch.linalg.matrix_norm(skew - skew.T, 2)
+    found = eigh(a + 2e-7 * skew, 3)
+    assert_close(found.values, 1 / (1 + torch.arange(3).double()), rtol=1e-5, atol=0)
+    with pytest.raises(ValueError, match="op must be symmetric"):
+        eigh(a + 1e-4 * skew, 3)
