@@ -50,6 +50,15 @@ CALLS = [
     (lambda: ggn("bce_with_logits", Y[:, None].expand(8, 3)), "from 0 to 1, got 2 (and "),
     (lambda: ggn("cross_entropy", functional.one_hot(Y)), "be floating-point probabilities where "),
     (lambda: ggn("cross_entropy", Y[:, None]), "got (8, 1); use y.reshape(8,)."),
+    (lambda: ggn(nn.CrossEntropyLoss(torch.ones(2)), Y), "a weight for each of 3 classes, got 2"),
+    (
+        lambda: ggn(nn.BCEWithLogitsLoss(pos_weight=torch.ones(2)), AIMS.sigmoid()),
+        "have weights that spread over outputs of shape (8, 3), got (2,); give a weight to each",
+    ),
+    (
+        lambda: nakami.ggn(nakami.View(perceptron(), target=lambda b: b[1]), [(X, Y)], "mse"),
+        "pass forward=lambda model, batch: model(batch[0]) beside target=.",
+    ),
     (lambda: ggn(returning(0.0)), "return a tensor, got float; compute it with torch, not .item"),
     (lambda: ggn(returning(None)), "got NoneType; end the function with return."),
     (lambda: ggn(lambda z, y: (z.sum(), y)), "got tuple; return the loss alone."),

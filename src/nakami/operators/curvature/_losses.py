@@ -79,6 +79,10 @@ class CrossEntropy(Criterion):
             rule, got = "have the classes on axis 1", f"shape {tuple(z.shape)}"
             ways = ["pass examples along axis 0", 'take "bce_with_logits" for one output']
             raise wrong("the model's output", rule, got, ways)
+        if self.weight is not None and self.weight.numel() != z.shape[1]:
+            rule = f"have a weight for each of {z.shape[1]} classes"
+            way_out = "give the loss or the model as many classes"
+            raise wrong("loss", rule, self.weight.numel(), way_out)
         wanted = z.shape[:1] + z.shape[2:]
         if not isinstance(y, Tensor) or y.shape not in (wanted, z.shape):
             rule = f"have shape {tuple(wanted)} for outputs of shape {tuple(z.shape)}"
@@ -189,6 +193,10 @@ class Bernoulli(EachOutput):
 
     def check(self, z: Tensor, y: Any) -> None:
         super().check(z, y)
+        for weight in (self.weight, self.positive):
+            if weight is not None and not _spreads(weight, z):
+                rule = f"have weights that spread over outputs of shape {tuple(z.shape)}"
+                raise wrong("loss", rule, tuple(weight.shape), "give a weight to each output")
         bad = (y < -ROUNDING) | (y > 1 + ROUNDING)
         if bad.any():
             got = f"{y[bad][0].item():g} (and {int(bad.sum()) - 1} more)"
@@ -234,6 +242,14 @@ def check_kind(judged: Criterion, kind: str) -> None:
         if same in (given, type(given)):
             way_out = f'pass "{name}"'
     raise wrong("loss", rule, got, PYTHON + way_out)
+
+
+def _spreads(weight: Tensor, z: Tensor) -> bool:
+    """Whether a weight takes the shape of the outputs by broadcasting."""
+    try:
+        return torch.broadcast_shapes(weight.shape, z.shape) == z.shape
+    except RuntimeError:
+        return False
 
 
 def _copied(weight: Tensor | None) -> Tensor | None:

@@ -51,6 +51,8 @@ def _of_forward(network: FunctionalModel, error: Exception, example: Example) ->
         if isinstance(example.tree, Mapping):
             got = "one with " + ", ".join(map(repr, example.tree))
         ways = ["pass x alone, without its targets"]
+        if callable(network.target):  # which leaves the batch whole
+            ways = ["pass forward=lambda model, batch: model(batch[0]) beside target="]
         if len({leaf.shape for leaf in example.leaves}) == 1:
             ways.append("torch.stack examples that come in a list")
         return wrong(INPUT, "be without targets", got, ways)
