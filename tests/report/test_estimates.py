@@ -74,6 +74,10 @@ def test_ends_far_apart_have_no_middle(cut):
 def test_counts_without_an_upper_end_stay_bounds_and_ranks_are_estimates(cut):
     made, sections = page(cut((300.0, 340.0), (200.0, 724.0)))
     assert str(made.frame.verdict.headline).startswith("At least ")
+    assert str(sections["kept"].heading).startswith("At least ")
+    mixed, kept = page(cut((200.0, 724.0), (300.0, 340.0)))
+    assert str(kept["kept"].heading).startswith("About ")
+    assert "the rest is estimated" in " ".join(map(str, mixed.frame.verdict.standfirst))
     text = str(sections["kept"].text)
     assert "random probes find a lower bound of the counts where marked" in text
     charts = {c.name: c.data["after"]["shape"] for c in sections["kept"].figures[0].charts}

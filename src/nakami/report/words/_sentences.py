@@ -38,6 +38,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "sd": lambda e: num.estimate(e, "(sd)"),
     "estimate": num.estimate,
     "tallied": num.tallied,
+    "Tallied": lambda e: num.tallied(e)[:1].upper() + num.tallied(e)[1:],
     "seconds": num.seconds,
 }
 WITH_DIGITS: dict[str, Callable[[Any, int], str]] = {"number": num.number, "short": num.short}
