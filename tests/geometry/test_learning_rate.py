@@ -263,10 +263,10 @@ def test_progress_counts_parts_and_tells_each_trial_step(advise, optimizer):
     found = nakami.learning_rate(
         model, batches, loss, optimizer, advise=advise, progress=lambda *seen: told.append(seen)
     )
-    assert {total for _, total, _, _ in told} == {3 + advise}
+    assert {total for _, total, _, _ in told} == {4 + advise}  # the first look is one
     done = [count for count, _, _, _ in told]
     assert done == sorted(done)
-    assert done[-1] == 3 + advise
+    assert done[-1] == 4 + advise
     steps = [what for _, _, _, what in told if what.startswith("trial step")]
     assert len(steps) == sum(len(trial.losses) for trial in found.trials)
     assert any(f"advised rate {found.advised:.3g}" in t[3] for t in told) if advise else not steps
