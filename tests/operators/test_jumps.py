@@ -98,3 +98,11 @@ def test_curvature_says_so_too():
     found = seen(lambda: nakami.norm(nakami.hessian(net, [(x, y)], "mse")))
     assert len(found) == 1
     assert "the network jumps at this very point" in found[0]
+
+
+def test_a_kink_is_no_jump_of_the_network():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
+    nn.init.zeros_(net[0].bias)
+    x, y = torch.zeros(2, 3, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)
+    assert not seen(lambda: nakami.norm(nakami.hessian(net, [(x, y)], "mse")))

@@ -79,8 +79,11 @@ class Derivative:
     weights: Mapping[str, Tensor] | None = None
     _jumps: dict[str, float] = field(default_factory=dict)
 
-    def check(self, what: str) -> None:
+    def check(self, what: str, kinks: bool = False) -> None:
         """Warn where ``J`` is not the derivative, and by how much of its size it is off.
+
+        A function that jumps at the point has a warning of its own; not with ``kinks``, for a
+        gradient jumps wherever a network has one.
 
         Tried along one direction. Half of it is random and sees ``|E|_F / |J|_F`` of an error
         ``E``; half is ``J^T u``, in which the leading singular vectors prevail. A product that
@@ -95,7 +98,7 @@ class Derivative:
             return
         gaps, found, narrow = self._looked()
         said = self.network.said
-        if self._jumps and "jump" not in said:
+        if self._jumps and not kinks and "jump" not in said:
             said.add("jump")
             warn(
                 f"{what} to {_parts(self._jumps)}: the network jumps at this very point (by "

@@ -157,7 +157,7 @@ class GradientJacobian(NetworkJacobian):
         if batch.first:
             self._check_symmetric()
             batch.tried.check()
-            derivative.check(repr(self))
+            derivative.check(repr(self), kinks=True)
 
     def function(self, flat: Tensor) -> Tensor:
         """The gradient at other parameters, ``(P,) -> (P,)``."""
