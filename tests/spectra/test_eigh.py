@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import nakami
 from nakami.results import NotConvergedWarning, RunError
-from nakami.spectra import MatrixOperator, eigh
+from nakami.spectra import LinearOperator, MatrixOperator, eigh
 
 N = 240
 RAMP = torch.arange(N, dtype=torch.float64)
@@ -211,11 +211,29 @@ def test_nan_never_leaves_in_silence(method):
         eigh(a, 3, method=method)
 
 
+class Products(LinearOperator):
+    """A matrix whose entries are not at hand."""
+
+    route = "products"
+
+    def __init__(self, matrix):
+        self.matrix, self.shape = matrix, tuple(matrix.shape)
+        self.dtype, self.device = matrix.dtype, matrix.device
+
+    def _matmat(self, block):
+        return self.matrix @ block
+
+    def _rmatmat(self, block):
+        return self.matrix.T @ block
+
+
 def test_a_matrix_that_float32_inside_makes_skew_is_read_and_a_skew_one_is_not():
     a = symmetric(1 / (1 + torch.arange(60).double()))
     skew = torch.randn(60, 60, generator=torch.Generator().manual_seed(3)).double()
     skew = (skew - skew.T) / torch.linalg.matrix_norm(skew - skew.T, 2)
-    found = eigh(a + 2e-7 * skew, 3)
+    found = eigh(Products(a + 2e-7 * skew), 3)
     assert_close(found.values, 1 / (1 + torch.arange(3).double()), rtol=1e-5, atol=0)
-    with pytest.raises(ValueError, match="op must be symmetric"):
-        eigh(a + 1e-4 * skew, 3)
+    assert eigh(a + 1e-11 * skew, 3).converged
+    for wrong in (Products(a + 1e-4 * skew), a + 2e-7 * skew):  # of entries more is asked
+        with pytest.raises(ValueError, match="op must be symmetric"):
+            eigh(wrong, 3)
