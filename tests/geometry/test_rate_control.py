@@ -416,3 +416,27 @@ def test_wrong_losses_and_states():
     stepping = torch.optim.SGD(model.parameters(), lr=1.0)
     with pytest.raises(TypeError, match=r"measures must be Measures, got 3; pass nakami\.geometry"):
         RateControl(model, stepping, data, LOSS, 0.1, measures=3)
+
+
+def test_batch_normalisation_is_read_as_the_training_does():
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)]
+    model = nn.Sequential(*layers).double().train()
+    data = [(3 * torch.randn(12, 6).double() + 2, torch.arange(12) % 3)]
+    model(data[0][0])  # statistics that have moved, and are far from the batch's
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def sharpness(of):
+        measures = Measures(every=4, budget=0.9)
+        control = RateControl(
+            of, optimizer, data, "cross_entropy", 0.01, steps=20, warmup=0, measures=measures
+        )
+        for _ in range(4):
+            control.step(1.0)
+        control.release()
+        return control.log[0].sharpness
+
+    asked = [sharpness(nakami.View(model, batch_statistics=by)) for by in (True, False)]
+    assert asked[0] != pytest.approx(asked[1], rel=0.1)
+    assert sharpness(model) == pytest.approx(asked[0], rel=1e-9)
+    assert sharpness(model.eval()) == pytest.approx(asked[1], rel=1e-9)

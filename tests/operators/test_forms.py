@@ -199,7 +199,7 @@ class Last(Flattened):
         return super().forward(x).reshape(*x.shape, 3)
 
 
-@pytest.mark.parametrize("budget", [None, 9000])
+@pytest.mark.parametrize("budget", [None, 20000])
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("kind", [Flattened, Last])
 def test_logits_and_classes_of_sequences_as_everybody_writes_them(kind, flat, budget):
@@ -231,3 +231,38 @@ def test_as_many_tokens_as_classes_are_read_as_torch_does_with_a_warning():
     moved = Reference(model, lambda m, x: m(x).reshape(-1, 3))
     found = nakami.ggn(view, (x, y), loss).dense()  # who selects has said it
     assert_close(found, moved.ggn(x, y.reshape(-1), loss), rtol=1e-8, atol=1e-10)
+
+
+def test_labels_that_repeat_the_tokens_are_warned_of():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 7)).double()
+    ids = torch.randint(0, 7, (3, 5))
+    padded = ids.masked_fill(torch.arange(5) > 3, -100)
+    for labels in (ids, padded):
+        with pytest.warns(NakamiWarning, match=r"asks for copies; a model of the next token takes"):
+            nakami.ggn(net, [(ids, labels)], "cross_entropy")
+    nakami.ggn(net, [(ids[:, :-1], ids[:, 1:])], "cross_entropy")  # a warning would be an error
+
+
+class Judged(nn.Module):
+    """Logits, and a loss before them where labels are given, as models of transformers do."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Linear(4, 3)
+
+    def forward(self, x, labels=None):
+        z = self.inner(x).tanh()
+        found = {} if labels is None else {"loss": functional.cross_entropy(z, labels)}
+        return {**found, "logits": z}
+
+
+def test_an_input_that_holds_labels_is_read_to_the_logits():
+    net = Judged().double()
+    x, labels = torch.randn(2, 4, dtype=torch.float64), torch.tensor([0, 2])
+    run = nakami.xray(net, {"x": x, "labels": labels}, stages=["output"])
+    assert run.n_inputs == 2
+    for spectrum, row in zip(run.at("output"), x, strict=True):
+        jac = torch.autograd.functional.jacobian(lambda v: net(v[None])["logits"][0], row)
+        assert_close(torch.as_tensor(spectrum.values), torch.linalg.svdvals(jac))

@@ -6,7 +6,6 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from gauntlet import Reference
 
 X = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 Y = torch.randint(3, (7,), generator=torch.Generator().manual_seed(2))
@@ -54,7 +53,8 @@ def test_hessians_through_normalisations(name):
     found = op.dense()
     assert_close(found, wanted, rtol=1e-6, atol=1e-7)
     assert_close(found, found.T)
-    torchs = Reference(model.train(by_batch)).value(X, Y, nn.CrossEntropyLoss())
+    with torch.no_grad():
+        torchs = float(nn.CrossEntropyLoss()(model.train(by_batch)(X), Y))
     assert op.value == pytest.approx(torchs, rel=1e-12)
 
 

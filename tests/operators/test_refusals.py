@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 import nakami
 from own_functions import Applied, OldSine
 from pages import table_in_docs
+from plain_models import OnceCube
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:None of the inputs have requires_grad=True. Gradients will be None:UserWarning"
@@ -62,7 +63,7 @@ def scripted():
 
 
 def hessian():
-    net = nn.Sequential(nn.Linear(4, 4), Applied(OldSine))
+    net = nn.Sequential(nn.Linear(4, 4), Applied(OnceCube))
     return nakami.hessian(net, (BATCH, torch.zeros(5, 4)), "mse") @ torch.ones(20, 1)
 
 
@@ -88,7 +89,7 @@ REFUSED = {
     "weights in a reentrant checkpoint that only tokens enter": lambda: nakami.jacobian(
         Tokens(), torch.tensor([[1, 2]]), wrt="parameters"
     ),
-    "the Hessian where `torch.func` cannot take the network": hessian,
+    "the Hessian of a function that is differentiable once": hessian,
     "half precision as `dtype=`": lambda: nakami.View(nn.Linear(4, 4), dtype=torch.float16),
     "dropout with `batch_statistics=True`": dropout,
     "`NLLLoss` for `ggn`": lambda: nakami.ggn(nn.Linear(4, 4), (BATCH, CLASSES), nn.NLLLoss()),

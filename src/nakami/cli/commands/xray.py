@@ -123,9 +123,8 @@ def run(
             raise wrong("data", error.rule, error.got, ways) from error
     path = _runs.xray_page(runs, folder / "report.html") if page else None
     body = {"runs": [_runs.finished(run.folder) for run in runs]} if output.as_json else {}
-    _tables.tell(
-        output, path, body, [_tables.xray_table(run) for run in runs], _runs.references(runs[-1])
-    )
+    compare_with = [line for run in runs[-1:] for line in _runs.references(run)]
+    _tables.tell(output, path, body, [_tables.xray_table(run) for run in runs], compare_with)
     if not output.as_json:
         typer.echo("Runs: " + ", ".join(str(run.folder) for run in runs))
 

@@ -53,7 +53,9 @@ class RateControl:
     no measure was beyond). The warm-up waits meanwhile.
 
     Args:
-        model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was.
+        model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was. Batch
+            normalisation is read by the statistics of ``data`` where the model is in training mode,
+            has no dropout and the view says nothing else.
         optimizer: One of torch's on the model's parameters for which ``nakami.learning_rate`` has a
             limit. Its groups keep the ratios of the rates they have now.
         data: ``(x, y)`` or a few such batches, read once and stored. Use the training's batch

@@ -33,7 +33,7 @@ class SharpnessMonitor:
         memory_budget: int | None = None,
     ):
         check_optimizer(optimizer)
-        view = as_view(model)
+        view = as_view(model).for_training()
         self.model, self.optimizer = view.model, optimizer
         self._op = ggn(view, data, loss, memory_budget=memory_budget)
         make(optimizer, self._named())

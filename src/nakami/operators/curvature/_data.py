@@ -62,6 +62,7 @@ def batches(
         rule = "be given for a model that takes inputs without targets"
         raise wrong("loss", rule, "None", way_out) from error
     if isinstance(judged, CrossEntropy):
+        _warn_of_copies(*held[0])
         at, held = _classes_first(at, few, held)
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
@@ -168,6 +169,20 @@ def _check_count(y: Any, z: Tensor, n: int) -> None:
     if isinstance(y, Tensor) and z.ndim and len(z) == n and (y.ndim == 0 or len(y) % n):
         way_out = "pass one target for each example"
         raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
+
+
+def _warn_of_copies(example: Example, y: Any) -> None:
+    """Labels as language models take them for their own loss, which shifts them, are no targets."""
+    if not isinstance(y, Tensor) or y.ndim < 2 or y.is_floating_point():
+        return
+    counted = y >= 0
+    alike = (x for x in example.leaves if x.shape == y.shape and not x.is_floating_point())
+    if int(counted.sum()) > len(y) and any(bool((x == y)[counted].all()) for x in alike):
+        warn(
+            "the targets are the tokens of the input, each at its own place, so that the loss asks "
+            "for copies; a model of the next token takes {data}=[(ids[:, :-1], ids[:, 1:])] (its "
+            "own loss shifts the labels inside)."
+        )
 
 
 def _targets(network: FunctionalModel, y: Any) -> Any:

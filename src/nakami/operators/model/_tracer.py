@@ -160,14 +160,19 @@ def transforms() -> int:
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The first floating tensor of a module's output, or None."""
+    """The first floating tensor of a module's output, or None; of a mapping its loss comes last."""
     if isinstance(value, Tensor):
         return value if value.is_floating_point() else None
     if isinstance(value, (tuple, list)):
         return next((t for item in value if (t := first_tensor(item)) is not None), None)
     if isinstance(value, dict):
-        return first_tensor(tuple(value.values()))
+        return first_tensor(tuple(value[key] for key in _loss_last(value)))
     return None
+
+
+def _loss_last(value: dict[Any, Any]) -> list[Any]:
+    """Keys in their order, but for the loss of a model that was given its labels."""
+    return sorted(value, key=lambda key: key == "loss")
 
 
 def replace_first(value: Any, new: Tensor) -> Any:
@@ -177,9 +182,10 @@ def replace_first(value: Any, new: Tensor) -> Any:
     if isinstance(value, Tensor):
         return new
     if isinstance(value, dict):
-        keys = list(value)
-        items = replace_first(tuple(value.values()), new)
-        return type(value)(zip(keys, items, strict=True))
+        keys = _loss_last(value)
+        items = replace_first(tuple(value[key] for key in keys), new)
+        made = dict(zip(keys, items, strict=True))
+        return type(value)((key, made[key]) for key in value)
     for i, item in enumerate(value):
         if first_tensor(item) is not None:
             items = [*value[:i], replace_first(item, new), *value[i + 1 :]]

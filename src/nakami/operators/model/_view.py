@@ -105,8 +105,17 @@ class View:
         By the statistics of the batch where the running ones are untouched and nothing is asked;
         not with dropout, which is random then.
         """
-        if not self.reads_untouched_statistics:
-            return self
+        return self._by_batch() if self.reads_untouched_statistics else self
+
+    def for_training(self) -> View:
+        """The view by which a training is best watched, where nothing is asked.
+
+        By the statistics of the batch while the model is in training mode; not with dropout.
+        """
+        asked = self.batch_statistics is not None or not self.batch_normalisation
+        return self if asked or not self.model.training else self._by_batch()
+
+    def _by_batch(self) -> View:
         try:
             check_batch_statistics(self.model)
         except UsageError:
