@@ -101,8 +101,8 @@ class Case:
 
     @property
     def _whole(self):
-        """Whether several rows are one input: they see each other, or make one loss."""
-        return self.kind.mixes or self.kind.outputs == "own"
+        """Whether several rows are one input: they see each other."""
+        return self.kind.mixes
 
     def _formed(self, x):
         data = self.batch.make([(x, None)])
