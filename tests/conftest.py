@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+pytest.register_assert_rewrite("gauntlet")  # so that a failure there shows both values
 
 
 @pytest.fixture(scope="session")

@@ -73,9 +73,11 @@ def test_an_xray_warns_and_names_the_option(nakami, made):
     assert "with --batch-statistics" in read.err
     by_batch = nakami(*XRAY, "--model", "nets:fresh", "--batch-statistics", "--out", "other")
     assert "untouched" not in by_batch.err
-    assert "Batch normalisation: statistics of the batch." in " ".join(by_batch.out.split())
+    assert "normalisation: statistics of the batch, here of each input alone." in " ".join(
+        by_batch.out.split()
+    )
     settings = json.loads((made / "other/fresh/run/run.json").read_text())
-    assert settings["batch_normalisation"] == "statistics of the batch"
+    assert settings["batch_normalisation"] == "statistics of the batch, here of each input alone"
 
 
 def test_a_subject_has_no_batch_normalisation(nakami, made):

@@ -289,3 +289,16 @@ def test_a_limit_where_the_trial_fitted_the_examples_says_so():
     assert "the trial fitted these examples" in found.reason
     plain = nakami.learning_rate(net, (x, y), "cross_entropy", "sgd")
     assert plain.outcome.kind is not LimitEnding.FITTED  # it is read at the start
+
+
+@pytest.mark.parametrize(("loss", "steps"), [("cross_entropy", 20), ("mse", 80)])
+def test_only_curvature_that_goes_with_the_loss_is_fitted_at_a_thousandth(loss, steps):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 3)).double()
+    x, y = torch.randn(4, 20, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+    y = y if loss == "cross_entropy" else nn.functional.one_hot(y, 3).double()
+    start = float(getattr(nn.functional, {"mse": "mse_loss"}.get(loss, loss))(net(x), y).detach())
+    adam = torch.optim.Adam(net.parameters(), lr=0.02)
+    found = nakami.learning_rate(net, (x, y), loss, adam, advise=False, trial_steps=steps)
+    assert 1e-6 < found.value / start < 1e-3
+    assert (found.outcome.kind is LimitEnding.FITTED) == (loss == "cross_entropy")

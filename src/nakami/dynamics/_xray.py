@@ -186,6 +186,8 @@ def _missing(
 def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
     more, model = dict(about or {}), plan.network.model
     normalised = plan.network.batch_normalisation
+    if plan.network.batch_statistics and not plan.inputs.whole:
+        normalised += ", here of each input alone"
     described = {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),

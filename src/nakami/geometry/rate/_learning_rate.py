@@ -77,7 +77,8 @@ class LimitOptions:
 
 DEFAULT = LimitOptions()
 FITTED = 1e-6  # of the loss at the start: less is next to nothing, as is its curvature
-LIKELY = 1e-3  # the same of a likelihood of classes, whose curvature goes as its loss does
+FADED = 1e-3  # the same of a likelihood of classes, whose curvature is known to go with it
+FADING = ("cross_entropy", "bce_with_logits")
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 
 
@@ -234,8 +235,7 @@ def read_rate(
         parts.done("no limit")
     else:
         limits = search.limits(coordinates(stepping, named, read), read, parts)
-        classes = op.loss in ("cross-entropy", "Bernoulli cross-entropy")
-        if spent < (LIKELY if classes else FITTED):
+        if spent < (FADED if op.likelihood in FADING else FITTED):
             limits["outcome"] = Outcome(LimitEnding.FITTED, {"share": spent})
         if limits["limit"] > (highest := most(stepping, named)):
             source += f"; no rate above {highest:.3g} has an effect at its present step"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -44,6 +44,7 @@ class Gap:
         moved: The difference along it. said: The product along it.
         v: The direction of the step. allowed: What right ones may differ by in float64.
         off: Their gap over the larger of the two lengths.
+        jump: By which part of itself the function moves at once, however short the step; else 0.
     """
 
     direction: Tensor
@@ -52,6 +53,7 @@ class Gap:
     v: Tensor
     allowed: float
     off: float
+    jump: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,6 @@ class Derivative:
     room: int
     steps: Steps
     weights: Mapping[str, Tensor] | None = None
-    _jumps: dict[str, float] = field(default_factory=dict)
 
     def check(self, what: str, kinks: bool = False) -> None:
         """Warn where ``J`` is not the derivative, and by how much of its size it is off.
@@ -98,11 +99,12 @@ class Derivative:
             return
         gaps, found, narrow = self._looked()
         said = self.network.said
-        if self._jumps and not kinks and "jump" not in said:
+        jumps = {name: gap.jump for name, gap in gaps.items() if gap.jump}
+        if jumps and not kinks and "jump" not in said:
             said.add("jump")
             warn(
-                f"{what} to {_parts(self._jumps)}: the network jumps at this very point (by "
-                f"{max(self._jumps.values()):.2g} of its output for the smallest step), so that no "
+                f"{what} to {_parts(jumps)}: the network jumps at this very point (by "
+                f"{max(jumps.values()):.2g} of its output for the smallest step), so that no "
                 "step follows J; look for a rounding, a sign or a choice between equals in its "
                 "forward."
             )
@@ -147,7 +149,6 @@ class Derivative:
         moving, point = self.weights or (), self.point.double()
         with in_double(self.network, moving, blocks):
             gaps = self._gaps(point, v, product)
-            self._jumps.update(self._jumping(point, v, gaps))
             there = self._along(point, gaps)
         if not gaps:
             return {}, {}, None
@@ -160,26 +161,28 @@ class Derivative:
         """Where a short step disagrees with the product, by part."""
         seen = max(RESOLUTION, ROUNDING * torch.finfo(self.trial.v.dtype).eps)
         difference = _difference(self.function, point, v, _steps(point)[0])
+        sizes = {n: _sizes(difference[rows], product[rows]) for n, rows in self.parts.items()}
+        apart = {n: s for n, s in sizes.items() if not s[2] <= seen * max(s[:2])}
+        jumps = self._jumps(point, v, list(apart))
         found: dict[str, Gap] = {}
-        for name, rows in self.parts.items():
-            size, other, gap = _sizes(difference[rows], product[rows])
-            if not gap <= seen * max(size, other):
-                u, change = torch.zeros_like(difference), difference[rows]
-                u[rows] = (change - product[rows]) / max(gap, 1e-300) + change / max(size, 1e-300)
-                allowed = RESOLUTION * max(size, other)
-                off = gap / max(size, other)
-                found[name] = Gap(u, float(u @ difference), float(u @ product), v, allowed, off)
+        for name, (size, other, gap) in apart.items():
+            rows = self.parts[name]
+            u, change = torch.zeros_like(difference), difference[rows]
+            u[rows] = (change - product[rows]) / max(gap, 1e-300) + change / max(size, 1e-300)
+            allowed, off = RESOLUTION * max(size, other), gap / max(size, other)
+            along = float(u @ difference), float(u @ product)
+            found[name] = Gap(u, *along, v, allowed, off, jumps[name])
         return found
 
-    def _jumping(self, point: Tensor, v: Tensor, gaps: Mapping[str, Gap]) -> dict[str, float]:
-        """Parts that move as far by the smallest step as by larger ones: by which part of them."""
-        if not gaps:
+    def _jumps(self, point: Tensor, v: Tensor, names: list[str]) -> dict[str, float]:
+        """How far parts move at once: by the smallest step as far as by larger ones, or 0."""
+        if not names:
             return {}
         with torch.no_grad():
             here = self.function(point)
         moves = [_change(self.function, point, here, v, step) for step in _steps(point)]
-        found = {}
-        for name in (name for name in self.parts if name in gaps):
+        found = dict.fromkeys(names, 0.0)
+        for name in names:
             rows = self.parts[name]
             sizes = [float(move[rows].norm()) for move in moves]
             size = float(here[rows].norm()) + sizes[0]
