@@ -72,7 +72,7 @@ class Case:
             reasons |= dict.fromkeys(("ggn", "rate"), "loss must be curved in the outputs for ggn")
         if self.loss.given is None:
             own = "loss must be a function of outputs and targets for "
-            reasons |= dict.fromkeys(("fisher", "empirical fisher", "root", "ggn", "rate"), own)
+            reasons |= dict.fromkeys(("fisher", "empirical fisher", "root", "ggn"), own)
         return reasons
 
     def check(self, reading):

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 import nakami
 from gauntlet import Reference
 from gauntlet.reference import first_tensor
+from nakami.results import UsageError
 
 hosts = pytest.importorskip("transformers", reason="transformers is not installed (extra hf)")
 pytestmark = pytest.mark.slow
@@ -131,6 +132,19 @@ def test_the_loss_that_they_make(make):
     data = [{"input_ids": ids, "labels": ids} for ids in parts]
     found = nakami.hessian(model.float(), data, None).dense().double()
     assert_close(found, wanted, rtol=0, atol=2e-5 * float(wanted.abs().max()))
+
+
+def test_a_rate_from_the_loss_that_it_makes():
+    """The limit by its value alone, in float64: ``model(**batch).loss`` differentiated twice."""
+    model = made(gpt2)
+    batch = {"input_ids": IDS, "labels": IDS}
+    whole = Reference(model, lambda m, x: m(**x).loss).hessian(batch, None, lambda z, y: z)
+    found = nakami.learning_rate(model, [batch], None, "momentum")
+    assert found.limit == pytest.approx(3.8 / float(torch.linalg.eigvalsh(whole)[-1]), rel=1e-3)
+    assert found.value == pytest.approx(model.eval()(**batch).loss.item(), rel=1e-10)
+    assert found.advised is not None
+    with pytest.raises(UsageError, match=r"loss must return a tensor, got NoneType; .*loss=None"):
+        nakami.learning_rate(model, [batch], lambda out, y: out.loss)
 
 
 def test_an_encoder_and_a_decoder():

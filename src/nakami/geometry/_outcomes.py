@@ -13,6 +13,10 @@ FLAT = (
     "linear in the outputs (put log_softmax into the loss: logits with cross_entropy), curves "
     "down in them, or they do not move"
 )
+NO_UPWARD = (
+    "no limit is known: the Hessian of the loss that the model makes has no eigenvalue above 0, so "
+    "that the loss curves down, or not at all, whichever way the weights move"
+)
 SPENT = (
     "the trial fitted these examples (the loss ended at {share:.1g} of its start), and where a "
     "loss is gone so is its curvature: pass more examples for a limit of use"
@@ -47,6 +51,7 @@ class LimitEnding(Ending):
     """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
 
     NO_CURVATURE = True, FLAT
+    NO_UPWARD = True, NO_UPWARD
     FITTED = False, SPENT
     NOT_LINEAR = True, STEPS
 

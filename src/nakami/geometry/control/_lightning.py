@@ -7,10 +7,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ...operators import View
 from ...results import wrong
+from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
@@ -49,7 +50,7 @@ class LightningRateControl(Callback):
     def __init__(
         self,
         data: Any,
-        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        loss: Loss,
         rate: float | LearningRate,
         *,
         view: Callable[[nn.Module], View] = View,

@@ -20,6 +20,7 @@ from ...results import (
     wrong,
     wrong_type,
 )
+from ..rate._matrix import Loss
 from ..rate._optimizers import alike, check_optimizer, unwrapped
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
@@ -60,7 +61,7 @@ class RateControl:
             limit. Its groups keep the ratios of the rates they have now.
         data: ``(x, y)`` or a few such batches, read once and stored. Use the training's batch
             size: the sharpness of a larger batch is lower.
-        loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it.
+        loss: As ``nakami.learning_rate`` takes it; None for the loss that the model returns.
         rate: The rate to train with, of the fastest group; or a ``LearningRate`` with advice.
         steps: Planned optimizer steps: over so many the budget holds as a whole, beyond them at any
             time.
@@ -91,7 +92,7 @@ class RateControl:
         model: nn.Module | View,
         optimizer: Optimizer,
         data: Any,
-        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        loss: Loss,
         rate: float | LearningRate,
         *,
         steps: int = 1000,

@@ -71,7 +71,8 @@ class RateRecord:
         step: Optimizer steps done.
         rate: Of the fastest group, in the last step.
         sharpness: Lower bound of the largest eigenvalue of the Gauss-Newton matrix of ``data``
-            in the optimizer's coordinates; plain descent with one rate: lambda_max itself.
+            (the Hessian of a loss that the model makes) in the optimizer's coordinates; plain
+            descent with one rate: lambda_max itself.
         residual: Of that eigenvalue; some eigenvalue lies within it.
         limit: ``stability_threshold / sharpness``, the largest stable rate; an upper bound.
         level: Mean loss of the last few steps. low, high: the running band of the loss.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import View, as_view, ggn
+from ...operators import View, as_view
 from ...spectra import ritz
+from ..rate._matrix import Loss, matrix_of
 from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, seen
 from ..rate._trials import PRODUCT
 
@@ -29,13 +29,13 @@ class SharpnessMonitor:
         model: nn.Module | View,
         optimizer: Optimizer,
         data: Any,
-        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        loss: Loss,
         memory_budget: int | None = None,
     ):
         check_optimizer(optimizer)
         view = as_view(model).for_training()
         self.model, self.optimizer = view.model, optimizer
-        self._op = ggn(view, data, loss, memory_budget=memory_budget)
+        self._op = matrix_of(view, data, loss, memory_budget)
         make(optimizer, self._named())
         self.n_examples = self._op.n_examples
         self.size = self._op.shape[0]

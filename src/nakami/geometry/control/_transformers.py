@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...operators import View
 from ...results import wrong
+from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
@@ -54,7 +55,7 @@ class TrainerRateControl(TrainerCallback):
     def __init__(
         self,
         data: Any,
-        loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+        loss: Loss,
         rate: float | LearningRate,
         *,
         view: Callable[[nn.Module], View] = View,

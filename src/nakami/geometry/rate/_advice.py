@@ -68,7 +68,8 @@ def _first_rate(optimizer: Optimizer, named: Named, op: CurvatureOperator, rule:
     """The rate to try first.
 
     Along the optimizer's first step the quadratic model of the first batch's loss is lowest at it;
-    where momentum will enlarge later steps, it is divided by their growth.
+    where momentum will enlarge later steps, it is divided by their growth. Where the matrix is a
+    Hessian that curves down along the step, it is tried as far as if it curved up as much.
     """
     training = Training(optimizer, named, op, 1.0)
     before = training.point
@@ -81,7 +82,7 @@ def _first_rate(optimizer: Optimizer, named: Named, op: CurvatureOperator, rule:
     curved = (batch @ unit[:, None])[:, 0]
     bend = float((unit.double() * curved.double()).sum() * size.double() ** 2)
     grows = 1.0 if corrected(optimizer) else rule.weight * rule.memory
-    rate = slope / bend / grows if bend > 0 else 0.0
+    rate = slope / abs(bend) / grows if bend else 0.0
     return rate if math.isfinite(rate) and rate > 0 else fastest_group(optimizer)[0]
 
 

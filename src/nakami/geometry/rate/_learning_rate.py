@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, check_order, ggn
+from ...operators import CurvatureOperator, View, as_view, check_order
 from ...results import (
     Keep,
     Outcome,
@@ -30,6 +29,7 @@ from .._outcomes import LimitEnding
 from ._advice import advised
 from ._first_look import first_look
 from ._kinds import kind_of
+from ._matrix import MATRICES, Loss, matrix_of
 from ._noise import noise_of
 from ._optimizers import (
     Coordinates,
@@ -85,7 +85,7 @@ LEAST = 20  # steps of a trial, beside the memory of the optimizer
 def learning_rate(
     model: nn.Module | View,
     data: Any,
-    loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+    loss: Loss,
     optimizer: Optimizer | str = "sgd",
     *,
     advise: bool = True,
@@ -119,7 +119,9 @@ def learning_rate(
         model: Any module, or a ``View`` of one; read in evaluation mode, left as it was.
         data: ``(x, y)``, or an iterable of such batches, read once and stored: a loader in random
             order does no harm, an endless one must be cut.
-        loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it.
+        loss: A torch loss, its name, or a function, as ``nakami.ggn`` takes it. None: the loss that
+            the model returns when its targets are among its inputs, as models of transformers do;
+            ``G`` is then the Hessian, since no outputs are known to linearise (see ``matrix``).
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``,
             ``"rmsprop"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``, ``"adadelta"``,
             ``"adafactor"``, ``"asgd"`` with torch's defaults, or an instance on the model's
@@ -160,7 +162,7 @@ def learning_rate(
     if trial_steps is not None:
         trial_steps = check_at_least("trial_steps", trial_steps, 1, "leave it out")
     view, search = as_view(model), Search(limit, seed, memory_budget)
-    op = ggn(view, data, loss, memory_budget=memory_budget)
+    op = matrix_of(view, data, loss, memory_budget)
     parts = Parts(progress, parts_of(op, search.options, advise) + (progress is not None))
     if progress is not None:
         look = first_look(op, named_of(view.model, op), optimizer, search.seed)
@@ -189,7 +191,7 @@ def read_rate(
     trial_steps: int | None = None,
     parts: Parts | None = None,
 ) -> LearningRate:
-    """What ``learning_rate`` returns, from the Gauss-Newton matrix of its data; all is checked.
+    """What ``learning_rate`` returns, from the curvature matrix of its data; all is checked.
 
     The advice and each eigenvalue are parts that ``search.keep`` keeps.
     """
@@ -244,7 +246,7 @@ def read_rate(
     return LearningRate(
         **limits, **said, optimizer=kind, preconditioner=source, loss=op.loss, value=read.value,
         n_samples=read.n_samples, sample=op.sample, seed=search.seed, noise=noise,
-        batch_normalisation=op.batch_normalisation,
+        batch_normalisation=op.batch_normalisation, matrix=MATRICES[op.kind],
     )  # fmt: skip
 
 
@@ -311,7 +313,8 @@ class Search:
         missed = [end for end in self.ends if not end.converged]
         outcome = [*missed, self.ends[0]][0]
         if not missed and not sharpness > 0:
-            outcome = Outcome(LimitEnding.NO_CURVATURE)
+            curved = op.kind == "ggn"
+            outcome = Outcome(LimitEnding.NO_CURVATURE if curved else LimitEnding.NO_UPWARD)
         return {
             "limit": found,
             "error": found * relative if found < math.inf else 0.0,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, check_order, criterion, ggn
+from ...operators import CurvatureOperator, View, as_view, check_order, criterion
 from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
 from ._first_look import NAME, FirstLook, first_look
 from ._learning_rate import DEFAULT, LimitOptions, Search, named_of, parts_of, read_rate
+from ._matrix import Loss, matrix_of
 from ._optimizers import check_optimizer
 from ._progress import Parts
 from ._result import LearningRate
@@ -82,7 +82,7 @@ class LearningRateReport:
 def learning_rate_report(
     model: nn.Module | View,
     data: Any,
-    loss: nn.Module | str | Callable[[Tensor, Any], Tensor],
+    loss: Loss,
     optimizer: Optimizer | str = "sgd",
     *,
     spectrum: bool = True,
@@ -117,7 +117,7 @@ def learning_rate_report(
     criterion(loss)
     check_optimizer(optimizer)
     view, search = as_view(model), Search(limit, seed, memory_budget, keep)
-    op = ggn(view, data, loss, memory_budget=memory_budget)
+    op = matrix_of(view, data, loss, memory_budget)
 
     first = parts_of(op, limit) + 1
     parts = Parts(progress, first + 2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...results import Ended, Outcome
 from .._outcomes import AdviceEnding
+from ._matrix import MATRICES
 from ._noise import NoiseScale
 from ._rule import Rule
 
@@ -38,7 +39,7 @@ class LearningRate(Ended):
         error: Estimated absolute error of the limit, from that of the eigenvalue. The eigenvalue is
             approached from below, so the limit errs upwards.
         limits: Rate of each parameter group at the limit.
-        lambda_max: Largest eigenvalue of the Gauss-Newton matrix of the loss as it is.
+        lambda_max: Largest eigenvalue of ``matrix``, of the loss as it is.
         sharpness: The same in the optimizer's coordinates (rates, denominators, weight decay);
             ``limit = rule.stability_threshold / sharpness``. ``lambda_max`` without a limit.
         batch_sharpness: ``sharpness`` of each batch alone, in the order given; one for one batch.
@@ -90,7 +91,7 @@ class LearningRate(Ended):
     trials: tuple[Trial, ...] = ()
     advice_cost: float = 0.0
     noise: NoiseScale | None = None
-    matrix: str = "Gauss-Newton, the loss's own reduction"
+    matrix: str = MATRICES["ggn"]
     batch_normalisation: str = ""
 
     @property

@@ -226,8 +226,7 @@ def check_kind(judged: Criterion, kind: str) -> None:
     """Refuse a loss that has no matrix of this kind."""
     given, got, way_out = judged.given, judged.name, "take nakami.ggn"
     if isinstance(judged, ModelsLoss) and kind != "hessian":
-        words = "the Gauss-Newton matrix (from which learning rates are read)"
-        rule = f"be a function of outputs and targets for {words if kind == 'ggn' else kind}"
+        rule = f"be a function of outputs and targets for {kind}"
         ways = ['pass a loss, as "cross_entropy"', "take nakami.hessian"]
         raise wrong("loss", rule, f"None, {got}", ways)
     if kind in ("fisher", "empirical_fisher") and judged.nll is None:

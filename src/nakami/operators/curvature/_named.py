@@ -132,8 +132,9 @@ def hessian(
 
     Arguments, result, errors and cost are those of ``ggn``, but that ``loss`` need not be convex,
     the matrix has no root, and a gradient whose own derivative torch has wrong is refused. With
-    ``loss=None`` it is that of the loss which the model returns (``loss`` of its output) when its
-    targets are among its inputs, as models of transformers do.
+    ``loss=None`` it is that of the loss which the model returns (``loss`` of its output, or the one
+    number in it) when its targets are among its inputs, as models of transformers do. All of a
+    batch goes to the model as it is, labels too.
     """
     return _made("hessian", model, data, loss, params, memory_budget, group)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from ...results import wrong
+from ..model._example import is_number
 from ..model._functional_model import FunctionalModel
 
 TENSOR = object()  # in the place of one
@@ -131,10 +132,14 @@ def classes_last(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor
 
 
 def own_loss(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:
-    """The loss that a model returned, by the name ``loss``."""
+    """The loss that a model returned: by the name ``loss``, alone, or the one number of a tuple."""
     if network.select is not None:
         return network.selected(out), None
     found = out.get("loss") if isinstance(out, Mapping) else getattr(out, "loss", None)
+    if isinstance(out, (Tensor, tuple, list)) and not isinstance(found, Tensor):
+        items = [out] if isinstance(out, Tensor) else out
+        single = [z for z in items if isinstance(z, Tensor) and not z.ndim and is_number(z)]
+        found = single[0] if len(single) == 1 else None
     if not isinstance(found, Tensor):
         got, way_out = "None for a model that returns none", "pass a loss of (outputs, targets)"
         raise wrong("loss", "be given, or returned by the model as its 'loss'", got, way_out)

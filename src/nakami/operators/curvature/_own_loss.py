@@ -29,6 +29,7 @@ from ._outputs import Formed, one_output, own_loss, whole
 from ._pieces import Part, rows
 from ._weights import between, slices_of, some_weights
 
+OF_MODEL = "pass loss=None for the loss that the model returns when its labels are in the batch"
 OF_PAIRS = (  # torch's losses that broadcast outputs and targets of two shapes
     functional.l1_loss,
     functional.smooth_l1_loss,
@@ -161,6 +162,8 @@ class OwnLoss(Criterion):
             z, y = y.form.outputs(z), y.y
         where = f"{function_name(self.given)} of outputs {shapes_of(z)} and targets {shapes_of(y)}"
         ways = ["call loss(model(x), y) yourself to see where", "wrap it: lambda z, t: loss(z, t)"]
+        if "loss" in (getattr(error, "name", None), *map(str, error.args)):
+            ways = [OF_MODEL]
         if of_classes(z, y) and isinstance(error, (RuntimeError, ValueError)):
             ways = FOR_CLASSES
         if self.given is functional.binary_cross_entropy or isinstance(self.given, nn.BCELoss):
@@ -191,7 +194,7 @@ class ModelsLoss(OwnLoss):
 
     def __init__(self) -> None:
         super().__init__(lambda z, y: z)
-        self.name = "the model's own loss"
+        self.name, self.sample = "the model's own loss", "an example (a row of the batch)"
 
     def reader(self, network: FunctionalModel) -> Reader:
         return own_loss
@@ -199,17 +202,21 @@ class ModelsLoss(OwnLoss):
     def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
         """Nothing stands beside the output, which is the loss."""
 
+    def samples(self, z: Tensor, y: Any) -> Tensor:
+        assert self.counts is not None  # its batch was weighed
+        return torch.ones(int(self.counts), dtype=torch.bool)  # of the examples: z is one number
+
 
 def _checked(value: Any) -> Tensor:
     """What a loss returned, if that is a real number in a tensor."""
     if not isinstance(value, Tensor):
-        ways = "compute it with torch, not .item()"
+        ways = ["compute it with torch, not .item()"]
         if value is None:
-            ways = "end the function with return"
+            ways = ["end the function with return", OF_MODEL]
         elif hasattr(value, "loss"):
-            ways = "pass lambda z, t: loss(z, t).loss"
+            ways = ["pass lambda z, t: loss(z, t).loss"]
         elif isinstance(value, (tuple, list, dict)):
-            ways = "return the loss alone"
+            ways = ["return the loss alone"]
         raise wrong_type("loss", "return a tensor", type(value).__name__, ways)
     if value.ndim:
         got = f"shape {tuple(value.shape)}"
