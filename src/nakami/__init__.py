@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .operators import stages as stages
     from .results import compare as compare
     from .results import load as load
+    from .results import progress as progress
     from .spectra import density as density
     from .spectra import eigh as eigh
     from .spectra import norm as norm

@@ -4,7 +4,7 @@ import pytest
 
 from nakami import zoo
 from nakami.cli import _groups
-from nakami.cli._progress import Meter, duration
+from nakami.cli._progress import Meter
 from nakami.cli.commands import xray
 
 
@@ -35,15 +35,9 @@ def test_stage_names():
     assert xray.stage_names(["m.x,y", "z"]) == ["m.x,y", "z"]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
-
-
 def test_meter_off_a_terminal_prints_now_and_then(capsys, monkeypatch):
-    clock = iter([0.0, 1.0, 6.0, 6.0, 19.0])  # the first line after 5 s, others after 15 s more
+    # its own start, the listener's; the first line after 5 s, others after 15 s more
+    clock = iter([0.0, 0.0, 1.0, 6.0, 6.0, 19.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     with Meter() as meter:
         meter(1, 10, 90.0, "pretrained")

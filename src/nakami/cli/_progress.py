@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import typer
 
+from nakami.results import duration, piece
+from nakami.results import progress as listening
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 SECONDS_BEFORE_LINES, SECONDS_BETWEEN_LINES = 5.0, 15.0
+SECONDS_BETWEEN_LOOKS = 1.0  # at what the work says between its pieces
 
 
 class Meter:
-    """Callable as ``progress(done, total, seconds_left, what)``; use as a context manager."""
+    """Callable as ``progress(done, total, seconds_left, what)``; use as a context manager.
+
+    Between two such calls it shows what the work says of itself.
+    """
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
+        self._open = ExitStack()
         self._task: TaskID | None = None
         self._next = time.monotonic() + SECONDS_BEFORE_LINES
 
@@ -32,6 +41,7 @@ class Meter:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left)
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
+        self._open.enter_context(listening(self._between, every=SECONDS_BETWEEN_LOOKS))
         return self
 
     def __exit__(
@@ -40,6 +50,7 @@ class Meter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._open.close()
         if self._bar is not None:
             self._bar.stop()
 
@@ -51,21 +62,24 @@ class Meter:
             typer.echo(sentence, err=True)
 
     def __call__(self, done: int, total: int, seconds_left: float | None, what: str) -> None:
-        left = "" if seconds_left is None or done >= total else f"{duration(seconds_left)} left"
         if self._bar is not None:
+            left = "" if seconds_left is None or done >= total else f"{duration(seconds_left)} left"
             if self._task is None:
                 self._task = self._bar.add_task(what, total=total, left=left)
             self._bar.update(self._task, description=what, completed=done, total=total, left=left)
-        elif time.monotonic() >= self._next:
+        else:
+            self._line(piece(done, total, seconds_left, what))
+
+    def _between(self, line: str) -> None:
+        if self._bar is None:
+            self._line(line)
+        elif self._task is None:
+            self._task = self._bar.add_task(line, total=None, left="")
+        else:
+            self._bar.update(self._task, description=line)
+
+    def _line(self, text: str) -> None:
+        """A line, unless the last one is too near."""
+        if time.monotonic() >= self._next:
             self._next = time.monotonic() + SECONDS_BETWEEN_LINES
-            typer.echo(f"{what}: {done} of {total}" + (f", {left}" if left else ""), err=True)
-
-
-def duration(seconds: float) -> str:
-    """``8 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+            typer.echo(text, err=True)

@@ -23,6 +23,7 @@ from ..results import (
     Work,
     Xray,
     check_callable,
+    told,
     versions,
     warn,
     wrong_type,
@@ -34,6 +35,7 @@ from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
 
+@told
 @without_autocast
 def xray(
     model: nn.Module | View,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..results import UsageError, wrong
+from ..results import UsageError, told, wrong
 from ..spectra import LinearOperator, check_budget, check_vector, without_autocast
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
@@ -62,6 +62,7 @@ def stages(model: nn.Module | View, x: Any) -> Stages:
     return network.stages(one_input(network, x))
 
 
+@told
 @without_autocast
 def jacobian(
     model: nn.Module | View,

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from ._files import disk as disk
     from ._files import plain as plain
     from ._files import write_whole as write_whole
+    from ._listening import duration as duration
+    from ._listening import looked as looked
+    from ._listening import product as product
+    from ._listening import progress as progress
+    from ._listening import tick as tick
+    from ._listening import told as told
     from ._outcome import Ended as Ended
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
@@ -50,6 +56,8 @@ if TYPE_CHECKING:
     from ._pieces import Piece as Piece
     from ._progress import Progress as Progress
     from ._progress import Work as Work
+    from ._progress import piece as piece
+    from ._progress import report as report
     from ._progress import share as share
     from ._record import KINDS as KINDS
     from ._record import Kind as Kind

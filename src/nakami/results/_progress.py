@@ -1,6 +1,7 @@
 """How far a piece of work is, and the time that is left from what each kind of piece has cost.
 
-Everything that reports calls ``progress(done, total, seconds_left, what)`` after each piece.
+Everything that reports calls ``progress(done, total, seconds_left, what)`` after each piece, and
+says the same to whoever listens.
 """
 
 from __future__ import annotations
@@ -11,7 +12,25 @@ from collections.abc import Callable, Hashable, Iterable
 from statistics import mean, median
 from typing import TypeAlias, final
 
+from ._listening import duration, said
+
 Progress: TypeAlias = Callable[[int, int, float | None, str], None]
+
+
+def report(
+    progress: Progress | None, done: int, total: int, seconds_left: float | None, what: str
+) -> None:
+    """Say that pieces are done, to ``progress``, if there is one, and to whoever listens."""
+    if progress is not None:
+        progress(done, total, seconds_left, what)
+    said(piece(done, total, seconds_left, what))
+
+
+def piece(done: int, total: int, seconds_left: float | None, what: str) -> str:
+    """``relu3: 4 of 11, 20 s left``."""
+    known = seconds_left is not None and done < total
+    left = f", {duration(seconds_left)} left" if known and seconds_left is not None else ""
+    return f"{what}: {done} of {total}{left}"
 
 
 @final
@@ -57,8 +76,7 @@ class Work:
         means = {k: mean(v) for k, v in self._spent.items()}
         usual = median(means.values())
         left = sum(n * means.get(k, usual) for k, n in self._left.items())
-        if self._progress is not None:
-            self._progress(self._done, self._total, left, what)
+        report(self._progress, self._done, self._total, left, what)
         return left
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..results import Ended, Outcome, SpectrumEnding, wrong
+from ..results import Ended, Outcome, SpectrumEnding, told, wrong
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -102,6 +102,7 @@ class DensityResult(Ended):
         return _over_probes(_gauss(t.log10(), decades, width), self.weights * above)
 
 
+@told
 @without_autocast
 def density(
     op: LinearOperator | Tensor,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..results import told
 from ._autocast import without_autocast
 from ._check import (
     check_budget,
@@ -33,6 +34,7 @@ EIGH_METHODS = ("auto", "dense", "krylov")
 WHICH = ("largest", "smallest", "magnitude")
 
 
+@told
 @without_autocast
 def eigh(
     op: LinearOperator | Tensor,

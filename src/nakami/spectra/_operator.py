@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..results import RunError, wrong, wrong_type
+from ..results import RunError, product, wrong, wrong_type
 from ._autocast import lift_in_methods, without_autocast
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class LinearOperator(ABC):
         block = other.detach().to(self.device, self.dtype)
         if block.ndim == 2 and block.shape[1] == 0:
             return block.new_zeros(self.shape[0], 0)
-        with torch.no_grad():  # a loss, or a function, may have parameters of its own
+        columns = 1 if block.ndim == 1 else block.shape[1]
+        # A loss, or a function, may have parameters of its own.
+        with torch.no_grad(), product(columns):
             if block.ndim == 1:
                 return self._matmat(block[:, None])[:, 0]
             return self._matmat(block)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import told, wrong
 from ._autocast import without_autocast
 from ._check import check_at_least, check_seed, check_square, check_start
 from ._operator import LinearOperator, as_operator
@@ -34,6 +34,7 @@ class RitzPair:
     n_products: int
 
 
+@told
 @without_autocast
 def ritz(
     op: LinearOperator | Tensor, products: int, *, start: Tensor | None = None, seed: int = 0

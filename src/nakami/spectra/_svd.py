@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import told, wrong
 from ._autocast import without_autocast
 from ._check import (
     check_budget,
@@ -33,6 +33,7 @@ FOLDED = 8  # vectors of a warm start in one sum: more cost products (168 agains
 SMALL_SIDE = 1024  # up to here the small dense problem costs less than a Krylov run
 
 
+@told
 @without_autocast
 def svd(
     op: LinearOperator | Tensor,

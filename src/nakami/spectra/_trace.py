@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, warn, wrong
+from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, told, warn, wrong
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -53,6 +53,7 @@ class TraceResult(Ended):
     seed: int
 
 
+@told
 @without_autocast
 def trace(
     op: LinearOperator | Tensor,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nakami import recipes
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, duration, wrong
 
 from .._command import Command, Stands
 from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
@@ -223,7 +223,7 @@ def _own_network(
     import nakami
 
     from .. import _model, _runs
-    from .._progress import Meter, duration
+    from .._progress import Meter
 
     view = compute.view(_model.build(name, network.weights, network.seed))
     examples = _model.examples_for(name, inputs, reading.inputs)

@@ -22,6 +22,7 @@ from ...results import (
     check_callable,
     check_fraction,
     check_seed,
+    told,
     wrong_type,
 )
 from ...spectra import EighResult, LinearOperator, eigh
@@ -82,6 +83,7 @@ FADING = ("cross_entropy", "bce_with_logits")
 LEAST = 20  # steps of a trial, beside the memory of the optimizer
 
 
+@told
 def learning_rate(
     model: nn.Module | View,
     data: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from ...results import Progress
+from ...results import Progress, report
 
 
 @final
@@ -20,8 +20,7 @@ class Parts:
 
     def tell(self, words: str) -> None:
         """Say what goes on in a part."""
-        if self._progress is not None:
-            self._progress(self.count, self.total, None, words)
+        report(self._progress, self.count, self.total, None, words)
 
     def done(self, words: str, count: int = 1) -> None:
         """So many more parts."""

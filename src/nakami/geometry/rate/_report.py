@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, check_order, criterion
-from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable
+from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable, told
 from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
@@ -79,6 +79,7 @@ class LearningRateReport:
         return self.theory_outcome.reason
 
 
+@told
 def learning_rate_report(
     model: nn.Module | View,
     data: Any,

@@ -17,7 +17,17 @@ from ...operators import (
     as_view,
     is_recurrent,
 )
-from ...results import Outcome, Progress, RunError, Shown, UsageError, check_callable, share, wrong
+from ...results import (
+    Outcome,
+    Progress,
+    RunError,
+    Shown,
+    UsageError,
+    check_callable,
+    share,
+    told,
+    wrong,
+)
 from ...spectra import check_at_least, check_choice, check_seed, without_autocast
 from ...theory import meanfield
 from .._outcomes import ProposalEnding, TheoryEnding
@@ -107,6 +117,7 @@ class Initialisation(Shown):
         )
 
 
+@told
 @without_autocast
 def initialisation(
     model: nn.Module | View,

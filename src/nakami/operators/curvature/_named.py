@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...results import UsageError
+from ...results import UsageError, told
 from ...spectra import check_at_least, check_budget, check_seed, without_autocast
 from .._arguments import check_order
 from ..model._functional_model import FunctionalModel
@@ -29,6 +29,7 @@ from ._operator import CurvatureOperator
 Loss = nn.Module | str | Callable[[Any, Any], Tensor] | None
 
 
+@told
 @without_autocast
 def fisher(
     model: nn.Module | View,
@@ -89,6 +90,7 @@ def fisher(
     return _made("fisher", model, data, loss, params, memory_budget, group, samples, seed)
 
 
+@told
 @without_autocast
 def ggn(
     model: nn.Module | View,
@@ -118,6 +120,7 @@ def ggn(
     return _made("ggn", model, data, loss, params, memory_budget, group)
 
 
+@told
 @without_autocast
 def hessian(
     model: nn.Module | View,
@@ -139,6 +142,7 @@ def hessian(
     return _made("hessian", model, data, loss, params, memory_budget, group)
 
 
+@told
 @without_autocast
 def empirical_fisher(
     model: nn.Module | View,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from ...results import StageInfo, UsageError, unknown, wrong, wrong_type
+from ...results import StageInfo, UsageError, tick, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled
 from ._conventions import follow_conventions
 from ._dependence import following
@@ -165,6 +165,7 @@ class FunctionalModel:
         self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
     ) -> tuple[Tensor, Any]:
         """As ``run``, with what the reader says of the output's form; None without a reader."""
+        tick()
         tried, plain = self.structure, transforms() == 0
         if plain and not torch.is_grad_enabled() and not tried.writes_to_input:
             try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...results import Outcome, SpectrumEnding
+from ...results import Outcome, SpectrumEnding, looked
 from ._certificate import DELTA, Form, Wanted, upper_bounds
 from ._complement import Asked, Outside, outside
 from ._decomposition import KrylovDecomposition
@@ -79,6 +79,8 @@ class Driver:
             if not (run.full or spent or run.filled >= self.next_look):
                 continue
             keys, residuals = run.ritz()
+            sizes = keys[: plan.k].abs().clamp_min(max(run.floor(keys), 1e-300))
+            looked(float((residuals[: plan.k] / sizes).max()))
             if self.sure is not None and not (spent or run.full):
                 if self._sure_of(keys, residuals):
                     infinite = torch.full((plan.k,), math.inf, dtype=torch.float64)
