@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry import AdviceEnding, AdviceNote, LimitOptions
+from nakami.geometry import AdviceEnding, AdviceNote, LimitEnding, LimitOptions
+from nakami.geometry.rate._advice import _outcomes
 from nakami.geometry.rate._optimizers import make
-from nakami.geometry.rate._trials import STEP, Training, Trials, fastest
+from nakami.geometry.rate._trials import STEP, Found, Training, Trials, fastest
 
 SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
 
@@ -138,12 +139,36 @@ def test_a_search_that_ends_on_the_way_is_doubted():
             return self.losses[-1]
 
     assert fastest(Trials(Endless, 1e-3, [1.0]), 24, 1.0).at_end
+    lower = Found(3.0, 3, 2.0, 3.0, -1.0, None, at_end=True, endless=False)
+    said = _outcomes(Trials(Endless, 1e-3, [1.0]), lower, 24, 1.0)
+    assert [note.kind for note in said["advice_notes"]] == [AdviceNote.AT_END]
+
+
+UNBOUNDED = {
+    "a mean": lambda z, t: -z.mean(),
+    "a mean that begins above 0": lambda z, t: 1 - z.mean(),
+    "a mean that stays above 0": lambda z, t: 1e9 - z.mean(),
+    "a square": lambda z, t: -z.square().mean(),
+    "a logarithm": lambda z, t: -(1 + z.abs()).log().mean(),
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "optimizer"), [*((name, "sgd") for name in UNBOUNDED), ("a mean", "adam")]
+)
+def test_a_loss_without_a_lower_bound_has_no_best_rate(loss, optimizer):
+    """At plain descent its mean falls in proportion to the rate, with no end."""
     generator = torch.Generator().manual_seed(0)
-    model, x = nn.Linear(4, 1), torch.randn(9, 4, generator=generator)
-    found = nakami.learning_rate(model, (x, x), lambda z, t: 1 - z.mean())
-    kinds = {note.kind for note in found.advice_notes}
-    assert {AdviceNote.AT_END, AdviceNote.NOT_POSITIVE} <= kinds
-    assert "the best rate may lie beyond" in found.advice
+    model = nn.Linear(4, 1).double()
+    x = torch.randn(9, 4, generator=generator, dtype=torch.float64)
+    found = nakami.learning_rate(model, (x, x), UNBOUNDED[loss], optimizer)
+    assert (found.advised, found.interval) == (None, None)
+    assert found.advice_outcome.kind is AdviceEnding.NO_END
+    assert found.outcome.kind is not LimitEnding.FITTED
+    start, end = (found.advice_outcome.numbers[key] for key in ("start", "end"))
+    assert start == pytest.approx(UNBOUNDED[loss](model(x).detach(), x).item())
+    assert end < start
+    assert "without a lower bound" in found.advice
 
 
 def test_a_faster_group_of_another_model_changes_the_unit_alone():

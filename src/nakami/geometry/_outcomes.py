@@ -8,6 +8,11 @@ FELL = "in {trials} trials of up to {steps} steps on copies the loss fell fastes
 NO_FALL = (
     "none: the loss fell in no trial of {steps} steps at rates from {lowest:.2g} to {highest:.2g}"
 )
+NO_END = (
+    "none: the loss fell from {start:.3g} to {end:.3g} at rate {rate:.2g}, where the search ended, "
+    "with no end in sight: a loss without a lower bound (as -outputs.mean()), or one that does not "
+    "curve, has no best rate"
+)
 FLAT = (
     "no limit is known: the Gauss-Newton matrix has no eigenvalue above 0, since the loss is "
     "linear in the outputs (put log_softmax into the loss: logits with cross_entropy), curves "
@@ -61,6 +66,7 @@ class AdviceEnding(Ending):
 
     NOT_ASKED = False, "none: no advice asked for"
     NO_FALL = False, NO_FALL
+    NO_END = False, NO_END
     FASTEST = True, FELL + ", to {fall:.4g} of its start"
     FASTEST_BY_SIZE = True, FELL + ", by {fall:.3g} of its size"
 

@@ -51,6 +51,10 @@ def advised(
     if found is None:
         tried = {"steps": steps, "lowest": results[0].rate, "highest": results[-1].rate}
         return {**said, "advice_outcome": Outcome(AdviceEnding.NO_FALL, tried)}, None
+    if found.endless:
+        ends = {"start": sum(base) / len(base), "end": trials.running[found.best].losses[-1]}
+        numbers = {**ends, "rate": trials.rate(found.best)}
+        return {**said, "advice_outcome": Outcome(AdviceEnding.NO_END, numbers)}, None
     margin = rule.memory**MARGIN
     most = math.inf if found.unstable is None else trials.rate(found.unstable) / BELOW
     later = growth(trials.running[found.best].optimizer)

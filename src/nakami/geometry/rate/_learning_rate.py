@@ -233,7 +233,7 @@ def read_rate(
             )
             stepping, named = training.optimizer, training.copies
             read = read.moved(training.point)
-            spent = read.value / op.value if op.value > 0 else 1.0
+            spent = read.value / op.value if op.value > 0 and read.value >= 0 else 1.0
     if kind_of(stepping) is None:
         limits = search.without(rule, len(stepping.param_groups), kind, read)
         parts.done("no limit")

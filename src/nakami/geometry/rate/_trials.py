@@ -27,6 +27,7 @@ RUNAWAY = 4.0  # times the largest loss at the start: a trial ends there
 FLAT = 5e-3  # a loss that falls by less than this share of itself may be a dead network's
 NOTHING = 1e-5  # and by less than this not at all
 ALIKE = 0.1  # logarithms of losses that differ by less count as equal
+BOTTOMLESS = 1e6  # times its size at the start by which no loss falls that has a lower bound
 GONE = 1e-12  # share of a loss below which it counts as this share: 0 has no logarithm
 
 
@@ -149,6 +150,7 @@ class Found:
         low: Lowest and (high) highest index that does as well within ``ALIKE``.
         score: Of the best. unstable: lowest index tried from which the loss ran away, or None.
         at_end: Whether a rate beside it did better still where the search ended.
+        endless: Whether that was a higher one, or the loss fell to minus infinity: no rate is best.
     """
 
     index: float
@@ -158,6 +160,7 @@ class Found:
     score: float
     unstable: int | None
     at_end: bool
+    endless: bool
 
 
 def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
@@ -188,7 +191,8 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
     tried = {i: trials.score(i, steps) for i, t in trials.running.items() if len(t.losses) >= steps}
     low, high = (_crossing(tried, middle, way, here + ALIKE) for way in (-1, 1))
     unstable = min(trials.ended, default=None)
-    return Found(index, middle, low, high, here, unstable, best != middle)
+    endless = best > middle or (not trials.positive and here < -BOTTOMLESS)
+    return Found(index, middle, low, high, here, unstable, best != middle, endless)
 
 
 def _look(trials: Trials, steps: int) -> int | None:
