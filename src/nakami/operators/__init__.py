@@ -1,6 +1,6 @@
 """A network becomes a linear map: stages, and the Jacobian between them."""
 
-from ._arguments import check_order
+from ._arguments import check_order, unwrapped_optimizer
 from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from .curvature._losses import criterion
@@ -38,4 +38,5 @@ __all__ = [
     "natural_start",
     "separate_rows",
     "stages",
+    "unwrapped_optimizer",
 ]

@@ -46,6 +46,12 @@ def check_order(**arguments: Any) -> None:
     raise wrong_type(_listed(moved), rule, _listed(given), way_out)
 
 
+def unwrapped_optimizer(optimizer: Any) -> Any:
+    """The optimizer in a wrapper that is one, too, as accelerate's."""
+    inner = getattr(optimizer, "optimizer", None)
+    return unwrapped_optimizer(inner) if isinstance(inner, Optimizer) else optimizer
+
+
 def _listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ...operators import View, check_order
+from ...operators import View, check_order, unwrapped_optimizer
 from ...results import (
     RunError,
     check_at_least,
@@ -21,7 +21,7 @@ from ...results import (
     wrong_type,
 )
 from ..rate._matrix import Loss
-from ..rate._optimizers import alike, check_optimizer, unwrapped
+from ..rate._optimizers import alike, check_optimizer
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
@@ -108,7 +108,7 @@ class RateControl:
         if not isinstance(given, Measures):
             way_out = "pass nakami.geometry.Measures(budget=0.05)"
             raise wrong_type("measures", "be Measures", repr(given), way_out)
-        optimizer = unwrapped(optimizer)
+        optimizer = unwrapped_optimizer(optimizer)
         self.target, self.measures = _rate(rate, optimizer), measures
         self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
         self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, check_order
+from ...operators import CurvatureOperator, View, as_view, check_order, unwrapped_optimizer
 from ...results import (
     Keep,
     Outcome,
@@ -42,7 +42,6 @@ from ._optimizers import (
     make,
     most,
     seen,
-    unwrapped,
 )
 from ._progress import Parts
 from ._result import LearningRate
@@ -158,7 +157,7 @@ def learning_rate(
     Amari, AISTATS 2019 (Fisher information and learning rates).
     """
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
-    optimizer = unwrapped(optimizer)
+    optimizer = unwrapped_optimizer(optimizer)
     check_optimizer(optimizer, limit=not advise)
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     if trial_steps is not None:

@@ -55,12 +55,6 @@ class Coordinates:
         return Preconditioned(op, self.scale, self.shift)
 
 
-def unwrapped(optimizer: Any) -> Any:
-    """The optimizer in a wrapper that is one, too, as accelerate's."""
-    inner = getattr(optimizer, "optimizer", None)
-    return unwrapped(inner) if isinstance(inner, Optimizer) else optimizer
-
-
 def check_optimizer(optimizer: object, limit: bool = True) -> None:
     """Refuse what is no optimizer, and with ``limit`` what has none.
 
