@@ -181,3 +181,65 @@ def test_schedulers_are_found_by_their_optimizer():
     assert {id(each) for each in schedulers_of(optimizer)} == {id(each) for each in own}
     assert "optimizer" in vars(own[1])  # from here on its attributes are in a dictionary
     assert {id(each) for each in schedulers_of(optimizer)} == {id(each) for each in own}
+
+
+def rates(optimizer):
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_second_control_is_refused_until_the_first_is_released(wrapped):
+    model, x, y = problem()
+    optimizer = optimizer_of(model)
+    scheduler = torchs.ExponentialLR(optimizer, 0.5)
+    optimizer.step()
+    first = RateControl(model, optimizer, (x, y), "mse", 0.4, warmup=0)
+    again = optimizer
+    if wrapped:  # as accelerate does
+        again = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        again.optimizer = optimizer
+    with pytest.raises(ValueError, match=r"have one RateControl, got a second one; call release"):
+        RateControl(model, again, (x, y), "mse", 0.3)
+    assert rates(optimizer) == [0.2, 0.4]
+    first.step(1.0)
+    first.release()
+    first.release()  # a second time does nothing
+    assert type(scheduler) is torchs.ExponentialLR
+    for late in (lambda: first.step(1.0), first.apply):
+        with pytest.raises(ValueError, match=r"RateControl must be in use, got one after release"):
+            late()
+    second = RateControl(model, again, (x, y), "mse", 0.3, warmup=0)
+    scheduler.step()
+    assert rates(optimizer) == pytest.approx([0.075, 0.15])
+    first.release()  # takes nothing from the second
+    second.step(1.0)
+
+
+def test_a_control_that_is_gone_makes_room():
+    model, x, y = problem()
+    optimizer = optimizer_of(model)
+    scheduler = torchs.ExponentialLR(optimizer, 0.5)
+    optimizer.step()
+    RateControl(model, optimizer, (x, y), "mse", 0.4, warmup=0)
+    with pytest.raises(ValueError, match="rate must be positive"):
+        RateControl(model, optimizer, (x, y), "mse", -1.0)
+    control = RateControl(model, optimizer, (x, y), "mse", 0.3, warmup=0)
+    assert len(optimizer._optimizer_step_post_hooks) == 1
+    scheduler.step()
+    assert rates(optimizer) == pytest.approx([0.075, 0.15])
+    control.release()
+    assert type(scheduler) is torchs.ExponentialLR
+    assert rates(optimizer) == pytest.approx([0.025, 0.05])
+
+
+def test_a_scheduler_that_is_passed_twice_counts_once():
+    model, x, y = problem()
+    optimizer = optimizer_of(model)
+    scheduler = torchs.ExponentialLR(optimizer, 0.5)
+    optimizer.step()
+    given = [scheduler, scheduler]
+    control = RateControl(model, optimizer, (x, y), "mse", 0.4, warmup=0, schedule=given)
+    scheduler.step()
+    assert rates(optimizer) == pytest.approx([0.1, 0.2])
+    control.release()
+    assert type(scheduler) is torchs.ExponentialLR

@@ -159,6 +159,18 @@ def test_a_second_fit_in_lightning_starts_anew(tmp_path):
 
 
 @lightnings_own_warnings
+def test_two_controls_of_one_training_are_refused(tmp_path):
+    lightning()
+
+    class Again(nakami.geometry.LightningRateControl):
+        """Another callback of this kind, for Lightning takes two of one class for the same."""
+
+    second = Again(gathered(), "cross_entropy", 1.0, **SETTINGS)
+    with pytest.raises(ValueError, match=r"optimizer must have one RateControl, got a second one"):
+        fit(tmp_path, hosted(), 1, more=[second])
+
+
+@lightnings_own_warnings
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 def test_a_scheduler_in_lightning_multiplies_and_is_logged(tmp_path, interval):
     lit, _ = lightning()

@@ -26,6 +26,7 @@ class GroupRates:
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Any] = (), factors: bool = True):
         """``factors``: whether the schedulers' factors count; else their rates are overwritten."""
         self.optimizer, self.host, self._hook = optimizer, None, None
+        self._released = False
         rates = read(optimizer)
         if schedulers:
             tops = peaks(optimizer, schedulers)
@@ -55,13 +56,15 @@ class GroupRates:
 
     def set(self, rate: float) -> None:
         """Give the fastest group this rate, times its schedulers' factor, others in proportion."""
+        self._check_in_use()
         self._rate = rate
         self._put()
         if self.host is None:
             self.made = self._given
 
     def check(self) -> None:
-        """Refuse groups or rates that other code has changed."""
+        """Refuse groups or rates that other code has changed, and any after ``release``."""
+        self._check_in_use()
         seen = read(self.optimizer)
         if len(seen) != len(self._given):
             rule = f"keep its {len(self._given)} parameter groups"
@@ -82,13 +85,21 @@ class GroupRates:
             write(self.optimizer, self._given)
 
     def release(self) -> None:
-        """Give the schedulers back, and their rates to the optimizer."""
+        """Give the schedulers back, and their rates to the optimizer; once."""
+        if self._released:
+            return
+        self._released = True
         if self.host is not None:
             self.host.release()
             if read(self.optimizer) == self._given:  # no other training has begun with it
                 write(self.optimizer, self.host.own)
         if self._hook is not None:
             self._hook.remove()
+
+    def _check_in_use(self) -> None:
+        if self._released:
+            way_out = "build a new one"
+            raise wrong("the RateControl", "be in use", "one after release()", way_out)
 
     @property
     def _fastest(self) -> int:

@@ -65,6 +65,7 @@ class LightningRateControl(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""
+        self.on_fit_end(trainer, pl_module)  # of a fit that failed
         count = len(trainer.optimizers)
         if count != 1:
             way_out = "return one optimizer from configure_optimizers"

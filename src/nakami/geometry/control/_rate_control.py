@@ -21,10 +21,11 @@ from ...results import (
     wrong_type,
 )
 from ..rate._matrix import Loss
-from ..rate._optimizers import alike, check_optimizer
+from ..rate._optimizers import alike
 from ..rate._result import LearningRate
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
+from ._holding import check_free, hold, let_go
 from ._host_schedule import on, schedulers_of
 from ._measures import DEFAULT, LEAVE_OUT, Measures
 from ._running_loss import RateRecord, RunningLoss
@@ -80,7 +81,7 @@ class RateControl:
 
     Raises:
         UsageError: What ``nakami.ggn`` and ``nakami.learning_rate`` refuse, an argument out of
-            range, ``every`` too small for the budget.
+            range, ``every`` too small for the budget, an optimizer that has a RateControl.
 
     Several processes: give all of them the same ``data`` and the loss averaged over them, so that
     they decide alike. Source: Cohen et al., arXiv 2103.00065 (progressive sharpening, the edge of
@@ -109,6 +110,7 @@ class RateControl:
             way_out = "pass nakami.geometry.Measures(budget=0.05)"
             raise wrong_type("measures", "be Measures", repr(given), way_out)
         optimizer = unwrapped_optimizer(optimizer)
+        check_free(optimizer)
         self.target, self.measures = _rate(rate, optimizer), measures
         self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
         self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)
@@ -120,15 +122,16 @@ class RateControl:
             self._worth = (measures.batch_size or n) / n  # of a step, in gradients
             self.every = measures.interval(self._worth, self.steps)
             self._marks = measures.marks(self._worth, self.steps, self.warmup)
+            self._count = self._warm = self._streak = self._quiet_until = 0
+            self._next = self._mark()
+            self.cost, self.log, self._band = 0.0, list[RateRecord](), RunningLoss()
+            self._rates.set(self._wanted)
+            if why := measures.why_few(self._marks, self._worth, self.steps):
+                warn(why + ".")
         except BaseException:
-            self.release()
+            self._rates.release()
             raise
-        self._count = self._warm = self._streak = self._quiet_until = 0
-        self._next = self._mark()
-        self.cost, self.log, self._band = 0.0, list[RateRecord](), RunningLoss()
-        self._rates.set(self._wanted)
-        if why := measures.why_few(self._marks, self._worth, self.steps):
-            warn(why + ".")
+        hold(optimizer, self, self._rates)
 
     @property
     def rate(self) -> float:
@@ -156,7 +159,7 @@ class RateControl:
 
         Raises:
             RunError: The loss is not finite.
-            UsageError: Someone else changed the optimizer's rates or groups.
+            UsageError: Someone else changed the optimizer's rates or groups; after ``release``.
         """
         value = self._number(loss)
         self._rates.check()
@@ -173,8 +176,9 @@ class RateControl:
         self._rates.set(self._wanted)
 
     def release(self) -> None:
-        """Give schedulers back: from now on they write their own rates again."""
+        """Let go of the optimizer: schedulers write their own rates again; this control is done."""
         self._rates.release()
+        let_go(self._rates.optimizer, self)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on bit by bit; numbers, lists and one tensor.
@@ -299,8 +303,6 @@ def _schedule(
     schedule: Any, optimizer: Any
 ) -> tuple[Callable[[int], float] | None, list[LRScheduler]]:
     """A function of the step, and the schedulers on the optimizer."""
-    if not isinstance(optimizer, Optimizer):
-        check_optimizer(optimizer)
     if schedule is None:
         return None, schedulers_of(optimizer)
     given = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
@@ -312,7 +314,7 @@ def _schedule(
         if not on(optimizer, each):
             way_out = "build it on {optimizer}"
             raise wrong("schedule", "be a scheduler of {optimizer}", "one of another", way_out)
-    return None, given
+    return None, list({id(each): each for each in given}.values())
 
 
 def _rate(rate: object, optimizer: Optimizer) -> float:
