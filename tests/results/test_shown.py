@@ -59,9 +59,15 @@ def test_rows_are_flat_and_plain_and_pages_of_notebooks_small(name):
 def test_frames(name):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     result = RESULTS[name]()
-    frame = result.frame()
+    frame, rows = result.frame(), result.rows()
     assert isinstance(frame, pandas.DataFrame)
-    assert len(frame) == len(result.rows())
+    assert list(frame.columns) == list(rows[0])
+    for row, (_, line) in zip(rows, frame.iterrows(), strict=True):
+        for column, value in row.items():
+            if value is None or value != value:
+                assert pandas.isna(line[column])
+            else:
+                assert line[column] == value
 
 
 def test_a_frame_without_pandas_says_what_to_type(monkeypatch):
