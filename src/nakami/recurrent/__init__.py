@@ -1,4 +1,4 @@
-"""Recurrent nets: gated units kept from exploding."""
+"""Recurrent nets: gated units kept from exploding, and what their states do over time."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from ._blocks import candidate_blocks as candidate_blocks
     from ._constraint import BlockRecord as BlockRecord
     from ._constraint import SpectralConstraint as SpectralConstraint
+    from ._endings import FixedPointEnding as FixedPointEnding
+    from ._endings import LyapunovEnding as LyapunovEnding
+    from ._fixed_points import FixedPoints as FixedPoints
+    from ._fixed_points import fixed_points as fixed_points
+    from ._growth import Growth as Growth
+    from ._growth import growth as growth
+    from ._lyapunov import LyapunovSpectrum as LyapunovSpectrum
+    from ._lyapunov import lyapunov as lyapunov
+    from ._margin import Margin as Margin
+    from ._margin import margins as margins
     from ._projection import project as project
+    from ._state_map import StateMap as StateMap
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -79,7 +79,7 @@ class SpectralConstraint:
     ``SpectralBall``; where no singular value can have crossed, O(H^2). Memory: 2 H^2 a matrix.
     Several processes: build it on each; all project alike. What it does not bound: the Jacobian
     along driven trajectories, and other states of rest (the theorem is local, at zero input and
-    biases); ``nakami.recurrent.margin`` and ``lyapunov`` read these.
+    biases); ``nakami.recurrent.margins`` and ``lyapunov`` read these.
 
     Source: Kanai, Fujiwara and Iwamura, "Preventing gradient explosions in gated recurrent units",
     NIPS 2017.

@@ -1,0 +1,241 @@
+"""States that a constant input leaves where they are: stable ones, and saddles between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..results import Ended, Outcome, check_at_least, check_seed, is_number, wrong
+from ._endings import FixedPointEnding
+from ._state_map import StateMap, Step, as_state_map
+
+NEWTON = 60  # steps
+HALVINGS = 12  # of a Newton step that does not lower the residual
+SETTLE = 200  # plain steps that half of the starts make first
+LEAVE_OUT = "leave it out for the default"
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FixedPoints(Ended):
+    """Fixed points for one constant input, the most stable first; made by ``fixed_points``.
+
+    Attributes:
+        points: Shape (n, S).
+        residuals: ``|F(h) - h|``, shape (n,).
+        errors: Distance to the true point to first order, ``|(J - I)^-1 (F(h) - h)|``, shape (n,).
+        eigenvalues: Of the Jacobian there, by falling modulus, shape (n, S), complex.
+        starts: How many starts each was reached from, shape (n,). Not the size of its basin:
+            Newton's method reaches saddles too.
+        seed: Of the random starts.
+        outcome: How the search ended, a ``FixedPointEnding``; gives ``converged`` and ``reason``.
+            No search proves that there are no others.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "radii", "errors", "unstable_directions", "starts",
+    )  # fmt: skip
+    points: Array
+    residuals: Array
+    errors: Array
+    eigenvalues: Array
+    starts: Array
+    seed: int
+    outcome: Outcome
+
+    @property
+    def radii(self) -> Array:
+        """Spectral radius of the Jacobian at each point."""
+        return np.asarray(np.abs(self.eigenvalues).max(axis=1, initial=0.0))
+
+    @property
+    def stable(self) -> Array:
+        """Whether small deviations die out at each point: spectral radius below 1."""
+        return np.asarray(self.radii < 1)
+
+    @property
+    def unstable_directions(self) -> Array:
+        """Eigenvalues of modulus above 1 at each point: 0 is a stable point, others saddles."""
+        return np.asarray((np.abs(self.eigenvalues) > 1).sum(axis=1))
+
+    @property
+    def margins(self) -> Array:
+        """Distance of each point's spectral radius from 1, above 0 where stable."""
+        return np.asarray(1 - self.radii)
+
+    @property
+    def crossings(self) -> tuple[str, ...]:
+        """The bifurcation that each point's leading eigenvalue would make or has made at modulus 1.
+
+        ``real`` (at 1: points appear, vanish or branch), ``flip`` (at -1: period doubling) or
+        ``rotation`` (a pair: a circle, Neimark-Sacker).
+        """
+        leading = self.eigenvalues[:, 0] if self.eigenvalues.size else np.zeros(0)
+        turned = np.abs(leading.imag) > 1e-9 * np.abs(leading)
+        named = zip(turned, leading.real, strict=True)
+        return tuple("rotation" if t else "real" if real >= 0 else "flip" for t, real in named)
+
+
+def fixed_points(
+    net: nn.Module | Step | StateMap,
+    x: Any = None,
+    *,
+    states: Any = None,
+    random_starts: int = 64,
+    scale: float = 1.0,
+    tol: float = 1e-9,
+    seed: int = 0,
+) -> FixedPoints:
+    """Fixed points of a recurrent net at a constant input, found from many starts at once.
+
+    From each start Newton's method with halved steps finds ``F(h) = h``; half of the random starts
+    first make 200 plain steps, which lead to what is stable. Points nearer than ``1e4 tol`` times
+    their size are one.
+
+    Args:
+        net: As ``StateMap`` takes it, or one (which sets the arithmetic).
+        x: The constant input, shape (I,); default 0.
+        states: Starts beside 0 and the random ones, shape (n, S), such as those of real
+            trajectories (``StateMap.run``): saddles lie near them.
+        random_starts: How many, uniform in a cube.
+        scale: Half its side. A GRU's states lie within 1.
+        tol: Largest ``|F(h) - h|`` over ``max(1, |h|)`` that counts as fixed; above 1e-14.
+        seed: Of the random starts; torch's global state is left alone.
+
+    Raises:
+        UsageError: What ``StateMap`` refuses; a shape, count, ``tol`` or ``scale`` out of range.
+
+    Cost: for each start and Newton step a Jacobian (S products) and a solve O(S^3).
+    Source: Sussillo and Barak, Neural Computation 25, 2013 (there by minimising the speed).
+    """
+    step_map = as_state_map(net)
+    constant = _constant(step_map, x)
+    check_seed(seed)
+    for name, value, least in (("tol", tol, 1e-14), ("scale", scale, 0.0)):
+        if not is_number(value) or not least < value < float("inf"):
+            raise wrong(name, f"be a number above {least:g}", repr(value), LEAVE_OUT)
+    starts = _starts(step_map, constant, states, random_starts, scale, seed)
+    found, size = _newton(step_map, constant, starts, tol)
+    settled = torch.isfinite(size) & (size <= tol)
+    points, counts = _distinct(found[settled], 1e4 * tol)
+    jacobians = step_map.jacobian(constant.expand(len(points), -1), points)
+    with torch.no_grad():
+        residual = step_map(constant.expand(len(points), -1), points) - points
+    errors = _solve(jacobians, residual).norm(dim=1)
+    eigenvalues = torch.linalg.eigvals(jacobians)
+    order = torch.argsort(eigenvalues.abs(), dim=1, descending=True)
+    eigenvalues = eigenvalues.gather(1, order)
+    first = torch.argsort(eigenvalues.abs().amax(dim=1))
+    kind = FixedPointEnding.NONE if not len(points) else FixedPointEnding.SOME_LOST
+    reached = int(settled.sum())
+    kind = FixedPointEnding.FOUND if reached == len(starts) else kind
+    numbers = {"distinct": len(points), "reached": reached, "starts": len(starts), "steps": NEWTON}
+
+    def sorted_(array: Tensor) -> Array:
+        return np.asarray(array[first.to(array.device)].cpu())
+
+    return FixedPoints(
+        sorted_(points),
+        sorted_(residual.norm(dim=1)),
+        sorted_(errors),
+        sorted_(eigenvalues),
+        sorted_(counts),
+        seed,
+        Outcome(kind, numbers),
+    )
+
+
+def _constant(step_map: StateMap, x: Any) -> Tensor:
+    """The constant input, shape (1, I)."""
+    if x is None:
+        return torch.zeros(1, step_map.input_size, dtype=step_map.dtype, device=step_map.device)
+    given = step_map.tensor(x)
+    if given.shape != (step_map.input_size,) or not bool(given.isfinite().all()):
+        rule = f"be {step_map.input_size} finite numbers, shape ({step_map.input_size},)"
+        raise wrong("x", rule, tuple(given.shape), "leave it out for 0")
+    return given[None]
+
+
+def _starts(
+    step_map: StateMap, x: Tensor, states: Any, count: int, scale: float, seed: int
+) -> Tensor:
+    """0, the random ones, half of them after plain steps, and the given ones."""
+    n = check_at_least("random_starts", count, 0, LEAVE_OUT)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = 2 * torch.rand(n, step_map.state_size, generator=generator, dtype=torch.float64) - 1
+    random = step_map.tensor(scale * drawn)
+    with torch.no_grad():
+        settling = random[: n // 2]
+        for _ in range(SETTLE):
+            settling = step_map(x.expand(len(settling), -1), settling)
+    parts = [step_map.starts(None, 1), settling, random[n // 2 :]]
+    if states is not None:
+        given = step_map.tensor(states)
+        if given.ndim != 2 or given.shape[1] != step_map.state_size:
+            rule = f"have shape (starts, {step_map.state_size})"
+            raise wrong("states", rule, tuple(given.shape), "pass StateMap(net).run(inputs)[0]")
+        parts.append(given)
+    starts = torch.cat(parts)
+    return starts[starts.isfinite().all(dim=1)]
+
+
+def _newton(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> tuple[Tensor, Tensor]:
+    """States after damped Newton steps, and their residuals over ``max(1, |h|)``."""
+
+    @torch.no_grad()
+    def miss(h: Tensor) -> Tensor:
+        return step_map(x.expand(len(h), -1), h) - h
+
+    def size(h: Tensor) -> Tensor:
+        return miss(h).norm(dim=1) / h.norm(dim=1).clamp_min(1)
+
+    h = h.clone()
+    sizes = size(h)
+    open_ = torch.arange(len(h), device=h.device)
+    for _ in range(NEWTON):
+        open_ = open_[(sizes[open_] > tol / 100) & sizes[open_].isfinite()]
+        if not len(open_):
+            break
+        at = h[open_]
+        step = _solve(step_map.jacobian(x.expand(len(at), -1), at), miss(at))
+        before, share = sizes[open_], torch.ones(len(at), 1, dtype=h.dtype, device=h.device)
+        for _ in range(HALVINGS):
+            after = size(at - share * step)
+            worse = ~(after < before)
+            if not bool(worse.any()):
+                break
+            share[worse] /= 2
+        better = after < before
+        h[open_[better]] = (at - share * step)[better]
+        sizes[open_[better]] = after[better]
+        open_ = open_[better]
+    return h, sizes
+
+
+def _solve(jacobians: Tensor, miss: Tensor) -> Tensor:
+    """``(J - I)^-1 (F(h) - h)``; where that is singular, by least squares."""
+    eye = torch.eye(jacobians.shape[-1], dtype=jacobians.dtype, device=jacobians.device)
+    step, info = torch.linalg.solve_ex(jacobians - eye, miss[..., None])
+    if bool((info != 0).any()):
+        bad = info != 0
+        step[bad] = torch.linalg.pinv(jacobians[bad] - eye) @ miss[bad][..., None]
+    return step[..., 0]
+
+
+def _distinct(points: Tensor, near: float) -> tuple[Tensor, Tensor]:
+    """One point of each group within ``near`` times its size, and the sizes of the groups."""
+    kept, counts = list[Tensor](), list[int]()
+    for point in points:
+        close = [float((point - other).norm()) for other in kept]
+        reach = near * max(1.0, float(point.norm()))
+        if close and min(close) <= reach:
+            counts[close.index(min(close))] += 1
+        else:
+            kept.append(point)
+            counts.append(1)
+    return (torch.stack(kept) if kept else points[:0]), torch.tensor(counts, dtype=torch.int64)
