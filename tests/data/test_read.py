@@ -201,7 +201,7 @@ def broken(tmp_path, kind):
         ("idx type", r"must hold unsigned bytes \(type 0x08\), got type 0x0d; store"),
         ("idx short", r"must hold 210 bytes of values after its header, got 203; .*truncated"),
         ("idx head", r"truncated"),
-        ("idx labels", r"must hold pictures \(3 axes\), got 1 axes"),
+        ("idx labels", r"must hold pictures \(3 axes\), got 1 axis"),
         ("gz short", r"x-ubyte\.gz is damaged"),
         ("gz text", r"x-ubyte\.gz is damaged"),
         ("png text", r"x\.png cannot be read as a picture .*repair or remove that file"),

@@ -95,7 +95,7 @@ def test_an_estimate_dearer_than_the_diagonal_becomes_exact():
     assert result.exact
     assert result.value == pytest.approx(0, abs=1e-9)
     assert N < result.n_products <= N + 100
-    assert result.reason == "exact: the diagonal from 1000 products"
+    assert result.reason == "exact: the diagonal from 1,000 products"
 
 
 def test_too_few_products_say_so_and_keep_the_standard_error():
@@ -121,7 +121,7 @@ def test_a_small_budget_takes_fewer_probes_at_once():
     result = trace(Diagonal(SPECTRA["linear"]), memory_budget=8 * 8 * N)
     assert result.converged
     assert result.n_deflated == 0
-    with pytest.raises(ValueError, match=r"memory_budget must hold 4 vectors of 1000 components"):
+    with pytest.raises(ValueError, match=r"memory_budget must hold 4 vectors of 1,000 components"):
         trace(Diagonal(SPECTRA["linear"]), memory_budget=100)
 
 

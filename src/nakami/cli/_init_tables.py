@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import plain
+from nakami.results import counted, plain
 
 from ._tables import TextTable
 
@@ -64,10 +64,11 @@ def table(found: Initialisation, title: str) -> TextTable:
     errors = [layer.chi_se / layer.chi for layer in found.layers if layer.chi > 0]
     returns = [row.gradient_se / row.gradient for row in found.layers if row.gradient > 0]
     caption += (
-        f"\nStandard errors, from {found.probes} probes: χ at most {max(errors, default=0):.1%}, "
+        f"\nStandard errors, from {counted(found.probes, 'probe')}: "
+        f"χ at most {max(errors, default=0):.1%}, "
         f"grad² {max(returns, default=0):.1%}."
     )
-    return TextTable(f"{title}, {found.n_examples} examples", caption, head, rows)
+    return TextTable(f"{title}, {counted(found.n_examples, 'example')}", caption, head, rows)
 
 
 def sentences(found: Initialisation) -> list[str]:

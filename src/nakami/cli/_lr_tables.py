@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..results import counted
 from ._tables import TextTable
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _curvature(found: LearningRateReport) -> list[Row]:
     rate, e = found.rate, found.eigenvalues
     rows = []
     if e is not None:
-        what = f"{rate.matrix}; {e.parameters:,} parameters"
+        what = f"{rate.matrix}; {counted(e.parameters, 'parameter')}"
         if e.n_samples:
             what += f"; of the first {e.n_samples:,} of {rate.n_samples:,} samples, for time"
         rows.append(("λ_max", f"{e.largest:.4g} ± {e.largest_error:.1g}", what))
@@ -89,5 +90,5 @@ def _noise(found: LearningRateReport) -> list[Row]:
 
 def _loss(found: LearningRateReport) -> Row:
     rate = found.rate
-    samples = f"{rate.n_samples:,} samples in {rate.n_batches} batch{'es' * (rate.n_batches > 1)}"
+    samples = f"{counted(rate.n_samples, 'sample')} in {counted(rate.n_batches, 'batch')}"
     return ("loss", f"{found.value:.4g}", samples)

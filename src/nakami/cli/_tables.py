@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from nakami.results import brief, span
+from nakami.results import brief, counted, span
 
 if TYPE_CHECKING:
     from nakami.results import (
@@ -227,7 +227,7 @@ def numbers_tables(result: NumberChanges) -> list[Table]:
     """What differs between two runs: settings, then numbers."""
     rows = [(name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.rows if a != b]
     title = f"{result.after.folder} and before, {result.before.folder}"
-    equal = f"{len(result.rows) - len(rows)} numbers are equal."
+    equal = counted(len(result.rows) - len(rows), "number is equal.", "numbers are equal.")
     numbers = TextTable(title, equal, ("number", "before", "after", "change"), rows)
     if not result.settings:
         return [numbers.drawn()]

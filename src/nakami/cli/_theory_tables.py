@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import plain
+from nakami.results import counted, plain
 
 from ._tables import TextTable
 
@@ -61,12 +61,12 @@ def _eigenvalues(found: Prediction) -> TextTable:
     rows = [
         ("mean m_λ", f"{f.mean:.4g}"),
         ("second moment s_λ", f"{f.second_moment:.4g}"),
-        (f"λ_max, {f.n_outliers} eigenvalues near", f"{f.largest:.4g}"),
+        (f"λ_max, {counted(f.n_outliers, 'eigenvalue')} near", f"{f.largest:.4g}"),
         ("upper end of λ_max at these widths", f"{f.largest_edge:.4g}"),
-        (f"bulk, {f.n_bulk} eigenvalues near", f"{f.bulk:.4g}"),
+        (f"bulk, {counted(f.n_bulk, 'eigenvalue')} near", f"{f.bulk:.4g}"),
         ("trace", f"{f.trace:.4g}"),
     ]
-    title = f"Fisher matrix, {found.samples} samples, squared error"
+    title = f"Fisher matrix, {counted(found.samples, 'sample')}, squared error"
     caption = "Sum over outputs, mean over samples; the other eigenvalues are 0."
     if p is not None and found.softmax_sd is not None:
         sd = found.softmax_sd
@@ -76,7 +76,7 @@ def _eigenvalues(found: Prediction) -> TextTable:
             ("cross-entropy: λ_max at least", f"{p.lower:.4g} ± {sd.lower:.1g}"),
             ("cross-entropy: λ_max at most", f"{p.upper:.4g} ± {sd.upper:.1g}"),
         ]
-        caption += f"\nCross-entropy: mean ± sd over {found.draws} draws of the outputs."
+        caption += f"\nCross-entropy: mean ± sd over {counted(found.draws, 'draw')} of the outputs."
     return TextTable(title, caption, ("reading", "value"), rows)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, counted, wrong
 
 from ._examples import AS_STORED, EMBEDDED, PIXEL, Examples, check_finite, plain_picture
 from ._npz import pick
@@ -54,7 +54,7 @@ def _from_tokens(
     one_each = labels is not None and labels.shape == array.shape[:1] and labels.dtype.kind in "iu"
     classes = whole(labels, f"labels in {path}")[:n] if labels is not None and one_each else None
     inputs, taken = tokens(array, beside, slice(n), path)
-    parts = [f"{len(array[:n]):,} examples of {path.name}", *filter(None, (said, taken))]
+    parts = [f"{counted(len(array[:n]), 'example')} of {path.name}", *filter(None, (said, taken))]
     names = tuple(f"{path.stem} {i}" for i in range(len(array[:n])))
     return Examples(inputs, classes, names, EMBEDDED, ", ".join(parts))
 
@@ -73,7 +73,7 @@ def tokens(
     for name, values in beside.items():
         if len(values) != len(array) or values.dtype.kind not in "iub":
             got = f"{values.dtype} {values.shape}"
-            rule = f"hold whole numbers for {len(array)} examples"
+            rule = f"hold whole numbers for {counted(len(array), 'example')}"
             raise wrong(f"{name!r} in {path}", rule, got, "store what the tokenizer returned")
     ids = whole(array[rows], f"tokens in {path}")
     parts = {name: whole(values[rows], f"{name!r} in {path}") for name, values in beside.items()}
@@ -133,7 +133,7 @@ def from_array(
         classes,
         names,
         PIXEL if pixels else AS_STORED,
-        f"{len(inputs):,} examples of {path.name}",
+        f"{counted(len(inputs), 'example')} of {path.name}",
         plain_picture(array.shape[1]) if grid else None,
         "picture" if grid else "input",
     )
@@ -164,7 +164,8 @@ def _labels(labels: np.ndarray, n: int, path: Path) -> Tensor:
         labels = labels[:, 0]
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise wrong(
-            f"labels in {path}", f"be {n} whole numbers", f"{labels.dtype} {labels.shape}",
+            f"labels in {path}", f"be {counted(n, 'whole number')}",
+            f"{labels.dtype} {labels.shape}",
             "store one class index for each example",
         )  # fmt: skip
     return whole(labels, f"labels in {path}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import is_whole, wrong, wrong_type
+from nakami.results import counted, is_whole, wrong, wrong_type
 
 PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
@@ -100,5 +100,5 @@ def check_finite(inputs: Tensor, names: Sequence[str], what: str) -> None:
     good = torch.isfinite(inputs.flatten(1)).all(1)
     if not good.all():
         bad = [names[i] for i in (~good).nonzero().flatten().tolist()]
-        got = f"NaN or infinity in {len(bad)} of {len(good)} examples (first: {bad[0]})"
+        got = f"NaN or infinity in {len(bad)} of {counted(len(good), 'example')} (first: {bad[0]})"
         raise wrong(what, "hold finite numbers", got, "leave those examples out of the file")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import as_path, check_at_least, check_seed, wrong
+from nakami.results import as_path, check_at_least, check_seed, counted, wrong
 
 from ._arrays import check_examples, from_array, is_tokens, reading, single, tokens, whole
 from ._examples import Examples, Inputs, check_finite, some_rows
@@ -155,7 +155,8 @@ def _from_npz(
     check_examples(x, path, picked.inputs)
     if y.ndim < 1 or len(y) != len(x):
         raise wrong(
-            f"{picked.labels!r} in {path}", f"hold {len(x)} targets, one for each example",
+            f"{picked.labels!r} in {path}",
+            f"hold {counted(len(x), 'target')}, one for each example",
             f"shape {y.shape}", "store them in the same order",
         )  # fmt: skip
     rows = _drawn(len(x), n, seed).numpy()
@@ -169,7 +170,7 @@ def _from_npz(
     else:
         found = from_array(x[rows], None, path)
         inputs, unit, taken = found.inputs, found.unit, ""
-    parts = [f"{len(rows):,} of {len(x):,} examples of {path.name}", picked.said, taken]
+    parts = [f"{len(rows):,} of {counted(len(x), 'example')} of {path.name}", picked.said, taken]
     parts += ["labels shifted by one, the token that follows"] * shifted
     source = ", ".join(filter(None, parts))
     return LabelledExamples(inputs, _targets(y[rows], picked.labels, path), unit, source)

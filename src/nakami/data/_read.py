@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from nakami.results import as_path, check_at_least, wrong
+from nakami.results import as_path, check_at_least, counted, wrong
 
 from ._arrays import from_array, read_array
 from ._examples import Examples
@@ -93,7 +93,8 @@ def _read_idx(path: Path, n: int | None) -> Examples:
     array = read_idx(path, n)
     if array.ndim != 3:
         way_out = "pass the file ...images-idx3-ubyte"
-        raise wrong(f"{path}", "hold pictures (3 axes)", f"{array.ndim} axes", way_out)
+        axes = counted(array.ndim, "axis", "axes")
+        raise wrong(f"{path}", "hold pictures (3 axes)", axes, way_out)
     partner = idx_partner(path)
     if partner == path or not partner.is_file():
         return from_array(array[:, None], None, path)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data import fingerprint
 from ..operators import Example, FunctionalModel, as_tensors, as_typed, leaves_of, separate_rows
-from ..results import wrong, wrong_type
+from ..results import counted, wrong, wrong_type
 from ..spectra import check_entries
 
 TRIED = 8  # rows of the inputs by which it is seen whether they see each other
@@ -121,7 +121,7 @@ def _check_finite(leaf: Tensor, alone: bool) -> None:
             raise wrong(
                 "inputs",
                 "hold minus infinity in a mask at every example or at none",
-                f"it in {int(some.sum())} of {len(some)} examples",
+                f"it in {int(some.sum())} of {counted(len(some), 'example')}",
                 "mask by a large finite number, or by True and False",
             )
         rows = rows.masked_fill(masked, 0)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from ..results import Ending
 
-FELL = "in {trials} trials of up to {steps} steps on copies the loss fell fastest near {rate:.2g}"
+FELL = (
+    "in {trials} trials of up to {steps:1 step|{steps} steps} on copies the loss fell fastest near "
+    "{rate:.2g}"
+)
 NO_FALL = (
-    "none: the loss fell in no trial of {steps} steps at rates from {lowest:.2g} to {highest:.2g}"
+    "none: the loss fell in no trial of {steps:1 step|{steps} steps} at rates from {lowest:.2g} to "
+    "{highest:.2g}"
 )
 NO_END = (
     "none: the loss fell from {start:.3g} to {end:.3g} at rate {rate:.2g}, where the search ended, "
@@ -34,6 +38,7 @@ WORSE = (
     "none was found: with the scales that were tried a mean square changes over the depth by a "
     "factor 10^{after:.1f}, up or down, as it is by 10^{before:.1f}"
 )
+MEASURES = "{streak:one measure|{streak} measures}"
 HERE = "batches of {batch:g} lie "
 NOISE = " the noise scale of {least}{scale:.3g} samples, where "
 GAIN = ": twice the batch makes a step {gain:.2f} times as useful"
@@ -132,5 +137,5 @@ class ControlEnding(Ending):
 
     CALM = True, "the rate is within the limit and the loss within its band"
     LOSS_HIGH = True, "the loss is above its band, the rate within the limit"
-    BEYOND = False, "the rate is beyond the limit, at {streak} measures without a calm one"
-    LOWERED = False, "unstable at {streak} measures: the rate is lowered to {target:.3g}"
+    BEYOND = False, "the rate is beyond the limit, at " + MEASURES + " without a calm one"
+    LOWERED = False, "unstable at " + MEASURES + ": the rate is lowered to {target:.3g}"

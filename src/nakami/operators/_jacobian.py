@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..results import UsageError, told, wrong
+from ..results import UsageError, counted, told, wrong
 from ..spectra import LinearOperator, check_budget, check_vector, without_autocast
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
@@ -175,7 +175,7 @@ class NetworkJacobian(LinearOperator):
     def by_stage(self, product: Tensor) -> dict[str, Tensor]:
         """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
         if product.ndim not in (1, 2) or product.shape[0] != self.shape[0]:
-            rule = f"have {self.shape[0]} rows"
+            rule = f"have {counted(self.shape[0], 'row')}"
             raise wrong("product", rule, f"shape {tuple(product.shape)}", "pass J @ V")
         return {name: product[rows] for name, rows in self.parts.items()}
 

@@ -23,6 +23,7 @@ from nakami.training import ContrastiveDivergence, Supervised, Training
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
 
+from ..results import counted
 from ._facts import error_fact
 from ._subject import Network, Recipe
 
@@ -100,12 +101,14 @@ def pretrained(training: Training, train: Examples, settings: DBNSettings) -> nn
 def sentences(settings: DBNSettings, train: Examples) -> tuple[str, str]:
     """One sentence on the training of each network."""
     before = (
-        f"{len(settings.hidden)} RBMs, one on the other, CD-1 for {settings.pretrain_epochs} "
-        f"epochs each at rate {settings.pretrain_rate} on the {train.source}; output layer random"
+        f"{len(settings.hidden)} RBMs, one on the other, CD-1 for "
+        f"{counted(settings.pretrain_epochs, 'epoch')} each at rate {settings.pretrain_rate} on "
+        f"the {train.source}; output layer random"
     )
     after = (
-        f"pre-trained as before, then {settings.finetune_epochs} epochs of gradient descent on the "
-        f"cross-entropy at rate {settings.finetune_rate}, momentum {settings.momentum}"
+        f"pre-trained as before, then {counted(settings.finetune_epochs, 'epoch')} of gradient "
+        f"descent on the cross-entropy at rate {settings.finetune_rate}, "
+        f"momentum {settings.momentum}"
     )
     return before, after
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ._compare import PairedChange as PairedChange
     from ._compare import compare as compare
     from ._compare import paired_change as paired_change
+    from ._counted import Counting as Counting
+    from ._counted import counted as counted
+    from ._counted import worded as worded
     from ._entries import Entries as Entries
     from ._errors import PYTHON as PYTHON
     from ._errors import NakamiWarning as NakamiWarning

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.special import stdtrit
 
+from ._counted import counted
 from ._errors import UsageError, unknown, wrong, wrong_type
 from ._record import KINDS, Record, load
 from ._same import difference, differing
@@ -140,7 +141,8 @@ class Comparison(Shown):
         stages = len({each.stage for each in self.changes})
         counts = Counter(each.verdict for each in self.changes)
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-        return f"Comparison({len(self.changes)} changes at {stages} stages: {said})"
+        changes, at = counted(len(self.changes), "change"), counted(stages, "stage")
+        return f"Comparison({changes} at {at}: {said})"
 
     def find(self, stage: str, quantity: str = "count") -> PairedChange | None:
         """The paired change of one quantity at one stage, or None where nothing can be paired."""

@@ -16,6 +16,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from ._callables import check_callable
+from ._counted import counted
 from ._errors import wrong
 
 P = ParamSpec("P")
@@ -36,7 +37,7 @@ class _Work:
             return self.words
         parts = [self.name] if self.name else []
         if self.products:
-            parts.append(f"{self.products:,} product" + ("s" if self.products > 1 else ""))
+            parts.append(counted(self.products, "product"))
         if self.residual is not None:
             parts.append(f"largest relative residual {self.residual:.1e}")
         return ", ".join(parts)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from ._counted import worded
 from ._shown import Shown
 
 ABOVE_TOL = "{above} of {values} values above tol {tol:g}"
+PRODUCTS = "{products:1 product|{products} products} spent"
 NOT_RECOVERED = "a value of at least {missed:.3g} was missed and not recovered"
 
 
@@ -22,7 +24,7 @@ class Ending(Enum):
 
     Attributes:
         converged: Whether the computation did what was asked.
-        sentence: A format string over the outcome's numbers.
+        sentence: A format string over the outcome's numbers, as ``Counting`` takes it.
     """
 
     converged: bool
@@ -36,22 +38,22 @@ class Ending(Enum):
 class SpectrumEnding(Ending):
     """How a spectrum, a norm, a trace or a density ended."""
 
-    WITHIN = True, "all {values} values within tol {tol:g}"
+    WITHIN = True, "{values:the value|all {values} values} within tol {tol:g}"
     LIMITED = (
         True,
         "{within} of {values} values within tol {tol:g}, {limited} at the limit of the arithmetic",
     )
     ABOVE = False, ABOVE_TOL
-    SPENT = False, ABOVE_TOL + ", {products} products spent"
-    UNCHECKED = False, "{products} products spent"
+    SPENT = False, ABOVE_TOL + ", " + PRODUCTS
+    UNCHECKED = False, PRODUCTS
     MISSED = False, NOT_RECOVERED
     OPEN = False, ABOVE_TOL + ", " + NOT_RECOVERED
     EXACT = True, "exact: {way}"
-    SAMPLED = True, "{probes} random probes of {steps} steps each"
-    PRECISE = True, "standard error within rtol {rtol:g} after {probes} probes"
+    SAMPLED = True, "{probes:1 random probe|{probes} random probes} of {steps} steps each"
+    PRECISE = True, "standard error within rtol {rtol:g} after {probes:1 probe|{probes} probes}"
     IMPRECISE = (
         False,
-        "standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, {products} products spent",
+        "standard error {se:.3g} of {value:.3g} above rtol {rtol:g}, " + PRODUCTS,
     )
     READ = True, "{words}"  # of a run written before outcomes were stored
     READ_OPEN = False, "{words}"
@@ -77,7 +79,7 @@ class Outcome:
     @property
     def reason(self) -> str:
         """The ending in words."""
-        return self.kind.sentence.format(**self.numbers)
+        return worded(self.kind.sentence, self.numbers)
 
     def count(self, name: str) -> int:
         """One of the counts; 0 where this ending has none of that name."""

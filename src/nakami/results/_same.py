@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._counted import counted
 from ._errors import wrong
 
 # fields of run.json that say nothing about its numbers
@@ -105,10 +106,11 @@ def _lists(old: list[Any], new: list[Any]) -> tuple[str, str]:
     if len(old) != len(new):
         alone = [v for v in old if v not in new], [v for v in new if v not in old]
         a, b = (f" ({_some(v)} only there)" if v else "" for v in alone)
-        return f"{len(old)} entries{a}", f"{len(new)}{b.replace('there', 'here')}"
+        count = counted(len(old), "entry", "entries")
+        return f"{count}{a}", f"{len(new)}{b.replace('there', 'here')}"
     at = next((i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b), None)
     if at is None:  # alike but for what is not shown
-        return f"{len(old)} entries", "others of the same names"
+        return counted(len(old), "entry", "entries"), "others of the same names"
     return f"{_short(old[at])} at place {at}", _short(new[at])
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from html import escape
 from typing import Any, ClassVar
 
+from ._counted import counted
 from ._errors import RunError
 
 MOST = 12  # rows in a notebook; frame() has all
@@ -61,7 +62,7 @@ class Shown:
         else:
             body = [list(row.values()) for row in rows[:MOST]]
         texts = "".join(_line("td", map(_text, cells)) for cells in body)
-        more = f"<p>{len(rows) - MOST} more rows</p>" if len(rows) > MOST else ""
+        more = f"<p>{counted(len(rows) - MOST, 'more row')}</p>" if len(rows) > MOST else ""
         top = _line("th", head) if head else ""
         return f"<p>{escape(repr(self))}</p><table>{top}{texts}</table>{more}"
 

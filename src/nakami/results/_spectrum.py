@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._counted import counted
 from ._outcome import Ended, Outcome, SpectrumEnding
 from ._remainder import Remainder
 
@@ -80,7 +81,7 @@ class Spectrum(Ended):
         ends = f"{self.values[0]:.4g} to {self.values[-1]:.4g}" if len(self.values) else "none"
         return (
             f"Spectrum(input {self.input}, {self.source} to {self.stage}, {m} x {n}, "
-            f"{len(self.values)} values {ends}, {self.reason})"
+            f"{counted(len(self.values), 'value')} {ends}, {self.reason})"
         )
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._counted import counted
 from ._errors import unknown
 from ._shown import Shown
 from ._spectrum import Spectrum, StageInfo
@@ -38,7 +39,8 @@ class Xray(Shown):
     def __repr__(self) -> str:
         where = f", in {self.folder}" if self.folder else ""
         return (
-            f"Xray({self.subject!r}: {len(self.spectra)} spectra, {len(self.inputs)} inputs, "
+            f"Xray({self.subject!r}: {counted(len(self.spectra), 'spectrum', 'spectra')}, "
+            f"{counted(len(self.inputs), 'input')}, "
             f"stages {', '.join(self.names)}{where})"
         )
 

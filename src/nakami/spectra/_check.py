@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..results import DEFAULT_BUDGET as DEFAULT_BUDGET
-from ..results import check_at_least, check_fraction, wrong, wrong_type
+from ..results import check_at_least, check_fraction, counted, wrong, wrong_type
 from ..results import check_budget as check_budget
 from ..results import check_choice as check_choice
 from ..results import check_count as check_count
@@ -123,12 +123,9 @@ def check_start(
     if not start.is_floating_point():
         raise wrong_type("start", "be real and floating-point", start.dtype, "use start.double()")
     if not torch.isfinite(start).all():
-        raise wrong(
-            "start",
-            "be finite",
-            f"{int((~torch.isfinite(start)).sum())} values that are not",
-            "leave it out for a random start",
-        )
+        bad = int((~torch.isfinite(start)).sum())
+        got = counted(bad, "value that is not", "values that are not")
+        raise wrong("start", "be finite", got, "leave it out for a random start")
     columns = start[:, :most].detach().to(op.device, torch.float64)
     return folded(columns / columns.norm(dim=0).clamp_min(1e-300), width).to(op.dtype)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..results import Ended, Outcome, SpectrumEnding, told, wrong
+from ..results import Ended, Outcome, SpectrumEnding, counted, told, wrong
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -72,9 +72,10 @@ class DensityResult(Ended):
 
     def __repr__(self) -> str:
         low, high = float(self.nodes.min()), float(self.nodes.max())
+        points, products = counted(len(self.points), "point"), counted(self.n_products, "product")
         return (
-            f"DensityResult({len(self.points)} points, Ritz values {low:.4g} to {high:.4g}, "
-            f"width {self.width:.2g}, {self.n_products} products, {self.reason})"
+            f"DensityResult({points}, Ritz values {low:.4g} to {high:.4g}, "
+            f"width {self.width:.2g}, {products}, {self.reason})"
         )
 
     def per_decade(
@@ -175,7 +176,8 @@ def density(
     ended: tuple[SpectrumEnding, dict[str, object]]
     ended = SpectrumEnding.SAMPLED, {"probes": probes, "steps": steps}
     if exact:
-        ended = SpectrumEnding.EXACT, {"way": f"all {made} eigenvalues"}
+        way = f"all {made} eigenvalues" if made > 1 else "the one eigenvalue"
+        ended = SpectrumEnding.EXACT, {"way": way}
     return DensityResult(
         t,
         curve,
@@ -209,7 +211,7 @@ def _quadrature(
     if budget < one:
         raise wrong(
             "memory_budget",
-            f"hold {steps} vectors of {n} components ({one} bytes)",
+            f"hold {counted(steps, 'vector')} of {counted(n, 'component')} ({one} bytes)",
             f"{budget} bytes",
             ["raise it", "lower {steps}"],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..results import wrong
+from ..results import counted, wrong
 from ._check import check_square
 from ._operator import LinearOperator
 
@@ -72,14 +72,14 @@ def _diagonal(argument: str, values: Tensor, base: LinearOperator) -> Tensor:
             argument,
             f"have shape ({n},)",
             tuple(values.shape),
-            f"pass one number for each of the {n} columns",
+            f"pass {counted(n, 'number')}, one a column",
         )
     if not bool((torch.isfinite(values) & (values >= 0)).all()):
         bad = int((~(torch.isfinite(values) & (values >= 0))).sum())
         raise wrong(
             argument,
             "be finite and not negative",
-            f"{bad} values that are not",
+            counted(bad, "value that is not", "values that are not"),
             f"pass {argument}.nan_to_num().clamp(min=0)",
         )
     return values.detach().to(base.device, base.dtype)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..results import Ended, Ending, NotConvergedWarning, Outcome, SpectrumEnding, warn
+from ..results import Ended, Ending, NotConvergedWarning, Outcome, SpectrumEnding, counted, warn
 from ._operator import LinearOperator
 
 WITH_COUNT: dict[Ending, Ending] = {
@@ -108,8 +108,8 @@ def _short(result: SVDResult | EighResult) -> str:
     """One line: what was found, and how it ended."""
     ends = f"{float(result.values[0]):.6g} to {float(result.values[-1]):.6g}"
     return (
-        f"{type(result).__name__}({len(result.values)} values {ends}, {result.method}, "
-        f"{result.n_products} products, {result.reason})"
+        f"{type(result).__name__}({counted(len(result.values), 'value')} {ends}, "
+        f"{result.method}, {counted(result.n_products, 'product')}, {result.reason})"
     )
 
 

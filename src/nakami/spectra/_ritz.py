@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import told, wrong
+from ..results import counted, told, wrong
 from ._autocast import without_autocast
 from ._check import check_at_least, check_seed, check_square, check_start
 from ._operator import LinearOperator, as_operator
@@ -69,7 +69,10 @@ def ritz(
         start = start[:, None]
     if isinstance(start, Tensor) and start.ndim == 2 and start.shape[1] != 1:
         raise wrong(
-            "start", f"have shape ({n},)", tuple(start.shape), f"pass a vector of {n} numbers"
+            "start",
+            f"have shape ({n},)",
+            tuple(start.shape),
+            f"pass a vector of {counted(n, 'number')}",
         )
     known = check_start(start, a, 1)
     generator = torch.Generator().manual_seed(check_seed(seed))

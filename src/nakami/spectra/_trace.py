@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import Ended, NotConvergedWarning, Outcome, SpectrumEnding, told, warn, wrong
+from ..results import (
+    Ended,
+    NotConvergedWarning,
+    Outcome,
+    SpectrumEnding,
+    counted,
+    told,
+    warn,
+    wrong,
+)
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -102,7 +111,7 @@ def trace(
     n, row = a.shape[0], a.shape[0] * a.dtype.itemsize
     room = budget // row
     if room < 4:
-        rule = f"hold 4 vectors of {n} components ({4 * row} bytes)"
+        rule = f"hold 4 vectors of {counted(n, 'component')} ({4 * row} bytes)"
         raise wrong("memory_budget", rule, f"{budget} bytes", f"pass memory_budget={4 * row}")
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
@@ -135,7 +144,7 @@ def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:
             part = torch.zeros(n, width, dtype=op.dtype, device=op.device)
             part[at : at + width] = torch.eye(width, dtype=op.dtype, device=op.device)
             total += float(finite(op @ part)[at : at + width].diagonal().double().sum())
-        products, way = n, f"the diagonal from {n} products"
+        products, way = n, f"the diagonal from {counted(n, 'product')}"
     return _known(total, way, spent + products, seed)
 
 

@@ -158,9 +158,8 @@ def _filled(batch: int, examples: LabelledExamples) -> int:
     if batch != BATCH:
         way_out = f"write --batch {there} or less"
         raise wrong("--batch", f"be at most {there:,}, all examples", batch, way_out)
-    typer.echo(
-        f"note: all {there:,} examples are one batch, fewer than the usual {BATCH}.", err=True
-    )
+    all_of = "the one example is" if there == 1 else f"all {there:,} examples are"
+    typer.echo(f"note: {all_of} one batch, fewer than the usual {BATCH}.", err=True)
     return there
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from ...results import wrong
+from ...results import counted, wrong
 from ._host_schedule import HostSchedule, peaks, read, write
 
 
@@ -67,7 +67,7 @@ class GroupRates:
         self._check_in_use()
         seen = read(self.optimizer)
         if len(seen) != len(self._given):
-            rule = f"keep its {len(self._given)} parameter groups"
+            rule = f"keep its {counted(len(self._given), 'parameter group')}"
             raise wrong("optimizer", rule, len(seen), "make a new RateControl for it")
         for now, given in zip(seen, self._given, strict=True):
             if now != given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...results import check_at_least, check_budget, check_seed, is_number, wrong
+from ...results import check_at_least, check_budget, check_seed, counted, is_number, wrong
 from ..rate._trials import PRODUCT
 from ._sharpness import COLD, WARM
 
@@ -94,9 +94,9 @@ class Measures:
         need = PRODUCT * (COLD + (FEW - 1) * WARM)
         share = math.ceil(100 * need / (worth * steps)) / 100
         said = (
-            f"RateControl measures {len(marks)} times in {steps} steps, not at start, middle and "
-            f"end: that would take {need:.3g} gradients, and budget={self.budget:g} allows "
-            f"{self.budget * worth * steps:.2g}; "
+            f"RateControl measures {counted(len(marks), 'time')} in {counted(steps, 'step')}, "
+            f"not at start, middle and end: that would take {need:.3g} gradients, and "
+            f"budget={self.budget:g} allows {self.budget * worth * steps:.2g}; "
         )
         if share < 1:
             return said + f"pass measures=Measures(budget={share:g})"

@@ -15,6 +15,7 @@ from ...results import (
     RunError,
     check_at_least,
     check_callable,
+    counted,
     is_number,
     warn,
     wrong,
@@ -219,10 +220,10 @@ class RateControl:
         size, groups = self._monitor.size, len(self._rates.ratios)
         if len(ratios) != groups:
             way_out = "build the optimizer with the groups that were saved"
-            raise wrong("state", f"have {groups} parameter groups", len(ratios), way_out)
+            raise wrong("state", f"have {counted(groups, 'parameter group')}", len(ratios), way_out)
         if vector is not None and tuple(vector.shape) != (size,):
             way_out = "build the model that was saved"
-            raise wrong("state", f"be of {size} parameters", len(vector), way_out)
+            raise wrong("state", f"be of {counted(size, 'parameter')}", len(vector), way_out)
         self.target, self.cost, self._rates.ratios = state["target"], state["cost"], ratios
         for name in COUNTERS:
             setattr(self, f"_{name}", int(state[name]))

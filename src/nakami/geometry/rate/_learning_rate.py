@@ -22,6 +22,7 @@ from ...results import (
     check_callable,
     check_fraction,
     check_seed,
+    counted,
     told,
     wrong_type,
 )
@@ -227,8 +228,8 @@ def read_rate(
                 training = _filled(Training(stepping, named, read), steps)
                 search.cost += steps * GRADIENT
             source = (
-                f"{len(training.losses)} steps on a copy at rate {training.rate:.3g}; the limit is "
-                "that where they ended"
+                f"{counted(len(training.losses), 'step')} on a copy at rate {training.rate:.3g}; "
+                "the limit is that where they ended"
             )
             stepping, named = training.optimizer, training.copies
             read = read.moved(training.point)
@@ -257,8 +258,8 @@ def _filled(training: Training, steps: int) -> Training:
         training.step()
     if not bool(torch.isfinite(training.point).all()):
         raise RunError(
-            f"{steps} trial steps led to weights that are not finite; lower the optimizer's "
-            "learning rate."
+            f"{counted(steps, 'trial step')} led to weights that are not finite; lower the "
+            "optimizer's learning rate."
         )
     return training
 

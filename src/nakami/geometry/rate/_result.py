@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...results import Ended, Outcome
+from ...results import Ended, Outcome, counted
 from .._outcomes import AdviceEnding
 from ._matrix import MATRICES
 from ._noise import NoiseScale
@@ -103,5 +103,5 @@ class LearningRate(Ended):
         return (
             f"LearningRate(advised {self.advised and format(self.advised, '.3g')}, "
             f"limit {self.limit:.6g}, error {self.error:.1g}, {self.optimizer}, "
-            f"sharpness {self.sharpness:.6g}, {self.n_samples} samples, {self.reason})"
+            f"sharpness {self.sharpness:.6g}, {counted(self.n_samples, 'sample')}, {self.reason})"
         )

@@ -24,6 +24,7 @@ from ...results import (
     Shown,
     UsageError,
     check_callable,
+    counted,
     share,
     told,
     wrong,
@@ -112,7 +113,7 @@ class Initialisation(Shown):
 
     def __repr__(self) -> str:
         return (
-            f"Initialisation({len(self.layers)} layers; {self.signal}; {self.gradient}; "
+            f"Initialisation({counted(len(self.layers), 'layer')}; {self.signal}; {self.gradient}; "
             f"proposal: {self.proposal.plan.rule})"
         )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...operators import FunctionalModel, LayerGraph
-from ...results import wrong
+from ...results import counted, wrong
 from ...theory import meanfield
 from ._proposal import Plan, orthogonal, root_mean_square
 
@@ -94,10 +94,11 @@ def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: 
     weights = {**present, **base}
     fit = _Fit(weights, choice, ends, first.beside(), probes)
     LayerGraph(network.with_weights({PREFIX + n: w for n, w in base.items()}), tree, fit)
+    ending = counted(len(ends), "layer that ends", "layers that end")
     rule = (
         "layer by layer, each matrix is multiplied by a number so that the step into its layer has "
         "mean squared singular value 1 on the data (mean square 1 behind the input"
-        + (f", 1/{len(ends)} for the {len(ends)} layers that end a branch)" if ends else ")")
+        + (f", 1/{len(ends)} for the {ending} a branch)" if ends else ")")
     )
     notes = tuple(fit.notes)
     return Plan(rule, fit.scales, fit.bias_std, choice.directions, choice.seed, notes)

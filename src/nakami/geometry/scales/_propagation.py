@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...operators import FunctionalModel, LayerCall, LayerGraph
-from ...results import Progress, Work, wrong
+from ...results import Progress, Work, counted, wrong
 
 DECADES = 2.0  # a mean square that changes by more than 10^2 over the depth does not survive
 ROUNDING = 4.0  # differences of so many eps of a state's size are rounding
@@ -89,9 +89,10 @@ class Passage:
         way = "" if self.what == "signal" else " back"
         if self.decades == -math.inf:
             lost = f"nothing is left of {thing}"
-            return f"{self.what} vanishes: {lost} over {self.layers} layers{way}"
+            return f"{self.what} vanishes: {lost} over {counted(self.layers, 'layer')}{way}"
         size = f"10^{self.decades:+.1f}" + " or less" * self.bound
-        text = f"{self.what} {self.verdict}: over {self.layers} layers{way} the mean square of "
+        over = f"over {counted(self.layers, 'layer')}{way}"
+        text = f"{self.what} {self.verdict}: {over} the mean square of "
         text += f"{thing} changes by a factor {size}"
         if self.verdict == "survives":
             return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ...results import raised, wrong, wrong_type
+from ...results import counted, raised, wrong, wrong_type
 from ..model._example import ARRAYS, shapes_of
 from ..model._view import LABELS
 
@@ -67,7 +67,7 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, (tuple, list)):
         ways = ["pass [(x, y) for x, y, *_ in loader]"]
         ways.append("take nakami.View(model, target=-1): the last is the targets, the rest inputs")
-        raise wrong("a batch", "be a pair (x, y)", f"{len(batch)} parts", ways)
+        raise wrong("a batch", "be a pair (x, y)", counted(len(batch), "part"), ways)
     keys = [name for name in LABELS if _has(batch, name)]
     if len(keys) != 1 or isinstance(batch, ARRAYS):
         got = type(batch).__name__

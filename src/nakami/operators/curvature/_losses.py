@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...results import PYTHON, unknown, wrong, wrong_type
+from ...results import PYTHON, counted, unknown, wrong, wrong_type
 from ..model._example import ARRAYS
 from ._criterion import FOR_CLASSES, TARGETS, Criterion, check_shapes, every_example, shape_of
 from ._own_loss import ModelsLoss, OwnLoss
@@ -80,7 +80,7 @@ class CrossEntropy(Criterion):
             ways = ["pass examples along axis 0", 'take "bce_with_logits" for one output']
             raise wrong("the model's output", rule, got, ways)
         if self.weight is not None and self.weight.numel() != z.shape[1]:
-            rule = f"have a weight for each of {z.shape[1]} classes"
+            rule = f"have a weight for each of {counted(z.shape[1], 'class')}"
             way_out = "give the loss or the model as many classes"
             raise wrong("loss", rule, self.weight.numel(), way_out)
         wanted = z.shape[:1] + z.shape[2:]

@@ -11,7 +11,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from ...results import UsageError, check_at_least, unknown, wrong, wrong_type
+from ...results import UsageError, check_at_least, counted, unknown, wrong, wrong_type
 from ...spectra import Gram, LinearOperator, TraceResult, check_vector, trace
 from ..model._parameters import Parameters
 from ..per_example._norms import RowNorms
@@ -93,7 +93,8 @@ class CurvatureOperator(LinearOperator):
     @property
     def route(self) -> str:  # type: ignore[override]
         """How products are made; the first look builds what they need."""
-        drawn = "" if self.samples is None else f" of {self.samples} draws for each sample"
+        draws = self.samples
+        drawn = "" if draws is None else f" of {counted(draws, 'draw')} for each sample"
         over = "" if self.ranks.alone else f", summed over {self.ranks.size} ranks"
         return f"{self.kind}{drawn}, {self.parts[0].derivative().route}{over}"
 
@@ -215,7 +216,7 @@ class CurvatureOperator(LinearOperator):
         (rows,) = self.ranks.total(sum(float(part.rows.sum()) for part in norms))
         formed = len(self.names) - len(norms[0].captured)
         columns = max(part.rows.shape[1] for part in norms)
-        reason = f"norms of the root's rows from {columns} backward passes"
+        reason = f"norms of the root's rows from {counted(columns, 'backward pass')}"
         if formed:
             reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
         return self.scale * rows, reason, 0
@@ -294,7 +295,7 @@ class CurvatureOperator(LinearOperator):
             raise UsageError(
                 f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
                 f"examples that do not mix, got the {self.kind} of {self.loss} and "
-                f"{columns} rows; use nakami.trace on op.layer(name)."
+                f"{counted(columns, 'row')}; use nakami.trace on op.layer(name)."
             )
         return norms
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...results import warn
+from ...results import counted, warn
 
 
 def follow_conventions(model: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -37,7 +37,8 @@ def follow_conventions(model: nn.Module, weights: dict[str, Tensor]) -> None:
             excess = norms > most * (1 + 1e-5)
             if excess.any():
                 warn(
-                    f"embedding {name!r}: {int(excess.sum())} rows are longer than {{max_norm}} = "
+                    f"embedding {name!r}: {counted(int(excess.sum()), 'row is', 'rows are')} "
+                    "longer than {max_norm} = "
                     f"{most:g}, and are read as a run leaves them, clipped to it; call the model "
                     "on its tokens once to clip its own."
                 )

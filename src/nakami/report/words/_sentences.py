@@ -12,7 +12,6 @@ A template is named by its case and takes its data by name. Formats say how a va
 
 from __future__ import annotations
 
-import string
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, final
 
 from markupsafe import Markup
 
+from ...results import Counting
 from . import _numbers as num
 
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -55,16 +55,14 @@ class Sentence(str):
     data: dict[str, Any]
 
 
-class _Formatter(string.Formatter):
+class _Formatter(Counting):
     def format_field(self, value: Any, format_spec: str) -> str:
-        if "|" in format_spec:
-            return format_spec.split("|")[value != 1]
         if format_spec in FORMATS:
             return FORMATS[format_spec](value)
         name = format_spec.rstrip("0123456789")
         if name in WITH_DIGITS:
             return WITH_DIGITS[name](value, int(format_spec[len(name) :]))
-        return format(value, format_spec)
+        return super().format_field(value, format_spec)
 
 
 @final

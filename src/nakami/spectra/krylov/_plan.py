@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...results import wrong
+from ...results import counted, wrong
 from .._operator import LinearOperator
 
 BLOCK = 8  # the widest that a run starts with
@@ -74,8 +74,8 @@ def make_plan(
         need = max(k * both, vectors * small * item) if sides == "one" else vectors * both
         raise wrong(
             "memory_budget",
-            f"hold a basis for {k} vectors of {n if sides == 'symmetric' else f'{m} + {n}'} "
-            f"components ({4 * need // 3 + 4} bytes)",
+            f"hold a basis for {counted(k, 'vector')} of "
+            f"{n if sides == 'symmetric' else f'{m} + {n}'} components ({4 * need // 3 + 4} bytes)",
             f"{budget} bytes",
             ["raise it", "lower {k}"],
         )

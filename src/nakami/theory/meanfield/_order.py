@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import is_number, is_whole, wrong
+from ...results import counted, is_number, is_whole, wrong
 from ._activations import Activation, Array, real_array
 from ._named import ActivationLike, activation
 
@@ -215,7 +215,7 @@ def check_network(
     phis = [activation(f) for f in (given if each else [given])]
     if each and len(phis) != depth - 1:
         way_out = "pass one for each hidden layer"
-        raise wrong("phi", f"name {depth - 1} activations", len(phis), way_out)
+        raise wrong("phi", f"name {counted(depth - 1, 'activation')}", len(phis), way_out)
     w = per_layer("weight_variance", weight_variance, depth)
     b = per_layer("bias_variance", bias_variance, depth)
     return tuple(map(int, sizes)), tuple(phis if each else phis * (depth - 1)), w, b

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ....results import counted
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._sections import phase, say
@@ -94,7 +95,7 @@ def statistics_table(found: Prediction) -> Table:
     rows: list[list[Text]] = [
         ["mean m_λ", num.number(f.mean)],
         ["second moment s_λ", num.number(f.second_moment)],
-        [f"λ_max, {f.n_outliers} eigenvalues near", num.number(f.largest)],
+        [f"λ_max, {counted(f.n_outliers, 'eigenvalue')} near", num.number(f.largest)],
         ["upper end of λ_max at these widths", num.number(f.largest_edge)],
         [f"bulk, {num.whole(f.n_bulk)} eigenvalues near", num.number(f.bulk)],
         ["trace", num.number(f.trace)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nakami.results import Spectrum, StageSummary
+from nakami.results import Spectrum, StageSummary, counted
 
 from ...page._sections import Table, Text
 from ...words import _numbers as num
@@ -121,6 +121,6 @@ def _inputs(s: dict[str, Any], net: Network) -> str:
 
 def _machine(s: dict[str, Any]) -> str:
     threads, seed = s.get("threads"), s.get("seed")
-    on = f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""
+    on = counted(threads, "thread") if threads else ""
     told = (str(s.get("device") or ""), on, "" if seed is None else f"seed {seed}")
     return ", ".join(filter(None, told))
