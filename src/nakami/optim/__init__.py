@@ -1,0 +1,12 @@
+"""Optimizers in torch's own manner: each is a ``torch.optim.Optimizer``, used as torch's are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nakami.results import lazy
+
+if TYPE_CHECKING:
+    from ._sdprop import SDProp as SDProp
+
+__getattr__, __dir__, __all__ = lazy(__name__)

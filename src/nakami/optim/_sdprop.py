@@ -1,0 +1,143 @@
+"""SDProp: each weight steps by its gradient over the gradient's running standard deviation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from ..results import is_number, wrong
+from ._elementwise import Elementwise, Group, Tensors
+from ._settings import check_inside
+
+
+class SDProp(Elementwise):
+    """SDProp: ``w <- w - lr sqrt(1 - gamma^t) g / (sqrt(c) + eps)``, ``c`` the gradient's variance.
+
+    With running mean ``m`` and variance ``c``, both 0 at the start, a step at gradient ``g`` is::
+
+        c <- gamma c + gamma (1 - gamma) (g - m)^2        with the mean before this step
+        m <- gamma m + (1 - gamma) g
+        w <- w - lr sqrt(1 - gamma^t) clamp(g / (sqrt(c) + eps), -max_step, max_step)
+
+    Adam and RMSprop divide by the size of the gradients. SDProp divides by how much they vary from
+    batch to batch: the noise of a step is about ``lr`` for every weight, and weights whose gradient
+    is steady move faster.
+
+    **Is it** ``RMSprop(centered=True)``? By algebra nearly: ``c`` equals its ``E[g^2] - E[g]^2``,
+    and RMSprop at the rate ``lr sqrt(1 - gamma^t)`` makes the same steps (to 5e-12 in float64). In
+    float32 it is not: RMSprop subtracts two large numbers, and where the mean is some thousand
+    times the deviation the difference is wrong, or negative and the weight NaN. The recursion above
+    adds squares only. docs/optimizers.md shows the run.
+
+    **Gradients without noise** (full batches, data that hardly change): ``c`` goes to 0, and the
+    steps of the paper grow as ``lr gamma^(-t/2)``, 1900 ``lr`` after 1500 steps. By default no
+    weight moves more than ``lr / sqrt(gamma (1 - gamma))`` in a step (10.05 ``lr`` at 0.99). No
+    gradient whose running mean is 0 asks for more, so noisy ones make the steps of the paper.
+    ``max_step=math.inf`` is the paper's update throughout; ``max_step=1`` suits full batches.
+
+    Args:
+        params: Parameters, named parameters, or groups of them, as for every torch optimizer.
+        lr: Learning rate, from 0 on; a tensor of one number is read anew in each step.
+        gamma: Decay of both averages, between 0 and 1 (``alpha`` of RMSprop); 0.99 remembers some
+            100 steps.
+        eps: Above 0, in units of the gradient, added to the deviation (as torch has it; Optax and
+            Keras add it to the variance). In half precision at least the smallest number.
+        weight_decay: From 0 on; added to the gradient as ``weight_decay w``, or with
+            ``decoupled_weight_decay`` apart from it as AdamW's, ``w <- (1 - lr weight_decay) w``.
+        max_step: Largest move of a weight in one step, in units of ``lr``, above 0; None is
+            ``1 / sqrt(gamma (1 - gamma))``, ``math.inf`` no bound.
+        maximize: Climb instead.
+        foreach: True updates all weights in one call, False one after another; None as torch on a
+            GPU, in pieces that fit the cache on a CPU. The numbers are the same to the bit.
+        capturable: Keep the count of steps on the weight's device, for CUDA graphs.
+
+    Cost: memory of two numbers for a weight, as Adam. A step takes less time than AdamW's
+    (docs/measurements.md).
+
+    Raises:
+        UsageError: An argument out of range; a sparse gradient.
+
+    Source: Ida, Fujiwara, Iwamura, Adaptive learning rate via covariance matrix based
+    preconditioning for deep neural networks, IJCAI 2017, doi 10.24963/ijcai.2017/267; defaults and
+    the order of the updates as in the authors' program. The bound on steps is ours.
+    """
+
+    averages: ClassVar[tuple[str, ...]] = ("grad_avg", "grad_var")
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        gamma: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        decoupled_weight_decay: bool = False,
+        max_step: float | None = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+    ):
+        settings = {
+            "lr": lr,
+            "gamma": gamma,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "max_step": max_step,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+        }
+        super().__init__(params, settings)
+
+    @staticmethod
+    def check(group: Group) -> None:
+        """Refuse a ``gamma`` or ``max_step`` out of range."""
+        check_inside("gamma", group["gamma"], "0.99 is the default")
+        most = group["max_step"]
+        if most is not None and (isinstance(most, bool) or not is_number(most) or not most > 0):
+            way_out = "leave it out for 1 / sqrt(gamma (1 - gamma)) or pass math.inf for none"
+            raise wrong("max_step", "be a number above 0", repr(most), way_out)
+
+    @staticmethod
+    def warm_up(step: Any, group: Group) -> Any:
+        """``sqrt(1 - gamma^t)``, which goes from ``sqrt(1 - gamma)`` to 1."""
+        power = step * math.log(group["gamma"])
+        if isinstance(power, Tensor):
+            return power.expm1().neg().sqrt()
+        return math.sqrt(-math.expm1(power))
+
+    @staticmethod
+    def moves(grads: Tensors, averages: list[Tensors], group: Group) -> Tensors:
+        """The gradient over its deviation, within ``max_step``."""
+        (means, variances), gamma = averages, group["gamma"]
+        apart = torch._foreach_sub(grads, means)
+        torch._foreach_mul_(variances, gamma)
+        torch._foreach_addcmul_(variances, apart, apart, value=gamma * (1 - gamma))
+        torch._foreach_add_(means, apart, alpha=1 - gamma)
+        deviations = torch._foreach_sqrt(variances)
+        torch._foreach_add_(deviations, max(group["eps"], _smallest(grads[0])))
+        moves = torch._foreach_div(grads, deviations)
+        most = largest_move(group)
+        if most < math.inf:
+            torch._foreach_clamp_min_(moves, -most)
+            torch._foreach_clamp_max_(moves, most)
+        return list(moves)
+
+
+def largest_move(group: Group) -> float:
+    """The bound on a move in units of the rate that a group's settings stand for."""
+    if group["max_step"] is not None:
+        return float(group["max_step"])
+    return float((group["gamma"] * (1 - group["gamma"])) ** -0.5)
+
+
+def _smallest(values: Tensor) -> float:
+    """The smallest number above 0 of a type: an ``eps`` below it would be rounded to 0."""
+    kind = torch.finfo(values.dtype)
+    return kind.tiny * kind.eps

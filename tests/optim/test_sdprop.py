@@ -1,0 +1,101 @@
+"""What is SDProp's own: its twin by algebra, its safety, its places in other tools."""
+
+import math
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.testing import assert_close
+
+from nakami.optim import SDProp
+
+
+def beside_centred_rmsprop(dtype, mean, steps=500, gamma=0.9):
+    """1000 weights whose gradients have a mean and the deviation 1, each way."""
+    own, torchs = (nn.Parameter(torch.zeros(1000, dtype=dtype)) for _ in range(2))
+    first = SDProp([own], gamma=gamma, max_step=math.inf)
+    second = torch.optim.RMSprop([torchs], lr=1e-3, alpha=gamma, centered=True)
+    gen = torch.Generator().manual_seed(0)
+    for t in range(1, steps + 1):
+        noise = torch.randn(1000, generator=gen, dtype=torch.float64)
+        own.grad = torchs.grad = (mean + noise).to(dtype)
+        second.param_groups[0]["lr"] = 1e-3 * math.sqrt(1 - gamma**t)
+        first.step()
+        second.step()
+    return own.detach(), torchs.detach()
+
+
+@pytest.mark.parametrize(("mean", "tolerance"), [(0, 5e-12), (1e2, 5e-12)])
+def test_it_is_centred_rmsprop_where_numbers_do_not_cancel(mean, tolerance):
+    own, torchs = beside_centred_rmsprop(torch.float64, mean)
+    assert_close(own, torchs, rtol=tolerance, atol=1e-15)
+
+
+def test_it_is_alive_where_centred_rmsprop_has_nan():
+    own, torchs = beside_centred_rmsprop(torch.float32, 1e4)
+    right, _ = beside_centred_rmsprop(torch.float64, 1e4)
+    assert int(torchs.isnan().sum()) > 500
+    assert_close(own.double(), right, rtol=2e-2, atol=0)
+
+
+def test_the_variance_is_that_of_all_gradients_and_a_first_one_of_0():
+    w, gen = nn.Parameter(torch.zeros(4, dtype=torch.float64)), torch.Generator().manual_seed(0)
+    optimizer, seen = SDProp([w], gamma=0.9), [torch.zeros(4, dtype=torch.float64)]
+    for _ in range(30):
+        w.grad = 5 + torch.randn(4, generator=gen, dtype=torch.float64)
+        seen.append(w.grad)
+        optimizer.step()
+    shares = torch.tensor([0.9**30, *(0.1 * 0.9 ** (30 - s) for s in range(1, 31))])
+    gradients, shares = torch.stack(seen), shares.double()[:, None]
+    mean = (shares * gradients).sum(0)
+    variance = (shares * (gradients - mean) ** 2).sum(0)
+    assert_close(optimizer.state[w]["grad_avg"], mean, rtol=1e-6, atol=0)
+    assert_close(optimizer.state[w]["grad_var"], variance, rtol=1e-6, atol=0)
+
+
+def test_without_a_bound_the_steps_of_the_paper_grow_and_the_bound_leaves_noisy_ones():
+    def path(gradient, **settings):
+        w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        optimizer, moves = SDProp([w], lr=1.0, gamma=0.9, **settings), []
+        for t in range(150):
+            w.grad = gradient(t)
+            optimizer.step()
+            moves.append(-float(w.detach()))
+            w.data.zero_()
+        return moves
+
+    def steady(t):
+        return torch.ones(1, dtype=torch.float64)
+
+    noise = torch.randn(150, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    grown = path(steady, max_step=math.inf)
+    assert grown[99] == pytest.approx(0.9**-50, rel=1e-4)  # 194
+    assert grown[149] == pytest.approx(0.9**-75, rel=1e-3)  # 2700
+    assert max(path(steady)) <= 1 / math.sqrt(0.9 * 0.1)
+    assert max(path(steady, max_step=2)) == pytest.approx(2)
+    noisy = path(lambda t: noise[t : t + 1])
+    assert noisy == pytest.approx(path(lambda t: noise[t : t + 1], max_step=math.inf))
+
+
+def test_sharded_weights_of_fsdp_are_stepped_as_whole_ones(tmp_path):
+    store = dist.FileStore(str(tmp_path / "store"), 1)
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        whole, sharded = (nn.Linear(4, 8) for _ in range(2))
+        sharded.load_state_dict(whole.state_dict())
+        fully_shard(sharded, mesh=init_device_mesh("cpu", (1,)))
+        x = torch.randn(5, 4)
+        for settings in ({}, {"foreach": True}, {"capturable": True}, {"lr": torch.tensor(0.01)}):
+            for model in (whole, sharded):
+                optimizer = SDProp(model.parameters(), weight_decay=0.1, **settings)
+                for _ in range(2):
+                    optimizer.zero_grad()
+                    model(x).square().mean().backward()
+                    optimizer.step()
+            for w, p in zip(whole.parameters(), sharded.parameters(), strict=True):
+                assert torch.equal(p.full_tensor(), w)
+    finally:
+        dist.destroy_process_group()
