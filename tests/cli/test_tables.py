@@ -1,13 +1,15 @@
 """What tables say beside their numbers."""
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from rich.console import Console
 
 import nakami as library
-from nakami.cli import _tables
+from nakami.cli import _lr_tables, _tables
 from nakami.results import Outcome, SpectrumEnding, compare
 from spectra_made_by_hand import xray
 
@@ -130,3 +132,11 @@ def test_a_comparison_shows_which_counts_are_bounds():
     assert rows(after, before)["s > 1"] == ("≥ 2", "1", "≤ −1.000 ± 0.000", "up to −1.000", "falls")
     assert rows(after, after)["s > 1"][2:] == ("not known", "", "not known")
     assert rows(before, after)["s₁"][-1] == "rises"
+
+
+def test_a_noise_scale_of_which_nothing_is_known_has_no_bound_of_zero():
+    def shown(at_least):
+        noise = SimpleNamespace(value=None, at_least=at_least, advice="too few")
+        return _lr_tables._noise(SimpleNamespace(rate=SimpleNamespace(noise=noise)))[0][1]
+
+    assert [shown(x) for x in (0.0, 12.0, math.inf)] == ["not known", "≥ 12 samples", "all noise"]

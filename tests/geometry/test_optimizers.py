@@ -370,3 +370,20 @@ def test_complex_parameters_count_as_pairs(name):
     assert losses[-1] < losses[0]
     assert len(point) == len(scale) == 24
     assert float(scale.min()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sgd", "SGD"),
+        ("momentum", "SGD with momentum 0.9"),
+        ("nesterov", "SGD with Nesterov's momentum 0.9"),
+        ("adam", "Adam"),
+    ],
+)
+def test_an_optimizer_in_words_has_its_momentum(name, words):
+    torch.manual_seed(0)
+    x = torch.randn(6, 2)
+    found = nakami.learning_rate(torch.nn.Linear(2, 1), (x, x[:, :1]), "mse", name, advise=False)
+    assert found.method == words
+    assert f", {words}, sharpness" in repr(found)

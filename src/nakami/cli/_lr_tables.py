@@ -20,7 +20,7 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
     cost = f"{rate.cost + found.first.cost:,.0f} gradients on one batch"
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
-    title = f"{about['model']}, {about['optimizer']}, {rate.loss}: {about['data']}"
+    title = f"{about['model']}, {rate.method}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
     if normalised := about.get("batch_normalisation"):
         caption += f"\nBatch normalisation: {normalised}."
@@ -59,7 +59,7 @@ def _theory(found: LearningRateReport) -> list[Row]:
         what += f"; {'; '.join(theory.doubts)}"
     curvature = f"λ_max {theory.low:.3g} to {theory.high:.3g}"
     if theory.limit is None:
-        return [("theory", curvature, f"{what}; no limit for {found.rate.optimizer}")]
+        return [("theory", curvature, f"{what}; no limit for {found.rate.method}")]
     low, high = theory.limit
     return [("theory", f"limit {low:.3g} to {high:.3g}", f"{curvature}, {what}")]
 
@@ -83,7 +83,8 @@ def _noise(found: LearningRateReport) -> list[Row]:
     if noise is None:
         return [("noise scale", "none", "one batch: pass two or more")]
     if noise.value is None:
-        return [("noise scale", f"≥ {noise.at_least:.3g} samples", noise.advice)]
+        scale = "not known" if not noise.at_least else f"≥ {noise.at_least:.3g} samples"
+        return [("noise scale", "all noise" if math.isinf(noise.at_least) else scale, noise.advice)]
     error = "" if noise.error is None else f" ± {noise.error:.1g}"
     return [("noise scale", f"{noise.value:.3g}{error} samples", noise.advice)]
 

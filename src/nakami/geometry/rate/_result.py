@@ -12,6 +12,8 @@ from ._rule import Rule
 
 NOT_ASKED = Outcome(AdviceEnding.NOT_ASKED)
 
+HEAVY = ("SGD", "RMSprop")  # momentum is a setting of theirs that may be 0
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -99,9 +101,17 @@ class LearningRate(Ended):
         """Why this rate, or why none, in words."""
         return "; ".join(each.reason for each in (self.advice_outcome, *self.advice_notes))
 
+    @property
+    def method(self) -> str:
+        """The optimizer with its momentum, in words: ``SGD with momentum 0.9``."""
+        if self.optimizer not in HEAVY or not self.rule.momentum:
+            return self.optimizer
+        kind = "Nesterov's momentum" if self.rule.nesterov else "momentum"
+        return f"{self.optimizer} with {kind} {self.rule.momentum:g}"
+
     def __repr__(self) -> str:
         return (
             f"LearningRate(advised {self.advised and format(self.advised, '.3g')}, "
-            f"limit {self.limit:.6g}, error {self.error:.1g}, {self.optimizer}, "
+            f"limit {self.limit:.6g}, error {self.error:.1g}, {self.method}, "
             f"sharpness {self.sharpness:.6g}, {counted(self.n_samples, 'sample')}, {self.reason})"
         )

@@ -42,7 +42,7 @@ def _verdict(data: Data) -> Verdict:
     date = num.date(data.text("created", ""))
     source, unit = num.short(data.text("data"), 200), data.text("input_unit")
     return Verdict(
-        kicker=f"{name}, {data.text('optimizer', r.optimizer)}, {r.loss}",
+        kicker=f"{name}, {r.method}, {r.loss}",
         headline=_headline(data),
         standfirst=[sentence(r.advice), _prediction(data)],
         figures=_key_figures(data.found),
@@ -72,7 +72,7 @@ def _prediction(data: Data) -> str:
         return say("prediction.none")
     if theory.limit is None:
         ends = (theory.low, theory.high)
-        return say("prediction.curvature", ends=ends, optimizer=data.found.rate.optimizer)
+        return say("prediction.curvature", ends=ends, optimizer=data.found.rate.method)
     return say("prediction.limit", ends=theory.limit)
 
 
@@ -153,7 +153,7 @@ def _how(data: Data) -> Table:
     rows: list[list[Text]] = [
         ["Matrix", say("how.matrix", matrix=r.matrix, batches=_batches(found))],
         ["Search", say("how.search", reason=r.reason, seed=r.seed)],
-        ["Optimizer", "; ".join(filter(None, (r.optimizer, r.preconditioner)))],
+        ["Optimizer", "; ".join(filter(None, (r.method, r.preconditioner)))],
         ["Sample", r.sample],
         ["Time", say("how.time", took=took, threads=threads, cost=r.cost)],
     ]

@@ -57,7 +57,7 @@ def theory_section(data: Data) -> Section:
     if theory.doubts:
         parts.append(say("theory.doubts", doubts="; ".join(theory.doubts)))
     if theory.limit is None:
-        parts.append(say("theory.no_limit", optimizer=r.optimizer))
+        parts.append(say("theory.no_limit", optimizer=r.method))
     return section(say, "theory", heading, "".join(parts), figures)
 
 
