@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator
 from ...results import Ended, Outcome
-from ...spectra import ritz
+from ...spectra import LinearOperator, ritz
 from .._outcomes import FirstLookEnding
 from ._kinds import kind_of
 from ._optimizers import Named, adaptive, coordinates, fastest_group, make, seen
@@ -63,12 +64,11 @@ def first_look(
         frame = coordinates(stepping, named, op)
         rule = frame.rule
     each = [batch if frame is None else frame.matrix(batch) for batch in batches]
-    gradient = batches[0].gradient()
-    start = gradient if bool(gradient.any()) else None
-    found = ritz(each[0], PRODUCTS, start=start, seed=seed)
-    values = [found.value]
-    for batch in each[1:]:
-        values.append(float(found.vector.double() @ (batch @ found.vector).double()))
+    with batches[0].held():
+        gradient = batches[0].gradient()
+        start = gradient if bool(gradient.any()) else None
+        found = ritz(each[0], PRODUCTS, start=start, seed=seed)
+    values = [found.value, *(_quotient(batch, found.vector) for batch in each[1:])]
     larger = op.n_samples / batches[0].n_samples if op.sums else 1.0  # a sum over all is sharper
     common = 0.0 if frame is None else frame.common
     ends = min(values), max(values) + found.residual
@@ -92,3 +92,10 @@ def first_look(
     return FirstLook(
         limit, low, high, sharpness, least, most, samples, cost, Outcome(ending, numbers)
     )
+
+
+def _quotient(matrix: LinearOperator, v: Tensor) -> float:
+    """``v^T A v``; by half a product where a root of the matrix is known."""
+    if matrix.root is not None:
+        return float((matrix.root @ v).double().square().sum())
+    return float(v.double() @ (matrix @ v).double())

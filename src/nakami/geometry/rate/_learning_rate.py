@@ -365,7 +365,8 @@ class Search:
         return found
 
     def _searched(self, matrix: LinearOperator, op: CurvatureOperator, n_batches: int) -> Top:
-        found = eigh(matrix, 1, self.options.tol, seed=self.seed, memory_budget=self.budget)
+        with op.held():
+            found = eigh(matrix, 1, self.options.tol, seed=self.seed, memory_budget=self.budget)
         passes = found.n_products * PRODUCT
         if matrix is op:  # a stored Gram matrix: a gradient for each of its rows
             passes += GRADIENT * found.settings.get("gram_rows", 0) / op.n_examples

@@ -11,7 +11,6 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, check_order, criterion
 from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable, told
-from ...theory import meanfield
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
 from ._first_look import NAME, FirstLook, first_look
@@ -144,6 +143,8 @@ def _theory(
     view: View, op: CurvatureOperator, rule: Rule | None
 ) -> tuple[WideTheory | None, Outcome]:
     """The prediction, or why there is none; ``rule`` is that of all parameters at one rate."""
+    from ...theory import meanfield  # with SciPy, which the first answer does not wait for
+
     squared = op.likelihood == "mse"
     if not squared and op.likelihood != "cross_entropy":
         return None, Outcome(TheoryEnding.LOSS, {"loss": op.loss})

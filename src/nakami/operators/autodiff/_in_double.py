@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from ..model._example import mapped
 from ..model._functional_model import FunctionalModel
+from ..model._uncompiled import DispatchMode
 
 LARGE = 1 << 20  # entries of a matrix beyond which it is converted a block at a time
 WIDER = {
@@ -49,7 +49,7 @@ def in_double(
         network.weights, network.caller = weights, caller
 
 
-class _Doubles(TorchDispatchMode):
+class _Doubles(DispatchMode):
     """Every operation takes and returns float64 in place of narrower numbers."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..model._put_back import leaves
+from ..model._uncompiled import DispatchMode
 
 _SMOOTH = """
     add sub rsub mul div neg reciprocal exp log sqrt rsqrt pow sin cos
@@ -110,7 +110,7 @@ class Steps:
             self._called = before
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(DispatchMode):
     def __init__(self, steps: Steps):
         super().__init__()
         self.steps = steps

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..model._put_back import leaves, memory, written
+from ..model._uncompiled import DispatchMode
 
 Product = Callable[[Tensor], Tensor]
 
@@ -87,7 +87,7 @@ class _Step:
         return [self.out] if isinstance(self.out, int) else self.out
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(DispatchMode):
     """Notes every operation that takes part of a direction, with the constants beside it."""
 
     def __init__(self, direction: Tensor):

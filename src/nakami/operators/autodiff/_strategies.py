@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...results import UsageError
 from ..model._checks import FAILURES, first_line
+from ..model._uncompiled import vjp
 from ._autograd import PLAIN, Held, PlainProduct, plain_product
 from ._known import Steps
 from ._linearise import linearised
@@ -41,7 +42,7 @@ def reverse_product(
     try:
         output, pull = _pulled(function, point, steps)
         if blocks:
-            batched(lambda u: pull(u)[0], torch.zeros_like(output)[:, None])
+            batched(pull, torch.zeros_like(output)[:, None])
     except FAILURES as error:
         try:
             with steps.watched() if steps else nullcontext():
@@ -49,20 +50,18 @@ def reverse_product(
         except FAILURES as last:
             ways = [("reverse mode", first_line(error)), (PLAIN, first_line(last))]
             raise _no_way(ways) from last
-    return output.detach(), lambda u: pull(u)[0]
+    return output.detach(), pull
 
 
-def _pulled(
-    function: Product, point: Tensor, steps: Steps | None
-) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
+def _pulled(function: Product, point: Tensor, steps: Steps | None) -> tuple[Tensor, Product]:
     if steps is not None:
         try:
             with StridedConvolutions(steps), steps.watched():
-                return torch.func.vjp(function, point)[:2]
+                return vjp(function, point)
         except Exception:  # it may be the watching that fails
             steps.known = False
     with StridedConvolutions():
-        return torch.func.vjp(function, point)[:2]
+        return vjp(function, point)
 
 
 def forward_product(
@@ -220,11 +219,9 @@ def _forward_mode(function: Product, point: Tensor) -> Product:
 
 def _double_reverse(function: Product, point: Tensor, output: Tensor) -> Product:
     def transposed(u: Tensor) -> Tensor:
-        pulled: Tensor = torch.func.vjp(function, point)[1](u)[0]
-        return pulled
+        return vjp(function, point)[1](u)
 
-    pull = torch.func.vjp(transposed, torch.zeros_like(output))[1]  # linear, so any point does
-    return lambda v: pull(v)[0]
+    return vjp(transposed, torch.zeros_like(output))[1]  # linear, so any point does
 
 
 def _plain(function: Product, point: Tensor, pull: Product, held: Held) -> PlainProduct:

@@ -13,78 +13,21 @@ from torch import Tensor
 from ...results import UsageError
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
-from ..autodiff._derivative import Derivative
-from ..autodiff._known import Steps
 from ..autodiff._linearise import linearised
-from ..autodiff._strategies import forward_product, reverse_product
+from ..autodiff._strategies import reverse_product
 from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
-from ..model._example import Example, leaves_of
+from ..model._example import leaves_of
 from ..model._parameters import Parameters
+from ..model._uncompiled import gradient
 from ..per_example._examples import Examples, OutputRoot, slices
 from ._criterion import Criterion, check_repeats
+from ._first_examples import LINEARISED, FirstExamples
 from ._outputs import Formed
 
-LINEARISED = "linearised"
-TRIED = 8  # examples that a route is tried on
+KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
+GRADIENTS = 3  # of these, what the graph of gradients holds by itself, at most
 ASYMMETRY = 0.01  # of a Hessian's product, which rounding does not reach
-
-
-class FirstExamples:
-    """Some examples of the first batch, on which the network's code is tried once for all.
-
-    Args:
-        at: The parameters. example: The examples. room: Bytes for a block of products.
-    """
-
-    def __init__(self, at: Parameters, example: Example, room: int):
-        self.at, self.example, self.room = at, example, room
-        self._linearises: bool | None = None
-
-    def check_gradients(self) -> None:
-        """Whether reverse mode is right: by the steps that it takes, or as ``check`` tries it."""
-        at, steps = self.at, Steps(self.at.flat)
-        if self._linearises is None:
-            reverse_product(self._outputs, at.flat, at.held, steps=steps)
-            if not steps.known:
-                self.check()
-
-    def check(self) -> bool:
-        """Whether linearised products work and agree with reverse mode; tried once.
-
-        Their derivative is compared with differences on the way, see ``Derivative``. With batch
-        statistics these are those of the few.
-        """
-        at, room = self.at, self.room
-        if self._linearises is None:
-            steps = Steps(at.flat)
-            output, pull = reverse_product(self._outputs, at.flat, at.held, True, steps)
-            way, _, trial = forward_product(
-                self._outputs, at.flat, output, pull, at.held, 2, room, steps.coarsest
-            )
-            rows = slices(len(output), len(output) // self.example.count)
-            parts = {f"example {i}": here for i, here in enumerate(rows)}
-            Derivative(
-                self._outputs,
-                at.flat,
-                trial,
-                way,
-                at.network,
-                at.held,
-                parts,
-                room,
-                steps,
-                at.weights,
-            ).check("the outputs by the parameters")
-            self._linearises = way == LINEARISED and not isinstance(pull, PlainProduct)
-        return self._linearises
-
-    def moved(self, at: Parameters) -> FirstExamples:
-        """The same examples for other parameters, or for code that may be another."""
-        return FirstExamples(at, self.example, self.room)
-
-    def _outputs(self, flat: Tensor) -> Tensor:
-        return self.at.outputs(self.example.tree, flat).reshape(-1)
 
 
 class BatchJacobian(NetworkJacobian):
@@ -99,6 +42,7 @@ class BatchJacobian(NetworkJacobian):
     def __init__(self, batch: Batch):
         super().__init__(batch.at.network, {"output": batch.z.numel()}, batch.at)
         self.batch, self._once = batch, batch.linearises and not batch.keep
+        self._thrifty = False  # whether a graph of tangents has to go after a product
         if not batch.linearises:
             self._build(self.at.flat, batch.widest, batch.examples.budget)
             return
@@ -127,9 +71,16 @@ class BatchJacobian(NetworkJacobian):
             return self.batch.along(block[:, 0])[:, None]
         if self._once:
             self._push, self._once = linearised(self.function, self.at.flat), False
+            self._thrifty = not self.batch.keep
         if block.shape[1] == 1 and not isinstance(self._push, PlainProduct):
             return self._push(block[:, 0])[:, None]
         return super()._matmat(block)
+
+    def put_away(self) -> None:
+        """Between products: what does not fit the budget goes."""
+        if self._thrifty:
+            self._once, self._thrifty = True, False
+            del self._push
 
     def _rmatmat(self, block: Tensor) -> Tensor:
         if block.shape[1] == 1 and not isinstance(self._pull, PlainProduct):
@@ -161,17 +112,15 @@ class GradientJacobian(NetworkJacobian):
 
     def function(self, flat: Tensor) -> Tensor:
         """The gradient at other parameters, ``(P,) -> (P,)``."""
-        gradient: Tensor
         if not self._plain:
-            gradient = torch.func.grad(self.batch.loss)(flat)
-            return gradient
+            return gradient(self.batch.loss, flat)
         with torch.enable_grad():  # for what torch.func cannot transform: checkpoints, custom steps
             start = flat if flat.requires_grad else flat.detach().requires_grad_()
             total = self.batch.loss(start)
-            gradient = self.at.held(
+            found = self.at.held(
                 start, lambda: torch.autograd.grad(total, start, create_graph=True)[0]
             )
-        return gradient if flat.requires_grad else gradient.detach()
+        return found if flat.requires_grad else found.detach()
 
     def _check_symmetric(self) -> None:
         """Refuse a gradient whose own derivative is wrong: no difference of losses shows it."""
@@ -219,6 +168,7 @@ class Batch:
     ):
         self.y, self.kind, self.widest, self.keep = y, kind, widest, keep
         self.of, self.first = of, first
+        self._held = False  # whether the graph of gradients stays for a while
         self.fails = False  # whether linearised products do, though they did not where tried
         self._drawn: tuple[int, Tensor] | None = None  # how many targets, and the generator's state
         self._slopes: Tensor | None = None  # gradients there, (n, draws, ...)
@@ -230,6 +180,7 @@ class Batch:
 
     def _take(self, examples: Examples, tried: FirstExamples) -> None:
         self.examples, self.at, self.z, self.tried = examples, examples.at, examples.z, tried
+        self.keep, self._held = self.keep and not self._held, False
         self._graphs: dict[type, NetworkJacobian] = {}
 
     def _look(self, examples: Examples, judged: Criterion, tried: FirstExamples) -> None:
@@ -340,13 +291,30 @@ class Batch:
         for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
             moves = (op @ block[:, here]).T.reshape(-1, *self.z.shape)
             out[:, here] = op.T @ vmap(curved)(moves).reshape(len(moves), -1).T
+        if isinstance(op, BatchJacobian):
+            op.put_away()
         return out
+
+    def graphs(self, keep: bool) -> int:
+        """Bytes of all graphs that products run through, or (not ``keep``) of gradients alone."""
+        whole = self.examples.count * self.examples.each
+        return whole if keep or self.kind == "hessian" else whole * GRADIENTS // KEPT
+
+    def hold(self, keep: bool) -> None:
+        """Let these graphs stay between products for a while."""
+        self.keep, self._held = keep, True
+
+    def let_go(self) -> None:
+        """The graphs that ``hold`` lets stay go."""
+        if self._held:
+            self.keep = self._held = False
+            self._graphs.clear()
 
     def _graph(self, kind: type[BatchJacobian | GradientJacobian]) -> NetworkJacobian:
         found = self._graphs.get(kind)
         if found is None:
             found = kind(self)
-            if self.keep:
+            if self.keep or self._held:
                 self._graphs[kind] = found
         return found
 

@@ -14,6 +14,7 @@ from ...results import wrong
 from ..model._checks import FAILURES, first_line
 from ..model._functional_model import FunctionalModel, Reader
 from ..model._parameters import Parameters
+from ..model._uncompiled import gradient, vjp
 from ._outputs import one_row
 from ._pieces import Part
 
@@ -102,8 +103,7 @@ class Criterion(ABC):
 
     def slope(self, z: Tensor, y: Any) -> Tensor:
         """Gradient of the total by the outputs, of the shape of ``z``."""
-        found: Tensor = torch.func.grad(lambda out: self.total(out, y))(z)
-        return found
+        return gradient(lambda out: self.total(out, y), z)
 
     def curve(self, z: Tensor, y: Any, v: Tensor) -> Tensor:
         """Hessian of the total by the outputs, times ``v``, of the shape of ``z``.
@@ -120,7 +120,7 @@ class Criterion(ABC):
             product = torch.func.jvp(slope, (z,), (v,))[1]
         except FAILURES:
             try:
-                (product,) = torch.func.vjp(slope, z)[1](v)
+                product = vjp(slope, z)[1](v)
             except FAILURES as error:
                 got = f"{self.name} ({first_line(error)})"
                 way_out = "write it with plain arithmetic, as x.clamp_min(0) for a margin"

@@ -19,14 +19,13 @@ from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
 from ..per_example._independence import independent
-from ._batches import TRIED, Batch, FirstExamples
+from ._batches import KEPT, Batch
 from ._criterion import TARGETS, Criterion
+from ._first_examples import TRIED, FirstExamples
 from ._forms import check_tensors, pairs
 from ._losses import CrossEntropy
 from ._outputs import Formed, classes_last, of_sequences
 from ._own_loss import ModelsLoss
-
-KEPT = 6  # copies of every state that a kept graph of tangents and one of gradients hold, about
 
 Cut = list[tuple[slice, Examples]]  # the pieces of a batch, and where they lie
 

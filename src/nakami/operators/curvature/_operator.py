@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cached_property, reduce
 from itertools import groupby
@@ -160,6 +161,26 @@ class CurvatureOperator(LinearOperator):
             raise wrong("group", "be left out for batches one by one", got, "leave group out")
         groups = groupby(self.parts, key=lambda part: part.of)
         return [CurvatureOperator(list(some), self.samples) for _, some in groups]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it the graphs that products run through stay, as far as the budget allows.
+
+        For many products with a few batches whose graphs the budget would not hold for all data: a
+        product with one column then runs the network once or not at all, else twice.
+        """
+        waiting = [part for part in self.parts if not part.keep]
+        budget = self.parts[0].examples.budget
+        try:
+            for keep in (True, False):
+                if waiting and sum(part.graphs(keep) for part in waiting) <= budget - budget // 4:
+                    for part in waiting:
+                        part.hold(keep)
+                    break
+            yield
+        finally:
+            for part in waiting:
+                part.let_go()
 
     def examples(self) -> list[tuple[list[Tensor], Tensor]]:
         """The tensors that the network takes, and its outputs: in pieces, axis 0 the examples."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from ._uncompiled import DispatchMode
 
 _CONTAINERS = (dict, OrderedDict, list, set)
 
@@ -48,7 +49,7 @@ class WritesToInput(Exception):
     """A run was about to write to its input."""
 
 
-class InputGuard(TorchDispatchMode):
+class InputGuard(DispatchMode):
     """Within it, an operation that would write to one of some tensors raises ``WritesToInput``."""
 
     def __init__(self, tensors: Sequence[Tensor]):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..model._example import Example
 from ..model._parameters import Parameters
+from ..model._uncompiled import vjp
 
 
 class Examples:
@@ -71,8 +72,7 @@ class OutputRoot:
 
     def down(self, v: Tensor) -> Tensor:
         """``B^T v`` for ``v`` of the shape of ``z``."""
-        found: Tensor = torch.func.vjp(self.up, self.zero)[1](v)[0]
-        return found
+        return vjp(self.up, self.zero)[1](v)
 
     def each(self) -> Iterator[Tensor]:
         """Column by column, that of all examples at once, of the shape of ``z``."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
 from ..model._parameters import Parameters, as_real
+from ..model._uncompiled import vjp
 from ._examples import Examples, Rows, slices
 from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
@@ -98,8 +99,8 @@ def formed(
 
     def pulled(leaves: tuple[Tensor, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
         tree = example.filled([leaf[None] for leaf in leaves])
-        pull = torch.func.vjp(lambda w: network.run(tree, w), by.weights)[1]
-        return lambda c: {k: reduce(as_real(g)) for k, g in pull(c[None])[0].items()}
+        pull = vjp(lambda w: network.run(tree, w), by.weights)[1]
+        return lambda c: {k: reduce(as_real(g)) for k, g in pull(c[None]).items()}
 
     def together(leaves: tuple[Tensor, ...], across: Tensor) -> dict[str, Tensor]:
         pull = pulled(leaves)
