@@ -278,7 +278,7 @@ def test_branches_add_up_to_no_more_than_they_find():
 
 def test_data_driven_scales_of_other_networks():
     x = torch.randn(8, 1, 14, 14, dtype=torch.float64)
-    net = Tutorial().double()
+    net = nakami.View(Tutorial().double(), batch_statistics=False)  # kept so in training
     found = nakami.initialisation(net, x, probes=64)
     assert found.proposal.method == "data"
     assert "conv1" in found.uncovered

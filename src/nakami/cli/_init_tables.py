@@ -39,7 +39,7 @@ def table(found: Initialisation, title: str) -> TextTable:
     rows = []
     for i, (layer, later) in enumerate(zip(found.layers, after, strict=True)):
         share = layer.spread / layer.second_moment if layer.second_moment else float("nan")
-        factor = found.proposal.factors.get(layer.weight)
+        factor, cancels = found.proposal.factors.get(layer.weight), found.proposal.plan.cancels
         rows.append(
             (
                 layer.name,
@@ -48,7 +48,7 @@ def table(found: Initialisation, title: str) -> TextTable:
                 f"{layer.chi:.3f}",
                 *((f"{theory.chi[i]:.3f}",) if theory else ()),
                 f"{layer.gradient:.1e}",
-                "" if factor is None else f"{factor:.3g}",
+                "cancels" * (layer.weight in cancels) if factor is None else f"{factor:.3g}",
                 f"{later.second_moment:.2g}",
                 f"{later.chi:.3f}",
                 f"{later.gradient:.1e}",
@@ -61,6 +61,11 @@ def table(found: Initialisation, title: str) -> TextTable:
         "χ: mean squared singular value of the step into the layer; grad²: |∂f/∂u|², what comes "
         "back.\n×: proposed factor on its matrix; what follows: with the proposed weights."
     )
+    if found.proposal.plan.cancels:
+        caption += (
+            "\ncancels: normalised afterwards, so a factor changes no output, only how fast the "
+            "layer learns."
+        )
     errors = [layer.chi_se / layer.chi for layer in found.layers if layer.chi > 0]
     returns = [row.gradient_se / row.gradient for row in found.layers if row.gradient > 0]
     caption += (
@@ -88,8 +93,9 @@ def sentences(found: Initialisation) -> list[str]:
     proposal = found.proposal
     lines.append(f"Proposal: {proposal.plan.rule}.")
     lines += [f"  {note}." for note in proposal.plan.notes]
-    if proposal.left:
-        lines.append(f"  Left as they are: {', '.join(proposal.left)}.")
+    left = [name for name in proposal.left if name not in proposal.plan.cancels]
+    if left:
+        lines.append(f"  Left as they are: {', '.join(left)}.")
     return [*lines, *(f"Then {line[0].lower()}{line[1:]}" for line in _passages(proposal.after))]
 
 

@@ -170,6 +170,22 @@ class LayerGraph:
             whole = torch.full_like(whole, float("nan"))
         return whole, each / self.output.numel()
 
+    def along(
+        self, steps: Sequence[Tensor], probes: int, generator: torch.Generator
+    ) -> list[float]:
+        """How much the output changes along a step of each layer, beside a random one as long.
+
+        ``|J s|^2 / (|J|_F^2 |s|^2 / n)`` over the whole batch, with ``J`` from the layer's ``n``
+        states to the output and ``s`` its step, by random signs. NaN where both are 0.
+        """
+        pulled, found = self._pulled(self.output, self.states, probes, generator), list[float]()
+        for slopes, step in zip(zip(*pulled, strict=True), steps, strict=True):
+            s = step.double()
+            along = sum(float((g.double() * s).sum()) ** 2 for g in slopes if g is not None)
+            size = sum(float(_norm([g])) for g in slopes) * float(s.square().mean())
+            found.append(along / size if size > 0 else float("nan"))
+        return found
+
     def _pulled(
         self, end: Tensor, starts: Sequence[Tensor], probes: int, generator: torch.Generator
     ) -> list[tuple[Tensor | None, ...]]:

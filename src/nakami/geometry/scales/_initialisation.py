@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +151,8 @@ def initialisation(
         method: ``"critical"``: the critical point of the theory, for fully connected networks with
             one activation; it holds the mean square at 0.1 where the activation is not scale-free.
             ``"data"``: layer by layer, ``chi = 1`` on the data, for any network; the end of a
-            residual branch gets one over their number. ``"auto"``: the first where it applies.
+            residual branch gets one over their number; a matrix whose output is normalised by what
+            follows gets none, for a factor cancels there. ``"auto"``: the first where it applies.
         biases: ``"zero"`` (with ``"critical"``: those of the critical point), or ``"keep"``.
         directions: ``"kept"``: each matrix is multiplied by a number; ``"orthogonal"``: drawn anew
             with orthogonal rows or columns, then scaled. Frozen weights stay either way.
@@ -203,13 +205,15 @@ def initialisation(
         raise wrong("method", "be one that covers the network", got, "use 'data'")
     outcome = Outcome(ProposalEnding.CRITICAL)
     if plan is None:
-        plan, outcome = on_data(network, tree, few, probes, choice), Outcome(ProposalEnding.DATA)
+        training = view.batch_statistics is None
+        plan = on_data(network, tree, few, probes, choice, training)
+        outcome = Outcome(ProposalEnding.DATA)
         if why_not:
             outcome = Outcome(ProposalEnding.NO_CRITICAL_POINT, {"why": why_not})
             plan = replace(plan, notes=(outcome.reason, *plan.notes))
     then = share(progress, 1, 2, "as proposed")
     proposal = _proposal(network, tree, beside, probes, plan, outcome, then)
-    if not _better(measured, proposal.after):
+    if not _better(measured, proposal.after, plan.cancels):
         proposal = _none(network, measured, proposal)
     dtype = str(network.dtype).removeprefix("torch.")
     read_by = network.batch_normalisation
@@ -295,23 +299,29 @@ def _matrices(network: FunctionalModel) -> tuple[str, ...]:
     return tuple([name for name, p in network.model.named_parameters() if p.ndim >= 2])
 
 
-def _better(before: Propagation, after: Propagation) -> bool:
-    """Whether signal and gradient survive, or what changes most changes no more than it did."""
+def _better(before: Propagation, after: Propagation, cancels: Mapping[str, float]) -> bool:
+    """Whether signal and gradient survive, or what changes most changes no more than it did.
+
+    Scales that cancel are taken to be those of the data, whatever they are.
+    """
     passages = (after.signal, after.gradient)
     if all(passage.verdict in ("survives", "unknown") for passage in passages):
         return True
-    return _farthest(after) <= _farthest(before)
+    return _farthest(after, cancels) <= _farthest(before, cancels)
 
 
-def _farthest(read: Propagation) -> float:
+def _farthest(read: Propagation, cancels: Mapping[str, float]) -> float:
     """Decades of the signal or the gradient, whichever are more; unknown ones apart."""
-    decades = (abs(passage.decades) for passage in (read.signal, read.gradient))
+    ends = (next((x for x in read.layers if x.spread != 0), read.layers[0]), read.layers[-1])
+    first, last = (2 * math.log10(cancels.get(layer.weight, 1.0)) for layer in ends)
+    decades = (abs(passage.decades + last - first) for passage in (read.signal, read.gradient))
     return max((d for d in decades if not math.isnan(d)), default=0.0)
 
 
 def _none(network: FunctionalModel, measured: Propagation, tried: Proposal) -> Proposal:
     """No proposal, since what was tried reads worse than what is there."""
-    numbers = {"after": _farthest(tried.after), "before": _farthest(measured)}
+    cancels = tried.plan.cancels
+    numbers = {"after": _farthest(tried.after, cancels), "before": _farthest(measured, cancels)}
     outcome = Outcome(ProposalEnding.NONE, numbers)
-    plan = Plan(outcome.reason, {}, {}, "kept", tried.plan.seed, tried.plan.notes)
+    plan = Plan(outcome.reason, {}, {}, "kept", tried.plan.seed, tried.plan.notes, cancels)
     return Proposal(plan, {}, _matrices(network), measured, outcome)

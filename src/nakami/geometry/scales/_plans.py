@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from ...operators import FunctionalModel, LayerGraph
 from ...results import counted, wrong
 from ...theory import meanfield
+from ._cancelling import bias_of, cancelling
 from ._proposal import Plan, orthogonal, root_mean_square
 
 SMALL = 0.1  # q* of a smooth activation: tanh keeps 84 % of its squared slope there
 PREFIX = "model."  # of the weights' names in a frozen network
+TRAINING = " in training, where batch normalisation is by the batch"
 METHOD = "use {method} 'data'"
 
 
@@ -73,16 +75,22 @@ def critical(model: nn.Module, found: meanfield.Description, choice: Choice) -> 
         f"critical point of {phi.name}: weights of variance {point.weight_variance:.4g} / fan-in, "
         f"{shown}; the first layer's output gets the mean square {q:.2g} on the data"
     )
-    return Plan(rule, scales, stds, directions, seed, (), point.weight_variance, b, q)
+    return Plan(rule, scales, stds, directions, seed, (), {}, point.weight_variance, b, q)
 
 
-def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: Choice) -> Plan:
+def on_data(
+    network: FunctionalModel, tree: Any, few: Any, probes: int, choice: Choice, training: bool
+) -> Plan:
     """Layer by layer in the order they run: mean squared singular value 1 on the data.
 
     A layer that takes in the data themselves gets an output of mean square 1, so that their unit
     falls out. The end of a branch that is joined with its bypass gets 1 over the number of such
     ends, so that all of them together add about as much as they find (Hayou et al. 2021,
     arXiv 2010.12859).
+
+    A matrix whose scale cancels is left out. What stands behind it is scaled as if it were not, so
+    that the other scales do not depend on that one. With ``training`` so are those that cancel by
+    the statistics of the batch alone; here they stay as they are, for here their scale matters.
     """
     present = {name.removeprefix(PREFIX): w for name, w in network.weights.items()}
     first = LayerGraph(network, few, cut=True)
@@ -91,17 +99,42 @@ def on_data(network: FunctionalModel, tree: Any, few: Any, probes: int, choice: 
         names = dict.fromkeys(call.weight for call in first.calls if call.weight)
         base = {name: orthogonal(name, present[name], choice.seed) for name in names}
     ends = branch_ends(first)
-    weights = {**present, **base}
-    fit = _Fit(weights, choice, ends, first.beside(), probes)
-    LayerGraph(network.with_weights({PREFIX + n: w for n, w in base.items()}), tree, fit)
+    drawn = network.with_weights({PREFIX + n: w for n, w in base.items()})
+    cancels = _cancelling(drawn, first, tree, choice)
+    later = frozenset[str]()
+    if training and network.batch_normalisation and not network.batch_statistics:
+        later = _cancelling(drawn.normalised_by_batch(), first, tree, choice) - cancels
+    fit = _Fit({**present, **base}, choice, ends, first.beside(), probes, (cancels, later))
+    LayerGraph(drawn, tree, fit)
+    notes = (*fit.notes, *_of_cancelling(cancels, ""), *_of_cancelling(later, TRAINING))
+    left_out = {**dict.fromkeys(later, 1.0), **fit.cancels}
+    shown = any(first.calls[i].weight in fit.scales for i in ends)
     ending = counted(len(ends), "layer that ends", "layers that end")
     rule = (
         "layer by layer, each matrix is multiplied by a number so that the step into its layer has "
         "mean squared singular value 1 on the data (mean square 1 behind the input"
-        + (f", 1/{len(ends)} for the {ending} a branch)" if ends else ")")
+        + (f", 1/{len(ends)} for the {ending} a branch)" if shown else ")")
     )
-    notes = tuple(fit.notes)
-    return Plan(rule, fit.scales, fit.bias_std, choice.directions, choice.seed, notes)
+    if left_out and not fit.scales:
+        rule = "no factor: every matrix that could be scaled is normalised afterwards"
+    seed = choice.seed
+    return Plan(rule, fit.scales, fit.bias_std, choice.directions, seed, notes, left_out)
+
+
+def _cancelling(
+    network: FunctionalModel, graph: LayerGraph, tree: Any, choice: Choice
+) -> frozenset[str]:
+    """With the biases that are planned."""
+    zeros = {}
+    if choice.biases == "zero":
+        names = {PREFIX + call.bias for call in graph.calls if call.bias and not call.source}
+        zeros = {name: torch.zeros_like(network.weights[name]) for name in names}
+    return cancelling(network.with_weights(zeros), tree, choice.seed)
+
+
+def _of_cancelling(names: frozenset[str], when: str) -> list[str]:
+    listed = ", ".join(sorted(names))
+    return [f"a factor cancels{when}, since what follows normalises: {listed}"] if names else []
 
 
 def branch_ends(graph: LayerGraph) -> tuple[int, ...]:
@@ -127,20 +160,25 @@ class _Fit:
         ends: tuple[int, ...],
         beside: Sequence[tuple[int, ...]],
         probes: int,
+        cancels: tuple[frozenset[str], frozenset[str]],
     ):
         self.weights, self.ends, self.beside, self.probes = weights, ends, beside, probes
+        self.here, self.later = cancels
         self.keep = choice.biases == "keep"
         self.generator = torch.Generator().manual_seed(choice.seed)
         self.factors, self.scales = dict[str, float](), dict[str, float]()
         self.bias_std, self.notes = dict[str, float](), list[str]()
+        self.cancels = dict[str, float]()
 
     def __call__(self, graph: LayerGraph, i: int, state: Tensor) -> Tensor:
         call = graph.calls[i]
         if not call.weight or call.source:
             return state
-        bias = self._bias(call.bias, call.axis, state)
+        bias = bias_of(call, self.weights, state)
         linear = state - bias
-        if call.weight in self.factors:
+        if call.weight in self.later:
+            self.factors[call.weight] = 1.0
+        elif call.weight in self.factors:
             self.notes.append(
                 f"{call.name!r} uses {call.weight!r} again: it is scaled where it runs first"
             )
@@ -151,7 +189,10 @@ class _Fit:
                 return state
             self.factors[call.weight] = factor
             now = root_mean_square(call.weight, self.weights[call.weight])
-            self.scales[call.weight] = factor * now
+            if call.weight in self.here:
+                self.cancels[call.weight] = factor
+            else:
+                self.scales[call.weight] = factor * now
         if not self.keep and call.bias:
             self.bias_std[call.bias] = 0.0
         scaled = self.factors[call.weight] * linear
@@ -166,10 +207,3 @@ class _Fit:
             found = float(squares.mean())
             wanted = 1 / len(self.ends) if i in self.ends else 1.0
         return (wanted / found) ** 0.5 if found > 0 else 0.0
-
-    def _bias(self, name: str, axis: int, state: Tensor) -> Tensor:
-        if not name:
-            return state.new_zeros(())
-        shape = [1] * state.ndim
-        shape[axis] = -1
-        return self.weights[name].to(state).reshape(shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ class Plan:
             anew with orthogonal rows or columns, then scaled).
         seed: Of what is drawn.
         notes: What else there is to know, in sentences.
+        cancels: Matrices that are left out since a factor changes no output (what follows
+            normalises), with the factor that their layer would have got here.
         weight_variance, bias_variance: ``sigma_w^2``, ``sigma_b^2`` of the critical point, and
             ``q_star``, the mean square that it holds; None where the data set the scales.
     """
@@ -37,6 +39,7 @@ class Plan:
     directions: str
     seed: int
     notes: tuple[str, ...] = ()
+    cancels: Mapping[str, float] = field(default_factory=dict)
     weight_variance: float | None = None
     bias_variance: float | None = None
     q_star: float | None = None

@@ -140,6 +140,12 @@ class FunctionalModel:
         other.weights = {**self.weights, **weights}
         return other
 
+    def normalised_by_batch(self) -> FunctionalModel:
+        """The same network with batch normalisation by the batch at hand; shares the rest."""
+        other = copy.copy(self)
+        other.batch_statistics = True
+        return other
+
     def at_current_weights(self) -> FunctionalModel:
         """The same network at the weights and buffers that the model has now.
 
