@@ -12,8 +12,9 @@ to clip:
 
 * nottingham: 200 training tunes cut at 200 steps, 88 keys, H = 64, binary cross-entropy summed
   over keys and averaged over steps, SGD, batches of 10 tunes, 5 epochs (100 steps), 10 seeds;
-* ptb: first 100 000 training words, all 10 000 word types, embedding and H = 128, cross-entropy, SGD,
-  batches of 20 texts, windows of 35 words with the state carried on, 3 epochs (426 steps), 5 seeds.
+* ptb: first 100 000 training words, all 10 000 word types, embedding and H = 128, cross-entropy,
+  SGD, batches of 20 texts, windows of 35 words with the state carried on, 3 epochs (426 steps), 5
+  seeds.
 
 A training *succeeds* where every loss was finite and its last validation loss lies below that of
 the model that knows the training set's frequencies alone. Rates were set before the table, from
