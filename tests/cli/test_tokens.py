@@ -35,6 +35,15 @@ class Classifier(Model):
     def forward(self, input_ids, attention_mask):
         kept = attention_mask[..., None].to(self.head.weight.dtype)
         return (super().forward(input_ids) * kept).sum(1) / kept.sum(1)
+
+
+class Own(Model):
+    """It makes its loss, of the labels that it shifts."""
+
+    def forward(self, input_ids, labels):
+        z = super().forward(input_ids)
+        loss = nn.functional.cross_entropy(z[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        return {"loss": loss, "logits": z}
 '''
 
 
@@ -49,6 +58,8 @@ def texts(here):
     padded = {"input_ids": ids[:, 1:], "attention_mask": mask, "labels": np.arange(12) % 3}
     np.savez(here / "padded.npz", **padded)
     np.save(here / "ids.npy", ids[:, 1:])
+    np.savez(here / "own.npz", input_ids=ids, labels=ids)
+    np.savez(here / "bare.npz", input_ids=ids)
     return here
 
 
@@ -110,3 +121,48 @@ def test_learning_rates_of_tokens_are_those_of_plain_torch(nakami, texts, data, 
     H = torch.diag_embed(p) - p[:, :, None] * p[:, None]
     largest = torch.linalg.eigvalsh(torch.einsum("ncp,ncd,ndq->pq", J, H, J) / len(y))[-1]
     assert json.loads(done.out)["rate"]["limit"] == pytest.approx(float(2 / largest), rel=2e-3)
+
+
+def test_the_limit_of_a_loss_that_the_model_makes_is_that_of_plain_torch(nakami, texts):
+    run = ("lr", "--model", "odd_net.py:Own", "--data", "own.npz", "--loss", "own", "--no-page")
+    done = nakami(*run, "--batch", 12, "--batches", 1, "--dtype", "float64", "--json")
+    assert done.code == 0, done.err
+    torch.manual_seed(0)
+    import odd_net
+
+    torch.manual_seed(0)
+    net = odd_net.Own().double()
+    ids = torch.as_tensor(np.load("own.npz")["input_ids"])
+    names, weights = zip(*net.named_parameters(), strict=True)
+    sizes = [p.numel() for p in weights]
+
+    def loss(flat):
+        parts = (p.view_as(w) for p, w in zip(flat.split(sizes), weights, strict=True))
+        given = dict(zip(names, parts, strict=True))
+        return torch.func.functional_call(net, given, (ids, ids))["loss"]
+
+    flat = torch.cat([p.detach().flatten() for p in weights])
+    wanted = 2 / torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat))[-1]
+    rate = json.loads(done.out)["rate"]
+    assert rate["limit"] == pytest.approx(float(wanted), rel=2e-3)
+    assert (rate["n_samples"], rate["loss"]) == (12, "the model's own loss")
+    shown = nakami("show", "nakami-out/Own/lr-sgd,batch-12,batches-1,loss-own,dtype-float64")
+    assert "limit is that of the loss's Hessian" in " ".join((shown.out + shown.err).split())
+
+
+@pytest.mark.parametrize("data", ["ids.npy", "bare.npz"])
+def test_tokens_without_labels_are_told_what_to_store(nakami, texts, data):
+    done = nakami("lr", "--model", "odd_net.py:Model", "--data", data)
+    assert done.code == 2
+    assert "hold labels" in done.err
+    said = " ".join(done.err.split())
+    assert "np.savez('tokens.npz', input_ids=ids, labels=ids); labels that repeat" in said
+
+
+def test_the_models_own_loss_takes_arrays_by_their_names(nakami, texts):
+    done = nakami("lr", "--model", "odd_net.py:Own", "--data", "ids.npy", "--loss", "own")
+    assert done.code == 2
+    assert "--data must be an .npz for a model that makes its loss" in " ".join(done.err.split())
+    done = nakami("lr", "--loss", "own")
+    assert (done.code, done.out) == (2, "")
+    assert "--loss must come with --data where it is own" in done.err

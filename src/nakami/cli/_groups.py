@@ -30,7 +30,8 @@ RUNS_CODE = (
     f"path), or a name from the zoo: {', '.join(zoo.ENTRIES)}."
 )
 LABELLED = (
-    "Inputs and labels: an .npz with arrays x and y (or x_train and y_train), an IDX file beside "
+    "Inputs and labels: an .npz with arrays x and y (or x_train and y_train, or "
+    "input_ids and labels), an IDX file beside "
     "its labels, or a folder with a folder of pictures for each class. Drawn at random by --seed. "
     "Default: shipped digits."
 )

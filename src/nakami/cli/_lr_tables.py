@@ -24,6 +24,8 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
     if normalised := about.get("batch_normalisation"):
         caption += f"\nBatch normalisation: {normalised}."
+    if rate.matrix.startswith("Hessian"):
+        caption += "\nThe model makes its loss itself; the limit is that of the loss's Hessian."
     if not rate.converged:
         caption += f"\nThe limit may be too high: {rate.reason}."
     return TextTable(title, caption, ("reading", "value", "what it says"), rows, left=3)

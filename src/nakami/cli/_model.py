@@ -88,13 +88,17 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
     return data.digits("test")[:n]
 
 
-def labelled_for(model: str, inputs: LabelledOptions, n: int, seed: int) -> LabelledExamples:
-    """As ``examples_for``, with targets, drawn at random."""
+def labelled_for(
+    model: str, inputs: LabelledOptions, n: int, seed: int, inside: bool = False
+) -> LabelledExamples:
+    """As ``examples_for``, with targets, drawn at random; ``inside``: also among the inputs."""
     check_labelled(model, inputs)
     from nakami import data
 
     if inputs.data is not None:
-        return data.read_labelled(inputs.data, n, seed=seed, **fitting(model, inputs))
+        return data.read_labelled(
+            inputs.data, n, seed=seed, inside=inside, **fitting(model, inputs)
+        )
     return data.with_targets(data.digits(), n, seed)
 
 

@@ -21,6 +21,8 @@ from ._pictures import is_picture, pictures_in, read_pictures
 from ._read import idx_partner, read
 
 TOKEN = "token"
+AS_NPZ = "store them by names, as np.savez('tokens.npz', input_ids=ids, labels=ids)"
+SHIFTED = "labels that repeat input_ids are shifted here to the token that follows"
 WAYS = (
     "give an .npz with the arrays x and y, an IDX file beside its labels, or a folder with a "
     "folder of pictures for each class"
@@ -69,6 +71,7 @@ def read_labelled(
     normalise: Literal["imagenet", "efficientnet-lite", "unit"] | None = None,
     key: str | None = None,
     labels: str | None = None,
+    inside: bool = False,
 ) -> LabelledExamples:
     """Read examples with their targets, drawn without replacement in random order.
 
@@ -88,6 +91,8 @@ def read_labelled(
         normalise: Likewise.
         key: Name of the inputs in an ``.npz``.
         labels: Name of the targets in an ``.npz``.
+        inside: Whether the targets also stay among the inputs, under the names that the arrays of
+            an ``.npz`` have, for a model that makes its loss; no labels are shifted then.
 
     Raises:
         UsageError: What ``read`` refuses; no targets, or not one for each example.
@@ -97,10 +102,15 @@ def read_labelled(
         raise wrong(
             "labels", "come with an .npz, which holds arrays by name", path.name, "leave it out"
         )
+    if inside and path.suffix != ".npz":
+        rule = "be an .npz for a model that makes its loss: it takes the arrays by their names"
+        raise wrong("data", rule, path.name, AS_NPZ)
     if path.suffix == ".npz":
-        return _from_npz(path, n, seed, key, labels)
+        return _from_npz(path, n, seed, key, labels, inside)
     if path.is_dir():
         return _from_folders(path, n, seed, size, mode, normalise)
+    if path.suffix == ".npy" and _holds_tokens(path):
+        raise wrong("data", "hold labels", f"{path.name}, tokens alone", f"{AS_NPZ}; {SHIFTED}")
     if is_picture(path) or path.suffix == ".npy":
         raise wrong("data", "hold labels", path.name, WAYS)
     found = read(path, size=size, mode=mode, normalise=normalise, key=key)
@@ -137,7 +147,7 @@ def _drawn(total: int, n: int | None, seed: int) -> Tensor:
 
 
 def _from_npz(
-    path: Path, n: int | None, seed: int, key: str | None, labels: str | None
+    path: Path, n: int | None, seed: int, key: str | None, labels: str | None, inside: bool
 ) -> LabelledExamples:
     if not path.exists():
         raise wrong("path", "exist", path, f"pass a path that exists, relative to {Path.cwd()}")
@@ -148,8 +158,10 @@ def _from_npz(
     ):
         picked = pick(list(arrays), path, key, labels)
         if picked.labels is None:
-            got = f"arrays {', '.join(arrays)}"
-            raise wrong(f"{path}", "hold labels", got, "name one of them: {labels}=NAME")
+            got, ways = f"arrays {', '.join(arrays)}", ["name one of them: {labels}=NAME"]
+            if picked.inputs.lower() == "input_ids":
+                ways = [f"{AS_NPZ}; {SHIFTED}", *ways]
+            raise wrong(f"{path}", "hold labels", got, ways)
         x, y = arrays[picked.inputs], arrays[picked.labels]
         beside = {name: arrays[name] for name in picked.beside}
     check_examples(x, path, picked.inputs)
@@ -161,7 +173,7 @@ def _from_npz(
         )  # fmt: skip
     rows = _drawn(len(x), n, seed).numpy()
     inputs: Inputs
-    shifted = picked.inputs.lower() == "input_ids" and _next_tokens_to_come(x, y)
+    shifted = not inside and picked.inputs.lower() == "input_ids" and _next_tokens_to_come(x, y)
     if shifted:
         beside = {name: v[:, :-1] if v.shape == x.shape else v for name, v in beside.items()}
         x, y = x[:, :-1], y[:, 1:]
@@ -173,7 +185,19 @@ def _from_npz(
     parts = [f"{len(rows):,} of {counted(len(x), 'example')} of {path.name}", picked.said, taken]
     parts += ["labels shifted by one, the token that follows"] * shifted
     source = ", ".join(filter(None, parts))
-    return LabelledExamples(inputs, _targets(y[rows], picked.labels, path), unit, source)
+    targets = _targets(y[rows], picked.labels, path)
+    if inside:
+        named = inputs if isinstance(inputs, dict) else {picked.inputs: inputs}
+        inputs = {**named, picked.labels: targets}
+    return LabelledExamples(inputs, targets, unit, source)
+
+
+def _holds_tokens(path: Path) -> bool:
+    """Whether an array is one of tokens; False where it cannot be read."""
+    try:
+        return is_tokens(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError):
+        return False
 
 
 def _next_tokens_to_come(x: np.ndarray, y: np.ndarray) -> bool:

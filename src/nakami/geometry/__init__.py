@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .rate._first_look import FirstLook as FirstLook
     from .rate._learning_rate import LimitOptions as LimitOptions
     from .rate._learning_rate import learning_rate as learning_rate
+    from .rate._names import OWN_LOSS as OWN_LOSS
     from .rate._names import check_names as check_names
     from .rate._noise import NoiseScale as NoiseScale
     from .rate._noise import noise_scale as noise_scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -32,7 +32,9 @@ def run(
     loss: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="cross_entropy, mse or bce_with_logits: torch's, mean reduction."
+            metavar="NAME",
+            help="cross_entropy, mse or bce_with_logits: torch's, mean reduction; own: the loss "
+            "that the model returns when it gets all arrays of --data by their names.",
         ),
     ] = LOSS,
     optimizer: Annotated[
@@ -86,7 +88,10 @@ def run(
     from .._progress import Meter
 
     limit = geometry.LimitOptions(tol=tol)
-    examples = _model.labelled_for(name, inputs, batch * batches, network.seed)
+    own = loss == geometry.OWN_LOSS
+    if own and not inputs.data:
+        raise wrong("--loss", f"come with --data where it is {loss}", "none", "pass an .npz")
+    examples = _model.labelled_for(name, inputs, batch * batches, network.seed, inside=own)
     batch = _filled(batch, examples)
     view = compute.view(_model.build(name, network.weights, network.seed), batches=True)
     options = {
@@ -122,9 +127,12 @@ def run(
         "versions": results.versions(),
     }
     folder = results.RecordFolder(_runs.writable("out", where), "lr", settings)
+    pairs: list[Any] = examples.batches(batch)
+    if own:
+        pairs = [(whole, None) for whole, _ in pairs]
     with Meter() as meter:
         found = geometry.learning_rate_report(
-            view, examples.batches(batch), loss, optimizer, limit=limit, seed=network.seed,
+            view, pairs, None if own else loss, optimizer, limit=limit, seed=network.seed,
             progress=meter, memory_budget=budget, keep=_kept(folder, meter),
             spectrum=not no_curvature,
         )  # fmt: skip

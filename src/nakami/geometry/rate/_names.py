@@ -7,6 +7,7 @@ from typing import Any
 from ...results import PYTHON, unknown
 
 LOSSES = ("cross_entropy", "mse", "bce_with_logits")  # those of nakami.ggn
+OWN_LOSS = "own"  # on the command line: what the model returns, ``loss=None`` in Python
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "sgd": ("SGD", {}),
     "momentum": ("SGD", {"momentum": 0.9}),
@@ -30,8 +31,8 @@ def check_names(loss: str, optimizer: str) -> None:
     Raises:
         UsageError: It names no loss, or no optimizer.
     """
-    if loss not in LOSSES:
-        raise unknown("loss", loss, LOSSES, PYTHON + "pass a torch loss module")
+    if loss not in (*LOSSES, OWN_LOSS):
+        raise unknown("loss", loss, [*LOSSES, OWN_LOSS], PYTHON + "pass a torch loss module")
     check_optimizer_name(optimizer)
 
 
