@@ -31,6 +31,7 @@ from nakami.geometry import AdviceNote, LimitEnding, RateControl
 from nakami.geometry.rate._kinds import KINDS
 from nakami.geometry.rate._optimizers import coordinates
 from nakami.geometry.rate._trials import Training
+from nakami.optim import SDProp
 
 LATE, NEAR_1 = 1e12, 1 - 2.0**-53  # so many steps, so slow an average: squares stay as they are
 FILLED = 1 - NEAR_1**LATE
@@ -48,6 +49,10 @@ def nadam_like(d, p):
 def rmsprop_like(d, p):
     return {"step": LATE, "square_avg": d**2 + 0.09, "grad_avg": 0.3 + 0 * d,
             "momentum_buffer": 0 * d}  # fmt: skip
+
+
+def sdprop_like(d, p):
+    return {"step": LATE, "grad_avg": 0.3 + 0 * d, "grad_var": d**2}
 
 
 def factors(d, p):
@@ -77,6 +82,9 @@ CASES = {
     "rmsprop, centered": (RMSprop, {"alpha": NEAR_1, "centered": True}, rmsprop_like),
     "rmsprop, both": (
         RMSprop, {"alpha": NEAR_1, "centered": True, "momentum": 0.8}, rmsprop_like),
+    "sdprop": (SDProp, {"gamma": NEAR_1}, sdprop_like),
+    "sdprop, decoupled": (
+        SDProp, {"gamma": NEAR_1, "decoupled_weight_decay": True}, sdprop_like),
     "adagrad": (Adagrad, {"lr_decay": 1e-6}, lambda d, p: {"step": 1e6 + 1, "sum": 1e6 * d**2}),
     "adadelta": (Adadelta, {"rho": NEAR_1, "eps": 0.1},
                  lambda d, p: {"step": LATE, "square_avg": d**2, "acc_delta": 1 / d}),

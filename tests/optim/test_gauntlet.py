@@ -11,7 +11,7 @@ from torch import nn
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nakami.optim._blocks import BLOCK
+from nakami.optim._arithmetic import PIECE
 from optimizer_list import ENTRIES, descend
 
 LR = 0.01
@@ -247,8 +247,8 @@ def test_complex_weights_are_pairs_of_real_ones(entry):
 
 
 def several():
-    """Weights small, larger than a block, of other types and strides, and empty."""
-    weights = parameters((3, 4), (2 * BLOCK + 7,), (5,), (400, 300), (), (0,))
+    """Weights small, larger than a piece, of other types and strides, and empty."""
+    weights = parameters((3, 4), (2 * PIECE + 7,), (5,), (400, 300), (), (0,))
     weights += parameters((4, 4), dtype=torch.float64)
     weights.append(nn.Parameter(drawn(2, 3, 4, 5).float().to(memory_format=torch.channels_last)))
     weights.append(nn.Parameter(drawn(300, 200).float().t()))

@@ -11,6 +11,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.testing import assert_close
 
 from nakami.optim import SDProp
+from nakami.optim._arithmetic import PIECE, Lists, Pieces
 
 
 def beside_centred_rmsprop(dtype, mean, steps=500, gamma=0.9):
@@ -78,6 +79,20 @@ def test_without_a_bound_the_steps_of_the_paper_grow_and_the_bound_leaves_noisy_
     assert max(path(steady, max_step=2)) == pytest.approx(2)
     noisy = path(lambda t: noise[t : t + 1])
     assert noisy == pytest.approx(path(lambda t: noise[t : t + 1], max_step=math.inf))
+
+
+def test_lists_and_pieces_have_the_same_bits():
+    group = SDProp([nn.Parameter(torch.zeros(1))]).param_groups[0]
+    lists, pieces = Lists(), Pieces(torch.float32)
+    gen = torch.Generator().manual_seed(0)
+    whole = [torch.rand(PIECE + 9, generator=gen) for _ in range(3)]
+    grads, *averages = ([t.clone()] for t in whole)
+    (wanted,) = SDProp.moves(lists, grads, averages, group)
+    found = []
+    for grad, *own in pieces.of(whole):
+        found.append(SDProp.moves(pieces, grad, own, group).clone())
+    assert torch.equal(torch.cat(found), wanted)
+    assert all(map(torch.equal, whole[1:], (own[0] for own in averages)))
 
 
 def test_sharded_weights_of_fsdp_are_stepped_as_whole_ones(tmp_path):

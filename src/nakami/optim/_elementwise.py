@@ -1,14 +1,13 @@
 """What optimizers share whose step treats each number of a weight alone.
 
-A class says its running averages, its moves and how its rate warms up; the rest, options as torch's
-optimizers have them, is here. Complex weights are pairs of real numbers, as for torch.
+A class says its running averages, its moves and the correction for averages that began empty; the
+rest, options as torch's optimizers have them, is here. Complex weights are pairs of real numbers.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
 import torch
@@ -16,16 +15,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..results import wrong
-from ._blocks import blocks, plain
+from ._arithmetic import Arithmetic, Lists, Number, Pieces, Values
 from ._settings import check_shared
 
 Group = Mapping[str, Any]
 Tensors = list[Tensor]
-Rate = float | Tensor | Tensors  # one for all, or a tensor for each weight
 
 
 class Elementwise(Optimizer):
-    """``w <- w - lr warm_up(t) moves``; moves come from the gradient and its running averages.
+    """``w <- w - lr correction(t) moves``, moves by the gradient and its running averages.
 
     Attributes:
         averages: Keys of the state that have the weight's shape and start at 0; beside them
@@ -41,12 +39,12 @@ class Elementwise(Optimizer):
 
     @staticmethod
     @abstractmethod
-    def moves(grads: Tensors, averages: list[Tensors], group: Group) -> Tensors:
-        """Update the averages in place; new tensors of what is subtracted at rate 1."""
+    def moves(with_: Arithmetic, grads: Values, averages: list[Values], group: Group) -> Values:
+        """Update the averages in place; in new memory what is subtracted at rate 1."""
 
     @staticmethod
     @abstractmethod
-    def warm_up(step: Any, group: Group) -> Any:
+    def correction(step: Any, group: Group) -> Any:
         """The factor of the rate in a step, counted from 1; a number or a tensor as ``step`` is."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -130,41 +128,50 @@ class Elementwise(Optimizer):
         counts = [None if on_device else float(step) for step in steps]
         for places in _alike(roles[0], counts):
             own = [[_real(role[i]) for i in places] for role in roles]
-            rate: Rate
+            rate: Number
             if on_device:
                 wide = torch.promote_types(own[0][0].dtype, torch.float32)
-                rate = [lr * self.warm_up(steps[i].to(wide), group) for i in places]
+                rate = [lr * self.correction(steps[i].to(wide), group) for i in places]
             else:
-                rate = lr * self.warm_up(counts[places[0]], group)
-            for row in self._rows(group, own, on_device):
-                self._update(group, row, lr, rate)
+                rate = lr * self.correction(counts[places[0]], group)
+            for with_, row in _rows(own, group["foreach"], on_device):
+                self._update(with_, group, row, lr, rate)
 
-    @staticmethod
-    def _rows(group: Group, roles: list[Tensors], on_device: bool) -> Iterable[list[Tensors]]:
-        """The tensors as they are updated together; the numbers that come out are the same."""
-        foreach, own = group["foreach"], plain(roles[0])
-        if foreach or on_device or (foreach is None and own and roles[0][0].is_cuda):
-            return [roles]
-        if foreach is None and own and roles[0][0].is_cpu:
-            return blocks(roles)
-        columns = ([[tensor] for tensor in column] for column in zip(*roles, strict=True))
-        return chain.from_iterable(blocks(column) if own else [column] for column in columns)
-
-    def _update(self, group: Group, row: list[Tensors], lr: float | Tensor, rate: Rate) -> None:
+    def _update(
+        self, with_: Arithmetic, group: Group, row: list[Values], lr: Any, rate: Number
+    ) -> None:
         weights, grads, *averages = row
         decay = group["weight_decay"]
         if group["maximize"]:
-            grads = list(torch._foreach_neg(grads))
+            grads = with_.neg(grads)
         if decay and group["decoupled_weight_decay"]:
-            torch._foreach_mul_(weights, 1 - lr * decay)
+            with_.mul_(weights, 1 - lr * decay)
         elif decay:
-            grads = list(torch._foreach_add(grads, weights, alpha=decay))
-        moves = self.moves(grads, averages, group)
+            grads = with_.add(grads, weights, decay)
+        moves = self.moves(with_, grads, averages, group)
         if isinstance(rate, float):
-            torch._foreach_add_(weights, moves, alpha=-rate)
+            with_.add_(weights, moves, -rate)
         else:
-            torch._foreach_mul_(moves, rate)
-            torch._foreach_sub_(weights, moves)
+            with_.mul_(moves, rate)
+            with_.add_(weights, moves, -1)
+
+
+def _rows(
+    roles: list[Tensors], foreach: bool | None, on_device: bool
+) -> Iterator[tuple[Arithmetic, list[Values]]]:
+    """The tensors as they are updated, and with what; the numbers that come out are the same."""
+    first = roles[0][0]
+    own = all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in roles[0])
+    cut = own and first.is_cpu and not on_device
+    lists, pieces = Lists(), Pieces(first.dtype)
+    if on_device or (not cut and (foreach or (foreach is None and own and first.is_cuda))):
+        yield lists, roles
+        return
+    for column in zip(*roles, strict=True):
+        if cut and all(tensor.is_contiguous() for tensor in column):
+            yield from ((pieces, piece) for piece in pieces.of(column))
+        else:
+            yield lists, [[tensor] for tensor in column]
 
 
 def _alike(weights: Tensors, counts: Sequence[float | None]) -> Iterable[list[int]]:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ..results import is_number, wrong
-from ._elementwise import Elementwise, Group, Tensors
+from ._arithmetic import Arithmetic, Values
+from ._elementwise import Elementwise, Group
 from ._settings import check_inside
 
 
@@ -51,8 +52,9 @@ class SDProp(Elementwise):
         max_step: Largest move of a weight in one step, in units of ``lr``, above 0; None is
             ``1 / sqrt(gamma (1 - gamma))``, ``math.inf`` no bound.
         maximize: Climb instead.
-        foreach: True updates all weights in one call, False one after another; None as torch on a
-            GPU, in pieces that fit the cache on a CPU. The numbers are the same to the bit.
+        foreach: True updates all weights together, False one after another; None is True on a GPU,
+            else False. On a CPU weights are always cut into pieces that fit its cache, which is
+            faster. The numbers are the same to the bit.
         capturable: Keep the count of steps on the weight's device, for CUDA graphs.
 
     Cost: memory of two numbers for a weight, as Adam. A step takes less time than AdamW's
@@ -105,29 +107,28 @@ class SDProp(Elementwise):
             raise wrong("max_step", "be a number above 0", repr(most), way_out)
 
     @staticmethod
-    def warm_up(step: Any, group: Group) -> Any:
-        """``sqrt(1 - gamma^t)``, which goes from ``sqrt(1 - gamma)`` to 1."""
+    def correction(step: Any, group: Group) -> Any:
+        """``sqrt(1 - gamma^t)``: of a variance that began at 0 so much is there."""
         power = step * math.log(group["gamma"])
         if isinstance(power, Tensor):
             return power.expm1().neg().sqrt()
         return math.sqrt(-math.expm1(power))
 
     @staticmethod
-    def moves(grads: Tensors, averages: list[Tensors], group: Group) -> Tensors:
+    def moves(with_: Arithmetic, grads: Values, averages: list[Values], group: Group) -> Values:
         """The gradient over its deviation, within ``max_step``."""
         (means, variances), gamma = averages, group["gamma"]
-        apart = torch._foreach_sub(grads, means)
-        torch._foreach_mul_(variances, gamma)
-        torch._foreach_addcmul_(variances, apart, apart, value=gamma * (1 - gamma))
-        torch._foreach_add_(means, apart, alpha=1 - gamma)
-        deviations = torch._foreach_sqrt(variances)
-        torch._foreach_add_(deviations, max(group["eps"], _smallest(grads[0])))
-        moves = torch._foreach_div(grads, deviations)
+        move = with_.sub(grads, means)
+        with_.mul_(variances, gamma)
+        with_.addcmul_(variances, move, move, gamma * (1 - gamma))
+        with_.add_(means, move, 1 - gamma)
+        move = with_.sqrt(variances, into=move)
+        with_.add_number_(move, max(group["eps"], _smallest(with_.type_of(grads))))
+        move = with_.div(grads, move, into=move)
         most = largest_move(group)
         if most < math.inf:
-            torch._foreach_clamp_min_(moves, -most)
-            torch._foreach_clamp_max_(moves, most)
-        return list(moves)
+            with_.clamp_(move, most)
+        return move
 
 
 def largest_move(group: Group) -> float:
@@ -137,7 +138,7 @@ def largest_move(group: Group) -> float:
     return float((group["gamma"] * (1 - group["gamma"])) ** -0.5)
 
 
-def _smallest(values: Tensor) -> float:
+def _smallest(dtype: torch.dtype) -> float:
     """The smallest number above 0 of a type: an ``eps`` below it would be rounded to 0."""
-    kind = torch.finfo(values.dtype)
+    kind = torch.finfo(dtype)
     return kind.tiny * kind.eps

@@ -1,4 +1,4 @@
-"""The optimizers of torch whose step is a diagonal times an average of gradients: one entry each.
+"""The optimizers whose step is a diagonal times an average of gradients: one entry each.
 
 With the diagonal as it was in the last step, a step is the linear map of a ``Rule``, in coordinates
 that divide by ``Kind.divisor``. Bias corrections of the average are left out, since they end.
@@ -29,6 +29,7 @@ from torch.optim import (
     RMSprop,
 )
 
+from ...optim import SDProp
 from ._rule import Rule
 
 Group = Mapping[str, Any]
@@ -159,6 +160,12 @@ def _rmsprop(weight: Tensor, group: Group, state: State) -> Tensor:
     return squares.clamp_min(0).sqrt() + float(group["eps"])
 
 
+def _sdprop(weight: Tensor, group: Group, state: State) -> Tensor:
+    """Without its bound on steps, which one at the border does not reach."""
+    root = real(state["grad_var"]).detach().double().sqrt() + float(group["eps"])
+    return root / SDProp.correction(float(state["step"]), group)
+
+
 def _adagrad(weight: Tensor, group: Group, state: State) -> Tensor:
     later = 1 + (float(state["step"]) - 1) * float(group["lr_decay"])
     return (real(state["sum"]).detach().double().sqrt() + float(group["eps"])) * later
@@ -209,6 +216,7 @@ KINDS: dict[type[Optimizer], Kind] = {
         growth=lambda group, state: 1 / (_rectification(group, state) or 1.0),
     ),
     RMSprop: Kind(_heavy_ball, _rmsprop),
+    SDProp: Kind(_plain, _sdprop),
     Adagrad: Kind(_plain, _adagrad),
     Adadelta: Kind(_plain, _adadelta),
     Adafactor: Kind(

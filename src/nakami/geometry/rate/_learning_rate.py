@@ -125,11 +125,11 @@ def learning_rate(
             the model returns when its targets are among its inputs, as models of transformers do;
             ``G`` is then the Hessian, since no outputs are known to linearise (see ``matrix``).
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``,
-            ``"rmsprop"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``, ``"adadelta"``,
-            ``"adafactor"``, ``"asgd"`` with torch's defaults, or an instance on the model's
-            parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets advice and
-            no limit. Only the ratios of its rates count, except for one that divides by averages
-            without advice.
+            ``"rmsprop"``, ``"sdprop"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``,
+            ``"adadelta"``, ``"adafactor"``, ``"asgd"`` with their defaults, or an instance on the
+            model's parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets
+            advice and no limit. Only the ratios of its rates count, except for one that divides by
+            averages without advice.
         advise: Whether to try rates on copies. Dropout is off there.
         trial_steps: Steps of a trial; default 20 plus the optimizer's memory, 30 for 0.9. Batches
             are taken in turn. Without advice, steps on a copy that fill Adam's denominators (or

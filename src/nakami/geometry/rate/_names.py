@@ -15,6 +15,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adam": ("Adam", {}),
     "adamw": ("AdamW", {}),
     "rmsprop": ("RMSprop", {}),
+    "sdprop": ("SDProp", {}),
     "nadam": ("NAdam", {}),
     "radam": ("RAdam", {}),
     "adamax": ("Adamax", {}),
@@ -22,7 +23,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adadelta": ("Adadelta", {}),
     "adafactor": ("Adafactor", {}),
     "asgd": ("ASGD", {}),
-}  # torch's class, and its settings
+}  # the class, and its settings
 
 
 def check_names(loss: str, optimizer: str) -> None:
