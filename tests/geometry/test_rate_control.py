@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import nakami
 from nakami.geometry import Measures, RateControl
+from nakami.optim import SDProp
 
 LOSS = nn.MSELoss()
 
@@ -64,16 +65,22 @@ def test_sharpness_and_limit_of_a_quadratic():
         assert not any(record.above or record.beyond or record.lowered for record in control.log)
 
 
-def test_adam_is_measured_in_its_own_coordinates():
-    model, data, _, control = controlled(0.02, lambda p: torch.optim.Adam(p, lr=1.0))
+COORDINATES = {
+    "adam": (torch.optim.Adam, lambda s: (s["exp_avg_sq"] / (1 - 0.999**30)).sqrt() + 1e-8, 38),
+    "sdprop": (SDProp, lambda s: (s["grad_var"].sqrt() + 1e-8) / math.sqrt(1 - 0.99**30), 2),
+}
+
+
+@pytest.mark.parametrize(("kind", "divisor", "reach"), COORDINATES.values(), ids=COORDINATES)
+def test_adaptive_ones_are_measured_in_their_own_coordinates(kind, divisor, reach):
+    model, data, _, control = controlled(0.02, lambda p: kind(p, lr=1.0))
     stepping = control._monitor.optimizer
     descend(model, data, control, stepping, 30)
-    state, x = stepping.state[model.weight], data[0]
-    d = (state["exp_avg_sq"] / (1 - 0.999**30)).sqrt().flatten() + 1e-8
+    d, x = divisor(stepping.state[model.weight]).flatten(), data[0]
     own = torch.linalg.eigvalsh((2 * x.T @ x / len(x)) / (d[:, None] * d).sqrt())[-1]
     found = control._monitor.read(0)[0]
     assert 0.99 * float(own) < found <= float(own) * (1 + 1e-9)
-    assert control.log[-1].limit == pytest.approx(38 / control.log[-1].sharpness)
+    assert control.log[-1].limit == pytest.approx(reach / control.log[-1].sharpness)
 
 
 class WithUnused(nn.Module):
