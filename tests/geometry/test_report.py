@@ -11,7 +11,7 @@ import nakami
 from curvatures import Dense, case
 from nakami.geometry import LimitOptions, learning_rate_report
 from nakami.geometry.rate import _eigenvalues
-from nakami.results import UsageError
+from nakami.results import NakamiWarning, UsageError
 from nakami.theory import meanfield
 
 
@@ -159,7 +159,15 @@ def test_wrong_use_before_the_work():
 
 @pytest.mark.parametrize(
     ("work", "dense", "samples"),
-    [(3e5, 80, None), (3e5, 60, 18), (3e5, 40, 12), (1.0, 80, 12), (1.0, 20, 12)],
+    [
+        (3e5, 80, None),
+        (3e5, 60, 18),
+        (3e5, 40, 12),
+        (1.0, 80, 12),
+        (5e6, 20, 12),
+        (3e6, 20, 12),
+        (1.0, 20, 12),
+    ],
 )
 def test_eigenvalues_of_the_first_batches_where_all_take_too_long(
     monkeypatch, work, dense, samples
@@ -167,6 +175,7 @@ def test_eigenvalues_of_the_first_batches_where_all_take_too_long(
     """24 examples of 3 outputs in batches of 12, 6 and 6; 36, 54 and 72 rows."""
     monkeypatch.setattr(_eigenvalues, "DENSE", dense)
     monkeypatch.setattr(_eigenvalues, "WORK", work)
+    monkeypatch.setattr(_eigenvalues, "MOST", math.inf)
     model, x, y = network()
     batches = [(x[:12], y[:12]), (x[12:18], y[12:18]), (x[18:], y[18:])]
     e = learning_rate_report(model, batches, "cross_entropy").eigenvalues
@@ -179,7 +188,21 @@ def test_eigenvalues_of_the_first_batches_where_all_take_too_long(
         wanted = float((values > e.points[0]).sum())
         assert e.above == pytest.approx(wanted, abs=0.5)
     else:
-        assert (e.n_probes, e.steps) == _eigenvalues.FEW[::-1]
+        few = _eigenvalues.FEW if work == 5e6 else _eigenvalues.FEWEST
+        assert (e.n_probes, e.steps) == few[::-1]
+        assert e.largest / e.points[0] == pytest.approx(10 ** (3.5 if work == 5e6 else 2.5))
+        above = float((values > e.points[0]).sum())
+        assert e.above == pytest.approx(above, rel=0.35)
+
+
+def test_eigenvalues_are_left_out_where_nothing_is_near_a_minute(monkeypatch):
+    monkeypatch.setattr(_eigenvalues, "DENSE", 20)
+    monkeypatch.setattr(_eigenvalues, "WORK", 5e5)
+    model, x, y = network()
+    batches = [(x[:12], y[:12]), (x[12:], y[12:])]
+    with pytest.warns(NakamiWarning, match="all eigenvalues lie is left out, .* about 3 minutes"):
+        found = learning_rate_report(model, batches, "cross_entropy")
+    assert found.eigenvalues is None
 
 
 def test_rows_that_mix_examples_are_counted_as_products(monkeypatch):
@@ -194,7 +217,8 @@ def test_rows_that_mix_examples_are_counted_as_products(monkeypatch):
     rows = 24 * 3
     assert [way.passes for way in ways] == pytest.approx([rows, rows * 5 / 3 * 24])
     monkeypatch.setattr(_eigenvalues, "WORK", 1.0)
-    monkeypatch.setattr(_eigenvalues, "FEW", (8, 2))
+    monkeypatch.setattr(_eigenvalues, "MOST", math.inf)
+    monkeypatch.setattr(_eigenvalues, "FEWEST", (8, 2))
     op = nakami.ggn(view, (x, y), "cross_entropy")
     assert _eigenvalues._affordable(op)[1:] == (False, 8, 2)
     assert _eigenvalues._affordable(nakami.ggn(model, (x, y), "cross_entropy")).exact

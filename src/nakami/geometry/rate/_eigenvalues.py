@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...operators import CurvatureOperator
+from ...results import warn
 from ...spectra import LinearOperator, density
 from ._kinds import real
 from ._learning_rate import Search
@@ -19,8 +20,9 @@ DENSE = 1024  # rows of the shorter side up to which all eigenvalues are compute
 STEPS, PROBES = 64, 5  # beyond
 PER_DECADE, WIDTH = 20, 0.2  # points of the curve, and its smoothing in decades
 DEPTH = {True: 6.0, False: 3.5}  # decades below the largest: all there is, or 1 / STEPS^2
-FEW = 32, 2  # steps and probes where these are too many
+FEW, FEWEST = (32, 2), (16, 2)  # steps and probes where these are too many
 WORK = 1e12  # floating-point operations, about a minute of one core
+MOST = 3  # times that, beyond which the eigenvalues are left out
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,13 @@ class Eigenvalues:
 
 
 def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | None:
-    """How the eigenvalues lie; None without a root, or where all are zero."""
+    """How the eigenvalues lie; None without a root, where all are zero, or take too long."""
     if whole.root is None:
         return None
-    op, exact, steps, probes = _affordable(whole)
+    way = _affordable(whole)
+    if way is None:
+        return None
+    op, exact, steps, probes = way
     kernel = op.kernel
     assert kernel is not None
     side: LinearOperator = kernel if kernel.shape[0] < op.shape[0] else op
@@ -67,12 +72,14 @@ def eigenvalues_of(whole: CurvatureOperator, search: Search) -> Eigenvalues | No
     largest = top.value
     if not largest > 0:
         return None
-    decades = torch.arange(-DEPTH[exact] * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
+    depth = DEPTH[exact] if steps != FEWEST[0] else DEPTH[False] - 1
+    decades = torch.arange(-depth * PER_DECADE, 0.5 * PER_DECADE + 1).double() / PER_DECADE
     points, method = 10**decades * largest, "dense" if exact else "lanczos"
-    found = density(
-        side, points, steps=steps, probes=probes, method=method, memory_budget=search.budget,
-        seed=search.seed,
-    )  # fmt: skip
+    with op.held():
+        found = density(
+            side, points, steps=steps, probes=probes, method=method, memory_budget=search.budget,
+            seed=search.seed,
+        )  # fmt: skip
     count, error = (n * curve for curve in found.per_decade(points, WIDTH))
     above = n * float((found.weights * (found.nodes > points[0])).sum())
     return Eigenvalues(
@@ -100,8 +107,8 @@ class Way(NamedTuple):
         return products * PRODUCT * self.op.n_examples
 
 
-def _affordable(whole: CurvatureOperator) -> Way:
-    """What ``WORK`` allows.
+def _affordable(whole: CurvatureOperator) -> Way | None:
+    """What ``WORK`` allows; None, with a warning, where nothing is near that.
 
     All data; else as many first batches as have few enough rows for all eigenvalues; else the first
     batch by fewer steps. What is counted is the work of a gradient on the first batch.
@@ -113,8 +120,15 @@ def _affordable(whole: CurvatureOperator) -> Way:
     each = counter.get_total_flops() / first.n_examples
     for way in _ways(whole):
         if way.passes * each <= WORK:
-            break
-    return way
+            return way
+    if way.passes * each <= MOST * WORK:
+        return way
+    minutes = way.passes * each / WORK
+    warn(
+        "how all eigenvalues lie is left out, for on the first batch alone it would take about "
+        f"{minutes:.0f} minutes; pass smaller batches, or spectrum=False to leave it out unsaid."
+    )
+    return None
 
 
 def _ways(whole: CurvatureOperator) -> Iterator[Way]:
@@ -130,9 +144,12 @@ def _ways(whole: CurvatureOperator) -> Iterator[Way]:
             yield Way(part, True, STEPS, PROBES)
             break
     yield Way(one, False, STEPS, PROBES)
-    yield min(
-        Way(one, _rows(one) <= DENSE, *FEW), Way(one, False, *FEW), key=lambda way: way.passes
-    )
+    for least in (FEW, FEWEST):
+        yield min(
+            Way(one, _rows(one) <= DENSE, *least),
+            Way(one, False, *least),
+            key=lambda way: way.passes,
+        )
 
 
 def _rows(op: CurvatureOperator) -> int:

@@ -294,6 +294,7 @@ class Search:
         self.options, self.seed = options, check_seed(seed)
         self.budget, self.keep = check_budget(memory_budget), keep
         self.cost, self.ends, self.plain = 0.0, list[Outcome](), True
+        self._known: dict[tuple[int, ...], tuple[Top, CurvatureOperator]] = {}  # by their batches
 
     def limits(self, frame: Coordinates, op: CurvatureOperator, parts: Parts) -> dict[str, Any]:
         """What is read of the matrix of all data, and of each batch, by name."""
@@ -359,7 +360,12 @@ class Search:
 
     def top(self, name: str, matrix: LinearOperator, op: CurvatureOperator, n_batches: int) -> Top:
         """Largest eigenvalue of a matrix made of the products of ``op``, over some batches."""
+        batches = tuple([id(part) for part in op.parts])
+        if matrix is op and batches in self._known:
+            return self._known[batches][0]
         found = self.keep(name, lambda: self._searched(matrix, op, n_batches))
+        if matrix is op:
+            self._known[batches] = found, op  # which keeps its batches from being others
         self.cost += found.cost
         self.ends.append(found.outcome)
         return found
