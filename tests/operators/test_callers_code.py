@@ -111,7 +111,7 @@ def test_a_model_that_fails_is_named_with_its_shapes(reading):
     ("options", "message"),
     [
         ({"forward": lambda m: m}, ("forward must be a function, called as forward(model, x), got "
-         "lambda(m); pass a function of (model, x).")),
+         "lambda(m); pass a function of (model, x), where")),
         ({"select": lambda a, b: a}, "called as select(output), got lambda(a, b); pass a function"),
         ({"target": lambda a, b: b}, "called as target(batch), got lambda(a, b); pass a function"),
     ],

@@ -60,7 +60,7 @@ CALLS = [
         "pass forward=lambda model, batch: model(batch[0]) beside target=.",
     ),
     (lambda: ggn(returning(0.0)), "return a tensor, got float; compute it with torch, not .item"),
-    (lambda: ggn(returning(None)), "got NoneType; end the function with return."),
+    (lambda: ggn(returning(None)), "got NoneType; end the function with return or pass loss=None"),
     (lambda: ggn(lambda z, y: (z.sum(), y)), "got tuple; return the loss alone."),
     (lambda: ggn(lambda z, y: torch.fft.fft(z).sum()), "a real number, got torch.complex64; ret"),
     (lambda: ggn(lambda z, y: z.argmax(1).float().mean()), "argmax (an accuracy) out of the loss"),

@@ -11,15 +11,19 @@ from ._errors import UsageError, wrong_type
 RAISED = "{argument} raised {got}; {way_out}."
 
 
-def check_callable(argument: str, value: object, form: str) -> None:
-    """Refuse what is neither None nor callable as ``form`` shows, ``"select(output)"``."""
+def check_callable(argument: str, value: object, form: str, way_out: str = "") -> None:
+    """Refuse what is neither None nor callable as ``form`` shows, ``"select(output)"``.
+
+    ``way_out``: What to pass in the place of a function of other arguments.
+    """
     if value is None:
         return
     rule, arguments = f"be a function, called as {form}", form.partition("(")[2].rstrip(")")
     if not callable(value):
         raise wrong_type(argument, rule, repr(value), f"leave {argument} out, or pass a function")
     if not takes_arguments(value, arguments.count(",") + 1):
-        raise wrong_type(argument, rule, shown_call(value), f"pass a function of ({arguments})")
+        way_out = way_out or f"pass a function of ({arguments})"
+        raise wrong_type(argument, rule, shown_call(value), way_out)
 
 
 def takes_arguments(function: Callable[..., Any], count: int) -> bool:
@@ -41,8 +45,12 @@ def needed_arguments(function: Callable[..., Any]) -> list[str]:
 
 
 def shown_call(function: Callable[..., Any]) -> str:
-    """Its name, with the arguments that it needs."""
-    return f"{function_name(function)}({', '.join(needed_arguments(function))})"
+    """Its name, with the arguments that it needs, and those that take any number."""
+    signature = _signature(function)
+    every = [] if signature is None else signature.parameters.values()
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    more = [stars[each.kind] + each.name for each in every if each.kind in stars]
+    return f"{function_name(function)}({', '.join([*needed_arguments(function), *more])})"
 
 
 def function_name(function: Callable[..., Any]) -> str:

@@ -42,7 +42,7 @@ class Example:
             raise wrong_type("x", rule, got, as_typed(tree))
         alone = len(self.leaves) == 1 or all(leaf.ndim == 0 for leaf in self.leaves)
         for leaf in self.leaves:
-            _check(leaf, batch, alone)
+            _check(leaf, batch, alone, self.which(leaf))
         self._moves = [_moves(leaf) for leaf in self.leaves]
         self.moving = [leaf for leaf, moves in zip(self.leaves, self._moves, strict=True) if moves]
         if not any(leaf.numel() for leaf in self.moving or self.leaves):
@@ -97,6 +97,11 @@ class Example:
         """How many rows the first tensor has: the examples of a batch, where rows are examples."""
         return count_of(self.leaves)
 
+    def which(self, leaf: Tensor) -> str:
+        """`` (tensor 2 of 3)`` behind the shape of one of its tensors; empty where it is alone."""
+        at = next((i for i, each in enumerate(self.leaves) if each is leaf), 0)
+        return f" (tensor {at + 1} of {len(self.leaves)})" if len(self.leaves) > 1 else ""
+
     @property
     def is_tensor(self) -> bool:
         """Whether it is one tensor, and not a tree of some."""
@@ -144,7 +149,7 @@ def _moves(leaf: Tensor) -> bool:
     return leaf.is_floating_point() and not leaf.isneginf().any()
 
 
-def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
+def _check(leaf: Tensor, batch: bool, alone: bool, which: str) -> None:
     check_entries("x", leaf)
     if leaf.dtype.is_complex:
         raise wrong_type("x", "be real", leaf.dtype, "pass real and imaginary part as channels")
@@ -152,14 +157,14 @@ def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
         raise wrong(
             "x",
             "hold at least one example",
-            f"shape {tuple(leaf.shape)}",
+            f"shape {tuple(leaf.shape)}{which}",
             "pass at least one example",
         )
     if (leaf.ndim == 0 and alone) or (leaf.ndim and leaf.shape[0] != 1 and not batch):
         raise wrong(
             "x",
             "hold one example, batch axis included",
-            f"shape {tuple(leaf.shape)}",
+            f"shape {tuple(leaf.shape)}{which}",
             "pass x[i:i+1]",
         )
     sound = torch.isfinite(leaf) if alone or _moves(leaf) else ~(leaf.isnan() | leaf.isposinf())
@@ -168,7 +173,7 @@ def _check(leaf: Tensor, batch: bool, alone: bool) -> None:
         raise wrong(
             "x",
             "be finite",
-            f"{bad} NaN or infinite components",
+            f"{bad} NaN or infinite components{which}",
             "pass finite numbers, as tensor.nan_to_num() gives",
         )
 
@@ -196,6 +201,8 @@ def as_tensors(tree: Any, argument: str = "x") -> Any:
 
 def as_typed(tree: Any) -> str:
     """What to type for an input that holds no tensor."""
+    if any(isinstance(value, ARRAYS) for value in getattr(tree, "__dict__", {}).values()):
+        return "pass its tensors as a dict, vars(x), or make it a dataclass"
     if isinstance(tree, (Mapping, tuple, list, str)) or not isinstance(tree, Iterable):
         return "convert numbers with torch.as_tensor"
     return "pass the inputs of one batch, next(iter(data))[0]"

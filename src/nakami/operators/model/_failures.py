@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from ...results import UsageError, raised, wrong, wrong_type
 from ._checks import first_line
 from ._example import Example, shapes_of
+from ._named_inputs import Inside, arguments_of, named_parts, rows_differ, shown
 from ._view import LABELS
 
 if TYPE_CHECKING:
@@ -27,20 +29,22 @@ def failure(network: FunctionalModel, error: Exception, example: Example) -> Usa
         example: What it was run on.
     """
     x = example.tree
-    with torch.no_grad():
+    with torch.no_grad(), Inside(network.model) as inside:
         try:
             out = network.run_in(lambda: network.caller(x))
         except Exception as again:
-            return _of_forward(network, again, example)
+            return _of_forward(network, again, example, inside)
     if network.select is None:
-        return _refusal(network, error, example)
+        return _refusal(network, error, example, None)
     way_out = f"it gets the {type(out).__name__} that the model returns"
     if isinstance(out, torch.Tensor):
         way_out = "leave it out for a model that returns one tensor"
     return raised("select", error, f"outputs of shape {shapes_of(out)}", way_out)
 
 
-def _of_forward(network: FunctionalModel, error: Exception, example: Example) -> UsageError:
+def _of_forward(
+    network: FunctionalModel, error: Exception, example: Example, inside: Inside
+) -> UsageError:
     if isinstance(error, UsageError):
         return error
     if network.forward is not None:
@@ -56,7 +60,7 @@ def _of_forward(network: FunctionalModel, error: Exception, example: Example) ->
         if len({leaf.shape for leaf in example.leaves}) == 1:
             ways.append("torch.stack examples that come in a list")
         return wrong(INPUT, "be without targets", got, ways)
-    return _refusal(network, error, example)
+    return _refusal(network, error, example, inside)
 
 
 def _runs_without_targets(network: FunctionalModel, x: Any) -> bool:
@@ -77,9 +81,12 @@ def _runs_without_targets(network: FunctionalModel, x: Any) -> bool:
     return True
 
 
-def _refusal(network: FunctionalModel, error: Exception, example: Example) -> UsageError:
+def _refusal(
+    network: FunctionalModel, error: Exception, example: Example, inside: Inside | None
+) -> UsageError:
     """That the model cannot take its input, and what to do about it."""
     embeds, recast = network.embeds, network.recast
+    parts = named_parts(network.model, example.tree)
     if not example.moving and not embeds:
         return wrong_type(
             "x",
@@ -95,14 +102,30 @@ def _refusal(network: FunctionalModel, error: Exception, example: Example) -> Us
         way_out = f"the largest token is {largest}, keep them below the size of the embedding"
     elif embeds and example.moving and "indices" in first:
         way_out = "pass tokens as integers, x.long()"
-    elif isinstance(error, TypeError) and "argument" in first and not example.is_tensor:
-        way_out = "several inputs are passed as model(*x): give those that its forward takes"
-        if isinstance(example.tree, Mapping):
-            key = next(iter(example.tree))
-            way_out = f"pass nakami.View(model, forward=lambda model, x: model(x[{key!r}]))"
+    elif isinstance(error, TypeError) and "argument" in first:
+        way_out = _as_its_forward_takes_them(network.model, example, way_out)
+    elif rows := rows_differ(example.leaves):
+        way_out = f"give all inputs a row for each example, these have {rows}"
+    elif len(parts) > 1:
+        way_out = _as_its_forward_takes_them(network.model, example, way_out)
     elif recast is not None and "type" in first:
         way_out = f"its weights are computed in {recast}: take casts out of its forward"
-    shapes, name = shapes_of(example.tree), type(network.model).__name__
-    return UsageError(
-        f"the model ({name}) cannot take an input of shape {shapes}: {first}; {way_out}."
+    got, name = shown(network.model, example.tree), type(network.model).__name__
+    of_layer = isinstance(error, (RuntimeError, ValueError))
+    where = inside.where(parts) if inside is not None and of_layer else ""
+    return UsageError(f"the model ({name}) cannot take {got}: {first}{where}; {way_out}.")
+
+
+def _as_its_forward_takes_them(model: nn.Module, example: Example, way_out: str) -> str:
+    """How several inputs are given; ``way_out`` where its forward takes one."""
+    taken = arguments_of(model)
+    if len(taken) == 1 and isinstance(example.tree, Mapping):
+        key = next(iter(example.tree))
+        return f"pass nakami.View(model, forward=lambda model, x: model(x[{key!r}]))"
+    if len(taken) < 2:
+        several = "several inputs are passed as model(*x): give those that its forward takes"
+        return way_out if example.is_tensor else several
+    return (
+        f"its forward takes ({', '.join(taken)}): give a tuple in this order, a dict by these "
+        "names, or nakami.View(model, forward=...) for another form"
     )

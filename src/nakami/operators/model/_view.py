@@ -75,7 +75,8 @@ class View:
                 "model must be a module whose states can be watched, got a scripted one; "
                 "pass the module it was scripted from, or torch.jit.trace(module, x)."
             )
-        check_callable("forward", self.forward, "forward(model, x)")
+        way_out = "pass a function of (model, x), where x is all of it: model(**x) of a dict"
+        check_callable("forward", self.forward, "forward(model, x)", way_out)
         check_callable("select", self.select, "select(output)")
         if self.batch_statistics not in (True, False, None):
             got = repr(self.batch_statistics)

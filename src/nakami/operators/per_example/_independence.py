@@ -44,7 +44,7 @@ def one_input(network: FunctionalModel, x: Any) -> Example:
     example = network.example(x, batch=True)
     rows = separate_rows(network, example)
     if rows is not None:
-        got = f"shape {tuple(rows.shape)}"
+        got = f"shape {tuple(rows.shape)}{example.which(rows)}"
         raise wrong("x", "hold one example, batch axis included", got, "pass x[i:i+1]")
     return example
 
