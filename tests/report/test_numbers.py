@@ -52,7 +52,24 @@ def test_words():
     ]  # fmt: skip
     assert num.listing(["a", "b", "c"]) == "a, b and c"
     assert num.date("2026-11-20T10:00:00+00:00") == "20 November 2026"
-    assert len(num.short("x" * 200)) <= 24
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "expected"),
+    [
+        ("classification_head_final_projection", 24, "…head_final_projection"),
+        ("classification_head_final_projection", 14, "…projection"),
+        ("model.layers.11.mlp.down_proj", 24, "model.…11.mlp.down_proj"),
+        ("encoder.layer.3.attention.output.dense", 18, "encoder.…dense"),
+        ("the first 40 photographs of a folder", 24, "the first …of a folder"),
+        ("stem", 24, "stem"),
+        ("x" * 200, 24, "x" * 11 + "…" + "x" * 11),  # no words to stop at
+        ("x" * 30 + ".a", 24, "x" * 11 + "…" + "x" * 9 + ".a"),
+    ],
+)
+def test_names_are_shortened_between_words(name, limit, expected):
+    assert num.short(name, limit) == expected
+    assert len(num.short(name, limit)) <= limit
 
 
 def test_the_page_escapes_a_text_and_raises_exponents_alone():

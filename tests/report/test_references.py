@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -39,8 +40,9 @@ def figures(what, **more):
 
 def test_an_xray_names_an_orthogonal_a_random_and_the_shipped_network(make):
     count, ranks, top, fact = figures(make(label="net"))  # 1000 x 784
-    assert (
-        count == "2.9 of 784 in the digits’ network shipped with nakami, at its last hidden layer"
+    assert count == (
+        "2.9 of 784 in the digits’ network shipped with nakami, at its last hidden layer, in the "
+        "same unit of the input"
     )
     about = f"{1000 * 784 / 1785:.3g}"
     assert ranks.startswith("784 for an orthogonal matrix of this shape, about ")
@@ -53,6 +55,14 @@ def test_the_shipped_network_is_not_compared_with_itself(make):
     assert figures(make(label="dbn-digits/finetuned"))[0] == ""
     both = compare(make(label="dbn-digits/pretrained"), make(label="dbn-digits/finetuned"))
     assert figures(both)[0] == ""
+
+
+@pytest.mark.parametrize("unit", ["as stored", "1", "standardised pixel (ImageNet)"])
+def test_a_network_in_another_unit_is_not_compared_by_its_count(make, unit):
+    run = make(label="net")
+    other = dataclasses.replace(run, settings={**run.settings, "input_unit": unit})
+    assert figures(other)[0] == ""
+    assert figures(other)[1:] == figures(run)[1:]  # these do not depend on the unit
 
 
 def test_the_terminal_is_told_the_same_references(make):

@@ -139,7 +139,7 @@ def test_headings_of_depth_follow_the_paired_trend(make):
     falling = page_of(make()).sections[0]
     assert falling.heading == "Each stage keeps fewer directions"
     level = page_of(make(rate=60.0)).sections[0]
-    assert level.heading == "Depth makes no distinguishable difference"
+    assert level.heading == "Depth makes no distinguishable difference to the count"
 
 
 def test_directions_below_the_floor_decide_nothing(make):

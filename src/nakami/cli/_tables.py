@@ -163,7 +163,7 @@ def _table(title: str, caption: str, names: Iterable[str]) -> Table:
         title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD
     )
     for name in names:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # a name that is cut may be any
     return table
 
 

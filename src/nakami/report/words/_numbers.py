@@ -6,6 +6,7 @@ Plain text throughout; the page raises the exponent of a power of ten.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,6 +21,7 @@ ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
     "eleventh", "twelfth",
 )  # fmt: skip
+_WORD = re.compile(r"[^\s._/:-]*[\s._/:-]+|[^\s._/:-]+")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -158,9 +160,27 @@ def between(low: float, high: float) -> str:
 
 
 def short(text: str, limit: int = 24) -> str:
-    """A long name with its middle left out."""
-    half = (limit - 1) // 2
-    return text if len(text) <= limit else f"{text[:half]}…{text[-half:]}"
+    """A long name with its middle left out, between its words where they fill half the room.
+
+    Words end in a space or one of ``. _ - / :``. The last and the first stay if they fit, then as
+    many more of the end as fit, where layers tell their numbers.
+    """
+    if len(text) <= limit:
+        return text
+    words, head, tail, more = _WORD.findall(text), 0, 0, True
+    while more:
+        steps = [(head + 1, tail), (head, tail + 1)]
+        order = steps if tail and not head else steps[::-1]
+        fits = [ends for ends in order if len(_joined(words, *ends)) <= limit]
+        more = bool(fits)
+        head, tail = fits[0] if more else (head, tail)
+    joined, half = _joined(words, head, tail), (limit - 1) // 2
+    return joined if len(joined) > limit / 2 else f"{text[:half]}…{text[-half:]}"
+
+
+def _joined(words: Sequence[str], head: int, tail: int) -> str:
+    """So many words of the start and of the end."""
+    return "".join((*words[:head], "…", *words[len(words) - tail :]))
 
 
 def unique(names: Sequence[str]) -> list[str]:

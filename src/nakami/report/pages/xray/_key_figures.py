@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nakami.data import PIXEL
 from nakami.results import Estimate, StageSummary, Xray, span
 
 from ...page._sections import KeyFigure
@@ -48,8 +49,9 @@ def to_compare_with(run: Xray) -> str:
 
 
 def _ours(run: Xray) -> str:
-    """The count of the subject that comes with nakami, beside any other network."""
-    return "" if run.subject.partition("/")[0] == SHIPPED else say("figure.count_reference")
+    """The count of the subject that comes with nakami, beside another network in its unit."""
+    alike = run.input_unit == PIXEL and run.subject.partition("/")[0] != SHIPPED
+    return say("figure.count_reference") if alike else ""
 
 
 def _figure(e: Estimate, text: str, reference: str) -> KeyFigure:
