@@ -13,6 +13,7 @@ from nakami.geometry import AdviceEnding, AdviceNote, LimitEnding, LimitOptions
 from nakami.geometry.rate._advice import _outcomes
 from nakami.geometry.rate._optimizers import make
 from nakami.geometry.rate._trials import STEP, Found, Training, Trials, fastest
+from nakami.operators import CurvatureOperator
 
 SETTINGS = {"sgd": {}, "momentum": {"momentum": 0.9}, "adam": {}}
 
@@ -281,3 +282,28 @@ def test_groups_keep_their_ratio_and_memory_sets_the_length():
         sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
         found = nakami.learning_rate(model, blobs(0, 1), "cross_entropy", sgd)
         assert max(len(trial.losses) for trial in found.trials) == steps
+
+
+def test_the_gradient_at_the_start_is_taken_once(monkeypatch):
+    """All trials begin with it: the cost that is told is what is made."""
+    made, plain = [], CurvatureOperator.loss_and_gradient
+
+    def counted(self, at):
+        made.append(self.n_examples)
+        return plain(self, at)
+
+    monkeypatch.setattr(CurvatureOperator, "loss_and_gradient", counted)
+    batches = blobs(0)[:4]
+    found = nakami.learning_rate(
+        network(), batches, "cross_entropy", limit=LimitOptions(batches=1, each_batch=False)
+    )
+    steps = sum(len(trial.losses) for trial in found.trials)
+    assert len(made) == 1 + steps - len(found.trials)
+    assert found.advice_cost == pytest.approx(len(made) + 5 / 3 + 4 / 3)
+    first = {trial.losses[0] for trial in found.trials}
+    assert first == {plain(*_at_start(batches))[0]}
+
+
+def _at_start(batches):
+    op = nakami.ggn(network(), batches[:1], "cross_entropy")
+    return op, torch.cat([w.detach().reshape(-1) for w in op.weights.values()])

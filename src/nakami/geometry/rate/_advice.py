@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator
 from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
+from ._kinds import real
 from ._optimizers import Named, corrected, empty, fastest_group, growth
 from ._rule import Rule
 from ._trials import FORWARD, GRADIENT, PRODUCT, SHORT, Found, Training, Trials, fastest
@@ -18,7 +21,7 @@ from ._trials import FORWARD, GRADIENT, PRODUCT, SHORT, Found, Training, Trials,
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
 LITTLE = 0.25  # a loss that falls by less, in its logarithm, may be on a plateau
 BELOW = 4  # times below the lowest rate at which a trial ran away
-FIRST = 2 * GRADIENT + PRODUCT  # what the first rate costs
+FIRST = GRADIENT + PRODUCT  # what the first rate costs, and the first step of every trial
 
 
 def advised(
@@ -38,15 +41,19 @@ def advised(
     ones. Both figures were set on the four development tasks of ``benchmarks/lr``.
     ``tell`` is called with words after each step of a trial.
     """
-    start = _first_rate(optimizer, named, op, rule)
-    base = [batch.value for batch in op.by_batch()]
-    trials = Trials(lambda rate: Training(optimizer, named, op, rate), start, base, tell=tell)
+    batches = op.by_batch()
+    begun = batches[0].loss_and_gradient(
+        torch.cat([real(w).reshape(-1) for w in op.weights.values()])
+    )
+    start, base = _first_rate(optimizer, named, op, rule, begun), [b.value for b in batches]
+    trials = Trials(lambda at: Training(optimizer, named, op, at, begun), start, base, tell=tell)
     lag = 1.0  # how much larger steps become after ``SHORT`` of them, on average
     if empty(optimizer):
         lag = SHORT / sum([1 - rule.momentum**t for t in range(1, SHORT + 1)])
     found = fastest(trials, steps, lag)
     results = trials.results()
-    cost = FIRST + trials.steps * GRADIENT + len(base) * FORWARD
+    steps_made = trials.steps - len(trials.running)
+    cost = FIRST + steps_made * GRADIENT + len(base) * FORWARD
     said: dict[str, Any] = {"trials": results, "advice_cost": cost}
     if found is None:
         tried = {"steps": steps, "lowest": results[0].rate, "highest": results[-1].rate}
@@ -68,19 +75,25 @@ def advised(
     return said, trials.running[found.best]
 
 
-def _first_rate(optimizer: Optimizer, named: Named, op: CurvatureOperator, rule: Rule) -> float:
+def _first_rate(
+    optimizer: Optimizer,
+    named: Named,
+    op: CurvatureOperator,
+    rule: Rule,
+    begun: tuple[float, Tensor],
+) -> float:
     """The rate to try first.
 
     Along the optimizer's first step the quadratic model of the first batch's loss is lowest at it;
     where momentum will enlarge later steps, it is divided by their growth. Where the matrix is a
     Hessian that curves down along the step, it is tried as far as if it curved up as much.
     """
-    training = Training(optimizer, named, op, 1.0)
+    training = Training(optimizer, named, op, 1.0, begun)
     before = training.point
     training.step()
     batch = training.batches[0]
     way = before - training.point
-    slope = float((batch.gradient(before).double() * way.double()).sum())
+    slope = float((begun[1].double() * way.double()).sum())
     size = way.norm()
     unit = way / size
     curved = (batch @ unit[:, None])[:, 0]

@@ -40,10 +40,19 @@ class Training:
     """
 
     def __init__(
-        self, optimizer: Optimizer, named: Named, op: CurvatureOperator, rate: float | None = None
+        self,
+        optimizer: Optimizer,
+        named: Named,
+        op: CurvatureOperator,
+        rate: float | None = None,
+        begun: tuple[float, Tensor] | None = None,
     ):
-        """``rate`` for the fastest group, the others in proportion; default as they are."""
+        """``rate`` for the fastest group, the others in proportion; default as they are.
+
+        ``begun``: loss and gradient of the first batch at the start, where they are known.
+        """
         self.op, self.batches, self.losses = op, op.by_batch(), list[float]()
+        self._begun = begun
         weights = zip(op.names, op.weights.values(), strict=True)
         self.copies = {name: weight.clone() for name, weight in weights}
         self.optimizer = twin(optimizer, named, self.copies)
@@ -61,7 +70,11 @@ class Training:
     def step(self) -> float:
         """One step; the loss before it."""
         batch = self.batches[len(self.losses) % len(self.batches)]
-        value, gradient = batch.loss_and_gradient(self.point)
+        if self._begun is not None:
+            value, gradient = self._begun[0], self._begun[1].clone()  # an optimizer may write to it
+            self._begun = None
+        else:
+            value, gradient = batch.loss_and_gradient(self.point)
         self.losses.append(value)
         for name, part in self.op.split(gradient).items():
             self.copies[name].grad = _as(self.copies[name], part)
