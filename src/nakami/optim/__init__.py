@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from nakami.results import lazy
 
 if TYPE_CHECKING:
+    from ._kfac import EKFAC as EKFAC
+    from ._kfac import KFAC as KFAC
     from ._sdprop import SDProp as SDProp
 
 __getattr__, __dir__, __all__ = lazy(__name__)
