@@ -55,3 +55,17 @@ def test_commands_of_the_documents_have_the_options_that_they_use():
             assert used <= taken, f"{page.name}: nakami {line}"
             tried += len(used)
     assert tried > 20
+
+
+def test_what_is_said_of_neighbours_is_held_by_tests_that_exist():
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    rows = re.findall(r"^\|.*\|$", (DOCS / "neighbours.md").read_text("utf-8"), re.MULTILINE)
+    cells = [row.strip("| ").split(" | ") for row in rows if not row.startswith("| ---")]
+    held = [row[-1] for row in cells if row[-1] != "held by"]
+    assert len(held) > 20
+    for cell in held:
+        named = re.findall(r"`([^`]+)`", cell)
+        assert named, cell
+        for name in named:
+            known = name in tests or (name.startswith("findings/") and (ROOT / name).exists())
+            assert known, f"{name} does not exist"

@@ -1,5 +1,6 @@
 """What tables say beside their numbers."""
 
+import io
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -140,3 +141,13 @@ def test_a_noise_scale_of_which_nothing_is_known_has_no_bound_of_zero():
         return _lr_tables._noise(SimpleNamespace(rate=SimpleNamespace(noise=noise)))[0][1]
 
     assert [shown(x) for x in (0.0, 12.0, math.inf)] == ["not known", "≥ 12 samples", "all noise"]
+
+
+def test_a_long_name_is_wrapped_and_not_cut():
+    name = "features.stage_three.block_11.attention.output_projection"
+    table = _tables.TextTable("title", "caption", ("layer", "u²", "grad²"), [(name, "1", "2")])
+    console = Console(width=40, record=True, file=io.StringIO())
+    console.print(table.drawn())
+    shown = console.export_text()
+    assert name in "".join(shown.split()).replace("12", "")
+    assert "…" not in shown
