@@ -10,6 +10,7 @@ from torch import nn
 
 import nakami
 from nakami.geometry import AdviceEnding, AdviceNote, LimitEnding, LimitOptions
+from nakami.geometry.rate import _advice
 from nakami.geometry.rate._advice import _outcomes
 from nakami.geometry.rate._optimizers import make
 from nakami.geometry.rate._trials import STEP, Found, Training, Trials, fastest
@@ -307,3 +308,22 @@ def test_the_gradient_at_the_start_is_taken_once(monkeypatch):
 def _at_start(batches):
     op = nakami.ggn(network(), batches[:1], "cross_entropy")
     return op, torch.cat([w.detach().reshape(-1) for w in op.weights.values()])
+
+
+def test_the_interval_is_that_of_the_trials_where_the_advice_is_lowered(monkeypatch):
+    """The best of the trials lies above an advice of a quarter of the rate that ran away."""
+
+    def near_the_edge(trials, steps, lag):
+        trials.score(0, 3)
+        return Found(0.2, 0, -0.4, 0.3, -2.0, 1, at_end=False, endless=False)
+
+    monkeypatch.setattr(_advice, "fastest", near_the_edge)
+    found = nakami.learning_rate(
+        network(), blobs(0)[:2], "cross_entropy", "momentum", limit=LimitOptions(batches=1)
+    )
+    start, margin = found.trials[0].rate, 10 ** (1 / 6)
+    assert found.advised == pytest.approx(start * STEP / 4)
+    assert AdviceNote.QUARTER in [note.kind for note in found.advice_notes]
+    ends = start * STEP**-0.4 / margin, start * STEP**0.3 / margin
+    assert found.interval == pytest.approx((min(ends[0], found.advised), ends[1]))
+    assert found.interval[1] > 1.2 * found.advised

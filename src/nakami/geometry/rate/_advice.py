@@ -66,8 +66,9 @@ def advised(
     most = math.inf if found.unstable is None else trials.rate(found.unstable) / BELOW
     later = growth(trials.running[found.best].optimizer)
     rate, low, high = [
-        min(trials.rate(i) / margin, most) / later for i in (found.index, found.low, found.high)
+        trials.rate(i) / margin / later for i in (found.index, found.low, found.high)
     ]
+    rate = min(rate, most / later)
     said |= {"advised": rate, "interval": (min(low, rate), max(high, rate))}
     said |= _outcomes(trials, found, steps, margin)
     if later > 1:

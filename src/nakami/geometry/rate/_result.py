@@ -57,8 +57,9 @@ class LearningRate(Ended):
         seed: Of the random start of the eigenvalue's search.
         outcome: How the search for eigenvalues ended; gives ``converged`` and ``reason``.
         advised: A rate to train with, for the group with the largest; None, see ``advice``.
-        interval: Lowest and highest rate that the trials cannot tell from the advised one, or None;
-            one of them is the advised rate where that was lowered below a rate that ran away.
+        interval: Lowest and highest rate that the trials cannot tell from the best one, or None.
+            Where the advice was lowered below a rate that ran away, it may be the lower end: the
+            others did better in trials, and may run away in longer trainings.
         advice_outcome: How the search for a rate to train with ended: an ``AdviceEnding``.
         advice_notes: What else the trials showed: ``AdviceNote``s.
         trials: The short trainings behind the advice, by rate.
