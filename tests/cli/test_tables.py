@@ -151,3 +151,24 @@ def test_a_long_name_is_wrapped_and_not_cut():
     shown = console.export_text()
     assert name in "".join(shown.split()).replace("12", "")
     assert "…" not in shown
+
+
+def test_a_residual_above_the_tolerance_is_explained():
+    """The engine certifies values; a residual of 2e-3 shifts one by about its square."""
+    run = xray([[2.0, 1.0]] * 2)
+    run = replace(run, settings={**run.settings, "tol": 1e-4})
+    assert "of the vectors" not in _tables.xray_table(run).caption
+    large = replace(run.spectra[0], residuals=np.array([1e-9, 2e-3]))
+    caption = _tables.xray_table(replace(run, spectra=(large, run.spectra[1]))).caption
+    first, second = caption.splitlines()[-2:]
+    assert first == "2 of 2 spectra converged; largest relative residual 2.0e-03."
+    assert second == (
+        "A residual is that of the vectors. The error of a value goes with its square: "
+        "at most 1e-04 of the value."
+    )
+    matrix = torch.diag(torch.tensor([3.0, 1.0], dtype=torch.float64))
+    v = torch.tensor([1.0, 2e-3], dtype=torch.float64)
+    v /= v.norm()
+    value = v @ matrix @ v
+    assert float((matrix @ v - value * v).norm()) > 1e-3
+    assert abs(float(value) - 3.0) < 1e-5

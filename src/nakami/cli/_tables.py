@@ -139,6 +139,12 @@ def _doubt(run: Xray) -> str:
         text += f", {limited:,} of {values:,} values at the limit of the arithmetic"
     if there:
         lines.append(f"{text}; largest relative residual {worst:.1e}.")
+    if worst > (tol := float(run.settings.get("tol", math.inf))) and done:
+        lines.append(
+            f"A residual is that of the vectors. The error of a value goes with its square: "
+            f"{'where converged ' if done < there else ''}at most {tol:.0e} of the value"
+            f"{', or at the limit of the arithmetic' if limited else ''}."
+        )
     if any(row.count.lower_bound or row.effective_rank.lower_bound for row in rows):
         probed = any(s.remainder is not None for s in run.spectra)
         why = "; probes cannot tell the smallest from 0" if probed else ""
