@@ -116,7 +116,7 @@ def test_no_trace_and_the_top_values():
         ({"y": torch.zeros(11)}, "the targets of a batch must be 12 like the examples, got"),
         ({"data": []}, "data must hold at least one batch, got an empty iterable"),
         ({"data": torch.ones(3)}, r"data must be \(x, y\) or batches of \(x, y\), got Tensor"),
-        ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got 1 parts; pass"),
+        ({"data": [torch.ones(3)]}, r"a batch must be a pair \(x, y\), got 1 part; pass"),
         (
             {"data": [{"x": torch.ones(3, 4), "labels": torch.zeros(3)}]},
             r"got an unexpected keyword argument 'x'; pass nakami.View\(model, forw",

@@ -187,7 +187,7 @@ def test_wrong_use_is_told():
         mf.order_parameters((10, 10, 1), "relu", 2, -1)
     with pytest.raises(UsageError, match=r"start must hold q_hat_1 > 0 and \|q_hat_2\| <= q_hat_1"):
         mf.order_parameters((10, 10, 1), "relu", 2, start=(1, 1.5))
-    with pytest.raises(UsageError, match=r"phi must name 1 activations, got 2"):
+    with pytest.raises(UsageError, match=r"phi must name 1 activation, got 2"):
         mf.order_parameters((10, 10, 1), ("relu", "tanh"), 2)
     with pytest.raises(UsageError, match=r"inputs must hold at least two examples .* got \(1, 4\)"):
         mf.start_values(np.ones((1, 4)))

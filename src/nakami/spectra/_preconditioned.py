@@ -72,7 +72,7 @@ def _diagonal(argument: str, values: Tensor, base: LinearOperator) -> Tensor:
             argument,
             f"have shape ({n},)",
             tuple(values.shape),
-            f"pass {counted(n, 'number')}, one a column",
+            f"pass one number for each of {counted(n, 'column')}",
         )
     if not bool((torch.isfinite(values) & (values >= 0)).all()):
         bad = int((~(torch.isfinite(values) & (values >= 0))).sum())
