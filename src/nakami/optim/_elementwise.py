@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, NamedTuple, overload
 
 import torch
 from torch import Tensor
@@ -20,6 +20,20 @@ from ._settings import check_shared
 
 Group = Mapping[str, Any]
 Tensors = list[Tensor]
+Part = tuple[Group, list[Tensors], Tensors]  # a group, its weights, gradients, averages, and counts
+
+
+class Pace(NamedTuple):
+    """Weights of one type, device and count of steps, and how far they go.
+
+    Attributes:
+        places: In the lists of their group.
+        rate: Of their moves. shrink: What decoupled weight decay multiplies them by.
+    """
+
+    places: list[int]
+    rate: Number
+    shrink: Number
 
 
 class Elementwise(Optimizer):
@@ -82,6 +96,7 @@ class Elementwise(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        parts: list[Part] = []
         for group in self.param_groups:
             weights: Tensors = []
             grads: Tensors = []
@@ -89,7 +104,14 @@ class Elementwise(Optimizer):
             averages: list[Tensors] = [[] for _ in self.averages]
             self._init_group(group, weights, grads, steps, *averages)
             if weights:
-                self._step_group(group, [weights, grads, *averages], steps)
+                parts.append((group, [weights, grads, *averages], steps))
+        compiling = torch.compiler.is_compiling()
+        known = self._known(parts, compiling)
+        for (settings, roles, steps), paces in zip(parts, known, strict=True):
+            for pace in self._captured(settings, roles[0], steps) if paces is None else paces:
+                own = [[_real(role[i]) for i in pace.places] for role in roles]
+                for with_, row in _rows(own, settings["foreach"], compiling or paces is None):
+                    self._update(with_, settings, row, pace)
         return loss
 
     def _init_group(
@@ -120,39 +142,53 @@ class Elementwise(Optimizer):
             for found, key in zip(rest, self.averages, strict=True):
                 found.append(state[key])
 
-    def _step_group(self, group: Group, roles: list[Tensors], steps: Tensors) -> None:
-        torch._foreach_add_(steps, 1)
-        on_device = group["capturable"] or torch.compiler.is_compiling()
-        lr = group["lr"].squeeze() if isinstance(group["lr"], Tensor) else group["lr"]
-        # A count in the main memory is read without waiting for a device.
-        counts = [None if on_device else float(step) for step in steps]
-        for places in _alike(roles[0], counts):
-            own = [[_real(role[i]) for i in places] for role in roles]
-            rate: Number
-            if on_device:
-                wide = torch.promote_types(own[0][0].dtype, torch.float32)
-                rate = [lr * self.correction(steps[i].to(wide), group) for i in places]
-            else:
-                rate = lr * self.correction(counts[places[0]], group)
-            for with_, row in _rows(own, group["foreach"], on_device):
-                self._update(with_, group, row, lr, rate)
+    @torch.compiler.disable
+    def _known(self, parts: list[Part], as_tensors: bool) -> list[list[Pace] | None]:
+        """Count steps and find rates where counts lie in the main memory; None for other parts.
 
-    def _update(
-        self, with_: Arithmetic, group: Group, row: list[Values], lr: Any, rate: Number
-    ) -> None:
+        Reading a number there waits for no device. A compiled step takes rates from here, as
+        tensors: in its kernels they would be computed again for each number, and another rate
+        would compile it anew.
+        """
+        found: list[list[Pace] | None] = []
+        for group, (weights, *_), steps in parts:
+            if group["capturable"]:
+                found.append(None)
+                continue
+            torch._foreach_add_(steps, 1)
+            lr, decay, paces = _single(group["lr"]), group["weight_decay"], []
+            counts = [float(step) for step in steps]
+            for places in _alike(weights, counts):
+                rate, shrink = lr * self.correction(counts[places[0]], group), 1 - lr * decay
+                if as_tensors:
+                    rate, shrink = (torch.as_tensor(x, dtype=torch.float64) for x in (rate, shrink))
+                paces.append(Pace(places, rate, shrink))
+            found.append(paces)
+        return found
+
+    def _captured(self, group: Group, weights: Tensors, steps: Tensors) -> list[Pace]:
+        """Count steps and find rates without reading a number."""
+        torch._foreach_add_(steps, 1)
+        lr, paces = _single(group["lr"]), []
+        for places in _alike(weights, [0.0] * len(weights)):
+            wide = torch.promote_types(weights[places[0]].dtype, torch.float32).to_real()
+            rates = [lr * self.correction(steps[i].to(wide), group) for i in places]
+            paces.append(Pace(places, rates, 1 - lr * group["weight_decay"]))
+        return paces
+
+    def _update(self, with_: Arithmetic, group: Group, row: list[Values], pace: Pace) -> None:
         weights, grads, *averages = row
-        decay = group["weight_decay"]
         if group["maximize"]:
             grads = with_.neg(grads)
-        if decay and group["decoupled_weight_decay"]:
-            with_.mul_(weights, 1 - lr * decay)
-        elif decay:
-            grads = with_.add(grads, weights, decay)
+        if group["weight_decay"] and group["decoupled_weight_decay"]:
+            with_.mul_(weights, pace.shrink)
+        elif group["weight_decay"]:
+            grads = with_.add(grads, weights, group["weight_decay"])
         moves = self.moves(with_, grads, averages, group)
-        if isinstance(rate, float):
-            with_.add_(weights, moves, -rate)
+        if isinstance(pace.rate, float):
+            with_.add_(weights, moves, -pace.rate)
         else:
-            with_.mul_(moves, rate)
+            with_.mul_(moves, pace.rate)
             with_.add_(weights, moves, -1)
 
 
@@ -174,12 +210,16 @@ def _rows(
             yield lists, [[tensor] for tensor in column]
 
 
-def _alike(weights: Tensors, counts: Sequence[float | None]) -> Iterable[list[int]]:
+def _alike(weights: Tensors, counts: Sequence[float]) -> Iterable[list[int]]:
     """Places of weights with one type, device and count of steps."""
     found: dict[Hashable, list[int]] = {}
     for i, (weight, count) in enumerate(zip(weights, counts, strict=True)):
         found.setdefault((weight.dtype, weight.device, count), []).append(i)
     return found.values()
+
+
+def _single(lr: float | Tensor) -> Any:
+    return lr.squeeze() if isinstance(lr, Tensor) else lr
 
 
 def _real(values: Tensor) -> Tensor:
