@@ -147,8 +147,7 @@ class Elementwise(Optimizer):
         """Count steps and find rates where counts lie in the main memory; None for other parts.
 
         Reading a number there waits for no device. A compiled step takes rates from here, as
-        tensors: in its kernels they would be computed again for each number, and another rate
-        would compile it anew.
+        tensors: in its kernels they would be computed again for every few numbers.
         """
         found: list[list[Pace] | None] = []
         for group, (weights, *_), steps in parts:
