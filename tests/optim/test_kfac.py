@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nakami.optim import EKFAC, KFAC
-from nakami.optim._taps import Taps, inputs_of, slopes_of
+from nakami.optim._taps import Taps
 from nakami.results import UsageError, UsageTypeError
 
 LAYERS = [
@@ -30,17 +30,63 @@ def test_slopes_times_inputs_are_the_gradient_of_the_weight(layer, shape):
     taps = Taps(layer)
     out = layer(x)
     slope = torch.randn(out.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ((a, d),) = taps.slopes(out, slope, [])[0]["weight"]
     out.backward(slope)
-    (call,) = taps.calls[""]
-    a, d = inputs_of(layer, call.input), slopes_of(layer, slope)
     found = torch.einsum("npo,npi->oi", d, a)
     wanted = layer.weight.grad.reshape(len(layer.weight), -1)
     if layer.bias is not None:
         wanted = torch.cat([wanted, layer.bias.grad[:, None]], dim=1)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
     taps.remove()
-    layer(x)
-    assert len(taps.calls[""]) == 1
+    taps.clear()
+    assert taps.slopes(layer(x), slope, []) == ({}, [])
+
+
+RECURRENT = [
+    (nn.GRU(3, 4, num_layers=2, bidirectional=True), (6, 5, 3)),
+    (nn.LSTM(3, 4, num_layers=2, batch_first=True), (5, 6, 3)),
+    (nn.GRU(3, 4, batch_first=True), (5, 5, 3)),
+    (nn.LSTM(3, 4, proj_size=2, bidirectional=True), (6, 5, 3)),
+    (nn.RNN(3, 4, nonlinearity="relu", bias=False), (6, 3)),
+    (nn.GRUCell(3, 4), (5, 3)),
+    (nn.LSTMCell(3, 4, bias=False), (5, 3)),
+    (nn.RNNCell(3, 4), (3,)),
+]
+
+
+@pytest.mark.parametrize(("unit", "shape"), RECURRENT)
+@pytest.mark.parametrize("started", [False, True])
+def test_recurrent_layers_are_read_step_by_step(unit, shape, started):
+    unit = copy.deepcopy(unit).double()
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda like: torch.randn(like.shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    x = draw(torch.empty(shape))
+    taps = Taps(unit)
+    start = None
+    if started:
+        out = unit(x)
+        start = out if isinstance(unit, nn.RNNCellBase) else out[1]
+        start = tuple(draw(s) for s in start) if isinstance(start, tuple) else draw(start)
+    out = unit(x, start)
+    leaves = list(out) if isinstance(out, tuple) else [out]
+    leaves = [t for leaf in leaves for t in (leaf if isinstance(leaf, tuple) else (leaf,))]
+    weighed = torch.cat([(draw(leaf) * leaf).reshape(-1) for leaf in leaves])
+    pairs = taps.slopes(weighed, torch.ones_like(weighed), [])[0]
+    weighed.sum().backward()
+    names = [
+        name
+        for name, _ in unit.named_parameters()
+        if name.startswith("weight_") and "hr" not in name
+    ]
+    assert list(pairs) == list(taps.matrices) == names
+    for name, ((a, d),) in pairs.items():
+        matrix = taps.matrices[name]
+        wanted = matrix.weight.grad
+        if matrix.bias is not None:
+            wanted = torch.cat([wanted, matrix.bias.grad[:, None]], dim=1)
+        torch.testing.assert_close(torch.einsum("npo,npi->oi", d, a), wanted, rtol=0, atol=1e-12)
+        rows = 1 if len(shape) == (1 if isinstance(unit, nn.RNNCellBase) else 2) else 5
+        assert a.shape[0] == rows
 
 
 def small(seed=0):
@@ -64,17 +110,15 @@ def dense_fisher(net, x, loss, y):
     return J.T @ H @ J
 
 
-def block(fisher, net, layer):
-    """The block of a layer, rows of the weight with their bias."""
-    before = 0
-    for module in net:
-        if module is layer:
-            break
-        before += sum(p.numel() for p in module.parameters())
-    o, i = layer.weight.shape
-    order = torch.cat([torch.cat([torch.arange(r * i, r * i + i), torch.tensor([o * i + r])])
-                       for r in range(o)])  # fmt: skip
-    return fisher[before : before + o * i + o, before : before + o * i + o][order][:, order]
+def block(fisher, net, weight, bias):
+    """The block of a matrix, rows of the weight with their bias."""
+    at, places = 0, {}
+    for name, p in net.named_parameters():
+        places[name] = torch.arange(at, at + p.numel())
+        at += p.numel()
+    rows = len(net.get_parameter(weight))
+    order = torch.cat([places[weight].reshape(rows, -1), places[bias].reshape(rows, 1)], dim=1)
+    return fisher[order.reshape(-1)][:, order.reshape(-1)]
 
 
 LOSSES = [
@@ -95,9 +139,10 @@ def test_variances_and_diagonals_are_those_of_the_dense_fisher_matrix(loss):
         optimizer.observe(z, y)
         loss(z, y).backward()
         optimizer.step()
-    assert optimizer.layers == ["0", "3"]
-    for layer in (net[0], net[3]):
-        state, mine = optimizer.state[layer.weight], block(fisher, net, layer)
+    assert optimizer.matrices == ["0.weight", "3.weight"]
+    for name in ("0", "3"):
+        mine = block(fisher, net, f"{name}.weight", f"{name}.bias")
+        state = optimizer.state[net.get_parameter(f"{name}.weight")]
         basis = torch.kron(state["slopes_basis"], state["inputs_basis"])
         measured = state["scales"].reshape(-1)
         assert torch.linalg.norm(measured - (basis.T @ mine @ basis).diagonal()) < 0.1 * mine.norm()
@@ -108,6 +153,32 @@ def test_variances_and_diagonals_are_those_of_the_dense_fisher_matrix(loss):
     for p, at in ((norm.weight, first), (norm.bias, first + 5)):
         wanted = fisher[at : at + 5, at : at + 5].diagonal()
         torch.testing.assert_close(optimizer.state[p]["diagonal"], wanted, rtol=0.35, atol=1e-4)
+
+
+def test_variances_of_a_gru_are_those_of_the_dense_fisher_matrix():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = nn.GRU(2, 3, batch_first=True), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.out(self.gru(x)[0][:, -1])
+
+    torch.manual_seed(0)
+    net = Last().double()
+    x, y = torch.randn(30, 4, 2, dtype=torch.float64), torch.randint(0, 2, (30,))
+    fisher = dense_fisher(net, x, nn.CrossEntropyLoss(), y)
+    optimizer = EKFAC(net, "cross_entropy", lr=0.0, refresh=1, basis=10**6, decay=0.9999)
+    for _ in range(150):
+        optimizer.observe(net(x), y)
+        optimizer.step()
+    assert len(optimizer.matrices) == 3
+    for end in ("ih_l0", "hh_l0"):
+        mine = block(fisher, net, f"gru.weight_{end}", f"gru.bias_{end}")
+        state = optimizer.state[net.get_parameter(f"gru.weight_{end}")]
+        basis = torch.kron(state["slopes_basis"], state["inputs_basis"])
+        wrong = state["scales"].reshape(-1) - (basis.T @ mine @ basis).diagonal()
+        assert torch.linalg.norm(wrong) < 0.1 * mine.norm()
 
 
 @pytest.mark.parametrize("kind", [KFAC, EKFAC])
@@ -233,7 +304,7 @@ def test_shared_and_grouped_weights_go_by_the_diagonal():
 
     net, ids = Tied(), torch.arange(14).reshape(2, 7) % 7
     optimizer = KFAC(net, "cross_entropy")
-    assert optimizer.layers == []
+    assert optimizer.matrices == []
     steps(optimizer, net, ids, torch.tensor([1, 2]), 2)
     assert "diagonal" in optimizer.state[net.words.weight]
 

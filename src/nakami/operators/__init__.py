@@ -9,11 +9,20 @@ from .curvature._operator import CurvatureOperator
 from .model._dependence import check_cut, natural_start
 from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
+from .model._recurrent_cells import (
+    CellWeights,
+    advance,
+    bend_of,
+    cell_weights,
+    ends_of,
+    kind_of,
+)
 from .model._stages import Stages
 from .model._view import View, as_view
 from .per_example._independence import separate_rows
 
 __all__ = [
+    "CellWeights",
     "CurvatureOperator",
     "Example",
     "FunctionalModel",
@@ -22,18 +31,23 @@ __all__ = [
     "LayerGraph",
     "Stages",
     "View",
+    "advance",
     "as_tensors",
     "as_typed",
     "as_view",
+    "bend_of",
+    "cell_weights",
     "check_cut",
     "check_order",
     "criterion",
     "empirical_fisher",
+    "ends_of",
     "fisher",
     "ggn",
     "hessian",
     "is_recurrent",
     "jacobian",
+    "kind_of",
     "leaves_of",
     "natural_start",
     "separate_rows",

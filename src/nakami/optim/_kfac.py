@@ -23,7 +23,7 @@ from ._kronecker import (
     together,
 )
 from ._settings import check_from_0, check_inside, check_rate
-from ._taps import Taps, inputs_of, slopes_of, weight_of
+from ._taps import Taps
 
 EARLY = (1, 2, 4, 8)  # observations after which bases are made anew whatever ``basis`` says
 
@@ -31,13 +31,13 @@ EARLY = (1, 2, 4, 8)  # observations after which bases are made anew whatever ``
 class KFAC(Optimizer):
     """Natural gradient with ``F = G (x) A`` for each layer.
 
-    For linear and convolutional layers ``A`` is the mean of ``a a^T`` over examples and positions
-    (``a`` the inputs with a 1 for the bias, or patches), ``G`` the sum of ``d d^T`` over positions
-    per sample, ``d`` the slopes of the layer's output at targets drawn from the model (random signs
-    through the root of the loss's Hessian: class weights, label smoothing and ignored targets count
-    as in the loss). Both are running means. The step solves ``(G (x) A + damping) v = g`` in their
-    eigenbases, exactly. All other parameters (norms, embeddings, biases apart, shared weights) are
-    divided by the diagonal of the same Fisher matrix plus ``damping``.
+    For linear, convolutional and recurrent layers ``A`` is the mean of ``a a^T`` over examples and
+    positions (``a`` the inputs with a 1 for the bias, or patches), ``G`` the sum of ``d d^T`` over
+    positions per sample, ``d`` the slopes of the layer's output at targets drawn from the model
+    (random signs through the root of the loss's Hessian: class weights, label smoothing and ignored
+    targets count as in the loss). Both are running means. The step solves ``(G (x) A + damping) v =
+    g`` in their eigenbases, exactly. All other parameters (norms, embeddings, biases apart, shared
+    weights) are divided by the diagonal of the same Fisher matrix plus ``damping``.
 
     A step of training::
 
@@ -66,9 +66,9 @@ class KFAC(Optimizer):
             precision, a first step without ``observe``.
 
     Cost: an observation takes one backward pass and ``O(n (i^2 + o^2))`` for n positions of a layer
-    with i inputs and o outputs; a basis ``O(i^3 + o^3)``; a step ``O(i o (i + o))``. Memory:
-    ``2 (i^2 + o^2)`` a layer beside the momentum. Processes that train together
-    (``DistributedDataParallel``) average their observations.
+    with i inputs and o outputs (a recurrent layer is run again, step by step); a basis ``O(i^3 +
+    o^3)``; a step ``O(i o (i + o))``. Memory: ``2 (i^2 + o^2)`` a layer beside the momentum.
+    Processes that train together (``DistributedDataParallel``) average their observations.
 
     Source: Martens and Grosse, ICML 2015 (arXiv 1503.05671); convolutions: Grosse and Martens, ICML
     2016; shared weights as "expand" of Eschenhagen et al., NeurIPS 2023.
@@ -110,9 +110,9 @@ class KFAC(Optimizer):
         self._sums: list[dict[str, Any]] = []
 
     @property
-    def layers(self) -> list[str]:
-        """Names of the layers with a Kronecker product; all else goes by the diagonal."""
-        return list(self._taps.layers)
+    def matrices(self) -> list[str]:
+        """Names of the weights with a Kronecker product; all else goes by the diagonal."""
+        return list(self._taps.matrices)
 
     @property
     def due(self) -> bool:
@@ -146,34 +146,19 @@ class KFAC(Optimizer):
         samples = 1.0 if self._criterion.sums else self._criterion.divisor(z, targets)
         signs = torch.randint(0, 2, z.shape, generator=self._generator, dtype=torch.int8)
         cotangent = root((2 * signs - 1).to(z))
-        found = self._slopes(outputs, cotangent)
-        if found is not None and samples > 0:
-            self._sums.append({"samples": samples, "rows": len(z), **found})
+        rest = self._rest()
+        with torch.autocast(z.device.type, enabled=False):
+            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
         self._taps.clear()
-
-    def _slopes(self, outputs: Tensor, cotangent: Tensor) -> dict[str, Any] | None:
-        """Gradients of the drawn loss by the layers' outputs and by the parameters without one."""
-        calls = [(name, call) for name, each in self._taps.calls.items() for call in each]
-        rest = [p for p in self._rest() if p.requires_grad]
-        wanted = [call.output for _, call in calls] + rest
-        if not wanted:
-            return None
-        grads = torch.autograd.grad(
-            outputs, wanted, cotangent, retain_graph=True, allow_unused=True
-        )
-        layers: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        for (name, call), grad in zip(calls, grads, strict=False):
-            if grad is not None:
-                module = self._taps.layers[name]
-                dtype = weight_of(module).dtype
-                pair = (inputs_of(module, call.input.to(dtype)), slopes_of(module, grad.to(dtype)))
-                layers.setdefault(name, []).append(pair)
-        single = [(p, g) for p, g in zip(rest, grads[len(calls) :], strict=True) if g is not None]
-        return {"layers": layers, "single": single}
+        if samples > 0 and (pairs or grads):
+            single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
+            self._sums.append(
+                {"samples": samples, "rows": len(z), "pairs": pairs, "single": single}
+            )
 
     def _rest(self) -> list[Tensor]:
-        """Parameters that no layer with a Kronecker product holds."""
-        held = {id(p) for m in self._taps.layers.values() for p in m.parameters(recurse=False)}
+        """Parameters that belong to no matrix."""
+        held = {id(p) for matrix in self._taps.matrices.values() for p in matrix.parameters}
         return [p for group in self.param_groups for p in group["params"] if id(p) not in held]
 
     @overload
@@ -231,14 +216,14 @@ class KFAC(Optimizer):
         samples = over_processes(torch.tensor(float(sum(s["samples"] for s in sums))))
         decay = self.param_groups[0]["decay"]
         self._observations += 1
-        for name, module in self._taps.layers.items():
-            pairs = [pair for s in sums for pair in s["layers"].get(name, ())]
+        for name, matrix in self._taps.matrices.items():
+            pairs = [pair for s in sums for pair in s["pairs"].get(name, ())]
             if pairs:
                 a = moments([x for x, _ in pairs])
                 d = moments([d for _, d in pairs])
                 count = torch.tensor(float(sum(x.shape[0] * x.shape[1] for x, _ in pairs)))
                 a = over_processes(a) / over_processes(count).to(a)
-                state = self.state[weight_of(module)]
+                state = self.state[matrix.weight]
                 average(state, "inputs", a, decay)
                 average(state, "slopes", over_processes(d) / samples.to(d), decay)
         for p in self._rest():
@@ -248,15 +233,15 @@ class KFAC(Optimizer):
                 average(self.state[p], "diagonal", total / samples.to(p), decay)
         if self._observations in EARLY or self._steps - self._last_basis >= self._basis:
             self._last_basis = self._steps
-            for module in self._taps.layers.values():
-                if "inputs" in self.state[weight_of(module)]:
-                    decompose(self.state[weight_of(module)])
+            for matrix in self._taps.matrices.values():
+                if "inputs" in self.state[matrix.weight]:
+                    decompose(self.state[matrix.weight])
         self._rescale(sums, samples, decay)
 
     def _rescale(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
         """The variances in the eigenbases: here products of the factors' eigenvalues."""
-        for module in self._taps.layers.values():
-            state = self.state[weight_of(module)]
+        for matrix in self._taps.matrices.values():
+            state = self.state[matrix.weight]
             if "inputs" in state:
                 state["scales"] = torch.outer(state["slopes_values"], state["inputs_values"])
 
@@ -271,12 +256,11 @@ class KFAC(Optimizer):
             product = (move * grad).sum()
             products[key] = products[key] + product if key in products else product
 
-        for module in self._taps.layers.values():
-            weight, bias = module._parameters["weight"], module._parameters.get("bias")
-            if weight is None or weight.grad is None or id(weight) not in group_of:
-                continue
+        for matrix in self._taps.matrices.values():
+            weight, both = matrix.weight, matrix.parameters
+            if "scales" not in self.state[weight] or any(q.grad is None for q in both):
+                continue  # not used so far
             group = group_of[id(weight)]
-            both = [q for q in (weight, bias) if q is not None]
             grads = [decayed(q, group) for q in both]
             whole = torch.cat([g.reshape(len(weight), -1) for g in grads], dim=1)
             moved = solved(self.state[weight], whole, group["damping"])
@@ -284,11 +268,10 @@ class KFAC(Optimizer):
             for q, g, part in zip(both, grads, parts, strict=True):
                 take(q, part.reshape(q.shape), g)
         for p in self._rest():
-            if p.grad is not None:
+            if p.grad is not None and "diagonal" in self.state[p]:
                 group = group_of[id(p)]
                 grad = decayed(p, group)
-                known = self.state[p].get("diagonal")
-                take(p, grad / (group["damping"] + (0.0 if known is None else known)), grad)
+                take(p, grad / (group["damping"] + self.state[p]["diagonal"]), grad)
         return moves, {key: float(value) for key, value in products.items()}
 
     def remove(self) -> None:
@@ -323,16 +306,17 @@ class EKFAC(KFAC):
     example at drawn targets: the best diagonal in that basis, so ``F`` is met at least as well as
     by K-FAC. Arguments as ``KFAC``.
 
-    Where a layer's rows are not the examples (time first), the gradient of the whole batch is
-    taken: right in the mean, and noisier. Cost beside K-FAC's: per observation ``O(n i o)`` for n
-    positions.
+    Rows along axis 0 of a layer's input count as examples where the outputs have as many; else the
+    gradient of the whole batch is taken, which is right in the mean and noisier. Of time-first
+    inputs whose steps mix later, products between steps are left out. Cost beside K-FAC's: per
+    observation ``O(n i o)`` for n positions.
 
     Source: George et al., NeurIPS 2018 (arXiv 1806.03884).
     """
 
     def _rescale(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
-        for name, module in self._taps.layers.items():
-            state = self.state[weight_of(module)]
+        for name, matrix in self._taps.matrices.items():
+            state = self.state[matrix.weight]
             if "inputs" not in state:
                 continue
             if "scales" not in state or self._last_basis == self._steps:
@@ -340,9 +324,9 @@ class EKFAC(KFAC):
                 state["scales"] = torch.outer(state["slopes_values"], state["inputs_values"])
                 state["scales_weight"] = 1 - decay
             squares = [
-                squares_in_bases(s["layers"][name], state, s["rows"])
+                squares_in_bases(s["pairs"][name], state, s["rows"])
                 for s in sums
-                if name in s["layers"]
+                if name in s["pairs"]
             ]
             if squares:
                 measured = over_processes(torch.stack(squares).sum(0)) / samples.to(squares[0])

@@ -50,9 +50,7 @@ def decompose(state: dict[str, Any]) -> None:
 
 
 def solved(state: dict[str, Any], grad: Tensor, damping: float) -> Tensor:
-    """``(F + damping)^-1`` of a gradient ``(o, i)``; the plain gradient over damping before any."""
-    if "scales" not in state:
-        return grad / damping
+    """``(F + damping)^-1`` of a gradient ``(o, i)``."""
     left, right = state["slopes_basis"], state["inputs_basis"]
     return left @ ((left.T @ grad @ right) / (state["scales"] + damping)) @ right.T
 
