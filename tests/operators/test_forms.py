@@ -78,7 +78,7 @@ def test_a_batch_is_read_in_every_form(form, call, target):
          "a batch must be a pair (x, y), got 3 parts; pass [(x, y) for x, y, *_ in loader]"),
         (lambda x, y: [(x, y, y)], None,
          "or take nakami.View(model, target=-1): the last is the targets, the rest inputs."),
-        (lambda x, y: [x], None, "a batch must be a pair (x, y), got 1 parts"),
+        (lambda x, y: [x], None, "a batch must be a pair (x, y), got 1 part"),
         (lambda x, y: x, None, "data must be (x, y) or batches of (x, y), got Tensor; pass"),
         (lambda x, y: iter([x]), None, "or name its targets, got Tensor; pass (x, y)."),
         (lambda x, y: {"x": x, "k": y}, None,
