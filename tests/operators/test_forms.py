@@ -242,6 +242,29 @@ def test_labels_that_repeat_the_tokens_are_warned_of():
         with pytest.warns(NakamiWarning, match=r"asks for copies; a model of the next token takes"):
             nakami.ggn(net, [(ids, labels)], "cross_entropy")
     nakami.ggn(net, [(ids[:, :-1], ids[:, 1:])], "cross_entropy")  # a warning would be an error
+    few = ids.masked_fill(torch.arange(5) > 0, -100)  # 3 that agree: 1 in 27 by chance, or more
+    nakami.ggn(net, [(ids, few)], "cross_entropy")
+    nakami.ggn(net, [(0 * ids, 0 * ids)], "cross_entropy")  # one class alone
+
+
+@dataclass
+class Lines:
+    ids: torch.Tensor
+    labels: torch.Tensor
+
+
+def test_an_object_that_holds_inputs_and_labels_is_not_taken_for_copies():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 7)).double()
+    ids, labels = torch.randint(0, 7, (2, 3, 5))
+
+    def view(target):
+        return nakami.View(net, forward=lambda m, batch: m(batch.ids), target=target)
+
+    for target in ("labels", lambda batch: batch.labels):
+        nakami.ggn(view(target), [Lines(ids=ids, labels=labels)], "cross_entropy")
+        with pytest.warns(NakamiWarning, match=r"asks for copies"):
+            nakami.ggn(view(target), [Lines(ids=ids, labels=ids + 0)], "cross_entropy")
 
 
 class Judged(nn.Module):

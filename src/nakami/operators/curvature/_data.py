@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Any
@@ -27,6 +28,7 @@ from ._losses import CrossEntropy
 from ._outputs import Formed, classes_last, of_sequences
 from ._own_loss import ModelsLoss
 
+CHANCE = 1e-4  # targets that agree with tokens are copies where chance makes them so more rarely
 Cut = list[tuple[slice, Examples]]  # the pieces of a batch, and where they lie
 
 
@@ -40,10 +42,12 @@ def batches(
 ) -> list[Batch]:
     """The data, all checked, as batches whose derivatives are kept where the budget allows."""
     network = network.with_reader(judged.reader(network))
-    held = []
+    held: list[tuple[Example, Any]] = []
+    inside = 0
     with random_states_kept(network.device):  # a loader in random order draws
         for x, y in pairs(data, network.target, whole=isinstance(judged, ModelsLoss)):
             example = network.example(x, batch=True)
+            inside = _inside(x, y, network.target) if not held else inside
             y = _targets(network, y)
             if judged.key and isinstance(y, Tensor) and y.ndim == 0:
                 y = y[None]  # as the output, see ``one_row``
@@ -61,7 +65,7 @@ def batches(
         rule = "be given for a model that takes inputs without targets"
         raise wrong("loss", rule, "None", way_out) from error
     if isinstance(judged, CrossEntropy):
-        _warn_of_copies(*held[0])
+        _warn_of_copies(*held[0], inside)
         at, held = _classes_first(at, few, held)
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
@@ -170,13 +174,26 @@ def _check_count(y: Any, z: Tensor, n: int) -> None:
         raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
 
 
-def _warn_of_copies(example: Example, y: Any) -> None:
-    """Labels as language models take them for their own loss, which shifts them, are no targets."""
+def _inside(x: Any, y: Any, target: Any) -> int:
+    """How often the inputs hold the targets themselves: batch objects are passed on whole."""
+    if not callable(target) and isinstance(x, (Mapping, tuple, list, Tensor)):
+        return 0
+    return sum(leaf is y for leaf in leaves_of(x))
+
+
+def _warn_of_copies(example: Example, y: Any, inside: int) -> None:
+    """Labels as language models take them for their own loss, which shifts them, are no targets.
+
+    ``inside``: How many leaves of the inputs are the targets themselves.
+    """
     if not isinstance(y, Tensor) or y.ndim < 2 or y.is_floating_point():
         return
     counted = y >= 0
     alike = (x for x in example.leaves if x.shape == y.shape and not x.is_floating_point())
-    if int(counted.sum()) > len(y) and any(bool((x == y)[counted].all()) for x in alike):
+    if sum(bool((x == y)[counted].all()) for x in alike) <= inside:
+        return
+    shares = torch.unique(y[counted], return_counts=True)[1] / counted.sum()
+    if float(shares.square().sum()) ** int(counted.sum()) < CHANCE:
         warn(
             "the targets are the tokens of the input, each at its own place, so that the loss asks "
             "for copies; a model of the next token takes {data}=[(ids[:, :-1], ids[:, 1:])] (its "
