@@ -11,6 +11,7 @@ from rich.console import Console
 
 import nakami as library
 from nakami.cli import _lr_tables, _tables
+from nakami.cli._progress import Meter
 from nakami.results import Outcome, SpectrumEnding, compare
 from spectra_made_by_hand import xray
 
@@ -172,3 +173,11 @@ def test_a_residual_above_the_tolerance_is_explained():
     value = v @ matrix @ v
     assert float((matrix @ v - value * v).norm()) > 1e-3
     assert abs(float(value) - 3.0) < 1e-5
+
+
+def test_what_was_just_said_is_not_repeated_as_progress(capsys):
+    meter = Meter()
+    meter._next = 0.0  # a line is due
+    meter.say("first look: limit about 3")
+    meter(1, 9, None, "first look: limit about 3")
+    assert capsys.readouterr().err == "first look: limit about 3\n"

@@ -59,6 +59,7 @@ class Meter:
         if self._bar is not None:
             self._bar.console.print(sentence, markup=False, highlight=False)
         else:
+            self._next = time.monotonic() + SECONDS_BETWEEN_LINES  # the progress says it, too
             typer.echo(sentence, err=True)
 
     def __call__(self, done: int, total: int, seconds_left: float | None, what: str) -> None:
