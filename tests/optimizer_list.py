@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nakami.optim import SDProp
+from nakami.optim import Adastand, SDProp
 
 
 def sdprop(gamma=0.99, eps=1e-8, max_step=None):
@@ -24,6 +24,20 @@ def sdprop(gamma=0.99, eps=1e-8, max_step=None):
         variance = gamma * variance + gamma * (1 - gamma) * (g - mean) ** 2
         mean = gamma * mean + (1 - gamma) * g
         return math.sqrt(1 - gamma**t) * np.clip(g / (np.sqrt(variance) + eps), -most, most)
+
+    return step
+
+
+def adastand(betas=(0.7, 0.99), eps=1e-8):
+    mean = square = 0.0
+
+    def step(g, t):
+        nonlocal mean, square
+        old = mean
+        mean = betas[0] * old + (1 - betas[0]) * (g - old)
+        square = betas[1] * square + betas[1] * (1 - betas[1]) * (g - old) ** 2
+        factor = math.sqrt(1 - betas[1] ** t) / (1 - betas[0] ** t)
+        return factor * mean / (np.sqrt(square) + eps)
 
     return step
 
@@ -134,6 +148,21 @@ ENTRIES = {
             ({"gamma": "slow"}, GAMMA.format("'slow'")),
             *(({"max_step": bad}, MOST.format(bad)) for bad in (0, True)),
             ({"max_step": math.nan}, MOST.format("nan")),
+        ),
+    ),
+    "Adastand": Entry(
+        make=Adastand,
+        reference=adastand,
+        settings=({"betas": (0.3, 0.9)}, {"eps": 0.1}),
+        averages=("deviation_avg", "deviation_avg_sq"),
+        most=1.01,
+        last=(1.0, 1.01),
+        rosenbrock=(1e-2, 3000, 0.01),
+        sparse=DENSE,
+        wrong=(
+            *SHARED_WRONG,
+            ({"betas": 0.9}, r"betas must be two numbers, got 0\.9; \(0\.7, 0\.99\) is the"),
+            ({"betas": (0.7, 1)}, r"betas must lie between 0 and 1, got 1; \(0\.7, 0\.99\) is"),
         ),
     ),
     "Adam": Entry(

@@ -31,7 +31,7 @@ from nakami.geometry import AdviceNote, LimitEnding, RateControl
 from nakami.geometry.rate._kinds import KINDS
 from nakami.geometry.rate._optimizers import coordinates
 from nakami.geometry.rate._trials import Training
-from nakami.optim import SDProp
+from nakami.optim import Adastand, SDProp
 
 LATE, NEAR_1 = 1e12, 1 - 2.0**-53  # so many steps, so slow an average: squares stay as they are
 FILLED = 1 - NEAR_1**LATE
@@ -53,6 +53,10 @@ def rmsprop_like(d, p):
 
 def sdprop_like(d, p):
     return {"step": LATE, "grad_avg": 0.3 + 0 * d, "grad_var": d**2}
+
+
+def adastand_like(d, p):
+    return {"step": LATE, "deviation_avg": 0 * d, "deviation_avg_sq": d**2 * FILLED}
 
 
 def factors(d, p):
@@ -85,6 +89,8 @@ CASES = {
     "sdprop": (SDProp, {"gamma": NEAR_1}, sdprop_like),
     "sdprop, decoupled": (
         SDProp, {"gamma": NEAR_1, "decoupled_weight_decay": True}, sdprop_like),
+    "adastand": (Adastand, {"betas": (0.7, NEAR_1)}, adastand_like),
+    "adastand, short memory": (Adastand, {"betas": (0.2, NEAR_1)}, adastand_like),
     "adagrad": (Adagrad, {"lr_decay": 1e-6}, lambda d, p: {"step": 1e6 + 1, "sum": 1e6 * d**2}),
     "adadelta": (Adadelta, {"rho": NEAR_1, "eps": 0.1},
                  lambda d, p: {"step": LATE, "square_avg": d**2, "acc_delta": 1 / d}),
@@ -128,7 +134,7 @@ def started(name, model, d, rate, decay=0.0, groups=False):
 
 def step_matrix(model, x, y, make):
     """A step of weights and averages as a matrix, by torch's own steps from each unit vector."""
-    average = next((key for key in ("exp_avg", "momentum_buffer")
+    average = next((key for key in ("exp_avg", "momentum_buffer", "deviation_avg")
                     if key in make(model).state[model.weight]), None)  # fmt: skip
     sizes = [p.numel() for p in model.parameters()] * (2 if average else 1)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nakami.results import lazy
 
 if TYPE_CHECKING:
+    from ._adastand import Adastand as Adastand
     from ._kfac import EKFAC as EKFAC
     from ._kfac import KFAC as KFAC
     from ._sdprop import SDProp as SDProp

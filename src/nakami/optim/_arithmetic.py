@@ -148,3 +148,9 @@ class Pieces:
 
     def type_of(self, a: Values) -> torch.dtype:
         return a.dtype
+
+
+def smallest(dtype: torch.dtype) -> float:
+    """The smallest number above 0 of a type: an ``eps`` below it would be rounded to 0."""
+    kind = torch.finfo(dtype)
+    return kind.tiny * kind.eps

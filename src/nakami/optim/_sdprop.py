@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ..results import is_number, wrong
-from ._arithmetic import Arithmetic, Values
+from ._arithmetic import Arithmetic, Values, smallest
 from ._elementwise import Elementwise, Group
 from ._settings import check_inside
 
@@ -123,7 +122,7 @@ class SDProp(Elementwise):
         with_.addcmul_(variances, move, move, gamma * (1 - gamma))
         with_.add_(means, move, 1 - gamma)
         move = with_.sqrt(variances, into=move)
-        with_.add_number_(move, max(group["eps"], _smallest(with_.type_of(grads))))
+        with_.add_number_(move, max(group["eps"], smallest(with_.type_of(grads))))
         move = with_.div(grads, move, into=move)
         most = largest_move(group)
         if most < math.inf:
@@ -136,9 +135,3 @@ def largest_move(group: Group) -> float:
     if group["max_step"] is not None:
         return float(group["max_step"])
     return float((group["gamma"] * (1 - group["gamma"])) ** -0.5)
-
-
-def _smallest(dtype: torch.dtype) -> float:
-    """The smallest number above 0 of a type: an ``eps`` below it would be rounded to 0."""
-    kind = torch.finfo(dtype)
-    return kind.tiny * kind.eps

@@ -29,7 +29,7 @@ from torch.optim import (
     RMSprop,
 )
 
-from ...optim import SDProp
+from ...optim import Adastand, SDProp
 from ._rule import Rule
 
 Group = Mapping[str, Any]
@@ -166,6 +166,16 @@ def _sdprop(weight: Tensor, group: Group, state: State) -> Tensor:
     return root / SDProp.correction(float(state["step"]), group)
 
 
+def _adastand_rule(group: Group, state: State) -> Rule:
+    """Its average is of the gradient less the average itself, which forgets twice."""
+    beta = float(group["betas"][0])
+    return Rule(2 * beta - 1, 1 - beta)
+
+
+def _adastand(weight: Tensor, group: Group, state: State) -> Tensor:
+    return _root(state["deviation_avg_sq"], group, state) + float(group["eps"])
+
+
 def _adagrad(weight: Tensor, group: Group, state: State) -> Tensor:
     later = 1 + (float(state["step"]) - 1) * float(group["lr_decay"])
     return (real(state["sum"]).detach().double().sqrt() + float(group["eps"])) * later
@@ -217,6 +227,7 @@ KINDS: dict[type[Optimizer], Kind] = {
     ),
     RMSprop: Kind(_heavy_ball, _rmsprop),
     SDProp: Kind(_plain, _sdprop),
+    Adastand: Kind(_adastand_rule, _adastand, corrected=True),
     Adagrad: Kind(_plain, _adagrad),
     Adadelta: Kind(_plain, _adadelta),
     Adafactor: Kind(

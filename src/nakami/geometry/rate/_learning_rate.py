@@ -125,9 +125,9 @@ def learning_rate(
             the model returns when its targets are among its inputs, as models of transformers do;
             ``G`` is then the Hessian, since no outputs are known to linearise (see ``matrix``).
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``,
-            ``"rmsprop"``, ``"sdprop"``, ``"nadam"``, ``"radam"``, ``"adamax"``, ``"adagrad"``,
-            ``"adadelta"``, ``"adafactor"``, ``"asgd"`` with their defaults, or an instance on the
-            model's parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets
+            ``"rmsprop"``, ``"sdprop"``, ``"adastand"``, ``"nadam"``, ``"radam"``, ``"adamax"``,
+            ``"adagrad"``, ``"adadelta"``, ``"adafactor"``, ``"asgd"`` with their defaults, or an
+            instance on the model's parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets
             advice and no limit. Only the ratios of its rates count, except for one that divides by
             averages without advice.
         advise: Whether to try rates on copies. Dropout is off there.

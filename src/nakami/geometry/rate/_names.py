@@ -16,6 +16,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw": ("AdamW", {}),
     "rmsprop": ("RMSprop", {}),
     "sdprop": ("SDProp", {}),
+    "adastand": ("Adastand", {}),
     "nadam": ("NAdam", {}),
     "radam": ("RAdam", {}),
     "adamax": ("Adamax", {}),
