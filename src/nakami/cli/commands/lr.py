@@ -41,8 +41,8 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="sgd, momentum (0.9), nesterov (0.9), adam, adamw, rmsprop, sdprop, adastand, nadam, "
-            "radam, adamax, adagrad, adadelta, adafactor or asgd, else with their defaults.",
+            help="sgd, momentum (0.9), nesterov (0.9), adam, adamw, rmsprop, sdprop, adastand, "
+            "nadam, radam, adamax, adagrad, adadelta, adafactor or asgd, else with their defaults.",
         ),
     ] = "sgd",
     batch: Annotated[

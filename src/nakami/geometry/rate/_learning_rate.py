@@ -127,9 +127,9 @@ def learning_rate(
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"nesterov"`` (0.9), ``"adam"``, ``"adamw"``,
             ``"rmsprop"``, ``"sdprop"``, ``"adastand"``, ``"nadam"``, ``"radam"``, ``"adamax"``,
             ``"adagrad"``, ``"adadelta"``, ``"adafactor"``, ``"asgd"`` with their defaults, or an
-            instance on the model's parameters. Another one whose ``step()`` takes no closure (Muon, Lion) gets
-            advice and no limit. Only the ratios of its rates count, except for one that divides by
-            averages without advice.
+            instance on the model's parameters. Another one whose ``step()`` takes no closure (Muon,
+            Lion) gets advice and no limit. Only the ratios of its rates count, except for one that
+            divides by averages without advice.
         advise: Whether to try rates on copies. Dropout is off there.
         trial_steps: Steps of a trial; default 20 plus the optimizer's memory, 30 for 0.9. Batches
             are taken in turn. Without advice, steps on a copy that fill Adam's denominators (or
