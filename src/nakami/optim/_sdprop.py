@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from ..results import is_number, wrong
 from ._arithmetic import Arithmetic, Values, smallest
 from ._elementwise import Elementwise, Group
-from ._settings import check_inside
+from ._sdprop_settings import check_sdprop, filled, largest_move
 
 
 class SDProp(Elementwise):
@@ -99,19 +98,14 @@ class SDProp(Elementwise):
     @staticmethod
     def check(group: Group) -> None:
         """Refuse a ``gamma`` or ``max_step`` out of range."""
-        check_inside("gamma", group["gamma"], "0.99 is the default")
-        most = group["max_step"]
-        if most is not None and (isinstance(most, bool) or not is_number(most) or not most > 0):
-            way_out = "leave it out for 1 / sqrt(gamma (1 - gamma)) or pass math.inf for none"
-            raise wrong("max_step", "be a number above 0", repr(most), way_out)
+        check_sdprop(group["gamma"], group["max_step"])
 
     @staticmethod
     def correction(step: Any, group: Group) -> Any:
         """``sqrt(1 - gamma^t)``: of a variance that began at 0 so much is there."""
-        power = step * math.log(group["gamma"])
-        if isinstance(power, Tensor):
-            return power.expm1().neg().sqrt()
-        return math.sqrt(-math.expm1(power))
+        if isinstance(step, Tensor):
+            return (step * math.log(group["gamma"])).expm1().neg().sqrt()
+        return filled(step, group["gamma"])
 
     @staticmethod
     def moves(with_: Arithmetic, grads: Values, averages: list[Values], group: Group) -> Values:
@@ -124,14 +118,7 @@ class SDProp(Elementwise):
         move = with_.sqrt(variances, into=move)
         with_.add_number_(move, max(group["eps"], smallest(with_.type_of(grads))))
         move = with_.div(grads, move, into=move)
-        most = largest_move(group)
+        most = largest_move(group["gamma"], group["max_step"])
         if most < math.inf:
             with_.clamp_(move, most)
         return move
-
-
-def largest_move(group: Group) -> float:
-    """The bound on a move in units of the rate that a group's settings stand for."""
-    if group["max_step"] is not None:
-        return float(group["max_step"])
-    return float((group["gamma"] * (1 - group["gamma"])) ** -0.5)
