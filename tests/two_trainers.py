@@ -1,0 +1,78 @@
+"""A training on two gloo ranks for recurrent/test_hosts.py; run as a script it is one of them."""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from nakami.optim import KFAC
+from nakami.recurrent import SpectralConstraint
+
+
+class Last(nn.Module):
+    """A GRU read at its last step."""
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.gru, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+        with torch.no_grad():
+            self.gru.weight_hh_l0.mul_(gain)
+
+    def forward(self, x):
+        return self.out(self.gru(x)[0][:, -1])
+
+
+def sequences():
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(8, 5, 3, generator=generator)
+    return x, torch.randint(0, 2, (8,), generator=generator)
+
+
+def constrained(model, x, y, steps):
+    """Weights after SGD under the constraint."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    SpectralConstraint(model, optimizer, delta=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def natural(model, x, y, steps):
+    """Weights after K-FAC, and its first factor of inputs."""
+    optimizer = KFAC(model, "cross_entropy", refresh=2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        outputs = model(x)
+        optimizer.observe(outputs, y)
+        nn.functional.cross_entropy(outputs, y).backward()
+        optimizer.step()
+    inner = getattr(model, "module", model)
+    return [
+        *(p.detach().clone() for p in model.parameters()),
+        optimizer.state[inner.out.weight]["inputs"],
+    ]
+
+
+def measured(rank, folder):
+    store = dist.FileStore(str(folder / "store"), 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    x, y = sequences()
+    mine = slice(0, 4) if rank == 0 else slice(4, 8)
+    wrapped = nn.parallel.DistributedDataParallel
+    found = {
+        "constrained": constrained(wrapped(Last(3.0)), x[mine], y[mine], 5),
+        "natural": natural(wrapped(Last()), x[mine], y[mine], 5),
+        "one step": natural(wrapped(Last()), x[mine], y[mine], 1),
+    }
+    dist.destroy_process_group()
+    return found
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[2])
+    torch.save(measured(int(sys.argv[1]), place), place / f"{sys.argv[1]}.pt")
