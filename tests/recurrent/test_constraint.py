@@ -195,9 +195,10 @@ def test_a_killed_training_ends_in_the_same_bits() -> None:
         kept.load_state_dict({})
 
 
-def test_scaled_steps_that_are_skipped_and_averages_of_weights() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_scaled_steps_that_are_skipped_and_averages_of_weights(fused: bool) -> None:
     model = net(1.79)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, fused=fused)
     constraint = SpectralConstraint(model, optimizer)
     average = torch.optim.swa_utils.AveragedModel(model)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)

@@ -115,7 +115,10 @@ class SpectralConstraint:
         check_delta("schedule", delta)
         return EDGE - float(delta)
 
-    def _after(self, *_: object) -> None:
+    def _after(self, optimizer: Optimizer, *_: object) -> None:
+        skipped = getattr(optimizer, "found_inf", None)
+        if skipped is not None and bool(skipped):  # a fused step that a gradient scaler left out
+            return
         self.count += 1
         self._hold()
 
