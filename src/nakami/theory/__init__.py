@@ -6,5 +6,6 @@ from ..results import lazy
 
 if TYPE_CHECKING:
     from . import meanfield as meanfield
+    from ._critical_gain import critical_gain as critical_gain
 
 __getattr__, __dir__, __all__ = lazy(__name__, "meanfield")
