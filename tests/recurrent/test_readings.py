@@ -165,3 +165,29 @@ def test_wrong_arguments_of_a_search_are_named() -> None:
         fixed_points(unit, tol=0)
     with pytest.raises(UsageError, match=r"states must have shape \(starts, 3\), got \(2,\)"):
         fixed_points(unit, states=torch.zeros(2))
+
+
+def test_a_map_without_fixed_points_gives_an_empty_result() -> None:
+    found = fixed_points(StateMap(lambda x, h: h + 1, state_size=2), random_starts=4)
+    assert not found.converged
+    assert found.reason == "no start settled in 60 Newton steps"
+    assert found.points.shape == (0, 2)
+    assert found.eigenvalues.shape == (0, 2)
+
+
+def test_slow_units_do_not_hide_fixed_points() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = 4 * torch.randn(12, 12, generator=generator, dtype=torch.float64) / 12**0.5
+    fast = fixed_points(
+        StateMap(lambda x, h: torch.tanh(h @ weight), state_size=12), random_starts=24
+    )
+    share = torch.logspace(0, -5, 12, dtype=torch.float64)  # of the way that a unit goes in a step
+
+    def slowed(x: Tensor, h: Tensor) -> Tensor:
+        return h + share * (torch.tanh(h @ weight) - h)
+
+    slow = fixed_points(StateMap(slowed, state_size=12), random_starts=24, tol=1e-13)
+    assert len(fast.points) == len(slow.points) == 3
+    apart = np.abs(fast.points[:, None] - slow.points).max(axis=2)
+    assert apart.min(axis=1).max() < 1e-6
+    assert slow.starts.sum() >= 20  # a rule on the residual's length gets to half of that

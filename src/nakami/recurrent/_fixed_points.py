@@ -202,17 +202,18 @@ def _newton(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> tuple[Tenso
         if not len(open_):
             break
         at = h[open_]
-        step = _solve(step_map.jacobian(x.expand(len(at), -1), at), miss(at))
-        before, share = sizes[open_], torch.ones(len(at), 1, dtype=h.dtype, device=h.device)
+        jacobians = step_map.jacobian(x.expand(len(at), -1), at)
+        step = _solve(jacobians, miss(at))
+        before, share = step.norm(dim=1), torch.ones(len(at), 1, dtype=h.dtype, device=h.device)
         for _ in range(HALVINGS):
-            after = size(at - share * step)
-            worse = ~(after < before)
+            after = _solve(jacobians, miss(at - share * step)).norm(dim=1)
+            worse = ~(after < (1 - share[:, 0] / 4) * before)
             if not bool(worse.any()):
                 break
             share[worse] /= 2
         better = after < before
         h[open_[better]] = (at - share * step)[better]
-        sizes[open_[better]] = after[better]
+        sizes[open_[better]] = size(h[open_[better]])
         open_ = open_[better]
     return h, sizes
 

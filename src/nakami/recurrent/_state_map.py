@@ -160,6 +160,8 @@ class StateMap:
 
         size = COPIES * self.state_size**2 * self.dtype.itemsize
         piece = max(1, DEFAULT_BUDGET // size)
+        if not len(h):
+            return h.new_zeros(0, self.state_size, self.state_size)
         made = vmap(jacfwd(one, argnums=1))
         return torch.cat(
             [made(x[i : i + piece], h[i : i + piece]) for i in range(0, len(h), piece)]
