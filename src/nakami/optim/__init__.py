@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from ._kfac import EKFAC as EKFAC
     from ._kfac import KFAC as KFAC
     from ._sdprop import SDProp as SDProp
+    from ._vsgd import VSGD as VSGD
 
 __getattr__, __dir__, __all__ = lazy(__name__)
