@@ -42,6 +42,17 @@ def test_slopes_times_inputs_are_the_gradient_of_the_weight(layer, shape):
     assert taps.slopes(layer(x), slope, []) == ({}, [])
 
 
+def test_slopes_are_those_before_what_follows_writes_into_the_output():
+    net, x, _ = small()
+    net = nn.Sequential(net[0], nn.ReLU(inplace=True), net[3])
+    taps = Taps(net)
+    out = net(x)
+    ((a, d),) = taps.slopes(out, torch.ones_like(out), [])[0]["0.weight"]
+    out.sum().backward()
+    found = torch.einsum("npo,npi->oi", d, a[..., :-1])
+    torch.testing.assert_close(found, net[0].weight.grad, rtol=0, atol=1e-12)
+
+
 RECURRENT = [
     (nn.GRU(3, 4, num_layers=2, bidirectional=True), (6, 5, 3)),
     (nn.LSTM(3, 4, num_layers=2, batch_first=True), (5, 6, 3)),

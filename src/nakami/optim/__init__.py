@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._kfac import EKFAC as EKFAC
     from ._kfac import KFAC as KFAC
     from ._sdprop import SDProp as SDProp
+    from ._unitwise import UnitwiseNaturalGradient as UnitwiseNaturalGradient
     from ._vsgd import VSGD as VSGD
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, overload
+from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
-from ..operators import check_order, criterion
-from ..results import UsageError, check_at_least, check_seed, is_number, wrong, wrong_type
+from ..results import check_at_least
 from ._kronecker import (
     average,
-    decayed,
     decompose,
     moments,
     over_processes,
     solved,
     squares_in_bases,
-    together,
 )
-from ._settings import check_from_0, check_inside, check_rate
-from ._taps import Taps
+from ._observed import Observed
+from ._taps import Matrix
 
 EARLY = (1, 2, 4, 8)  # observations after which bases are made anew whatever ``basis`` says
 
 
-class KFAC(Optimizer):
+class KFAC(Observed):
     """Natural gradient with ``F = G (x) A`` for each layer.
 
     For linear, convolutional and recurrent layers ``A`` is the mean of ``a a^T`` over examples and
@@ -89,133 +83,13 @@ class KFAC(Optimizer):
         kl_clip: float | None = 1e-3,
         seed: int = 0,
     ):
-        check_order(model=model, loss=loss)
-        _check_model(model)
-        self._criterion = criterion(loss)
-        if not self._criterion.key:
-            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
-            raise wrong("loss", "have a Hessian of known root", self._criterion.name, way_out)
-        self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
         self._basis = check_at_least("basis", basis, 1, "50 is the default")
-        self._generator = torch.Generator().manual_seed(
-            check_seed(seed) + (distributed.get_rank() if together() else 0)
-        )
+        self._last_basis = -self._basis
         settings: dict[str, Any] = {"lr": lr, "momentum": momentum, "damping": damping}
         settings |= {"weight_decay": weight_decay, "decay": decay, "kl_clip": kl_clip}
-        _check_settings(settings)
-        super().__init__([p for p in model.parameters() if p.requires_grad], settings)
-        self._taps = Taps(model)
-        self._steps = self._observations = 0
-        self._last_basis = -self._basis
-        self._sums: list[dict[str, Any]] = []
+        super().__init__(model, loss, settings, refresh, seed)
 
-    @property
-    def matrices(self) -> list[str]:
-        """Names of the weights with a Kronecker product; all else goes by the diagonal."""
-        return list(self._taps.matrices)
-
-    @property
-    def due(self) -> bool:
-        """Whether ``observe`` would read the model in this step."""
-        return self._steps % self._refresh == 0
-
-    def observe(self, outputs: Tensor, targets: Any) -> None:
-        """Read the Fisher matrix at the batch that the model has just been called with.
-
-        Between ``model(x)`` and ``loss.backward()``; with gradient accumulation for each batch.
-
-        Args:
-            outputs: What the model returned, with its graph: as the loss takes it (classes on axis
-                1 for cross-entropy).
-            targets: As the loss takes them; only weights and which of them are ignored count.
-
-        Raises:
-            UsageError: Outputs without a graph, targets that the loss cannot take, a model none of
-                whose layers was called.
-        """
-        if not self.due:
-            return
-        if not isinstance(outputs, Tensor) or not outputs.requires_grad:
-            way_out = "call observe(outputs, targets) before loss.backward() and outside no_grad"
-            got = type(outputs).__name__ if not isinstance(outputs, Tensor) else "one without"
-            raise wrong("outputs", "be a tensor with its graph", got, way_out)
-        z = outputs.detach()
-        self._criterion.check(z, targets)
-        root = self._criterion.root(z, targets)
-        assert root is not None  # named losses have one
-        samples = 1.0 if self._criterion.sums else self._criterion.divisor(z, targets)
-        signs = torch.randint(0, 2, z.shape, generator=self._generator, dtype=torch.int8)
-        cotangent = root((2 * signs - 1).to(z))
-        rest = self._rest()
-        with torch.autocast(z.device.type, enabled=False):
-            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
-        self._taps.clear()
-        if samples > 0 and (pairs or grads):
-            single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
-            self._sums.append(
-                {"samples": samples, "rows": len(z), "pairs": pairs, "single": single}
-            )
-
-    def _rest(self) -> list[Tensor]:
-        """Parameters that belong to no matrix."""
-        held = {id(p) for matrix in self._taps.matrices.values() for p in matrix.parameters}
-        return [p for group in self.param_groups for p in group["params"] if id(p) not in held]
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Make one step by the gradients that stand in ``.grad``; weights without one stay.
-
-        Args:
-            closure: Calls the model, ``observe`` and ``backward`` before the step.
-
-        Raises:
-            UsageError: Nothing was observed so far.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        if self.due:
-            self._take_in()
-        if not self._observations:
-            raise UsageError(
-                "KFAC must observe the model before its first step; call "
-                "optimizer.observe(outputs, targets) between model(x) and loss.backward()."
-            )
-        moves, product = self._moves()
-        for group in self.param_groups:
-            size = product.get(id(group), 0.0) * float(group["lr"]) ** 2
-            most = group["kl_clip"]
-            share = 1.0 if most is None or size <= most else math.sqrt(most / size)
-            for p in group["params"]:
-                if p in moves:
-                    self._move(p, share * moves[p], group)
-        self._steps += 1
-        self._taps.on = self.due
-        return loss
-
-    def _move(self, p: Tensor, move: Tensor, group: dict[str, Any]) -> None:
-        if group["momentum"]:
-            state = self.state[p]
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(p)
-            move = state["momentum_buffer"].mul_(group["momentum"]).add_(move)
-        p.sub_(move.to(p.dtype) * float(group["lr"]))
-
-    def _take_in(self) -> None:
-        """Add what was observed for this step to the running means."""
-        sums, self._sums = self._sums, []
-        if not sums:
-            return
-        samples = over_processes(torch.tensor(float(sum(s["samples"] for s in sums))))
-        decay = self.param_groups[0]["decay"]
-        self._observations += 1
+    def _read(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
         for name, matrix in self._taps.matrices.items():
             pairs = [pair for s in sums for pair in s["pairs"].get(name, ())]
             if pairs:
@@ -226,11 +100,6 @@ class KFAC(Optimizer):
                 state = self.state[matrix.weight]
                 average(state, "inputs", a, decay)
                 average(state, "slopes", over_processes(d) / samples.to(d), decay)
-        for p in self._rest():
-            squares = [g.square() for s in sums for q, g in s["single"] if q is p]
-            if squares:
-                total = over_processes(torch.stack(squares).sum(0))
-                average(self.state[p], "diagonal", total / samples.to(p), decay)
         if self._observations in EARLY or self._steps - self._last_basis >= self._basis:
             self._last_basis = self._steps
             for matrix in self._taps.matrices.values():
@@ -245,58 +114,16 @@ class KFAC(Optimizer):
             if "inputs" in state:
                 state["scales"] = torch.outer(state["slopes_values"], state["inputs_values"])
 
-    def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:
-        """Natural gradients, and their products with the gradients, group by group."""
-        group_of = {id(p): group for group in self.param_groups for p in group["params"]}
-        moves, products = dict[Tensor, Tensor](), dict[int, Tensor]()
+    def _solved(self, matrix: Matrix, grad: Tensor, damping: float) -> Tensor | None:
+        state = self.state[matrix.weight]
+        return solved(state, grad, damping) if "scales" in state else None
 
-        def take(p: Tensor, move: Tensor, grad: Tensor) -> None:
-            moves[p] = move
-            key = id(group_of[id(p)])
-            product = (move * grad).sum()
-            products[key] = products[key] + product if key in products else product
+    def _counts(self) -> tuple[int, ...]:
+        return *super()._counts(), self._last_basis
 
-        for matrix in self._taps.matrices.values():
-            weight, both = matrix.weight, matrix.parameters
-            if "scales" not in self.state[weight] or any(q.grad is None for q in both):
-                continue  # not used so far
-            group = group_of[id(weight)]
-            grads = [decayed(q, group) for q in both]
-            whole = torch.cat([g.reshape(len(weight), -1) for g in grads], dim=1)
-            moved = solved(self.state[weight], whole, group["damping"])
-            parts = moved.split([g.numel() // len(weight) for g in grads], 1)
-            for q, g, part in zip(both, grads, parts, strict=True):
-                take(q, part.reshape(q.shape), g)
-        for p in self._rest():
-            if p.grad is not None and "diagonal" in self.state[p]:
-                group = group_of[id(p)]
-                grad = decayed(p, group)
-                take(p, grad / (group["damping"] + self.state[p]["diagonal"]), grad)
-        return moves, {key: float(value) for key, value in products.items()}
-
-    def remove(self) -> None:
-        """Take the hooks off the model."""
-        self._taps.remove()
-
-    def state_dict(self) -> dict[str, Any]:
-        """As torch's, with the counts of steps and the state of the drawn targets."""
-        counts = (self._steps, self._observations, self._last_basis)
-        return {**super().state_dict(), "counts": counts, "generator": self._generator.get_state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on bit by bit where ``state_dict`` was taken.
-
-        Raises:
-            UsageError: A state of another optimizer.
-        """
-        if "counts" not in state_dict:
-            way_out = "pass what state_dict() of such an optimizer gave"
-            raise wrong("state_dict", f"be a {type(self).__name__}'s", sorted(state_dict), way_out)
-        state = dict(state_dict)
-        self._steps, self._observations, self._last_basis = state.pop("counts")
-        self._generator.set_state(state.pop("generator").cpu())
-        super().load_state_dict(state)
-        self._taps.on = self.due
+    def _count_from(self, counts: tuple[int, ...]) -> None:
+        super()._count_from(counts[:2])
+        self._last_basis = counts[2]
 
 
 class EKFAC(KFAC):
@@ -331,28 +158,3 @@ class EKFAC(KFAC):
             if squares:
                 measured = over_processes(torch.stack(squares).sum(0)) / samples.to(squares[0])
                 average(state, "scales", measured, decay)
-
-
-def _check_model(model: object) -> None:
-    if not isinstance(model, nn.Module):
-        way_out = "pass the module; its parameters are found there"
-        raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
-    for name, p in model.named_parameters():
-        if p.requires_grad and p.dtype not in (torch.float32, torch.float64):
-            way_out = "keep the weights in float32 and run the model under torch.autocast"
-            raise wrong("model", f"hold {name} in float32 or float64", str(p.dtype), way_out)
-
-
-def _check_settings(settings: dict[str, Any]) -> None:
-    check_rate(settings["lr"])
-    check_from_0("weight_decay", settings["weight_decay"], "0 is the default")
-    check_inside("decay", settings["decay"], "0.95 is the default")
-    for name in ("damping", "kl_clip"):
-        value = settings[name]
-        if name == "kl_clip" and value is None:
-            continue
-        if isinstance(value, bool) or not is_number(value) or not 0 < value < math.inf:
-            raise wrong(name, "be a number above 0", repr(value), "leave it out for the default")
-    momentum = settings["momentum"]
-    if isinstance(momentum, bool) or not is_number(momentum) or not 0 <= momentum < 1:
-        raise wrong("momentum", "be from 0 on and below 1", repr(momentum), "0.9 is the default")

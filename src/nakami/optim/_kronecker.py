@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,16 +14,34 @@ Pairs = list[tuple[Tensor, Tensor]]  # a layer's inputs and slopes, (rows, posit
 def squares_in_bases(pairs: Pairs, state: dict[str, Any], rows: int) -> Tensor:
     """Sum over examples of squared gradients in the eigenbases, ``(o, i)``."""
     turned = [(x @ state["inputs_basis"], d @ state["slopes_basis"]) for x, d in pairs]
-    if all(x.shape[0] == rows for x, _ in turned):
-        if len(turned) == 1 and turned[0][0].shape[1] == 1:
-            x, d = turned[0]
-            return d[:, 0].square().T @ x[:, 0].square()
-        total = torch.zeros_like(state["scales"])
-        for row in range(rows):
-            total += torch.stack([d[row].T @ x[row] for x, d in turned]).sum(0).square()
-        return total
-    whole = [d.flatten(0, 1).T @ x.flatten(0, 1) for x, d in turned]
-    return torch.stack(whole).sum(0).square()
+    return products(turned, rows, [lambda g: g])[0]
+
+
+def products(pairs: Pairs, rows: int, with_: list[Callable[[Tensor], Tensor]]) -> list[Tensor]:
+    """Sums over examples of a gradient times a choice of its columns.
+
+    Args:
+        pairs: Inputs and slopes, whose products sum up to the gradients ``(o, i)``.
+        rows: Examples of the batch. Where a pair has another number of rows the gradient of the
+            whole batch is taken, which is right in the mean.
+        with_: Choices of columns, (..., i) to (..., i) or (..., 1).
+
+    Returns:
+        For each choice ``sum g * choice(g)``, (o, i).
+    """
+    if len(pairs) == 1 and pairs[0][0].shape[:2] == (rows, 1):
+        x, d = pairs[0][0][:, 0], pairs[0][1][:, 0]
+        return [d.square().T @ (x * choice(x)) for choice in with_]
+    if all(x.shape[0] == rows for x, _ in pairs):
+        cuts: list[Any] = [*range(rows)]
+    else:
+        cuts = [slice(None)]
+    totals = [torch.zeros(()).to(pairs[0][0]) for _ in with_]
+    for at in cuts:
+        uses = [(x[at].reshape(-1, x.shape[2]), d[at].reshape(-1, d.shape[2])) for x, d in pairs]
+        g = torch.stack([d.T @ x for x, d in uses]).sum(0)
+        totals = [total + g * choice(g) for total, choice in zip(totals, with_, strict=True)]
+    return totals
 
 
 def moments(parts: list[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
@@ -31,13 +32,16 @@ class Matrix(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One use of a module: its input and first state, and its outputs within the graph."""
+    """One use of a module: its input and first state, and the places of its outputs in the graph.
+
+    Places and not tensors, since what follows may write into these (``nn.ReLU(inplace=True)``).
+    """
 
     module: nn.Module
     name: str
     x: Any
     start: Any
-    outputs: list[Tensor]
+    outputs: list[GradientEdge]
 
 
 class Taps:
@@ -82,7 +86,8 @@ class Taps:
             start = inputs[1] if len(inputs) > 1 else named.get("hx")
             leaves = _flat(output)
             if any(leaf.requires_grad for leaf in leaves):
-                self._calls.append(Call(module, name, x, start, leaves))
+                places = [get_gradient_edge(leaf) for leaf in leaves]
+                self._calls.append(Call(module, name, x, start, places))
             return output
 
         return hook
@@ -113,11 +118,12 @@ class Taps:
         Raises:
             UsageError: A recurrent layer ran on a packed sequence.
         """
-        ends = [leaf for call in self._calls for leaf in call.outputs]
+        ends = [end for call in self._calls for end in call.outputs]
         if not ends and not rest:
             return {}, []
+        places: list[Any] = [*ends, *rest]
         grads = torch.autograd.grad(
-            outputs, ends + rest, cotangent, retain_graph=True, allow_unused=True
+            outputs, places, cotangent, retain_graph=True, allow_unused=True
         )
         found, at = dict[str, list[Pair]](), 0
         for call in self._calls:

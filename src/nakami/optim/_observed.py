@@ -1,0 +1,269 @@
+"""What natural gradients share: a Fisher matrix read beside training, and steps by its inverse."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, overload
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim import Optimizer
+
+from ..operators import check_order, criterion
+from ..results import UsageError, check_at_least, check_seed, is_number, wrong, wrong_type
+from ._kronecker import average, decayed, over_processes, together
+from ._settings import check_from_0, check_inside, check_rate
+from ._taps import Matrix, Taps
+
+
+class Observed(Optimizer):
+    """Steps by ``(F + damping)^-1 g``, ``F`` read by ``observe`` at targets drawn from the model.
+
+    A subclass holds an approximation of the block of each weight matrix (of linear, convolutional
+    and recurrent layers, with the bias); all other parameters go by the diagonal. Arguments as
+    ``KFAC``.
+    """
+
+    def __init__(
+        self, model: nn.Module, loss: nn.Module | str, settings: dict[str, Any], refresh: int,
+        seed: int,
+    ):  # fmt: skip
+        check_order(model=model, loss=loss)
+        _check_model(model)
+        self._criterion = criterion(loss)
+        if not self._criterion.key:
+            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
+            raise wrong("loss", "have a Hessian of known root", self._criterion.name, way_out)
+        self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
+        self._generator = torch.Generator().manual_seed(
+            check_seed(seed) + (distributed.get_rank() if together() else 0)
+        )
+        _check_settings(settings)
+        super().__init__([p for p in model.parameters() if p.requires_grad], settings)
+        self._taps = Taps(model)
+        self._steps = self._observations = 0
+        self._sums: list[dict[str, Any]] = []
+
+    @abstractmethod
+    def _read(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
+        """Take what was observed for one step into the state of each matrix's weight.
+
+        Args:
+            sums: An entry for each batch: "pairs" (by the matrix's name, from ``Taps.slopes``),
+                "rows" of the outputs.
+            samples: What sums over slopes are divided by, over all processes.
+            decay: Of running means.
+        """
+
+    @abstractmethod
+    def _solved(self, matrix: Matrix, grad: Tensor, damping: float) -> Tensor | None:
+        """``(F + damping)^-1`` of a gradient (o, i), bias last; None where nothing was read."""
+
+    @property
+    def _kind(self) -> str:
+        """Whose state this is."""
+        return type(self).__name__
+
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the weights with a Kronecker product; all else goes by the diagonal."""
+        return list(self._taps.matrices)
+
+    @property
+    def due(self) -> bool:
+        """Whether ``observe`` would read the model in this step."""
+        return self._steps % self._refresh == 0
+
+    def observe(self, outputs: Tensor, targets: Any) -> None:
+        """Read the Fisher matrix at the batch that the model has just been called with.
+
+        Between ``model(x)`` and ``loss.backward()``; with gradient accumulation for each batch.
+
+        Args:
+            outputs: What the model returned, with its graph: as the loss takes it (classes on axis
+                1 for cross-entropy).
+            targets: As the loss takes them; only weights and which of them are ignored count.
+
+        Raises:
+            UsageError: Outputs without a graph, targets that the loss cannot take, a model none of
+                whose layers was called.
+        """
+        if not self.due:
+            return
+        if not isinstance(outputs, Tensor) or not outputs.requires_grad:
+            way_out = "call observe(outputs, targets) before loss.backward() and outside no_grad"
+            got = type(outputs).__name__ if not isinstance(outputs, Tensor) else "one without"
+            raise wrong("outputs", "be a tensor with its graph", got, way_out)
+        z = outputs.detach()
+        self._criterion.check(z, targets)
+        root = self._criterion.root(z, targets)
+        assert root is not None  # named losses have one
+        samples = 1.0 if self._criterion.sums else self._criterion.divisor(z, targets)
+        signs = torch.randint(0, 2, z.shape, generator=self._generator, dtype=torch.int8)
+        cotangent = root((2 * signs - 1).to(z))
+        rest = self._rest()
+        with torch.autocast(z.device.type, enabled=False):
+            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
+        self._taps.clear()
+        if samples > 0 and (pairs or grads):
+            single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
+            self._sums.append(
+                {"samples": samples, "rows": len(z), "pairs": pairs, "single": single}
+            )
+
+    def _rest(self) -> list[Tensor]:
+        """Parameters that belong to no matrix."""
+        held = {id(p) for matrix in self._taps.matrices.values() for p in matrix.parameters}
+        return [p for group in self.param_groups for p in group["params"] if id(p) not in held]
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Make one step by the gradients that stand in ``.grad``; weights without one stay.
+
+        Args:
+            closure: Calls the model, ``observe`` and ``backward`` before the step.
+
+        Raises:
+            UsageError: Nothing was observed so far.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self.due:
+            self._take_in()
+        if not self._observations:
+            raise UsageError(
+                f"{type(self).__name__} must observe the model before its first step; call "
+                "optimizer.observe(outputs, targets) between model(x) and loss.backward()."
+            )
+        moves, product = self._moves()
+        for group in self.param_groups:
+            size = product.get(id(group), 0.0) * float(group["lr"]) ** 2
+            most = group["kl_clip"]
+            share = 1.0 if most is None or size <= most else math.sqrt(most / size)
+            for p in group["params"]:
+                if p in moves:
+                    self._move(p, share * moves[p], group)
+        self._steps += 1
+        self._taps.on = self.due
+        return loss
+
+    def _move(self, p: Tensor, move: Tensor, group: dict[str, Any]) -> None:
+        if group["momentum"]:
+            state = self.state[p]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(p)
+            move = state["momentum_buffer"].mul_(group["momentum"]).add_(move)
+        p.sub_(move.to(p.dtype) * float(group["lr"]))
+
+    def _take_in(self) -> None:
+        """Add what was observed for this step to the running means."""
+        sums, self._sums = self._sums, []
+        if not sums:
+            return
+        samples = over_processes(torch.tensor(float(sum(s["samples"] for s in sums))))
+        decay = self.param_groups[0]["decay"]
+        self._observations += 1
+        for p in self._rest():
+            squares = [g.square() for s in sums for q, g in s["single"] if q is p]
+            if squares:
+                total = over_processes(torch.stack(squares).sum(0))
+                average(self.state[p], "diagonal", total / samples.to(p), decay)
+        self._read(sums, samples, decay)
+
+    def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:
+        """Natural gradients, and their products with the gradients, group by group."""
+        group_of = {id(p): group for group in self.param_groups for p in group["params"]}
+        moves, products = dict[Tensor, Tensor](), dict[int, Tensor]()
+
+        def take(p: Tensor, move: Tensor, grad: Tensor) -> None:
+            moves[p] = move
+            key = id(group_of[id(p)])
+            product = (move * grad).sum()
+            products[key] = products[key] + product if key in products else product
+
+        for matrix in self._taps.matrices.values():
+            weight, both = matrix.weight, matrix.parameters
+            if any(q.grad is None for q in both):
+                continue
+            group = group_of[id(weight)]
+            grads = [decayed(q, group) for q in both]
+            whole = torch.cat([g.reshape(len(weight), -1) for g in grads], dim=1)
+            moved = self._solved(matrix, whole, group["damping"])
+            if moved is None:
+                continue  # not used so far
+            parts = moved.split([g.numel() // len(weight) for g in grads], 1)
+            for q, g, part in zip(both, grads, parts, strict=True):
+                take(q, part.reshape(q.shape), g)
+        for p in self._rest():
+            if p.grad is not None and "diagonal" in self.state[p]:
+                group = group_of[id(p)]
+                grad = decayed(p, group)
+                take(p, grad / (group["damping"] + self.state[p]["diagonal"]), grad)
+        return moves, {key: float(value) for key, value in products.items()}
+
+    def remove(self) -> None:
+        """Take the hooks off the model."""
+        self._taps.remove()
+
+    def _counts(self) -> tuple[int, ...]:
+        return self._steps, self._observations
+
+    def _count_from(self, counts: tuple[int, ...]) -> None:
+        self._steps, self._observations = counts
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with the counts of steps and the state of the drawn targets."""
+        own = {"kind": self._kind, "counts": self._counts()}
+        return {**super().state_dict(), **own, "generator": self._generator.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on bit by bit where ``state_dict`` was taken.
+
+        Raises:
+            UsageError: A state of another optimizer.
+        """
+        state = dict(state_dict)
+        kind = state.pop("kind", None)
+        if kind != self._kind:
+            way_out = "pass what state_dict() of such an optimizer gave"
+            got = f"a {kind}'s" if kind else sorted(state_dict)
+            raise wrong("state_dict", f"be a {self._kind}'s", got, way_out)
+        self._count_from(state.pop("counts"))
+        self._generator.set_state(state.pop("generator").cpu())
+        super().load_state_dict(state)
+        self._taps.on = self.due
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        way_out = "pass the module; its parameters are found there"
+        raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
+    for name, p in model.named_parameters():
+        if p.requires_grad and p.dtype not in (torch.float32, torch.float64):
+            way_out = "keep the weights in float32 and run the model under torch.autocast"
+            raise wrong("model", f"hold {name} in float32 or float64", str(p.dtype), way_out)
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    check_rate(settings["lr"])
+    check_from_0("weight_decay", settings["weight_decay"], "0 is the default")
+    check_inside("decay", settings["decay"], "0.95 is the default")
+    for name in ("damping", "kl_clip"):
+        value = settings[name]
+        if name == "kl_clip" and value is None:
+            continue
+        if isinstance(value, bool) or not is_number(value) or not 0 < value < math.inf:
+            raise wrong(name, "be a number above 0", repr(value), "leave it out for the default")
+    momentum = settings["momentum"]
+    if isinstance(momentum, bool) or not is_number(momentum) or not 0 <= momentum < 1:
+        raise wrong("momentum", "be from 0 on and below 1", repr(momentum), "0.9 is the default")
