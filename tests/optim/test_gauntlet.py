@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -366,18 +367,32 @@ def test_a_capturable_step_reads_no_number_and_is_the_same(entry):
     assert reads.count == 0
 
 
+COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+BACKENDS = [
+    "aot_eager",
+    pytest.param(
+        "inductor",
+        marks=[pytest.mark.slow, pytest.mark.skipif(not COMPILER, reason="no C++ compiler")],
+    ),
+]
+
+
 @every
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
-def test_a_compiled_step_is_the_step(entry):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_compiled_step_is_the_step(entry, backend):
     plain, compiled = parameters((3, 4), (4,)), parameters((3, 4), (4,))
     first, second = (
         entry.make(weights, lr=torch.tensor(LR), weight_decay=0.1, foreach=False)
         for weights in (plain, compiled)
     )
-    run(first, plain, 3)
     torch._dynamo.reset()
-    step = torch.compile(second.step, backend="aot_eager")
-    run(second, compiled, 3, step=step)
+    step = torch.compile(second.step, backend=backend)
+    for seed in range(3):
+        run(first, plain, 1, seed)
+        run(second, compiled, 1, seed, step=step)
+        for optimizer in (first, second):  # a schedule
+            optimizer.param_groups[0]["lr"].mul_(0.5)
     assert_close(compiled, plain, rtol=1e-5, atol=1e-7)
 
 
