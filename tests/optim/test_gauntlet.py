@@ -101,10 +101,9 @@ def test_rosenbrock(entry):
 
 
 @every
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_steps_stay_bounded_under_a_steady_gradient(entry, dtype):
-    steady = torch.tensor([1.0, -1.0, 1e-3, 1e4, 0.0], dtype=dtype)
-    w = nn.Parameter(torch.zeros(5, dtype=dtype))
+def test_steps_stay_bounded_under_a_steady_gradient(entry):
+    steady = torch.tensor([1.0, -1.0, 1e-3, 1e4, 0.0])
+    w = nn.Parameter(torch.zeros(5))
     optimizer, moves = entry.make([w], lr=1.0), []
     w.grad = steady
     for _ in range(5000):
