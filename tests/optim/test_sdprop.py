@@ -83,7 +83,7 @@ def test_without_a_bound_the_steps_of_the_paper_grow_and_the_bound_leaves_noisy_
 
 def test_lists_and_pieces_have_the_same_bits():
     group = SDProp([nn.Parameter(torch.zeros(1))]).param_groups[0]
-    lists, pieces = Lists(), Pieces(torch.float32)
+    lists, pieces = Lists(), Pieces(torch.float32, PIECE + 9)
     gen = torch.Generator().manual_seed(0)
     whole = [torch.rand(PIECE + 9, generator=gen) for _ in range(3)]
     grads, *averages = ([t.clone()] for t in whole)

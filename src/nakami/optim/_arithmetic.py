@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 PIECE = 1 << 17  # numbers: shorter ones cost more in calls, longer ones leave the cache
+SMALL = 1 << 13  # numbers up to which tensors are taken together, to save calls
 Values: TypeAlias = Any  # one tensor, or a list of them
 Number: TypeAlias = Any  # for all tensors one number, or a tensor without dimensions, or as many
 
@@ -97,11 +98,16 @@ class Lists:
 
 
 class Pieces:
-    """On one flat piece of a tensor in the main memory, in memory that is used again."""
+    """On one flat piece of a tensor in the main memory, in memory that is used again.
 
-    def __init__(self, dtype: torch.dtype):
+    Args:
+        dtype: Of the tensors.
+        most: Numbers of the largest.
+    """
+
+    def __init__(self, dtype: torch.dtype, most: int):
         self._memory: list[Tensor] = []
-        self._dtype, self._taken = dtype, 0
+        self._dtype, self._size, self._taken = dtype, min(most, PIECE), 0
 
     def of(self, roles: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         """The pieces of tensors of one shape, as views; results of the last piece are given up."""
@@ -111,10 +117,10 @@ class Pieces:
 
     def _new(self, like: Tensor) -> Tensor:
         if self._taken == len(self._memory):
-            self._memory.append(torch.empty(PIECE, dtype=self._dtype))
+            self._memory.append(torch.empty(self._size, dtype=self._dtype))
         memory, count = self._memory[self._taken], len(like)
         self._taken += 1
-        return memory if count == PIECE else memory[:count]
+        return memory if count == self._size else memory[:count]
 
     def add(self, a: Values, b: Values, alpha: float) -> Values:
         return torch.add(a, b, alpha=alpha, out=self._new(a))

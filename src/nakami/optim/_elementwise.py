@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..results import wrong
-from ._arithmetic import Arithmetic, Lists, Number, Pieces, Values
+from ._arithmetic import SMALL, Arithmetic, Lists, Number, Pieces, Values
 from ._settings import check_shared
 
 Group = Mapping[str, Any]
@@ -198,11 +198,17 @@ def _rows(
     first = roles[0][0]
     own = all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in roles[0])
     cut = own and first.is_cpu and not on_device
-    lists, pieces = Lists(), Pieces(first.dtype)
+    lists, pieces = Lists(), Pieces(first.dtype, max(tensor.numel() for tensor in roles[0]))
     if on_device or (not cut and (foreach or (foreach is None and own and first.is_cuda))):
         yield lists, roles
         return
-    for column in zip(*roles, strict=True):
+    columns = list(zip(*roles, strict=True))
+    small = [column for column in columns if cut and column[0].numel() <= SMALL]
+    if small:
+        yield lists, [list(role) for role in zip(*small, strict=True)]
+    for column in columns:
+        if cut and column[0].numel() <= SMALL:
+            continue
         if cut and all(tensor.is_contiguous() for tensor in column):
             yield from ((pieces, piece) for piece in pieces.of(column))
         else:

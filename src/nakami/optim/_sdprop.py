@@ -51,8 +51,8 @@ class SDProp(Elementwise):
             ``1 / sqrt(gamma (1 - gamma))``, ``math.inf`` no bound.
         maximize: Climb instead.
         foreach: True updates all weights together, False one after another; None is True on a GPU,
-            else False. On a CPU weights are always cut into pieces that fit its cache, which is
-            faster. The numbers are the same to the bit.
+            else False. On a CPU small weights are always taken together and large ones cut into
+            pieces that fit its cache, which is faster. The numbers are the same to the bit.
         capturable: Keep the count of steps on the weight's device, for CUDA graphs.
 
     Cost: memory of two numbers for a weight, as Adam. A step takes less time than AdamW's
