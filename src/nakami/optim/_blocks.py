@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 
 def quasi_diagonal_solved(grad: Tensor, squares: Tensor, mixed: Tensor, damping: float) -> Tensor:
@@ -43,22 +44,25 @@ def low_rank_solved(
         damping: Above 0.
     """
     n, A = weight.shape[1], A.double()
-    diagonal = A[0, :, None].to(grad) * variance + damping  # (o, i)
-    with_bias = grad.shape[1] > n
+    g, with_bias = grad[:, :n], grad.shape[1] > n
+    inverse = (A[0, :, None].to(grad) * variance + damping).reciprocal_()  # (o, i)
     s = weight * variance
-    length = (s * weight).sum(1, keepdim=True).sqrt()
-    s = torch.where(length > 0, s / length, 0.0)  # without weights any direction is as good
-    m = mean.expand_as(s)
+    length = vecdot(s, weight).sqrt()
+    s *= torch.where(length > 0, 1 / length, 0.0)[:, None]  # without weights any direction will do
+    scaled = s * inverse
+    # V^T D^-1 V and V^T D^-1 g, D the diagonal with damping, whose entry for the bias is damping
+    ss, sm, mm = vecdot(s, scaled), scaled @ mean, inverse @ mean.square()
+    s_g, m_g = vecdot(scaled, g), (inverse * g) @ mean
     if with_bias:
-        diagonal = torch.cat([diagonal, torch.full_like(grad[:, :1], damping)], dim=1)
-        s = torch.cat([s, torch.zeros_like(s[:, :1])], dim=1)
-        m = torch.cat([m, torch.ones_like(m[:, :1])], dim=1)
-    first = grad / diagonal
-    V = torch.stack([s, m], dim=2)  # (o, i, 2)
-    scaled = V / diagonal[:, :, None]
-    inner = (V.mT @ scaled).double()
-    C = torch.stack([A[2] - A[0], A[1], A[1], A[0]], dim=1).reshape(-1, 2, 2)
-    seen = (V.mT @ first[:, :, None]).double()  # (o, 2, 1)
-    core = torch.eye(2, dtype=C.dtype, device=C.device) + C @ inner
-    back = torch.linalg.solve(core, C @ seen).to(grad)
-    return first - (scaled @ back)[:, :, 0]
+        mm, m_g = mm + 1 / damping, m_g + grad[:, n] / damping
+    # (I + C V^T D^-1 V)^-1 C V^T D^-1 g, two by two, in float64
+    ss, sm, mm, s_g, m_g = (t.double() for t in (ss, sm, mm, s_g, m_g))
+    c_s, c_m = (A[2] - A[0]) * s_g + A[1] * m_g, A[1] * s_g + A[0] * m_g
+    a, b = 1 + (A[2] - A[0]) * ss + A[1] * sm, (A[2] - A[0]) * sm + A[1] * mm
+    c, d = A[1] * ss + A[0] * sm, 1 + A[1] * sm + A[0] * mm
+    back = torch.stack([d * c_s - b * c_m, a * c_m - c * c_s], dim=1) / (a * d - b * c)[:, None]
+    back = back.to(grad)
+    move = (g - s * back[:, :1] - mean * back[:, 1:]) * inverse
+    if not with_bias:
+        return move
+    return torch.cat([move, (grad[:, n:] - back[:, 1:]) / damping], dim=1)
