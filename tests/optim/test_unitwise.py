@@ -57,6 +57,18 @@ def example_gradients(net, x, y, layer):
     return torch.stack(found)
 
 
+def test_weights_that_follow_the_bias_are_solved_in_single_precision():
+    # inputs that never change: F_jj F_00 = F_0j^2
+    x, size = drawn(200, 1).abs().float() * 3e2, torch.logspace(0, 8, 200)[:, None]
+    squares, mixed = torch.cat([x**2, x**0], dim=1) * size, torch.cat([x, x**0], dim=1) * size
+    grad = drawn(200, 2, seed=1).float()
+    moved = quasi_diagonal_solved(grad, squares, mixed, 1e-3)
+    assert (moved.isfinite()).all()
+    assert ((moved * grad).sum(1) > 0).all()
+    plain = (squares[:, 0] + 1e-3) * (squares[:, 1] + 1e-3) - mixed[:, 0] ** 2
+    assert (plain <= 0).any()  # rounding makes it so
+
+
 class Spread(nn.Module):
     """A convolution and its mean over places: one example uses each weight many times."""
 
