@@ -13,13 +13,17 @@ float64, by `nakami.recurrent`:
   spectral radius of I/2 + W_hn/4.
 
 Nets: g2p_en 2.1.0 (GRU encoder and decoder; letters and sounds of the words in
-`_recurrent_drives.py`).
+`_recurrent_drives.py`); three policies of Atari games with a GRU, while they play one game of up to
+1,000 frames; Silero VAD 6.2.3 (an LSTM) on spoken digits in a row; textgenrnn 2.0.0 (two LSTMs) on
+the sentences in `_recurrent_lstms.py`. The typical input is a letter, a sound or a character, for
+the games and Silero the mean input.
 
     python reproductions/recurrent_nets.py                        all; goes on
     python reproductions/recurrent_nets.py --nets "g2p decoder"   some
 
 Estimate before the run, one thread, from single units: 14 s driven, 8 s left alone, 0.5 s for a
-growth (20 for each net), 30 s for fixed points: about 1 minute for each net. Data: see DATA.md.
+growth (20 for each net), 30 s for fixed points: about 1 minute for each net, 3 for textgenrnn
+(twice the state). The games need ale-py and gymnasium and are left out without them. Data: DATA.md.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +46,8 @@ from nakami.recurrent import LyapunovSpectrum, StateMap, fixed_points, growth, l
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 from _recurrent_drives import G2P, Drive  # noqa: E402
+from _recurrent_games import GAMES, game  # noqa: E402
+from _recurrent_lstms import speech, text  # noqa: E402
 from _shared import made_in  # noqa: E402
 from _wide import Kept, digits, table  # noqa: E402
 
@@ -49,6 +56,9 @@ K, EPISODES, ALONE, PLAIN = 8, 20, 600, 2000
 LOADERS: dict[str, Callable[[Path], dict[str, Drive]]] = {
     "g2p encoder": lambda root: G2P(root).drives(),
     "g2p decoder": lambda root: G2P(root).drives(),
+    **{name: partial(game, name=name) for name in GAMES},
+    "silero": speech,
+    "textgenrnn": text,
 }
 
 
@@ -62,7 +72,11 @@ def main(argv: list[str] | None = None) -> None:
     kept = Kept(OUT.with_suffix(".json"), {"k": K, "episodes": EPISODES, "alone": ALONE})
     for name in kept.missing(arguments.parse_args(argv).nets):
         started = time.process_time()
-        drive = LOADERS[name](root)[name]
+        try:
+            drive = LOADERS[name](root)[name]
+        except ImportError as missing:
+            print(f"{name} left out: {missing}; pip install ale-py==0.12.1 gymnasium==1.4.0")
+            continue
         record = read(drive)
         kept.add(name, {**record, "cpu": digits(time.process_time() - started, 3)})
         print(name, kept.records[name], flush=True)
