@@ -182,3 +182,37 @@ def test_progress_is_called_with_four_arguments():
 
 def print_one(done):
     raise AssertionError(done)
+
+
+def of_logits(z, y):
+    return functional.cross_entropy(z[:, :3].reshape(-1, 3), y) + 0.1 * z.square().mean()
+
+
+@pytest.mark.parametrize("kind", ["ggn", "hessian"])
+@pytest.mark.parametrize("form", [
+    lambda a, b: {"logits": a, "states": b},
+    lambda a, b: {"logits": a, "cache": (b, b)},
+    lambda a, b: (a,),
+])  # fmt: skip
+def test_a_loss_that_cannot_take_all_outputs_gets_the_logits(form, kind):
+    model, plain = Two(form).double(), Two(lambda a, b: a).double()
+    plain.load_state_dict(model.state_dict())
+    x = X.double()
+    found = getattr(nakami, kind)(model, (x, Y), of_logits, params="a.*").dense()
+    wanted = getattr(nakami, kind)(plain, (x, Y), of_logits, params="a.*").dense()
+    assert_close(found, wanted, rtol=1e-12, atol=1e-14)
+    z = plain(x).detach()
+    weights = torch.autograd.functional.hessian(lambda z: of_logits(z, Y), z).reshape(24, 24)
+    a = torch.cat([x, torch.ones(8, 1).double()], 1)
+    jacobian = torch.einsum("ij,nk->nijk", torch.eye(3).double(), a).reshape(24, 15)
+    order = torch.cat(
+        [torch.cat([torch.arange(4) + 5 * i for i in range(3)]), torch.arange(4, 15, 5)]
+    )
+    dense = (jacobian.T @ weights @ jacobian)[order][:, order]
+    assert_close(found, dense, rtol=1e-10, atol=1e-12)
+
+
+def test_a_loss_that_takes_neither_all_outputs_nor_the_logits_is_told_of_the_first():
+    model = Two(lambda a, b: {"logits": a, "states": b})
+    with pytest.raises(UsageError, match=r"loss raised KeyError: 'absent' \(lambda of"):
+        nakami.ggn(model, (X, Y), lambda out, y: out["absent"].sum())

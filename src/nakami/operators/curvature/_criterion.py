@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...results import wrong
+from ...results import UsageError, wrong
 from ..model._checks import FAILURES, first_line
 from ..model._functional_model import FunctionalModel, Reader
 from ..model._parameters import Parameters
@@ -88,6 +88,10 @@ class Criterion(ABC):
     def reader(self, network: FunctionalModel) -> Reader:
         """How the network's output is read for this loss."""
         return one_row
+
+    def failed_on_outputs(self, error: UsageError) -> bool:
+        """Whether a function of the caller's own failed on all that the network returns."""
+        return False
 
     def current(self) -> Criterion:
         """The same loss with its weights as they are now."""

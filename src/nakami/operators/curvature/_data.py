@@ -25,7 +25,7 @@ from ._criterion import TARGETS, Criterion
 from ._first_examples import TRIED, FirstExamples
 from ._forms import check_tensors, pairs
 from ._losses import CrossEntropy
-from ._outputs import Formed, classes_last, of_sequences
+from ._outputs import Formed, classes_last, of_sequences, one_output
 from ._own_loss import ModelsLoss
 
 CHANCE = 1e-4  # targets that agree with tokens are copies where chance makes them so more rarely
@@ -57,6 +57,26 @@ def batches(
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
     at = moving(network, params)
     try:
+        return _parts(at, held, judged, kind, budget, inside)
+    except UsageError as error:
+        at = Parameters(at.network.with_reader(one_output), at.weights)
+        if not judged.failed_on_outputs(error):
+            raise
+        with suppress(Exception):  # of one tensor in place of all outputs
+            return _parts(at, held, judged, kind, budget, inside)
+        raise
+
+
+def _parts(
+    at: Parameters,
+    held: list[tuple[Example, Any]],
+    judged: Criterion,
+    kind: str,
+    budget: int,
+    inside: int,
+) -> list[Batch]:
+    """The batches of ``batches``, their outputs read as ``at`` reads them."""
+    try:
         few, sizes = _tried(at.network, held[0][0])
     except UsageError as error:
         if error.argument != INPUT or not isinstance(judged, ModelsLoss):
@@ -71,7 +91,7 @@ def batches(
     room = budget - budget // 4
     keep = each * sum(example.count for example, _ in held) <= room
     rows = max(1, (room if keep else budget // 4) // each)
-    if few is not held[0][0] and not network.batch_statistics:
+    if few is not held[0][0] and not at.network.batch_statistics:
         few = few.rows(0, rows)
     tried = FirstExamples(at, few, budget // 4)
     parts: list[Batch] = []

@@ -62,6 +62,9 @@ class OwnLoss(Criterion):
     def reader(self, network: FunctionalModel) -> Reader:
         return one_output if _of_torch(self.given) or network.select is not None else whole
 
+    def failed_on_outputs(self, error: UsageError) -> bool:
+        return error.argument == "loss" and isinstance(error.__cause__, Exception)
+
     def current(self) -> OwnLoss:
         other = copy.copy(self)
         other._before = other._versions()
@@ -198,6 +201,9 @@ class ModelsLoss(OwnLoss):
 
     def reader(self, network: FunctionalModel) -> Reader:
         return own_loss
+
+    def failed_on_outputs(self, error: UsageError) -> bool:
+        return False
 
     def check_reads(self, at: Parameters, x: Any, z: Tensor, y: Any) -> None:
         """Nothing stands beside the output, which is the loss."""
