@@ -57,7 +57,10 @@ def test_every_small_step_is_projected_as_by_a_full_decomposition(
     for move in moves:
         matrix = matrix + move
         expected = nearest(matrix.double().numpy(), 1.8)
-        hows.append(ball.hold(matrix, 1.8).how)
+        true = largest(matrix)
+        held = ball.hold(matrix, 1.8)
+        hows.append(held.how)
+        assert held.least * (1 - 1e-5) <= true <= held.most * (1 + 1e-5)
         assert np.abs(matrix.double().numpy() - expected).max() < most
     if n > 48:  # the first by a full decomposition, most of the others without
         assert hows.count("truncated") > 15
@@ -70,7 +73,10 @@ def test_nothing_is_decomposed_where_nothing_can_have_crossed() -> None:
     for move in moves:
         matrix = matrix + move
         kept = matrix.clone()
-        hows.append(ball.hold(matrix, 1.8).how)
+        held = ball.hold(matrix, 1.8)
+        hows.append(held.how)
+        assert held.least - 1e-12 <= largest(matrix) <= held.most + 1e-12
+        assert held.most <= 1.8
         assert torch.equal(matrix, kept)
     assert hows.count("skipped") >= 30
     matrix[0, 0] = torch.nan
@@ -224,7 +230,7 @@ def test_shared_cells_frozen_layers_and_other_optimizers() -> None:
         UsageError, match="carry one SpectralConstraint, got a second one; call remove"
     ):
         SpectralConstraint(model, optimizer)
-    assert "2 matrices" in repr(kept)
+    assert "2 matrices, bound 1.8, largest sigma_1 " in repr(kept)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -28,15 +29,16 @@ class BlockRecord:
 
     Attributes:
         name: Of the parameter whose last rows it is.
-        sigma: Its largest singular value after the last step: measured, or where nothing was
-            decomposed an upper bound.
-        highest: The largest one before a projection.
+        least, most: Between these lies its largest singular value after the last step. Apart where
+            nothing was decomposed: a step can move it by its norm at most.
+        highest: The largest value seen before a projection, at least.
         clipped: Singular values lowered at the last step.
         counts: Steps by what they took: ``skipped``, ``inside``, ``truncated``, ``full``.
     """
 
     name: str
-    sigma: float = float("nan")
+    least: float = 0.0
+    most: float = math.inf
     highest: float = 0.0
     clipped: int = 0
     counts: dict[str, int] = field(
@@ -126,9 +128,9 @@ class SpectralConstraint:
         bound = self.bound
         for block, ball, record in zip(self._blocks, self._balls, self.blocks, strict=True):
             held = ball.hold(block.matrix, bound)
-            record.sigma = min(held.sigma, bound)
+            record.least, record.most = min(held.least, bound), min(held.most, bound)
             record.clipped = held.clipped
-            record.highest = max(record.highest, held.sigma)
+            record.highest = max(record.highest, held.least)
             record.counts[held.how] += 1
 
     def remove(self) -> None:
@@ -190,10 +192,11 @@ class SpectralConstraint:
             self.blocks[i] = BlockRecord(**kept[block.name]["record"])
 
     def __repr__(self) -> str:
-        highest = max((record.sigma for record in self.blocks), default=0.0)
+        least, most = (max(getattr(r, name) for r in self.blocks) for name in ("least", "most"))
+        between = f"{most:.4g}" if f"{least:.4g}" == f"{most:.4g}" else f"{least:.4g} to {most:.4g}"
         return (
             f"SpectralConstraint({len(self.blocks)} matrices, bound {self.bound:.4g}, "
-            f"sigma_1 up to {highest:.4g}, {self.count} steps)"
+            f"largest sigma_1 {between}, {self.count} steps)"
         )
 
 

@@ -25,14 +25,15 @@ class Held:
     """What one call of ``SpectralBall.hold`` found and did.
 
     Attributes:
-        sigma: Largest singular value before the projection; where nothing was decomposed, an upper
-            bound of it.
+        least, most: Between these lies the largest singular value before the projection; equal
+            after a full decomposition.
         clipped: Singular values that were above the bound and now equal it.
         how: ``skipped`` (Weyl's bound rules a crossing out), ``inside`` (measured, nothing to do),
             ``truncated`` (projected by the leading vectors) or ``full`` (a whole decomposition).
     """
 
-    sigma: float
+    least: float
+    most: float
     clipped: int
     how: str
 
@@ -114,7 +115,7 @@ class SpectralBall:
         self.tolerance = TOLERANCE[matrix.dtype]
         self._whole = min(matrix.shape) <= SMALL or matrix.dtype == torch.float64
         self._reference: Tensor | None = None  # what ``_ceiling`` was measured at
-        self._ceiling = math.inf  # upper bound of its largest singular value
+        self._ceiling, self._floor = math.inf, 0.0  # bounds of its largest singular value
         self._vectors: Tensor | None = None  # (columns, p), the leading ones of the last look
 
     @torch.no_grad()
@@ -128,39 +129,41 @@ class SpectralBall:
         Raises:
             RunError: The matrix is not finite.
         """
-        reach = self._reach(matrix)
+        moved = self._moved(matrix)
+        reach, least = self._ceiling + moved, max(0.0, self._floor - moved)
         if reach <= bound:
-            return Held(reach, 0, "skipped")
-        found = None if self._whole else self._truncated(matrix, bound)
+            return Held(least, reach, 0, "skipped")
+        found = None if self._whole else self._truncated(matrix, bound, reach)
         if found is None:
             found = self._full(matrix, bound)
         projected, held, self._ceiling = found
+        self._floor = min(held.least, bound)
         if held.clipped:
             matrix.copy_(projected)
         self._reference = projected.clone()
         return held
 
-    def _reach(self, matrix: Tensor) -> float:
-        """Upper bound of the largest singular value, by Weyl's inequality."""
-        if self._reference is None:
-            moved = float(matrix.norm())
-        else:
-            moved = float((matrix - self._reference).norm())
+    def _moved(self, matrix: Tensor) -> float:
+        """Norm of what changed since the last look: by Weyl no singular value moved further."""
+        moved = float((matrix if self._reference is None else matrix - self._reference).norm())
         if not math.isfinite(moved):
             raise RunError(
                 "A recurrent weight matrix is not finite after this step; lower the learning rate "
                 "or start again from the last checkpoint."
             )
-        return self._ceiling + moved * (1 + 1e-5)
+        return moved * (1 + 1e-5)
 
     def _full(self, matrix: Tensor, bound: float) -> tuple[Tensor, Held, float]:
         projected, s, vh = _clipped(matrix, bound)
         clipped, near = int((s > bound).sum()), int((s > NEAR * bound).sum())
         self._vectors = vh[: near + SPARE].T.clone()
-        ceiling = bound if clipped else float(s[0])
-        return projected, Held(float(s[0]), clipped, "full"), ceiling * (1 + self.tolerance)
+        largest = float(s[0])
+        held = Held(largest, largest, clipped, "full")
+        return projected, held, min(largest, bound) * (1 + self.tolerance)
 
-    def _truncated(self, matrix: Tensor, bound: float) -> tuple[Tensor, Held, float] | None:
+    def _truncated(
+        self, matrix: Tensor, bound: float, reach: float
+    ) -> tuple[Tensor, Held, float] | None:
         """By the leading singular vectors; None where they did not suffice."""
         limit = bound * (1 + self.tolerance)
         basis = self._start(matrix)
@@ -177,9 +180,11 @@ class SpectralBall:
             sigma = float(s[0])
             apart = sigma + (bound - sigma) / 4  # above the rounding, and far below the bound
             if not n and _within(projected, apart):
-                return projected, Held(sigma, 0, "inside"), apart
+                return projected, Held(sigma, apart, 0, "inside"), apart
             if _within(projected, limit):
-                return projected, Held(sigma, n, "truncated" if n else "inside"), limit
+                how = "truncated" if n else "inside"
+                most = reach if n else limit
+                return projected, Held(sigma, max(sigma, most), n, how), limit
             more = matrix.T @ u - v * s[:n] if n and near < len(s) else self._random(matrix, len(s))
             more = _orthogonal(more, basis)
             basis, images = torch.cat([basis, more], 1), torch.cat([images, matrix @ more], 1)
@@ -201,14 +206,14 @@ class SpectralBall:
         """All that the next call depends on: tensors and one number."""
         copies = {"reference": self._reference, "vectors": self._vectors}
         found = {name: None if t is None else t.clone() for name, t in copies.items()}
-        return {**found, "ceiling": self._ceiling}
+        return {**found, "ceiling": self._ceiling, "floor": self._floor}
 
     def load(self, state: Mapping[str, Any], like: Tensor) -> None:
         """Go on where ``state`` was taken."""
         tensors = {name: state[name] for name in ("reference", "vectors")}
         moved = {name: None if t is None else t.to(like, copy=True) for name, t in tensors.items()}
         self._reference, self._vectors = moved["reference"], moved["vectors"]
-        self._ceiling = float(state["ceiling"])
+        self._ceiling, self._floor = float(state["ceiling"]), float(state["floor"])
 
 
 def _orthogonal(more: Tensor, basis: Tensor) -> Tensor:
