@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+import nakami
 from nakami.optim import EKFAC, KFAC
 from nakami.optim._taps import Taps
-from nakami.results import UsageError, UsageTypeError
+from nakami.results import RunError, UsageError, UsageTypeError
 
 LAYERS = [
     (nn.Linear(3, 4), (5, 3)),
@@ -318,6 +319,33 @@ def test_shared_and_grouped_weights_go_by_the_diagonal():
     assert optimizer.matrices == []
     steps(optimizer, net, ids, torch.tensor([1, 2]), 2)
     assert "diagonal" in optimizer.state[net.words.weight]
+
+
+def test_what_is_observed_too_late_or_not_finite_is_said():
+    net, x, y = small()
+    optimizer = KFAC(net, "cross_entropy")
+    z = net(x)
+    cross_entropy(z, y).backward()
+    with pytest.raises(
+        UsageError, match="outputs must have their graph still, got a freed one; call"
+    ):
+        optimizer.observe(z, y)
+    with pytest.raises(
+        RunError, match="KFAC observed inputs or slopes that are not finite; lower lr"
+    ):
+        optimizer.observe(net(x * torch.inf), y)
+    with pytest.raises(
+        UsageTypeError, match="model must be a torch module, got generator; pass the"
+    ):
+        KFAC(net.parameters(), lr=0.1)
+    with pytest.raises(
+        UsageError, match='loss must be given, for its Hessian, got none; pass "cross'
+    ):
+        KFAC(net, lr=0.1)
+    with pytest.raises(
+        UsageTypeError, match="optimizer must step by gradients alone, got EKFAC, whi"
+    ):
+        nakami.learning_rate(net, (x, y), "cross_entropy", EKFAC(net, "cross_entropy"))
 
 
 def test_wrong_use_is_said_in_one_sentence():

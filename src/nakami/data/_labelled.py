@@ -110,7 +110,7 @@ def read_labelled(
     if path.is_dir():
         return _from_folders(path, n, seed, size, mode, normalise)
     if path.suffix == ".npy" and _holds_tokens(path):
-        raise wrong("data", "hold labels", f"{path.name}, tokens alone", f"{AS_NPZ}; {SHIFTED}")
+        raise wrong("data", "hold labels", f"{path.name}, tokens alone", f"{AS_NPZ} ({SHIFTED})")
     if is_picture(path) or path.suffix == ".npy":
         raise wrong("data", "hold labels", path.name, WAYS)
     found = read(path, size=size, mode=mode, normalise=normalise, key=key)
@@ -160,7 +160,7 @@ def _from_npz(
         if picked.labels is None:
             got, ways = f"arrays {', '.join(arrays)}", ["name one of them: {labels}=NAME"]
             if picked.inputs.lower() == "input_ids":
-                ways = [f"{AS_NPZ}; {SHIFTED}", *ways]
+                ways = [f"{AS_NPZ} ({SHIFTED})", *ways]
             raise wrong(f"{path}", "hold labels", got, ways)
         x, y = arrays[picked.inputs], arrays[picked.labels]
         beside = {name: arrays[name] for name in picked.beside}

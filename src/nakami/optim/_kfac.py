@@ -71,7 +71,7 @@ class KFAC(Observed):
     def __init__(
         self,
         model: nn.Module,
-        loss: nn.Module | str,
+        loss: nn.Module | str = "",
         lr: float = 0.1,
         *,
         momentum: float = 0.9,

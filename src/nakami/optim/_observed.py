@@ -12,10 +12,11 @@ from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
 from ..operators import check_order, criterion
-from ..results import UsageError, check_at_least, check_seed, is_number, wrong, wrong_type
+from ..results import RunError, UsageError, check_at_least, check_seed, is_number, wrong, wrong_type
 from ._kronecker import average, decayed, over_processes, together
 from ._settings import check_from_0, check_inside, check_rate
 from ._taps import Matrix, Taps
+from ._unroll import Pair
 
 
 class Observed(Optimizer):
@@ -32,6 +33,9 @@ class Observed(Optimizer):
     ):  # fmt: skip
         check_order(model=model, loss=loss)
         _check_model(model)
+        if loss == "":
+            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
+            raise wrong("loss", "be given, for its Hessian", "none", way_out)
         self._criterion = criterion(loss)
         if not self._criterion.key:
             way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
@@ -105,13 +109,31 @@ class Observed(Optimizer):
         cotangent = root((2 * signs - 1).to(z))
         rest = self._rest()
         with torch.autocast(z.device.type, enabled=False):
-            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
+            pairs, grads = self._slopes(outputs, cotangent, rest)
         self._taps.clear()
         if samples > 0 and (pairs or grads):
             single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
             self._sums.append(
                 {"samples": samples, "rows": len(z), "pairs": pairs, "single": single}
             )
+
+    def _slopes(
+        self, outputs: Tensor, cotangent: Tensor, rest: list[Tensor]
+    ) -> tuple[dict[str, list[Pair]], list[Tensor | None]]:
+        try:
+            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
+        except RuntimeError as error:
+            if "second time" not in str(error):
+                raise
+            way_out = "call observe(outputs, targets) before loss.backward()"
+            raise wrong("outputs", "have their graph still", "a freed one", way_out) from error
+        seen = [t for each in pairs.values() for pair in each for t in pair]
+        if not all(bool(t.isfinite().all()) for t in (*seen, *(g for g in grads if g is not None))):
+            raise RunError(
+                f"{type(self).__name__} observed inputs or slopes that are not finite; lower lr or "
+                "kl_clip, raise damping, or start again from the last checkpoint."
+            )
+        return pairs, grads
 
     def _rest(self) -> list[Tensor]:
         """Parameters that belong to no matrix."""

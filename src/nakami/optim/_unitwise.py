@@ -70,7 +70,7 @@ class UnitwiseNaturalGradient(Observed):
     def __init__(
         self,
         model: nn.Module,
-        loss: nn.Module | str,
+        loss: nn.Module | str = "",
         lr: float = 0.1,
         *,
         form: str = "estimated",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..results import Ending
 
-DISTINCT = "{distinct} distinct fixed points, from {reached} of {starts} starts"
+DISTINCT = "{distinct} distinct fixed {distinct:point|points}, from {reached} of {starts} starts"
+MORE = "; pass states= of real trajectories as starts"
+LOST = "; the others did not settle in {steps} Newton steps" + MORE
 AVERAGED = "averaged over {steps} steps"
 LONGER = (
     " in {blocks} blocks of {length}, which depend on each other (correlation {correlation:.2f})"
@@ -15,8 +17,8 @@ class FixedPointEnding(Ending):
     """How a search ended; numbers: ``distinct, reached, starts, steps``."""
 
     FOUND = True, DISTINCT
-    SOME_LOST = True, DISTINCT + "; the others did not settle in {steps} Newton steps"
-    NONE = False, "no start settled in {steps} Newton steps"
+    SOME_LOST = True, DISTINCT + LOST
+    NONE = False, "no start settled in {steps} Newton steps" + MORE
 
 
 class LyapunovEnding(Ending):

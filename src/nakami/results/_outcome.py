@@ -81,6 +81,9 @@ class Outcome:
         """The ending in words."""
         return worded(self.kind.sentence, self.numbers)
 
+    def __repr__(self) -> str:
+        return f"Outcome({type(self.kind).__name__}.{self.kind.name}: {self.reason})"
+
     def count(self, name: str) -> int:
         """One of the counts; 0 where this ending has none of that name."""
         return int(self.numbers.get(name, 0))

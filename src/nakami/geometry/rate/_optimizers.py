@@ -74,6 +74,10 @@ def check_optimizer(optimizer: object, limit: bool = True) -> None:
         known = ", ".join(each.__name__ for each in KINDS)
         words = f"make steps that are linear in the gradient once its averages are fixed ({known})"
         raise wrong_type("optimizer", words, name, "ask nakami.learning_rate for its advice alone")
+    if kind is None and callable(getattr(optimizer, "observe", None)):
+        got = f"{name}, which reads the model at each refresh and bounds its own steps"
+        way_out = "try a few values of its lr and damping on a short training"
+        raise wrong_type("optimizer", "step by gradients alone", got, way_out)
     if kind is None and not _steps_alone(optimizer):
         way_out = "use torch.optim.SGD or torch.optim.Adam"
         raise wrong_type("optimizer", "step by dense gradients, without a closure", name, way_out)
