@@ -156,7 +156,7 @@ def test_tokens_without_labels_are_told_what_to_store(nakami, texts, data):
     assert done.code == 2
     assert "hold labels" in done.err
     said = " ".join(done.err.split())
-    assert "np.savez('tokens.npz', input_ids=ids, labels=ids); labels that repeat" in said
+    assert "np.savez('tokens.npz', input_ids=ids, labels=ids) (labels that repeat" in said
 
 
 def test_the_models_own_loss_takes_arrays_by_their_names(nakami, texts):

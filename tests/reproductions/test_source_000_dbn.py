@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -81,9 +82,8 @@ def test_tiny_run_goes_on_where_it_stopped(script, tmp_path, monkeypatch, capsys
     first = {unit.name: json.loads(unit.read_text()) for unit in units}
     for unit in units[::2]:
         unit.unlink()
-    (
-        tmp_path / "cache_tiny" / "weights-sample-seed1" / "weights-rate0.1-epochs2.safetensors"
-    ).unlink()
+    pieces = tmp_path / "cache_tiny" / "weights-sample-seed1" / "pieces"
+    shutil.rmtree(pieces / "rate0.1-epochs2")
     script.main(arguments)
     for unit in units:
         again = json.loads(unit.read_text())
