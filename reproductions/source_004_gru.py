@@ -324,6 +324,9 @@ def report(tasks: list[Task]) -> Iterator[str]:
         yield f"Successes of trainings; mean validation and test loss of these ({unit}), largest"
         yield "norm of a gradient in any. A success ends below the frequencies'"
         yield f"{unigram:g} in validation."
+        done, planned = len(file.records) - 1, len(task.methods) * len(task.rates) * task.seeds
+        if done < planned:
+            yield f"{done} of {planned} trainings were run so far, seed by seed."
         yield ""
         rows = []
         for method in task.methods:
