@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 import nakami
 from nakami.operators.autodiff import _strategies
 from nakami.operators.autodiff._linearise import linearised
-from nakami.operators.curvature import _batches
+from nakami.operators.curvature import _batches, _first_examples
 from own_functions import Applied, StraightThrough
 
 
@@ -126,7 +126,7 @@ def test_a_route_is_tried_on_few_examples_and_taken_on_all(monkeypatch):
     v = torch.randn(op.shape[0], 3, generator=torch.Generator().manual_seed(1)).double()
     blocks = op @ v
     assert op.route == "fisher, linearised"
-    assert asked == [3 * _batches.TRIED, 450]
+    assert asked == [3 * _first_examples.TRIED, 450]
     assert_close(op @ v[:, 0], blocks[:, 0], rtol=1e-10, atol=1e-12)
     assert_close(op.dense() @ v, blocks, rtol=1e-10, atol=1e-12)
 

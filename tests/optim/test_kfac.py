@@ -321,6 +321,17 @@ def test_shared_and_grouped_weights_go_by_the_diagonal():
     assert "diagonal" in optimizer.state[net.words.weight]
 
 
+@pytest.mark.parametrize("kind", [KFAC, EKFAC])
+def test_a_weight_moves_beside_a_frozen_bias(kind):
+    net, x, y = small()
+    net[0].bias.requires_grad_(False)
+    before = [p.detach().clone() for p in net.parameters()]
+    optimizer = kind(net, "cross_entropy")
+    steps(optimizer, net, x, y, 2)
+    moved = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
+    assert moved == [True, False, True, True, True, True]
+
+
 def test_what_is_observed_too_late_or_not_finite_is_said():
     net, x, y = small()
     optimizer = KFAC(net, "cross_entropy")

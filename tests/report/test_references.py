@@ -41,8 +41,8 @@ def figures(what, **more):
 def test_an_xray_names_an_orthogonal_a_random_and_the_shipped_network(make):
     count, ranks, top, fact = figures(make(label="net"))  # 1000 x 784
     assert count == (
-        "2.9 of 784 in the digits’ network shipped with nakami, at its last hidden layer, in the "
-        "same unit of the input"
+        "2.9 of 784 in the digits’ network shipped with nakami, at its last hidden layer, per "
+        "unit of input as here"
     )
     about = f"{1000 * 784 / 1785:.3g}"
     assert ranks.startswith("784 for an orthogonal matrix of this shape, about ")

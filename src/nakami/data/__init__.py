@@ -4,8 +4,10 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 (uint8) are divided by 255, which ``Examples.unit`` says; floating arrays are taken as they are.
 """
 
+from nakami.results import PIXEL
+
 from ._digits import digits, mnist
-from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples, some_rows, tensors_of
+from ._examples import CENTRED_PIXEL, STANDARD_PIXEL, Examples, some_rows, tensors_of
 from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import UsageError, counted, wrong
+from nakami.results import PIXEL, UsageError, counted, wrong
 
-from ._examples import AS_STORED, EMBEDDED, PIXEL, Examples, check_finite, plain_picture
+from ._examples import AS_STORED, EMBEDDED, Examples, check_finite, plain_picture
 from ._npz import pick
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from nakami.results import as_path, check_at_least, unknown, wrong
+from nakami.results import PIXEL, as_path, check_at_least, unknown, wrong
 
-from ._examples import PIXEL, Examples, plain_picture
+from ._examples import Examples, plain_picture
 from ._idx import idx_items, read_idx
 
 STEMS = {"train": "train", "test": "t10k"}

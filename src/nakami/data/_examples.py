@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nakami.results import counted, is_whole, wrong, wrong_type
 
-PIXEL = "pixel, 0 to 1"
 STANDARD_PIXEL = "standardised pixel (ImageNet mean and deviation)"
 CENTRED_PIXEL = "centred pixel, (byte - 127) / 128"
 AS_STORED = "as stored"

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import RunError, UsageError, check_at_least, unknown, wrong
+from nakami.results import PIXEL, RunError, UsageError, check_at_least, unknown, wrong
 
-from ._examples import CENTRED_PIXEL, PIXEL, STANDARD_PIXEL, Examples
+from ._examples import CENTRED_PIXEL, STANDARD_PIXEL, Examples
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -106,7 +106,7 @@ class Elementwise(Optimizer):
             if weights:
                 parts.append((group, [weights, grads, *averages], steps))
         compiling = torch.compiler.is_compiling()
-        known = self._known(parts, compiling)
+        known = (self._known_apart if compiling else self._known)(parts, compiling)
         for (settings, roles, steps), paces in zip(parts, known, strict=True):
             for pace in self._captured(settings, roles[0], steps) if paces is None else paces:
                 own = [[_real(role[i]) for i in pace.places] for role in roles]
@@ -142,7 +142,6 @@ class Elementwise(Optimizer):
             for found, key in zip(rest, self.averages, strict=True):
                 found.append(state[key])
 
-    @torch.compiler.disable
     def _known(self, parts: list[Part], as_tensors: bool) -> list[list[Pace] | None]:
         """Count steps and find rates where counts lie in the main memory; None for other parts.
 
@@ -164,6 +163,9 @@ class Elementwise(Optimizer):
                 paces.append(Pace(places, rate, shrink))
             found.append(paces)
         return found
+
+    # torch.compiler.disable, which imports the compiler only when this is called
+    _known_apart = torch._disable_dynamo(_known)
 
     def _captured(self, group: Group, weights: Tensors, steps: Tensors) -> list[Pace]:
         """Count steps and find rates without reading a number."""

@@ -149,8 +149,13 @@ def _matrices(module: nn.Module) -> dict[str, Matrix]:
         pairs = [("weight", "bias")]
     else:
         return {}
-    held = ((name, own.get(name), own.get(bias)) for name, bias in pairs)
-    return {name: Matrix(weight, bias) for name, weight, bias in held if weight is not None}
+    found = {}
+    for name, bias in pairs:
+        weight, added = own.get(name), own.get(bias)
+        if weight is not None:  # a frozen bias does not move with its weight
+            moves = added is not None and added.requires_grad
+            found[name] = Matrix(weight, added if moves else None)
+    return found
 
 
 def _flat(output: Any) -> list[Tensor]:

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from ._summary import brief as brief
     from ._summary import estimate as estimate
     from ._summary import span as span
+    from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
     from .kinds.xray import RunFolder as RunFolder
 

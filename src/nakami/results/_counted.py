@@ -17,7 +17,8 @@ def counted(n: int, one: str, several: str = "") -> str:
         one: What one of them is called.
         several: What they are called; default ``one`` with an s, or es.
     """
-    plural = several or one + ("es" if one.endswith(HISSING) else "s")
+    hisses = one.endswith(HISSING) and not one.endswith("epoch")
+    plural = several or one + ("es" if hisses else "s")
     return f"{n:,} {one if n == 1 else plural}"
 
 

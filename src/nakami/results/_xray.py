@@ -14,6 +14,8 @@ from ._shown import Shown
 from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary, summarise
 
+PIXEL = "pixel, 0 to 1"  # a unit of inputs
+
 
 @dataclass(frozen=True, repr=False)
 class Xray(Shown):

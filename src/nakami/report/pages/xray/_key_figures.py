@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nakami.data import PIXEL
-from nakami.results import Estimate, StageSummary, Xray, span
+from nakami.results import PIXEL, Estimate, StageSummary, Xray, span
 
 from ...page._sections import KeyFigure
 from ...words import _numbers as num
