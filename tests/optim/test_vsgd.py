@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 import nakami
 from nakami.optim import VSGD
+from nakami.results import UsageError
 
 FORMS = ("local", "block", "global")
 
@@ -184,3 +185,16 @@ def test_a_step_without_curvature_and_wrong_outputs_are_named():
     half(x.bfloat16()).sum().backward()
     with pytest.raises(ValueError, match=r"be dense, in float32 or float64, got torch\.bfloat16"):
         optimizer.step()
+
+
+def test_observing_too_late_and_a_missing_loss_are_said():
+    net = torch.nn.Linear(3, 2)
+    optimizer = VSGD(net.parameters(), "mse")
+    outputs = torch.nn.Sequential(net, torch.nn.Tanh())(torch.ones(4, 3))
+    outputs.square().mean().backward()
+    with pytest.raises(
+        UsageError, match="outputs must have their graph still, got a freed one; call"
+    ):
+        optimizer.observe(outputs, torch.zeros(4, 2))
+    with pytest.raises(UsageError, match="loss must be given, for its Hessian, got none; pass"):
+        VSGD(net.parameters(), lr=1.0)

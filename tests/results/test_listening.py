@@ -96,7 +96,7 @@ def test_the_innermost_block_hears_and_nothing_stays_after_an_error():
     with nakami.progress(outer.append, every=0):
         with nakami.progress(inner.append, every=0):
             _ = op @ torch.ones(40)
-        with pytest.raises(nakami.results.UsageError):
+        with pytest.raises(nakami.results.UsageError, match="k must be a whole number from 1"):
             nakami.eigh(op, 0)
         assert (len(outer), len(inner)) == (0, 1)
         _ = op @ torch.ones(40)

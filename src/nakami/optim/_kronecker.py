@@ -83,6 +83,11 @@ def together() -> bool:
     return distributed.is_available() and distributed.is_initialized()
 
 
+def rank() -> int:
+    """Of this process among those that train together."""
+    return distributed.get_rank() if together() else 0
+
+
 def over_processes(values: Tensor) -> Tensor:
     """The sum over processes that train together."""
     if together():

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any, overload
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..operators import check_order, criterion
-from ..results import RunError, UsageError, check_at_least, check_seed, is_number, wrong, wrong_type
-from ._kronecker import average, decayed, over_processes, together
+from ..operators import check_order
+from ..results import RunError, check_at_least, check_seed, is_number, wrong, wrong_type
+from ._drawn import Draws, never_observed, through_the_graph
+from ._kronecker import average, decayed, over_processes, rank
 from ._settings import check_from_0, check_inside, check_rate
 from ._taps import Matrix, Taps
-from ._unroll import Pair
 
 
 class Observed(Optimizer):
@@ -33,17 +33,8 @@ class Observed(Optimizer):
     ):  # fmt: skip
         check_order(model=model, loss=loss)
         _check_model(model)
-        if loss == "":
-            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
-            raise wrong("loss", "be given, for its Hessian", "none", way_out)
-        self._criterion = criterion(loss)
-        if not self._criterion.key:
-            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
-            raise wrong("loss", "have a Hessian of known root", self._criterion.name, way_out)
+        self._draws = Draws(loss, check_seed(seed) + rank())
         self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
-        self._generator = torch.Generator().manual_seed(
-            check_seed(seed) + (distributed.get_rank() if together() else 0)
-        )
         _check_settings(settings)
         super().__init__([p for p in model.parameters() if p.requires_grad], settings)
         self._taps = Taps(model)
@@ -91,49 +82,33 @@ class Observed(Optimizer):
             targets: As the loss takes them; only weights and which of them are ignored count.
 
         Raises:
-            UsageError: Outputs without a graph, targets that the loss cannot take, a model none of
-                whose layers was called.
+            UsageError: Outputs without a graph, targets that the loss cannot take, outputs of
+                another model.
+            RunError: Inputs or slopes of a layer are not finite.
         """
         if not self.due:
             return
-        if not isinstance(outputs, Tensor) or not outputs.requires_grad:
-            way_out = "call observe(outputs, targets) before loss.backward() and outside no_grad"
-            got = type(outputs).__name__ if not isinstance(outputs, Tensor) else "one without"
-            raise wrong("outputs", "be a tensor with its graph", got, way_out)
-        z = outputs.detach()
-        self._criterion.check(z, targets)
-        root = self._criterion.root(z, targets)
-        assert root is not None  # named losses have one
-        samples = 1.0 if self._criterion.sums else self._criterion.divisor(z, targets)
-        signs = torch.randint(0, 2, z.shape, generator=self._generator, dtype=torch.int8)
-        cotangent = root((2 * signs - 1).to(z))
+        cotangent, samples = self._draws.slopes(outputs, targets)
         rest = self._rest()
-        with torch.autocast(z.device.type, enabled=False):
-            pairs, grads = self._slopes(outputs, cotangent, rest)
-        self._taps.clear()
-        if samples > 0 and (pairs or grads):
-            single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
-            self._sums.append(
-                {"samples": samples, "rows": len(z), "pairs": pairs, "single": single}
-            )
-
-    def _slopes(
-        self, outputs: Tensor, cotangent: Tensor, rest: list[Tensor]
-    ) -> tuple[dict[str, list[Pair]], list[Tensor | None]]:
-        try:
+        with through_the_graph(outputs):
             pairs, grads = self._taps.slopes(outputs, cotangent, rest)
-        except RuntimeError as error:
-            if "second time" not in str(error):
-                raise
-            way_out = "call observe(outputs, targets) before loss.backward()"
-            raise wrong("outputs", "have their graph still", "a freed one", way_out) from error
-        seen = [t for each in pairs.values() for pair in each for t in pair]
-        if not all(bool(t.isfinite().all()) for t in (*seen, *(g for g in grads if g is not None))):
+        self._taps.clear()
+        single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
+        if not pairs and not single:
+            way_out = "pass what the model returned in this step"
+            rule = "come from the model that the optimizer was built with"
+            raise wrong("outputs", rule, "others", way_out)
+        self._check_finite([t for each in pairs.values() for pair in each for t in pair])
+        self._check_finite([g for _, g in single])
+        seen = {"samples": samples, "rows": len(outputs), "pairs": pairs, "single": single}
+        self._sums.append(seen)
+
+    def _check_finite(self, tensors: list[Tensor]) -> None:
+        if not all(bool(t.isfinite().all()) for t in tensors):
             raise RunError(
                 f"{type(self).__name__} observed inputs or slopes that are not finite; lower lr or "
                 "kl_clip, raise damping, or start again from the last checkpoint."
             )
-        return pairs, grads
 
     def _rest(self) -> list[Tensor]:
         """Parameters that belong to no matrix."""
@@ -163,10 +138,7 @@ class Observed(Optimizer):
         if self.due:
             self._take_in()
         if not self._observations:
-            raise UsageError(
-                f"{type(self).__name__} must observe the model before its first step; call "
-                "optimizer.observe(outputs, targets) between model(x) and loss.backward()."
-            )
+            raise never_observed(self)
         moves, product = self._moves()
         for group in self.param_groups:
             size = product.get(id(group), 0.0) * float(group["lr"]) ** 2
@@ -193,6 +165,8 @@ class Observed(Optimizer):
         if not sums:
             return
         samples = over_processes(torch.tensor(float(sum(s["samples"] for s in sums))))
+        if not float(samples):  # of all processes: not one target counts
+            return
         decay = self.param_groups[0]["decay"]
         self._observations += 1
         for p in self._rest():
@@ -246,7 +220,7 @@ class Observed(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the counts of steps and the state of the drawn targets."""
         own = {"kind": self._kind, "counts": self._counts()}
-        return {**super().state_dict(), **own, "generator": self._generator.get_state()}
+        return {**super().state_dict(), **own, "generator": self._draws.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on bit by bit where ``state_dict`` was taken.
@@ -261,7 +235,7 @@ class Observed(Optimizer):
             got = f"a {kind}'s" if kind else sorted(state_dict)
             raise wrong("state_dict", f"be a {self._kind}'s", got, way_out)
         self._count_from(state.pop("counts"))
-        self._generator.set_state(state.pop("generator").cpu())
+        self._draws.generator.set_state(state.pop("generator").cpu())
         super().load_state_dict(state)
         self._taps.on = self.due
 

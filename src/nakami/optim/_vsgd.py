@@ -10,16 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from ..operators import check_order, criterion
-from ..results import (
-    UsageError,
-    check_at_least,
-    check_choice,
-    check_seed,
-    is_number,
-    wrong,
-    wrong_type,
-)
+from ..results import check_at_least, check_choice, is_number, wrong
+from ._drawn import Draws, never_observed, through_the_graph
 from ._kronecker import over_processes
 from ._settings import check_eps, check_from_0, check_rate
 
@@ -81,7 +73,7 @@ class VSGD(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        loss: nn.Module | str,
+        loss: nn.Module | str = "",
         form: str = "local",
         lr: float = 1.0,
         *,
@@ -91,11 +83,7 @@ class VSGD(Optimizer):
         eps: float = 1e-12,
         seed: int = 0,
     ):
-        check_order(loss=loss)
-        self._criterion = criterion(loss)
-        if not self._criterion.key:
-            way_out = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
-            raise wrong("loss", "have a Hessian of known root", self._criterion.name, way_out)
+        self._draws = Draws(loss, seed)
         check_choice("form", form, FORMS, '"local" is the default')
         self._form = form
         self._slow = check_at_least("slow_start", slow_start, 1, "10 is the default")
@@ -106,7 +94,6 @@ class VSGD(Optimizer):
         self._floor = float(floor)
         check_eps(eps)
         self._eps = float(eps)
-        self._generator = torch.Generator().manual_seed(check_seed(seed))
         self._seen: list[tuple[float, dict[Tensor, Tensor]]] = []
         super().__init__(params, {"lr": lr})
 
@@ -132,20 +119,12 @@ class VSGD(Optimizer):
         Raises:
             UsageError: Outputs without a graph, targets that the loss cannot take.
         """
-        if not isinstance(outputs, Tensor) or not outputs.requires_grad:
-            way_out = "call observe(outputs, targets) before loss.backward() and outside no_grad"
-            got = type(outputs).__name__ if not isinstance(outputs, Tensor) else "one without"
-            raise wrong_type("outputs", "be a tensor with its graph", got, way_out)
-        z = outputs.detach()
-        self._criterion.check(z, targets)
-        root = self._criterion.root(z, targets)
-        assert root is not None  # named losses have one
-        samples = 1.0 if self._criterion.sums else float(self._criterion.divisor(z, targets))
-        signs = torch.randint(0, 2, z.shape, generator=self._generator, dtype=torch.int8)
+        cotangent, samples = self._draws.slopes(outputs, targets)
         held = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        slopes = torch.autograd.grad(
-            outputs, held, root((2 * signs - 1).to(z)), retain_graph=True, allow_unused=True
-        )
+        with through_the_graph(outputs):
+            slopes = torch.autograd.grad(
+                outputs, held, cotangent, retain_graph=True, allow_unused=True
+            )
         pairs = zip(held, slopes, strict=True)
         self._seen.append((samples, {p: s.square() for p, s in pairs if s is not None}))
 
@@ -195,6 +174,8 @@ class VSGD(Optimizer):
         if not seen:
             return []
         samples = float(over_processes(torch.tensor(sum(count for count, _ in seen))))
+        if not samples:  # of all processes: not one target counts
+            return []
         sums: dict[Tensor, Tensor] = {}
         for _, squares in seen:
             for p, square in squares.items():
@@ -208,10 +189,7 @@ class VSGD(Optimizer):
             rule = "be dense, in float32 or float64"
             raise wrong("gradients", rule, got, "leave this weight to another optimizer")
         if "curvature" not in self.state[p] and "curvature_avg" not in self.state[p]:
-            raise UsageError(
-                "VSGD must observe the model before its first step; call "
-                "optimizer.observe(outputs, targets) between model(x) and loss.backward()."
-            )
+            raise never_observed(self)
 
     @property
     def _caution(self) -> float:
@@ -273,7 +251,7 @@ class VSGD(Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the state of the drawn signs."""
-        return {**super().state_dict(), "generator": self._generator.get_state()}
+        return {**super().state_dict(), "generator": self._draws.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on bit by bit where ``state_dict`` was taken.
@@ -285,5 +263,5 @@ class VSGD(Optimizer):
             way_out = "pass what state_dict() of such an optimizer gave"
             raise wrong("state_dict", "be a VSGD's", sorted(state_dict), way_out)
         state = dict(state_dict)
-        self._generator.set_state(state.pop("generator").cpu())
+        self._draws.generator.set_state(state.pop("generator").cpu())
         super().load_state_dict(state)

@@ -15,7 +15,7 @@ from ._endings import FixedPointEnding
 from ._state_map import StateMap, Step, as_state_map
 
 NEWTON = 60  # steps
-HALVINGS = 12  # of a Newton step that does not lower the residual
+HALVINGS = 12  # of a Newton step behind which the next one is not shorter
 SETTLE = 200  # plain steps that half of the starts make first
 LEAVE_OUT = "leave it out for the default"
 Array = npt.NDArray[Any]

@@ -16,7 +16,7 @@ from ._endings import LyapunovEnding
 from ._state_map import StateMap, Step, as_state_map
 
 BLOCKS = 16  # for a standard error
-CORRELATED = 0.5  # of neighbouring blocks; independent ones pass it in 2 of 100 cases of 16
+CORRELATED = 0.5  # of neighbouring blocks: of 16 independent ones in 1 of 100 cases
 Array = npt.NDArray[Any]
 
 
@@ -83,8 +83,7 @@ def lyapunov(
 
     Returns:
         Exponents with standard errors by batch means: 16 blocks or more over all sequences. They
-        assume that blocks are independent; ``converged`` is False where longer blocks say
-        otherwise.
+        assume that blocks are independent; ``converged`` is False where neighbours are correlated.
 
     Raises:
         UsageError: What ``StateMap`` refuses; sequences no longer than ``discard``.

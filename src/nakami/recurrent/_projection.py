@@ -105,7 +105,8 @@ class SpectralBall:
     proof after a few wider spans, in float64 and for small sides a full decomposition follows.
 
     Cost, ``H x H``: skipped O(H^2); else O(H^2 p) for ``p`` vectors and one product and one
-    factorisation of O(H^3), about a quarter of a full decomposition. Memory: 2 H^2.
+    factorisation of O(H^3), about a tenth of a full decomposition at
+    H = 512. Memory: 2 H^2.
 
     Args:
         matrix: The first one; only its shape, type and device count.

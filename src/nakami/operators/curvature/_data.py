@@ -59,11 +59,11 @@ def batches(
     try:
         return _parts(at, held, judged, kind, budget, inside)
     except UsageError as error:
-        at = Parameters(at.network.with_reader(one_output), at.weights)
         if not judged.failed_on_outputs(error):
             raise
+        one = Parameters(at.network.with_reader(one_output), at.weights)
         with suppress(Exception):  # of one tensor in place of all outputs
-            return _parts(at, held, judged, kind, budget, inside)
+            return _parts(one, held, judged, kind, budget, inside)
         raise
 
 

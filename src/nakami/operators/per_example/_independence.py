@@ -33,8 +33,8 @@ def independent(network: FunctionalModel, example: Example, z: Tensor, width: in
 def one_input(network: FunctionalModel, x: Any) -> Example:
     """``x`` as one input: an example with its batch axis, or whole where its rows mix.
 
-    A sequence with time along axis 0, or a graph with its nodes there, is one input. Rows of
-    tensors that have as many as the output, each of which follows from that row alone, are a batch.
+    A sequence with time along axis 0, or a graph with its nodes there, is one input. Rows of which
+    each alone gives a row of the output, or as many rows as the others, are a batch.
 
     Raises:
         UsageError: A batch of examples, or no sound ``x``.
@@ -50,14 +50,20 @@ def one_input(network: FunctionalModel, x: Any) -> Example:
 
 
 def separate_rows(network: FunctionalModel, example: Example) -> Tensor | None:
-    """The first tensor whose rows are examples on their own; None where there is one input."""
+    """The first tensor whose rows are examples on their own; None where there is one input.
+
+    The output has as many rows, or as many for each of them (tokens of sequences, flattened).
+    """
     if all(len(leaf) == 1 for leaf in example.leaves if leaf.ndim):
         return None
     with torch.no_grad(), network.explained(example):
         z = network.run(example.tree).detach()
+    counts = {len(leaf) for leaf in example.leaves if leaf.ndim}
     n = len(z) if z.ndim else 1
+    n = n if n in counts or len(counts) > 1 else counts.pop()
     common = [leaf for leaf in example.leaves if leaf.ndim and len(leaf) == n]
-    alone = n > 1 and common and independent(network, example, z, n)
+    z = _by_row(z, n)
+    alone = n > 1 and common and len(z) == n and independent(network, example, z, n)
     return common[0] if alone else None
 
 
@@ -92,10 +98,16 @@ def _again(
             z, inside = _run(network, example.pick(some, count), modules)
         except (*FAILURES, ValueError, IndexError):  # it takes no other number of rows
             return None
-        if not _same(z, outputs[some], outputs):
+        if not _same(_by_row(z, len(some)), outputs[some], outputs):
             return None
         good &= {k for k in good & set(inside) if _same(inside[k], marks[k][some], marks[k])}
     return frozenset(good)
+
+
+def _by_row(z: Tensor, count: int) -> Tensor:
+    """Outputs with a row for each of ``count`` where each has as many; else as they are."""
+    several = z.ndim and len(z) > count and len(z) % count == 0
+    return z.reshape(count, -1) if several else z
 
 
 def _same(found: Tensor, wanted: Tensor, whole: Tensor) -> bool:
