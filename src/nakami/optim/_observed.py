@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.optim import Optimizer
 
 from ..operators import check_order
@@ -47,7 +48,7 @@ class Observed(Optimizer):
 
         Args:
             sums: An entry for each batch: "pairs" (by the matrix's name, from ``Taps.slopes``),
-                "rows" of the outputs.
+                "rows" of the outputs, "places" (a pair of the key and the slope for each place).
             samples: What sums over slopes are divided by, over all processes.
             decay: Of running means.
         """
@@ -55,6 +56,10 @@ class Observed(Optimizer):
     @abstractmethod
     def _solved(self, matrix: Matrix, grad: Tensor, damping: float) -> Tensor | None:
         """``(F + damping)^-1`` of a gradient (o, i), bias last; None where nothing was read."""
+
+    def _places(self, outputs: Tensor) -> list[tuple[Any, GradientEdge]]:
+        """More places in the graph whose slopes ``_read`` needs, each with a key."""
+        return []
 
     @property
     def _kind(self) -> str:
@@ -89,18 +94,21 @@ class Observed(Optimizer):
         if not self.due:
             return
         cotangent, samples = self._draws.slopes(outputs, targets)
-        rest = self._rest()
+        rest, places = self._rest(), self._places(outputs)
         with through_the_graph(outputs):
-            pairs, grads = self._taps.slopes(outputs, cotangent, rest)
+            more = [place for _, place in places]
+            pairs, grads = self._taps.slopes(outputs, cotangent, [*rest, *more])
         self._taps.clear()
-        single = [(p, g) for p, g in zip(rest, grads, strict=True) if g is not None]
+        at = [(key, g) for (key, _), g in zip(places, grads[len(rest) :], strict=True)]
+        single = [(p, g) for p, g in zip(rest, grads, strict=False) if g is not None]
         if not pairs and not single:
             way_out = "pass what the model returned in this step"
             rule = "come from the model that the optimizer was built with"
             raise wrong("outputs", rule, "others", way_out)
         self._check_finite([t for each in pairs.values() for pair in each for t in pair])
-        self._check_finite([g for _, g in single])
+        self._check_finite([g for _, g in [*single, *at] if g is not None])
         seen = {"samples": samples, "rows": len(outputs), "pairs": pairs, "single": single}
+        seen["places"] = at
         self._sums.append(seen)
 
     def _check_finite(self, tensors: list[Tensor]) -> None:

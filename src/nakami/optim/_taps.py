@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -101,15 +101,21 @@ class Taps:
         for hook in self._hooks:
             hook.remove()
 
+    def layers(self) -> list[tuple[str, nn.Module, GradientEdge]]:
+        """Uses of linear layers and convolutions: the weight's name, the layer, its output."""
+        found = [(f"{c.name}.weight" if c.name else "weight", c) for c in self._calls]
+        return [(name, c.module, c.outputs[0]) for name, c in found
+                if name in self.matrices and type(c.module).forward in POSITIONS]  # fmt: skip
+
     def slopes(
-        self, outputs: Tensor, cotangent: Tensor, rest: list[Tensor]
+        self, outputs: Tensor, cotangent: Tensor, rest: Sequence[Tensor | GradientEdge]
     ) -> tuple[dict[str, list[Pair]], list[Tensor | None]]:
         """Inputs and slopes of the matrices in the last run, and gradients by other parameters.
 
         Args:
             outputs: Of that run, with its graph, which stays.
             cotangent: Gradient by the outputs.
-            rest: The other parameters.
+            rest: Other parameters, and other places in the graph.
 
         Returns:
             By name of a weight a pair for each use, with the bias's 1 among the inputs; and the

@@ -6,14 +6,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
 from ..results import check_choice
+from ._behind import behind
 from ._blocks import low_rank_solved, quasi_diagonal_solved
 from ._kronecker import Pairs, average, over_processes, products
 from ._observed import Observed
+from ._slope_moments import Activation, slope_moments
 from ._taps import Matrix
 
-FORMS = ("estimated", "quasi-diagonal")
+Use = tuple[nn.Module, Activation, Tensor]  # a layer, what follows it, the slope of what that makes
+
+FORMS = ("estimated", "quasi-diagonal", "closed")
 
 
 class UnitwiseNaturalGradient(Observed):
@@ -35,6 +40,14 @@ class UnitwiseNaturalGradient(Observed):
       E[g_0^2]``, ``F_0j = E[g_0 g_j]``, ``F_jj = E[g_j^2]``, g the gradient of an example (over all
       positions). Without damping steps do not depend on scale or offset of each input. Weights
       without a bias go by the plain diagonal. Two numbers a weight are stored.
+    * ``form="closed"``: the block of "estimated" with ``A_j = beta E[phi'(u)^2 z^j]`` computed from
+      the weights and the inputs' means and variances, ``phi`` the elementwise activation behind a
+      linear layer or convolution and ``beta = E[e^2]`` measured, ``e`` the slope of phi's output.
+      It holds in wide nets with random weights, where ``e`` and ``phi'(u)`` are independent: use it
+      at the start or in theory, "estimated" in training. phi is found in the graph of autograd:
+      linear (the model's last layer), ReLU, leaky ReLU, hard tanh and erf in closed form, tanh,
+      sigmoid, GELU, SiLU, softplus, Mish, sine and cosine by a rule. Other layers have the block of
+      "estimated"; ``activations`` says which do not. Four numbers a unit and two an input.
 
     Used as ``KFAC`` is: ``observe`` between the model's call and ``backward()``.
 
@@ -44,7 +57,7 @@ class UnitwiseNaturalGradient(Observed):
         loss: As ``nakami.fisher`` takes it: "cross_entropy", "mse", "bce_with_logits" or a torch
             loss of these kinds. Its mean or sum must be what the training descends.
         lr: Learning rate, from 0 on; 1 is a full step of the approximate Newton method.
-        form: "estimated" or "quasi-diagonal".
+        form: "estimated", "quasi-diagonal" or "closed".
         momentum: Of the steps, 0 to 1; applied to the natural gradient.
         damping: Above 0, added to the diagonal of F; in units of the Fisher matrix of the loss (its
             mean over samples).
@@ -57,6 +70,8 @@ class UnitwiseNaturalGradient(Observed):
     Raises:
         UsageError: Arguments out of range, a loss without a closed root of its Hessian, half
             precision, a first step without ``observe``.
+        RunError: What is observed is not finite; "closed" with inputs of a smooth activation that
+            deviate by more than 1000.
 
     Cost: an observation takes one backward pass and ``O(n i o)`` for n positions of a layer with i
     inputs and o outputs, as the layer itself; a step ``O(i o)``. Processes that train together
@@ -84,6 +99,7 @@ class UnitwiseNaturalGradient(Observed):
     ):
         check_choice("form", form, FORMS, 'pass "estimated", the default')
         self._form = form
+        self._activations = dict[str, Activation]()
         settings: dict[str, Any] = {"lr": lr, "momentum": momentum, "damping": damping}
         settings |= {"weight_decay": weight_decay, "decay": decay, "kl_clip": kl_clip}
         super().__init__(model, loss, settings, refresh, seed)
@@ -92,13 +108,37 @@ class UnitwiseNaturalGradient(Observed):
     def _kind(self) -> str:
         return f'{type(self).__name__}(form="{self._form}")'
 
+    @property
+    def activations(self) -> dict[str, str]:
+        """Of ``form="closed"``: weights whose layers had a known activation when last observed."""
+        return {name: str(phi) for name, phi in self._activations.items()}
+
+    def _places(self, outputs: Tensor) -> list[tuple[Any, GradientEdge]]:
+        if self._form != "closed":
+            return []
+        layers = self._taps.layers()
+        found = behind(outputs, [place for _, _, place in layers])
+        return [
+            ((name, module, follows.activation), follows.place)
+            for (name, module, _), follows in zip(layers, found, strict=True)
+            if follows is not None
+        ]
+
     def _read(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
+        self._activations = {}
         for name, matrix in self._taps.matrices.items():
             batches = [(s["pairs"][name], s["rows"]) for s in sums if name in s["pairs"]]
-            if batches and self._form == "estimated":
-                self._read_moments(matrix, [pair for p, _ in batches for pair in p], samples, decay)
-            elif batches:
+            pairs = [pair for p, _ in batches for pair in p]
+            if batches and self._form == "quasi-diagonal":
                 self._read_squares(matrix, batches, samples, decay)
+            elif batches:
+                uses = [(*key[1:], g) for s in sums for key, g in s["places"]
+                        if key[0] == name and g is not None]  # fmt: skip
+                if len(uses) == len(pairs) and len({phi for _, phi, _ in uses}) == 1:
+                    self._activations[name] = uses[0][1]
+                    self._read_closed(matrix, pairs, uses, samples, decay)
+                else:
+                    self._read_moments(matrix, pairs, samples, decay)
 
     def _read_squares(
         self, matrix: Matrix, batches: list[tuple[Pairs, int]], samples: Tensor, decay: float
@@ -111,19 +151,14 @@ class UnitwiseNaturalGradient(Observed):
             total = over_processes(torch.stack(parts).sum(0))
             average(state, key, total / samples.to(total), decay)
 
-    def _read_moments(self, matrix: Matrix, pairs: Pairs, samples: Tensor, decay: float) -> None:
-        state, bias = self.state[matrix.weight], matrix.bias
+    def _read_inputs(self, matrix: Matrix, pairs: Pairs, decay: float) -> tuple[Tensor, Tensor]:
+        """Their means and variances; and the inputs without their mean, (n, i), and how many."""
+        state = self.state[matrix.weight]
         x = torch.cat([x.flatten(0, 1) for x, _ in pairs])  # (n, i) and the 1 for the bias
-        squares = torch.cat([d.flatten(0, 1) for _, d in pairs]).square()  # (n, o)
-        x = x if bias is None else x[:, :-1]
+        x = x if matrix.bias is None else x[:, :-1]
         count = over_processes(torch.tensor(float(len(x)))).to(x)
         mean = over_processes(x.sum(0)) / count
         centred = x - mean
-        u = centred @ matrix.weight.detach().reshape(len(matrix.weight), -1).T
-        spread = (over_processes(u.square().sum(0)) / count).sqrt()
-        z = torch.where(spread > 0, u / spread, 0.0)
-        total = torch.stack([squares.sum(0), (squares * z).sum(0), (squares * z.square()).sum(0)])
-        average(state, "A", over_processes(total) / samples.to(total), decay)
         variance = over_processes(centred.square().sum(0)) / count
         # the mixture of the old and the new inputs, without a difference of large numbers
         share = (1 - decay) / (1 - decay + decay * float(state.get("mean_weight", 0.0)))
@@ -131,6 +166,31 @@ class UnitwiseNaturalGradient(Observed):
         average(state, "mean", mean, decay)
         average(state, "variance", variance, decay)
         state["variance"] += between
+        return centred, count
+
+    def _read_moments(self, matrix: Matrix, pairs: Pairs, samples: Tensor, decay: float) -> None:
+        centred, count = self._read_inputs(matrix, pairs, decay)
+        squares = torch.cat([d.flatten(0, 1) for _, d in pairs]).square()  # (n, o)
+        u = centred @ matrix.weight.detach().reshape(len(matrix.weight), -1).T
+        spread = (over_processes(u.square().sum(0)) / count).sqrt()
+        z = torch.where(spread > 0, u / spread, 0.0)
+        total = torch.stack([squares.sum(0), (squares * z).sum(0), (squares * z.square()).sum(0)])
+        average(self.state[matrix.weight], "A", over_processes(total) / samples.to(total), decay)
+
+    def _read_closed(
+        self, matrix: Matrix, pairs: Pairs, uses: list[Use], samples: Tensor, decay: float
+    ) -> None:
+        self._read_inputs(matrix, pairs, decay)
+        state, weight = self.state[matrix.weight], matrix.weight.detach()
+        axis = -1 if weight.ndim == 2 else 1 - weight.ndim  # of the units
+        squares = [g.to(weight).square().movedim(axis, -1).flatten(0, -2).sum(0) for *_, g in uses]
+        total = over_processes(torch.stack(squares).sum(0))
+        average(state, "beta", total / samples.to(total), decay)
+        module, phi, _ = uses[0]
+        flat, bias = weight.reshape(len(weight), -1), module._parameters.get("bias")
+        h = flat @ state["mean"] + (0.0 if bias is None else bias.detach())
+        s = (flat.square() @ state["variance"]).sqrt()
+        state["A"] = (state["beta"] * slope_moments(phi, s, h)).to(weight)
 
     def _solved(self, matrix: Matrix, grad: Tensor, damping: float) -> Tensor | None:
         state = self.state[matrix.weight]
