@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from nakami.optim import KFAC
+from nakami.optim import KFAC, UnitwiseNaturalGradient
 from nakami.recurrent import SpectralConstraint
 
 
@@ -42,9 +42,12 @@ def constrained(model, x, y, steps):
     return [p.detach().clone() for p in model.parameters()]
 
 
-def natural(model, x, y, steps):
-    """Weights after K-FAC, and its first factor of inputs."""
-    optimizer = KFAC(model, "cross_entropy", refresh=2)
+def natural(model, x, y, steps, form=None):
+    """Weights after K-FAC or unit by unit, and what was read of the last layer's inputs."""
+    if form:
+        optimizer = UnitwiseNaturalGradient(model, "cross_entropy", refresh=2, form=form)
+    else:
+        optimizer = KFAC(model, "cross_entropy", refresh=2)
     for _ in range(steps):
         optimizer.zero_grad()
         outputs = model(x)
@@ -52,10 +55,9 @@ def natural(model, x, y, steps):
         nn.functional.cross_entropy(outputs, y).backward()
         optimizer.step()
     inner = getattr(model, "module", model)
-    return [
-        *(p.detach().clone() for p in model.parameters()),
-        optimizer.state[inner.out.weight]["inputs"],
-    ]
+    state = optimizer.state[inner.out.weight]
+    key = {"estimated": "variance", "quasi-diagonal": "squares"}.get(form, "inputs")
+    return [*(p.detach().clone() for p in model.parameters()), state[key]]
 
 
 def measured(rank, folder):
@@ -68,6 +70,9 @@ def measured(rank, folder):
         "constrained": constrained(wrapped(Last(3.0)), x[mine], y[mine], 5),
         "natural": natural(wrapped(Last()), x[mine], y[mine], 5),
         "one step": natural(wrapped(Last()), x[mine], y[mine], 1),
+        "estimated": natural(wrapped(Last()), x[mine], y[mine], 5, "estimated"),
+        "quasi-diagonal": natural(wrapped(Last()), x[mine], y[mine], 5, "quasi-diagonal"),
+        "one estimated step": natural(wrapped(Last()), x[mine], y[mine], 1, "estimated"),
     }
     dist.destroy_process_group()
     return found
