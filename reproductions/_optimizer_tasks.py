@@ -156,10 +156,13 @@ def long_text() -> Text:
 
 
 def demo_net() -> nn.Module:
-    """That of the demonstration of SDProp's authors, for 32x32 pictures."""
+    """That of the demonstration of SDProp's authors, for 32x32 pictures.
+
+    Theirs has tanh before the maximum, which gives the same numbers and costs more.
+    """
     return nn.Sequential(
-        nn.Conv2d(1, 32, 5), nn.Tanh(), nn.MaxPool2d(3),
-        nn.Conv2d(32, 64, 5), nn.Tanh(), nn.MaxPool2d(2),
+        nn.Conv2d(1, 32, 5), nn.MaxPool2d(3), nn.Tanh(),
+        nn.Conv2d(32, 64, 5), nn.MaxPool2d(2), nn.Tanh(),
         nn.Flatten(), nn.Linear(256, 200), nn.Tanh(), nn.Linear(200, 10),
     )  # fmt: skip
 
@@ -176,8 +179,8 @@ def clothes_net() -> nn.Module:
 def things_net() -> nn.Module:
     """Three convolutions, each normalised in groups of channels."""
     layers: list[nn.Module] = []
-    for n, m in ((3, 16), (16, 16), (16, 32)):
-        layers += [nn.Conv2d(n, m, 3, padding=1), nn.GroupNorm(8, m), nn.ReLU(), nn.MaxPool2d(2)]
+    for n, m in ((3, 8), (8, 16), (16, 32)):
+        layers += [nn.Conv2d(n, m, 3, padding=1), nn.GroupNorm(4, m), nn.ReLU(), nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
