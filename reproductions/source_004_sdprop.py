@@ -115,7 +115,7 @@ def kept(task: Task) -> Kept:
 
 
 def recipe() -> None:
-    """nanoGPT's recipe for a CPU as it stands, once."""
+    """The recipe of nanoGPT for a CPU as it stands, once."""
     task = TASKS["nanogpt"]
     file = kept(task)
     if file.missing(["the recipe"]):
@@ -126,6 +126,8 @@ def recipe() -> None:
 
 def fill(task: Task) -> None:
     """Make the records of a task that are not there yet."""
+    if task.name == "nanogpt":
+        recipe()
     file, data = kept(task), task.data()
 
     def run(method: Method, rate: float, seed: int, steps: int, name: str) -> dict[str, Any]:
@@ -134,9 +136,6 @@ def fill(task: Task) -> None:
             print(task.name, name, file.records[name], flush=True)
         return file.records[name]
 
-    if task.name == "nanogpt":
-        recipe()
-        file = kept(task)
     for method in METHODS.values():
         try:
             made_by(method)

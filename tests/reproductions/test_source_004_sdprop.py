@@ -54,8 +54,8 @@ def test_gpt_hears_the_past_alone_and_begins_at_chance(script):
         a, b = net(x), net(y)
     assert torch.equal(a[:, :40], b[:, :40])
     assert not torch.equal(a[:, 41:], b[:, 41:])
-    # logits of deviation sqrt(128) 0.02 (their input is normalised), the own token's somewhat larger:
-    # chance and about half their variance
+    # logits of deviation sqrt(128) 0.02 (their input is normalised), the own token's somewhat
+    # larger: chance and about half their variance
     loss = -a.log_softmax(-1).mean().item() - math.log(65)
     assert 0.8 < loss / (128 * 0.02**2 / 2) < 1.6
 
