@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from operator import is_
 from typing import Any
 
 import torch
@@ -24,10 +24,15 @@ class Attributes:
     def __init__(self, model: nn.Module):
         own = [vars(module) for module in model.modules()]
         held = [value for each in own for value in each.values() if type(value) in _CONTAINERS]
-        self._before = [(each, copy.copy(each)) for each in (*own, *held)]
+        # most are a module's hooks, of which there are none: nothing to copy, little to compare
+        self._empty = [value for value in held if not value]
+        self._before = [(each, each.copy()) for each in (*own, *(v for v in held if v))]
 
     def put_back(self) -> None:
         """Give the modules the attributes that they had."""
+        for held in self._empty:
+            if held:
+                held.clear()
         for held, before in self._before:
             if not _same(held, before):
                 held.clear()
@@ -38,10 +43,9 @@ def _same(held: Any, before: Any) -> bool:
     if len(held) != len(before):
         return False
     if isinstance(held, dict):
-        items = zip(held.items(), before.items(), strict=True)
-        return all(a is c and b is d for (a, b), (c, d) in items)
+        return all(map(is_, held, before)) and all(map(is_, held.values(), before.values()))
     if isinstance(held, list):
-        return all(a is b for a, b in zip(held, before, strict=True))
+        return all(map(is_, held, before))
     return bool(held == before)
 
 
