@@ -21,7 +21,9 @@ def batches():
     return [(x[:12], y[:12]), (x[12:], y[12:])]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", pytest.param("momentum", marks=pytest.mark.slow), "adam"]
+)
 def test_a_stopped_report_goes_on_to_the_same_numbers(tmp_path, optimizer):
     whole = learning_rate_report(network(), batches(), "cross_entropy", optimizer)
     made = []

@@ -12,7 +12,7 @@ from checks import seen
 from nakami.results import NakamiWarning
 
 RESOLUTION = 1e-5  # docs/reach.md: 8e-6 in float32
-SEEDS = 4
+SEEDS = [range(2), pytest.param(range(2, 4), marks=pytest.mark.slow)]
 
 
 class Scaled(torch.autograd.Function):
@@ -145,10 +145,11 @@ def error(net, x):
     return float((jac - wanted).norm() / max(jac.norm(), wanted.norm()))
 
 
+@pytest.mark.parametrize("seeds", SEEDS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_layers_are_noticed(name, dtype):
-    for seed in range(SEEDS):
+def test_wrong_layers_are_noticed(name, dtype, seeds):
+    for seed in seeds:
         net, x = Around(WRONG[name], seed).to(dtype), example(seed, dtype)
         found = seen(lambda net=net, x=x: nakami.jacobian(net, x))
         assert error(net, x) > 4 * RESOLUTION
@@ -159,7 +160,7 @@ def test_wrong_layers_are_noticed(name, dtype):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_layers_are_not(name, dtype):
-    for seed in range(SEEDS):
+    for seed in range(4):
         net, x = Around(RIGHT[name], seed, bias=seed % 2 == 0).to(dtype), example(seed, dtype)
         x[:, : seed % 3 * 10] = 0  # on kinks, where the bias is left out too
         build = [
@@ -200,8 +201,17 @@ def test_how_much_is_off_is_said():
     assert "J v is off by 0.0099 of its size" in found
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
-@pytest.mark.parametrize("name", ["detached maximum", "backward off by 1e-3"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("detached maximum", torch.float16),
+        ("backward off by 1e-3", torch.float32),
+        pytest.param("detached maximum", torch.float32, marks=pytest.mark.slow),
+        pytest.param("detached maximum", torch.float64, marks=pytest.mark.slow),
+        pytest.param("backward off by 1e-3", torch.float16, marks=pytest.mark.slow),
+        pytest.param("backward off by 1e-3", torch.float64, marks=pytest.mark.slow),
+    ],
+)
 def test_every_way_to_read_a_wrong_layer(name, dtype):
     net, x = Around(WRONG[name], 1).to(dtype), example(1, torch.float32, 12)
     y = torch.arange(12)
@@ -219,9 +229,10 @@ def test_every_way_to_read_a_wrong_layer(name, dtype):
         assert all("no derivative of the network" in text for text in found)
 
 
+@pytest.mark.parametrize("seeds", SEEDS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_one_example_of_a_batch(dtype):
-    for seed in range(SEEDS):
+def test_one_example_of_a_batch(dtype, seeds):
+    for seed in seeds:
         net = Around(lambda h: Scaled.apply(h, 1.001, 7), seed).to(dtype)
         x, y = example(seed, dtype, 8), torch.arange(8)
         op = nakami.fisher(net, (x, y), "cross_entropy")

@@ -35,7 +35,7 @@ TARGETS = {
 }
 ALL = [(name, kind) for name in NETWORKS for kind in TARGETS]
 SPREAD = [
-    pytest.param(name, kind, marks=[pytest.mark.slow] if (3 * i + k) % 5 else [])
+    pytest.param(name, kind, marks=[pytest.mark.slow] if (3 * i + k) % 10 else [])
     for i, name in enumerate(NETWORKS)
     for k, kind in enumerate(TARGETS)
 ]
