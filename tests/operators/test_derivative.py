@@ -287,7 +287,7 @@ def test_a_network_that_narrows_its_arithmetic_is_named():
             w, b = (p.to(kind) for p in self.leave.parameters())
             return functional.linear(h, w, b)
 
-    for seed in range(4 * SEEDS):
+    for seed in range(16):
         torch.manual_seed(seed)
         net, x = Narrow(), example(seed, torch.float32)
         (text,) = seen(lambda net=net, x=x: nakami.jacobian(net, x))
