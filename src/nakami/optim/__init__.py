@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ._adastand import Adastand as Adastand
     from ._kfac import EKFAC as EKFAC
     from ._kfac import KFAC as KFAC
+    from ._natural_gradient import NaturalGradient as NaturalGradient
     from ._sdprop import SDProp as SDProp
     from ._unitwise import UnitwiseNaturalGradient as UnitwiseNaturalGradient
     from ._vsgd import VSGD as VSGD

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
-from torch.optim import Optimizer
 
 from ..operators import check_order
-from ..results import RunError, check_at_least, check_seed, is_number, wrong, wrong_type
+from ..results import RunError, check_at_least, check_seed, wrong
 from ._drawn import Draws, never_observed, through_the_graph
 from ._kronecker import average, decayed, over_processes, rank
-from ._settings import check_from_0, check_inside, check_rate
+from ._natural_steps import NaturalSteps, check_model, checked_state
 from ._taps import Matrix, Taps
 
 
-class Observed(Optimizer):
+class Observed(NaturalSteps):
     """Steps by ``(F + damping)^-1 g``, ``F`` read by ``observe`` at targets drawn from the model.
 
     A subclass holds an approximation of the block of each weight matrix (of linear, convolutional
@@ -33,11 +30,10 @@ class Observed(Optimizer):
         seed: int,
     ):  # fmt: skip
         check_order(model=model, loss=loss)
-        _check_model(model)
+        check_model(model)
         self._draws = Draws(loss, check_seed(seed) + rank())
         self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
-        _check_settings(settings)
-        super().__init__([p for p in model.parameters() if p.requires_grad], settings)
+        super().__init__(model, settings)
         self._taps = Taps(model)
         self._steps = self._observations = 0
         self._sums: list[dict[str, Any]] = []
@@ -60,11 +56,6 @@ class Observed(Optimizer):
     def _places(self, outputs: Tensor) -> list[tuple[Any, GradientEdge]]:
         """More places in the graph whose slopes ``_read`` needs, each with a key."""
         return []
-
-    @property
-    def _kind(self) -> str:
-        """Whose state this is."""
-        return type(self).__name__
 
     @property
     def matrices(self) -> list[str]:
@@ -123,49 +114,9 @@ class Observed(Optimizer):
         held = {id(p) for matrix in self._taps.matrices.values() for p in matrix.parameters}
         return [p for group in self.param_groups for p in group["params"] if id(p) not in held]
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Make one step by the gradients that stand in ``.grad``; weights without one stay.
-
-        Args:
-            closure: Calls the model, ``observe`` and ``backward`` before the step.
-
-        Raises:
-            UsageError: Nothing was observed so far.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        if self.due:
-            self._take_in()
-        if not self._observations:
-            raise never_observed(self)
-        moves, product = self._moves()
-        for group in self.param_groups:
-            size = product.get(id(group), 0.0) * float(group["lr"]) ** 2
-            most = group["kl_clip"]
-            share = 1.0 if most is None or size <= most else math.sqrt(most / size)
-            for p in group["params"]:
-                if p in moves:
-                    self._move(p, share * moves[p], group)
+    def _made(self) -> None:
         self._steps += 1
         self._taps.on = self.due
-        return loss
-
-    def _move(self, p: Tensor, move: Tensor, group: dict[str, Any]) -> None:
-        if group["momentum"]:
-            state = self.state[p]
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(p)
-            move = state["momentum_buffer"].mul_(group["momentum"]).add_(move)
-        p.sub_(move.to(p.dtype) * float(group["lr"]))
 
     def _take_in(self) -> None:
         """Add what was observed for this step to the running means."""
@@ -185,7 +136,10 @@ class Observed(Optimizer):
         self._read(sums, samples, decay)
 
     def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:
-        """Natural gradients, and their products with the gradients, group by group."""
+        if self.due:
+            self._take_in()
+        if not self._observations:
+            raise never_observed(self)
         group_of = {id(p): group for group in self.param_groups for p in group["params"]}
         moves, products = dict[Tensor, Tensor](), dict[int, Tensor]()
 
@@ -236,38 +190,8 @@ class Observed(Optimizer):
         Raises:
             UsageError: A state of another optimizer.
         """
-        state = dict(state_dict)
-        kind = state.pop("kind", None)
-        if kind != self._kind:
-            way_out = "pass what state_dict() of such an optimizer gave"
-            got = f"a {kind}'s" if kind else sorted(state_dict)
-            raise wrong("state_dict", f"be a {self._kind}'s", got, way_out)
+        state = checked_state(state_dict, self._kind)
         self._count_from(state.pop("counts"))
         self._draws.generator.set_state(state.pop("generator").cpu())
         super().load_state_dict(state)
         self._taps.on = self.due
-
-
-def _check_model(model: object) -> None:
-    if not isinstance(model, nn.Module):
-        way_out = "pass the module; its parameters are found there"
-        raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
-    for name, p in model.named_parameters():
-        if p.requires_grad and p.dtype not in (torch.float32, torch.float64):
-            way_out = "keep the weights in float32 and run the model under torch.autocast"
-            raise wrong("model", f"hold {name} in float32 or float64", str(p.dtype), way_out)
-
-
-def _check_settings(settings: dict[str, Any]) -> None:
-    check_rate(settings["lr"])
-    check_from_0("weight_decay", settings["weight_decay"], "0 is the default")
-    check_inside("decay", settings["decay"], "0.95 is the default")
-    for name in ("damping", "kl_clip"):
-        value = settings[name]
-        if name == "kl_clip" and value is None:
-            continue
-        if isinstance(value, bool) or not is_number(value) or not 0 < value < math.inf:
-            raise wrong(name, "be a number above 0", repr(value), "leave it out for the default")
-    momentum = settings["momentum"]
-    if isinstance(momentum, bool) or not is_number(momentum) or not 0 <= momentum < 1:
-        raise wrong("momentum", "be from 0 on and below 1", repr(momentum), "0.9 is the default")
