@@ -22,5 +22,11 @@ if TYPE_CHECKING:
     from ._margin import margins as margins
     from ._projection import project as project
     from ._state_map import StateMap as StateMap
+    from .explosion._episodes import ExplosionReading as ExplosionReading
+    from .explosion._lightning import LightningExplosionMonitor as LightningExplosionMonitor
+    from .explosion._monitor import ExplosionMonitor as ExplosionMonitor
+    from .explosion._transformers import TrainerExplosionMonitor as TrainerExplosionMonitor
 
 __getattr__, __dir__, __all__ = lazy(__name__)
+HOSTED = ("LightningExplosionMonitor", "TrainerExplosionMonitor")
+__all__ = [name for name in __all__ if name not in HOSTED]

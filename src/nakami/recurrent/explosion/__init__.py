@@ -1,0 +1,1 @@
+"""A monitor of recurrent trainings: what it reads, when it warns, and the hosts that drive it."""

@@ -1,0 +1,83 @@
+"""ExplosionMonitor as a callback of the Trainer of Hugging Face's transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ._monitor import ExplosionMonitor
+
+try:
+    from transformers import TrainerCallback
+except ModuleNotFoundError as error:
+    raise ImportError(
+        f"TrainerExplosionMonitor needs transformers, got {error}; pip install 'nakami[hf]' adds "
+        "it."
+    ) from error
+
+FILE = "explosion_monitor.pt"
+
+
+class TrainerExplosionMonitor(TrainerCallback):
+    """An ``ExplosionMonitor`` that ``transformers.Trainer`` builds.
+
+    Each reading that warns goes to the trainer's ``state.log_history``; the state to
+    ``explosion_monitor.pt`` in each checkpoint. A resumed training without that file starts anew.
+
+    Args:
+        settings: ``limit``, ``growth_limit``, ``every``, ``length`` and ``on_warning`` of
+            ``ExplosionMonitor``.
+
+    Attributes:
+        monitor: The ``ExplosionMonitor``, from the start of a training on.
+
+    Raises:
+        UsageError: At the start: what ``ExplosionMonitor`` refuses.
+    """
+
+    def __init__(self, **settings: Any):
+        self.settings = settings
+        self.monitor: ExplosionMonitor | None = None
+        self._told = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Build the monitor, now that the weights are where they were saved."""
+        self.on_train_end(args, state, control)  # of a training that failed
+        self.monitor = ExplosionMonitor(kwargs["model"], kwargs["optimizer"], **self.settings)
+        if state.global_step and (saved := _saved(args, state)) is not None:
+            self.monitor.load_state_dict(saved)
+        self._told = len(self.monitor.warned)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put a reading that warned into the trainer's log."""
+        if self.monitor is None:
+            return
+        for reading in self.monitor.warned[self._told :]:
+            named = {f"explosion_monitor/{k}": v for k, v in reading.as_dict().items()}
+            state.log_history.append({**named, "step": state.global_step})
+        self._told = len(self.monitor.warned)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put the state beside the checkpoint."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self.monitor is not None and folder.is_dir():
+            torch.save(self.monitor.state_dict(), folder / FILE)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take the monitor's hooks off; what it read stays."""
+        if self.monitor is not None:
+            self.monitor.remove()
+
+
+def _saved(args: Any, state: Any) -> dict[str, Any] | None:
+    """The state in the checkpoint that the trainer resumes from."""
+    places = [Path(args.output_dir) / f"checkpoint-{state.global_step}"]
+    if isinstance(args.resume_from_checkpoint, str):
+        places.insert(0, Path(args.resume_from_checkpoint))
+    for place in places:
+        if (place / FILE).is_file():
+            found: dict[str, Any] = torch.load(place / FILE, weights_only=True)
+            return found
+    return None
