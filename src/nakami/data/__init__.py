@@ -11,7 +11,13 @@ from ._examples import CENTRED_PIXEL, STANDARD_PIXEL, Examples, some_rows, tenso
 from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read
-from ._weights import fingerprint, load_weights, save_weights, weights_fingerprint
+from ._weights import (
+    fingerprint,
+    load_weights,
+    save_weights,
+    shipped_weights,
+    weights_fingerprint,
+)
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -27,6 +33,7 @@ __all__ = [
     "read",
     "read_labelled",
     "save_weights",
+    "shipped_weights",
     "some_rows",
     "tensors_of",
     "weights_fingerprint",

@@ -5,23 +5,25 @@ from typing import TYPE_CHECKING
 from ..results import lazy
 
 if TYPE_CHECKING:
+    from ..results import FixedPointEnding as FixedPointEnding
+    from ..results import FixedPoints as FixedPoints
+    from ..results import Growth as Growth
+    from ..results import LyapunovEnding as LyapunovEnding
+    from ..results import LyapunovSpectrum as LyapunovSpectrum
+    from ..results import Margin as Margin
+    from ..results import RecurrentXray as RecurrentXray
     from ._arrays import project_kernel as project_kernel
     from ._blocks import Block as Block
     from ._blocks import candidate_blocks as candidate_blocks
     from ._constraint import BlockRecord as BlockRecord
     from ._constraint import SpectralConstraint as SpectralConstraint
-    from ._endings import FixedPointEnding as FixedPointEnding
-    from ._endings import LyapunovEnding as LyapunovEnding
-    from ._fixed_points import FixedPoints as FixedPoints
     from ._fixed_points import fixed_points as fixed_points
-    from ._growth import Growth as Growth
     from ._growth import growth as growth
-    from ._lyapunov import LyapunovSpectrum as LyapunovSpectrum
     from ._lyapunov import lyapunov as lyapunov
-    from ._margin import Margin as Margin
     from ._margin import margins as margins
     from ._projection import project as project
     from ._state_map import StateMap as StateMap
+    from ._xray import xray as xray
     from .explosion._episodes import ExplosionReading as ExplosionReading
     from .explosion._lightning import LightningExplosionMonitor as LightningExplosionMonitor
     from .explosion._monitor import ExplosionMonitor as ExplosionMonitor

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..results import wrong
-from ._constraint import EDGE, check_delta
+from ..results import EDGE, wrong
+from ._constraint import check_delta
 from ._projection import project
 
 

@@ -13,11 +13,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..operators import unwrapped_optimizer
-from ..results import check_callable, is_number, warn, wrong, wrong_type
+from ..results import EDGE, check_callable, is_number, warn, wrong, wrong_type
 from ._blocks import Block, candidate_blocks
 from ._projection import SpectralBall
 
-EDGE = 2.0  # sigma_1 of W_hn from which a GRU's state of rest may be unstable
 SCHEMA = 1
 DELTA_RULE = "lie above 0 and below 2"
 _of: WeakKeyDictionary[Optimizer, ref[SpectralConstraint]] = WeakKeyDictionary()

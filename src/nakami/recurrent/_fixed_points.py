@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..results import Ended, Outcome, check_at_least, check_seed, is_number, wrong
-from ._endings import FixedPointEnding
+from ..results import (
+    FixedPointEnding,
+    FixedPoints,
+    Outcome,
+    check_at_least,
+    check_seed,
+    is_number,
+    tick,
+    wrong,
+)
 from ._state_map import StateMap, Step, as_state_map
 
 NEWTON = 60  # steps
@@ -19,66 +26,6 @@ HALVINGS = 12  # of a Newton step behind which the next one is not shorter
 SETTLE = 200  # plain steps that half of the starts make first
 LEAVE_OUT = "leave it out for the default"
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class FixedPoints(Ended):
-    """Fixed points for one constant input, the most stable first; made by ``fixed_points``.
-
-    Attributes:
-        points: Shape (n, S).
-        residuals: ``|F(h) - h|``, shape (n,).
-        errors: Distance to the true point to first order, ``|(J - I)^-1 (F(h) - h)|``, shape (n,).
-        eigenvalues: Of the Jacobian there, by falling modulus, shape (n, S), complex.
-        starts: How many starts each was reached from, shape (n,). Not the size of its basin:
-            Newton's method reaches saddles too.
-        seed: Of the random starts.
-        outcome: How the search ended, a ``FixedPointEnding``; gives ``converged`` and ``reason``.
-            No search proves that there are no others.
-    """
-
-    columns: ClassVar[tuple[str, ...]] = (
-        "radii", "errors", "unstable_directions", "starts",
-    )  # fmt: skip
-    points: Array
-    residuals: Array
-    errors: Array
-    eigenvalues: Array
-    starts: Array
-    seed: int
-    outcome: Outcome
-
-    @property
-    def radii(self) -> Array:
-        """Spectral radius of the Jacobian at each point."""
-        return np.asarray(np.abs(self.eigenvalues).max(axis=1, initial=0.0))
-
-    @property
-    def stable(self) -> Array:
-        """Whether small deviations die out at each point: spectral radius below 1."""
-        return np.asarray(self.radii < 1)
-
-    @property
-    def unstable_directions(self) -> Array:
-        """Eigenvalues of modulus above 1 at each point: 0 is a stable point, others saddles."""
-        return np.asarray((np.abs(self.eigenvalues) > 1).sum(axis=1))
-
-    @property
-    def margins(self) -> Array:
-        """Distance of each point's spectral radius from 1, above 0 where stable."""
-        return np.asarray(1 - self.radii)
-
-    @property
-    def crossings(self) -> tuple[str, ...]:
-        """The bifurcation that each point's leading eigenvalue would make or has made at modulus 1.
-
-        ``real`` (at 1: points appear, vanish or branch), ``flip`` (at -1: period doubling) or
-        ``rotation`` (a pair: a circle, Neimark-Sacker).
-        """
-        leading = self.eigenvalues[:, 0] if self.eigenvalues.size else np.zeros(0)
-        turned = np.abs(leading.imag) > 1e-9 * np.abs(leading)
-        named = zip(turned, leading.real, strict=True)
-        return tuple("rotation" if t else "real" if real >= 0 else "flip" for t, real in named)
 
 
 def fixed_points(
@@ -95,7 +42,8 @@ def fixed_points(
 
     From each start Newton's method with halved steps finds ``F(h) = h``; half of the random starts
     first make 200 plain steps, which lead to what is stable. Points nearer than ``1e4 tol`` times
-    their size are one.
+    their size are one. The search stays within ``StateMap.bounds``: beyond them update gates are 1
+    within rounding, and any state would rest.
 
     Args:
         net: As ``StateMap`` takes it, or one (which sets the arithmetic).
@@ -134,7 +82,13 @@ def fixed_points(
     kind = FixedPointEnding.NONE if not len(points) else FixedPointEnding.SOME_LOST
     reached = int(settled.sum())
     kind = FixedPointEnding.FOUND if reached == len(starts) else kind
-    numbers = {"distinct": len(points), "reached": reached, "starts": len(starts), "steps": NEWTON}
+    numbers = {
+        "distinct": len(points),
+        "reached": reached,
+        "starts": len(starts),
+        "steps": NEWTON,
+        "given": states is not None,
+    }
 
     def sorted_(array: Tensor) -> Array:
         return np.asarray(array[first.to(array.device)].cpu())
@@ -194,10 +148,14 @@ def _newton(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> tuple[Tenso
     def size(h: Tensor) -> Tensor:
         return miss(h).norm(dim=1) / h.norm(dim=1).clamp_min(1)
 
-    h = h.clone()
+    def within(h: Tensor) -> Tensor:  # beyond, closed gates make states rest within rounding
+        return h.clamp(-step_map.bounds, step_map.bounds)
+
+    h = within(h)
     sizes = size(h)
     open_ = torch.arange(len(h), device=h.device)
     for _ in range(NEWTON):
+        tick()
         open_ = open_[(sizes[open_] > tol / 100) & sizes[open_].isfinite()]
         if not len(open_):
             break
@@ -206,13 +164,13 @@ def _newton(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> tuple[Tenso
         step = _solve(jacobians, miss(at))
         before, share = step.norm(dim=1), torch.ones(len(at), 1, dtype=h.dtype, device=h.device)
         for _ in range(HALVINGS):
-            after = _solve(jacobians, miss(at - share * step)).norm(dim=1)
+            after = _solve(jacobians, miss(within(at - share * step))).norm(dim=1)
             worse = ~(after < (1 - share[:, 0] / 4) * before)
             if not bool(worse.any()):
                 break
             share[worse] /= 2
         better = after < before
-        h[open_[better]] = (at - share * step)[better]
+        h[open_[better]] = within(at - share * step)[better]
         sizes[open_[better]] = size(h[open_[better]])
         open_ = open_[better]
     return h, sizes

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from ..operators import jacobian
-from ..results import Shown, check_at_least, check_count, wrong
+from ..results import Growth, check_at_least, check_count, wrong
 from ..spectra import svd
 from ._state_map import StateMap, Step, as_state_map
 
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Growth(Shown):
-    """Singular values of ``J_(t+length-1) ... J_t`` at some steps; made by ``growth``.
-
-    Attributes:
-        at: The steps t, shape (n,).
-        length: Steps that each product spans.
-        singular_values: Shape (n, k), largest first: the first is the largest factor by which a
-            small difference at step t has grown after ``length`` steps, and a gradient backwards.
-        errors: Relative error of each, shape (n, k).
-        converged: Whether all at this step came within tolerance, shape (n,).
-    """
-
-    at: Array
-    length: int
-    singular_values: Array
-    errors: Array
-    converged: Array
-
-    @property
-    def rates(self) -> Array:
-        """``ln(singular values) / length``: nats a step, as Lyapunov exponents over finite time."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.singular_values) / self.length)
+DENSE = 128  # a state up to which the product is made as a matrix
+TOL = 1e-6  # relative, that its values may have lost; else they are found by products
 
 
 class _Rollout(nn.Module):
@@ -78,7 +52,8 @@ def growth(
     Raises:
         UsageError: What ``StateMap`` refuses; several sequences, a length beyond T, k above S.
 
-    Cost: for each product what ``nakami.svd`` takes, up to S products over ``length`` steps.
+    Cost: for each product ``length`` dense Jacobians of a step where S is at most 128, else what
+    ``nakami.svd`` takes, up to S products over ``length`` steps.
     """
     step_map = as_state_map(net)
     data = step_map.sequences(inputs)
@@ -91,13 +66,22 @@ def growth(
     stride = length if every is None else check_at_least("every", every, 1, "leave it out")
     states = step_map.run(data, start)[0]
     at = range(0, steps - length + 1, stride)
-    found = [
-        svd(jacobian(_Rollout(step_map, data[0, t : t + length]), states[t][None]), k) for t in at
-    ]
-    return Growth(
-        np.asarray(at),
-        length,
-        np.stack([spectrum.values.numpy() for spectrum in found]),
-        np.stack([spectrum.errors.numpy() for spectrum in found]),
-        np.array([spectrum.converged for spectrum in found]),
-    )
+    found = [_read(step_map, data[0, t : t + length], states[t : t + length], k) for t in at]
+    values, errors, converged = (np.stack(part) for part in zip(*found, strict=True))
+    return Growth(np.asarray(at), length, values, errors, converged)
+
+
+def _read(step_map: StateMap, inputs: Tensor, states: Tensor, k: int) -> tuple[Any, Any, Any]:
+    """The k largest values of one product, their relative errors, and whether they are settled."""
+    if step_map.state_size <= DENSE:
+        product = torch.eye(step_map.state_size, dtype=step_map.dtype, device=step_map.device)
+        size = float(len(inputs) * torch.finfo(step_map.dtype).eps * step_map.state_size)
+        for jacobian_ in step_map.jacobian(inputs, states):
+            size *= float(torch.linalg.matrix_norm(jacobian_, 2))
+            product = jacobian_ @ product
+        values = torch.linalg.svdvals(product)[:k].cpu().numpy()
+        errors = size / np.maximum(values, np.finfo(float).tiny)  # of a product of rounded steps
+        if errors.max() <= TOL:
+            return values, errors, np.array(True)
+    found = svd(jacobian(_Rollout(step_map, inputs), states[0][None]), k)
+    return found.values.numpy(), found.errors.numpy(), np.array(found.converged)

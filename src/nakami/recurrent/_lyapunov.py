@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..results import Ended, Outcome, check_at_least, check_count, check_seed, wrong
-from ._endings import LyapunovEnding
+from ..results import (
+    LyapunovEnding,
+    LyapunovSpectrum,
+    Outcome,
+    check_at_least,
+    check_count,
+    check_seed,
+    tick,
+    wrong,
+)
 from ._state_map import StateMap, Step, as_state_map
 
 BLOCKS = 16  # for a standard error
+DENSE = 4  # times k directions from which the steps' Jacobians are made as matrices
+AT_ONCE = 2**22  # entries of these at a time
 CORRELATED = 0.5  # of neighbouring blocks: of 16 independent ones in 1 of 100 cases
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class LyapunovSpectrum(Ended):
-    """Exponents in nats a step, largest first; made by ``lyapunov``.
-
-    Attributes:
-        exponents: Shape (k,). ``-inf`` where a direction is erased.
-        standard_errors: Of the averages, from blocks of steps; NaN with fewer than two blocks.
-        steps: Steps averaged, over all sequences. state_size: S.
-        seed: Of the first directions.
-        outcome: A ``LyapunovEnding``; gives ``converged`` and ``reason``.
-    """
-
-    columns: ClassVar[tuple[str, ...]] = ("exponents", "standard_errors")
-    exponents: Array
-    standard_errors: Array
-    steps: int
-    state_size: int
-    seed: int
-    outcome: Outcome
-
-    @property
-    def sum(self) -> float:
-        """Of the exponents here; of all of them: the mean log volume change of a step."""
-        return float(self.exponents.sum())
-
-    @property
-    def kaplan_yorke(self) -> float:
-        """Kaplan-Yorke dimension of the attractor; NaN where the k exponents do not reach it."""
-        sums = np.cumsum(self.exponents)
-        if self.exponents[0] < 0:
-            return 0.0
-        if sums[-1] >= 0:
-            whole = len(self.exponents) == self.state_size
-            return float(self.state_size) if whole else math.nan
-        n = int(np.argmax(sums < 0))
-        return n + float(sums[n - 1] / -self.exponents[n])
 
 
 def lyapunov(
@@ -88,8 +58,8 @@ def lyapunov(
     Raises:
         UsageError: What ``StateMap`` refuses; sequences no longer than ``discard``.
 
-    Cost, a step and sequence: k forward products and a QR factorisation O(S k^2). No gradient
-    graph.
+    Cost, a step and sequence: k forward products, or the dense Jacobian where k is at least S/4,
+    and a QR factorisation O(S k^2). No gradient graph.
     Source: Benettin et al., Meccanica 15, 1980; for recurrent nets Engelken, Wolf and Abbott 2023.
     """
     step_map = as_state_map(net)
@@ -102,18 +72,35 @@ def lyapunov(
     if steps < 1:
         got, way_out = f"{data.shape[1]} steps", f"pass longer ones or a discard below {discard}"
         raise wrong("inputs", f"be longer than discard = {discard} steps", got, way_out)
-    h = step_map.starts(start, n)
+    states = step_map.run(data, start)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(n, size, k, generator=generator, dtype=torch.float64)
     q = torch.linalg.qr(step_map.tensor(drawn)).Q
     logs = torch.empty(n, steps, k, dtype=torch.float64)
-    for t in range(data.shape[1]):
-        q, r = torch.linalg.qr(step_map.push(data[:, t], h, q))
-        with torch.no_grad():
-            h = step_map(data[:, t], h)
+    for t, turned in enumerate(_pushes(step_map, data, states, k)):
+        tick()
+        q, r = torch.linalg.qr(turned(q))
         if t >= discard:
             logs[:, t - discard] = r.diagonal(dim1=1, dim2=2).abs().log()
     return _averaged(logs, size, seed)
+
+
+def _pushes(
+    step_map: StateMap, data: Tensor, states: Tensor, k: int
+) -> Iterator[Callable[[Tensor], Tensor]]:
+    """For each step what multiplies directions (n, S, k) by the Jacobians there."""
+    n, steps, size = len(data), data.shape[1], step_map.state_size
+    if DENSE * k < size:  # few directions
+        for t in range(steps):
+            yield partial(step_map.push, data[:, t], states[:, t])
+        return
+    together = max(1, AT_ONCE // (n * size**2))
+    for first in range(0, steps, together):
+        some = slice(first, min(first + together, steps))
+        x, h = data[:, some].flatten(0, 1), states[:, some].flatten(0, 1)
+        jacobians = step_map.jacobian(x, h).unflatten(0, (n, -1))
+        for t in range(jacobians.shape[1]):
+            yield partial(torch.matmul, jacobians[:, t])
 
 
 def _averaged(logs: Tensor, size: int, seed: int) -> LyapunovSpectrum:

@@ -31,6 +31,8 @@ class StateMap:
     Attributes:
         state_size: S. A GRU's or RNN's state is h of layer 1, 2, ...; an LSTM's all h, then all c.
         input_size: I.
+        bounds: Size that no entry of a state at rest exceeds, (S,): 1 for GRUs, tanh RNNs and an
+            LSTM's h, inf for its cells, other RNNs and functions.
 
     Raises:
         UsageError: Two directions (each is a recurrence of its own), another module, sizes out of
@@ -52,7 +54,7 @@ class StateMap:
             layers = layers_of(net, self.dtype)
             self._step: Step = layers.step
             self.state_size, self.input_size = layers.state_size, layers.input_size
-            self.device = layers.device
+            self.device, self.bounds = layers.device, layers.bounds
             return
         check_callable("net", net, "step(x, h)")
         if state_size is None:
@@ -62,6 +64,7 @@ class StateMap:
         self.state_size = check_at_least("state_size", state_size, 1, "pass the length of a state")
         self.input_size = check_at_least("input_size", input_size or 0, 0, "0 for no input")
         self.device = torch.device("cpu")
+        self.bounds = torch.full((self.state_size,), float("inf"), dtype=self.dtype)
 
     def __call__(self, x: Tensor, h: Tensor) -> Tensor:
         """States after one step.

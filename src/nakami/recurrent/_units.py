@@ -38,6 +38,20 @@ class Layers:
     def device(self) -> torch.device:
         return self.layers[0].ih.device
 
+    @property
+    def bounds(self) -> Tensor:
+        """Size that no entry of a state at rest exceeds, (S,); inf where there is no bound.
+
+        A tanh unit gives values within 1, and a GRU at rest is its candidate, for its update gate
+        is never quite 1. So is an LSTM's h, where nothing projects it; its cells have no bound.
+        """
+        kind, first = kind_of(self.module), self.layers[0]
+        bent = kind == "RNN" and bend_of(self.module) is not torch.tanh
+        most = float("inf") if bent or first.hr is not None else 1.0
+        bounds = first.hh.new_full((self.state_size,), most)
+        bounds[len(self.layers) * self.hidden :] = float("inf")
+        return bounds
+
     def step(self, x: Tensor, h: Tensor) -> Tensor:
         """States (B, S) after inputs (B, I)."""
         n, kind, bend = len(self.layers), kind_of(self.module), bend_of(self.module)

@@ -44,12 +44,19 @@ if TYPE_CHECKING:
     from ._files import disk as disk
     from ._files import plain as plain
     from ._files import write_whole as write_whole
+    from ._fixed_points import FixedPointEnding as FixedPointEnding
+    from ._fixed_points import FixedPoints as FixedPoints
+    from ._growth import EDGE as EDGE
+    from ._growth import Growth as Growth
+    from ._growth import Margin as Margin
     from ._listening import duration as duration
     from ._listening import looked as looked
     from ._listening import product as product
     from ._listening import progress as progress
     from ._listening import tick as tick
     from ._listening import told as told
+    from ._lyapunov import LyapunovEnding as LyapunovEnding
+    from ._lyapunov import LyapunovSpectrum as LyapunovSpectrum
     from ._outcome import Ended as Ended
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
@@ -72,6 +79,9 @@ if TYPE_CHECKING:
     from ._record import read_record as read_record
     from ._record import slug as slug
     from ._record import versions as versions
+    from ._recurrent_xray import Portrait as Portrait
+    from ._recurrent_xray import RecurrentLayer as RecurrentLayer
+    from ._recurrent_xray import RecurrentXray as RecurrentXray
     from ._remainder import Remainder as Remainder
     from ._shown import Shown as Shown
     from ._spectrum import Spectrum as Spectrum
@@ -83,6 +93,9 @@ if TYPE_CHECKING:
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
+    from .kinds.recurrent import RecurrentFolder as RecurrentFolder
+    from .kinds.recurrent import about_margin as about_margin
+    from .kinds.recurrent import made_layer as made_layer
     from .kinds.xray import RunFolder as RunFolder
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -15,12 +15,13 @@ from scipy.special import stdtrit
 from ._counted import counted
 from ._errors import UsageError, unknown, wrong, wrong_type
 from ._record import KINDS, Record, load
+from ._recurrent_xray import RecurrentXray
 from ._same import difference, differing
 from ._shown import Shown
 from ._spectrum import Spectrum
 from ._xray import Xray
 
-Run: TypeAlias = Xray | Record | str | PathLike[str]
+Run: TypeAlias = Xray | RecurrentXray | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
 
 
@@ -245,7 +246,7 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
 def _run(argument: str, run: object) -> Any:
     if isinstance(run, (str, PathLike)):
         return load(run)
-    if not isinstance(run, (Xray, Record)):
+    if not isinstance(run, (Xray, RecurrentXray, Record)):
         way_out = "give the folder of a run, or what nakami.load returned"
         raise wrong_type(argument, "be a run, or the folder of one", repr(run), way_out)
     return run

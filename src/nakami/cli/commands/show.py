@@ -26,6 +26,11 @@ def run(
         _runs.tell(found, None, output)
         return
     page = _runs.page(found, output.out)
+    if isinstance(found, results.RecurrentXray):
+        from .. import _recurrent
+
+        _recurrent.tell(found, page, output)
+        return
     body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
     _tables.tell(output, page, body, [_tables.xray_table(found)], _runs.references(found))
 

@@ -18,7 +18,8 @@ from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOpt
 if TYPE_CHECKING:
     from nakami.results import Xray
 
-INPUTS, TOL = 16, 1e-4
+INPUTS, SEQUENCES, TOL = 16, 64, 1e-4
+RECURRENT = "Recurrent layers"
 LONG = 60.0  # seconds from which it is said before the work how long it will take
 
 
@@ -27,10 +28,16 @@ class ReadingOptions:
     """What to read of a network."""
 
     inputs: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, help="How many examples to measure at, at most."),
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help=f"How many examples to measure at, at most (default: {INPUTS}; with --recurrent "
+            f"{SEQUENCES}).",
+            show_default=False,
+        ),
         Stands(("n_inputs", "n")),
-    ] = INPUTS
+    ] = None
     stages: Annotated[
         list[str],
         typer.Option(
@@ -62,6 +69,35 @@ class ReadingOptions:
         ),
     ] = TOL
 
+    @property
+    def n(self) -> int:
+        """How many examples to measure at."""
+        return self.inputs or INPUTS
+
+
+@dataclass(frozen=True)
+class RecurrentOptions:
+    """What to read of recurrent layers."""
+
+    recurrent: Annotated[
+        bool,
+        typer.Option(
+            "--recurrent",
+            rich_help_panel=RECURRENT,
+            help="Read the recurrent layers (RNN, GRU, LSTM) of --model in place of singular "
+            "values: states of rest, Lyapunov exponents along the sequences in --data, growth. "
+            "Without --model: a small GRU that reads shipped digits row by row.",
+        ),
+    ] = False
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            rich_help_panel=RECURRENT,
+            help="Constant input of the states of rest: zero, or the mean input of the layer.",
+        ),
+    ] = "zero"
+
 
 def run(
     subject: Annotated[
@@ -75,6 +111,7 @@ def run(
     network: ModelOptions,
     inputs: DataOptions,
     reading: ReadingOptions,
+    states: RecurrentOptions,
     compute: BudgetOptions,
     output: OutputOptions,
     train_seed: Annotated[
@@ -85,11 +122,15 @@ def run(
 
     Without arguments: trains a small deep belief network on shipped digits, measures it before and
     after fine-tuning, and writes one page. With --model: your network, at the inputs in --data.
+    With --recurrent: what the states of recurrent layers do over time.
 
     A stopped run is continued by the same command. Weights once trained are used again, whatever
     is read of them.
     """
-    _check_together(subject, network, inputs, train_seed)
+    _check_together(subject, network, inputs, train_seed, states)
+    if states.recurrent:
+        _of_recurrent_layers(network, inputs, reading, states, compute, output)
+        return
     if compute.batch_statistics is not None and network.model is None:
         way_out = "leave it out"
         raise wrong("--batch-statistics", "come with --model", "a shipped subject", way_out)
@@ -114,7 +155,7 @@ def run(
         options |= compute.place()
         try:
             runs, folder = _shipped_subject(
-                name, inputs, output, train_seed, reading.inputs, chosen, options
+                name, inputs, output, train_seed, reading.n, chosen, options
             )
         except UsageError as error:
             if error.argument != "data":
@@ -142,8 +183,19 @@ def stage_names(texts: Sequence[str]) -> str | list[str]:
 
 
 def _check_together(
-    subject: str | None, network: ModelOptions, inputs: DataOptions, train_seed: int | None
+    subject: str | None,
+    network: ModelOptions,
+    inputs: DataOptions,
+    train_seed: int | None,
+    states: RecurrentOptions,
 ) -> None:
+    if states.recurrent:
+        for option, given in (("a subject", subject), ("--train-seed", train_seed)):
+            if given is not None:
+                way_out = "leave it out, or name a network with --model"
+                raise wrong(option, "be left out with --recurrent", repr(given), way_out)
+    elif states.at != "zero":
+        raise wrong("--at", "come with --recurrent", "an x-ray", "leave it out")
     if network.model and subject:
         raise UsageError(
             f"a subject and --model must not be given together, got {subject!r} and "
@@ -154,7 +206,7 @@ def _check_together(
     if train_seed is not None and network.model:
         way_out = "leave one out (--seed draws the weights of a model)"
         raise wrong("--train-seed", "come with a shipped subject", "--model", way_out)
-    if inputs.typed and not network.model:
+    if inputs.typed and not network.model and not states.recurrent:
         raise wrong(
             ", ".join(inputs.typed), "come with --model",
             "a shipped subject, which reads the MNIST files as they are", "leave it out",
@@ -175,7 +227,7 @@ def _chosen(
         {
             "data": (inputs.data and inputs.data.resolve().name, None),
             "train-seed": (train_seed or 0, 0),
-            "inputs": (reading.inputs, INPUTS),
+            "inputs": (reading.n, INPUTS),
             "stages": ("+".join(reading.stages).replace(",", "+"), "auto"),
             "top": (reading.top, None),
             "seed": (network.seed, 0),
@@ -226,7 +278,7 @@ def _own_network(
     from .._progress import Meter
 
     view = compute.view(_model.build(name, network.weights, network.seed))
-    examples = _model.examples_for(name, inputs, reading.inputs)
+    examples = _model.examples_for(name, inputs, reading.n)
     identity = _model.identity(name, network, inputs, view.model, examples)
     first = nakami.data.some_rows(examples.inputs, slice(1))
     said = replace(view, batch_statistics=bool(view.batch_statistics))  # xray warns of these
@@ -247,6 +299,30 @@ def _own_network(
             progress=meter, **options,
         )  # fmt: skip
     return (result,), folder
+
+
+def _of_recurrent_layers(
+    network: ModelOptions,
+    inputs: DataOptions,
+    reading: ReadingOptions,
+    states: RecurrentOptions,
+    compute: BudgetOptions,
+    output: OutputOptions,
+) -> None:
+    """Read the recurrent layers of a network, or of the small GRU that is shipped."""
+    others = {
+        "--stages": list(reading.stages) != ["auto"],
+        "--layers": reading.layers,
+        "--tol": reading.tol != TOL,
+        **{f"--{name}": value != usual for name, (value, usual) in compute.options.items()},
+    }
+    for option, given in others.items():
+        if given:
+            rule = "be left out with --recurrent"
+            raise wrong(option.replace("memory", "memory-budget"), rule, "both", "leave it out")
+    from .. import _recurrent
+
+    _recurrent.read(network, inputs, reading.inputs or SEQUENCES, reading.top, states.at, output)
 
 
 ENTRY = Command(run, goes_on=True)

@@ -70,7 +70,9 @@ def _painted(chart: Chart, colours: dict[str, str]) -> Spec:
     spec = deepcopy(chart.complete())
     if chart.curves:
         _for_paper(spec)
-    spec |= {"width": 640, "autosize": {"type": "pad"}, "config": CONFIG}
+    if spec["width"] == "container":
+        spec["width"] = 640
+    spec |= {"autosize": {"type": "pad"}, "config": CONFIG}
     painted = re.sub(r"var\(--([a-z0-9-]+)\)", lambda m: colours[m[1]], json.dumps(spec))
     out: Spec = json.loads(painted)
     return {**out, "$schema": "https://vega.github.io/schema/vega-lite/v6.json",

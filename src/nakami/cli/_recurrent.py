@@ -1,0 +1,140 @@
+"""``nakami xray --recurrent``: what the states of recurrent layers do over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from nakami.results import counted, wrong
+
+from . import _model, _runs, _tables
+
+if TYPE_CHECKING:
+    from nakami.results import RecurrentLayer, RecurrentXray
+
+    from ._groups import DataOptions, JsonOptions, ModelOptions, OutputOptions
+
+DEFAULT = "gru"
+SHIPPED = "shipped weights, trained on the 4,000 shipped digits"
+WHERE = {"zero": "at input 0", "mean": "at the mean input"}
+
+
+def read(
+    network: ModelOptions,
+    inputs: DataOptions,
+    n: int,
+    k: int | None,
+    at: str,
+    output: OutputOptions,
+) -> None:
+    """Read, keep, draw and print."""
+    from nakami.results import check_choice
+
+    check_choice("--at", at, tuple(WHERE), "leave it out for zero")
+    name = network.model or DEFAULT
+    if network.model is None and (network.weights or inputs.data or inputs.typed):
+        given = "--weights" if network.weights else "--data" if inputs.data else inputs.typed[0]
+        raise wrong(given, "come with --model", "none", "name the network with --model")
+    _model.check(name)
+    examples = _model.examples_for(name, inputs, n)
+    from nakami import data, recurrent
+
+    from ._progress import Meter
+
+    shipped = network.model is None
+    weights = data.shipped_weights(name) if shipped else network.weights
+    model = _model.build(name, weights, network.seed)
+    about = {
+        "subject": _runs.short(name),
+        **examples.about(),
+        **_model.identity(name, network, inputs, model, examples),
+        **({"training": SHIPPED} if shipped else {}),
+    }
+    if weights is None:
+        typer.echo(f"note: no --weights given: {about['training']}.", err=True)
+    usual = {"inputs": (n, 64), "top": (k, None), "at": (at, "zero"), "seed": (network.seed, 0)}
+    named = _runs.of_model(name, "recurrent", network.weights, _runs.chosen(usual))
+    folder = _runs.writable("out", output.out / named)
+    with Meter() as meter:
+        found = recurrent.xray(
+            model, examples.inputs, at=at, k=k, seed=network.seed, out=folder, about=about,
+            progress=meter,
+        )  # fmt: skip
+    page = None if output.no_page else _runs.page(found, folder / "report.html")
+    tell(found, page, output)
+    if not output.as_json:
+        typer.echo(f"Run: {found.folder}")
+
+
+def tell(found: RecurrentXray, page: Path | None, output: JsonOptions) -> None:
+    """Print a run: its table, or JSON."""
+    body = _runs.finished(found.folder) if output.as_json else {}
+    _tables.tell(output, page, body, [table(found).drawn()])
+
+
+def table(found: RecurrentXray) -> _tables.TextTable:
+    """One row for each layer."""
+    settings = found.settings
+    gru = any(layer.margins for layer in found.layers)
+    head = (
+        "layer", "kind", "states", "Λ₁ ± s.e.", "Λ > 0", "growth", "rest", "radius",
+        *(["σ₁(W_hn)"] if gru else []),
+    )  # fmt: skip
+    rows = [_row(layer, gru) for layer in found.layers]
+    data = settings.get("data")
+    title = f"{found.subject}, sequences from {data}" if data else found.subject
+    return _tables.TextTable(title, _caption(found), head, rows, left=2)
+
+
+def _row(layer: RecurrentLayer, gru: bool) -> tuple[str, ...]:
+    found, fixed = layer.exponents, layer.fixed_points
+    first, error = float(found.exponents[0]), float(found.standard_errors[0])
+    doubt = "" if found.converged else " (!)"
+    n = len(found.exponents)
+    above = f"{int((found.exponents > 0).sum())} of {n}"
+    values = layer.growth.singular_values[:, 0]
+    return (
+        layer.name or layer.kind,
+        layer.kind if layer.layers == 1 else f"{layer.kind}, {layer.layers} layers",
+        str(layer.state_size),
+        f"{first:.4f} ± {error:.1g}{doubt}",
+        above,
+        f"{layer.median_growth:.3g} ({values.min():.3g} to {values.max():.3g})",
+        f"{len(fixed.points)}, {int(fixed.stable.sum())} stable",
+        f"{fixed.radii[0]:.4f}" if len(fixed.points) else "",
+        *([", ".join(f"{m.sigma:.2f}" for m in layer.margins)] if gru else []),
+    )
+
+
+def _caption(found: RecurrentXray) -> str:
+    settings, lines = found.settings, list[str]()
+    for layer, about in zip(found.layers, settings["layers"], strict=False):
+        low, high = about["steps"]
+        steps = f"{low}" if low == high else f"{low} to {high}"
+        of = counted(about["sequences"], "sequence")
+        how = " joined, the state carried on" if about["joined"] else ""
+        lines.append(
+            f"{layer.name or layer.kind}: {of} of {steps} steps{how}; exponents "
+            f"{layer.exponents.reason}."
+        )
+        lines.append(f"Rest: {layer.fixed_points.reason}.")
+    done, planned = len(found.layers), len(settings["layers"])
+    if done < planned:
+        lines.append(f"{done} of {planned} layers so far; the same command continues the run.")
+    spans = sorted({layer.growth.length for layer in found.layers})
+    over = " and ".join(map(str, spans)) or "some"
+    lines += [
+        "Λ: Lyapunov exponents, nats a step; above 0 small differences grow for ever.",
+        f"growth: of the most growing difference over the first {over} steps, median (range).",
+        f"rest: fixed points found {WHERE[found.constant]}; radius: of the most stable one.",
+    ]
+    if any(layer.margins for layer in found.layers):
+        lines.append("σ₁(W_hn): below 2 a GRU without biases rests stably at input 0.")
+    if not all(layer.exponents.converged for layer in found.layers):
+        lines.append("(!): the standard error is not to be trusted, take longer sequences.")
+    return "\n".join(lines)
+
+
+__all__ = ["read", "table", "tell"]
