@@ -8,6 +8,7 @@ from nakami.results import lazy
 
 if TYPE_CHECKING:
     from ._adastand import Adastand as Adastand
+    from ._hessian_free import HessianFree as HessianFree
     from ._kfac import EKFAC as EKFAC
     from ._kfac import KFAC as KFAC
     from ._natural_gradient import NaturalGradient as NaturalGradient

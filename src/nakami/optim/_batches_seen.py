@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..operators import CurvatureOperator, View
 from ..results import wrong, wrong_type
@@ -104,6 +105,13 @@ class BatchesSeen:
     def remove(self) -> None:
         """Take the hook off the model."""
         self._hook.remove()
+
+
+def one_group_alone(optimizer: Optimizer) -> None:
+    """Refuse a second parameter group: all weights are solved together."""
+    if optimizer.param_groups:
+        rule, way_out = "be one, the model's: they are solved together", "freeze what must not move"
+        raise wrong("parameter groups", rule, "another one", way_out)
 
 
 def _as_one(model: nn.Module, x: Any) -> Any:

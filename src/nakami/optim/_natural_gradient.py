@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..operators import CurvatureOperator, check_order, criterion, ggn
 from ..results import RunError, check_at_least, wrong
-from ._batches_seen import BatchesSeen
+from ._batches_seen import BatchesSeen, one_group_alone
 from ._drawn import LOSSES, never_observed
 from ._kronecker import decayed
 from ._natural_steps import NaturalSteps, check_model, checked_state
@@ -88,6 +88,11 @@ class NaturalGradient(NaturalSteps):
         settings: dict[str, Any] = {"lr": lr, "momentum": momentum, "damping": damping}
         super().__init__(model, settings | {"weight_decay": weight_decay, "kl_clip": kl_clip})
         self._seen = BatchesSeen(model, loss, ggn)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """The weights of the model are one group; another is refused."""
+        one_group_alone(self)
+        super().add_param_group(param_group)
 
     def observe(self, outputs: Tensor, targets: Any) -> None:
         """Take the batch that the model has just been called with, for the next step.

@@ -221,6 +221,13 @@ class CurvatureOperator(LinearOperator):
         (value,) = self.ranks.total(sum(float(value) for value, _ in pairs))
         return value / self.divisor, self.ranks.sum(found) / self.divisor
 
+    def loss_at(self, at: Tensor) -> float:
+        """The loss at other weights ``(P,)``, own reduction included, by one pass over the data."""
+        at = check_vector("at", at, self.shape[1])
+        with self.ranks.together("the loss"), torch.no_grad():
+            total = sum(float(part.loss(at)) for part in self.parts)
+        return self.ranks.total(total)[0] / self.divisor
+
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
         flat = check_vector("flat", flat, self.shape[1])
