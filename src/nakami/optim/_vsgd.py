@@ -27,7 +27,8 @@ class VSGD(Optimizer):
     / v) t + 1``. ``lr`` multiplies the rate.
 
     Three forms: ``"local"``, a rate for each number; ``"block"``, one for each parameter tensor,
-    ``sum m^2 / (max h * mean of |g|^2)``; ``"global"``, the same over a whole parameter group.
+    ``sum m^2 / (max h * mean of |g|^2)``; ``"global"``, the same over a whole parameter group. At
+    its defaults the local form is the one to take: the block form failed on a small CNN.
 
     A step of training::
 
