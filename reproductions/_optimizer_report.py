@@ -11,6 +11,8 @@ from _optimizer_tasks import Task
 from _shared import made_in
 from _wide import mean_error, table
 
+from nakami.results import counted
+
 Records = dict[str, Any]
 STUDENT = 4.303  # of 2 degrees of freedom, 95 %
 OURS = "SDProp"
@@ -36,14 +38,14 @@ def report(
         if files[task.name]:
             yield from one_task(task, methods, files[task.name], seeds, within)
     peers = {r["with"] for records in files.values() for r in records.values() if r.get("with")}
-    cpu = sum(r["cpu"] for records in files.values() for n, r in records.items() if counted(n, r))
+    cpu = sum(r["cpu"] for records in files.values() for n, r in records.items() if trained(n, r))
     yield "Theirs: figures and tables without numbers that could be confirmed."
     yield ""
     yield made_in(cpu) + "".join(f" {name}." for name in sorted(peers))
     yield ""
 
 
-def counted(name: str, record: Records) -> bool:
+def trained(name: str, record: Records) -> bool:
     """Whether this training is not the copy of a searched one."""
     return not (name.endswith("/0") and record.get("searched"))
 
@@ -97,7 +99,8 @@ def together(
     tasks: list[Task], methods: list[Method], files: dict[str, Records], seeds: int, within: float
 ) -> Iterator[str]:
     """Over tasks: how far above the task's best, against SDProp, and how wide the usable rates."""
-    yield f"## Together: {len(tasks)} tasks ({', '.join(task.name for task in tasks)})"
+    names = ", ".join(task.name for task in tasks)
+    yield f"## Together: {counted(len(tasks), 'task')} ({names})"
     yield ""
     yield "Test loss over that of the task's best optimizer: geometric mean and worst. Against"
     yield "SDProp: tasks in which the test loss is lower, higher, or not decided. Usable rates:"

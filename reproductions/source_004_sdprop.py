@@ -58,7 +58,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -88,6 +88,9 @@ RECIPE_STEPS = 2000  # of nanoGPT
 def main(argv: list[str] | None = None) -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    arguments.add_argument(
+        "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), help="only these now"
+    )
     arguments.add_argument("--recipe", action="store_true", help="nanoGPT's recipe, nothing else")
     arguments.add_argument("--report", action="store_true", help="write the page, train nothing")
     given = arguments.parse_args(argv)
@@ -96,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         recipe()
     elif not given.report:
         for name in given.tasks:
-            fill(TASKS[name])
+            fill(TASKS[name], given.methods)
             write()
     write()
 
@@ -124,7 +127,7 @@ def recipe() -> None:
         file.add("the recipe", {"steps": RECIPE_STEPS, **record})
 
 
-def fill(task: Task) -> None:
+def fill(task: Task, methods: Sequence[str] = tuple(METHODS)) -> None:
     """Make the records of a task that are not there yet."""
     if task.name == "nanogpt":
         recipe()
@@ -136,7 +139,7 @@ def fill(task: Task) -> None:
             print(task.name, name, file.records[name], flush=True)
         return file.records[name]
 
-    for method in METHODS.values():
+    for method in (METHODS[name] for name in methods):
         try:
             made_by(method)
         except PackageNotFoundError:

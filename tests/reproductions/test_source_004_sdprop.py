@@ -104,7 +104,7 @@ def test_orthogonalised_as_by_torch(script):
         s = s / s.square().sum().sqrt()
         for _ in range(5):
             s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-        torch.testing.assert_close(found.double(), u * s @ v, atol=1e-5, rtol=0)
+        assert (found - u * s @ v).abs().max() < 1e-5
 
 
 def test_muon_steps_hidden_matrices_alone(script):
@@ -193,3 +193,34 @@ def test_differences_by_seed(script):
     assert report.against(records, methods[2], methods, 3) == "not decided"
     page = "\n".join(report.one_task(script.TASKS["deep"], methods, records, 3, 1.1))
     assert "+0.1000 ± 0.0058 *" in page
+
+
+def test_a_run_goes_on_and_its_page_has_every_method(script, small, tmp_path, monkeypatch):
+    task, _ = small
+    names = ["SDProp", "SGD, momentum 0.9"]
+    monkeypatch.setattr(script, "OUT", tmp_path)
+    monkeypatch.setattr(script, "MOST", 4)
+    quick = replace(task, steps=5)
+    script.fill(quick, names[:1])
+    first = script.kept(quick).records
+    script.fill(quick, names)
+    records = script.kept(quick).records
+    assert {name: records[name] for name in first} == first
+    for name in names:
+        searched = [k for k in records if k.startswith(name) and k.endswith("/search")]
+        assert len(searched) == 4
+        best = min(searched, key=lambda k: records[k]["valid"])
+        for seed in range(3):
+            record = records[f"{best.removesuffix('search')}{seed}"]
+            alone = script.train(quick, task.data(), script.METHODS[name],
+                                 float(best.split("/")[1]), seed, 5)  # fmt: skip
+            assert record["test"] == pytest.approx(alone["test"], rel=0.01)  # rates have 3 digits
+    report = part(script, "report")
+    methods = [script.METHODS[name] for name in names]
+    page = "\n".join(report.report([quick], methods, {"small": records}, 3, 1.1))
+    assert "Together: 1 task (small)" in page
+    assert "Not run yet" not in page
+    again = "\n".join(report.report([quick], [*methods, script.METHODS["Lion"]],
+                                    {"small": records}, 3, 1.1))  # fmt: skip
+    assert "Not run yet, or in part: small." in again
+    assert "| Lion | not run |" in again
