@@ -254,6 +254,6 @@ def test_wrong_use_is_said_in_one_sentence():
     with pytest.raises(UsageTypeError, match="model must be a torch module, got generator"):
         HessianFree(net.parameters(), "mse")
     before = flat(net)
-    with pytest.raises(RunError, match="the gradients are not finite; raise damping"):
+    with pytest.raises(RunError, match="HessianFree met gradients that are not finite; lower"):
         train(optimizer, net, x, y, lambda z, y: cross_entropy(z, y) * torch.nan)
     assert torch.equal(before, flat(net))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..results import wrong
 from ._arithmetic import SMALL, Arithmetic, Lists, Number, Pieces, Values
+from ._dense import check_dense
 from ._settings import check_shared
 
 Group = Mapping[str, Any]
@@ -126,10 +126,7 @@ class Elementwise(Optimizer):
         for p in group["params"]:
             if p.grad is None:
                 continue
-            if p.grad.is_sparse:
-                got = f"a sparse one for a weight of shape {tuple(p.shape)}"
-                way_out = "build the embedding with sparse=False or use torch.optim.SparseAdam"
-                raise wrong("gradients", "be dense", got, way_out)
+            check_dense(p.grad)
             state = self.state[p]
             if not state:
                 place = p.device if group["capturable"] else None

@@ -16,7 +16,7 @@ from ._batches_seen import BatchesSeen, one_group_alone
 from ._conjugate_gradients import Path, conjugate_gradients
 from ._drawn import LOSSES, never_observed
 from ._kronecker import decayed
-from ._natural_steps import check_above_0, check_model, checked_state
+from ._natural_steps import NOT_FINITE, check_above_0, check_model, checked_state
 from ._settings import check_from_0, check_rate
 
 MATRICES = {"ggn": ggn, "hessian": hessian}
@@ -168,6 +168,7 @@ class HessianFree(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Make one step by the gradients that stand in ``.grad``; weights without one stay.
@@ -190,7 +191,7 @@ class HessianFree(Optimizer):
         grads = [torch.zeros_like(p) if p.grad is None else decayed(p, group) for p in held]
         gradient = torch.cat([g.reshape(-1) for g in grads])
         if not gradient.isfinite().all():
-            raise RunError("the gradients are not finite; raise damping, or start again.")
+            raise RunError(f"HessianFree met {NOT_FINITE}")
         moves = torch.cat([torch.full_like(g, p.grad is not None).reshape(-1)
                            for g, p in zip(grads, held, strict=True)])  # fmt: skip
         with op.held():

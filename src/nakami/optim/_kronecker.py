@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from ._dense import check_dense
+
 Pairs = list[tuple[Tensor, Tensor]]  # a layer's inputs and slopes, (rows, positions, numbers)
 
 
@@ -76,6 +78,7 @@ def solved(state: dict[str, Any], grad: Tensor, damping: float) -> Tensor:
 
 def decayed(p: Tensor, group: dict[str, Any]) -> Tensor:
     assert p.grad is not None
+    check_dense(p.grad)
     return p.grad.add(p, alpha=group["weight_decay"]) if group["weight_decay"] else p.grad
 
 

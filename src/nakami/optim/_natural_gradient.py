@@ -13,7 +13,7 @@ from ..results import RunError, check_at_least, wrong
 from ._batches_seen import BatchesSeen, one_group_alone
 from ._drawn import LOSSES, never_observed
 from ._kronecker import decayed
-from ._natural_steps import NaturalSteps, check_model, checked_state
+from ._natural_steps import NOT_FINITE, NaturalSteps, check_model, checked_state
 
 REFINED = 4  # times at most that a solution is corrected for the rounding of its own matrix
 EXACT, ROUGH = 1e-4, 0.02  # corrections, of what the step does to the outputs: enough, too large
@@ -126,7 +126,7 @@ class NaturalGradient(NaturalSteps):
         grads = [torch.zeros_like(p) if p.grad is None else decayed(p, group) for p in held]
         flat = torch.cat([g.reshape(-1) for g in grads])
         if not flat.isfinite().all():
-            raise RunError("the gradients are not finite; lower lr or kl_clip, or start again.")
+            raise RunError(f"NaturalGradient met {NOT_FINITE}")
         move = solved(op, flat, float(group["damping"]))
         parts = zip(held, move.split([p.numel() for p in held]), strict=True)
         moves = {p: part.reshape(p.shape) for p, part in parts if p.grad is not None}

@@ -11,8 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..results import is_number, wrong, wrong_type
+from ..results import RunError, is_number, wrong, wrong_type
 from ._settings import check_from_0, check_inside, check_rate
+
+NOT_FINITE = (
+    "gradients that are not finite; lower lr, raise damping, or start again from the "
+    "last checkpoint."
+)
 
 
 class NaturalSteps(Optimizer):
@@ -37,6 +42,16 @@ class NaturalSteps(Optimizer):
     def _made(self) -> None:
         """A step was made."""
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters; settings it leaves out are the optimizer's.
+
+        Raises:
+            UsageError: A setting out of range.
+        """
+        if isinstance(param_group, dict):
+            _check_settings({**self.defaults, **param_group})
+        super().add_param_group(param_group)
+
     @property
     def _kind(self) -> str:
         """Whose state this is."""
@@ -48,6 +63,7 @@ class NaturalSteps(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Make one step by the gradients that stand in ``.grad``; weights without one stay.
@@ -56,13 +72,16 @@ class NaturalSteps(Optimizer):
             closure: Calls the model, ``observe`` and ``backward`` before the step.
 
         Raises:
-            UsageError: Nothing was observed so far.
+            UsageError: Nothing was observed so far, a sparse gradient.
+            RunError: Gradients that are not finite; nothing has moved then.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         moves, product = self._moves()
+        if not all(math.isfinite(size) for size in product.values()):
+            raise RunError(f"{type(self).__name__} met {NOT_FINITE}")
         for group in self.param_groups:
             size = product.get(id(group), 0.0) * float(group["lr"]) ** 2
             most = group["kl_clip"]

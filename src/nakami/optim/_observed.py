@@ -11,6 +11,7 @@ from torch.autograd.graph import GradientEdge
 
 from ..operators import check_order
 from ..results import RunError, check_at_least, check_seed, wrong
+from ._dense import check_dense
 from ._drawn import Draws, never_observed, through_the_graph
 from ._kronecker import average, decayed, over_processes, rank
 from ._natural_steps import NaturalSteps, check_model, checked_state
@@ -92,6 +93,8 @@ class Observed(NaturalSteps):
         self._taps.clear()
         at = [(key, g) for (key, _), g in zip(places, grads[len(rest) :], strict=True)]
         single = [(p, g) for p, g in zip(rest, grads, strict=False) if g is not None]
+        for _, g in single:
+            check_dense(g)
         if not pairs and not single:
             way_out = "pass what the model returned in this step"
             rule = "come from the model that the optimizer was built with"

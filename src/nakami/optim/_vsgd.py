@@ -135,6 +135,7 @@ class VSGD(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Make one step by the gradients that stand in ``.grad``; weights without one stay.

@@ -1,0 +1,15 @@
+"""Gradients that optimizers refuse alike."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..results import wrong
+
+
+def check_dense(grad: Tensor) -> None:
+    """Refuse a sparse gradient."""
+    if grad.is_sparse:
+        got = f"a sparse one for a weight of shape {tuple(grad.shape)}"
+        way_out = "build the embedding with sparse=False or use torch.optim.SparseAdam"
+        raise wrong("gradients", "be dense", got, way_out)
