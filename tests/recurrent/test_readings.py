@@ -181,7 +181,7 @@ def test_wrong_arguments_of_a_search_are_named() -> None:
 def test_a_map_without_fixed_points_gives_an_empty_result() -> None:
     found = fixed_points(StateMap(lambda x, h: h + 1, state_size=2), random_starts=4)
     assert not found.converged
-    assert found.reason.startswith("no start settled in 60 Newton steps; pass states= of")
+    assert found.reason.startswith("none of 5 starts settled in 60 Newton steps; pass states= of")
     assert found.points.shape == (0, 2)
     assert found.eigenvalues.shape == (0, 2)
 

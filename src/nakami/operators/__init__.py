@@ -16,6 +16,7 @@ from .model._recurrent_cells import (
     cell_weights,
     ends_of,
     kind_of,
+    settle,
 )
 from .model._stages import Stages
 from .model._view import View, as_view
@@ -51,6 +52,7 @@ __all__ = [
     "leaves_of",
     "natural_start",
     "separate_rows",
+    "settle",
     "stages",
     "unwrapped_optimizer",
 ]

@@ -18,10 +18,13 @@ from ..results import (
     is_number,
     tick,
     wrong,
+    wrong_type,
 )
+from ._continuation import Path, continued
 from ._state_map import StateMap, Step, as_state_map
 
 NEWTON = 60  # steps
+JACOBIANS = 1500  # of a continuation, at most
 HALVINGS = 12  # of a Newton step behind which the next one is not shorter
 SETTLE = 200  # plain steps that half of the starts make first
 LEAVE_OUT = "leave it out for the default"
@@ -37,13 +40,17 @@ def fixed_points(
     scale: float = 1.0,
     tol: float = 1e-9,
     seed: int = 0,
+    follow: bool | None = None,
 ) -> FixedPoints:
     """Fixed points of a recurrent net at a constant input, found from many starts at once.
 
-    From each start Newton's method with halved steps finds ``F(h) = h``; half of the random starts
-    first make 200 plain steps, which lead to what is stable. Points nearer than ``1e4 tol`` times
-    their size are one. The search stays within ``StateMap.bounds``: beyond them update gates are 1
-    within rounding, and any state would rest.
+    From each start Newton's method with halved steps finds ``R(h) = h``, where R is the state that
+    the gates and candidates at h would settle to (``StateMap.at_rest``): F itself of a function.
+    Half of the random starts first make 200 plain steps, which lead to what is stable. Where no
+    start settles, ``h = a R(h)`` is followed from the only solution at a = 0 to a = 1: R sends a
+    cube into itself, so a GRU, a tanh RNN and an LSTM have a fixed point (Brouwer). Points nearer
+    than ``1e4 tol`` times their size are one. The search stays within ``StateMap.bounds``: beyond
+    them update gates are 1 within rounding, and any state would rest.
 
     Args:
         net: As ``StateMap`` takes it, or one (which sets the arithmetic).
@@ -54,11 +61,14 @@ def fixed_points(
         scale: Half its side. A GRU's states lie within 1.
         tol: Largest ``|F(h) - h|`` over ``max(1, |h|)`` that counts as fixed; above 1e-14.
         seed: Of the random starts; torch's global state is left alone.
+        follow: Whether to follow ``h = a R(h)`` where no start settles. Default: of modules with
+            bounded states, not of ReLU RNNs and functions, where it may lead nowhere.
 
     Raises:
         UsageError: What ``StateMap`` refuses; a shape, count, ``tol`` or ``scale`` out of range.
 
-    Cost: for each start and Newton step a Jacobian (S products) and a solve O(S^3).
+    Cost: for each start and Newton step a Jacobian (S products) and a solve O(S^3); as much for
+    each of at most 1500 Jacobians of the continuation.
     Source: Sussillo and Barak, Neural Computation 25, 2013 (there by minimising the speed).
     """
     step_map = as_state_map(net)
@@ -67,28 +77,35 @@ def fixed_points(
     for name, value, least in (("tol", tol, 1e-14), ("scale", scale, 0.0)):
         if not is_number(value) or not least < value < float("inf"):
             raise wrong(name, f"be a number above {least:g}", repr(value), LEAVE_OUT)
+    if follow not in (True, False, None):
+        raise wrong_type("follow", "be True or False", repr(follow), LEAVE_OUT)
     starts = _starts(step_map, constant, states, random_starts, scale, seed)
-    found, size = _newton(step_map, constant, starts, tol)
+    rest = step_map.at_rest()
+    found, size = _newton(rest, constant, starts[:, : rest.state_size], tol)
     settled = torch.isfinite(size) & (size <= tol)
-    points, counts = _distinct(found[settled], 1e4 * tol)
+    points, counts = _distinct(_resting(step_map, constant, found[settled], tol), 1e4 * tol)
+    reached = int(counts.sum())
+    kind = FixedPointEnding.NONE if not reached else FixedPointEnding.SOME_LOST
+    kind = FixedPointEnding.FOUND if reached == len(starts) else kind
+    numbers: dict[str, Any] = {
+        "distinct": len(points), "reached": reached, "starts": len(starts), "steps": NEWTON,
+        "given": states is not None,
+    }  # fmt: skip
+    if not reached and (bool(rest.bounds.isfinite().all()) if follow is None else follow):
+        path = _followed(rest, constant)
+        if path.h is not None:
+            sharp = _newton(rest, constant, path.h[None], tol)[0]
+            points = _resting(step_map, constant, sharp, tol)
+            counts = torch.zeros(len(points), dtype=torch.int64)
+        kind = FixedPointEnding.CONTINUED if len(points) else FixedPointEnding.NOT_REACHED
+        numbers |= {"distinct": len(points), "a": path.a, "jacobians": path.jacobians}
     jacobians = step_map.jacobian(constant.expand(len(points), -1), points)
-    with torch.no_grad():
-        residual = step_map(constant.expand(len(points), -1), points) - points
+    residual = _misses(step_map, constant, points)
     errors = _solve(jacobians, residual).norm(dim=1)
     eigenvalues = torch.linalg.eigvals(jacobians)
     order = torch.argsort(eigenvalues.abs(), dim=1, descending=True)
     eigenvalues = eigenvalues.gather(1, order)
     first = torch.argsort(eigenvalues.abs().amax(dim=1))
-    kind = FixedPointEnding.NONE if not len(points) else FixedPointEnding.SOME_LOST
-    reached = int(settled.sum())
-    kind = FixedPointEnding.FOUND if reached == len(starts) else kind
-    numbers = {
-        "distinct": len(points),
-        "reached": reached,
-        "starts": len(starts),
-        "steps": NEWTON,
-        "given": states is not None,
-    }
 
     def sorted_(array: Tensor) -> Array:
         return np.asarray(array[first.to(array.device)].cpu())
@@ -138,12 +155,37 @@ def _starts(
     return starts[starts.isfinite().all(dim=1)]
 
 
+@torch.no_grad()
+def _misses(step_map: StateMap, x: Tensor, h: Tensor) -> Tensor:
+    """``F(h) - h``."""
+    return step_map(x.expand(len(h), -1), h) - h
+
+
+@torch.no_grad()
+def _resting(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> Tensor:
+    """The states of those of ``at_rest`` that the net leaves where they are."""
+    whole = step_map.whole(x.expand(len(h), -1), h)
+    size = _misses(step_map, x, whole).norm(dim=1) / whole.norm(dim=1).clamp_min(1)
+    return whole[size <= tol]
+
+
+def _followed(rest: StateMap, x: Tensor) -> Path:
+    """The continuation at this input."""
+
+    def at(h: Tensor) -> Tensor:
+        return rest(x.expand(len(h), -1), h)
+
+    def jacobian(h: Tensor) -> Tensor:
+        return rest.jacobian(x.expand(len(h), -1), h)
+
+    return continued(at, jacobian, torch.zeros_like(rest.starts(None, 1)[0]), JACOBIANS)
+
+
 def _newton(step_map: StateMap, x: Tensor, h: Tensor, tol: float) -> tuple[Tensor, Tensor]:
     """States after damped Newton steps, and their residuals over ``max(1, |h|)``."""
 
-    @torch.no_grad()
     def miss(h: Tensor) -> Tensor:
-        return step_map(x.expand(len(h), -1), h) - h
+        return _misses(step_map, x, h)
 
     def size(h: Tensor) -> Tensor:
         return miss(h).norm(dim=1) / h.norm(dim=1).clamp_min(1)

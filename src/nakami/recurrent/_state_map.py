@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import jacfwd, jvp, vmap
 
 from ..results import DEFAULT_BUDGET, check_at_least, check_callable, wrong
-from ._units import layers_of
+from ._units import Layers, layers_of
 
 Step = Callable[[Tensor, Tensor], Tensor]
 COPIES = 8  # of a Jacobian that forward mode keeps while it builds one
@@ -51,11 +51,13 @@ class StateMap:
         if (dtype if isinstance(dtype, str) else str(dtype).rpartition(".")[2]) not in DTYPES:
             raise wrong("dtype", "be float64 or float32", repr(dtype), "leave it out for float64")
         if isinstance(net, nn.Module):
-            layers = layers_of(net, self.dtype)
+            self._layers: Layers | None = layers_of(net, self.dtype)
+            layers = self._layers
             self._step: Step = layers.step
             self.state_size, self.input_size = layers.state_size, layers.input_size
             self.device, self.bounds = layers.device, layers.bounds
             return
+        self._layers = None
         check_callable("net", net, "step(x, h)")
         if state_size is None:
             way_out = "pass the length of a state"
@@ -169,6 +171,28 @@ class StateMap:
         return torch.cat(
             [made(x[i : i + piece], h[i : i + piece]) for i in range(0, len(h), piece)]
         ).detach()
+
+    def at_rest(self) -> StateMap:
+        """The map whose fixed points are the states at rest, where it is an easier one.
+
+        Of a module, of its h alone: the state that gates and candidates at h would settle to, as if
+        held. It has the same points at rest (``whole`` makes states of them) and no slow units. Of
+        a function it is the map itself.
+        """
+        layers = self._layers
+        if layers is None:
+            return self
+        n = len(layers.layers) * layers.hidden
+        made = StateMap(
+            lambda x, h: layers.settled(x, h)[..., :n],
+            state_size=n, input_size=self.input_size, dtype=self.dtype,
+        )  # fmt: skip
+        made.device, made.bounds = self.device, self.bounds[:n]
+        return made
+
+    def whole(self, x: Tensor, h: Tensor) -> Tensor:
+        """States (B, S) of those of ``at_rest``, (B, n), at inputs (B, I)."""
+        return h if self._layers is None else self._layers.settled(x, h)
 
     def push(self, x: Tensor, h: Tensor, tangents: Tensor) -> Tensor:
         """Jacobians at states times directions.

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from ..operators import CellWeights, advance, bend_of, cell_weights, ends_of, is_recurrent, kind_of
+from ..operators import (
+    CellWeights,
+    advance,
+    bend_of,
+    cell_weights,
+    ends_of,
+    is_recurrent,
+    kind_of,
+    settle,
+)
 from ..results import wrong
 
 
@@ -68,6 +77,23 @@ class Layers:
             new.append(x)
             new_cells.append(after)
         return torch.cat([*new, *(new_cells if self.cells else ())], dim=-1)
+
+    def settled(self, x: Tensor, h: Tensor) -> Tensor:
+        """Whole states (B, S) that gates and candidates at ``h``, (B, layers H), would settle to.
+
+        States at rest are those whose h settles to itself.
+        """
+        kind, bend = kind_of(self.module), bend_of(self.module)
+        new, cells = list[Tensor](), list[Tensor]()
+        for weights, state in zip(self.layers, h.chunk(len(self.layers), dim=-1), strict=True):
+            sums = (
+                linear(x, weights.ih, weights.bias_ih),
+                linear(state, weights.hh, weights.bias_hh),
+            )
+            x, cell = settle(kind, weights, sums, bend)
+            new.append(x)
+            cells.append(cell)
+        return torch.cat([*new, *(cells if self.cells else ())], dim=-1)
 
 
 def layers_of(module: nn.Module, dtype: torch.dtype) -> Layers:

@@ -15,13 +15,21 @@ DISTINCT = "{distinct} distinct fixed {distinct:point|points}, from {reached} of
 MORE = "{given:|; pass states= of real trajectories as starts}"
 LOST = "; the others did not settle in {steps} Newton steps" + MORE
 
+MISSED = "none of {starts} starts settled in {steps} Newton steps"
+STOPPED = "came to a = {a:.4g} of 1 with {jacobians} Jacobians"
+
 
 class FixedPointEnding(Ending):
-    """How a search ended; numbers: ``distinct, reached, starts, steps, given``."""
+    """How a search ended.
+
+    Numbers: ``distinct, reached, starts, steps, given``; of a continuation ``a`` and ``jacobians``.
+    """
 
     FOUND = True, DISTINCT
     SOME_LOST = True, DISTINCT + LOST
-    NONE = False, "no start settled in {steps} Newton steps" + MORE
+    CONTINUED = True, "1 fixed point, by continuation ({jacobians} Jacobians); " + MISSED
+    NOT_REACHED = False, MISSED + ", and the continuation " + STOPPED + MORE
+    NONE = False, MISSED + MORE
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class FixedPoints(Ended):
         errors: Distance to the true point to first order, ``|(J - I)^-1 (F(h) - h)|``, shape (n,).
         eigenvalues: Of the Jacobian there, by falling modulus, shape (n, S), complex.
         starts: How many starts each was reached from, shape (n,). Not the size of its basin:
-            Newton's method reaches saddles too.
+            Newton's method reaches saddles too. 0 for a point found by continuation.
         seed: Of the random starts.
         outcome: How the search ended, a ``FixedPointEnding``; gives ``converged`` and ``reason``.
             No search proves that there are no others.

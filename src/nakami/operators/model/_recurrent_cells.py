@@ -77,3 +77,34 @@ def advance(
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     h = torch.sigmoid(o) * torch.tanh(c)
     return (h if weights.hr is None else linear(h, weights.hr)), c
+
+
+def settle(
+    kind: str, weights: CellWeights, sums: tuple[Tensor, Tensor], bend: Bend
+) -> tuple[Tensor, Tensor]:
+    """The states that these gates and candidates would settle to, held as they are.
+
+    A state at rest is one that settles to itself: a GRU's is its candidate, for its update gate is
+    below 1; an LSTM's cell is ``i g / (1 - f)``, for its forget gate is.
+
+    Args:
+        kind: As ``kind_of`` says it.
+        weights: Only an LSTM's projection is used here.
+        sums: As for ``advance``.
+        bend: Nonlinearity of an ``RNN``.
+
+    Returns:
+        State, and cell of an LSTM, elsewhere the state again.
+    """
+    of_x, of_h = sums
+    if kind == "RNN":
+        h = bend(of_x + of_h)
+        return h, h
+    if kind == "GRU":
+        (ir, _, i_n), (hr, _, hn) = of_x.chunk(3, dim=-1), of_h.chunk(3, dim=-1)
+        h = torch.tanh(i_n + torch.sigmoid(ir + hr) * hn)
+        return h, h
+    i, f, g, o = (of_x + of_h).chunk(4, dim=-1)
+    c = torch.sigmoid(i) * torch.tanh(g) * (1 + torch.exp(f))  # 1 / (1 - sigmoid(f)) = 1 + e^f
+    h = torch.sigmoid(o) * torch.tanh(c)
+    return (h if weights.hr is None else linear(h, weights.hr)), c
