@@ -86,7 +86,7 @@ OBSERVERS = {
         for form, share in (("estimated", 0.1), ("quasi-diagonal", 0.1), ("closed", 0.1))
     },
     "VSGD": Observer(
-        vsgd, ({}, 300, 0.3), ({}, 300, 10.0), 0, 0.0, batch=10, spreads=False,
+        vsgd, ({}, 200, 0.3), ({}, 200, 10.0), 0, 0.0, batch=10, spreads=False,
         wrong=(
             ({"lr": -1.0}, r"lr must be a number from 0 on, got -1\.0; pass lr=1e-3\."),
             ({"slow_start": 0}, r"slow_start must be a whole number from 1 on, got 0; 10 is the"),
@@ -94,11 +94,11 @@ OBSERVERS = {
     ),
     "NaturalGradient": Observer(
         NaturalGradient, ({"damping": 1e-8, "kl_clip": None}, 2, 1e-6),
-        ({"damping": 1e-6, "kl_clip": None}, 6, 1e-6), 5, 1 / 1e-3, groups=False,
+        ({"damping": 1e-6, "kl_clip": None}, 6, 1e-6), 2, 1 / 1e-3, groups=False,
     ),
     "HessianFree": Observer(
         HessianFree, ({"damping": 1e-8, "tolerance": 1e-9}, 4, 1e-5),
-        ({"damping": 1e-3}, 12, 1e-3), 5, 1.0, groups=False,
+        ({"damping": 1e-3}, 12, 1e-3), 2, 1.0, groups=False,
     ),
 }  # fmt: skip
 
