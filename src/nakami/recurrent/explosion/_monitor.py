@@ -34,7 +34,7 @@ class ExplosionMonitor:
     each episode: an episode ends after 20 steps below. It never changes the training. A step that a
     gradient scaler skips is not read.
 
-    Of the signals that were compared (sigma_1, spectral radius, backward growth, gradient norm)
+    Of 16 signals that were compared (sigma_1, spectral radius, backward growth, gradient norm, ...)
     this one warned of most explosions: docs/recurrent.md has the shares, leads and false alarms. It
     sees the step that is made, so clipping, schedules and momentum are in it.
 
@@ -62,7 +62,7 @@ class ExplosionMonitor:
 
     Cost: a copy of the recurrent matrices in memory and three passes over them for each step, below
     1 % of a step (measured in docs/recurrent.md), and on a GPU one wait for its result. Growth: 0.2
-    to 1.5 of a training step for each reading, divided by ``every``. Several processes: each warns.
+    to 1.9 of a training step for each reading, divided by ``every``. Several processes: each warns.
     """
 
     def __init__(
