@@ -246,7 +246,7 @@ def test_wrong_use_is_said_in_one_sentence():
         with pytest.raises(UsageError, match=message):
             HessianFree(net, "mse", **settings)
     optimizer = HessianFree(net, "cross_entropy")
-    with pytest.raises(UsageError, match="HessianFree must observe the model before its first st"):
+    with pytest.raises(UsageError, match="HessianFree must observe the model before each st"):
         optimizer.step()
     with pytest.raises(UsageError, match="parameter groups must be one, the model's: they are so"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2))]})

@@ -245,7 +245,7 @@ def test_wrong_use_is_said_in_one_sentence():
     net, x, y = small()
     optimizer = NaturalGradient(net, "cross_entropy", largest=20)
     cross_entropy(net(x), y).backward()
-    with pytest.raises(UsageError, match="NaturalGradient must observe the model before its fi"):
+    with pytest.raises(UsageError, match="NaturalGradient must observe the model before each"):
         optimizer.step()
     with pytest.raises(UsageError, match=r"outputs must be a tensor with its graph, got one with"):
         optimizer.observe(net(x).detach(), y)

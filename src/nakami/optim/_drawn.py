@@ -70,9 +70,9 @@ def through_the_graph(outputs: Tensor) -> Iterator[None]:
         raise wrong("outputs", "have their graph still", "a freed one", FIRST) from error
 
 
-def never_observed(optimizer: Optimizer) -> UsageError:
+def never_observed(optimizer: Optimizer, step: str = "its first step") -> UsageError:
     """What a step says before anything was observed."""
     return UsageError(
-        f"{type(optimizer).__name__} must observe the model before its first step; call "
+        f"{type(optimizer).__name__} must observe the model before {step}; call "
         "optimizer.observe(outputs, targets) between model(x) and loss.backward()."
     )

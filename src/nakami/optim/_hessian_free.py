@@ -185,7 +185,7 @@ class HessianFree(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         if not self._seen.seen:
-            raise never_observed(self)
+            raise never_observed(self, "each step")
         op, group = self._seen.operator(), self.param_groups[0]
         held: list[Tensor] = group["params"]
         grads = [torch.zeros_like(p) if p.grad is None else decayed(p, group) for p in held]

@@ -118,7 +118,7 @@ class NaturalGradient(NaturalSteps):
 
     def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:
         if not self._seen.seen:
-            raise never_observed(self)
+            raise never_observed(self, "each step")
         op = self._seen.operator()
         group = self.param_groups[0]
         # in the operator's order, that of the model; without a gradient no move

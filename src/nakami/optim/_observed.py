@@ -32,6 +32,8 @@ class Observed(NaturalSteps):
     ):  # fmt: skip
         check_order(model=model, loss=loss)
         check_model(model)
+        # torch.compile's module runs this one, whose hooks it keeps
+        model = model.__dict__.get("_modules", {}).get("_orig_mod", model)
         self._draws = Draws(loss, check_seed(seed) + rank())
         self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
         super().__init__(model, settings)

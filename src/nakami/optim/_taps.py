@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ class Taps:
         self.matrices: dict[str, Matrix] = {}
         self._calls: list[Call] = []
         self.on = True
-        self._hooks = [model.register_forward_pre_hook(lambda *_: self.clear())]
+        self._hooks = [model.register_forward_pre_hook(self._begun(model))]
         for name, module in model.named_modules():
             found = {
                 f"{name}.{weight}" if name else weight: matrix
@@ -73,12 +74,25 @@ class Taps:
             }
             self.matrices.update(found)
             if found:
-                hook = self._caught(name)
+                hook = self._caught(name, module)
                 self._hooks.append(module.register_forward_hook(hook, with_kwargs=True))
 
-    def _caught(self, name: str) -> Callable[[nn.Module, Any, Mapping[str, Any], Any], Any]:
+    def _begun(self, model: nn.Module) -> Callable[[nn.Module, Any], None]:
+        own = ref(model)  # a copy of the model has its hooks, and is another model
+
+        def hook(module: nn.Module, _: Any) -> None:
+            if module is own():
+                self.clear()
+
+        return hook
+
+    def _caught(
+        self, name: str, layer: nn.Module
+    ) -> Callable[[nn.Module, Any, Mapping[str, Any], Any], Any]:
+        own = ref(layer)
+
         def hook(module: nn.Module, inputs: Any, named: Mapping[str, Any], output: Any) -> Any:
-            if not self.on:
+            if not self.on or module is not own():
                 return None
             if isinstance(module, nn.LSTMCell):  # h is made from c: a slope by c must not hold h's
                 output = tuple(leaf.view_as(leaf) for leaf in output)
