@@ -1,6 +1,7 @@
 """Every optimizer that observes runs the same checks; a new one is an entry of the list."""
 
 import copy
+import io
 import pickle
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from nakami.results import RunError, UsageError
+from nakami.results import NakamiWarning, RunError, UsageError
 from observer_list import OBSERVERS, Rosenbrock, train
 
 every = pytest.mark.parametrize("entry", OBSERVERS.values(), ids=OBSERVERS)
@@ -216,3 +217,59 @@ def test_a_closure_observes_and_its_loss_is_returned(entry):
 
     wanted = float(cross_entropy(net(x), y).detach())
     assert float(optimizer.step(closure).detach()) == wanted
+
+
+def observed(entry, net, x, y, between=lambda net: None):
+    """Weights after two steps, with something else done before each observation."""
+    optimizer = entry.make(net, "cross_entropy")
+    for _ in range(2):
+        optimizer.zero_grad()
+        outputs = net(x)
+        between(net)
+        optimizer.observe(outputs, y)
+        cross_entropy(outputs, y).backward()
+        optimizer.step()
+    return weights(net)
+
+
+@every
+def test_copies_of_the_model_are_others(entry):
+    """An average of the weights is a deep copy, hooks and all; so is a model that was saved."""
+    net, x, y = small()
+    wanted = observed(entry, copy.deepcopy(net), x, y)
+
+    def copied(net):
+        copy.deepcopy(net)(100 * x)
+        kept = io.BytesIO()
+        torch.save(net, kept)
+        kept.seek(0)
+        torch.load(kept, weights_only=False)(100 * x)
+
+    assert equal(observed(entry, net, x, y, copied), wanted)
+    optimizer = entry.make(net, "cross_entropy")
+    net(x)
+    rule = "outputs must come from the model that the optimizer was built with, got others; pass w"
+    with pytest.raises(UsageError, match=rule):
+        optimizer.observe(copy.deepcopy(net)(x), y)
+
+
+@pytest.mark.parametrize("name", [name for name in OBSERVERS if name != "VSGD"])
+def test_a_weight_that_is_trained_no_more_than_before_is_named_once(name):
+    net, x, y = small()
+    net[0].requires_grad_(False)
+    optimizer = OBSERVERS[name].make(net, "cross_entropy")
+    net[0].requires_grad_(True)
+    before = net[0].weight.detach().clone()
+    text = rf"0\.weight has a gradient since {type(optimizer).__name__} was built, which does not"
+    with pytest.warns(NakamiWarning, match=text) as found:
+        train(optimizer, net, x, y, cross_entropy, 2)
+    assert len(found) == 1
+    assert torch.equal(net[0].weight, before)
+    net[0].requires_grad_(False)
+    net[3].weight.requires_grad_(False)  # and one that is frozen since stays
+    kept = weights(net)
+    optimizer.zero_grad()
+    train(optimizer, net, x, y, cross_entropy, 1)
+    moved = [not torch.equal(a, b) for a, b in zip(kept, weights(net), strict=True)]
+    assert moved == [False, False, True, True, False, True]
+    assert [p.requires_grad for p in net.parameters()] == moved

@@ -9,6 +9,7 @@ from .curvature._operator import CurvatureOperator
 from .model._dependence import check_cut, natural_start
 from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
+from .model._own_hook import OwnHook
 from .model._recurrent_cells import (
     CellWeights,
     advance,
@@ -30,6 +31,7 @@ __all__ = [
     "Jacobian",
     "LayerCall",
     "LayerGraph",
+    "OwnHook",
     "Stages",
     "View",
     "advance",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.optim import Optimizer
 
-from ..operators import CurvatureOperator, View
+from ..operators import CurvatureOperator, OwnHook, View
 from ..results import wrong, wrong_type
-from ._drawn import FIRST
+from ._drawn import FIRST, others
 from ._kronecker import together
 
 ALIKE = 0.05  # of the outputs: autocast moves them by less, dropout by more
@@ -33,6 +35,7 @@ class BatchesSeen:
 
     Args:
         model: A hook stays on it until ``remove``.
+        held: Its parameters that the matrix is of, in the model's order.
         loss: As ``matrix`` takes it.
         matrix: ``nakami.ggn`` or ``nakami.hessian``.
 
@@ -40,12 +43,13 @@ class BatchesSeen:
         seen: What was taken in since the last ``clear``.
     """
 
-    def __init__(self, model: nn.Module, loss: Any, matrix: Matrix):
+    def __init__(self, model: nn.Module, held: list[Tensor], loss: Any, matrix: Matrix):
         self._model, self._loss, self._matrix = model, loss, matrix
+        self._held = held
         self._call: tuple[Any, Mapping[str, Any]] | None = None
         self._reading = self._as_one = False
         self.seen: list[Seen] = []
-        self._hook = model.register_forward_pre_hook(self._caught, with_kwargs=True)
+        self._hook = model.register_forward_pre_hook(OwnHook(self._caught), with_kwargs=True)
 
     def _caught(self, _: nn.Module, args: Any, named: Mapping[str, Any]) -> None:
         if torch.is_grad_enabled() and not self._reading:
@@ -55,15 +59,14 @@ class BatchesSeen:
         """Keep the batch that the model has just been called with.
 
         Raises:
-            UsageError: Outputs without a graph, no call of the model before.
+            UsageError: Outputs without a graph or of another model.
         """
         given: object = outputs
         if not isinstance(given, Tensor) or not outputs.requires_grad:
             got = "one without" if isinstance(given, Tensor) else type(outputs).__name__
             raise wrong_type("outputs", "be a tensor with its graph", got, FIRST)
-        if self._call is None:
-            rule = "come from the model that the optimizer was built with"
-            raise wrong("outputs", rule, "others", "pass what the model returned in this step")
+        if self._call is None or not _made_with(outputs, self._model):
+            raise others()
         if together():
             way_out = "take KFAC or EKFAC, which average over processes"
             raise wrong("the training", "run in one process", "several", way_out)
@@ -92,7 +95,8 @@ class BatchesSeen:
         view = View(self._model, forward=_as_one if self._as_one else None)
         self._reading = True
         try:
-            op = self._matrix(view, data, self._loss)
+            with _training_alone(self._model, self._held):
+                op = self._matrix(view, data, self._loss)
         finally:
             self._reading = False
         _check(op, seen)
@@ -112,6 +116,37 @@ def one_group_alone(optimizer: Optimizer) -> None:
     if optimizer.param_groups:
         rule, way_out = "be one, the model's: they are solved together", "freeze what must not move"
         raise wrong("parameter groups", rule, "another one", way_out)
+
+
+def _made_with(outputs: Tensor, model: nn.Module) -> bool:
+    """Whether a parameter of the model is in the graph of outputs, or may be hidden in it."""
+    own = {id(p) for p in model.parameters()}
+    waiting: list[Any] = [outputs.grad_fn]
+    seen = set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        # a function of Python's own may hold a graph inside (a re-entrant checkpoint)
+        if id(getattr(node, "variable", None)) in own or isinstance(node, BackwardCFunction):
+            return True
+        waiting += [before for before, _ in node.next_functions]
+    return False
+
+
+@contextmanager
+def _training_alone(model: nn.Module, held: list[Tensor]) -> Iterator[None]:
+    """Of the model's parameters these alone require gradients, whatever was frozen since."""
+    before = [(p, p.requires_grad) for p in model.parameters()]
+    own = {id(p) for p in held}
+    try:
+        for p, _ in before:
+            p.requires_grad_(id(p) in own)
+        yield
+    finally:
+        for p, required in before:
+            p.requires_grad_(required)
 
 
 def _as_one(model: nn.Module, x: Any) -> Any:

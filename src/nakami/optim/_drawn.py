@@ -70,6 +70,12 @@ def through_the_graph(outputs: Tensor) -> Iterator[None]:
         raise wrong("outputs", "have their graph still", "a freed one", FIRST) from error
 
 
+def others() -> UsageError:
+    """What ``observe`` says of outputs of another model."""
+    rule = "come from the model that the optimizer was built with"
+    return wrong("outputs", rule, "others", "pass what the model returned in this step")
+
+
 def never_observed(optimizer: Optimizer, step: str = "its first step") -> UsageError:
     """What a step says before anything was observed."""
     return UsageError(

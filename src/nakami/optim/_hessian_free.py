@@ -16,7 +16,7 @@ from ._batches_seen import BatchesSeen, one_group_alone
 from ._conjugate_gradients import Path, conjugate_gradients
 from ._drawn import LOSSES, never_observed
 from ._kronecker import decayed
-from ._natural_steps import NOT_FINITE, check_above_0, check_model, checked_state
+from ._natural_steps import NOT_FINITE, LeftOut, check_above_0, check_model, checked_state
 from ._settings import check_from_0, check_rate
 
 MATRICES = {"ggn": ggn, "hessian": hessian}
@@ -141,7 +141,8 @@ class HessianFree(Optimizer):
         self.last: HessianFreeStep | None = None
         settings = {"lr": lr, "damping": float(damping), "weight_decay": weight_decay}
         super().__init__([p for p in model.parameters() if p.requires_grad], settings)
-        self._seen = BatchesSeen(model, loss, MATRICES[matrix])
+        self._left = LeftOut(self, model)
+        self._seen = BatchesSeen(model, self.param_groups[0]["params"], loss, MATRICES[matrix])
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """The weights of the model are one group; another is refused."""
@@ -184,6 +185,7 @@ class HessianFree(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._left.tell()
         if not self._seen.seen:
             raise never_observed(self, "each step")
         op, group = self._seen.operator(), self.param_groups[0]

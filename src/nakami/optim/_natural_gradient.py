@@ -87,7 +87,7 @@ class NaturalGradient(NaturalSteps):
         self._largest = check_at_least("largest", largest, 1, "4096 is the default")
         settings: dict[str, Any] = {"lr": lr, "momentum": momentum, "damping": damping}
         super().__init__(model, settings | {"weight_decay": weight_decay, "kl_clip": kl_clip})
-        self._seen = BatchesSeen(model, loss, ggn)
+        self._seen = BatchesSeen(model, self.param_groups[0]["params"], loss, ggn)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """The weights of the model are one group; another is refused."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..results import RunError, is_number, wrong, wrong_type
+from ..results import RunError, is_number, warn, wrong, wrong_type
 from ._settings import check_from_0, check_inside, check_rate
 
 NOT_FINITE = (
@@ -33,6 +33,7 @@ class NaturalSteps(Optimizer):
         check_model(model)
         _check_settings(settings)
         super().__init__([p for p in model.parameters() if p.requires_grad], settings)
+        self._left = LeftOut(self, model)
 
     @abstractmethod
     def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:
@@ -79,6 +80,7 @@ class NaturalSteps(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._left.tell()
         moves, product = self._moves()
         if not all(math.isfinite(size) for size in product.values()):
             raise RunError(f"{type(self).__name__} met {NOT_FINITE}")
@@ -99,6 +101,24 @@ class NaturalSteps(Optimizer):
                 state["momentum_buffer"] = torch.zeros_like(p)
             move = state["momentum_buffer"].mul_(group["momentum"]).add_(move)
         p.sub_(move.to(p.dtype) * float(group["lr"]))
+
+
+class LeftOut:
+    """The parameters of a model that were frozen when an optimizer of it was built."""
+
+    def __init__(self, optimizer: Optimizer, model: nn.Module):
+        self._kind = type(optimizer).__name__
+        self._frozen = [(name, p) for name, p in model.named_parameters() if not p.requires_grad]
+
+    def tell(self) -> None:
+        """Warn, once, where one of them has a gradient by now."""
+        moved = [name for name, p in self._frozen if p.requires_grad and p.grad is not None]
+        if moved:
+            self._frozen = []
+            warn(
+                f"{moved[0]} has a gradient since {self._kind} was built, which does not train it; "
+                "build the optimizer anew, or train it with another."
+            )
 
 
 def check_model(model: object) -> None:

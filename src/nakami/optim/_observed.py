@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from ..operators import check_order
-from ..results import RunError, check_at_least, check_seed, wrong
+from ..results import RunError, check_at_least, check_seed
 from ._dense import check_dense
-from ._drawn import Draws, never_observed, through_the_graph
+from ._drawn import Draws, never_observed, others, through_the_graph
 from ._kronecker import average, decayed, over_processes, rank
 from ._natural_steps import NaturalSteps, check_model, checked_state
 from ._taps import Matrix, Taps
@@ -32,8 +32,6 @@ class Observed(NaturalSteps):
     ):  # fmt: skip
         check_order(model=model, loss=loss)
         check_model(model)
-        # torch.compile's module runs this one, whose hooks it keeps
-        model = model.__dict__.get("_modules", {}).get("_orig_mod", model)
         self._draws = Draws(loss, check_seed(seed) + rank())
         self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
         super().__init__(model, settings)
@@ -98,9 +96,7 @@ class Observed(NaturalSteps):
         for _, g in single:
             check_dense(g)
         if not pairs and not single:
-            way_out = "pass what the model returned in this step"
-            rule = "come from the model that the optimizer was built with"
-            raise wrong("outputs", rule, "others", way_out)
+            raise others()
         self._check_finite([t for each in pairs.values() for pair in each for t in pair])
         self._check_finite([g for _, g in [*single, *at] if g is not None])
         seen = {"samples": samples, "rows": len(outputs), "pairs": pairs, "single": single}
@@ -156,17 +152,19 @@ class Observed(NaturalSteps):
 
         for matrix in self._taps.matrices.values():
             weight, both = matrix.weight, matrix.parameters
-            if any(q.grad is None for q in both):
+            if all(q.grad is None for q in both):
                 continue
             group = group_of[id(weight)]
-            grads = [decayed(q, group) for q in both]
+            # one of the two may have been frozen since: it stays, and the other one moves
+            grads = [torch.zeros_like(q) if q.grad is None else decayed(q, group) for q in both]
             whole = torch.cat([g.reshape(len(weight), -1) for g in grads], dim=1)
             moved = self._solved(matrix, whole, group["damping"])
             if moved is None:
                 continue  # not used so far
             parts = moved.split([g.numel() // len(weight) for g in grads], 1)
             for q, g, part in zip(both, grads, parts, strict=True):
-                take(q, part.reshape(q.shape), g)
+                if q.grad is not None:
+                    take(q, part.reshape(q.shape), g)
         for p in self._rest():
             if p.grad is not None and "diagonal" in self.state[p]:
                 group = group_of[id(p)]

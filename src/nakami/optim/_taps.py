@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from ..operators import ends_of, is_recurrent
+from ..operators import OwnHook, ends_of, is_recurrent
 from ..results import wrong
 from ._unroll import Pair, pairs_of
 
@@ -65,7 +64,7 @@ class Taps:
         self.matrices: dict[str, Matrix] = {}
         self._calls: list[Call] = []
         self.on = True
-        self._hooks = [model.register_forward_pre_hook(self._begun(model))]
+        self._hooks = [model.register_forward_pre_hook(OwnHook(lambda *_: self.clear()))]
         for name, module in model.named_modules():
             found = {
                 f"{name}.{weight}" if name else weight: matrix
@@ -74,25 +73,12 @@ class Taps:
             }
             self.matrices.update(found)
             if found:
-                hook = self._caught(name, module)
+                hook = OwnHook(self._caught(name))
                 self._hooks.append(module.register_forward_hook(hook, with_kwargs=True))
 
-    def _begun(self, model: nn.Module) -> Callable[[nn.Module, Any], None]:
-        own = ref(model)  # a copy of the model has its hooks, and is another model
-
-        def hook(module: nn.Module, _: Any) -> None:
-            if module is own():
-                self.clear()
-
-        return hook
-
-    def _caught(
-        self, name: str, layer: nn.Module
-    ) -> Callable[[nn.Module, Any, Mapping[str, Any], Any], Any]:
-        own = ref(layer)
-
+    def _caught(self, name: str) -> Callable[[nn.Module, Any, Mapping[str, Any], Any], Any]:
         def hook(module: nn.Module, inputs: Any, named: Mapping[str, Any], output: Any) -> Any:
-            if not self.on or module is not own():
+            if not self.on:
                 return None
             if isinstance(module, nn.LSTMCell):  # h is made from c: a slope by c must not hold h's
                 output = tuple(leaf.view_as(leaf) for leaf in output)

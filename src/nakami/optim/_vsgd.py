@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from ..results import check_at_least, check_choice, is_number, wrong
-from ._drawn import Draws, never_observed, through_the_graph
+from ._drawn import Draws, never_observed, others, through_the_graph
 from ._kronecker import over_processes
 from ._settings import check_eps, check_from_0, check_rate
 
@@ -118,7 +118,8 @@ class VSGD(Optimizer):
             targets: As the loss takes them.
 
         Raises:
-            UsageError: Outputs without a graph, targets that the loss cannot take.
+            UsageError: Outputs without a graph or of another model, targets that the loss cannot
+                take.
         """
         cotangent, samples = self._draws.slopes(outputs, targets)
         held = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
@@ -126,6 +127,8 @@ class VSGD(Optimizer):
             slopes = torch.autograd.grad(
                 outputs, held, cotangent, retain_graph=True, allow_unused=True
             )
+        if all(slope is None for slope in slopes):
+            raise others()
         pairs = zip(held, slopes, strict=True)
         self._seen.append((samples, {p: s.square() for p, s in pairs if s is not None}))
 

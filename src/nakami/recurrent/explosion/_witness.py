@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from ...operators import OwnHook
 from ...results import wrong, wrong_type
 
 
@@ -55,7 +56,7 @@ class Witness:
             raise wrong("model", rule, type(model).__name__, way_out)
         self.examples, self.awake, self.seen = examples, True, dict[str, Seen]()
         self._hooks = [
-            module.register_forward_hook(self._heard(name), with_kwargs=True)
+            module.register_forward_hook(OwnHook(self._heard(name)), with_kwargs=True)
             for name, module in self.modules.items()
         ]
 
