@@ -198,7 +198,7 @@ def test_a_resumed_monitor_goes_on_alike():
     trained(again, stepping, 3)
     assert resumed.state_dict() == monitor.state_dict()
     assert len(heard) == len(monitor.warned) == 1
-    assert repr(resumed).startswith("ExplosionMonitor(1 matrices, limit 0.001, 6 steps, last")
+    assert repr(resumed).startswith("ExplosionMonitor(1 matrix, limit 0.001, 6 steps, last")
     with pytest.raises(UsageError, match=r"state must be an ExplosionMonitor's, got \['count'\]"):
         resumed.load_state_dict({"count": 1})
 

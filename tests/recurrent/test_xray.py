@@ -226,3 +226,11 @@ def test_states_at_rest_lie_within_the_bounds() -> None:
     found = fixed_points(model.rnn, random_starts=32)
     assert np.abs(found.points).max() < 1
     assert not np.isclose(found.radii, 1, atol=1e-6).any()
+
+
+def test_runs_without_a_common_layer_are_not_compared(two: Two) -> None:
+    low, high = (xray(two, TOKENS, layers=[name], k=1) for name in ("low", "high"))
+    assert [run.settings["layers"][0]["time_first"] for run in (low, high)] == [False, True]
+    text = "the runs must share the name of a layer, got high and low; compare runs of one network"
+    with pytest.raises(UsageError, match=text):
+        nakami.compare(high, low)

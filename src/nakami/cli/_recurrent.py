@@ -114,7 +114,8 @@ def _caption(found: RecurrentXray) -> str:
         low, high = about["steps"]
         steps = f"{low}" if low == high else f"{low} to {high}"
         of = counted(about["sequences"], "sequence")
-        how = " joined, the state carried on" if about["joined"] else ""
+        how = " (time along axis 0, as the layer takes it)" if about["time_first"] else ""
+        how += " joined, the state carried on" if about["joined"] else ""
         lines.append(
             f"{layer.name or layer.kind}: {of} of {steps} steps{how}; exponents "
             f"{layer.exponents.reason}."

@@ -82,7 +82,8 @@ def driven_layers(model: nn.Module, inputs: Any, names: list[str] | None) -> lis
         if getattr(module, "bidirectional", False):
             got, others = f"{name}, bidirectional", [n for n in there if n != name]
             way_out = f"name others by layers= ({', '.join(others)})" if others else "read another"
-            raise wrong("layers", "have one direction", got, way_out)
+            subject = "layers" if names else "recurrent layers"
+            raise wrong(subject, "have one direction", got, way_out)
     found = {name: Driven(name, module) for name, module in chosen.items()}
     ran = list[str]()
     network = FunctionalModel(model)

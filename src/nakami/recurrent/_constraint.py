@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from torch import nn
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from ..operators import unwrapped_optimizer
 from ..results import EDGE, check_callable, is_number, warn, wrong, wrong_type
 from ._blocks import Block, candidate_blocks
+from ._of_steps import OfSteps, skipped
 from ._projection import SpectralBall
 
 SCHEMA = 1
@@ -45,7 +45,7 @@ class BlockRecord:
     )
 
 
-class SpectralConstraint:
+class SpectralConstraint(OfSteps):
     """Keeps every GRU of a model at ``sigma_1(W_hn) <= 2 - delta`` while an optimizer trains it.
 
     ``W_hn`` maps the state to the candidate (the last third of ``weight_hh``). At zero input and
@@ -117,8 +117,7 @@ class SpectralConstraint:
         return EDGE - float(delta)
 
     def _after(self, optimizer: Optimizer, *_: object) -> None:
-        skipped = getattr(optimizer, "found_inf", None)
-        if skipped is not None and bool(skipped):  # a fused step that a gradient scaler left out
+        if skipped(optimizer):
             return
         self.count += 1
         self._hold()
@@ -137,17 +136,6 @@ class SpectralConstraint:
         self._hook.remove()
         if (optimizer := self._optimizer()) is not None:
             _of.pop(optimizer, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on bit by bit: numbers and tensors.

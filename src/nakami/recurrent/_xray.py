@@ -283,6 +283,7 @@ def _about_layer(plan: Plan) -> dict[str, Any]:
         "sequences": len(driven.sequences),
         "steps": [min(map(len, driven.sequences)), max(map(len, driven.sequences))],
         "joined": plan.joined,
+        "time_first": bool(driven.name) and not getattr(driven.module, "batch_first", True),
         "discard": plan.discard,
         "k": plan.k,
     }

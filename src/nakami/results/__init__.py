@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from ._growth import EDGE as EDGE
     from ._growth import Growth as Growth
     from ._growth import Margin as Margin
+    from ._hosts import in_checkpoint as in_checkpoint
+    from ._hosts import lightning_callback as lightning_callback
+    from ._hosts import trainer_callback as trainer_callback
     from ._listening import duration as duration
     from ._listening import looked as looked
     from ._listening import product as product

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 from ...operators import View
-from ...results import wrong
+from ...results import lightning_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
-OLD = "pytorch_lightning" in sys.modules and "lightning" not in sys.modules
-try:
-    Callback: Any = import_module("pytorch_lightning" if OLD else "lightning.pytorch").Callback
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"LightningRateControl needs lightning, got {error}; pip install 'nakami[train]' adds it."
-    ) from error
+Callback: Any = lightning_callback("LightningRateControl")
 
 
 class LightningRateControl(Callback):

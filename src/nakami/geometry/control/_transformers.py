@@ -10,17 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ...operators import View
-from ...results import wrong
+from ...results import in_checkpoint, trainer_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
 
-try:
-    from transformers import TrainerCallback
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"TrainerRateControl needs transformers, got {error}; pip install 'nakami[hf]' adds it."
-    ) from error
+TrainerCallback: Any = trainer_callback("TrainerRateControl")
 
 FILE = "rate_control.pt"
 
@@ -123,13 +118,9 @@ class TrainerRateControl(TrainerCallback):
 
 def _saved(args: Any, state: Any) -> dict[str, Any]:
     """The state in the checkpoint that the trainer resumes from."""
-    name = f"checkpoint-{state.global_step}"
-    places = [Path(args.output_dir) / name]
-    if isinstance(args.resume_from_checkpoint, str):
-        places.insert(0, Path(args.resume_from_checkpoint))
-    for place in places:
-        if (place / FILE).is_file():
-            found: dict[str, Any] = torch.load(place / FILE, weights_only=True)
-            return found
-    way_out = "resume from one that was written with this callback"
-    raise wrong("the checkpoint", f"hold {FILE}", f"none in {places[-1]}", way_out)
+    place, looked = in_checkpoint(args, state, FILE)
+    if place is None:
+        way_out = "resume from one that was written with this callback"
+        raise wrong("the checkpoint", f"hold {FILE}", f"none in {looked}", way_out)
+    found: dict[str, Any] = torch.load(place, weights_only=True)
+    return found

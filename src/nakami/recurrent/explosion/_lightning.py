@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from typing import Any
 
-from ...results import wrong
+from ...results import lightning_callback, wrong
 from ._matrices import recurrent_matrices
 from ._monitor import ExplosionMonitor
 
-OLD = "pytorch_lightning" in sys.modules and "lightning" not in sys.modules
-try:
-    Callback: Any = import_module("pytorch_lightning" if OLD else "lightning.pytorch").Callback
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"LightningExplosionMonitor needs lightning, got {error}; pip install 'nakami[train]' adds "
-        "it."
-    ) from error
+Callback: Any = lightning_callback("LightningExplosionMonitor")
 
 
 class LightningExplosionMonitor(Callback):

@@ -6,15 +6,15 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import unwrapped_optimizer
-from ...results import check_at_least, check_callable, is_number, warn, wrong, wrong_type
+from ...results import check_at_least, check_callable, counted, is_number, warn, wrong, wrong_type
+from .._of_steps import OfSteps, skipped
 from ._backward_growth import backward_growth
 from ._episodes import Episodes, ExplosionReading
 from ._matrices import recurrent_matrices
@@ -26,7 +26,7 @@ KEPT = 1000  # readings in the history
 EXAMPLES = 4
 
 
-class ExplosionMonitor:
+class ExplosionMonitor(OfSteps):
     """Watches the steps of an optimizer and warns before a recurrent net's gradients explode.
 
     After each ``optimizer.step()`` it reads how far every recurrent matrix (``weight_hh``) has
@@ -121,8 +121,7 @@ class ExplosionMonitor:
         return (self.count + 1) % self.every == 0
 
     def _after(self, optimizer: Optimizer, *_: object) -> None:
-        skipped = getattr(optimizer, "found_inf", None)
-        if skipped is not None and bool(skipped):  # a fused step that a gradient scaler left out
+        if skipped(optimizer):
             return
         grown = None  # after the step: where the host passes a closure, the run is within it
         if self._witness is not None and self._due:
@@ -188,17 +187,6 @@ class ExplosionMonitor:
         if self._witness is not None:
             self._witness.remove()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
-
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to go on alike: numbers, texts and lists.
 
@@ -237,8 +225,9 @@ class ExplosionMonitor:
     def __repr__(self) -> str:
         last = f", last update {self.history[-1].update:.3g}" if self.history else ""
         return (
-            f"ExplosionMonitor({len(self._matrices)} matrices, limit {self.limit:g}, {self.count} "
-            f"steps{last}, {len(self.warned)} warnings)"
+            f"ExplosionMonitor({counted(len(self._matrices), 'matrix', 'matrices')}, limit "
+            f"{self.limit:g}, {counted(self.count, 'step')}{last}, "
+            f"{counted(len(self.warned), 'warning')})"
         )
 
 

@@ -7,15 +7,10 @@ from typing import Any
 
 import torch
 
+from ...results import in_checkpoint, trainer_callback
 from ._monitor import ExplosionMonitor
 
-try:
-    from transformers import TrainerCallback
-except ModuleNotFoundError as error:
-    raise ImportError(
-        f"TrainerExplosionMonitor needs transformers, got {error}; pip install 'nakami[hf]' adds "
-        "it."
-    ) from error
+TrainerCallback: Any = trainer_callback("TrainerExplosionMonitor")
 
 FILE = "explosion_monitor.pt"
 
@@ -46,8 +41,9 @@ class TrainerExplosionMonitor(TrainerCallback):
         """Build the monitor, now that the weights are where they were saved."""
         self.on_train_end(args, state, control)  # of a training that failed
         self.monitor = ExplosionMonitor(kwargs["model"], kwargs["optimizer"], **self.settings)
-        if state.global_step and (saved := _saved(args, state)) is not None:
-            self.monitor.load_state_dict(saved)
+        place, _ = in_checkpoint(args, state, FILE)
+        if state.global_step and place is not None:
+            self.monitor.load_state_dict(torch.load(place, weights_only=True))
         self._told = len(self.monitor.warned)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -69,15 +65,3 @@ class TrainerExplosionMonitor(TrainerCallback):
         """Take the monitor's hooks off; what it read stays."""
         if self.monitor is not None:
             self.monitor.remove()
-
-
-def _saved(args: Any, state: Any) -> dict[str, Any] | None:
-    """The state in the checkpoint that the trainer resumes from."""
-    places = [Path(args.output_dir) / f"checkpoint-{state.global_step}"]
-    if isinstance(args.resume_from_checkpoint, str):
-        places.insert(0, Path(args.resume_from_checkpoint))
-    for place in places:
-        if (place / FILE).is_file():
-            found: dict[str, Any] = torch.load(place / FILE, weights_only=True)
-            return found
-    return None

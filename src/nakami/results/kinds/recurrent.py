@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from .._compare import NumberChanges, compare_numbers
+from .._errors import wrong
 from .._files import plain
 from .._fixed_points import FixedPointEnding, FixedPoints
 from .._growth import Growth, Margin
@@ -155,7 +156,15 @@ def _numbers(layer: RecurrentLayer) -> dict[str, Any]:
 
 
 def compare_recurrent(a: RecurrentXray, b: RecurrentXray) -> NumberChanges:
-    """The numbers of two runs side by side."""
+    """The numbers of two runs side by side, layer by layer.
+
+    Raises:
+        UsageError: No layer of one has the name of a layer of the other.
+    """
+    mine, theirs = ({layer.name or layer.kind for layer in run.layers} for run in (a, b))
+    if not mine & theirs:
+        got = f"{', '.join(sorted(mine))} and {', '.join(sorted(theirs))}"
+        raise wrong("the runs", "share the name of a layer", got, "compare runs of one network")
     return compare_numbers(_as_record(a), _as_record(b))
 
 

@@ -1,0 +1,53 @@
+"""What callbacks need of the trainers of Lightning and transformers."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def lightning_callback(name: str) -> Any:
+    """The class of Lightning's callbacks: of ``pytorch_lightning`` where that alone is loaded.
+
+    Args:
+        name: Of ours, which needs it.
+
+    Raises:
+        ImportError: Lightning is missing; the message names the extra.
+    """
+    old = "pytorch_lightning" in sys.modules and "lightning" not in sys.modules
+    return _callback("pytorch_lightning" if old else "lightning.pytorch", "Callback", name, "train")
+
+
+def trainer_callback(name: str) -> Any:
+    """The class of the callbacks of transformers' ``Trainer``; arguments and errors as above."""
+    return _callback("transformers", "TrainerCallback", name, "hf")
+
+
+def _callback(module: str, kind: str, name: str, extra: str) -> Any:
+    try:
+        return getattr(import_module(module), kind)
+    except ModuleNotFoundError as error:
+        library = "transformers" if module == "transformers" else "lightning"
+        raise ImportError(
+            f"{name} needs {library}, got {error}; pip install 'nakami[{extra}]' adds it."
+        ) from error
+
+
+def in_checkpoint(args: Any, state: Any, file: str) -> tuple[Path | None, Path]:
+    """A file in the checkpoint that transformers' ``Trainer`` resumes from.
+
+    Args:
+        args: The trainer's arguments, as a callback of it gets them.
+        state: Its state, likewise.
+        file: The name of the file.
+
+    Returns:
+        Where it is, None where it is missing; and the folder that was looked in last.
+    """
+    places = [Path(args.output_dir) / f"checkpoint-{state.global_step}"]
+    if isinstance(args.resume_from_checkpoint, str):
+        places.insert(0, Path(args.resume_from_checkpoint))
+    return next((p / file for p in places if (p / file).is_file()), None), places[-1]
