@@ -95,7 +95,7 @@ def xray(
             said before any reading.
 
     Cost: for each layer those of ``fixed_points``, ``lyapunov`` and ``growth``: seconds for a state
-    of 32, about a minute for 256.
+    of 32, one to four minutes for 256, most of it where few searches for fixed points settle.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     check_choice("at", at, CONSTANTS, "leave it out for zero")
