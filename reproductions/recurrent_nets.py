@@ -21,9 +21,9 @@ the games and Silero the mean input.
     python reproductions/recurrent_nets.py                        all; goes on
     python reproductions/recurrent_nets.py --nets "g2p decoder"   some
 
-Estimate before the run, one thread, from single units: 14 s driven, 8 s left alone, 0.5 s for a
-growth (20 for each net), 30 s for fixed points: about 1 minute for each net, 3 for textgenrnn
-(twice the state). The games need ale-py and gymnasium and are left out without them. Data: DATA.md.
+Measured, one thread: one to five minutes for each net, 11 for textgenrnn, nearly all of it searches
+for fixed points that do not settle. The games need ale-py and gymnasium and are left out without
+them. Data: DATA.md.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import warnings
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,23 @@ import torch
 from torch.testing import assert_close
 
 from nakami.results import NakamiWarning, UsageError
+
+
+def spread(*axes, every=2):
+    """Combinations for ``parametrize``: each ``every``-th is quick, the others are slow.
+
+    Every value of every axis is in a quick one.
+    """
+    places = list(product(*(range(len(axis)) for axis in axes)))
+    quick = [at for at in places if sum(at) % every == 0]
+    assert all(
+        len(set(held)) == len(axis)
+        for held, axis in zip(zip(*quick, strict=True), axes, strict=True)
+    )
+    return [
+        pytest.param(*values, marks=[] if at in quick else [pytest.mark.slow])
+        for at, values in zip(places, product(*axes), strict=True)
+    ]
 
 
 def seen(build):

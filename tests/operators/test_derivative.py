@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 import nakami
-from checks import seen
+from checks import seen, spread
 from nakami.results import NakamiWarning
 
 RESOLUTION = 1e-5  # docs/reach.md: 8e-6 in float32
@@ -146,8 +146,7 @@ def error(net, x):
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize(("name", "dtype"), spread(WRONG, [torch.float64, torch.float32]))
 def test_wrong_layers_are_noticed(name, dtype, seeds):
     for seed in seeds:
         net, x = Around(WRONG[name], seed).to(dtype), example(seed, dtype)

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 import nakami
+from checks import spread
 from gauntlet import Flattened, Reference, plain
 from nakami.results import NakamiWarning
 
@@ -199,9 +200,9 @@ class Last(Flattened):
         return super().forward(x).reshape(*x.shape, 3)
 
 
-@pytest.mark.parametrize("budget", [None, 20000])
-@pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.parametrize("kind", [Flattened, Last])
+@pytest.mark.parametrize(
+    ("kind", "flat", "budget"), spread([Flattened, Last], [False, True], [None, 20000])
+)
 def test_logits_and_classes_of_sequences_as_everybody_writes_them(kind, flat, budget):
     torch.manual_seed(2)
     model, x, y = kind().double(), torch.randint(0, 7, (6, 5)), torch.randint(0, 3, (6, 5))

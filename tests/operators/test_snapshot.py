@@ -8,7 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from checks import check_operator
+from checks import check_operator, spread
 from operator_list import OPERATORS, X, Y, fisher, jac, model
 
 
@@ -77,8 +77,7 @@ def compiled(net):
 CHANGES = [in_place, by_data, buffers, step, loaded, replaced, trained, compiled, halved, doubled]
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize(("name", "dtype"), spread(OPERATORS, [torch.float64, torch.float32]))
 def test_products_and_current_weights(name, dtype):
     """One operator, before and after every change; beside it one of the model as it is by then."""
     entry = OPERATORS[name]

@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 import nakami
+from checks import spread
 from gauntlet import LOSSES, Reference, network
 from gauntlet.losses import classes, numbers, zeros
 
@@ -34,11 +35,6 @@ TARGETS = {
     "spread": numbers,
 }
 ALL = [(name, kind) for name in NETWORKS for kind in TARGETS]
-SPREAD = [
-    pytest.param(name, kind, marks=[pytest.mark.slow] if (3 * i + k) % 10 else [])
-    for i, name in enumerate(NETWORKS)
-    for k, kind in enumerate(TARGETS)
-]
 
 
 def prepared(name, kind):
@@ -55,7 +51,7 @@ def agrees(op, wanted):
     assert_close(nakami.eigh(op, 2, tol=1e-9).values, top, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(("name", "kind"), SPREAD)
+@pytest.mark.parametrize(("name", "kind"), spread(NETWORKS, TARGETS, every=10))
 def test_matrices_are_those_of_the_whole_batch(name, kind):
     model, (x, y, loss) = prepared(name, kind)
     reference = Reference(model)
