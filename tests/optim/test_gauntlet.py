@@ -67,7 +67,7 @@ def test_a_quadratic_is_descended_as_the_recursion_in_numpy_does(entry, noise):
             optimizer.step()
             path.append(w.detach().clone())
         assert_close(torch.stack(path), torch.from_numpy(wanted), rtol=1e-11, atol=1e-13)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         assert_close(torch.stack(path), 1.0001 * torch.from_numpy(wanted), rtol=1e-11, atol=1e-13)
 
 

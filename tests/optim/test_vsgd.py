@@ -73,7 +73,7 @@ def test_steps_are_those_of_the_recursion(form, settings):
         path.append(torch.cat(parts).detach())
     wanted = settings.get("lr", 1.0) * torch.from_numpy(wanted).cumsum(0)
     assert_close(torch.stack(path), wanted, rtol=1e-11, atol=1e-13)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         assert_close(torch.stack(path), 1.001 * wanted, rtol=1e-11, atol=1e-13)
 
 

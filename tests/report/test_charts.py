@@ -74,7 +74,7 @@ def test_tables_run_evenly_in_oklab_through_the_colours_of_the_design(table, end
     labs = np.array([oklab(c) for c in ends[theme]])
     wanted = np.stack([np.interp(np.linspace(0, 1, 33), at, labs[:, i]) for i in range(3)], 1)
     np.testing.assert_allclose([oklab(c) for c in table[theme]], wanted, atol=0.004)  # 8 bits
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
         np.testing.assert_allclose([oklab(c) for c in table[theme][::-1]], wanted, atol=0.004)
 
 

@@ -106,9 +106,9 @@ def test_krylov_agrees_with_arpack_on_a_large_matrix():
 def test_the_comparison_can_fail():
     a = matrix(SPECTRA["slow"])
     result = svd(a * 1.001, 12)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         assert_close(result.values, SPECTRA["slow"][:12], rtol=0, atol=1e-6)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         check_triplets(result, a, atol=1e-9)
 
 
@@ -167,7 +167,7 @@ def test_vectors_can_be_left_out():
 def test_matrix_operator():
     dense = matrix(SPECTRA["slow"][:5], m=7, n=5)
     check_operator(MatrixOperator(dense), dense)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="not close"):
         check_operator(MatrixOperator(dense), 1.0001 * dense)
 
 

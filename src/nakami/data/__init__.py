@@ -12,6 +12,7 @@ from ._labelled import LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture
 from ._read import read
 from ._weights import (
+    described,
     fingerprint,
     load_weights,
     save_weights,
@@ -25,6 +26,7 @@ __all__ = [
     "STANDARD_PIXEL",
     "Examples",
     "LabelledExamples",
+    "described",
     "digits",
     "fingerprint",
     "is_picture",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -173,3 +174,12 @@ def weights_fingerprint(model: nn.Module) -> str:
     """``fingerprint`` of a model's weights and buffers, by name."""
     state = sorted(model.state_dict().items())
     return fingerprint(*(value for _, value in state if isinstance(value, Tensor)))
+
+
+def described(model: nn.Module) -> dict[str, Any]:
+    """A model as a run keeps it: ``name``, number of ``parameters``, ``weights_sha256``."""
+    return {
+        "name": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_sha256": weights_fingerprint(model),
+    }

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import weights_fingerprint
+from ..data import described
 from ..operators import FunctionalModel, Jacobian, View
 from ..results import (
     NotConvergedWarning,
@@ -190,16 +190,10 @@ def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> d
     normalised = plan.network.batch_normalisation
     if plan.network.batch_statistics and not plan.inputs.whole:
         normalised += ", here of each input alone"
-    described = {
-        "name": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "weights_sha256": weights_fingerprint(model),
-        **more.pop("model", {}),
-    }
     return {
         "subject": more.pop("subject", "network"),
         "input_unit": input_unit,
-        "model": described,
+        "model": {**described(model), **more.pop("model", {})},
         "inputs_sha256": plan.inputs.fingerprint(),
         "n_inputs": len(plan.inputs),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],

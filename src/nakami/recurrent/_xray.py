@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import fingerprint, tensors_of, weights_fingerprint
+from ..data import described, fingerprint, tensors_of
 from ..results import (
     Growth,
     LyapunovSpectrum,
@@ -249,15 +249,9 @@ def _settings(
 ) -> dict[str, Any]:
     more = dict(about or {})
     leaves = tensors_of(inputs if isinstance(inputs, dict) else torch.as_tensor(inputs))
-    described = {
-        "name": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "weights_sha256": weights_fingerprint(model),
-        **more.pop("model", {}),
-    }
     return {
         "subject": more.pop("subject", "network"),
-        "model": described,
+        "model": {**described(model), **more.pop("model", {})},
         "inputs_sha256": fingerprint(*leaves),
         "layers": [_about_layer(plan) for plan in plans],
         "constant": at,
