@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from nakami.optim import KFAC, UnitwiseNaturalGradient
+from nakami.optim import EKFAC, KFAC, VSGD, UnitwiseNaturalGradient
 from nakami.recurrent import SpectralConstraint
 
 
@@ -23,6 +23,54 @@ class Last(nn.Module):
 
     def forward(self, x):
         return self.out(self.gru(x)[0][:, -1])
+
+
+class Experts(nn.Module):
+    """Two nets, of which a process uses one, and a layer behind both."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.Tanh())
+            for _ in range(2)
+        )
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x, which):
+        return self.out(self.experts[which](x[:, -1]))
+
+
+OPTIMIZERS = {
+    "kfac": lambda model, seed: KFAC(model, "cross_entropy", seed=seed, refresh=2),
+    "ekfac": lambda model, seed: EKFAC(model, "cross_entropy", seed=seed, refresh=2),
+    "vsgd": lambda model, seed: VSGD(model.parameters(), "cross_entropy", seed=seed),
+} | {
+    form: lambda model, seed, form=form: UnitwiseNaturalGradient(
+        model, "cross_entropy", form=form, seed=seed, refresh=2
+    )
+    for form in ("estimated", "quasi-diagonal", "closed")
+}
+
+
+def with_experts(model, which, x, y, name, steps, seed=0):
+    """Weights, and what was read of each parameter."""
+    optimizer = OPTIMIZERS[name](model, seed)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        outputs = model(x, which)
+        optimizer.observe(outputs, y)
+        nn.functional.cross_entropy(outputs, y).backward()
+        optimizer.step()
+    read = {
+        name.removeprefix("module."): {
+            key: value
+            for key, value in optimizer.state[p].items()
+            if isinstance(value, torch.Tensor)
+        }
+        for name, p in model.named_parameters()
+    }
+    return [p.detach().clone() for p in model.parameters()], read
 
 
 def sequences():
@@ -74,6 +122,10 @@ def measured(rank, folder):
         "quasi-diagonal": natural(wrapped(Last()), x[mine], y[mine], 5, "quasi-diagonal"),
         "one estimated step": natural(wrapped(Last()), x[mine], y[mine], 1, "estimated"),
     }
+    for name in OPTIMIZERS:
+        for steps in (1, 3):
+            model = wrapped(Experts(), find_unused_parameters=True)
+            found[name, steps] = with_experts(model, rank, x[mine], y[mine], name, steps)
     dist.destroy_process_group()
     return found
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import nakami
 from nakami.recurrent import SpectralConstraint, candidate_blocks
-from two_trainers import Last, constrained, natural, sequences
+from two_trainers import OPTIMIZERS, Experts, Last, constrained, natural, sequences, with_experts
 
 SCRIPT = Path(__file__).parent.parent / "two_trainers.py"
 
@@ -54,6 +54,31 @@ def test_two_processes_train_as_one_does_on_all_data(ranks):
         torch.testing.assert_close(ranks[0][name][-1], factor, rtol=0, atol=1e-6)
         alone = natural(Last(), *(part[:4] for part in sequences()), 1, form)[-1]
         assert (alone - factor).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_layer_that_one_process_uses_counts_as_unused_by_the_other(ranks, name):
+    for first, second in zip(ranks[0][name, 3][0], ranks[1][name, 3][0], strict=True):
+        assert torch.equal(first, second)
+    read = [rank[name, 1][1] for rank in ranks]
+    for which, part in enumerate((slice(0, 4), slice(4, 8))):
+        x, y = (each[part] for each in sequences())
+        # what one process does not use has no activation behind it there: as "estimated"
+        form = "estimated" if name == "closed" else name
+        alone = with_experts(Experts(), which, x, y, form, 1, seed=which)[1]
+        compared = set()
+        for parameter in (p for p in alone if p.startswith(f"experts.{which}")):
+            # a mean over all samples is half of the own one; of inputs only those used count
+            shares = dict.fromkeys(
+                ("curvature_avg", "diagonal", "slopes", "squares", "mixed", "A"), 0.5
+            )
+            shares |= dict.fromkeys(("inputs", "mean", "variance"), 1.0)
+            for key in shares.keys() & alone[parameter].keys():
+                wanted = shares[key] * alone[parameter][key]
+                compared.add(key)
+                for each in read:
+                    torch.testing.assert_close(each[parameter][key], wanted, rtol=1e-5, atol=1e-9)
+        assert len(compared) >= (1 if name == "vsgd" else 3)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lightning") is None, reason="needs lightning")

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ..operators import check_order, criterion
 from ..results import UsageError, check_seed, wrong, wrong_type
+from ._kronecker import rank
 
 LOSSES = 'pass "cross_entropy", "mse", "bce_with_logits" or a torch loss of these'
 FIRST = "call observe(outputs, targets) before loss.backward() and outside no_grad"
@@ -24,7 +25,8 @@ class Draws:
     count as in the loss.
 
     Args:
-        loss: As the optimizers take it. seed: of the signs; torch's global state is left alone.
+        loss: As the optimizers take it. seed: of the signs, plus the rank of this process among
+            those that train together; torch's global state is left alone.
 
     Raises:
         UsageError: No loss, or one whose Hessian has no closed root.
@@ -37,7 +39,7 @@ class Draws:
         self._criterion = criterion(loss)
         if not self._criterion.key:
             raise wrong("loss", "have a Hessian of known root", self._criterion.name, LOSSES)
-        self.generator = torch.Generator().manual_seed(check_seed(seed))
+        self.generator = torch.Generator().manual_seed(check_seed(seed) + rank())
 
     def slopes(self, outputs: Tensor, targets: Any) -> tuple[Tensor, float]:
         """A drawn gradient of the total, of the outputs' shape, and what a mean divides it by.

@@ -95,8 +95,8 @@ class KFAC(Observed):
             if pairs:
                 a = moments([x for x, _ in pairs])
                 d = moments([d for _, d in pairs])
-                count = torch.tensor(float(sum(x.shape[0] * x.shape[1] for x, _ in pairs)))
-                a = over_processes(a) / over_processes(count).to(a)
+                count = a.new_tensor(float(sum(x.shape[0] * x.shape[1] for x, _ in pairs)))
+                a = over_processes(a) / over_processes(count)
                 state = self.state[matrix.weight]
                 average(state, "inputs", a, decay)
                 average(state, "slopes", over_processes(d) / samples.to(d), decay)

@@ -91,6 +91,21 @@ def rank() -> int:
     return distributed.get_rank() if together() else 0
 
 
+def used_by_any(samples: float, used: list[bool], like: Tensor) -> tuple[Tensor, list[bool]]:
+    """The samples of all processes, and which parts any of them used.
+
+    Each process must then reduce all of these, with zeros for what it did not use itself.
+    """
+    numbers = torch.tensor([samples, *map(float, used)], device=like.device)
+    numbers = over_processes(numbers)
+    return numbers[0], [count > 0 for count in numbers[1:].tolist()]
+
+
+def used_by_all(used: list[bool], like: Tensor) -> list[bool]:
+    """Which parts every process used."""
+    return [not any_lacks for any_lacks in used_by_any(0.0, [not use for use in used], like)[1]]
+
+
 def over_processes(values: Tensor) -> Tensor:
     """The sum over processes that train together."""
     if together():

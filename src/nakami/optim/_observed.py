@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from ..operators import check_order
-from ..results import RunError, check_at_least, check_seed
+from ..results import RunError, check_at_least
 from ._dense import check_dense
 from ._drawn import Draws, never_observed, others, through_the_graph
-from ._kronecker import average, decayed, over_processes, rank
+from ._kronecker import average, decayed, over_processes, used_by_any
 from ._natural_steps import NaturalSteps, check_model, checked_state
-from ._taps import Matrix, Taps
+from ._taps import Matrix, Taps, nothing_of
 
 
 class Observed(NaturalSteps):
@@ -32,7 +32,7 @@ class Observed(NaturalSteps):
     ):  # fmt: skip
         check_order(model=model, loss=loss)
         check_model(model)
-        self._draws = Draws(loss, check_seed(seed) + rank())
+        self._draws = Draws(loss, seed)
         self._refresh = check_at_least("refresh", refresh, 1, "10 is the default")
         super().__init__(model, settings)
         self._taps = Taps(model)
@@ -122,18 +122,31 @@ class Observed(NaturalSteps):
     def _take_in(self) -> None:
         """Add what was observed for this step to the running means."""
         sums, self._sums = self._sums, []
-        if not sums:
-            return
-        samples = over_processes(torch.tensor(float(sum(s["samples"] for s in sums))))
-        if not float(samples):  # of all processes: not one target counts
+        rest, matrices = self._rest(), self._taps.matrices
+        squares = [[g.square() for s in sums for q, g in s["single"] if q is p] for p in rest]
+        own = [any(name in s["pairs"] for s in sums) for name in matrices]
+        samples, used = used_by_any(
+            float(sum(s["samples"] for s in sums)),
+            [*map(bool, squares), *own],
+            next(p for group in self.param_groups for p in group["params"]),
+        )
+        if not float(samples):  # of all processes: nothing observed, or not one target counts
             return
         decay = self.param_groups[0]["decay"]
         self._observations += 1
-        for p in self._rest():
-            squares = [g.square() for s in sums for q, g in s["single"] if q is p]
-            if squares:
-                total = over_processes(torch.stack(squares).sum(0))
+        for p, each, use in zip(rest, squares, used, strict=False):
+            if use:
+                total = over_processes(torch.stack(each or [torch.zeros_like(p)]).sum(0))
                 average(self.state[p], "diagonal", total / samples.to(p), decay)
+        only_others = {
+            name: [nothing_of(matrix)]
+            for (name, matrix), use, mine in zip(
+                matrices.items(), used[len(rest) :], own, strict=True
+            )
+            if use and not mine
+        }
+        if only_others:
+            sums.append({"pairs": only_others, "rows": 0, "places": []})
         self._read(sums, samples, decay)
 
     def _moves(self) -> tuple[dict[Tensor, Tensor], dict[int, float]]:

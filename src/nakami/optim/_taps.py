@@ -164,6 +164,12 @@ def _matrices(module: nn.Module) -> dict[str, Matrix]:
     return found
 
 
+def nothing_of(matrix: Matrix) -> Pair:
+    """Inputs and slopes of a matrix that was not used: of no row."""
+    weight, inputs = matrix.weight, sum(p[0].numel() for p in matrix.parameters)
+    return weight.new_zeros(0, 1, inputs), weight.new_zeros(0, 1, len(weight))
+
+
 def _flat(output: Any) -> list[Tensor]:
     parts = output if isinstance(output, tuple) else (output,)
     return [leaf for part in parts for leaf in (part if isinstance(part, tuple) else (part,))

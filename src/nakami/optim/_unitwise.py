@@ -11,7 +11,7 @@ from torch.autograd.graph import GradientEdge
 from ..results import check_choice
 from ._behind import behind
 from ._blocks import low_rank_solved, quasi_diagonal_solved
-from ._kronecker import Pairs, average, over_processes, products
+from ._kronecker import Pairs, average, over_processes, products, used_by_all
 from ._observed import Observed
 from ._slope_moments import Activation, slope_moments
 from ._taps import Matrix
@@ -125,20 +125,33 @@ class UnitwiseNaturalGradient(Observed):
         ]
 
     def _read(self, sums: list[dict[str, Any]], samples: Tensor, decay: float) -> None:
-        self._activations = {}
+        closed = self._closed(sums)
+        self._activations = {name: uses[0][1] for name, uses in closed.items()}
         for name, matrix in self._taps.matrices.items():
             batches = [(s["pairs"][name], s["rows"]) for s in sums if name in s["pairs"]]
             pairs = [pair for p, _ in batches for pair in p]
             if batches and self._form == "quasi-diagonal":
                 self._read_squares(matrix, batches, samples, decay)
+            elif name in closed:
+                self._read_closed(matrix, pairs, closed[name], samples, decay)
             elif batches:
-                uses = [(*key[1:], g) for s in sums for key, g in s["places"]
-                        if key[0] == name and g is not None]  # fmt: skip
-                if len(uses) == len(pairs) and len({phi for _, phi, _ in uses}) == 1:
-                    self._activations[name] = uses[0][1]
-                    self._read_closed(matrix, pairs, uses, samples, decay)
-                else:
-                    self._read_moments(matrix, pairs, samples, decay)
+                self._read_moments(matrix, pairs, samples, decay)
+
+    def _closed(self, sums: list[dict[str, Any]]) -> dict[str, list[Use]]:
+        """Uses of weights whose layers have one known activation behind them, in all processes."""
+        if self._form != "closed":
+            return {}
+        found = dict[str, list[Use]]()
+        for name in self._taps.matrices:
+            pairs = sum(len(s["pairs"].get(name, ())) for s in sums)
+            uses = [(*key[1:], g) for s in sums for key, g in s["places"]
+                    if key[0] == name and g is not None]  # fmt: skip
+            if len(uses) == pairs and len({phi for _, phi, _ in uses}) == 1:
+                found[name] = uses
+        names = list(self._taps.matrices)
+        weights = [matrix.weight for matrix in self._taps.matrices.values()]
+        everywhere = used_by_all([name in found for name in names], weights[0]) if names else []
+        return {name: found[name] for name, all_ in zip(names, everywhere, strict=True) if all_}
 
     def _read_squares(
         self, matrix: Matrix, batches: list[tuple[Pairs, int]], samples: Tensor, decay: float
@@ -156,7 +169,7 @@ class UnitwiseNaturalGradient(Observed):
         state = self.state[matrix.weight]
         x = torch.cat([x.flatten(0, 1) for x, _ in pairs])  # (n, i) and the 1 for the bias
         x = x if matrix.bias is None else x[:, :-1]
-        count = over_processes(torch.tensor(float(len(x)))).to(x)
+        count = over_processes(x.new_tensor(float(len(x))))
         mean = over_processes(x.sum(0)) / count
         centred = x - mean
         variance = over_processes(centred.square().sum(0)) / count

@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 
 from ..results import check_at_least, check_choice, is_number, wrong
 from ._drawn import Draws, never_observed, others, through_the_graph
-from ._kronecker import over_processes
+from ._kronecker import over_processes, used_by_any
 from ._settings import check_eps, check_from_0, check_rate
 
 FORMS = ("local", "block", "global")
@@ -176,16 +176,19 @@ class VSGD(Optimizer):
     def _observed(self) -> list[tuple[Tensor, Tensor]]:
         """The mean curvature of what was observed since the last step."""
         seen, self._seen = self._seen, []
-        if not seen:
+        held = [p for group in self.param_groups for p in group["params"]]
+        each = [[squares[p] for _, squares in seen if p in squares] for p in held]
+        samples, used = used_by_any(
+            float(sum(count for count, _ in seen)), [bool(squares) for squares in each], held[0]
+        )
+        if not float(samples):  # of all processes: nothing observed, or not one target counts
             return []
-        samples = float(over_processes(torch.tensor(sum(count for count, _ in seen))))
-        if not samples:  # of all processes: not one target counts
-            return []
-        sums: dict[Tensor, Tensor] = {}
-        for _, squares in seen:
-            for p, square in squares.items():
-                sums[p] = sums[p] + square if p in sums else square
-        return [(p, over_processes(total) / samples) for p, total in sums.items()]
+        found = []
+        for p, squares, use in zip(held, each, used, strict=True):
+            if use:
+                total = over_processes(torch.stack(squares or [torch.zeros_like(p)]).sum(0))
+                found.append((p, total / samples.to(total)))
+        return found
 
     def _check(self, p: Tensor) -> None:
         assert p.grad is not None
