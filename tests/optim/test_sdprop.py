@@ -10,8 +10,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing import assert_close
 
-from nakami.optim import SDProp
+from nakami.optim import KFAC, VSGD, HessianFree, NaturalGradient, SDProp, UnitwiseNaturalGradient
 from nakami.optim._arithmetic import PIECE, Lists, Pieces
+from nakami.results import UsageError
 
 
 def beside_centred_rmsprop(dtype, mean, steps=500, gamma=0.9):
@@ -112,5 +113,17 @@ def test_sharded_weights_of_fsdp_are_stepped_as_whole_ones(tmp_path):
                     optimizer.step()
             for w, p in zip(whole.parameters(), sharded.parameters(), strict=True):
                 assert torch.equal(p.full_tensor(), w)
+        for make in (KFAC, UnitwiseNaturalGradient, NaturalGradient, HessianFree):
+            with pytest.raises(UsageError, match="hold weight whole, got a DTensor; train"):
+                make(sharded, "mse")
+        optimizer = VSGD(sharded.parameters(), "mse")
+        out = sharded(x)
+        with pytest.raises(UsageError, match=r"hold the weight of shape \(8, 4\) whole"):
+            optimizer.observe(out, torch.zeros(5, 8))
+        # a group of one process is no training of several
+        optimizer = NaturalGradient(whole, "mse", kl_clip=None)
+        optimizer.observe(out := whole(x), y := torch.zeros(5, 8))
+        (out - y).square().mean().backward()
+        optimizer.step()
     finally:
         dist.destroy_process_group()

@@ -57,7 +57,7 @@ class KFAC(Observed):
 
     Raises:
         UsageError: Arguments out of range, a loss without a closed root of its Hessian, half
-            precision, a first step without ``observe``.
+            precision, sharded weights, a first step without ``observe``.
 
     Cost: an observation takes one backward pass and ``O(n (i^2 + o^2))`` for n positions of a layer
     with i inputs and o outputs (a recurrent layer is run again, step by step); a basis ``O(i^3 +

@@ -83,7 +83,9 @@ def decayed(p: Tensor, group: dict[str, Any]) -> Tensor:
 
 
 def together() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
+    """Whether several processes train together."""
+    ready = distributed.is_available() and distributed.is_initialized()
+    return ready and distributed.get_world_size() > 1
 
 
 def rank() -> int:

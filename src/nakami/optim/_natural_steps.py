@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..results import RunError, is_number, warn, wrong, wrong_type
+from ._dense import check_whole
 from ._settings import check_from_0, check_inside, check_rate
 
 NOT_FINITE = (
@@ -122,11 +123,13 @@ class LeftOut:
 
 
 def check_model(model: object) -> None:
-    """Refuse what is no module, and weights that are optimized in half precision."""
+    """Refuse what is no module, and weights to optimize that are sharded or in half precision."""
     if not isinstance(model, nn.Module):
         way_out = "pass the module; its parameters are found there"
         raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
     for name, p in model.named_parameters():
+        if p.requires_grad:
+            check_whole(p, "model", name)
         if p.requires_grad and p.dtype not in (torch.float32, torch.float64):
             way_out = "keep the weights in float32 and run the model under torch.autocast"
             raise wrong("model", f"hold {name} in float32 or float64", str(p.dtype), way_out)

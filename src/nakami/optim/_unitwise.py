@@ -69,7 +69,7 @@ class UnitwiseNaturalGradient(Observed):
 
     Raises:
         UsageError: Arguments out of range, a loss without a closed root of its Hessian, half
-            precision, a first step without ``observe``.
+            precision, sharded weights, a first step without ``observe``.
         RunError: What is observed is not finite; "closed" with inputs of a smooth activation that
             deviate by more than 1000.
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from ..results import check_at_least, check_choice, is_number, wrong
+from ._dense import check_whole
 from ._drawn import Draws, never_observed, others, through_the_graph
 from ._kronecker import over_processes, used_by_any
 from ._settings import check_eps, check_from_0, check_rate
@@ -119,10 +120,12 @@ class VSGD(Optimizer):
 
         Raises:
             UsageError: Outputs without a graph or of another model, targets that the loss cannot
-                take.
+                take, sharded weights.
         """
         cotangent, samples = self._draws.slopes(outputs, targets)
         held = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        for p in held:
+            check_whole(p, "params", f"the weight of shape {tuple(p.shape)}")
         with through_the_graph(outputs):
             slopes = torch.autograd.grad(
                 outputs, held, cotangent, retain_graph=True, allow_unused=True
