@@ -1,7 +1,16 @@
-"""Readings by the input: the x-ray."""
+"""Readings by the input: the x-ray, and experiments at its inputs."""
 
+from ._experiment import EXPERIMENTS
 from ._forecast import expected_seconds
 from ._plan import SpectrumOptions, check
 from ._xray import xray
+from .experiments.perturbation import perturbation
 
-__all__ = ["SpectrumOptions", "check", "expected_seconds", "xray"]
+__all__ = [
+    "EXPERIMENTS",
+    "SpectrumOptions",
+    "check",
+    "expected_seconds",
+    "perturbation",
+    "xray",
+]

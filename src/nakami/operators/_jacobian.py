@@ -255,6 +255,7 @@ class Jacobian(NetworkJacobian):
     Attributes:
         to, start: Names of the two stages. shape: ``(size of to, size of start)``; with several
             stages ``to`` the sum of their sizes, and ``parts`` says which rows are whose.
+        point: The state at ``start``, flattened, ``(n,)``.
     """
 
     def __init__(
@@ -282,8 +283,8 @@ class Jacobian(NetworkJacobian):
         else:
             self._state = check_cut(network, self.example, self.start, tuple(self.parts))
         between = places[places.position(self.start) : places.position(self.to) + 1]
-        point = self._state.reshape(-1).to(network.dtype or self._state.dtype)
-        self._build(point, max(s.size for s in between), memory_budget).check(repr(self))
+        self.point = self._state.reshape(-1).to(network.dtype or self._state.dtype)
+        self._build(self.point, max(s.size for s in between), memory_budget).check(repr(self))
 
     def at_current_weights(self) -> Jacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from ._errors import warn as warn
     from ._errors import wrong as wrong
     from ._errors import wrong_type as wrong_type
+    from ._experiment import EXPERIMENTS as EXPERIMENTS
+    from ._experiment import Experiment as Experiment
+    from ._experiment import ExperimentKind as ExperimentKind
     from ._files import as_json as as_json
     from ._files import disk as disk
     from ._files import plain as plain
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
+    from .experiments.perturbation import Perturbation as Perturbation
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin
     from .kinds.recurrent import made_layer as made_layer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ._counted import counted
 from ._errors import unknown
+from ._experiment import Experiment
 from ._shown import Shown
 from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary, summarise
@@ -29,6 +31,7 @@ class Xray(Shown):
         spectra: One ``Spectrum`` for each input and stage (and source); of an unfinished run those
             that are there.
         folder: The run on disk, or None for a run kept in memory.
+        experiments: What else was tried at these inputs, by name (``nakami.dynamics``).
     """
 
     kind: ClassVar[str] = "xray"
@@ -37,6 +40,7 @@ class Xray(Shown):
     inputs: np.ndarray
     spectra: tuple[Spectrum, ...]
     folder: Path | None = None
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         where = f", in {self.folder}" if self.folder else ""
@@ -111,6 +115,13 @@ class Xray(Shown):
         """One row for each stage that has spectra from ``source``, in order of depth."""
         rows = ((name, self.at(name, source)) for name in self.names)
         return tuple(summarise(name, spectra) for name, spectra in rows if spectra)
+
+    def including(self, *experiments: Experiment) -> Xray:
+        """The run with experiments beside it, as a page shows them; those of a name are replaced.
+
+        A run in a folder has them when it is loaded anew.
+        """
+        return replace(self, experiments={**self.experiments, **{e.name: e for e in experiments}})
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict for each stage and source: means over inputs, with ``_sd`` and bounds."""

@@ -1,0 +1,143 @@
+"""What experiments share: the network and inputs of an x-ray, a piece for each input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from torch import nn
+
+from ..data import described
+from ..operators import Example, FunctionalModel, Stages, View, as_view, natural_start
+from ..results import (
+    Entries,
+    Experiment,
+    Progress,
+    RunFolder,
+    UsageError,
+    Work,
+    Xray,
+    check_callable,
+    plain,
+    wrong,
+    wrong_type,
+)
+from ._inputs import Inputs
+
+Arrays = dict[str, np.ndarray]
+E = TypeVar("E", bound=Experiment)
+
+
+@dataclass(frozen=True)
+class ExperimentEntry:
+    """An experiment, one module of ``nakami.dynamics.experiments`` each.
+
+    Attributes:
+        run: ``run(model, inputs, xray, progress=None)`` with its usual settings.
+        help: What it does, in one clause.
+    """
+
+    run: Callable[..., Experiment]
+    help: str
+
+
+EXPERIMENTS = Entries("nakami.dynamics.experiments", ExperimentEntry, "experiment")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The network and the inputs of an x-ray, ready to be tried.
+
+    Attributes:
+        run: The x-ray. network, inputs: What it read. places: The stages at the first input.
+        source: Where its Jacobians start.
+    """
+
+    run: Xray
+    network: FunctionalModel
+    inputs: Inputs
+    places: Stages
+    source: str
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The stages of the x-ray and the network's output, in order of depth."""
+        last = self.places.names[-1]
+        return tuple(dict.fromkeys((*self.run.names, last)))
+
+
+def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
+    """What an x-ray read, checked to be the same.
+
+    Raises:
+        UsageError: Another model, other inputs, or no x-ray.
+    """
+    given: object = run
+    if not isinstance(given, Xray):
+        way_out = "pass what nakami.xray returns, or nakami.load(folder)"
+        raise wrong_type("run", "be an Xray", type(given).__name__, way_out)
+    network = FunctionalModel(model)
+    mine = described(as_view(model).model)["weights_sha256"]
+    if mine != run.settings["model"].get("weights_sha256", mine):
+        way_out = "pass the model that the x-ray read, with its weights"
+        raise wrong("model", "have the weights of the x-ray", "others", way_out)
+    examples = Inputs(inputs, network)
+    if examples.fingerprint() != run.settings["inputs_sha256"]:
+        way_out = "pass what nakami.xray was given"
+        raise wrong("inputs", "be those of the x-ray", "others", way_out)
+    first = examples.at(0)
+    places = network.stages(first)
+    return Bench(run, network, examples, places, natural_start(network, first, places))
+
+
+def conducted(
+    made: type[E],
+    bench: Bench,
+    settings: Mapping[str, Any],
+    measure: Callable[[int, Example], Arrays],
+    progress: Progress | None,
+) -> E:
+    """An experiment at every input that the x-ray has spectra of.
+
+    In the run's folder each input is a piece, which a later call reads back.
+
+    Raises:
+        UsageError: The folder holds this experiment with other settings.
+    """
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
+    name, asked = made.name, plain(settings)
+    folder = None if bench.run.folder is None else RunFolder(bench.run.folder, bench.run.settings)
+    indices = sorted({s.input for s in bench.run.spectra})
+    done: list[int] = []
+    for i in indices if folder is not None else ():
+        assert folder is not None
+        held = folder.experiment(name, i)
+        if held is not None and held != asked:
+            raise _others(name, held, asked, folder)
+        done += [i] * (held is not None)
+    todo = [i for i in indices if i not in done]
+    work, found = Work([name] * len(todo), progress, before=len(done)), dict[int, Arrays]()
+    for i in todo:
+        began = time.perf_counter()
+        found[i] = measure(i, bench.inputs.at(i))
+        seconds = time.perf_counter() - began
+        if folder is not None:
+            folder.write_experiment(name, i, asked, found[i], seconds)
+        work.done(f"{name}, input {i}", name, seconds)
+    if folder is None:
+        return made.of(asked, found)
+    whole = folder.finish().experiments[name]
+    assert isinstance(whole, made)
+    return whole
+
+
+def _others(
+    name: str, held: Mapping[str, Any], asked: Mapping[str, Any], folder: RunFolder
+) -> UsageError:
+    field = next(f for f in [*asked, *held] if held.get(f) != asked.get(f))
+    rule = f"be as in the {name} that {folder.path} holds, {held.get(field)!r}"
+    way_out = f"make the x-ray anew in another folder, or remove {folder.path}/pieces/{name}-*"
+    return wrong(field, rule, repr(asked.get(field)), way_out)

@@ -1,0 +1,1 @@
+"""Experiments at the inputs of an x-ray; one entry a file."""

@@ -1,0 +1,1 @@
+"""Kinds of experiments: what each measured, in numbers."""

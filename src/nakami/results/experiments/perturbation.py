@@ -1,0 +1,134 @@
+"""Steps along singular directions, and what they change at each later stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._experiment import Experiment, ExperimentKind
+from .._summary import Estimate, estimate
+
+GROUPS = ("top", "middle", "bottom", "random")
+
+
+@dataclass(frozen=True, repr=False)
+class Perturbation(Experiment):
+    """What steps along directions of the input change; made by ``nakami.dynamics.perturbation``.
+
+    Directions have length 1. A step of length ``l`` moves the input by ``l`` times its norm (unit
+    "norm"), or by ``l`` of the standard deviation of its numbers in the root mean square (unit
+    "sd"), once each way; what it changes is the mean of both ways. N inputs, S stages, D
+    directions, L lengths.
+
+    Attributes:
+        arrays: ``step`` (N,): size of a step of length 1, in the input's unit. ``index`` (N, D): of
+            the singular value, -1 for random directions. ``gain`` (N, S, D): size of ``J d`` at
+            each stage. ``change`` (N, S, D, L): size of the change at each stage. ``decided``
+            (N, D, L): share of the two steps that change the decision. ``radius`` (N, D): the
+            length up to which ``change`` at the last stage is within 10 % of ``length step gain``;
+            NaN where rounding hides it. ``border`` (N, D): the smallest length at which the
+            decision changes; infinite where none does.
+    """
+
+    name: ClassVar[str] = "perturbation"
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Lengths of the steps, (L,)."""
+        return np.array(self.settings["lengths"])
+
+    @property
+    def unit(self) -> str:
+        """``"norm"`` or ``"sd"``: what lengths are multiples of."""
+        return str(self.settings["unit"])
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Where changes are measured, in order of depth."""
+        return tuple(self.settings["stages"])
+
+    @property
+    def stage(self) -> str:
+        """Where the singular values belong whose directions are followed."""
+        return str(self.settings["stage"])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each direction, (D,): "top", "middle", "bottom" or "random"."""
+        return tuple(self.settings["groups"])
+
+    @property
+    def decides(self) -> bool:
+        """Whether the network's output is read as a decision."""
+        return bool(self.settings["decides"])
+
+    def change(self, group: str, stage: str | None = None) -> list[Estimate]:
+        """The change at a stage (default: the last) by length: mean over inputs with its error.
+
+        Directions of a group are averaged first.
+        """
+        return self._by_length(self.arrays["change"][:, self._stage(stage)], group)
+
+    def ratio(self, group: str, stage: str | None = None) -> list[Estimate]:
+        """The change over what the Jacobian predicts, by length; NaN where that is 0."""
+        s = self._stage(stage)
+        steps = self.arrays["step"][:, None, None] * self.lengths
+        predicted = self.arrays["gain"][:, s, :, None] * steps
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(predicted > 0, self.arrays["change"][:, s] / predicted, np.nan)
+        return self._by_length(ratio, group)
+
+    def decided(self, group: str) -> list[Estimate]:
+        """Share of changed decisions by length."""
+        return self._by_length(self.arrays["decided"], group)
+
+    def radius(self, group: str) -> float:
+        """Median length up to which the linear prediction holds; NaN where never measurable."""
+        return _median(self.arrays["radius"][:, self._of(group)])
+
+    def border(self, group: str) -> float:
+        """Median distance of the decision's border; infinite where most meet none."""
+        return _median(self.arrays["border"][:, self._of(group)])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each group and length: at the last stage, means and errors."""
+        out = []
+        for group in dict.fromkeys(self.groups):
+            each = (self.change(group), self.ratio(group), self.decided(group))
+            for length, change, ratio, decided in zip(self.lengths, *each, strict=True):
+                row = {"group": group, "length": float(length)}
+                row |= {"change": change.mean, "change_se": change.se, "ratio": ratio.mean}
+                if self.decides:
+                    row |= {"decided": decided.mean, "decided_se": decided.se}
+                out.append(row)
+        return out
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was read, in a few numbers and words."""
+        body: dict[str, Any] = {"stage": self.stage, "unit": self.unit, "inputs": len(self.inputs)}
+        for group in dict.fromkeys(self.groups):
+            body[f"radius_{group}"] = self.radius(group)
+            if self.decides:
+                body[f"border_{group}"] = self.border(group)
+        return body
+
+    def _stage(self, name: str | None) -> int:
+        return len(self.stages) - 1 if name is None else self.stages.index(name)
+
+    def _of(self, group: str) -> list[int]:
+        return [i for i, own in enumerate(self.groups) if own == group]
+
+    def _by_length(self, values: np.ndarray, group: str) -> list[Estimate]:
+        """``values`` (N, D, L), averaged over the directions of a group."""
+        means = values[:, self._of(group)].mean(1)
+        return [estimate(means[:, i]) for i in range(means.shape[1])]
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+ENTRY = ExperimentKind(Perturbation)
