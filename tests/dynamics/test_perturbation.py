@@ -112,7 +112,10 @@ def test_pieces_are_kept_in_the_runs_folder_and_read_back(tmp_path):
     calls = []
     again = dynamics.perturbation(model, x, run, progress=lambda *said: calls.append(said))
     assert calls == []
-    loaded = nakami.load(tmp_path)
+    loaded, plain = nakami.load(tmp_path), nakami.xray(model, x, stages=["output"])
+    in_memory = dynamics.perturbation(model, x, plain)
+    assert all(first.arrays[name].shape == array.shape for name, array in in_memory.arrays.items())
+    assert first.rows() == in_memory.rows()
     for other in (again, loaded.experiments["perturbation"]):
         assert other.settings == first.settings
         assert all((other.arrays[name] == first.arrays[name]).all() for name in first.arrays)

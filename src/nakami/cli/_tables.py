@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nakami.results import (
         Comparison,
         Estimate,
+        Experiment,
         NumberChanges,
         PairedChange,
         StageInfo,
@@ -87,6 +88,32 @@ def show(table: Table) -> None:
     if not console.is_terminal:
         console = Console(width=max(NARROWEST, console.width))
     console.print(table)
+
+
+def run_tables(run: Xray) -> list[Table]:
+    """The tables of an x-ray: its summary, then each experiment."""
+    return [xray_table(run), *map(experiment_table, run.experiments.values())]
+
+
+def experiment_table(found: Experiment) -> Table:
+    """What an experiment found: its rows, a column for each number."""
+    rows = found.rows()
+    heads = list(rows[0]) if rows else []
+    words = [head for head in heads if isinstance(rows[0][head], str)]
+    table = _table(found.title, found.caption, words)
+    for head in heads:
+        if head not in words:
+            table.add_column(head.replace("_se", " ± s.e."), justify="right")
+    ordered = [*words, *(head for head in heads if head not in words)]
+    for row in rows:
+        table.add_row(*(_cell(row[head]) for head in ordered))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else brief(value) if math.isfinite(value) else "none"
+    return str(value)
 
 
 def xray_table(run: Xray) -> Table:

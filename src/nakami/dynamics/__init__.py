@@ -1,6 +1,6 @@
 """Readings by the input: the x-ray, and experiments at its inputs."""
 
-from ._experiment import EXPERIMENTS
+from ._experiment import EXPERIMENTS, experimented
 from ._forecast import expected_seconds
 from ._plan import SpectrumOptions, check
 from ._xray import xray
@@ -11,6 +11,7 @@ __all__ = [
     "SpectrumOptions",
     "check",
     "expected_seconds",
+    "experimented",
     "perturbation",
     "xray",
 ]

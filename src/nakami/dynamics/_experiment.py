@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -67,6 +67,29 @@ class Bench:
         """The stages of the x-ray and the network's output, in order of depth."""
         last = self.places.names[-1]
         return tuple(dict.fromkeys((*self.run.names, last)))
+
+
+def experimented(
+    model: nn.Module | View,
+    inputs: Any,
+    run: Xray,
+    names: Sequence[str],
+    progress: Progress | None = None,
+) -> Xray:
+    """An x-ray with experiments at its inputs, each with its usual settings.
+
+    Args:
+        model: What the x-ray read, like ``inputs`` and ``run``.
+        inputs: Its inputs.
+        run: The x-ray.
+        names: Of ``EXPERIMENTS``.
+        progress: Passed on to each.
+
+    Raises:
+        UsageError: An unknown name, or what the experiment refuses.
+    """
+    entries = [EXPERIMENTS[name] for name in names]
+    return run.including(*(e.run(model, inputs, run, progress=progress) for e in entries))
 
 
 def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:

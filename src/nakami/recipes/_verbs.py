@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -133,13 +134,19 @@ def check(name: str, **options: Any) -> None:
 
 
 def measure(
-    subject: Subject, out: str | PathLike[str], *, progress: Progress | None = None, **options: Any
+    subject: Subject,
+    out: str | PathLike[str],
+    *,
+    experiments: Sequence[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
 ) -> tuple[Xray, ...]:
     """The x-ray of each network of a subject, at the subject's inputs.
 
     Args:
         subject: From ``prepare``, or made by hand.
         out: Folder; each network's run goes to ``out / network.name``.
+        experiments: Names in ``nakami.dynamics.EXPERIMENTS``, made at the same inputs.
         progress: As for ``nakami.xray``, over all networks together.
         options: Passed on to ``nakami.xray`` (``k``, ``layers``, ``spectrum``) or to a ``View``.
             Where ``stages`` or ``dtype`` are None or not given, the subject's own are taken.
@@ -147,7 +154,7 @@ def measure(
     Returns:
         One run for each network, in their order.
     """
-    from nakami.dynamics import xray
+    from nakami.dynamics import experimented, xray
 
     runs = []
     examples = subject.examples
@@ -159,16 +166,18 @@ def measure(
             "training": network.training,
             "facts": network.facts,
         }
+        view = _view(network.model, asked)
+        tell = share(progress, index, len(subject.networks), network.name)
         run = xray(
-            _view(network.model, asked),
+            view,
             examples.inputs,
             **asked,
             out=Path(out) / network.name,
             input_unit=examples.unit,
             about={k: v for k, v in about.items() if v is not None},
-            progress=share(progress, index, len(subject.networks), network.name),
+            progress=tell,
         )
-        runs.append(run)
+        runs.append(experimented(view, examples.inputs, run, experiments, tell))
     return tuple(runs)
 
 

@@ -28,6 +28,16 @@ class Experiment(Shown):
     inputs: tuple[int, ...]
     arrays: dict[str, np.ndarray]
 
+    @property
+    def title(self) -> str:
+        """What is measured and where, above a table of ``rows()``."""
+        return self.name
+
+    @property
+    def caption(self) -> str:
+        """What the rows are means of, below the table."""
+        return f"Means over {counted(len(self.inputs), 'input')}."
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({counted(len(self.inputs), 'input')})"
 

@@ -65,7 +65,7 @@ def write_piece(
     """Write a piece, as ``RecordFolder.write`` says."""
     if not isinstance(arrays, bytes):
         # safetensors stores memory as it lies, so a strided view would be permuted in silence
-        arrays = save({key: np.ascontiguousarray(value) for key, value in (arrays or {}).items()})
+        arrays = save({key: np.asarray(value, order="C") for key, value in (arrays or {}).items()})
     text = as_json({**record, CHECKSUM: _checksum(record, arrays)})
     with disk(folder, argument):
         (folder / RESULT).unlink(missing_ok=True)  # or new arrays would stand beside it

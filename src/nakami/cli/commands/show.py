@@ -32,7 +32,8 @@ def run(
         _recurrent.tell(found, page, output)
         return
     body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
-    _tables.tell(output, page, body, [_tables.xray_table(found)], _runs.references(found))
+    tables = _tables.run_tables(found)
+    _tables.tell(output, page, body, tables, _runs.references(found))
 
 
 ENTRY = Command(run)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nakami import recipes
-from nakami.results import UsageError, duration, wrong
+from nakami.results import UsageError, duration, unknown, wrong
 
 from .._command import Command, Stands
 from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
@@ -61,6 +61,14 @@ class ReadingOptions:
         bool,
         typer.Option("--layers", help="Measure the layer between each two stages on its own, too."),
     ] = False
+    experiments: Annotated[
+        list[str],
+        typer.Option(
+            metavar="A,B,...",
+            help="Experiments at the same inputs, or all: perturbation (steps along singular "
+            "directions and what they change).",
+        ),
+    ] = ()  # type: ignore[assignment]
     tol: Annotated[
         float,
         typer.Option(
@@ -73,6 +81,16 @@ class ReadingOptions:
     def n(self) -> int:
         """How many examples to measure at."""
         return self.inputs or INPUTS
+
+    @property
+    def tried(self) -> list[str]:
+        """Names of the experiments."""
+        names = [name.strip() for text in self.experiments for name in text.split(",")]
+        if "all" in names:
+            from nakami.dynamics import EXPERIMENTS
+
+            return list(EXPERIMENTS)
+        return names
 
 
 @dataclass(frozen=True)
@@ -134,14 +152,17 @@ def run(
     if compute.batch_statistics is not None and network.model is None:
         way_out = "leave it out"
         raise wrong("--batch-statistics", "come with --model", "a shipped subject", way_out)
-    from nakami.dynamics import SpectrumOptions
+    import nakami.dynamics
 
     options = {  # checked first: nothing is trained before they pass
         "stages": stage_names(reading.stages),
         "k": reading.top,
         "layers": reading.layers,
-        "spectrum": SpectrumOptions(reading.tol, network.seed, compute.budget),
+        "spectrum": nakami.dynamics.SpectrumOptions(reading.tol, network.seed, compute.budget),
     }
+    for name in reading.tried:
+        if name not in nakami.dynamics.EXPERIMENTS:
+            raise unknown("--experiments", name, nakami.dynamics.EXPERIMENTS.names)
     from .. import _runs, _tables
 
     page = not output.no_page and _runs.can_draw()
@@ -155,7 +176,7 @@ def run(
         options |= compute.place()
         try:
             runs, folder = _shipped_subject(
-                name, inputs, output, train_seed, reading.n, chosen, options
+                name, inputs, output, train_seed, reading, chosen, options
             )
         except UsageError as error:
             if error.argument != "data":
@@ -165,7 +186,8 @@ def run(
     path = _runs.xray_page(runs, folder / "report.html") if page else None
     body = {"runs": [_runs.finished(run.folder) for run in runs]} if output.as_json else {}
     compare_with = [line for run in runs[-1:] for line in _runs.references(run)]
-    _tables.tell(output, path, body, [_tables.xray_table(run) for run in runs], compare_with)
+    tables = [table for run in runs for table in _tables.run_tables(run)]
+    _tables.tell(output, path, body, tables, compare_with)
     if not output.as_json:
         typer.echo("Runs: " + ", ".join(str(run.folder) for run in runs))
 
@@ -243,7 +265,7 @@ def _shipped_subject(
     inputs: DataOptions,
     output: OutputOptions,
     train_seed: int | None,
-    n_inputs: int,
+    reading: ReadingOptions,
     chosen: dict[str, object],
     options: dict[str, Any],
 ) -> tuple[tuple[Xray, ...], Path]:
@@ -259,8 +281,11 @@ def _shipped_subject(
         output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
     )
     with Meter() as meter:
-        subject = recipes.prepare(name, weights, n_inputs=n_inputs, progress=meter, **training)
-        return tuple(recipes.measure(subject, folder, progress=meter, **options)), folder
+        subject = recipes.prepare(name, weights, n_inputs=reading.n, progress=meter, **training)
+        found = recipes.measure(
+            subject, folder, experiments=reading.tried, progress=meter, **options
+        )
+        return found, folder
 
 
 def _own_network(
@@ -298,6 +323,9 @@ def _own_network(
             view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
             progress=meter, **options,
         )  # fmt: skip
+        result = nakami.dynamics.experimented(
+            view, examples.inputs, result, reading.tried, progress=meter
+        )
     return (result,), folder
 
 

@@ -35,6 +35,26 @@ class Perturbation(Experiment):
     name: ClassVar[str] = "perturbation"
 
     @property
+    def title(self) -> str:
+        """What is measured and where."""
+        unit = "its norm" if self.unit == "norm" else "the sd of its numbers"
+        return f"steps from the input along directions of {self.stage}, lengths in units of {unit}"
+
+    @property
+    def caption(self) -> str:
+        """How far the prediction holds and where the border lies."""
+        groups = dict.fromkeys(self.groups)
+        held = ", ".join(f"{_said(self.radius(g))} {g}" for g in groups)
+        text = (
+            f"Change at {self.stages[-1]}; ratio: to what the Jacobian predicts. {super().caption}"
+        )
+        text += f" The prediction holds within 10 % up to (median): {held}."
+        if self.decides:
+            met = ", ".join(f"{_said(self.border(g))} {g}" for g in groups)
+            text += f" The decision changes from (median): {met}."
+        return text
+
+    @property
     def lengths(self) -> np.ndarray:
         """Lengths of the steps, (L,)."""
         return np.array(self.settings["lengths"])
@@ -124,6 +144,12 @@ class Perturbation(Experiment):
         """``values`` (N, D, L), averaged over the directions of a group."""
         means = values[:, self._of(group)].mean(1)
         return [estimate(means[:, i]) for i in range(means.shape[1])]
+
+
+def _said(length: float) -> str:
+    if np.isnan(length):
+        return "not measurable"
+    return f"{length:.2g}" if np.isfinite(length) else "nowhere"
 
 
 def _median(values: np.ndarray) -> float:

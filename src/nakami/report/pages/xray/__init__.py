@@ -6,6 +6,7 @@ from ._counts import kept_section
 from ._data import read
 from ._frame import frame
 from ._key_figures import to_compare_with
+from ._perturbation import perturbation_section
 from ._pictures import pictures_section
 from ._positions import positions_section
 from ._spectra import own_section, spectra_section
@@ -22,6 +23,7 @@ ENTRY = PageKind(
         compared_section,
         pictures_section,
         positions_section,
+        perturbation_section,
         own_section,
     ),
 )
