@@ -27,12 +27,14 @@ LEAST_BUDGET = 2**20
 RUNS_CODE = (
     "Network: [bold]package.module:factory[/] or [bold]path/file.py:factory[/] (a function, a "
     "class or a module; its code is imported and [bold]run[/], and the current folder is on the "
-    f"path), or a name from the zoo: {', '.join(zoo.ENTRIES)}."
+    f"path), [bold]hf:FOLDER[/] (a Hugging Face folder here; no code of it is run), or a name from "
+    f"the zoo: {', '.join(zoo.ENTRIES)}."
 )
 LABELLED = (
     "Inputs and labels: an .npz with arrays x and y (or x_train and y_train, or "
     "input_ids and labels), an IDX file beside "
-    "its labels, or a folder with a folder of pictures for each class. Drawn at random by --seed. "
+    "its labels, or a folder with a folder of pictures for each class; with hf:FOLDER "
+    "of a model of language also .txt, one text a line. Drawn at random by --seed. "
     "Default: shipped digits."
 )
 PICTURES = "Pictures in --data"
@@ -80,7 +82,7 @@ class DataOptions:
             callback=there,
             metavar="PATH",
             help="Inputs: .npy, .npz (numbers or tokens), IDX (.gz), an image or a folder of "
-            "images.",
+            "images; with hf:FOLDER also .txt, one text a line.",
         ),
         DATA,
     ] = None

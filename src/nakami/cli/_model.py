@@ -15,6 +15,7 @@ import typer
 
 from nakami.results import UsageError, wrong, wrong_type
 
+from . import hf
 from ._exit_codes import one_line
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
     from ._groups import DataOptions, LabelledOptions, ModelOptions
 
-FORM = "package.module:factory, path/file.py:factory or a name from the zoo"
+FORM = "package.module:factory, path/file.py:factory, hf:FOLDER or a name from the zoo"
 
 
 def check(name: str) -> None:
     """Refuse a ``--model`` that leads nowhere, before torch or code of the caller's is imported."""
+    if hf.is_hf(name):
+        hf.check(name)
+        return
     from nakami import zoo
 
     where, factory, _ = name.rpartition(":")
@@ -49,12 +53,19 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
         UsageError: The name leads nowhere, the code fails, or the weights do not fit.
     """
     check(name)
+    if hf.is_hf(name) and weights is not None:
+        way_out = "leave it out, the folder holds them"
+        raise wrong("--weights", "come with another --model than hf:FOLDER", weights, way_out)
     import torch
 
     from nakami import data, zoo
 
     torch.manual_seed(seed)
-    if ":" in name:
+    if hf.is_hf(name):
+        model, said = hf.load(name)
+        if said:
+            typer.echo(f"note: {name}: {said}.", err=True)
+    elif ":" in name:
         model = _from_factory(name, seed)
     else:
         model = zoo.build(name, torch.Generator().manual_seed(seed))
@@ -69,6 +80,8 @@ def training(name: str, weights: Path | None) -> str:
     """Where the weights of a network come from, in one clause."""
     if weights is not None:
         return f"weights from {weights}"
+    if hf.is_hf(name):
+        return hf.training(name)
     if ":" in name:
         return f"weights as {name} made them, perhaps untrained"
     return "weights at random, untrained"
@@ -82,6 +95,9 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
     check(model)
     from nakami import data
 
+    found = hf.examples(model, inputs, n) if hf.is_hf(model) else None
+    if found is not None:
+        return found
     if inputs.data is not None:
         return data.read(inputs.data, n=n, **fitting(model, inputs))
     _check_digits(model, "PATH with .npy, .npz, IDX, an image or a folder of images")
@@ -95,6 +111,9 @@ def labelled_for(
     check_labelled(model, inputs)
     from nakami import data
 
+    found = hf.labelled(model, inputs, n, seed, inside) if hf.is_hf(model) else None
+    if found is not None:
+        return found
     if inputs.data is not None:
         return data.read_labelled(
             inputs.data, n, seed=seed, inside=inside, **fitting(model, inputs)
@@ -110,6 +129,8 @@ def check_labelled(model: str, inputs: LabelledOptions) -> None:
     for option in inputs.typed:
         raise wrong(option, "come with --data", "shipped digits", f"leave {option} out")
     kinds = "an .npz with x and y, IDX beside its labels, or a folder of pictures by class"
+    if hf.is_hf(model):
+        kinds = f"a .txt with one text a line (for a model of language), {kinds}"
     _check_digits(model, f"PATH: {kinds}")
 
 
@@ -127,6 +148,10 @@ def fitting(model: str, inputs: DataOptions) -> dict[str, Any]:
     from nakami import data, zoo
 
     path, reading = inputs.data, inputs.reading
+    if path is not None and hf.is_text(path) and not hf.is_hf(model):
+        rule = "hold arrays or pictures; a text is for --model hf:FOLDER, which has a tokenizer"
+        way_out = "pass the tokens, np.save('ids.npy', ids)"
+        raise wrong("--data", rule, path.name, way_out)
     pictures = path is not None and (path.is_dir() or data.is_picture(path))
     plain = reading["mode"] is None and reading["normalise"] is None
     if pictures and plain and model in zoo.ENTRIES:

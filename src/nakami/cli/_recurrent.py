@@ -9,7 +9,7 @@ import typer
 
 from nakami.results import counted, wrong
 
-from . import _model, _runs, _tables
+from . import _model, _runs, _tables, hf
 
 if TYPE_CHECKING:
     from nakami.results import RecurrentLayer, RecurrentXray
@@ -52,7 +52,7 @@ def read(
         **_model.identity(name, network, inputs, model, examples),
         **({"training": SHIPPED} if shipped else {}),
     }
-    if weights is None:
+    if weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {about['training']}.", err=True)
     usual = {"inputs": (n, 64), "top": (k, None), "at": (at, "zero"), "seed": (network.seed, 0)}
     named = _runs.of_model(name, "recurrent", network.weights, _runs.chosen(usual))

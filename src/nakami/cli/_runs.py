@@ -22,7 +22,7 @@ from nakami.results import (
     wrong,
 )
 
-from . import _tables
+from . import _tables, hf
 from ._groups import OUT
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def of_model(model: str, what: str, weights: Path | None, chosen: Mapping[str, o
 
 
 def short(model: str) -> str:
-    """Name of a network: that of its factory."""
-    return model.rpartition(":")[2] or model
+    """Name of a network: that of its factory or folder."""
+    return hf.name_of(model) if hf.is_hf(model) else model.rpartition(":")[2] or model
 
 
 def weights(

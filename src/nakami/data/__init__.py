@@ -7,9 +7,16 @@ Conventions, the same for every reader: examples along axis 0, float32, channels
 from nakami.results import PIXEL
 
 from ._digits import digits, mnist
-from ._examples import CENTRED_PIXEL, STANDARD_PIXEL, Examples, some_rows, tensors_of
-from ._labelled import LabelledExamples, read_labelled, with_targets
-from ._pictures import is_picture
+from ._examples import (
+    CENTRED_PIXEL,
+    EMBEDDED,
+    STANDARD_PIXEL,
+    Examples,
+    some_rows,
+    tensors_of,
+)
+from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
+from ._pictures import is_picture, pictures_in
 from ._read import read
 from ._weights import (
     described,
@@ -22,8 +29,10 @@ from ._weights import (
 
 __all__ = [
     "CENTRED_PIXEL",
+    "EMBEDDED",
     "PIXEL",
     "STANDARD_PIXEL",
+    "TOKEN",
     "Examples",
     "LabelledExamples",
     "described",
@@ -32,6 +41,7 @@ __all__ = [
     "is_picture",
     "load_weights",
     "mnist",
+    "pictures_in",
     "read",
     "read_labelled",
     "save_weights",

@@ -47,7 +47,7 @@ def forecast(plan: Plan) -> float:
     source, deepest = plan.chosen[0], plan.chosen[-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are told when the x-ray itself meets them
-        x = plan.inputs.at(0)
+        x = plan.inputs.at(plan.inputs.longest)
         op = Jacobian(plan.network, x, plan.places, deepest.name, source.name, plan.budget)
         product = {width: _product(op, width) for width in (NARROW, WIDE)}
     for start, stage in plan.readings():

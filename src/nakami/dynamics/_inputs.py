@@ -12,6 +12,7 @@ from ..data import fingerprint
 from ..operators import Example, FunctionalModel, as_tensors, as_typed, leaves_of, separate_rows
 from ..results import counted, wrong, wrong_type
 from ..spectra import check_entries
+from ._padding import lengths, own_length
 
 TRIED = 8  # rows of the inputs by which it is seen whether they see each other
 
@@ -43,9 +44,17 @@ class Inputs:
         return 1 if self.whole else self._all.count
 
     def at(self, index: int) -> Example:
-        """Input ``index`` as the network takes it."""
-        one = self._all if self.whole else self._all.rows(index, index + 1)
-        return self._network.example(one.tree, batch=True)
+        """Input ``index`` as the network takes it; a text of a padded batch at its own length."""
+        if self.whole:
+            return self._network.example(self._all.tree, batch=True)
+        one = self._all.rows(index, index + 1)
+        return self._network.example(own_length(one.tree), batch=True)
+
+    @property
+    def longest(self) -> int:
+        """The longest of texts of different lengths, else the first input."""
+        found = None if self.whole else lengths(self._all.tree)
+        return found.index(max(found)) if found else 0
 
     def fingerprint(self) -> str:
         """SHA-256 of all tensors."""

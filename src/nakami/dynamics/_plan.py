@@ -87,7 +87,7 @@ def planned(
         way_out = "pass nakami.dynamics.SpectrumOptions(tol=1e-4)"
         raise wrong_type("spectrum", "be SpectrumOptions", repr(spectrum), way_out)
     seed, budget = check_seed(asked.seed), check_budget(asked.memory_budget)
-    first = examples.at(0)
+    first = examples.at(examples.longest)  # so that nothing is larger than planned
     places = network.stages(first)
     source = natural_start(network, first, places)
     chosen = _chosen(places, stages, source)

@@ -60,8 +60,10 @@ def xray(
         inputs: Examples along axis 0, ``(N, ...)``, floating; or tokens, ``(N, length)`` integers,
             for a network with an embedding that all that follows passes. Several inputs at once as
             a tuple, list, dict or batch object of such: the floating ones, flattened and joined,
-            are the input; integers and masks beside them are held fixed. Rows that see each other
-            (a sequence with time along axis 0, the nodes of a graph) are one input, taken whole.
+            are the input; integers and masks beside them are held fixed. Of tokens in a dict with
+            ``input_ids`` and an ``attention_mask`` of 0 and 1 each text is read at its own length,
+            as if it came alone, so that what fills it up changes no number. Rows that see each
+            other (a sequence with time along axis 0, the nodes of a graph) are one input, whole.
         stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
             after each weight layer and its activation, at most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most

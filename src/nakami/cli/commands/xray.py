@@ -299,7 +299,7 @@ def _own_network(
 ) -> tuple[tuple[Xray, ...], Path]:
     import nakami
 
-    from .. import _model, _runs
+    from .. import _model, _runs, hf
     from .._progress import Meter
 
     view = compute.view(_model.build(name, network.weights, network.seed))
@@ -312,7 +312,7 @@ def _own_network(
     where = network.weights.stem if network.weights else "run"
     folder = _runs.writable("out", output.out / subject / where)
     about = {"subject": subject, **examples.about(), **identity}
-    if network.weights is None:
+    if network.weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {identity['training']}.", err=True)
     seconds = nakami.dynamics.expected_seconds(said, examples.inputs, **options)
     if seconds > LONG:

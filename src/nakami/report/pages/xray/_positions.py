@@ -43,12 +43,14 @@ def positions_section(reading: Reading) -> Section | None:
 def position_shares(run: Xray, stage: str) -> np.ndarray | None:
     """Energy share of each position in the first direction, ``(inputs, length)``.
 
-    None where the inputs are no rows of tokens, or where some first direction is noise.
+    None where the inputs are no rows of tokens of one length, or some first direction is noise.
     """
     length = run.inputs.shape[1] if run.inputs.ndim == 2 else 0
     if run.source == "input" or length < 2 or run.stages[0].shape[0] != length:
         return None
     spectra = run.at(stage)
+    if any(s.shape[1] != run.stages[0].size for s in spectra):  # texts of different lengths
+        return None
     if not all(len(s.kept) and s.kept[0] == 0 and s.reliable[0] for s in spectra):
         return None
     energy = [(s.right[0].astype(np.float64).reshape(length, -1) ** 2).sum(1) for s in spectra]

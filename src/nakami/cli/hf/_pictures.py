@@ -1,0 +1,87 @@
+"""Pictures as the image processor of a folder makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nakami.results import PIXEL, RunError, wrong
+
+from .._exit_codes import one_line
+from ._folder import Folder, quiet
+
+if TYPE_CHECKING:
+    from nakami.data import Examples
+
+ABOUT = "preprocessor_config.json"
+STANDARDISED = "standardised pixel"
+BY_HAND = "say it by --size, --mode and --normalise"
+
+
+def read_pictures(folder: Folder, path: Path, n: int) -> Examples:
+    """The first ``n`` pictures of a file or folder, scaled and normalised by the folder's rule."""
+    import torch
+
+    from nakami import data
+
+    with quiet():
+        processor = _processor(folder)
+        files = [path] if path.is_file() else data.pictures_in(path)[:n]
+        if not files:
+            raise wrong("--data", "be a folder with pictures", path, "put .png or .jpg files there")
+        grey = folder.config.get("num_channels") == 1
+        x = torch.cat([_pixels(processor, file, grey) for file in files])
+    normal = bool(getattr(processor, "do_normalize", False))
+    many = f"{len(files)} pictures of {path.name}" if len(files) > 1 else files[0].name
+    names = tuple(str(f.relative_to(path)) if f != path else f.name for f in files)
+    size = " x ".join(map(str, x.shape[2:]))
+    return data.Examples(
+        x, None, names, STANDARDISED if normal else PIXEL,
+        f"{many}: {size} by {ABOUT} of {folder.path.name}", _undone(processor, x.shape[1], normal),
+        "picture",
+    )  # fmt: skip
+
+
+def _processor(folder: Folder) -> Any:
+    if not (folder.path / ABOUT).is_file():
+        got = f"none in {str(folder.path)!r}"
+        raise wrong(
+            "--model", f"name a folder with {ABOUT}, where --data is pictures", got, BY_HAND
+        )
+    from transformers import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:
+        got = f"{folder.path / ABOUT} and from transformers {one_line(error)}"
+        raise wrong(
+            "--model", "hold an image processor that can be loaded", got, BY_HAND
+        ) from error
+
+
+def _pixels(processor: Any, file: Path, grey: bool) -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise RunError(
+            "reading pictures needs Pillow, which is not installed; "
+            "pip install 'nakami[images]' adds it."
+        ) from error
+    try:
+        with Image.open(file) as opened:
+            picture = opened.convert("L" if grey else "RGB")
+        return processor(images=picture, return_tensors="pt")["pixel_values"]
+    except Exception as error:
+        got = f"{file.name} and from the image processor {one_line(error)}"
+        raise wrong("--data", "hold pictures that it takes", got, BY_HAND) from error
+
+
+def _undone(processor: Any, channels: int, normal: bool) -> dict[str, list[float]]:
+    """How the pixels are got back, ``pixel = x * std + mean``."""
+    mean, std = [0.0] * channels, [1.0] * channels
+    if normal:
+        mean = [float(v) for v in processor.image_mean][:channels]
+        std = [float(v) for v in processor.image_std][:channels]
+    return {"mean": mean, "std": std}
