@@ -112,7 +112,7 @@ def test_targets_of_texts_are_the_tokens_that_follow(texts, inside):
         loss = model(ids, attention_mask=mask, labels=ids.masked_fill(mask == 0, -100)).loss
         out = model(**found.inputs)
     own = out.loss if inside else functional.cross_entropy(out.logits.mT, found.targets)
-    torch.testing.assert_close(own, loss, rtol=1e-6, atol=0)
+    assert own.item() == pytest.approx(loss.item(), rel=1e-6)
 
 
 @pytest.mark.slow
