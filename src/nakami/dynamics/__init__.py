@@ -4,6 +4,7 @@ from ._experiment import EXPERIMENTS, experimented
 from ._forecast import expected_seconds
 from ._plan import SpectrumOptions, check
 from ._xray import xray
+from .experiments.noise import noise
 from .experiments.perturbation import perturbation
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "check",
     "expected_seconds",
     "experimented",
+    "noise",
     "perturbation",
     "xray",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from ..data import described
@@ -21,6 +22,8 @@ from ..results import (
     Work,
     Xray,
     check_callable,
+    counted,
+    is_whole,
     plain,
     wrong,
     wrong_type,
@@ -68,6 +71,38 @@ class Bench:
         last = self.places.names[-1]
         return tuple(dict.fromkeys((*self.run.names, last)))
 
+    @property
+    def measured(self) -> list[int]:
+        """The inputs that have a spectrum of ``J_all`` at every stage of the x-ray."""
+        each = ({s.input for s in self.run.at(name)} for name in self.run.names)
+        return sorted(set.intersection(*each))
+
+    @property
+    def entries(self) -> int:
+        """Entries of the network's output, the largest of which is its decision; 0 without one."""
+        shape = self.places[-1].shape
+        return shape[0] if len(shape) == 1 and shape[0] > 1 else 0
+
+    def classes(self, labels: Any) -> list[int] | None:
+        """A class for each input, as given or else as the run holds them; None where none are.
+
+        Raises:
+            UsageError: Not one whole number for each input.
+        """
+        n, held = self.run.n_inputs, self.run.settings.get("labels")
+        found = plain(held if labels is None else labels)
+        if isinstance(found, list) and len(found) == n and all(map(is_whole, found)):
+            return found
+        if labels is None:
+            return None
+        rule = f"be one whole number for each of {counted(n, 'input')}"
+        raise wrong("labels", rule, repr(labels), "leave it out, or pass a list")
+
+    def decision(self, x: Any) -> int:
+        """Which entry of the output is the largest, at an input as the network takes it."""
+        with torch.no_grad():
+            return int(self.network.run(x).argmax())
+
 
 def experimented(
     model: nn.Module | View,
@@ -107,6 +142,8 @@ def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
     if mine != run.settings["model"].get("weights_sha256", mine):
         way_out = "pass the model that the x-ray read, with its weights"
         raise wrong("model", "have the weights of the x-ray", "others", way_out)
+    if not all(run.at(name) for name in run.names):
+        raise wrong("run", "hold spectra at every stage", "an unfinished one", "finish it first")
     examples = Inputs(inputs, network)
     if examples.fingerprint() != run.settings["inputs_sha256"]:
         way_out = "pass what nakami.xray was given"
@@ -123,7 +160,7 @@ def conducted(
     measure: Callable[[int, Example], Arrays],
     progress: Progress | None,
 ) -> E:
-    """An experiment at every input that the x-ray has spectra of.
+    """An experiment at every input that the x-ray has read at all its stages.
 
     In the run's folder each input is a piece, which a later call reads back.
 
@@ -133,7 +170,7 @@ def conducted(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     name, asked = made.name, plain(settings)
     folder = None if bench.run.folder is None else RunFolder(bench.run.folder, bench.run.settings)
-    indices = sorted({s.input for s in bench.run.spectra})
+    indices = bench.measured
     done: list[int] = []
     for i in indices if folder is not None else ():
         assert folder is not None

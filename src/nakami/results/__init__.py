@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
+    from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin

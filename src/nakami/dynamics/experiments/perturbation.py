@@ -90,9 +90,8 @@ def perturbation(
         raise unknown("stage", stage, run.names)
     places = _places(run.at(stage), each)
     groups = [name for name, at in places.items() for _ in at] + ["random"] * random
-    last = table.places.find(table.places.names[-1], "stage")
     settings |= {"stage": stage, "stages": list(table.ends), "groups": groups}
-    settings["decides"] = len(last.shape) == 1 and last.shape[0] > 1
+    settings["decides"] = table.entries > 0
     spectra = {s.input: s for s in run.at(stage)}
 
     def measure(i: int, x: Example) -> Arrays:
