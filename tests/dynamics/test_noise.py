@@ -171,6 +171,22 @@ def test_pieces_labels_of_the_run_and_several_parts(tmp_path):
         dynamics.noise(model, inputs, run, {"uniform": [0.5]}, repeats=2)
 
 
+def test_embeddings_of_tokens_get_the_noise():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 6), nn.Tanh(),
+                          nn.Linear(6, 3)).double().requires_grad_(False)  # fmt: skip
+    tokens = torch.randint(5, (2, 3))
+    found = dynamics.noise(model, tokens, nakami.xray(model, tokens), {"gaussian": [1.0]})
+    for i, x in enumerate(model[:2](tokens)):
+        seed = int(found.arrays["seed"][i, 0, 0])
+        drawn = torch.randn(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        noisy = x + x.std() * drawn
+        dense = torch.autograd.functional.jacobian(model[2:], noisy[None])[0, :, 0]
+        got = found.arrays["values"][i, 0, 0, -1, :3]
+        np.testing.assert_allclose(got, torch.linalg.svdvals(dense), rtol=1e-4)
+        assert found.arrays["decision"][i, 0, 0] == int(model[2:](noisy[None]).argmax())
+
+
 def test_measuring_leaves_no_trace_and_repeats(tried):
     model, x, run, found, _ = tried
     model.train()
@@ -202,10 +218,6 @@ def test_bad_input_is_refused_in_a_sentence(tried):
     zeros = torch.zeros(1, 6, dtype=torch.float64)
     with pytest.raises(UsageError, match=r"inputs must have numbers with an sd above 0, got inp"):
         dynamics.noise(model, zeros, nakami.xray(model, zeros))
-    words = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False)
-    tokens = torch.randint(5, (2, 3))
-    with pytest.raises(UsageError, match="inputs must be floating-point to get noise, got tokens"):
-        dynamics.noise(words, tokens, nakami.xray(words, tokens))
     found = tried[3]
     with pytest.raises(UsageError, match=r"level must be one of 0.5, 3.0, got 1"):
         found.change("gaussian", 1)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import described
 from ..operators import Example, FunctionalModel, Stages, View, as_view, natural_start
@@ -98,10 +98,28 @@ class Bench:
         rule = f"be one whole number for each of {counted(n, 'input')}"
         raise wrong("labels", rule, repr(labels), "leave it out, or pass a list")
 
-    def decision(self, x: Any) -> int:
-        """Which entry of the output is the largest, at an input as the network takes it."""
+    def parts(self, x: Example) -> list[Tensor]:
+        """Where ``J_all`` starts, tensor by tensor: the floating inputs, or the embedded tokens."""
+        if self.source == "input":
+            return x.moving
         with torch.no_grad():
-            return int(self.network.run(x).argmax())
+            return list(self.network.activations(x.tree, (self.source,)))
+
+    def decision(self, x: Example, moved: Tensor | None = None) -> int:
+        """Which entry of the output is the largest, at an input or at another flat start of it.
+
+        -1 where the output is no decision.
+        """
+        if not self.entries:
+            return -1
+        with torch.no_grad():
+            if moved is None or self.source == "input":
+                out = self.network.run(x.tree if moved is None else x.at(moved))
+            else:
+                state = moved.reshape(self.parts(x)[0].shape)
+                last = self.places.names[-1]
+                out = self.network.activations(x.tree, (last,), self.source, state)[0]
+        return int(out.argmax())
 
 
 def experimented(

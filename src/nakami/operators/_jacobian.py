@@ -255,7 +255,7 @@ class Jacobian(NetworkJacobian):
     Attributes:
         to, start: Names of the two stages. shape: ``(size of to, size of start)``; with several
             stages ``to`` the sum of their sizes, and ``parts`` says which rows are whose.
-        point: The state at ``start``, flattened, ``(n,)``.
+        point: The state at ``start``, flattened, ``(n,)``: that of ``x``, or the ``state`` given.
     """
 
     def __init__(
@@ -266,10 +266,11 @@ class Jacobian(NetworkJacobian):
         to: str | Sequence[str] | None = None,
         start: str | None = None,
         memory_budget: int | None = None,
+        state: Tensor | None = None,
     ):
         ends = places.ordered(to if to is not None else places.names[-1])
         super().__init__(network, {s.name: s.size for s in ends})
-        self.example, self._budget = network.example(x), memory_budget
+        self.example, self._budget, self._other = network.example(x), memory_budget, state
         self.start = start if start is not None else natural_start(network, self.example, places)
         first = ends[0].name
         places.find(self.start, "start")
@@ -283,14 +284,16 @@ class Jacobian(NetworkJacobian):
         else:
             self._state = check_cut(network, self.example, self.start, tuple(self.parts))
         between = places[places.position(self.start) : places.position(self.to) + 1]
-        self.point = self._state.reshape(-1).to(network.dtype or self._state.dtype)
+        here = self._state if state is None else state
+        self.point = here.reshape(-1).to(network.dtype or self._state.dtype)
         self._build(self.point, max(s.size for s in between), memory_budget).check(repr(self))
 
     def at_current_weights(self) -> Jacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""
         network, x = self.network.at_current_weights(), self.example
         ends = tuple(self.parts)
-        return Jacobian(network, x, network.stages(x), ends, self.start, self._budget)
+        places = network.stages(x)
+        return Jacobian(network, x, places, ends, self.start, self._budget, self._other)
 
     def function(self, flat: Tensor) -> Tensor:
         """The states at the ends at another state at the start, ``(n,) -> (m,)``."""

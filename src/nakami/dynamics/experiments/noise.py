@@ -70,11 +70,11 @@ def noise(
 
     The smallest and the largest value are those of all inputs of the x-ray, by channel where the
     inputs are pictures ``(N, C, H, W)``. Of inputs of several parts the floating ones get noise,
-    each by its own sd and range.
+    each by its own sd and range; of tokens their embeddings.
 
     Args:
         model: The model that the x-ray read, or its ``View``; left as it was.
-        inputs: The inputs of the x-ray, floating.
+        inputs: The inputs of the x-ray.
         run: The x-ray; in a folder, a piece for each input is kept there.
         levels: Levels of each kind: sds above 0, or shares from above 0 to 1.
         labels: The class of each input, for the accuracy; default those that the run holds, if it
@@ -90,7 +90,7 @@ def noise(
         largest and the mean logarithm, with standard errors over the inputs.
 
     Raises:
-        UsageError: Another model or other inputs than the x-ray's, tokens, a setting out of range.
+        UsageError: Another model or other inputs than the x-ray's, a setting out of range.
 
     Warns:
         NotConvergedWarning: Once, with the number of spectra that did not converge.
@@ -100,9 +100,6 @@ def noise(
     """
     table = bench(model, inputs, run)
     conditions = _conditions(levels)
-    if run.source != "input":
-        way_out = "perturb the states behind the embedding, with nakami.jacobian(start=...)"
-        raise wrong("inputs", "be floating-point to get noise", "tokens", way_out)
     names = _stages(run, stages)
     settings = {
         "conditions": [[kind, level] for kind, level in conditions],
@@ -179,9 +176,9 @@ def _labels(table: Bench, labels: Any) -> list[int] | None:
 
 def _ranges(table: Bench) -> list[tuple[Tensor, Tensor]]:
     """Smallest and largest value of each floating part over all inputs, by channel of pictures."""
-    parts = zip(*(table.inputs.at(i).moving for i in range(len(table.inputs))), strict=True)
+    rows = (table.parts(table.inputs.at(i)) for i in range(len(table.inputs)))
     found = []
-    for part in parts:
+    for part in zip(*rows, strict=True):
         whole = torch.stack(part)  # (N, 1, ...)
         axes = [a for a in range(whole.ndim) if a != 2 or whole.ndim != 5]
         low, high = whole.amin(axes, keepdim=True)[0], whole.amax(axes, keepdim=True)[0]
@@ -230,45 +227,44 @@ def _at_one_input(
     i: int,
     settings: dict[str, Any],
 ) -> Arrays:
-    k, decides, repeats = settings["k"], settings["decides"], range(settings["repeats"])
-    unit = float(_sd(x.vector)) * len(x.vector) ** 0.5
+    k, parts = settings["k"], table.parts(x)
+    start = torch.cat([part.reshape(-1) for part in parts])
+    unit = float(_sd(start)) * len(start) ** 0.5
     if not unit > 0:
         rule, got = "have numbers with an sd above 0", f"input {i}, constant"
         raise wrong("inputs", rule, got, "leave that input out of the x-ray")
     rows: list[list[Arrays]] = []
     for kind, level in settings["conditions"]:
         rows.append([])
-        for repeat in repeats:
+        for repeat in range(settings["repeats"]):
             seed = _seed(settings["seed"], i, kind, level, repeat)
             generator = torch.Generator().manual_seed(seed)
             noisy = [
                 _noisy(part, kind, level, ends, generator).reshape(-1)
-                for part, ends in zip(x.moving, ranges, strict=True)
+                for part, ends in zip(parts, ranges, strict=True)
             ]
             moved = torch.cat(noisy)
-            rows[-1].append(
-                {
-                    **_read(table, x.at(moved), clean, k, seed),
-                    "decision": np.array(table.decision(x.at(moved)) if decides else -1),
-                    "seed": np.array(seed),
-                    "size": np.array(float((moved - x.vector).norm()) / unit),
-                }
-            )
+            size = float((moved - start).norm()) / unit
+            more = {"decision": table.decision(x, moved), "seed": seed, "size": size}
+            read = _read(table, x, moved, clean, k, seed)
+            rows[-1].append(read | {name: np.array(one) for name, one in more.items()})
     found = {name: np.array([[r[name] for r in row] for row in rows]) for name in rows[0][0]}
     return found | {
         "clean": np.stack([_padded(s.values[:k], k) for s in clean]),
         "clean_floor": np.array([s.floor for s in clean]),
-        "decided": np.array(table.decision(x.tree) if decides else -1),
+        "decided": np.array(table.decision(x)),
     }
 
 
-def _read(table: Bench, tree: Any, clean: Sequence[Spectrum], k: int, seed: int) -> Arrays:
+def _read(
+    table: Bench, x: Example, moved: Tensor, clean: Sequence[Spectrum], k: int, seed: int
+) -> Arrays:
     """The spectra at one noisy input, at the stages and of the length of the clean ones."""
     tol, budget = table.run.settings["tol"], table.run.settings["memory_budget"]
-    x = table.network.example(tree, batch=True)
     results = []
     for spectrum in clean:
-        op = Jacobian(table.network, x, table.places, spectrum.stage, table.source, budget)
+        ends = spectrum.stage, table.source
+        op = Jacobian(table.network, x, table.places, *ends, budget, moved)
         count = min(k, len(spectrum.values))
         results.append(svd(op, count, tol, vectors=False, memory_budget=budget, seed=seed))
     return {

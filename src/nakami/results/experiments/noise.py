@@ -36,6 +36,25 @@ class Noise(Experiment):
     name: ClassVar[str] = "noise"
 
     @property
+    def title(self) -> str:
+        """What is measured and where."""
+        return f"noise on the inputs: decisions, and spectra at {' and '.join(self.stages)}"
+
+    @property
+    def caption(self) -> str:
+        """How the rows are to be read, and what became of the last stage."""
+        text = (
+            "size: of the noise, in sd of the input's numbers. mean, largest: of the singular "
+            f"values, noisy minus clean. {super().caption} At {self.stages[-1]} "
+        )
+        strongest = [self.change(kind, max(self.levels(kind))) for kind in self.kinds]
+        said = [
+            f"{kind} {max(self.levels(kind)):g}: {change.verdict}"
+            for kind, change in zip(self.kinds, strongest, strict=True)
+        ]
+        return f"{text}the mean value by the strongest noise: {', '.join(said)}."
+
+    @property
     def conditions(self) -> tuple[tuple[str, float], ...]:
         """Kind and level of each condition, (C,)."""
         return tuple((str(kind), float(level)) for kind, level in self.settings["conditions"])
