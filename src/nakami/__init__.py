@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .results import lazy
 
 if TYPE_CHECKING:
+    from .dynamics import lens as lens
     from .dynamics import xray as xray
     from .geometry import RateControl as RateControl
     from .geometry import initialisation as initialisation

@@ -1,7 +1,8 @@
-"""Readings by the input: the x-ray, and experiments at its inputs."""
+"""Readings by the input: the x-ray, the averaged Jacobian, and experiments at its inputs."""
 
 from ._experiment import EXPERIMENTS, experimented
 from ._forecast import expected_seconds
+from ._lens import lens
 from ._plan import SpectrumOptions, check
 from ._xray import xray
 from .experiments.noise import noise
@@ -13,6 +14,7 @@ __all__ = [
     "check",
     "expected_seconds",
     "experimented",
+    "lens",
     "noise",
     "perturbation",
     "xray",

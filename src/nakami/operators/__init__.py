@@ -3,6 +3,7 @@
 from ._arguments import check_order, unwrapped_optimizer
 from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
+from ._position_mean import PositionMean, PositionMeans
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
@@ -32,6 +33,8 @@ __all__ = [
     "LayerCall",
     "LayerGraph",
     "OwnHook",
+    "PositionMean",
+    "PositionMeans",
     "Stages",
     "View",
     "advance",

@@ -220,12 +220,8 @@ class NetworkJacobian(LinearOperator):
         )
         self.shape = (self.output.numel(), point.numel())
         self.dtype, self.device = self.output.dtype, self.output.device
-        column = (4 * widest + sum(self.shape)) * self.dtype.itemsize  # states are freed on the way
         room = check_budget(memory_budget) // 4
-        self.chunk = max(1, min(room // max(1, column), 1024))
-        if self.device.type == "cpu":
-            keep_memory()
-            self.chunk = max(1, min(self.chunk, NEAR // (widest * self.dtype.itemsize)))
+        self.chunk = columns_at_once(self.output, widest, sum(self.shape), room)
         return room
 
     def _check_adjoint(self, trial: Trial, name: str) -> None:
@@ -350,6 +346,23 @@ class ParameterJacobian(NetworkJacobian):
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
         flat = check_vector("flat", flat, self.at.flat.numel())
         return self.at.split(flat)
+
+
+def columns_at_once(like: Tensor, widest: int, kept: int, room: int) -> int:
+    """How many columns are multiplied at a time, by a fixed rule of sizes, type and device.
+
+    Args:
+        like: Has the type and the device of the products.
+        widest: Entries of the largest state on the way.
+        kept: Entries of the two ends.
+        room: Bytes.
+    """
+    column = (4 * widest + kept) * like.dtype.itemsize  # states are freed on the way
+    chunk = max(1, min(room // max(1, column), 1024))
+    if like.device.type == "cpu":
+        keep_memory()
+        chunk = max(1, min(chunk, NEAR // (widest * like.dtype.itemsize)))
+    return chunk
 
 
 def _joined(states: tuple[Tensor, ...], like: Tensor) -> Tensor:

@@ -55,10 +55,15 @@ if TYPE_CHECKING:
     from ._hosts import in_checkpoint as in_checkpoint
     from ._hosts import lightning_callback as lightning_callback
     from ._hosts import trainer_callback as trainer_callback
+    from ._lens import Direction as Direction
+    from ._lens import Jackknifed as Jackknifed
+    from ._lens import Lens as Lens
+    from ._lens import LensEnding as LensEnding
     from ._listening import duration as duration
     from ._listening import looked as looked
     from ._listening import product as product
     from ._listening import progress as progress
+    from ._listening import said as said
     from ._listening import tick as tick
     from ._listening import told as told
     from ._lyapunov import LyapunovEnding as LyapunovEnding

@@ -63,9 +63,15 @@ def following(
 
 
 def check_cut(
-    network: FunctionalModel, example: Example, start: str, to: tuple[str, ...]
+    network: FunctionalModel,
+    example: Example,
+    start: str,
+    to: tuple[str, ...],
+    argument: str = "start",
 ) -> Tensor:
     """The state at ``start``, which must be a cut: hold it, move the input, and no ``to`` moves.
+
+    ``argument`` is the caller's, that named it.
 
     Raises:
         UsageError: Some ``to`` moves (it is named), or the network fails with that state held.
@@ -78,8 +84,8 @@ def check_cut(
             moved = network.activations(shaken, to, start, state)
         except FAILURES as error:
             raise UsageError(
-                f"start must be a stage that can be held, got {start!r}, without which the network "
-                f"does not run: {first_line(error)}; start from another stage, or the input."
+                f"{argument} must be a stage that can be held, got {start!r}, without which the "
+                f"network does not run: {first_line(error)}; start elsewhere, or from the input."
             ) from error
     for name, a, b in zip(to, still, moved, strict=True):
         if not torch.equal(a, b):
@@ -90,8 +96,8 @@ def check_cut(
                     "(a mask, say) with nakami.View(model, forward=...)"
                 )
             raise UsageError(
-                f"start must be a cut, got {start!r}: {name!r} also depends on the input past it; "
-                f"{way_out}."
+                f"{argument} must be a cut, got {start!r}: {name!r} also depends on the input past "
+                f"it; {way_out}."
             )
     return state
 
@@ -102,11 +108,12 @@ def _leaf(state: Tensor) -> Tensor:
 
 
 def _beside(network: FunctionalModel, example: Example, start: str, state: Tensor) -> set[int]:
-    """The integer tensors that ``start`` does not depend on: they are held fixed (masks, say)."""
+    """Integer tensors held fixed: masks of 0 and 1, and what ``start`` does not depend on."""
     count = len(example.leaves)
     held = [i for i, leaf in enumerate(example.leaves) if not leaf.is_floating_point()]
-    found: set[int] = set()
-    for i in held if count > 1 else []:
+    masks = {i for i in held if bool(((example.leaves[i] == 0) | (example.leaves[i] == 1)).all())}
+    found = masks if len(masks) < count else set[int]()
+    for i in set(held) - found if count > 1 else ():
         try:
             shaken = example.shaken({j for j in range(count) if j != i})
             other = network.activations(shaken, (start,))[0]

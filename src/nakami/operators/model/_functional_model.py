@@ -264,11 +264,41 @@ class FunctionalModel:
         With ``start``, that stage's state is replaced by ``state``. The run is cut short once all
         are reached.
         """
+        changed = {} if start is None or state is None else {start: lambda _: state}
+        return self._reached(x, to, changed, weights)
+
+    def nudged(self, x: Any, to: str, nudges: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+        """The state at ``to`` where flat vectors are added to the states of some stages.
+
+        With the number of entries of the largest state on the way. The run is cut short at ``to``.
+        """
+        largest = 1
+
+        def added(nudge: Tensor) -> Callable[[Tensor], Tensor]:
+            return lambda value: value + nudge.reshape(value.shape).to(value.dtype)
+
+        def seen(value: Tensor) -> None:
+            nonlocal largest
+            largest = max(largest, value.numel())
+
+        changed = {name: added(nudge) for name, nudge in nudges.items()}
+        return self._reached(x, (to,), changed, seen=seen)[0], largest
+
+    def _reached(
+        self,
+        x: Any,
+        to: Sequence[str],
+        changed: Mapping[str, Callable[[Tensor], Tensor]],
+        weights: Mapping[str, Tensor] | None = None,
+        seen: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, ...]:
         found: dict[str, Tensor] = {}
 
         def watch(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Tensor:
-            if name == start and state is not None:
-                value = state
+            if seen is not None:
+                seen(value)
+            if name in changed:
+                value = changed[name](value)
             if name in to:
                 found[name] = value
                 if len(found) == len(to):

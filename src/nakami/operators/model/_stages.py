@@ -98,6 +98,11 @@ class Stages(Sequence[StageInfo]):
         blocks = [p.info.name for p in picked if p.block and p.info.name in names]
         return tuple(_at_most(names, blocks))
 
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """Outputs of modules that repeat, with sums inside: the blocks of a transformer."""
+        return tuple(dict.fromkeys(p.info.name for p in _blocks(self._places)))
+
     def find(self, name: str, argument: str = "to") -> StageInfo:
         """The stage of that name; an unknown one is answered with the nearest names."""
         if not isinstance(name, str):

@@ -1,0 +1,103 @@
+"""The Jacobian lens: the mean Jacobian between two stages of any network, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from ..operators import FunctionalModel, View
+from ..results import Lens, check_at_least, check_budget, check_fraction, told, wrong, wrong_type
+from ..spectra import without_autocast
+from ._lens_reading import Reading
+from ._prompts import prompts
+
+
+@told
+@without_autocast
+def lens(
+    model: nn.Module | View,
+    data: Any,
+    stage: str | Sequence[str],
+    to: str | None = None,
+    *,
+    n: int | None = None,
+    error: float | None = None,
+    positions: slice | None = None,
+    mask: Any = None,
+    axis: int = -1,
+    memory_budget: int | None = None,
+) -> Lens | dict[str, Lens]:
+    """The averaged Jacobian ``J = E[d to / d stage]`` of a network (a Jacobian lens), with errors.
+
+    ``J[i, j] = mean over prompts of mean over t of sum over t' of d to[t', i] / d stage[t, j]``:
+    how a change of the state at one position changes the states at all positions of ``to`` (of a
+    causal network those at or behind it). Exact at each prompt, by reverse products; what is
+    estimated is the mean over prompts, taken as independent draws. This is the estimator of
+    Anthropic's jacobian-lens and of TransformerLens 4.3, which count positions ``slice(16, -1)``.
+
+    Args:
+        model: Any module, or a ``View`` of one; read in evaluation mode and left as it was.
+        data: Prompts along axis 0, as the inputs of ``nakami.xray``: token ids ``(N, length)``,
+            states, pictures, a dict of such. Or a list of token ids of different lengths,
+            ``(length,)`` each. Or an iterable of batches (a ``DataLoader``, a generator).
+        stage: Where J starts, ``(positions, d)``; a cut (``nakami.stages`` lists names). Several
+            names share all passes; they need equally many positions.
+        to: Where it ends. Default: the last block of the list that the stage is in
+            (``layers.11`` for ``layers.3``), else the last stage of the same width.
+        n: Prompts read at most; default all.
+        error: Relative standard error of J in the Frobenius norm at which reading ends, after 8
+            prompts at least; default: read all.
+        positions: Which of the positions count, both as t and as t'; default all.
+        mask: True where a position counts, ``(N, positions)``, or its name in a dict; default
+            ``attention_mask`` where the data has one. Padding is left out, then ``positions`` is
+            taken of the rest. Prompts of which nothing is left are passed over.
+        axis: Axis of the d entries in a state without the batch axis; 0 for channels first.
+        memory_budget: Bytes for one block of products and for the jackknife's groups; 1 GiB.
+
+    Returns:
+        A ``Lens``; of several stages a dict of them by name. Where the state has no position axis
+        each prompt has one position.
+
+    Raises:
+        UsageError: Unknown stage, one that is no cut or not before ``to``, nothing to read.
+
+    Errors come from the jackknife over prompts, delete one at a time; above 64 prompts over 32 to
+    64 groups of neighbours. Prompts cut from one text are correlated, and errors then too small.
+
+    Cost: for each prompt two forward passes and a reverse pass for each entry of ``to``; at the end
+    an SVD of a d x d matrix for each group.
+    Source: Gurnee et al., Verbalizable Representations Form a Global Workspace in Language Models,
+    Transformer Circuits Thread, 2026.
+    """
+    several, names = not isinstance(stage, str), _names(stage)
+    _check(n, error, positions)
+    network, budget = FunctionalModel(model), check_budget(memory_budget)
+    reading = Reading(network, names, to, positions or slice(None), axis, budget, error)
+    for prompt in prompts(network, data, mask):
+        reading.add(prompt)
+        if reading.within or reading.count == n:
+            break
+    found = reading.lenses()
+    return found if several else found[names[0]]
+
+
+def _names(stage: object) -> tuple[str, ...]:
+    names = (stage,) if isinstance(stage, str) else stage
+    if not isinstance(names, Sequence) or not names or not all(isinstance(s, str) for s in names):
+        rule, way_out = "be the name of a stage, or several", "print nakami.stages(model, x)"
+        raise wrong_type("stage", rule, repr(stage), way_out)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise wrong("stage", "name each stage once", f"{twice[0]!r} again", "leave it out")
+    return tuple(names)
+
+
+def _check(n: object, error: object, positions: object) -> None:
+    if n is not None:
+        check_at_least("n", n, 1, "None reads all")
+    if error is not None:
+        check_fraction("error", error, "0.05 asks for 5 % of the norm")
+    if positions is not None and not isinstance(positions, slice):
+        raise wrong_type("positions", "be a slice", repr(positions), "pass slice(16, -1)")

@@ -1,0 +1,66 @@
+"""The numbers that a mean Jacobian is described by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ..spectra import svd
+from ._inputs import as_array
+from ._jackknife import Array
+
+NUMBERS = (
+    "norm",
+    "identity",
+    "identity_share",
+    "participation",
+    "participation_beyond",
+    "entropy_rank",
+    "entropy_rank_beyond",
+    "agreement",
+)
+
+
+def statistics(mean: Array, top: float) -> Array:
+    """Singular values of a mean matrix, then ``NUMBERS``; ``top``: mean s_1 of single prompts."""
+    values = _values(mean)
+    squares = float((values**2).sum())
+    alpha, share, beyond = math.nan, math.nan, np.full(1, math.nan)
+    m, d = mean.shape
+    if m == d:
+        alpha = float(np.trace(mean)) / d
+        share = d * alpha**2 / squares if squares else math.nan
+        beyond = _values(mean - alpha * np.eye(d))
+    numbers = (
+        math.sqrt(squares),
+        alpha,
+        share,
+        participation(values),
+        participation(beyond),
+        entropy_rank(values),
+        entropy_rank(beyond),
+        values[0] / top if top else math.nan,
+    )
+    return np.concatenate([values, numbers])
+
+
+def participation(values: Array) -> float:
+    """``(sum s^2)^2 / sum s^4``."""
+    squares = values**2
+    total = float((squares**2).sum())
+    return float(squares.sum()) ** 2 / total if total else math.nan
+
+
+def entropy_rank(values: Array) -> float:
+    """``exp(H)`` of ``s / sum s``."""
+    total = float(values.sum())
+    if not total > 0:
+        return math.nan
+    shares = values[values > 0] / total
+    return math.exp(-float((shares * np.log(shares)).sum()))
+
+
+def _values(matrix: Array) -> Array:
+    return np.asarray(as_array(svd(torch.from_numpy(matrix), vectors=False).values))

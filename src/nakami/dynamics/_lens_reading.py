@@ -1,0 +1,230 @@
+"""The reading of a lens: prompt by prompt, then the numbers of the mean with their errors."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import described, fingerprint
+from ..operators import (
+    FunctionalModel,
+    Jacobian,
+    PositionMean,
+    PositionMeans,
+    Stages,
+    check_cut,
+)
+from ..results import Jackknifed, Lens, LensEnding, Outcome, versions, wrong
+from ..results import said as say
+from ..spectra import svd
+from ._inputs import as_array
+from ._jackknife import Array, Running
+from ._lens_numbers import NUMBERS, statistics
+from ._prompts import Prompt
+
+LEAST = 8  # prompts before a wanted error may end the reading
+MOST, FEWEST = 64, 8  # groups of the jackknife
+
+
+@dataclass
+class Reading:
+    """Means over the prompts read so far, one for each stage.
+
+    Attributes:
+        network, names, to, positions, axis, budget: As asked; ``to`` is settled at the first
+            prompt. wanted: relative standard error that ends the reading, or None.
+        running: Of each stage. checks: relative errors of the self-check at the first prompt, and
+            the routes of its products.
+        n_positions: Source positions so far. passed_over: prompts without any.
+    """
+
+    network: FunctionalModel
+    names: tuple[str, ...]
+    to: str | None
+    positions: slice
+    axis: int
+    budget: int
+    wanted: float | None
+    running: dict[str, Running] = field(default_factory=dict)
+    checks: dict[str, tuple[float, str]] = field(default_factory=dict)
+    n_positions: int = 0
+    passed_over: int = 0
+    means: PositionMeans | None = None
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def count(self) -> int:
+        """Prompts read."""
+        return self.running[self.names[0]].count if self.running else 0
+
+    @property
+    def within(self) -> bool:
+        """Whether the wanted error is reached at every stage."""
+        if self.wanted is None or self.count < LEAST:
+            return False
+        return all(one.error <= self.wanted for one in self.running.values())
+
+    def add(self, prompt: Prompt) -> None:
+        """Read one more prompt."""
+        means = self.means or self._prepare(prompt)
+        found = means(prompt.example, lambda count: self._counted(count, prompt.mask))
+        if not found.matrices:
+            self.passed_over += 1
+            return
+        if not self.checks:
+            self._check(prompt, found)
+        for name, matrix in found.matrices.items():
+            self._keep(name, as_array(matrix).astype(np.float64))
+        self.n_positions += int(found.here.sum())
+        self.digest.update(fingerprint(*prompt.example.leaves).encode())
+        error = max(one.error for one in self.running.values())
+        say(f"{self.count} prompts, standard error {error:.2g}")
+
+    def _prepare(self, prompt: Prompt) -> PositionMeans:
+        """Settle where the lens ends, and refuse what is no cut, at the first prompt."""
+        places = self.network.stages(prompt.example)
+        self.to = self._end(places)
+        for name in self.names:
+            if name != "input":
+                check_cut(self.network, prompt.example, name, (self.to,), "stage")
+        self.means = PositionMeans(self.network, self.names, self.to, self.axis, self.budget)
+        return self.means
+
+    def _keep(self, name: str, matrix: Array) -> None:
+        if name not in self.running:
+            most = self.budget // (len(self.names) * matrix.nbytes)
+            self.running[name] = Running(max(FEWEST, min(MOST, most)))
+        top = float(svd(torch.from_numpy(matrix), 1, vectors=False).values[0])
+        self.running[name].add(matrix, top)
+
+    def _counted(self, count: int, mask: Tensor | None) -> Tensor:
+        """Which of ``count`` positions count: those of the mask, and the slice of them."""
+        if mask is not None and len(mask) != count:
+            rule = f"have a column for each position of the stage, {count}"
+            raise wrong("mask", rule, len(mask), "pass such a mask with {mask}")
+        some = (torch.ones(count, dtype=torch.bool) if mask is None else mask).nonzero()[:, 0]
+        here = torch.zeros(count, dtype=torch.bool)
+        here[some[self.positions]] = True
+        return here
+
+    def _end(self, places: Stages) -> str:
+        """The stage ``to``, which must lie behind all others."""
+        for name in self.names:
+            places.find(name, "stage")
+        to = default_end(places, self.names, self.axis) if self.to is None else self.to
+        places.find(to)
+        late = [name for name in self.names if places.position(name) >= places.position(to)]
+        if late:
+            got = f"{late[0]!r} with to={to!r}"
+            raise wrong("stage", "come before {to}", got, "name an earlier stage, or {to}")
+        return to
+
+    def _check(self, prompt: Prompt, found: PositionMean) -> None:
+        """Compare each matrix with a product in the other direction, made in another way."""
+        assert self.to is not None
+        places = self.network.stages(prompt.example)
+        generator = torch.Generator().manual_seed(0)
+        share, there = found.here.double() / found.here.sum(), found.there.double()
+        for name, matrix in found.matrices.items():
+            op = Jacobian(self.network, prompt.example, places, self.to, name, self.budget)
+            v = torch.randn(matrix.shape[1], 1, generator=generator, dtype=torch.float64)
+            spread = found.forms[name].spread(v, share).to(op.output)
+            product = found.forms[self.to].pooled((op @ spread).double().cpu(), there)
+            exact = matrix.double().cpu() @ v
+            size = float(exact.norm())
+            gap = float((exact - product).norm())
+            self.checks[name] = (gap / size if size else gap, op.route)
+
+    def lenses(self) -> dict[str, Lens]:
+        """What was found, by stage."""
+        if not self.running:
+            rule = "hold at least one prompt with a position that counts"
+            got = f"{self.passed_over} without" if self.passed_over else "none"
+            raise wrong("data", rule, got, "pass longer prompts, or another {positions}")
+        return {name: self._lens(name) for name in self.names}
+
+    def _lens(self, name: str) -> Lens:
+        running = self.running[name]
+        found = svd(torch.from_numpy(running.mean))
+        k = len(found.values)
+        value, se, bias = running.jackknife(statistics)
+        numbers = {
+            key: Jackknifed(float(value[i]), float(se[i]), float(bias[i]))
+            for i, key in enumerate(NUMBERS, start=k)
+        }
+        half = running.half_difference
+        noise = math.nan
+        if not np.isnan(half).any():
+            noise = float(svd(torch.from_numpy(half), 1, vectors=False).values[0])
+        assert self.to is not None
+        assert found.left is not None
+        assert found.right is not None
+        return Lens(
+            stage=name,
+            to=self.to,
+            mean=running.mean,
+            variance=running.variance,
+            values=as_array(found.values),
+            left=as_array(found.left),
+            right=as_array(found.right),
+            value_errors=se[:k],
+            value_biases=bias[:k],
+            **numbers,
+            noise=noise,
+            n_prompts=running.count,
+            n_positions=self.n_positions,
+            check=self.checks[name][0],
+            outcome=self._outcome(running),
+            settings=self._settings(name, len(running.sizes)),
+        )
+
+    def _outcome(self, running: Running) -> Outcome:
+        error, prompts = running.error, running.count
+        if math.isnan(error):
+            return Outcome(LensEnding.UNKNOWN, {"prompts": prompts})
+        numbers = {"prompts": prompts, "error": error}
+        if self.wanted is None:
+            return Outcome(LensEnding.READ, numbers)
+        kind = LensEnding.PRECISE if error <= self.wanted else LensEnding.IMPRECISE
+        return Outcome(kind, {**numbers, "wanted": self.wanted})
+
+    def _settings(self, name: str, groups: int) -> dict[str, Any]:
+        network, here = self.network, self.positions
+        return {
+            "model": described(network.model),
+            "data_sha256": self.digest.hexdigest(),
+            "positions": [here.start, here.stop, here.step],
+            "passed_over": self.passed_over,
+            "axis": self.axis,
+            "groups": groups,
+            "dtype": str(network.dtype or torch.get_default_dtype()).removeprefix("torch."),
+            "device": network.device.type,
+            "check_route": self.checks[name][1],
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+        }
+
+
+def default_end(places: Stages, names: tuple[str, ...], axis: int) -> str:
+    """The last block of the list that the first stage is in, else the last stage as wide as it."""
+    first = places.find(names[0], "stage")
+    behind = places[max(places.position(name) for name in names) + 1 :]
+    alike = [s for s in behind if s.shape and _width(s.shape, axis) == _width(first.shape, axis)]
+    stem = first.name.rpartition(".")[0]
+    if first.name in places.blocks:
+        blocks = [s for s in alike if s.name in places.blocks and s.kind == first.kind]
+        alike = [s for s in blocks if s.name.rpartition(".")[0] == stem] or alike
+    if not alike:
+        got, way_out = f"{first.name!r}", "name where to end with {to}"
+        raise wrong("stage", "come before a stage of its width", got, way_out)
+    return alike[-1].name
+
+
+def _width(shape: tuple[int, ...], axis: int) -> int:
+    return shape[axis] if -len(shape) <= axis < len(shape) else -1
