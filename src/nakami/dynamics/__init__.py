@@ -7,6 +7,7 @@ from ._plan import SpectrumOptions, check
 from ._xray import xray
 from .experiments.noise import noise
 from .experiments.perturbation import perturbation
+from .experiments.subspaces import subspaces
 
 __all__ = [
     "EXPERIMENTS",
@@ -17,5 +18,6 @@ __all__ = [
     "lens",
     "noise",
     "perturbation",
+    "subspaces",
     "xray",
 ]

@@ -25,6 +25,7 @@ from ..results import (
     counted,
     is_whole,
     plain,
+    unknown,
     wrong,
     wrong_type,
 )
@@ -76,6 +77,20 @@ class Bench:
         """The inputs that have a spectrum of ``J_all`` at every stage of the x-ray."""
         each = ({s.input for s in self.run.at(name)} for name in self.run.names)
         return sorted(set.intersection(*each))
+
+    def stages(self, asked: Sequence[str] | str) -> list[str]:
+        """Stages of the run by name, in order of depth.
+
+        Raises:
+            UsageError: An unknown one, or none.
+        """
+        names = [asked] if isinstance(asked, str) else list(asked)
+        for name in names:
+            if name not in self.run.names:
+                raise unknown("stage", str(name), self.run.names)
+        if not names:
+            raise wrong("stages", "name at least one stage", names, "leave it out")
+        return [name for name in self.run.names if name in names]
 
     @property
     def entries(self) -> int:

@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding
+    from ._pairs import PairContrast as PairContrast
+    from ._pairs import PairMean as PairMean
+    from ._pairs import pair_contrast as pair_contrast
     from ._parts import Keep as Keep
     from ._parts import at_once as at_once
     from ._pieces import Piece as Piece
@@ -106,6 +109,7 @@ if TYPE_CHECKING:
     from ._xray import Xray as Xray
     from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation
+    from .experiments.subspaces import Subspaces as Subspaces
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin
     from .kinds.recurrent import made_layer as made_layer

@@ -100,7 +100,7 @@ def noise(
     """
     table = bench(model, inputs, run)
     conditions = _conditions(levels)
-    names = _stages(run, stages)
+    names = table.stages((run.names[0], run.names[-1]) if stages is None else stages)
     settings = {
         "conditions": [[kind, level] for kind, level in conditions],
         "stages": names,
@@ -144,18 +144,6 @@ def _conditions(levels: Mapping[str, Sequence[float]]) -> list[tuple[str, float]
             raise wrong("levels", rule, repr(asked), "leave it out")
         found += [(kind, float(one)) for one in each]
     return found
-
-
-def _stages(run: Xray, stages: Sequence[str] | None) -> list[str]:
-    if stages is None:
-        return list(dict.fromkeys((run.names[0], run.names[-1])))
-    names = [stages] if isinstance(stages, str) else list(stages)
-    for name in names:
-        if name not in run.names:
-            raise unknown("stage", str(name), run.names)
-    if not names:
-        raise wrong("stages", "name at least one stage", names, "leave it out")
-    return [name for name in run.names if name in names]
 
 
 def _values(run: Xray, names: Sequence[str], k: int | None) -> int:

@@ -129,6 +129,13 @@ class Stages(Sequence[StageInfo]):
         """Place in the order of execution; 0 is the input."""
         return self._index[name]
 
+    def layers(self, name: str) -> int:
+        """Weight layers that have run when the stage is reached, branches counted too; at least 1.
+
+        Repeated calls of a layer count each.
+        """
+        return max(1, sum(_is_layer(p) for p in self._places[: self.position(name) + 1]))
+
     def _depth(self, stage: StageInfo) -> int:
         return self.position(stage.name)
 
@@ -218,11 +225,7 @@ def _after_weights(places: Sequence[Place]) -> list[Place]:
         if place.block:  # a normalisation behind the last one belongs to the head
             picked.append(place)
             follows = False
-        elif (
-            place.weighted
-            or place.joins
-            or place.info.kind in ("linear", "conv1d", "conv2d", "conv3d")
-        ):
+        elif place.joins or _is_layer(place):
             picked.append(place)
             follows = True
         elif follows and _pointwise(place.info.kind):
@@ -230,6 +233,10 @@ def _after_weights(places: Sequence[Place]) -> list[Place]:
         else:
             follows = False
     return picked
+
+
+def _is_layer(place: Place) -> bool:
+    return place.weighted or place.info.kind in ("linear", "conv1d", "conv2d", "conv3d")
 
 
 def _pointwise(kind: str) -> bool:
