@@ -76,6 +76,31 @@ def test_what_fills_texts_up_changes_nothing(nakami, texts, left):
         np.testing.assert_allclose(other.values, one.values, rtol=1e-9, atol=1e-9 * one.values[0])
 
 
+def test_positions_and_patterns(nakami, texts):
+    model = folders.save(folders.gpt2, texts / "gpt2").double()
+    run = ("xray", "--model", "hf:gpt2", "--data", "texts.txt", "--dtype", "float64", "--no-page")
+    done = nakami(*run, "--inputs", 2, "--stages", "*.h.1.mlp,outpu?", "--positions", "last")
+    assert done.code == 0, done.err
+    said = " ".join(done.out.split())
+    assert "Stages with positions are read at the last position." in said
+    assert "Inputs differ in length: shape is that at the first" in said
+    found = library.load("nakami-out/gpt2/run")
+    assert found.names == ("transformer.h.1.mlp", "output")
+    for spectrum, ids in zip(found.at("output"), IDS, strict=False):
+        wanted = dense(model, ids)[-folders.KINDS :]
+        assert spectrum.shape == wanted.shape
+        np.testing.assert_allclose(
+            spectrum.values, torch.linalg.svdvals(wanted), rtol=0, atol=1e-9 * spectrum.values[0]
+        )
+    done = nakami(*run, "--positions", 2)
+    assert done.code == 2
+    assert "--positions must be from -2 to 1, the positions of" in done.err
+    done = nakami(*run, "--positions", "first")
+    assert "--positions must be 'all', 'last', 'mean' or the number of a position" in done.err
+    done = nakami("xray", "--positions", "last")
+    assert "--positions must come with --model" in done.err
+
+
 def test_a_mask_with_a_hole_is_left_as_it_is(texts):
     """Only what fills a text up at its ends is no part of it."""
     model = folders.save(folders.bert, texts / "bert").double()

@@ -148,10 +148,20 @@ def _bound(run: Xray, row: StageSummary, last: bool) -> str:
     return f"< {max(bounds, default=0.0):.1e}"
 
 
+def where_read(positions: str | int) -> str:
+    """At which positions stages were read, in a sentence without its full stop."""
+    words = {"last": "at the last position", "mean": "as the mean over positions"}
+    return f"Stages with positions are read {words.get(str(positions), f'at position {positions}')}"
+
+
 def _doubt(run: Xray) -> str:
     rows = (*run.summary("input"), *run.summary(None))
     over = _inputs([row.largest.n for row in rows], run.n_inputs)
     lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
+    if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
+        lines.append("Inputs differ in length: shape is that at the first, k the smallest.")
+    if positions := run.settings.get("positions"):
+        lines.append(f"{where_read(positions)}.")
     if normalised := run.settings.get("batch_normalisation"):
         lines.append(f"Batch normalisation: {normalised}.")
     there, planned = len(run.spectra), _planned(run)

@@ -95,7 +95,7 @@ class Bench:
     @property
     def entries(self) -> int:
         """Entries of the network's output, the largest of which is its decision; 0 without one."""
-        shape = self.places[-1].shape
+        shape = self.network.ends(self.places, self.places.names[-1])[0].shape
         return shape[0] if len(shape) == 1 and shape[0] > 1 else 0
 
     def classes(self, labels: Any) -> list[int] | None:
@@ -134,6 +134,7 @@ class Bench:
                 state = moved.reshape(self.parts(x)[0].shape)
                 last = self.places.names[-1]
                 out = self.network.activations(x.tree, (last,), self.source, state)[0]
+            out = self.network.read_at((out,))[0]
         return int(out.argmax())
 
 
@@ -177,6 +178,10 @@ def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
         raise wrong("model", "have the weights of the x-ray", "others", way_out)
     if not all(run.at(name) for name in run.names):
         raise wrong("run", "hold spectra at every stage", "an unfinished one", "finish it first")
+    read_at = run.settings.get("positions", "all")
+    if network.positions != read_at:
+        way_out = f"pass nakami.View(model, positions={read_at!r})"
+        raise wrong("positions", "be those of the x-ray", repr(network.positions), way_out)
     examples = Inputs(inputs, network)
     if examples.fingerprint() != run.settings["inputs_sha256"]:
         way_out = "pass what nakami.xray was given"

@@ -53,8 +53,16 @@ class Inputs:
     @property
     def longest(self) -> int:
         """The longest of texts of different lengths, else the first input."""
-        found = None if self.whole else lengths(self._all.tree)
-        return found.index(max(found)) if found else 0
+        return int(np.argmax(self._lengths))
+
+    @property
+    def shortest(self) -> int:
+        """Likewise the shortest."""
+        return int(np.argmin(self._lengths))
+
+    @property
+    def _lengths(self) -> list[int]:
+        return (None if self.whole else lengths(self._all.tree)) or [0]
 
     def fingerprint(self) -> str:
         """SHA-256 of all tensors."""

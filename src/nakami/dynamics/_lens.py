@@ -74,6 +74,9 @@ def lens(
     several, names = not isinstance(stage, str), _names(stage)
     _check(n, error, positions)
     network, budget = FunctionalModel(model), check_budget(memory_budget)
+    if network.positions != "all":
+        got = f"a View with positions={network.positions!r}"
+        raise wrong("model", "be read at all positions", got, "choose some with {positions}=")
     reading = Reading(network, names, to, positions or slice(None), axis, budget, error)
     for prompt in prompts(network, data, mask):
         reading.add(prompt)

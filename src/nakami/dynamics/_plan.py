@@ -90,7 +90,11 @@ def planned(
     first = examples.at(examples.longest)  # so that nothing is larger than planned
     places = network.stages(first)
     source = natural_start(network, first, places)
-    chosen = _chosen(places, stages, source)
+    found = _chosen(places, stages, source)
+    ends = network.ends(places, [stage.name for stage in found[1:]], "stages")
+    if isinstance(network.positions, int) and examples.shortest != examples.longest:
+        network.ends(network.stages(examples.at(examples.shortest)), [s.name for s in ends])
+    chosen = (found[0], *ends)
     k = _check_k(k, chosen)
     plan = Plan(network, examples, places, chosen, k, asked.tol, seed, budget, layers)
     plan.rehearse()
@@ -115,7 +119,8 @@ class Plan:
     def readings(self) -> list[tuple[StageInfo, StageInfo]]:
         """(source, stage) of every spectrum at one input."""
         whole = [(self.chosen[0], stage) for stage in self.chosen[1:]]
-        own = list(zip(self.chosen[1:-1], self.chosen[2:], strict=True)) if self.layers else []
+        starts = [self.places.find(stage.name) for stage in self.chosen[1:-1]]  # at all positions
+        own = list(zip(starts, self.chosen[2:], strict=True)) if self.layers else []
         return whole + own
 
     @property
@@ -195,7 +200,7 @@ def _chosen(places: Stages, stages: str | Sequence[str], source: str) -> tuple[S
         names = (stages,)
     if auto:
         names = tuple(n for n in places.auto if places.position(n) > first)
-    wanted = [name for name in names if name not in ("input", source)]
+    wanted = [name for name in places.matching(names) if name not in ("input", source)]
     if not wanted:
         way_out = "use 'auto'" if not auto else "give a network with a layer behind it"
         rule = f"name at least one stage beyond the {_word(source)}"

@@ -64,8 +64,9 @@ def xray(
             ``input_ids`` and an ``attention_mask`` of 0 and 1 each text is read at its own length,
             as if it came alone, so that what fills it up changes no number. Rows that see each
             other (a sequence with time along axis 0, the nodes of a graph) are one input, whole.
-        stages: Names of stages to read (``nakami.stages`` lists them), or ``"auto"``: the state
-            after each weight layer and its activation, at most 12.
+        stages: Names of stages to read (``nakami.stages`` lists them), with ``*`` for any letters
+            (``"*.mlp"``), or ``"auto"``: the state after each weight layer and its activation, at
+            most 12.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
             2048 and they fit the memory budget, else 25, or as many of 20, 10 and 5 as fit. Cut to
             the smaller side where a stage is smaller than ``k``. What is not computed is estimated
@@ -199,6 +200,7 @@ def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> d
         "inputs_sha256": plan.inputs.fingerprint(),
         "n_inputs": len(plan.inputs),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
+        **({"positions": plan.network.positions} if plan.network.positions != "all" else {}),
         "k": plan.k,
         "layers": plan.layers,
         "tol": plan.tol,

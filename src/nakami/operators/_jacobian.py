@@ -183,6 +183,11 @@ class NetworkJacobian(LinearOperator):
     def function(self, flat: Tensor) -> Tensor:
         """The map that is differentiated: ``(n,) -> (m,)``."""
 
+    def _joined(self, states: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """What is read of states, one after the other, in the dtype they are differentiated by."""
+        flat = [state.reshape(-1).to(like.dtype) for state in self.network.read_at(states)]
+        return flat[0] if len(flat) == 1 else torch.cat(flat)
+
     def _held(self, point: Tensor, act: Callable[[], Any]) -> Any:
         """What ``act`` returns while the network is still and, where its weights move, at them."""
         return self.network.run_in(act) if self.at is None else self.at.held(point, act)
@@ -264,7 +269,7 @@ class Jacobian(NetworkJacobian):
         memory_budget: int | None = None,
         state: Tensor | None = None,
     ):
-        ends = places.ordered(to if to is not None else places.names[-1])
+        ends = network.ends(places, to if to is not None else places.names[-1])
         super().__init__(network, {s.name: s.size for s in ends})
         self.example, self._budget, self._other = network.example(x), memory_budget, state
         self.start = start if start is not None else natural_start(network, self.example, places)
@@ -295,9 +300,10 @@ class Jacobian(NetworkJacobian):
         """The states at the ends at another state at the start, ``(n,) -> (m,)``."""
         to = tuple(self.parts)
         if self.start == "input":
-            return _joined(self.network.activations(self.example.at(flat), to), flat)
+            return self._joined(self.network.activations(self.example.at(flat), to), flat)
         state = flat.reshape(self._state.shape).to(self._state.dtype)
-        return _joined(self.network.activations(self.example.tree, to, self.start, state), flat)
+        states = self.network.activations(self.example.tree, to, self.start, state)
+        return self._joined(states, flat)
 
 
 class ParameterJacobian(NetworkJacobian):
@@ -319,7 +325,7 @@ class ParameterJacobian(NetworkJacobian):
         params: str = "*",
         memory_budget: int | None = None,
     ):
-        ends = places.ordered(to if to is not None else places.names[-1])
+        ends = network.ends(places, to if to is not None else places.names[-1])
         if places.position(ends[0].name) == 0:
             raise wrong(
                 "to", "be a stage behind the input", "'input'", "pass to=None for the output"
@@ -340,7 +346,8 @@ class ParameterJacobian(NetworkJacobian):
     def function(self, flat: Tensor) -> Tensor:
         """The states at the ends at other parameters, ``(n,) -> (m,)``."""
         to, weights = tuple(self.parts), self.split(flat)
-        return _joined(self.network.activations(self.example.tree, to, weights=weights), flat)
+        states = self.network.activations(self.example.tree, to, weights=weights)
+        return self._joined(states, flat)
 
     def split(self, flat: Tensor) -> Mapping[str, Tensor]:
         """A flat vector of parameters, ``(n,)``, as named tensors of their shapes."""
@@ -363,9 +370,3 @@ def columns_at_once(like: Tensor, widest: int, kept: int, room: int) -> int:
         keep_memory()
         chunk = max(1, min(chunk, NEAR // (widest * like.dtype.itemsize)))
     return chunk
-
-
-def _joined(states: tuple[Tensor, ...], like: Tensor) -> Tensor:
-    """States one after the other, in the dtype of what they are differentiated by."""
-    flat = [state.reshape(-1).to(like.dtype) for state in states]
-    return flat[0] if len(flat) == 1 else torch.cat(flat)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nakami.results import Xray
 
 INPUTS, SEQUENCES, TOL = 16, 64, 1e-4
+ALL = "all"  # positions of a stage
 RECURRENT = "Recurrent layers"
 LONG = 60.0  # seconds from which it is said before the work how long it will take
 
@@ -42,8 +43,8 @@ class ReadingOptions:
         list[str],
         typer.Option(
             metavar="A,B,...",
-            help="Stages to measure (see `nakami stages`), or auto. Given more than once, each is "
-            "one name, so that a name may hold a comma.",
+            help="Stages to measure (see `nakami stages`), or auto; * stands for any letters "
+            "('*.mlp'). Given more than once, each is one name, so that a name may hold a comma.",
         ),
         Stands(("stages", "stage")),
     ] = ("auto",)  # type: ignore[assignment]
@@ -61,6 +62,14 @@ class ReadingOptions:
         bool,
         typer.Option("--layers", help="Measure the layer between each two stages on its own, too."),
     ] = False
+    positions: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            help="Where a stage with positions is read: all, last, mean, or the number of one (0 "
+            "is the first). The Jacobian starts at all.",
+        ),
+    ] = ALL
     experiments: Annotated[
         list[str],
         typer.Option(
@@ -149,9 +158,13 @@ def run(
     if states.recurrent:
         _of_recurrent_layers(network, inputs, reading, states, compute, output)
         return
-    if compute.batch_statistics is not None and network.model is None:
-        way_out = "leave it out"
-        raise wrong("--batch-statistics", "come with --model", "a shipped subject", way_out)
+    of_models = {
+        "--batch-statistics": compute.batch_statistics is not None,
+        "--positions": reading.positions != ALL,
+    }
+    for option, given in of_models.items():
+        if given and network.model is None:
+            raise wrong(option, "come with --model", "a shipped subject", "leave it out")
     import nakami.dynamics
 
     options = {  # checked first: nothing is trained before they pass
@@ -202,6 +215,11 @@ def stage_names(texts: Sequence[str]) -> str | list[str]:
         got = " ".join(map(repr, texts))
         raise wrong("--stages", "be names with commas between", got, "write a,b,c or auto")
     return names
+
+
+def position(text: str) -> str | int:
+    """The number of a position, or the word as it is."""
+    return int(text) if text.strip().lstrip("-").isdecimal() else text
 
 
 def _check_together(
@@ -302,7 +320,8 @@ def _own_network(
     from .. import _model, _runs, hf
     from .._progress import Meter
 
-    view = compute.view(_model.build(name, network.weights, network.seed))
+    model = _model.build(name, network.weights, network.seed)
+    view = replace(compute.view(model), positions=position(reading.positions))
     examples = _model.examples_for(name, inputs, reading.n)
     identity = _model.identity(name, network, inputs, view.model, examples)
     first = nakami.data.some_rows(examples.inputs, slice(1))
@@ -341,6 +360,7 @@ def _of_recurrent_layers(
     others = {
         "--stages": list(reading.stages) != ["auto"],
         "--layers": reading.layers,
+        "--positions": reading.positions != ALL,
         "--tol": reading.tol != TOL,
         **{f"--{name}": value != usual for name, (value, usual) in compute.options.items()},
     }

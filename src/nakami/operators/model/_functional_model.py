@@ -20,6 +20,7 @@ from ._conventions import follow_conventions
 from ._dependence import following
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._failures import failure
+from ._positions import ALL, info_at, state_at
 from ._put_back import InputGuard, WritesToInput
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._statistics import warn_of_untouched
@@ -71,7 +72,7 @@ class FunctionalModel:
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
         self.model, self.select, self.target = model, view.select, view.target
-        self.forward = view.forward
+        self.forward, self.positions = view.forward, view.positions
         self.reader: Reader | None = None
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if is_number(p)), None)
@@ -249,6 +250,9 @@ class FunctionalModel:
         if all(p.info.name != "output" for p in places):
             last = _place("output", type(self.model).__name__.lower(), out, self.model)
             places.append(replace(last, container=False))  # no name for a stage before it
+        if self.positions != ALL and all(len(p.info.shape) != 2 for p in places[1:]):
+            rule = "come with a network whose stages have positions, (T, d)"
+            raise wrong("positions", rule, repr(self.positions), "leave it out")
         return Stages(places, partial(following, self, example))
 
     def activations(
@@ -312,6 +316,20 @@ class FunctionalModel:
         except _Reached:
             return tuple(found[name] for name in to)
         return tuple(found.get(name, out) for name in to)  # the output may be no place of its own
+
+    def ends(
+        self, places: Stages, to: str | Sequence[str], argument: str = "to"
+    ) -> tuple[StageInfo, ...]:
+        """The stages ``to`` in order of execution, each in the shape in which it is read.
+
+        Raises:
+            UsageError: Unknown names, or one of them has no such positions.
+        """
+        return tuple(info_at(stage, self.positions) for stage in places.ordered(to, argument))
+
+    def read_at(self, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """States at the view's positions."""
+        return tuple(state_at(state, self.positions) for state in states)
 
     def selected(self, out: Any) -> Tensor:
         """The tensor of an output that the view selects, by default the first floating one."""

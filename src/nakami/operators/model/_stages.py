@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import overload
 
@@ -124,6 +125,18 @@ class Stages(Sequence[StageInfo]):
         if twice:
             raise wrong(argument, "name each stage once", f"{twice[0]!r} again", "leave it out")
         return tuple(sorted((self.find(n, argument) for n in names), key=self._depth))
+
+    def matching(self, names: Sequence[str]) -> list[str]:
+        """The names, each pattern with ``*`` or ``?`` replaced by the stages that it fits.
+
+        A pattern that fits none stays, to be answered with the nearest names.
+        """
+        found: list[str] = []
+        for name in names:
+            pattern = isinstance(name, str) and name not in self._index and {*name} & {*"*?"}
+            fitting = [n for n in self._index if fnmatchcase(n, name)] if pattern else []
+            found += [n for n in fitting if n not in found] or [name]
+        return found
 
     def position(self, name: str) -> int:
         """Place in the order of execution; 0 is the input."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...results import UsageError, check_callable, wrong_type
 from ._checks import check_batch_statistics, read_device, read_dtype
+from ._positions import ALL, Positions, check_positions
 from ._statistics import UNTOUCHED, statistics
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -42,11 +43,15 @@ class View:
             training; buffers stay as they are. False: by its running ones. None: by these too, with
             a warning where all are untouched (no batch seen, mean 0, variance 1), for then they
             are not those of the network's states.
+        positions: Where Jacobians end in a stage with positions, ``(1, T, d)``, as transformers
+            have them: ``"all"``, ``"last"``, ``"mean"`` (over the positions), or the number of one
+            (0 is the first, -1 the last). They start at all positions in any case. A stage that is
+            one vector is read as it is. Readings of a loss go by all.
 
     Raises:
         UsageError: ``model`` is no module or a scripted one, ``forward`` or ``select`` cannot be
             called, a ``target`` of another kind, an unknown ``dtype``, a ``device`` that this
-            machine lacks.
+            machine lacks, ``positions`` that are none.
     """
 
     model: nn.Module
@@ -56,6 +61,7 @@ class View:
     device: torch.device | str | None = None
     batch_statistics: bool | None = None
     target: Target = None
+    positions: Positions = ALL
 
     def __post_init__(self) -> None:
         given: object = self.model
@@ -89,6 +95,7 @@ class View:
             check_callable("target", self.target, "target(batch)")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
+        object.__setattr__(self, "positions", check_positions(self.positions))
 
     @property
     def batch_normalisation(self) -> str:
