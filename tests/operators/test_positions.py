@@ -127,3 +127,9 @@ def test_positions_that_are_not_there():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(2))
     with pytest.raises(UsageError, match=r"come with stages \(positions, components\), got '0' of"):
         nakami.jacobian(View(net, positions="last"), torch.randn(1, 1, 5, 5), to="0")
+
+
+def test_a_lens_has_positions_of_its_own():
+    model, x = made()
+    with pytest.raises(UsageError, match=r"model must be read at all positions, got a View"):
+        nakami.lens(View(model, positions="last"), x, "body", "output")
