@@ -3,6 +3,7 @@
 from ._experiment import EXPERIMENTS, experimented
 from ._forecast import expected_seconds
 from ._lens import lens
+from ._lens_files import load_jacobian_lens, save_jacobian_lens
 from ._plan import SpectrumOptions, check
 from ._xray import xray
 from .experiments.noise import noise
@@ -16,8 +17,10 @@ __all__ = [
     "expected_seconds",
     "experimented",
     "lens",
+    "load_jacobian_lens",
     "noise",
     "perturbation",
+    "save_jacobian_lens",
     "subspaces",
     "xray",
 ]

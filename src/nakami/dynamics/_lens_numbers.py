@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 
+from ..results import Jackknifed, Lens, Outcome
 from ..spectra import svd
 from ._inputs import as_array
-from ._jackknife import Array
+from ._jackknife import Array, Running
 
 NUMBERS = (
     "norm",
@@ -21,6 +23,33 @@ NUMBERS = (
     "entropy_rank_beyond",
     "agreement",
 )
+
+
+def made_lens(running: Running, outcome: Outcome, **more: Any) -> Lens:
+    """A lens of the mean; ``more``: its fields that are not numbers of the mean."""
+    found = svd(torch.from_numpy(running.mean))
+    k = len(found.values)
+    value, se, bias = running.jackknife(statistics)
+    numbers: dict[str, Any] = {
+        key: Jackknifed(float(value[i]), float(se[i]), float(bias[i]))
+        for i, key in enumerate(NUMBERS, start=k)
+    }
+    half = running.half_difference
+    assert found.left is not None
+    assert found.right is not None
+    return Lens(
+        mean=running.mean,
+        variance=running.variance,
+        values=as_array(found.values),
+        left=as_array(found.left),
+        right=as_array(found.right),
+        value_errors=se[:k],
+        value_biases=bias[:k],
+        noise=math.nan if np.isnan(half).any() else float(_values(half)[0]),
+        outcome=outcome,
+        **numbers,
+        **more,
+    )
 
 
 def statistics(mean: Array, top: float) -> Array:

@@ -20,12 +20,12 @@ from ..operators import (
     Stages,
     check_cut,
 )
-from ..results import Jackknifed, Lens, LensEnding, Outcome, versions, wrong
+from ..results import Lens, LensEnding, Outcome, versions, wrong
 from ..results import said as say
 from ..spectra import svd
 from ._inputs import as_array
 from ._jackknife import Array, Running
-from ._lens_numbers import NUMBERS, statistics
+from ._lens_numbers import made_lens
 from ._prompts import Prompt
 
 LEAST = 8  # prompts before a wanted error may end the reading
@@ -150,39 +150,13 @@ class Reading:
         return {name: self._lens(name) for name in self.names}
 
     def _lens(self, name: str) -> Lens:
-        running = self.running[name]
-        found = svd(torch.from_numpy(running.mean))
-        k = len(found.values)
-        value, se, bias = running.jackknife(statistics)
-        numbers = {
-            key: Jackknifed(float(value[i]), float(se[i]), float(bias[i]))
-            for i, key in enumerate(NUMBERS, start=k)
-        }
-        half = running.half_difference
-        noise = math.nan
-        if not np.isnan(half).any():
-            noise = float(svd(torch.from_numpy(half), 1, vectors=False).values[0])
         assert self.to is not None
-        assert found.left is not None
-        assert found.right is not None
-        return Lens(
-            stage=name,
-            to=self.to,
-            mean=running.mean,
-            variance=running.variance,
-            values=as_array(found.values),
-            left=as_array(found.left),
-            right=as_array(found.right),
-            value_errors=se[:k],
-            value_biases=bias[:k],
-            **numbers,
-            noise=noise,
-            n_prompts=running.count,
-            n_positions=self.n_positions,
-            check=self.checks[name][0],
-            outcome=self._outcome(running),
-            settings=self._settings(name, len(running.sizes)),
-        )
+        running = self.running[name]
+        settings = self._settings(name, len(running.sizes))
+        return made_lens(
+            running, self._outcome(running), stage=name, to=self.to, n_prompts=running.count,
+            n_positions=self.n_positions, check=self.checks[name][0], settings=settings,
+        )  # fmt: skip
 
     def _outcome(self, running: Running) -> Outcome:
         error, prompts = running.error, running.count
