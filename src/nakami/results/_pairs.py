@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-
 ROUNDING = 1e-6
 
 
