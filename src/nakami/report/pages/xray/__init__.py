@@ -6,10 +6,12 @@ from ._counts import kept_section
 from ._data import read
 from ._frame import frame
 from ._key_figures import to_compare_with
+from ._noise import noise_section
 from ._perturbation import perturbation_section
 from ._pictures import pictures_section
 from ._positions import positions_section
 from ._spectra import own_section, spectra_section
+from ._subspaces import subspaces_section
 
 __all__ = ["ENTRY", "to_compare_with"]
 
@@ -24,6 +26,8 @@ ENTRY = PageKind(
         pictures_section,
         positions_section,
         perturbation_section,
+        noise_section,
+        subspaces_section,
         own_section,
     ),
 )
