@@ -56,7 +56,8 @@ class Bench:
     """The network and the inputs of an x-ray, ready to be tried.
 
     Attributes:
-        run: The x-ray. network, inputs: What it read. places: The stages at the first input.
+        run: The x-ray. network, inputs: What it read. places: The stages at the longest
+            input.
         source: Where its Jacobians start.
     """
 
@@ -112,6 +113,11 @@ class Bench:
             return None
         rule = f"be one whole number for each of {counted(n, 'input')}"
         raise wrong("labels", rule, repr(labels), "leave it out, or pass a list")
+
+    def places_at(self, x: Example) -> Stages:
+        """The stages in their shapes at one input: texts may have lengths of their own."""
+        one_length = self.inputs.longest == self.inputs.shortest
+        return self.places if one_length else self.network.stages(x)
 
     def parts(self, x: Example) -> list[Tensor]:
         """Where ``J_all`` starts, tensor by tensor: the floating inputs, or the embedded tokens."""
@@ -186,7 +192,7 @@ def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
     if examples.fingerprint() != run.settings["inputs_sha256"]:
         way_out = "pass what nakami.xray was given"
         raise wrong("inputs", "be those of the x-ray", "others", way_out)
-    first = examples.at(0)
+    first = examples.at(examples.longest)
     places = network.stages(first)
     return Bench(run, network, examples, places, natural_start(network, first, places))
 

@@ -166,10 +166,10 @@ def _ranges(table: Bench) -> list[tuple[Tensor, Tensor]]:
     """Smallest and largest value of each floating part over all inputs, by channel of pictures."""
     rows = (table.parts(table.inputs.at(i)) for i in range(len(table.inputs)))
     found = []
-    for part in zip(*rows, strict=True):
-        whole = torch.stack(part)  # (N, 1, ...)
-        axes = [a for a in range(whole.ndim) if a != 2 or whole.ndim != 5]
-        low, high = whole.amin(axes, keepdim=True)[0], whole.amax(axes, keepdim=True)[0]
+    for parts in zip(*rows, strict=True):  # (1, ...) each, texts with lengths of their own
+        axes = [a for a in range(parts[0].ndim) if a != 1 or parts[0].ndim != 4]
+        low = torch.stack([part.amin(axes, keepdim=True) for part in parts]).amin(0)
+        high = torch.stack([part.amax(axes, keepdim=True) for part in parts]).amax(0)
         found.append((low, high))
     return found
 

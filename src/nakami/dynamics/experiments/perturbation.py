@@ -163,7 +163,7 @@ class _Steps:
 def _at_one_input(
     table: Bench, x: Example, spectrum: Spectrum, index: list[int], i: int, settings: dict[str, Any]
 ) -> Arrays:
-    op = Jacobian(table.network, x, table.places, list(table.ends), table.source)
+    op = Jacobian(table.network, x, table.places_at(x), list(table.ends), table.source)
     lengths = settings["lengths"]
     directions = _directions(op.point, spectrum, index, i, settings)
     gains = op @ directions.T
