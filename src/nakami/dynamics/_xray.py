@@ -157,6 +157,7 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
         right=_right(result, kept),
         seconds=time.perf_counter() - began,
         remainder=rest,
+        areas=_areas(result, source),
     )
 
 
@@ -220,6 +221,21 @@ def _kept(k: int) -> np.ndarray:
     middle = max(0, k // 2 - KEPT // 2)
     groups = (range(KEPT), range(middle, middle + KEPT), range(k - KEPT, k))
     return np.array(sorted({i for group in groups for i in group if 0 <= i < k}), dtype=np.int64)
+
+
+def _areas(result: SVDResult, source: StageInfo) -> np.ndarray:
+    """Participation ratio of the energy of each right vector over the places of the source."""
+    assert result.right is not None
+    shape = source.shape
+    grid = result.right.reshape(*shape, -1)
+    if len(shape) == 2 and source.name != "input":  # positions, each embedded along the last axis
+        parts = grid.movedim(1, 0)
+    elif len(shape) > 2:  # channels first
+        parts = grid.flatten(1, -2)
+    else:
+        parts = result.right[None]
+    energy = parts.square().sum(0)  # of unit vectors, so that each column sums up to 1
+    return as_array(energy.sum(0).square() / energy.square().sum(0)).astype(np.float64)
 
 
 def _right(result: SVDResult, kept: np.ndarray) -> np.ndarray:

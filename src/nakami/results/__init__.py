@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from ._listening import said as said
     from ._listening import tick as tick
     from ._listening import told as told
+    from ._locality import Locality as Locality
     from ._lyapunov import LyapunovEnding as LyapunovEnding
     from ._lyapunov import LyapunovSpectrum as LyapunovSpectrum
     from ._outcome import Ended as Ended

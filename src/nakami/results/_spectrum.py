@@ -56,6 +56,9 @@ class Spectrum(Ended):
         seconds: Wall time of this piece; the only field that differs between two equal runs.
         remainder: What random probes tell of the values that were not computed; None where all
             were, and in runs written before there were probes, whose counts stay lower bounds.
+        areas: Participation ratio ``(sum e)^2 / sum e^2`` of each right vector, ``(k,)``, ``e`` its
+            energy at a place of ``source``: a pixel (channels summed), a position of tokens, else a
+            number. One place: 1; all alike: all of them. None in runs written before there was one.
     """
 
     columns: ClassVar[tuple[str, ...]] = ("values", "residuals", "reliable")
@@ -75,6 +78,7 @@ class Spectrum(Ended):
     right: np.ndarray
     seconds: float = field(default=0.0, compare=False)
     remainder: Remainder | None = None
+    areas: np.ndarray | None = None
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -213,11 +217,13 @@ class Spectrum(Ended):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numeric fields, as they are stored in ``arrays.safetensors``."""
-        return {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAY_FIELDS}
+        some = [*ARRAY_FIELDS, *([] if self.areas is None else [AREAS])]
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in some}
 
     def record(self) -> dict[str, Any]:
         """The other fields, as they are stored in ``result.json``."""
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAY_FIELDS}
+        arrays = (*ARRAY_FIELDS, AREAS)
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in arrays}
         if self.remainder is not None:
             kept["remainder"] = self.remainder.record()
         how = {"outcome": self.outcome.record(), "converged": self.converged, "reason": self.reason}
@@ -228,7 +234,7 @@ class Spectrum(Ended):
         """The inverse of ``record`` and ``arrays``; unknown fields of a record are ignored."""
         names = {f.name for f in fields(cls)}
         kept: dict[str, Any] = {key: value for key, value in record.items() if key in names}
-        kept |= {name: arrays[name] for name in ARRAY_FIELDS}
+        kept |= {name: arrays[name] for name in ARRAY_FIELDS} | {AREAS: arrays.get(AREAS)}
         how = _outcome(record, int((~kept["reliable"]).sum()))
         if kept.get("remainder") is not None:
             kept["remainder"] = Remainder.restore(kept["remainder"])
@@ -249,4 +255,5 @@ def _outcome(record: dict[str, Any], unreliable: int) -> Outcome:
     return Outcome(SpectrumEnding.READ_OPEN, {"words": record["reason"]})
 
 
+AREAS = "areas"
 ARRAY_FIELDS = ("values", "residuals", "reliable", "kept", "right")

@@ -12,6 +12,7 @@ import numpy as np
 from ._counted import counted
 from ._errors import unknown
 from ._experiment import Experiment
+from ._locality import Locality, locality
 from ._shown import Shown
 from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary, summarise
@@ -110,6 +111,22 @@ class Xray(Shown):
             return np.zeros(0), np.zeros(0)
         sd = v.std(0, ddof=1) if len(v) > 1 else np.full(v.shape[1], np.nan)
         return v.mean(0), sd
+
+    def locality(self, stage: str, source: str | None = "input") -> Locality | None:
+        """Whether directions of large values are local and those of small ones spread.
+
+        None where no areas were measured, or where an input has fewer than two values above the
+        floor of the arithmetic.
+        """
+        spectra = self.at(stage, source)
+        each = [
+            s.areas[: int(s.reliable.argmin()) if not s.reliable.all() else None]
+            for s in spectra
+            if s.areas is not None
+        ]
+        if not each or len(each) < len(spectra) or min(map(len, each)) < 2:
+            return None
+        return locality(each)
 
     def summary(self, source: str | None = "input") -> tuple[StageSummary, ...]:
         """One row for each stage that has spectra from ``source``, in order of depth."""

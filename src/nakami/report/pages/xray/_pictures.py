@@ -12,6 +12,7 @@ from ...page._sections import Figure, Section
 from ...words import _numbers as num
 from ._data import Network, Reading, say
 from ._images import PHOTO, VECTOR, Frame, area, encoded, frame, grey, signed_plane, unnormalised
+from ._locality import locality_figure, locality_text
 
 
 def pictures_section(reading: Reading) -> Section | None:
@@ -29,7 +30,10 @@ def pictures_section(reading: Reading) -> Section | None:
     heading, text, verdict = _words(reading, made.stages[-1], shape)
     case = f"may_{verdict}" if verdict in ("rises", "falls") else "may"
     may = [reading.say(f"pictures.{case}")]
-    return reading.section("pictures", heading, text, [figure], may=may, wide=True)
+    last = made.stages[-1]
+    text += locality_text(reading, last) if last in reading.solid else ""
+    figures = [figure, *filter(None, [locality_figure(reading)])]
+    return reading.section("pictures", heading, text, figures, may=may, wide=True)
 
 
 def _words(reading: Reading, stage: str, shape: Frame) -> tuple[str, str, str]:

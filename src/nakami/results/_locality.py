@@ -1,0 +1,66 @@
+"""Whether directions of large singular values are local, and those of small ones spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from ._summary import Estimate, estimate
+
+
+@dataclass(frozen=True)
+class Locality:
+    """The area of right singular vectors against their index, over inputs.
+
+    Attributes:
+        first, last: Area of the vector of the largest, and of the smallest computed value above
+            the floor.
+        holds: Inputs where the first covers less than the last. n: Inputs.
+        interval: 95 % interval of the share of inputs where it holds (Wilson's score).
+        correlation: Spearman's rank correlation of area and index, over inputs: 1 where each vector
+            covers more than the one before.
+    """
+
+    first: Estimate
+    last: Estimate
+    holds: int
+    n: int
+    interval: tuple[float, float]
+    correlation: Estimate
+
+    @property
+    def share(self) -> float:
+        """Share of inputs where the first covers less than the last."""
+        return self.holds / self.n
+
+
+def locality(areas: Sequence[np.ndarray]) -> Locality:
+    """From the areas at each input, in order of falling value."""
+    first, last = (np.array([float(a[at]) for a in areas]) for at in (0, -1))
+    holds, n = int((first < last).sum()), len(areas)
+    correlations = np.array([_spearman(a) for a in areas])
+    interval = wilson(holds, n)
+    return Locality(estimate(first), estimate(last), holds, n, interval, estimate(correlations))
+
+
+def wilson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share of which ``count`` of ``n`` were seen.
+
+    Source: Wilson, JASA 1927.
+    """
+    z = float(ndtri(0.5 + level / 2))
+    middle = (count + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * (count * (n - count) / n + z**2 / 4) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _spearman(values: np.ndarray) -> float:
+    """Rank correlation of values with their index; NaN where all are equal."""
+    ranks = rankdata(values)
+    if np.ptp(ranks) == 0:
+        return float("nan")
+    return float(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])
