@@ -152,10 +152,8 @@ def sentences(folder):
     model = hosts.BertModel(config, add_pooling_layer=False)
     model.load_state_dict(state)
     _write(model, folder)
-    vocab = {
-        line.rstrip("\n"): i
-        for i, line in enumerate(weights("paraphrase_minilm_l3_vocab.txt").open(encoding="utf-8"))
-    }
+    lines = weights("paraphrase_minilm_l3_vocab.txt").read_text(encoding="utf-8").split("\n")
+    vocab = {line: i for i, line in enumerate(lines[: config.vocab_size])}
     from tokenizers.implementations import BertWordPieceTokenizer
 
     tokenizer = BertWordPieceTokenizer(vocab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,19 +103,23 @@ def load(model: str) -> tuple[nn.Module, str]:
         path = _existing(model)
         if (path / ADAPTER).is_file():
             network = _adapted(network, path)
+            merged = f"its adapter is merged into the weights of {folder.path}"
+            said = "; ".join(filter(None, (merged, said)))
     return network, said
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the messages and bars of transformers."""
+    """Without the messages, warnings and bars of transformers."""
     from transformers.utils import logging
 
     was, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(was)
         if bars:

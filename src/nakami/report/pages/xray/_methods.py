@@ -47,6 +47,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
         "Training": str(s.get("training") or "not stated"),
         "Batch normalisation": str(s.get("batch_normalisation") or ""),
+        "Positions": str(s.get("positions", "")),
         "Time": say("how.time", took=took, spectra=len(spectra), so_far=part),
         "Machine, seed": _machine(s),
         "Versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
