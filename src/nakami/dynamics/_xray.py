@@ -227,6 +227,8 @@ def _areas(result: SVDResult, source: StageInfo) -> np.ndarray:
     """Participation ratio of the energy of each right vector over the places of the source."""
     assert result.right is not None
     shape = source.shape
+    if len(result.right) != source.size:  # a text with a length of its own
+        shape = (len(result.right) // shape[-1], shape[-1])
     grid = result.right.reshape(*shape, -1)
     if len(shape) == 2 and source.name != "input":  # positions, each embedded along the last axis
         parts = grid.movedim(1, 0)
