@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.functional import jacobian as dense
 
 import nakami
-from nakami.results import Lens, LensEnding, UsageError
+from nakami.results import Lens, LensEnding, RunError, UsageError
 
 WORDS, WIDTH = 13, 4
 
@@ -98,6 +98,16 @@ def test_several_stages_share_their_passes_and_agree_with_one():
     assert list(both) == ["blocks.0", "blocks.1"]
     for name, found in both.items():
         np.testing.assert_allclose(found.mean, nakami.lens(model, ids, name).mean, rtol=1e-12)
+
+
+def test_auto_reads_all_blocks_but_the_last():
+    model, ids = made(Transformer), tokens(2, 4)
+    found = nakami.lens(model, ids, "auto")
+    assert list(found) == ["blocks.0", "blocks.1"]
+    assert list(nakami.lens(model, ids, "auto", "blocks.1")) == ["blocks.0"]
+    assert list(nakami.lens(model, ids, "blocks.?", "norm")) == [f"blocks.{i}" for i in range(3)]
+    with pytest.raises(UsageError, match="stage must be a name where no blocks repeat, got 'auto'"):
+        nakami.lens(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), torch.randn(3, 2), "auto")
 
 
 def test_encoder_leaves_out_padding():
@@ -241,6 +251,25 @@ def test_the_model_and_the_random_state_are_left_alone():
     assert model.training
     assert torch.equal(state, torch.get_rng_state())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_prompt_without_a_finite_jacobian_is_named():
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.leave = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.leave(self.enter(x).abs().sqrt())
+
+    model = Root()
+    with torch.no_grad():
+        model.enter.weight.copy_(torch.eye(3))
+        model.enter.bias.zero_()
+    x = torch.rand(4, 3) + 0.1
+    x[2, 1] = 0
+    with pytest.raises(RunError, match="the Jacobian from 'enter' is NaN or infinite at prompt 2"):
+        nakami.lens(model, x, "enter", "leave")
 
 
 def test_words_that_a_direction_writes():

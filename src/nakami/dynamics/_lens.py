@@ -10,7 +10,7 @@ from torch import nn
 from ..operators import FunctionalModel, View
 from ..results import Lens, check_at_least, check_budget, check_fraction, told, wrong, wrong_type
 from ..spectra import without_autocast
-from ._lens_reading import Reading
+from ._lens_reading import AUTO, Reading
 from ._prompts import prompts
 
 
@@ -43,7 +43,8 @@ def lens(
             states, pictures, a dict of such. Or a list of token ids of different lengths,
             ``(length,)`` each. Or an iterable of batches (a ``DataLoader``, a generator).
         stage: Where J starts, ``(positions, d)``; a cut (``nakami.stages`` lists names). Several
-            names share all passes; they need equally many positions.
+            names, or a pattern with ``*``, share all passes; they need equally many positions.
+            ``"auto"``: all blocks but the last (``layers.0`` to ``layers.10`` of 12).
         to: Where it ends. Default: the last block of the list that the stage is in
             (``layers.11`` for ``layers.3``), else the last stage of the same width.
         n: Prompts read at most; default all.
@@ -57,8 +58,8 @@ def lens(
         memory_budget: Bytes for one block of products and for the jackknife's groups; 1 GiB.
 
     Returns:
-        A ``Lens``; of several stages a dict of them by name. Where the state has no position axis
-        each prompt has one position.
+        A ``Lens``; of several stages, a pattern or ``"auto"`` a dict of them by name. Where the
+        state has no position axis each prompt has one position.
 
     Raises:
         UsageError: Unknown stage, one that is no cut or not before ``to``, nothing to read.
@@ -71,7 +72,8 @@ def lens(
     Source: Gurnee et al., Verbalizable Representations Form a Global Workspace in Language Models,
     Transformer Circuits Thread, 2026.
     """
-    several, names = not isinstance(stage, str), _names(stage)
+    names = _names(stage)
+    several = not isinstance(stage, str) or stage == AUTO or bool({*stage} & {*"*?"})
     _check(n, error, positions)
     network, budget = FunctionalModel(model), check_budget(memory_budget)
     if network.positions != "all":

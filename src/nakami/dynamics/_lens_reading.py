@@ -20,7 +20,7 @@ from ..operators import (
     Stages,
     check_cut,
 )
-from ..results import Lens, LensEnding, Outcome, versions, wrong
+from ..results import Lens, LensEnding, Outcome, RunError, versions, wrong
 from ..results import said as say
 from ..spectra import svd
 from ._inputs import as_array
@@ -29,6 +29,7 @@ from ._lens_numbers import made_lens
 from ._prompts import Prompt
 
 LEAST = 8  # prompts before a wanted error may end the reading
+AUTO = "auto"  # all blocks but the last
 MOST, FEWEST = 64, 8  # groups of the jackknife
 
 
@@ -80,7 +81,7 @@ class Reading:
         if not self.checks:
             self._check(prompt, found)
         for name, matrix in found.matrices.items():
-            self._keep(name, as_array(matrix).astype(np.float64))
+            self._keep(name, self._finite(name, as_array(matrix).astype(np.float64)))
         self.n_positions += int(found.here.sum())
         self.digest.update(fingerprint(*prompt.example.leaves).encode())
         error = max(one.error for one in self.running.values())
@@ -89,12 +90,21 @@ class Reading:
     def _prepare(self, prompt: Prompt) -> PositionMeans:
         """Settle where the lens ends, and refuse what is no cut, at the first prompt."""
         places = self.network.stages(prompt.example)
+        self.names = self._starts(places)
         self.to = self._end(places)
         for name in self.names:
             if name != "input":
                 check_cut(self.network, prompt.example, name, (self.to,), "stage")
         self.means = PositionMeans(self.network, self.names, self.to, self.axis, self.budget)
         return self.means
+
+    def _finite(self, name: str, matrix: Array) -> Array:
+        if np.isfinite(matrix).all():
+            return matrix
+        raise RunError(
+            f"the Jacobian from {name!r} is NaN or infinite at prompt "
+            f"{self.count + self.passed_over} (0 is the first); leave it out, or use dtype float64."
+        )
 
     def _keep(self, name: str, matrix: Array) -> None:
         if name not in self.running:
@@ -113,10 +123,18 @@ class Reading:
         here[some[self.positions]] = True
         return here
 
+    def _starts(self, places: Stages) -> tuple[str, ...]:
+        """The names of all stages, in order of execution."""
+        if self.names != (AUTO,):
+            return tuple(s.name for s in places.ordered(places.matching(self.names), "stage"))
+        if len(places.blocks) < 2:
+            way_out = "name one of nakami.stages(model, x)"
+            raise wrong("stage", "be a name where no blocks repeat", repr(AUTO), way_out)
+        end = places.position(places.find(self.to or places.blocks[-1]).name)
+        return tuple(name for name in places.blocks if places.position(name) < end)
+
     def _end(self, places: Stages) -> str:
         """The stage ``to``, which must lie behind all others."""
-        for name in self.names:
-            places.find(name, "stage")
         to = default_end(places, self.names, self.axis) if self.to is None else self.to
         places.find(to)
         late = [name for name in self.names if places.position(name) >= places.position(to)]

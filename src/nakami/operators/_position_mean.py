@@ -121,10 +121,7 @@ class PositionMeans:
         there = here if end.positions == len(here) else torch.ones(end.positions, dtype=torch.bool)
         if not here.any():
             return PositionMean({}, forms, here, there)
-        rows = self._rows(x, forms, there, known)
-        share = here.to(rows[self.stages[0]]) / here.sum()
-        matrices = {name: forms[name].pooled(rows[name], share).T for name in self.stages}
-        return PositionMean(matrices, forms, here, there)
+        return PositionMean(self._matrices(x, forms, here, there, known), forms, here, there)
 
     def _forms(self, x: Example) -> dict[str, Form]:
         names = [name for name in dict.fromkeys((*self.stages, self.to)) if name != "input"]
@@ -139,10 +136,10 @@ class PositionMeans:
             raise wrong("stage", rule, got, "read them one by one")
         return forms
 
-    def _rows(
-        self, x: Example, forms: Mapping[str, Form], there: Tensor, checked: bool
+    def _matrices(
+        self, x: Example, forms: Mapping[str, Form], here: Tensor, there: Tensor, checked: bool
     ) -> dict[str, Tensor]:
-        """By stage, the gradients of the sums over positions of ``to``, ``(size, width of to)``."""
+        """By stage; the gradients of a block of rows are averaged before the next is made."""
         sizes, largest = [prod(forms[name].shape) for name in self.stages], 1
 
         def function(flat: Tensor) -> Tensor:
@@ -159,12 +156,15 @@ class PositionMeans:
         )
         chunk = columns_at_once(output, largest, point.numel() + output.numel(), self.room)
         form, kept = forms[self.to], there.to(output)
+        share = here.to(output) / here.sum().to(output)
+        rows: dict[str, list[Tensor]] = {name: [] for name in self.stages}
         units = torch.eye(form.width, dtype=output.dtype, device=output.device)
-        found = []
         for columns in units.split(chunk, 1):
             with product(columns.shape[1]), torch.no_grad():
-                found.append(batched(pull, form.spread(columns, kept)))
-        return dict(zip(self.stages, torch.cat(found, 1).split(sizes), strict=True))
+                pulled = batched(pull, form.spread(columns, kept)).split(sizes)
+            for name, part in zip(self.stages, pulled, strict=True):
+                rows[name].append(forms[name].pooled(part, share).T)
+        return {name: torch.cat(parts) for name, parts in rows.items()}
 
     def _dtype(self, x: Example) -> torch.dtype:
         if self.network.dtype is not None:
