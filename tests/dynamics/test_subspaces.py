@@ -64,7 +64,7 @@ def test_subspaces_and_angles_are_those_of_dense_matrices(tried):
     assert found.overlap("1", "output").mean == pytest.approx(overlaps.mean(), abs=1e-5)
     assert found.overlap("1", "1").mean == pytest.approx(1, abs=1e-6)
     assert np.isnan(found.arrays["values"][:, 2, 3]).all()  # the output has no fourth value
-    assert found.chance == pytest.approx(3 / 9)
+    assert found.chance("1") == pytest.approx(3 / 9)
 
 
 def test_pairs_of_inputs_are_those_of_dense_matrices(tried):

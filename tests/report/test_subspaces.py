@@ -54,7 +54,7 @@ def test_sentences_charts_and_table_say_what_was_measured(run, tmp_path):
     section = subspaces_section(read(tried))
     text = section.text.replace("\u00a0", " ")
     assert "overlap by 100 ± 0 % within a class and 50 ± 0 % between classes (" in text
-    assert "Random subspaces of 2 directions: 10 % of each." in text
+    assert "Random subspaces of as many directions: 10 % of each." in text
     assert "up to 30° off" in text
     charts = {c.name: c.data for c in section.figures[0].charts}
     assert list(charts) == ["subspaces-overlap", "subspaces-kept", "subspaces-exponents"]

@@ -109,12 +109,17 @@ class Noise(Experiment):
         """Size of the noise by level, in standard deviations of the input's numbers."""
         return [estimate(self.arrays["size"][:, c].mean(1)) for c in self._of(kind)]
 
-    def spectrum(self, stage: str, kind: str | None = None, level: float | None = None) -> Any:
-        """Mean values over inputs (and draws) by index, (k,); without a kind the clean ones."""
+    def spectrum(
+        self, stage: str, kind: str | None = None, level: float | None = None
+    ) -> np.ndarray:
+        """Mean values over inputs and draws by index, (k,); without a kind the clean ones."""
         s = self._stage(stage)
         if kind is None or level is None:
-            return _filled(self.arrays["clean"][:, s]).mean(0)
-        return _filled(self.arrays["values"][:, self._at(kind, level), :, s]).mean((0, 1))
+            values = self.arrays["clean"][:, s][:, None]
+        else:
+            values = self.arrays["values"][:, self._at(kind, level), :, s]
+        means: np.ndarray = values[..., ~np.isnan(values).any((0, 1))].mean((0, 1))
+        return means
 
     def change(
         self, kind: str, level: float, stage: str | None = None, quantity: str = "mean"
@@ -159,10 +164,10 @@ class Noise(Experiment):
                 right = self.accuracy(kind)[at]
                 row |= {"accuracy": right.mean, "accuracy_se": right.se}
             for stage in self.stages:
-                changes = [self.change(kind, level, stage, q) for q in ("mean", "largest")]
-                found = {c.quantity: c.mean for c in changes}
-                found |= {f"{c.quantity}_se": c.se for c in changes}
-                out.append({**row, "stage": stage, **found, "verdict": changes[0].verdict})
+                mean, largest = (self.change(kind, level, stage, q) for q in ("mean", "largest"))
+                found = {"mean": mean.mean, "mean_se": mean.se}
+                found |= {"largest": largest.mean, "largest_se": largest.se}
+                out.append({**row, "stage": stage, **found, "verdict": mean.verdict})
         return out
 
     def as_dict(self) -> dict[str, Any]:
@@ -191,11 +196,6 @@ class Noise(Experiment):
             rule = f"be one of {', '.join(map(str, known))}"
             raise wrong("level", rule, repr(level), "take it from levels(kind)")
         return self.conditions.index((kind, level))
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    """Without the indices that a stage lacks."""
-    return values[..., ~np.isnan(values).reshape(-1, values.shape[-1]).any(0)]
 
 
 def _log_means(

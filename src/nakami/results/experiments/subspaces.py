@@ -43,11 +43,11 @@ class Subspaces(Experiment):
     @property
     def caption(self) -> str:
         """How the rows are to be read."""
-        chance = f"{self.chance:.2g}"
         text = (
             "to_next: overlap with the subspace of the next stage; same, different: of pairs of "
             "inputs of one class and of different ones; kept: share of the difference of two "
-            f"inputs in the subspace; exponent: ln s_1 / depth. Random subspaces: {chance} each. "
+            "inputs in the subspace; chance: same, different and kept of random subspaces; "
+            "exponent: ln s_1 / depth. "
         )
         classes = "labels" if self.settings["labels"] else "decisions of the network"
         return f"{text}Classes: {classes}. {super().caption}"
@@ -75,10 +75,10 @@ class Subspaces(Experiment):
             return tuple(self.arrays["decision"].tolist())
         return tuple(labels[i] for i in self.inputs)
 
-    @property
-    def chance(self) -> float:
-        """Overlap of random subspaces, ``dimension / n``."""
-        return self.dimension / self.arrays["right"].shape[-1]
+    def chance(self, stage: str) -> float:
+        """Overlap of random subspaces of as many directions, ``rank / n``, mean over inputs."""
+        rank = self.arrays["rank"][:, self._stage(stage)]
+        return float(rank.mean() / self.arrays["right"].shape[-1])
 
     def basis(self, stage: str, row: int) -> np.ndarray:
         """Orthonormal rows of the subspace at one stage and measured input, (rank, n)."""
@@ -141,7 +141,7 @@ class Subspaces(Experiment):
         found = np.full((n, n), np.nan)
         for i, j in zip(*np.triu_indices(n, 1), strict=True):
             found[i, j] = found[j, i] = _overlap(bases[i], bases[j])
-        return pair_contrast(found, self.classes, self.chance)
+        return pair_contrast(found, self.classes, self.chance(stage))
 
     def kept(self, stage: str) -> PairContrast:
         """Share of the difference of two inputs that lies in the subspace, ``|P d|^2 / |d|^2``.
@@ -154,11 +154,11 @@ class Subspaces(Experiment):
         n = len(points)
         found = np.full((n, n), np.nan)
         for i in range(n):
-            apart = points - points[i]
-            size = (apart**2).sum(1)
-            inside = ((apart @ self.basis(stage, i).T.astype(np.float64)) ** 2).sum(1)
+            apart, basis = points - points[i], self.basis(stage, i).astype(np.float64)
+            size = (apart**2).sum(1) * (len(basis) > 0)  # 0 of equal inputs, and without a basis
+            inside = ((apart @ basis.T) ** 2).sum(1)
             found[i, size > 0] = inside[size > 0] / size[size > 0]
-        return pair_contrast((found + found.T) / 2, self.classes, self.chance)
+        return pair_contrast((found + found.T) / 2, self.classes, self.chance(stage))
 
     def exponents(self, stage: str) -> list[Estimate]:
         """Finite-time Lyapunov exponents ``ln s_i / depth`` by index, mean over inputs.
@@ -181,7 +181,12 @@ class Subspaces(Experiment):
             first = next(iter(self.exponents(stage)), nowhere)
             pairs, kept = self.between(stage), self.kept(stage)
             row = {"stage": stage, "depth": self.depths[s], "to_next": step.mean}
-            row |= {"to_next_se": step.se, "same": pairs.same.mean, "same_se": pairs.same.se}
+            row |= {
+                "to_next_se": step.se,
+                "chance": pairs.chance,
+                "same": pairs.same.mean,
+                "same_se": pairs.same.se,
+            }
             row |= {"different": pairs.different.mean, "different_se": pairs.different.se}
             row |= {"kept_same": kept.same.mean, "kept_different": kept.different.mean}
             out.append({**row, "exponent": first.mean, "exponent_se": first.se})
@@ -191,7 +196,7 @@ class Subspaces(Experiment):
         """What was read, in a few numbers and words: at the last stage."""
         stage = self.stages[-1]
         body: dict[str, Any] = {"stage": stage, "inputs": len(self.inputs)}
-        body |= {"dimension": self.dimension, "chance": self.chance}
+        body |= {"dimension": self.dimension, "chance": self.chance(stage)}
         for name, found in (("overlap", self.between(stage)), ("kept", self.kept(stage))):
             body |= {f"{name}_same": found.same.mean, f"{name}_different": found.different.mean}
             body |= {f"{name}_verdict": found.verdict}

@@ -12,7 +12,7 @@ from ...charts import _marks as kit
 from ...charts._axes import index_axes
 from ...charts._chart import Chart, Columns, Spec, chart, columns
 from ...charts._labels import AROUND
-from ...charts._marks import AFTER, BEFORE, DASHES, INK, Axes
+from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, Axes
 from ...page._sections import Figure, Section, Table, Text
 from ...words import _numbers as num
 from ._data import Reading, say
@@ -31,7 +31,7 @@ def subspaces_section(reading: Reading) -> Section | None:
     tried = _shares(found, "overlap", between), _shares(found, "kept", kept), _exponents(found)
     charts = [each for each in tried if each is not None]
     data = {"r": found.dimension, "labels": found.settings["labels"] is not None}
-    caption = reading.say("subspaces.caption", chance=100 * found.chance, **data)
+    caption = reading.say("subspaces.caption", **data)
     title = reading.say("subspaces.title", whose=reading.whose, **data)
     layout = "one" if len(charts) == 1 else "duo"
     figure = Figure(title, caption, charts, layout=layout, table=_table(found))
@@ -61,7 +61,7 @@ def _words(
         if shares:
             said.append(reading.say(f"subspaces.{name}", shares=shares, stage=stage))
     doubt = float(found.arrays["doubt"].max())
-    said += [say("subspaces.chance", chance=100 * found.chance, r=found.dimension)]
+    said += [say("subspaces.chance", chance=100 * found.chance(stage))]
     said += [say("subspaces.doubt", angle=float(np.degrees(np.arcsin(doubt))))] * (doubt > 0.2)
     return reading.say(f"subspaces.heading_{case}", stage=stage), "".join(said)
 
@@ -74,6 +74,7 @@ def _shares(found: Subspaces, name: str, reads: dict[str, PairContrast]) -> Char
     """Shares by depth: within classes, between them, and of random subspaces."""
     each = list(reads.values())
     lines: list[Line] = [
+        (say("subspaces.line_chance"), "var(--ink-2)", [r.chance for r in each]),
         (say("subspaces.line_same"), AFTER, [r.same.mean for r in each]),
         (say("subspaces.line_different"), BEFORE, [r.different.mean for r in each]),
     ]
@@ -81,18 +82,18 @@ def _shares(found: Subspaces, name: str, reads: dict[str, PairContrast]) -> Char
         steps = [found.overlap(a, b).mean for a, b in pairwise(found.stages)]
         lines.append((say("subspaces.line_next"), INK, [*steps, float("nan")]))
     lines = [line for line in lines if np.isfinite(line[2]).any()]
-    if not lines:
+    if len(lines) < 2:
         return None
     stages = num.unique([num.short(s, 14) for s in found.stages])
-    top = max(found.chance, *(float(np.nanmax(values)) for _, _, values in lines))
+    top = max(float(np.nanmax(values)) for _, _, values in lines) or 1.0
     y = kit.axis(0, min(1.0, 1.05 * top), say(f"subspaces.axis_{name}"), log=False)
     axes = Axes(_depths(stages), y)
     data: dict[str, Columns] = {}
-    layers: kit.Layers = [*kit.level(found.chance, Axes(axes.x, axes.y))]
+    layers: kit.Layers = []
     for text, colour, values in lines:
         at = [(s, v) for s, v in zip(stages, values, strict=True) if np.isfinite(v)]
         data[f"{name}-{text}"] = columns(x=[s for s, _ in at], y=[v for _, v in at])
-        dash = DASHES if colour == INK else ()
+        dash = {INK: DASHES, "var(--ink-2)": DOTS}.get(colour, [])
         layers.append(kit.line(f"{name}-{text}", axes, colour, dash=dash))
         layers.append(kit.layer(f"{name}-{text}", axes.at(), "point", filled=True, size=46,
                                 opacity=1, color=colour))  # fmt: skip
@@ -145,10 +146,10 @@ def _exponents(found: Subspaces) -> Chart | None:
 
 
 def _table(found: Subspaces) -> Table:
-    head: list[Text] = ["stage", "weight layers", "overlap with the next", "of one class",
-                        "of different classes", "difference kept, one class",
+    head: list[Text] = ["stage", "weight layers", "overlap with the next", "by chance",
+                        "of one class", "of different classes", "difference kept, one class",
                         "different classes", "first exponent"]  # fmt: skip
-    names = ("to_next", "same", "different", "kept_same", "kept_different", "exponent")
+    names = ("to_next", "chance", "same", "different", "kept_same", "kept_different", "exponent")
     rows: list[list[Text]] = [
         [num.short(row["stage"]), num.whole(row["depth"]), *(_cell(row[name]) for name in names)]
         for row in found.rows()
