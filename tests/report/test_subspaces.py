@@ -56,6 +56,7 @@ def test_sentences_charts_and_table_say_what_was_measured(run, tmp_path):
     assert "overlap by 100 ± 0 % within a class and 50 ± 0 % between classes (" in text
     assert "Random subspaces of as many directions: 10 % of each." in text
     assert "up to 30° off" in text
+    assert "Within minus between: +50 ± 0 points (higher)." in text
     charts = {c.name: c.data for c in section.figures[0].charts}
     assert list(charts) == ["subspaces-overlap", "subspaces-kept", "subspaces-exponents"]
     assert charts["subspaces-overlap"]["overlap-one class"]["y"] == [1, 1]

@@ -60,6 +60,10 @@ def _words(
         ]
         if shares:
             said.append(reading.say(f"subspaces.{name}", shares=shares, stage=stage))
+        if len(shares) == 2:
+            apart = read.difference
+            change = num.pair(100 * apart.mean, 100 * apart.se, sign=True)
+            said.append(say("subspaces.apart", change=change, verdict=read.verdict))
     doubt = float(found.arrays["doubt"].max())
     said += [say("subspaces.chance", chance=100 * found.chance(stage))]
     said += [say("subspaces.doubt", angle=float(np.degrees(np.arcsin(doubt))))] * (doubt > 0.2)
