@@ -50,6 +50,8 @@ def test_spectra_are_those_of_each_text_alone(tmp_path):
             mine, own = run.at(stage)[i], alone.at(stage)[0]
             assert mine.shape == own.shape
             np.testing.assert_allclose(mine.values, own.values, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(mine.areas[:3], own.areas[:3], rtol=1e-6)
+            assert mine.areas.max() <= len(row) + 1e-9  # positions
     again = nakami.load(tmp_path)
     np.testing.assert_array_equal(again.inputs, padded()["input_ids"])
 

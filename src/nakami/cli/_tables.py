@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._groups import JsonOptions
 
 WORDS = {"count": "s > 1", "effective_rank": "eff. rank", "largest": "s₁", "log_sum": "Σ ln s"}
+KIND = 20  # columns of the kind of a stage; a longer one goes on in the next line
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
@@ -287,6 +288,7 @@ def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:
     table = _table("", "●: measured by --stages auto", ("stage", "kind", "shape"))
     table.add_column("size", justify="right")
     table.add_column("auto", justify="center")
+    table.columns[1].max_width = KIND  # so that names, which are to be typed, stay in one line
     for s in stages:
         shape = " × ".join(map(str, s.shape)) or "scalar"
         table.add_row(s.name, s.kind, shape, str(s.size), "●" if s.name in marked else "")
