@@ -7,6 +7,8 @@ import torch
 import hf_folders as folders
 import nakami as library
 from nakami.cli import hf
+from nakami.cli._groups import DataOptions, LabelledOptions
+from nakami.results import UsageError
 
 STORY = (
     "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
@@ -82,6 +84,33 @@ def test_a_vit_of_clothes(nakami, here):
     wanted = values(lambda v: model(v).logits[0], torch.as_tensor(run.inputs).double())
     np.testing.assert_allclose(run.spectra[0].values, wanted, rtol=1e-6)
     assert run.settings["picture"] == {"mean": [0.286], "std": [0.353]}
+
+
+def test_bytes_and_classes_are_normalised_by_the_folder(here):
+    pictures = pytest.importorskip("PIL.Image", reason="Pillow is not installed (extra images)")
+    folders.clothes(here / "clothes")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 1, 28, 28)).astype(np.uint8)
+    wanted = torch.as_tensor((pixels / 255 - 0.2860) / 0.3530).float()
+    np.save("bytes.npy", pixels)
+    np.save("floats.npy", pixels / 255)
+    np.savez("labelled.npz", x=pixels, y=np.arange(4))
+    for i, one in enumerate(pixels):
+        (here / "classes" / str(i)).mkdir(parents=True)
+        pictures.fromarray(one[0]).save(here / "classes" / str(i) / "a.png")
+    read = hf.examples("hf:clothes", DataOptions(data=here / "bytes.npy"), 4)
+    torch.testing.assert_close(read.inputs, wanted)
+    assert (read.unit, read.picture) == ("standardised pixel", {"mean": [0.286], "std": [0.353]})
+    plain = hf.examples("hf:clothes", DataOptions(data=here / "floats.npy"), 4)
+    torch.testing.assert_close(plain.inputs, torch.as_tensor(pixels / 255).float())
+    for name in ("labelled.npz", "classes"):
+        options = LabelledOptions(data=here / name)
+        found = hf.labelled("hf:clothes", options, n=4, seed=0, inside=False)
+        torch.testing.assert_close(found.inputs, wanted[found.targets])
+    sized = DataOptions(data=here / "classes", size=28, mode="grey")
+    assert hf.examples("hf:clothes", sized, 4) is None
+    np.save("three.npy", np.repeat(pixels, 3, 1))
+    with pytest.raises(UsageError, match=r"--data must hold pictures of 1 channel, got shape"):
+        hf.examples("hf:clothes", DataOptions(data=here / "three.npy"), 4)
 
 
 def test_an_adapter_is_merged(nakami, here):

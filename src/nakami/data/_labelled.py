@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from ._pictures import is_picture, pictures_in, read_pictures
 from ._read import idx_partner, read
 
 TOKEN = "token"
+Reader = Callable[[list[Path], Path], Examples]
 AS_NPZ = "store them by names, as np.savez('tokens.npz', input_ids=ids, labels=ids)"
 SHIFTED = "labels that repeat input_ids are shifted here to the token that follows"
 WAYS = (
@@ -72,6 +75,7 @@ def read_labelled(
     key: str | None = None,
     labels: str | None = None,
     inside: bool = False,
+    pictures: Reader | None = None,
 ) -> LabelledExamples:
     """Read examples with their targets, drawn without replacement in random order.
 
@@ -93,6 +97,8 @@ def read_labelled(
         labels: Name of the targets in an ``.npz``.
         inside: Whether the targets also stay among the inputs, under the names that the arrays of
             an ``.npz`` have, for a model that makes its loss; no labels are shifted then.
+        pictures: How files of pictures become ``Examples``, ``pictures(files, folder)``, in place
+            of ``size``, ``mode`` and ``normalise``.
 
     Raises:
         UsageError: What ``read`` refuses; no targets, or not one for each example.
@@ -108,7 +114,8 @@ def read_labelled(
     if path.suffix == ".npz":
         return _from_npz(path, n, seed, key, labels, inside)
     if path.is_dir():
-        return _from_folders(path, n, seed, size, mode, normalise)
+        usual = partial(read_pictures, size=size, mode=mode, normalise=normalise)
+        return _from_folders(path, n, seed, pictures or usual)
     if path.suffix == ".npy" and _holds_tokens(path):
         raise wrong("data", "hold labels", f"{path.name}, tokens alone", f"{AS_NPZ} ({SHIFTED})")
     if is_picture(path) or path.suffix == ".npy":
@@ -218,9 +225,7 @@ def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
     return targets
 
 
-def _from_folders(
-    root: Path, n: int | None, seed: int, size: int | None, mode: str | None, normalise: str | None
-) -> LabelledExamples:
+def _from_folders(root: Path, n: int | None, seed: int, make: Reader) -> LabelledExamples:
     files = pictures_in(root)
     if not files:
         raise wrong("data", "be a folder with pictures", root, "put .png or .jpg files there")
@@ -233,7 +238,7 @@ def _from_folders(
     if len(classes) < 2:
         raise wrong("data", "hold two classes or more", f"the folder {classes[0]} alone", WAYS)
     rows = _drawn(len(files), n, seed).tolist()
-    found = read_pictures([files[i] for i in rows], root, size, mode, normalise)
+    found = make([files[i] for i in rows], root)
     targets = torch.tensor([classes.index(of[i]) for i in rows])
     source = f"{found.source}; {len(classes)} classes by folder"
     return LabelledExamples(found.inputs, targets, found.unit, source, classes, found.picture)

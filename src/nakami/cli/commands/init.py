@@ -82,6 +82,12 @@ def run(
 
     title, model, examples = _subject(network, data, inputs)
     view = compute.view(model, batches=True)
+    if _filled_up(examples):
+        typer.echo(
+            "note: texts differ in length, and what fills them up counts in the means; texts of "
+            "one length avoid that.",
+            err=True,
+        )
     options: dict[str, Any] = {
         "method": method, "biases": biases, "directions": directions, "activation": activation,
         "probes": probes, "seed": network.seed,
@@ -133,6 +139,12 @@ def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:
             name = save.with_suffix(".safetensors")
             raise wrong("--save", "end in .safetensors", repr(str(save)), f"write --save {name}")
         _runs.writable("save", save.parent)
+
+
+def _filled_up(examples: Examples) -> bool:
+    """Whether some texts are shorter than others in one padded batch."""
+    mask = examples.inputs.get("attention_mask") if isinstance(examples.inputs, dict) else None
+    return mask is not None and not bool(mask.all())
 
 
 def _subject(network: ModelOptions, data: DataOptions, n: int) -> tuple[str, nn.Module, Examples]:

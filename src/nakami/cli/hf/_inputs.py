@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nakami.results import wrong
 
 from ._folder import Folder, folder_of
-from ._pictures import read_pictures
+from ._pictures import normalised, read_pictures
 from ._texts import read_labelled_texts, read_texts
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ START = "its decoder gets the start token alone"
 
 
 def examples(model: str, inputs: DataOptions, n: int) -> Examples | None:
-    """The first ``n`` texts or pictures of ``--data``; None where it holds neither.
+    """The first ``n`` examples; None for pictures where options say how to read them.
+
+    Pictures, also bytes in an array, are normalised by the folder's rule.
 
     An encoder-decoder network gets, beside the tokens of its encoder, the start token of its
     decoder, as at the first step of a generation.
@@ -33,24 +36,37 @@ def examples(model: str, inputs: DataOptions, n: int) -> Examples | None:
     if is_text(path):
         _no_options(inputs, path)
         found = read_texts(folder, path, n)
-    elif (path.is_dir() or data.is_picture(path)) and not inputs.typed:
-        return read_pictures(folder, path, n)
-    elif not folder.config.get("is_encoder_decoder"):
-        return None
+    elif path.is_dir() or data.is_picture(path):
+        if inputs.typed:
+            return None
+        files = [path] if path.is_file() else data.pictures_in(path)[:n]
+        if not files:
+            raise wrong("--data", "be a folder with pictures", path, "put .png or .jpg files there")
+        return read_pictures(folder, files, path)
     else:
         found = data.read(path, n=n, **inputs.reading)
-    return _with_decoder(folder, found)
+    return normalised(folder, _with_decoder(folder, found))
 
 
 def labelled(
     model: str, inputs: DataOptions, n: int, seed: int, inside: bool
 ) -> LabelledExamples | None:
-    """Texts with the tokens that follow as targets; None where ``--data`` holds no texts."""
-    path = _given(model, inputs)
-    if not is_text(path):
+    """Texts with the tokens that follow as targets, pictures with their classes, or others.
+
+    None for pictures where options say how to read them.
+    """
+    path, folder = _given(model, inputs), folder_of(model)
+    from nakami import data
+
+    if is_text(path):
+        _no_options(inputs, path)
+        return read_labelled_texts(folder, path, n, seed, inside)
+    if path.is_dir() and inputs.typed:
         return None
-    _no_options(inputs, path)
-    return read_labelled_texts(folder_of(model), path, n, seed, inside)
+    found = data.read_labelled(
+        path, n, seed=seed, inside=inside, pictures=partial(read_pictures, folder), **inputs.reading
+    )
+    return found if path.is_dir() else normalised(folder, found)
 
 
 def is_text(path: Path) -> bool:
