@@ -9,6 +9,7 @@ from ._xray import xray
 from .experiments.noise import noise
 from .experiments.perturbation import perturbation
 from .experiments.subspaces import subspaces
+from .experiments.units import units
 
 __all__ = [
     "EXPERIMENTS",
@@ -22,5 +23,6 @@ __all__ = [
     "perturbation",
     "save_jacobian_lens",
     "subspaces",
+    "units",
     "xray",
 ]

@@ -119,6 +119,12 @@ class Bench:
         one_length = self.inputs.longest == self.inputs.shortest
         return self.places if one_length else self.network.stages(x)
 
+    def check_one_length(self) -> None:
+        """Refuse texts of several lengths, whose directions have no numbers in common."""
+        if self.inputs.longest != self.inputs.shortest:
+            other = "read texts of one length, or leave this experiment out"
+            raise wrong("inputs", "be of one length to compare", "texts of several", other)
+
     def parts(self, x: Example) -> list[Tensor]:
         """Where ``J_all`` starts, tensor by tensor: the floating inputs, or the embedded tokens."""
         if self.source == "input":

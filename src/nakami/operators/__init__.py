@@ -7,6 +7,7 @@ from ._position_mean import PositionMean, PositionMeans
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
+from .model._deconvolution import Deconvolution
 from .model._dependence import check_cut, natural_start
 from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
@@ -27,6 +28,7 @@ from .per_example._independence import separate_rows
 __all__ = [
     "CellWeights",
     "CurvatureOperator",
+    "Deconvolution",
     "Example",
     "FunctionalModel",
     "Jacobian",

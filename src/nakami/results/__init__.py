@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation
     from .experiments.subspaces import Subspaces as Subspaces
+    from .experiments.units import Units as Units
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin
     from .kinds.recurrent import made_layer as made_layer

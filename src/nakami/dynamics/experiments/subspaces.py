@@ -21,7 +21,6 @@ from ...results import (
     check_seed,
     told,
     warn,
-    wrong,
 )
 from ...spectra import SVDResult, svd, without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
@@ -85,9 +84,7 @@ def subspaces(
     Numerical methods for computing angles between linear subspaces, Math. Comp. 27 (1973).
     """
     table = bench(model, inputs, run)
-    if table.inputs.longest != table.inputs.shortest:
-        other = "read texts of one length, or leave this experiment out"
-        raise wrong("inputs", "be of one length to compare", "texts of several", other)
+    table.check_one_length()
     n, read = run.stages[0].size, len(table.measured)
     r = max(1, min(DIMENSION, n // 2)) if dimension is None else dimension
     r = check_count("dimension", r, n, "the size of the input", "10 is the default")

@@ -55,6 +55,8 @@ class Grids:
     Attributes:
         width, height: Of a picture, in pixels. small: Whether its single pixels can be seen.
         inverted: Whether inputs are white on black, to be inverted on light paper.
+        label: What is shown. values: What the scale's values are. heads: Above the two numbers
+            behind each row of small pictures.
     """
 
     width: int
@@ -63,6 +65,9 @@ class Grids:
     top: float
     inverted: bool
     by_stage: dict[str, list[Grid]]
+    label: str = "Singular vectors"
+    values: str = "value of a vector of length 1"
+    heads: tuple[str, str] = ("gain s", "area, px")
 
     @property
     def stages(self) -> list[str]:

@@ -94,8 +94,8 @@ all(".tools[data-for]").forEach(t => t.addEventListener("change", async e => {
   const axis = e.target.closest("[data-axis]").dataset.axis;
   for (const id of group(t.dataset.for)) { charts[id].state[axis] = e.target.value; await draw(id); }
 }));
-one("[data-stages]")?.addEventListener("change", e =>
-  all("[data-stage]").forEach(d => { d.hidden = d.dataset.stage !== e.target.value; }));
+all("[data-stages]").forEach(s => s.addEventListener("change", e =>
+  all("[data-stage]", s.closest("figure")).forEach(d => { d.hidden = d.dataset.stage !== e.target.value; })));
 
 /* A table wider than its place says so. */
 const sized = new ResizeObserver(entries => entries.forEach(({target: t}) => {

@@ -12,6 +12,7 @@ from ._pictures import pictures_section
 from ._positions import positions_section
 from ._spectra import own_section, spectra_section
 from ._subspaces import subspaces_section
+from ._units import units_section
 
 __all__ = ["ENTRY", "to_compare_with"]
 
@@ -28,6 +29,7 @@ ENTRY = PageKind(
         perturbation_section,
         noise_section,
         subspaces_section,
+        units_section,
         own_section,
     ),
 )

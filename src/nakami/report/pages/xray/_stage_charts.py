@@ -31,6 +31,7 @@ class Group:
     estimates: list[Estimate]
     inputs: list[list[float]]
     doubtful: list[bool]
+    joined: bool = True  # by a line from one to the next
 
     @property
     def colour(self) -> str:
@@ -120,8 +121,10 @@ def _stage_layers(g: Group, axes: Axes, shift: int) -> list[Spec]:
     dash = DASHES if g.before else [1, 0]
     layers = [
         kit.layer(f"{key}-inputs", axes.at("s", "v"), "tick", **tick, **drawn),
-        kit.layer(key, axes.at("s", "m"), "line", strokeWidth=1.6, strokeDash=dash, **drawn),
     ]
+    if g.joined:
+        way = axes.at("s", "m")
+        layers.append(kit.layer(key, way, "line", strokeWidth=1.6, strokeDash=dash, **drawn))
     if any(e.interval is not None for e in g.estimates):
         ends = axes.at("s", "least", y2={"field": "most"})
         layers.insert(0, kit.layer(key, ends, "rule", strokeWidth=9, opacity=0.22, **drawn))

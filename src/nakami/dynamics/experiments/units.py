@@ -1,0 +1,152 @@
+"""Units at the inputs that excite them most, seen in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...operators import Deconvolution, Example, Jacobian, View
+from ...results import Progress, Units, Xray, check_at_least, is_whole, told, unknown, wrong
+from ...spectra import without_autocast
+from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
+from .._inputs import as_array
+
+COUNT = 8
+
+
+@told
+@without_autocast
+def units(
+    model: nn.Module | View,
+    inputs: Any,
+    run: Xray,
+    stage: str | None = None,
+    *,
+    units: Sequence[int] | None = None,
+    count: int = COUNT,
+    progress: Progress | None = None,
+) -> Units:
+    """Project units back to the input, exactly and through the deconvolutional network.
+
+    For each unit and input: where the unit is largest, the row of the Jacobian there (the gradient
+    of its activation by the input), and beside it the deconvolutional projection: one at the unit,
+    passed back through transposed layers and the switches of max pooling, rectified at each ReLU
+    instead of gated by it. The two agree where, on the way back, no negative signal meets a ReLU
+    that is on and no positive one meets a ReLU that is off; without ReLUs they are the same. Only
+    the exact row says what a small change does.
+
+    Args:
+        model: The model that the x-ray read, or its ``View``; left as it was.
+        inputs: The inputs of the x-ray.
+        run: The x-ray; in a folder, a piece for each input is kept there.
+        stage: Whose units; default the deepest that was read.
+        units: Their numbers: channels of a map ``(channels, height, width)``, components of rows
+            ``(positions, components)``, else entries. Default: those with the largest activation at
+            any input.
+        count: How many where ``units`` is not given.
+        progress: ``progress(done, total, seconds_left, what)``, called after each input.
+
+    Returns:
+        A ``Units``: activations, places, both projections and the cosine between them.
+
+    Raises:
+        UsageError: Another model or other inputs than the x-ray's, an unknown stage or unit.
+
+    Cost: a run of the network for each input to choose units, then two backward passes a unit.
+    Source: Zeiler and Fergus, ECCV 2014 (arXiv 1311.2901); Simonyan et al. 2014 (1312.6034) on how
+    it differs from the gradient.
+    """
+    table = bench(model, inputs, run)
+    table.check_one_length()
+    stage = stage or run.names[-1]
+    if stage not in run.names:
+        raise unknown("stage", stage, run.names)
+    total = _channels(_shape(table, table.inputs.at(0), stage))
+    chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
+    settings = {"stage": stage, "units": chosen, "rectified": _relus(table, stage)}
+
+    def measure(i: int, x: Example) -> Arrays:
+        op = Jacobian(table.network, x, table.places_at(x), stage, table.source)
+        return _at_one_input(op, _shape(table, x, stage), chosen)
+
+    return conducted(Units, table, settings, measure, progress)
+
+
+def _given(units: Sequence[int], total: int) -> list[int]:
+    asked = list(units) if isinstance(units, Sequence) else [units]
+    if not asked or not all(is_whole(u) and 0 <= u < total for u in asked):
+        rule = f"be numbers from 0 to {total - 1}"
+        raise wrong("units", rule, repr(units), "leave it out for the most excited ones")
+    return [int(u) for u in asked]
+
+
+def _shape(table: Bench, x: Example, stage: str) -> tuple[int, ...]:
+    """The shape of what is read of a stage at one input."""
+    return table.network.ends(table.places_at(x), stage)[0].shape
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    return shape[-1] if len(shape) == 2 else shape[0]
+
+
+def _by_unit(state: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """A flat state as ``(units, places)``, and the flat index of each entry."""
+    index = torch.arange(state.numel(), device=state.device)
+    if len(shape) == 2:
+        return state.reshape(-1, shape[-1]).T, index.reshape(-1, shape[-1]).T
+    return state.reshape(shape[0], -1), index.reshape(shape[0], -1)
+
+
+def _strongest(table: Bench, stage: str, count: int) -> list[int]:
+    check_at_least("count", count, 1, f"{COUNT} is the default")
+    most: Tensor | None = None
+    for i in range(len(table.inputs)):
+        x = table.inputs.at(i)
+        with torch.no_grad():
+            state = table.network.read_at(table.network.activations(x.tree, (stage,)))[0]
+        top = _by_unit(state.reshape(-1), _shape(table, x, stage))[0].amax(1)
+        most = top if most is None else torch.maximum(most, top)
+    assert most is not None
+    order = torch.sort(most, descending=True, stable=True).indices
+    return [int(u) for u in order[:count]]
+
+
+def _relus(table: Bench, stage: str) -> int:
+    """How many ReLUs are passed on the way to a stage."""
+    with Deconvolution() as way, torch.no_grad():
+        table.network.activations(table.inputs.at(0).tree, (stage,))
+    return way.count
+
+
+def _at_one_input(op: Jacobian, shape: tuple[int, ...], chosen: list[int]) -> Arrays:
+    values, index = _by_unit(op.output, shape)
+    largest = values[chosen].max(1)
+    flat = index[chosen].gather(1, largest.indices[:, None])[:, 0]
+    ones = torch.zeros(op.shape[0], len(chosen), dtype=op.dtype, device=op.device)
+    ones[flat, torch.arange(len(chosen), device=op.device)] = 1
+    exact = (op.T @ ones).T
+    projected = _deconvolved(op, flat)
+    cosine = torch.nn.functional.cosine_similarity(exact, projected, dim=1, eps=0.0)
+    return {
+        "activation": as_array(largest.values),
+        "place": as_array(largest.indices),
+        "exact": as_array(exact.to(torch.float32)),
+        "deconvolved": as_array(projected.to(torch.float32)),
+        "cosine": as_array(cosine).astype(np.float64),
+    }
+
+
+def _deconvolved(op: Jacobian, flat: Tensor) -> Tensor:
+    """Projections of one at each of some entries of the state, ``(U, n)``."""
+    point = op.point.detach().clone().requires_grad_()
+    with Deconvolution(), torch.enable_grad():
+        state = op.function(point)
+    rows = [torch.autograd.grad(state[at], point, retain_graph=True)[0] for at in flat]
+    return torch.stack(rows)
+
+
+ENTRY = ExperimentEntry(units, "units at the inputs that excite them, exact and deconvolutional")

@@ -1,0 +1,113 @@
+"""The section of units: rows of the Jacobian beside deconvolutional projections."""
+
+from __future__ import annotations
+
+import numpy as np
+from markupsafe import escape
+
+from nakami.results import Units, estimate
+
+from ...page._grids import Grid, Grids, Picture, Row
+from ...page._sections import Figure, Section, Table, Text
+from ...words import _numbers as num
+from ._data import Reading, say
+from ._images import PHOTO, VECTOR, Frame, encoded, frame, grey, signed_plane, unnormalised
+from ._pictures import PERCENTILE
+from ._stage_charts import Group, stage_chart
+
+COLUMNS = {True: 6, False: 4}  # units shown, of small pictures and of photographs
+
+
+def units_section(reading: Reading) -> Section | None:
+    """Units at the inputs that excite them most; None where none were read."""
+    found = reading.main.run.experiments.get("units")
+    if not isinstance(found, Units):
+        return None
+    data = {"stage": found.stage, "relus": int(found.settings["rectified"])}
+    figures = [_cosines(reading, found)]
+    shape = frame(reading.main.run)
+    if shape is not None:
+        title = reading.say("units.title", whose=reading.whose, **data)
+        grids = _grids(reading, found, shape)
+        figures.insert(0, Figure(title, reading.say("units.caption", **data), grids=grids))
+    known = found.arrays["cosine"][np.isfinite(found.arrays["cosine"])]
+    if not known.size:
+        heading, text = reading.say("units.none"), reading.say("units.text_none", **data)
+    else:
+        over = estimate(np.array([c[np.isfinite(c)].mean() for c in _lit(found)]))
+        low, high = float(known.min()), float(known.max())
+        case = "same" if low > 0.999 else "near" if over.mean > 0.5 else "differ"
+        heading = reading.say(f"units.{case}")
+        mean = num.pair(over.mean, over.se)
+        text = reading.say("units.text", mean=mean, low=low, high=high, **data)
+    return reading.section("units", heading, text, figures, wide=True, **data)
+
+
+def _lit(found: Units) -> list[np.ndarray]:
+    """The cosines of each input where any is known."""
+    return [c for c in found.arrays["cosine"] if np.isfinite(c).any()]
+
+
+def _cosines(reading: Reading, found: Units) -> Figure:
+    each = [c[np.isfinite(c)].tolist() for c in found.arrays["cosine"].T]
+    lit = [u for u, cosines in enumerate(each) if cosines]
+    names = [say("units.unit", unit=found.units[u]) for u in lit]
+    estimates = [found.cosine(found.units[u]) for u in lit]
+    told = [say("units.value", name=n, value=e.mean) for n, e in zip(names, estimates, strict=True)]
+    text = say("units.chart", values="; ".join(told))
+    charts = []
+    if lit:
+        group = Group(False, estimates, [each[u] for u in lit], [False] * len(lit), joined=False)
+        charts = [stage_chart("cosines", [str(n) for n in names], [group], say("units.axis"), text)]
+    title, caption = say("units.cosines"), reading.say("units.cosines_caption")
+    return Figure(title, caption, charts, table=_table(reading, found))
+
+
+def _table(reading: Reading, found: Units) -> Table:
+    head: list[Text] = ["unit", "most at", "activation", "cosine there", "cosine, mean", "± s.e."]
+    rows: list[list[Text]] = []
+    for row in found.rows():
+        cells = [row[name] for name in ("activation", "cosine_best", "cosine", "cosine_se")]
+        numbers = [num.number(v) if np.isfinite(v) else "" for v in cells]
+        rows.append([str(row["unit"]), reading.name_of(row["best"]), *numbers])
+    return Table(say("units.table"), head, rows, (0, 2, 3, 4, 5), 480)
+
+
+def _grids(reading: Reading, found: Units, shape: Frame) -> Grids:
+    """Of each unit its best input, and both projections there."""
+    pixels = unnormalised(shape, reading.main.run.inputs)
+    shown = list(enumerate(found.units))[: COLUMNS[shape.small]]
+    best = [found.best(unit, 1)[0] for _, unit in shown]
+    at = [(found.inputs.index(i), u) for i, (u, _) in zip(best, shown, strict=True)]
+    inputs = [
+        Picture(
+            encoded(pixels[i], shape, PHOTO),
+            escape(say("units.best", unit=unit, name=reading.name_of(i))),
+            signed=False,
+        )
+        for i, (_, unit) in zip(best, shown, strict=True)
+    ]
+    rows = []
+    for name in ("exact", "deconvolved"):
+        vectors = [found.arrays[name][r, u] for r, u in at]
+        planes = [_unit(signed_plane(shape.planes(v))) for v in vectors]
+        pictures = [
+            Picture(
+                encoded(grey(plane, 1.0)[None], shape, VECTOR),
+                escape(say(f"units.alt_{name}", unit=unit)),
+            )
+            for plane, (_, unit) in zip(planes, shown, strict=True)
+        ]
+        rows.append(Row(say(f"units.{name}"), pictures, "", ""))
+    dark = shape.channels == 1 and shape.small and float(np.median(pixels)) < 0.1
+    grids = {found.stage: [Grid("", inputs, rows)]}
+    return Grids(
+        shape.width, shape.height, shape.small, 1.0, dark, grids,
+        say("units.pictures"), say("units.scale"), ("", ""),
+    )  # fmt: skip
+
+
+def _unit(plane: np.ndarray) -> np.ndarray:
+    """A picture over its own largest entries: rows and projections have scales of their own."""
+    top = float(np.percentile(np.abs(plane), PERCENTILE)) or float(np.abs(plane).max())
+    return plane / top if top > 0 else plane
