@@ -3,6 +3,7 @@
 import json
 
 from nakami import load
+from nakami.dynamics import EXPERIMENTS
 
 
 def test_an_experiment_is_made_shown_and_drawn(nakami, here):
@@ -25,6 +26,11 @@ def test_an_experiment_is_made_shown_and_drawn(nakami, here):
     told = body["runs"][0]["experiments"]["perturbation"]
     assert told["inputs"] == 3
     assert told["radius_top"] == found.radius("top")
+
+
+def test_help_names_every_experiment(nakami):
+    shown = nakami("xray", "--help").out
+    assert all(name in shown for name in EXPERIMENTS)
 
 
 def test_unknown_experiments_are_refused_before_the_work(nakami, here):
