@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.functional import jacobian as dense
 
 import nakami
-from nakami.results import Lens, LensEnding, RunError, UsageError
+from nakami.results import Jackknifed, Lens, LensEnding, RunError, UsageError
 
 WORDS, WIDTH = 13, 4
 
@@ -234,6 +234,12 @@ def test_reading_ends_at_the_wanted_error():
     assert not missed.converged
     assert missed.n_prompts == 9
     assert "above" in missed.reason
+
+
+def test_numbers_are_shown_to_two_digits_of_their_errors():
+    assert str(Jackknifed(0.28, 0.003851, 0.0)) == "0.2800 ± 0.0039"
+    assert str(Jackknifed(45.123, 12.0, 0.0)) == "45 ± 12"
+    assert str(Jackknifed(0.28, math.nan, math.nan)) == "0.28"
 
 
 def test_one_prompt_has_no_error():

@@ -55,8 +55,11 @@ class Jackknifed:
     bias: float
 
     def __str__(self) -> str:
-        """``0.28 ± 0.01``."""
-        return f"{self.value:.4g}" + ("" if math.isnan(self.se) else f" ± {self.se:.2g}")
+        """``0.280 ± 0.012``, to two digits of the error."""
+        if not (math.isfinite(self.se) and self.se > 0):
+            return f"{self.value:.4g}"
+        places = min(12, max(0, 1 - math.floor(math.log10(self.se))))
+        return f"{self.value:.{places}f} ± {self.se:.{places}f}"
 
 
 @dataclass(frozen=True)

@@ -159,11 +159,11 @@ def _table(model: str, lenses: list[Lens]) -> Any:
 
 
 def _with(value: float, se: float) -> str:
-    """A number to the first digit of its error: ``0.305 ± 0.005``."""
+    """A number to the first digit of its error: ``0.305±0.005``."""
     if not se > 0:
         return "" if value != value else f"{value:.4g}"
     places = max(0, -math.floor(math.log10(se)))
-    return f"{value:.{places}f} ± {se:.{places}f}"
+    return f"{value:.{places}f}±{se:.{places}f}"
 
 
 ENTRY = Command(run)
