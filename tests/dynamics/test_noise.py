@@ -1,5 +1,7 @@
 """Noise on the inputs, against dense spectra, closed forms and simulations."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -185,6 +187,15 @@ def test_embeddings_of_tokens_get_the_noise():
         got = found.arrays["values"][i, 0, 0, -1, :3]
         np.testing.assert_allclose(got, torch.linalg.svdvals(dense), rtol=1e-4)
         assert found.arrays["decision"][i, 0, 0] == int(model[2:](noisy[None]).argmax())
+
+
+def test_of_an_unfinished_run_the_inputs_that_were_read_are_tried(tried):
+    model, x, run = tried[:3]
+    part = dataclasses.replace(run, spectra=run.spectra[:-1])
+    assert dynamics.noise(model, x, part, {"gaussian": [1]}).inputs == (0, 1, 2)
+    none = dataclasses.replace(run, spectra=run.spectra[:4])
+    with pytest.raises(UsageError, match="run must hold spectra at every stage, got an unfinished"):
+        dynamics.noise(model, x, none)
 
 
 def test_measuring_leaves_no_trace_and_repeats(tried):

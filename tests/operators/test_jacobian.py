@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 import nakami
 from checks import check_operator
+from nakami.operators import FunctionalModel, Jacobian
 from nakami.results import UsageError
 from networks import CASES, Pair, Residual, Tutorial, build
 
@@ -212,3 +213,15 @@ def test_wrong_operands():
         op @ [1.0]
     with pytest.raises(TypeError, match=r"the right operand must be real, got torch.complex64"):
         op @ torch.ones(6, dtype=torch.complex64)
+
+
+def test_another_state_at_the_start_moves_the_point():
+    model = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3), nn.Tanh()).double()
+    network, x = FunctionalModel(model), torch.randn(1, 5, dtype=torch.float64)
+    places, at = network.stages(x), torch.randn(4, dtype=torch.float64)
+    inner = torch.autograd.functional.jacobian(model[1:], at)
+    other = torch.autograd.functional.jacobian(model, x[0] + 1)
+    for start, state, dense in (("0", at, inner), ("input", x[0] + 1, other)):
+        op = Jacobian(network, x, places, None, start, state=state)
+        assert_close(op.dense(), dense)
+        assert_close(op.at_current_weights().dense(), dense)

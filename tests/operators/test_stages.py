@@ -128,3 +128,21 @@ def test_a_block_that_joins_before_its_last_step_counts_as_one_layer_too():
     assert (
         len(nakami.xray(net, torch.rand(1, 4), layers=True).at("2", "1")) == 1
     )  # all of them cuts
+
+
+def test_weight_layers_are_counted_to_each_stage():
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
+    places = nakami.stages(net, torch.randn(1, 4))
+    assert [places.layers(name) for name in places.names[:6]] == [1, 1, 1, 2, 2, 3]
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(torch.tanh(self.layer(x)))
+
+    places = nakami.stages(Twice(), torch.randn(1, 4))
+    assert places.layers("layer") == 1
+    assert places.layers(places.names[-1]) == 2
