@@ -7,8 +7,9 @@ Theirs: DeCAF's AlexNet, 16 images; above, decisions by "rate" of noise, below, 
 and 5. They define neither noise nor rate. Ours: 16 of the ImageNet sample pictures, one draw of
 each noise, the 10 largest values to 1e-3, paired with the clean ones; "rate" read as the share of
 numbers that uniform noise over the range of pixels replaces, and Gaussian noise in sd of the
-picture. SqueezeNet 1.1 decides, read at its last fire module and its logits. AlexNet (torchvision's
-five convolutions; no published weights of its classifier are at hand) at layers 1 and 5, as theirs.
+picture. SqueezeNet 1.1 (weights of 8 bits) decides, read at its last fire module and its logits.
+AlexNet (torchvision's five convolutions; no published weights of its classifier are at hand) is
+read at layers 1 and 5, as theirs.
 
     python reproductions/source_002_figure5.py              both; goes on where it was stopped
     python reproductions/source_002_figure5.py --images 1   fewer pictures
