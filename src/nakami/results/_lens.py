@@ -182,7 +182,9 @@ class Lens(Ended):
         """
         check_choice("side", side, SIDES, "use 'left' for what is written")
         vectors = self.left if side == "left" else self.right
-        rows = np.asarray(getattr(matrix, "detach", lambda: matrix)(), dtype=np.float64)
+        if hasattr(matrix, "detach"):  # a tensor, of any type and device
+            matrix = matrix.detach().cpu().double().numpy()
+        rows = np.asarray(matrix, dtype=np.float64)
         wanted = (len(vocabulary), len(vectors))
         if rows.shape != wanted:
             rule = f"have a row for each word and a column for each entry, {wanted}"
