@@ -104,12 +104,12 @@ def test_late_spectra_shrink_or_grow_as_a_simulation_says(function, slope, verdi
 
 def test_sizes_are_those_of_the_kinds():
     model, n = nn.Linear(20000, 2).requires_grad_(False), 20000
-    x = torch.rand(2, n, generator=torch.Generator().manual_seed(0))
+    x = 1 + torch.rand(2, n, generator=torch.Generator().manual_seed(0))
     run = nakami.xray(model, x)
     both = {"gaussian": [0.3], "gaussian-absolute": [0.3], "salt-and-pepper": [0.2],
             "uniform": [0.2]}  # fmt: skip
     found = dynamics.noise(model, x, run, both, k=1)
-    third, twelfth = 1 / 3, 1 / 12  # E x^2 and the variance of a number between 0 and 1
+    third, twelfth = 1 / 3, 1 / 12  # E (x - low)^2, and the variance
     wanted = {"gaussian": 0.3**2, "gaussian-absolute": 0.3**2 / twelfth,
               "salt-and-pepper": 0.2 * third / twelfth, "uniform": 0.2 * 2}  # fmt: skip
     for kind, square in wanted.items():

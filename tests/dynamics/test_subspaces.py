@@ -74,18 +74,21 @@ def test_pairs_of_inputs_are_those_of_dense_matrices(tried):
     found = dynamics.subspaces(model, x, run, 3, labels=classes)
     assert found.classes == tuple(classes)
     bases = [leading(model, one, 3) for one in x]
-    groups = {True: ([], []), False: ([], [])}
+    overlaps, shares = {}, {}
     for i in range(5):
         for j in range(i):
-            overlap = (np.cos(subspace_angles(bases[i], bases[j])) ** 2).mean()
+            overlaps[i, j] = (np.cos(subspace_angles(bases[i], bases[j])) ** 2).mean()
             d = (x[i] - x[j]).numpy()
-            share = np.mean([np.sum((b.T @ d) ** 2) / np.sum(d**2) for b in (bases[i], bases[j])])
-            for value, held in zip((overlap, share), groups[classes[i] == classes[j]], strict=True):
-                held.append(value)
-    for at, read in enumerate((found.between("output"), found.kept("output"))):
-        assert read.same.mean == pytest.approx(np.mean(groups[True][at]), abs=1e-5)
-        assert read.different.mean == pytest.approx(np.mean(groups[False][at]), abs=1e-5)
-        assert read.same.pairs == len(groups[True][at])
+            each = [np.sum((b.T @ d) ** 2) / np.sum(d**2) for b in (bases[i], bases[j])]
+            shares[i, j] = np.mean(each)
+    for pairs, read in ((overlaps, found.between("output")), (shares, found.kept("output"))):
+        for alike, group in ((True, read.same), (False, read.different)):
+            here = [p for p in pairs if (classes[p[0]] == classes[p[1]]) == alike]
+            assert group.pairs == len(here)
+            assert group.mean == pytest.approx(np.mean([pairs[p] for p in here]), abs=1e-5)
+            without = [np.mean([pairs[p] for p in here if k not in p]) for k in range(5)]
+            jackknife = np.sqrt(4 / 5 * np.sum((without - np.mean(without)) ** 2))
+            assert group.se == pytest.approx(jackknife, abs=1e-5)
 
 
 def test_classes_with_maps_of_their_own_are_told_apart_and_one_map_is_not():
