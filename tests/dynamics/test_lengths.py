@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.dynamics import EXPERIMENTS
+from nakami.dynamics import EXPERIMENTS, experimented
 from nakami.dynamics.experiments.perturbation import perturbation
-from nakami.results import UsageError
+from nakami.results import NakamiWarning, UsageError
 
 IDS = [[1, 5, 3, 2], [2, 7], [4, 4, 8]]
 
@@ -94,3 +94,15 @@ def test_a_mask_of_another_shape_is_left_alone():
     x = {"input_ids": torch.tensor(IDS[:1]), "attention_mask": torch.ones(1, 1, dtype=torch.int64)}
     run = nakami.xray(made(), x, stages="output")
     assert run.at("output")[0].shape == (12, 16)
+
+
+def test_all_experiments_are_those_that_take_the_inputs():
+    model, inputs = made(), padded()
+    run = nakami.xray(model, inputs, stages=["output"], k=3)
+    with pytest.warns(NakamiWarning, match="is left out: inputs must be of one length") as said:
+        found = experimented(model, inputs, run, "all")
+    assert sorted(found.experiments) == ["noise", "perturbation"]
+    assert sorted(str(one.message).partition(" ")[0] for one in said) == ["subspaces", "units"]
+    with pytest.raises(UsageError, match="inputs must be of one length"):
+        experimented(model, inputs, run, ["subspaces"])
+    assert list(experimented(model, inputs, run, "perturbation").experiments) == ["perturbation"]

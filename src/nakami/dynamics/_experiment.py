@@ -26,6 +26,7 @@ from ..results import (
     is_whole,
     plain,
     unknown,
+    warn,
     wrong,
     wrong_type,
 )
@@ -154,7 +155,7 @@ def experimented(
     model: nn.Module | View,
     inputs: Any,
     run: Xray,
-    names: Sequence[str],
+    names: Sequence[str] | str,
     progress: Progress | None = None,
 ) -> Xray:
     """An x-ray with experiments at its inputs, each with its usual settings.
@@ -163,14 +164,26 @@ def experimented(
         model: What the x-ray read, like ``inputs`` and ``run``.
         inputs: Its inputs.
         run: The x-ray.
-        names: Of ``EXPERIMENTS``.
+        names: Of ``EXPERIMENTS``, or ``"all"``: those that take these inputs.
         progress: Passed on to each.
 
     Raises:
-        UsageError: An unknown name, or what the experiment refuses.
+        UsageError: An unknown name, or what an experiment that was named refuses.
+
+    Warns:
+        NakamiWarning: With ``"all"``: an experiment that does not take these inputs is left out.
     """
-    entries = [EXPERIMENTS[name] for name in names]
-    return run.including(*(e.run(model, inputs, run, progress=progress) for e in entries))
+    every = isinstance(names, str) and names == "all"
+    asked = EXPERIMENTS.names if every else [names] if isinstance(names, str) else names
+    entries, found = {name: EXPERIMENTS[name] for name in asked}, []
+    for name, entry in entries.items():
+        try:
+            found.append(entry.run(model, inputs, run, progress=progress))
+        except UsageError as error:
+            if not every:
+                raise
+            warn(f"{name} is left out: {error}")
+    return run.including(*found)
 
 
 def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:

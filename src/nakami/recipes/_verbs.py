@@ -137,7 +137,7 @@ def measure(
     subject: Subject,
     out: str | PathLike[str],
     *,
-    experiments: Sequence[str] = (),
+    experiments: Sequence[str] | str = (),
     progress: Progress | None = None,
     **options: Any,
 ) -> tuple[Xray, ...]:
@@ -146,7 +146,7 @@ def measure(
     Args:
         subject: From ``prepare``, or made by hand.
         out: Folder; each network's run goes to ``out / network.name``.
-        experiments: Names in ``nakami.dynamics.EXPERIMENTS``, made at the same inputs.
+        experiments: Names in ``nakami.dynamics.EXPERIMENTS`` or ``"all"``, made at these inputs.
         progress: As for ``nakami.xray``, over all networks together.
         options: Passed on to ``nakami.xray`` (``k``, ``layers``, ``spectrum``) or to a ``View``.
             Where ``stages`` or ``dtype`` are None or not given, the subject's own are taken.

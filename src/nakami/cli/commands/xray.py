@@ -93,14 +93,10 @@ class ReadingOptions:
         return self.inputs or INPUTS
 
     @property
-    def tried(self) -> list[str]:
-        """Names of the experiments."""
+    def tried(self) -> list[str] | str:
+        """Names of the experiments, or all."""
         names = [name.strip() for text in self.experiments for name in text.split(",")]
-        if "all" in names:
-            from nakami.dynamics import EXPERIMENTS
-
-            return list(EXPERIMENTS)
-        return names
+        return "all" if "all" in names else names
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ def run(
         "layers": reading.layers,
         "spectrum": nakami.dynamics.SpectrumOptions(reading.tol, network.seed, compute.budget),
     }
-    for name in reading.tried:
+    for name in [] if reading.tried == "all" else reading.tried:
         if name not in nakami.dynamics.EXPERIMENTS:
             raise unknown("--experiments", name, nakami.dynamics.EXPERIMENTS.names)
     from .. import _runs, _tables
