@@ -72,8 +72,8 @@ def vsgd(model, loss, **settings):
 
 
 NATURAL = {"lr": 1.0, "momentum": 0.0, "damping": 1e-6, "kl_clip": None}
-SLOW = {"lr": 0.1, "damping": 1e-3, "refresh": 1}
-OBSERVED = {"steady": 60, "bound": 0.1 / 3e-2 / (1 - 0.9)}
+SLOW = {"lr": 0.1, "damping": 1e-3, "kl_clip": 1e-3, "refresh": 1}
+OBSERVED = {"steady": 60, "bound": 0.1 / 3e-3 / (1 - 0.9)}
 
 OBSERVERS = {
     "KFAC": Observer(KFAC, (NATURAL, 10, 1e-3), (SLOW, 300, 1.0), **OBSERVED),
