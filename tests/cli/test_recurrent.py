@@ -80,6 +80,7 @@ def test_without_a_model_the_shipped_gru(nakami, here):
 WRONG = {
     "subject": (("dbn-digits",), r"a subject must be left out with --recurrent, got 'dbn-digits'"),
     "stages": (("--stages", "rnn"), r"--stages must be left out with --recurrent"),
+    "experiments": (("--experiments", "noise"), r"--experiments must be left out with --recurrent"),
     "dtype": (("--dtype", "float32"), r"--dtype must be left out with --recurrent"),
     "weights": (("--weights", "s.npy"), r"--weights must come with --model"),
     "data": (("--data", "s.npy"), r"--data must come with --model, got none"),

@@ -105,4 +105,6 @@ def test_all_experiments_are_those_that_take_the_inputs():
     assert sorted(str(one.message).partition(" ")[0] for one in said) == ["subspaces", "units"]
     with pytest.raises(UsageError, match="inputs must be of one length"):
         experimented(model, inputs, run, ["subspaces"])
+    with pytest.raises(UsageError, match="model must have the weights of the x-ray"):
+        experimented(made().float(), inputs, run, "all")
     assert list(experimented(model, inputs, run, "perturbation").experiments) == ["perturbation"]

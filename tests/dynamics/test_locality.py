@@ -1,5 +1,7 @@
 """Areas of all right vectors, and whether large values go with local directions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 import nakami
-from nakami.results import Locality, estimate
+from nakami.results import Locality, Outcome, SpectrumEnding, estimate
 from nakami.results._locality import locality, wilson
 
 
@@ -33,6 +35,9 @@ def test_areas_are_those_of_dense_vectors_and_are_kept(tmp_path):
     assert found.n == 2
     firsts = [s.areas[0] for s in run.at("1")]
     assert found.first.mean == pytest.approx(np.mean(firsts))
+    stopped = dataclasses.replace(run.spectra[0], outcome=Outcome(SpectrumEnding.READ_OPEN, {}))
+    doubted = dataclasses.replace(run, spectra=(stopped, *run.spectra[1:]))
+    assert doubted.locality(stopped.stage) is None
 
 
 def test_positions_of_tokens_are_places():
@@ -67,6 +72,10 @@ def test_a_claim_that_holds_and_one_that_does_not():
     mixed = rng.uniform(1, 20, (8, 30))
     wanted = [stats.spearmanr(np.arange(30), row).statistic for row in mixed]
     assert locality(list(mixed)).correlation.mean == pytest.approx(np.mean(wanted))
+    tied = np.floor(mixed)
+    wanted = [stats.spearmanr(np.arange(30), row).statistic for row in tied]
+    assert locality(list(tied)).correlation.mean == pytest.approx(np.mean(wanted))
+    assert np.isnan(locality([np.ones(5)]).correlation.mean)
     assert isinstance(found, Locality)
     assert estimate(spread[:, 0]).mean == found.first.mean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from ..operators import Example, FunctionalModel, Stages, View, as_view, natural
 from ..results import (
     Entries,
     Experiment,
+    NotConvergedWarning,
     Progress,
     RunFolder,
     UsageError,
@@ -180,7 +182,7 @@ def experimented(
         try:
             found.append(entry.run(model, inputs, run, progress=progress))
         except UsageError as error:
-            if not every:
+            if not every or error.argument != "inputs":
                 raise
             warn(f"{name} is left out: {error}")
     return run.including(*found)
@@ -222,14 +224,44 @@ def conducted(
     settings: Mapping[str, Any],
     measure: Callable[[int, Example], Arrays],
     progress: Progress | None,
+    way_out: Sequence[str] = (),
 ) -> E:
     """An experiment at every input that the x-ray has read at all its stages.
 
     In the run's folder each input is a piece, which a later call reads back.
 
+    Args:
+        made: Its result; an array ``converged`` in it says which spectra did.
+        bench: What it is made with.
+        settings: What was asked, as JSON takes it.
+        measure: The arrays of one input.
+        progress: Called after each.
+        way_out: What to change where spectra did not converge.
+
     Raises:
         UsageError: The folder holds this experiment with other settings.
+
+    Warns:
+        NotConvergedWarning: Once, with the number of spectra that did not converge.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        found = _conducted(made, bench, settings, measure, progress)
+    converged = found.arrays.get("converged", np.ones(0, dtype=bool))
+    if not converged.all():
+        text = f"{int((~converged).sum())} of {converged.size} spectra did not converge; "
+        text += "they are marked. To settle them, {way_out}."
+        warn(NotConvergedWarning(text, way_out=list(way_out)))
+    return found
+
+
+def _conducted(
+    made: type[E],
+    bench: Bench,
+    settings: Mapping[str, Any],
+    measure: Callable[[int, Example], Arrays],
+    progress: Progress | None,
+) -> E:
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     name, asked = made.name, plain(settings)
     folder = None if bench.run.folder is None else RunFolder(bench.run.folder, bench.run.settings)

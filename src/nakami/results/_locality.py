@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from ._summary import Estimate, estimate
 
@@ -60,7 +59,8 @@ def wilson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 def _spearman(values: np.ndarray) -> float:
     """Rank correlation of values with their index; NaN where all are equal."""
-    ranks = rankdata(values)
-    if np.ptp(ranks) == 0:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    if len(count) < 2:
         return float("nan")
+    ranks = (np.cumsum(count) - count / 2)[place]  # equal values share the mean of their ranks
     return float(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])

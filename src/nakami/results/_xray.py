@@ -115,14 +115,14 @@ class Xray(Shown):
     def locality(self, stage: str, source: str | None = "input") -> Locality | None:
         """Whether directions of large values are local and those of small ones spread.
 
-        None where no areas were measured, or where an input has fewer than two values above the
-        floor of the arithmetic.
+        None where no areas were measured, a spectrum did not converge, or an input has fewer than
+        two values above the floor of the arithmetic.
         """
         spectra = self.at(stage, source)
         each = [
             s.areas[: int(s.reliable.argmin()) if not s.reliable.all() else None]
             for s in spectra
-            if s.areas is not None
+            if s.areas is not None and s.converged
         ]
         if not each or len(each) < len(spectra) or min(map(len, each)) < 2:
             return None

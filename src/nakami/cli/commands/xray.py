@@ -357,6 +357,7 @@ def _of_recurrent_layers(
     others = {
         "--stages": list(reading.stages) != ["auto"],
         "--layers": reading.layers,
+        "--experiments": reading.experiments,
         "--positions": reading.positions != ALL,
         "--tol": reading.tol != TOL,
         **{f"--{name}": value != usual for name, (value, usual) in compute.options.items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from ...operators import Example, Jacobian, View
 from ...results import (
     Noise,
-    NotConvergedWarning,
     Progress,
     Spectrum,
     Xray,
@@ -24,7 +22,6 @@ from ...results import (
     is_number,
     told,
     unknown,
-    warn,
     wrong,
 )
 from ...spectra import svd, without_autocast
@@ -117,15 +114,7 @@ def noise(
         own = [clean[name, i] for name in names]
         return _at_one_input(table, x, own, ranges, i, settings)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotConvergedWarning)
-        found = conducted(Noise, table, settings, measure, progress)
-    still_open = int((~found.arrays["converged"]).sum())
-    if still_open:
-        text = f"{still_open} of {found.arrays['converged'].size} spectra did not converge; "
-        warn(NotConvergedWarning(text + "they are marked. To settle them, {way_out}.",
-                                 way_out=["lower {k}"]))  # fmt: skip
-    return found
+    return conducted(Noise, table, settings, measure, progress, ["lower {k}"])
 
 
 def _conditions(levels: Mapping[str, Sequence[float]]) -> list[tuple[str, float]]:

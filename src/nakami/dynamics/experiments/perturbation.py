@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from ...results import (
     check_seed,
     is_number,
     told,
-    unknown,
     wrong,
 )
 from ...spectra import without_autocast
@@ -85,9 +85,7 @@ def perturbation(
     """
     settings = _checked(lengths, unit, each, random, seed)
     table = bench(model, inputs, run)
-    stage = stage or run.names[-1]
-    if stage not in run.names:
-        raise unknown("stage", stage, run.names)
+    stage = table.stages(stage or run.names[-1])[0]
     places = _places(run.at(stage), each)
     groups = [name for name, at in places.items() for _ in at] + ["random"] * random
     settings |= {"stage": stage, "stages": list(table.ends), "groups": groups}
@@ -153,11 +151,15 @@ class _Steps:
             moved = self.op.function(self.op.point + self.step * move)
         gap = moved - self.op.output
         sizes = torch.stack([gap[rows].norm() for rows in self.op.parts.values()])
-        return sizes, self.decides and int(self._decision(moved)) != int(self._decision())
+        return sizes, self.decides and self._decision(moved) != self.decided
 
-    def _decision(self, states: Tensor | None = None) -> Tensor:
-        states = self.op.output if states is None else states
-        return states[self.op.parts[self.op.to]].argmax()
+    @cached_property
+    def decided(self) -> int:
+        """The decision without a step."""
+        return self._decision(self.op.output)
+
+    def _decision(self, states: Tensor) -> int:
+        return int(states[self.op.parts[self.op.to]].argmax())
 
 
 def _at_one_input(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from torch import nn
 
 from ...operators import Example, Jacobian, View
 from ...results import (
-    NotConvergedWarning,
     Progress,
     Subspaces,
     Xray,
@@ -20,7 +18,6 @@ from ...results import (
     check_fraction,
     check_seed,
     told,
-    warn,
 )
 from ...spectra import SVDResult, svd, without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
@@ -104,15 +101,8 @@ def subspaces(
     def measure(i: int, x: Example) -> Arrays:
         return _at_one_input(table, x, i, settings)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotConvergedWarning)
-        found = conducted(Subspaces, table, settings, measure, progress)
-    still_open = int((~found.arrays["converged"]).sum())
-    if still_open:
-        text = f"{still_open} of {found.arrays['converged'].size} spectra did not converge; "
-        way_out = ["raise {tol}", "lower {dimension}"]
-        warn(NotConvergedWarning(text + "they are marked. Or {way_out}.", way_out=way_out))
-    return found
+    way_out = ["raise {tol}", "lower {dimension}"]
+    return conducted(Subspaces, table, settings, measure, progress, way_out)
 
 
 def _fitting(run: Xray, size: int) -> list[str]:

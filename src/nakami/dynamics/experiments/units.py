@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...operators import Deconvolution, Example, Jacobian, View
-from ...results import Progress, Units, Xray, check_at_least, is_whole, told, unknown, wrong
+from ...results import Progress, Units, Xray, check_at_least, is_whole, told, wrong
 from ...spectra import without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
@@ -56,15 +56,14 @@ def units(
     Raises:
         UsageError: Another model or other inputs than the x-ray's, an unknown stage or unit.
 
-    Cost: a run of the network for each input to choose units, then two backward passes a unit.
+    Cost: a run of the network for each input to choose units, then two backward passes a unit;
+    ``8 U n`` bytes an input for U units, n the size of an input.
     Source: Zeiler and Fergus, ECCV 2014 (arXiv 1311.2901); Simonyan et al. 2014 (1312.6034) on how
     it differs from the gradient.
     """
     table = bench(model, inputs, run)
     table.check_one_length()
-    stage = stage or run.names[-1]
-    if stage not in run.names:
-        raise unknown("stage", stage, run.names)
+    stage = table.stages(stage or run.names[-1])[0]
     total = _channels(_shape(table, table.inputs.at(0), stage))
     chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
     settings = {"stage": stage, "units": chosen, "rectified": _relus(table, stage)}

@@ -15,6 +15,7 @@ from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
 from ._curves import panels
 from ._data import Reading, say
+from ._images import Frame
 
 POINTS = 120  # of a curve
 WIDE = 20  # ratio of areas from which the axis is logarithmic
@@ -31,6 +32,11 @@ def locality_text(reading: Reading, stage: str) -> str:
     text: str = reading.say("locality.text", stage=stage, holds=found.holds, of=found.n, ends=ends)
     end = "." if same else reading.say("locality.rank", rank=num.pair(last.mean, last.se))
     return text + end
+
+
+def counts_pixels(reading: Reading, shape: Frame) -> bool:
+    """Whether the areas that the run holds are in pixels: colours of one pixel are one place."""
+    return shape.channels == 1 or reading.main.run.inputs.ndim == 4
 
 
 def locality_figure(reading: Reading) -> Figure | None:

@@ -12,7 +12,7 @@ from ...page._sections import Figure, Section
 from ...words import _numbers as num
 from ._data import Network, Reading, say
 from ._images import PHOTO, VECTOR, Frame, area, encoded, frame, grey, signed_plane, unnormalised
-from ._locality import locality_figure, locality_text
+from ._locality import counts_pixels, locality_figure, locality_text
 
 
 def pictures_section(reading: Reading) -> Section | None:
@@ -30,9 +30,10 @@ def pictures_section(reading: Reading) -> Section | None:
     heading, text, verdict = _words(reading, made.stages[-1], shape)
     case = f"may_{verdict}" if verdict in ("rises", "falls") else "may"
     may = [reading.say(f"pictures.{case}")]
-    last = made.stages[-1]
-    text += locality_text(reading, last) if last in reading.solid else ""
-    figures = [figure, *filter(None, [locality_figure(reading)])]
+    last, figures = made.stages[-1], [figure]
+    if counts_pixels(reading, shape):
+        text += locality_text(reading, last) if last in reading.solid else ""
+        figures += filter(None, [locality_figure(reading)])
     return reading.section("pictures", heading, text, figures, may=may, wide=True)
 
 
