@@ -10,8 +10,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing import assert_close
 
+import nakami
 from nakami.optim import KFAC, VSGD, HessianFree, NaturalGradient, SDProp, UnitwiseNaturalGradient
 from nakami.optim._arithmetic import PIECE, Lists, Pieces
+from nakami.recurrent import ExplosionMonitor, candidate_blocks
 from nakami.results import UsageError
 
 
@@ -116,6 +118,23 @@ def test_sharded_weights_of_fsdp_are_stepped_as_whole_ones(tmp_path):
         for make in (KFAC, UnitwiseNaturalGradient, NaturalGradient, HessianFree):
             with pytest.raises(UsageError, match="hold weight whole, got a DTensor; train"):
                 make(sharded, "mse")
+        with torch.no_grad():  # which leaves the root's weights gathered
+            sharded(x)
+        assert not hasattr(sharded.weight, "device_mesh")
+        with pytest.raises(UsageError, match="hold weight whole, got a gathered part; train with"):
+            KFAC(sharded, "mse")
+        with pytest.raises(UsageError, match="'weight' must be a plain tensor, got a gathered par"):
+            nakami.jacobian(sharded, x[:1])
+        assert not hasattr(sharded.weight, "device_mesh")  # as it was
+        recurrent = fully_shard(nn.GRU(4, 3), mesh=init_device_mesh("cpu", (1,)))
+        for part in ("DTensor", "gathered part"):
+            with pytest.raises(UsageError, match=f"hold weight_hh_l0 whole, got a {part}; shard"):
+                candidate_blocks(recurrent)
+            with pytest.raises(UsageError, match=f"hold weight_hh_l0 whole, got a {part} of torch"):
+                ExplosionMonitor(recurrent, torch.optim.SGD(recurrent.parameters(), lr=0.1))
+            with torch.no_grad():
+                recurrent(x)
+        sharded.reshard()
         optimizer = VSGD(sharded.parameters(), "mse")
         out = sharded(x)
         with pytest.raises(UsageError, match=r"hold the weight of shape \(8, 4\) whole"):

@@ -7,6 +7,7 @@ from ._position_mean import PositionMean, PositionMeans
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
+from .model._checks import sharded
 from .model._deconvolution import Deconvolution
 from .model._dependence import check_cut, natural_start
 from .model._example import Example, as_tensors, as_typed, leaves_of
@@ -60,6 +61,7 @@ __all__ = [
     "natural_start",
     "separate_rows",
     "settle",
+    "sharded",
     "stages",
     "unwrapped_optimizer",
 ]

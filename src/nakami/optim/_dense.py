@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..results import wrong
+from ..results import UsageError, wrong
 
 
-def check_whole(weight: Tensor, argument: str, name: str) -> None:
-    """Refuse a weight of which each process holds a part."""
-    if hasattr(weight, "device_mesh"):
-        way_out = "train with DistributedDataParallel, or by SDProp, which steps sharded weights"
-        raise wrong(argument, f"hold {name} whole", f"a {type(weight.data).__name__}", way_out)
+def not_whole(argument: str, name: str, part: str) -> UsageError:
+    """What is said of a weight of which each process holds a part."""
+    way_out = "train with DistributedDataParallel, or by SDProp, which steps sharded weights"
+    return wrong(argument, f"hold {name} whole", f"a {part}", way_out)
 
 
 def check_dense(grad: Tensor) -> None:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..operators import sharded
 from ..results import RunError, is_number, warn, wrong, wrong_type
-from ._dense import check_whole
+from ._dense import not_whole
 from ._settings import check_from_0, check_inside, check_rate
 
 NOT_FINITE = (
@@ -127,9 +128,10 @@ def check_model(model: object) -> None:
     if not isinstance(model, nn.Module):
         way_out = "pass the module; its parameters are found there"
         raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
+    parts = sharded(model)
     for name, p in model.named_parameters():
-        if p.requires_grad:
-            check_whole(p, "model", name)
+        if p.requires_grad and id(p) in parts:
+            raise not_whole("model", name, parts[id(p)])
         if p.requires_grad and p.dtype not in (torch.float32, torch.float64):
             way_out = "keep the weights in float32 and run the model under torch.autocast"
             raise wrong("model", f"hold {name} in float32 or float64", str(p.dtype), way_out)

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from ..results import check_at_least, check_choice, is_number, wrong
-from ._dense import check_whole
+from ._dense import not_whole
 from ._drawn import Draws, never_observed, others, through_the_graph
 from ._kronecker import over_processes, used_by_any
 from ._settings import check_eps, check_from_0, check_rate
@@ -125,7 +125,9 @@ class VSGD(Optimizer):
         cotangent, samples = self._draws.slopes(outputs, targets)
         held = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
         for p in held:
-            check_whole(p, "params", f"the weight of shape {tuple(p.shape)}")
+            if hasattr(p, "device_mesh"):
+                shape = f"the weight of shape {tuple(p.shape)}"
+                raise not_whole("params", shape, type(p.data).__name__)
         with through_the_graph(outputs):
             slopes = torch.autograd.grad(
                 outputs, held, cotangent, retain_graph=True, allow_unused=True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from ..operators import sharded
 from ..results import wrong, wrong_type
 from ._projection import TOLERANCE
 
@@ -46,12 +47,12 @@ def candidate_blocks(model: nn.Module) -> list[Block]:
     if not isinstance(given, nn.Module):
         way_out = "pass the module that holds the nn.GRU"
         raise wrong_type("model", "be a torch module", type(model).__name__, way_out)
-    found, seen = [], set[int]()
+    found, seen, parts = [], set[int](), sharded(model)
     for prefix, unit in model.named_modules():
         if isinstance(unit, nn.GRU | nn.GRUCell):
             for name in _names(unit):
                 path = f"{prefix}.{name}" if prefix else name
-                weight = _checked(unit, name, path)
+                weight = _checked(unit, name, path, parts)
                 if id(weight) not in seen:
                     seen.add(id(weight))
                     found.append(Block(path, weight))
@@ -77,14 +78,14 @@ def _names(unit: nn.Module) -> Iterator[str]:
                 yield f"weight_hh_l{layer}_reverse"
 
 
-def _checked(unit: nn.Module, name: str, path: str) -> nn.Parameter:
+def _checked(unit: nn.Module, name: str, path: str, parts: Mapping[int, str]) -> nn.Parameter:
     weight = unit._parameters.get(name)
     if weight is None:
         way_out = "take the parametrization off, or constrain the matrix within it"
         raise wrong("model", f"hold {path} as a parameter", "a tensor made anew each time", way_out)
-    if hasattr(weight, "device_mesh"):
+    if id(weight) in parts:
         way_out = "shard other layers, or keep the GRU whole on each process"
-        raise wrong("model", f"hold {path} whole", type(weight.data).__name__, way_out)
+        raise wrong("model", f"hold {path} whole", f"a {parts[id(weight)]}", way_out)
     if weight.dtype not in TOLERANCE:
         way_out = "keep the weights in float32 and run the steps under torch.autocast"
         raise wrong("model", f"hold {path} in float32 or float64", str(weight.dtype), way_out)

@@ -46,12 +46,27 @@ def read_device(device: object) -> torch.device | None:
     return found
 
 
+def sharded(model: nn.Module) -> dict[int, str]:
+    """What stands for each weight of which a process holds a part, by the parameter's ``id``.
+
+    Under ``fully_shard`` weights may be plain tensors between a forward and the next backward pass:
+    they are gathered for these, and go with them.
+    """
+    found = {id(p): type(p.data).__name__ for p in model.parameters() if hasattr(p, "device_mesh")}
+    for module in model.modules():
+        if hasattr(module, "reshard") and hasattr(module, "unshard"):
+            found = {id(p): "gathered part" for p in module.parameters()} | found
+    return found
+
+
 def check_filled(model: nn.Module) -> None:
     """Refuse weights without numbers, or with those of several processes."""
+    parts = sharded(model)
     for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if hasattr(value, "full_tensor"):
+        if id(value) in parts or hasattr(value, "full_tensor"):
+            held = parts.get(id(value), type(value).__name__)
             raise UsageError(
-                f"weight {name!r} must be a plain tensor, got a {type(value).__name__} "
+                f"weight {name!r} must be a plain tensor, got a {held} "
                 "(fully_shard, or parallel tensors); read a copy that is not sharded, with "
                 "copy.load_state_dict(torch.distributed.checkpoint.state_dict.get_model_state_dict("
                 "model, options=StateDictOptions(full_state_dict=True)))."

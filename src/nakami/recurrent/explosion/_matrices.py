@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ...operators import ends_of
+from ...operators import ends_of, sharded
 from ...results import wrong, wrong_type
 
 TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -48,7 +48,7 @@ def recurrent_matrices(
 
 
 def _found(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    seen = set[int]()
+    seen, parts = set[int](), sharded(model)
     for prefix, unit in model.named_modules():
         if not isinstance(unit, nn.RNNBase | nn.RNNCellBase):
             continue
@@ -60,9 +60,9 @@ def _found(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
                 way_out = "take the parametrization off"
                 got = "a tensor made anew each time"
                 raise wrong("model", f"hold {path} as a parameter", got, way_out)
-            if hasattr(weight, "device_mesh") or weight.dtype not in TYPES:
+            if id(weight) in parts or weight.dtype not in TYPES:
                 way_out = "keep the recurrent layers whole on each process, in floating point"
-                got = f"{type(weight.data).__name__} of {weight.dtype}"
+                got = f"a {parts.get(id(weight), 'tensor')} of {weight.dtype}"
                 raise wrong("model", f"hold {path} whole", got, way_out)
             if id(weight) not in seen:
                 seen.add(id(weight))
