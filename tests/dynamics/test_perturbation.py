@@ -33,6 +33,8 @@ def test_changes_are_those_of_plain_runs(tried):
     model, x, run, found = tried
     assert found.groups == ("top", "middle", "bottom", *["random"] * 4)
     assert found.stages == ("1", "3", "output")
+    with pytest.raises(UsageError, match="stage '2' is unknown; nearest"):
+        found.change("top", "2")
     parts = [model[:2], model[:4], model]
     for i in range(len(x)):
         spectrum = run.at("output")[i]

@@ -103,4 +103,6 @@ def test_bad_units_are_refused_and_pieces_come_back(tmp_path):
     first = dynamics.units(net, x, run, "pool", count=3)
     again = nakami.load(tmp_path).experiments["units"]
     assert again.rows() == first.rows()
+    with pytest.raises(UsageError, match="unit '99' is unknown"):
+        again.cosine(99)
     assert (again.arrays["exact"] == first.arrays["exact"]).all()

@@ -23,7 +23,7 @@ def made(run, alike=False, lit=True):
         "deconvolved": other,
         "cosine": cosine.astype(np.float64),
     }
-    return Units({"stage": "hidden3", "units": [5, 8], "rectified": 2}, (0, 1, 2), arrays)
+    return Units({"stages": ["hidden3"], "units": [5, 8], "rectified": 2}, (0, 1, 2), arrays)
 
 
 def test_no_section_where_no_units_were_read(run):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._counted import counted
 from ._entries import Entries
+from ._errors import unknown
 from ._shown import Shown
 
 
@@ -37,6 +38,17 @@ class Experiment(Shown):
     def caption(self) -> str:
         """What the rows are means of, below the table."""
         return f"Means over {counted(len(self.inputs), 'input')}."
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Where it was measured, in order of depth."""
+        return tuple(self.settings["stages"])
+
+    def _stage(self, name: str | None) -> int:
+        """The place of a stage among ``stages``; of None the last."""
+        if name is not None and name not in self.stages:
+            raise unknown("stage", name, self.stages)
+        return len(self.stages) - 1 if name is None else self.stages.index(name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({counted(len(self.inputs), 'input')})"

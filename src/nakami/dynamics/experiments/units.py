@@ -66,7 +66,7 @@ def units(
     stage = table.stages(stage or run.names[-1])[0]
     total = _channels(_shape(table, table.inputs.at(0), stage))
     chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
-    settings = {"stage": stage, "units": chosen, "rectified": _relus(table, stage)}
+    settings = {"stages": [stage], "units": chosen, "rectified": _relus(table, stage)}
 
     def measure(i: int, x: Example) -> Arrays:
         op = Jacobian(table.network, x, table.places_at(x), stage, table.source)

@@ -37,6 +37,11 @@ def number(x: float, digits: int = 3) -> str:
     return _times(fixed(x / 10.0**exponent, min(digits, 2) - 1), exponent)
 
 
+def known(x: float, digits: int = 3) -> str:
+    """A number of a table; nothing where it is not known."""
+    return number(x, digits) if math.isfinite(x) else ""
+
+
 def pair(mean: float, spread: float, kind: str = "", sign: bool = False) -> str:
     """``mean ± spread kind``: spread with two digits, mean to the same place."""
     head, tail = split(mean, spread, sign)

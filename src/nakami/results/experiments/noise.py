@@ -65,11 +65,6 @@ class Noise(Experiment):
         return tuple(dict.fromkeys(kind for kind, _ in self.conditions))
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """Where spectra were read, in order of depth."""
-        return tuple(self.settings["stages"])
-
-    @property
     def labels(self) -> tuple[int, ...] | None:
         """The class of each measured input; None where they were not given."""
         labels = self.settings["labels"]
@@ -180,11 +175,6 @@ class Noise(Experiment):
             body |= {f"{name}_level": level, f"{name}_change": change.mean}
             body |= {f"{name}_change_se": change.se, f"{name}_verdict": change.verdict}
         return body
-
-    def _stage(self, name: str | None) -> int:
-        if name is not None and name not in self.stages:
-            raise unknown("stage", name, self.stages)
-        return len(self.stages) - 1 if name is None else self.stages.index(name)
 
     def _of(self, kind: str) -> list[int]:
         self.levels(kind)

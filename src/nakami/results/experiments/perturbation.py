@@ -65,11 +65,6 @@ class Perturbation(Experiment):
         return str(self.settings["unit"])
 
     @property
-    def stages(self) -> tuple[str, ...]:
-        """Where changes are measured, in order of depth."""
-        return tuple(self.settings["stages"])
-
-    @property
     def stage(self) -> str:
         """Where the singular values belong whose directions are followed."""
         return str(self.settings["stage"])
@@ -133,9 +128,6 @@ class Perturbation(Experiment):
             if self.decides:
                 body[f"border_{group}"] = self.border(group)
         return body
-
-    def _stage(self, name: str | None) -> int:
-        return len(self.stages) - 1 if name is None else self.stages.index(name)
 
     def _of(self, group: str) -> list[int]:
         return [i for i, own in enumerate(self.groups) if own == group]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.linalg import subspace_angles
 
-from .._errors import unknown, wrong, wrong_type
+from .._errors import wrong, wrong_type
 from .._experiment import Experiment, ExperimentKind
 from .._pairs import PairContrast, pair_contrast
 from .._summary import Estimate, estimate
@@ -51,11 +51,6 @@ class Subspaces(Experiment):
         )
         classes = "labels" if self.settings["labels"] else "decisions of the network"
         return f"{text}Classes: {classes}. {super().caption}"
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Where subspaces were read, in order of depth."""
-        return tuple(self.settings["stages"])
 
     @property
     def dimension(self) -> int:
@@ -201,11 +196,6 @@ class Subspaces(Experiment):
             body |= {f"{name}_same": found.same.mean, f"{name}_different": found.different.mean}
             body |= {f"{name}_verdict": found.verdict}
         return body | {"largest_doubt": float(self.arrays["doubt"].max())}
-
-    def _stage(self, name: str) -> int:
-        if name not in self.stages:
-            raise unknown("stage", name, self.stages)
-        return self.stages.index(name)
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:

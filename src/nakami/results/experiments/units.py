@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._counted import counted
+from .._errors import unknown
 from .._experiment import Experiment, ExperimentKind
 from .._summary import Estimate, estimate
 
@@ -45,7 +46,7 @@ class Units(Experiment):
     @property
     def stage(self) -> str:
         """Where the units are."""
-        return str(self.settings["stage"])
+        return self.stages[0]
 
     @property
     def units(self) -> tuple[int, ...]:
@@ -54,14 +55,19 @@ class Units(Experiment):
 
     def best(self, unit: int, count: int = 4) -> list[int]:
         """The inputs that excite a unit most, the first most of all: indices of the x-ray's."""
-        values = self.arrays["activation"][:, self.units.index(unit)]
+        values = self.arrays["activation"][:, self._unit(unit)]
         return [self.inputs[r] for r in np.argsort(-values, kind="stable")[:count]]
 
     def cosine(self, unit: int) -> Estimate:
         """Of the angle between row and projection, over the inputs where both are not 0."""
-        values = self.arrays["cosine"][:, self.units.index(unit)]
+        values = self.arrays["cosine"][:, self._unit(unit)]
         known = values[np.isfinite(values)]
         return estimate(known if known.size else np.array([np.nan]))
+
+    def _unit(self, unit: int) -> int:
+        if unit not in self.units:
+            raise unknown("unit", str(unit), [str(one) for one in self.units])
+        return self.units.index(unit)
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict for each unit."""

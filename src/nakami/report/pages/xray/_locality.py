@@ -94,12 +94,8 @@ def _row(stage: str, found: Locality) -> list[Text]:
     rank = [found.correlation.mean, found.correlation.se]
     return [
         stage,
-        *map(_cell, numbers),
+        *map(num.known, numbers),
         f"{found.holds} of {found.n}",
         f"{num.fixed(low, 2)} to {num.fixed(high, 2)}",
-        *map(_cell, rank),
+        *map(num.known, rank),
     ]
-
-
-def _cell(value: float) -> str:
-    return num.number(value) if np.isfinite(value) else ""

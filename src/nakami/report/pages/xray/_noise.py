@@ -132,7 +132,7 @@ def _table(found: Noise) -> Table:
     for row in found.rows():
         changes = [row[name] for name in ("mean", "mean_se", "largest", "largest_se")]
         cells = [num.number(row[name], 2) for name in names]
-        ends = [num.number(v, 2) if np.isfinite(v) else "" for v in changes]
+        ends = [num.known(v, 2) for v in changes]
         start: list[Text] = [row["kind"], num.number(row["level"]), *cells]
         rows.append([*start, num.short(row["stage"]), *ends, row["verdict"]])
     places = {2 + len(names), len(head) - 1}

@@ -135,10 +135,6 @@ def _table(found: Perturbation, groups: list[str]) -> Table:
     for row in found.rows():
         names = ["change", "change_se", "ratio"]
         names += ["decided", "decided_se"] if found.decides else []
-        cells = [_cell(row[name]) for name in names]
+        cells = [num.known(row[name]) for name in names]
         rows.append([row["group"], num.number(row["length"]), *cells])
     return Table(say("perturbation.table"), head, rows, tuple(range(1, len(head))), 520)
-
-
-def _cell(value: float) -> str:
-    return num.number(value) if np.isfinite(value) else ""

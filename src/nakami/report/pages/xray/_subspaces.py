@@ -155,11 +155,11 @@ def _table(found: Subspaces) -> Table:
                         "different classes", "first exponent"]  # fmt: skip
     names = ("to_next", "chance", "same", "different", "kept_same", "kept_different", "exponent")
     rows: list[list[Text]] = [
-        [num.short(row["stage"]), num.whole(row["depth"]), *(_cell(row[name]) for name in names)]
+        [
+            num.short(row["stage"]),
+            num.whole(row["depth"]),
+            *(num.known(row[name], 2) for name in names),
+        ]
         for row in found.rows()
     ]
     return Table(say("subspaces.table"), head, rows, tuple(range(1, len(head))), 640)
-
-
-def _cell(value: float) -> str:
-    return num.number(value, 2) if np.isfinite(value) else ""

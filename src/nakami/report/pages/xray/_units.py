@@ -68,7 +68,7 @@ def _table(reading: Reading, found: Units) -> Table:
     rows: list[list[Text]] = []
     for row in found.rows():
         cells = [row[name] for name in ("activation", "cosine_best", "cosine", "cosine_se")]
-        numbers = [num.number(v) if np.isfinite(v) else "" for v in cells]
+        numbers = map(num.known, cells)
         rows.append([str(row["unit"]), reading.name_of(row["best"]), *numbers])
     return Table(say("units.table"), head, rows, (0, 2, 3, 4, 5), 480)
 
