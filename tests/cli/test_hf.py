@@ -53,7 +53,7 @@ def test_texts_are_read_each_at_its_own_length(nakami, texts, name):
         wanted = torch.linalg.svdvals(dense(model, ids, **more)).numpy()
         near = INSIDE.get(name, 1e-9) * wanted[0]
         np.testing.assert_allclose(spectrum.values, wanted, rtol=0, atol=near)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
             np.testing.assert_allclose(spectrum.values, 1.001 * wanted, rtol=0, atol=near)
 
 

@@ -52,7 +52,7 @@ def test_jacobians_end_where_they_are_asked_to(positions):
     assert op.shape == (KINDS, T * D)
     torch.testing.assert_close(op.dense(), wanted, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(op.T @ (op @ wanted[0]), wanted.T @ (wanted @ wanted[0]))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Tensor-likes are not close"):
         torch.testing.assert_close(op.dense(), 1.001 * wanted, rtol=1e-10, atol=1e-12)
     with torch.no_grad():
         model.body.weight.mul_(2)

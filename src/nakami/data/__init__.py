@@ -16,7 +16,7 @@ from ._examples import (
     tensors_of,
 )
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
-from ._pictures import is_picture, pictures_in
+from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._weights import (
     described,
@@ -42,6 +42,7 @@ __all__ = [
     "load_weights",
     "mnist",
     "pictures_in",
+    "pillow",
     "read",
     "read_labelled",
     "save_weights",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -73,6 +73,22 @@ def read_pictures(
     return Examples(x, None, names, unit, f"{many}: {done}", picture, "picture")
 
 
+def pillow() -> Any:
+    """The module ``PIL.Image``.
+
+    Raises:
+        RunError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise RunError(
+            "reading pictures needs Pillow, which is not installed; "
+            "pip install 'nakami[images]' adds it."
+        ) from error
+    return Image
+
+
 def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
     """What was done to pictures of these sizes (width, height)."""
     side, crop = _side_and_crop(size)
@@ -84,22 +100,16 @@ def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
 
 def _pixels(file: Path, mode: str, size: int | None) -> tuple[Tensor, tuple[int, int]]:
     """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has."""
+    image_module = pillow()
     try:
-        from PIL import Image
-    except ImportError as error:
-        raise RunError(
-            "reading pictures needs Pillow, which is not installed; "
-            "pip install 'nakami[images]' adds it."
-        ) from error
-    try:
-        with Image.open(file) as opened:
+        with image_module.open(file) as opened:
             if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
                 rule, got = "hold 8 bits per channel", f"mode {opened.mode}"
                 raise wrong(f"{file}", rule, got, "save it as 8-bit PNG")
             shape, image = opened.size, _cut(opened.convert(mode), size)
     except UsageError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise UsageError(
             f"{file} cannot be read as a picture ({error}); repair or remove that file."
         ) from error

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nakami.results import PIXEL, RunError, counted, wrong
+from nakami.results import PIXEL, counted, wrong
 
 from .._exit_codes import one_line
 from ._folder import Folder, quiet, read_json
@@ -84,15 +84,11 @@ def _processor(folder: Folder) -> Any:
 
 
 def _pixels(processor: Any, file: Path, grey: bool) -> Any:
+    from nakami.data import pillow
+
+    image = pillow()
     try:
-        from PIL import Image
-    except ImportError as error:
-        raise RunError(
-            "reading pictures needs Pillow, which is not installed; "
-            "pip install 'nakami[images]' adds it."
-        ) from error
-    try:
-        with Image.open(file) as opened:
+        with image.open(file) as opened:
             picture = opened.convert("L" if grey else "RGB")
         return processor(images=picture, return_tensors="pt")["pixel_values"]
     except Exception as error:

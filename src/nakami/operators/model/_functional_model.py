@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,23 +15,19 @@ from torch.nn.utils.rnn import PackedSequence
 from ...results import StageInfo, UsageError, tick, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled
 from ._conventions import follow_conventions
-from ._dependence import following
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._failures import failure
-from ._positions import ALL, info_at, state_at
+from ._positions import info_at, state_at
 from ._put_back import InputGuard, WritesToInput
-from ._stages import Place, Stages, is_weighted, weighted_inside
+from ._stages import Stages
 from ._statistics import warn_of_untouched
 from ._still import still
 from ._structure import Structure
-from ._tracer import Tracer, first_tensor, transforms
+from ._tracer import first_tensor, transforms
+from ._tracing import found_stages, reached
 from ._view import Forward, View, as_view
 
 Reader = Callable[["FunctionalModel", Any, int], tuple[Tensor, Any]]  # of an output, for n rows
-
-
-class _Reached(Exception):
-    pass
 
 
 class _Caller(nn.Module):
@@ -224,36 +218,7 @@ class FunctionalModel:
 
         Of more ``rows`` than one the shapes keep the batch axis.
         """
-        example = self.example(x, batch=rows > 1)
-        x = example.tree
-        info = StageInfo("input", example.kind, example.shape)
-        places = [Place(info, weighted=False, container=False, value=id(x))]
-        alive: list[Tensor] = []  # identities stay unique while their tensors live
-
-        def note(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Tensor:
-            place = _place(name, kind, value, module)
-            if place.container and all(p.value != place.value for p in places):
-                place = replace(place, joins=True)
-            alive.append(value)
-            places.append(place)
-            return value
-
-        with torch.no_grad(), self.explained(example):
-            again = self.run(x, chance=1)  # before it is traced, for it may have to begin anew
-            with Tracer(self.model, note) as tap:
-                out = self.run(x)
-        places = [
-            replace(p, joins=p.joins or (p.container and p.info.name.split(":")[0] in tap.joining))
-            for p in places
-        ]
-        _check_repeatable(out.detach(), again.detach())  # a network may switch gradients on itself
-        if all(p.info.name != "output" for p in places):
-            last = _place("output", type(self.model).__name__.lower(), out, self.model)
-            places.append(replace(last, container=False))  # no name for a stage before it
-        if self.positions != ALL and all(len(p.info.shape) != 2 for p in places[1:]):
-            rule = "come with a network whose stages have positions, (T, d)"
-            raise wrong("positions", rule, repr(self.positions), "leave it out")
-        return Stages(places, partial(following, self, example))
+        return found_stages(self, self.example(x, batch=rows > 1))
 
     def activations(
         self,
@@ -269,7 +234,7 @@ class FunctionalModel:
         are reached.
         """
         changed = {} if start is None or state is None else {start: lambda _: state}
-        return self._reached(x, to, changed, weights)
+        return reached(self, x, to, changed, weights)
 
     def nudged(self, x: Any, to: str, nudges: Mapping[str, Tensor]) -> tuple[Tensor, int]:
         """The state at ``to`` where flat vectors are added to the states of some stages.
@@ -286,36 +251,7 @@ class FunctionalModel:
             largest = max(largest, value.numel())
 
         changed = {name: added(nudge) for name, nudge in nudges.items()}
-        return self._reached(x, (to,), changed, seen=seen)[0], largest
-
-    def _reached(
-        self,
-        x: Any,
-        to: Sequence[str],
-        changed: Mapping[str, Callable[[Tensor], Tensor]],
-        weights: Mapping[str, Tensor] | None = None,
-        seen: Callable[[Tensor], None] | None = None,
-    ) -> tuple[Tensor, ...]:
-        found: dict[str, Tensor] = {}
-
-        def watch(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Tensor:
-            if seen is not None:
-                seen(value)
-            if name in changed:
-                value = changed[name](value)
-            if name in to:
-                found[name] = value
-                if len(found) == len(to):
-                    raise _Reached
-                found[name] = value.clone()  # what follows may write to it in place
-            return value
-
-        try:
-            with Tracer(self.model, watch):
-                out = self.run(x, weights)
-        except _Reached:
-            return tuple(found[name] for name in to)
-        return tuple(found.get(name, out) for name in to)  # the output may be no place of its own
+        return reached(self, x, (to,), changed, seen=seen)[0], largest
 
     def ends(
         self, places: Stages, to: str | Sequence[str], argument: str = "to"
@@ -399,29 +335,3 @@ def _any_requires_grad(weights: Mapping[str, Tensor] | None) -> bool:
 def _requiring(leaf: Tensor) -> Tensor:
     """With a gradient: functions that run modules again drop their weights' where none enters."""
     return leaf.detach().requires_grad_() if leaf.is_floating_point() else leaf
-
-
-def _place(name: str, kind: str, value: Tensor, module: nn.Module | None) -> Place:
-    shape = tuple(value.shape[1:]) if value.ndim and value.shape[0] == 1 else tuple(value.shape)
-    container = module is not None and next(module.children(), None) is not None
-    inside = weighted_inside(module) if module is not None and container else 0
-    return Place(StageInfo(name, kind, shape), is_weighted(module), container, id(value), inside)
-
-
-def _check_repeatable(first: Tensor, second: Tensor) -> None:
-    scale = float(first.abs().max()) if first.numel() else 0.0
-    gap = (
-        float((first - second).abs().max())
-        if first.shape == second.shape and first.numel()
-        else 0.0
-    )
-    if not torch.isfinite(first).all():
-        got = "NaN or infinite ones"
-        raise wrong("model", "give finite outputs", got, "look for a log or a quotient of zero")
-    if first.shape != second.shape or gap > 1e-4 * scale or gap != gap:
-        raise wrong(
-            "model",
-            "be deterministic in evaluation mode",
-            f"two outputs that differ by {gap:.3g} at the same input",
-            "take what is random out of its forward, or make it follow model.training",
-        )
