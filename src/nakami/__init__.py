@@ -5,7 +5,7 @@ The public names are resolved on first use, so that importing the package does n
 
 from typing import TYPE_CHECKING, Any
 
-from .results import lazy
+from .results import drawn_by, lazy
 
 if TYPE_CHECKING:
     from .dynamics import lens as lens
@@ -34,6 +34,15 @@ _get, __dir__, __all__ = lazy(
     *("data", "dynamics", "geometry", "operators", "recipes"),
     *("optim", "recurrent", "report", "results", "spectra", "theory", "training", "zoo"),
 )
+
+
+def _plot(result: Any, name: str | None, theme: str) -> Any:
+    from .report import plot
+
+    return plot(result, name, theme)
+
+
+drawn_by(_plot)
 
 
 def __getattr__(name: str) -> Any:

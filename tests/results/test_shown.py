@@ -11,12 +11,23 @@ import torch
 from torch import nn
 
 import nakami
+from nakami import geometry, recurrent
 from nakami.results import RunError
+from nakami.theory import meanfield
 
 
 def net():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+
+
+def cell():
+    torch.manual_seed(0)
+    return nn.GRU(3, 4, batch_first=True).double()
+
+
+def predicted():
+    return meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10)
 
 
 X = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4)
@@ -34,6 +45,13 @@ RESULTS = {
     "initialisation": lambda: nakami.initialisation(net(), torch.cat([X, -X])),
     "comparison": lambda: nakami.compare(nakami.xray(net(), X), nakami.xray(net(), X)),
     "rate": lambda: nakami.learning_rate(net(), BATCH, "cross_entropy"),
+    "report": lambda: geometry.learning_rate_report(net(), BATCH, "cross_entropy"),
+    "prediction": lambda: predicted(),
+    "order": lambda: predicted().order,
+    "statistics": lambda: predicted().statistics,
+    "criticality": lambda: meanfield.criticality("tanh", 2.0, 0.1),
+    "lens": lambda: nakami.lens(net(), X, "0", "1"),
+    "recurrent": lambda: recurrent.xray(cell(), torch.randn(4, 30, 3).double()),
 }
 
 
@@ -61,6 +79,7 @@ def test_frames(name):
     result = RESULTS[name]()
     frame, rows = result.frame(), result.rows()
     assert isinstance(frame, pandas.DataFrame)
+    assert frame.equals(result.to_pandas())
     assert list(frame.columns) == list(rows[0])
     for row, (_, line) in zip(rows, frame.iterrows(), strict=True):
         for column, value in row.items():
@@ -72,7 +91,9 @@ def test_frames(name):
 
 def test_a_frame_without_pandas_says_what_to_type(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(RunError, match=r"frame\(\) needs pandas, .*; pip install pandas, or take"):
+    with pytest.raises(
+        RunError, match=r"to_pandas\(\) needs pandas, .*; pip install pandas, or take"
+    ):
         nakami.svd(A, k=2).frame()
 
 

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import write_whole
+from nakami.results import write_whole, wrong
 
 if TYPE_CHECKING:
     from .page._export import Drawing
@@ -66,6 +66,32 @@ def figures(
 
     page = _page(result, about)
     return drawings(page.charts, theme, page.frame.n_curves)
+
+
+def plot(
+    result: object,
+    name: str | None = None,
+    theme: str = "light",
+    about: Mapping[str, Any] | None = None,
+) -> Drawing:
+    """One chart of ``figures``; what ``plot()`` of a result gives.
+
+    Args:
+        result: As for ``write``.
+        name: Which one; default the first.
+        theme: As for ``figures``.
+        about: As for ``write``.
+
+    Raises:
+        UsageError: As ``figures``; or there is no chart of this name.
+    """
+    charts = figures(result, theme, about)
+    if name is None:
+        return next(iter(charts.values()))
+    if name not in charts:
+        first, every = next(iter(charts)), ", ".join(map(repr, charts))
+        raise wrong("name", f"be one of {every}", repr(name), f"leave it out for {first!r}")
+    return charts[name]
 
 
 def _page(result: object, about: Mapping[str, Any] | None) -> Page:

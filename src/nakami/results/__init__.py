@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from ._parts import Keep as Keep
     from ._parts import at_once as at_once
     from ._pieces import Piece as Piece
+    from ._plotted import Plotted as Plotted
+    from ._plotted import drawn_by as drawn_by
     from ._progress import Progress as Progress
     from ._progress import Work as Work
     from ._progress import piece as piece

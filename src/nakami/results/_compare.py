@@ -14,10 +14,10 @@ from scipy.special import stdtrit
 
 from ._counted import counted
 from ._errors import UsageError, unknown, wrong, wrong_type
+from ._plotted import Plotted
 from ._record import KINDS, Record, load
 from ._recurrent_xray import RecurrentXray
 from ._same import difference, differing
-from ._shown import Shown
 from ._spectrum import Spectrum
 from ._xray import Xray
 
@@ -107,7 +107,7 @@ class PairedChange:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Shown):
+class Comparison(Plotted):
     """Two runs over the same inputs and stages, and their paired changes.
 
     Attributes:

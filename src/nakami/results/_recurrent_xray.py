@@ -14,6 +14,7 @@ from ._errors import unknown
 from ._fixed_points import FixedPoints
 from ._growth import Growth, Margin
 from ._lyapunov import LyapunovSpectrum
+from ._plotted import Plotted
 from ._shown import Shown
 
 Array = npt.NDArray[Any]
@@ -120,7 +121,7 @@ class RecurrentLayer(Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class RecurrentXray(Shown):
+class RecurrentXray(Plotted):
     """What one x-ray of recurrent layers measured; made by ``nakami.recurrent.xray``.
 
     Attributes:

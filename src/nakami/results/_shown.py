@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ._counted import counted
 from ._errors import RunError
 
-MOST = 12  # rows in a notebook; frame() has all
+MOST = 12  # rows in a notebook; to_pandas() has all
 
 
 class Shown:
@@ -38,7 +38,7 @@ class Shown:
             for i, row in enumerate(columns)
         ]
 
-    def frame(self) -> Any:
+    def to_pandas(self) -> Any:
         """``rows()`` as a ``pandas.DataFrame``.
 
         Raises:
@@ -48,9 +48,14 @@ class Shown:
             import pandas
         except ImportError as error:
             raise RunError(
-                "frame() needs pandas, which is not installed; pip install pandas, or take rows()."
+                "to_pandas() needs pandas, which is not installed; pip install pandas, or take "
+                "rows()."
             ) from error
         return pandas.DataFrame(self.rows())
+
+    def frame(self) -> Any:
+        """The same as ``to_pandas()``."""
+        return self.to_pandas()
 
     def _repr_html_(self) -> str:
         """A small table, which notebooks show."""

@@ -13,7 +13,7 @@ from ._counted import counted
 from ._errors import unknown
 from ._experiment import Experiment
 from ._locality import Locality, locality
-from ._shown import Shown
+from ._plotted import Plotted
 from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary, summarise
 
@@ -21,7 +21,7 @@ PIXEL = "pixel, 0 to 1"  # a unit of inputs
 
 
 @dataclass(frozen=True, repr=False)
-class Xray(Shown):
+class Xray(Plotted):
     """What one x-ray measured; made by ``nakami.xray``, read back by ``nakami.load``.
 
     Attributes:

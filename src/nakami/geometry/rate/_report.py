@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, check_order, criterion
-from ...results import Keep, Outcome, Progress, UsageError, at_once, check_callable, told
+from ...results import Keep, Outcome, Plotted, Progress, UsageError, at_once, check_callable, told
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
 from ._first_look import NAME, FirstLook, first_look
@@ -47,8 +47,8 @@ class WideTheory:
     bounds: bool
 
 
-@dataclass(frozen=True)
-class LearningRateReport:
+@dataclass(frozen=True, repr=False)
+class LearningRateReport(Plotted):
     """Made by ``learning_rate_report``.
 
     Attributes:
@@ -71,6 +71,15 @@ class LearningRateReport:
     value: float
     batch: int
     first: FirstLook
+
+    def __repr__(self) -> str:
+        return f"LearningRateReport({self.rate!r})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers and words of all parts but ``first``, which ``rate`` makes sharper."""
+        first = self.first.as_dict()
+        every = super().as_dict()
+        return {k: v for k, v in every.items() if k.removeprefix("first_") not in first}
 
     @property
     def why_not(self) -> str:

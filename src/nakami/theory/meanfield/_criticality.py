@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from ...results import check_at_least, is_number, wrong
+from ...results import Shown, check_at_least, is_number, wrong
 from ._activations import Activation, Array, positive
 from ._named import ActivationLike, activation
 from ._order import forward, per_layer
@@ -19,7 +19,7 @@ SAME = 1e-9  # slopes this close to 1 count as 1
 
 
 @dataclass(frozen=True)
-class Criticality:
+class Criticality(Shown):
     """Where a deep network of equal wide layers drives variance and correlation.
 
     Attributes:
@@ -61,7 +61,7 @@ class Criticality:
 
 
 @dataclass(frozen=True)
-class EdgeOfChaos:
+class EdgeOfChaos(Shown):
     """The weight variance at which ``chi_1 = 1``.
 
     Attributes:

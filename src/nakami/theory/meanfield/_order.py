@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import counted, is_number, is_whole, wrong
+from ...results import Shown, counted, is_number, is_whole, wrong
 from ._activations import Activation, Array, real_array
 from ._named import ActivationLike, activation
 
@@ -31,8 +31,8 @@ class StartValues:
     samples: int | None = None
 
 
-@dataclass(frozen=True)
-class OrderParameters:
+@dataclass(frozen=True, repr=False)
+class OrderParameters(Shown):
     """Order parameters by layer. Index 1: one input twice; index 2: two different inputs.
 
     Attributes:
@@ -49,6 +49,10 @@ class OrderParameters:
         reference_width: ``M``, the largest hidden width; ``M_l = alpha_l M``.
     """
 
+    columns: ClassVar[tuple[str, ...]] = (
+        *("q1", "q2", "q_hat1", "q_hat2", "q_tilde1", "q_tilde2"),
+        "layer_gain",
+    )
     widths: tuple[int, ...]
     activations: tuple[Activation, ...]
     weight_variance: Array
@@ -60,6 +64,10 @@ class OrderParameters:
     q_tilde1: Array
     q_tilde2: Array
     layer_gain: Array
+
+    def __repr__(self) -> str:
+        widths = ", ".join(map(str, self.widths))
+        return f"OrderParameters(widths {widths}, end-to-end gain {self.end_to_end_gain:.4g})"
 
     @property
     def outputs(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from ...results import check_seed, unknown
+from ...results import Plotted, check_seed, counted, unknown
 from ._activations import Array
 from ._criticality import Criticality, criticality
 from ._named import ActivationLike
@@ -42,8 +42,8 @@ class Rates:
     fastest: float | None
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Plotted):
     """Made by ``predict``.
 
     Attributes:
@@ -74,6 +74,18 @@ class Prediction:
     widths: tuple[int, ...]
     by_width: tuple[Rates, ...]
     criticality: Criticality | None
+
+    def __repr__(self) -> str:
+        widths = ", ".join(map(str, self.order.widths))
+        return (
+            f"Prediction({self.activation}, widths {widths}, {self.loss}, "
+            f"{counted(self.samples, 'sample')}: limit {self.rates.limit:.4g}, "
+            f"advised {self.rates.advised:.4g})"
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The order parameters, one flat dict for each layer."""
+        return self.order.rows()
 
     @property
     def correlation(self) -> Array:

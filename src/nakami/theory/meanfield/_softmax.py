@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import wrong
+from ...results import Shown, wrong
 from ._activations import real_array
 from ._order import OrderParameters
 from ._spectrum import over
 
 
 @dataclass(frozen=True)
-class CrossEntropyStatistics:
+class CrossEntropyStatistics(Shown):
     """Eigenvalues of ``F = (1/T) sum_t sum_kk' grad f_k Q_t[k,k'] grad f_k'^T`` in the wide limit.
 
     ``Q_t = diag(g_t) - g_t g_t^T`` of the softmax outputs ``g_t``. Mean over samples; it is the

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...results import check_at_least, is_number, wrong
+from ...results import Shown, check_at_least, is_number, wrong
 from ._activations import positive
 from ._order import OrderParameters
 
@@ -14,7 +14,7 @@ INPUTS = "pass the number of inputs"
 
 
 @dataclass(frozen=True)
-class FisherStatistics:
+class FisherStatistics(Shown):
     """Eigenvalues of ``F = (1/T) sum_t sum_k grad f_k(t) grad f_k(t)^T`` in the wide limit.
 
     Sum over outputs, mean over samples; parameters are the weights and biases themselves. Linear
@@ -50,7 +50,7 @@ class FisherStatistics:
 
 
 @dataclass(frozen=True)
-class LearningRate:
+class LearningRate(Shown):
     """Learning rates for ``a E``, ``E = (1/2T) sum_t |y_t - f_t|^2``, near zero residual.
 
     Attributes:
@@ -72,7 +72,7 @@ class LearningRate:
 
 
 @dataclass(frozen=True)
-class NormalisedOutput:
+class NormalisedOutput(Shown):
     """Largest eigenvalue of ``F`` with the last layer's outputs normalised over the samples.
 
     Attributes:

@@ -1,0 +1,108 @@
+"""``plot()`` of every result that has charts: shown in notebooks, saved, chosen by name."""
+
+import base64
+import json
+from importlib import import_module
+
+import altair
+import pytest
+import torch
+import vl_convert
+from torch import nn
+
+import nakami
+from nakami import geometry, recurrent, report
+from nakami.report.page._kinds import KINDS
+from nakami.results import Plotted, UsageError
+from nakami.theory import meanfield
+
+X = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4)
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+
+
+def xray():
+    return nakami.xray(net(), X)
+
+
+def recurrent_xray():
+    torch.manual_seed(0)
+    cell = nn.GRU(3, 4, batch_first=True).double()
+    return recurrent.xray(cell, torch.randn(4, 30, 3).double())
+
+
+RESULTS = {
+    "Xray": xray,
+    "Comparison": lambda: nakami.compare(xray(), xray()),
+    "RecurrentXray": recurrent_xray,
+    "Prediction": lambda: meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10),
+    "LearningRateReport": lambda: geometry.learning_rate_report(
+        net(), [(X, torch.tensor([0, 1]))], "cross_entropy"
+    ),
+}
+
+
+def test_every_result_with_a_page_is_here():
+    kinds = [kind for _, kind in KINDS.items()]
+    assert {name.rpartition(":")[2] for kind in kinds for name in kind.results} == set(RESULTS)
+    for kind in kinds:
+        for module, _, name in (place.partition(":") for place in kind.results):
+            assert issubclass(getattr(import_module(module), name), Plotted)
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_result_prints_and_shows_itself_and_becomes_charts_and_a_table(kind):
+    result = RESULTS[kind]()
+    assert repr(result).startswith(f"{kind}(")
+    assert "<table>" in result._repr_html_()
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    assert isinstance(result.to_pandas(), pandas.DataFrame)
+    charts = report.figures(result)
+    assert result.plot() == next(iter(charts.values()))
+    last = list(charts)[-1]
+    assert result.plot(last).name == last
+    for drawing in charts.values():
+        altair.Chart.from_dict(drawing.spec)  # checks the schema
+        vl_convert.vegalite_to_vega(drawing.spec, vl_version="5.20")  # of notebooks
+
+
+def test_a_notebook_gets_a_chart_and_pictures_in_its_place():
+    drawing = xray().plot()
+    shown = drawing._repr_mimebundle_()
+    spec = shown["application/vnd.vegalite.v5+json"]
+    assert spec["$schema"].endswith("vega-lite/v5.json")
+    assert spec["datasets"] == drawing.spec["datasets"]
+    assert base64.b64decode(shown["image/png"])[1:4] == b"PNG"
+    assert shown["image/svg+xml"].startswith("<svg")
+    assert repr(drawing).startswith("Drawing('spectra': ")
+    json.dumps(shown)
+
+
+def test_charts_are_saved(tmp_path):
+    drawing = xray().plot("rank", theme="dark")
+    assert drawing.save(tmp_path / "new" / "a.svg").read_text("utf-8").startswith("<svg")
+    assert drawing.save(tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
+    assert json.loads(drawing.save(tmp_path / "a.json").read_text("utf-8")) == drawing.spec
+    with pytest.raises(UsageError, match=r"path must end in \.svg, \.png, \.html or \.json, got"):
+        drawing.save(tmp_path / "a.gif")
+
+
+def test_a_saved_page_draws_without_a_network(tmp_path, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(xray().plot().save(tmp_path / "a.html").as_uri())
+    page.wait_for_selector("svg")
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    page.close()
+
+
+def test_an_unknown_name_is_refused_with_all_names():
+    rule = r"name must be one of 'spectra', 'count', 'rank'.*, got 'spectrum'; leave it out for 's"
+    with pytest.raises(UsageError, match=rule):
+        xray().plot("spectrum")
+    with pytest.raises(UsageError, match="theme 'sepia' is unknown"):
+        xray().plot(theme="sepia")
