@@ -6,6 +6,7 @@ from ._lens import lens
 from ._lens_files import load_jacobian_lens, save_jacobian_lens
 from ._plan import SpectrumOptions, check
 from ._xray import xray
+from .experiments.arithmetic import arithmetic
 from .experiments.noise import noise
 from .experiments.perturbation import perturbation
 from .experiments.subspaces import subspaces
@@ -14,6 +15,7 @@ from .experiments.units import units
 __all__ = [
     "EXPERIMENTS",
     "SpectrumOptions",
+    "arithmetic",
     "check",
     "expected_seconds",
     "experimented",

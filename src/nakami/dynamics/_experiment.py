@@ -225,6 +225,7 @@ def conducted(
     measure: Callable[[int, Example], Arrays],
     progress: Progress | None,
     way_out: Sequence[str] = (),
+    at: Sequence[int] | None = None,
 ) -> E:
     """An experiment at every input that the x-ray has read at all its stages.
 
@@ -237,6 +238,7 @@ def conducted(
         measure: The arrays of one input.
         progress: Called after each.
         way_out: What to change where spectra did not converge.
+        at: Some of these inputs; default all.
 
     Raises:
         UsageError: The folder holds this experiment with other settings.
@@ -246,7 +248,7 @@ def conducted(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
-        found = _conducted(made, bench, settings, measure, progress)
+        found = _conducted(made, bench, settings, measure, progress, at)
     converged = found.arrays.get("converged", np.ones(0, dtype=bool))
     if not converged.all():
         text = f"{int((~converged).sum())} of {converged.size} spectra did not converge; "
@@ -261,11 +263,12 @@ def _conducted(
     settings: Mapping[str, Any],
     measure: Callable[[int, Example], Arrays],
     progress: Progress | None,
+    at: Sequence[int] | None,
 ) -> E:
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     name, asked = made.name, plain(settings)
     folder = None if bench.run.folder is None else RunFolder(bench.run.folder, bench.run.settings)
-    indices = bench.measured
+    indices = bench.measured if at is None else at
     done: list[int] = []
     for i in indices if folder is not None else ():
         assert folder is not None

@@ -134,11 +134,11 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
     x = plan.inputs.at(i)
     op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
     position = plan.places.position(stage.name)
-    seed = np.random.SeedSequence([plan.seed, i, position]).generate_state(1)[0]
-    result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=int(seed))
+    seed = seed_of(plan.seed, i, position)
+    result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=seed)
     rest = None
     if len(result.values) < min(op.shape):
-        rest = remainder(op, result, memory_budget=plan.budget, seed=int(seed) ^ 1)
+        rest = remainder(op, result, memory_budget=plan.budget, seed=seed ^ 1)
     kept = _kept(len(result.values))
     return Spectrum(
         input=i,
@@ -159,6 +159,11 @@ def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectr
         remainder=rest,
         areas=_areas(result, source),
     )
+
+
+def seed_of(seed: int, i: int, position: int) -> int:
+    """The seed of the spectrum at one input and the stage at that position."""
+    return int(np.random.SeedSequence([seed, i, position]).generate_state(1)[0])
 
 
 def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) -> list[Spectrum]:

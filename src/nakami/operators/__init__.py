@@ -3,6 +3,7 @@
 from ._arguments import check_order, unwrapped_optimizer
 from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
+from ._pattern_jacobian import PatternJacobian, pattern_of
 from ._position_mean import PositionMean, PositionMeans
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
@@ -36,6 +37,7 @@ __all__ = [
     "LayerCall",
     "LayerGraph",
     "OwnHook",
+    "PatternJacobian",
     "PositionMean",
     "PositionMeans",
     "Stages",
@@ -59,6 +61,7 @@ __all__ = [
     "kind_of",
     "leaves_of",
     "natural_start",
+    "pattern_of",
     "separate_rows",
     "settle",
     "sharded",

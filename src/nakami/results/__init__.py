@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
+    from .experiments.arithmetic import Arithmetic as Arithmetic
     from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation
     from .experiments.subspaces import Subspaces as Subspaces

@@ -74,9 +74,9 @@ class ReadingOptions:
         list[str],
         typer.Option(
             metavar="A,B,...",
-            help="Experiments at the same inputs: noise (what it does to decisions and spectra), "
-            "perturbation (steps along singular directions), subspaces (what depths keep in "
-            "common), units (what excites them); or all.",
+            help="Experiments at the same inputs: arithmetic (float64 beside float32), noise (what "
+            "it does to decisions and spectra), perturbation (steps along singular directions), "
+            "subspaces (what depths keep in common), units (what excites them); or all.",
         ),
     ] = ()  # type: ignore[assignment]
     tol: Annotated[

@@ -22,6 +22,7 @@ from ...results import (
 from ...spectra import SVDResult, svd, without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
+from .._xray import seed_of
 
 DIMENSION = 10
 ROOM = 1 << 28  # bytes of vectors of all inputs, above which fewer stages are read by default
@@ -118,8 +119,7 @@ def _at_one_input(table: Bench, x: Example, i: int, settings: dict[str, Any]) ->
     for name in settings["stages"]:
         op = Jacobian(table.network, x, table.places, name, table.source, budget)
         count = min(r + 1, min(op.shape))
-        sequence = np.random.SeedSequence([settings["seed"], i, table.places.position(name)])
-        seed = int(sequence.generate_state(1)[0])
+        seed = seed_of(settings["seed"], i, table.places.position(name))
         result = svd(op, count, settings["tol"], memory_budget=budget, seed=seed)
         rows.append(_row(result, r))
     start = torch.cat([part.reshape(-1) for part in table.parts(x)])

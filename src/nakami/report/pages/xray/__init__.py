@@ -1,6 +1,7 @@
 """The page of an x-ray, of one network or of two."""
 
 from ...page._kinds import PageKind
+from ._arithmetic import arithmetic_section
 from ._compared import compared_section
 from ._counts import kept_section
 from ._data import read
@@ -30,6 +31,7 @@ ENTRY = PageKind(
         noise_section,
         subspaces_section,
         units_section,
+        arithmetic_section,
         own_section,
     ),
 )
