@@ -53,10 +53,20 @@ def test_table_json_page_and_again(nakami, sequences):
     assert got["largest_exponent"] == pytest.approx(wanted.exponents.exponents[0], rel=1e-9)
     assert got["spectrum"]["standard_errors"] == pytest.approx(wanted.exponents.standard_errors)
     assert got["rest"]["radii"] == pytest.approx(wanted.fixed_points.radii)
+    over = [r for r in got["over_time"] if r["source"] == "inputs"]
+    assert [r["steps"] for r in over] == [1, 5, 10, 20]
+    assert over[-1]["largest"] == pytest.approx(wanted.over_time.of("inputs")[:, -1, 0].mean())
+    assert got["left_after_steps"] == 20
     page = (sequences / folder / "report.html").read_text(encoding="utf-8")
     assert "Lyapunov spectrum along the inputs" in page
     table = nakami(*run).out
-    for word in ("Λ₁", "10 sequences of 30 steps joined", "at the mean input", "σ₁(W_hn)"):
+    for word in (
+        "Λ₁",
+        "10 sequences of 30 steps joined",
+        "at the mean input",
+        "σ₁(W_hn)",
+        "rnn: what is left after t steps",
+    ):
         assert word in " ".join(table.split())
     again = nakami("show", folder, "--out", "again.html")
     assert again.out.splitlines()[:12] == table.splitlines()[:12]

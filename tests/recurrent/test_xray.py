@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import nakami
-from nakami.recurrent import StateMap, lyapunov, xray
+from nakami.recurrent import StateMap, lyapunov, spectra_over_time, xray
 from nakami.recurrent._calls import driven_layers
 from nakami.results import UsageError
 
@@ -81,6 +82,26 @@ def test_readings_are_those_of_the_single_functions(two: Two) -> None:
         np.linalg.svd(two.low.weight_hh_l0.detach()[8:].numpy())[1][0], rel=1e-6
     )
     assert found["high"].margins == ()
+
+
+def test_spectra_over_time_are_those_of_the_single_function(two: Two) -> None:
+    layer = xray(two, TOKENS, layers=["low"])["low"]
+    alone = spectra_over_time(two.low, two.embed(TOKENS).detach(), [1, 5, 10, 12])
+    np.testing.assert_allclose(layer.over_time.values, alone.values, rtol=1e-6, atol=1e-9)
+    largest = alone.of("state")[:, -1, 0]
+    np.testing.assert_allclose(layer.growth.singular_values[:, 0], largest, rtol=1e-6)
+    left = layer.numbers()
+    assert (left["left_of_state"], left["left_after_steps"]) == (alone.above()[-1].mean, 12)
+
+
+def test_a_run_without_spectra_over_time_is_read(two: Two, tmp_path) -> None:
+    xray(two, TOKENS, layers=["low"], out=tmp_path)
+    for piece in tmp_path.glob("pieces/*over_time*"):
+        shutil.rmtree(piece)
+    old = nakami.load(tmp_path)["low"]
+    assert old.over_time is None
+    assert "left_of_state" not in old.numbers()
+    assert xray(two, TOKENS, layers=["low"], out=tmp_path)["low"].over_time is not None
 
 
 def test_the_portrait_is_the_principal_components_of_the_states(two: Two) -> None:

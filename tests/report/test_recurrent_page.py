@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from nakami.results import (
     Portrait,
     RecurrentLayer,
     RecurrentXray,
+    SpectraOverTime,
 )
 
 
@@ -95,6 +98,28 @@ def test_what_stands_on_the_page():
 def test_the_headline_says_no_more_than_is_known(first, steady, case):
     verdict = page_of(run(layer(first=first, steady=steady))).frame.verdict
     assert verdict.headline.case == f"verdict.{case}"
+
+
+def test_spectra_over_time_are_told_where_they_were_read():
+    plain = layer()
+    scale = np.array([[0.8, 0.5, 0.2], [0.64, 0.25, 0.04]])
+    values = np.stack([np.stack([scale, 0.9 * scale])] * 3)
+    over = SpectraOverTime(
+        np.array([1, 2]), np.full((3, 2), 3), values, 0 * values, np.full((3, 2, 2), 1e-15),
+        np.ones((3, 2, 2), bool),
+    )  # fmt: skip
+    page = page_of(run(dataclasses.replace(plain, over_time=over)))
+    (section,) = [s for s in page.sections if s.id == "time"]
+    heading = "After 2 steps more than a tenth of a difference is left in 2 ± 0 of 3"
+    assert section.heading.replace("\u00a0", " ").startswith(heading)
+    drawn = charts(page)
+    assert drawn["time-state"].data["state-2"]["y"] == pytest.approx([0.608, 0.2375, 0.038])
+    rates = [np.log(0.64) / 2, np.log(0.64 * 0.9) / 2]
+    assert f"{np.mean(rates):.3f}".replace("-", "−") in section.text
+    rows = section.figures[0].table.rows
+    assert [row[:3] for row in rows[:3]] == [
+        ["rnn", "state", "1"], ["rnn", "state", "2"], ["rnn", "first input", "1"],
+    ]  # fmt: skip
 
 
 def test_several_layers_are_named_and_nothing_found_is_said():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def read(
 def tell(found: RecurrentXray, page: Path | None, output: JsonOptions) -> None:
     """Print a run: its table, or JSON."""
     body = _runs.finished(found.folder) if output.as_json else {}
-    _tables.tell(output, page, body, [table(found).drawn()])
+    _tables.tell(output, page, body, [each.drawn() for each in (table(found), *times(found))])
 
 
 def table(found: RecurrentXray) -> _tables.TextTable:
@@ -86,6 +86,37 @@ def table(found: RecurrentXray) -> _tables.TextTable:
     data = settings.get("data")
     title = f"{found.subject}, sequences from {data}" if data else found.subject
     return _tables.TextTable(title, _caption(found), head, rows, left=2)
+
+
+def times(found: RecurrentXray) -> list[_tables.TextTable]:
+    """Spectra after some steps, a table for each layer that has them."""
+    head = ("of the state by", "steps", "s₁", "s > 1", "s > 0.1", "eff. rank", "ln s₁ / t")
+    names = ("largest", "above_1", "above_0.1", "effective_rank", "exponent")
+    made = []
+    for layer in found.layers:
+        if layer.over_time is None:
+            continue
+        n, size = layer.over_time.values.shape[1], layer.state_size
+        rows = [
+            (row["source"], str(row["steps"]), *(_pair(row, name) for name in names))
+            for row in layer.over_time.rows()
+        ]
+        caption = (
+            f"Singular values of d h_t / d h_0 (the state before the first step; {size} numbers), "
+            "d h_t / d x_1 (the first input) and d h_t / d (x_1, ..., x_t).\n"
+            f"mean ± s.e. over {counted(n, 'sequence')}; s > 0.1: of how many directions more than "
+            "a tenth of a difference is left; ln s₁ / t: nats a step."
+        )
+        title = f"{layer.name or layer.kind}: what is left after t steps"
+        made.append(_tables.TextTable(title, caption, head, rows))
+    return made
+
+
+def _pair(row: dict[str, Any], name: str) -> str:
+    mean, error = row[name], row[f"{name}_se"]
+    if mean != mean:  # NaN
+        return ""
+    return f"{mean:.3g} ± {error:.1g}" if error == error else f"{mean:.3g}"
 
 
 def _row(layer: RecurrentLayer, gru: bool) -> tuple[str, ...]:
@@ -138,4 +169,4 @@ def _caption(found: RecurrentXray) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["read", "table", "tell"]
+__all__ = ["read", "table", "tell", "times"]

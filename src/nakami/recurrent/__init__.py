@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..results import LyapunovSpectrum as LyapunovSpectrum
     from ..results import Margin as Margin
     from ..results import RecurrentXray as RecurrentXray
+    from ..results import SpectraOverTime as SpectraOverTime
     from ._arrays import project_kernel as project_kernel
     from ._blocks import Block as Block
     from ._blocks import candidate_blocks as candidate_blocks
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._growth import growth as growth
     from ._lyapunov import lyapunov as lyapunov
     from ._margin import margins as margins
+    from ._over_time import spectra_over_time as spectra_over_time
     from ._projection import project as project
     from ._state_map import StateMap as StateMap
     from ._xray import xray as xray

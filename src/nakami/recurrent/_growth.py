@@ -11,23 +11,11 @@ from torch import Tensor, nn
 from ..operators import jacobian
 from ..results import Growth, check_at_least, check_count, wrong
 from ..spectra import svd
+from ._rollout import Rollout
 from ._state_map import StateMap, Step, as_state_map
 
 DENSE = 128  # a state up to which the product is made as a matrix
 TOL = 1e-6  # relative, that its values may have lost; else they are found by products
-
-
-class _Rollout(nn.Module):
-    """The state after some steps, as a module of the state before them."""
-
-    def __init__(self, step_map: StateMap, inputs: Tensor):
-        super().__init__()
-        self.step_map, self.inputs = step_map, inputs
-
-    def forward(self, h: Tensor) -> Tensor:
-        for x in self.inputs:
-            h = self.step_map(x.expand(len(h), -1), h)
-        return h
 
 
 def growth(
@@ -83,5 +71,5 @@ def _read(step_map: StateMap, inputs: Tensor, states: Tensor, k: int) -> tuple[A
         errors = size / np.maximum(values, np.finfo(float).tiny)  # of a product of rounded steps
         if errors.max() <= TOL:
             return values, errors, np.array(True)
-    found = svd(jacobian(_Rollout(step_map, inputs), states[0][None]), k)
+    found = svd(jacobian(Rollout(step_map, inputs), states[0][None]), k)
     return found.values.numpy(), found.errors.numpy(), np.array(found.converged)

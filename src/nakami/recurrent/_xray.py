@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from ..data import described, fingerprint, tensors_of
 from ..results import (
+    DEFAULT_BUDGET,
     Growth,
     LyapunovSpectrum,
     Progress,
     RecurrentFolder,
     RecurrentXray,
+    SpectraOverTime,
     Work,
     about_margin,
     check_callable,
@@ -35,6 +37,7 @@ from ._fixed_points import fixed_points
 from ._growth import growth
 from ._lyapunov import lyapunov
 from ._margin import margins
+from ._over_time import STEPS, fitting, spectra_over_time
 from ._portrait import portrait
 from ._state_map import StateMap
 
@@ -71,6 +74,8 @@ def xray(
       joined, the state carried on from one to the next, since an exponent is an average over long
       times; the first 100 steps are left out;
     * growth: the largest factor of a small difference over the first 20 steps, of 8 sequences;
+    * spectra over time: all singular values of the state after 1, 5, 10 and 20 steps of these, by
+      the state before them and by the inputs (``spectra_over_time``);
     * a portrait: trajectories and fixed points in the plane of two principal components;
     * margins of a GRU: sigma_1 of W_hn against 2.
 
@@ -94,7 +99,8 @@ def xray(
         UsageError: Nothing recurrent, an unknown name, two directions, a wrong option or folder;
             said before any reading.
 
-    Cost: for each layer those of ``fixed_points``, ``lyapunov`` and ``growth``: seconds for a state
+    Cost: for each layer those of ``fixed_points``, ``lyapunov``, ``growth`` and
+    ``spectra_over_time``: seconds for a state
     of 32, one to four minutes for 256, most of it where few searches for fixed points settle.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
@@ -139,6 +145,7 @@ class Plan:
             "fixed_points": self._fixed,
             "exponents": self._exponents,
             "growth": self._growth,
+            "over_time": lambda _: self._over_time(),
             "portrait": lambda found: portrait(self.net, self.driven, found["fixed_points"]),
         }
 
@@ -154,16 +161,29 @@ class Plan:
         more: dict[str, Any] = {"discard": self.discard, "seed": self.seed}
         return lyapunov(self.net, self.long, self.k, start=self.starts, **more)
 
-    def _growth(self, _: Mapping[str, Any]) -> Growth:
+    def _episodes(self) -> tuple[Tensor, Tensor]:
+        """The first steps of some sequences, (n, T, I), and the states before them, (n, S)."""
         driven = self.driven
         length = min(SPAN, max(map(len, driven.sequences)))
-        fitting = [
-            (x, start)
-            for x, start in zip(driven.sequences, driven.starts, strict=True)
-            if len(x) >= length
-        ]
-        spread = fitting[:: max(1, len(fitting) // EPISODES)][:EPISODES]
-        parts = [growth(self.net, x[:length], length, start=start) for x, start in spread]
+        long = [i for i, x in enumerate(driven.sequences) if len(x) >= length]
+        spread = long[:: max(1, len(long) // EPISODES)][:EPISODES]
+        return (
+            torch.stack([driven.sequences[i][:length] for i in spread]),
+            torch.stack([driven.starts[i] for i in spread]),
+        )
+
+    def _over_time(self) -> SpectraOverTime:
+        inputs, starts = self._episodes()
+        length = inputs.shape[1]
+        steps = sorted({min(t, length) for t in STEPS})
+        few = fitting(self.net, steps, DEFAULT_BUDGET) or steps[:1]
+        return spectra_over_time(self.net, inputs, few, start=starts)
+
+    def _growth(self, _: Mapping[str, Any]) -> Growth:
+        inputs, starts = self._episodes()
+        length = inputs.shape[1]
+        pairs = zip(inputs, starts, strict=True)
+        parts = [growth(self.net, x, length, start=start) for x, start in pairs]
         return Growth(
             np.zeros(len(parts), dtype=np.int64),
             length,

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from ._outcome import Ending as Ending
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding
+    from ._over_time import SpectraOverTime as SpectraOverTime
     from ._pairs import PairContrast as PairContrast
     from ._pairs import PairMean as PairMean
     from ._pairs import pair_contrast as pair_contrast

@@ -14,6 +14,7 @@ from ._errors import unknown
 from ._fixed_points import FixedPoints
 from ._growth import Growth, Margin
 from ._lyapunov import LyapunovSpectrum
+from ._over_time import SpectraOverTime
 from ._plotted import Plotted
 from ._shown import Shown
 
@@ -60,6 +61,8 @@ class RecurrentLayer(Shown):
         exponents: Lyapunov exponents, driven by the real inputs.
         growth: Over the first steps of some sequences, a row for each.
         portrait: Trajectories and fixed points in a plane.
+        over_time: Spectra after some steps of these sequences; None in runs written before there
+            were any.
     """
 
     name: str
@@ -72,6 +75,7 @@ class RecurrentLayer(Shown):
     exponents: LyapunovSpectrum
     growth: Growth
     portrait: Portrait
+    over_time: SpectraOverTime | None = None
 
     def __repr__(self) -> str:
         return f"RecurrentLayer({self.title}: {self.exponents.reason}; {self.fixed_points.reason})"
@@ -89,6 +93,7 @@ class RecurrentLayer(Shown):
             self.exponents.converged
             and self.fixed_points.converged
             and bool(self.growth.converged.all())
+            and (self.over_time is None or bool(self.over_time.converged.all()))
         )
 
     @property
@@ -112,8 +117,19 @@ class RecurrentLayer(Shown):
             "fixed_points": len(fixed.points),
             "stable": int(fixed.stable.sum()),
             **({"least_radius": float(fixed.radii[0])} if len(fixed.points) else {}),
+            **self._left(),
             **({"sigma": max(m.sigma for m in self.margins)} if self.margins else {}),
         }
+
+    def _left(self) -> dict[str, Any]:
+        """Of how many directions of state and input a tenth is left after the last time."""
+        found = self.over_time
+        if found is None:
+            return {}
+        state, first = (found.above(source=source)[-1] for source in ("state", "first input"))
+        body = {"left_of_state": state.mean, "left_of_state_se": state.se}
+        body |= {"left_of_first_input": first.mean, "left_of_first_input_se": first.se}
+        return {**body, "left_after_steps": int(found.steps[-1])}
 
     def as_dict(self) -> dict[str, Any]:
         """Name, kind and the main numbers."""

@@ -17,6 +17,7 @@ from .._fixed_points import FixedPointEnding, FixedPoints
 from .._growth import Growth, Margin
 from .._lyapunov import LyapunovEnding, LyapunovSpectrum
 from .._outcome import Ending, Outcome
+from .._over_time import SpectraOverTime
 from .._pieces import Piece
 from .._record import Kind, Record, RecordFolder, read_record
 from .._recurrent_xray import Portrait, RecurrentLayer, RecurrentXray
@@ -25,8 +26,10 @@ READINGS: dict[str, tuple[type[Any], type[Ending] | None]] = {
     "fixed_points": (FixedPoints, FixedPointEnding),
     "exponents": (LyapunovSpectrum, LyapunovEnding),
     "growth": (Growth, None),
+    "over_time": (SpectraOverTime, None),
     "portrait": (Portrait, None),
 }
+LATER = {"over_time"}  # readings that runs written before lack
 PARTS = "-parts"  # behind the name of a complex array: real and imaginary along the last axis
 
 
@@ -106,7 +109,7 @@ def restore(record: Record) -> RecurrentXray:
     layers = tuple(
         made_layer(about, found[i])
         for i, about in enumerate(record.settings["layers"])
-        if found.get(i, {}).keys() >= READINGS.keys()
+        if found.get(i, {}).keys() >= READINGS.keys() - LATER
     )
     return RecurrentXray(record.settings, layers, record.folder)
 
@@ -117,7 +120,9 @@ def made_layer(about: Mapping[str, Any], readings: Mapping[str, Any]) -> Recurre
         Margin(m["name"], m["sigma"], m["radius"], complex(*m["leading"])) for m in about["margins"]
     )
     sizes = {name: about[name] for name in ("name", "kind", "layers", "input_size", "state_size")}
-    return RecurrentLayer(**sizes, margins=margins, **{n: readings[n] for n in READINGS})
+    return RecurrentLayer(
+        **sizes, margins=margins, **{n: readings[n] for n in READINGS if n in readings}
+    )
 
 
 def about_margin(margin: Margin) -> dict[str, Any]:
@@ -149,7 +154,12 @@ def _numbers(layer: RecurrentLayer) -> dict[str, Any]:
         "reason": found.reason,
     }
     margins = [about_margin(m) | {"margin": m.margin} for m in layer.margins]
-    grown = {"singular_values": layer.growth.singular_values, "shares": layer.portrait.shares}
+    grown: dict[str, Any] = {
+        "singular_values": layer.growth.singular_values,
+        "shares": layer.portrait.shares,
+    }
+    if layer.over_time is not None:
+        grown["over_time"] = layer.over_time.rows()
     more = {"rest": points, "spectrum": spectrum, "margins": margins, **grown}
     body: dict[str, Any] = plain({"kind": layer.kind, **layer.numbers(), **more})
     return body

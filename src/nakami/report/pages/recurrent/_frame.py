@@ -28,7 +28,7 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         how=_how(data),
         note=Markup("All numbers lie in <code>result.json</code> beside this page."),
         words=say.words,
-        n_curves=2,
+        n_curves=4,
         made="Measured",
         version=str(data.found.settings.get("versions", {}).get("nakami", "")),
         created=data.text("created", ""),

@@ -1,0 +1,148 @@
+"""Spectra of the state after some steps, by the first state and by the inputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..operators import jacobian
+from ..results import (
+    NotConvergedWarning,
+    SpectraOverTime,
+    check_count,
+    counted,
+    is_whole,
+    told,
+    warn,
+    wrong,
+)
+from ..spectra import check_budget, svd
+from ._rollout import Rollout
+from ._state_map import StateMap, Step, as_state_map
+
+STEPS = (1, 5, 10, 20)
+ALL_UP_TO, TOP = 512, 64  # a state up to which all values are read; how many beyond
+
+
+@told
+def spectra_over_time(
+    net: nn.Module | Step | StateMap,
+    inputs: Any,
+    steps: Sequence[int] = STEPS,
+    k: int | None = None,
+    *,
+    start: Any = None,
+    memory_budget: int | None = None,
+) -> SpectraOverTime:
+    """Singular values of a recurrent net's state after t steps: an x-ray with time as depth.
+
+    Of each sequence and time t, the Jacobians of the state ``h_t`` (an LSTM's with the cells)
+
+    * by the state before the first step, ``d h_t / d h_0``: what is left of a difference;
+    * by the first input, ``d h_t / d x_1``: what is remembered of it;
+    * by all inputs so far, ``d h_t / d (x_1, ..., x_t)``.
+
+    Args:
+        net: As ``StateMap`` takes it, or one; read in its arithmetic, float64 by default.
+        inputs: Sequences (n, T, I), or one (T, I).
+        steps: The times t, rising, up to T.
+        k: Values of each spectrum; default all of a state up to 512, else 64.
+        start: State before the first input, (S,), or one for each sequence (n, S); default 0.
+        memory_budget: Bytes for the Jacobians of one time, default 1 GiB.
+
+    Returns:
+        A ``SpectraOverTime``: values with their errors; counts, effective ranks and finite-time
+        Lyapunov exponents with standard errors over the sequences.
+
+    Raises:
+        UsageError: What ``StateMap`` refuses; times that do not rise or lie beyond T, ``k`` above
+            S, a budget that one Jacobian does not fit.
+
+    Warns:
+        NotConvergedWarning: Once, with the number of spectra that did not converge.
+
+    Unit: unit of the state by that of the state, or of the input.
+    Cost: for each sequence and time S backward passes through t steps, and three dense spectra of
+    ``S x S``, ``S x I`` and ``S x t I``, in ``8 S (S + t I)`` bytes.
+    Source: Benettin et al., Meccanica 15, 1980 (exponents); Pascanu et al., ICML 2013 (products of
+    Jacobians over time).
+    """
+    step_map = as_state_map(net)
+    data = step_map.sequences(inputs)
+    n, length, size = len(data), data.shape[1], step_map.state_size
+    times = _checked(steps, length)
+    k = (size if size <= ALL_UP_TO else TOP) if k is None else k
+    k = check_count("k", k, size, "the length of a state", "pass fewer")
+    _check_memory(step_map, times[-1], check_budget(memory_budget))
+    starts = step_map.starts(start, n)
+    parts = [[_at(step_map, data[i, :t], starts[i], k) for t in times] for i in range(n)]
+    arrays = {
+        name: np.array([[[each[s][name] for each in row] for row in parts] for s in range(3)])
+        for name in ("values", "errors", "floors", "converged")
+    }
+    missed = int((~arrays["converged"]).sum())
+    if missed:
+        text = f"{missed} of {arrays['converged'].size} spectra did not converge; they are marked. "
+        warn(NotConvergedWarning(text + "To settle them, {way_out}.", way_out=["lower {k}"]))
+    sizes = [[min(size, width) for width in _widths(step_map, t)] for t in times]
+    return SpectraOverTime(np.array(times), np.array(sizes).T, **arrays)
+
+
+def fitting(step_map: StateMap, steps: Sequence[int], budget: int) -> list[int]:
+    """Those of some times whose Jacobians fit a budget."""
+    return [t for t in steps if _bytes(step_map, t) <= budget]
+
+
+def _checked(steps: Sequence[int], length: int) -> list[int]:
+    times = list(steps)
+    good = bool(times) and all(is_whole(t) and 1 <= t <= length for t in times)
+    if not good or sorted(set(times)) != times:
+        rule = f"be whole numbers from 1 to {length}, the length of a sequence, rising"
+        raise wrong("steps", rule, repr(steps), "pass steps=[1, 5, 10]")
+    return [int(t) for t in times]
+
+
+def _bytes(step_map: StateMap, t: int) -> int:
+    return step_map.state_size * sum(_widths(step_map, t)[::2]) * step_map.dtype.itemsize
+
+
+def _check_memory(step_map: StateMap, t: int, budget: int) -> None:
+    need = _bytes(step_map, t)
+    if need > budget:
+        rule = f"leave room for the Jacobian over {counted(t, 'step')} ({need} bytes)"
+        raise wrong("memory_budget", rule, budget, ["raise {memory_budget}", "pass fewer steps"])
+
+
+def _widths(step_map: StateMap, t: int) -> tuple[int, int, int]:
+    """Columns of the Jacobian of each source."""
+    return step_map.state_size, step_map.input_size, t * step_map.input_size
+
+
+def _at(step_map: StateMap, inputs: Tensor, start: Tensor, k: int) -> list[dict[str, Any]]:
+    """The spectra after ``len(inputs)`` steps: all columns at once, then those of each source."""
+    if step_map.input_size:
+        whole = jacobian(Rollout(step_map), (start[None], inputs[None])).dense()
+    else:
+        whole = jacobian(Rollout(step_map, inputs), start[None]).dense()
+    size, width, _ = _widths(step_map, 1)
+    by_inputs = whole[:, size:]
+    return [_read(part, k) for part in (whole[:, :size], by_inputs[:, :width], by_inputs)]
+
+
+def _read(matrix: Tensor, k: int) -> dict[str, Any]:
+    """The largest values of a matrix, NaN where it has fewer."""
+    if not matrix.numel():
+        nothing = np.full(k, np.nan)
+        return {"values": nothing, "errors": nothing, "floors": 0.0, "converged": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        found = svd(matrix.contiguous(), min(k, *matrix.shape), vectors=False)
+    padded = {
+        name: np.pad(row.cpu().numpy(), (0, k - len(row)), constant_values=np.nan)
+        for name, row in (("values", found.values), ("errors", found.errors))
+    }
+    return {**padded, "floors": found.floor, "converged": found.converged}
