@@ -1,13 +1,15 @@
 """``nakami lens``: the table, the JSON, the files it writes, and what it refuses."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from nakami.dynamics import load_jacobian_lens
-from nakami.results import Lens
+from nakami.results import Lens, load
 
 NETWORK = """
 import torch
@@ -64,16 +66,61 @@ def test_json_and_the_published_format(nakami, ids):
     done = nakami(*MODEL, "--json", "--save", "lens.pt", "--inputs", 4, "--dtype", "float64")
     assert done.code == 0, done.err
     body = json.loads(done.out)
-    first = body["lenses"][0]
-    assert first["stage"] == "blocks.0"
+    first = body["stages"]["blocks.0"]
     assert first["n_prompts"] == 4
     assert first["error"] > 0
-    assert first["identity_share"]["se"] > 0
+    assert first["identity_share_se"] > 0
     assert "mean" not in first
     found = load_jacobian_lens(ids / "lens.pt")
     assert list(found) == [0, 1]
     assert found[0].values[0] == pytest.approx(first["values"][0], rel=1e-2)
     assert torch.load(body["saved"][0], weights_only=True)["n_prompts"] == 4
+
+
+def test_a_run_is_kept_shown_continued_and_compared(nakami, ids):
+    done = nakami(*MODEL)
+    folder = ids / "nakami-out" / "make" / "lens"
+    assert f"Run: {folder.relative_to(ids)}" in done.out
+    assert "It" not in (folder / "report.html").read_text("utf-8")[:20]
+    found = load(folder)
+    assert list(found) == ["blocks.0", "blocks.1"]
+    assert found.settings["data"] == "6 examples of ids.npy"
+    shown = nakami("show", folder, "--out", "page.html")
+    assert table_of(shown.out) == table_of(done.out)
+    assert (ids / "page.html").is_file()
+    shutil.rmtree(folder / "pieces" / "0004-blocks.1")
+    for name in ("lens-blocks.0", "lens-blocks.1"):
+        shutil.rmtree(folder / "pieces" / name)
+    assert "5 of 6 groups so far; the same command continues the run" in nakami("show", folder).out
+    assert nakami(*MODEL).code == 0
+    assert load(folder)["blocks.1"].record() == found["blocks.1"].record()
+    other = nakami(*MODEL, "--positions", "1:", "--seed", 3, "--no-page")
+    assert other.code == 0, other.err
+    place = "nakami-out/make/lens,positions-1_,seed-3"
+    compared = [p for p in (ids / "nakami-out" / "make").iterdir() if "seed-3" in p.name]
+    assert len(compared) == 1, place
+    done = nakami("compare", folder, compared[0])
+    assert done.code == 0, done.err
+    assert "stages.blocks.0.identity_share" in done.out
+
+
+def table_of(text):
+    return [line.rstrip() for line in text.splitlines() if line.startswith(" ")]
+
+
+def test_a_model_of_language_reads_its_directions_as_words(nakami, here):
+    folders = pytest.importorskip("hf_folders", reason="transformers is not installed (extra hf)")
+    model = folders.save(folders.gpt2, here / "gpt2")
+    (here / "texts.txt").write_text("once upon a time\n a cat was there\n once a cat\n")
+    run = ("lens", "--model", "hf:gpt2", "--data", "texts.txt", "--dtype", "float64")
+    done = nakami(*run)
+    assert done.code == 0, done.err
+    found = load(here / "nakami-out" / "gpt2" / "lens,dtype-float64")
+    rows = model.lm_head.weight * model.transformer.ln_f.weight
+    first = next(iter(found))
+    words = list(folders.WORDS)
+    assert found.words[first] == found[first].words(rows, words, 6, n=4)
+    assert "Words at both ends" in Path(found.folder, "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

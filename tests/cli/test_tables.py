@@ -154,6 +154,16 @@ def test_a_long_name_is_wrapped_and_not_cut():
     assert "…" not in shown
 
 
+def test_numbers_are_never_cut_in_a_file(capsys):
+    numbers = [f"{i}.2345±0.0001" for i in range(12)]
+    head = ("stage", *(f"n{i}" for i in range(12)))
+    table = _tables.TextTable("title", "caption", head, [("a.long.name.of.a.stage", *numbers)])
+    _tables.show(table.drawn())
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in numbers)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+
+
 def test_a_residual_above_the_tolerance_is_explained():
     """The engine certifies values; a residual of 2e-3 shifts one by about its square."""
     run = xray([[2.0, 1.0]] * 2)

@@ -3,6 +3,7 @@
 import base64
 import json
 from importlib import import_module
+from tempfile import TemporaryDirectory
 
 import altair
 import pytest
@@ -11,7 +12,7 @@ import vl_convert
 from torch import nn
 
 import nakami
-from nakami import geometry, recurrent, report
+from nakami import dynamics, geometry, recurrent, report
 from nakami.report.page._kinds import KINDS
 from nakami.results import Plotted, UsageError
 from nakami.theory import meanfield
@@ -34,10 +35,17 @@ def recurrent_xray():
     return recurrent.xray(cell, torch.randn(4, 30, 3).double())
 
 
+def lens_run():
+    net, folder = nn.Sequential(*(nn.Linear(4, 4) for _ in "123")).double(), TemporaryDirectory()
+    with folder:
+        return dynamics.lens_run(net, torch.randn(5, 4).double(), folder.name, ["0", "1"], "2")
+
+
 RESULTS = {
     "Xray": xray,
     "Comparison": lambda: nakami.compare(xray(), xray()),
     "RecurrentXray": recurrent_xray,
+    "LensRun": lens_run,
     "Prediction": lambda: meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10),
     "LearningRateReport": lambda: geometry.learning_rate_report(
         net(), [(X, torch.tensor([0, 1]))], "cross_entropy"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from nakami.results import brief, counted, span
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 WORDS = {"count": "s > 1", "effective_rank": "eff. rank", "largest": "s₁", "log_sum": "Σ ln s"}
 KIND = 20  # columns of the kind of a stage; a longer one goes on in the next line
+WIDEST = 1000  # columns; no table needs more
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
@@ -55,7 +57,7 @@ class TextTable:
         """As rich draws it."""
         table = _table(self.title, self.caption, self.head[: self.left])
         for heading in self.head[self.left :]:
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", overflow="fold")
         for row in self.rows:
             table.add_row(*row)
         return table
@@ -84,10 +86,12 @@ def echo_json(body: dict[str, Any]) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table on standard output."""
+    """Print a table on standard output; in a file it is as wide as its longest words need."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(NARROWEST, console.width))
+        console = Console(width=WIDEST)
+        needed = Measurement.get(console, console.options, table).minimum
+        console = Console(width=max(NARROWEST, Console().width, needed))
     console.print(table)
 
 

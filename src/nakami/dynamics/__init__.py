@@ -2,8 +2,9 @@
 
 from ._experiment import EXPERIMENTS, experimented
 from ._forecast import expected_seconds
-from ._lens import lens
+from ._lens import LensOptions, lens
 from ._lens_files import load_jacobian_lens, save_jacobian_lens
+from ._lens_run import lens_run
 from ._plan import SpectrumOptions, check
 from ._xray import xray
 from .experiments.arithmetic import arithmetic
@@ -14,12 +15,14 @@ from .experiments.units import units
 
 __all__ = [
     "EXPERIMENTS",
+    "LensOptions",
     "SpectrumOptions",
     "arithmetic",
     "check",
     "expected_seconds",
     "experimented",
     "lens",
+    "lens_run",
     "load_jacobian_lens",
     "noise",
     "perturbation",

@@ -52,6 +52,28 @@ class Running:
         if len(self.sizes) > self.most:
             self._halve()
 
+    def join(self, mean: Array, squares: Array, count: int, number: float) -> None:
+        """Take the mean of ``count`` matrices, which stays a group of its own.
+
+        Args:
+            mean: Of these matrices.
+            squares: Sum of their squared deviations from it.
+            count: How many.
+            number: The sum of the numbers that came with them.
+
+        Source: Chan, Golub & LeVeque, Updating formulae and a pairwise algorithm for computing
+        sample variances, 1979.
+        """
+        if self.count == 0:
+            self.mean, self.squares = np.zeros_like(mean), np.zeros_like(mean)
+        before, self.count = self.count, self.count + count
+        gap = mean - self.mean
+        self.mean += gap * (count / self.count)
+        self.squares += squares + gap * gap * (before * count / self.count)
+        self.sums.append(mean * count)
+        self.numbers.append(number)
+        self.sizes.append(count)
+
     def _halve(self) -> None:
         self._full *= 2
         starts = range(0, len(self.sizes), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -12,6 +13,26 @@ from ..results import Lens, check_at_least, check_budget, check_fraction, told, 
 from ..spectra import without_autocast
 from ._lens_reading import AUTO, Reading
 from ._prompts import prompts
+
+
+@dataclass(frozen=True)
+class LensOptions:
+    """How prompts are read; each as the argument of that name of ``nakami.lens``."""
+
+    n: int | None = None
+    error: float | None = None
+    positions: slice | None = None
+    mask: Any = None
+    axis: int = -1
+    memory_budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.n is not None:
+            check_at_least("n", self.n, 1, "None reads all")
+        if self.error is not None:
+            check_fraction("error", self.error, "0.05 asks for 5 % of the norm")
+        if self.positions is not None and not isinstance(self.positions, slice):
+            raise wrong_type("positions", "be a slice", repr(self.positions), "pass slice(16, -1)")
 
 
 @told
@@ -72,20 +93,28 @@ def lens(
     Source: Gurnee et al., Verbalizable Representations Form a Global Workspace in Language Models,
     Transformer Circuits Thread, 2026.
     """
-    names = _names(stage)
     several = not isinstance(stage, str) or stage == AUTO or bool({*stage} & {*"*?"})
-    _check(n, error, positions)
-    network, budget = FunctionalModel(model), check_budget(memory_budget)
-    if network.positions != "all":
-        got = f"a View with positions={network.positions!r}"
-        raise wrong("model", "be read at all positions", got, "choose some with {positions}=")
-    reading = Reading(network, names, to, positions or slice(None), axis, budget, error)
-    for prompt in prompts(network, data, mask):
+    options = LensOptions(n, error, positions, mask, axis, memory_budget)
+    reading = reading_of(model, stage, to, options)
+    for prompt in prompts(reading.network, data, mask):
         reading.add(prompt)
         if reading.within or reading.count == n:
             break
     found = reading.lenses()
-    return found if several else found[names[0]]
+    return found if several else found[reading.names[0]]
+
+
+def reading_of(
+    model: nn.Module | View, stage: str | Sequence[str], to: str | None, options: LensOptions
+) -> Reading:
+    """The reading of a network, before its first prompt."""
+    names, budget = _names(stage), check_budget(options.memory_budget)
+    network = FunctionalModel(model)
+    if network.positions != "all":
+        got = f"a View with positions={network.positions!r}"
+        raise wrong("model", "be read at all positions", got, "choose some with {positions}=")
+    here = options.positions or slice(None)
+    return Reading(network, names, to, here, options.axis, budget, options.error)
 
 
 def _names(stage: object) -> tuple[str, ...]:
@@ -97,12 +126,3 @@ def _names(stage: object) -> tuple[str, ...]:
     if twice:
         raise wrong("stage", "name each stage once", f"{twice[0]!r} again", "leave it out")
     return tuple(names)
-
-
-def _check(n: object, error: object, positions: object) -> None:
-    if n is not None:
-        check_at_least("n", n, 1, "None reads all")
-    if error is not None:
-        check_fraction("error", error, "0.05 asks for 5 % of the norm")
-    if positions is not None and not isinstance(positions, slice):
-        raise wrong_type("positions", "be a slice", repr(positions), "pass slice(16, -1)")

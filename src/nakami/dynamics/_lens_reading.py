@@ -43,6 +43,7 @@ class Reading:
         running: Of each stage. checks: relative errors of the self-check at the first prompt, and
             the routes of its products.
         n_positions: Source positions so far. passed_over: prompts without any.
+        seen: prompts so far.
     """
 
     network: FunctionalModel
@@ -56,6 +57,7 @@ class Reading:
     checks: dict[str, tuple[float, str]] = field(default_factory=dict)
     n_positions: int = 0
     passed_over: int = 0
+    seen: int = 0
     means: PositionMeans | None = None
     digest: Any = field(default_factory=hashlib.sha256)
 
@@ -73,21 +75,32 @@ class Reading:
 
     def add(self, prompt: Prompt) -> None:
         """Read one more prompt."""
-        means = self.means or self._prepare(prompt)
-        found = means(prompt.example, lambda count: self._counted(count, prompt.mask))
-        if not found.matrices:
-            self.passed_over += 1
+        found = self.matrices(prompt)
+        if not found:
             return
-        if not self.checks:
-            self._check(prompt, found)
-        for name, matrix in found.matrices.items():
-            self._keep(name, self._finite(name, as_array(matrix).astype(np.float64)))
-        self.n_positions += int(found.here.sum())
+        for name, matrix in found.items():
+            self._keep(name, matrix)
         self.digest.update(fingerprint(*prompt.example.leaves).encode())
         error = max(one.error for one in self.running.values())
         say(f"{self.count} prompts, standard error {error:.2g}")
 
-    def _prepare(self, prompt: Prompt) -> PositionMeans:
+    def matrices(self, prompt: Prompt) -> dict[str, Array]:
+        """The averaged Jacobians of one prompt; none where no position counts."""
+        means = self.means or self.prepare(prompt)
+        self.seen += 1
+        found = means(prompt.example, lambda count: self._counted(count, prompt.mask))
+        if not found.matrices:
+            self.passed_over += 1
+            return {}
+        if not self.checks:
+            self._check(prompt, found)
+        self.n_positions += int(found.here.sum())
+        return {
+            name: self._finite(name, as_array(matrix).astype(np.float64))
+            for name, matrix in found.matrices.items()
+        }
+
+    def prepare(self, prompt: Prompt) -> PositionMeans:
         """Settle where the lens ends, and refuse what is no cut, at the first prompt."""
         places = self.network.stages(prompt.example)
         self.names = self._starts(places)
@@ -103,15 +116,13 @@ class Reading:
             return matrix
         raise RunError(
             f"the Jacobian from {name!r} is NaN or infinite at prompt "
-            f"{self.count + self.passed_over} (0 is the first); leave it out, or use dtype float64."
+            f"{self.seen - 1} (0 is the first); leave it out, or use dtype float64."
         )
 
     def _keep(self, name: str, matrix: Array) -> None:
         if name not in self.running:
-            most = self.budget // (len(self.names) * matrix.nbytes)
-            self.running[name] = Running(max(FEWEST, min(MOST, most)))
-        top = float(svd(torch.from_numpy(matrix), 1, vectors=False).values[0])
-        self.running[name].add(matrix, top)
+            self.running[name] = Running(most_groups(self.budget, len(self.names), matrix.nbytes))
+        self.running[name].add(matrix, largest(matrix))
 
     def _counted(self, count: int, mask: Tensor | None) -> Tensor:
         """Which of ``count`` positions count: those of the mask, and the slice of them."""
@@ -161,13 +172,18 @@ class Reading:
 
     def lenses(self) -> dict[str, Lens]:
         """What was found, by stage."""
-        if not self.running:
+        self.check_read()
+        return {name: self.lens(name) for name in self.names}
+
+    def check_read(self) -> None:
+        """Refuse data of which nothing was read."""
+        if not self.count:
             rule = "hold at least one prompt with a position that counts"
             got = f"{self.passed_over} without" if self.passed_over else "none"
             raise wrong("data", rule, got, "pass longer prompts, or another {positions}")
-        return {name: self._lens(name) for name in self.names}
 
-    def _lens(self, name: str) -> Lens:
+    def lens(self, name: str) -> Lens:
+        """What was found at one stage."""
         assert self.to is not None
         running = self.running[name]
         settings = self._settings(name, len(running.sizes))
@@ -203,11 +219,23 @@ class Reading:
         }
 
 
+def largest(matrix: Array) -> float:
+    """The largest singular value."""
+    return float(svd(torch.from_numpy(matrix), 1, vectors=False).values[0])
+
+
+def most_groups(budget: int, stages: int, size: int) -> int:
+    """Groups of the jackknife that fit a budget, each with a matrix of ``size`` bytes a stage."""
+    return max(FEWEST, min(MOST, budget // (stages * size)))
+
+
 def default_end(places: Stages, names: tuple[str, ...], axis: int) -> str:
     """The last block of the list that the first stage is in, else the last stage as wide as it."""
     first = places.find(names[0], "stage")
     behind = places[max(places.position(name) for name in names) + 1 :]
-    alike = [s for s in behind if s.shape and _width(s.shape, axis) == _width(first.shape, axis)]
+    alike = [
+        s for s in behind if s.shape and width_of(s.shape, axis) == width_of(first.shape, axis)
+    ]
     stem = first.name.rpartition(".")[0]
     if first.name in places.blocks:
         blocks = [s for s in alike if s.name in places.blocks and s.kind == first.kind]
@@ -218,5 +246,6 @@ def default_end(places: Stages, names: tuple[str, ...], axis: int) -> str:
     return alike[-1].name
 
 
-def _width(shape: tuple[int, ...], axis: int) -> int:
+def width_of(shape: tuple[int, ...], axis: int) -> int:
+    """Entries along the axis; -1 where there is none."""
     return shape[axis] if -len(shape) <= axis < len(shape) else -1

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from ._lens import Jackknifed as Jackknifed
     from ._lens import Lens as Lens
     from ._lens import LensEnding as LensEnding
+    from ._lens_run import LensRun as LensRun
     from ._listening import duration as duration
     from ._listening import looked as looked
     from ._listening import product as product
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from .experiments.perturbation import Perturbation as Perturbation
     from .experiments.subspaces import Subspaces as Subspaces
     from .experiments.units import Units as Units
+    from .kinds.lens import LensFolder as LensFolder
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin
     from .kinds.recurrent import made_layer as made_layer

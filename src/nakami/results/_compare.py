@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 
 from ._counted import counted
 from ._errors import UsageError, unknown, wrong, wrong_type
+from ._lens_run import LensRun
 from ._plotted import Plotted
 from ._record import KINDS, Record, load
 from ._recurrent_xray import RecurrentXray
@@ -21,7 +22,7 @@ from ._same import difference, differing
 from ._spectrum import Spectrum
 from ._xray import Xray
 
-Run: TypeAlias = Xray | RecurrentXray | Record | str | PathLike[str]
+Run: TypeAlias = Xray | RecurrentXray | LensRun | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
 
 
@@ -246,7 +247,7 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
 def _run(argument: str, run: object) -> Any:
     if isinstance(run, (str, PathLike)):
         return load(run)
-    if not isinstance(run, (Xray, RecurrentXray, Record)):
+    if not isinstance(run, (Xray, RecurrentXray, LensRun, Record)):
         way_out = "give the folder of a run, or what nakami.load returned"
         raise wrong_type(argument, "be a run, or the folder of one", repr(run), way_out)
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -207,12 +207,29 @@ class Lens(Ended):
         """Write it as one safetensors file, numbers and words in the file's metadata."""
         from safetensors.numpy import save
 
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        kept = {name: np.ascontiguousarray(a) for name, a in arrays.items() if _is_array(a)}
-        about = {name: plain(a) for name, a in arrays.items() if not _is_array(a)}
-        about["outcome"] = plain(self.outcome.record())
-        about["schema"] = SCHEMA
+        kept = {name: np.ascontiguousarray(a) for name, a in self.arrays().items()}
+        about = {**self.record(), "schema": SCHEMA}
         return write_whole(as_path("path", path), save(kept, {"nakami": as_json(about)}), "path")
+
+    def arrays(self) -> dict[str, Array]:
+        """The fields that are arrays."""
+        every = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in every.items() if _is_array(value)}
+
+    def record(self) -> dict[str, Any]:
+        """The other fields, as JSON takes them."""
+        every = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = {name: plain(value) for name, value in every.items() if not _is_array(value)}
+        return {**found, "outcome": plain(self.outcome.record())}
+
+    @classmethod
+    def restore(cls, record: Mapping[str, Any], arrays: Mapping[str, Array]) -> Lens:
+        """The inverse of both; unknown names are ignored."""
+        known = {f.name for f in fields(cls)}
+        about = {name: _restored(value) for name, value in record.items() if name in known}
+        about["outcome"] = Outcome.restore(record["outcome"], LensEnding)
+        about |= {name: arrays[name] for name in arrays.keys() & known}
+        return cls(**about)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Lens:
@@ -237,8 +254,7 @@ class Lens(Ended):
         if schema != SCHEMA:
             rule, way_out = f"hold a lens of layout {SCHEMA}", "write one with lens.save(path)"
             raise wrong("path", rule, f"{schema} in {place}", way_out)
-        about["outcome"] = Outcome.restore(about["outcome"], LensEnding)
-        return cls(**arrays, **{name: _restored(value) for name, value in about.items()})
+        return cls.restore(about, arrays)
 
 
 def _is_array(value: Any) -> bool:

@@ -56,6 +56,18 @@ class Record:
         for done in sorted((self.folder / "pieces").glob(f"*/{RESULT}")):
             yield read_piece(done.parent)
 
+    def has(self, name: str) -> bool:
+        """Whether a piece is done."""
+        return (self.folder / "pieces" / slug(name, LONGEST) / RESULT).exists()
+
+    def piece(self, name: str) -> Piece:
+        """One finished piece.
+
+        Raises:
+            UsageError: It is damaged.
+        """
+        return read_piece(self.folder / "pieces" / slug(name, LONGEST))
+
 
 @dataclass(frozen=True)
 class Kind:

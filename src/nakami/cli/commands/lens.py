@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nakami.results import counted, plain, wrong
+from nakami.results import wrong
 
 from .._command import Command, Stands
-from .._groups import BudgetOptions, DataOptions, JsonOptions, ModelOptions
+from .._groups import BudgetOptions, DataOptions, ModelOptions, OutputOptions
 from .xray import stage_names
 
 if TYPE_CHECKING:
     from nakami.results import Lens
 
 INPUTS = 48
-HEAD = ("stage", "error", "for 5 %", "s₁", "agree", "identity", "rank", "without", "check")
-CAPTION = (
-    "± one standard error, over examples. error: of J, relative; for 5 %: examples it would take. "
-    "agree: s₁ of the mean over the mean s₁. identity: share of |J|² along α I. rank: effective "
-    "rank; without: of J - α I. check: J v against another route."
-)
 
 
 def run(
     network: ModelOptions,
     data: DataOptions,
     compute: BudgetOptions,
-    output: JsonOptions,
+    output: OutputOptions,
     *,
     inputs: Annotated[
         int,
@@ -78,33 +72,49 @@ def run(
 ) -> None:
     """Which directions of a state arrive at the end, on average? A Jacobian lens, with errors.
 
-    Reads the mean Jacobian from each stage to the last block, over examples and positions.
+    Reads the mean Jacobian from each stage to the last block, over examples and positions: a table
+    and a page. A stopped reading is continued by the same command.
     """
-    from .. import _model, _runs, _tables
+    from .. import _lens, _model, _runs, hf
 
     if network.model is None:
         raise wrong("--model", "be given", "none", f"pass {_model.FORM}")
     if save is not None:
         _runs.writable("save", save.parent if save.suffix == ".pt" else save)
-    some = _slice(positions)
+    here = _slice(positions)
     compute.place()  # refused before the network is made
-    import nakami
+    from nakami import dynamics
+
+    from .._progress import Meter
 
     model = _model.build(network.model, network.weights, network.seed)
     examples = _model.examples_for(network.model, data, inputs)
-    _model.try_once(model, examples)
-    names = stage_names(stages)
-    found = nakami.lens(
-        compute.view(model), examples.inputs, names, to, error=error, positions=some, axis=axis,
-        memory_budget=compute.budget,
-    )  # fmt: skip
-    assert isinstance(found, dict)
-    saved = _saved(found, save)
-    body = {"model": network.model, "lenses": [_numbers(one) for one in found.values()]}
-    lines = [f"Data: {examples.source}."]
-    lines += [f"Saved: {', '.join(map(str, saved))}"] if saved else []
-    table = _table(network.model, list(found.values()))
-    _tables.tell(output, None, {**body, "saved": [*map(str, saved)]}, [table.drawn()], lines)
+    about = {
+        "subject": _runs.short(network.model),
+        **examples.about(),
+        **_model.identity(network.model, network, data, model, examples),
+    }
+    usual = {
+        "stages": (",".join(stages), "auto"), "to": (to, None), "inputs": (inputs, INPUTS),
+        "positions": (positions, None), "error": (error, None), "axis": (axis, -1),
+        "seed": (network.seed, 0), **compute.options,
+    }  # fmt: skip
+    named = _runs.of_model(network.model, "lens", network.weights, _runs.chosen(usual))
+    options = dynamics.LensOptions(
+        error=error, positions=here, axis=axis, memory_budget=compute.budget
+    )
+    folder = _runs.writable("out", output.out / named)
+    words = hf.words(network.model, model) if to is None and hf.is_hf(network.model) else None
+    with Meter() as meter:
+        found = dynamics.lens_run(
+            compute.view(model), examples.inputs, folder, stage_names(stages), to, options=options,
+            words=words, about=about, progress=meter,
+        )  # fmt: skip
+    page = None if output.no_page else _runs.page(found, found.folder / "report.html")
+    saved = _saved(found.lenses, save)
+    _lens.tell(found, page, output, [*map(str, saved)])
+    if not output.as_json:
+        typer.echo(f"Run: {found.folder}")
 
 
 def _slice(text: str | None) -> slice | None:
@@ -116,7 +126,7 @@ def _slice(text: str | None) -> slice | None:
     return slice(*(int(part) if part else None for part in match.groups()))
 
 
-def _saved(found: dict[str, Lens], path: Path | None) -> list[Path]:
+def _saved(found: Mapping[str, Lens], path: Path | None) -> list[Path]:
     """Write them; returns the files."""
     if path is None:
         return []
@@ -127,43 +137,4 @@ def _saved(found: dict[str, Lens], path: Path | None) -> list[Path]:
     return [one.save(path / f"{name.replace(':', '_')}.safetensors") for name, one in found.items()]
 
 
-def _numbers(lens: Lens) -> dict[str, Any]:
-    """Plain data, without the matrices."""
-    arrays = ("mean", "variance", "left", "right")
-    numbers = {name: value for name, value in vars(lens).items() if name not in arrays}
-    return {**plain(numbers), "error": plain(lens.error), "reason": lens.reason}
-
-
-def _table(model: str, lenses: list[Lens]) -> Any:
-    from .._tables import TextTable
-
-    first = lenses[0]
-    rows = [
-        (
-            one.stage,
-            f"{100 * one.error:.2g} %",
-            f"{one.prompts_for(0.05)}" if one.error > 0 else "",
-            _with(one.values[0], one.value_errors[0]),
-            *(
-                _with(number.value, number.se)
-                for number in (
-                    one.agreement, one.identity_share, one.participation, one.participation_beyond
-                )
-            ),
-            f"{one.check:.0e}",
-        )
-        for one in lenses
-    ]  # fmt: skip
-    title = f"{model}, Jacobians to {first.to}, {counted(first.n_prompts, 'example')}"
-    return TextTable(title, CAPTION, HEAD, rows)
-
-
-def _with(value: float, se: float) -> str:
-    """A number to the first digit of its error: ``0.305±0.005``."""
-    if not se > 0:
-        return "" if value != value else f"{value:.4g}"
-    places = max(0, -math.floor(math.log10(se)))
-    return f"{value:.{places}f}±{se:.{places}f}"
-
-
-ENTRY = Command(run)
+ENTRY = Command(run, goes_on=True)

@@ -26,6 +26,11 @@ def run(
         _runs.tell(found, None, output)
         return
     page = _runs.page(found, output.out)
+    if isinstance(found, results.LensRun):
+        from .. import _lens
+
+        _lens.tell(found, page, output)
+        return
     if isinstance(found, results.RecurrentXray):
         from .. import _recurrent
 

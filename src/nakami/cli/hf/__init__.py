@@ -6,6 +6,7 @@ transformers, its weights are safetensors, its tokenizer is one of transformers.
 
 from ._folder import PREFIX, check, is_hf, load, name_of, training
 from ._inputs import examples, is_text, labelled
+from ._words import words
 
 __all__ = [
     "PREFIX",
@@ -17,4 +18,5 @@ __all__ = [
     "load",
     "name_of",
     "training",
+    "words",
 ]

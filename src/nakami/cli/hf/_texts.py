@@ -95,7 +95,7 @@ def _tokens(
 ) -> tuple[list[list[int]], str]:
     """Ids of each text, and in how many they were cut off."""
     with quiet():
-        tokenizer = _tokenizer(folder)
+        tokenizer = tokenizer_of(folder)
         rows = [list(tokenizer(text)["input_ids"]) for _, text in lines]
     for (number, _), row in zip(lines, rows, strict=True):
         if not row:
@@ -108,7 +108,8 @@ def _tokens(
     return [row[:most] for row in rows], said
 
 
-def _tokenizer(folder: Folder) -> Any:
+def tokenizer_of(folder: Folder) -> Any:
+    """The tokenizer of a folder."""
     path, files = folder.path, [name for name in FILES if (folder.path / name).is_file()]
     if not files:
         raise wrong(
