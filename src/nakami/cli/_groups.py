@@ -38,6 +38,7 @@ LABELLED = (
     "Default: shipped digits."
 )
 PICTURES = "Pictures in --data"
+SPREAD = "Several processes"
 DATA = Stands(("data", "inputs", "x", "path"))
 SEEDS: dict[str, Any] = {"min": 0, "max": 2**64 - 1}  # what torch's generators take
 
@@ -226,6 +227,38 @@ class BudgetOptions(ComputeOptions):
     def budget(self) -> int | None:
         """Bytes."""
         return memory_budget(self.memory_budget)
+
+
+@dataclass(frozen=True)
+class SpreadOptions:
+    """Over how many processes, and where they are."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=SPREAD,
+            help="Measure in N processes at the same time (-1: one for each core); numbers stay "
+            "the same to the last bit.",
+        ),
+        Stands(("jobs", "n_jobs")),
+    ] = None
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=SPREAD,
+            help="What runs them: loky (on this machine, the default), dask, ray or spark.",
+        ),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=SPREAD,
+            help="Where the cluster of --backend is: tcp://HOST:8786 (dask), HOST:6379 (ray), "
+            "spark://HOST:7077 (spark). Default: one that is started on this machine.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from ..results import (
     wrong_type,
 )
 from ._inputs import Inputs
+from ._spread import spread, workers
 
 Arrays = dict[str, np.ndarray]
 E = TypeVar("E", bound=Experiment)
@@ -277,11 +278,13 @@ def _conducted(
             raise _others(name, held, asked, folder)
         done += [i] * (held is not None)
     todo = [i for i in indices if i not in done]
-    work, found = Work([name] * len(todo), progress, before=len(done)), dict[int, Arrays]()
-    for i in todo:
+
+    def timed(i: int) -> tuple[Arrays, float]:
         began = time.perf_counter()
-        found[i] = measure(i, bench.inputs.at(i))
-        seconds = time.perf_counter() - began
+        return measure(i, bench.inputs.at(i)), time.perf_counter() - began
+
+    work, found = Work([name] * len(todo), progress, len(done), workers() or 1), dict[int, Arrays]()
+    for i, (found[i], seconds) in spread(timed, todo):
         if folder is not None:
             folder.write_experiment(name, i, asked, found[i], seconds)
         work.done(f"{name}, input {i}", name, seconds)

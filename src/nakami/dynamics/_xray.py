@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -31,6 +32,7 @@ from ..results import (
 from ..spectra import SVDResult, remainder, svd, without_autocast
 from ._inputs import as_array
 from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
+from ._spread import spread, workers
 
 KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
@@ -128,8 +130,9 @@ def xray(
     return run
 
 
-def _spectrum(plan: Plan, i: int, source: StageInfo, stage: StageInfo) -> Spectrum:
+def _spectrum(plan: Plan, piece: tuple[int, StageInfo, StageInfo]) -> Spectrum:
     """One piece; depends on nothing but its own input, stage and seed."""
+    i, source, stage = piece
     began = time.perf_counter()
     x = plan.inputs.at(i)
     op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
@@ -173,10 +176,10 @@ def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) ->
                 folder.write_input(i, x)
     todo = list(_missing(plan, len(plan.inputs), folder))
     kinds = [(source.name, stage.name) for _, source, stage in todo]
-    work = Work(kinds, progress, before=len(plan.inputs) * len(plan.readings()) - len(todo))
+    before = len(plan.inputs) * len(plan.readings()) - len(todo)
+    work = Work(kinds, progress, before, at_once=workers() or 1)
     spectra = []
-    for i, source, stage in todo:
-        spectrum = _spectrum(plan, i, source, stage)
+    for (i, source, stage), spectrum in spread(partial(_spectrum, plan), todo):
         if folder is None:
             spectra.append(spectrum)
         else:

@@ -93,19 +93,26 @@ class RunError(Worded, RuntimeError):
 
 
 class NakamiWarning(Worded, UserWarning):
-    """A result that is given but should not be trusted blindly."""
+    """A result that is given but should not be trusted blindly.
+
+    Attributes:
+        topic: Of warnings of one topic that several processes give, one is shown.
+    """
+
+    topic = ""
 
 
 class NotConvergedWarning(NakamiWarning):
     """Some returned singular value has not reached its tolerance."""
 
 
-def warn(warning: NakamiWarning | str) -> None:
+def warn(warning: NakamiWarning | str, topic: str = "") -> None:
     """Give a warning at the line outside this package that led to it; a text is a NakamiWarning."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back
     given = NakamiWarning(warning) if isinstance(warning, str) else warning
+    given.topic = topic or given.topic
     warnings.warn(given, stacklevel=level)
 
 

@@ -42,11 +42,17 @@ class Work:
             cost of its own, so that the estimate is steady.
         progress: Called after each piece, if not None.
         before: Number of pieces that an earlier call has left.
+        at_once: How many pieces are in work at the same time.
     """
 
     def __init__(
-        self, kinds: Iterable[Hashable], progress: Progress | None = None, before: int = 0
+        self,
+        kinds: Iterable[Hashable],
+        progress: Progress | None = None,
+        before: int = 0,
+        at_once: int = 1,
     ):
+        self._at_once = at_once
         self._left, self._progress = Counter(kinds), progress
         self._done, self._total = before, before + self._left.total()
         self._spent: dict[Hashable, list[float]] = {}
@@ -75,7 +81,7 @@ class Work:
         self._spent.setdefault(kind, []).append(cost)
         means = {k: mean(v) for k, v in self._spent.items()}
         usual = median(means.values())
-        left = sum(n * means.get(k, usual) for k, n in self._left.items())
+        left = sum(n * means.get(k, usual) for k, n in self._left.items()) / self._at_once
         report(self._progress, self._done, self._total, left, what)
         return left
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from nakami import recipes
 from nakami.results import UsageError, duration, unknown, wrong
 
 from .._command import Command, Stands
-from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
+from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions, SpreadOptions
 
 if TYPE_CHECKING:
     from nakami.results import Xray
@@ -137,6 +138,7 @@ def run(
     reading: ReadingOptions,
     states: RecurrentOptions,
     compute: BudgetOptions,
+    spread: SpreadOptions,
     output: OutputOptions,
     train_seed: Annotated[
         int | None, typer.Option(**SEEDS, help="Seed of a shipped subject's training (default: 0).")
@@ -153,7 +155,7 @@ def run(
     """
     _check_together(subject, network, inputs, train_seed, states)
     if states.recurrent:
-        _of_recurrent_layers(network, inputs, reading, states, compute, output)
+        _of_recurrent_layers(network, inputs, reading, states, compute, spread, output)
         return
     of_models = {
         "--batch-statistics": compute.batch_statistics is not None,
@@ -173,12 +175,13 @@ def run(
     for name in [] if reading.tried == "all" else reading.tried:
         if name not in nakami.dynamics.EXPERIMENTS:
             raise unknown("--experiments", name, nakami.dynamics.EXPERIMENTS.names)
-    from .. import _runs, _tables
+    from .. import _runs, _spread, _tables
 
+    spreading = _spread.spread(spread)
     page = not output.no_page and _runs.can_draw()
     if network.model is not None:
         runs, folder = _own_network(
-            network.model, network, inputs, reading, compute, output, options
+            network.model, network, inputs, reading, compute, output, options, spreading
         )
     else:
         name = subject or recipes.DEFAULT
@@ -186,7 +189,7 @@ def run(
         options |= compute.place()
         try:
             runs, folder = _shipped_subject(
-                name, inputs, output, train_seed, reading, chosen, options
+                name, inputs, output, train_seed, reading, chosen, options, spreading
             )
         except UsageError as error:
             if error.argument != "data":
@@ -283,6 +286,7 @@ def _shipped_subject(
     reading: ReadingOptions,
     chosen: dict[str, object],
     options: dict[str, Any],
+    spreading: AbstractContextManager[None],
 ) -> tuple[tuple[Xray, ...], Path]:
     from .. import _runs
     from .._progress import Meter
@@ -297,9 +301,10 @@ def _shipped_subject(
     )
     with Meter() as meter:
         subject = recipes.prepare(name, weights, n_inputs=reading.n, progress=meter, **training)
-        found = recipes.measure(
-            subject, folder, experiments=reading.tried, progress=meter, **options
-        )
+        with spreading:
+            found = recipes.measure(
+                subject, folder, experiments=reading.tried, progress=meter, **options
+            )
         return found, folder
 
 
@@ -311,6 +316,7 @@ def _own_network(
     compute: BudgetOptions,
     output: OutputOptions,
     options: dict[str, Any],
+    spreading: AbstractContextManager[None],
 ) -> tuple[tuple[Xray, ...], Path]:
     import nakami
 
@@ -334,7 +340,7 @@ def _own_network(
     if seconds > LONG:
         about_how = "--inputs, --stages and --top say how much is read"
         typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
-    with Meter() as meter:
+    with Meter() as meter, spreading:
         result = nakami.xray(
             view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
             progress=meter, **options,
@@ -351,6 +357,7 @@ def _of_recurrent_layers(
     reading: ReadingOptions,
     states: RecurrentOptions,
     compute: BudgetOptions,
+    spread: SpreadOptions,
     output: OutputOptions,
 ) -> None:
     """Read the recurrent layers of a network, or of the small GRU that is shipped."""
@@ -360,6 +367,7 @@ def _of_recurrent_layers(
         "--experiments": reading.experiments,
         "--positions": reading.positions != ALL,
         "--tol": reading.tol != TOL,
+        **{f"--{name}": value is not None for name, value in vars(spread).items()},
         **{f"--{name}": value != usual for name, (value, usual) in compute.options.items()},
     }
     for option, given in others.items():

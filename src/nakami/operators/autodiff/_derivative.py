@@ -98,15 +98,14 @@ class Derivative:
         if self.steps.known:
             return
         gaps, found, narrow = self._looked()
-        said = self.network.said
         jumps = {name: gap.jump for name, gap in gaps.items() if gap.jump}
-        if jumps and not kinks and "jump" not in said:
-            said.add("jump")
-            warn(
+        if jumps and not kinks:
+            self._warn_once(
+                "jump",
                 f"{what} to {_parts(jumps)}: the network jumps at this very point (by "
                 f"{max(jumps.values()):.2g} of its output for the smallest step), so that no "
                 "step follows J; look for a rounding, a sign or a choice between equals in its "
-                "forward."
+                "forward.",
             )
         for size, length, _ in found.values():
             if length == 0:
@@ -116,23 +115,28 @@ class Derivative:
                     "of its forward."
                 )
         off = {name: gap / max(size, length) for name, (size, length, gap) in found.items()}
-        if off and "wrong" not in said:
-            said.add("wrong")
-            warn(
+        if off:
+            self._warn_once(
+                "wrong",
                 f"{what} to {_parts(off)}: J is no derivative of the network: along one direction "
                 f"J v is off by {max(off.values()):.2g} of its size; look for a detach, a "
-                "straight-through gradient, a rounding or a custom backward in its forward."
+                "straight-through gradient, a rounding or a custom backward in its forward.",
             )
         rounded = {name: gap.off for name, gap in gaps.items() if narrow and name not in found}
-        if rounded and "narrow" not in said:
-            said.add("narrow")
+        if rounded:
             double = self.point.dtype == torch.float64
             wider = "" if double else "pass nakami.View(model, dtype='float64'), or "
-            warn(
+            self._warn_once(
+                "narrow",
                 f"{what} to {_parts(rounded)}: the network computes in part in {narrow}: along one "
                 f"direction J v is off by {max(rounded.values()):.2g} of its size by rounding, "
-                f"which the stated errors leave out; {wider}take the casts out of its forward."
+                f"which the stated errors leave out; {wider}take the casts out of its forward.",
             )
+
+    def _warn_once(self, topic: str, text: str) -> None:
+        if topic not in self.network.said:
+            self.network.said.add(topic)
+            warn(text, topic)
 
     def _looked(self) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
         """Parts that differ at the point, those that are wrong, and a coarser type inside."""

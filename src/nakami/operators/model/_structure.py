@@ -40,6 +40,10 @@ class Structure(AbstractContextManager[None]):
         self.writes_to_input: bool | None = None  # whether a run does; None until one was tried
         self.autocasts = False  # whether a run switched autocast on
 
+    def __reduce__(self) -> tuple[type[Structure], tuple[nn.Module]]:
+        """In another process all objects are others: the model is read anew."""
+        return Structure, (self.model,)
+
     def change(self) -> str:
         """The first thing that a run would read otherwise than before, in words; empty if none."""
         now = _read(self.model)

@@ -1,0 +1,125 @@
+"""Processes and machines that a command spreads its work over: joblib's backends, set up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from nakami.results import unknown, wrong
+
+if TYPE_CHECKING:
+    from ._groups import SpreadOptions
+
+Backend = Callable[[int | None, str | None, ExitStack], dict[str, Any]]  # for parallel_config
+
+
+def spread(asked: SpreadOptions) -> AbstractContextManager[None]:
+    """Within it, what is measured is spread as asked; before it, nothing is started.
+
+    Raises:
+        UsageError: No number of jobs, an unknown backend, one that is not installed or not there.
+    """
+    if asked.jobs == 0 or (asked.jobs or 1) < -1:
+        raise wrong("jobs", "be at least 1, or -1 for one on each core", asked.jobs, "use 2")
+    name = asked.backend or "loky"
+    if name not in BACKENDS:
+        raise unknown("backend", name, BACKENDS)
+    if asked.cluster is not None and name == "loky":
+        way_out = "name what runs there with --backend dask, ray or spark"
+        raise wrong("cluster", "come with {backend}", repr(asked.cluster), way_out)
+    if asked.backend is None and asked.jobs in (None, 1):
+        return nullcontext()
+    _check_installed(name)
+    return _started(name, asked.jobs, asked.cluster)
+
+
+@contextmanager
+def _started(name: str, jobs: int | None, address: str | None) -> Iterator[None]:
+    import joblib
+
+    with ExitStack() as stack:
+        config = BACKENDS[name](jobs, address, stack)
+        stack.enter_context(joblib.parallel_config(**config))
+        yield
+
+
+def _loky(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
+    return {"backend": "loky", "n_jobs": -1 if jobs is None else jobs}
+
+
+def _dask(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
+    import distributed
+
+    here = {"n_workers": _count(jobs), "threads_per_worker": 1, "dashboard_address": None}
+    with _reached(address):
+        client = distributed.Client(address) if address else distributed.Client(**here)
+    stack.enter_context(client)
+    return {"backend": "dask"}
+
+
+def _ray(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
+    import ray
+    from ray.util.joblib import register_ray
+
+    here = {"num_cpus": _count(jobs), "include_dashboard": False, "log_to_driver": False}
+    with _reached(address):
+        ray.init(address=address) if address else ray.init(**here)
+    stack.callback(ray.shutdown)
+    register_ray()
+    return {"backend": "ray", "n_jobs": -1 if jobs is None else jobs}
+
+
+def _spark(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
+    import joblibspark
+    from pyspark.sql import SparkSession
+
+    if address is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    with _reached(address):
+        builder = SparkSession.builder.appName("nakami")
+        session = builder.master(address or f"local[{_count(jobs)}]").getOrCreate()
+    stack.callback(session.stop)
+    joblibspark.register_spark()
+    slots = session.sparkContext.defaultParallelism
+    return {"backend": "spark", "n_jobs": slots if jobs in (None, -1) else jobs}
+
+
+BACKENDS: dict[str, Backend] = {"loky": _loky, "dask": _dask, "ray": _ray, "spark": _spark}
+NEEDED = {
+    "loky": ("joblib", "cloudpickle"),
+    "dask": ("joblib", "cloudpickle", "distributed"),
+    "ray": ("joblib", "cloudpickle", "ray"),
+    "spark": ("joblib", "cloudpickle", "joblibspark", "pyspark"),
+}
+
+
+def _count(jobs: int | None) -> int:
+    """Workers of a cluster that is started here."""
+    import joblib
+
+    cores: int = joblib.cpu_count()
+    return cores if jobs is None or jobs == -1 else jobs
+
+
+@contextmanager
+def _reached(address: str | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        what = f"{type(error).__name__} ({error})"
+        where = repr(address) if address else "a cluster on this machine"
+        raise wrong("cluster", "be reached", f"{what} at {where}", "check the address") from error
+
+
+def _check_installed(name: str) -> None:
+    missing = [module for module in NEEDED[name] if find_spec(module) is None]
+    if missing:
+        extra = "spread" if name == "loky" else name
+        rule = f"find {', '.join(NEEDED[name])} installed"
+        way_out = f"pip install 'nakami[{extra}]' adds it"
+        argument = "jobs" if name == "loky" else "backend"
+        raise wrong(argument, rule, f"no {', '.join(missing)}", way_out)

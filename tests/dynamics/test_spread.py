@@ -1,0 +1,165 @@
+"""Several processes give the bits of one, also where workers are lost."""
+
+import os
+import signal
+import threading
+import warnings
+from pathlib import Path
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nakami
+from checks import bytes_of_run
+from nakami.dynamics import _spread, _worker
+from nakami.results import NakamiWarning, RunError, UsageError, versions
+
+
+class Fragile(nn.Module):
+    """Ends every other process that runs it, as long as there is a file to take away."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder, self.home = str(folder), os.getpid()
+
+    def forward(self, x):
+        lives = list(Path(self.folder).glob("life*"))
+        if lives and os.getpid() != self.home:
+            lives[0].unlink(missing_ok=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+
+class Detached(nn.Module):
+    def forward(self, x):
+        return x * x.detach()
+
+
+def net(*more):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 10), nn.Tanh(), nn.Linear(10, 6), *more)
+
+
+def examples(n=5):
+    return torch.randn(n, 8, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_value():
+    """What is defined here cannot be imported where no test runs."""
+    cloudpickle.register_pickle_by_value(__import__("sys").modules[__name__])
+
+
+def two():
+    return joblib.parallel_config("loky", n_jobs=2)
+
+
+def sent(measure):
+    return np.frombuffer(cloudpickle.dumps(_worker.Sent(measure)), dtype=np.uint8)
+
+
+def test_two_processes_give_the_bits_of_one(tmp_path):
+    run = nakami.xray(net(), examples(), out=tmp_path / "one", layers=True)
+    nakami.dynamics.perturbation(net(), examples(), run)
+    with two():
+        run = nakami.xray(net(), examples(), out=tmp_path / "two", layers=True)
+        nakami.dynamics.perturbation(net(), examples(), run)
+        other = nakami.xray(net(), examples() + 1, out=tmp_path / "other", layers=True)
+    assert bytes_of_run(tmp_path / "one") == bytes_of_run(tmp_path / "two")
+    assert bytes_of_run(tmp_path / "one") != bytes_of_run(other.folder)
+
+
+@pytest.mark.slow  # workers are started anew
+def test_a_lost_worker_costs_only_what_it_had_in_hand(tmp_path):
+    whole = nakami.xray(net(Fragile(tmp_path)), examples(), stages="3")
+    for life in range(2):
+        (tmp_path / f"life{life}").touch()
+    with two():
+        run = nakami.xray(net(Fragile(tmp_path)), examples(), stages="3", out=tmp_path / "run")
+    assert not list(tmp_path.glob("life*"))
+    for mine, other in zip(whole.spectra, run.spectra, strict=True):
+        assert mine.values.tobytes() == other.values.tobytes()
+
+
+@pytest.mark.slow
+def test_workers_that_are_always_lost_end_in_a_sentence(tmp_path, monkeypatch):
+    for life in range(30):
+        (tmp_path / f"life{life}").touch()
+    monkeypatch.setattr(_spread, "TRIES", 1)
+    with two(), pytest.raises(RunError, match=r"workers were lost .* the same call continues it"):
+        nakami.xray(net(Fragile(tmp_path)), examples(), stages="3")
+
+
+def test_a_warning_of_several_workers_comes_once():
+    with two(), pytest.warns(NakamiWarning, match="J is no derivative") as seen:
+        nakami.xray(net(Detached()), examples(), stages="3")
+    assert [w.filename for w in seen if isinstance(w.message, NakamiWarning)] == [__file__]
+
+
+def test_a_model_that_cannot_be_pickled_is_refused():
+    model = net()
+    model.lock = threading.Lock()
+    with two(), pytest.raises(UsageError, match=r"model must be picklable, .*lock.*one process"):
+        nakami.xray(model, examples())
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"n_jobs": 0}, "n_jobs must be a number of processes, got 0"),
+        ({"n_jobs": "two"}, "n_jobs must be a number of processes, got 'two'"),
+        ({"backend": "threading", "n_jobs": 2}, "backend must start processes .* 'threading'"),
+    ],
+)
+def test_what_joblib_was_told_wrong_is_refused(given, match):
+    with joblib.parallel_config(**given), pytest.raises(UsageError, match=match):
+        nakami.xray(net(), examples())
+
+
+def test_one_job_starts_no_process():
+    with joblib.parallel_config(n_jobs=1):
+        assert _spread.workers() == 0
+    assert _spread.workers() == 0
+    with two():
+        assert _spread.workers() == 2
+
+
+def test_a_worker_computes_with_what_the_run_has_and_puts_it_back():
+    def state(_):
+        return torch.get_num_threads(), torch.get_default_dtype()
+
+    here = state(0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        packed = sent(state)
+    finally:
+        torch.set_default_dtype(here[1])
+    done = _worker.outcome(packed, "state", 3, None)
+    assert (done.task, done.value) == (3, (here[0], torch.float64))
+    assert state(0) == here
+
+
+def test_what_a_task_raises_and_warns_comes_back():
+    class Odd(Exception):
+        def __init__(self, one, two):
+            super().__init__(one)
+
+    def measure(task):
+        warnings.warn("mind", stacklevel=1)
+        raise Odd(1, 2)
+
+    done = _worker.outcome(sent(measure), "odd", 0, None)
+    assert isinstance(done.error, RunError)
+    assert "Odd" in str(done.error)
+    assert [str(w.message) for w in done.warned] == ["mind"]
+
+
+def test_a_worker_of_another_version_is_refused(monkeypatch):
+    packed = sent(abs)
+    monkeypatch.setattr(_worker, "versions", lambda: {**versions(), "torch": "1.0"})
+    done = _worker.outcome(packed, "old", 0, -1)
+    assert "workers must have the versions of this process, got torch 1.0" in str(done.error)
