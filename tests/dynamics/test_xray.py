@@ -168,7 +168,7 @@ def test_in_memory_equals_on_disk(tmp_path):
 
 
 def test_unconverged_spectra_are_marked_and_said(monkeypatch):
-    import nakami.dynamics._xray as module
+    import nakami.dynamics._one_spectrum as module
 
     real = module.svd
     monkeypatch.setattr(

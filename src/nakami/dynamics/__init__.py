@@ -1,33 +1,29 @@
-"""Readings by the input: the x-ray, the averaged Jacobian, and experiments at its inputs."""
+"""Readings by the input: the x-ray, also during training, the averaged Jacobian, experiments."""
 
-from ._experiment import EXPERIMENTS, experimented
-from ._forecast import expected_seconds
-from ._lens import LensOptions, lens
-from ._lens_files import load_jacobian_lens, save_jacobian_lens
-from ._lens_run import lens_run
-from ._plan import SpectrumOptions, check
-from ._xray import xray
-from .experiments.arithmetic import arithmetic
-from .experiments.noise import noise
-from .experiments.perturbation import perturbation
-from .experiments.subspaces import subspaces
-from .experiments.units import units
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "EXPERIMENTS",
-    "LensOptions",
-    "SpectrumOptions",
-    "arithmetic",
-    "check",
-    "expected_seconds",
-    "experimented",
-    "lens",
-    "lens_run",
-    "load_jacobian_lens",
-    "noise",
-    "perturbation",
-    "save_jacobian_lens",
-    "subspaces",
-    "units",
-    "xray",
-]
+from ..results import lazy
+
+if TYPE_CHECKING:
+    from ._experiment import EXPERIMENTS as EXPERIMENTS
+    from ._experiment import experimented as experimented
+    from ._forecast import expected_seconds as expected_seconds
+    from ._lens import LensOptions as LensOptions
+    from ._lens import lens as lens
+    from ._lens_files import load_jacobian_lens as load_jacobian_lens
+    from ._lens_files import save_jacobian_lens as save_jacobian_lens
+    from ._lens_run import lens_run as lens_run
+    from ._plan import SpectrumOptions as SpectrumOptions
+    from ._plan import check as check
+    from ._xray import xray as xray
+    from .experiments.arithmetic import arithmetic as arithmetic
+    from .experiments.noise import noise as noise
+    from .experiments.perturbation import perturbation as perturbation
+    from .experiments.subspaces import subspaces as subspaces
+    from .experiments.units import units as units
+    from .monitor._lightning import LightningXrayMonitor as LightningXrayMonitor
+    from .monitor._monitor import XrayMonitor as XrayMonitor
+    from .monitor._transformers import TrainerXrayMonitor as TrainerXrayMonitor
+
+__getattr__, __dir__, __all__ = lazy(__name__)
+__all__ = [name for name in __all__ if name not in ("LightningXrayMonitor", "TrainerXrayMonitor")]

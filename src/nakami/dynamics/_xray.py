@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..data import described
-from ..operators import FunctionalModel, Jacobian, View
+from ..operators import FunctionalModel, View
 from ..results import (
     NotConvergedWarning,
     Progress,
@@ -29,12 +27,10 @@ from ..results import (
     warn,
     wrong_type,
 )
-from ..spectra import SVDResult, remainder, svd, without_autocast
-from ._inputs import as_array
+from ..spectra import without_autocast
+from ._one_spectrum import KEPT, spectrum_of
 from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 from ._spread import spread, workers
-
-KEPT = 4  # vectors kept at the top, in the middle and at the bottom
 
 
 @told
@@ -108,7 +104,7 @@ def xray(
             f"{{layers}} must come with two stages or more, to measure between them, got {only!r} "
             "alone; no layer is measured on its own."
         )
-    settings = _settings(plan, input_unit, about)
+    settings = settings_of(plan, input_unit, described(plan.network.model), about)
     folder = None if out is None else RunFolder(out, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
@@ -131,42 +127,8 @@ def xray(
 
 
 def _spectrum(plan: Plan, piece: tuple[int, StageInfo, StageInfo]) -> Spectrum:
-    """One piece; depends on nothing but its own input, stage and seed."""
     i, source, stage = piece
-    began = time.perf_counter()
-    x = plan.inputs.at(i)
-    op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
-    position = plan.places.position(stage.name)
-    seed = seed_of(plan.seed, i, position)
-    result = svd(op, plan.values(op.shape), plan.tol, memory_budget=plan.budget, seed=seed)
-    rest = None
-    if len(result.values) < min(op.shape):
-        rest = remainder(op, result, memory_budget=plan.budget, seed=seed ^ 1)
-    kept = _kept(len(result.values))
-    return Spectrum(
-        input=i,
-        stage=stage.name,
-        source=source.name,
-        shape=op.shape,
-        values=as_array(result.values),
-        residuals=as_array(result.residuals),
-        reliable=as_array(result.reliable),
-        floor=result.floor,
-        outcome=result.outcome,
-        method=result.method,
-        route=op.route,
-        n_products=result.n_products + (rest.n_products if rest else 0),
-        kept=kept,
-        right=_right(result, kept),
-        seconds=time.perf_counter() - began,
-        remainder=rest,
-        areas=_areas(result, source),
-    )
-
-
-def seed_of(seed: int, i: int, position: int) -> int:
-    """The seed of the spectrum at one input and the stage at that position."""
-    return int(np.random.SeedSequence([seed, i, position]).generate_state(1)[0])
+    return spectrum_of(plan, i, source, stage, plan.values)
 
 
 def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) -> list[Spectrum]:
@@ -197,15 +159,18 @@ def _missing(
                 yield i, source, stage
 
 
-def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
-    more, model = dict(about or {}), plan.network.model
+def settings_of(
+    plan: Plan, input_unit: str, model: Mapping[str, Any], about: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What ``run.json`` holds of a plan; ``model`` says which network it is."""
+    more = dict(about or {})
     normalised = plan.network.batch_normalisation
     if plan.network.batch_statistics and not plan.inputs.whole:
         normalised += ", here of each input alone"
     return {
         "subject": more.pop("subject", "network"),
         "input_unit": input_unit,
-        "model": {**described(model), **more.pop("model", {})},
+        "model": {**model, **more.pop("model", {})},
         "inputs_sha256": plan.inputs.fingerprint(),
         "n_inputs": len(plan.inputs),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
@@ -223,32 +188,3 @@ def _settings(plan: Plan, input_unit: str, about: Mapping[str, Any] | None) -> d
         "versions": versions(),
         **more,
     }
-
-
-def _kept(k: int) -> np.ndarray:
-    middle = max(0, k // 2 - KEPT // 2)
-    groups = (range(KEPT), range(middle, middle + KEPT), range(k - KEPT, k))
-    return np.array(sorted({i for group in groups for i in group if 0 <= i < k}), dtype=np.int64)
-
-
-def _areas(result: SVDResult, source: StageInfo) -> np.ndarray:
-    """Participation ratio of the energy of each right vector over the places of the source."""
-    assert result.right is not None
-    shape = source.shape
-    if len(result.right) != source.size:  # a text with a length of its own
-        shape = (len(result.right) // shape[-1], shape[-1])
-    grid = result.right.reshape(*shape, -1)
-    if len(shape) == 2 and source.name != "input":  # positions, each embedded along the last axis
-        parts = grid.movedim(1, 0)
-    elif len(shape) > 2:  # channels first
-        parts = grid.flatten(1, -2)
-    else:
-        parts = result.right[None]
-    energy = parts.square().sum(0)  # of unit vectors, so that each column sums up to 1
-    return as_array(energy.sum(0).square() / energy.square().sum(0)).astype(np.float64)
-
-
-def _right(result: SVDResult, kept: np.ndarray) -> np.ndarray:
-    assert result.right is not None
-    index = torch.as_tensor(kept, device=result.right.device)
-    return as_array(result.right[:, index].T.to(torch.float32))

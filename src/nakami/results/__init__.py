@@ -112,12 +112,19 @@ if TYPE_CHECKING:
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
     from ._xray import Xray as Xray
+    from ._xray_history import SkippedLook as SkippedLook
+    from ._xray_history import XrayHistory as XrayHistory
+    from ._xray_history import XrayLook as XrayLook
+    from ._xray_history import leading_values as leading_values
     from .experiments.arithmetic import Arithmetic as Arithmetic
     from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation
     from .experiments.subspaces import Subspaces as Subspaces
     from .experiments.units import Units as Units
     from .kinds.lens import LensFolder as LensFolder
+    from .kinds.monitor import MonitorFolder as MonitorFolder
+    from .kinds.monitor import packed_look as packed_look
+    from .kinds.monitor import unpacked_look as unpacked_look
     from .kinds.recurrent import RecurrentFolder as RecurrentFolder
     from .kinds.recurrent import about_margin as about_margin
     from .kinds.recurrent import made_layer as made_layer

@@ -21,8 +21,9 @@ from ._recurrent_xray import RecurrentXray
 from ._same import difference, differing
 from ._spectrum import Spectrum
 from ._xray import Xray
+from ._xray_history import XrayHistory
 
-Run: TypeAlias = Xray | RecurrentXray | LensRun | Record | str | PathLike[str]
+Run: TypeAlias = Xray | XrayHistory | RecurrentXray | LensRun | Record | str | PathLike[str]
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
 
 
@@ -184,7 +185,8 @@ def compare(before: Run, after: Run) -> Any:
         after: Another of the same kind.
 
     Returns:
-        A ``Comparison`` of two x-rays, paired by input; ``NumberChanges`` of other runs.
+        A ``Comparison`` of two x-rays, paired by input, or of the last looks at one step of two
+        trainings; ``NumberChanges`` of other runs.
 
     Raises:
         UsageError: The runs differ in kind, or in what would make the comparison mean nothing.
@@ -247,7 +249,7 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
 def _run(argument: str, run: object) -> Any:
     if isinstance(run, (str, PathLike)):
         return load(run)
-    if not isinstance(run, (Xray, RecurrentXray, LensRun, Record)):
+    if not isinstance(run, (Xray, XrayHistory, RecurrentXray, LensRun, Record)):
         way_out = "give the folder of a run, or what nakami.load returned"
         raise wrong_type(argument, "be a run, or the folder of one", repr(run), way_out)
     return run

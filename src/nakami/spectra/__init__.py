@@ -18,6 +18,7 @@ from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator, check_entries
 from ._preconditioned import Preconditioned
 from ._remainder import EXPECTED_PROBING, remainder
+from ._remainder import STEPS as PROBING_STEPS
 from ._result import EighResult, SVDResult
 from ._ritz import RitzPair, ritz
 from ._svd import choose, svd
@@ -26,6 +27,7 @@ from ._trace import TraceResult, trace
 __all__ = [
     "DEFAULT_BUDGET",
     "EXPECTED_PROBING",
+    "PROBING_STEPS",
     "DensityResult",
     "EighResult",
     "Gram",

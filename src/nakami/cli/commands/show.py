@@ -36,6 +36,11 @@ def run(
 
         _recurrent.tell(found, page, output)
         return
+    if isinstance(found, results.XrayHistory):
+        from .. import _film
+
+        _film.tell(found, page, output)
+        return
     body = {"runs": [_runs.finished(folder)]} if output.as_json else {}
     tables = _tables.run_tables(found)
     _tables.tell(output, page, body, tables, _runs.references(found))

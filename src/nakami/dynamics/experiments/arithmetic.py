@@ -32,7 +32,7 @@ from ...results import (
 from ...spectra import SVDResult, svd, without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
-from .._xray import seed_of
+from .._one_spectrum import seed_of
 
 COUNT = 2  # inputs of the sample
 

@@ -22,7 +22,7 @@ from ...results import (
 from ...spectra import SVDResult, svd, without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
-from .._xray import seed_of
+from .._one_spectrum import seed_of
 
 DIMENSION = 10
 ROOM = 1 << 28  # bytes of vectors of all inputs, above which fewer stages are read by default

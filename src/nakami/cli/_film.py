@@ -1,0 +1,68 @@
+"""The table of x-rays taken during a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nakami.results import counted
+
+from . import _runs, _tables
+
+if TYPE_CHECKING:
+    from nakami.results import StageSummary, XrayHistory
+
+    from ._groups import JsonOptions
+
+MOST = 6  # looks in the table
+
+
+def tell(found: XrayHistory, page: Path | None, output: JsonOptions) -> None:
+    """Print a history: its table, or JSON."""
+    body = _runs.finished(found.folder) if output.as_json else {}
+    _tables.tell(output, page, body, [table(found).drawn()])
+
+
+def table(found: XrayHistory) -> _tables.TextTable:
+    """Rows for each stage: some looks, spread over the training."""
+    looks = [found.looks[i] for i in _spread(len(found.looks))]
+    runs = [(look.step, found.xray(look.step).summary()) for look in looks]
+    rows = [
+        _row(step, row)
+        for name in found.names
+        for step, summary in runs
+        for row in summary
+        if row.stage == name
+    ]
+    head = ("stage", "step", "k", "s₁", "s > 1", "eff. rank", "s_k/s₁")
+    return _tables.TextTable(f"{found.subject}, over its training", _caption(found), head, rows)
+
+
+def _row(step: int, row: StageSummary) -> tuple[str, ...]:
+    numbers = (row.largest, row.count, row.effective_rank)
+    decay = f"{row.decay.mean:.1e}"
+    return (row.stage, f"{step:,}", str(row.k), *map(_tables.number, numbers), decay)
+
+
+def _spread(n: int) -> list[int]:
+    """The first, the last, and some between."""
+    if n <= MOST:
+        return list(range(n))
+    return sorted({round(i * (n - 1) / (MOST - 1)) for i in range(MOST)})
+
+
+def _caption(found: XrayHistory) -> str:
+    n = len(found.looks)
+    lines = [
+        f"{counted(n, 'look')} at {counted(found.n_inputs, 'input')}"
+        + (f", {MOST} of them here" if n > MOST else "")
+        + f"; mean ± sd over inputs. Time: {found.use}.",
+        f"s > 1: per input unit ({found.input_unit}).",
+    ]
+    doubt = sum(not s.converged for look in found.looks for s in look.spectra)
+    if doubt:
+        lines.append(f"{counted(doubt, 'spectrum', 'spectra')} did not converge.")
+    return "\n".join(lines)
+
+
+__all__ = ["table", "tell"]

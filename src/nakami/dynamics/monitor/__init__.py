@@ -1,0 +1,1 @@
+"""Small x-rays between the steps of a training."""

@@ -1,0 +1,291 @@
+"""The x-ray during training: a small one now and then, within a share of the training's time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...operators import FunctionalModel, View
+from ...results import (
+    MonitorFolder,
+    RunError,
+    SkippedLook,
+    UsageError,
+    XrayHistory,
+    XrayLook,
+    check_at_least,
+    is_number,
+    packed_look,
+    plain,
+    told,
+    unpacked_look,
+    warn,
+    wrong,
+    wrong_type,
+)
+from ...spectra import without_autocast
+from .._plan import SpectrumOptions, planned
+from .._xray import settings_of
+from ._clock import Clock
+from ._film import RULE, USUAL, Film
+
+SCHEMA = 1
+
+
+class XrayMonitor:
+    """Takes a small x-ray every ``every`` optimizer steps, within a share of the training's time.
+
+    ``step()`` after each optimizer step counts it, and takes a look where one is due: the ``k``
+    leading singular values of ``J_all = d stage / d input`` at each input and stage, an estimate of
+    the others (effective rank, count above 1), residuals and verdicts. A look begins at the
+    directions that the one before it found.
+
+    Budget: a look is taken where all looks so far and this one, taken to last as long as the one
+    before, are at most ``max_share`` of the training's seconds (wall clock since the first step,
+    looks left out). Else it is left out and noted, and the next multiple of ``every`` is looked at.
+    The first look cannot be foreseen: it is taken in any case, and counts.
+
+    The model is left as it was: a training takes the same steps with it and without it. What fails
+    within ``step`` (weights that are not finite) is noted and warned of once; it never stops the
+    training.
+
+    Args:
+        model: Any module, or a ``View`` of one; read in evaluation mode at its weights of the
+            moment.
+        inputs: As for ``nakami.xray``; few, for each costs as much as the first.
+        stages: Names of stages, or ``"auto"``; few, likewise.
+        k: Values for each spectrum, cut to its smaller side.
+        every: Optimizer steps between looks.
+        out: Folder to keep the looks in, each as it is taken; None: in memory alone. A training
+            that goes on from a checkpoint goes on in the folder, see ``load_state_dict``.
+        max_share: Seconds of looks for each second of training, from 0 on. 0: only those that
+            ``look`` takes; ``float("inf")``: all.
+        spectrum: As for ``nakami.xray``; default ``SpectrumOptions(tol=1e-3)``.
+        input_unit, about: As for ``nakami.xray``.
+
+    Attributes:
+        count: Optimizer steps so far.
+
+    Raises:
+        UsageError: What ``nakami.xray`` refuses, ``every`` or ``max_share`` out of range, a folder
+            with other settings.
+
+    Cost: a copy of the weights in memory, two during a look; a look takes about the time of an
+    x-ray of as many inputs and stages. Several processes: monitor in one of them, the others wait.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | View,
+        inputs: Any,
+        stages: str | Sequence[str] = "auto",
+        k: int = 8,
+        every: int = 100,
+        out: str | PathLike[str] | None = None,
+        *,
+        max_share: float = 0.05,
+        spectrum: SpectrumOptions | None = None,
+        input_unit: str = "1",
+        about: Mapping[str, Any] | None = None,
+    ):
+        self.every = check_at_least("every", every, 1, "100 is the default")
+        k = check_at_least("k", k, 1, "8 is the default")
+        if not is_number(max_share) or isinstance(max_share, bool) or not max_share >= 0:
+            raise wrong("max_share", "be a share from 0 on", repr(max_share), "pass max_share=0.05")
+        if about is not None and not isinstance(about, Mapping):
+            raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
+        self.max_share = float(max_share)
+        network = FunctionalModel(model)
+        self._clock = Clock(network.device)
+        with self._clock.working():
+            plan = planned(network, inputs, stages, None, False, spectrum or USUAL)
+            self._film = Film(plan, k)
+            parts = {"name": type(network.model).__name__, "parameters": _size(network.model)}
+            settings = settings_of(plan, input_unit, parts, about) | {
+                "k": k,
+                "every": self.every,
+                "max_share": plain(self.max_share),
+                "rule": RULE,
+            }
+            self._folder = None if out is None else MonitorFolder(out, settings)
+            self._settings = settings if self._folder is None else self._folder.settings
+            self._inputs = plan.inputs.arrays()
+        self._left = [] if self._folder is None else self._folder.steps()  # by an earlier process
+        self.count, self._failed = 0, False
+        self._looks: list[XrayLook] = []
+        self._skipped: list[SkippedLook] = []
+
+    @property
+    def history(self) -> XrayHistory:
+        """All looks so far, as a result."""
+        plan, clock = self._film.plan, self._clock
+        return XrayHistory(
+            {**self._settings, "max_share": plain(self.max_share)}, plan.chosen, self._inputs,
+            tuple(self._looks), tuple(self._skipped), clock.spent, clock.training,
+            None if self._folder is None else self._folder.path,
+        )  # fmt: skip
+
+    @property
+    def n_looks(self) -> int:
+        """Looks so far."""
+        return len(self._looks)
+
+    def step(self, count: int | None = None) -> XrayLook | None:
+        """After an optimizer step: count it, and look if it is time and the budget allows it.
+
+        Args:
+            count: Optimizer steps so far, where the host counts them; default one more.
+
+        Returns:
+            The look, where one was taken.
+        """
+        before = self.count
+        self.count = before + 1 if count is None else count
+        self._check_folder()
+        self._clock.start()
+        if self.count // self.every == before // self.every:
+            return None
+        return self._if_affordable()
+
+    @told
+    @without_autocast
+    def look(self) -> XrayLook:
+        """Look now, whatever the budget says; it counts. Before the first step: at the start.
+
+        Raises:
+            UsageError, RunError: The network cannot be read as it is.
+        """
+        self._check_folder()
+        before = self._clock.spent
+        with self._clock.working():
+            spectra = self._film.look()
+        spent = self._clock.spent
+        taken = XrayLook(self.count, spectra, spent - before, spent, self._clock.training)
+        since = self._looks[-1].step if self._looks else -1
+        if since == self.count:
+            self._looks.pop()
+        self._looks.append(taken)
+        if self._folder is not None:
+            with self._clock.working():
+                self._folder.write_inputs(self._inputs)
+                self._folder.write(taken, [s for s in self._skipped if s.step > since])
+        return taken
+
+    def finish(self) -> XrayHistory:
+        """At the end of a training: a last look if the budget allows it, and ``result.json``."""
+        new = not self._looks or self._looks[-1].step != self.count
+        if new and self._affordable:
+            self._if_affordable()
+        found = self.history
+        if self._folder is not None:
+            self._folder.finish(found)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed training needs to go on: numbers, texts, lists and tensors.
+
+        Model, inputs and settings are not in it: build the monitor alike first. The first look
+        after it begins anew, not at the directions of the one before.
+        """
+        looks = []
+        for record, arrays in map(packed_look, self._looks):
+            tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
+            looks.append({"record": record, "arrays": tensors})
+        return {
+            "schema": SCHEMA,
+            "count": self.count,
+            "spent": self._clock.spent,
+            "training": self._clock.training,
+            "skipped": plain(self._skipped),
+            "looks": looks,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken; looks in the folder from later steps are removed.
+
+        Raises:
+            UsageError: A state of something else.
+        """
+        given: object = state
+        kept = {"count", "spent", "training", "skipped", "looks"}
+        if (
+            not isinstance(given, Mapping)
+            or given.get("schema") != SCHEMA
+            or not kept <= set(given)
+        ):
+            got = sorted(given) if isinstance(given, Mapping) else type(given).__name__
+            way_out = "pass what state_dict() of such a monitor gave"
+            raise wrong("state", "be an XrayMonitor's", got, way_out)
+        self.count = int(state["count"])
+        self._clock.put(state["spent"], state["training"])
+        self._skipped = [SkippedLook(**one) for one in state["skipped"]]
+        self._looks = [
+            unpacked_look(each["record"], {n: t.numpy() for n, t in each["arrays"].items()})
+            for each in state["looks"]
+        ]
+        self._put_folder_back()
+
+    def __repr__(self) -> str:
+        return f"XrayMonitor(every {self.every:,} steps, {self.count:,} so far, {self.history.use})"
+
+    @property
+    def _expected(self) -> float:
+        """Seconds of the next look; of the first one nothing is known."""
+        return self._looks[-1].expected if self._looks else 0.0
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds that the budget has left."""
+        if self.max_share == math.inf:
+            return math.inf
+        return self.max_share * self._clock.training - self._clock.spent
+
+    @property
+    def _affordable(self) -> bool:
+        return self.max_share > 0 and (not self._looks or self._expected <= self._allowed)
+
+    def _if_affordable(self) -> XrayLook | None:
+        """A look, unless the budget or a failure prevents it, which is noted."""
+        if not self._affordable:
+            allowed = max(0.0, self._allowed)
+            self._skipped.append(SkippedLook(self.count, self._expected, allowed))
+            return None
+        try:
+            return self.look()
+        except (UsageError, RunError, torch.OutOfMemoryError) as error:
+            self._skipped.append(SkippedLook(self.count, 0.0, 0.0, str(error)))
+            if not self._failed:
+                warn(f"the x-ray at step {self.count} failed, the training goes on: {error}")
+            self._failed = True
+            return None
+
+    def _check_folder(self) -> None:
+        """Refuse a folder with the looks of another training, which this one did not go on from."""
+        if self._left:
+            path = self._folder.path if self._folder else None
+            ways = ["call load_state_dict(...) first", "pass another {out}", "delete that folder"]
+            got = f"looks up to step {max(self._left)} in {path}"
+            raise wrong("out", "be empty where a training begins", got, ways)
+
+    def _put_folder_back(self) -> None:
+        """Let the folder hold the looks of this training, and no later ones."""
+        if self._folder is not None:
+            mine = {look.step for look in self._looks}
+            for step in self._left:
+                if step not in mine:
+                    self._folder.discard(step)
+            missing = [look for look in self._looks if look.step not in self._left]
+            if missing:
+                self._folder.write_inputs(self._inputs)
+            for look in missing:
+                self._folder.write(look)
+        self._left = []
+
+
+def _size(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
