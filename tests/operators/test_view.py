@@ -39,7 +39,7 @@ def test_the_model_is_seen_as_it_is_now():
         ({"dtype": "half"}, "dtype must be torch.float32 or torch.float64, got 'half'"),
         ({"device": "moon"}, "device must be one that holds numbers on this machine, got 'moon'"),
         ({"forward": 3}, "forward must be"),
-        ({"select": "first"}, "select must be"),
+        ({"select": 1.5}, "select must be a name or a function of the output, got 1.5"),
         ({"batch_statistics": "yes"}, "batch_statistics must be True or False, got 'yes'"),
     ],
 )

@@ -141,7 +141,7 @@ def _goes_on() -> bool:
 def in_options(message: Worded) -> str:
     """A message of the library with the running command's options for its arguments."""
     command = _running()
-    options = command.options() if command is not None else {}
+    options = {"command_line": "", **(command.options() if command is not None else {})}
     return message.worded(options.get, "the same command with --help lists what there is")
 
 

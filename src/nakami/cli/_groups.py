@@ -64,6 +64,14 @@ class ModelOptions:
             help="Weights: .safetensors, or .pt, .pth, .ckpt, .bin read without running code.",
         ),
     ] = None
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which output of a network of several: a key or attribute (logits), a place (0), "
+            "or some with dots between (0.boxes). Default: the first, or for a loss the logits.",
+        ),
+    ] = None
     seed: Annotated[
         int,
         typer.Option(
@@ -71,6 +79,16 @@ class ModelOptions:
             help="Seed of the estimates, and of weights that --model makes and none replace.",
         ),
     ] = 0
+
+    @property
+    def selected(self) -> dict[str, str]:
+        """The output that was named, as settings keep it; nothing where none was."""
+        return {} if self.select is None else {"select": self.select}
+
+    def check_select(self) -> None:
+        """Refuse an output without a network."""
+        if self.select is not None and self.model is None:
+            raise wrong("--select", "come with --model", "none", "name the network with --model")
 
 
 @dataclass(frozen=True)
@@ -171,17 +189,18 @@ class ComputeOptions:
             "no-batch-statistics": (self.batch_statistics is False, False),
         }
 
-    def view(self, model: nn.Module, batches: bool = False) -> View:
+    def view(self, model: nn.Module, select: str | None = None, batches: bool = False) -> View:
         """The model as it is to be read.
 
         Args:
             model: What is read.
+            select: Which output; default the first.
             batches: Whether whole batches are read: then batch normalisation without statistics of
                 its own is read by theirs, where nothing is random, and a note says so.
         """
         from nakami import View
 
-        view = View(model, batch_statistics=self.batch_statistics, **self.place())
+        view = View(model, select=select, batch_statistics=self.batch_statistics, **self.place())
         chosen = view.for_batches() if batches else view
         if chosen is not view:
             typer.echo(

@@ -210,6 +210,10 @@ def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
     if network.positions != read_at:
         way_out = f"pass nakami.View(model, positions={read_at!r})"
         raise wrong("positions", "be those of the x-ray", repr(network.positions), way_out)
+    named = run.settings.get("select")
+    if network.output_name != named:
+        way_out = f"pass nakami.View(model, select={named!r})"
+        raise wrong("select", "be that of the x-ray", repr(network.output_name), way_out)
     examples = Inputs(inputs, network)
     if examples.fingerprint() != run.settings["inputs_sha256"]:
         way_out = "pass what nakami.xray was given"

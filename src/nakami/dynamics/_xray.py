@@ -173,6 +173,7 @@ def settings_of(
         "model": {**model, **more.pop("model", {})},
         "inputs_sha256": plan.inputs.fingerprint(),
         "n_inputs": len(plan.inputs),
+        **({"select": plan.network.output_name} if plan.network.output_name else {}),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
         **({"positions": plan.network.positions} if plan.network.positions != "all" else {}),
         "k": plan.k,

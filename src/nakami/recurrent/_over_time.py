@@ -26,6 +26,7 @@ from ._state_map import StateMap, Step, as_state_map
 
 STEPS = (1, 5, 10, 20)
 ALL_UP_TO, TOP = 512, 64  # a state up to which all values are read; how many beyond
+TOL, LEAST = 1e-4, 1e-8  # relative error of the values above this share of the largest
 
 
 @told
@@ -140,9 +141,11 @@ def _read(matrix: Tensor, k: int) -> dict[str, Any]:
         return {"values": nothing, "errors": nothing, "floors": 0.0, "converged": True}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
-        found = svd(matrix.contiguous(), min(k, *matrix.shape), vectors=False)
+        found = svd(matrix.contiguous(), min(k, *matrix.shape), TOL, vectors=False)
     padded = {
         name: np.pad(row.cpu().numpy(), (0, k - len(row)), constant_values=np.nan)
         for name, row in (("values", found.values), ("errors", found.errors))
     }
-    return {**padded, "floors": found.floor, "converged": found.converged}
+    asked = found.values > LEAST * found.values[0]
+    settled = found.converged or bool((found.errors[asked] <= TOL).all())
+    return {**padded, "floors": found.floor, "converged": settled}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._counted import counted as counted
     from ._counted import worded as worded
     from ._entries import Entries as Entries
+    from ._errors import COMMAND_LINE as COMMAND_LINE
     from ._errors import PYTHON as PYTHON
     from ._errors import NakamiWarning as NakamiWarning
     from ._errors import NotConvergedWarning as NotConvergedWarning

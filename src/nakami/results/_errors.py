@@ -19,10 +19,11 @@ PLACE = re.compile(r"\{([a-z_]+)\}")
 LONGEST = 400  # characters of what came
 PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line
+COMMAND_LINE = "{command_line}"  # likewise of the command line alone
 
 
 def _own_name(argument: str) -> str | None:
-    return "" if argument == "python" else argument
+    return {"python": "", "command_line": None}.get(argument, argument)
 
 
 def _in_a_line(text: str) -> str:
@@ -124,7 +125,8 @@ def wrong(argument: str, rule: str, got: object, way_out: str | Iterable[str]) -
         rule: What it must do.
         got: What came; shown as it is.
         way_out: What to type, several possibilities as a list. ``{name}`` stands for another
-            argument; a way that begins with ``PYTHON`` is for programs alone.
+            argument; a way that begins with ``PYTHON`` is for programs alone, one with
+            ``COMMAND_LINE`` for the command line alone.
     """
     return UsageError(MUST, argument=argument, rule=rule, got=got, way_out=way_out)
 

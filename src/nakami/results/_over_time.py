@@ -31,7 +31,7 @@ class SpectraOverTime(Shown):
             sequences, times. NaN where there are fewer.
         errors: Relative error of each, likewise.
         floors: Smallest value told from zero, shape (3, n, T).
-        converged: Whether all values came within tolerance, shape (3, n, T).
+        converged: Whether all values above 1e-8 of the largest are right to 1e-4, shape (3, n, T).
     """
 
     columns: ClassVar[tuple[str, ...]] = ()

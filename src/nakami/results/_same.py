@@ -23,8 +23,17 @@ TOLD = tuple(told for _, told in FOUND.values())
 
 # Which field a refusal names: one that somebody chose before one that follows from it.
 CHOSEN = (
-    *("subject", "n_inputs", "input_unit", "seed", "model.name", "model.parameters", "stages", "k"),
-    *("layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
+    *(
+        "subject",
+        "n_inputs",
+        "input_unit",
+        "seed",
+        "model.name",
+        "model.parameters",
+        "select",
+        "stages",
+    ),
+    *("k", "layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
 )
 FOLLOWING = ("facts", "picture", "labels", "input_names", "inputs_sha256")
 SHORT = 60  # characters of a value that is shown as it is

@@ -81,7 +81,7 @@ def run(
     from .._progress import Meter
 
     title, model, examples = _subject(network, data, inputs)
-    view = compute.view(model, batches=True)
+    view = compute.view(model, network.select, batches=True)
     if _filled_up(examples):
         typer.echo(
             "note: texts differ in length, and what fills them up counts in the means; texts of "
@@ -95,6 +95,7 @@ def run(
     typed: dict[str, tuple[object, object]] = {
         **{name: (options[name], usual) for name, usual in USUAL.items()},
         "inputs": (inputs, INPUTS),
+        "select": (network.select, None),
         **compute.options,
     }
     name = network.model or "deep"
@@ -105,6 +106,7 @@ def run(
         "weights_sha256": nakami.data.weights_fingerprint(model),
         "inputs_sha256": nakami.data.fingerprint(*nakami.data.tensors_of(examples.inputs)),
         **options,
+        **network.selected,
         "batch_statistics": bool(view.batch_statistics),
         "dtype": compute.dtype,
         "device": compute.device,
@@ -127,7 +129,11 @@ def run(
 
 
 def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:
-    given = {"--weights": network.weights, "--data": data.data}
+    given = {
+        "--weights": network.weights,
+        "--select": network.select,
+        "--data": data.data,
+    }
     alone = [*(name for name, value in given.items() if value is not None), *data.typed]
     if network.model is None and alone:
         way_out = ["name the network with --model", f"leave out {', '.join(alone)}"]

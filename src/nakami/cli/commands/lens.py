@@ -93,11 +93,12 @@ def run(
         "subject": _runs.short(network.model),
         **examples.about(),
         **_model.identity(network.model, network, data, model, examples),
+        **network.selected,
     }
     usual = {
         "stages": (",".join(stages), "auto"), "to": (to, None), "inputs": (inputs, INPUTS),
         "positions": (positions, None), "error": (error, None), "axis": (axis, -1),
-        "seed": (network.seed, 0), **compute.options,
+        "seed": (network.seed, 0), "select": (network.select, None), **compute.options,
     }  # fmt: skip
     named = _runs.of_model(network.model, "lens", network.weights, _runs.chosen(usual))
     options = dynamics.LensOptions(
@@ -107,8 +108,8 @@ def run(
     words = hf.words(network.model, model) if to is None and hf.is_hf(network.model) else None
     with Meter() as meter:
         found = dynamics.lens_run(
-            compute.view(model), examples.inputs, folder, stage_names(stages), to, options=options,
-            words=words, about=about, progress=meter,
+            compute.view(model, network.select), examples.inputs, folder, stage_names(stages), to,
+            options=options, words=words, about=about, progress=meter,
         )  # fmt: skip
     page = None if output.no_page else _runs.page(found, found.folder / "report.html")
     saved = _saved(found.lenses, save)

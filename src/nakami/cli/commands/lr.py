@@ -71,6 +71,7 @@ def run(
     """
     if network.weights and not network.model:
         raise wrong("--weights", "come with --model", "no model", "name the network with --model")
+    network.check_select()
     from nakami import geometry
 
     from .. import _model
@@ -93,12 +94,14 @@ def run(
         raise wrong("--loss", f"come with --data where it is {loss}", "none", "pass an .npz")
     examples = _model.labelled_for(name, inputs, batch * batches, network.seed, inside=own)
     batch = _filled(batch, examples)
-    view = compute.view(_model.build(name, network.weights, network.seed), batches=True)
+    model = _model.build(name, network.weights, network.seed)
+    view = compute.view(model, network.select, batches=True)
     options = {
         "batch": (batch, BATCH),
         "batches": (batches, BATCHES),
         "loss": (loss, LOSS),
         "labels": (inputs.labels, None),
+        "select": (network.select, None),
         "seed": (network.seed, 0),
         "tol": (tol, TOL),
         **compute.options,
@@ -123,6 +126,7 @@ def run(
         "device": compute.device,
         "memory_budget": budget,
         **({"batch_normalisation": normalised} if normalised else {}),
+        **network.selected,
         "threads": torch.get_num_threads(),
         "versions": results.versions(),
     }

@@ -23,7 +23,8 @@ def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None
     _model.try_once(model, examples)
     import nakami
 
-    found = nakami.stages(model, nakami.data.some_rows(examples.inputs, slice(1)))
+    view = nakami.View(model, select=network.select)
+    found = nakami.stages(view, nakami.data.some_rows(examples.inputs, slice(1)))
     if output.as_json:
         rows = [{**asdict(s), "size": s.size, "auto": s.name in found.auto} for s in found]
         _tables.echo_json({"model": network.model, "stages": rows})

@@ -241,6 +241,7 @@ def _check_together(
             f"a subject and --model must not be given together, got {subject!r} and "
             f"{network.model!r}; leave one out."
         )
+    network.check_select()
     if network.weights and not network.model:
         raise wrong("--weights", "come with --model", "no model", "name the network with --model")
     if train_seed is not None and network.model:
@@ -324,7 +325,7 @@ def _own_network(
     from .._progress import Meter
 
     model = _model.build(name, network.weights, network.seed)
-    view = replace(compute.view(model), positions=position(reading.positions))
+    view = replace(compute.view(model, network.select), positions=position(reading.positions))
     examples = _model.examples_for(name, inputs, reading.n)
     identity = _model.identity(name, network, inputs, view.model, examples)
     first = nakami.data.some_rows(examples.inputs, slice(1))
@@ -366,6 +367,7 @@ def _of_recurrent_layers(
         "--layers": reading.layers,
         "--experiments": reading.experiments,
         "--positions": reading.positions != ALL,
+        "--select": network.select,
         "--tol": reading.tol != TOL,
         **{f"--{name}": value is not None for name, value in vars(spread).items()},
         **{f"--{name}": value != usual for name, (value, usual) in compute.options.items()},

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from ...results import wrong
+from ...results import COMMAND_LINE, PYTHON, wrong
 from ..model._example import is_number
 from ..model._functional_model import FunctionalModel
+from ..model._selection import Named, tensor_names
 
 TENSOR = object()  # in the place of one
 
@@ -95,12 +96,15 @@ def one_output(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, 
     logits = out.get("logits") if isinstance(out, Mapping) else getattr(out, "logits", None)
     if isinstance(logits, Tensor) and logits.is_floating_point():
         return logits, None
-    found = list(_places(out))
-    if len(found) > 1:
-        shown = " and ".join(f"{place} of shape {tuple(z.shape)}" for place, z in found[:4])
-        shown += f" and {len(found) - 4} more" if len(found) > 4 else ""
-        ways = [f"pass nakami.View(model, select=lambda out: {found[0][0]})"]
-        ways.append("pass a function of all outputs and the targets as the loss")
+    names = list(tensor_names(out))
+    if len(names) > 1:
+        shapes = [tuple(Named(name)(out).shape) for name in names[:4]]
+        each = zip(names, shapes, strict=False)
+        shown = " and ".join(f"{name!r} of shape {shape}" for name, shape in each)
+        shown += f" and {len(names) - 4} more" if len(names) > 4 else ""
+        ways = [f"{PYTHON}pass nakami.View(model, select={names[0]!r})"]
+        ways.append(f"{COMMAND_LINE}pass {{select}} {names[0]}")
+        ways.append(f"{PYTHON}pass a function of all outputs and the targets as the loss")
         raise wrong("the model's output", "be one tensor for this loss", shown, ways)
     return network.selected(out), None
 
@@ -109,18 +113,6 @@ def one_row(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, Non
     """The same; a single number as one row."""
     z, _ = one_output(network, out, count)
     return (z if z.ndim else z[None]), None
-
-
-def _places(out: Any, place: str = "out") -> Iterator[tuple[str, Tensor]]:
-    """The floating tensors in an output, each with what is typed to take it."""
-    if isinstance(out, Tensor):
-        if out.is_floating_point():
-            yield place, out
-        return
-    keyed = out.items() if isinstance(out, Mapping) else ()
-    listed = enumerate(out) if isinstance(out, (tuple, list)) else ()
-    for key, value in (*keyed, *listed):
-        yield from _places(value, f"{place}[{key!r}]")
 
 
 def classes_last(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, None]:

@@ -19,6 +19,7 @@ from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._failures import failure
 from ._positions import info_at, state_at
 from ._put_back import InputGuard, WritesToInput
+from ._selection import Named
 from ._stages import Stages
 from ._statistics import warn_of_untouched
 from ._still import still
@@ -65,6 +66,7 @@ class FunctionalModel:
         self.batch_statistics = bool(view.batch_statistics)
         assert not isinstance(dtype, str)  # a view holds what names stand for
         assert not isinstance(device, str)
+        assert not isinstance(view.select, (str, int))  # likewise
         self.model, self.select, self.target = model, view.select, view.target
         self.forward, self.positions = view.forward, view.positions
         self.reader: Reader | None = None
@@ -108,6 +110,11 @@ class FunctionalModel:
         """What else is to be said of the arithmetic."""
         lifted = "autocast lifted" if self.structure.autocasts else ""
         return ", ".join(part for part in (self._note, lifted) if part)
+
+    @property
+    def output_name(self) -> str | None:
+        """The name of the output that is read; None of the first, or of what a function picks."""
+        return self.select.name if isinstance(self.select, Named) else None
 
     @property
     def embeds(self) -> bool:

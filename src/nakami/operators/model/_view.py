@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...results import UsageError, check_callable, wrong_type
 from ._checks import check_batch_statistics, read_device, read_dtype
 from ._positions import ALL, Positions, check_positions
+from ._selection import check_selection
 from ._statistics import UNTOUCHED, statistics
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -30,8 +31,9 @@ class View:
     Args:
         model: Any module.
         forward: ``forward(model, x)`` calls the model, where ``model(x)`` does not do.
-        select: ``select(output)`` picks one floating tensor of the model's output; default the
-            first.
+        select: Which floating tensor of the model's output is read; default the first. Its name:
+            keys, attributes and places with dots between (``"logits"``, ``"0.boxes"``, ``0``), or
+            a function ``select(output)``.
         dtype: Arithmetic to compute in, ``torch.float32``, ``torch.float64`` or their names;
             default that of the weights, float32 for half precision.
         device: Where to compute; default where the weights are.
@@ -56,7 +58,7 @@ class View:
 
     model: nn.Module
     forward: Forward | None = None
-    select: Select | None = None
+    select: Select | str | int | None = None
     dtype: torch.dtype | str | None = None
     device: torch.device | str | None = None
     batch_statistics: bool | None = None
@@ -83,7 +85,7 @@ class View:
             )
         way_out = "pass a function of (model, x), where x is all of it: model(**x) of a dict"
         check_callable("forward", self.forward, "forward(model, x)", way_out)
-        check_callable("select", self.select, "select(output)")
+        object.__setattr__(self, "select", check_selection(self.select))
         if self.batch_statistics not in (True, False, None):
             got = repr(self.batch_statistics)
             raise wrong_type("batch_statistics", "be True or False", got, "pass True or False")
