@@ -9,7 +9,8 @@ texts that it wrote itself, 64 tokens each:
 * the same by a plain autograd loop of one-hot cotangents: largest difference, and CPU seconds;
 * thirty samples of 48 other texts: the scatter of these numbers beside the standard errors;
 * the words that the leading directions write;
-* two networks that other lenses do not read: a ViT at 48 pictures, a BERT at 48 padded sentences.
+* two networks that other lenses do not read: a ViT at 48 pictures, a BERT at 48 padded sentences;
+* of all three the averaged detached Jacobian (Golden 2025) beside the averaged Jacobian.
 
 Positions 8 to 62 count; published lenses leave out 16, and the last.
 
@@ -37,6 +38,7 @@ from nakami.results import Jackknifed, Lens
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+from _lens_detached import detached, lines  # noqa: E402
 from _lens_nets import pictures, sentences  # noqa: E402
 from _shared import made_in  # noqa: E402
 from _stories import Stories, stories  # noqa: E402
@@ -51,6 +53,11 @@ TITLES = {
     "vit": "a ViT trained on Fashion-MNIST, at test pictures",
     "bert": "paraphrase-MiniLM-L3, a BERT, at sentences of the Stanford Sentiment Treebank",
 }
+DETACHED = {
+    "detached": "stories260K",
+    "detached vit": "The ViT",
+    "detached bert": "The BERT",
+}
 MORE = ("participation", "participation_beyond", "norm")
 
 
@@ -64,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = {"texts": TEXTS, "tokens": TOKENS, "positions": [8, -1], "to": "layers.4"}
     kept = Kept(OUT.with_suffix(".json"), settings)
     samples = [f"sample {i}" for i in range(1, SAMPLES + 1)]
-    for name in kept.missing(["lens", "loop", *NETS, *samples]):
+    for name in kept.missing(["lens", "loop", *NETS, *samples, *DETACHED]):
         started = time.process_time()
         try:
             record = read(name, root, model, pieces)
@@ -78,6 +85,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def read(name: str, root: Path, model: Stories, pieces: list[str]) -> dict[str, Any]:
     """One record."""
+    if name in DETACHED:
+        net = name.partition(" ")[2]
+        if net:
+            return detached(*NETS[net](root, TEXTS), "auto")
+        texts = model.write(TEXTS, TOKENS, 0)
+        return detached(model, texts, STAGES, positions=HERE_COUNTS)
     if name in NETS:
         found = nakami.lens(*NETS[name](root, TEXTS), "auto")
         assert isinstance(found, dict)
@@ -186,6 +199,11 @@ def report(records: Mapping[str, Any]) -> Iterator[str]:
             yield ""
             yield from lenses(records[name]["stages"])
             yield ""
+    yield "The detached Jacobian beside the Jacobian (nakami.View(derivative='detached')): both"
+    yield "averaged at the same inputs. Apart: norm of their difference over that of the Jacobian."
+    yield "Pairs: Jacobian / detached Jacobian."
+    yield ""
+    yield from lines(records, DETACHED)
     yield made_in(sum(r["cpu"] for r in records.values()))
 
 

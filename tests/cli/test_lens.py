@@ -108,6 +108,16 @@ def table_of(text):
     return [line.rstrip() for line in text.splitlines() if line.startswith(" ")]
 
 
+def test_a_detached_lens(nakami, ids):
+    done = nakami(*MODEL, "--detached", "--dtype", "float64")
+    assert done.code == 0, done.err
+    found = load(ids / "nakami-out" / "make" / "lens,detached,dtype-float64")
+    assert found.settings["derivative"] == "detached"
+    assert found["blocks.0"].settings["residual"] < 1e-12
+    page = (found.folder / "report.html").read_text("utf-8")
+    assert "is no derivative" in page
+
+
 def test_a_model_of_language_reads_its_directions_as_words(nakami, here):
     folders = pytest.importorskip("hf_folders", reason="transformers is not installed (extra hf)")
     model = folders.save(folders.gpt2, here / "gpt2")

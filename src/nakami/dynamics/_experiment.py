@@ -200,6 +200,10 @@ def bench(model: nn.Module | View, inputs: Any, run: Xray) -> Bench:
         way_out = "pass what nakami.xray returns, or nakami.load(folder)"
         raise wrong_type("run", "be an Xray", type(given).__name__, way_out)
     network = FunctionalModel(model)
+    network.check_exact("experiments")
+    if "derivative" in run.settings:
+        rule, got = "be read by the exact derivative", repr(run.settings["derivative"])
+        raise wrong("run", rule, got, "take an x-ray of the model itself")
     mine = described(as_view(model).model)["weights_sha256"]
     if mine != run.settings["model"].get("weights_sha256", mine):
         way_out = "pass the model that the x-ray read, with its weights"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..data import described, fingerprint
 from ..operators import (
+    DETACHED,
     FunctionalModel,
     Jacobian,
     PositionMean,
@@ -40,8 +41,8 @@ class Reading:
     Attributes:
         network, names, to, positions, axis, budget: As asked; ``to`` is settled at the first
             prompt. wanted: relative standard error that ends the reading, or None.
-        running: Of each stage. checks: relative errors of the self-check at the first prompt, and
-            the routes of its products.
+        running: Of each stage. checks: at the first prompt, relative errors of the self-check, the
+            routes of its products, and residuals of a detached derivative.
         n_positions: Source positions so far. passed_over: prompts without any.
         seen: prompts so far.
     """
@@ -54,7 +55,7 @@ class Reading:
     budget: int
     wanted: float | None
     running: dict[str, Running] = field(default_factory=dict)
-    checks: dict[str, tuple[float, str]] = field(default_factory=dict)
+    checks: dict[str, tuple[float, str, float]] = field(default_factory=dict)
     n_positions: int = 0
     passed_over: int = 0
     seen: int = 0
@@ -168,7 +169,7 @@ class Reading:
             exact = matrix.double().cpu() @ v
             size = float(exact.norm())
             gap = float((exact - product).norm())
-            self.checks[name] = (gap / size if size else gap, op.route)
+            self.checks[name] = (gap / size if size else gap, op.route, op.residual)
 
     def lenses(self) -> dict[str, Lens]:
         """What was found, by stage."""
@@ -214,9 +215,16 @@ class Reading:
             "dtype": str(network.dtype or torch.get_default_dtype()).removeprefix("torch."),
             "device": network.device.type,
             "check_route": self.checks[name][1],
+            **self._derivative(name),
             "threads": torch.get_num_threads(),
             "versions": versions(),
         }
+
+    def _derivative(self, name: str) -> dict[str, Any]:
+        """What is said of a derivative that is not the network's own."""
+        if self.network.derivative != DETACHED:
+            return {}
+        return {"derivative": DETACHED, "residual": self.checks[name][2]}
 
 
 def largest(matrix: Array) -> float:

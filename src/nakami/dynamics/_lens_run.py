@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from ..data import described, fingerprint
-from ..operators import View
+from ..operators import DETACHED, View
 from ..results import (
     Direction,
     LensFolder,
@@ -24,6 +25,7 @@ from ..results import (
     Work,
     check_budget,
     check_callable,
+    plain,
     told,
     versions,
     wrong,
@@ -158,7 +160,7 @@ def _write_group(plan: _Plan, folder: LensFolder, i: int) -> None:
     reading.n_positions, reading.passed_over = before
     seconds = (time.perf_counter() - began) / len(parts)
     for name, part in parts.items():
-        check = {} if checked or not reading.checks else {"check": list(reading.checks[name])}
+        check = {} if checked or not reading.checks else {"check": plain(reading.checks[name])}
         record = {"count": part.count, "largest": sum(part.numbers), **counts, **check}
         arrays = {"mean": part.mean, "squares": part.squares}
         folder.write(i, name, record, arrays, seconds)
@@ -171,8 +173,8 @@ def _join(plan: _Plan, folder: LensFolder, i: int) -> None:
         piece = folder.read(i, name)
         record, arrays = piece.record, piece.arrays
         if "check" in record:
-            gap, route = record["check"]
-            reading.checks[name] = (gap, route)
+            gap, route, residual = record["check"]
+            reading.checks[name] = (gap, route, math.nan if residual is None else residual)
         if record["count"]:
             running.join(arrays["mean"], arrays["squares"], record["count"], record["largest"])
         plan.errors.setdefault(name, []).append((running.count, running.error))
@@ -228,6 +230,7 @@ def _settings(plan: _Plan, words: Words | None, about: Mapping[str, Any] | None)
         "to": reading.to,
         "positions": [here.start, here.stop, here.step],
         "axis": reading.axis,
+        **({"derivative": DETACHED} if network.derivative == DETACHED else {}),
         "error": reading.wanted,
         "groups": plan.groups,
         "group_size": plan.size,

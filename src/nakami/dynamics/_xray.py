@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..data import described
-from ..operators import FunctionalModel, View
+from ..operators import DETACHED, FunctionalModel, View
 from ..results import (
     NotConvergedWarning,
     Progress,
@@ -175,6 +175,7 @@ def settings_of(
         "n_inputs": len(plan.inputs),
         **({"select": plan.network.output_name} if plan.network.output_name else {}),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
+        **({"derivative": DETACHED} if plan.network.derivative == DETACHED else {}),
         **({"positions": plan.network.positions} if plan.network.positions != "all" else {}),
         "k": plan.k,
         "layers": plan.layers,

@@ -11,6 +11,7 @@ from .curvature._operator import CurvatureOperator
 from .model._checks import sharded
 from .model._deconvolution import Deconvolution
 from .model._dependence import check_cut, natural_start
+from .model._detached import DETACHED
 from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._own_hook import OwnHook
@@ -28,6 +29,7 @@ from .model._view import View, as_view
 from .per_example._independence import separate_rows
 
 __all__ = [
+    "DETACHED",
     "CellWeights",
     "CurvatureOperator",
     "Deconvolution",

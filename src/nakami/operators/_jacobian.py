@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from ..results import UsageError, counted, told, wrong
 from ..spectra import LinearOperator, check_budget, check_vector, without_autocast
+from .autodiff._affine import affine_part
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
@@ -28,6 +30,7 @@ from .autodiff._strategies import (
     unit,
 )
 from .model._dependence import check_cut, natural_start
+from .model._detached import DETACHED
 from .model._functional_model import FunctionalModel
 from .model._parameters import Parameters
 from .model._stages import Stages
@@ -257,6 +260,8 @@ class Jacobian(NetworkJacobian):
         to, start: Names of the two stages. shape: ``(size of to, size of start)``; with several
             stages ``to`` the sum of their sizes, and ``parts`` says which rows are whose.
         point: The state at ``start``, flattened, ``(n,)``: that of ``x``, or the ``state`` given.
+        offset: Of a view with ``derivative="detached"`` b in ``J x + b``, ``(m,)``; else None.
+        residual: ``|J x + b - output| / |output|`` there; else NaN.
     """
 
     def __init__(
@@ -287,7 +292,14 @@ class Jacobian(NetworkJacobian):
         between = places[places.position(self.start) : places.position(self.to) + 1]
         here = self._state if state is None else state
         self.point = here.reshape(-1).to(network.dtype or self._state.dtype)
-        self._build(self.point, max(s.size for s in between), memory_budget).check(repr(self))
+        derivative = self._build(self.point, max(s.size for s in between), memory_budget)
+        self.offset: Tensor | None = None
+        self.residual = math.nan
+        if network.derivative == DETACHED:
+            image = self @ self.point
+            self.offset, self.residual = affine_part(network, self.function, self.point, image)
+        else:
+            derivative.check(repr(self))
 
     def at_current_weights(self) -> Jacobian:
         """The same Jacobian, at the same ``x``, of the model as it is now; costs a new build."""

@@ -70,6 +70,7 @@ class LayerGraph:
     def __init__(
         self, network: FunctionalModel, tree: Any, change: Change | None = None, cut: bool = False
     ):
+        network.check_exact("what layers pass on")
         self.network, self.cut, self.change = network, cut, change
         self.calls, self.states, self.entering = list[LayerCall](), list[Tensor](), list[float]()
         self._ends: list[Tensor] = []  # the states with the graph that led to them

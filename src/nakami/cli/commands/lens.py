@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,14 @@ def run(
     axis: Annotated[
         int, typer.Option(help="Axis of the channels in a state; 0 for channels first.")
     ] = -1,
+    detached: Annotated[
+        bool,
+        typer.Option(
+            "--detached",
+            help="Hold what multiplies states as numbers (gates, attention weights, denominators), "
+            "so that J x + b is the state at the end.",
+        ),
+    ] = False,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -98,7 +107,8 @@ def run(
     usual = {
         "stages": (",".join(stages), "auto"), "to": (to, None), "inputs": (inputs, INPUTS),
         "positions": (positions, None), "error": (error, None), "axis": (axis, -1),
-        "seed": (network.seed, 0), "select": (network.select, None), **compute.options,
+        "seed": (network.seed, 0), "select": (network.select, None),
+        "detached": (detached, False), **compute.options,
     }  # fmt: skip
     named = _runs.of_model(network.model, "lens", network.weights, _runs.chosen(usual))
     options = dynamics.LensOptions(
@@ -106,10 +116,12 @@ def run(
     )
     folder = _runs.writable("out", output.out / named)
     words = hf.words(network.model, model) if to is None and hf.is_hf(network.model) else None
+    view = compute.view(model, network.select)
+    view = replace(view, derivative="detached" if detached else "exact")
     with Meter() as meter:
         found = dynamics.lens_run(
-            compute.view(model, network.select), examples.inputs, folder, stage_names(stages), to,
-            options=options, words=words, about=about, progress=meter,
+            view, examples.inputs, folder, stage_names(stages), to, options=options,
+            words=words, about=about, progress=meter,
         )  # fmt: skip
     page = None if output.no_page else _runs.page(found, found.folder / "report.html")
     saved = _saved(found.lenses, save)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ...results import StageInfo, UsageError, tick, unknown, wrong, wrong_type
 from ._checks import check_batch_statistics, check_filled
 from ._conventions import follow_conventions
+from ._detached import DETACHED, EXACT, Detached, Numbers
 from ._example import Example, count_of, is_number, leaves_of, mapped
 from ._failures import failure
 from ._positions import info_at, state_at
@@ -69,6 +70,8 @@ class FunctionalModel:
         assert not isinstance(view.select, (str, int))  # likewise
         self.model, self.select, self.target = model, view.select, view.target
         self.forward, self.positions = view.forward, view.positions
+        self.derivative = view.derivative
+        self.numbers: Numbers | None = None
         self.reader: Reader | None = None
         self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
         like = next((p for p in model.parameters() if is_number(p)), None)
@@ -212,13 +215,33 @@ class FunctionalModel:
         """What ``act`` returns, run while the model is still and holds the network's weights."""
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
         by_batch = bool(self.batch_statistics)
-        with self.structure, still(self.model, self.device, by_batch, chance) as composites:
+        calm = still(self.model, self.device, by_batch, chance)
+        with self.structure, calm as composites, self._mode():
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = _Caller(self.model, lambda model, _: act())
             out = torch.func.functional_call(holder, swapped, (None,))
             self.structure.autocasts |= composites.lifted
             return out
+
+    def _mode(self) -> AbstractContextManager[Any]:
+        """What changes derivatives."""
+        return Detached(self.numbers) if self.derivative == DETACHED else nullcontext()
+
+    @contextmanager
+    def held(self, numbers: Numbers) -> Iterator[Numbers]:
+        """Within it the numbers that runs hold are kept, or taken."""
+        before, self.numbers = self.numbers, numbers
+        try:
+            yield numbers
+        finally:
+            self.numbers = before
+
+    def check_exact(self, what: str) -> None:
+        """Refuse a view with another derivative than the network's own."""
+        if self.derivative != EXACT:
+            got = f"a View with derivative={self.derivative!r}"
+            raise wrong("model", f"be read by its exact derivative for {what}", got, "leave it out")
 
     def stages(self, x: Any, rows: int = 1) -> Stages:
         """All stages at ``x``; checks ``x``, and that the model is deterministic there.

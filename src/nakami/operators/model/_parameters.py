@@ -46,6 +46,7 @@ class Parameters:
     """
 
     def __init__(self, network: FunctionalModel, full: Iterable[str]):
+        network.check_exact("derivatives by parameters")
         own = {name: network.weights[name] for name in full}
         self.flat = torch.cat([as_real(weight).reshape(-1) for weight in own.values()])
         self.weights = named_parts(self.flat, own)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...results import UsageError, check_callable, wrong_type
+from ...results import UsageError, check_callable, check_choice, wrong_type
 from ._checks import check_batch_statistics, read_device, read_dtype
+from ._detached import DETACHED, EXACT, Derivative
 from ._positions import ALL, Positions, check_positions
 from ._selection import check_selection
 from ._statistics import UNTOUCHED, statistics
@@ -49,6 +50,10 @@ class View:
             have them: ``"all"``, ``"last"``, ``"mean"`` (over the positions), or the number of one
             (0 is the first, -1 the last). They start at all positions in any case. A stage that is
             one vector is read as it is. Readings of a loss go by all.
+        derivative: ``"exact"``, or ``"detached"``: what multiplies states is held as numbers
+            (multipliers of activations, gates, weights of attention, denominators), so that the
+            network is ``J x + b`` at the point, with its own output (see docs/lens.md). For
+            Jacobians by the input or a state.
 
     Raises:
         UsageError: ``model`` is no module or a scripted one, ``forward`` or ``select`` cannot be
@@ -64,6 +69,7 @@ class View:
     batch_statistics: bool | None = None
     target: Target = None
     positions: Positions = ALL
+    derivative: Derivative = EXACT
 
     def __post_init__(self) -> None:
         given: object = self.model
@@ -95,6 +101,7 @@ class View:
             raise wrong_type("target", rule, repr(self.target), "pass target='labels'")
         if callable(self.target):
             check_callable("target", self.target, "target(batch)")
+        check_choice("derivative", self.derivative, (EXACT, DETACHED), "leave it out for 'exact'")
         object.__setattr__(self, "dtype", read_dtype(self.dtype))
         object.__setattr__(self, "device", read_device(self.device))
         object.__setattr__(self, "positions", check_positions(self.positions))

@@ -72,6 +72,11 @@ class Data:
             return []
         return [int(match[2]) for match in found if match]
 
+    @property
+    def detached(self) -> bool:
+        """Whether multipliers of the states were held as numbers."""
+        return "derivative" in self.found.settings
+
     def text(self, key: str, default: str = "not stated") -> str:
         """A setting as text."""
         return str(self.found.settings.get(key) or default)

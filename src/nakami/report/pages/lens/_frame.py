@@ -44,10 +44,12 @@ def _verdict(data: Data) -> Verdict:
     numbers = settings.get("versions", {}).items()
     versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
     where = say("verdict.where", first=first.stage, last=last.stage, to=data.found.to)
+    held = [say("verdict.detached")] if data.detached else []
     return Verdict(
         kicker=say("verdict.kicker", stages=len(data.lenses), prompts=first.n_prompts),
         headline=headline,
-        standfirst=[where, say("verdict.mean", prompts=first.n_prompts, positions=data.positions)],
+        standfirst=[where, *held, say("verdict.mean", prompts=first.n_prompts,
+                                       positions=data.positions)],
         figures=_key_figures(data),
         meta=[
             ("Network", say("meta.network", name=data.found.subject,
@@ -116,6 +118,7 @@ def _how(data: Data) -> Table:
         ["Arithmetic", say("how.arithmetic", dtype=settings["dtype"])],
         ["Source", say("how.source")],
     ]
-    if settings.get("derivative"):
-        rows.insert(1, ["Derivative", str(settings["derivative"])])
+    if data.detached:
+        residual = max(float(one.settings["residual"]) for one in data.lenses)
+        rows.insert(1, ["Derivative", say("how.detached", residual=residual)])
     return Table("How it was measured", ["", "this network"], rows, (), 480)

@@ -1,0 +1,324 @@
+"""A network made linear at a point: what multiplies its states is held as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from ._tracer import ACTIVATIONS, FUNCTIONS
+
+EXACT, DETACHED = "exact", "detached"
+Derivative = str
+STEP = 1e-7  # around 0, for the slope of an activation there, in float64
+
+
+@dataclass
+class Numbers:
+    """The numbers that one run has held, in order, for another run to take.
+
+    Attributes:
+        values: What was held. taken: whether a run takes them, in place of making its own.
+        also: Names of functions whose values are held too.
+        met: Names of functions that states went through, but for those that are linear.
+    """
+
+    values: list[Tensor] = field(default_factory=list)
+    taken: bool = False
+    also: frozenset[str] = frozenset()
+    met: set[str] = field(default_factory=set)
+
+
+class Detached(TorchFunctionMode):
+    """Within it values are as always, and derivatives are those of a network with held multipliers.
+
+    Held as numbers are: the multiplier of an activation, ``m = (f(x) - f(0)) / x`` in ``f(0) + m
+    x``; a gate, which is what comes from an activation and multiplies another state (SwiGLU: the
+    SiLU of the gate, whole); the weights of an attention (a softmax, whole); the denominators of
+    normalisations, norms, roots, and whatever else a state is divided by. Mean values stay linear.
+
+    So a network of these is an affine function of its state, which is itself at the point:
+    ``J x + b``. A state is what a derivative goes through; all else is computed as always.
+
+    Source: Golden, Equivalent linear mappings of large language models, 2025 (arXiv 2505.24293).
+    """
+
+    def __init__(self, numbers: Numbers | None = None):
+        super().__init__()
+        self._numbers, self._next = numbers, 0
+        self._gates: Any = WeakTensorKeyDictionary()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The function, or the one with held multipliers where a state goes through it."""
+        kwargs = kwargs or {}
+        moving = [v for v in (*args, *kwargs.values()) if _moves(v)]
+        if not moving:
+            moving = [v for a in args if isinstance(a, (list, tuple)) for v in a if _moves(v)]
+            return self._linear(func, args, kwargs, moving) if moving else func(*args, **kwargs)
+        name = getattr(func, "__name__", str(func)).strip("_")
+        if self._numbers is not None and name in self._numbers.also:
+            return self._whole(func, *args, **kwargs)
+        if func in _OPENED:
+            with self:
+                return _OPENED[func](*args, **kwargs)
+        if func in _ACTIVATIONS:
+            return self._activation(func, *args, **kwargs)
+        if func in _RULES:
+            return _RULES[func](self, func, *args, **kwargs)
+        if name in _PRODUCTS and len(moving) > 1:
+            return self._product(func, *args, **kwargs)
+        if name in _QUOTIENTS and _moves(args[-1] if name[0] != "r" else args[0]):
+            at = -1 if name[0] != "r" else 0
+            held = list(args)
+            held[at] = self.hold(lambda: args[at])
+            return func(*held, **kwargs)
+        if name in _POWERS and _is_denominator(args[-1]):
+            return self._whole(func, *args, **kwargs)
+        return self._linear(func, args, kwargs, moving)
+
+    def hold(self, make: Callable[[], Tensor]) -> Tensor:
+        """The numbers that ``make`` gives, or that were held at this place before."""
+        numbers = self._numbers
+        if numbers is not None and numbers.taken:
+            self._next += 1
+            return numbers.values[self._next - 1]
+        value = make().detach()
+        if numbers is not None:
+            numbers.values.append(value)
+        return value
+
+    def _linear(self, func: Any, args: Any, kwargs: Any, moving: list[Tensor]) -> Any:
+        """A function as it is; the name of one that is not known to be linear is noted."""
+        name = getattr(func, "__name__", str(func)).strip("_")
+        out = func(*args, **kwargs)
+        if not isinstance(out, Tensor) or not _moves(out):
+            return out
+        if len(moving) == 1 and moving[0] in self._gates:
+            self._gates[out] = True
+        known = name in _SUMS or (name in _LINEAR and len(moving) == 1)
+        if self._numbers is not None and not known:
+            self._numbers.met.add(name)
+        return out
+
+    def _whole(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.hold(lambda: func(*args, **kwargs))
+
+    def _activation(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
+        x, name = input.detach(), FUNCTIONS[func]
+        inplace = kwargs.pop("inplace", False) or func.__name__.endswith("_")
+        plain = getattr(functional, name, None) or getattr(torch, name)
+        apart = torch.zeros_like(x) if name == "prelu" else x.new_zeros((), dtype=torch.float64)
+        start = 0.0 if name in _FROM_ZERO else plain(apart, *args, **kwargs).to(x)
+
+        def multiplier() -> Tensor:
+            if name == "relu":
+                return (x > 0).to(x)
+            value = plain(x.clone(), *args, **kwargs)
+            ends = [plain(apart + step, *args, **kwargs) for step in (STEP, -STEP)]
+            slope = ((ends[0] - ends[1]) / (2 * STEP)).to(x)
+            return torch.where(x == 0, slope, (value - start) / x)
+
+        out = self.hold(multiplier) * input + start
+        out = input.copy_(out) if inplace else out
+        self._gates[out] = True
+        return out
+
+    def _product(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of two states: the one that is a gate is held."""
+        a, b = args[:2]
+        if b not in self._gates and a not in self._gates:
+            return self._linear(func, args, kwargs, [a, b])
+        gate, other = (b, a) if b in self._gates else (a, b)
+        out = other * self.hold(lambda: gate)
+        return a.copy_(out) if _in_place(func) else out
+
+    def _softmax(self, func: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return self.hold(lambda: func(*args, **kwargs))
+
+    def _log_softmax(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
+        return input - self.hold(lambda: input - func(input, *args, **kwargs))
+
+    def _max_pool(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        name = FUNCTIONS[func]
+        both = kwargs.pop("return_indices", False)
+        apart = getattr(functional, f"{name}_with_indices")
+        chosen = self.hold(lambda: apart(input.detach(), *args, **kwargs)[1])
+        axes = int(name[-2])
+        found = input.flatten(-axes).gather(-1, chosen.flatten(-axes)).reshape(chosen.shape)
+        return (found, chosen) if both else found
+
+    def _glu(self, func: Any, input: Tensor, dim: int = -1) -> Tensor:  # noqa: A002
+        a, b = input.chunk(2, dim)
+        return a * self.hold(lambda: b.sigmoid())
+
+    def _attention(
+        self, func: Any, query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None,
+        dropout_p: float = 0.0, is_causal: bool = False, *, scale: Any = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:  # fmt: skip
+        def weights() -> Tensor:
+            parts = (query.detach(), key.detach(), value.detach())
+            both = torch.ops.aten._scaled_dot_product_attention_math(
+                *parts, attn_mask, dropout_p, is_causal, None, scale=scale, enable_gqa=enable_gqa
+            )
+            found: Tensor = both[1]
+            return found
+
+        if enable_gqa and query.shape[-3] != value.shape[-3]:
+            value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+        return self.hold(weights) @ value
+
+    def _layer_norm(
+        self, func: Any, input: Tensor, normalized_shape: Any, weight: Any = None,  # noqa: A002
+        bias: Any = None, eps: float = 1e-5,
+    ) -> Tensor:  # fmt: skip
+        axes = tuple(range(-len(normalized_shape), 0))
+        out = self._scaled(input - input.mean(axes, keepdim=True), input, axes, eps)
+        return _affine(out, weight, bias)
+
+    def _rms_norm(
+        self, func: Any, input: Tensor, normalized_shape: Any, weight: Any = None,  # noqa: A002
+        eps: float | None = None,
+    ) -> Tensor:  # fmt: skip
+        axes = tuple(range(-len(normalized_shape), 0))
+        least = torch.finfo(input.dtype).eps if eps is None else eps
+        scale = self.hold(lambda: (input.square().mean(axes, keepdim=True) + least).rsqrt())
+        return _affine(input * scale, weight, None)
+
+    def _group_norm(
+        self, func: Any, input: Tensor, num_groups: int, weight: Any = None,  # noqa: A002
+        bias: Any = None, eps: float = 1e-5,
+    ) -> Tensor:  # fmt: skip
+        grouped = input.reshape(len(input), num_groups, -1)
+        out = self._scaled(grouped - grouped.mean(-1, keepdim=True), grouped, (-1,), eps)
+        return _affine(out.reshape(input.shape), *_by_channel(input, weight, bias))
+
+    def _batch_norm(
+        self, func: Any, input: Tensor, running_mean: Any, running_var: Any,  # noqa: A002
+        weight: Any = None, bias: Any = None, training: bool = False, momentum: float = 0.1,
+        eps: float = 1e-5, **more: Any,
+    ) -> Tensor:  # fmt: skip
+        parts = (running_mean, running_var, weight, bias, training, momentum, eps)
+        by_batch = more.get("use_input_stats", training)
+        if not by_batch:
+            plain: Tensor = func(input, *parts, **more)
+            return plain
+        apart = FUNCTIONS[func] == "instance_norm"
+        axes = tuple(range(2, input.ndim)) if apart else (0, *range(2, input.ndim))
+        out = self._scaled(input - input.mean(axes, keepdim=True), input, axes, eps)
+        return _affine(out, *_by_channel(input, weight, bias))
+
+    def _scaled(self, centred: Tensor, x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+        def scale() -> Tensor:
+            return (x.detach().var(axes, correction=0, keepdim=True) + eps).rsqrt()
+
+        return centred * self.hold(scale)
+
+
+def _moves(value: Any) -> bool:
+    """Whether a derivative goes through it."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    if value.requires_grad:
+        return True
+    if forward_ad._current_level < 0:
+        return False
+    return forward_ad.unpack_dual(value).tangent is not None
+
+
+def _is_denominator(exponent: Any) -> bool:
+    return isinstance(exponent, (int, float)) and exponent < 1
+
+
+def _in_place(func: Any) -> bool:
+    name: str = func.__name__
+    return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def _by_channel(x: Tensor, *parts: Tensor | None) -> list[Tensor | None]:
+    shape = (-1, *[1] * (x.ndim - 2))
+    return [None if part is None else part.reshape(shape) for part in parts]
+
+
+def _opened(func: FunctionType) -> FunctionType:
+    """A function of torch's that runs its own code under a mode, in place of asking it again."""
+    guards = dict.fromkeys(
+        ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
+        lambda *_: False,
+    )
+    code, names = func.__code__, {**func.__globals__, **guards}
+    again = FunctionType(code, names, func.__name__, func.__defaults__, func.__closure__)
+    again.__kwdefaults__ = func.__kwdefaults__
+    return again
+
+
+def _homes(*names: str) -> list[Any]:
+    """The functions of these names, wherever torch has them."""
+    homes: tuple[Any, ...] = (functional, torch, Tensor, torch.special, torch.linalg)
+    spelt = [part for name in names for part in (name, name + "_")]
+    return [getattr(home, name) for home in homes for name in spelt if hasattr(home, name)]
+
+
+_OPENED: dict[Any, Any] = {
+    func: _opened(func)  # type: ignore[arg-type]
+    for func in (
+        functional.multi_head_attention_forward,
+        functional.local_response_norm,
+        functional.normalize,
+    )
+}
+_ACTIVATIONS = {func for func, name in FUNCTIONS.items() if name in ACTIVATIONS}
+_ZEROS = (
+    "celu elu gelu hardshrink hardswish hardtanh leaky_relu mish prelu relu relu6 rrelu selu silu "
+    "softshrink softsign tanh tanhshrink"
+)
+_FROM_ZERO = frozenset(_ZEROS.split())  # activations with f(0) = 0
+_RULES: dict[Any, Any] = {
+    **dict.fromkeys(_homes("softmax"), Detached._softmax),
+    **dict.fromkeys(_homes("log_softmax"), Detached._log_softmax),
+    **dict.fromkeys(
+        _homes("rsqrt", "sqrt", "reciprocal", "norm", "vector_norm", "std"), Detached._whole
+    ),
+    **dict.fromkeys(_homes("layer_norm"), Detached._layer_norm),
+    **dict.fromkeys(_homes("rms_norm"), Detached._rms_norm),
+    **dict.fromkeys(_homes("group_norm"), Detached._group_norm),
+    functional.batch_norm: Detached._batch_norm,
+    functional.instance_norm: Detached._batch_norm,
+    **{
+        func: Detached._max_pool
+        for func, name in FUNCTIONS.items()
+        if "max_pool" in name and getattr(func, "__module__", "") != "torch._C"
+    },
+    functional.glu: Detached._glu,
+    functional.scaled_dot_product_attention: Detached._attention,
+}
+_PRODUCTS = frozenset(("mul", "multiply", "rmul", "imul"))
+_QUOTIENTS = frozenset(("div", "divide", "true_divide", "truediv", "rtruediv", "itruediv", "rdiv"))
+_POWERS = frozenset(("pow", "float_power"))
+_OF_SEVERAL = (
+    "add radd iadd sub rsub isub subtract cat concat concatenate stack where lerp hstack vstack"
+)
+_SUMS = frozenset(_OF_SEVERAL.split())
+_OF_ONE = (
+    "linear matmul rmatmul bmm mm einsum addmm baddbmm conv1d conv2d conv3d conv_transpose1d "
+    "conv_transpose2d conv_transpose3d neg sum mean cumsum view view_as reshape reshape_as flatten "
+    "unflatten transpose permute movedim moveaxis swapaxes t T mT squeeze unsqueeze expand "
+    "expand_as repeat repeat_interleave chunk split tensor_split unbind select narrow index_select "
+    "gather getitem slice roll flip tril triu pad to type type_as float double half contiguous "
+    "clone masked_fill dropout unfold fold avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d diagonal get set batch_norm outer dot interpolate copy"
+)
+_LINEAR = _PRODUCTS | _QUOTIENTS | frozenset(_OF_ONE.split())
