@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import nakami
 from nakami import dynamics
-from nakami.results import Arithmetic, UsageError
+from nakami.results import Arithmetic, NakamiWarning, UsageError
 
 TINY = 1e-9  # lost beside 1 in float32
 
@@ -130,6 +130,19 @@ def test_it_comes_back_from_its_folder_and_refuses_what_it_cannot_compare(tmp_pa
         dynamics.arithmetic(net, AT, run, count=0)
     with pytest.raises(UsageError, match="tol must lie between 0 and 1"):
         dynamics.arithmetic(net, AT, run, tol=0)
+
+
+def test_a_network_that_casts_is_left_out():
+    class Casts(nn.Module):
+        def forward(self, x):
+            return (x.float() * x.float().sum()).sin().to(x.dtype)
+
+    x = torch.tensor([[0.2, 0.5, 0.7]])
+    run = nakami.xray(Casts(), x)
+    with pytest.raises(UsageError, match="inputs must be read by a network that computes in float"):
+        dynamics.arithmetic(Casts(), x, run)
+    with pytest.warns(NakamiWarning, match="arithmetic is left out: inputs must be read by"):
+        dynamics.experimented(Casts(), x, run, "all")
 
 
 def test_a_network_that_does_something_else_in_float64_is_refused():

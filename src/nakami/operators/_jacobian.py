@@ -175,6 +175,11 @@ class NetworkJacobian(LinearOperator):
         """By which statistics the network's batch normalisation is read; empty without any."""
         return self.network.batch_normalisation
 
+    @property
+    def coarse(self) -> bool:
+        """Whether products show that the network computes in coarser arithmetic in places."""
+        return COARSE in self.route
+
     def by_stage(self, product: Tensor) -> dict[str, Tensor]:
         """The rows of ``J V``, ``(m,)`` or ``(m, k)``, by the stage they belong to (views)."""
         if product.ndim not in (1, 2) or product.shape[0] != self.shape[0]:

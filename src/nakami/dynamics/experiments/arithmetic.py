@@ -77,7 +77,8 @@ def arithmetic(
 
     Raises:
         UsageError: Another model or other inputs than the x-ray's, one made in float64, a setting
-            out of range; a model whose code passes other functions in float64.
+            out of range; a model that casts to float32 on its way, or whose code passes other
+            functions in float64.
 
     Warns:
         NotConvergedWarning: Once, with the number of spectra that did not converge.
@@ -124,6 +125,9 @@ def _at_one_stage(
     flipped = narrow_pattern.differing(pattern_of(double, wide, own.stage))
     changed = sum(int(units.sum()) for units in flipped)
     op = Jacobian(double, wide, places, *ends, budget)
+    if op.coarse:
+        rule, got = "be read by a network that computes in float64 throughout", "one that casts"
+        raise wrong("inputs", rule, got, "leave this experiment out")
     exact = held = spectrum(op)
     if changed:
         op = PatternJacobian(narrow_pattern, flipped, double, wide, places, *ends, budget)
