@@ -126,6 +126,26 @@ def test_lightning_sees_what_a_loop_sees_and_logs_it(tmp_path):
 
 
 @quiet
+def test_tensorboard_draws_a_curve_for_each_number_of_each_stage(tmp_path):
+    callback = lightning_monitor()
+    if importlib.util.find_spec("tensorboard") is None:
+        pytest.skip("tensorboard is not installed (extra test-all)")
+    from lightning.pytorch.loggers import TensorBoardLogger
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = TensorBoardLogger(tmp_path, name="", version="log")
+    fit(tmp_path, callback, 2, logger=logger)
+    logger.finalize("success")
+    written = EventAccumulator(str(tmp_path / "log"))
+    written.Reload()
+    _, wanted = by_hand(8)
+    for name, numbers in named(wanted, "2").items():
+        seen = written.Scalars(f"xray/net.2/{name}")
+        assert [one.step for one in seen] == [0, 3, 6, 8]
+        assert [one.value for one in seen] == pytest.approx(numbers, rel=1e-4)
+
+
+@quiet
 def test_lightning_resumes_in_its_folder(tmp_path):
     whole, first, again = (lightning_monitor(out=tmp_path / n) for n in ("a", "b", "b"))
     fit(tmp_path, whole, 2)
