@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import nakami
 from nakami.dynamics import XrayMonitor
 from nakami.dynamics.monitor import _clock
 from nakami.results import NakamiWarning, UsageError, XrayHistory
+from pages import DOCS
 
 ALL = float("inf")
 
@@ -217,3 +219,13 @@ def test_wrong_use_is_refused_at_once(change, text):
 def test_a_state_of_something_else_is_refused():
     with pytest.raises(UsageError, match="state must be an XrayMonitor's, got"):
         watched(Training()).load_state_dict({"schema": 1})
+
+
+def test_the_loop_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", (DOCS / "monitor.md").read_text("utf-8"), re.DOTALL)[
+        0
+    ]
+    exec(compile(code, "monitor.md", "exec"), {})
+    assert "left out for the budget)" in capsys.readouterr().out
+    assert nakami.load(tmp_path / "nakami-out/mlp-film").steps[0] == 0

@@ -41,8 +41,17 @@ def lens_run():
         return dynamics.lens_run(net, torch.randn(5, 4).double(), folder.name, ["0", "1"], "2")
 
 
+def history():
+    monitor = dynamics.XrayMonitor(net(), X)
+    monitor.look()
+    monitor.step(100)  # the same weights again
+    monitor.look()
+    return monitor.history
+
+
 RESULTS = {
     "Xray": xray,
+    "XrayHistory": history,
     "Comparison": lambda: nakami.compare(xray(), xray()),
     "RecurrentXray": recurrent_xray,
     "LensRun": lens_run,

@@ -137,7 +137,7 @@ class XrayHistory(Plotted):
             return f"{seconds} before the training"
         over = sum(not one.error for one in self.skipped)
         failed = len(self.skipped) - over
-        share = f"{100 * self.share:.2g} % of {self.training:.3g} s of training"
+        share = f"{_percent(self.share)} of {self.training:.3g} s of training"
         parts = [
             f"{seconds}, {share} ({budget})",
             *([f"{counted(over, 'look')} left out for the budget"] if over else []),
@@ -246,6 +246,12 @@ class XrayHistory(Plotted):
                 for n, row in enumerate(stage):
                     out[i, j, n, : len(row)] = row
         return out
+
+
+def _percent(share: float) -> str:
+    """A share of time in percent, two digits: ``4.1 %``, ``360 %``."""
+    percent = 100 * share
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
 
 
 def leading_values(spectrum: Spectrum, k: int) -> Spectrum:

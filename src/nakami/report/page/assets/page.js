@@ -37,6 +37,7 @@ async function draw(id) {
   views[id]?.finalize();
   const {view} = await vegaEmbed(el, spec, {actions: false, renderer: "svg", ast: true, config, defaultStyle: false, tooltip: false});
   views[id] = view;
+  for (const {name, bind} of spec.params ?? []) if (bind) slide(view, name);
   el.style.minHeight = "";
   if (!c.curves.length) return;
   const svg = one("svg", el);
@@ -45,6 +46,13 @@ async function draw(id) {
     const x = e.clientX - svg.getBoundingClientRect().left - view.origin()[0];
     readers[c.group]?.(view.scale("x").invert(x));
   });
+}
+
+/* Sliders of one name move together. */
+const sliding = {};
+function slide(view, name) {
+  (sliding[name] ??= []).push(view);
+  view.addSignalListener(name, (_, v) => sliding[name].forEach(o => { if (o.signal(name) !== v) o.signal(name, v).runAsync(); }));
 }
 
 /* Read-out: one index for all charts of a group. */

@@ -1,0 +1,49 @@
+"""``nakami show`` and ``compare`` of x-rays taken during a training."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from nakami.dynamics import XrayMonitor
+
+
+@pytest.fixture
+def films(here):
+    """Two trainings of one network, with three looks each."""
+    for name, seed in (("a", 1), ("b", 2)):
+        torch.manual_seed(0)
+        net, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.eye(4)[:3]
+        monitor = XrayMonitor(net, x, every=5, out=here / name, max_share=float("inf"))
+        monitor.look()
+        torch.manual_seed(seed)
+        for _ in range(10):
+            with torch.no_grad():
+                net[0].weight += 0.1 * torch.randn(5, 4)
+            monitor.step()
+        monitor.finish()
+    return here
+
+
+def test_show_prints_looks_and_their_cost_and_draws_a_page(nakami, films):
+    done = nakami("show", "a", "--out", "film.html")
+    assert done.code == 0, done.err
+    text = " ".join(done.out.split())
+    assert "network, over its training" in text
+    assert "3 looks at 3 inputs; mean ± sd over inputs." in text
+    assert "(no budget)" in text
+    assert text.count(" 10 ") >= 2
+    assert "Leading singular values over the training" in (films / "film.html").read_text("utf-8")
+    body = json.loads(nakami("show", "a", "--json").out)
+    assert (body["looks"], body["last_step"], body["skipped"]) == (3, 10, 0)
+    assert [row["stage"] for row in body["last_look"]] == ["1", "2"]
+
+
+def test_compare_pairs_the_last_looks_by_input(nakami, films):
+    done = nakami("compare", "a", "b", "--json")
+    assert done.code == 0, done.err
+    changes = json.loads(done.out)["changes"]
+    assert {c["stage"] for c in changes} == {"1", "2"}
+    page = nakami("compare", "a", "b", "--out", "both.html")
+    assert page.code == 0, page.err
