@@ -213,6 +213,31 @@ def test_steps_that_are_not_linear_are_named():
         nakami.jacobian(view(nn.Softmax(-1)), x)
 
 
+def test_a_recurrent_layer_is_named():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    with pytest.raises(UsageError, match="got gru, with which J x"):
+        nakami.jacobian(view(seeded(Last)), torch.randn(1, 5, 3).double())
+
+
+def test_hugging_face_writes_its_layers_out():
+    folders = pytest.importorskip("hf_folders", reason="transformers is not installed (extra hf)")
+    for name in ("gpt2", "llama"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = getattr(folders, name)().eval()
+        ids = torch.randint(0, 11, (1, 6), generator=torch.Generator().manual_seed(0))
+        op = nakami.jacobian(view(model, dtype="float64"), ids)
+        assert op.residual < 1e-12
+        assert len(op.point) == 6 * 8
+
+
 def test_it_goes_where_the_input_moves_alone():
     net = seeded(lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)))
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).double()

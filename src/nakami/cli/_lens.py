@@ -30,6 +30,8 @@ def tell(
     body = {**_runs.finished(found.folder), "saved": saved or []} if output.as_json else {}
     lines = [f"Data: {data}."] if (data := found.settings.get("data")) else []
     lines += [f"Saved: {', '.join(saved)}"] if saved else []
+    if found.settings.get("derivative"):
+        lines.append("Detached: what multiplies states is held as numbers, J x + b is the state.")
     if not found.lenses:
         lines.append(
             f"{found.groups} of {counted(found.settings['groups'], 'group')} so far; the same "

@@ -165,6 +165,8 @@ def _doubt(run: Xray) -> str:
     lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
     if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
         lines.append("Inputs differ in length: shape is that at the first, k the smallest.")
+    if run.settings.get("derivative"):
+        lines.append("Detached: what multiplies states is held as numbers, J x + b is the output.")
     if positions := run.settings.get("positions"):
         lines.append(f"{where_read(positions)}.")
     if normalised := run.settings.get("batch_normalisation"):

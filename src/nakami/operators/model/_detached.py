@@ -65,7 +65,8 @@ class Detached(TorchFunctionMode):
             return self._linear(func, args, kwargs, moving) if moving else func(*args, **kwargs)
         name = getattr(func, "__name__", str(func)).strip("_")
         if self._numbers is not None and name in self._numbers.also:
-            return self._whole(func, *args, **kwargs)
+            out = func(*args, **kwargs)
+            return out.detach() if isinstance(out, Tensor) else type(out)(map(_let_go, out))
         if func in _OPENED:
             with self:
                 return _OPENED[func](*args, **kwargs)
@@ -99,10 +100,11 @@ class Detached(TorchFunctionMode):
         """A function as it is; the name of one that is not known to be linear is noted."""
         name = getattr(func, "__name__", str(func)).strip("_")
         out = func(*args, **kwargs)
-        if not isinstance(out, Tensor) or not _moves(out):
+        moved = [value for value in _several(out) if _moves(value)]
+        if not moved:
             return out
         if len(moving) == 1 and moving[0] in self._gates:
-            self._gates[out] = True
+            self._gates.update(dict.fromkeys(moved, True))
         known = name in _SUMS or (name in _LINEAR and len(moving) == 1)
         if self._numbers is not None and not known:
             self._numbers.met.add(name)
@@ -232,6 +234,15 @@ def _moves(value: Any) -> bool:
     if forward_ad._current_level < 0:
         return False
     return forward_ad.unpack_dual(value).tangent is not None
+
+
+def _several(out: Any) -> Any:
+    """The values of a function, of one as of several."""
+    return out if isinstance(out, (list, tuple)) else (out,)
+
+
+def _let_go(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _is_denominator(exponent: Any) -> bool:

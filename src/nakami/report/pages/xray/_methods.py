@@ -48,6 +48,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Training": str(s.get("training") or "not stated"),
         "Batch normalisation": str(s.get("batch_normalisation") or ""),
         "Positions": str(s.get("positions", "")),
+        "Derivative": say("how.detached") if s.get("derivative") else "",
         "Time": say("how.time", took=took, spectra=len(spectra), so_far=part),
         "Machine, seed": _machine(s),
         "Versions": ", ".join(f"{k} {v}" for k, v in (s.get("versions") or {}).items()),
