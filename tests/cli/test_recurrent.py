@@ -95,6 +95,8 @@ WRONG = {
     "weights": (("--weights", "s.npy"), r"--weights must come with --model"),
     "data": (("--data", "s.npy"), r"--data must come with --model, got none"),
     "at": (("--at", "one"), r"--at must be one of zero, mean, got 'one'"),
+    "steps": ((*MODEL, "--steps", "1;2"), r"--steps must be whole numbers with commas between, "),
+    "falling": ((*MODEL, "--steps", "5,2"), r"--steps must be rising whole numbers from 1, got "),
     "top": (
         (*MODEL, "--top", "9"),
         r"--top must be a whole number from 1 to 3 \(the state of",
@@ -111,6 +113,19 @@ def test_wrong_use_is_one_sentence(nakami, sequences, case):
     last = done.err.strip().splitlines()[-1]
     assert re.search(message, last), done.err
     assert not list(sequences.glob("nakami-out/**/run.json"))
+
+
+def test_steps_are_chosen(nakami, sequences):
+    run = ("xray", "--recurrent", *MODEL, "--no-page", "--json", "--steps")
+    done = nakami(*run, "2, 3,40")
+    assert done.code == 0, done.err
+    body = json.loads(done.out)
+    assert body["folder"] == "nakami-out/make/recurrent,steps-2+3+40"
+    assert body["settings"]["steps"] == [2, 3, 40]
+    over = body["layers"]["rnn"]["over_time"]
+    assert [row["steps"] for row in over[:3]] == [2, 3, 30]  # the sequences have 30
+    done = nakami("xray", "--steps", "2")
+    assert "--steps must come with --recurrent" in done.err
 
 
 def test_where_comes_with_recurrent(nakami, here):

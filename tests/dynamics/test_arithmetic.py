@@ -124,7 +124,7 @@ def test_it_comes_back_from_its_folder_and_refuses_what_it_cannot_compare(tmp_pa
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
     assert json.dumps(again.as_dict())
     wide = nakami.View(net, dtype="float64")
-    with pytest.raises(UsageError, match="inputs must be read in float32, got float64"):
+    with pytest.raises(UsageError, match="dtype must be float32, to be compared with float64, got"):
         dynamics.arithmetic(wide, AT.double(), nakami.xray(wide, AT.double()))
     with pytest.raises(UsageError, match="count must be"):
         dynamics.arithmetic(net, AT, run, count=0)
@@ -139,9 +139,9 @@ def test_a_network_that_casts_is_left_out():
 
     x = torch.tensor([[0.2, 0.5, 0.7]])
     run = nakami.xray(Casts(), x)
-    with pytest.raises(UsageError, match="inputs must be read by a network that computes in float"):
+    with pytest.raises(UsageError, match="dtype must be what the network computes in throughout, "):
         dynamics.arithmetic(Casts(), x, run)
-    with pytest.warns(NakamiWarning, match="arithmetic is left out: inputs must be read by"):
+    with pytest.warns(NakamiWarning, match="arithmetic is left out: dtype must be what"):
         dynamics.experimented(Casts(), x, run, "all")
 
 

@@ -10,6 +10,7 @@ import typer
 from nakami.results import counted, wrong
 
 from . import _model, _runs, _tables, hf
+from ._groups import STEPS
 
 if TYPE_CHECKING:
     from nakami.results import RecurrentLayer, RecurrentXray
@@ -25,13 +26,13 @@ def read(
     network: ModelOptions,
     inputs: DataOptions,
     n: int,
-    k: int | None,
-    at: str,
+    options: dict[str, Any],
     output: OutputOptions,
 ) -> None:
-    """Read, keep, draw and print."""
+    """Read, keep, draw and print; ``options``: ``at``, ``k`` and ``steps`` of the library."""
     from nakami.results import check_choice
 
+    at, k, steps = options["at"], options["k"], options["steps"]
     check_choice("--at", at, tuple(WHERE), "leave it out for zero")
     name = network.model or DEFAULT
     if network.model is None and (network.weights or inputs.data or inputs.typed):
@@ -54,13 +55,16 @@ def read(
     }
     if weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {about['training']}.", err=True)
-    usual = {"inputs": (n, 64), "top": (k, None), "at": (at, "zero"), "seed": (network.seed, 0)}
+    usual = {
+        "inputs": (n, 64), "top": (k, None), "at": (at, "zero"), "seed": (network.seed, 0),
+        "steps": ("+".join(map(str, steps)), STEPS.replace(",", "+")),
+    }  # fmt: skip
     named = _runs.of_model(name, "recurrent", network.weights, _runs.chosen(usual))
     folder = _runs.writable("out", output.out / named)
     with Meter() as meter:
         found = recurrent.xray(
-            model, examples.inputs, at=at, k=k, seed=network.seed, out=folder, about=about,
-            progress=meter,
+            model, examples.inputs, seed=network.seed, out=folder, about=about, progress=meter,
+            **options,
         )  # fmt: skip
     page = None if output.no_page else _runs.page(found, folder / "report.html")
     tell(found, page, output)

@@ -35,6 +35,7 @@ from ..results import (
 from ._inputs import Inputs
 from ._spread import spread, workers
 
+LEAVING_OUT = ("inputs", "dtype")  # what an experiment may refuse without stopping the others
 Arrays = dict[str, np.ndarray]
 E = TypeVar("E", bound=Experiment)
 
@@ -183,7 +184,7 @@ def experimented(
         try:
             found.append(entry.run(model, inputs, run, progress=progress))
         except UsageError as error:
-            if not every or error.argument != "inputs":
+            if not every or error.argument not in LEAVING_OUT:
                 raise
             warn(f"{name} is left out: {error}")
     return run.including(*found)

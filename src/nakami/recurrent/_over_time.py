@@ -75,7 +75,7 @@ def spectra_over_time(
     step_map = as_state_map(net)
     data = step_map.sequences(inputs)
     n, length, size = len(data), data.shape[1], step_map.state_size
-    times = _checked(steps, length)
+    times = rising(steps, length)
     k = (size if size <= ALL_UP_TO else TOP) if k is None else k
     k = check_count("k", k, size, "the length of a state", "pass fewer")
     _check_memory(step_map, times[-1], check_budget(memory_budget))
@@ -98,13 +98,16 @@ def fitting(step_map: StateMap, steps: Sequence[int], budget: int) -> list[int]:
     return [t for t in steps if _bytes(step_map, t) <= budget]
 
 
-def _checked(steps: Sequence[int], length: int) -> list[int]:
-    times = list(steps)
-    good = bool(times) and all(is_whole(t) and 1 <= t <= length for t in times)
+def rising(steps: Sequence[int], length: int | None = None) -> tuple[int, ...]:
+    """Times, refused if they are not rising, or beyond a length."""
+    times = list(steps) if isinstance(steps, Sequence) else [steps]
+    good = bool(times) and all(is_whole(t) and t >= 1 for t in times)
+    good = good and (length is None or times[-1] <= length)
     if not good or sorted(set(times)) != times:
-        rule = f"be whole numbers from 1 to {length}, the length of a sequence, rising"
-        raise wrong("steps", rule, repr(steps), "pass steps=[1, 5, 10]")
-    return [int(t) for t in times]
+        most = "1" if length is None else f"1 to {length}, the length of a sequence"
+        rule = f"be rising whole numbers from {most}"
+        raise wrong("steps", rule, repr(steps), "1, 5, 10, 20 is the default")
+    return tuple(int(t) for t in times)
 
 
 def _bytes(step_map: StateMap, t: int) -> int:

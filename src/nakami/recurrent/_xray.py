@@ -37,7 +37,7 @@ from ._fixed_points import fixed_points
 from ._growth import growth
 from ._lyapunov import lyapunov
 from ._margin import margins
-from ._over_time import STEPS, fitting, spectra_over_time
+from ._over_time import STEPS, fitting, rising, spectra_over_time
 from ._portrait import portrait
 from ._state_map import StateMap
 
@@ -59,6 +59,7 @@ def xray(
     layers: Sequence[str] | None = None,
     at: str = "zero",
     k: int | None = None,
+    steps: Sequence[int] = STEPS,
     seed: int = 0,
     out: str | PathLike[str] | None = None,
     about: Mapping[str, Any] | None = None,
@@ -74,8 +75,8 @@ def xray(
       joined, the state carried on from one to the next, since an exponent is an average over long
       times; the first 100 steps are left out;
     * growth: the largest factor of a small difference over the first 20 steps, of 8 sequences;
-    * spectra over time: all singular values of the state after 1, 5, 10 and 20 steps of these, by
-      the state before them and by the inputs (``spectra_over_time``);
+    * spectra over time: the singular values of the state after some steps of 8 sequences, by the
+      state before them and by the inputs (``spectra_over_time``);
     * a portrait: trajectories and fixed points in the plane of two principal components;
     * margins of a GRU: sigma_1 of W_hn against 2.
 
@@ -87,6 +88,8 @@ def xray(
         at: The constant input of the fixed points: ``"zero"``, or ``"mean"`` of what the layer
             gets.
         k: Exponents of each layer; default all of a state up to 64, else 16.
+        steps: The times of the spectra over time, rising; those beyond the longest sequence give
+            way to its length.
         seed: Of random starts and directions.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         about: More to keep in ``run.json`` (``subject``, ``training``, ``data``), used by the page.
@@ -100,8 +103,8 @@ def xray(
             said before any reading.
 
     Cost: for each layer those of ``fixed_points``, ``lyapunov``, ``growth`` and
-    ``spectra_over_time``: seconds for a state
-    of 32, one to four minutes for 256, most of it where few searches for fixed points settle.
+    ``spectra_over_time``: seconds for a state of 32, one to four minutes for 256, most of it where
+    few searches for fixed points settle.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     check_choice("at", at, CONSTANTS, "leave it out for zero")
@@ -109,7 +112,8 @@ def xray(
     if about is not None and not isinstance(about, Mapping):
         raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
     names = None if layers is None else [layers] if isinstance(layers, str) else list(layers)
-    plans = [_planned(driven, at, k, seed) for driven in driven_layers(model, inputs, names)]
+    times = rising(steps)
+    plans = [_planned(d, at, k, times, seed) for d in driven_layers(model, inputs, names)]
     settings = _settings(model, inputs, plans, at, seed, about)
     folder = None if out is None else RecurrentFolder(out, settings)
     found = _measured(plans, folder, progress)
@@ -126,7 +130,8 @@ class Plan:
     Attributes:
         driven: The layer. net: Its step. constant: input of the fixed points, (I,).
         long: Sequences for exponents, (n, T, I). joined: Whether they were joined.
-        starts: States before them, (n, S). k: exponents. discard: Steps left out. seed: Of chance.
+        starts: States before them, (n, S). k: exponents. steps: times of the spectra over time.
+        discard: Steps left out. seed: Of chance.
     """
 
     driven: Driven
@@ -136,6 +141,7 @@ class Plan:
     joined: bool
     starts: Tensor
     k: int
+    steps: tuple[int, ...]
     discard: int
     seed: int
 
@@ -161,10 +167,10 @@ class Plan:
         more: dict[str, Any] = {"discard": self.discard, "seed": self.seed}
         return lyapunov(self.net, self.long, self.k, start=self.starts, **more)
 
-    def _episodes(self) -> tuple[Tensor, Tensor]:
+    def _episodes(self, most: int) -> tuple[Tensor, Tensor]:
         """The first steps of some sequences, (n, T, I), and the states before them, (n, S)."""
         driven = self.driven
-        length = min(SPAN, max(map(len, driven.sequences)))
+        length = min(most, max(map(len, driven.sequences)))
         long = [i for i, x in enumerate(driven.sequences) if len(x) >= length]
         spread = long[:: max(1, len(long) // EPISODES)][:EPISODES]
         return (
@@ -173,14 +179,13 @@ class Plan:
         )
 
     def _over_time(self) -> SpectraOverTime:
-        inputs, starts = self._episodes()
-        length = inputs.shape[1]
-        steps = sorted({min(t, length) for t in STEPS})
+        inputs, starts = self._episodes(self.steps[-1])
+        steps = sorted({min(t, inputs.shape[1]) for t in self.steps})
         few = fitting(self.net, steps, DEFAULT_BUDGET) or steps[:1]
         return spectra_over_time(self.net, inputs, few, start=starts)
 
     def _growth(self, _: Mapping[str, Any]) -> Growth:
-        inputs, starts = self._episodes()
+        inputs, starts = self._episodes(SPAN)
         length = inputs.shape[1]
         pairs = zip(inputs, starts, strict=True)
         parts = [growth(self.net, x, length, start=start) for x, start in pairs]
@@ -193,7 +198,7 @@ class Plan:
         )
 
 
-def _planned(driven: Driven, at: str, k: int | None, seed: int) -> Plan:
+def _planned(driven: Driven, at: str, k: int | None, steps: tuple[int, ...], seed: int) -> Plan:
     net = StateMap(driven.module)
     size = net.state_size
     if k is None:
@@ -205,7 +210,7 @@ def _planned(driven: Driven, at: str, k: int | None, seed: int) -> Plan:
     if at == "mean":
         constant = torch.cat(driven.sequences).mean(dim=0)
     discard = min(DISCARD, long.shape[1] // 4)
-    return Plan(driven, net, constant, long, joined, starts, k, discard, seed)
+    return Plan(driven, net, constant, long, joined, starts, k, steps, discard, seed)
 
 
 def _joined(driven: Driven) -> tuple[Tensor, Tensor]:
@@ -275,6 +280,7 @@ def _settings(
         "inputs_sha256": fingerprint(*leaves),
         "layers": [_about_layer(plan) for plan in plans],
         "constant": at,
+        **({"steps": list(plans[0].steps)} if plans[0].steps != STEPS else {}),
         "seed": seed,
         "dtype": "float64",
         "threads": torch.get_num_threads(),

@@ -14,7 +14,15 @@ from nakami import recipes
 from nakami.results import UsageError, duration, unknown, wrong
 
 from .._command import Command, Stands
-from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions, SpreadOptions
+from .._groups import (
+    SEEDS,
+    STEPS,
+    BudgetOptions,
+    DataOptions,
+    ModelOptions,
+    OutputOptions,
+    SpreadOptions,
+)
 
 if TYPE_CHECKING:
     from nakami.results import Xray
@@ -122,6 +130,23 @@ class RecurrentOptions:
             help="Constant input of the states of rest: zero, or the mean input of the layer.",
         ),
     ] = "zero"
+    steps: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            rich_help_panel=RECURRENT,
+            help="Steps after which the singular values of the state are read, rising.",
+        ),
+    ] = STEPS
+
+    @property
+    def times(self) -> list[int]:
+        """The steps as numbers."""
+        texts = [text.strip() for text in self.steps.split(",")]
+        if not all(text.isdecimal() for text in texts):
+            raise wrong("--steps", "be whole numbers with commas between", repr(self.steps),
+                        f"write {STEPS}")  # fmt: skip
+        return [int(text) for text in texts]
 
 
 def run(
@@ -234,8 +259,9 @@ def _check_together(
             if given is not None:
                 way_out = "leave it out, or name a network with --model"
                 raise wrong(option, "be left out with --recurrent", repr(given), way_out)
-    elif states.at != "zero":
-        raise wrong("--at", "come with --recurrent", "an x-ray", "leave it out")
+    elif states.at != "zero" or states.steps != STEPS:
+        option = "--steps" if states.at == "zero" else "--at"
+        raise wrong(option, "come with --recurrent", "an x-ray", "leave it out")
     if network.model and subject:
         raise UsageError(
             f"a subject and --model must not be given together, got {subject!r} and "
@@ -378,7 +404,8 @@ def _of_recurrent_layers(
             raise wrong(option.replace("memory", "memory-budget"), rule, "both", "leave it out")
     from .. import _recurrent
 
-    _recurrent.read(network, inputs, reading.inputs or SEQUENCES, reading.top, states.at, output)
+    options = {"at": states.at, "k": reading.top, "steps": states.times}
+    _recurrent.read(network, inputs, reading.inputs or SEQUENCES, options, output)
 
 
 ENTRY = Command(run, goes_on=True)

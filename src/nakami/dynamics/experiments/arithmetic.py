@@ -90,8 +90,8 @@ def arithmetic(
     """
     table = bench(model, inputs, run)
     if run.settings["dtype"] != "float32":
-        way_out = "leave this experiment out"
-        raise wrong("inputs", "be read in float32", run.settings["dtype"], way_out)
+        rule = "be float32, to be compared with float64"
+        raise wrong("dtype", rule, run.settings["dtype"], "leave this experiment out")
     check_fraction("tol", tol, "1e-8 is the default")
     most = min(check_at_least("count", count, 1, f"{COUNT} is the default"), len(table.measured))
     at = np.linspace(0, len(table.measured) - 1, most).round().astype(int)
@@ -126,8 +126,8 @@ def _at_one_stage(
     changed = sum(int(units.sum()) for units in flipped)
     op = Jacobian(double, wide, places, *ends, budget)
     if op.coarse:
-        rule, got = "be read by a network that computes in float64 throughout", "one that casts"
-        raise wrong("inputs", rule, got, "leave this experiment out")
+        rule, got = "be what the network computes in throughout", "float64, from which it casts"
+        raise wrong("dtype", rule, got, "leave this experiment out")
     exact = held = spectrum(op)
     if changed:
         op = PatternJacobian(narrow_pattern, flipped, double, wide, places, *ends, budget)

@@ -28,11 +28,17 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         how=_how(data),
         note=Markup("All numbers lie in <code>result.json</code> beside this page."),
         words=say.words,
-        n_curves=4,
+        n_curves=_curves(data),
         made="Measured",
         version=str(data.found.settings.get("versions", {}).get("nakami", "")),
         created=data.text("created", ""),
     )
+
+
+def _curves(data: Data) -> int:
+    """Colours: of the eigenvalues and exponents, and a curve for each time."""
+    times = [one.over_time.steps for one in data.found.layers if one.over_time is not None]
+    return max(4, *map(len, times)) if times else 4
 
 
 def _verdict(data: Data) -> Verdict:
