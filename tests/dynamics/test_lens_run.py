@@ -129,10 +129,10 @@ def test_two_runs_are_compared_number_by_number(tmp_path):
         other.blocks[1].mix.weight.mul_(2)
     run(tmp_path / "b", net=other)
     found = compare(tmp_path / "a", tmp_path / "b")
-    names = [name for name, _, _ in found.rows]
+    names = [name for name, _, _ in found.numbers]
     assert "stages.blocks.0.largest" in names
     assert "stages.blocks.1.identity_share" in names
-    assert any(a != b for _, a, b in found.rows)
+    assert any(a != b for _, a, b in found.numbers)
 
 
 def test_other_settings_are_refused(tmp_path):

@@ -202,8 +202,8 @@ def test_a_run_goes_on_and_is_read_back(two: Two, tmp_path, monkeypatch) -> None
         assert a.fixed_points.reason == b.fixed_points.reason
         assert a.margins == b.margins
     changes = nakami.compare(tmp_path / "whole", tmp_path / "part")
-    assert all(before == after for _, before, after in changes.rows)
-    assert "layers.low.largest_exponent" in [name for name, _, _ in changes.rows]
+    assert all(before == after for _, before, after in changes.numbers)
+    assert "layers.low.largest_exponent" in [name for name, _, _ in changes.numbers]
     with pytest.raises(UsageError, match="constant must be as in the run"):
         xray(two, TOKENS, out=tmp_path / "whole", at="mean")
 

@@ -1,6 +1,7 @@
 """``plot()`` of every result that has charts: shown in notebooks, saved, chosen by name."""
 
 import base64
+import functools
 import json
 from importlib import import_module
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from torch import nn
 
 import nakami
 from nakami import dynamics, geometry, recurrent, report
-from nakami.report.page._kinds import KINDS
+from nakami.report.page._kinds import KINDS, PLOTS
 from nakami.results import Plotted, UsageError
 from nakami.theory import meanfield
 
@@ -25,10 +26,12 @@ def net():
     return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
 
 
+@functools.cache
 def xray():
     return nakami.xray(net(), X)
 
 
+@functools.cache
 def recurrent_xray():
     torch.manual_seed(0)
     cell = nn.GRU(3, 4, batch_first=True).double()
@@ -84,6 +87,39 @@ def test_a_result_prints_and_shows_itself_and_becomes_charts_and_a_table(kind):
     for drawing in charts.values():
         altair.Chart.from_dict(drawing.spec)  # checks the schema
         vl_convert.vegalite_to_vega(drawing.spec, vl_version="5.20")  # of notebooks
+
+
+A = torch.diag(torch.tensor([300.0, 2.0, 0.01], dtype=torch.float64))
+BARE = {
+    "SVDResult": (lambda: nakami.svd(A, k=2), [300, 2]),
+    "EighResult": (lambda: nakami.eigh(-A, k=3), [-300, -2, -0.01]),
+    "Spectrum": (lambda: xray().spectra[0], None),
+    "Lens": (lambda: nakami.lens(net(), X, "0", "1"), None),
+    "LyapunovSpectrum": (lambda: recurrent_xray().layers[0].exponents, None),
+    "DensityResult": (lambda: nakami.density(A), None),
+}
+
+
+def test_every_result_without_a_page_that_has_charts_is_here():
+    kinds = [kind for _, kind in PLOTS.items()]
+    assert {name.rpartition(":")[2] for kind in kinds for name in kind.results} == set(BARE)
+
+
+@pytest.mark.parametrize("kind", BARE)
+def test_results_without_a_page_have_charts_too(kind):
+    make, values = BARE[kind]
+    result = make()
+    charts = report.figures(result)
+    assert result.plot() == next(iter(charts.values()))
+    for name, drawing in charts.items():
+        altair.Chart.from_dict(drawing.spec)
+        rows = drawing.spec["datasets"][name]
+        assert all(row["lo"] <= row["y"] <= row["hi"] for row in rows)
+        assert vl_convert.vegalite_to_svg(drawing.spec).startswith("<svg")
+    if values:
+        assert sorted(row["y"] for row in rows) == pytest.approx(sorted(values))
+    with pytest.raises(UsageError, match="name must be one of '"):
+        result.plot("rank")
 
 
 def test_a_notebook_gets_a_chart_and_pictures_in_its_place():

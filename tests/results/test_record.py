@@ -123,7 +123,7 @@ def test_numbers_are_compared_side_by_side(tmp_path):
         body = {"limit": limit, "rate": {"advised": 3, "text": "x"}, "curve": [1.0], "on": True}
         RecordFolder(tmp_path / name, "lr", SETTINGS).finish(body)
     changes = compare(tmp_path / "a", tmp_path / "b")
-    assert changes.rows == (("limit", 1.0, 2.0), ("rate.advised", 3, 3))
+    assert changes.numbers == (("limit", 1.0, 2.0), ("rate.advised", 3, 3))
     assert changes.settings == ()
     RecordFolder(tmp_path / "c", "init", SETTINGS)
     with pytest.raises(UsageError, match="after must be of the kind of before, lr, got init; give"):

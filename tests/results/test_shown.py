@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 import nakami
 from nakami import geometry, recurrent
-from nakami.results import RunError
+from nakami.results import Record, RunError
 from nakami.theory import meanfield
 
 
@@ -24,6 +25,13 @@ def net():
 def cell():
     torch.manual_seed(0)
     return nn.GRU(3, 4, batch_first=True).double()
+
+
+def records():
+    return [
+        Record("lr", {"seed": 0}, {"limit": limit, "advice": {"rate": 0.1, "why": "so"}}, Path("r"))
+        for limit in (1.0, 2.0)
+    ]
 
 
 def predicted():
@@ -50,6 +58,8 @@ RESULTS = {
     "order": lambda: predicted().order,
     "statistics": lambda: predicted().statistics,
     "criticality": lambda: meanfield.criticality("tanh", 2.0, 0.1),
+    "record": lambda: records()[0],
+    "changes": lambda: nakami.compare(*records()),
     "lens": lambda: nakami.lens(net(), X, "0", "1"),
     "recurrent": lambda: recurrent.xray(cell(), torch.randn(4, 30, 3).double()),
 }

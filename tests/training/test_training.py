@@ -123,7 +123,7 @@ def test_the_record_is_a_run_of_its_kind(tmp_path, unbroken):
     assert (found["epochs"], found["loss"]) == (4, "cross-entropy, nats")
     changes = results.compare(tmp_path / "a", tmp_path / "b")
     assert changes.settings == (("seed", "0", "1"),)
-    row = next(row for row in changes.rows if row[0] == "phases.classifier.last_loss")
+    row = next(row for row in changes.numbers if row[0] == "phases.classifier.last_loss")
     assert row[1:] == tuple(r.result["phases"]["classifier"]["losses"][-1] for r in (record, other))
 
 

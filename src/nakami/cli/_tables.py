@@ -275,9 +275,11 @@ def _interval(c: PairedChange, places: int) -> str:
 
 def numbers_tables(result: NumberChanges) -> list[Table]:
     """What differs between two runs: settings, then numbers."""
-    rows = [(name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.rows if a != b]
+    rows = [
+        (name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.numbers if a != b
+    ]
     title = f"{result.after.folder} and before, {result.before.folder}"
-    equal = counted(len(result.rows) - len(rows), "number is equal.", "numbers are equal.")
+    equal = counted(len(result.numbers) - len(rows), "number is equal.", "numbers are equal.")
     numbers = TextTable(title, equal, ("number", "before", "after", "change"), rows)
     if not result.settings:
         return [numbers.drawn()]

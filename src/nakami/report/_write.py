@@ -50,7 +50,8 @@ def figures(
     """The charts of a page with plain colours, for documents.
 
     Args:
-        result: As for ``write``.
+        result: As for ``write``; or an ``SVDResult``, ``EighResult``, ``DensityResult``,
+            ``Spectrum``, ``Lens`` or ``LyapunovSpectrum``.
         theme: ``"light"`` or ``"dark"``.
         about: As for ``write``.
 
@@ -62,10 +63,14 @@ def figures(
     Raises:
         UsageError: As ``write``; or ``theme`` is unknown.
     """
-    from .page._export import drawings
+    from .page._html import require
 
-    page = _page(result, about)
-    return drawings(page.charts, theme, page.frame.n_curves)
+    require()
+    from .page._export import drawings
+    from .page._kinds import charts_of
+
+    charts, n_curves = charts_of(result, about)
+    return drawings(charts, theme, n_curves)
 
 
 def plot(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -16,9 +16,10 @@ from ._counted import counted
 from ._errors import UsageError, unknown, wrong, wrong_type
 from ._lens_run import LensRun
 from ._plotted import Plotted
-from ._record import KINDS, Record, load
+from ._record import KINDS, Record, load, numbers_of
 from ._recurrent_xray import RecurrentXray
 from ._same import difference, differing
+from ._shown import Shown
 from ._spectrum import Spectrum
 from ._xray import Xray
 from ._xray_history import XrayHistory
@@ -161,20 +162,43 @@ class Comparison(Plotted):
         return found
 
 
-@dataclass(frozen=True)
-class NumberChanges:
+@dataclass(frozen=True, repr=False)
+class NumberChanges(Shown):
     """The numbers of two runs of one kind, side by side.
 
     Attributes:
         before, after: The runs.
-        rows: Name, and value before and after, of each single number that both results have.
+        numbers: Name, and value before and after, of each single number that both results have.
         settings: Name, and before and after in few words, of each setting that differs.
     """
 
     before: Record
     after: Record
-    rows: tuple[tuple[str, float, float], ...]
+    numbers: tuple[tuple[str, float, float], ...]
     settings: tuple[tuple[str, str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        changed = sum(before != after for _, before, after in self.numbers)
+        of, kind = counted(len(self.numbers), "number"), self.before.kind
+        return f"NumberChanges({kind}: {changed} of {of} changed, {len(self.settings)} settings)"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each number."""
+        return [
+            {"number": name, "before": before, "after": after, "change": after - before}
+            for name, before, after in self.numbers
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Where the two runs lie, and how much of them differs."""
+        return {
+            "kind": self.before.kind,
+            "before": str(self.before.folder),
+            "after": str(self.after.folder),
+            "numbers": len(self.numbers),
+            "changed": sum(before != after for _, before, after in self.numbers),
+            "settings": len(self.settings),
+        }
 
 
 def compare(before: Run, after: Run) -> Any:
@@ -201,7 +225,7 @@ def compare(before: Run, after: Run) -> Any:
 
 def compare_numbers(a: Record, b: Record) -> NumberChanges:
     """Every single number that two results share, and the settings in which the runs differ."""
-    x, y = (dict(_numbers(record.result)) for record in (a, b))
+    x, y = (dict(numbers_of(record.result)) for record in (a, b))
     fields = differing(a.settings, b.settings)
     return NumberChanges(
         a,
@@ -253,15 +277,6 @@ def _run(argument: str, run: object) -> Any:
         way_out = "give the folder of a run, or what nakami.load returned"
         raise wrong_type(argument, "be a run, or the folder of one", repr(run), way_out)
     return run
-
-
-def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    for key, value in tree.items():
-        if prefix or key != "settings":
-            if isinstance(value, Mapping):
-                yield from _numbers(value, f"{prefix}{key}.")
-            elif isinstance(value, (int, float)) and not isinstance(value, bool):
-                yield f"{prefix}{key}", value
 
 
 def _readings(stage: str, a: Xray, b: Xray) -> list[PairedChange]:

@@ -17,6 +17,7 @@ from ._checks import check_choice, check_count
 from ._errors import UsageError, wrong
 from ._files import as_json, plain, write_whole
 from ._outcome import Ended, Ending, Outcome
+from ._plotted import Plotted
 from ._record import as_path
 
 Array = npt.NDArray[Any]
@@ -80,7 +81,7 @@ class Direction:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Lens(Ended):
+class Lens(Plotted, Ended):
     """The averaged Jacobian ``J = E[d to / d stage]``; made by ``nakami.lens``.
 
     ``J[i, j]``: change of entry i at the positions of ``to``, summed over them, for a change of

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._outcome import Ended, Ending, Outcome
+from ._plotted import Plotted
 
 Array = npt.NDArray[Any]
 AVERAGED = "averaged over {steps} steps"
@@ -27,7 +28,7 @@ class LyapunovEnding(Ending):
 
 
 @dataclass(frozen=True)
-class LyapunovSpectrum(Ended):
+class LyapunovSpectrum(Plotted, Ended):
     """Exponents in nats a step, largest first; made by ``lyapunov``.
 
     Attributes:

@@ -26,13 +26,14 @@ from ._files import as_json, disk, plain, write_new, write_whole
 from ._parts import T, typed, untyped
 from ._pieces import RESULT, Piece, damage, read_json, read_piece, remove_piece, write_piece
 from ._same import check_same, checked, differing
+from ._shown import Shown
 
 RUN = "run.json"
 LONGEST = 100  # characters of a piece's folder
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, repr=False)
+class Record(Shown):
     """A run as its folder holds it.
 
     Attributes:
@@ -46,6 +47,19 @@ class Record:
     settings: dict[str, Any]
     result: dict[str, Any]
     folder: Path
+
+    def __repr__(self) -> str:
+        state = "finished" if self.result else "unfinished"
+        return f"Record({self.kind}, {state}, in {self.folder})"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each single number of the result."""
+        return [{"number": name, "value": value} for name, value in numbers_of(self.result)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its kind, where it lies, and each single number of the result by name."""
+        about = {"kind": self.kind, "folder": str(self.folder), "finished": bool(self.result)}
+        return {**about, **dict(numbers_of(self.result))}
 
     def pieces(self) -> Iterator[Piece]:
         """The finished pieces, by name.
@@ -247,6 +261,16 @@ def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record
         raise wrong("schema", rule, got, "update nakami to read this run")
     result = _read_json(path / RESULT) if (path / RESULT).exists() else {}
     return Record(kind, settings, result, path)
+
+
+def numbers_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every single number of a result by its name, ``part.name``."""
+    for key, value in tree.items():
+        if prefix or key != "settings":
+            if isinstance(value, Mapping):
+                yield from numbers_of(value, f"{prefix}{key}.")
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield f"{prefix}{key}", value
 
 
 def holds(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._counted import counted
 from ._outcome import Ended, Outcome, SpectrumEnding
+from ._plotted import Plotted
 from ._remainder import Remainder
 
 
@@ -34,7 +35,7 @@ class StageInfo:
 
 
 @dataclass(frozen=True, repr=False)
-class Spectrum(Ended):
+class Spectrum(Plotted, Ended):
     """Singular values of one Jacobian, with the doubt they carry.
 
     Attributes:

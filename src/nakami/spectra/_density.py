@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..results import Ended, Outcome, SpectrumEnding, counted, told, wrong
+from ..results import Ended, Outcome, Plotted, SpectrumEnding, counted, told, wrong
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -31,7 +31,7 @@ GRID = 201  # points where none are given
 
 
 @dataclass(frozen=True, repr=False)
-class DensityResult(Ended):
+class DensityResult(Plotted, Ended):
     """Density of the eigenvalues of a symmetric matrix, total mass 1.
 
     Attributes:

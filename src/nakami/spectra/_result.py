@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..results import Ended, Ending, NotConvergedWarning, Outcome, SpectrumEnding, counted, warn
+from ..results import (
+    Ended,
+    Ending,
+    NotConvergedWarning,
+    Outcome,
+    Plotted,
+    SpectrumEnding,
+    counted,
+    warn,
+)
 from ._operator import LinearOperator
 
 WITH_COUNT: dict[Ending, Ending] = {
@@ -19,7 +28,7 @@ WITH_COUNT: dict[Ending, Ending] = {
 
 
 @dataclass(frozen=True, repr=False)
-class SVDResult(Ended):
+class SVDResult(Plotted, Ended):
     """Leading singular triplets of a matrix ``A`` of shape ``(m, n)``.
 
     Attributes:
@@ -64,7 +73,7 @@ class SVDResult(Ended):
 
 
 @dataclass(frozen=True, repr=False)
-class EighResult(Ended):
+class EighResult(Plotted, Ended):
     """Eigenpairs of a symmetric matrix ``A`` of shape ``(n, n)``.
 
     Attributes:

@@ -27,7 +27,7 @@ def run(
         page, tables = None, _tables.numbers_tables(result)
         body = {
             key: [dict(zip(("name", "before", "after"), row, strict=True)) for row in rows]
-            for key, rows in (("changes", result.rows), ("settings", result.settings))
+            for key, rows in (("changes", result.numbers), ("settings", result.settings))
         }
     else:
         page, tables = _runs.page(result, output.out), [_tables.comparison_table(result)]

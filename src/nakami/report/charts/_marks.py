@@ -45,6 +45,14 @@ def axis(
     return {"type": "quantitative", "title": title, **spec}
 
 
+def index_axis(count: int, title: str) -> Spec:
+    """An axis of whole numbers from 1 to ``count``, with room at both ends."""
+    spec = axis(0, count + 1, title, log=False, whole=True)
+    spec["scale"]["domain"] = [0, count + 1]
+    spec["axis"]["values"] = [1, *(v for v in spec["axis"]["values"] if 1 < v <= count)]
+    return spec
+
+
 def named_axis(names: list[str], padding: float = 0.3) -> Spec:
     """A vertical axis of names, one row each, in the order given."""
     look = {"grid": False, "ticks": False, "domain": False, "labelFontSize": 13, "offset": 7}

@@ -9,6 +9,7 @@ from typing import Any, final
 
 from nakami.results import Entries, wrong_type
 
+from ..charts._chart import Chart
 from ._sections import Frame, Page, Section
 
 About = Mapping[str, Any]
@@ -34,12 +35,7 @@ class PageKind:
 
     def takes(self, result: object) -> bool:
         """Whether the result is of one of the types."""
-        for name in self.results:
-            module, _, kind = name.partition(":")
-            # a module that was never imported has made no result
-            if module in sys.modules and isinstance(result, getattr(sys.modules[module], kind)):
-                return True
-        return False
+        return _is_one_of(result, self.results)
 
     def page(self, result: object, about: About) -> Page:
         """The page of a result of this kind."""
@@ -48,7 +44,48 @@ class PageKind:
         return Page(self.frame(told, sections), sections)
 
 
+@final
+@dataclass(frozen=True)
+class ChartKind:
+    """Charts of results without a page; each is an ``ENTRY`` in a file of ``plots``.
+
+    Attributes:
+        results: As for ``PageKind``.
+        draw: The charts of a result.
+    """
+
+    results: tuple[str, ...]
+    draw: Callable[[Any], list[Chart]]
+
+    def takes(self, result: object) -> bool:
+        """Whether the result is of one of the types."""
+        return _is_one_of(result, self.results)
+
+
+def _is_one_of(result: object, names: tuple[str, ...]) -> bool:
+    for name in names:
+        module, _, kind = name.partition(":")
+        # a module that was never imported has made no result
+        if module in sys.modules and isinstance(result, getattr(sys.modules[module], kind)):
+            return True
+    return False
+
+
 KINDS = Entries("nakami.report.pages", PageKind, "page")
+PLOTS = Entries("nakami.report.plots", ChartKind, "chart")
+
+
+def charts_of(result: object, about: About | None = None) -> tuple[list[Chart], int]:
+    """The charts of any result that has some, and how many colours its curves need.
+
+    Raises:
+        UsageTypeError: As ``page_of``.
+    """
+    for _, kind in PLOTS.items():
+        if kind.takes(result):
+            return kind.draw(result), 2
+    page = page_of(result, about)
+    return page.charts, page.frame.n_curves
 
 
 def page_of(result: object, about: About | None = None) -> Page:

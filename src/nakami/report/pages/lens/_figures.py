@@ -34,7 +34,7 @@ def _values(data: Data, lens: Lens, index: int) -> Chart:
     top = float((values + errors).max())
     low = max(float(values[values > 0].min(initial=top)), top / RANGE) / 1.3
     axes = Axes(
-        kit.axis(1, max(2, len(values)), say("values.x"), log=False, whole=True),
+        kit.index_axis(len(values), say("values.x")),
         kit.axis(low, top * 1.15, say("values.y"), log=True),
     )
     at = list(range(1, len(values) + 1))

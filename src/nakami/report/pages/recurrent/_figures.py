@@ -136,9 +136,7 @@ def _exponents(data: Data, layer: RecurrentLayer, index: int) -> Chart:
     low, high = min(0.0, *(values - errors)), max(0.0, *(values + errors))
     room = max(high - low, 1e-12) * 0.04
     y = kit.axis(low - room, high + room, say("spectrum.y"), log=False)
-    x = kit.axis(0, k + 1, say("spectrum.x"), log=False, whole=True)
-    x["scale"]["domain"] = [0, k + 1]
-    x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= k)]
+    x = kit.index_axis(k, say("spectrum.x"))
     axes, at = Axes(x, y), list(range(1, len(values) + 1))
     bars = axes.at(y="lo", y2={"field": "hi"})
     drawn: kit.Layers = [
