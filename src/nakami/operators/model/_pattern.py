@@ -136,9 +136,8 @@ class HeldPattern(TorchFunctionMode):
             return call.applied(flipped, flipped, *_condition(func, args))
         x = args[0]
         if func in _POOLS:
-            out, places = _pooled(func, args, kwargs)
-            value = call.applied(out, flipped, x)
-            return (value, places) if _gives_places(func, kwargs) else value
+            value = call.applied(_pooled(func, args, kwargs)[0], flipped, x)
+            return (value, _noted(call)) if _gives_places(func, kwargs) else value
         value = call.applied(func(x.clone(), *args[1:], **kwargs), flipped, x)
         return x.copy_(value) if _writes(func, kwargs) else value
 
