@@ -132,6 +132,26 @@ def test_looks_keep_to_the_budget_and_say_what_they_took(ticking):
     assert "9 s, 9.1 % of 99 s of training (budget 10 %), 97 looks left out" in repr(history)
 
 
+def test_a_look_begins_where_the_last_one_ended():
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(n, 500, generator=generator)).Q for n in (620, 600))
+    net = nn.Linear(600, 620)
+    with torch.no_grad():
+        net.weight.copy_((left / (1 + torch.arange(500)) ** 0.3) @ right.T)
+    x = torch.randn(1, 600, generator=generator)
+    monitor = XrayMonitor(net, x, k=4)
+    first = monitor.look()
+    with torch.no_grad():
+        net.weight.add_(1e-4 * torch.randn(620, 600, generator=generator))
+    monitor.step()
+    warm, cold = monitor.look(), XrayMonitor(net, x, k=4).look()
+    assert first.spectra[0].method == "krylov"
+    assert warm.n_products <= 0.8 * cold.n_products
+    exact = torch.linalg.svdvals(net.weight.detach().double())[:4].numpy()
+    for look in (warm, cold):
+        np.testing.assert_allclose(look.spectra[0].values, exact, rtol=1e-3)
+
+
 def test_without_a_budget_only_asked_looks_are_taken():
     training = Training()
     monitor = watched(training, max_share=0)
