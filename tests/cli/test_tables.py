@@ -161,6 +161,11 @@ def test_numbers_are_never_cut_in_a_file(capsys):
     _tables.show(table.drawn())
     printed = capsys.readouterr().out
     assert all(number in printed for number in numbers)
+    heads = ("stage", "for 5 %", *(f"n{i}" for i in range(8)))  # a heading of several words
+    table = _tables.TextTable("title", "caption", heads, [("model.layers.0", "90", *numbers[:8])])
+    _tables.show(table.drawn())
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in ("model.layers.0", *numbers[:8]))
     assert "\N{HORIZONTAL ELLIPSIS}" not in printed
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WORDS = {"count": "s > 1", "effective_rank": "eff. rank", "largest": "s₁", "log_sum": "Σ ln s"}
 KIND = 20  # columns of the kind of a stage; a longer one goes on in the next line
 WIDEST = 1000  # columns; no table needs more
+WIDE = 240  # columns of a file, up to which names and headings stay in one line
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
@@ -86,12 +87,12 @@ def echo_json(body: dict[str, Any]) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table on standard output; in a file it is as wide as its longest words need."""
+    """Print a table on standard output; in a file it is as wide as its cells need."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDEST)
-        needed = Measurement.get(console, console.options, table).minimum
-        console = Console(width=max(NARROWEST, Console().width, needed))
+        least, most = Measurement.get(console, console.options, table)
+        console = Console(width=max(NARROWEST, Console().width, least, min(most, WIDE)))
     console.print(table)
 
 

@@ -118,6 +118,13 @@ def _depth_axis(data: Data) -> Spec:
     return spec
 
 
+def _log_axis(low: float, high: float, title: str) -> Spec:
+    """With ticks at 1, 2 and 5 times powers of ten, every other one where these are many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    return kit.axis(low, high, title, log=True, ticks=ticks[:: max(1, -(-len(ticks) // 8))])
+
+
 def error_figure(data: Data) -> Figure:
     """Relative standard error of J against the number of prompts."""
     drawn, sets = list[Any](), dict[str, Columns]()
@@ -126,8 +133,8 @@ def error_figure(data: Data) -> Figure:
     every = np.concatenate(list(good.values()))
     (left, low), (right, high) = every.min(axis=0), every.max(axis=0)
     axes = Axes(
-        kit.axis(float(left), float(max(right, left * 1.01)), say("error.x"), log=True),
-        kit.axis(100 * min(low, WANTED) / 1.3, 100 * high * 1.3, say("error.y"), log=True),
+        _log_axis(float(left), float(max(right, left * 1.01)), say("error.x")),
+        _log_axis(100 * min(low, WANTED) / 1.3, 100 * high * 1.3, say("error.y")),
     )
     drawn += kit.level(100 * WANTED, axes, say("error.wanted", wanted=100 * WANTED))
     ends = {0: ONE, len(good) - 1: OTHER}
