@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ._hosts import in_checkpoint as in_checkpoint
     from ._hosts import lightning_callback as lightning_callback
     from ._hosts import trainer_callback as trainer_callback
+    from ._leading import leading_values as leading_values
     from ._lens import Direction as Direction
     from ._lens import Jackknifed as Jackknifed
     from ._lens import Lens as Lens
@@ -116,7 +117,6 @@ if TYPE_CHECKING:
     from ._xray_history import SkippedLook as SkippedLook
     from ._xray_history import XrayHistory as XrayHistory
     from ._xray_history import XrayLook as XrayLook
-    from ._xray_history import leading_values as leading_values
     from .experiments.arithmetic import Arithmetic as Arithmetic
     from .experiments.noise import Noise as Noise
     from .experiments.perturbation import Perturbation as Perturbation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
@@ -13,7 +13,6 @@ import numpy as np
 from ._counted import counted
 from ._errors import unknown
 from ._plotted import Plotted
-from ._remainder import Remainder
 from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary
 from ._xray import Xray
@@ -252,23 +251,3 @@ def _percent(share: float) -> str:
     """A share of time in percent, two digits: ``4.1 %``, ``360 %``."""
     percent = 100 * share
     return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
-
-
-def leading_values(spectrum: Spectrum, k: int) -> Spectrum:
-    """The first ``k`` values of a spectrum without vectors; others become an exact remainder."""
-    nothing: dict[str, Any] = {
-        "kept": np.zeros(0, dtype=np.int64),
-        "right": np.zeros((0, spectrum.shape[1]), dtype=np.float32),
-    }
-    if len(spectrum.values) <= k:
-        return replace(spectrum, **nothing)
-    others = spectrum.values[k:]
-    above = float((others > 1).sum())
-    rest = Remainder(
-        len(others), float((others**2).sum()), float((others**4).sum()), above=(above, above)
-    )
-    cut: dict[str, Any] = {
-        name: getattr(spectrum, name)[:k] for name in ("values", "residuals", "reliable")
-    }
-    areas = None if spectrum.areas is None else spectrum.areas[:k]
-    return replace(spectrum, **nothing, **cut, areas=areas, remainder=rest)

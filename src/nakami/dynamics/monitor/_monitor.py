@@ -12,7 +12,6 @@ from torch import nn
 
 from ...operators import FunctionalModel, View
 from ...results import (
-    MonitorFolder,
     RunError,
     SkippedLook,
     UsageError,
@@ -33,6 +32,7 @@ from .._plan import SpectrumOptions, planned
 from .._xray import settings_of
 from ._clock import Clock
 from ._film import RULE, USUAL, Film
+from ._kept import Kept
 
 SCHEMA = 1
 
@@ -112,10 +112,8 @@ class XrayMonitor:
                 "max_share": plain(self.max_share),
                 "rule": RULE,
             }
-            self._folder = None if out is None else MonitorFolder(out, settings)
-            self._settings = settings if self._folder is None else self._folder.settings
             self._inputs = plan.inputs.arrays()
-        self._left = [] if self._folder is None else self._folder.steps()  # by an earlier process
+            self._kept = Kept(out, settings, self._inputs)
         self.count, self._failed = 0, False
         self._looks: list[XrayLook] = []
         self._skipped: list[SkippedLook] = []
@@ -125,9 +123,9 @@ class XrayMonitor:
         """All looks so far, as a result."""
         plan, clock = self._film.plan, self._clock
         return XrayHistory(
-            {**self._settings, "max_share": plain(self.max_share)}, plan.chosen, self._inputs,
+            {**self._kept.settings, "max_share": plain(self.max_share)}, plan.chosen, self._inputs,
             tuple(self._looks), tuple(self._skipped), clock.spent, clock.training,
-            None if self._folder is None else self._folder.path,
+            self._kept.path,
         )  # fmt: skip
 
     @property
@@ -146,7 +144,7 @@ class XrayMonitor:
         """
         before = self.count
         self.count = before + 1 if count is None else count
-        self._check_folder()
+        self._kept.check_begin()
         self._clock.start()
         if self.count // self.every == before // self.every:
             return None
@@ -160,7 +158,7 @@ class XrayMonitor:
         Raises:
             UsageError, RunError: The network cannot be read as it is.
         """
-        self._check_folder()
+        self._kept.check_begin()
         before = self._clock.spent
         with self._clock.working():
             spectra = self._film.look()
@@ -170,10 +168,8 @@ class XrayMonitor:
         if since == self.count:
             self._looks.pop()
         self._looks.append(taken)
-        if self._folder is not None:
-            with self._clock.working():
-                self._folder.write_inputs(self._inputs)
-                self._folder.write(taken, [s for s in self._skipped if s.step > since])
+        with self._clock.working():
+            self._kept.write(taken, [s for s in self._skipped if s.step > since])
         return taken
 
     def finish(self) -> XrayHistory:
@@ -182,8 +178,7 @@ class XrayMonitor:
         if new and self._affordable:
             self._if_affordable()
         found = self.history
-        if self._folder is not None:
-            self._folder.finish(found)
+        self._kept.finish(found)
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -225,10 +220,10 @@ class XrayMonitor:
         self._clock.put(state["spent"], state["training"])
         self._skipped = [SkippedLook(**one) for one in state["skipped"]]
         self._looks = [
-            unpacked_look(each["record"], {n: t.numpy() for n, t in each["arrays"].items()})
+            unpacked_look(each["record"], {n: t.cpu().numpy() for n, t in each["arrays"].items()})
             for each in state["looks"]
         ]
-        self._put_folder_back()
+        self._kept.put_back(self._looks)
 
     def __repr__(self) -> str:
         return f"XrayMonitor(every {self.every:,} steps, {self.count:,} so far, {self.history.use})"
@@ -263,28 +258,6 @@ class XrayMonitor:
                 warn(f"the x-ray at step {self.count} failed, the training goes on: {error}")
             self._failed = True
             return None
-
-    def _check_folder(self) -> None:
-        """Refuse a folder with the looks of another training, which this one did not go on from."""
-        if self._left:
-            path = self._folder.path if self._folder else None
-            ways = ["call load_state_dict(...) first", "pass another {out}", "delete that folder"]
-            got = f"looks up to step {max(self._left)} in {path}"
-            raise wrong("out", "be empty where a training begins", got, ways)
-
-    def _put_folder_back(self) -> None:
-        """Let the folder hold the looks of this training, and no later ones."""
-        if self._folder is not None:
-            mine = {look.step for look in self._looks}
-            for step in self._left:
-                if step not in mine:
-                    self._folder.discard(step)
-            missing = [look for look in self._looks if look.step not in self._left]
-            if missing:
-                self._folder.write_inputs(self._inputs)
-            for look in missing:
-                self._folder.write(look)
-        self._left = []
 
 
 def _size(model: nn.Module) -> int:
