@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ._listening import tick as tick
     from ._listening import told as told
     from ._locality import Locality as Locality
+    from ._locality import wilson as wilson
     from ._lyapunov import LyapunovEnding as LyapunovEnding
     from ._lyapunov import LyapunovSpectrum as LyapunovSpectrum
     from ._outcome import Ended as Ended
