@@ -57,13 +57,13 @@ def main() -> None:
         found = dynamics.perturbation(
             read.model, read.examples.inputs, run, progress=progress(name)
         )
-        (OUT / f"{name}.json").write_text(json.dumps(_body(found)) + "\n", encoding="utf-8")
+        (OUT / f"{name}.json").write_text(json.dumps(summed(found)) + "\n", encoding="utf-8")
     text = "\n".join([*report(), made_in(time.process_time() - cpu), ""])
     (HERE / "results" / "source_000_perturbation.md").write_text(text, encoding="utf-8")
     draw(HERE / "results" / "source_000_perturbation.svg")
 
 
-def _body(found: Perturbation) -> dict[str, Any]:
+def summed(found: Perturbation) -> dict[str, Any]:
     """For each group: by picture and length the change at the last stage, mean over directions."""
     last = found.arrays["change"][:, -1]
     own = {g: [i for i, of in enumerate(found.groups) if of == g] for g in GROUPS}
@@ -95,38 +95,40 @@ def report() -> Iterator[str]:
         "in how many pictures the top changes more, with the 95 % interval of the share (Wilson). "
         "Decisions changed: share of steps, both ways."
     )
-    for name in STAGES:
+    for name, stage in STAGES.items():
         body = kept(name)
-        change = {g: np.array(body[g]["change"]) for g in GROUPS}
-        n = len(change["top"])
-        yield from ("", f"## {name}, {STAGES[name]}, {n} pictures", "")
-        head = ["length", "top / last", "holds", "top / random", "holds"]
-        head += [f"decisions changed: {g}" for g in GROUPS] * body["decides"]
-        yield "| " + " | ".join(head) + " |"
-        yield "|" + " --- |" * len(head)
-        for at, length in enumerate(body["lengths"]):
-            cells = [f"{100 * length:g} %"]
-            for other in ("bottom", "random"):
-                ratio = change["top"][:, at] / change[other][:, at]
-                holds = int((ratio > 1).sum())
-                low, high = (100 * end for end in wilson(holds, n))
-                cells += [
-                    f"{np.median(ratio):.3g}",
-                    f"{holds} of {n} ({low:.0f} to {high:.0f} %)",
-                ]
-            if body["decides"]:
-                shares = (np.array(body[g]["decided"])[:, at].mean() for g in GROUPS)
-                cells += [f"{100 * share:.0f} %" for share in shares]
-            yield "| " + " | ".join(cells) + " |"
-        yield ""
-        radius = ", ".join(f"{g} {_percent(body[g]['radius'])}" for g in GROUPS)
-        yield f"The linear prediction holds within 10 % up to (median over pictures): {radius}."
-        if body["decides"]:
-            border = ", ".join(f"{g} {_percent(body[g]['border'])}" for g in GROUPS)
-            yield f"The decision changes from (median): {border}."
+        yield from ("", f"## {name}, {stage}, {len(body['top']['change'])} pictures", "")
+        yield from table(body)
     yield ""
     yield "Theirs: a sentence. The differences: other networks, weights and pictures; the measures."
     yield ""
+
+
+def table(body: dict[str, Any]) -> Iterator[str]:
+    """Of one network: a row for each length, then how far the prediction and the decision hold."""
+    change = {g: np.array(body[g]["change"]) for g in GROUPS}
+    n = len(change["top"])
+    head = ["length", "top / last", "holds", "top / random", "holds"]
+    head += [f"decisions changed: {g}" for g in GROUPS] * body["decides"]
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    for at, length in enumerate(body["lengths"]):
+        cells = [f"{100 * length:g} %"]
+        for other in ("bottom", "random"):
+            ratio = change["top"][:, at] / change[other][:, at]
+            holds = int((ratio > 1).sum())
+            low, high = (100 * end for end in wilson(holds, n))
+            cells += [f"{np.median(ratio):.3g}", f"{holds} of {n} ({low:.0f} to {high:.0f} %)"]
+        if body["decides"]:
+            shares = (np.array(body[g]["decided"])[:, at].mean() for g in GROUPS)
+            cells += [f"{100 * share:.0f} %" for share in shares]
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+    radius = ", ".join(f"{g} {_percent(body[g]['radius'])}" for g in GROUPS)
+    yield f"The linear prediction holds within 10 % up to (median over inputs): {radius}."
+    if body["decides"]:
+        border = ", ".join(f"{g} {_percent(body[g]['border'])}" for g in GROUPS)
+        yield f"The decision changes from (median): {border}."
 
 
 def _percent(length: float | None) -> str:

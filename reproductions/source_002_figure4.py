@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +104,19 @@ def keep(name: str, run: Xray) -> None:
         "inputs": len(spectra),
         "k": k,
         "values": [run.mean_sd(stage)[0][i] for i in (0, k // 2, k - 1)],
-        "first": _two(found.first),
-        "last": _two(found.last),
+        "first": mean_se(found.first),
+        "last": mean_se(found.last),
         "holds": found.holds,
         "interval": found.interval,
-        "correlation": _two(found.correlation),
+        "correlation": mean_se(found.correlation),
         "area_mean": areas.mean(0).round(5),
         "area_sd": areas.std(0, ddof=1).round(5) if len(areas) > 1 else np.zeros(k),
     }
     (OUT / f"{name}.json").write_text(json.dumps(plain(body)) + "\n", encoding="utf-8")
 
 
-def _two(found: Estimate) -> tuple[float, float | None]:
+def mean_se(found: Estimate) -> tuple[float, float | None]:
+    """A mean and its standard error, as JSON takes them."""
     return found.mean, found.se
 
 
@@ -152,9 +153,9 @@ def report() -> Iterator[str]:
             body["stage"],
             body["inputs"],
             f"{values} (k = {body['k']})",
-            *(_spread(body[end], 100 / SIDE**2, 1) + " %" for end in ("first", "last")),
+            *(spread(body[end], 100 / SIDE**2, 1) + " %" for end in ("first", "last")),
             f"{body['holds']} of {body['inputs']} ({low:.0f} to {high:.0f} %)",
-            _spread(body["correlation"], 1, 2),
+            spread(body["correlation"], 1, 2),
         ]
         yield "| " + " | ".join(map(str, cells)) + " |"
     yield ""
@@ -163,8 +164,11 @@ def report() -> Iterator[str]:
     yield ""
 
 
-def _spread(found: tuple[float, float | None], unit: float, digits: int) -> str:
+def spread(found: Sequence[float | None], unit: float, digits: int) -> str:
+    """Both in a unit, with so many digits behind the point."""
     mean, se = found
+    if mean is None:
+        return "not known"
     tail = "" if se is None else f" ± {unit * se:.{digits}f}"
     return f"{unit * mean:.{digits}f}{tail}"
 
