@@ -13,7 +13,7 @@ PIP   := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 # Threads that spin while they wait make a busy machine up to 100 times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: xray test test-all check bench clean help
+.PHONY: xray test test-all check bench soak clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the 
 
 bench: $(BENCH)/.ready  ## the benchmarks, in an environment of their own
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
+
+soak: $(VENV)/.ready-test  ## 2,100 fuzzed command lines: no traceback, no hang, nothing touched or lost (10 minutes)
+	$(BIN)/python tools/soak $(ARGS)
 
 clean:  ## remove environments, caches and builds (runs in nakami-out stay)
 	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -131,6 +131,30 @@ def test_one_sentence_and_code_2(case, nakami, here):
     assert lines[0].endswith("."), lines[0]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("xray", "--model", "small_net.py:make", "--data", "{}.npy"),
+        ("xray", "--model", "small_net.py:make", "--data", "x.npy", "--weights", "{}.pt"),
+        ("xray", "--model", "small_net.py:make", "--data", "x.npy", "--out", "a/{}"),
+        ("xray", "--model", "{}.py:make", "--data", "x.npy"),
+        ("stages", "--model", "hf:{}"),
+        ("init", "--model", "small_net.py:make", "--data", "x.npy", "--save", "{}.safetensors"),
+        ("theory", "meanfield", "--out", "{}"),
+        ("show", "{}"),
+    ],
+    ids=lambda words: words[-1] if words[0] == "show" else words[-2],
+)
+def test_names_longer_than_a_disk_takes(words, nakami, here):
+    """A name of 255 bytes is the most on usual disks; 200 letters of two bytes are too many."""
+    before = sorted(here.iterdir())
+    done = nakami(*(word.format("ö" * 200) for word in words))
+    sentence = r"must be made of names that a disk takes.*'ö{20}'\.\.\. of 4\d\d bytes; choose a"
+    assert done.code == 2, done.err
+    assert re.search(sentence, done.err)
+    assert sorted(here.iterdir()) == before
+
+
 def test_wrong_size_names_both(nakami, here):
     np.save("wide.npy", np.zeros((2, 1, 8, 8), np.float32))
     outcome = nakami(*OWN, "--data", "wide.npy")

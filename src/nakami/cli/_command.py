@@ -6,9 +6,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+
+from nakami.results import as_path
 
 running: ContextVar[Command | None] = ContextVar("running", default=None)
 
@@ -39,6 +42,9 @@ class Command:
 
         def call(**given: Any) -> None:
             running.set(self)
+            for name, value in given.items():
+                if isinstance(value, Path):
+                    as_path(self.options().get(name, name), value)
             made = {
                 name: group(**{f.name: given.pop(f.name) for f in fields(group)})
                 for name, group in groups.items()

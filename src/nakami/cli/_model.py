@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nakami.results import UsageError, wrong, wrong_type
+from nakami.results import UsageError, as_path, wrong, wrong_type
 
 from . import hf
 from ._exit_codes import one_line
@@ -39,7 +39,7 @@ def check(name: str) -> None:
     if not factory and name not in zoo.ENTRIES:
         known = ", ".join(zoo.ENTRIES)
         raise wrong("--model", f"be {FORM} ({known})", repr(name), "put :factory behind a module")
-    if where.endswith(".py") and not Path(where).is_file():
+    if where.endswith(".py") and not as_path("--model", where).is_file():
         raise wrong("--model", "name a file that exists", repr(where), "check the path")
 
 

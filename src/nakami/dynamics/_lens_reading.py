@@ -140,7 +140,7 @@ class Reading:
         if self.names != (AUTO,):
             return tuple(s.name for s in places.ordered(places.matching(self.names), "stage"))
         if len(places.blocks) < 2:
-            way_out = "name one of nakami.stages(model, x)"
+            way_out = "name one of those that nakami stages lists"
             raise wrong("stage", "be a name where no blocks repeat", repr(AUTO), way_out)
         end = places.position(places.find(self.to or places.blocks[-1]).name)
         return tuple(name for name in places.blocks if places.position(name) < end)

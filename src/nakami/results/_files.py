@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ._errors import RunError, wrong
+from ._errors import RunError, UsageError, wrong
 from ._outcome import Outcome
 
 
@@ -95,11 +95,21 @@ def disk(path: Path, argument: str = "out") -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise wrong(argument, "be a place that can be written", path, another) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise too_long(argument, path) from error
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
             raise wrong(argument, "be a folder", f"a file on the way to {path}", another) from error
         if error.errno == errno.EISDIR:
             raise wrong(argument, "be a file", f"the folder {path}", another) from error
         raise RunError(f"writing {path} failed ({error}); nothing finished is lost.") from error
+
+
+def too_long(argument: str, path: Path) -> UsageError:
+    """A path with a name that no disk takes."""
+    longest = max(path.parts, key=lambda part: len(part.encode()))
+    got = f"{longest[:20]!r}... of {len(longest.encode()):,} bytes"
+    rule = "be made of names that a disk takes, most at most 255 bytes each"
+    return wrong(argument, rule, got, "choose a shorter one")
 
 
 def as_json(body: Mapping[str, Any]) -> str:

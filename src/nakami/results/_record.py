@@ -6,6 +6,7 @@ rename. So a killed run leaves whole pieces only, and starting it again does wha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import platform
@@ -22,7 +23,7 @@ import numpy as np
 
 from ._entries import Entries
 from ._errors import UsageError, wrong, wrong_type
-from ._files import as_json, disk, plain, write_new, write_whole
+from ._files import as_json, disk, plain, too_long, write_new, write_whole
 from ._parts import T, typed, untyped
 from ._pieces import RESULT, Piece, damage, read_json, read_piece, remove_piece, write_piece
 from ._same import check_same, checked, differing
@@ -318,10 +319,17 @@ def versions() -> dict[str, str]:
 
 
 def as_path(argument: str, folder: object, way_out: str = "give the folder of a run") -> Path:
-    """A path, or a refusal."""
+    """A path that a disk can hold, or a refusal."""
     if not isinstance(folder, (str, PathLike)):
         raise wrong_type(argument, "be a path", repr(folder), way_out)
-    return Path(folder)
+    path = Path(folder)
+    try:
+        path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise too_long(argument, path) from error
+    return path
 
 
 def slug(name: str, longest: int = 80, letters: str = r"A-Za-z0-9._@-") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,7 +143,7 @@ def _check(network: ModelOptions, data: DataOptions, save: Path | None) -> None:
         from .. import _runs
 
         if save.suffix != ".safetensors":
-            name = save.with_suffix(".safetensors")
+            name = shlex.quote(str(save.with_suffix(".safetensors")))
             raise wrong("--save", "end in .safetensors", repr(str(save)), f"write --save {name}")
         _runs.writable("save", save.parent)
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import RunError, UsageError, counted, wrong
+from nakami.results import RunError, UsageError, as_path, counted, wrong
 
 from .._exit_codes import one_line
 
@@ -138,7 +138,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _existing(model: str) -> Path:
-    path = Path(model.removeprefix(PREFIX)).expanduser()
+    path = as_path("--model", Path(model.removeprefix(PREFIX)).expanduser())
     rule = "name a folder with config.json, as save_pretrained writes it"
     way_out = "give a folder on this machine, nothing is fetched"
     if not path.is_dir():

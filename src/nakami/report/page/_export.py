@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
-from nakami.results import unknown, write_whole, wrong
+from nakami.results import as_path, unknown, write_whole, wrong
 
 from ..charts._chart import CONFIG, Chart, Spec
 from ._palette import BASE, variables
@@ -48,7 +48,7 @@ class Drawing:
         """
         import vl_convert
 
-        target = Path(path)
+        target = as_path("path", path)
         made: dict[str, Callable[[], str | bytes]] = {
             ".svg": lambda: vl_convert.vegalite_to_svg(self.spec),
             ".png": lambda: vl_convert.vegalite_to_png(self.spec, scale=2),
