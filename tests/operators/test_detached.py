@@ -213,6 +213,43 @@ def test_steps_that_are_not_linear_are_named():
         nakami.jacobian(view(nn.Softmax(-1)), x)
 
 
+class Excited(nn.Module):
+    """Of two gates the sigmoid is held, wherever it stands."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.held, self.first = nn.Linear(4, 4), nn.Linear(4, 4), False, False
+
+    def forward(self, x):
+        y = functional.silu(self.a(x))
+        scale = torch.sigmoid(self.b(y))
+        if self.held:
+            y, scale = self.a(x) * torch.sigmoid(self.a(x)).detach(), scale.detach()
+        return scale * y if self.first else y * scale
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_gates_the_sigmoid_is_held(first):
+    net, x = seeded(Excited), torch.randn(1, 4, generator=torch.Generator().manual_seed(0)).double()
+    net.first = first
+    found = nakami.jacobian(view(net), x).dense()
+    net.held = True
+    torch.testing.assert_close(found, dense(net, x).reshape(4, 4), rtol=1e-10, atol=1e-12)
+
+
+def test_a_product_of_states_without_a_gate_is_refused():
+    class Product(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.a(torch.relu(x)) * self.b(x)
+
+    with pytest.raises(UsageError, match="got mul, with which J x"):
+        nakami.jacobian(view(seeded(Product)), torch.randn(1, 4).double())
+
+
 def test_a_recurrent_layer_is_named():
     class Last(nn.Module):
         def __init__(self):

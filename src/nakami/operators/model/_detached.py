@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ._held_layers import RULES
 from ._tracer import ACTIVATIONS, FUNCTIONS
 
 EXACT, DETACHED = "exact", "detached"
@@ -72,8 +73,8 @@ class Detached(TorchFunctionMode):
                 return _OPENED[func](*args, **kwargs)
         if func in _ACTIVATIONS:
             return self._activation(func, *args, **kwargs)
-        if func in _RULES:
-            return _RULES[func](self, func, *args, **kwargs)
+        if func in RULES:
+            return RULES[func](self.hold, func, *args, **kwargs)
         if name in _PRODUCTS and len(moving) > 1:
             return self._product(func, *args, **kwargs)
         if name in _QUOTIENTS and _moves(args[-1] if name[0] != "r" else args[0]):
@@ -82,7 +83,7 @@ class Detached(TorchFunctionMode):
             held[at] = self.hold(lambda: args[at])
             return func(*held, **kwargs)
         if name in _POWERS and _is_denominator(args[-1]):
-            return self._whole(func, *args, **kwargs)
+            return self.hold(lambda: func(*args, **kwargs))
         return self._linear(func, args, kwargs, moving)
 
     def hold(self, make: Callable[[], Tensor]) -> Tensor:
@@ -103,15 +104,12 @@ class Detached(TorchFunctionMode):
         moved = [value for value in _several(out) if _moves(value)]
         if not moved:
             return out
-        if len(moving) == 1 and moving[0] in self._gates:
-            self._gates.update(dict.fromkeys(moved, True))
+        if len(moving) == 1 and moving[0] in self._gates and name in _KEEPING:
+            self._gates.update(dict.fromkeys(moved, self._gates[moving[0]]))
         known = name in _SUMS or (name in _LINEAR and len(moving) == 1)
         if self._numbers is not None and not known:
             self._numbers.met.add(name)
         return out
-
-    def _whole(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.hold(lambda: func(*args, **kwargs))
 
     def _activation(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
         x, name = input.detach(), FUNCTIONS[func]
@@ -130,99 +128,18 @@ class Detached(TorchFunctionMode):
 
         out = self.hold(multiplier) * input + start
         out = input.copy_(out) if inplace else out
-        self._gates[out] = True
+        self._gates[out] = 2 if name in _BOUNDED else 1
         return out
 
     def _product(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Of two states: the one that is a gate is held."""
         a, b = args[:2]
-        if b not in self._gates and a not in self._gates:
+        first, second = self._gates.get(a, 0), self._gates.get(b, 0)
+        if not first and not second:
             return self._linear(func, args, kwargs, [a, b])
-        gate, other = (b, a) if b in self._gates else (a, b)
+        gate, other = (a, b) if first > second else (b, a)
         out = other * self.hold(lambda: gate)
         return a.copy_(out) if _in_place(func) else out
-
-    def _softmax(self, func: Any, *args: Any, **kwargs: Any) -> Tensor:
-        return self.hold(lambda: func(*args, **kwargs))
-
-    def _log_softmax(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
-        return input - self.hold(lambda: input - func(input, *args, **kwargs))
-
-    def _max_pool(self, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
-        name = FUNCTIONS[func]
-        both = kwargs.pop("return_indices", False)
-        apart = getattr(functional, f"{name}_with_indices")
-        chosen = self.hold(lambda: apart(input.detach(), *args, **kwargs)[1])
-        axes = int(name[-2])
-        found = input.flatten(-axes).gather(-1, chosen.flatten(-axes)).reshape(chosen.shape)
-        return (found, chosen) if both else found
-
-    def _glu(self, func: Any, input: Tensor, dim: int = -1) -> Tensor:  # noqa: A002
-        a, b = input.chunk(2, dim)
-        return a * self.hold(lambda: b.sigmoid())
-
-    def _attention(
-        self, func: Any, query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None,
-        dropout_p: float = 0.0, is_causal: bool = False, *, scale: Any = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:  # fmt: skip
-        def weights() -> Tensor:
-            parts = (query.detach(), key.detach(), value.detach())
-            both = torch.ops.aten._scaled_dot_product_attention_math(
-                *parts, attn_mask, dropout_p, is_causal, None, scale=scale, enable_gqa=enable_gqa
-            )
-            found: Tensor = both[1]
-            return found
-
-        if enable_gqa and query.shape[-3] != value.shape[-3]:
-            value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
-        return self.hold(weights) @ value
-
-    def _layer_norm(
-        self, func: Any, input: Tensor, normalized_shape: Any, weight: Any = None,  # noqa: A002
-        bias: Any = None, eps: float = 1e-5,
-    ) -> Tensor:  # fmt: skip
-        axes = tuple(range(-len(normalized_shape), 0))
-        out = self._scaled(input - input.mean(axes, keepdim=True), input, axes, eps)
-        return _affine(out, weight, bias)
-
-    def _rms_norm(
-        self, func: Any, input: Tensor, normalized_shape: Any, weight: Any = None,  # noqa: A002
-        eps: float | None = None,
-    ) -> Tensor:  # fmt: skip
-        axes = tuple(range(-len(normalized_shape), 0))
-        least = torch.finfo(input.dtype).eps if eps is None else eps
-        scale = self.hold(lambda: (input.square().mean(axes, keepdim=True) + least).rsqrt())
-        return _affine(input * scale, weight, None)
-
-    def _group_norm(
-        self, func: Any, input: Tensor, num_groups: int, weight: Any = None,  # noqa: A002
-        bias: Any = None, eps: float = 1e-5,
-    ) -> Tensor:  # fmt: skip
-        grouped = input.reshape(len(input), num_groups, -1)
-        out = self._scaled(grouped - grouped.mean(-1, keepdim=True), grouped, (-1,), eps)
-        return _affine(out.reshape(input.shape), *_by_channel(input, weight, bias))
-
-    def _batch_norm(
-        self, func: Any, input: Tensor, running_mean: Any, running_var: Any,  # noqa: A002
-        weight: Any = None, bias: Any = None, training: bool = False, momentum: float = 0.1,
-        eps: float = 1e-5, **more: Any,
-    ) -> Tensor:  # fmt: skip
-        parts = (running_mean, running_var, weight, bias, training, momentum, eps)
-        by_batch = more.get("use_input_stats", training)
-        if not by_batch:
-            plain: Tensor = func(input, *parts, **more)
-            return plain
-        apart = FUNCTIONS[func] == "instance_norm"
-        axes = tuple(range(2, input.ndim)) if apart else (0, *range(2, input.ndim))
-        out = self._scaled(input - input.mean(axes, keepdim=True), input, axes, eps)
-        return _affine(out, *_by_channel(input, weight, bias))
-
-    def _scaled(self, centred: Tensor, x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
-        def scale() -> Tensor:
-            return (x.detach().var(axes, correction=0, keepdim=True) + eps).rsqrt()
-
-        return centred * self.hold(scale)
 
 
 def _moves(value: Any) -> bool:
@@ -254,16 +171,6 @@ def _in_place(func: Any) -> bool:
     return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
 
 
-def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    x = x if weight is None else x * weight
-    return x if bias is None else x + bias
-
-
-def _by_channel(x: Tensor, *parts: Tensor | None) -> list[Tensor | None]:
-    shape = (-1, *[1] * (x.ndim - 2))
-    return [None if part is None else part.reshape(shape) for part in parts]
-
-
 def _opened(func: FunctionType) -> FunctionType:
     """A function of torch's that runs its own code under a mode, in place of asking it again."""
     guards = dict.fromkeys(
@@ -274,13 +181,6 @@ def _opened(func: FunctionType) -> FunctionType:
     again = FunctionType(code, names, func.__name__, func.__defaults__, func.__closure__)
     again.__kwdefaults__ = func.__kwdefaults__
     return again
-
-
-def _homes(*names: str) -> list[Any]:
-    """The functions of these names, wherever torch has them."""
-    homes: tuple[Any, ...] = (functional, torch, Tensor, torch.special, torch.linalg)
-    spelt = [part for name in names for part in (name, name + "_")]
-    return [getattr(home, name) for home in homes for name in spelt if hasattr(home, name)]
 
 
 _OPENED: dict[Any, Any] = {
@@ -297,25 +197,6 @@ _ZEROS = (
     "softshrink softsign tanh tanhshrink"
 )
 _FROM_ZERO = frozenset(_ZEROS.split())  # activations with f(0) = 0
-_RULES: dict[Any, Any] = {
-    **dict.fromkeys(_homes("softmax"), Detached._softmax),
-    **dict.fromkeys(_homes("log_softmax"), Detached._log_softmax),
-    **dict.fromkeys(
-        _homes("rsqrt", "sqrt", "reciprocal", "norm", "vector_norm", "std"), Detached._whole
-    ),
-    **dict.fromkeys(_homes("layer_norm"), Detached._layer_norm),
-    **dict.fromkeys(_homes("rms_norm"), Detached._rms_norm),
-    **dict.fromkeys(_homes("group_norm"), Detached._group_norm),
-    functional.batch_norm: Detached._batch_norm,
-    functional.instance_norm: Detached._batch_norm,
-    **{
-        func: Detached._max_pool
-        for func, name in FUNCTIONS.items()
-        if "max_pool" in name and getattr(func, "__module__", "") != "torch._C"
-    },
-    functional.glu: Detached._glu,
-    functional.scaled_dot_product_attention: Detached._attention,
-}
 _PRODUCTS = frozenset(("mul", "multiply", "rmul", "imul"))
 _QUOTIENTS = frozenset(("div", "divide", "true_divide", "truediv", "rtruediv", "itruediv", "rdiv"))
 _POWERS = frozenset(("pow", "float_power"))
@@ -332,4 +213,11 @@ _OF_ONE = (
     "clone masked_fill dropout unfold fold avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
     "adaptive_avg_pool2d diagonal get set batch_norm outer dot interpolate copy"
 )
+_BOUNDED = frozenset(("sigmoid", "hardsigmoid"))  # held first, of two gates
+_ELEMENTWISE = (
+    "neg view view_as reshape reshape_as flatten unflatten transpose permute movedim squeeze "
+    "unsqueeze expand expand_as chunk split unbind select getitem to type_as float double half "
+    "contiguous clone dropout repeat_interleave"
+)
+_KEEPING = _PRODUCTS | _QUOTIENTS | _SUMS | frozenset(_ELEMENTWISE.split())  # gates stay gates
 _LINEAR = _PRODUCTS | _QUOTIENTS | frozenset(_OF_ONE.split())
