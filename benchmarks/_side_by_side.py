@@ -93,6 +93,28 @@ def build(name: str) -> Case:
     return Case(model, x, STAGES[name], plain, digest.hexdigest()[:12])
 
 
+def xrayed(name: str) -> tuple[Any, Any, list[str]]:
+    """A network, two inputs and six stages through its depth.
+
+    ``minilm`` has the size of MiniLM-L6 (6 layers, width 384, 12 heads, inner width 1536), drawn at
+    random; its inputs are 32 states.
+    """
+    import torch
+    from torch import nn
+
+    from nakami import data
+
+    if name == "squeezenet":
+        inputs = data.read(data_folder() / PICTURES, n=2).inputs
+        fires = [f"features.{i}" for i in (4, 6, 7, 9, 12)]
+        return build(name).model, inputs, [*fires, "output"]
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(384, 12, 1536, 0.0, "gelu", batch_first=True)
+    model = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False).eval()
+    return model, torch.randn(2, 32, 384), [f"layers.{i}" for i in range(6)]
+
+
 def warm_up() -> None:
     """Pay first-call imports of torch and nakami outside the clock.
 

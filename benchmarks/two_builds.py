@@ -89,6 +89,17 @@ def rate() -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
     )
 
 
+def whole_xray(name: str) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
+    """1 input, 6 stages, the 50 largest values, nothing else asked."""
+    import nakami
+
+    model, inputs, stages = side.xrayed(name)
+    return (
+        lambda: nakami.xray(model, inputs[:1], stages, 50),
+        lambda run: [float(v) for s in run.spectra for v in s.values],
+    )
+
+
 def command(*arguments: str) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
     """The command line in this process, into an empty folder."""
     from nakami.cli import main
@@ -117,6 +128,10 @@ WORK: dict[str, Work] = {
         f"Fisher of {name}, {what}": lambda name=name, what=what: curvature(name, what)
         for name in fisher_cases.CASES
         for what in ("build", "largest", "trace")
+    },
+    **{
+        f"x-ray of {name}, 1 input, 6 stages, k = 50": lambda name=name: whole_xray(name)
+        for name in ("squeezenet", "minilm")
     },
     "learning_rate, MLP on digits": rate,
     "nakami lr": lambda: command("lr"),
