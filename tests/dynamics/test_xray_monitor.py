@@ -201,6 +201,18 @@ def test_a_resumed_training_goes_on_in_its_folder(tmp_path):
     assert abs(change.mean) < 1e-3
 
 
+def test_a_finished_film_that_goes_on_is_unfinished_again(tmp_path):
+    training = Training()
+    monitor = watched(training, out=tmp_path / "film")
+    training.run(2, monitor)
+    monitor.finish()
+    end = tmp_path / "film" / "result.json"
+    assert end.exists()
+    training.run(2, monitor)
+    assert not end.exists()
+    assert nakami.load(tmp_path / "film").steps.tolist() == [2, 4]
+
+
 def test_what_fails_is_said_once_and_the_training_goes_on():
     training = Training()
     monitor = watched(training)

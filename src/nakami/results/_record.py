@@ -223,6 +223,11 @@ class RecordFolder:
         with disk(self.path, self._argument):
             remove_piece(self._piece(name))
 
+    def reopen(self) -> None:
+        """Remove the ``result.json`` of an earlier end, as the run goes on beyond it."""
+        with disk(self.path, self._argument):
+            (self.path / RESULT).unlink(missing_ok=True)
+
     def finish(self, body: Mapping[str, Any]) -> Record:
         """Write ``result.json``; ``body`` as JSON takes it."""
         head = {"schema": self.settings["schema"], "settings": checked(self.settings)}

@@ -44,10 +44,12 @@ class MonitorFolder:
         """Write a look, and those that were left out before it."""
         record, arrays = packed_look(look)
         body = {**record, "skipped": [plain(one) for one in skipped]}
+        self._folder.reopen()
         self._folder.write(piece_name(look.step), body, arrays, look.seconds)
 
     def discard(self, step: int) -> None:
         """Remove a look."""
+        self._folder.reopen()
         self._folder.discard(piece_name(step))
 
     def finish(self, history: XrayHistory) -> None:
