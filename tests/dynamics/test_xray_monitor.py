@@ -201,6 +201,30 @@ def test_a_resumed_training_goes_on_in_its_folder(tmp_path):
     assert abs(change.mean) < 1e-3
 
 
+def test_looks_left_out_stay_in_the_folder_where_a_look_is_taken_again_or_put_back(
+    ticking, tmp_path
+):
+    training = Training()
+    monitor = watched(training, max_share=0.1, every=1, out=tmp_path / "one")
+    real = monitor._film.look
+
+    def look():
+        ticking[0] += 3.0
+        return real()
+
+    monitor._film.look = look
+    for _ in range(3):  # the first is taken, two are left out
+        monitor.step()
+    monitor.look()
+    monitor.look()
+    wanted = monitor.history.skipped
+    assert [one.step for one in nakami.load(tmp_path / "one").skipped] == [2, 3]
+    other = watched(training, max_share=0.1, every=1, out=tmp_path / "two")
+    other.load_state_dict(monitor.state_dict())
+    found = nakami.load(tmp_path / "two")
+    assert (found.skipped, found.steps.tolist()) == (wanted, [1, 3])
+
+
 def test_a_finished_film_that_goes_on_is_unfinished_again(tmp_path):
     training = Training()
     monitor = watched(training, out=tmp_path / "film")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -46,22 +46,23 @@ class Kept:
             got = f"looks up to step {max(self._before)} in {self.path}"
             raise wrong("out", "be empty where a training begins", got, ways)
 
-    def write(self, look: XrayLook, skipped: Iterable[SkippedLook] = ()) -> None:
-        """Write a look, and those that were left out before it."""
+    def write(self, looks: Sequence[XrayLook], skipped: Sequence[SkippedLook]) -> None:
+        """Write the last of some looks, and those that were left out since the one before it."""
         if self._folder is not None:
+            look, since = looks[-1], looks[-2].step if len(looks) > 1 else -1
             self._folder.write_inputs(self._inputs)
-            self._folder.write(look, skipped)
+            self._folder.write(look, [s for s in skipped if since < s.step <= look.step])
 
-    def put_back(self, looks: Sequence[XrayLook]) -> None:
+    def put_back(self, looks: Sequence[XrayLook], skipped: Sequence[SkippedLook]) -> None:
         """Let the folder hold these looks, and no others."""
         self._before = []
         if self._folder is not None:
             there = self._folder.steps()
             for step in {*there} - {look.step for look in looks}:
                 self._folder.discard(step)
-            for look in looks:
+            for i, look in enumerate(looks, 1):
                 if look.step not in there:
-                    self.write(look)
+                    self.write(looks[:i], skipped)
 
     def finish(self, history: XrayHistory) -> None:
         """Write ``result.json``."""

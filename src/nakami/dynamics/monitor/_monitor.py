@@ -164,12 +164,11 @@ class XrayMonitor:
             spectra = self._film.look()
         spent = self._clock.spent
         taken = XrayLook(self.count, spectra, spent - before, spent, self._clock.training)
-        since = self._looks[-1].step if self._looks else -1
-        if since == self.count:
+        if self._looks and self._looks[-1].step == self.count:
             self._looks.pop()
         self._looks.append(taken)
         with self._clock.working():
-            self._kept.write(taken, [s for s in self._skipped if s.step > since])
+            self._kept.write(self._looks, self._skipped)
         return taken
 
     def finish(self) -> XrayHistory:
@@ -223,7 +222,7 @@ class XrayMonitor:
             unpacked_look(each["record"], {n: t.cpu().numpy() for n, t in each["arrays"].items()})
             for each in state["looks"]
         ]
-        self._kept.put_back(self._looks)
+        self._kept.put_back(self._looks, self._skipped)
 
     def __repr__(self) -> str:
         return f"XrayMonitor(every {self.every:,} steps, {self.count:,} so far, {self.history.use})"
