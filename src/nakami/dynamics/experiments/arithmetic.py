@@ -161,7 +161,7 @@ def _padded(values: np.ndarray, k: int) -> np.ndarray:
     """A row of k values, NaN after those that there are; a number as it is."""
     if not values.ndim:
         return values
-    return np.pad(values, (0, k - len(values)), constant_values=np.nan) if values.ndim else values
+    return np.pad(values, (0, k - len(values)), constant_values=np.nan)
 
 
 ENTRY = ExperimentEntry(
