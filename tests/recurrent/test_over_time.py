@@ -85,6 +85,13 @@ def test_fewer_values_are_a_lower_bound_and_a_net_without_input_is_read():
     slope = np.cos(0.1)
     np.testing.assert_allclose(found.of("state")[0, 0], [slope, slope], rtol=1e-9)
     assert [e.lower_bound for e in found.above(0.5)] == [True, True]
+    whole = spectra_over_time(net, torch.zeros(1, 3, 0), [1, 3], start=torch.ones(4) / 10)
+    for few, every in zip(found.effective_rank(), whole.effective_rank(), strict=True):
+        assert (few.lower_bound, every.lower_bound) == (True, False)
+        assert (few.mean, every.mean) == pytest.approx((2, 4))
+    bounds = ("above_1_lower_bound", "above_0.1_lower_bound", "effective_rank_lower_bound")
+    assert [found.rows()[0][name] for name in bounds] == [False, True, True]
+    assert not any(whole.rows()[0][name] for name in bounds)
     assert np.isnan(found.of("inputs")).all()
     assert np.isnan(found.rows()[-1]["largest"])
 

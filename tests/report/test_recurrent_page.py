@@ -122,6 +122,19 @@ def test_spectra_over_time_are_told_where_they_were_read():
     ]  # fmt: skip
 
 
+def test_counts_of_which_not_all_values_were_computed_are_told_as_bounds():
+    values = np.full((3, 2, 1, 2), 0.5)
+    over = SpectraOverTime(
+        np.array([2]), np.full((3, 1), 3), values, 0 * values, np.full((3, 2, 1), 1e-15),
+        np.ones((3, 2, 1), bool),
+    )  # fmt: skip
+    page = page_of(run(dataclasses.replace(layer(), over_time=over)))
+    (section,) = [s for s in page.sections if s.id == "time"]
+    assert "is left in at least 2 ± 0 of 3" in section.heading.replace("\u00a0", " ")
+    row = section.figures[0].table.rows[0]
+    assert (row[5], row[7], row[9]) == ("0", "≥ 2", "≥ 2")  # above 1, above 0.1, effective rank
+
+
 def test_several_layers_are_named_and_nothing_found_is_said():
     page = page_of(run(layer("low"), layer("high", first=0.2, radii=())))
     assert page.frame.verdict.kicker.startswith("high, GRU")

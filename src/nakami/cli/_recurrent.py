@@ -120,7 +120,8 @@ def _pair(row: dict[str, Any], name: str) -> str:
     mean, error = row[name], row[f"{name}_se"]
     if mean != mean:  # NaN
         return ""
-    return f"{mean:.3g} ± {error:.1g}" if error == error else f"{mean:.3g}"
+    bound = "≥ " if row.get(f"{name}_lower_bound") else ""
+    return f"{bound}{mean:.3g} ± {error:.1g}" if error == error else f"{bound}{mean:.3g}"
 
 
 def _row(layer: RecurrentLayer, gru: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ._summary import Estimate, estimate
 Array = npt.NDArray[Any]
 SOURCES = ("state", "first input", "inputs")
 LEFT = 0.1  # share of a difference that counts as surviving
+BOUNDED = ("above_1", "above_0.1", "effective_rank")  # by values that were not computed
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,19 +62,26 @@ class SpectraOverTime(Shown):
         counts = (values > level).sum(-1)
         out = []
         for t, size in enumerate(sizes):
-            known = int(np.isfinite(values[:, t]).sum(-1).min())
+            known = self._known(t, source)
             open_ = known < size and bool((counts[:, t] >= known).any())
             out.append(estimate(counts[:, t], lower_bound=open_))
         return out
 
     def effective_rank(self, source: str = "state") -> list[Estimate]:
-        """``(sum s^2)^2 / sum s^4`` of the values by time; NaN where all are 0."""
+        """``(sum s^2)^2 / sum s^4`` of the values by time; NaN where all are 0.
+
+        A lower bound where not all values were computed: further ones, none of them larger, can
+        only raise it.
+        """
         squares = np.nan_to_num(self.of(source)) ** 2
         top = np.maximum(squares.max(-1, keepdims=True), np.finfo(float).tiny)
         scaled = squares / top
         with np.errstate(invalid="ignore"):
             ranks = scaled.sum(-1) ** 2 / (scaled**2).sum(-1)
-        return [estimate(ranks[:, t]) for t in range(len(self.steps))]
+        return [
+            estimate(ranks[:, t], lower_bound=self._known(t, source) < size)
+            for t, size in enumerate(self.sizes[self._source(source)])
+        ]
 
     def exponents(self, index: int = 0, source: str = "state") -> list[Estimate]:
         """Finite-time Lyapunov exponents ``ln s / t`` by time, nats a step; NaN below the floor.
@@ -89,7 +97,11 @@ class SpectraOverTime(Shown):
         return [estimate(rates[:, t]) for t in range(len(self.steps))]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dict for each source and time: means over sequences with standard errors."""
+        """One flat dict for each source and time: means over sequences with standard errors.
+
+        ``_lower_bound`` of counts and effective rank: whether values that were not computed may
+        raise them.
+        """
         out = []
         for source in SOURCES:
             reads = {
@@ -103,8 +115,14 @@ class SpectraOverTime(Shown):
                 row: dict[str, Any] = {"source": source, "steps": step}
                 for name, each in reads.items():
                     row |= {name: each[t].mean, f"{name}_se": each[t].se}
+                    if name in BOUNDED:
+                        row[f"{name}_lower_bound"] = each[t].lower_bound
                 out.append(row)
         return out
+
+    def _known(self, t: int, source: str) -> int:
+        """How many values every sequence has at a time."""
+        return int(np.isfinite(self.of(source)[:, t]).sum(-1).min())
 
     def _source(self, name: str) -> int:
         if name not in SOURCES:

@@ -127,8 +127,10 @@ class RecurrentLayer(Shown):
         if found is None:
             return {}
         state, first = (found.above(source=source)[-1] for source in ("state", "first input"))
-        body = {"left_of_state": state.mean, "left_of_state_se": state.se}
-        body |= {"left_of_first_input": first.mean, "left_of_first_input_se": first.se}
+        body: dict[str, Any] = {}
+        for name, left in (("left_of_state", state), ("left_of_first_input", first)):
+            body |= {name: left.mean, f"{name}_se": left.se}
+            body[f"{name}_lower_bound"] = left.lower_bound
         return {**body, "left_after_steps": int(found.steps[-1])}
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def over_time_section(data: Data) -> Section | None:
 
 
 def _pair(value: Estimate) -> str:
-    return num.pair(value.mean, value.se)
+    bound = f"at least{num.NBSP}" if value.lower_bound else ""
+    return f"{bound}{num.pair(value.mean, value.se)}"
 
 
 def _rate(value: Estimate) -> str:
@@ -89,10 +90,16 @@ def _table(data: Data) -> Table:
     return Table(say("time.table"), head, rows, tuple(range(2, len(head))), 760)
 
 
+def _cells(row: dict[str, Any], name: str) -> list[Text]:
+    """A number and its standard error."""
+    mean, error = (num.known(row[each]) for each in (name, f"{name}_se"))
+    return [f"≥ {mean}" if mean and row.get(f"{name}_lower_bound") else mean, error]
+
+
 def _rows(layer: RecurrentLayer) -> list[list[Text]]:
     names = ("largest", "above_1", "above_0.1", "effective_rank", "exponent")
     return [
         [short(layer), row["source"], num.whole(row["steps"])]
-        + [num.known(row[each]) for name in names for each in (name, f"{name}_se")]
+        + [text for name in names for text in _cells(row, name)]
         for row in (layer.over_time.rows() if layer.over_time is not None else [])
     ]
