@@ -254,6 +254,21 @@ def test_what_fails_is_said_once_and_the_training_goes_on():
         monitor.look()
 
 
+@pytest.mark.parametrize("kind", [torch.linalg.LinAlgError, torch.OutOfMemoryError, RuntimeError])
+def test_an_error_of_torch_in_a_look_does_not_stop_the_training(kind):
+    training = Training()
+    monitor = watched(training)
+
+    def fail():
+        raise kind("the SVD did not converge")
+
+    monitor._film.look = fail
+    with pytest.warns(NakamiWarning, match="step 2 failed, the training goes on: the SVD did not"):
+        training.run(2, monitor)
+    assert monitor.history.skipped[0].reason == "failed: the SVD did not converge"
+    assert monitor.history.spent > 0
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -12,7 +12,6 @@ from torch import nn
 
 from ...operators import FunctionalModel, View
 from ...results import (
-    RunError,
     SkippedLook,
     UsageError,
     XrayHistory,
@@ -51,8 +50,8 @@ class XrayMonitor:
     The first look cannot be foreseen: it is taken in any case, and counts.
 
     The model is left as it was: a training takes the same steps with it and without it. What fails
-    within ``step`` (weights that are not finite) is noted and warned of once; it never stops the
-    training.
+    within ``step`` (weights that are not finite, no memory left) is noted and warned of once; it
+    never stops the training.
 
     Args:
         model: Any module, or a ``View`` of one; read in evaluation mode at its weights of the
@@ -251,7 +250,7 @@ class XrayMonitor:
             return None
         try:
             return self.look()
-        except (UsageError, RunError, torch.OutOfMemoryError) as error:
+        except (UsageError, RuntimeError) as error:  # RunError, out of memory, LAPACK's
             self._skipped.append(SkippedLook(self.count, 0.0, 0.0, str(error)))
             if not self._failed:
                 warn(f"the x-ray at step {self.count} failed, the training goes on: {error}")
