@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nakami.results import counted
+from nakami.results import counted, evenly
 
 from . import _runs, _tables
 
@@ -25,7 +25,7 @@ def tell(found: XrayHistory, page: Path | None, output: JsonOptions) -> None:
 
 def table(found: XrayHistory) -> _tables.TextTable:
     """Rows for each stage: some looks, spread over the training."""
-    looks = [found.looks[i] for i in _spread(len(found.looks))]
+    looks = evenly(found.looks, MOST)
     runs = [(look.step, found.xray(look.step).summary()) for look in looks]
     rows = [
         _row(step, row)
@@ -42,13 +42,6 @@ def _row(step: int, row: StageSummary) -> tuple[str, ...]:
     numbers = (row.largest, row.count, row.effective_rank)
     decay = f"{row.decay.mean:.1e}"
     return (row.stage, f"{step:,}", str(row.k), *map(_tables.number, numbers), decay)
-
-
-def _spread(n: int) -> list[int]:
-    """The first, the last, and some between."""
-    if n <= MOST:
-        return list(range(n))
-    return sorted({round(i * (n - 1) / (MOST - 1)) for i in range(MOST)})
 
 
 def _caption(found: XrayHistory) -> str:

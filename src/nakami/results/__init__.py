@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ._errors import warn as warn
     from ._errors import wrong as wrong
     from ._errors import wrong_type as wrong_type
+    from ._evenly import evenly as evenly
     from ._experiment import EXPERIMENTS as EXPERIMENTS
     from ._experiment import Experiment as Experiment
     from ._experiment import ExperimentKind as ExperimentKind

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ....results import UsageError
+from ....results import UsageError, evenly
 from ...words._sentences import Sentences
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ class Data:
     @property
     def drawn(self) -> list[Lens]:
         """The first, the last and some between, evenly."""
-        every = self.lenses
-        count = min(DRAWN, len(every))
-        places = {round(i * (len(every) - 1) / max(1, count - 1)) for i in range(count)}
-        return [every[place] for place in sorted(places)]
+        return evenly(self.lenses, DRAWN)
 
     @property
     def square(self) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....results import UsageError
+from ....results import UsageError, evenly
 from ...words._sentences import Sentences
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ say = Sentences(__file__)
 PANELS = 6  # stages with charts of their own, at most
 LINES = 8  # values drawn of each, at most
 LOOKS = 200  # looks drawn, at most
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Data:
     @property
     def panels(self) -> list[str]:
         """Stages with charts of their own: the first, the last and some between."""
-        return spread(self.found.names, PANELS)
+        return evenly(self.found.names, PANELS)
 
     @property
     def last(self) -> str:
@@ -49,7 +48,7 @@ class Data:
 
     def lines(self, stage: str) -> list[int]:
         """Indices from 0 on of the values of a stage that are drawn."""
-        return spread(range(min(row.k for row in self.summaries[stage])), LINES)
+        return evenly(range(min(row.k for row in self.summaries[stage])), LINES)
 
     def mean_sd(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd over inputs of each drawn value, ``(looks, lines)``; sd 0 of one input."""
@@ -62,13 +61,6 @@ class Data:
         return str(self.found.settings.get(key) or default)
 
 
-def spread(every: Sequence[T], most: int) -> list[T]:
-    """The first, the last and some between, evenly."""
-    count = min(most, len(every))
-    places = {round(i * (len(every) - 1) / max(1, count - 1)) for i in range(count)}
-    return [every[place] for place in sorted(places)]
-
-
 def read(found: XrayHistory, _: Mapping[str, Any]) -> Data:
     """Choose the looks that are drawn.
 
@@ -77,6 +69,6 @@ def read(found: XrayHistory, _: Mapping[str, Any]) -> Data:
     """
     if not found.looks:
         raise UsageError("result must hold a look, got none; call look() of the XrayMonitor first.")
-    drawn = spread(range(len(found.looks)), LOOKS)
+    drawn = evenly(range(len(found.looks)), LOOKS)
     rows = {name: [found.summary(name)[i] for i in drawn] for name in found.names}
     return Data(found, found.values[drawn], found.steps[drawn].tolist(), rows)

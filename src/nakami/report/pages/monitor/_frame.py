@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from ....results import evenly
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
-from ._data import LINES, Data, say, spread
+from ._data import LINES, Data, say
 
 ROWS = 12  # looks of a stage in the table
 
@@ -76,7 +77,7 @@ def _looks_table(data: Data) -> Table:
     rows: list[list[Text]] = []
     for stage in data.found.names:
         pairs = list(zip(data.steps, data.summaries[stage], strict=True))
-        for step, row in spread(pairs, ROWS):
+        for step, row in evenly(pairs, ROWS):
             numbers = (row.largest, row.count, row.effective_rank)
             rows.append([
                 num.short(stage), num.whole(step), *map(num.estimate, numbers),
