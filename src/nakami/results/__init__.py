@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ._growth import Margin as Margin
     from ._hosts import in_checkpoint as in_checkpoint
     from ._hosts import lightning_callback as lightning_callback
+    from ._hosts import new_checkpoint as new_checkpoint
     from ._hosts import trainer_callback as trainer_callback
     from ._leading import leading_values as leading_values
     from ._lens import Direction as Direction

@@ -47,7 +47,22 @@ def in_checkpoint(args: Any, state: Any, file: str) -> tuple[Path | None, Path]:
     Returns:
         Where it is, None where it is missing; and the folder that was looked in last.
     """
-    places = [Path(args.output_dir) / f"checkpoint-{state.global_step}"]
+    places = [_checkpoint(args, state)]
     if isinstance(args.resume_from_checkpoint, str):
         places.insert(0, Path(args.resume_from_checkpoint))
     return next((p / file for p in places if (p / file).is_file()), None), places[-1]
+
+
+def new_checkpoint(args: Any, state: Any) -> Path | None:
+    """The folder of the checkpoint that transformers' ``Trainer`` writes; None where there is none.
+
+    Args:
+        args: The trainer's arguments, as ``on_save`` of a callback gets them.
+        state: Its state, likewise.
+    """
+    place = _checkpoint(args, state)
+    return place if place.is_dir() else None
+
+
+def _checkpoint(args: Any, state: Any) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from ...operators import View
-from ...results import check_callable, in_checkpoint, trainer_callback
+from ...results import check_callable, in_checkpoint, new_checkpoint, trainer_callback
 from ._monitor import XrayMonitor
 from ._scalars import scalars
 
@@ -77,8 +76,8 @@ class TrainerXrayMonitor(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the state beside the checkpoint."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if self.monitor is not None and folder.is_dir():
+        folder = new_checkpoint(args, state)
+        if self.monitor is not None and folder is not None:
             torch.save(self.monitor.state_dict(), folder / FILE)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

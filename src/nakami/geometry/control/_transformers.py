@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...operators import View
-from ...results import in_checkpoint, trainer_callback, wrong
+from ...results import in_checkpoint, new_checkpoint, trainer_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
@@ -97,8 +96,8 @@ class TrainerRateControl(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the state beside the checkpoint."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if self.control is not None and folder.is_dir():
+        folder = new_checkpoint(args, state)
+        if self.control is not None and folder is not None:
             torch.save(self.control.state_dict(), folder / FILE)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

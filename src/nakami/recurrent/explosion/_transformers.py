@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...results import in_checkpoint, trainer_callback
+from ...results import in_checkpoint, new_checkpoint, trainer_callback
 from ._monitor import ExplosionMonitor
 
 TrainerCallback: Any = trainer_callback("TrainerExplosionMonitor")
@@ -57,8 +56,8 @@ class TrainerExplosionMonitor(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the state beside the checkpoint."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if self.monitor is not None and folder.is_dir():
+        folder = new_checkpoint(args, state)
+        if self.monitor is not None and folder is not None:
             torch.save(self.monitor.state_dict(), folder / FILE)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
