@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 import uuid
 import warnings
@@ -117,13 +116,12 @@ def _outcomes(
 def _packed(sent: Sent) -> np.ndarray:
     """As an array, which joblib's backends send to each worker once (mapped, or scattered)."""
     try:
-        import cloudpickle
+        from ._pickled import pickled
     except ModuleNotFoundError as error:
-        raise wrong(
-            "n_jobs", "find cloudpickle installed", error, "pip install 'nakami[spread]' adds it"
-        ) from error
+        way_out = "pip install 'nakami[spread]' adds it"
+        raise wrong("n_jobs", "find cloudpickle installed", error, way_out) from error
     try:
-        return np.frombuffer(cloudpickle.dumps(sent, pickle.HIGHEST_PROTOCOL), dtype=np.uint8)
+        return np.frombuffer(pickled(sent), dtype=np.uint8)
     except Exception as error:
         raise wrong(
             "model",

@@ -40,9 +40,13 @@ class Structure(AbstractContextManager[None]):
         self.writes_to_input: bool | None = None  # whether a run does; None until one was tried
         self.autocasts = False  # whether a run switched autocast on
 
-    def __reduce__(self) -> tuple[type[Structure], tuple[nn.Module]]:
-        """In another process all objects are others: the model is read anew."""
-        return Structure, (self.model,)
+    def __reduce__(self) -> tuple[type[Structure], tuple[nn.Module], dict[str, Any]]:
+        """In another process all objects are others, so the model is read anew.
+
+        What was learnt of its runs goes along: by it a run copies its input, or does not.
+        """
+        learnt = {"writes_to_input": self.writes_to_input, "autocasts": self.autocasts}
+        return Structure, (self.model,), learnt
 
     def change(self) -> str:
         """The first thing that a run would read otherwise than before, in words; empty if none."""
