@@ -1,6 +1,7 @@
 """``nakami show`` and ``compare`` of x-rays taken during a training."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -38,6 +39,20 @@ def test_show_prints_looks_and_their_cost_and_draws_a_page(nakami, films):
     body = json.loads(nakami("show", "a", "--json").out)
     assert (body["looks"], body["last_step"], body["skipped"]) == (3, 10, 0)
     assert [row["stage"] for row in body["last_look"]] == ["1", "2"]
+
+
+def test_a_value_that_is_noise_is_a_bound(nakami, here):
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Linear(4, 2), nn.Tanh(), nn.Linear(2, 3)), torch.eye(4)[:3]
+    monitor = XrayMonitor(net, x, out=here / "low", max_share=float("inf"))
+    monitor.look()
+    monitor.finish()
+    done = nakami("show", "low", "--out", "low.html")
+    row = next(line for line in done.out.splitlines() if line.split()[:1] == ["2"])
+    assert re.search(r"< \d\.\de-0[567]$", row.rstrip()), row  # rank 2 of 3, float32
+    page = (here / "low.html").read_text("utf-8")
+    assert "e-17" not in page
+    assert "&lt; " in page
 
 
 def test_compare_pairs_the_last_looks_by_input(nakami, films):

@@ -117,13 +117,16 @@ def test_wrong_use_is_one_sentence(nakami, sequences, case):
 
 def test_steps_are_chosen(nakami, sequences):
     run = ("xray", "--recurrent", *MODEL, "--no-page", "--json", "--steps")
-    done = nakami(*run, "2, 3,40")
+    done = nakami(*run, "2, 3,30")
     assert done.code == 0, done.err
     body = json.loads(done.out)
-    assert body["folder"] == "nakami-out/make/recurrent,steps-2+3+40"
-    assert body["settings"]["steps"] == [2, 3, 40]
+    assert body["folder"] == "nakami-out/make/recurrent,steps-2+3+30"
+    assert body["settings"]["steps"] == [2, 3, 30]
     over = body["layers"]["rnn"]["over_time"]
-    assert [row["steps"] for row in over[:3]] == [2, 3, 30]  # the sequences have 30
+    assert [row["steps"] for row in over[:3]] == [2, 3, 30]
+    done = nakami(*run, "2,40")
+    assert (done.code, done.out) == (2, "")
+    assert "--steps must be at most 30, the length of the longest sequence, got 40" in done.err
     done = nakami("xray", "--steps", "2")
     assert "--steps must come with --recurrent" in done.err
 

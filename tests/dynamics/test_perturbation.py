@@ -98,6 +98,20 @@ def test_a_linear_net_is_predicted_everywhere_and_its_border_is_known():
     assert shares[-1] > 0
 
 
+def test_ratios_leave_out_what_rounding_hides():
+    """Rank 2 of 3: the last direction changes nothing but by rounding."""
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Linear(4, 2), nn.Tanh(), nn.Linear(2, 3)), torch.eye(4)[:3]
+    run = nakami.xray(net, x, stages=["output"])
+    found = dynamics.perturbation(net, x, run, [1e-3, 1e-2], each=1, random=0)
+    assert all(np.isnan(one.mean) for one in found.ratio("bottom"))
+    assert [one.mean for one in found.ratio("top")] == pytest.approx([1, 1], rel=1e-2)
+    assert [one.n for one in found.ratio("top")] == [3, 3]
+    size = found.arrays["step"] * found.arrays["gain"][:, 0, 0]
+    told = [one.mean for one in found.predicted("top")]
+    assert told == pytest.approx([1e-3 * size.mean(), 1e-2 * size.mean()])
+
+
 def test_lengths_in_deviations_are_steps_of_the_root_mean_square():
     model, x = small().double(), examples()
     run = nakami.xray(model, x, stages=["output"], k=2)

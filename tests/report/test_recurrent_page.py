@@ -122,6 +122,18 @@ def test_spectra_over_time_are_told_where_they_were_read():
     ]  # fmt: skip
 
 
+def test_a_curve_below_the_chart_has_no_name():
+    fallen = np.stack([np.array([0.8, 0.5, 0.2]), np.full(3, 1e-12)])
+    values = np.stack([np.stack([fallen, fallen])] * 3)
+    over = SpectraOverTime(
+        np.array([1, 30]), np.full((3, 2), 3), values, 0 * values, np.full((3, 2, 2), 1e-15),
+        np.ones((3, 2, 2), bool),
+    )  # fmt: skip
+    drawn = charts(page_of(run(dataclasses.replace(layer(), over_time=over))))["time-state"]
+    assert drawn.data["state-30"]["y"] == []
+    assert not any("30" in text for text in drawn.data["labels"]["t"])
+
+
 def test_counts_of_which_not_all_values_were_computed_are_told_as_bounds():
     values = np.full((3, 2, 1, 2), 0.5)
     over = SpectraOverTime(

@@ -11,8 +11,6 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from nakami.results import as_path
-
 running: ContextVar[Command | None] = ContextVar("running", default=None)
 
 
@@ -42,6 +40,8 @@ class Command:
 
         def call(**given: Any) -> None:
             running.set(self)
+            from nakami.results import as_path  # here, as it brings NumPy, which --help leaves out
+
             for name, value in given.items():
                 if isinstance(value, Path):
                     as_path(self.options().get(name, name), value)

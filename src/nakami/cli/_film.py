@@ -40,7 +40,7 @@ def table(found: XrayHistory) -> _tables.TextTable:
 
 def _row(step: int, row: StageSummary) -> tuple[str, ...]:
     numbers = (row.largest, row.count, row.effective_rank)
-    decay = f"{row.decay.mean:.1e}"
+    decay = f"< {row.decay_floor:.1e}" if row.decay_is_noise else f"{row.decay.mean:.1e}"
     return (row.stage, f"{step:,}", str(row.k), *map(_tables.number, numbers), decay)
 
 

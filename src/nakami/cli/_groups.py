@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nakami import zoo
-from nakami.results import as_path, wrong
+from nakami.results import wrong
 
 from ._command import Stands
 
@@ -46,6 +46,8 @@ SEEDS: dict[str, Any] = {"min": 0, "max": 2**64 - 1}  # what torch's generators 
 
 def there(option: typer.CallbackParam, path: Path | None) -> Path | None:
     """The path itself, if something is there."""
+    from nakami.results import as_path  # here, as it brings NumPy
+
     if path is not None and not as_path(option.opts[0], path).exists():
         rule = "be a file or folder that exists"
         raise wrong(option.opts[0], rule, repr(str(path)), "check the path")

@@ -30,6 +30,7 @@ from ..results import (
     made_layer,
     told,
     versions,
+    wrong,
     wrong_type,
 )
 from ._calls import Driven, driven_layers
@@ -88,8 +89,8 @@ def xray(
         at: The constant input of the fixed points: ``"zero"``, or ``"mean"`` of what the layer
             gets.
         k: Exponents of each layer; default all of a state up to 64, else 16.
-        steps: The times of the spectra over time, rising; those beyond the longest sequence give
-            way to its length.
+        steps: The times of the spectra over time, rising, at most the length of the longest
+            sequence; the default ones give way to it.
         seed: Of random starts and directions.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         about: More to keep in ``run.json`` (``subject``, ``training``, ``data``), used by the page.
@@ -114,6 +115,7 @@ def xray(
     names = None if layers is None else [layers] if isinstance(layers, str) else list(layers)
     times = rising(steps)
     plans = [_planned(d, at, k, times, seed) for d in driven_layers(model, inputs, names)]
+    _check_times(times, plans)
     settings = _settings(model, inputs, plans, at, seed, about)
     folder = None if out is None else RecurrentFolder(out, settings)
     found = _measured(plans, folder, progress)
@@ -121,6 +123,14 @@ def xray(
         return folder.finish()
     about_layers = zip(settings["layers"], found, strict=True)
     return RecurrentXray(settings, tuple(made_layer(a, readings) for a, readings in about_layers))
+
+
+def _check_times(times: tuple[int, ...], plans: Sequence[Plan]) -> None:
+    """Refuse times behind the end of the sequences, if they were asked for."""
+    longest = max(len(one) for plan in plans for one in plan.driven.sequences)
+    if times != STEPS and times[-1] > longest:
+        rule = f"be at most {longest}, the length of the longest sequence"
+        raise wrong("steps", rule, times[-1], "name earlier ones")
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,7 @@ def _at_one_input(
         "index": np.array([*(int(spectrum.kept[n]) for n in index), *[-1] * settings["random"]]),
         "gain": np.stack([as_array(gains[rows].norm(dim=0)) for rows in op.parts.values()]),
         "change": as_array(change),
+        "hidden": np.array([_hidden(op.output[rows]) for rows in op.parts.values()]),
         "decided": as_array(decided),
         "radius": radius,
         "border": border,
@@ -217,12 +218,16 @@ def _size(point: Tensor, unit: str, i: int) -> float:
     return float(size)
 
 
+def _hidden(state: Tensor) -> float:
+    """The size of a change of a state that rounding may hide."""
+    return HIDDEN * torch.finfo(state.dtype).eps * float(state.norm())
+
+
 def _radius(
     steps: _Steps, direction: Tensor, gain: float, sizes: np.ndarray, lengths: list[float]
 ) -> float:
     """The length up to which changes at the output are within 10 % of the prediction."""
-    output = steps.op.output[steps.op.parts[steps.op.to]]
-    unseen = HIDDEN * torch.finfo(output.dtype).eps * float(output.norm())
+    unseen = _hidden(steps.op.output[steps.op.parts[steps.op.to]])
 
     def holds(length: float, sizes: Sequence[float]) -> bool:
         predicted = length * steps.step * gain

@@ -155,6 +155,8 @@ def placed(
 
 
 def _row(label: Label, papers: list[Paper], right: float) -> Data | None:
+    if not label.at:  # of a curve without a point in the chart
+        return None
     worst = np.min([paper.scores(label, right) for paper in papers], axis=0)
     best = int(worst.argmax())
     if worst[best] < 0 and label.short not in ("", label.text):

@@ -25,7 +25,9 @@ class Perturbation(Experiment):
     Attributes:
         arrays: ``step`` (N,): size of a step of length 1, in the input's unit. ``index`` (N, D): of
             the singular value, -1 for random directions. ``gain`` (N, S, D): size of ``J d`` at
-            each stage. ``change`` (N, S, D, L): size of the change at each stage. ``decided``
+            each stage. ``change`` (N, S, D, L): size of the change at each stage. ``hidden``
+            (N, S): 100 roundings of the state, the smallest change that is told from them (runs
+            of earlier builds lack it). ``decided``
             (N, D, L): share of the two steps that change the decision. ``radius`` (N, D): the
             length up to which ``change`` at the last stage is within 10 % of ``length step gain``;
             NaN where rounding hides it. ``border`` (N, D): the smallest length at which the
@@ -86,14 +88,22 @@ class Perturbation(Experiment):
         """
         return self._by_length(self.arrays["change"][:, self._stage(stage)], group)
 
+    def predicted(self, group: str, stage: str | None = None) -> list[Estimate]:
+        """The change that the Jacobian predicts, ``|e J d|``, by length, as ``change`` is given."""
+        return self._by_length(self._predicted(self._stage(stage)), group)
+
     def ratio(self, group: str, stage: str | None = None) -> list[Estimate]:
-        """The change over what the Jacobian predicts, by length; NaN where that is 0."""
+        """The change over what the Jacobian predicts, by length.
+
+        Over the directions and inputs whose prediction is above ``hidden``, what rounding may hide;
+        NaN where there is none.
+        """
         s = self._stage(stage)
-        steps = self.arrays["step"][:, None, None] * self.lengths
-        predicted = self.arrays["gain"][:, s, :, None] * steps
+        predicted = self._predicted(s)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(predicted > 0, self.arrays["change"][:, s] / predicted, np.nan)
-        return self._by_length(ratio, group)
+            ratio = self.arrays["change"][:, s] / predicted
+        hidden = self.arrays["hidden"][:, s, None, None] if "hidden" in self.arrays else 0.0
+        return self._by_length(np.where(predicted > hidden, ratio, np.nan), group)
 
     def decided(self, group: str) -> list[Estimate]:
         """Share of changed decisions by length."""
@@ -129,13 +139,22 @@ class Perturbation(Experiment):
                 body[f"border_{group}"] = self.border(group)
         return body
 
+    def _predicted(self, s: int) -> np.ndarray:
+        """At one stage, (N, D, L)."""
+        steps = self.arrays["step"][:, None, None] * self.lengths
+        predicted: np.ndarray = self.arrays["gain"][:, s, :, None] * steps
+        return predicted
+
     def _of(self, group: str) -> list[int]:
         return [i for i, own in enumerate(self.groups) if own == group]
 
     def _by_length(self, values: np.ndarray, group: str) -> list[Estimate]:
-        """``values`` (N, D, L), averaged over the directions of a group."""
-        means = values[:, self._of(group)].mean(1)
-        return [estimate(means[:, i]) for i in range(means.shape[1])]
+        """``values`` (N, D, L), averaged over the directions of a group; NaN counts for nothing."""
+        own = values[:, self._of(group)]
+        known = ~np.isnan(own)
+        sums, counts = np.where(known, own, 0.0).sum(1), known.sum(1)
+        means = [s[c > 0] / c[c > 0] for s, c in zip(sums.T, counts.T, strict=True)]
+        return [estimate(each if len(each) else np.full(1, np.nan)) for each in means]
 
 
 def _said(length: float) -> str:

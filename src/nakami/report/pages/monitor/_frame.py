@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from ....results import evenly
+from ....results import StageSummary, evenly
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._data import LINES, Data, say
@@ -81,9 +81,16 @@ def _looks_table(data: Data) -> Table:
             numbers = (row.largest, row.count, row.effective_rank)
             rows.append([
                 num.short(stage), num.whole(step), *map(num.estimate, numbers),
-                num.number(row.decay.mean), num.number(row.residual, 1),
+                _decay(row), num.number(row.residual, 1),
             ])  # fmt: skip
     return Table("Looks", head, rows, (1, 2, 3, 4, 5, 6), 640, say("table.looks", rows=ROWS))
+
+
+def _decay(row: StageSummary) -> Text:
+    """``s_k/s_1``, or what bounds it where it is noise at every input."""
+    if row.decay_is_noise:
+        return f"< {num.number(row.decay_floor, 2)}"
+    return num.number(row.decay.mean)
 
 
 def _how(data: Data) -> Table:

@@ -79,7 +79,6 @@ def _length(value: float, found: Perturbation) -> str:
 
 def _changes(found: Perturbation, groups: list[str]) -> Chart:
     means = {g: np.array([e.mean for e in found.change(g)]) for g in groups}
-    ratios = {g: np.array([e.mean for e in found.ratio(g)]) for g in groups}
     seen = np.concatenate([v[v > 0] for v in means.values()] or [np.ones(1)])
     top = float(seen.max(initial=1e-12))
     low = max(float(seen.min(initial=top)), top * 1e-7)
@@ -88,11 +87,7 @@ def _changes(found: Perturbation, groups: list[str]) -> Chart:
     layers: kit.Layers = []
     data: dict[str, Columns] = {}
     for g in groups:
-        steps = found.lengths * found.arrays["step"].mean()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            line = np.where(ratios[g] > 0, means[g] / ratios[g], np.nan)
-        if np.isfinite(line[0]):  # straight: what the Jacobian says
-            line = line[0] * steps / steps[0]
+        line = [e.mean for e in found.predicted(g)]
         data[g] = columns(x=found.lengths, y=means[g], p=line)
         layers.append(kit.line(g, axes, COLOURS[g], "p", dash=DASHES, width=1))
         layers.append(kit.line(g, axes, COLOURS[g]))
