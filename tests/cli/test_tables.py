@@ -196,3 +196,26 @@ def test_what_was_just_said_is_not_repeated_as_progress(capsys):
     meter.say("first look: limit about 3")
     meter(1, 9, None, "first look: limit about 3")
     assert capsys.readouterr().err == "first look: limit about 3\n"
+
+
+def test_a_narrow_terminal_gets_every_number_whole(monkeypatch):
+    rows = [[f"stage{i}", *(f"{1000 * i + j}.25" for j in range(12))] for i in range(3)]
+    head = ["stage", *(f"number {j}" for j in range(12))]
+    table = _tables.TextTable("many numbers", "What they mean.", head, rows).drawn()
+    for width in (40, 80, 200):
+        out = io.StringIO()
+        monkeypatch.setattr(
+            _tables, "Console",
+            lambda width=width, out=out: Console(
+                width=width, file=out, force_terminal=True, color_system=None
+            ),
+        )  # fmt: skip
+        _tables.show(table)
+        text = out.getvalue()
+        assert "…" not in text
+        assert max(map(len, text.splitlines())) <= width
+        for row in rows:
+            for cell in row[1:]:
+                assert text.split().count(cell) == 1
+        assert text.count("stage0") == (1 if width == 200 else text.count("stage1"))
+        assert text.count("many numbers") == text.count("What they mean.") == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 
 from nakami.results import brief, counted, span
 
@@ -87,13 +88,56 @@ def echo_json(body: dict[str, Any]) -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table on standard output; in a file it is as wide as its cells need."""
+    """Print a table on standard output, numbers whole.
+
+    In a file it is as wide as its cells need; a terminal gets as many columns at a time as fit.
+    """
     console = Console()
+    least, most = _widths(table)
     if not console.is_terminal:
-        console = Console(width=WIDEST)
-        least, most = Measurement.get(console, console.options, table)
-        console = Console(width=max(NARROWEST, Console().width, least, min(most, WIDE)))
-    console.print(table)
+        console = Console(width=max(NARROWEST, console.width, least, min(most, WIDE)))
+    if most <= console.width:
+        console.print(table)
+        return
+    for part in _fitting(table, console.width):
+        console.print(part)
+    if table.caption:
+        console.print(table.caption, style="table.caption")
+
+
+def _widths(table: Table) -> tuple[int, int]:
+    """Columns of a screen that a table needs to show whole words, and to show whole cells."""
+    console = Console(width=WIDEST)
+    least, most = Measurement.get(console, console.options, table)
+    return least, most
+
+
+def _fitting(table: Table, width: int) -> list[Table]:
+    """A table cut into several, each with the words on the left and numbers that fit beside."""
+    words = [column for column in table.columns if column.justify == "left"]
+    names = _widths(_of_columns(table, words))[0] if words else 0
+    parts: list[Table] = []
+    taken: list[Column] = []
+    for column in (c for c in table.columns if c.justify != "left"):
+        needed = _widths(_of_columns(table, [*taken, column]))[1]
+        if taken and names + needed > width:
+            parts.append(_of_columns(table, [*words, *taken]))
+            taken = []
+        taken.append(column)
+    parts.append(_of_columns(table, [*words, *taken]))
+    for part in parts:
+        part.title, part.caption = part.title if part is parts[0] else None, None
+    return parts
+
+
+def _of_columns(table: Table, columns: list[Column]) -> Table:
+    """These columns alone; where the screen is narrow words go on below, numbers do not."""
+    part = copy(table)
+    part.columns = [
+        replace(column, _index=i, no_wrap=column.no_wrap or column.justify != "left")
+        for i, column in enumerate(columns)
+    ]
+    return part
 
 
 def run_tables(run: Xray) -> list[Table]:
