@@ -298,5 +298,5 @@ def test_the_loop_of_the_page_runs(tmp_path, monkeypatch, capsys):
         0
     ]
     exec(compile(code, "monitor.md", "exec"), {})
-    assert "left out for the budget)" in capsys.readouterr().out
-    assert nakami.load(tmp_path / "nakami-out/mlp-film").steps[0] == 0
+    assert "4 looks from step 0 to 300" in capsys.readouterr().out
+    assert nakami.load(tmp_path / "nakami-out/mlp-film").steps.tolist() == [0, 100, 200, 300]
