@@ -37,7 +37,7 @@ def language():
         ({"memory_budget": 0}, r"memory_budget must be a whole number of bytes, .* got 0"),
         ({"memory_budget": "1G"}, r"memory_budget must be a whole number of bytes, .* got '1G'"),
         ({"forward": 3}, r"forward must be a function, called as forward\(model, x\), got 3"),
-        ({"select": 3}, r"select must be a function, called as select\(output\), got 3"),
+        ({"select": 3}, r"select must name a floating tensor .*, got '3' of one tensor; leave it"),
         (
             {"select": lambda _: None},
             r"select must return a floating tensor, got NoneType; return one",

@@ -64,7 +64,7 @@ class SpectraOverTime(Shown):
         for t, size in enumerate(sizes):
             known = self._known(t, source)
             open_ = known < size and bool((counts[:, t] >= known).any())
-            out.append(estimate(counts[:, t], lower_bound=open_))
+            out.append(estimate(counts[:, t], lower_bound=bool(open_)))
         return out
 
     def effective_rank(self, source: str = "state") -> list[Estimate]:
@@ -79,7 +79,7 @@ class SpectraOverTime(Shown):
         with np.errstate(invalid="ignore"):
             ranks = scaled.sum(-1) ** 2 / (scaled**2).sum(-1)
         return [
-            estimate(ranks[:, t], lower_bound=self._known(t, source) < size)
+            estimate(ranks[:, t], lower_bound=bool(self._known(t, source) < size))
             for t, size in enumerate(self.sizes[self._source(source)])
         ]
 
