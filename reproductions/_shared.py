@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from nakami.results import versions
@@ -15,6 +17,12 @@ def charts() -> Any:
         print("no chart: pip install altair vl-convert-python")
         return None
     return altair
+
+
+def kept(file: Path) -> dict[str, Any]:
+    """What a script has written of one network."""
+    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return body
 
 
 def made_in(cpu: float) -> str:

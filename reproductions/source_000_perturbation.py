@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 from _imagenet import network, progress
-from _shared import charts, made_in
+from _shared import charts, kept, made_in
 from source_002_figure4 import IMAGES, STAGES, trained
 
 from nakami import dynamics
@@ -79,12 +79,6 @@ def summed(found: Perturbation) -> dict[str, Any]:
     return whole
 
 
-def kept(name: str) -> dict[str, Any]:
-    """What was written of one network."""
-    body: dict[str, Any] = json.loads((OUT / f"{name}.json").read_text(encoding="utf-8"))
-    return body
-
-
 def report() -> Iterator[str]:
     """A table for each network: a row for each length."""
     yield "# Steps along singular directions (source 000, perturbation)"
@@ -96,7 +90,7 @@ def report() -> Iterator[str]:
         "Decisions changed: share of steps, both ways."
     )
     for name, stage in STAGES.items():
-        body = kept(name)
+        body = kept(OUT / f"{name}.json")
         yield from ("", f"## {name}, {stage}, {len(body['top']['change'])} pictures", "")
         yield from table(body)
     yield ""
@@ -144,7 +138,7 @@ def draw(path: Path) -> None:
         return
     rows = []
     for name in STAGES:
-        body = kept(name)
+        body = kept(OUT / f"{name}.json")
         random = np.array(body["random"]["change"])
         for group in GROUPS[:-1]:
             ratio = np.array(body[group]["change"]) / random

@@ -26,12 +26,11 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from _imagenet import network, xrayed
-from _shared import charts, made_in
+from _shared import charts, kept, made_in
 
 from nakami import report as pages
 from nakami import zoo
@@ -120,12 +119,6 @@ def mean_se(found: Estimate) -> tuple[float, float | None]:
     return found.mean, found.se
 
 
-def kept(name: str) -> dict[str, Any]:
-    """What ``keep`` wrote."""
-    body: dict[str, Any] = json.loads((OUT / f"{name}.json").read_text(encoding="utf-8"))
-    return body
-
-
 def report() -> Iterator[str]:
     """One row for each network."""
     yield "# Areas of singular vectors (source 002, figure 4)"
@@ -145,7 +138,7 @@ def report() -> Iterator[str]:
     )
     yield "|" + " --- |" * 8
     for name in (*STAGES, *(f"{each}-untrained" for each in STAGES)):
-        body = kept(name)
+        body = kept(OUT / f"{name}.json")
         values = ", ".join(f"{v:.3g}" for v in body["values"])
         low, high = (100 * end for end in body["interval"])
         cells = [
@@ -181,7 +174,7 @@ def draw(path: Path) -> None:
     rows = []
     for name in STAGES:
         for kind in ("trained", "untrained"):
-            body = kept(name if kind == "trained" else f"{name}-untrained")
+            body = kept(OUT / f"{name}{'-untrained' * (kind == 'untrained')}.json")
             for i, (mean, sd) in enumerate(
                 zip(body["area_mean"], body["area_sd"], strict=True), start=1
             ):

@@ -14,7 +14,7 @@ embeddings to the state of the last token, 64 values); paraphrase-MiniLM-L3, a B
 (sentences of the Stanford Sentiment Treebank; embeddings to the mean state, 384 values; it decides
 nothing). 16 inputs each; beside them the same networks untrained. Areas in pixels, or in tokens.
 
-26 minutes on one free core, from a run of two inputs.
+19 CPU minutes on one thread.
 
     python reproductions/transformer_xray.py              all; goes on where it was stopped
     python reproductions/transformer_xray.py --inputs 2   fewer inputs
@@ -36,7 +36,7 @@ from typing import Any
 import torch
 from _imagenet import progress, root
 from _lens_nets import Clothes, pictures, sentences
-from _shared import made_in
+from _shared import kept, made_in
 from _stories import FOLDER, Stories, stories
 from source_000_perturbation import summed, table
 from source_002_figure4 import mean_se, spread
@@ -181,7 +181,7 @@ def report() -> Iterator[str]:
         "the block before."
     )
     for name, net in NETS.items():
-        body = json.loads((OUT / f"{name}.json").read_text(encoding="utf-8"))
+        body = kept(OUT / f"{name}.json")
         yield from ("", f"## {name}", "", "### Spectra and locality", "")
         yield from _spectra_table(body, net)
         yield from ("", "### Steps", "", *table(body["perturbation"]))

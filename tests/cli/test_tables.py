@@ -219,3 +219,15 @@ def test_a_narrow_terminal_gets_every_number_whole(monkeypatch):
                 assert text.split().count(cell) == 1
         assert text.count("stage0") == (1 if width == 200 else text.count("stage1"))
         assert text.count("many numbers") == text.count("What they mean.") == 1
+
+
+def test_a_cell_wider_than_the_terminal_goes_on_below(monkeypatch):
+    long = "".join(f"{i:04}" for i in range(40))
+    table = _tables.TextTable("t", "", ["a", "b"], [["name", long]]).drawn()
+    out = io.StringIO()
+    monkeypatch.setattr(
+        _tables, "Console",
+        lambda width=50: Console(width=width, file=out, force_terminal=True, color_system=None),
+    )  # fmt: skip
+    _tables.show(table)
+    assert long in "".join(out.getvalue().split()).replace("name", "")

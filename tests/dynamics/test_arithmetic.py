@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import nakami
 from nakami import dynamics
+from nakami.report.page._kinds import page_of
 from nakami.results import Arithmetic, NakamiWarning, UsageError
 
 TINY = 1e-9  # lost beside 1 in float32
@@ -153,3 +154,17 @@ def test_a_network_that_does_something_else_in_float64_is_refused():
     x = torch.ones(1, 3)
     with pytest.raises(UsageError, match="model must pass the same functions in float32 and"):
         dynamics.arithmetic(Other(), x, nakami.xray(Other(), x))
+
+
+def test_without_a_value_above_the_floor_no_cause_is_named():
+    net, x = nn.Linear(4, 3), torch.ones(1, 4)
+    nn.init.zeros_(net.weight)
+    run = nakami.xray(net, x, ["output"])
+    found = dynamics.arithmetic(net, x, run)
+    at = found.largest()
+    assert np.isnan(at.total)
+    assert at.cause == "unknown"
+    assert "Mostly: output, no value above the floor." in found.caption
+    (section,) = [s for s in page_of(run.including(found)).sections if s.id == "arithmetic"]
+    assert section.heading == "No value is above the floor of the arithmetic in float32"
+    assert "nan" not in section.text.lower()

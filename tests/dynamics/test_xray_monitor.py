@@ -252,6 +252,7 @@ def test_what_fails_is_said_once_and_the_training_goes_on():
     assert "2 looks failed" in repr(history)
     with pytest.raises(UsageError, match="holds NaN"):
         monitor.look()
+    assert monitor.finish().skipped == history.skipped  # a step that failed is not tried again
 
 
 @pytest.mark.parametrize("kind", [torch.linalg.LinAlgError, torch.OutOfMemoryError, RuntimeError])

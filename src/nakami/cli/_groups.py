@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nakami import View
 
 OUT = "nakami-out"
-STEPS = "1,5,10,20"  # of recurrent layers, after which their state is read
 UNITS = {"": 1, "b": 1}
 UNITS |= {f"{p}b": 1000**i for i, p in enumerate("kmgt", 1)}
 UNITS |= {f"{p}ib": 1024**i for i, p in enumerate("kmgt", 1)}

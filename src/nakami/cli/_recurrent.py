@@ -10,7 +10,7 @@ import typer
 from nakami.results import counted, wrong
 
 from . import _model, _runs, _tables, hf
-from ._groups import STEPS
+from ._readings import STEPS
 
 if TYPE_CHECKING:
     from nakami.results import RecurrentLayer, RecurrentXray

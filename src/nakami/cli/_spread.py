@@ -111,8 +111,11 @@ def _reached(address: str | None) -> Iterator[None]:
         yield
     except Exception as error:
         what = f"{type(error).__name__} ({error})"
-        where = repr(address) if address else "a cluster on this machine"
-        raise wrong("cluster", "be reached", f"{what} at {where}", "check the address") from error
+        if address:
+            got = f"{what} at {address!r}"
+            raise wrong("cluster", "be reached", got, "check the address") from error
+        way_out = "leave {backend} out, which takes loky"
+        raise wrong("backend", "start on this machine", what, way_out) from error
 
 
 def _check_installed(name: str) -> None:

@@ -96,7 +96,7 @@ def show(table: Table) -> None:
     least, most = _widths(table)
     if not console.is_terminal:
         console = Console(width=max(NARROWEST, console.width, least, min(most, WIDE)))
-    if most <= console.width:
+    if most <= console.width or not console.is_terminal:
         console.print(table)
         return
     for part in _fitting(table, console.width):
@@ -131,12 +131,9 @@ def _fitting(table: Table, width: int) -> list[Table]:
 
 
 def _of_columns(table: Table, columns: list[Column]) -> Table:
-    """These columns alone; where the screen is narrow words go on below, numbers do not."""
+    """These columns alone; nothing is cut where they are too wide, it goes on below."""
     part = copy(table)
-    part.columns = [
-        replace(column, _index=i, no_wrap=column.no_wrap or column.justify != "left")
-        for i, column in enumerate(columns)
-    ]
+    part.columns = [replace(c, _index=i, overflow="fold") for i, c in enumerate(columns)]
     return part
 
 

@@ -8,21 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..results import Jackknifed, Lens, Outcome
+from ..results import LENS_NUMBERS, Jackknifed, Lens, Outcome
 from ..spectra import svd
 from ._inputs import as_array
 from ._jackknife import Array, Running
-
-NUMBERS = (
-    "norm",
-    "identity",
-    "identity_share",
-    "participation",
-    "participation_beyond",
-    "entropy_rank",
-    "entropy_rank_beyond",
-    "agreement",
-)
 
 
 def made_lens(running: Running, outcome: Outcome, **more: Any) -> Lens:
@@ -32,7 +21,7 @@ def made_lens(running: Running, outcome: Outcome, **more: Any) -> Lens:
     value, se, bias = running.jackknife(statistics)
     numbers: dict[str, Any] = {
         key: Jackknifed(float(value[i]), float(se[i]), float(bias[i]))
-        for i, key in enumerate(NUMBERS, start=k)
+        for i, key in enumerate(LENS_NUMBERS, start=k)
     }
     half = running.half_difference
     assert found.left is not None
@@ -53,7 +42,7 @@ def made_lens(running: Running, outcome: Outcome, **more: Any) -> Lens:
 
 
 def statistics(mean: Array, top: float) -> Array:
-    """Singular values of a mean matrix, then ``NUMBERS``; ``top``: mean s_1 of single prompts."""
+    """Singular values of a mean, then ``LENS_NUMBERS``; ``top``: mean s_1 of single prompts."""
     values = _values(mean)
     squares = float((values**2).sum())
     alpha, share, beyond = math.nan, math.nan, np.full(1, math.nan)

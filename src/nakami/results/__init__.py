@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ._growth import EDGE as EDGE
     from ._growth import Growth as Growth
     from ._growth import Margin as Margin
+    from ._hosts import check_state as check_state
     from ._hosts import in_checkpoint as in_checkpoint
     from ._hosts import lightning_callback as lightning_callback
     from ._hosts import new_checkpoint as new_checkpoint
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from ._lens import Jackknifed as Jackknifed
     from ._lens import Lens as Lens
     from ._lens import LensEnding as LensEnding
+    from ._lens_run import LENS_NUMBERS as LENS_NUMBERS
     from ._lens_run import LensRun as LensRun
     from ._listening import duration as duration
     from ._listening import looked as looked

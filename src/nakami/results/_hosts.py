@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from ._errors import wrong
 
 
 def lightning_callback(name: str) -> Any:
@@ -34,6 +37,22 @@ def _callback(module: str, kind: str, name: str, extra: str) -> Any:
         raise ImportError(
             f"{name} needs {library}, got {error}; pip install 'nakami[{extra}]' adds it."
         ) from error
+
+
+def check_state(state: object, schema: int, kept: set[str], whose: str) -> None:
+    """Refuse what a monitor of ours did not give as its state.
+
+    Args:
+        state: What came.
+        schema: Of the states of that monitor.
+        kept: What they hold beside it.
+        whose: Name of its class.
+    """
+    if isinstance(state, Mapping) and state.get("schema") == schema and kept <= set(state):
+        return
+    got = sorted(state) if isinstance(state, Mapping) else type(state).__name__
+    way_out = "pass what state_dict() of such a monitor gave"
+    raise wrong("state", f"be an {whose}'s", got, way_out)
 
 
 def in_checkpoint(args: Any, state: Any, file: str) -> tuple[Path | None, Path]:

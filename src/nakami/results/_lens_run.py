@@ -15,7 +15,7 @@ from ._errors import unknown
 from ._lens import Direction, Lens
 from ._plotted import Plotted
 
-NUMBERS = (
+LENS_NUMBERS = (
     "norm",
     "identity",
     "identity_share",
@@ -92,7 +92,7 @@ class LensRun(Plotted):
                 "error": one.error,
                 **{
                     key: number
-                    for field in NUMBERS
+                    for field in LENS_NUMBERS
                     for key, number in (
                         (field, getattr(one, field).value),
                         (f"{field}_se", getattr(one, field).se),

@@ -73,7 +73,7 @@ class Record(Shown):
 
     def has(self, name: str) -> bool:
         """Whether a piece is done."""
-        return (self.folder / "pieces" / slug(name, LONGEST) / RESULT).exists()
+        return (_piece(self.folder, name) / RESULT).exists()
 
     def piece(self, name: str) -> Piece:
         """One finished piece.
@@ -81,7 +81,7 @@ class Record(Shown):
         Raises:
             UsageError: It is damaged.
         """
-        return read_piece(self.folder / "pieces" / slug(name, LONGEST))
+        return read_piece(_piece(self.folder, name))
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class RecordFolder:
             (self.path / "pieces").mkdir(parents=True, exist_ok=True)
         if not fresh and (write_new(self.path / RUN, text, argument) or self._goes_on()):
             return
+        self.reopen()
         with disk(self.path, argument):
-            (self.path / RESULT).unlink(missing_ok=True)
             for piece in (self.path / "pieces").glob("*"):
                 remove_piece(piece)
         write_whole(self.path / RUN, text, argument)
@@ -235,7 +235,11 @@ class RecordFolder:
         return read_record(self.path, self._argument)
 
     def _piece(self, name: str) -> Path:
-        return self.path / "pieces" / slug(name, LONGEST)
+        return _piece(self.path, name)
+
+
+def _piece(folder: Path, name: str) -> Path:
+    return folder / "pieces" / slug(name, LONGEST)
 
 
 def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record:
@@ -288,7 +292,7 @@ def holds(
     except UsageError:
         return False
     new = plain(settings)
-    done = all((record.folder / "pieces" / slug(n, LONGEST) / RESULT).exists() for n in pieces)
+    done = all(record.has(name) for name in pieces)
     return (
         done and record.kind == kind and not differing(record.settings, new, KINDS[kind].unchecked)
     )

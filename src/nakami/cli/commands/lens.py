@@ -14,7 +14,7 @@ from nakami.results import wrong
 
 from .._command import Command, Stands
 from .._groups import BudgetOptions, DataOptions, ModelOptions, OutputOptions
-from .xray import stage_names
+from .._readings import stage_names
 
 if TYPE_CHECKING:
     from nakami.results import Lens

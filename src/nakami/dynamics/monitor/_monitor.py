@@ -17,6 +17,7 @@ from ...results import (
     XrayHistory,
     XrayLook,
     check_at_least,
+    check_state,
     is_number,
     packed_look,
     plain,
@@ -172,7 +173,8 @@ class XrayMonitor:
 
     def finish(self) -> XrayHistory:
         """At the end of a training: a last look if the budget allows it, and ``result.json``."""
-        new = not self._looks or self._looks[-1].step != self.count
+        tried = {look.step for look in self._looks[-1:]} | {s.step for s in self._skipped[-1:]}
+        new = self.count not in tried
         if new and self._affordable:
             self._if_affordable()
         found = self.history
@@ -204,16 +206,8 @@ class XrayMonitor:
         Raises:
             UsageError: A state of something else.
         """
-        given: object = state
         kept = {"count", "spent", "training", "skipped", "looks"}
-        if (
-            not isinstance(given, Mapping)
-            or given.get("schema") != SCHEMA
-            or not kept <= set(given)
-        ):
-            got = sorted(given) if isinstance(given, Mapping) else type(given).__name__
-            way_out = "pass what state_dict() of such a monitor gave"
-            raise wrong("state", "be an XrayMonitor's", got, way_out)
+        check_state(state, SCHEMA, kept, "XrayMonitor")
         self.count = int(state["count"])
         self._clock.put(state["spent"], state["training"])
         self._skipped = [SkippedLook(**one) for one in state["skipped"]]

@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...operators import unwrapped_optimizer
-from ...results import check_at_least, check_callable, counted, is_number, warn, wrong, wrong_type
+from ...results import (
+    check_at_least,
+    check_callable,
+    check_state,
+    counted,
+    is_number,
+    warn,
+    wrong,
+    wrong_type,
+)
 from .._of_steps import OfSteps, skipped
 from ._backward_growth import backward_growth
 from ._episodes import Episodes, ExplosionReading
@@ -206,16 +215,7 @@ class ExplosionMonitor(OfSteps):
         Raises:
             UsageError: A state of something else.
         """
-        kept = {"count", "last", "history", "warned"}
-        given: object = state
-        if (
-            not isinstance(given, Mapping)
-            or given.get("schema") != SCHEMA
-            or not kept <= set(given)
-        ):
-            got = sorted(given) if isinstance(given, Mapping) else type(given).__name__
-            way_out = "pass what state_dict() of such a monitor gave"
-            raise wrong("state", "be an ExplosionMonitor's", got, way_out)
+        check_state(state, SCHEMA, {"count", "last", "history", "warned"}, "ExplosionMonitor")
         self.count = int(state["count"])
         self._episodes = Episodes(state["last"])
         self.history = deque((ExplosionReading(**r) for r in state["history"]), maxlen=KEPT)

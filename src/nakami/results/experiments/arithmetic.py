@@ -10,8 +10,6 @@ import numpy as np
 from .._counted import counted
 from .._experiment import Experiment, ExperimentKind
 
-CAUSES = ("kinks", "rounding", "engine")
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -24,7 +22,7 @@ class Difference:
         rest: ``|s32 - held| / s64``, of which ``rounding`` and ``engine`` are bounds: how far the
             Jacobian in float32 is from the held one, and the residuals of the spectra.
         cause: ``"kinks"`` where they are the larger part; else ``"engine"`` where its bound is
-            the larger one, or ``"rounding"``.
+            the larger one, or ``"rounding"``; ``"unknown"`` where no value is above the floor.
         explained: Whether the rest lies within its two bounds.
     """
 
@@ -40,6 +38,8 @@ class Difference:
     @property
     def cause(self) -> str:
         """Which part is the largest."""
+        if np.isnan(self.total):
+            return "unknown"
         if self.kinks > self.rest:
             return "kinks"
         return "engine" if self.engine >= self.rounding else "rounding"
@@ -160,6 +160,7 @@ CAUSE = {
     "kinks": "units on other sides of their kinks",
     "rounding": "rounding in the network",
     "engine": "within the residuals",
+    "unknown": "no value above the floor",
 }
 
 ENTRY = ExperimentKind(Arithmetic)

@@ -33,8 +33,9 @@ def arithmetic_section(reading: Reading) -> Section | None:
     charts = [made for stage in found.stages[-1:] if (made := _differences(found, stage))]
     figure = Figure(title, caption, charts, table=_table(found))
     heading = reading.say(f"arithmetic.heading_{at.cause}", **data)
+    case = "none" if at.cause == "unknown" else "text"
     text: str = reading.say(
-        "arithmetic.text", flipped=flipped, units=units, total=at.total, kinks=at.kinks,
+        f"arithmetic.{case}", flipped=flipped, units=units, total=at.total, kinks=at.kinks,
         rest=at.rest, rounding=at.rounding, engine=at.engine, value=at.index + 1, **data,
     )  # fmt: skip
     unexplained = 1 - found.explained()
