@@ -248,6 +248,22 @@ def test_full_disk_is_told_before_the_work(nakami, here, monkeypatch):
     assert not list(here.glob("nakami-out/**/run.json"))
 
 
+def test_a_file_that_ends_too_early_is_no_interruption(nakami, here, monkeypatch):
+    """click makes an EOFError, which a library raises at an empty file, the same as Ctrl-C."""
+    (here / "empty.npy").write_bytes(b"")
+    done = nakami("lr", "--model", "small_net.py:make", "--data", "empty.npy")
+    assert (done.code, done.out) == (2, "")
+    assert re.search(r"--data must hold labels, got empty\.npy; give an \.npz", done.err)
+
+    def ends(*_):
+        raise EOFError("no more data")
+
+    monkeypatch.setattr("nakami.cli._model.build", ends)
+    done = nakami("stages", "--model", "small_net.py:make", "--data", "x.npy")
+    assert done.code == 1
+    assert "stopped by EOFError: no more data" in done.err
+
+
 def test_unexpected_error_is_a_sentence_with_a_hint(nakami, here, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError("by zero\nsecond line")

@@ -115,8 +115,10 @@ def _say(sentence: str) -> None:
 
 
 def _explain(error: Exception) -> tuple[int, str]:
-    if type(error).__name__ == "Abort":  # what click makes of Ctrl-C
-        return INTERRUPTED, ""
+    if type(error).__name__ == "Abort":  # what click makes of Ctrl-C, and of an EOFError
+        if not isinstance(error.__cause__, EOFError):
+            return INTERRUPTED, ""
+        error = error.__cause__
     if hasattr(error, "format_message"):  # typer's own, whichever click it carries
         text = " ".join(error.format_message().split()).rstrip(".")
         text += "" if text.endswith("?") else ";"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import as_path, check_at_least, check_seed, counted, wrong
+from nakami.results import UsageError, as_path, check_at_least, check_seed, counted, wrong
 
 from ._arrays import check_examples, from_array, is_tokens, reading, single, tokens, whole
 from ._examples import Examples, Inputs, check_finite, some_rows
@@ -202,8 +202,9 @@ def _from_npz(
 def _holds_tokens(path: Path) -> bool:
     """Whether an array is one of tokens; False where it cannot be read."""
     try:
-        return is_tokens(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):
+        with reading(path):
+            return is_tokens(np.load(path, mmap_mode="r", allow_pickle=False))
+    except UsageError:
         return False
 
 
