@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # typer 0.29.2, NumPy 2.4.6: a command that reads an empty .npy ends with "Aborted.", as after Ctrl-C.
 #
-# Guess, as programs are written on it, before it was met in use: an Abort comes of Ctrl-C; np.load of an empty file raises EOFError ("No data left in file"), and a
-# typer command in which nobody catches it ends with a traceback that names the file's reader.
+# Guess, as programs are written on it, before it was met in use: an Abort comes of Ctrl-C. np.load
+# of an empty file raises EOFError ("No data left in file"), and a command in which nobody catches
+# it ends with a traceback that shows the reader.
 #
 # Seen: typer takes an EOFError out of a command for the end of a prompt's input and makes it an
 # Abort. There is no traceback and no word of a file: "Aborted." and exit code 1, to a person the
 # same as an interruption. A program that calls the app with standalone_mode=False gets an Abort,
-# and finds the EOFError in its __cause__ alone. Other readers that raise EOFError at a file cut
-# short (gzip, pickle) end in the same way.
+# and finds the EOFError in its __cause__ alone. gzip and pickle raise EOFError at a file cut short,
+# too.
 #
 # Exits 0 while this is so, 1 when it changes.
 set -euo pipefail

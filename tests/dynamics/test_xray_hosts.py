@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,8 @@ import torch
 from torch import nn
 
 import nakami
+import nakami.dynamics.monitor
+from hosts_of_callbacks import Classified, the_extra_is_named
 from nakami.dynamics import XrayMonitor
 
 NEEDED = {"lightning": "LightningXrayMonitor", "transformers": "TrainerXrayMonitor"}
@@ -50,14 +51,7 @@ def alike(found, wanted):
 
 @pytest.mark.parametrize("library", [*NEEDED])
 def test_without_the_host_library_the_extra_is_named(monkeypatch, library):
-    module = f"nakami.dynamics.monitor._{library}"
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    for name in (library, f"{library}.pytorch"):
-        monkeypatch.setitem(sys.modules, name, None)
-    extra = {"lightning": "train", "transformers": "hf"}[library]
-    text = rf"{NEEDED[library]} needs {library}, got .*pip install 'nakami\[{extra}\]' adds it"
-    with pytest.raises(ImportError, match=text):
-        importlib.import_module(module)
+    the_extra_is_named(monkeypatch, nakami.dynamics.monitor, library, NEEDED[library])
     assert NEEDED[library] not in nakami.dynamics.__all__
 
 
@@ -161,20 +155,6 @@ def test_lightning_resumes_in_its_folder(tmp_path):
     assert found.spent > first.monitor.history.spent
 
 
-class Classified(nn.Module):
-    """A model as transformers has them."""
-
-    def __init__(self):
-        super().__init__()
-        self.net = network()
-
-    def forward(self, x, labels=None):
-        logits = self.net(x)
-        if labels is None:
-            return {"logits": logits}
-        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
-
-
 def trainer_for(tmp_path, steps):
     if importlib.util.find_spec("transformers") is None:
         pytest.skip("transformers is not installed (extra hf)")
@@ -190,7 +170,7 @@ def trainer_for(tmp_path, steps):
         report_to="none", max_grad_norm=0.0, save_steps=4, disable_tqdm=True, weight_decay=0.0,
         logging_steps=100, lr_scheduler_type="constant", optim="sgd", learning_rate=0.5,
     )  # fmt: skip
-    return InOrder(model=Classified(), args=args, train_dataset=rows)
+    return InOrder(model=Classified(network()), args=args, train_dataset=rows)
 
 
 @quiet

@@ -10,6 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami.geometry
+from hosts_of_callbacks import Classified
 from nakami.geometry import Measures, RateControl
 
 NEEDED = {"lightning": "LightningRateControl", "transformers": "TrainerRateControl"}
@@ -199,20 +200,6 @@ def test_a_scheduler_in_lightning_multiplies_and_is_logged(tmp_path, interval):
     assert again.control.log == whole.control.log
 
 
-class Classified(nn.Module):
-    """A model as transformers has them."""
-
-    def __init__(self):
-        super().__init__()
-        self.net = network()
-
-    def forward(self, x, labels=None):
-        logits = self.net(x)
-        if labels is None:
-            return {"logits": logits}
-        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
-
-
 def trained(tmp_path, callback, steps, resume=None, **changed):
     if importlib.util.find_spec("transformers") is None:
         pytest.skip("transformers is not installed (extra hf)")
@@ -231,7 +218,7 @@ def trained(tmp_path, callback, steps, resume=None, **changed):
         "lr_scheduler_type": "constant", "optim": "sgd", "learning_rate": 0.1, **changed,
     }  # fmt: skip
     args = transformers.TrainingArguments(**settings)
-    model = Classified()
+    model = Classified(network())
     data = {"train_dataset": rows, "eval_dataset": rows}
     trainer = InOrder(model=model, args=args, callbacks=[callback], **data)
     trainer.train(resume_from_checkpoint=resume)

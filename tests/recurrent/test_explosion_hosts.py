@@ -1,13 +1,13 @@
 """ExplosionMonitor in the trainers of Lightning and transformers; skipped where these miss."""
 
 import importlib.util
-import sys
 
 import pytest
 import torch
 from torch import nn
 
-import nakami.recurrent
+import nakami.recurrent.explosion
+from hosts_of_callbacks import the_extra_is_named
 from nakami.recurrent import ExplosionMonitor
 
 NEEDED = {"lightning": "LightningExplosionMonitor", "transformers": "TrainerExplosionMonitor"}
@@ -47,14 +47,7 @@ def by_hand(steps, **settings):
 
 @pytest.mark.parametrize("library", [*NEEDED])
 def test_without_the_host_library_the_extra_is_named(monkeypatch, library):
-    module = f"nakami.recurrent.explosion._{library}"
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    for name in (library, f"{library}.pytorch"):
-        monkeypatch.setitem(sys.modules, name, None)
-    extra = {"lightning": "train", "transformers": "hf"}[library]
-    text = rf"{NEEDED[library]} needs {library}, got .*pip install 'nakami\[{extra}\]' adds it"
-    with pytest.raises(ImportError, match=text):
-        importlib.import_module(module)
+    the_extra_is_named(monkeypatch, nakami.recurrent.explosion, library, NEEDED[library])
     assert NEEDED[library] not in nakami.recurrent.__all__
 
 
