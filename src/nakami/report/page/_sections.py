@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,11 @@ class Table:
     numeric: tuple[int, ...] = ()
     min_width: int = 0
     note: str = ""
+
+
+def side_by_side(charts: Sized) -> str:
+    """The layout of so many charts: two in a line, or one alone."""
+    return "one" if len(charts) == 1 else "duo"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, Spec, chart, columns
 from ...charts._marks import Axes
-from ...page._sections import Figure
+from ...page._sections import Figure, side_by_side
 from ...words import _numbers as num
 from ._data import SURE, WANTED, Data, say
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nakami.results import Jackknifed, Lens
 
 ONE, OTHER = ("var(--d1)", "var(--t1)"), ("var(--d2)", "var(--t2)")
-LAYOUTS = {1: "one", 2: "duo"}
 RANGE = 1e4  # from the largest value down, on a log axis
 
 
@@ -26,7 +25,7 @@ def values_figure(data: Data) -> Figure:
     """Singular values of the mean at some stages, with their errors."""
     charts = [_values(data, lens, i) for i, lens in enumerate(data.drawn)]
     caption = say("values.caption", errors=SURE) if data.known else say("values.bare")
-    return Figure(say("values.title"), caption, charts, layout=LAYOUTS.get(len(charts), "duo"))
+    return Figure(say("values.title"), caption, charts, layout=side_by_side(charts))
 
 
 def _values(data: Data, lens: Lens, index: int) -> Chart:

@@ -11,11 +11,10 @@ from ...charts._axes import index_axes
 from ...charts._chart import Chart, Columns, Spec, chart, columns
 from ...charts._labels import AROUND
 from ...charts._marks import Axes
-from ...page._sections import Figure
+from ...page._sections import Figure, side_by_side
 from ...words import _numbers as num
 from ._data import Data, say
 
-LAYOUTS = {1: "one"}
 FEW = 12  # looks up to which each is a point, too
 RATIO = 50  # from which on an axis is logarithmic
 LEAST = 1e-5  # of the largest value: what lies below is not drawn
@@ -26,7 +25,7 @@ def film_figure(data: Data) -> Figure:
     """The leading values of each stage over the training."""
     charts = [_film(data, stage, i) for i, stage in enumerate(data.panels)]
     caption = say("film.caption", inputs=data.found.n_inputs)
-    return Figure(say("film.title"), caption, charts, layout=LAYOUTS.get(len(charts), "duo"))
+    return Figure(say("film.title"), caption, charts, layout=side_by_side(charts))
 
 
 def _film(data: Data, stage: str, panel: int) -> Chart:
@@ -60,7 +59,7 @@ def frames_figure(data: Data) -> Figure | None:
     if len(data.steps) < 2:
         return None
     charts = [_frames(data, stage, i) for i, stage in enumerate(data.panels)]
-    layout = LAYOUTS.get(len(charts), "duo")
+    layout = side_by_side(charts)
     return Figure(say("frames.title"), say("frames.caption"), charts, layout=layout)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...charts import _marks as kit
 from ...charts._chart import Chart, chart, columns
 from ...charts._marks import AFTER, INK, Axes
-from ...page._sections import Figure
+from ...page._sections import Figure, side_by_side
 from ...words import _numbers as num
 from ._data import SURE, Data, say, short
 
@@ -19,17 +19,14 @@ if TYPE_CHECKING:
 PATH, PAPER, ERROR = "var(--d2)", "var(--paper)", "var(--d1)"
 POINTS = 6  # fixed points whose eigenvalues are drawn
 SIDE = 260  # of the complex plane, in pixels: a circle must look like one
-LAYOUTS = {1: "one", 2: "duo"}
-
-
-def _layout(data: Data) -> str:
-    return LAYOUTS.get(len(data.drawn), "duo")
 
 
 def portraits_figure(data: Data) -> Figure:
     """Trajectories and fixed points of each layer in the plane in which its states move most."""
     charts = [_portrait(data, layer, i) for i, layer in enumerate(data.drawn)]
-    return Figure(say("portrait.title"), say("portrait.caption"), charts, layout=_layout(data))
+    return Figure(
+        say("portrait.title"), say("portrait.caption"), charts, layout=side_by_side(data.drawn)
+    )
 
 
 def _portrait(data: Data, layer: RecurrentLayer, index: int) -> Chart:
@@ -82,7 +79,7 @@ def planes_figure(data: Data) -> Figure:
     some = [layer for layer in data.drawn if len(layer.fixed_points.points)]
     charts = [_plane(data, layer, i) for i, layer in enumerate(some)]
     caption = say("plane.caption", points=POINTS)
-    return Figure(say("plane.title"), caption, charts, layout=LAYOUTS.get(len(charts), "duo"))
+    return Figure(say("plane.title"), caption, charts, layout=side_by_side(charts))
 
 
 def _plane(data: Data, layer: RecurrentLayer, index: int) -> Chart:
@@ -124,7 +121,7 @@ def exponents_figure(data: Data) -> Figure:
     caption: str = say("spectrum.caption", errors=SURE)
     if any(not np.isfinite(layer.exponents.exponents).all() for layer in data.drawn):
         caption += say("spectrum.erased")
-    return Figure(say("spectrum.title"), caption, charts, layout=_layout(data))
+    return Figure(say("spectrum.title"), caption, charts, layout=side_by_side(data.drawn))
 
 
 def _exponents(data: Data, layer: RecurrentLayer, index: int) -> Chart:

@@ -10,7 +10,7 @@ from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, chart, columns
 from ...charts._labels import AROUND
 from ...charts._marks import AFTER, BEFORE, DASHES, INK, Axes
-from ...page._sections import Figure, Section, Table, Text
+from ...page._sections import Figure, Section, Table, Text, side_by_side
 from ...words import _numbers as num
 from ._data import Reading, say
 
@@ -32,7 +32,7 @@ def noise_section(reading: Reading) -> Section | None:
     if found.labels and found.decides:
         caption += say("noise.solid")
     title = reading.say("noise.title", whose=reading.whose, **data)
-    layout = "one" if len(charts) == 1 else "duo"
+    layout = side_by_side(charts)
     figure = Figure(title, caption, charts, layout=layout, table=_table(found))
     heading, text = _words(reading, found)
     return reading.section("noise", heading, text, [figure], **data)

@@ -10,7 +10,7 @@ from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, chart, columns
 from ...charts._labels import BESIDE
 from ...charts._marks import AFTER, BEFORE, DASHES, INK, Axes
-from ...page._sections import Figure, Section, Table, Text
+from ...page._sections import Figure, Section, Table, Text, side_by_side
 from ...words import _numbers as num
 from ._data import Reading, say
 
@@ -30,7 +30,7 @@ def perturbation_section(reading: Reading) -> Section | None:
     data = {"stage": found.stages[-1], "of": found.stage, "unit": found.unit == "norm"}
     caption = reading.say("perturbation.caption", **data, whose=reading.whose)
     title = reading.say("perturbation.title", **data, whose=reading.whose)
-    layout = "one" if len(charts) == 1 else "duo"
+    layout = side_by_side(charts)
     figure = Figure(title, caption, charts, layout=layout, table=_table(found, groups))
     heading, text = _words(reading, found, groups)
     name = "decides" if found.decides else "changes"

@@ -13,7 +13,7 @@ from ...charts._axes import index_axes
 from ...charts._chart import Chart, Columns, Spec, chart, columns
 from ...charts._labels import AROUND
 from ...charts._marks import AFTER, BEFORE, DASHES, DOTS, INK, Axes
-from ...page._sections import Figure, Section, Table, Text
+from ...page._sections import Figure, Section, Table, Text, side_by_side
 from ...words import _numbers as num
 from ._data import Reading, say
 
@@ -33,7 +33,7 @@ def subspaces_section(reading: Reading) -> Section | None:
     data = {"r": found.dimension, "labels": found.settings["labels"] is not None}
     caption = reading.say("subspaces.caption", **data)
     title = reading.say("subspaces.title", whose=reading.whose, **data)
-    layout = "one" if len(charts) == 1 else "duo"
+    layout = side_by_side(charts)
     figure = Figure(title, caption, charts, layout=layout, table=_table(found))
     heading, text = _words(reading, found, between, kept)
     return reading.section("subspaces", heading, text, [figure], **data)
