@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from nakami import data, training
 from nakami.results import write_whole
-from nakami.training import ContrastiveDivergence, Method, Supervised, _fit
+from nakami.training import ContrastiveDivergence, Method, Supervised, _batches
 from nakami.zoo import mlp
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
@@ -79,16 +79,16 @@ def plain(name: str) -> tuple[float, nn.Module]:
 
 def hosted(name: str, group: int) -> tuple[float, nn.Module]:
     """The same by ``training.fit``, ``group`` mini-batches at a time."""
-    method, marks, usual = MAKE[name](), list[float](), _fit.GROUP
+    method, marks, usual = MAKE[name](), list[float](), _batches.GROUP
     tensors = examples(method)
-    _fit.GROUP = group
+    _batches.GROUP = group
     try:
         training.fit(
             method, tensors, epochs=EPOCHS, batch=BATCH,
             after_epoch=lambda *_: marks.append(time.process_time()),
         )  # fmt: skip
     finally:
-        _fit.GROUP = usual
+        _batches.GROUP = usual
     steps = -(-len(tensors[0]) // BATCH) * (EPOCHS - 1)
     return (marks[-1] - marks[0]) / steps, method.module
 
@@ -105,7 +105,7 @@ def compared(name: str) -> dict[str, float | bool]:
     for _ in range(ROUNDS):
         took, wanted = plain(name)
         seconds["plain"].append(took)
-        for key, group in (("hosted", _fit.GROUP), ("one by one", 1)):
+        for key, group in (("hosted", _batches.GROUP), ("one by one", 1)):
             took, got = hosted(name, group)
             seconds[key].append(took)
             same &= equal(wanted, got)

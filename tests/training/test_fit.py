@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nakami.results import RunError, UsageError
-from nakami.training import Method, Supervised, _fit, fit
+from nakami.training import Method, Supervised, _batches, _fit, fit
 
 
 def network(seed=0):
@@ -54,7 +54,7 @@ def bits(model):
 
 @pytest.mark.parametrize("group", [1, 3, 20])
 def test_same_bits_as_the_loop_written_out(group, monkeypatch):
-    monkeypatch.setattr(_fit, "GROUP", group)
+    monkeypatch.setattr(_batches, "GROUP", group)
     ours, plain, data = network(), network(), examples()
     losses = fit(method(ours), data, epochs=3, batch=8, generator=torch.Generator().manual_seed(5))
     wanted = written_out(plain, data, 3, 8, torch.Generator().manual_seed(5))
@@ -68,13 +68,13 @@ def test_same_bits_as_the_loop_written_out(group, monkeypatch):
 
 def test_large_mini_batches_go_one_by_one(monkeypatch):
     x, y = examples()
-    whole = _fit.Batches([x, y], 7, torch.Generator())
+    whole = _batches.Batches([x, y], 7, torch.Generator())
     assert (len(whole), [len(group) for group in whole]) == (1, [8])
-    monkeypatch.setattr(_fit, "GROUP_BYTES", 7 * (6 * 4 + 8) * 3)  # of three mini-batches
-    few = _fit.Batches([x, y], 7, torch.Generator())
+    monkeypatch.setattr(_batches, "GROUP_BYTES", 7 * (6 * 4 + 8) * 3)  # of three mini-batches
+    few = _batches.Batches([x, y], 7, torch.Generator())
     assert (len(few), [len(group) for group in few]) == (3, [3, 3, 2])
-    monkeypatch.setattr(_fit, "GROUP_BYTES", 1)
-    assert len(_fit.Batches([x, y], 7, torch.Generator())) == 8
+    monkeypatch.setattr(_batches, "GROUP_BYTES", 1)
+    assert len(_batches.Batches([x, y], 7, torch.Generator())) == 8
 
 
 def test_several_optimizers_step_in_turn():

@@ -1,71 +1,23 @@
-"""The loop over epochs and mini-batches: what it is given, and where it stands after each epoch."""
+"""Epochs over mini-batches: what is checked before the host runs them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from nakami.results import RunError, check_at_least, wrong
 
+from ._batches import Batches
 from ._method import Method
+from ._position import Place, Position
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
-
-GROUP, GROUP_BYTES = 20, 2**23  # mini-batches that the host is given at a time, at most
-
-
-@dataclass
-class Position:
-    """Where a training stands at the end of an epoch.
-
-    Attributes:
-        method: Its module and what it carries from step to step.
-        generator: Source of the order and of what is random in a step.
-        losses: The mean loss of each epoch that is done.
-        resumed: A state to begin from, in place of the start.
-    """
-
-    method: Method
-    generator: torch.Generator
-    losses: list[float] = field(default_factory=list)
-    resumed: dict[str, Any] | None = None
-
-    def state(self) -> dict[str, Any]:
-        """All that the next epoch depends on."""
-        return {
-            "module": self.method.module.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.method.optimizers()],
-            "method": self.method.state_dict(),
-            "generator": self.generator.get_state(),
-            "global": torch.get_rng_state(),
-        }
-
-    def start(self, data: Sequence[Tensor]) -> None:
-        """Before the first epoch of this call."""
-        self.method.start(data, self.generator)
-        if self.resumed is not None:
-            self.method.module.load_state_dict(self.resumed["module"])
-            states = self.resumed["optimizers"]
-            for optimizer, state in zip(self.method.optimizers(), states, strict=True):
-                optimizer.load_state_dict(state)
-            self.method.load_state_dict(self.resumed["method"])
-            self.generator.set_state(self.resumed["generator"])
-            torch.set_rng_state(self.resumed["global"])
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the steps are made: as Lightning's ``Trainer`` takes it."""
-
-    accelerator: str = "cpu"
-    logger: Logger | None = None
 
 
 def fit(
@@ -145,26 +97,3 @@ def require() -> None:
     """
     if find_spec("lightning") is None:
         raise RunError("training needs lightning; pip install 'nakami[train]' adds it.")
-
-
-@final
-class Batches:
-    """The data in shuffled mini-batches, several at a time where they are small.
-
-    Lightning's cost for each item is a third of a millisecond (``benchmarks/training_step.py``),
-    which is more than a step of a small model. Iterating draws a new order.
-    """
-
-    def __init__(self, data: Sequence[Tensor], batch: int, generator: torch.Generator):
-        self.data, self.rows, self._batch, self._generator = data, len(data[0]), batch, generator
-        size = batch * sum(part[0].numel() * part.element_size() for part in data)
-        self._group = max(1, min(GROUP, GROUP_BYTES // max(1, size)))
-
-    def __len__(self) -> int:
-        return -(-self.rows // (self._batch * self._group))
-
-    def __iter__(self) -> Iterator[list[tuple[Tensor, ...]]]:
-        order = torch.randperm(self.rows, generator=self._generator).split(self._batch)
-        for first in range(0, len(order), self._group):
-            group = order[first : first + self._group]
-            yield [tuple(part[rows] for part in self.data) for rows in group]

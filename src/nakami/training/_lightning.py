@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 
 from nakami.results import wrong
 
-from ._fit import Batches, Place, Position
+from ._batches import Batches
+from ._position import Place, Position
 
 EXPECTED = (  # Lightning warns of what is meant here
     r"`LightningModule.configure_optimizers` returned `None`",

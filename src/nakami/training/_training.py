@@ -28,8 +28,9 @@ from nakami.results import (
     wrong_type,
 )
 
-from ._fit import Place, Position, go_on
+from ._fit import go_on
 from ._method import Method
+from ._position import Place, Position
 from ._random import one_thread, phase_generator
 from ._state import pack, saved, unpack
 
