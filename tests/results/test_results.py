@@ -183,6 +183,9 @@ def test_compare_needs_the_same_inputs():
     unit = replace(b, settings={**b.settings, "input_unit": "pixel, 0 to 255"})
     with pytest.raises(UsageError, match="both runs must have the same input_unit"):
         compare(a, unit)
+    detached = replace(b, settings={**b.settings, "derivative": "detached"})
+    with pytest.raises(UsageError, match="the same derivative, got 'exact' and 'detached'"):
+        compare(a, detached)
     with pytest.raises(UsageError, match="both runs must share a stage, got h1 and h9"):
         compare(a, xray([[2.0, 0.5], [3.0, 2.0]], stage="h9"))
 

@@ -40,6 +40,14 @@ LABELLED = (
 PICTURES = "Pictures in --data"
 SPREAD = "Several processes"
 DATA = Stands(("data", "inputs", "x", "path"))
+Detached = Annotated[
+    bool,
+    typer.Option(
+        "--detached",
+        help="Hold what multiplies states as numbers (gates, attention weights, denominators), "
+        "so that J x + b is the state at the end.",
+    ),
+]
 SEEDS: dict[str, Any] = {"min": 0, "max": 2**64 - 1}  # what torch's generators take
 
 
@@ -191,7 +199,14 @@ class ComputeOptions:
             "no-batch-statistics": (self.batch_statistics is False, False),
         }
 
-    def view(self, model: nn.Module, select: str | None = None, batches: bool = False) -> View:
+    def view(
+        self,
+        model: nn.Module,
+        select: str | None = None,
+        *,
+        batches: bool = False,
+        detached: bool = False,
+    ) -> View:
         """The model as it is to be read.
 
         Args:
@@ -199,10 +214,17 @@ class ComputeOptions:
             select: Which output; default the first.
             batches: Whether whole batches are read: then batch normalisation without statistics of
                 its own is read by theirs, where nothing is random, and a note says so.
+            detached: Whether what multiplies states is held as numbers.
         """
         from nakami import View
 
-        view = View(model, select=select, batch_statistics=self.batch_statistics, **self.place())
+        view = View(
+            model,
+            select=select,
+            batch_statistics=self.batch_statistics,
+            derivative="detached" if detached else "exact",
+            **self.place(),
+        )
         chosen = view.for_batches() if batches else view
         if chosen is not view:
             typer.echo(

@@ -11,6 +11,7 @@ import typer
 from nakami.results import wrong
 
 from ._command import Stands
+from ._groups import Detached
 
 INPUTS, SEQUENCES, TOL = 16, 64, 1e-4
 ALL = "all"  # positions of a stage
@@ -64,6 +65,7 @@ class ReadingOptions:
             "is the first). The Jacobian starts at all.",
         ),
     ] = ALL
+    detached: Detached = False
     experiments: Annotated[
         list[str],
         typer.Option(

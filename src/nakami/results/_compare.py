@@ -243,6 +243,13 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
                 f"both runs must have the same {field}, got {a.settings.get(field)!r} and "
                 f"{b.settings.get(field)!r}; measure both networks at the same inputs."
             )
+    read = [run.settings.get("derivative", "exact") for run in (a, b)]
+    if read[0] != read[1]:
+        raise UsageError(
+            f"both runs must be read by the same derivative, got {read[0]!r} and {read[1]!r}, "
+            "which are other matrices; measure both with derivative='detached' (--detached), or "
+            "neither."
+        )
     if a.source != b.source:
         raise UsageError(
             f"both runs must start at the same place, got {a.source!r} and {b.source!r}; measure "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 from nakami.results import wrong
 
 from .._command import Command, Stands
-from .._groups import BudgetOptions, DataOptions, ModelOptions, OutputOptions
+from .._groups import BudgetOptions, DataOptions, Detached, ModelOptions, OutputOptions
 from .._readings import stage_names
 
 if TYPE_CHECKING:
@@ -62,14 +61,7 @@ def run(
     axis: Annotated[
         int, typer.Option(help="Axis of the channels in a state; 0 for channels first.")
     ] = -1,
-    detached: Annotated[
-        bool,
-        typer.Option(
-            "--detached",
-            help="Hold what multiplies states as numbers (gates, attention weights, denominators), "
-            "so that J x + b is the state at the end.",
-        ),
-    ] = False,
+    detached: Detached = False,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -116,8 +108,7 @@ def run(
     )
     folder = _runs.writable("out", output.out / named)
     words = hf.words(network.model, model) if to is None and hf.is_hf(network.model) else None
-    view = compute.view(model, network.select)
-    view = replace(view, derivative="detached" if detached else "exact")
+    view = compute.view(model, network.select, detached=detached)
     with Meter() as meter:
         found = dynamics.lens_run(
             view, examples.inputs, folder, stage_names(stages), to, options=options,

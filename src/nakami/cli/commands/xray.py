@@ -68,10 +68,14 @@ def run(
     of_models = {
         "--batch-statistics": compute.batch_statistics is not None,
         "--positions": reading.positions != ALL,
+        "--detached": reading.detached,
     }
     for option, given in of_models.items():
         if given and network.model is None:
             raise wrong(option, "come with --model", "a shipped subject", "leave it out")
+    if reading.detached and reading.tried:
+        way_out = "leave one out: experiments go by the exact derivative"
+        raise wrong("--experiments", "be left out with --detached", "both", way_out)
     import nakami.dynamics
 
     options = {  # checked first: nothing is trained before they pass
@@ -217,7 +221,8 @@ def _own_network(
     from .._progress import Meter
 
     model = _model.build(name, network.weights, network.seed)
-    view = replace(compute.view(model, network.select), positions=position(reading.positions))
+    view = compute.view(model, network.select, detached=reading.detached)
+    view = replace(view, positions=position(reading.positions))
     examples = _model.examples_for(name, inputs, reading.n)
     identity = _model.identity(name, network, inputs, view.model, examples)
     first = nakami.data.some_rows(examples.inputs, slice(1))
@@ -225,7 +230,8 @@ def _own_network(
     nakami.dynamics.check(said, first, **{**options, "layers": False})
     subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
-    folder = _runs.writable("out", output.out / subject / where)
+    place = where + ",detached" * reading.detached  # another matrix: never in the other's folder
+    folder = _runs.writable("out", output.out / subject / place)
     about = {"subject": subject, **examples.about(), **identity}
     if network.weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {identity['training']}.", err=True)
@@ -259,6 +265,7 @@ def _of_recurrent_layers(
         "--layers": reading.layers,
         "--experiments": reading.experiments,
         "--positions": reading.positions != ALL,
+        "--detached": reading.detached,
         "--select": network.select,
         "--tol": reading.tol != TOL,
         **{f"--{name}": value is not None for name, value in vars(spread).items()},
