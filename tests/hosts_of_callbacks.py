@@ -1,6 +1,7 @@
 """What tests of callbacks in the trainers of Lightning and transformers share."""
 
 import importlib
+import importlib.util
 import sys
 
 import pytest
@@ -21,6 +22,15 @@ class Classified(nn.Module):
         if labels is None:
             return {"logits": logits}
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def callbacks(room, name):
+    """The callbacks of a monitor whose libraries are installed."""
+    there = {"lightning": f"Lightning{name}", "transformers": f"Trainer{name}"}
+    known = [kind for library, kind in there.items() if importlib.util.find_spec(library)]
+    if not known:
+        pytest.skip("neither lightning nor transformers is installed")
+    return [getattr(importlib.import_module(f"nakami.{room}"), kind) for kind in known]
 
 
 def the_extra_is_named(monkeypatch, package, library, name):

@@ -1,5 +1,6 @@
 """``nakami show`` and ``compare`` of x-rays taken during a training."""
 
+import html
 import json
 import re
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from nakami.dynamics import XrayMonitor
+from nakami.results import NakamiWarning
 
 
 @pytest.fixture
@@ -53,6 +55,39 @@ def test_a_value_that_is_noise_is_a_bound(nakami, here):
     page = (here / "low.html").read_text("utf-8")
     assert "e-17" not in page
     assert "&lt; " in page
+
+
+def test_a_mean_over_inputs_of_which_some_are_noise_says_at_how_many(nakami, here):
+    net, x = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 2)), torch.eye(4)[:3]
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(4)[:2])
+        net[0].bias.copy_(torch.tensor([1.0, -0.5]))  # the second unit is dead but at input 1
+        net[2].weight.copy_(torch.diag(torch.tensor([1.0, 0.3])))
+    monitor = XrayMonitor(net, x, out=here / "some", max_share=float("inf"))
+    monitor.look()
+    monitor.finish()
+    done = nakami("show", "some", "--out", "some.html")
+    row = next(line for line in done.out.splitlines() if line.split()[:1] == ["2"])
+    assert row.rstrip().endswith("1.0e-01 (noise at 2 of 3)")  # 0.3, 0 and 0
+    assert "noise: below what the arithmetic can tell from zero" in done.out
+    assert ", noise at 2 of 3 inputs" in (here / "some.html").read_text("utf-8")
+
+
+def test_why_looks_failed_is_said(nakami, here):
+    net, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.eye(4)[:3]
+    monitor = XrayMonitor(net, x, every=1, out=here / "a", max_share=float("inf"))
+    monitor.look()
+    with torch.no_grad():
+        net[0].weight.mul_(torch.nan)
+    with pytest.warns(NakamiWarning, match="failed"):
+        monitor.step()
+    monitor.step()
+    monitor.finish()
+    done = nakami("show", "a", "--out", "a.html")
+    assert " 2 looks failed: weight '0.weight'" in " ".join(done.out.split())
+    page = html.unescape((here / "a.html").read_text("utf-8"))
+    assert "2 looks failed: weight '0.weight'" in page
+    assert "(2 times)." in page
 
 
 def test_compare_pairs_the_last_looks_by_input(nakami, films):

@@ -90,7 +90,7 @@ def test_a_loss_of_one_tensor_says_how_to_choose_it(nakami, two_heads):
     done = nakami("lr", "--model", "scored_net.py:make", "--data", "xy.npz", "--no-page")
     assert done.code == 2
     last = done.err.splitlines()[-1]
-    assert "got 'boxes.0' of shape (20, 8) and 'boxes.1'" in re.sub(r"\(\d+, 8\)", "(20, 8)", last)
+    assert "got 'boxes.0' of shape (20, 8), 'boxes.1'" in re.sub(r"\(\d+, 8\)", "(20, 8)", last)
     assert last.endswith("; pass --select boxes.0.")
 
 

@@ -60,7 +60,9 @@ def test_a_value_below_the_floor_is_a_bound_and_no_number():
     assert "<:" not in _tables.xray_table(run).caption
     noise = replace(run.spectra[1], reliable=np.array([True, False]), floor=4e-6)
     run = replace(run, spectra=(run.spectra[0], noise))
-    assert cells(run)["s_k/s₁"] == ["< 5.0e-04"]  # at every input: 1e-3 / 2 is the larger
+    assert cells(run)["s_k/s₁"] == ["2.5e-04 (noise at 1 of 2)"]
+    caption = _tables.xray_table(run).caption
+    assert ("<:" in caption, "noise: below what the arithmetic" in caption) == (False, True)
     run = replace(run, spectra=(noise,))
     assert cells(run)["s_k/s₁"] == ["< 1.0e-06"]
     assert cells(run)["s₁"] == ["4"]

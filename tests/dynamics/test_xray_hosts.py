@@ -11,8 +11,9 @@ from torch import nn
 
 import nakami
 import nakami.dynamics.monitor
-from hosts_of_callbacks import Classified, the_extra_is_named
+from hosts_of_callbacks import Classified, callbacks, the_extra_is_named
 from nakami.dynamics import XrayMonitor
+from nakami.results import UsageError
 
 NEEDED = {"lightning": "LightningXrayMonitor", "transformers": "TrainerXrayMonitor"}
 SETTINGS = {"every": 3, "max_share": float("inf"), "stages": ["1", "2"]}
@@ -53,6 +54,19 @@ def alike(found, wanted):
 def test_without_the_host_library_the_extra_is_named(monkeypatch, library):
     the_extra_is_named(monkeypatch, nakami.dynamics.monitor, library, NEEDED[library])
     assert NEEDED[library] not in nakami.dynamics.__all__
+
+
+def test_a_callback_that_would_never_look_is_refused():
+    for callback in callbacks("dynamics", "XrayMonitor"):
+        with pytest.raises(UsageError, match="max_share must be a share above 0 and at most 1, or"):
+            callback(torch.zeros(2, 5), max_share=0)
+
+
+def test_a_callback_shows_its_settings_in_a_line():
+    for callback in callbacks("dynamics", "XrayMonitor"):
+        shown = repr(callback(torch.zeros(2, 5), every=3, stages=["1"], about={"note": "a" * 99}))
+        assert shown.startswith(f"{callback.__name__}(every=3, stages=['1'], about={{'note': 'aaa")
+        assert len(shown) < 150
 
 
 def fit(tmp_path, callback, epochs, resume=None, logger=False):

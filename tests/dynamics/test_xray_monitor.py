@@ -250,6 +250,7 @@ def test_what_fails_is_said_once_and_the_training_goes_on():
     assert [one.step for one in history.skipped] == [4, 6]
     assert "holds NaN or infinite values" in history.skipped[0].reason
     assert "2 looks failed" in repr(history)
+    assert [(n, "holds NaN" in why) for why, n in history.failures.items()] == [(2, True)]
     with pytest.raises(UsageError, match="holds NaN"):
         monitor.look()
     assert monitor.finish().skipped == history.skipped  # a step that failed is not tried again
@@ -277,8 +278,11 @@ def test_an_error_of_torch_in_a_look_does_not_stop_the_training(kind):
         ({"k": 0}, "k must be a whole number from 1 on"),
         (
             {"max_share": -0.1},
-            r"max_share must be a share from 0 on, got -0.1; pass max_share=0.05",
+            r"0 to 1, or infinite, got -0.1; pass 0.05 for 5 % or pass float\(\"inf\"\) for no",
         ),
+        ({"max_share": 5}, "max_share must be a share from 0 to 1, or infinite, got 5"),
+        ({"max_share": float("nan")}, "max_share must be a share from 0 to 1"),
+        ({"max_share": True}, "max_share must be a share from 0 to 1"),
         ({"about": 3}, "about must be a mapping"),
         ({"stages": ["9"]}, "unknown"),
     ],

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami.geometry
-from hosts_of_callbacks import Classified
+from hosts_of_callbacks import Classified, callbacks
 from nakami.geometry import Measures, RateControl
 
 NEEDED = {"lightning": "LightningRateControl", "transformers": "TrainerRateControl"}
@@ -52,6 +52,16 @@ def by_hand(rate, batch, accumulate=1, schedule=None, steps=6):
         stepping.step()
         control.step(sum(losses) / accumulate)
     return model.state_dict(), control.log
+
+
+def test_a_control_and_its_callbacks_show_themselves_in_a_line():
+    model, batch = network(), gathered()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    control = RateControl(model, optimizer, batch, "cross_entropy", 0.05, **SETTINGS)
+    assert repr(control) == "RateControl(target 0.05, 0 steps, 0 measures)"
+    for callback in callbacks("geometry", "RateControl"):
+        shown = repr(callback(batch, "cross_entropy", 0.05, warmup=2))
+        assert shown == f"{callback.__name__}(loss='cross_entropy', rate=0.05, warmup=2)"
 
 
 def close(seen, wanted):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import nakami.recurrent.explosion
-from hosts_of_callbacks import the_extra_is_named
+from hosts_of_callbacks import callbacks, the_extra_is_named
 from nakami.recurrent import ExplosionMonitor
 
 NEEDED = {"lightning": "LightningExplosionMonitor", "transformers": "TrainerExplosionMonitor"}
@@ -49,6 +49,12 @@ def by_hand(steps, **settings):
 def test_without_the_host_library_the_extra_is_named(monkeypatch, library):
     the_extra_is_named(monkeypatch, nakami.recurrent.explosion, library, NEEDED[library])
     assert NEEDED[library] not in nakami.recurrent.__all__
+
+
+def test_a_callback_shows_its_settings_in_a_line():
+    for callback in callbacks("recurrent", "ExplosionMonitor"):
+        shown = repr(callback(limit=0.1, on_warning=print))
+        assert shown == f"{callback.__name__}(limit=0.1, on_warning=print)"
 
 
 def fit(tmp_path, callback, epochs, resume=None, second=False):

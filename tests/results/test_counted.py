@@ -2,7 +2,7 @@
 
 import pytest
 
-from nakami.results import Outcome, SpectrumEnding, counted, worded
+from nakami.results import Outcome, SpectrumEnding, counted, first_names, worded
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,13 @@ from nakami.results import Outcome, SpectrumEnding, counted, worded
 )
 def test_a_count_agrees_with_its_noun(given, wanted):
     assert counted(*given) == wanted
+
+
+def test_a_list_that_is_cut_says_how_many_there_are_more():
+    assert first_names("abc") == "a, b, c"
+    assert first_names("abcd") == "a, b, c and 1 more"
+    assert first_names(map(str, range(1500)), 2) == "0, 1 and 1,498 more"
+    assert first_names(()) == "none"
 
 
 def test_a_sentence_agrees_with_its_counts():

@@ -40,22 +40,30 @@ def table(found: XrayHistory) -> _tables.TextTable:
 
 def _row(step: int, row: StageSummary) -> tuple[str, ...]:
     numbers = (row.largest, row.count, row.effective_rank)
-    decay = f"< {row.decay_floor:.1e}" if row.decay_is_noise else f"{row.decay.mean:.1e}"
-    return (row.stage, f"{step:,}", str(row.k), *map(_tables.number, numbers), decay)
+    shown = map(_tables.number, numbers)
+    return (row.stage, f"{step:,}", str(row.k), *shown, _tables.decay(row))
 
 
 def _caption(found: XrayHistory) -> str:
-    n = len(found.looks)
+    n, looks = len(found.looks), evenly(found.looks, MOST)
     lines = [
         f"{counted(n, 'look')} at {counted(found.n_inputs, 'input')}"
         + (f", {MOST} of them here" if n > MOST else "")
         + f"; mean ± sd over inputs. Time: {found.use}.",
         f"s > 1: per input unit ({found.input_unit}).",
     ]
+    rows = [row for look in looks for row in found.xray(look.step).summary()]
+    lines += _tables.floor_words(map(_tables.decay, rows))
     doubt = sum(not s.converged for look in found.looks for s in look.spectra)
+    for reason, times in found.failures.items():
+        lines.append(f"{counted(times, 'look')} failed: {_ended(reason)}")
     if doubt:
         lines.append(f"{counted(doubt, 'spectrum', 'spectra')} did not converge.")
     return "\n".join(lines)
+
+
+def _ended(reason: str) -> str:
+    return reason if reason.endswith(".") else f"{reason}."
 
 
 __all__ = ["table", "tell"]

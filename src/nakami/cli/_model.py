@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nakami.results import UsageError, as_path, wrong, wrong_type
+from nakami.results import UsageError, as_path, first_names, wrong, wrong_type
 
 from . import hf
 from ._exit_codes import one_line
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ._groups import DataOptions, LabelledOptions, ModelOptions
 
+MOST = 5  # names that a refusal lists
 FORM = "package.module:factory, path/file.py:factory, hf:FOLDER or a name from the zoo"
 
 
@@ -241,7 +242,7 @@ def _from_factory(name: str, seed: int) -> nn.Module:
         found = attrgetter(attribute)(module)
     except AttributeError as error:
         rule = f"name something in {where}"
-        way_out = f"names there: {', '.join(_offers(module)) or 'none'}"
+        way_out = f"names there: {first_names(_offers(module), MOST)}"
         got = f"{attribute!r}, which is not there"
         raise wrong("--model", rule, got, way_out) from error
     made = found
@@ -320,4 +321,4 @@ def _takes_nothing(factory: Any) -> bool:
 def _offers(module: ModuleType) -> list[str]:
     own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
     here = [n for n in own if inspect.getmodule(getattr(module, n)) is module]
-    return (here or own)[:5]
+    return here or own

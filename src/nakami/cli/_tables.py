@@ -177,22 +177,41 @@ def xray_table(run: Xray) -> Table:
             *([row.source] if own else []),
             f"{row.shape[0]}×{row.shape[1]}",
             str(row.k),
-            _bound(run, row, last=False) or number(row.largest),
+            _largest(run, row),
             number(row.count),
             number(row.effective_rank),
-            _bound(run, row, last=True) or f"{row.decay.mean:.1e}",
+            decay(row),
         )
     return table
 
 
-def _bound(run: Xray, row: StageSummary, last: bool) -> str:
-    """What bounds ``s_1``, or ``s_k/s_1`` (``last``), where it is noise at some input; else ""."""
-    at, spectra = row.k - 1 if last else 0, run.at(row.stage, row.source)
-    if all(s.reliable[at] for s in spectra):
-        return ""
-    scales = [s.values[0] if last else 1.0 for s in spectra]
-    bounds = [max(s.floor, s.values[at]) / c for s, c in zip(spectra, scales, strict=True) if c]
-    return f"< {max(bounds, default=0.0):.1e}"
+def decay(row: StageSummary) -> str:
+    """``s_k/s_1``, mean over inputs; says at how many inputs ``s_k`` is noise."""
+    return _or_floor(row, f"{row.decay.mean:.1e}", row.decay_below_floor, row.decay_floor)
+
+
+def _largest(run: Xray, row: StageSummary) -> str:
+    spectra = run.at(row.stage, row.source)
+    low, floor = sum(not s.reliable[0] for s in spectra), max(s.floor for s in spectra)
+    return _or_floor(row, number(row.largest), low, floor)
+
+
+def _or_floor(row: StageSummary, text: str, low: int, floor: float) -> str:
+    """A mean over inputs; what bounds it where it is noise at all of them."""
+    n = row.largest.n
+    if low == n:
+        return f"< {floor:.1e}" if floor else "0"
+    return f"{text} (noise at {low} of {n})" if low else text
+
+
+def floor_words(cells: Iterable[str]) -> list[str]:
+    """What ``<`` and ``noise`` mean, where some cells have them."""
+    shown = list(cells)
+    words = {
+        "<": "<: below what the arithmetic can tell from zero, at every input.",
+        "noise": "noise: below what the arithmetic can tell from zero, at so many of the inputs.",
+    }
+    return [text for sign, text in words.items() if any(sign in cell for cell in shown)]
 
 
 def where_read(positions: str | int) -> str:
@@ -239,8 +258,7 @@ def _doubt(run: Xray) -> str:
         lines.append(
             "a to b: 95 % interval of an estimate by random probes, beyond the k values computed."
         )
-    if any(_bound(run, row, last) for row in rows for last in (False, True)):
-        lines.append("<: below what the arithmetic can tell from zero, at some input at least.")
+    lines += floor_words(text for row in rows for text in (_largest(run, row), decay(row)))
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nakami.results import UsageError, wrong
+from nakami.results import UsageError, first_names, wrong
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".tar")
 ENDINGS = ".safetensors, .pt, .pth, .ckpt, .bin or .tar"
@@ -44,7 +44,7 @@ def states_in(path: Path) -> dict[str, State]:
     if not found:
         if isinstance(content, dict) and content:
             odd = [str(k) for k, v in content.items() if not isinstance(v, Tensor)]
-            got = f"{some(odd)} beside them"
+            got = f"{first_names(odd)} beside them"
             raise wrong(f"{path}", "hold tensors by name", got, ALONE)
         way_out = "write torch.save(model.state_dict(), path)"
         raise wrong("weights", "be a state dict", type(content).__name__, way_out)
@@ -131,10 +131,3 @@ def _damaged(path: Path, error: Exception) -> UsageError:
     return UsageError(
         f"{path} cannot be read as a torch file ({line}); save or fetch the file again."
     )
-
-
-def some(names: Iterable[str]) -> str:
-    """The first three names and how many more there are."""
-    found = list(names)
-    more = len(found) - min(3, len(found))
-    return ", ".join(found[:3]) + (f" and {more} more" if more else "")

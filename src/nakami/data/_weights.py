@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nakami.results import UsageError, as_path, unknown, write_whole, wrong
+from nakami.results import UsageError, as_path, first_names, unknown, write_whole, wrong
 
-from ._checkpoint import WRAPPERS, State, some, states_in
+from ._checkpoint import WRAPPERS, State, states_in
 from ._names import reason, renamed
 
 SAVED = "build the model that was saved"
@@ -135,8 +135,8 @@ def _twins(own: State) -> list[dict[str, str]]:
 
 def _misfit(own: State, state: State, path: Path, place: str) -> UsageError:
     missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-    parts = [f"missing {some(sorted(missing))}"] * bool(missing)
-    parts += [f"unexpected {some(sorted(extra))}"] * bool(extra)
+    parts = [f"missing {first_names(sorted(missing))}"] * bool(missing)
+    parts += [f"unexpected {first_names(sorted(extra))}"] * bool(extra)
     got = " and ".join(parts) + f" ({reason(own, state)})"
     where = f"weights in {path}" + (f" under {place!r}" if place else "")
     return wrong(where, "have the model's names", got, SAVED)
@@ -147,16 +147,16 @@ def _check(own: State, state: State, path: Path) -> None:
     if odd:
         pairs = (f"{k} {tuple(state[k].shape)}, model {tuple(own[k].shape)}" for k in odd)
         raise wrong(
-            f"weights in {path}", "have the model's shapes", some(pairs),
+            f"weights in {path}", "have the model's shapes", first_names(pairs),
             "build the model with the sizes that were saved",
         )  # fmt: skip
     odd = [k for k, v in state.items() if v.is_complex() and not own[k].is_complex()]
     if odd:
-        got = f"complex numbers in {some(odd)}"
+        got = f"complex numbers in {first_names(odd)}"
         raise wrong(f"weights in {path}", "be real, as the model's", got, SAVED)
     bad = [k for k, v in state.items() if not torch.isfinite(v.to(own[k].dtype)).all()]
     if bad:
-        got = f"NaN or infinity in {some(bad)}"
+        got = f"NaN or infinity in {first_names(bad)}"
         raise wrong(f"weights in {path}", "be finite", got, "take an earlier checkpoint")
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._compare import paired_change as paired_change
     from ._counted import Counting as Counting
     from ._counted import counted as counted
+    from ._counted import first_names as first_names
     from ._counted import worded as worded
     from ._entries import Entries as Entries
     from ._errors import COMMAND_LINE as COMMAND_LINE
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ._growth import EDGE as EDGE
     from ._growth import Growth as Growth
     from ._growth import Margin as Margin
+    from ._hosts import callback_repr as callback_repr
     from ._hosts import check_state as check_state
     from ._hosts import in_checkpoint as in_checkpoint
     from ._hosts import lightning_callback as lightning_callback

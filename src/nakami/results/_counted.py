@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HISSING = ("s", "x", "ch", "sh")  # endings behind which a plural has an e
@@ -20,6 +20,19 @@ def counted(n: int, one: str, several: str = "") -> str:
     hisses = one.endswith(HISSING) and not one.endswith("epoch")
     plural = several or one + ("es" if hisses else "s")
     return f"{n:,} {one if n == 1 else plural}"
+
+
+def first_names(names: Iterable[str], most: int = 3) -> str:
+    """The first names and how many more there are: ``a, b, c and 4 more``; ``none`` of none.
+
+    Args:
+        names: All of them.
+        most: How many are shown.
+    """
+    every = list(names)
+    more = len(every) - most
+    shown = ", ".join(every[:most]) or "none"
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 class Counting(string.Formatter):

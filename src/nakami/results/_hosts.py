@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import wrong
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 60  # characters of a setting
 
 
 def lightning_callback(name: str) -> Any:
@@ -37,6 +41,22 @@ def _callback(module: str, kind: str, name: str, extra: str) -> Any:
         raise ImportError(
             f"{name} needs {library}, got {error}; pip install 'nakami[{extra}]' adds it."
         ) from error
+
+
+def callback_repr(callback: object, settings: Mapping[str, Any]) -> str:
+    """A callback in one line: ``LightningXrayMonitor(stages=['net.2'], every=500)``.
+
+    Args:
+        callback: One of ours.
+        settings: What it was given, by name; long values are cut.
+    """
+    each = [f"{name}={_setting(value)}" for name, value in settings.items()]
+    return f"{type(callback).__name__}({', '.join(each)})"
+
+
+def _setting(value: object) -> str:
+    name = getattr(value, "__name__", None)
+    return name if callable(value) and name else " ".join(SHORT.repr(value).split())
 
 
 def check_state(state: object, schema: int, kept: set[str], whose: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._counted import counted
+from ._counted import counted, first_names
 from ._errors import wrong
 
 # fields of run.json that say nothing about its numbers
@@ -129,8 +129,7 @@ def _names(values: list[Any]) -> list[Any]:
 
 
 def _some(values: list[Any]) -> str:
-    more = f" and {len(values) - 3} more" if len(values) > 3 else ""
-    return ", ".join(map(_short, values[:3])) + more
+    return first_names(map(_short, values))
 
 
 def _short(value: Any) -> str:

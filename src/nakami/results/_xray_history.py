@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +135,8 @@ class XrayHistory(Plotted):
         )
         if not self.training:
             return f"{seconds} before the training"
-        over = sum(not one.error for one in self.skipped)
-        failed = len(self.skipped) - over
+        failed = sum(self.failures.values())
+        over = len(self.skipped) - failed
         share = f"{_percent(self.share)} of {self.training:.3g} s of training"
         parts = [
             f"{seconds}, {share} ({budget})",
@@ -143,6 +144,11 @@ class XrayHistory(Plotted):
             *([f"{counted(failed, 'look')} failed"] if failed else []),
         ]
         return ", ".join(parts)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Why looks failed, each reason once, with the number of looks."""
+        return dict(Counter(" ".join(one.error.split()) for one in self.skipped if one.error))
 
     @property
     def subject(self) -> str:

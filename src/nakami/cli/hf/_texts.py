@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nakami.results import counted, wrong
+from nakami.results import counted, first_names, wrong
 
 from .._exit_codes import one_line
 from ._folder import OTHERS_CODE, Folder, quiet, read_json
@@ -114,7 +114,7 @@ def tokenizer_of(folder: Folder) -> Any:
     if not files:
         raise wrong(
             "--model", "name a folder with a tokenizer, where --data is a text",
-            f"{str(path)!r} without one ({', '.join(FILES[:3])}, ...)", AS_TOKENS,
+            f"{str(path)!r} without one ({first_names(FILES)})", AS_TOKENS,
         )  # fmt: skip
     about = path / "tokenizer_config.json"
     if about.is_file() and OTHERS_CODE in read_json(about):

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from ...operators import View
-from ...results import lightning_callback
-from ._monitor import XrayMonitor
+from ...results import callback_repr, lightning_callback
+from ._monitor import XrayMonitor, check_share
 from ._scalars import scalars
 
 Callback: Any = lightning_callback("LightningXrayMonitor")
@@ -28,19 +28,24 @@ class LightningXrayMonitor(Callback):
         view: Makes the ``View`` of the module, where ``module(x)`` does not do: for example
             ``functools.partial(nakami.View, forward=...)``.
         settings: ``stages``, ``k``, ``every``, ``out``, ``max_share``, ``spectrum``,
-            ``input_unit`` and ``about`` of ``XrayMonitor``.
+            ``input_unit`` and ``about`` of ``XrayMonitor``; ``max_share`` above 0.
 
     Attributes:
         monitor: The ``XrayMonitor``, from the start of a fit on.
 
     Raises:
-        UsageError: At the start of a fit: what ``XrayMonitor`` refuses.
+        UsageError: ``max_share`` out of range, 0 included. At the start of a fit: what
+            ``XrayMonitor`` refuses.
     """
 
     def __init__(self, inputs: Any, *, view: Callable[[nn.Module], View] = View, **settings: Any):
         self.inputs, self.view, self.settings = inputs, view, settings
+        check_share(settings.get("max_share", 1), callback=True)
         self.monitor: XrayMonitor | None = None
         self._saved: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return callback_repr(self, self.settings)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Build the monitor, now that the weights are where they were saved, and look."""
@@ -53,7 +58,7 @@ class LightningXrayMonitor(Callback):
             self._saved = None  # another fit of this callback starts anew
         monitor.count = trainer.global_step
         self.monitor = monitor
-        if not monitor.n_looks and monitor.max_share > 0:
+        if not monitor.n_looks:
             monitor.look()
             self._log(trainer)
 

@@ -63,7 +63,7 @@ class XrayMonitor:
         every: Optimizer steps between looks.
         out: Folder to keep the looks in, each as it is taken; None: in memory alone. A training
             that goes on from a checkpoint goes on in the folder, see ``load_state_dict``.
-        max_share: Seconds of looks for each second of training, from 0 on. 0: only those that
+        max_share: Seconds of looks for each second of training, from 0 to 1. 0: only those that
             ``look`` takes; ``float("inf")``: all.
         spectrum: As for ``nakami.xray``; default ``SpectrumOptions(tol=1e-3)``.
         input_unit, about: As for ``nakami.xray``.
@@ -95,8 +95,7 @@ class XrayMonitor:
     ):
         self.every = check_at_least("every", every, 1, "100 is the default")
         k = check_at_least("k", k, 1, "8 is the default")
-        if not is_number(max_share) or isinstance(max_share, bool) or not max_share >= 0:
-            raise wrong("max_share", "be a share from 0 on", repr(max_share), "pass max_share=0.05")
+        check_share(max_share)
         if about is not None and not isinstance(about, Mapping):
             raise wrong_type("about", "be a mapping", repr(about), "write about={'note': ...}")
         self.max_share = float(max_share)
@@ -250,6 +249,19 @@ class XrayMonitor:
                 warn(f"the x-ray at step {self.count} failed, the training goes on: {error}")
             self._failed = True
             return None
+
+
+def check_share(max_share: Any, callback: bool = False) -> None:
+    """Refuse what is no share of a training's time; 0, too, where a trainer alone looks."""
+    good = is_number(max_share) and not isinstance(max_share, bool)
+    least = "above 0 and at most" if callback else "from 0 to"
+    if (
+        not good
+        or not (0 <= max_share <= 1 or max_share == math.inf)
+        or (callback and not max_share)
+    ):
+        ways = ["pass 0.05 for 5 %", 'pass float("inf") for no budget']
+        raise wrong("max_share", f"be a share {least} 1, or infinite", repr(max_share), ways)
 
 
 def _size(model: nn.Module) -> int:

@@ -9,8 +9,14 @@ import torch
 from torch import nn
 
 from ...operators import View
-from ...results import check_callable, in_checkpoint, new_checkpoint, trainer_callback
-from ._monitor import XrayMonitor
+from ...results import (
+    callback_repr,
+    check_callable,
+    in_checkpoint,
+    new_checkpoint,
+    trainer_callback,
+)
+from ._monitor import XrayMonitor, check_share
 from ._scalars import scalars
 
 TrainerCallback: Any = trainer_callback("TrainerXrayMonitor")
@@ -33,13 +39,14 @@ class TrainerXrayMonitor(TrainerCallback):
         view: Makes the ``View`` of the trainer's model.
         log: ``log(numbers)``, called in place of the note in ``state.log_history``.
         settings: ``stages``, ``k``, ``every``, ``out``, ``max_share``, ``spectrum``,
-            ``input_unit`` and ``about`` of ``XrayMonitor``.
+            ``input_unit`` and ``about`` of ``XrayMonitor``; ``max_share`` above 0.
 
     Attributes:
         monitor: The ``XrayMonitor``, from the start of a training on.
 
     Raises:
-        UsageError: At the start: what ``XrayMonitor`` refuses.
+        UsageError: ``max_share`` out of range, 0 included. At the start: what
+            ``XrayMonitor`` refuses.
     """
 
     def __init__(
@@ -52,7 +59,11 @@ class TrainerXrayMonitor(TrainerCallback):
     ):
         check_callable("log", log, "log(numbers)")
         self.inputs, self.view, self.log, self.settings = inputs, view, log, settings
+        check_share(settings.get("max_share", 1), callback=True)
         self.monitor: XrayMonitor | None = None
+
+    def __repr__(self) -> str:
+        return callback_repr(self, self.settings)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Build the monitor, now that the weights are where they were saved, and look."""
@@ -65,7 +76,7 @@ class TrainerXrayMonitor(TrainerCallback):
             monitor.load_state_dict(torch.load(place, weights_only=True))
         monitor.count = state.global_step
         self.monitor = monitor
-        if not monitor.n_looks and monitor.max_share > 0:
+        if not monitor.n_looks:
             monitor.look()
             self._tell(state)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ...operators import View
-from ...results import lightning_callback, wrong
+from ...results import callback_repr, lightning_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
@@ -54,6 +54,10 @@ class LightningRateControl(Callback):
         self._saved: dict[str, Any] | None = None
         self._losses: list[float] = []
         self._done = 0
+
+    def __repr__(self) -> str:
+        named = {"loss": self.loss, "rate": self.rate, **self.settings}
+        return callback_repr(self, named)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""

@@ -172,6 +172,12 @@ class RateControl:
         self._rates.set(self._wanted)
         return record
 
+    def __repr__(self) -> str:
+        return (
+            f"RateControl(target {self.target:.4g}, "
+            f"{counted(self._count, 'step')}, {counted(len(self.log), 'measure')})"
+        )
+
     def apply(self) -> None:
         """Give the optimizer its rates again, where other code has written its own."""
         self._rates.set(self._wanted)

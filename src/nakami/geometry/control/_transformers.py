@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...operators import View
-from ...results import in_checkpoint, new_checkpoint, trainer_callback, wrong
+from ...results import callback_repr, in_checkpoint, new_checkpoint, trainer_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
@@ -61,6 +61,10 @@ class TrainerRateControl(TrainerCallback):
         self._losses: list[Tensor] = []
         self._summed = False
         self._hook: Any = None
+
+    def __repr__(self) -> str:
+        named = {"loss": self.loss, "rate": self.rate, **self.settings}
+        return callback_repr(self, named)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Build the control, now that weights and optimizer are where they were saved."""

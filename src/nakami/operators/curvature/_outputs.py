@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from ...results import COMMAND_LINE, PYTHON, wrong
+from ...results import COMMAND_LINE, PYTHON, first_names, wrong
 from ..model._example import is_number
 from ..model._functional_model import FunctionalModel
 from ..model._selection import Named, tensor_names
@@ -98,10 +98,9 @@ def one_output(network: FunctionalModel, out: Any, count: int) -> tuple[Tensor, 
         return logits, None
     names = list(tensor_names(out))
     if len(names) > 1:
-        shapes = [tuple(Named(name)(out).shape) for name in names[:4]]
-        each = zip(names, shapes, strict=False)
-        shown = " and ".join(f"{name!r} of shape {shape}" for name, shape in each)
-        shown += f" and {len(names) - 4} more" if len(names) > 4 else ""
+        shown = first_names(
+            (f"{name!r} of shape {tuple(Named(name)(out).shape)}" for name in names), 4
+        )
         ways = [f"{PYTHON}pass nakami.View(model, select={names[0]!r})"]
         ways.append(f"{COMMAND_LINE}pass {{select}} {names[0]}")
         ways.append(f"{PYTHON}pass a function of all outputs and the targets as the loss")

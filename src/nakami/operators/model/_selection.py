@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...results import check_callable, is_whole, wrong, wrong_type
+from ...results import check_callable, first_names, is_whole, wrong, wrong_type
 
 NOTHING = object()
 MOST = 12  # names that a refusal lists
@@ -37,8 +37,7 @@ class Named:
         rule = "name a floating tensor of the model's output"
         if names == [""]:
             raise wrong("select", rule, f"{self.name!r} of one tensor", "leave it out")
-        listed = ", ".join(names[:MOST]) + (", ..." if len(names) > MOST else "")
-        raise wrong("select", rule, repr(self.name), f"names there: {listed or 'none'}")
+        raise wrong("select", rule, repr(self.name), f"names there: {first_names(names, MOST)}")
 
 
 def check_selection(select: object) -> Any:

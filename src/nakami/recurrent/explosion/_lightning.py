@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...results import lightning_callback, wrong
+from ...results import callback_repr, lightning_callback, wrong
 from ._matrices import recurrent_matrices
 from ._monitor import ExplosionMonitor
 
@@ -33,6 +33,9 @@ class LightningExplosionMonitor(Callback):
         self.monitor: ExplosionMonitor | None = None
         self._saved: dict[str, Any] | None = None
         self._logged = 0
+
+    def __repr__(self) -> str:
+        return callback_repr(self, self.settings)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Build the monitor, now that the weights are where they were saved."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ...results import in_checkpoint, new_checkpoint, trainer_callback
+from ...results import callback_repr, in_checkpoint, new_checkpoint, trainer_callback
 from ._monitor import ExplosionMonitor
 
 TrainerCallback: Any = trainer_callback("TrainerExplosionMonitor")
@@ -35,6 +35,9 @@ class TrainerExplosionMonitor(TrainerCallback):
         self.settings = settings
         self.monitor: ExplosionMonitor | None = None
         self._told = 0
+
+    def __repr__(self) -> str:
+        return callback_repr(self, self.settings)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Build the monitor, now that the weights are where they were saved."""

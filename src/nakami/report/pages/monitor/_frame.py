@@ -87,10 +87,14 @@ def _looks_table(data: Data) -> Table:
 
 
 def _decay(row: StageSummary) -> Text:
-    """``s_k/s_1``, or what bounds it where it is noise at every input."""
+    """``s_k/s_1``; the floor in its place where it is noise at every input."""
     if row.decay_is_noise:
-        return f"< {num.number(row.decay_floor, 2)}"
-    return num.number(row.decay.mean)
+        return say("table.floor", floor=row.decay_floor)
+    text = num.number(row.decay.mean)
+    if row.decay_below_floor:
+        note = say("table.floor_some", low=row.decay_below_floor, n=row.largest.n)
+        return f"{text}, {note}"
+    return text
 
 
 def _how(data: Data) -> Table:

@@ -9,6 +9,8 @@ from ...words import _numbers as num
 from ._data import Data, say
 from ._figures import budget_figure, counts_figure, film_figure, frames_figure
 
+LONGEST = 300  # characters of a reason
+
 
 def film_section(data: Data) -> Section:
     """How the leading values moved."""
@@ -39,8 +41,8 @@ def counts_section(data: Data) -> Section:
 def budget_section(data: Data) -> Section:
     """What the looks took of the training's time."""
     found = data.found
-    over = sum(not one.error for one in found.skipped)
-    failed = len(found.skipped) - over
+    failed = sum(found.failures.values())
+    over = len(found.skipped) - failed
     usual = median(look.seconds for look in found.looks)
     numbers = {
         "share": 100 * found.share, "budget": 100 * found.max_share, "spent": found.spent,
@@ -54,5 +56,7 @@ def budget_section(data: Data) -> Section:
     text: str = say("budget.text", **numbers)
     text += say("budget.over", **numbers) if over else ""
     text += say("budget.failed", **numbers) if failed else ""
+    for reason, times in found.failures.items():
+        text += say("budget.reason", reason=num.short(reason.rstrip("."), LONGEST), times=times)
     figures = [f for f in (budget_figure(data),) if f is not None]
     return section(say, "budget", say(f"budget.{case}", **numbers), text, figures)
