@@ -108,3 +108,22 @@ def test_in_a_browser_it_is_quiet_and_fits(browser, tmp_path, width, theme):
         assert page.locator("[data-chart] svg").count() == 7
         assert "NaN" not in page.inner_text("main")
         assert "<b>" in page.inner_text("main")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "lines"),  # charts in each line at 1280, 1000 and 390 pixels
+    [(2, ([2], [2], [1, 1])), (3, ([3], [2, 1], [1, 1, 1])), (4, ([2, 2], [2, 2], [1, 1, 1, 1]))],
+)
+def test_charts_side_by_side_are_as_many_as_the_window_takes(browser, tmp_path, drawn, lines):
+    from checks import neighbour
+
+    opened = neighbour("report", "test_browser")
+    path = report.write(run(*FIVE[:drawn]), tmp_path / "page.html")
+    with opened.opened(browser, path) as page:
+        for width, wanted in zip((1280, 1000, 390), lines, strict=True):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(50)
+            opened.no_wider_than_window(page)
+            charts = page.locator("figure:has([data-chart=values0]) [data-chart]").all()
+            tops = [round(chart.bounding_box()["y"]) for chart in charts]
+            assert [tops.count(top) for top in sorted(set(tops))] == wanted

@@ -50,8 +50,8 @@ class Table:
 
 
 def side_by_side(charts: Sized) -> str:
-    """The layout of so many charts: two in a line, or one alone."""
-    return "one" if len(charts) == 1 else "duo"
+    """The layout of so many charts on a wide window: three in a line, but four as two and two."""
+    return {1: "one", 2: "duo", 4: "duo"}.get(len(charts), "trio")
 
 
 @dataclass(frozen=True)

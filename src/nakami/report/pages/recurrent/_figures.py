@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PATH, PAPER, ERROR = "var(--d2)", "var(--paper)", "var(--d1)"
 POINTS = 6  # fixed points whose eigenvalues are drawn
-SIDE = 260  # of the complex plane, in pixels: a circle must look like one
+SIDES = 260, 185  # of one or two complex planes, of more, in pixels: a circle must look like one
 
 
 def portraits_figure(data: Data) -> Figure:
@@ -77,12 +77,13 @@ def _portrait(data: Data, layer: RecurrentLayer, index: int) -> Chart:
 def planes_figure(data: Data) -> Figure:
     """Eigenvalues of the Jacobians at the fixed points of each layer, with the unit circle."""
     some = [layer for layer in data.drawn if len(layer.fixed_points.points)]
-    charts = [_plane(data, layer, i) for i, layer in enumerate(some)]
+    side = SIDES[len(some) > 2]
+    charts = [_plane(data, layer, i, side) for i, layer in enumerate(some)]
     caption = say("plane.caption", points=POINTS)
     return Figure(say("plane.title"), caption, charts, layout=side_by_side(charts))
 
 
-def _plane(data: Data, layer: RecurrentLayer, index: int) -> Chart:
+def _plane(data: Data, layer: RecurrentLayer, index: int, side: int) -> Chart:
     fixed = layer.fixed_points
     values, stable = fixed.eigenvalues[:POINTS], fixed.stable[:POINTS]
     most = max(1.0, float(np.abs(np.concatenate([values.real, values.imag])).max())) * 1.08
@@ -109,9 +110,9 @@ def _plane(data: Data, layer: RecurrentLayer, index: int) -> Chart:
     }  # fmt: skip
     radii = num.listing([num.number(float(r), 4) for r in fixed.radii[:POINTS]])
     text = say("plane.text", radii=radii)
-    made = chart(f"plane{index}", drawn, sets, text, height=SIDE,
+    made = chart(f"plane{index}", drawn, sets, text, height=side,
                  title=short(layer) if data.several else "")  # fmt: skip
-    made.spec.update(width=SIDE, autosize={"type": "pad"})
+    made.spec.update(width=side, autosize={"type": "pad"})
     return made
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nakami.results import PairedChange, span
 
-from ...page._sections import Figure, Section
+from ...page._sections import Figure, Section, side_by_side
 from ...words import _numbers as num
 from ._curves import described, ends_caption, panels, some, spread_caption, values_table
 from ._data import Reading, label, say
@@ -53,8 +53,8 @@ def _panels_figure(reading: Reading) -> Figure:
     caption += say("compared.shared")
     if len(shown) < len(reading.stages):
         caption += say("compared.drawn", drawn=len(shown), stages=len(reading.stages))
-    title, table = say("compared.title"), values_table(headed)
-    return Figure(title, caption, drawn, layout="trio", tools=True, key=reading.key, table=table)
+    title, table, layout = say("compared.title"), values_table(headed), side_by_side(drawn)
+    return Figure(title, caption, drawn, layout=layout, tools=True, key=reading.key, table=table)
 
 
 def _two_curves(reading: Reading, stage: str) -> list[Series]:

@@ -9,7 +9,7 @@ from nakami.results import Xray, estimate
 from ...charts._axes import linear_axis, nice_step
 from ...charts._chart import Chart, Spec, chart, columns
 from ...charts._marks import AFTER, INK, Axes, layer
-from ...page._sections import Figure, Section
+from ...page._sections import Figure, Section, side_by_side
 from ...words import _numbers as num
 from ._curves import panels
 from ._data import Reading, say
@@ -29,9 +29,9 @@ def positions_section(reading: Reading) -> Section | None:
     caption: str = reading.say("positions.caption")
     if len(shown) < len(found):
         caption += say("positions.drawn", drawn=len(shown), stages=len(found))
-    layout = "one" if len(shown) == 1 else "trio"
+    charts = _charts({s: found[s] for s in shown})
     title = say("positions.title", source=run.source, whose=reading.whose)
-    figure = Figure(title, caption, _charts({s: found[s] for s in shown}), layout=layout)
+    figure = Figure(title, caption, charts, layout=side_by_side(charts))
     covers, mean = estimate(covered(found[last])), found[last].mean(0)
     heavy = int(mean.argmax())
     text = reading.say("positions.text", stage=last, covers=covers, length=length,
