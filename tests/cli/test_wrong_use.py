@@ -14,8 +14,33 @@ import nakami as library
 
 OWN = ("xray", "--model", "small_net.py:make", "--data", "x.npy", "--no-page")
 CASES = {
-    "option": (("xray", "--inputs", "many"), r"Invalid value for '--inputs'.*nakami xray --help"),
-    "no inputs": (("xray", "--inputs", "0"), r"--inputs.*nakami xray --help"),
+    "no integer": (
+        ("xray", "--inputs", "many"),
+        r"--inputs must be a whole number, got 'many'; write --inputs 2\.$",
+    ),
+    "half a job": (
+        ("xray", "--jobs", "1.5"),
+        r"--jobs must be a whole number, got '1\.5'; write --jobs 2\.$",
+    ),
+    "no number": (
+        ("xray", "--tol", "small"),
+        r"--tol must be a number, got 'small'; write --tol 0\.0001\.$",
+    ),
+    "too little": (
+        ("theory", "meanfield", "--samples", "0"),
+        r"--samples must be at least 1, got '0'; write --samples 100\.$",
+    ),
+    "too much": (
+        ("lens", "--error", "3"),
+        r"--error must be at most 1\.0, got '3'; write --error 1\.",
+    ),
+    "no jobs": (("xray", "--jobs", "0"), r"--jobs must be at least 1, or -1 .*, got 0; use 2\.$"),
+    "few jobs": (("xray", "--jobs", "-3"), r"--jobs must be at least 1, .*, got -3; use 2\.$"),
+    "backend": (("xray", "--backend", "foo"), r"--backend 'foo' is unknown; nearest: 'loky', 'd"),
+    "cluster of nothing": (
+        ("xray", "--cluster", "x"),
+        r"--cluster must come with --backend, got 'x'; name what runs there with --backend dask,",
+    ),
     "command": (("xry",), r"No such command 'xry'.*nakami --help"),
     "unknown option": (("xray", "--speed", "3"), r"--speed.*nakami xray --help"),
     "subject": (("xray", "dbn-digit"), r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"),
@@ -47,14 +72,20 @@ CASES = {
     ),
     "seed of more bits": (
         (*OWN, "--seed", str(2**64)),
-        r"'--seed': .*18446744073709551615",
+        r"--seed must be at most 18446744073709551615, got '1[08]\d+'; write --seed 0\.$",
     ),
     "train seed of more bits": (
         ("xray", "--no-page", "--train-seed", str(10**30)),
-        r"'--train-seed': .*18446744073709551615",
+        r"--train-seed must be at most 18446744073709551615, got '10+'; write --train-seed 2\.",
     ),
-    "seed of init": (("init", "--seed", str(10**30)), r"'--seed': .*18446744073709551615"),
-    "seed of lr": (("lr", "--seed", str(10**30)), r"'--seed': .*18446744073709551615"),
+    "seed of init": (
+        ("init", "--seed", str(10**30)),
+        r"--seed must be at most 18446744073709551615, got '1[08]\d+'; write --seed 0\.$",
+    ),
+    "seed of lr": (
+        ("lr", "--seed", str(10**30)),
+        r"--seed must be at most 18446744073709551615, got '1[08]\d+'; write --seed 0\.$",
+    ),
     "all files": (
         (*OWN, "--data", "/"),
         r"--data must be a folder with pictures, got /, a whole file system; give the folder",
@@ -205,6 +236,17 @@ def test_nan_in_data(nakami, here):
     outcome = nakami(*OWN, "--data", "nan.npy")
     assert outcome.code == 2
     assert re.search(r"NaN|finite", outcome.err)
+
+
+def test_a_cluster_where_nobody_listens_is_refused_at_once(nakami, here):
+    pytest.importorskip("distributed")
+    outcome = nakami(*OWN, "--backend", "dask", "--cluster", "tcp://127.0.0.1:1")
+    assert outcome.code == 2
+    assert re.search(
+        r"--cluster must be reached, got ConnectionRefusedError.* at 'tcp://127\.0\.0\.1:1'; "
+        r"start it there, or check the address\.$",
+        outcome.err.strip(),
+    )
 
 
 def test_weights_of_another_network(nakami, here):

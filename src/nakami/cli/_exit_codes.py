@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nakami.results import UsageError, Worded
 
+from ._typed import refused
+
 if TYPE_CHECKING:
     from ._command import Command
 
@@ -119,6 +121,7 @@ def _explain(error: Exception) -> tuple[int, str]:
         if not isinstance(error.__cause__, EOFError):
             return INTERRUPTED, ""
         error = error.__cause__
+    error = refused(error) or error
     if hasattr(error, "format_message"):  # typer's own, whichever click it carries
         text = " ".join(error.format_message().split()).rstrip(".")
         text += "" if text.endswith("?") else ";"

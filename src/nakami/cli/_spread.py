@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from nakami.results import unknown, wrong
+
+from ._exit_codes import one_line
 
 if TYPE_CHECKING:
     from ._groups import SpreadOptions
@@ -34,6 +38,7 @@ def spread(asked: SpreadOptions) -> AbstractContextManager[None]:
     if asked.backend is None and asked.jobs in (None, 1):
         return nullcontext()
     _check_installed(name)
+    _check_listened(asked.cluster or "")
     return _started(name, asked.jobs, asked.cluster)
 
 
@@ -95,6 +100,8 @@ NEEDED = {
     "ray": ("joblib", "cloudpickle", "ray"),
     "spark": ("joblib", "cloudpickle", "joblibspark", "pyspark"),
 }
+LISTENED = ("", "tcp", "tls", "ray", "spark")  # addresses that are HOST:PORT of TCP
+SECONDS = 10.0  # until a cluster must answer
 
 
 def _count(jobs: int | None) -> int:
@@ -110,12 +117,28 @@ def _reached(address: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        what = f"{type(error).__name__} ({error})"
+        what = one_line(error)
         if address:
             got = f"{what} at {address!r}"
             raise wrong("cluster", "be reached", got, "check the address") from error
         way_out = "leave {backend} out, which takes loky"
         raise wrong("backend", "start on this machine", what, way_out) from error
+
+
+def _check_listened(address: str) -> None:
+    """Somebody answers there: Ray and Spark try for minutes where nobody does."""
+    scheme, _, place = address.rpartition("://")
+    try:
+        host, port = urlsplit(f"//{place}").hostname, urlsplit(f"//{place}").port
+    except ValueError:  # several hosts, or a form that the backend will judge
+        return
+    if scheme not in LISTENED or not host or not port:
+        return
+    try:
+        socket.create_connection((host, port), timeout=SECONDS).close()
+    except OSError as error:
+        got = f"{one_line(error)} at {address!r}"
+        raise wrong("cluster", "be reached", got, "start it there, or check the address") from error
 
 
 def _check_installed(name: str) -> None:
