@@ -236,6 +236,34 @@ def test_what_is_wrong_is_one_sentence(case: str) -> None:
         xray(model, torch.zeros(2, 5, 2), **options)
 
 
+@pytest.mark.parametrize(
+    ("budget", "steps", "message"),  # of high (S = 4, I = 4): 8 S (S + t I) bytes
+    [
+        (
+            250,
+            {},
+            r"fit 250 bytes, got high with a state of 4 \(the Jacobian over 1 step takes 256",
+        ),
+        (300, {"steps": (1, 3)}, r"over 3 steps takes 512 bytes\); pass fewer steps, name others"),
+    ],
+)
+def test_states_too_large_are_refused_before_any_reading(two, monkeypatch, budget, steps, message):
+    made = []
+    monkeypatch.setattr("nakami.recurrent._over_time.DEFAULT_BUDGET", budget)
+    monkeypatch.setattr("nakami.recurrent._xray.DEFAULT_BUDGET", budget)
+    monkeypatch.setattr("nakami.recurrent._xray.fixed_points", made.append)
+    with pytest.raises(UsageError, match=message):
+        xray(two, TOKENS, layers=["high"], **steps)
+    assert not made
+
+
+def test_default_times_give_way_to_memory(two, monkeypatch):
+    monkeypatch.setattr("nakami.recurrent._over_time.DEFAULT_BUDGET", 300)
+    monkeypatch.setattr("nakami.recurrent._xray.DEFAULT_BUDGET", 300)
+    found = xray(two, TOKENS, layers=["high"])
+    assert found.layers[0].over_time.steps.tolist() == [1]
+
+
 def test_states_at_rest_lie_within_the_bounds() -> None:
     from nakami.recurrent import fixed_points
 

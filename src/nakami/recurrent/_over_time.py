@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..operators import jacobian
 from ..results import (
+    DEFAULT_BUDGET,
     NotConvergedWarning,
     SpectraOverTime,
     check_count,
@@ -96,6 +97,24 @@ def spectra_over_time(
 def fitting(step_map: StateMap, steps: Sequence[int], budget: int) -> list[int]:
     """Those of some times whose Jacobians fit a budget."""
     return [t for t in steps if _bytes(step_map, t) <= budget]
+
+
+def check_fits(step_map: StateMap, layer: str, steps: Sequence[int], asked: bool) -> None:
+    """Refuse a layer whose Jacobians do not fit the default budget.
+
+    Those over the last time if it was asked for, else over the first: later ones are left out.
+    """
+    t = steps[-1] if asked else steps[0]
+    need = _bytes(step_map, t)
+    if need <= DEFAULT_BUDGET:
+        return
+    got = f"{layer} with a state of {step_map.state_size}"
+    over = f"the Jacobian over {counted(t, 'step')} takes {need} bytes"
+    ways = ["name others with layers=[...]", "read it with nakami.recurrent.growth and lyapunov"]
+    if fitting(step_map, steps[:1], DEFAULT_BUDGET):
+        ways.insert(0, "pass fewer {steps}")
+    rule = f"have recurrent layers whose Jacobians fit {DEFAULT_BUDGET} bytes"
+    raise wrong("model", rule, f"{got} ({over})", ways)
 
 
 def rising(steps: Sequence[int], length: int | None = None) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ from ._fixed_points import fixed_points
 from ._growth import growth
 from ._lyapunov import lyapunov
 from ._margin import margins
-from ._over_time import STEPS, fitting, rising, spectra_over_time
+from ._over_time import STEPS, check_fits, fitting, rising, spectra_over_time
 from ._portrait import portrait
 from ._state_map import StateMap
 
@@ -90,7 +90,8 @@ def xray(
             gets.
         k: Exponents of each layer; default all of a state up to 64, else 16.
         steps: The times of the spectra over time, rising, at most the length of the longest
-            sequence; the default ones give way to it.
+            sequence; the default ones give way to it, and to the memory that Jacobians over so
+            many steps take (1 GiB).
         seed: Of random starts and directions.
         out: Folder to keep the run in. A folder that holds the same run, unfinished, is continued.
         about: More to keep in ``run.json`` (``subject``, ``training``, ``data``), used by the page.
@@ -100,8 +101,8 @@ def xray(
         A ``RecurrentXray``: a ``RecurrentLayer`` for each module, with errors and ``converged``.
 
     Raises:
-        UsageError: Nothing recurrent, an unknown name, two directions, a wrong option or folder;
-            said before any reading.
+        UsageError: Nothing recurrent, an unknown name, two directions, a state whose Jacobian takes
+            more than 1 GiB, a wrong option or folder; said before any reading.
 
     Cost: for each layer those of ``fixed_points``, ``lyapunov``, ``growth`` and
     ``spectra_over_time``: seconds for a state of 32, one to four minutes for 256, most of it where
@@ -116,6 +117,8 @@ def xray(
     times = rising(steps)
     plans = [_planned(d, at, k, times, seed) for d in driven_layers(model, inputs, names)]
     _check_times(times, plans)
+    for plan in plans:
+        check_fits(plan.net, plan.driven.name or plan.driven.kind, plan.times, times != STEPS)
     settings = _settings(model, inputs, plans, at, seed, about)
     folder = None if out is None else RecurrentFolder(out, settings)
     found = _measured(plans, folder, progress)
@@ -155,6 +158,12 @@ class Plan:
     discard: int
     seed: int
 
+    @property
+    def times(self) -> list[int]:
+        """The times of the spectra over time, within the longest sequence."""
+        longest = max(map(len, self.driven.sequences))
+        return sorted({min(t, longest) for t in self.steps})
+
     def readings(self) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
         """What is read, in order: each from what was read before."""
         return {
@@ -189,9 +198,8 @@ class Plan:
         )
 
     def _over_time(self) -> SpectraOverTime:
-        inputs, starts = self._episodes(self.steps[-1])
-        steps = sorted({min(t, inputs.shape[1]) for t in self.steps})
-        few = fitting(self.net, steps, DEFAULT_BUDGET) or steps[:1]
+        inputs, starts = self._episodes(self.times[-1])
+        few = fitting(self.net, self.times, DEFAULT_BUDGET)
         return spectra_over_time(self.net, inputs, few, start=starts)
 
     def _growth(self, _: Mapping[str, Any]) -> Growth:
