@@ -398,6 +398,8 @@ NET = plain(3, 8, nn.Tanh)
         (nn.GRU(12, 5).double(), X, {}, r"without recurrent layers .*got GRU at 'its top'"),
         (nn.Tanh(), X, {}, "model must run a layer with a weight matrix, got none"),
         (NET, X[:1], {}, "data must hold at least two examples, got 1"),
+        (NET, X * torch.nan, {}, "data must be finite, got"),
+        (NET, X.long(), {}, r"data must be floating-point, got torch.int64; pass data\.float"),
         (NET, X[:1].repeat(3, 1), {}, "data must hold examples that differ behind '0'"),
         (NET, X * float("nan"), {}, "must be finite, got 72 NaN"),
         (NET, X[:, :5], {}, "cannot take an input of shape"),

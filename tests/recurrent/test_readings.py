@@ -172,6 +172,12 @@ def test_wrong_arguments_of_a_search_are_named() -> None:
     unit = nn.GRU(2, 3)
     with pytest.raises(UsageError, match=r"x must be 2 finite numbers, shape \(2,\), got \(3,\)"):
         fixed_points(unit, torch.zeros(3))
+    with pytest.raises(UsageError, match=r"got \(2,\) with NaN or infinite entries; leave it out"):
+        fixed_points(nn.GRU(2, 3), torch.full((2,), torch.nan))
+    with pytest.raises(
+        UsageError, match="states must be a tensor or numbers of one length, got str"
+    ):
+        fixed_points(nn.GRU(2, 3), states="h")
     with pytest.raises(UsageError, match="tol must be a number above 1e-14, got 0"):
         fixed_points(unit, tol=0)
     with pytest.raises(UsageError, match=r"states must have shape \(starts, 3\), got \(2,\)"):

@@ -101,6 +101,19 @@ def test_what_is_no_recurrent_map_is_refused() -> None:
         UsageError, match=r"have shape \(steps, 3\) or .*, got \(1, 5, 4\); pass what"
     ):
         net.run(torch.zeros(5, 4))
+    for unit in (nn.GRU(3, 4), nn.LSTM(3, 2)):
+        with pytest.raises(
+            UsageTypeError, match="inputs must be a tensor or numbers of one length"
+        ):
+            StateMap(unit).run("abc")
+    with pytest.raises(UsageError, match=r"inputs must have shape .* got \(0, 5, 3\)"):
+        StateMap(nn.GRU(3, 4)).run(torch.zeros(0, 5, 3))
+    with pytest.raises(UsageError, match="start must be finite, got NaN"):
+        StateMap(nn.GRU(3, 4)).run(torch.zeros(5, 3), torch.full((4,), torch.nan))
+    with pytest.raises(UsageTypeError, match="start must be a tensor or numbers"):
+        StateMap(nn.GRU(3, 4)).run(torch.zeros(5, 3), [[1.0], [1.0, 2.0]])
+    with pytest.raises(UsageError, match=r"net must return states of shape \(B, 4\) as it gets th"):
+        StateMap(lambda x, h: h[:, :2], state_size=4, input_size=3).run(torch.zeros(5, 3))
     with pytest.raises(UsageError, match="inputs must be finite"):
         net.run(torch.full((5, 3), torch.nan))
     with pytest.raises(UsageError, match=r"start must have shape \(4,\) or \(1, 4\), got \(3,\)"):

@@ -229,6 +229,32 @@ WRONG = {
 }  # fmt: skip
 
 
+UNFIT = {
+    "size": (torch.zeros(2, 5, 7), r"Wide\) cannot take an input of shape \(2, 5, 7\): .*got 7"),
+    "axes": (torch.zeros(2, 2, 5, 2), r"Wide\) cannot take an input of shape \(2, 2, 5, 2\)"),
+    "NaN": (torch.full((2, 5, 2), torch.nan), "inputs must be finite, got 20 NaN"),
+    "integers": (torch.ones(2, 5, 2, dtype=torch.long), "inputs must be floating-point, got"),
+    "none": (None, "inputs must be a torch.Tensor or hold some, got NoneType"),
+    "empty": (torch.zeros(0, 5, 2), "inputs must hold at least one example"),
+}  # fmt: skip
+
+
+class Wide(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(2, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rnn(x)[0]
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_inputs_that_do_not_fit_are_one_sentence_about_inputs(case: str) -> None:
+    inputs, message = UNFIT[case]
+    with pytest.raises((UsageError, TypeError), match=message):
+        xray(Wide(), inputs)
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_one_sentence(case: str) -> None:
     model, options, message = WRONG[case]

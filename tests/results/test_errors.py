@@ -5,7 +5,16 @@ import pickle
 
 import pytest
 
-from nakami.results import PYTHON, UsageError, UsageTypeError, check_callable, unknown, wrong
+from nakami.results import (
+    PYTHON,
+    UsageError,
+    UsageTypeError,
+    check_callable,
+    named_as,
+    unknown,
+    wrong,
+    wrong_type,
+)  # fmt: skip
 
 
 def test_the_parts_are_kept():
@@ -34,6 +43,18 @@ def test_a_message_survives_a_copy(again):
     error = again(wrong("k", "fit", 9, "lower {k}"))
     assert type(error) is UsageError
     assert error.worded({"k": "--top"}.get) == "--top must fit, got 9; lower --top."
+
+
+def inner(argument):
+    with named_as("x", "data"):
+        raise wrong_type(argument, "fit", 9, "pass x[i:i+1]")
+
+
+def test_an_inner_argument_is_named_as_the_caller_has_it():
+    with pytest.raises(UsageTypeError, match=r"^data must fit, got 9; pass data\[i:i\+1\]\.$"):
+        inner("x")
+    with pytest.raises(UsageTypeError, match=r"^y must fit, got 9; pass x\[i:i\+1\]\.$"):
+        inner("y")
 
 
 def test_what_is_no_function_is_refused():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..operators import FunctionalModel, is_recurrent, kind_of
-from ..results import unknown, wrong, wrong_type
+from ..results import named_as, unknown, wrong, wrong_type
 from ._state_map import StateMap
 
 
@@ -59,8 +59,9 @@ def driven_layers(model: nn.Module, inputs: Any, names: list[str] | None) -> lis
         names: Which of the layers; None for all.
 
     Raises:
-        UsageError: No recurrent layer, a name that is none, two directions; a layer that does not
-            run, or gets a single step at a time, with other states than it gave.
+        UsageError: Inputs that the network cannot take; no recurrent layer, a name that is none,
+            two directions; a layer that does not run, or gets a single step at a time, with other
+            states than it gave.
     """
     given: object = model
     if not isinstance(given, nn.Module):
@@ -92,8 +93,9 @@ def driven_layers(model: nn.Module, inputs: Any, names: list[str] | None) -> lis
         for name, module in chosen.items()
     ]
     try:
-        example = network.example(inputs, batch=True)
-        with torch.no_grad():
+        with named_as("x", "inputs"):
+            example = network.example(inputs, batch=True)
+        with torch.no_grad(), named_as("x", "inputs"), network.explained(example):
             network.run_in(lambda: network.caller(example.tree))
     finally:
         for hook in hooks:

@@ -125,10 +125,12 @@ def _constant(step_map: StateMap, x: Any) -> Tensor:
     """The constant input, shape (1, I)."""
     if x is None:
         return torch.zeros(1, step_map.input_size, dtype=step_map.dtype, device=step_map.device)
-    given = step_map.tensor(x)
-    if given.shape != (step_map.input_size,) or not bool(given.isfinite().all()):
+    given = step_map.tensor(x, "x")
+    sound = bool(given.isfinite().all())
+    if given.shape != (step_map.input_size,) or not sound:
         rule = f"be {step_map.input_size} finite numbers, shape ({step_map.input_size},)"
-        raise wrong("x", rule, tuple(given.shape), "leave it out for 0")
+        got = f"{tuple(given.shape)}" + ("" if sound else " with NaN or infinite entries")
+        raise wrong("x", rule, got, "leave it out for 0")
     return given[None]
 
 
@@ -139,14 +141,14 @@ def _starts(
     n = check_at_least("random_starts", count, 0, LEAVE_OUT)
     generator = torch.Generator().manual_seed(seed)
     drawn = 2 * torch.rand(n, step_map.state_size, generator=generator, dtype=torch.float64) - 1
-    random = step_map.tensor(scale * drawn)
+    random = (scale * drawn).to(step_map.device, step_map.dtype)
     with torch.no_grad():
         settling = random[: n // 2]
         for _ in range(SETTLE):
             settling = step_map(x.expand(len(settling), -1), settling)
     parts = [step_map.starts(None, 1), settling, random[n // 2 :]]
     if states is not None:
-        given = step_map.tensor(states)
+        given = step_map.tensor(states, "states")
         if given.ndim != 2 or given.shape[1] != step_map.state_size:
             rule = f"have shape (starts, {step_map.state_size})"
             raise wrong("states", rule, tuple(given.shape), "pass StateMap(net).run(inputs)[0]")

@@ -75,7 +75,7 @@ def lyapunov(
     states = step_map.run(data, start)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(n, size, k, generator=generator, dtype=torch.float64)
-    q = torch.linalg.qr(step_map.tensor(drawn)).Q
+    q = torch.linalg.qr(drawn.to(step_map.device, step_map.dtype)).Q
     logs = torch.empty(n, steps, k, dtype=torch.float64)
     for t, turned in enumerate(_pushes(step_map, data, states, k)):
         tick()

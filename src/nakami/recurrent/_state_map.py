@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import jacfwd, jvp, vmap
 
-from ..results import DEFAULT_BUDGET, check_at_least, check_callable, wrong
+from ..results import DEFAULT_BUDGET, check_at_least, check_callable, wrong, wrong_type
 from ._units import Layers, layers_of
 
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -74,8 +74,16 @@ class StateMap:
         Args:
             x: Inputs, shape (B, I).
             h: States, shape (B, S).
+
+        Raises:
+            UsageError: A function that returns something else than states (B, S).
         """
-        return self._step(x, h)
+        found: object = self._step(x, h)
+        if not isinstance(found, Tensor) or found.shape != h.shape:
+            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            rule = f"return states of shape (B, {h.shape[-1]}) as it gets them"
+            raise wrong("net", rule, got, "return the next states, a row for each")
+        return found
 
     def state(self, value: Any) -> Tensor:
         """A state as the module has it, flat: ``h_n``, or ``(h_n, c_n)`` of an LSTM.
@@ -87,15 +95,27 @@ class StateMap:
             Shape (S,).
         """
         parts = value if isinstance(value, tuple | list) else (value,)
-        flat = torch.cat([self.tensor(part).reshape(-1) for part in parts])
+        flat = torch.cat([self.tensor(part, "state").reshape(-1) for part in parts])
         if flat.numel() != self.state_size:
             way_out = "pass the state of one example"
             raise wrong("state", f"have {self.state_size} numbers", flat.numel(), way_out)
         return flat
 
-    def tensor(self, value: Any) -> Tensor:
-        """Data as a tensor of this map's type and device, without a graph."""
-        given = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
+    def tensor(self, value: Any, argument: str) -> Tensor:
+        """Data as a tensor of this map's type and device, without a graph.
+
+        Args:
+            value: A tensor, an array or numbers.
+            argument: What it was passed as.
+
+        Raises:
+            UsageTypeError: Something else.
+        """
+        try:
+            given = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            rule, way_out = "be a tensor or numbers of one length", "pass a torch.Tensor"
+            raise wrong_type(argument, rule, type(value).__name__, way_out) from error
         return given.to(self.device, self.dtype)
 
     def sequences(self, inputs: Any) -> Tensor:
@@ -107,9 +127,9 @@ class StateMap:
         Raises:
             UsageError: Another shape, entries that are not finite.
         """
-        data = self.tensor(inputs)
+        data = self.tensor(inputs, "inputs")
         data = data[None] if data.ndim == 2 else data
-        if data.ndim != 3 or data.shape[2] != self.input_size or not data.shape[1]:
+        if data.ndim != 3 or data.shape[2] != self.input_size or 0 in data.shape[:2]:
             rule = f"have shape (steps, {self.input_size}) or (sequences, steps, {self.input_size})"
             way_out = "pass what the recurrent layer gets, such as embeddings of tokens"
             raise wrong("inputs", rule, tuple(data.shape), way_out)
@@ -132,21 +152,23 @@ class StateMap:
         data = self.sequences(inputs)
         states = [self.starts(start, len(data))]
         for t in range(data.shape[1]):
-            states.append(self._step(data[:, t], states[-1]))
+            states.append(self(data[:, t], states[-1]))
         return torch.stack(states, dim=1)
 
     def starts(self, start: Any, n: int) -> Tensor:
         """Flat states (n, S): zeros, the given one n times, or the given n.
 
         Raises:
-            UsageError: Another shape.
+            UsageError: Another shape, entries that are not finite.
         """
         if start is None:
             return torch.zeros(n, self.state_size, dtype=self.dtype, device=self.device)
-        given = self.tensor(start)
+        given = self.tensor(start, "start")
         if given.shape not in ((self.state_size,), (n, self.state_size)):
             rule = f"have shape ({self.state_size},) or ({n}, {self.state_size})"
             raise wrong("start", rule, tuple(given.shape), "leave it out for 0")
+        if not bool(given.isfinite().all()):
+            raise wrong("start", "be finite", "NaN or infinite entries", "leave it out for 0")
         return given.expand(n, self.state_size)
 
     def jacobian(self, x: Tensor, h: Tensor) -> Tensor:

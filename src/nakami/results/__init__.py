@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._errors import UsageError as UsageError
     from ._errors import UsageTypeError as UsageTypeError
     from ._errors import Worded as Worded
+    from ._errors import named_as as named_as
     from ._errors import unknown as unknown
     from ._errors import warn as warn
     from ._errors import wrong as wrong

@@ -11,7 +11,8 @@ import difflib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 MUST = "{argument} must {rule}, got {got}; {way_out}."
 UNKNOWN = "{argument} {got} is unknown; {way_out}."
@@ -115,6 +116,20 @@ def warn(warning: NakamiWarning | str, topic: str = "") -> None:
     given = NakamiWarning(warning) if isinstance(warning, str) else warning
     given.topic = topic or given.topic
     warnings.warn(given, stacklevel=level)
+
+
+@contextmanager
+def named_as(own: str, given: str) -> Iterator[None]:
+    """Within it, errors about the argument ``own`` of an inner function name the caller's."""
+    try:
+        yield
+    except Worded as error:
+        if error.argument != own:
+            raise
+        ways = [re.sub(rf"\b{own}\b", given, way) for way in error.way_out]
+        raise type(error)(
+            error.form, argument=given, rule=error.rule, got=error.got, way_out=ways
+        ) from error
 
 
 def wrong(argument: str, rule: str, got: object, way_out: str | Iterable[str]) -> UsageError:

@@ -26,6 +26,7 @@ from ...results import (
     UsageError,
     check_callable,
     counted,
+    named_as,
     share,
     told,
     wrong,
@@ -187,7 +188,8 @@ def initialisation(
     view, data = as_view(model), as_tensors(data, "data")
     network = FunctionalModel(view)
     _check_model(view.model)
-    tree, few, n, beside = _check_data(network, data)
+    with named_as("x", "data"):
+        tree, few, n, beside = _check_data(network, data)
     measured = propagation(network, tree, beside, probes, seed, share(progress, 0, 2, "as it is"))
     if all(layer.spread == 0 for layer in measured.layers):
         rule = f"hold examples that differ behind {measured.layers[0].name!r}"
