@@ -1,5 +1,6 @@
 """Some of many, evenly."""
 
+import numpy as np
 import pytest
 
 from nakami.results import evenly
@@ -17,3 +18,10 @@ from nakami.results import evenly
 )
 def test_both_ends_are_taken_and_what_lies_between_evenly(every, most, wanted):
     assert evenly(every, most) == wanted
+
+
+def test_the_places_are_those_of_numpy():
+    for n in range(1, 80):
+        for most in range(1, n + 1):
+            wanted = np.linspace(0, n - 1, most).round().astype(int).tolist()
+            assert evenly(range(n), most) == wanted == sorted(set(wanted))

@@ -11,5 +11,5 @@ T = TypeVar("T")
 def evenly(every: Sequence[T], most: int) -> list[T]:
     """At most ``most`` of them: all, or the first, the last and some between, evenly."""
     count = min(most, len(every))
-    places = {round(i * (len(every) - 1) / max(1, count - 1)) for i in range(count)}
-    return [every[place] for place in sorted(places)]
+    step = (len(every) - 1) / max(1, count - 1)
+    return [every[round(i * step)] for i in range(count)]

@@ -26,6 +26,7 @@ from ...results import (
     Xray,
     check_at_least,
     check_fraction,
+    evenly,
     told,
     wrong,
 )
@@ -93,8 +94,7 @@ def arithmetic(
         rule = "be float32, to be compared with float64"
         raise wrong("dtype", rule, run.settings["dtype"], "leave this experiment out")
     check_fraction("tol", tol, "1e-8 is the default")
-    most = min(check_at_least("count", count, 1, f"{COUNT} is the default"), len(table.measured))
-    at = np.linspace(0, len(table.measured) - 1, most).round().astype(int)
+    sample = evenly(table.measured, check_at_least("count", count, 1, f"{COUNT} is the default"))
     names = table.stages((run.names[-1],) if stages is None else stages)
     settings = {"stages": names, "count": count, "tol": float(tol)}
     double = FunctionalModel(replace(as_view(model), dtype=torch.float64))
@@ -106,7 +106,6 @@ def arithmetic(
         return {name: np.stack([_padded(row[name], k) for row in found]) for name in found[0]}
 
     ways = ["raise {tol}", "make an x-ray of fewer values"]
-    sample = [table.measured[r] for r in at]
     return conducted(Arithmetic, table, settings, measure, progress, ways, sample)
 
 

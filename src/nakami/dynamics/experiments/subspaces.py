@@ -17,6 +17,7 @@ from ...results import (
     check_count,
     check_fraction,
     check_seed,
+    evenly,
     told,
 )
 from ...spectra import SVDResult, svd, without_autocast
@@ -108,9 +109,7 @@ def subspaces(
 
 def _fitting(run: Xray, size: int) -> list[str]:
     """Stages of the run, as many as the room holds at ``size`` bytes each, and two at least."""
-    count = min(len(run.names), max(2, ROOM // size))
-    places = np.linspace(0, len(run.names) - 1, count).round().astype(int)
-    return [run.names[at] for at in dict.fromkeys(places.tolist())]
+    return evenly(run.names, max(2, ROOM // size))
 
 
 def _at_one_input(table: Bench, x: Example, i: int, settings: dict[str, Any]) -> Arrays:

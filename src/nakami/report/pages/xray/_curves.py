@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from nakami.results import PairedChange, Spectrum, StageSummary
+from nakami.results import PairedChange, Spectrum, StageSummary, evenly
 
 from ...charts._chart import Chart
 from ...page._html import rich
@@ -125,7 +125,4 @@ def some(stages: tuple[str, ...]) -> tuple[str, ...]:
 
 def panels(stages: tuple[str, ...]) -> list[str]:
     """At most six stages to draw apart, evenly spread over depth."""
-    if len(stages) <= MAX_PANELS:
-        return list(stages)
-    at = np.linspace(0, len(stages) - 1, MAX_PANELS).round().astype(int)
-    return [stages[i] for i in at]
+    return evenly(stages, MAX_PANELS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nakami.results import Locality, Xray
+from nakami.results import Locality, Xray, evenly
 
 from ...charts import _marks as kit
 from ...charts._axes import index_axes
@@ -77,9 +77,9 @@ def _chart(reading: Reading, shown: list[str]) -> Chart:
     told = []
     for stage, mean in means.items():
         i = reading.stages.index(stage) + 1
-        at = np.unique(np.linspace(0, len(mean) - 1, min(len(mean), POINTS)).round().astype(int))
+        at = evenly(range(len(mean)), POINTS)
         name = f"area{i}"
-        data[name] = columns(x=[int(n) + 1 for n in at], y=mean[at])
+        data[name] = columns(x=[n + 1 for n in at], y=mean[at])
         layers.append(kit.line(name, axes, f"var(--d{i})"))
         places = [(float(n + 1), float(mean[n])) for n in at[::-1]]
         layers.append(kit.name(num.short(stage, 18), axes, f"var(--t{i})", places, BESIDE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import escape
 
-from nakami.results import PairedChange, Spectrum, paired_change
+from nakami.results import PairedChange, Spectrum, evenly, paired_change
 
 from ...page._grids import Grid, Grids, Picture, Row
 from ...page._sections import Figure, Section
@@ -77,7 +77,7 @@ COLUMNS = {True: 6, False: 4}  # inputs shown, of small pictures and of photogra
 
 def grids(reading: Reading, shape: Frame) -> Grids | None:
     """Pictures of the kept directions at every stage, or at twelve spread over depth."""
-    stages = _spread([s for s in reading.stages if _kept(reading, s)])
+    stages = evenly([s for s in reading.stages if _kept(reading, s)], MOST_STAGES)
     if not stages:
         return None
     leading = [
@@ -159,11 +159,6 @@ def sized(pixels: float, shape: Frame, unit: str = "pixels") -> str:
     """An area and of how much: ``34 of 784 pixels``, ``1.2 % of the picture``."""
     of = f"of {num.whole(shape.pixels)} {unit}" if shape.small else "of the picture"
     return f"{size(pixels, shape)} {of}"
-
-
-def _spread(stages: list[str]) -> list[str]:
-    n = min(len(stages), MOST_STAGES)
-    return [stages[i] for i in np.linspace(0, len(stages) - 1, n).round().astype(int)]
 
 
 def _kept(reading: Reading, stage: str) -> bool:
