@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ._growth import EDGE as EDGE
     from ._growth import Growth as Growth
     from ._growth import Margin as Margin
+    from ._hosts import SavedWithCheckpoints as SavedWithCheckpoints
     from ._hosts import callback_repr as callback_repr
     from ._hosts import check_state as check_state
     from ._hosts import in_checkpoint as in_checkpoint

@@ -28,6 +28,32 @@ def lightning_callback(name: str) -> Any:
     return _callback("pytorch_lightning" if old else "lightning.pytorch", "Callback", name, "train")
 
 
+class SavedWithCheckpoints:
+    """What Lightning's checkpoints hold of a callback: the state of what it builds for a fit.
+
+    Attributes:
+        BUILT: Name of the attribute with what is built; None before a fit.
+    """
+
+    BUILT = "monitor"
+    _saved: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of what was built; empty before a fit."""
+        built = getattr(self, self.BUILT)
+        return {} if built is None else dict(built.state_dict())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Stored until the fit starts."""
+        self._saved = state_dict
+
+    def _restore(self, built: Any) -> None:
+        """Hand over what was loaded, once: another fit of this callback starts anew."""
+        if self._saved:
+            built.load_state_dict(self._saved)
+            self._saved = None
+
+
 def trainer_callback(name: str) -> Any:
     """The class of the callbacks of transformers' ``Trainer``; arguments and errors as above."""
     return _callback("transformers", "TrainerCallback", name, "hf")

@@ -8,14 +8,14 @@ from typing import Any
 from torch import nn
 
 from ...operators import View
-from ...results import callback_repr, lightning_callback
+from ...results import SavedWithCheckpoints, callback_repr, lightning_callback
 from ._monitor import XrayMonitor, check_share
 from ._scalars import scalars
 
 Callback: Any = lightning_callback("LightningXrayMonitor")
 
 
-class LightningXrayMonitor(Callback):
+class LightningXrayMonitor(SavedWithCheckpoints, Callback):
     """An ``XrayMonitor`` that Lightning's trainer drives; its state is saved with checkpoints.
 
     The model is the ``LightningModule`` itself. It looks at the start of a fit, every ``every``
@@ -42,7 +42,6 @@ class LightningXrayMonitor(Callback):
         self.inputs, self.view, self.settings = inputs, view, settings
         check_share(settings.get("max_share", 1), callback=True)
         self.monitor: XrayMonitor | None = None
-        self._saved: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return callback_repr(self, self.settings)
@@ -53,9 +52,7 @@ class LightningXrayMonitor(Callback):
         if not trainer.is_global_zero:
             return
         monitor = XrayMonitor(self.view(pl_module), self.inputs, **self.settings)
-        if self._saved:
-            monitor.load_state_dict(self._saved)
-            self._saved = None  # another fit of this callback starts anew
+        self._restore(monitor)
         monitor.count = trainer.global_step
         self.monitor = monitor
         if not monitor.n_looks:
@@ -79,14 +76,6 @@ class LightningXrayMonitor(Callback):
             self.monitor.finish()
             if self.monitor.n_looks > before:
                 self._log(trainer)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The monitor's state; empty before a fit."""
-        return {} if self.monitor is None else self.monitor.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stored until the fit starts."""
-        self._saved = state_dict
 
     def _log(self, trainer: Any) -> None:
         assert self.monitor is not None

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ...operators import View
-from ...results import callback_repr, lightning_callback, wrong
+from ...results import SavedWithCheckpoints, callback_repr, lightning_callback, wrong
 from ..rate._matrix import Loss
 from ..rate._result import LearningRate
 from ._rate_control import RateControl
@@ -16,7 +16,7 @@ from ._rate_control import RateControl
 Callback: Any = lightning_callback("LightningRateControl")
 
 
-class LightningRateControl(Callback):
+class LightningRateControl(SavedWithCheckpoints, Callback):
     """A ``RateControl`` that Lightning's trainer drives; its state is saved with checkpoints.
 
     The model is the ``LightningModule`` itself. The trainer's logger gets each measure as
@@ -39,6 +39,8 @@ class LightningRateControl(Callback):
             ``RateControl`` refuses.
     """
 
+    BUILT = "control"
+
     def __init__(
         self,
         data: Any,
@@ -51,7 +53,6 @@ class LightningRateControl(Callback):
         self.data, self.loss, self.rate = data, loss, rate
         self.view, self.settings = view, settings
         self.control: RateControl | None = None
-        self._saved: dict[str, Any] | None = None
         self._losses: list[float] = []
         self._done = 0
 
@@ -80,9 +81,7 @@ class LightningRateControl(Callback):
         self.control = RateControl(
             self.view(pl_module), optimizer, self.data, self.loss, self.rate, **settings
         )
-        if self._saved:
-            self.control.load_state_dict(self._saved)
-            self._saved = None  # another fit of this callback starts anew
+        self._restore(self.control)
         self._losses, self._done = [], trainer.global_step
 
     def on_train_batch_end(
@@ -108,11 +107,3 @@ class LightningRateControl(Callback):
         """Give the module's schedulers back."""
         if self.control is not None:
             self.control.release()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The control's state; empty before a fit."""
-        return {} if self.control is None else self.control.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stored until the fit starts."""
-        self._saved = state_dict

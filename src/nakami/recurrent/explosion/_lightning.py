@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...results import callback_repr, lightning_callback, wrong
+from ...results import SavedWithCheckpoints, callback_repr, lightning_callback, wrong
 from ._matrices import recurrent_matrices
 from ._monitor import ExplosionMonitor
 
 Callback: Any = lightning_callback("LightningExplosionMonitor")
 
 
-class LightningExplosionMonitor(Callback):
+class LightningExplosionMonitor(SavedWithCheckpoints, Callback):
     """An ``ExplosionMonitor`` that Lightning's trainer builds; saved with its checkpoints.
 
     The trainer's logger gets the relative update as ``explosion_monitor/update``.
@@ -31,7 +31,6 @@ class LightningExplosionMonitor(Callback):
     def __init__(self, **settings: Any):
         self.settings = settings
         self.monitor: ExplosionMonitor | None = None
-        self._saved: dict[str, Any] | None = None
         self._logged = 0
 
     def __repr__(self) -> str:
@@ -42,9 +41,7 @@ class LightningExplosionMonitor(Callback):
         self.on_fit_end(trainer, pl_module)  # of a fit that failed
         optimizer = _holding(trainer.optimizers, pl_module)
         self.monitor = ExplosionMonitor(pl_module, optimizer, **self.settings)
-        if self._saved:
-            self.monitor.load_state_dict(self._saved)
-            self._saved = None  # another fit of this callback starts anew
+        self._restore(self.monitor)
         self._logged = self.monitor.count
 
     def on_train_batch_end(
@@ -60,14 +57,6 @@ class LightningExplosionMonitor(Callback):
         """Take the monitor's hooks off; what it read stays."""
         if self.monitor is not None:
             self.monitor.remove()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The monitor's state; empty before a fit."""
-        return {} if self.monitor is None else self.monitor.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stored until the fit starts."""
-        self._saved = state_dict
 
 
 def _holding(optimizers: list[Any], module: Any) -> Any:
