@@ -41,6 +41,7 @@ def test_numbers_are_those_of_the_lens(tmp_path):
             a, b = getattr(mine, number), getattr(one, number)
             np.testing.assert_allclose([a.value, a.se], [b.value, b.se], rtol=1e-7)
         assert (mine.check, mine.n_positions) == (one.check, one.n_positions)
+        assert mine.settings["data_sha256"] == one.settings["data_sha256"]
         assert found.errors[name].shape == (10, 2)
         assert found.errors[name][-1].tolist() == pytest.approx([10, mine.error])
         assert found.words[name] == mine.words(net.head.weight, WORDS, 6, n=4)
@@ -97,6 +98,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, error):
     assert again["blocks.1"].record() == whole["blocks.1"].record()
     if error:
         assert whole["blocks.0"].n_prompts == 8  # the least
+        read = nakami.lens(model(), nets.tokens(10, 5)[:8], "blocks.0")
+        assert whole["blocks.0"].settings["data_sha256"] == read.settings["data_sha256"]
 
 
 def test_a_lost_piece_is_made_again(tmp_path):
@@ -119,6 +122,12 @@ def test_prompts_without_positions_are_passed_over(tmp_path):
     assert found["blocks.0"].n_prompts == 3
     assert found["blocks.0"].settings["passed_over"] == 1
     assert found["blocks.0"].check == wanted.check
+    of_data = found["blocks.0"].settings["data_sha256"]
+    assert of_data == wanted.settings["data_sha256"] == found.settings["inputs_sha256"]
+    mask[1, 1] = False  # the same tokens, of which others count
+    other = nakami.lens(net, ids, "blocks.0", positions=slice(1, None), mask=mask)
+    plain = nakami.lens(net, ids, "blocks.0", positions=slice(1, None))
+    assert len({of_data, *(one.settings["data_sha256"] for one in (other, plain))}) == 3
     np.testing.assert_allclose(found["blocks.0"].mean, wanted.mean, rtol=1e-12, atol=1e-15)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import described, fingerprint
+from ..data import described
 from ..operators import (
     DETACHED,
     FunctionalModel,
@@ -44,7 +44,7 @@ class Reading:
         running: Of each stage. checks: at the first prompt, relative errors of the self-check, the
             routes of its products, and residuals of a detached derivative.
         n_positions: Source positions so far. passed_over: prompts without any.
-        seen: prompts so far.
+        seen: prompts so far. digest: SHA-256 of them.
     """
 
     network: FunctionalModel
@@ -76,14 +76,18 @@ class Reading:
 
     def add(self, prompt: Prompt) -> None:
         """Read one more prompt."""
+        self.read(prompt)
         found = self.matrices(prompt)
         if not found:
             return
         for name, matrix in found.items():
             self._keep(name, matrix)
-        self.digest.update(fingerprint(*prompt.example.leaves).encode())
         error = max(one.error for one in self.running.values())
         say(f"{self.count} prompts, standard error {error:.2g}")
+
+    def read(self, prompt: Prompt) -> None:
+        """Take a prompt into the hash of the data, also one that is passed over."""
+        self.digest.update(prompt.fingerprint().encode())
 
     def matrices(self, prompt: Prompt) -> dict[str, Array]:
         """The averaged Jacobians of one prompt; none where no position counts."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import described, fingerprint
+from ..data import described
 from ..operators import DETACHED, View
 from ..results import (
     Direction,
@@ -35,7 +35,7 @@ from ..spectra import without_autocast
 from ._jackknife import Array, Running
 from ._lens import LensOptions, reading_of
 from ._lens_reading import AUTO, Reading, largest, most_groups, width_of
-from ._prompts import Prompt, prompts
+from ._prompts import Prompt, fingerprint_of, prompts
 
 SHOWN, LEADING = 6, 4  # words at each end of a direction, and directions
 Words = tuple[Any, Sequence[str]]
@@ -118,6 +118,10 @@ class _Plan:
         """How many groups there are."""
         return -(-len(self.found) // self.size)
 
+    def group(self, i: int) -> list[Prompt]:
+        """The prompts of one group."""
+        return self.found[i * self.size : (i + 1) * self.size]
+
 
 def _planned(reading: Reading, found: list[Prompt]) -> _Plan:
     reading.prepare(found[0])
@@ -150,7 +154,7 @@ def _write_group(plan: _Plan, folder: LensFolder, i: int) -> None:
     checked, before = bool(reading.checks), (reading.n_positions, reading.passed_over)
     reading.seen = i * plan.size
     parts = {name: Running(1) for name in reading.names}
-    for prompt in plan.found[i * plan.size : (i + 1) * plan.size]:
+    for prompt in plan.group(i):
         for name, matrix in reading.matrices(prompt).items():
             parts[name].add(matrix, largest(matrix))
     counts = {
@@ -169,6 +173,8 @@ def _write_group(plan: _Plan, folder: LensFolder, i: int) -> None:
 def _join(plan: _Plan, folder: LensFolder, i: int) -> None:
     """Take a group into the means."""
     reading = plan.reading
+    for prompt in plan.group(i):
+        reading.read(prompt)
     for name, running in reading.running.items():
         piece = folder.read(i, name)
         record, arrays = piece.record, piece.arrays
@@ -215,16 +221,11 @@ def _checked(words: Any, width: int) -> Words:
 def _settings(plan: _Plan, words: Words | None, about: Mapping[str, Any] | None) -> dict[str, Any]:
     reading, more = plan.reading, dict(about or {})
     network, here = reading.network, reading.positions
-    digest = hashlib.sha256()
-    for prompt in plan.found:
-        parts = (*prompt.example.leaves, *(() if prompt.mask is None else (prompt.mask,)))
-        digest.update(fingerprint(*parts).encode())
-    reading.digest = digest
     named = zip(reading.names, plan.shapes, strict=True)
     return {
         "subject": more.pop("subject", "network"),
         "model": {**described(network.model), **more.pop("model", {})},
-        "inputs_sha256": digest.hexdigest(),
+        "inputs_sha256": fingerprint_of(plan.found),
         "n_inputs": len(plan.found),
         "stages": [{"name": name, "shape": list(shape)} for name, shape in named],
         "to": reading.to,

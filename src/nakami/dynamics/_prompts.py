@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data import fingerprint
 from ..operators import Example, FunctionalModel
 from ..results import counted, unknown, wrong, wrong_type
 from ._inputs import Inputs
@@ -27,6 +29,18 @@ class Prompt:
 
     example: Example
     mask: Tensor | None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of it and of which positions count."""
+        return fingerprint(*self.example.leaves, *(() if self.mask is None else (self.mask,)))
+
+
+def fingerprint_of(found: Iterable[Prompt]) -> str:
+    """SHA-256 of several prompts in their order, as runs and lenses keep it."""
+    digest = hashlib.sha256()
+    for prompt in found:
+        digest.update(prompt.fingerprint().encode())
+    return digest.hexdigest()
 
 
 def prompts(network: FunctionalModel, data: Any, mask: Any) -> Iterator[Prompt]:
