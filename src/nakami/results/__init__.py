@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from ._checks import check_seed as check_seed
     from ._checks import is_number as is_number
     from ._checks import is_whole as is_whole
-    from ._compare import Comparison as Comparison
     from ._compare import NumberChanges as NumberChanges
-    from ._compare import PairedChange as PairedChange
     from ._compare import compare as compare
-    from ._compare import paired_change as paired_change
     from ._counted import Counting as Counting
     from ._counted import counted as counted
     from ._counted import first_names as first_names
@@ -86,6 +83,9 @@ if TYPE_CHECKING:
     from ._outcome import Outcome as Outcome
     from ._outcome import SpectrumEnding as SpectrumEnding
     from ._over_time import SpectraOverTime as SpectraOverTime
+    from ._paired_changes import Comparison as Comparison
+    from ._paired_changes import PairedChange as PairedChange
+    from ._paired_changes import paired_change as paired_change
     from ._pairs import PairContrast as PairContrast
     from ._pairs import PairMean as PairMean
     from ._pairs import pair_contrast as pair_contrast

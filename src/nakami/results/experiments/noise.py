@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._compare import PairedChange, paired_change
 from .._errors import unknown, wrong
 from .._experiment import Experiment, ExperimentKind
+from .._paired_changes import PairedChange, paired_change
 from .._summary import Estimate, estimate
 
 QUANTITIES = ("mean", "largest", "log_mean")

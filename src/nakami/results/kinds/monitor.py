@@ -8,9 +8,10 @@ from typing import Any, final
 
 import numpy as np
 
-from .._compare import Comparison, compare_xrays
+from .._compare import compare_xrays
 from .._errors import wrong
 from .._files import plain
+from .._paired_changes import Comparison
 from .._record import Kind, Record, RecordFolder, read_record
 from .._spectrum import Spectrum, StageInfo
 from .._xray_history import SkippedLook, XrayHistory, XrayLook
