@@ -1,0 +1,206 @@
+"""Entropic optimal transport of batches: checks, the iteration, and the result."""
+
+from __future__ import annotations
+
+from math import inf
+
+import torch
+from torch import Tensor
+
+from ..results import (
+    NotConvergedWarning,
+    check_at_least,
+    check_budget,
+    is_number,
+    warn,
+    wrong,
+    wrong_type,
+)
+from ._costs import FLOATS, Cost, as_cost, kernel_of
+from ._coupling import Coupling
+from ._loop import iterate
+
+SAME_MASS = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative
+
+
+def sinkhorn(
+    p: Tensor,
+    q: Tensor,
+    cost: Cost | Tensor,
+    reg: float,
+    *,
+    tolerance: float = 1e-6,
+    max_steps: int = 10_000,
+    start: Coupling | None = None,
+    memory_budget: int | None = None,
+) -> Coupling:
+    """Entropic optimal transport between two histograms, or between those of a batch.
+
+    Minimises ``<c, P> - reg H(P)``, ``H(P) = - sum P log P``, over the plans ``P >= 0`` with
+    marginals ``p`` and ``q``: Sinkhorn's iteration on potentials in the log domain, over-relaxed at
+    a rate that is measured (Sinkhorn and Knopp 1967; Cuturi 2013; Thibault et al. 2017). Sums are
+    matrix products of numbers that cannot under- or overflow, so that any ``reg`` above 0 is right;
+    a small one takes more steps, about as ``1 / sqrt(reg)``.
+
+    Args:
+        p: Masses, at least 0: ``(*shape,)`` or ``(B, *shape)``, where ``shape`` is that of the
+            cost's first side (``(n,)`` for points and matrices). Float32 or float64.
+        q: Likewise on the second side, of the same total mass. One of them may have no batch.
+        cost: ``Grid``, ``Points``, or a matrix ``(n, m)``.
+        reg: Factor of the entropy, in units of the cost, above 0.
+        tolerance: On the L1 distance of the plan's marginals from ``p`` and ``q``. In float32 about
+            1e-6 can be reached.
+        max_steps: Where it stops at the latest.
+        start: A coupling of the same shapes whose potentials are a first guess.
+        memory_budget: Bytes for the cost and kernels; default 1 GiB. Where a matrix would need
+            more, points are taken tile by tile, which is slower.
+
+    Returns:
+        Cost, value, potentials and marginal error, detached from autograd.
+
+    Raises:
+        UsageError: A mass below 0 or not finite, no mass, unequal masses, shapes that do not fit.
+
+    Cost: a step is two sums over all pairs; ``2 d N^(1 + 1/d)`` products on a grid of ``d`` axes.
+    """
+    geometry, budget = as_cost(cost), check_budget(memory_budget)
+    reg, tolerance = check_reg(reg), _check_tolerance(tolerance)
+    most = check_at_least("max_steps", max_steps, 1, "leave it out for 10000")
+    first, second, alone = check_masses(p, q, geometry)
+    kernel = kernel_of(geometry, reg, first, budget)
+    wide = torch.float32 if first.device.type == "mps" else torch.float64
+    log_p, log_q = first.to(wide).log(), second.to(wide).log()
+    begin = _begin(start, log_p, log_q, reg)
+    state = iterate(kernel, log_p, log_q, begin, tolerance, most)
+    f, g = _balanced(state.f, state.g, log_p, log_q)
+    relative = reg * (_dot(log_p, f) + _dot(log_q, g))
+    moved = kernel.moved(log_p + f, log_q + g) * reg
+    value = relative + reg * (_dot(log_p, log_p) + _dot(log_q, log_q))
+    converged = state.error <= tolerance
+    if not bool(converged.all()):
+        _warn(state.error, tolerance, most, first.dtype)
+
+    def told(part: Tensor) -> Tensor:
+        kind = torch.bool if part.dtype == torch.bool else first.dtype
+        return part[0].to(kind) if alone else part.to(kind)
+
+    return Coupling(
+        cost=told(moved),
+        value=told(value),
+        relative=told(relative),
+        f=told(f * reg),
+        g=told(g * reg),
+        marginal_error=told(state.error),
+        converged=told(converged),
+        reason="converged" if bool(converged.all()) else f"stopped after {most} steps",
+        steps=state.steps,
+        reg=reg,
+        convention=geometry.convention,
+        _masses=(log_p.exp(), log_q.exp()),
+        _potentials=(f, g),
+        _geometry=geometry,
+    )
+
+
+def _dot(log_mass: Tensor, values: Tensor) -> Tensor:
+    """``sum mass values`` with 0 where there is no mass, ``(B,)``."""
+    mass = log_mass.exp()
+    return torch.where(mass > 0, mass * values, 0.0).flatten(1).sum(1)
+
+
+def _balanced(f: Tensor, g: Tensor, log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    """With the constant between them at which ``<f, p> = <g, q>``."""
+    shift = (_dot(log_p, f) - _dot(log_q, g)) / (2 * log_p.exp().flatten(1).sum(1))
+    places = [shift.view(-1, *[1] * (part.ndim - 1)) for part in (f, g)]
+    return f - places[0], g + places[1]
+
+
+def _begin(
+    start: Coupling | None, log_p: Tensor, log_q: Tensor, reg: float
+) -> tuple[Tensor, Tensor]:
+    if start is None:
+        return torch.zeros_like(log_p), torch.zeros_like(log_q)
+    f, g = (part * (start.reg / reg) for part in start._potentials)
+    for name, part, wanted in (("f", f, log_p), ("g", g, log_q)):
+        if part.shape != wanted.shape:
+            got = f"{tuple(part.shape)} for {name} where {tuple(wanted.shape)} is wanted"
+            raise wrong("start", "have the shapes of {p} and {q}", got, "leave it out")
+    return f.to(log_p), g.to(log_q)
+
+
+def check_reg(reg: object) -> float:
+    """The factor of the entropy: positive and finite."""
+    if not is_number(reg) or not 0 < float(reg) < inf:
+        way_out = "pass reg=0.01, in units of the cost"
+        raise wrong("reg", "be a positive number", repr(reg), way_out)
+    return float(reg)
+
+
+def _check_tolerance(tolerance: object) -> float:
+    if not is_number(tolerance) or not 0 < float(tolerance) < 1:
+        raise wrong("tolerance", "lie between 0 and 1", repr(tolerance), "pass tolerance=1e-6")
+    return float(tolerance)
+
+
+def check_masses(p: object, q: object, geometry: Cost) -> tuple[Tensor, Tensor, bool]:
+    """Both with a batch axis, of one type and mass; and whether neither had a batch."""
+    first, second = _mass("p", p, geometry.shape), _mass("q", q, geometry.target)
+    alone = first.ndim == len(geometry.shape) and second.ndim == len(geometry.target)
+    first = first if first.ndim > len(geometry.shape) else first[None]
+    second = second if second.ndim > len(geometry.target) else second[None]
+    if first.dtype != second.dtype or first.device != second.device:
+        got = f"{first.dtype} on {first.device} and {second.dtype} on {second.device}"
+        raise wrong("q", "have the type and device of {p}", got, "pass q.to(p)")
+    if len(first) != len(second):
+        if 1 not in (len(first), len(second)):
+            got = f"{len(first)} and {len(second)}"
+            raise wrong("q", "have as many histograms as {p}, or one", got, "pass pairs")
+        count = max(len(first), len(second))
+        first, second = (part.expand(count, *part.shape[1:]) for part in (first, second))
+    sums = [part.flatten(1).double().sum(1) for part in (first, second)]
+    apart = (sums[0] - sums[1]).abs() / sums[0]
+    if bool((apart > SAME_MASS[first.dtype]).any()):
+        at = int(apart.argmax())
+        got = f"{float(sums[0][at]):.6g} and {float(sums[1][at]):.6g}"
+        way_out = ["pass p / p.sum() and q / q.sum()", "use unbalanced, which allows it"]
+        raise wrong("q", "have the total mass of {p}", got, way_out)
+    scale = (sums[0] / sums[1]).view(-1, *[1] * (second.ndim - 1))
+    return first, (second * scale).to(second.dtype), alone
+
+
+def _mass(name: str, mass: object, shape: tuple[int, ...]) -> Tensor:
+    if not isinstance(mass, Tensor):
+        raise wrong_type(name, "be a tensor of masses", mass, f"pass torch.tensor({name})")
+    mass = mass.detach()
+    if mass.dtype not in FLOATS:
+        raise wrong(name, "be float32 or float64", mass.dtype, f"pass {name}.float()")
+    if shape not in (mass.shape, mass.shape[1:]) or not mass.numel():
+        rule = f"have shape {shape}, or (B, ...) with it, to fit the cost"
+        raise wrong(name, rule, tuple(mass.shape), "reshape it, or give the cost of its points")
+    if not bool(mass.isfinite().all()):
+        count = int((~mass.isfinite()).sum())
+        raise wrong(name, "be finite", f"{count} entries that are not", "mend those entries")
+    if bool((mass < 0).any()):
+        got = f"{float(mass.min()):.6g}"
+        raise wrong(name, "be at least 0 everywhere", got, f"pass {name}.clamp_min(0)")
+    whole = mass.reshape(-1, *shape).flatten(1).sum(1)
+    if bool((whole == 0).any()):
+        got = f"{int((whole == 0).sum())} of {len(whole)} without mass"
+        raise wrong(name, "have mass in each histogram", got, "leave empty ones out")
+    return mass
+
+
+def _warn(error: Tensor, tolerance: float, most: int, kind: torch.dtype) -> None:
+    left = int((error > tolerance).sum())
+    way_out = ["raise {max_steps}", "raise {reg}", "raise {tolerance}"]
+    if kind == torch.float32:
+        way_out.append("pass float64")
+    warn(
+        NotConvergedWarning(
+            "{argument} was not reached in {got} (marginal error {rule}); {way_out}.",
+            argument="tolerance",
+            got=f"{most} steps for {left} of {len(error)}",
+            rule=f"{float(error.max()):.2e}, asked {tolerance:.0e}",
+            way_out=way_out,
+        )
+    )
