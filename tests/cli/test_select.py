@@ -62,9 +62,25 @@ def test_stages_and_an_x_ray_end_at_the_output_named(nakami, two_heads):
     ]
     largest = np.mean([float(torch.linalg.svdvals(one)[0]) for one in wanted])
     assert found["summary"][0]["largest"]["mean"] == pytest.approx(largest, rel=1e-5)
-    other = nakami("xray", *run[:-1], "boxes.0")
-    assert other.code == 2
-    assert "--select must be as in the run" in other.err
+    assert found["folder"].endswith("run,select-logits")
+    (other,) = body_of(nakami("xray", *run[:-1], "boxes.0"))["runs"]
+    assert other["folder"].endswith("run,select-boxes.0")
+
+
+def test_the_output_read_is_said_on_the_screen(nakami, two_heads):
+    read = (*MODEL, "--data", "x.npy", "--select", "logits")
+    for command in (
+        ("xray", *read, "--inputs", "2", "--stages", "output", "--no-page"),
+        ("show", "nakami-out/make/run,select-logits"),
+        ("stages", *read),
+        ("init", *read),
+        ("lr", *MODEL, "--data", "xy.npz", "--select", "logits", "--no-page", "--batch", "20"),
+        ("lens", *read, "--stages", "body", "--to", "logits", "--no-page"),
+    ):
+        done = nakami(*command)
+        assert done.code == 0, done.err
+        assert "Output read: logits." in done.out, command
+    assert "Output read" not in nakami("stages", *read[:-2]).out
 
 
 def test_learning_rates_and_scales_are_read_at_it(nakami, two_heads):

@@ -297,6 +297,16 @@ def test_a_state_of_something_else_is_refused():
         watched(Training()).load_state_dict({"schema": 1})
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_the_lightning_of_the_page_runs(tmp_path, monkeypatch):
+    pytest.importorskip("lightning", reason="lightning is not installed (extra train)")
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra test-all)")
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", (DOCS / "monitor.md").read_text("utf-8"), re.DOTALL)
+    exec(compile(code[1], "monitor.md", "exec"), {})
+    assert nakami.load("nakami-out/film").looks
+
+
 def test_the_loop_of_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = re.findall(r"```python\n(.*?)```", (DOCS / "monitor.md").read_text("utf-8"), re.DOTALL)[

@@ -29,6 +29,7 @@ def tell(
     """Print a run: its table, or JSON."""
     body = {**_runs.finished(found.folder), "saved": saved or []} if output.as_json else {}
     lines = [f"Data: {data}."] if (data := found.settings.get("data")) else []
+    lines += _tables.output_read(found.settings)
     lines += [f"Saved: {', '.join(saved)}"] if saved else []
     if found.settings.get("derivative"):
         lines.append("Detached: what multiplies states is held as numbers, J x + b is the state.")

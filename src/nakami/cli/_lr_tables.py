@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..results import counted
-from ._tables import TextTable
+from ._tables import TextTable, output_read
 
 if TYPE_CHECKING:
     from nakami.geometry import LearningRate, LearningRateReport
@@ -22,6 +22,7 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
     title = f"{about['model']}, {rate.method}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
+    caption += "".join(f"\n{line}" for line in output_read(about))
     if normalised := about.get("batch_normalisation"):
         caption += f"\nBatch normalisation: {normalised}."
     if rate.matrix.startswith("Hessian"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,6 +214,11 @@ def floor_words(cells: Iterable[str]) -> list[str]:
     return [text for sign, text in words.items() if any(sign in cell for cell in shown)]
 
 
+def output_read(settings: Mapping[str, Any]) -> list[str]:
+    """Which output of a network of several was read, if one was named."""
+    return [f"Output read: {name}."] if (name := settings.get("select")) else []
+
+
 def where_read(positions: str | int) -> str:
     """At which positions stages were read, in a sentence without its full stop."""
     words = {"last": "at the last position", "mean": "as the mean over positions"}
@@ -226,6 +231,7 @@ def _doubt(run: Xray) -> str:
     lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
     if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
         lines.append("Inputs differ in length: shape is that at the first, k the smallest.")
+    lines += output_read(run.settings)
     if run.settings.get("derivative"):
         lines.append("Detached: what multiplies states is held as numbers, J x + b is the output.")
     if positions := run.settings.get("positions"):

@@ -34,7 +34,7 @@ def save_jacobian_lens(
     ``Lens.save`` keeps all.
 
     Args:
-        path: The file.
+        path: The file; missing folders are made.
         lenses: One, or what ``nakami.lens`` gives for several stages. The layer is the last number
             in a stage's name.
         dtype: Of the matrices; theirs is float16.

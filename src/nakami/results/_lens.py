@@ -205,7 +205,10 @@ class Lens(Plotted, Ended):
         return Direction(i, float(self.values[i]), float(self.value_errors[i]), *ends)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write it as one safetensors file, numbers and words in the file's metadata."""
+        """Write it as one safetensors file, numbers and words in its metadata.
+
+        Missing folders are made.
+        """
         from safetensors.numpy import save
 
         kept = {name: np.ascontiguousarray(a) for name, a in self.arrays().items()}

@@ -31,7 +31,8 @@ class Plotted(Shown):
 
         Returns:
             A ``nakami.report.Drawing``. A notebook shows it, ``save("chart.svg")`` writes it (also
-            ``.png``, ``.html``, ``.json``), ``spec`` is the Vega-Lite specification.
+            ``.png``, ``.html``, ``.json``) and makes missing folders, ``spec`` is the Vega-Lite
+            specification.
 
         Raises:
             UsageError: No chart of this name; the extra ``report`` is not installed.

@@ -78,7 +78,7 @@ def run(
     compute.place()  # refused before the network is made
     import nakami
 
-    from .. import _init_tables, _model, _runs
+    from .. import _init_tables, _model, _runs, _tables
     from .._progress import Meter
 
     title, model, examples = _subject(network, data, inputs)
@@ -122,7 +122,7 @@ def run(
     if save is not None:
         nakami.data.save_weights(found.proposal.apply(model), save)
     table, lines = _init_tables.table(found, title), _init_tables.sentences(found)
-    lines.append(f"Data: {examples.source}.")
+    lines += [f"Data: {examples.source}.", *_tables.output_read(settings)]
     lines += [f"Weights: {save}"] if save else []
     numbers = {**_init_tables.numbers(found), "saved": str(save) if save else None}
     record = _runs.finish(folder, numbers, [table], lines)

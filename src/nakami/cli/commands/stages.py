@@ -30,7 +30,8 @@ def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None
         _tables.echo_json({"model": network.model, "stages": rows})
     else:
         _tables.show(_tables.stages_table(found, found.auto))
-        typer.echo(f"Data: {examples.source}.")
+        for line in (f"Data: {examples.source}.", *_tables.output_read(network.selected)):
+            typer.echo(line)
 
 
 ENTRY = Command(run)

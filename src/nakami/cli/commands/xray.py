@@ -230,8 +230,11 @@ def _own_network(
     nakami.dynamics.check(said, first, **{**options, "layers": False})
     subject = _runs.short(name)
     where = network.weights.stem if network.weights else "run"
-    place = where + ",detached" * reading.detached  # another matrix: never in the other's folder
-    folder = _runs.writable("out", output.out / subject / place)
+    other = _runs.chosen(  # another matrix: never in the other's folder
+        {"select": (network.select, None), "detached": (reading.detached, False)}
+    )
+    place = [where, *([_runs.reading(other)] if other else [])]
+    folder = _runs.writable("out", output.out / subject / ",".join(place))
     about = {"subject": subject, **examples.about(), **identity}
     if network.weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {identity['training']}.", err=True)

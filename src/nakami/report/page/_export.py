@@ -44,7 +44,8 @@ class Drawing:
     def save(self, path: str | PathLike[str]) -> Path:
         """Draw the chart to a file that ends in ``.svg``, ``.png``, ``.html`` or ``.json``.
 
-        The ``.html`` holds all that it needs and works without a network; ``.json`` is ``spec``.
+        Missing folders are made, as wherever a file is written; an older file is replaced. The
+        ``.html`` holds all that it needs and works without a network; ``.json`` is ``spec``.
         """
         import vl_convert
 

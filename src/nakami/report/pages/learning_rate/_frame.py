@@ -164,6 +164,8 @@ def _how(data: Data) -> Table:
         if e.n_samples:
             made += say("how.part", samples=e.n_samples, all=r.n_samples)
         rows.append(["All eigenvalues", made])
+    if name := data.text("select", ""):
+        rows.append(["Output read", name])
     if normalised := data.text("batch_normalisation", ""):
         rows.append(["Batch normalisation", normalised])
     rows += [["Weights", data.text("training")], ["Source", say("how.source")]]

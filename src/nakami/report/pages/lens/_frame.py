@@ -118,6 +118,8 @@ def _how(data: Data) -> Table:
         ["Arithmetic", say("how.arithmetic", dtype=settings["dtype"])],
         ["Source", say("how.source")],
     ]
+    if name := settings.get("select"):
+        rows.insert(1, ["Output read", name])
     if data.detached:
         residual = max(float(one.settings["residual"]) for one in data.lenses)
         rows.insert(1, ["Derivative", say("how.detached", residual=residual)])

@@ -46,6 +46,7 @@ def _how(net: Network, reading: Reading) -> dict[str, Text]:
         "Inputs": _inputs(s, net),
         "Weights": f"SHA-256 {weights[:16]}…" if weights else "",
         "Training": str(s.get("training") or "not stated"),
+        "Output read": str(s.get("select") or ""),
         "Batch normalisation": str(s.get("batch_normalisation") or ""),
         "Positions": str(s.get("positions", "")),
         "Derivative": say("how.detached") if s.get("derivative") else "",
