@@ -82,7 +82,7 @@ WRONG = {
     "key alone": (("--key", "y"), r"--key must come with --data"),
     "weights alone": (("--weights", "x.npy"), r"--weights must come with --model"),
     "tolerance": (("--tol", "2"), r"--tol must lie between 0 and 1, got 2\.0; use 1e-3"),
-    "no batch": (("--batch", "0"), r"--batch.*nakami lr --help"),
+    "no batch": (("--batch", "0"), r"--batch must be at least 1, got '0'; write --batch 50"),
     "batch of more": (
         (*MODEL[1:], "--data", "d.npz", "--batch", "99999"),
         r"--batch must be at most 40, all examples, got 99999; write --batch 40 or less\.",
