@@ -1,0 +1,70 @@
+"""Message passing on instances against state evolution, by enumeration and sampling."""
+
+import numpy as np
+import pytest
+
+from nakami.results import UsageError
+from nakami.theory import phase
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """One instance beyond the transition, one before it."""
+    return {beta: phase.draw_instance(0.5, 0.1, beta, 1000, seed=3) for beta in (2.0, 5.0)}
+
+
+def test_patterns_keep_the_margin_and_are_normal_across_it():
+    kappa, found = 0.8, phase.draw_instance(0.8, 2.0, 18.0, 200, seed=1)
+    fields = found.patterns @ found.teacher / 200**0.5
+    assert np.abs(fields).min() >= kappa
+    assert found.patterns.shape == (4000, 200)
+    assert found.n_labelled == 400
+    np.testing.assert_array_equal(found.labels[3600:], np.sign(fields[3600:]))
+    assert not found.labels[:3600].any()
+    assert abs(np.sign(fields).mean()) < 4 / 4000**0.5
+    beyond = np.abs(fields)  # mean of a normal above kappa: phi / H
+    density = np.exp(-(kappa**2) / 2) / (2 * np.pi) ** 0.5
+    assert beyond.mean() == pytest.approx(density / 0.2118554, abs=0.03)
+    across = found.patterns - np.outer(fields, found.teacher) / 200**0.5
+    assert across.var() == pytest.approx(199 / 200, abs=0.01)
+
+
+@pytest.mark.parametrize(("beta", "tolerance"), [(2.0, 0.1), (5.0, 0.02)])
+def test_overlaps_are_those_of_state_evolution(learned, beta, tolerance):
+    found = phase.gamp(learned[beta])
+    theory = phase.state_evolution(0.5, 0.1, beta)
+    assert found.converged
+    assert abs(found.q - theory.q) < tolerance
+    assert abs(found.q - found.overlap) < 0.05  # Nishimori
+    assert abs(found.free_entropy - theory.free_entropy) < 0.06
+    assert found.q + found.variance == pytest.approx(1, abs=1e-10)  # on the sphere
+
+
+def test_pre_training_then_fine_tuning(learned):
+    found = phase.pretrain_then_finetune(learned[5.0])
+    at_once = phase.gamp(learned[5.0])
+    theory = phase.state_evolution(0.5, 0.1, 5.0)
+    assert abs(found.pretrained.error_up_to_sign - theory.bayes_error) < 0.015
+    assert np.sign(found.pretrained.overlap) == found.sign
+    assert abs(found.finetuned.error - at_once.error) < 1e-3  # the order does not matter
+    assert found.finetuned.steps < found.pretrained.steps
+
+
+REFUSED = [
+    (lambda one: phase.gamp(one, "cold"), r"start must be one of .* or a vector, got 'cold'"),
+    (lambda one: phase.gamp(one, np.ones(3)), r"a vector \(1000,\) inside the sphere"),
+    (lambda one: phase.gamp(one, damping=1), r"damping must lie from 0 to below 1, got 1"),
+    (lambda one: phase.gamp(one, student_kappa=-1), r"student_kappa must be a number from 0 to 5"),
+    (lambda _: phase.draw_instance(0.5, 0, 0), r"must give at least one pattern, got 0 and 0"),
+    (lambda _: phase.draw_instance(7, 0, 1), r"kappa must be a number from 0 to 5, got 7"),
+    (
+        lambda one: phase.pretrain_then_finetune(one.without_labels()),
+        r"instance must hold patterns with and without labels, got Instance\(N 1000, 2000 unl",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "text"), REFUSED)
+def test_what_gamp_refuses(learned, call, text):
+    with pytest.raises(UsageError, match=text):
+        call(learned[2.0])
