@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import nakami
 from checks import neighbour
+from nakami.operators.model._tracer import ACTIVATIONS
 from nakami.results import UsageError
 
 WIDTH, HEADS = 8, 2
@@ -182,6 +183,32 @@ def test_activations_are_a_multiple_of_their_state(name):
     slopes[0, 2] = 0.0 if name == "relu" else dense(function, torch.zeros(()).double())
     torch.testing.assert_close(op.dense(), slopes[0].diag(), rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(op.offset, start.expand(5), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS - {"threshold"}))
+def test_multipliers_keep_their_figures_near_zero(name, dtype):
+    """Beside float64: the quotient where it is exact there, the slope next to 0."""
+    function = getattr(functional, name, None) or getattr(torch, name)
+    far = [-2.0, -0.3, -1e-2, -1e-4, 1e-4, 1e-2, 0.3, 2.0]
+    close = [-1e-8, -1e-20, 1e-38, 1e-20, 1e-8]
+
+    class Net(nn.Module):
+        def forward(self, x):
+            more = (torch.tensor([0.25], dtype=x.dtype),) if name == "prelu" else ()
+            return function(x, *more)
+
+    x = torch.tensor([far + close + [0.0]], dtype=dtype)
+    found = nakami.jacobian(view(Net()), x).dense().double().diagonal()
+    exact = x[0].double().requires_grad_()
+    start = Net()(torch.zeros(1, 1, dtype=torch.float64))[0]
+    quotient = ((Net()(exact[None])[0] - start) / exact).detach()
+    (slope,) = torch.autograd.grad(Net()(exact[None]).sum(), exact)
+    n = len(far)
+    torch.testing.assert_close(found[:n], quotient[:n], rtol=1e-6, atol=0)
+    torch.testing.assert_close(found[n:-1], slope[n:-1], rtol=1e-6, atol=1e-12)
+    both = 0.0 if name == "relu" else float(slope[n + 1] + slope[-3]) / 2  # of both sides of 0
+    assert float(found[-1]) == pytest.approx(both, rel=1e-6, abs=1e-12)
 
 
 def test_layers_of_pictures():

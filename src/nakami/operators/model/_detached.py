@@ -19,7 +19,7 @@ from ._tracer import ACTIVATIONS, FUNCTIONS
 
 EXACT, DETACHED = "exact", "detached"
 Derivative = str
-STEP = 1e-7  # around 0, for the slope of an activation there, in float64
+STEP = 1e-7  # around 0, for the slope of an activation there; nearer f(x) - f(0) would cancel
 
 
 @dataclass
@@ -115,18 +115,22 @@ class Detached(TorchFunctionMode):
         x, name = input.detach(), FUNCTIONS[func]
         inplace = kwargs.pop("inplace", False) or func.__name__.endswith("_")
         plain = getattr(functional, name, None) or getattr(torch, name)
-        apart = torch.zeros_like(x) if name == "prelu" else x.new_zeros((), dtype=torch.float64)
-        start = 0.0 if name in _FROM_ZERO else plain(apart, *args, **kwargs).to(x)
+        args = tuple(map(_doubled, args))
+        kwargs = {key: _doubled(value) for key, value in kwargs.items()}
+        apart = x.new_zeros(x.shape if name == "prelu" else (), dtype=torch.float64)
+        start = torch.zeros_like(apart) if name in _FROM_ZERO else plain(apart, *args, **kwargs)
 
         def multiplier() -> Tensor:
             if name == "relu":
                 return (x > 0).to(x)
-            value = plain(x.clone(), *args, **kwargs)
+            at = x.double()
+            change = plain(at.clone(), *args, **kwargs) - start
             ends = [plain(apart + step, *args, **kwargs) for step in (STEP, -STEP)]
-            slope = ((ends[0] - ends[1]) / (2 * STEP)).to(x)
-            return torch.where(x == 0, slope, (value - start) / x)
+            slope = (ends[0] - ends[1]) / (2 * STEP)
+            near = at.abs() <= (STEP if name in _SMOOTH else 0.0)
+            return torch.where(near, slope, change / at).to(x)
 
-        out = self.hold(multiplier) * input + start
+        out = self.hold(multiplier) * input + start.to(x)
         out = input.copy_(out) if inplace else out
         self._gates[out] = 2 if name in _BOUNDED else 1
         return out
@@ -160,6 +164,11 @@ def _several(out: Any) -> Any:
 
 def _let_go(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
+
+
+def _doubled(value: Any) -> Any:
+    """A tensor in float64, where ``f(x) - f(0)`` keeps its figures at the x of a float32."""
+    return value.double() if isinstance(value, Tensor) else value
 
 
 def _is_denominator(exponent: Any) -> bool:
@@ -197,6 +206,7 @@ _ZEROS = (
     "softshrink softsign tanh tanhshrink"
 )
 _FROM_ZERO = frozenset(_ZEROS.split())  # activations with f(0) = 0
+_SMOOTH = frozenset(("hardsigmoid", "logsigmoid", "sigmoid", "softplus"))  # others, without a jump
 _PRODUCTS = frozenset(("mul", "multiply", "rmul", "imul"))
 _QUOTIENTS = frozenset(("div", "divide", "true_divide", "truediv", "rtruediv", "itruediv", "rdiv"))
 _POWERS = frozenset(("pow", "float_power"))
