@@ -1,6 +1,8 @@
 """Several processes give the bits of one, also where workers are lost."""
 
+import logging
 import os
+import pickle
 import signal
 import threading
 import warnings
@@ -11,6 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -121,6 +124,25 @@ def test_workers_that_are_always_lost_end_in_a_sentence(tmp_path, monkeypatch):
         nakami.xray(net(Fragile(tmp_path)), examples(), stages="3")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lives", [1, 30])
+def test_workers_of_dask_that_are_given_up_end_no_run_and_hang_none(tmp_path, lives):
+    distributed = pytest.importorskip("distributed")
+    for life in range(lives):
+        (tmp_path / f"life{life}").touch()
+    here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.Client(**here, silence_logs=logging.CRITICAL),
+        joblib.parallel_config("dask"),
+    ):
+        if lives > 1:
+            with pytest.raises(RunError, match=r"workers were lost .* the same call continues it"):
+                nakami.xray(net(Fragile(tmp_path)), examples(), stages="3")
+        else:
+            assert len(nakami.xray(net(Fragile(tmp_path)), examples(), stages="3").spectra) == 5
+
+
 def test_a_warning_of_several_workers_comes_once():
     with two(), pytest.warns(NakamiWarning, match="J is no derivative") as seen:
         nakami.xray(net(Detached()), examples(), stages="3")
@@ -166,7 +188,7 @@ def test_a_worker_computes_with_what_the_run_has_and_puts_it_back():
     finally:
         torch.set_default_dtype(here[1])
     done = _worker.outcome(packed, "state", 3, None)
-    assert (done.task, done.value) == (3, (here[0], torch.float64))
+    assert (done.task, pickle.loads(done.value)) == (3, (here[0], torch.float64))
     assert state(0) == here
 
 
@@ -183,6 +205,50 @@ def test_what_a_task_raises_and_warns_comes_back():
     assert isinstance(done.error, RunError)
     assert "Odd" in str(done.error)
     assert [str(w.message) for w in done.warned] == ["mind"]
+
+
+def test_a_result_that_cannot_be_sent_is_the_fault_of_its_task():
+    done = _worker.outcome(sent(lambda _: threading.Lock()), "lock", 0, None)
+    assert isinstance(done.error, TypeError)
+    assert "lock" in str(done.error)
+
+
+class Failing(joblib._parallel_backends.ThreadingBackend):
+    """Tries nothing, and raises what it was given."""
+
+    tries, error = 0, None
+
+    def submit(self, func, callback=None):
+        type(self).tries += 1
+        raise self.error
+
+
+def killed(base, name):
+    return type(name, (base,), {})("a worker is gone\nand more")
+
+
+@pytest.mark.parametrize(
+    ("error", "match", "tries"),
+    [
+        (ValueError("no room for a pool"), "^no room for a pool$", 1),
+        (PermissionError("no right to fork"), "^no right to fork$", 1),
+        (pickle.PicklingError("cannot pickle it"), "^cannot pickle it$", 1),
+        (BrokenProcessPool("a result has failed to un-serialize"), "^a result has failed", 1),
+        (killed(Exception, "Py4JJavaError"), "workers were lost 3 times .*; what is", 3),
+        (killed(Exception, "KilledWorker"), "KilledWorker: a worker is gone", 3),
+        (killed(type(killed(Exception, "RayActorError")), "ActorDiedError"), "ActorDied", 3),
+        (TerminatedWorkerError("gone"), "TerminatedWorkerError: gone", 3),
+    ],
+    ids=lambda given: type(given).__name__ if isinstance(given, Exception) else "",
+)
+def test_what_is_no_lost_worker_comes_out_at_once(error, match, tries, monkeypatch):
+    monkeypatch.setattr(_spread, "PAUSE", 0)
+    joblib.register_parallel_backend("failing", Failing)
+    Failing.tries, Failing.error = 0, error
+    with joblib.parallel_config("failing", n_jobs=2), pytest.raises(Exception, match=match) as seen:
+        nakami.xray(net(), examples())
+    assert Failing.tries == tries
+    assert (seen.value is error) == (tries == 1)
 
 
 def test_a_worker_of_another_version_is_refused(monkeypatch):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -53,14 +56,23 @@ def _started(name: str, jobs: int | None, address: str | None) -> Iterator[None]
 
 
 def _loky(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
+    from joblib.externals.loky import get_reusable_executor
+
+    # here, where Ctrl-C is watched: joblib would wait for them as Python ends
+    stack.callback(lambda: get_reusable_executor(reuse=True).shutdown(kill_workers=True))
     return {"backend": "loky", "n_jobs": -1 if jobs is None else jobs}
 
 
 def _dask(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
     import distributed
 
-    here = {"n_workers": _count(jobs), "threads_per_worker": 1, "dashboard_address": None}
-    with _reached(address):
+    here: dict[str, Any] = {
+        "n_workers": _count(jobs),
+        "threads_per_worker": 1,
+        "dashboard_address": None,
+        "silence_logs": logging.CRITICAL,  # it tells of each worker that this process ends
+    }
+    with _reached(address), _no_ctrl_c():
         client = distributed.Client(address) if address else distributed.Client(**here)
     stack.enter_context(client)
     return {"backend": "dask"}
@@ -110,6 +122,20 @@ def _count(jobs: int | None) -> int:
 
     cores: int = joblib.cpu_count()
     return cores if jobs is None or jobs == -1 else jobs
+
+
+@contextmanager
+def _no_ctrl_c() -> Iterator[None]:
+    """For processes that begin here, and threads: it is this process that ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # it lets Ctrl-C in where it is begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

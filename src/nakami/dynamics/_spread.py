@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from ..results import NakamiWarning, RunError, warn, wrong
-from ._worker import Outcome, Sent, Warned, outcome
+from ._backends import lost, outcomes
+from ._worker import Outcome, Sent, Warned
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 TRIES = 3  # times in a row that workers may be lost without one finished task
-ROUND = 4  # tasks for each worker, where a backend gives results back together
+PAUSE = 1.0  # seconds, in which a backend can start others
 
 
 def workers() -> int:
@@ -60,57 +62,45 @@ def spread(measure: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R
     Raises:
         UsageError: ``measure`` cannot be sent to another process.
         RunError: Workers were lost three times in a row.
+        Exception: What ``measure`` raised, or joblib's backend for another reason, as it was.
     """
-    count = workers() if len(tasks) > 1 else 0
+    count = min(workers(), len(tasks)) if len(tasks) > 1 else 0
     if count == 0:
         yield from ((task, measure(task)) for task in tasks)
         return
     _check_cores(count)
     packed, name, said = _packed(Sent(measure)), uuid.uuid4().hex, set[str]()
-    left, lost = dict(enumerate(tasks)), 0
+    left, losses = dict(enumerate(tasks)), 0
     while left:
-        outcomes = _outcomes(packed, name, dict(left), count)
+        coming = outcomes(packed, name, dict(left), count)
         try:
-            while (done := _next(outcomes)) is not None:
-                lost = 0
-                yield left.pop(done.task), done.value
+            while (done := _next(coming)) is not None:
+                losses = 0
+                yield left.pop(done.task), pickle.loads(done.value)
                 for warned in done.warned:
                     _pass_on(warned, said)
         except _Lost as error:
-            lost += 1
-            if lost == TRIES:
+            losses += 1
+            if losses == TRIES:
                 raise _given_up(error, len(left)) from error.__cause__
+            time.sleep(PAUSE * losses)
 
 
 class _Lost(Exception):
     """A worker ended before its task did, or cannot be reached."""
 
 
-def _next(outcomes: Iterator[Outcome]) -> Outcome | None:
+def _next(coming: Iterator[Outcome]) -> Outcome | None:
     try:
-        done = next(outcomes, None)
+        done = next(coming, None)
     except Exception as error:  # what tasks raise comes back as a value
+        if not lost(error):
+            raise
         first = str(error).strip().partition("\n")[0]
         raise _Lost(f"{type(error).__name__}: {first}") from error
     if done is not None and done.error is not None:
         raise done.error
     return done
-
-
-def _outcomes(
-    packed: np.ndarray, name: str, tasks: dict[int, Any], count: int
-) -> Iterator[Outcome]:
-    from joblib import Parallel, delayed
-
-    calls = (delayed(outcome)(packed, name, at, task) for at, task in tasks.items())
-    try:
-        parallel = Parallel(return_as="generator_unordered")
-    except ValueError:  # this backend gives results back together
-        parallel = Parallel()
-        while some := list(islice(calls, ROUND * count)):
-            yield from parallel(some)
-    else:
-        yield from parallel(calls)
 
 
 def _packed(sent: Sent) -> np.ndarray:

@@ -45,10 +45,13 @@ class Warned:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: its value, or what it raised; a lost worker sends none back."""
+    """What became of a task: its value, or what it raised; a lost worker sends none back.
+
+    The value comes pickled: one that cannot be sent is the task's fault, no lost worker's.
+    """
 
     task: int
-    value: Any = None
+    value: bytes = b""
     warned: tuple[Warned, ...] = ()
     error: Exception | None = None
 
@@ -69,11 +72,13 @@ def outcome(packed: np.ndarray, name: str, at: int, task: Any) -> Outcome:
     with _turn, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
+            from ._pickled import pickled
+
             sent = _received(packed, name)
             with _set(sent.state):
-                value, error = sent.measure(task), None
+                value, error = pickled(sent.measure(task)), None
         except Exception as raised:
-            value, error = None, _sendable(raised, RunError)
+            value, error = b"", _sendable(raised, RunError)
     warned = tuple(
         Warned(_sendable(w.message, w.category), w.filename, w.lineno)
         for w in seen
