@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from ._costs import Matrix as Matrix
     from ._costs import Points as Points
     from ._coupling import Coupling as Coupling
+    from ._divergences import blur as blur
+    from ._divergences import entropic_cost as entropic_cost
+    from ._divergences import lambda_divergence as lambda_divergence
+    from ._divergences import sinkhorn_divergence as sinkhorn_divergence
     from ._sinkhorn import sinkhorn as sinkhorn
 
 __getattr__, __dir__, __all__ = lazy(__name__)

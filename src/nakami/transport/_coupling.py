@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ..results import wrong
 from ._costs import Cost
-from ._kernels import power_cost
+from ._kernels import Kernel, power_cost
 
 MOST_ENTRIES = 1 << 27  # of a plan that is asked for as a matrix
 
@@ -22,7 +23,6 @@ class Coupling:
     are finite where a mass is 0.
 
     Attributes:
-        cost: ``<c, P>``, in units of the cost.
         value: ``C = <c, P> - reg H(P)`` with ``H(P) = - sum P log P``, from the dual.
         relative: ``<c, P> + reg KL(P | p q)``, what other libraries call the regularised cost; it
             is ``C + reg (H(p) + H(q))``.
@@ -36,7 +36,6 @@ class Coupling:
         convention: The cost in words.
     """
 
-    cost: Tensor
     value: Tensor
     relative: Tensor
     f: Tensor
@@ -50,6 +49,7 @@ class Coupling:
     _masses: tuple[Tensor, Tensor] = field(compare=False)
     _potentials: tuple[Tensor, Tensor] = field(compare=False)  # over reg, in float64
     _geometry: Cost = field(compare=False)
+    _kernel: Kernel = field(compare=False)
 
     def __repr__(self) -> str:
         value, error = (_span(t) for t in (self.value, self.marginal_error))
@@ -57,6 +57,18 @@ class Coupling:
             f"Coupling(value {value}, reg {self.reg:g}, cost {self.convention}, marginal error "
             f"{error}, {self.steps} steps, {self.reason})"
         )
+
+    @cached_property
+    def cost(self) -> Tensor:
+        """``<c, P>``, in units of the cost; made when it is asked for, at the price of a step."""
+        (p, q), (f, g) = self._masses, self._potentials
+        found = self._kernel.moved(p.log() + f, q.log() + g) * self.reg
+        return (found if self.value.ndim else found[0]).to(self.value.dtype)
+
+    @property
+    def entropy(self) -> Tensor:
+        """``H(P) = - sum P log P``, in nats."""
+        return (self.cost - self.value) / self.reg
 
     def plan(self) -> Tensor:
         """``P`` as a matrix ``(n, m)``, or ``(B, n, m)``; grids flattened.

@@ -225,11 +225,10 @@ class Shifted:
 def power_cost(x: Tensor, y: Tensor, power: float) -> Tensor:
     """``|x - y|^power``, ``(n, d), (m, d) -> (n, m)``; Euclidean distance."""
     if x.shape[1] == 1:
-        difference = (x - y.T).abs_()
-        return difference.square_() if power == 2 else difference.pow_(power)
+        return (x - y.T).abs().pow(power)
     if power == 2:
-        centre = x.mean(0)
+        centre = x.detach().mean(0)
         a, b = x - centre, y - centre
         squares = a.square().sum(1, keepdim=True) + b.square().sum(1)
-        return squares.addmm_(a, b.T, alpha=-2).clamp_min_(0)
-    return torch.cdist(x, y).pow_(power)
+        return (squares - 2 * (a @ b.T)).clamp_min(0)
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").pow(power)

@@ -20,6 +20,7 @@ from ._costs import FLOATS, Cost, as_cost, kernel_of
 from ._coupling import Coupling
 from ._loop import iterate
 
+TOLERANCE, MAX_STEPS = 1e-6, 10_000
 SAME_MASS = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative
 
 
@@ -29,8 +30,8 @@ def sinkhorn(
     cost: Cost | Tensor,
     reg: float,
     *,
-    tolerance: float = 1e-6,
-    max_steps: int = 10_000,
+    tolerance: float = TOLERANCE,
+    max_steps: int = MAX_STEPS,
     start: Coupling | None = None,
     memory_budget: int | None = None,
 ) -> Coupling:
@@ -70,12 +71,9 @@ def sinkhorn(
     kernel = kernel_of(geometry, reg, first, budget)
     wide = torch.float32 if first.device.type == "mps" else torch.float64
     log_p, log_q = first.to(wide).log(), second.to(wide).log()
-    begin = _begin(start, log_p, log_q, reg)
-    state = iterate(kernel, log_p, log_q, begin, tolerance, most)
+    state = iterate(kernel, log_p, log_q, _begin(start, log_p, log_q, reg), tolerance, most)
     f, g = _balanced(state.f, state.g, log_p, log_q)
     relative = reg * (_dot(log_p, f) + _dot(log_q, g))
-    moved = kernel.moved(log_p + f, log_q + g) * reg
-    value = relative + reg * (_dot(log_p, log_p) + _dot(log_q, log_q))
     converged = state.error <= tolerance
     if not bool(converged.all()):
         _warn(state.error, tolerance, most, first.dtype)
@@ -85,8 +83,7 @@ def sinkhorn(
         return part[0].to(kind) if alone else part.to(kind)
 
     return Coupling(
-        cost=told(moved),
-        value=told(value),
+        value=told(relative + reg * (_dot(log_p, log_p) + _dot(log_q, log_q))),
         relative=told(relative),
         f=told(f * reg),
         g=told(g * reg),
@@ -99,6 +96,7 @@ def sinkhorn(
         _masses=(log_p.exp(), log_q.exp()),
         _potentials=(f, g),
         _geometry=geometry,
+        _kernel=kernel,
     )
 
 
