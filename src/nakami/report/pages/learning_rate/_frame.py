@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
+from ...page._origin import BESIDE, measured, versions
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._data import Data, say
@@ -26,19 +25,15 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         verdict=_verdict(data),
         tables=[_figures_table(found)],
         how=_how(data),
-        note=Markup("All numbers lie in <code>result.json</code> beside this page."),
+        note=BESIDE,
         words=say.words,
         n_curves=max(3, len(found.rate.trials)),
-        made="Measured",
-        version=str(data.about.get("versions", {}).get("nakami", "")),
-        created=data.text("created", ""),
+        **measured(data.about),
     )
 
 
 def _verdict(data: Data) -> Verdict:
     r, name = data.found.rate, num.short(data.text("model"), 60)
-    numbers = data.about.get("versions", {}).items()
-    versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
     date = num.date(data.text("created", ""))
     source, unit = num.short(data.text("data"), 200), data.text("input_unit")
     return Verdict(
@@ -50,7 +45,7 @@ def _verdict(data: Data) -> Verdict:
             ("Model", f"{name}; {num.short(data.text('training'), 120)}"),
             ("Data", f"{source}; unit: {unit}"),
             ("Measured", ", ".join(filter(None, (date, _batches(data.found))))),
-            ("Versions", ", ".join([*versions, f"seed {r.seed}"])),
+            versions(data.about, f"seed {r.seed}"),
         ],
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
+from ...page._origin import BESIDE, measured, versions
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._data import WANTED, Data, say
@@ -24,12 +23,10 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         verdict=_verdict(data),
         tables=[_stages_table(data)],
         how=_how(data),
-        note=Markup("All numbers lie in <code>result.json</code> beside this page."),
+        note=BESIDE,
         words=say.words,
         n_curves=2,
-        made="Measured",
-        version=str(data.found.settings.get("versions", {}).get("nakami", "")),
-        created=data.text("created", ""),
+        **measured(data.found.settings),
     )
 
 
@@ -41,8 +38,6 @@ def _verdict(data: Data) -> Verdict:
     else:
         rank = num.pair(first.participation.value, first.participation.se)
         headline = say("verdict.rank", stage=first.stage, rank=rank, of=len(first.values))
-    numbers = settings.get("versions", {}).items()
-    versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
     where = say("verdict.where", first=first.stage, last=last.stage, to=data.found.to)
     held = [say("verdict.detached")] if data.detached else []
     return Verdict(
@@ -57,7 +52,7 @@ def _verdict(data: Data) -> Verdict:
                             training=num.short(data.text("training"), 120))),
             ("Data", num.short(data.text("data"), 200)),
             ("Measured", num.date(data.text("created", ""))),
-            ("Versions", ", ".join(versions)),
+            versions(settings),
         ],
     )  # fmt: skip
 

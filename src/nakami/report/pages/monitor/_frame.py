@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from ....results import StageSummary, evenly
+from ...page._origin import measured, versions
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._data import LINES, Data, say
@@ -25,9 +26,7 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         note=Markup("The last look lies in <code>result.json</code>, all in <code>pieces</code>."),
         words=say.words,
         n_curves=max(2, len(data.panels), *(len(data.lines(s)) for s in data.panels)),
-        made="Measured",
-        version=str(data.found.settings.get("versions", {}).get("nakami", "")),
-        created=data.text("created", ""),
+        **measured(data.found.settings),
     )
 
 
@@ -35,8 +34,6 @@ def _verdict(data: Data) -> Verdict:
     found, rows = data.found, data.summaries[data.last]
     ends = [num.estimate(rows[i].largest) for i in (0, -1)]
     case = "one" if len(data.steps) < 2 else "moved"
-    numbers = found.settings.get("versions", {}).items()
-    versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
     return Verdict(
         kicker=say("verdict.kicker", looks=len(found.looks), stages=len(found.names),
                    inputs=found.n_inputs),
@@ -49,7 +46,7 @@ def _verdict(data: Data) -> Verdict:
                             size=found.settings["model"]["parameters"])),
             ("Data", num.short(data.text("data"), 200)),
             ("Measured", num.date(data.text("created", ""))),
-            ("Versions", ", ".join([*versions, f"seed {found.settings['seed']}"])),
+            versions(found.settings, f"seed {found.settings['seed']}"),
         ],
     )  # fmt: skip
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
+from ...page._origin import BESIDE, measured, versions
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...words import _numbers as num
 from ._data import Data, case_of, say, short, steps_of
@@ -26,12 +25,10 @@ def frame(data: Data, sections: list[Section]) -> Frame:
         verdict=_verdict(data),
         tables=[_layers_table(data), _points_table(data), _exponents_table(data)],
         how=_how(data),
-        note=Markup("All numbers lie in <code>result.json</code> beside this page."),
+        note=BESIDE,
         words=say.words,
         n_curves=_curves(data),
-        made="Measured",
-        version=str(data.found.settings.get("versions", {}).get("nakami", "")),
-        created=data.text("created", ""),
+        **measured(data.found.settings),
     )
 
 
@@ -51,8 +48,6 @@ def _verdict(data: Data) -> Verdict:
         where=say(f"where.{data.found.constant}"),
     )  # fmt: skip
     grown = say("verdict.growth", growth=layer.median_growth, steps=layer.growth.length)
-    numbers = settings.get("versions", {}).items()
-    versions = [f"{k} {str(v).partition('+')[0]}" for k, v in numbers]
     size = settings["model"]["parameters"]
     return Verdict(
         kicker=say("verdict.kicker", layer=short(layer), kind=layer.kind, states=layer.state_size),
@@ -64,7 +59,7 @@ def _verdict(data: Data) -> Verdict:
                             training=num.short(data.text("training"), 120))),
             ("Data", num.short(data.text("data"), 200)),
             ("Measured", num.date(data.text("created", ""))),
-            ("Versions", ", ".join([*versions, f"seed {settings['seed']}"])),
+            versions(settings, f"seed {settings['seed']}"),
         ],
     )  # fmt: skip
 

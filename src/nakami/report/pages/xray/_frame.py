@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from nakami.results import PairedChange, StageSummary, span
 
+from ...page._origin import measured
 from ...page._sections import Frame, Section, Verdict
 from ...words import _numbers as num
 from ._completeness import computed, counted, cut_stages, possible, so_far, unfinished
@@ -41,9 +42,7 @@ def frame(reading: Reading, sections: list[Section]) -> Frame:
         note=THINNED + NOTE if thinned else NOTE,
         words=words(reading),
         n_curves=max(len(reading.stages), *(len(n.own) for n in reading.networks)),
-        made="Measured",
-        version=str((settings.get("versions") or {}).get("nakami", "")),
-        created=str(settings.get("created", "")),
+        **measured(settings),
     )
 
 
