@@ -16,6 +16,9 @@ def test_an_experiment_is_made_shown_and_drawn(nakami, here):
     assert "steps from the input along" in done.out
     folder = here / "nakami-out" / "make" / "run"
     found = load(folder).experiments["perturbation"]
+    assert "decided (95 %)" in done.out
+    assert str(found.decided("top")[0]) in done.out
+    assert "decided_low" not in done.out
     assert found.inputs == (0, 1, 2)
     page = (folder / "report.html").read_text("utf-8")
     assert 'id="perturbation"' in page

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 import nakami
@@ -64,6 +65,9 @@ def test_spectra_and_decisions_are_those_of_the_noisy_inputs(tried):
         right[i, c, r] = int(model(noisy).argmax()) == labels[i]
     assert [a.mean for a in found.accuracy("gaussian")] == right.mean((0, 2)).tolist()
     assert found.clean_accuracy.mean == 0.75
+    interval = stats.binomtest(3, 4).proportion_ci(0.95, "wilson")
+    assert found.clean_accuracy.low == pytest.approx(interval.low)
+    assert found.rows()[0]["accuracy_high"] == found.accuracy("gaussian")[0].high
     assert len(np.unique(found.arrays["seed"])) == 16
 
 

@@ -56,7 +56,9 @@ def test_sentences_charts_and_table_say_what_was_measured(run, tmp_path):
     section = noise_section(read(tried))
     text = section.text.replace("\u00a0", " ")
     assert "of 2 (gaussian, 1 sd)" in text
-    assert "The decision stays in 100 % (gaussian) and 0 % (uniform)." in text
+    assert (
+        "The decision stays in 100 % (gaussian, 51 to 100 %) and 0 % (uniform, 0 to 49 %)." in text
+    )
     figure = section.figures[0]
     names = [c.name for c in figure.charts]
     assert names == ["noise-decisions", "noise-0", "noise-1"]
@@ -68,6 +70,8 @@ def test_sentences_charts_and_table_say_what_was_measured(run, tmp_path):
     decided = figure.charts[0].data
     assert decided["gaussian-decided"]["y"] == [1, 1, 1]
     assert decided["gaussian-right"]["y"] == [0.5, 0.5, 0.5]
+    assert decided["gaussian-right"]["lo"] == pytest.approx([0.15] * 3, abs=1e-3)
+    assert "1 (0.51 to 1)" in figure.table.rows[0]
     assert len(figure.table.rows) == 6
     assert 'id="noise"' in report.write(tried, tmp_path / "page.html").read_text("utf-8")
 

@@ -54,6 +54,9 @@ def test_sentences_say_what_was_measured(run, tmp_path):
     assert [c.name for c in charts] == ["steps", "decisions"]
     assert charts[0].data["top"]["y"] == pytest.approx([0.12, 1.2, 12])
     assert charts[0].data["top"]["p"] == pytest.approx([0.12, 1.2, 12])
+    shares = charts[1].data["top-share"]
+    assert (shares["y"], shares["hi"][0] > 0.5, shares["lo"][2] < 0.5) == ([0, 0.5, 1], True, True)
+    assert "0 (0 to 0.56)" in section.figures[0].table.rows[0]  # of 3 inputs
     page = report.write(tried, tmp_path / "page.html").read_text("utf-8")
     assert 'id="perturbation"' in page
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from nakami.results import brief, counted, span
+from nakami.results import brief, counted, share_text, span
 
 if TYPE_CHECKING:
     from nakami.results import (
@@ -36,6 +36,7 @@ WORDS = {"count": "s > 1", "effective_rank": "eff. rank", "largest": "s₁", "lo
 KIND = 20  # columns of the kind of a stage; a longer one goes on in the next line
 WIDEST = 1000  # columns; no table needs more
 WIDE = 240  # columns of a file, up to which names and headings stay in one line
+SURE = " (95 %)"  # behind the name of a share with its interval
 NARROWEST = 100  # columns assumed where the output is not a terminal, so that a file is readable
 
 
@@ -144,9 +145,9 @@ def run_tables(run: Xray) -> list[Table]:
 
 def experiment_table(found: Experiment) -> Table:
     """What an experiment found: its rows, a column for each number."""
-    rows = found.rows()
+    rows = [_with_ends(row) for row in found.rows()]
     heads = list(rows[0]) if rows else []
-    words = [head for head in heads if isinstance(rows[0][head], str)]
+    words = [head for head in heads if isinstance(rows[0][head], str) and SURE not in head]
     table = _table(found.title, found.caption, words)
     for head in heads:
         if head not in words:
@@ -155,6 +156,19 @@ def experiment_table(found: Experiment) -> Table:
     for row in rows:
         table.add_row(*(_cell(row[head]) for head in ordered))
     return table
+
+
+def _with_ends(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with each share and its 95 % interval in one cell."""
+    shares = [name for name in row if f"{name}_low" in row]
+    ends = {f"{name}_{end}" for name in shares for end in ("low", "high")}
+    found = {}
+    for name, value in row.items():
+        if name in shares:
+            found[name + SURE] = share_text(value, row[f"{name}_low"], row[f"{name}_high"])
+        elif name not in ends:
+            found[name] = value
+    return found
 
 
 def _cell(value: object) -> str:

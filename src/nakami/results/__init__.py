@@ -113,6 +113,8 @@ if TYPE_CHECKING:
     from ._recurrent_xray import RecurrentLayer as RecurrentLayer
     from ._recurrent_xray import RecurrentXray as RecurrentXray
     from ._remainder import Remainder as Remainder
+    from ._share import Share as Share
+    from ._share import share_text as share_text
     from ._shown import Shown as Shown
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo

@@ -46,15 +46,18 @@ def locality(areas: Sequence[np.ndarray]) -> Locality:
     return Locality(estimate(first), estimate(last), holds, n, interval, estimate(correlations))
 
 
-def wilson(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(count: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share of which ``count`` of ``n`` were seen.
+
+    ``count`` may be broken: the sum of the shares of n groups, each counted as one.
 
     Source: Wilson, JASA 1927.
     """
     z = float(ndtri(0.5 + level / 2))
     middle = (count + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * (count * (n - count) / n + z**2 / 4) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return (low if count > 0 else 0.0), (high if count < n else 1.0)  # without rounding
 
 
 def _spearman(values: np.ndarray) -> float:

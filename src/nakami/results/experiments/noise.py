@@ -11,6 +11,7 @@ import numpy as np
 from .._errors import unknown, wrong
 from .._experiment import Experiment, ExperimentKind
 from .._paired_changes import PairedChange, paired_change
+from .._share import Share, share_of
 from .._summary import Estimate, estimate
 
 QUANTITIES = ("mean", "largest", "log_mean")
@@ -81,24 +82,24 @@ class Noise(Experiment):
             raise unknown("kind", kind, self.kinds)
         return tuple(level for own, level in self.conditions if own == kind)
 
-    def agreement(self, kind: str) -> list[Estimate]:
+    def agreement(self, kind: str) -> list[Share]:
         """Share of draws with the decision of the clean input, by level."""
         same = self.arrays["decision"] == self.arrays["decided"][:, None, None]
-        return [estimate(same[:, c].mean(1)) for c in self._of(kind)]
+        return [share_of(same[:, c].mean(1)) for c in self._of(kind)]
 
-    def accuracy(self, kind: str) -> list[Estimate]:
+    def accuracy(self, kind: str) -> list[Share]:
         """Share of draws with the right decision, by level; empty without labels."""
         if self.labels is None:
             return []
         right = self.arrays["decision"] == np.array(self.labels)[:, None, None]
-        return [estimate(right[:, c].mean(1)) for c in self._of(kind)]
+        return [share_of(right[:, c].mean(1)) for c in self._of(kind)]
 
     @property
-    def clean_accuracy(self) -> Estimate | None:
+    def clean_accuracy(self) -> Share | None:
         """Share of right decisions at the clean inputs; None without labels."""
         if self.labels is None:
             return None
-        return estimate(self.arrays["decided"] == np.array(self.labels))
+        return share_of(self.arrays["decided"] == np.array(self.labels))
 
     def size(self, kind: str) -> list[Estimate]:
         """Size of the noise by level, in standard deviations of the input's numbers."""
@@ -147,17 +148,18 @@ class Noise(Experiment):
         return paired_change(self.stages[s], quantity, *pairs, inputs=inputs)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dict for each condition and stage: shares and paired changes, with errors."""
+        """One flat dict for each condition and stage: paired changes with errors, and shares.
+
+        ``agreement_low`` and ``_high`` are ends of a 95 % interval, likewise of ``accuracy``.
+        """
         out = []
         for kind, level in self.conditions:
             at = self.levels(kind).index(level)
             row: dict[str, Any] = {"kind": kind, "level": level, "size": self.size(kind)[at].mean}
             if self.decides:
-                agreed = self.agreement(kind)[at]
-                row |= {"agreement": agreed.mean, "agreement_se": agreed.se}
+                row |= self.agreement(kind)[at].named("agreement")
             if self.labels is not None:
-                right = self.accuracy(kind)[at]
-                row |= {"accuracy": right.mean, "accuracy_se": right.se}
+                row |= self.accuracy(kind)[at].named("accuracy")
             for stage in self.stages:
                 mean, largest = (self.change(kind, level, stage, q) for q in ("mean", "largest"))
                 found = {"mean": mean.mean, "mean_se": mean.se}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._experiment import Experiment, ExperimentKind
+from .._share import Share, share_of
 from .._summary import Estimate, estimate
 
 GROUPS = ("top", "middle", "bottom", "random")
@@ -105,9 +106,9 @@ class Perturbation(Experiment):
         hidden = self.arrays["hidden"][:, s, None, None] if "hidden" in self.arrays else 0.0
         return self._by_length(np.where(predicted > hidden, ratio, np.nan), group)
 
-    def decided(self, group: str) -> list[Estimate]:
+    def decided(self, group: str) -> list[Share]:
         """Share of changed decisions by length."""
-        return self._by_length(self.arrays["decided"], group)
+        return [share_of(each) for each in self._each(self.arrays["decided"], group)]
 
     def radius(self, group: str) -> float:
         """Median length up to which the linear prediction holds; NaN where never measurable."""
@@ -118,7 +119,10 @@ class Perturbation(Experiment):
         return _median(self.arrays["border"][:, self._of(group)])
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dict for each group and length: at the last stage, means and errors."""
+        """One flat dict for each group and length: at the last stage, means and errors.
+
+        ``decided_low`` and ``_high`` are the ends of a 95 % interval.
+        """
         out = []
         for group in dict.fromkeys(self.groups):
             each = (self.change(group), self.ratio(group), self.decided(group))
@@ -126,7 +130,7 @@ class Perturbation(Experiment):
                 row = {"group": group, "length": float(length)}
                 row |= {"change": change.mean, "change_se": change.se, "ratio": ratio.mean}
                 if self.decides:
-                    row |= {"decided": decided.mean, "decided_se": decided.se}
+                    row |= decided.named("decided")
                 out.append(row)
         return out
 
@@ -149,12 +153,16 @@ class Perturbation(Experiment):
         return [i for i, own in enumerate(self.groups) if own == group]
 
     def _by_length(self, values: np.ndarray, group: str) -> list[Estimate]:
-        """``values`` (N, D, L), averaged over the directions of a group; NaN counts for nothing."""
+        """Means over inputs of ``values`` (N, D, L), by length."""
+        return [estimate(each) for each in self._each(values, group)]
+
+    def _each(self, values: np.ndarray, group: str) -> list[np.ndarray]:
+        """By length the values (N,), averaged over the directions of a group; NaN left out."""
         own = values[:, self._of(group)]
         known = ~np.isnan(own)
         sums, counts = np.where(known, own, 0.0).sum(1), known.sum(1)
         means = [s[c > 0] / c[c > 0] for s, c in zip(sums.T, counts.T, strict=True)]
-        return [estimate(each if len(each) else np.full(1, np.nan)) for each in means]
+        return [each if len(each) else np.full(1, np.nan) for each in means]
 
 
 def _said(length: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nakami.results import Noise, PairedChange
+from nakami.results import Noise, PairedChange, Share, share_text
 
 from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, chart, columns
@@ -55,10 +55,15 @@ def _words(reading: Reading, found: Noise) -> tuple[str, str]:
     ]  # fmt: skip
     text: str = reading.say("noise.text", stage=stage, changes=said)
     if found.decides:
-        stay = [say("noise.stays", kind=kind, share=100 * found.agreement(kind)[-1].mean)
-                for kind in found.kinds]  # fmt: skip
+        last = {kind: found.agreement(kind)[-1] for kind in found.kinds}
+        stay = [say("noise.stays", kind=kind, share=100 * one.mean, low=100 * one.low,
+                    high=100 * one.high) for kind, one in last.items()]  # fmt: skip
         text += say("noise.decided", shares=stay)
     return reading.say(f"noise.heading_{case}", stage=stage), text
+
+
+def _ends(share: Share) -> tuple[float, float, float]:
+    return share.mean, share.low, share.high
 
 
 def _decisions(found: Noise) -> Chart:
@@ -68,17 +73,19 @@ def _decisions(found: Noise) -> Chart:
     told, right = [], found.clean_accuracy
     for kind, colour in zip(found.kinds, COLOURS, strict=False):
         name, x = f"{kind}-decided", _sizes(found, kind)
-        share = np.array([1.0, *(e.mean for e in found.agreement(kind))])
-        named = share
-        data[name] = columns(x=x, y=share)
+        share = np.array([(1.0, 1.0, 1.0), *map(_ends, found.agreement(kind))]).T
+        data[name] = columns(x=x, y=share[0], lo=share[1], hi=share[2])
         dash = DASHES if right is not None else ()
+        if right is None:
+            layers.append(kit.band(name, axes, colour, opacity=0.12))
         layers.append(kit.line(name, axes, colour, dash=dash))
         if right is not None:
-            named = np.array([right.mean, *(e.mean for e in found.accuracy(kind))])
-            data[f"{kind}-right"] = columns(x=x, y=named)
+            share = np.array([_ends(each) for each in (right, *found.accuracy(kind))]).T
+            data[f"{kind}-right"] = columns(x=x, y=share[0], lo=share[1], hi=share[2])
+            layers.append(kit.band(f"{kind}-right", axes, colour, opacity=0.12))
             layers.append(kit.line(f"{kind}-right", axes, colour))
-        layers.append(kit.name(kind, axes, colour, kit.along(x, named.tolist()), AROUND))
-        told.append(f"{kind}: {num.number(named[-1], 2)}")
+        layers.append(kit.name(kind, axes, colour, kit.along(x, share[0].tolist()), AROUND))
+        told.append(f"{kind}: {num.number(share[0, -1], 2)}")
     text = say("noise.chart", what=say("noise.share"), values="; ".join(told))
     return chart("noise-decisions", layers, data, text, height=300, padding={"right": RIGHT},
                  title=say("noise.decided_title"))  # fmt: skip
@@ -122,19 +129,20 @@ def _x(found: Noise) -> dict[str, object]:
 
 def _table(found: Noise) -> Table:
     head: list[Text] = ["noise", "level", "size in sd"]
-    names = ["size"]
+    names = list[str]()
     if found.decides:
-        head, names = [*head, "decisions kept"], [*names, "agreement"]
+        head, names = [*head, "decisions kept (95 %)"], [*names, "agreement"]
     if found.labels is not None:
-        head, names = [*head, "right"], [*names, "accuracy"]
+        head, names = [*head, "right (95 %)"], [*names, "accuracy"]
     head += ["stage", "change of the mean", "s.e.", "change of the largest", "s.e.", "verdict"]
     rows: list[list[Text]] = []
     for row in found.rows():
         changes = [row[name] for name in ("mean", "mean_se", "largest", "largest_se")]
-        cells = [num.number(row[name], 2) for name in names]
+        cells = [share_text(*(row[name + end] for end in ("", "_low", "_high"))) for name in names]
+        cells = [num.number(row["size"], 2), *cells]
         ends = [num.known(v, 2) for v in changes]
         start: list[Text] = [row["kind"], num.number(row["level"]), *cells]
         rows.append([*start, num.short(row["stage"]), *ends, row["verdict"]])
-    places = {2 + len(names), len(head) - 1}
+    places = {3 + len(names), len(head) - 1}
     numeric = tuple(i for i in range(1, len(head)) if i not in places)
     return Table(say("noise.table"), head, rows, numeric, 640)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nakami.results import Perturbation
+from nakami.results import Perturbation, share_text
 
 from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, chart, columns
@@ -28,6 +28,7 @@ def perturbation_section(reading: Reading) -> Section | None:
     if found.decides:
         charts.append(_decisions(found, groups))
     data = {"stage": found.stages[-1], "of": found.stage, "unit": found.unit == "norm"}
+    data["decides"] = found.decides
     caption = reading.say("perturbation.caption", **data, whose=reading.whose)
     title = reading.say("perturbation.title", **data, whose=reading.whose)
     layout = side_by_side(charts)
@@ -105,8 +106,11 @@ def _decisions(found: Perturbation, groups: list[str]) -> Chart:
     data: dict[str, Columns] = {}
     told = []
     for g in groups:
-        shares = np.array([e.mean for e in found.decided(g)])
-        data[f"{g}-share"] = columns(x=found.lengths, y=shares)
+        each = found.decided(g)
+        shares = np.array([e.mean for e in each])
+        low, high = [e.low for e in each], [e.high for e in each]
+        data[f"{g}-share"] = columns(x=found.lengths, y=shares, lo=low, hi=high)
+        layers.append(kit.band(f"{g}-share", axes, COLOURS[g], opacity=0.08))
         layers.append(kit.line(f"{g}-share", axes, COLOURS[g]))
         at = [(float(x), float(v)) for x, v in zip(found.lengths, shares, strict=True)][::-1]
         layers.append(kit.name(g, axes, COLOURS[g], at, BESIDE))
@@ -125,11 +129,12 @@ def _x(found: Perturbation) -> dict[str, object]:
 
 def _table(found: Perturbation, groups: list[str]) -> Table:
     head: list[Text] = ["direction", "length", "change", "s.e.", "over the prediction"]
-    head += ["changed decisions", "s.e."] if found.decides else []
+    head += ["changed decisions (95 %)"] if found.decides else []
     rows: list[list[Text]] = []
     for row in found.rows():
         names = ["change", "change_se", "ratio"]
-        names += ["decided", "decided_se"] if found.decides else []
         cells = [num.known(row[name]) for name in names]
+        if found.decides:
+            cells.append(share_text(row["decided"], row["decided_low"], row["decided_high"]))
         rows.append([row["group"], num.number(row["length"]), *cells])
     return Table(say("perturbation.table"), head, rows, tuple(range(1, len(head))), 520)

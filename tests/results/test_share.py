@@ -1,0 +1,40 @@
+"""Shares with an interval that is open where all inputs agree."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nakami.results import Share
+from nakami.results._share import share_of
+
+
+def test_sixteen_of_sixteen_is_not_certain():
+    found = share_of(np.ones(16))
+    wanted = stats.binomtest(16, 16).proportion_ci(0.95, "wilson")
+    assert (found.mean, found.low, found.high) == pytest.approx((1, wanted.low, 1))
+    assert str(found) == "1 (0.81 to 1)"
+    assert found.named("kept") == {"kept": 1, "kept_low": found.low, "kept_high": 1}
+
+
+def test_several_draws_at_one_input_count_as_one():
+    """The interval holds the true share at least 19 times in 20, if inputs differ or not."""
+    rng = np.random.default_rng(0)
+    for spread in (0.0, 0.5, 10.0):  # inputs alike; different; each all or nothing
+        missed = 0
+        for _ in range(400):
+            odds = rng.normal(1.0, spread, 16) if spread else np.full(16, 1.0)
+            draws = rng.random((16, 5)) < (1 / (1 + np.exp(-odds)))[:, None]
+            many = rng.normal(1.0, spread, 4000) if spread else np.full(1, 1.0)
+            true = (1 / (1 + np.exp(-many))).mean()
+            found = share_of(draws.mean(1))
+            missed += not found.low <= true <= found.high
+        assert missed <= 400 * 0.05 + 3 * (400 * 0.05 * 0.95) ** 0.5
+
+
+def test_nothing_known_is_no_interval():
+    found = share_of(np.array([np.nan]))
+    assert all(map(math.isnan, (found.mean, found.low, found.high)))
+    assert str(found) == ""
+    assert isinstance(found, Share)
