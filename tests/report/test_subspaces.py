@@ -65,3 +65,15 @@ def test_sentences_charts_and_table_say_what_was_measured(run, tmp_path):
     assert charts["subspaces-exponents"]["exponents-2"]["y"] == pytest.approx([1, 0])
     assert len(section.figures[0].table.rows) == 2
     assert 'id="subspaces"' in report.write(tried, tmp_path / "page.html").read_text("utf-8")
+
+
+def test_names_are_clear_of_other_curves_beside_two_charts(run):
+    section = subspaces_section(read(run.including(made())))
+    rows = {c.name: c.data for c in section.figures[0].charts}["subspaces-exponents"]["labels"]
+    i = rows["t"].index("hidden3")
+    width, height = 150, 300  # of the plot; indices 0.5 to 2.5 and exponents 0 to 3
+    x = (rows["x"][i] - 0.5) / 2 * width + rows["dx"][i]
+    y = height * (1 - rows["y"][i] / 3) + rows["dy"][i]
+    end = x + {"left": 52, "center": 26, "right": 0}[rows["align"][i]]  # of about 52 pixels
+    curve = [(1 + (y + by) / height - 0.5) / 2 * width for by in (-7, 7)]  # of hidden1
+    assert end < min(curve)

@@ -62,17 +62,19 @@ def chart(
     *,
     height: int = 260,
     padding: Spec | None = None,
+    third: bool = False,
     **more: Any,
 ) -> Chart:
     """A chart as wide as its place; labels among the layers are placed by what is drawn.
 
-    ``more`` are fields of ``Chart``, padding is by side in pixels.
+    ``more`` are fields of ``Chart``, padding is by side in pixels; ``third``
+    is for charts of which three may stand side by side.
     """
     layers = [layer for layer in drawn if not isinstance(layer, Label)]
     labels = [label for label in drawn if isinstance(label, Label)]
     if labels:
         right = (padding or {}).get("right", CONFIG["padding"]["right"])
-        found = placed(labels, layers, data, height, right)
+        found = placed(labels, layers, data, height, right, third)
         keys = ("x", "y", "t", "c", "modes", "dx", "dy", "align")
         data = {**data, "labels": {key: [row[key] for row in found] for key in keys}}
         layers.append(label_layer(labels[0].axes))

@@ -19,6 +19,7 @@ Place = tuple[float | str, float]
 AROUND = ((1, -10), (-1, 13), (1, 13), (-1, -10), (0, -15), (0, 16), (1, 0), (-1, 0))
 BESIDE = ((1, 0), (1, -7), (1, 7), (1, -14), (1, 14), (1, -21), (1, 21), (0, -14), (0, 14))
 WIDTHS = (280, 340, 420, 520, 660)
+THIRD = 160  # of a plot that may stand beside two others
 NARROW, TALL, LOWER = 430, 260, 0.8  # the page draws tall charts lower where it is narrow
 LEFT, TOP, RIGHT, BOTTOM = 40, 30, 120, 30  # margins of the plot
 SLIM, BROAD = " .,:;il|'()ft1-", "mwMW@%"
@@ -139,16 +140,25 @@ class Paper:
 
 
 def placed(
-    labels: Sequence[Label], layers: list[Any], data: Data, height: int, right: float
+    labels: Sequence[Label],
+    layers: list[Any],
+    data: Data,
+    height: int,
+    right: float,
+    third: bool = False,
 ) -> list[Data]:
-    """Rows of text, each at the place whose worst is best over all widths of a page."""
+    """Rows of text, each at the place whose worst is best over all widths of a page.
+
+    ``third``: also where the chart stands beside two others.
+    """
     out = []
+    widths = (THIRD, *WIDTHS) if third else WIDTHS
     low = LOWER if height > TALL else 1
     for modes in dict.fromkeys(label.modes for label in labels):
         some = [label for label in labels if label.modes == modes]
         papers = [
             Paper(layers, data, some[0].axes, width, height * (low if width < NARROW else 1))
-            for width in WIDTHS
+            for width in widths
         ]
         out += [row for label in some if (row := _row(label, papers, right)) is not None]
     return out

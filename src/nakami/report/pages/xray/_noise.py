@@ -88,7 +88,7 @@ def _decisions(found: Noise) -> Chart:
         told.append(f"{kind}: {num.number(share[0, -1], 2)}")
     text = say("noise.chart", what=say("noise.share"), values="; ".join(told))
     return chart("noise-decisions", layers, data, text, height=300, padding={"right": RIGHT},
-                 title=say("noise.decided_title"))  # fmt: skip
+                 third=True, title=say("noise.decided_title"))  # fmt: skip
 
 
 def _changes(found: Noise, stage: str) -> Chart:
@@ -115,7 +115,7 @@ def _changes(found: Noise, stage: str) -> Chart:
     text = say("noise.chart", what=say("noise.relative"), values="; ".join(told))
     at = f"noise-{found.stages.index(stage)}"
     return chart(at, layers, data, text, height=300, padding={"right": RIGHT},
-                 title=say("noise.changes_title", stage=stage))  # fmt: skip
+                 third=True, title=say("noise.changes_title", stage=stage))  # fmt: skip
 
 
 def _sizes(found: Noise, kind: str) -> list[float]:

@@ -107,7 +107,7 @@ def _shares(found: Subspaces, name: str, reads: dict[str, PairContrast]) -> Char
     what = say(f"subspaces.axis_{name}")
     words = say("subspaces.chart", what=what, values="; ".join(told) or "none")
     return chart(f"subspaces-{name}", layers, data, words, height=300, padding={"right": RIGHT},
-                 title=say(f"subspaces.title_{name}"))  # fmt: skip
+                 third=True, title=say(f"subspaces.title_{name}"))  # fmt: skip
 
 
 def _depths(stages: list[str]) -> Spec:
@@ -146,7 +146,7 @@ def _exponents(found: Subspaces) -> Chart | None:
     what = say("subspaces.axis_exponent")
     words = say("subspaces.chart", what=what, values="; ".join(told))
     return chart("subspaces-exponents", layers, data, words, height=300, padding={"right": RIGHT},
-                 title=say("subspaces.title_exponent"))  # fmt: skip
+                 third=True, title=say("subspaces.title_exponent"))  # fmt: skip
 
 
 def _table(found: Subspaces) -> Table:
