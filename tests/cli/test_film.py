@@ -76,6 +76,7 @@ def test_a_mean_over_inputs_of_which_some_are_noise_says_at_how_many(nakami, her
 def test_why_looks_failed_is_said(nakami, here):
     net, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.eye(4)[:3]
     monitor = XrayMonitor(net, x, every=1, out=here / "a", max_share=float("inf"))
+    never = XrayMonitor(net, x, every=1, out=here / "none", max_share=float("inf"))
     monitor.look()
     with torch.no_grad():
         net[0].weight.mul_(torch.nan)
@@ -88,6 +89,13 @@ def test_why_looks_failed_is_said(nakami, here):
     page = html.unescape((here / "a.html").read_text("utf-8"))
     assert "2 looks failed: weight '0.weight'" in page
     assert "(2 times)." in page
+    with pytest.warns(NakamiWarning, match="failed"):
+        never.step()
+    never.finish()
+    assert "1 look failed: weight" in " ".join(nakami("show", "none").out.split())
+    refused = nakami("show", "none", "--out", "none.html")
+    assert refused.code == 2
+    assert "must hold a look, got none (1 look failed: weight '0.weight'" in refused.err
 
 
 def test_compare_pairs_the_last_looks_by_input(nakami, films):

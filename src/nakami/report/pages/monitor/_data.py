@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....results import UsageError, evenly
+from ....results import counted, evenly, wrong
 from ...words._sentences import Sentences
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def read(found: XrayHistory, _: Mapping[str, Any]) -> Data:
         UsageError: There is none.
     """
     if not found.looks:
-        raise UsageError("result must hold a look, got none; call look() of the XrayMonitor first.")
+        failed = [f"{counted(n, 'look')} failed: {why}" for why, n in found.failures.items()]
+        got = f"none ({', '.join(failed)})" if failed else "none"
+        raise wrong("result", "hold a look", got, "call look() of the XrayMonitor at sound weights")
     drawn = evenly(range(len(found.looks)), LOOKS)
     rows = {name: [found.summary(name)[i] for i in drawn] for name in found.names}
     return Data(found, found.values[drawn], found.steps[drawn].tolist(), rows)
