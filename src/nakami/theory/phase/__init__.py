@@ -14,6 +14,7 @@ from ._gamp import GampResult, PretrainFinetune, gamp, pretrain_then_finetune
 from ._generalisation import bayes_error, gibbs_error, margin_error
 from ._information import Information, information
 from ._instance import Instance, draw_instance
+from ._mismatch import MismatchedEvolution, mismatched_evolution
 from ._point import free_entropy
 from ._transition import Transition, transition, weak_recovery
 
@@ -24,6 +25,7 @@ __all__ = [
     "GampResult",
     "Information",
     "Instance",
+    "MismatchedEvolution",
     "PhaseDiagram",
     "PhaseFixedPoints",
     "PretrainFinetune",
@@ -41,6 +43,7 @@ __all__ = [
     "information",
     "labelled",
     "margin_error",
+    "mismatched_evolution",
     "phase_diagram",
     "pretrain_then_finetune",
     "state_evolution",

@@ -10,6 +10,7 @@ from scipy.special import log_ndtr
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 Real = float | Array
 LOG_ROOT = 0.5 * np.log(2 * np.pi)
 

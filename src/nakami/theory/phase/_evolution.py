@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...results import Shown, check_at_least, check_fraction, wrong
-from ._channel import Array, Flags
+from ._channel import Array, Counts, Flags
 from ._checks import load, margin, overlap
 from ._information import gains
 from ._point import point
 
-Counts = NDArray[np.int64]
 SMALL, CLOSE = 1e-6, 1e-12  # q of an uninformed start, 1 - q of an informed one
 STARTS = ("uninformed", "informed")
 
