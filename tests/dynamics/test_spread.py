@@ -251,6 +251,15 @@ def test_what_is_no_lost_worker_comes_out_at_once(error, match, tries, monkeypat
     assert (seen.value is error) == (tries == 1)
 
 
+def test_workers_do_not_hear_ctrl_c_and_this_process_does():
+    def blocked(_):
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    with two():
+        assert [deaf for _, deaf in _spread.spread(blocked, range(3))] == [True] * 3
+    assert not blocked(0)
+
+
 def test_a_worker_of_another_version_is_refused(monkeypatch):
     packed = sent(abs)
     monkeypatch.setattr(_worker, "versions", lambda: {**versions(), "torch": "1.0"})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -66,13 +64,15 @@ def _loky(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, 
 def _dask(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
     import distributed
 
+    from nakami.dynamics._backends import without_ctrl_c
+
     here: dict[str, Any] = {
         "n_workers": _count(jobs),
         "threads_per_worker": 1,
         "dashboard_address": None,
         "silence_logs": logging.CRITICAL,  # it tells of each worker that this process ends
     }
-    with _reached(address), _no_ctrl_c():
+    with _reached(address), without_ctrl_c():
         client = distributed.Client(address) if address else distributed.Client(**here)
     stack.enter_context(client)
     return {"backend": "dask"}
@@ -122,20 +122,6 @@ def _count(jobs: int | None) -> int:
 
     cores: int = joblib.cpu_count()
     return cores if jobs is None or jobs == -1 else jobs
-
-
-@contextmanager
-def _no_ctrl_c() -> Iterator[None]:
-    """For processes that begin here, and threads: it is this process that ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # it lets Ctrl-C in where it is begun
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -57,7 +61,23 @@ def outcomes(packed: np.ndarray, name: str, tasks: dict[int, Any], count: int) -
         while some := list(islice(calls, ROUND * count)):
             yield from parallel(some)
     else:
-        yield from parallel(calls)
+        with without_ctrl_c():
+            coming = parallel(calls)  # workers begin
+        yield from coming
+
+
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """For processes that begin here, and threads: this process hears it, and ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # it lets Ctrl-C in where it is begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _of_dask(
