@@ -14,5 +14,6 @@ if TYPE_CHECKING:
     from ._divergences import lambda_divergence as lambda_divergence
     from ._divergences import sinkhorn_divergence as sinkhorn_divergence
     from ._sinkhorn import sinkhorn as sinkhorn
+    from ._sinkhorn import unbalanced as unbalanced
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -18,6 +19,7 @@ from ..results import (
 )
 from ._costs import FLOATS, Cost, as_cost, kernel_of
 from ._coupling import Coupling
+from ._kernels import Kernel
 from ._loop import iterate
 
 TOLERANCE, MAX_STEPS = 1e-6, 10_000
@@ -64,32 +66,103 @@ def sinkhorn(
 
     Cost: a step is two sums over all pairs; ``2 d N^(1 + 1/d)`` products on a grid of ``d`` axes.
     """
-    geometry, budget = as_cost(cost), check_budget(memory_budget)
-    reg, tolerance = check_reg(reg), _check_tolerance(tolerance)
-    most = check_at_least("max_steps", max_steps, 1, "leave it out for 10000")
+    geometry = as_cost(cost)
     first, second, alone = check_masses(p, q, geometry)
-    kernel = kernel_of(geometry, reg, first, budget)
+    how = _How(check_reg(reg), None, *_checked(tolerance, max_steps), start, memory_budget)
+    return _solved(first, second, alone, geometry, how)
+
+
+def unbalanced(
+    p: Tensor,
+    q: Tensor,
+    cost: Cost | Tensor,
+    reg: float,
+    penalty: float,
+    *,
+    tolerance: float = TOLERANCE,
+    max_steps: int = MAX_STEPS,
+    start: Coupling | None = None,
+    memory_budget: int | None = None,
+) -> Coupling:
+    """Entropic transport that may make and lose mass, at a price.
+
+    Minimises ``<c, P> + reg KL(P | p q) + penalty (KL(P 1 | p) + KL(P^T 1 | q))`` with
+    ``KL(a | b) = sum a log(a / b) - a + b`` (Chizat et al. 2018). At the optimum the marginals are
+    ``p exp(-f / penalty)`` and ``q exp(-g / penalty)``. Total masses may differ.
+
+    Args:
+        p: Masses, at least 0, as for ``sinkhorn``.
+        q: Likewise on the second side; of any total mass.
+        cost: ``Grid``, ``Points``, or a matrix ``(n, m)``.
+        reg: Factor of the entropy, in units of the cost, above 0.
+        penalty: Price of mass, in units of the cost; large: balanced transport. Mass moves where
+            that costs less than about ``2 penalty``.
+        tolerance: On the L1 distance of the plan's marginals from those of the optimum.
+        max_steps: Where it stops at the latest.
+        start: A coupling of the same shapes to begin from.
+        memory_budget: Bytes for the cost and kernels; default 1 GiB.
+
+    Returns:
+        ``value`` and ``relative`` are both what is minimised; ``marginal_error`` is the distance of
+        the first marginal from ``p exp(-f / penalty)``.
+
+    Raises:
+        UsageError: As ``sinkhorn``, but for unequal masses; a penalty that is not positive.
+    """
+    geometry = as_cost(cost)
+    first, second, alone = check_masses(p, q, geometry, same=False)
+    if not is_number(penalty) or not 0 < float(penalty) < inf:
+        way_out = ["pass penalty=1.0, in units of the cost", "use sinkhorn, which keeps all mass"]
+        raise wrong("penalty", "be a positive number", repr(penalty), way_out)
+    price = float(penalty)
+    how = _How(check_reg(reg), price, *_checked(tolerance, max_steps), start, memory_budget)
+    return _solved(first, second, alone, geometry, how)
+
+
+@dataclass(frozen=True)
+class _How:
+    """What a solver was asked for, checked."""
+
+    reg: float
+    penalty: float | None
+    tolerance: float
+    most: int
+    start: Coupling | None
+    memory_budget: int | None
+
+
+def _solved(first: Tensor, second: Tensor, alone: bool, geometry: Cost, how: _How) -> Coupling:
+    reg, penalty = how.reg, how.penalty
+    kernel = kernel_of(geometry, reg, first, check_budget(how.memory_budget))
     wide = torch.float32 if first.device.type == "mps" else torch.float64
     log_p, log_q = first.to(wide).log(), second.to(wide).log()
-    state = iterate(kernel, log_p, log_q, _begin(start, log_p, log_q, reg), tolerance, most)
-    f, g = _balanced(state.f, state.g, log_p, log_q)
-    relative = reg * (_dot(log_p, f) + _dot(log_q, g))
-    converged = state.error <= tolerance
+    begin, damping = _begin(how.start, log_p, log_q, reg), 1.0
+    if penalty is not None:
+        damping = penalty / (penalty + reg)
+    state = iterate(kernel, log_p, log_q, begin, how.tolerance, how.most, damping)
+    f, g = state.f, state.g
+    if penalty is None:
+        f, g = _balanced(f, g, log_p, log_q)
+        relative = reg * (_dot(log_p, f) + _dot(log_q, g))
+        value = relative + reg * (_dot(log_p, log_p) + _dot(log_q, log_q))
+    else:
+        value = relative = _with_penalty(kernel, log_p, log_q, f, g, reg, penalty)
+    converged = state.error <= how.tolerance
     if not bool(converged.all()):
-        _warn(state.error, tolerance, most, first.dtype)
+        _warn(state.error, how.tolerance, how.most, first.dtype)
 
     def told(part: Tensor) -> Tensor:
         kind = torch.bool if part.dtype == torch.bool else first.dtype
         return part[0].to(kind) if alone else part.to(kind)
 
     return Coupling(
-        value=told(relative + reg * (_dot(log_p, log_p) + _dot(log_q, log_q))),
+        value=told(value),
         relative=told(relative),
         f=told(f * reg),
         g=told(g * reg),
         marginal_error=told(state.error),
         converged=told(converged),
-        reason="converged" if bool(converged.all()) else f"stopped after {most} steps",
+        reason="converged" if bool(converged.all()) else f"stopped after {how.most} steps",
         steps=state.steps,
         reg=reg,
         convention=geometry.convention,
@@ -98,6 +171,19 @@ def sinkhorn(
         _geometry=geometry,
         _kernel=kernel,
     )
+
+
+def _with_penalty(
+    kernel: Kernel, log_p: Tensor, log_q: Tensor, f: Tensor, g: Tensor, reg: float, penalty: float
+) -> Tensor:
+    """The optimum from the dual: all in units of the cost."""
+    parts = [
+        -penalty * (mass.exp() * (potential * (-reg / penalty)).expm1()).flatten(1).sum(1)
+        for mass, potential in ((log_p, f), (log_q, g))
+    ]
+    moved = (log_p + f + kernel.sum(log_q + g)).exp().flatten(1).sum(1)
+    product = log_p.exp().flatten(1).sum(1) * log_q.exp().flatten(1).sum(1)
+    return parts[0] + parts[1] + reg * (product - moved)
 
 
 def _dot(log_mass: Tensor, values: Tensor) -> Tensor:
@@ -134,13 +220,15 @@ def check_reg(reg: object) -> float:
     return float(reg)
 
 
-def _check_tolerance(tolerance: object) -> float:
+def _checked(tolerance: object, max_steps: object) -> tuple[float, int]:
     if not is_number(tolerance) or not 0 < float(tolerance) < 1:
         raise wrong("tolerance", "lie between 0 and 1", repr(tolerance), "pass tolerance=1e-6")
-    return float(tolerance)
+    return float(tolerance), check_at_least("max_steps", max_steps, 1, "leave it out for 10000")
 
 
-def check_masses(p: object, q: object, geometry: Cost) -> tuple[Tensor, Tensor, bool]:
+def check_masses(
+    p: object, q: object, geometry: Cost, same: bool = True
+) -> tuple[Tensor, Tensor, bool]:
     """Both with a batch axis, of one type and mass; and whether neither had a batch."""
     first, second = _mass("p", p, geometry.shape), _mass("q", q, geometry.target)
     alone = first.ndim == len(geometry.shape) and second.ndim == len(geometry.target)
@@ -155,6 +243,8 @@ def check_masses(p: object, q: object, geometry: Cost) -> tuple[Tensor, Tensor, 
             raise wrong("q", "have as many histograms as {p}, or one", got, "pass pairs")
         count = max(len(first), len(second))
         first, second = (part.expand(count, *part.shape[1:]) for part in (first, second))
+    if not same:
+        return first, second, alone
     sums = [part.flatten(1).double().sum(1) for part in (first, second)]
     apart = (sums[0] - sums[1]).abs() / sums[0]
     if bool((apart > SAME_MASS[first.dtype]).any()):
