@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _get, __dir__, __all__ = lazy(
     __name__,
     *("data", "dynamics", "geometry", "operators", "recipes"),
-    *("optim", "recurrent", "report", "results", "spectra", "theory", "training", "transport"),
-    "zoo",
+    *("optim", "recurrent", "report", "results", "sampling", "spectra", "theory", "training"),
+    *("transport", "zoo"),
 )
 
 

@@ -1,0 +1,32 @@
+"""Markov chains for energy models with binary units: kernels, tempering, annealing, diagnosis."""
+
+from typing import TYPE_CHECKING
+
+from ..results import lazy
+
+if TYPE_CHECKING:
+    from ._allocation import suwa_todo as suwa_todo
+    from ._collapsed import CollapsedGibbs as CollapsedGibbs
+    from ._collapsed import CollapsedSuwaTodo as CollapsedSuwaTodo
+    from ._collapsed import Lifted as Lifted
+    from ._collapsed import RandomFlips as RandomFlips
+    from ._enumeration import autocorrelation as autocorrelation
+    from ._enumeration import divergence_bias as divergence_bias
+    from ._enumeration import log_partition as log_partition
+    from ._enumeration import pair_statistics as pair_statistics
+    from ._enumeration import stationary as stationary
+    from ._enumeration import transition_matrix as transition_matrix
+    from ._importance import LogPartition as LogPartition
+    from ._importance import annealed_importance_sampling as annealed_importance_sampling
+    from ._importance import log_odds as log_odds
+    from ._kernels import BlockGibbs as BlockGibbs
+    from ._kernels import Kernel as Kernel
+    from ._kernels import MetropolisedGibbs as MetropolisedGibbs
+    from ._kernels import SuwaTodo as SuwaTodo
+    from ._kernels import states as states
+    from ._likelihood import LogLikelihood as LogLikelihood
+    from ._likelihood import log_likelihood as log_likelihood
+    from ._machine import Machine as Machine
+    from ._machine import PairEnergy as PairEnergy
+
+__getattr__, __dir__, __all__ = lazy(__name__)

@@ -1,0 +1,93 @@
+"""Log-likelihood of data under a machine: what reconstruction errors do not tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..results import is_number, wrong
+from ._importance import LogPartition, annealed_importance_sampling, log_odds
+from ._machine import Machine, PairEnergy, check_binary, machine_of
+
+
+@dataclass(frozen=True, eq=False)
+class LogLikelihood:
+    """Mean of ``log p(v)`` over data, in nats for an example.
+
+    Attributes:
+        value: ``mean log p*(v) - log Z``.
+        standard_error: Of the estimate of ``log Z``, which shifts all examples alike; 0 if exact.
+        spread: Standard error of the mean over the examples, as a sample of more of their kind.
+        examples: ``log p(v)`` of each, ``(N,)`` float64.
+        log_partition: The estimate; None if a number was given.
+    """
+
+    value: float
+    standard_error: float
+    spread: float
+    examples: Tensor
+    log_partition: LogPartition | None
+
+    def __repr__(self) -> str:
+        return (
+            f"LogLikelihood({self.value:.3f} ± {self.standard_error:.2g} (log Z) "
+            f"± {self.spread:.2g} (examples) nats)"
+        )
+
+
+@torch.no_grad()
+def log_likelihood(
+    model: PairEnergy | Machine,
+    data: Tensor,
+    *,
+    log_partition: LogPartition | float | None = None,
+    runs: int = 100,
+    temperatures: int | Tensor = 1000,
+    base: Tensor | None = None,
+    batch: int = 1000,
+    generator: torch.Generator | None = None,
+) -> LogLikelihood:
+    """Mean of ``log p(v) = log p*(v) - log Z`` over ``data``.
+
+    Since ``log Z`` is rather under- than overestimated where too few runs reach all that the
+    machine can draw, the value is then too high.
+
+    Args:
+        model: The machine.
+        data: ``(N, visible)`` zeros and ones.
+        log_partition: ``log Z`` if known, exact (``sampling.log_partition``) or estimated before;
+            None: ``annealed_importance_sampling`` with the arguments that follow.
+        runs: Independent runs.
+        temperatures: Steps from the base to the machine, or the inverse temperatures.
+        base: Log odds that the runs start from, ``(visible,)``; None: those of ``data``. For test
+            data pass those of the training data.
+        batch: Examples, or runs, taken together.
+        generator: Source of the random numbers; None: a fresh one with seed 0.
+
+    Raises:
+        UsageError: Data that are not binary; weights that are not finite.
+    """
+    machine = machine_of(model)
+    v = check_binary("data", data, machine)
+    if log_partition is None:
+        log_partition = annealed_importance_sampling(
+            machine,
+            runs=runs,
+            temperatures=temperatures,
+            base=log_odds(v) if base is None else base,
+            batch=batch,
+            generator=generator,
+        )
+    if isinstance(log_partition, LogPartition):
+        log_z, error, estimate = log_partition.value, log_partition.standard_error, log_partition
+    elif is_number(log_partition) and math.isfinite(log_partition):
+        log_z, error, estimate = float(log_partition), 0.0, None
+    else:
+        way_out = "pass sampling.log_partition(model), or leave it out"
+        raise wrong("log_partition", "be a finite number", repr(log_partition), way_out)
+    examples = torch.cat([machine.log_weight(part) for part in v.split(batch)]).cpu() - log_z
+    spread = float(examples.std()) / len(examples) ** 0.5 if len(examples) > 1 else math.nan
+    return LogLikelihood(float(examples.mean()), error, spread, examples, estimate)
