@@ -47,7 +47,7 @@ WRONG = {
     "variance": (("--weight-variance", "-1"), r"--weight-variance must be finite and at least 0"),
     "start": (("--start", "1"), r"--start must be two numbers, got '1'; write --start 1,0"),
     "overlap": (("--start", "1,2"), r"--start must hold"),
-    "samples": (("--samples", "0"), r"--samples.*nakami theory meanfield --help"),
+    "samples": (("--samples", "0"), r"--samples must be at least 1, got '0'; write --samples 100"),
 }
 
 

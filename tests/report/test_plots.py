@@ -16,7 +16,7 @@ import nakami
 from nakami import dynamics, geometry, recurrent, report
 from nakami.report.page._kinds import KINDS, PLOTS
 from nakami.results import Plotted, UsageError
-from nakami.theory import meanfield
+from nakami.theory import meanfield, phase
 
 X = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4)
 
@@ -59,6 +59,7 @@ RESULTS = {
     "RecurrentXray": recurrent_xray,
     "LensRun": lens_run,
     "Prediction": lambda: meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10),
+    "PhaseStudy": lambda: phase.study(0.7, [0.1], [1.0], points=0),
     "LearningRateReport": lambda: geometry.learning_rate_report(
         net(), [(X, torch.tensor([0, 1]))], "cross_entropy"
     ),

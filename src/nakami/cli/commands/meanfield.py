@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 import typer
 
-from nakami import results
 from nakami.results import wrong
 
 from .._command import Command
@@ -62,7 +60,10 @@ def run(
     Order parameters by layer, the eigenvalues of the Fisher matrix, order or chaos, and the
     learning rates at which networks of this shape stay stable, by width. Needs no torch.
     """
-    sizes, point = numbers("--widths", widths, int), numbers("--start", start, float)
+    from .. import _study
+
+    sizes = _study.numbers("--widths", widths, int)
+    point = _study.numbers("--start", start, float)
     if len(point) != 2:
         raise wrong("--start", "be two numbers", repr(start), "write --start 1,0")
     from nakami.theory import meanfield
@@ -74,28 +75,18 @@ def run(
         "bias_variance": bias_variance, "widths": sizes, "samples": samples, "loss": loss,
         "start": point, "seed": seed,
     }  # fmt: skip
-    options = {**settings, "start": (point[0], point[1])}
-    found = meanfield.predict(options.pop("widths"), options.pop("activation"), **options)
+    options = {k: v for k, v in settings.items() if k not in ("widths", "activation")}
+    options["start"] = (point[0], point[1])
     name = f"{activation}-{weight_variance:g}-{bias_variance:g}-{'-'.join(map(str, sizes))}-{loss}"
     typed = {"samples": (samples, SAMPLES), "start": (start, START), "seed": (seed, 0)}
-    folder_name = _runs.reading(_runs.chosen(typed), name)
-    where = _runs.writable("out", output.out / "theory" / folder_name)
-    folder = results.RecordFolder(where, "theory", {**settings, "versions": results.versions()})
-    page = None if output.no_page else _runs.page(found, where / "report.html")
-    tables = _theory_tables.tables(found)
-    record = _runs.finish(folder, _theory_tables.numbers(found), tables)
-    _runs.tell(record, page, output)
-
-
-def numbers(option: str, text: str, kind: type) -> list[Any]:
-    """Numbers with commas between."""
-    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
-    try:
-        return [kind(part) for part in parts]
-    except ValueError as error:
-        what = "whole numbers" if kind is int else "numbers"
-        rule, way_out = f"be {what} with commas between", "write them like 784,500,10"
-        raise wrong(option, rule, repr(text), way_out) from error
+    _study.run(
+        _runs.reading(_runs.chosen(typed), name),
+        settings,
+        output,
+        lambda progress: meanfield.predict(sizes, activation, **options),
+        _theory_tables.tables,
+        _theory_tables.numbers,
+    )
 
 
 ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))

@@ -16,6 +16,7 @@ from ._information import Information, information
 from ._instance import Instance, draw_instance
 from ._mismatch import MismatchedEvolution, mismatched_evolution
 from ._point import free_entropy
+from ._study import Instances, PhaseStudy, study
 from ._transition import Transition, transition, weak_recovery
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "GampResult",
     "Information",
     "Instance",
+    "Instances",
     "MismatchedEvolution",
     "PhaseDiagram",
     "PhaseFixedPoints",
+    "PhaseStudy",
     "PretrainFinetune",
     "StateEvolution",
     "Transition",
@@ -47,6 +50,7 @@ __all__ = [
     "phase_diagram",
     "pretrain_then_finetune",
     "state_evolution",
+    "study",
     "transition",
     "unlabelled",
     "weak_recovery",

@@ -84,7 +84,8 @@ def curve(
         raise wrong("alpha and beta", "not both be given", f"{alpha!r} and {beta!r}", way_out)
     by_beta = beta is None
     k = margin("kappa", kappa, positive=by_beta)
-    given = load("alpha", 0.0 if alpha is None else alpha) if by_beta else load("beta", beta or 0.0)
+    of, loads = ("beta", beta) if beta is not None else ("alpha", 0.0 if alpha is None else alpha)
+    given = load(of, loads)
     k, given = (x[..., None] for x in np.broadcast_arrays(k, given))
     if q is None:
         gap = _even(k, given, by_beta, check_at_least("n", n, 2, "200 is the default"))

@@ -1,0 +1,56 @@
+"""What ``nakami theory phase`` shows."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from ._tables import TextTable
+
+if TYPE_CHECKING:
+    from nakami.theory.phase import PhaseStudy
+
+
+def tables(found: PhaseStudy) -> list[TextTable]:
+    """Transitions, and message passing beside theory."""
+    return [_transitions(found), *([_instances(found)] if len(found.instances.alpha) else [])]
+
+
+def _transitions(found: PhaseStudy) -> TextTable:
+    rows = [
+        (
+            f"{one.alpha:g}",
+            *(
+                f"{value:.4g}" if isfinite(value) else "none"
+                for value in (
+                    one.beta_appears, one.beta_t, one.beta_ends, one.q_before, one.q_after,
+                )
+            ),
+        )
+        for one in found.transitions
+    ]  # fmt: skip
+    end = found.diagram.critical
+    caption = (
+        "β: patterns without labels over N. Between the first and the last both states are stable; "
+        f"in the middle they are equal.\nWithout labels they tell nothing below β_c "
+        f"{found.diagram.weak_recovery:.4g}."
+    )
+    if end.exists:
+        caption += f" The jump ends at α {end.alpha:.4g}, β {end.beta:.4g}."
+    head = ("labels α", "low error from β", "equal at β", "high error to β", "q before", "q after")
+    return TextTable(f"Margin perceptron, κ {found.kappa:g}: jumps", caption, head, rows, left=0)
+
+
+def _instances(found: PhaseStudy) -> TextTable:
+    rows = [
+        (
+            f"{row['alpha']:g}", f"{row['beta']:.3g}", f"{row['pretrained']:.3f}",
+            f"{row['error']:.3f}", f"{row['expected']:.3f}",
+            f"{row['steps']}{'' if row['converged'] else ' (no fixed point)'}",
+        )
+        for row in found.instances.rows()
+    ]  # fmt: skip
+    title = f"Message passing, N {found.instances.dimension}: without labels, then with them"
+    caption = "Errors on Gaussian patterns; expected: nearest stable state of infinite N."
+    head = ("labels α", "β", "pre-trained", "fine-tuned", "expected", "steps")
+    return TextTable(title, caption, head, rows, left=0)

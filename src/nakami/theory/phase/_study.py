@@ -1,0 +1,160 @@
+"""The whole picture of one margin: curves, transitions, the diagram, and finite instances on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ...results import Plotted, Progress, Shown, Work, check_at_least, check_seed, wrong
+from ._channel import Array, Counts, Flags
+from ._checks import load, one_margin
+from ._curve import Curve, curve
+from ._diagram import PhaseDiagram, phase_diagram
+from ._fixed_points import fixed_points
+from ._gamp import pretrain_then_finetune
+from ._instance import draw_instance
+from ._transition import Transition, transition
+
+
+@dataclass(frozen=True, repr=False)
+class Instances(Shown):
+    """Message passing on finite instances, pre-trained and then fine-tuned; arrays are ``(n,)``.
+
+    Attributes:
+        alpha, beta: Patterns over N. dimension: N.
+        pretrained: Error after the patterns without labels, up to the sign of the student.
+        error: After those with labels too; share of wrong labels on Gaussian patterns.
+        expected: Error of the stable state of infinite N that lies nearest.
+        converged: Whether both runs ended at a fixed point. steps: Of both.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "alpha", "beta", "pretrained", "error", "expected", "converged", "steps",
+    )  # fmt: skip
+    alpha: Array
+    beta: Array
+    pretrained: Array
+    error: Array
+    expected: Array
+    converged: Flags
+    steps: Counts
+    dimension: int
+
+    def __repr__(self) -> str:
+        return f"Instances({len(self.alpha)} of N {self.dimension})"
+
+
+@dataclass(frozen=True, repr=False)
+class PhaseStudy(Plotted):
+    """Theory of one margin and message passing beside it.
+
+    Attributes:
+        kappa: Margin. alphas: Labelled patterns over N; betas: unlabelled.
+        by_beta: For each of ``alphas`` all states over beta. by_alpha: For each of ``betas`` over
+            alpha.
+        transitions: For each of ``alphas``. diagram: Over all alphas.
+        instances: Finite instances at each of ``alphas``, over beta. seed: Of them.
+    """
+
+    kappa: float
+    alphas: tuple[float, ...]
+    betas: tuple[float, ...]
+    by_beta: Curve
+    by_alpha: Curve
+    transitions: tuple[Transition, ...]
+    diagram: PhaseDiagram
+    instances: Instances
+    seed: int
+
+    def __repr__(self) -> str:
+        jumps = sum(one.first_order for one in self.transitions)
+        return f"PhaseStudy(kappa {self.kappa:g}: a jump at {jumps} of {len(self.alphas)} alphas)"
+
+
+def study(
+    kappa: float = 0.5,
+    alphas: Sequence[float] = (0.01, 0.1, 0.5),
+    betas: Sequence[float] = (0.0, 3.0, 5.0),
+    *,
+    dimension: int = 500,
+    points: int = 6,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> PhaseStudy:
+    """Curves, transitions and the phase diagram of a margin, with finite instances beside them.
+
+    Args:
+        kappa: Margin, 0.0001 to 5.
+        alphas: Labelled patterns over N, for the curves over beta, at most 6.
+        betas: Unlabelled patterns over N, for the curves over alpha, at most 6.
+        dimension: N of the instances, at least 2.
+        points: Instances on each curve, evenly up to 1.3 times the largest spinodal; 0 leaves
+            them out.
+        seed: Of the first instance; the next have the next.
+        progress: Called after each piece.
+
+    Returns:
+        See ``PhaseStudy``.
+
+    Raises:
+        UsageError: Arguments out of range.
+
+    Cost: 4 s, and about ``4e-8 N^2 beta`` s for each step of an instance, of some hundreds.
+    """
+    k = one_margin("kappa", kappa)
+    loads = [_loads(name, given) for name, given in (("alphas", alphas), ("betas", betas))]
+    check_at_least("dimension", dimension, 2, "500 is the default")
+    check_at_least("points", points, 0, "6 is the default")
+    seed = check_seed(seed)
+    work = Work(["curve", "curve", "diagram", *["instance"] * (points * len(loads[0]))], progress)
+    by_beta = curve(k, np.array(loads[0]))
+    found = tuple(transition(k, alpha) for alpha in loads[0])
+    work.done("curves over beta", "curve")
+    by_alpha = curve(k, beta=np.array(loads[1]))
+    work.done("curves over alpha", "curve")
+    diagram = phase_diagram(k)
+    work.done("phase diagram", "diagram")
+    last = _last(found, diagram)
+    at = [(a, last * (i + 1) / points) for a in loads[0] for i in range(points)]
+    instances = _instances(k, at, dimension, seed, work)
+    return PhaseStudy(k, loads[0], loads[1], by_beta, by_alpha, found, diagram, instances, seed)
+
+
+def _loads(name: str, given: Sequence[float]) -> tuple[float, ...]:
+    values = load(name, np.atleast_1d(np.asarray(given, dtype=np.float64)))
+    if values.ndim != 1 or not 1 <= len(values) <= 6:
+        raise wrong(name, "hold 1 to 6 numbers", len(values), "pass (0.01, 0.1, 0.5)")
+    return tuple(values.tolist())
+
+
+def _last(found: Sequence[Transition], diagram: PhaseDiagram) -> float:
+    """The beta up to which curves are looked at."""
+    ends = [one.beta_ends for one in found if one.first_order]
+    ends += [diagram.weak_recovery] if np.isfinite(diagram.weak_recovery) else []
+    return 1.3 * max(ends, default=4.0)
+
+
+def _instances(
+    kappa: float, at: Sequence[tuple[float, float]], dimension: int, seed: int, work: Work
+) -> Instances:
+    rows: list[tuple[float, ...]] = []
+    for place, (alpha, beta) in enumerate(at):
+        instance = draw_instance(kappa, alpha, beta, dimension, seed + place)
+        ran = pretrain_then_finetune(instance, seed=seed + place)
+        states = fixed_points(kappa, alpha, beta)
+        stable = states.bayes_error[states.stable]
+        error = ran.finetuned.error
+        nearest = float(stable[np.abs(stable - error).argmin()])
+        both = ran.pretrained.converged and ran.finetuned.converged
+        steps = ran.pretrained.steps + ran.finetuned.steps
+        rows.append(
+            (alpha, beta, ran.pretrained.error_up_to_sign, error, nearest, float(both), steps)
+        )
+        work.done(f"instance at alpha {alpha:g}, beta {beta:.3g}", "instance")
+    table = np.array(rows, dtype=np.float64).reshape(-1, 7)
+    loads, errors, fixed = table[:, :2].T, table[:, 2:5].T, table[:, 5] > 0
+    taken = table[:, 6].astype(np.int64)
+    return Instances(loads[0], loads[1], errors[0], errors[1], errors[2], fixed, taken, dimension)
