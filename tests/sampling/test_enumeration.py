@@ -7,7 +7,12 @@ from machines import expected_cd, tiny
 from machines import states as digits
 from nakami import sampling
 from nakami.results import UsageError
-from nakami.sampling import autocorrelation, pair_statistics, stationary, transition_matrix
+from nakami.sampling import (
+    exact_autocorrelation_time,
+    pair_statistics,
+    stationary,
+    transition_matrix,
+)
 from nakami.training import ContrastiveDivergence
 from nakami.zoo.rbm import RBM
 from small_machines import LOG_PARTITIONS, random_machine
@@ -31,7 +36,7 @@ def test_autocorrelation_times_are_the_reference_values(name):
     kernel, wanted = TIMES[name]
     for scale, reference in zip((0.7, 1.5, 3.0), wanted, strict=True):
         machine = random_machine(scale)
-        found = autocorrelation(
+        found = exact_autocorrelation_time(
             transition_matrix(machine, kernel), stationary(machine), pair_statistics(machine)
         )
         last = 1.0 if reference > 100 else 0.1 if reference > 10 else 0.01
@@ -51,7 +56,7 @@ def test_autocorrelation_is_the_sum_over_lags():
         for _ in range(400):
             ahead = matrix @ ahead
             total = total + 2 * (double @ (centred * ahead)) / variance
-        found = autocorrelation(matrix, law, f)
+        found = exact_autocorrelation_time(matrix, law, f)
         assert float(found) == pytest.approx(float(total), rel=1e-9)
         assert float(found) != pytest.approx(1.0, abs=1e-3)
 

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from ._collapsed import CollapsedSuwaTodo as CollapsedSuwaTodo
     from ._collapsed import Lifted as Lifted
     from ._collapsed import RandomFlips as RandomFlips
-    from ._enumeration import autocorrelation as autocorrelation
+    from ._diagnostics import AutocorrelationTime as AutocorrelationTime
+    from ._diagnostics import autocorrelation_time as autocorrelation_time
+    from ._diagnostics import effective_sample_size as effective_sample_size
+    from ._diagnostics import split_rhat as split_rhat
     from ._enumeration import divergence_bias as divergence_bias
+    from ._enumeration import exact_autocorrelation_time as exact_autocorrelation_time
     from ._enumeration import log_partition as log_partition
     from ._enumeration import pair_statistics as pair_statistics
     from ._enumeration import stationary as stationary
@@ -28,5 +32,10 @@ if TYPE_CHECKING:
     from ._likelihood import log_likelihood as log_likelihood
     from ._machine import Machine as Machine
     from ._machine import PairEnergy as PairEnergy
+    from ._phases import FromData as FromData
+    from ._phases import Persistent as Persistent
+    from ._phases import Sampler as Sampler
+    from ._phases import Tempered as Tempered
+    from ._tempering import ParallelTempering as ParallelTempering
 
 __getattr__, __dir__, __all__ = lazy(__name__)

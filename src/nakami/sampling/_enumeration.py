@@ -65,7 +65,7 @@ def transition_matrix(model: PairEnergy | Machine, kernel: Kernel) -> Tensor:
     return _matrix(kernel, _small(model))
 
 
-def autocorrelation(matrix: Tensor, law: Tensor, statistic: Tensor) -> Tensor:
+def exact_autocorrelation_time(matrix: Tensor, law: Tensor, statistic: Tensor) -> Tensor:
     """Integrated autocorrelation time in sweeps, exactly; 1 for independent samples.
 
     ``tau = (2 <f, (1 - K + 1 law)^-1 f> - <f, f>) / <f, f>`` with ``f`` less its mean and ``<.,.>``

@@ -13,7 +13,7 @@ Deliberate differences from the guide:
   gets a finite bias.
 
 Contrastive divergence is not the gradient of any function (Sutskever & Tieleman 2010), and the
-reconstruction error it returns is not a likelihood.
+reconstruction error it returns is not a likelihood: ``sampling.log_likelihood`` measures that.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nakami.results import unknown, wrong
+from nakami.sampling import Sampler
 from nakami.zoo._layers import seeded
 from nakami.zoo.rbm import RBM, run_chain
 
@@ -33,11 +35,12 @@ from ._method import Descend, Method
 
 @final
 class ContrastiveDivergence(Method):
-    """CD-k with momentum and weight decay, in place and without autograd.
+    """CD-k, or another sampler, with momentum and weight decay, in place and without autograd.
 
     ``u <- momentum u + rate (direction - decay W)``, ``W <- W + u``; decay on ``weight`` alone;
     ``direction`` is the mean over the batch, so the rate does not depend on the batch's size.
-    ``step`` returns the mean squared reconstruction error per visible unit.
+    ``step`` returns the mean squared reconstruction error per visible unit; with a sampler the mean
+    free energy of the data less that of the samples, whose gradient the direction is.
 
     Args:
         module: The machine.
@@ -48,6 +51,9 @@ class ContrastiveDivergence(Method):
         k: Steps of the chain.
         reconstruction: ``"sample"`` (exact CD-k) or ``"mean"`` of the visible units given the
             hidden.
+        sampler: Where the samples of the machine come from, in place of ``k`` steps from the data:
+            ``sampling.FromData(k, kernel)``, ``Persistent(chains)``, ``Tempered(chains)``; a new
+            one for each training.
         generator: Source of the samples until ``start`` gives one; None: a fresh one with seed 0.
 
     Raises:
@@ -66,6 +72,7 @@ class ContrastiveDivergence(Method):
         decay: float = 2e-4,
         k: int = 1,
         reconstruction: Literal["sample", "mean"] = "sample",
+        sampler: Sampler | None = None,
         generator: torch.Generator | None = None,
     ):
         if reconstruction not in ("sample", "mean"):
@@ -78,9 +85,16 @@ class ContrastiveDivergence(Method):
                 raise wrong("momentum", "lie in [0, 1)", factor, "pass momentum=0.5")
         if k < 1:
             raise wrong("k", "be at least 1", k, "pass k=1")
+        if sampler is not None and (k != 1 or reconstruction != "sample"):
+            got = f"k={k}, reconstruction={reconstruction!r} and a sampler"
+            way_out = "give the steps to the sampler: sampling.FromData(k=5)"
+            raise wrong("k and reconstruction", "be left out with a sampler", got, way_out)
         self.module: RBM = module
         self.rate, self.decay, self.k, self.reconstruction = rate, decay, k, reconstruction
         self._momenta, self._switch, self._generator = pair, switch, seeded(generator)
+        self._sampler, self._begun = sampler, False
+        if sampler is not None:
+            self.loss_name = "free energy of data less that of samples, nats"
         self._speed = [torch.zeros_like(p) for p in module.parameters()]
         self.epoch(0)
 
@@ -96,6 +110,7 @@ class ContrastiveDivergence(Method):
         self.module.start_biases(v)
         self._speed = [torch.zeros_like(p) for p in self.module.parameters()]  # on its device
         self._generator = generator
+        self._begin(v)
 
     def epoch(self, index: int) -> None:
         """Take the momentum of this epoch."""
@@ -104,23 +119,50 @@ class ContrastiveDivergence(Method):
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
         """One update from a batch ``(N, visible)`` in 0..1."""
-        (v,), rbm, rate = batch, self.module, self.rate / len(batch[0])
+        (v,), rbm = batch, self.module
+        if self._sampler is not None:
+            return self._sampled_step(v, self._sampler)
         chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction)
         hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
         difference = v - chain.model
-        weight, visible, offset = self._speed
-        weight.addmm_(hidden.T, torch.cat([v, chain.model]), beta=self.momentum, alpha=rate)
-        weight.add_(rbm.weight, alpha=-self.rate * self.decay)
-        visible.mul_(self.momentum).add_(difference.sum(0), alpha=rate)
-        offset.mul_(self.momentum).add_(hidden.sum(0), alpha=rate)
-        for parameter, speed in zip(rbm.parameters(), self._speed, strict=True):
-            parameter.add_(speed)
+        self._move(hidden, torch.cat([v, chain.model]), difference.sum(0), len(v))
         return difference.square_().mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """The last step, one tensor for each parameter."""
-        return {"speed": self._speed}
+        """The last step, one tensor for each parameter, and what the sampler carries."""
+        state: dict[str, Any] = {"speed": self._speed}
+        return state | ({"sampler": self._sampler.state_dict()} if self._sampler else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the last step."""
+        """Take up the last step and the chains."""
         self._speed = list(state["speed"])
+        if self._sampler is not None:
+            self._sampler.load_state_dict(state["sampler"])
+
+    def _begin(self, v: Tensor) -> None:
+        if self._sampler is not None:
+            self._sampler.begin(self.module, v, self._generator)
+        self._begun = True
+
+    def _sampled_step(self, v: Tensor, sampler: Sampler) -> Tensor:
+        if not self._begun:  # a step by hand, without start
+            self._begin(v)
+        rbm, model = self.module, sampler.draw(v)
+        x, y = (F.linear(rows, rbm.weight, rbm.hidden_bias) for rows in (v, model))
+        gap = (model.mean(0) - v.mean(0)) @ rbm.visible_bias
+        gap = gap + F.softplus(y).sum(1).mean() - F.softplus(x).sum(1).mean()
+        share = len(v) / len(model)
+        hidden = torch.cat([x.sigmoid_(), y.sigmoid_().mul_(-share)])
+        visible = torch.add(v.sum(0), model.sum(0), alpha=-share)
+        self._move(hidden, torch.cat([v, model]), visible, len(v))
+        return gap
+
+    def _move(self, hidden: Tensor, states: Tensor, visible_sum: Tensor, count: int) -> None:
+        """Momentum, decay and step, from the sums over data and samples with their signs."""
+        rate, (weight, visible, offset) = self.rate / count, self._speed
+        weight.addmm_(hidden.T, states, beta=self.momentum, alpha=rate)
+        weight.add_(self.module.weight, alpha=-self.rate * self.decay)
+        visible.mul_(self.momentum).add_(visible_sum, alpha=rate)
+        offset.mul_(self.momentum).add_(hidden.sum(0), alpha=rate)
+        for parameter, speed in zip(self.module.parameters(), self._speed, strict=True):
+            parameter.add_(speed)
