@@ -15,5 +15,7 @@ if TYPE_CHECKING:
     from ._divergences import sinkhorn_divergence as sinkhorn_divergence
     from ._sinkhorn import sinkhorn as sinkhorn
     from ._sinkhorn import unbalanced as unbalanced
+    from .barycenters._barycenter import barycenter as barycenter
+    from .barycenters._result import Barycenter as Barycenter
 
 __getattr__, __dir__, __all__ = lazy(__name__)

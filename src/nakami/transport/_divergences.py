@@ -75,7 +75,7 @@ def blur(q: Tensor, cost: Cost | Tensor, reg: float, *, memory_budget: int | Non
         memory_budget: Bytes for kernels; default 1 GiB.
     """
     geometry, reg, budget = as_cost(cost), check_reg(reg), check_budget(memory_budget)
-    _check_own(geometry)
+    check_own(geometry)
     first, _, _ = check_masses(q, q, geometry)
     alone = q.ndim == len(geometry.shape)
     given = q[None] if alone else q
@@ -174,20 +174,25 @@ def entropy(mass: Tensor, axes: int) -> Tensor:
 
 def _kernel(geometry: Cost, reg: float, like: Tensor, budget: int) -> tuple[Kernel, Tensor]:
     """The kernel and ``log K_i.``, with a batch axis."""
-    _check_own(geometry)
+    check_own(geometry)
     kernel = kernel_of(geometry, reg, like, budget)
     wide = torch.float32 if like.device.type == "mps" else torch.float64
     return kernel, kernel.sum(torch.zeros_like(like, dtype=wide))
 
 
-def _check_own(geometry: Cost) -> None:
+def is_two_sided(geometry: Cost) -> bool:
+    """Whether the two sides are different points."""
+    if isinstance(geometry, Points):
+        return geometry.x is not geometry.y and not torch.equal(geometry.x, geometry.y)
+    return isinstance(geometry, Matrix) and geometry.cost.shape[0] != geometry.cost.shape[1]
+
+
+def check_own(geometry: Cost) -> None:
     """Both sides must be the same points."""
-    if isinstance(geometry, Points) and not (
-        geometry.x is geometry.y or torch.equal(geometry.x, geometry.y)
-    ):
+    if is_two_sided(geometry) and isinstance(geometry, Points):
         rule = "have the same points on both sides"
         raise wrong("cost", rule, "Points(x, y)", "pass Points(x)")
-    if isinstance(geometry, Matrix) and geometry.cost.shape[0] != geometry.cost.shape[1]:
+    if is_two_sided(geometry) and isinstance(geometry, Matrix):
         got = tuple(geometry.cost.shape)
         raise wrong("cost", "be square: both sides are the same points", got, "pass (n, n)")
 
@@ -196,5 +201,5 @@ def _own(geometry: Cost) -> tuple[Cost, Cost]:
     """Costs of each side with itself."""
     if isinstance(geometry, Points):
         return Points(geometry.x, power=geometry.power), Points(geometry.y, power=geometry.power)
-    _check_own(geometry)
+    check_own(geometry)
     return geometry, geometry

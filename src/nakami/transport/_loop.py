@@ -45,7 +45,7 @@ def iterate(
     """
     f, g = start
     p, q = log_p.exp(), log_q.exp()
-    pace, give = _Pace(f, relax, damping), 1 / damping - 1
+    pace, give = Pace(f, relax, damping), 1 / damping - 1
     error, step = torch.full(f.shape[:1], torch.inf, dtype=f.dtype, device=f.device), 0
     while step < most:
         step += 1
@@ -96,10 +96,10 @@ def _error(mass: Tensor, potential: Tensor, total: Tensor, give: float) -> Tenso
     return found.mul_(mass).abs_().flatten(1).sum(1)
 
 
-class _Pace:
+class Pace:
     """The factor of over-relaxation of each of the batch."""
 
-    def __init__(self, like: Tensor, relax: bool, damping: float):
+    def __init__(self, like: Tensor, relax: bool, damping: float = 1.0):
         self.damping = damping
         self.relax, self.omega = relax, torch.ones_like(like.flatten(1)[:, 0])
         self.shape = (-1, *[1] * (like.ndim - 1))

@@ -68,7 +68,7 @@ def sinkhorn(
     """
     geometry = as_cost(cost)
     first, second, alone = check_masses(p, q, geometry)
-    how = _How(check_reg(reg), None, *_checked(tolerance, max_steps), start, memory_budget)
+    how = _How(check_reg(reg), None, *check_ends(tolerance, max_steps), start, memory_budget)
     return _solved(first, second, alone, geometry, how)
 
 
@@ -115,7 +115,7 @@ def unbalanced(
         way_out = ["pass penalty=1.0, in units of the cost", "use sinkhorn, which keeps all mass"]
         raise wrong("penalty", "be a positive number", repr(penalty), way_out)
     price = float(penalty)
-    how = _How(check_reg(reg), price, *_checked(tolerance, max_steps), start, memory_budget)
+    how = _How(check_reg(reg), price, *check_ends(tolerance, max_steps), start, memory_budget)
     return _solved(first, second, alone, geometry, how)
 
 
@@ -220,17 +220,18 @@ def check_reg(reg: object) -> float:
     return float(reg)
 
 
-def _checked(tolerance: object, max_steps: object) -> tuple[float, int]:
+def check_ends(tolerance: object, max_steps: object) -> tuple[float, int]:
+    """The tolerance on L1 errors of masses, and the most steps."""
     if not is_number(tolerance) or not 0 < float(tolerance) < 1:
         raise wrong("tolerance", "lie between 0 and 1", repr(tolerance), "pass tolerance=1e-6")
-    return float(tolerance), check_at_least("max_steps", max_steps, 1, "leave it out for 10000")
+    return float(tolerance), check_at_least("max_steps", max_steps, 1, "leave it out")
 
 
 def check_masses(
     p: object, q: object, geometry: Cost, same: bool = True
 ) -> tuple[Tensor, Tensor, bool]:
     """Both with a batch axis, of one type and mass; and whether neither had a batch."""
-    first, second = _mass("p", p, geometry.shape), _mass("q", q, geometry.target)
+    first, second = check_mass("p", p, geometry.shape), check_mass("q", q, geometry.target)
     alone = first.ndim == len(geometry.shape) and second.ndim == len(geometry.target)
     first = first if first.ndim > len(geometry.shape) else first[None]
     second = second if second.ndim > len(geometry.target) else second[None]
@@ -256,7 +257,8 @@ def check_masses(
     return first, (second * scale).to(second.dtype), alone
 
 
-def _mass(name: str, mass: object, shape: tuple[int, ...]) -> Tensor:
+def check_mass(name: str, mass: object, shape: tuple[int, ...]) -> Tensor:
+    """Masses of a batch or of one, detached; refuses what no histogram is."""
     if not isinstance(mass, Tensor):
         raise wrong_type(name, "be a tensor of masses", mass, f"pass torch.tensor({name})")
     mass = mass.detach()

@@ -1,0 +1,1 @@
+"""Barycenters of histograms: entropic, debiased, and of the lambda-divergence."""

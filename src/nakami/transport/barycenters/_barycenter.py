@@ -1,0 +1,195 @@
+"""Barycenters of histograms: checks, the choice of the loop, and the result."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...results import (
+    NotConvergedWarning,
+    check_budget,
+    check_choice,
+    is_number,
+    warn,
+    wrong,
+    wrong_type,
+)
+from .._costs import Cost, as_cost, kernel_of
+from .._divergences import check_own, is_two_sided
+from .._sinkhorn import SAME_MASS, check_ends, check_mass, check_reg
+from ._problem import Ends, Problem, entropy, normalised
+from ._projections import debiased, entropic
+from ._result import Barycenter, Look
+from ._sharp import sharp
+
+KINDS = ("entropic", "debiased", "lambda")
+TOLERANCE, MAX_STEPS = 1e-6, 2000
+SUM_OF_WEIGHTS = 1e-6
+
+
+def barycenter(
+    masses: Tensor,
+    cost: Cost | Tensor,
+    reg: float,
+    weights: Tensor | None = None,
+    kind: str = "entropic",
+    *,
+    tolerance: float = TOLERANCE,
+    max_steps: int = MAX_STEPS,
+    entropy_floor: float | None = None,
+    memory_budget: int | None = None,
+) -> Barycenter:
+    """The histogram nearest to several, ``argmin_q sum_m w_m loss(p_m, q)``.
+
+    Kinds:
+
+    * ``"entropic"``: of the entropic cost ``C``. Blurred: of one input it is ``blur(p)``, and
+      Gaussians come out with ``reg / 2`` more variance along each axis. Converges fast and smooth.
+    * ``"debiased"``: of the Sinkhorn divergence (Janati et al. 2020). Exact for Gaussians of one
+      covariance.
+    * ``"lambda"``: of the lambda-divergence ``D[p_m : q]`` (Amari et al. 2019). Exact in the same
+      case, and of one input it is that input. A deconvolution: fine detail needs many steps, and
+      the entropy falls towards its end; ``entropy_floor`` stops before.
+
+    Args:
+        masses: ``(M, *shape)``, or ``(B, M, *shape)`` for ``B`` barycenters at once; at least 0,
+            of one total mass for each barycenter. Float32 or float64.
+        cost: ``Grid``, ``Points`` or a matrix; only the entropic kind takes two sides of different
+            points, inputs on the first.
+        reg: Factor of the entropy, in units of the cost, above 0.
+        weights: ``(M,)`` or ``(B, M)``, at least 0, of sum 1; None: equal.
+        kind: See above.
+        tolerance: On ``residual``.
+        max_steps: Where it stops at the latest.
+        entropy_floor: For ``"lambda"``: stop at the first look at which the entropy of all of the
+            batch is at most this, in nats. The inputs' is in ``.input_entropy``.
+        memory_budget: Bytes for kernels; default 1 GiB.
+
+    Returns:
+        The barycenter, its entropy beside that of the inputs, residual and steps; detached.
+
+    Raises:
+        UsageError: Masses as for ``sinkhorn``, weights that do not fit, an unknown kind.
+
+    Cost: a step is two sums over all pairs for each input, and one or two for the barycenter.
+    """
+    geometry, budget = as_cost(cost), check_budget(memory_budget)
+    reg, (tolerance, most) = check_reg(reg), check_ends(tolerance, max_steps)
+    check_choice("kind", kind, KINDS, "leave it out for entropic")
+    if kind != "entropic":
+        check_own(geometry)
+    masses, alone = _check_inputs(masses, geometry)
+    share = _check_weights(weights, *masses.shape[:2])
+    problem = _problem(masses, share, geometry, reg, budget)
+    end = Ends(tolerance, most, _check_floor(entropy_floor, kind))
+    looks: list[Look] = []
+
+    def told(part: Tensor) -> Tensor:
+        kept = torch.bool if part.dtype == torch.bool else masses.dtype
+        return part[0].to(kept) if alone else part.to(kept)
+
+    def report(step: int, log_q: Tensor, residual: Tensor) -> None:
+        looks.append(Look(step, told(entropy(log_q)), told(residual)))
+
+    loop = {"entropic": entropic, "debiased": debiased, "lambda": sharp}[kind]
+    found = loop(problem, end, report)
+    converged = found.residual <= tolerance
+    if found.steps >= most and not bool(converged.all()):
+        _warn(found.residual, tolerance, most)
+    total = masses[:, 0].to(found.log_q).flatten(1).sum(1)
+    scale = total.view(-1, *[1] * (found.log_q.ndim - 1))
+    return Barycenter(
+        mass=told(found.log_q.exp() * scale),
+        entropy=told(entropy(found.log_q)),
+        input_entropy=told(problem.mean(entropy(problem.log_p))),
+        kind=kind,
+        residual=told(found.residual),
+        converged=told(converged),
+        reason=found.reason,
+        steps=found.steps,
+        looks=tuple(looks),
+        reg=reg,
+        convention=geometry.convention,
+    )
+
+
+def _problem(masses: Tensor, share: Tensor, geometry: Cost, reg: float, budget: int) -> Problem:
+    """In float64 logs; ``masses`` are ``(B, M, *shape)``."""
+    wide = torch.float32 if masses.device.type == "mps" else torch.float64
+    inputs = masses.flatten(0, 1)
+    log_p = normalised(inputs.to(wide).log())
+    kernel = kernel_of(geometry, reg, inputs, budget)
+    own = kernel if is_two_sided(geometry) else kernel_of(geometry, reg, masses[:, 0], budget)
+    return Problem(
+        log_p=log_p,
+        weights=share.to(log_p),
+        kernel=kernel,
+        own=own,
+    )
+
+
+def _check_inputs(masses: object, geometry: Cost) -> tuple[Tensor, bool]:
+    """``(B, M, *shape)`` of equal total mass, and whether ``B`` was not given."""
+    if not isinstance(masses, Tensor):
+        way_out = "pass torch.stack([p1, p2])"
+        raise wrong_type("masses", "be a tensor of histograms (M, ...)", masses, way_out)
+    shape, axes = geometry.shape, masses.ndim - len(geometry.shape)
+    if axes not in (1, 2) or masses.shape[axes:] != shape or not masses.numel():
+        rule = f"have shape (M, *{shape}), or (B, M, *{shape}), to fit the cost"
+        ways = ["pass torch.stack([p1, p2])", "give the cost of its points"]
+        raise wrong("masses", rule, tuple(masses.shape), ways)
+    flat = check_mass("masses", masses.reshape(-1, *shape), shape)
+    made = flat.reshape(-1, masses.shape[axes - 1], *shape)
+    sums = made.flatten(2).double().sum(2)
+    apart = (sums / sums[:, :1] - 1).abs()
+    if bool((apart > SAME_MASS[made.dtype]).any()):
+        got = f"{float(sums.min()):.6g} to {float(sums.max()):.6g}"
+        way_out = "divide each histogram by its sum"
+        raise wrong("masses", "have one total mass for each barycenter", got, way_out)
+    return made, axes == 1
+
+
+def _check_weights(weights: object, batch: int, count: int) -> Tensor:
+    """``(B, M)`` in float64, of sum 1."""
+    if weights is None:
+        return torch.full((batch, count), 1 / count, dtype=torch.float64)
+    if not isinstance(weights, Tensor):
+        way_out = "pass torch.tensor([0.5, 0.5])"
+        raise wrong_type("weights", "be a tensor of a number for each input", weights, way_out)
+    if weights.shape not in ((count,), (batch, count)):
+        rule = f"have shape ({count},) or ({batch}, {count}), a number for each input"
+        raise wrong("weights", rule, tuple(weights.shape), "leave them out for equal ones")
+    share = weights.detach().double().expand(batch, count)
+    if not bool((share >= 0).all()):  # NaN as well
+        got = f"{float(share.min()):.6g}"
+        raise wrong("weights", "be at least 0", got, "pass weights.clamp_min(0), of sum 1")
+    sums = share.sum(1)
+    if not bool(((sums - 1).abs() <= SUM_OF_WEIGHTS).all()):
+        got = f"{float(sums[int((sums - 1).abs().argmax())]):.6g}"
+        raise wrong("weights", "have sum 1", got, "pass weights / weights.sum()")
+    return share / sums[:, None]
+
+
+def _check_floor(floor: object, kind: str) -> float | None:
+    if floor is None:
+        return None
+    if kind != "lambda":
+        got, ways = f"{floor!r} for {kind}", ["leave it out", "pass kind='lambda'"]
+        raise wrong("entropy_floor", "be left out for this {kind}", got, ways)
+    if not is_number(floor) or not float(floor) > 0:
+        way_out = "pass the entropy of the inputs, in nats"
+        raise wrong("entropy_floor", "be a positive number", repr(floor), way_out)
+    return float(floor)
+
+
+def _warn(residual: Tensor, tolerance: float, most: int) -> None:
+    left = int((~(residual <= tolerance)).sum())
+    warn(
+        NotConvergedWarning(
+            "{argument} was not reached in {got} (residual {rule}); {way_out}.",
+            argument="tolerance",
+            got=f"{most} steps for {left} of {len(residual)}",
+            rule=f"{float(residual.max()):.2e}, asked {tolerance:.0e}",
+            way_out=["raise {max_steps}", "raise {tolerance}", "raise {reg}"],
+        )
+    )

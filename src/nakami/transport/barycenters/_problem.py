@@ -1,0 +1,90 @@
+"""The tensors of a batch of barycenters, and sums over their inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .._kernels import Kernel
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Batches of ``B`` barycenters of ``M`` inputs each.
+
+    Attributes:
+        log_p: Logs of the inputs, of sum 1, ``(B M, *shape)``.
+        weights: ``(B, M)``, of sum 1 over ``M``.
+        kernel: For all inputs at once. own: between points of the barycenter, for batches ``B``.
+    """
+
+    log_p: Tensor
+    weights: Tensor
+    kernel: Kernel
+    own: Kernel
+
+    def mean(self, parts: Tensor) -> Tensor:
+        """Weighted mean over inputs, ``(B M, ...) -> (B, ...)``; weight 0 leaves an input out."""
+        split = parts.unflatten(0, self.weights.shape)
+        weights = self.weights.view(*self.weights.shape, *[1] * (split.ndim - 2))
+        return torch.where(weights > 0, weights * split, 0.0).sum(1)
+
+    def each(self, parts: Tensor) -> Tensor:
+        """For each input, ``(B, ...) -> (B M, ...)``."""
+        return parts.repeat_interleave(self.weights.shape[1], 0)
+
+    def apart(self, log_marginals: Tensor, log_q: Tensor) -> Tensor:
+        """L1 distance of the plans' marginals from ``q`` (or one for each), averaged, ``(B,)``."""
+        wanted = log_q.exp() if len(log_q) == len(log_marginals) else self.each(log_q.exp())
+        return l1(self.mean((log_marginals.exp() - wanted).abs()))
+
+
+@dataclass(frozen=True)
+class Ends:
+    """When a loop stops: at this residual, at ``most`` steps, or at this entropy."""
+
+    tolerance: float
+    most: int
+    floor: float | None = None
+
+    def reason(self, step: int, residual: Tensor, log_q: Tensor) -> str:
+        """Why to stop, or an empty text."""
+        if bool((residual <= self.tolerance).all()):
+            return "converged"
+        if self.floor is not None and bool((entropy(log_q) <= self.floor).all()):
+            return "stopped at the entropy asked for"
+        return f"stopped after {step} steps" if step >= self.most else ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a loop returns: the log of the barycenter, of sum 1, and how it ended."""
+
+    log_q: Tensor
+    residual: Tensor
+    steps: int
+    reason: str
+
+
+def normalised(log_q: Tensor) -> Tensor:
+    """Of sum 1, for each of the batch."""
+    whole = torch.logsumexp(log_q.flatten(1), 1)
+    return log_q - whole.view(-1, *[1] * (log_q.ndim - 1))
+
+
+def entropy(log_q: Tensor) -> Tensor:
+    """In nats, ``(B,)``."""
+    q = log_q.exp()
+    return -torch.where(q > 0, q * log_q, 0.0).flatten(1).sum(1)
+
+
+def l1(parts: Tensor) -> Tensor:
+    """Sums of absolute values, ``(B,)``."""
+    return parts.abs().flatten(1).sum(1)
+
+
+def total(parts: Tensor) -> Tensor:
+    """Sums over points, ``(B, 1, ...)``."""
+    return parts.flatten(1).sum(1).view(-1, *[1] * (parts.ndim - 1))

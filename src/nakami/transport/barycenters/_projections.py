@@ -1,0 +1,63 @@
+"""Entropic and debiased barycenters by iterative Bregman projections, in the log domain.
+
+All plans are scaled to the inputs on one side, and on the other to the geometric mean of their
+marginals (Benamou, Carlier, Cuturi, Nenna and Peyre 2015). Debiased (Janati, Cuturi and Gramfort
+2020, algorithm 1), that mean is multiplied by ``d``, where ``d K d = q``: the scaling of the plan
+between the barycenter and itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .._loop import EVERY, Pace
+from ._problem import Ends, Found, Problem, l1, normalised
+
+Report = Callable[[int, Tensor, Tensor], None]
+
+
+def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
+    """Until the marginals of the plans, averaged, are within the tolerance of the barycenter.
+
+    Both sides are blocks of a smooth concave dual, so that steps are over-relaxed as Sinkhorn's.
+    """
+    log_p, kernel = problem.log_p, problem.kernel
+    f, g = torch.zeros_like(log_p), torch.zeros_like(kernel.back(log_p))
+    pace, step = Pace(f, True), 0
+    while True:
+        step += 1
+        looks = step % EVERY == 0 or step >= ends.most
+        total = kernel.sum(g)
+        f = -total if looks else pace.moved(f, total)  # at a look the inputs' side is exact
+        sums = kernel.back(log_p + f)
+        log_q = normalised(problem.mean(sums))
+        if looks:
+            error = problem.apart(g + sums, log_q)
+            report(step, log_q, error)
+            if reason := ends.reason(step, error, log_q):
+                return Found(log_q, error, step, reason)
+            pace.look(problem.each(error))
+        g = torch.where(sums == -torch.inf, sums, pace.moved(g, sums - problem.each(log_q)))
+
+
+def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
+    """Likewise; also ``d K d`` must be within it. Steps are plain: there is no such dual."""
+    log_p, kernel = problem.log_p, problem.kernel
+    g = torch.zeros_like(kernel.back(log_p))
+    log_d, step = torch.zeros_like(problem.mean(g)), 0
+    while True:
+        step += 1
+        sums = kernel.back(log_p - kernel.sum(g))
+        log_q = normalised(problem.mean(sums) + log_d)
+        own = problem.own.sum(log_d)
+        if step % EVERY == 0 or step >= ends.most:
+            itself = l1((log_d + own).exp() - log_q.exp())
+            error = problem.apart(g + sums, log_q) + itself
+            report(step, log_q, error)
+            if reason := ends.reason(step, error, log_q):
+                return Found(log_q, error, step, reason)
+        g = problem.each(log_q) - sums
+        log_d = (log_d + log_q - own) / 2
