@@ -81,6 +81,17 @@ def test_curves_over_grids_are_the_curves_one_by_one():
     assert back.beta[0] == pytest.approx(3.0, rel=1e-10)
 
 
+def test_rows_are_the_entries():
+    one = phase.state_evolution(0.5, 0.1, 5.0).rows()
+    assert [(row["beta"], row["converged"]) for row in one] == [(5.0, True)]
+    curve = phase.curve([0.3, 0.5], 0.1, n=4)
+    rows = curve.rows()
+    assert [row["kappa"] for row in rows] == [0.3] * 4 + [0.5] * 4
+    assert rows[5]["beta"] == curve.beta[1, 1]
+    assert "2 of 2 converged" in repr(phase.state_evolution(0.5, 0.1, [1, 5]))
+    assert repr(curve) == f"Curve(2 x 4 points, {int(curve.stable.sum())} stable)"
+
+
 def test_slope_by_differences_of_the_step():
     def step(q):
         at = phase.information(q, 0.4)

@@ -40,9 +40,21 @@ def test_overlaps_are_those_of_state_evolution(learned, beta, tolerance):
     assert found.q + found.variance == pytest.approx(1, abs=1e-10)  # on the sphere
 
 
+def test_an_uninformed_start_knows_nothing_of_the_teacher():
+    """Also at equal seeds: one step without labels leaves the overlap near chance."""
+    instance = phase.draw_instance(0.5, 0.0, 2.0, 1000, seed=0)
+    one = phase.gamp(instance, seed=0, max_steps=1)
+    cosine = one.overlap / one.q**0.5
+    assert abs(cosine) < 4 / 1000**0.5
+    assert not one.converged
+    below = phase.gamp(instance, seed=0)  # 2 is below weak recovery, 3.07
+    assert below.converged
+    assert below.q < 1e-3
+
+
 def test_pre_training_then_fine_tuning(learned):
     found = phase.pretrain_then_finetune(learned[5.0])
-    at_once = phase.gamp(learned[5.0])
+    at_once = phase.gamp(learned[5.0], max_steps=100)
     theory = phase.state_evolution(0.5, 0.1, 5.0)
     assert abs(found.pretrained.error_up_to_sign - theory.bayes_error) < 0.015
     assert np.sign(found.pretrained.overlap) == found.sign
@@ -53,7 +65,7 @@ def test_pre_training_then_fine_tuning(learned):
 REFUSED = [
     (lambda one: phase.gamp(one, "cold"), r"start must be one of .* or a vector, got 'cold'"),
     (lambda one: phase.gamp(one, np.ones(3)), r"a vector \(1000,\) inside the sphere"),
-    (lambda one: phase.gamp(one, damping=1), r"damping must lie from 0 to below 1, got 1"),
+    (lambda one: phase.gamp(one, max_steps=0), r"max_steps must be a whole number from 1 on, got"),
     (lambda one: phase.gamp(one, student_kappa=-1), r"student_kappa must be a number from 0 to 5"),
     (lambda _: phase.draw_instance(0.5, 0, 0), r"must give at least one pattern, got 0 and 0"),
     (lambda _: phase.draw_instance(7, 0, 1), r"kappa must be a number from 0 to 5, got 7"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, wrong
+from ...results import check_at_least, wrong
 from ._channel import Array, Flags, Real
 from ._checks import load, margin, overlap
 from ._evolution import SMALL, iterate
+from ._grid import Grid
 from ._information import gains
 from ._point import point
 
@@ -18,7 +19,7 @@ LEAST_ERROR = 0.01  # Bayes error at which a curve ends
 
 
 @dataclass(frozen=True, repr=False)
-class Curve(Shown):
+class Curve(Grid):
     """Fixed points by overlap. Arrays are ``(..., n)``, ``kappa`` is ``(..., 1)``.
 
     Attributes:

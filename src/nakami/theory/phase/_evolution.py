@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_fraction, wrong
+from ...results import check_at_least, check_fraction, wrong
 from ._channel import Array, Counts, Flags
 from ._checks import load, margin, overlap
+from ._grid import Grid
 from ._information import gains
 from ._point import point
 
@@ -18,7 +19,7 @@ STARTS = ("uninformed", "informed")
 
 
 @dataclass(frozen=True, repr=False)
-class StateEvolution(Shown):
+class StateEvolution(Grid):
     """Where the state evolution ended; every array has the shape of the parameters.
 
     Attributes:

@@ -12,6 +12,7 @@ from ._channel import Array, Channel, labelled, unlabelled
 from ._instance import Instance
 
 STARTS = ("uninformed", "informed")
+EMPTY = 1e-5  # V at which no student is left
 SPREAD, NEAR = 1e-2, 0.99  # of an uninformed start, and its cosine with the teacher if informed
 
 
@@ -71,7 +72,6 @@ def gamp(
     start: str | ArrayLike = "uninformed",
     *,
     student_kappa: float | None = None,
-    damping: float = 0.0,
     tolerance: float = 1e-8,
     max_steps: int = 1000,
     seed: int = 0,
@@ -88,8 +88,8 @@ def gamp(
         instance: Patterns and labels (``draw_instance``).
         start: ``"uninformed"`` (0.01 times a normal vector), ``"informed"`` (0.99 of the teacher)
             or a vector ``(N,)`` with ``|m|^2 < N``.
-        student_kappa: The student's margin; the teacher's if None.
-        damping: Share of the old mean in the new one, 0 to below 1; 0.5 helps where margins differ.
+        student_kappa: The student's margin; the teacher's if None. Where no student is left ``V``
+            falls to 0; below 1e-5 the run ends, ``converged`` False.
         tolerance: Of ``change``.
         max_steps: After which it is given up, ``converged`` False.
         seed: Of the uninformed start.
@@ -105,8 +105,6 @@ def gamp(
     """
     x, n = instance.patterns, instance.patterns.shape[1]
     kappa = instance.kappa if student_kappa is None else _kappa(student_kappa)
-    if not is_number(damping) or not 0 <= damping < 1:
-        raise wrong("damping", "lie from 0 to below 1", repr(damping), "0.5 damps strongly")
     check_fraction("tolerance", tolerance, "1e-8 is the default")
     check_at_least("max_steps", max_steps, 1, "1000 is the default")
     m = _start(start, instance, seed)
@@ -118,14 +116,12 @@ def gamp(
         r = channel.gamma.sum() / n * m + x.T @ g / np.sqrt(n)
         v = float(2 / (1 + np.sqrt(1 + 4 * (r @ r) / n)))
         new = v * r
-        if damping:
-            new = damping * m + (1 - damping) * new
-            v = 1 - float(new @ new) / n
         change, m = float((new - m) @ (new - m)) / n, new
         track.append((float(m @ m) / n, float(m @ instance.teacher) / n))
-        if change < tolerance:
+        if change < tolerance or v < EMPTY:
             break
-    return _result(instance, m, v, g, kappa, change, change < tolerance, np.array(track))
+    done = change < tolerance and v >= EMPTY
+    return _result(instance, m, v, g, kappa, change, done, np.array(track))
 
 
 def pretrain_then_finetune(
@@ -180,7 +176,8 @@ def _start(start: str | ArrayLike, instance: Instance, seed: int) -> Array:
     if isinstance(start, str) and start == "informed":
         return NEAR * instance.teacher
     if isinstance(start, str) and start == "uninformed":
-        return SPREAD * np.random.default_rng(check_seed(seed)).standard_normal(n)
+        draw = np.random.default_rng([check_seed(seed), 1])  # not the numbers of the teacher
+        return SPREAD * draw.standard_normal(n)
     found = None if isinstance(start, str) else np.asarray(start, np.float64)
     if found is None or found.shape != (n,) or not float(found @ found) < n:
         way_out = f'pass "uninformed", "informed" or a vector ({n},) inside the sphere'

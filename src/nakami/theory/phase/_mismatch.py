@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_fraction, is_number, wrong
+from ...results import check_at_least, check_fraction, is_number, wrong
 from ._channel import Array, Counts, Flags, labelled, log_density, log_tail, unlabelled
 from ._checks import load, margin
 from ._evolution import SMALL, STARTS
 from ._generalisation import of_angle
+from ._grid import Grid
 
 REACH = 10.0  # of xi
 EMPTY = 1e-12  # 1 - q at which no student is left
@@ -20,7 +21,7 @@ POINTS, WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
 @dataclass(frozen=True, repr=False)
-class MismatchedEvolution(Shown):
+class MismatchedEvolution(Grid):
     """Where the state evolution of another margin ended; arrays have the shape of the parameters.
 
     Attributes:
