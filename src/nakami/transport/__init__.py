@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._divergences import entropic_cost as entropic_cost
     from ._divergences import lambda_divergence as lambda_divergence
     from ._divergences import sinkhorn_divergence as sinkhorn_divergence
+    from ._losses import LambdaDivergenceLoss as LambdaDivergenceLoss
+    from ._losses import SinkhornLoss as SinkhornLoss
     from ._sinkhorn import sinkhorn as sinkhorn
     from ._sinkhorn import unbalanced as unbalanced
     from .barycenters._barycenter import barycenter as barycenter

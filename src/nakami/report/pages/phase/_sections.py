@@ -106,7 +106,7 @@ def _states(
     x: np.ndarray, error: np.ndarray, stable: np.ndarray, colour: int, last: float, name: str
 ) -> Iterator[Curve]:
     """Runs of stable and unstable states of one curve; the first stable one has the name."""
-    inside = np.flatnonzero((x >= 0) & (x <= last * 1.001))
+    inside = np.flatnonzero((x > -1e-9) & (x <= last * 1.001))
     if not len(inside):
         return
     x, error, stable = (part[inside[0] : inside[-1] + 1] for part in (x, error, stable))
