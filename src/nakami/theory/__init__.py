@@ -7,6 +7,7 @@ from ..results import lazy
 if TYPE_CHECKING:
     from . import meanfield as meanfield
     from . import phase as phase
+    from . import plateau as plateau
     from ._critical_gain import critical_gain as critical_gain
 
-__getattr__, __dir__, __all__ = lazy(__name__, "meanfield", "phase")
+__getattr__, __dir__, __all__ = lazy(__name__, "meanfield", "phase", "plateau")
