@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nakami.results import UsageError
-from nakami.sampling import suwa_todo
-from nakami.sampling._allocation import allocated, chosen
+from nakami.sampling import states, suwa_todo
+from nakami.sampling._allocation import allocated, chosen, moved_pairs
 
 
 def by_the_formula(w):
@@ -74,6 +74,23 @@ def test_drawn_moves_have_the_matrix_as_their_law():
         found = allocated(log_w.expand(n, 4), torch.full((n,), i), g)
         counts = torch.bincount(found, minlength=4) / n
         assert (counts - k[i]).abs().max() < 5 * 0.5 / n**0.5
+
+
+@pytest.mark.parametrize(
+    "logit",
+    [(0.3, -1.0), (-0.2, 0.1), (2.0, 2.5), (-0.7, -0.7), (0.7, -0.7), (0.0, 0.0), (0.0, 1.0),
+     (-9.0, 0.5), (-60.0, 80.0)],
+)  # fmt: skip
+def test_pairs_without_a_sort_have_the_same_matrix(logit):
+    """All of ``u`` on a fine grid gives shares within a step of it."""
+    logit = torch.tensor(logit, dtype=torch.float64)
+    table, n = states(2, logit), 4000
+    k = suwa_todo((table @ logit).softmax(0))
+    u = ((torch.arange(n) + 0.5) / n).to(logit)
+    for i in range(4):
+        moved = moved_pairs(logit.expand(n, 2), table[i].expand(n, 2), u)
+        shares = torch.bincount((moved @ logit.new_tensor([2.0, 1.0])).long(), minlength=4) / n
+        assert (shares - k[i]).abs().max() < 2.5 / n
 
 
 def test_of_probabilities_zero_nothing_is_chosen():

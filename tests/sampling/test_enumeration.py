@@ -43,6 +43,28 @@ def test_autocorrelation_times_are_the_reference_values(name):
         assert float(found.mean()) == pytest.approx(reference, abs=0.6 * last)
 
 
+@pytest.mark.parametrize(
+    ("scale", "mean", "total", "flips"),
+    [(0.7, 1.94, 0.36, 0.99), (1.5, 2.64, 0.90, 1.39), (3.0, 58.7, None, None)],
+)
+def test_lifting_speeds_up_its_own_sum_alone(scale, mean, total, flips):
+    """Looked at after every step, in units of as many steps as there are units."""
+    machine = random_machine(scale)
+    law, pairs = stationary(machine), pair_statistics(machine)
+    matrix = transition_matrix(machine, sampling.Lifted(steps=1))
+    found = exact_autocorrelation_time(matrix, law, pairs).mean() / 8
+    assert float(found) == pytest.approx(mean, rel=0.003)
+    if total is None:
+        return
+    lit = sampling.states(8, law).sum(1)
+    assert float(exact_autocorrelation_time(matrix, law, lit)) / 8 == pytest.approx(
+        total, abs=0.006
+    )
+    plain = transition_matrix(machine, sampling.RandomFlips(1))
+    found = exact_autocorrelation_time(plain, law, lit) / 8
+    assert float(found) == pytest.approx(flips, abs=0.006)
+
+
 def test_autocorrelation_is_the_sum_over_lags():
     machine = random_machine(0.7)
     law = stationary(machine)

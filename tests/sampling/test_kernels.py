@@ -20,10 +20,12 @@ KERNELS = {
     "collapsed pairs": sampling.CollapsedSuwaTodo(2),
     "collapsed triples": sampling.CollapsedSuwaTodo(3),
     "random flips": sampling.RandomFlips(),
+    "three random flips": sampling.RandomFlips(3),
     "lifted": sampling.Lifted(),
+    "lifted, two steps": sampling.Lifted(steps=2),
     "lifted, signs": sampling.Lifted(torch.tensor([1.0, -1, 1, 1, -1, 1, -1, 1])),
 }
-REVERSIBLE = ("block Gibbs", "Metropolised", "random flips")
+REVERSIBLE = ("block Gibbs", "Metropolised", "random flips", "three random flips")
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -129,6 +131,7 @@ def test_float32_samples_are_zeros_and_ones_and_leave_global_random_state():
     [
         (lambda: sampling.SuwaTodo(0), r"block must be a whole number from 1 on, got 0"),
         (lambda: sampling.CollapsedGibbs(0), r"block must be a whole number from 1 on"),
+        (lambda: sampling.RandomFlips(0), r"steps must be a whole number from 1 on, got 0"),
         (lambda: sampling.Lifted(torch.zeros(2)), r"signs must be 1 or -1, got \[0\.0, 0\.0\]"),
         (
             lambda: transition_matrix(RBM(30, 2), sampling.BlockGibbs()),

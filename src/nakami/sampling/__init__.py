@@ -6,6 +6,7 @@ from ..results import lazy
 
 if TYPE_CHECKING:
     from ._allocation import suwa_todo as suwa_todo
+    from ._chains import Chains as Chains
     from ._collapsed import CollapsedGibbs as CollapsedGibbs
     from ._collapsed import CollapsedSuwaTodo as CollapsedSuwaTodo
     from ._collapsed import Lifted as Lifted

@@ -80,3 +80,29 @@ def chosen(p: Tensor, generator: torch.Generator) -> Tensor:
     sums = p.cumsum(-1)
     u = torch.empty_like(sums[..., :1]).uniform_(generator=generator)
     return (sums <= u * sums[..., -1:]).sum(-1).clamp_(max=p.shape[-1] - 1)
+
+
+def moved_pairs(logit: Tensor, v: Tensor, u: Tensor) -> Tensor:
+    """New states of pairs of independent units by this kernel, all ``(..., 2)``; ``u`` ``(...,)``.
+
+    The four weights, over the largest, are ``1, q, r, q r`` with ``q >= r``: without a sort they
+    are those of no unit, the weaker, the stronger and both against their logits. The rows of the
+    matrix are written out with ``1 + q r >= q + r``, and ``u`` in [0, 1) chooses.
+    """
+    size, up = logit.abs(), logit > 0
+    first = (size[..., 0] < size[..., 1]) | ((size[..., 0] == size[..., 1]) & up[..., 0])
+    weaker = torch.stack([first, ~first], -1)
+    against = up != (v > 0.5)
+    q, r = size.amin(-1).neg_().exp_(), size.amax(-1).neg_().exp_()
+    s, small, large = q * r, (against & weaker).any(-1), (against & ~weaker).any(-1)
+    both = torch.minimum(torch.minimum(1 - r, q + r + s - 1), s).clamp_(min=0)
+    t = u * q  # of the weaker against its logit alone
+    from_small_both, from_small_large = t < both, t < both + (q + r - 1).clamp_(min=0)
+    from_large_both = u * r < r + s - 1
+    none, only_small = ~(small | large), small & ~large
+    goes_small = none & ((u < q) | ((u >= q + r) & (u < q + r + s)))
+    goes_small |= (only_small & from_small_both) | (large & ~small & from_large_both)
+    goes_large = none & (u >= q) & (u < q + r + s)
+    goes_large |= (only_small & from_small_large) | (large & ~small & from_large_both)
+    turned = torch.where(weaker, goes_small[..., None], goes_large[..., None])
+    return (up != turned).to(v.dtype)

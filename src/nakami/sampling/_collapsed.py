@@ -74,7 +74,16 @@ class CollapsedSuwaTodo(Kernel):
 @final
 @dataclass(frozen=True)
 class RandomFlips(Kernel):
-    """As many Metropolis steps as there are units, each at a unit drawn at random."""
+    """Metropolis steps, each at a unit drawn at random.
+
+    Args:
+        steps: Of a sweep; None: as many as there are visible units.
+    """
+
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
 
     def sweep(
         self,
@@ -85,7 +94,7 @@ class RandomFlips(Kernel):
     ) -> Tensor:
         v, x, offset = v.clone(), machine.input(v), machine.offset.expand_as(v)
         chains = torch.arange(len(v), device=v.device)
-        for _ in range(v.shape[1]):
+        for _ in range(self.steps or v.shape[1]):
             unit = (uniform(len(v), like=v, generator=generator) * v.shape[1]).long()
             unit.clamp_(max=v.shape[1] - 1)
             sign = 1 - 2 * v[chains, unit]
@@ -103,18 +112,21 @@ class Lifted(Kernel):
     """Flips in one direction of ``sum_i s_i v_i`` at a time, by skewed detailed balance.
 
     A chain carries a direction, 1 or -1, and takes only flips that move the sum there; it turns
-    with the probability that balances what it cannot take back. As many steps a sweep as there are
-    units, each with the energies of all flips: by far the dearest kernel.
+    with the probability that balances what it cannot take back. A step needs the energies of all
+    flips: by far the dearest kernel.
 
     Args:
         signs: ``s``, ``(visible,)`` of 1 and -1; None: ones.
+        steps: Of a sweep; None: as many as there are visible units.
 
     Source: Turitsyn, Chertkov, Vucelja, Physica D 240, 410 (2011).
     """
 
     signs: Tensor | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
+        _check_steps(self.steps)
         if self.signs is not None and not (self.signs.abs() == 1).all():
             raise wrong("signs", "be 1 or -1", self.signs.tolist(), "pass weight.sum(0).sign()")
 
@@ -133,7 +145,7 @@ class Lifted(Kernel):
             raise wrong("memory", "be what begin gave", None, "pass kernel.begin(v, generator)")
         v, x, n = v.clone(), machine.input(v), v.shape[1]
         signs = torch.ones_like(v[0]) if self.signs is None else self.signs.to(v)
-        for _ in range(n):
+        for _ in range(self.steps or n):
             accept = flip_gains(machine, v, x).clamp_(max=0).exp_().div_(n)
             along = signs * (1 - 2 * v) == memory[:, None]
             forward = torch.where(along, accept, 0.0)
@@ -181,6 +193,11 @@ def scan(
         v[:, here] = table[found]
         x = there[torch.arange(len(v), device=v.device), found]
     return v
+
+
+def _check_steps(steps: int | None) -> None:
+    if steps is not None:
+        check_at_least("steps", steps, 1, "leave steps out for one step for each unit")
 
 
 def _energy(machine: Machine, x: Tensor) -> Tensor:

@@ -176,7 +176,7 @@ def _(kernel: CollapsedSuwaTodo, machine: Machine) -> Tensor:
 def _(kernel: RandomFlips, machine: Machine) -> Tensor:
     n, step = machine.visible_units, _flips(machine)
     step.diagonal().add_(1 - step.sum(1))
-    return torch.linalg.matrix_power(step, n)
+    return torch.linalg.matrix_power(step, kernel.steps or n)
 
 
 @_matrix.register
@@ -191,7 +191,7 @@ def _(kernel: Lifted, machine: Machine) -> Tensor:
     up.diagonal().add_(1 - up.sum(1) - turn_up)
     down.diagonal().add_(1 - down.sum(1) - turn_down)
     rows = [torch.cat([up, turn_up.diag()], 1), torch.cat([turn_down.diag(), down], 1)]
-    return torch.linalg.matrix_power(torch.cat(rows), n)
+    return torch.linalg.matrix_power(torch.cat(rows), kernel.steps or n)
 
 
 def _flips(machine: Machine) -> Tensor:

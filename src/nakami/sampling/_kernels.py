@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..results import check_at_least
-from ._allocation import allocated
+from ._allocation import allocated, moved_pairs
 from ._machine import Machine, drawn
 
 
@@ -94,8 +94,8 @@ class SuwaTodo(Kernel):
     """Hidden units as in block Gibbs; blocks of visible units move by geometric allocation.
 
     Blocks are neighbours in the order of the units, and the last may be smaller. All move at once,
-    each among its ``2^block`` states given the hidden units, so a sweep costs two matrix products
-    and a sort of ``2^block`` numbers for each block.
+    each among its ``2^block`` states given the hidden units: two matrix products a sweep, and for
+    blocks other than pairs a sort of ``2^block`` numbers each, which takes longer than these.
 
     Args:
         block: Units of a block; 2 breaks detailed balance, 1 is ``MetropolisedGibbs``.
@@ -117,7 +117,13 @@ class SuwaTodo(Kernel):
         logit, moved = machine.visible_logit(h), torch.empty_like(v)
         whole = v.shape[1] - v.shape[1] % self.block
         for start, stop, size in ((0, whole, self.block), (whole, v.shape[1], v.shape[1] - whole)):
-            if start < stop:
+            if start == stop:
+                continue
+            if size == 2:
+                logits, part = (x[:, start:stop].unflatten(1, (-1, 2)) for x in (logit, v))
+                u = torch.empty_like(logits[..., 0]).uniform_(generator=generator)
+                moved[:, start:stop] = moved_pairs(logits, part, u).flatten(1)
+            else:
                 table, place = states(size, v), places(size, v)
                 part = v[:, start:stop].unflatten(1, (-1, size))
                 weights = logit[:, start:stop].unflatten(1, (-1, size)) @ table.T

@@ -162,8 +162,13 @@ def check_binary(argument: str, v: Tensor, machine: Machine) -> Tensor:
 
 def drawn(logit: Tensor, generator: torch.Generator) -> Tensor:
     """Zeros and ones, one where ``u < sigmoid(logit)``; the logits are overwritten."""
-    u = torch.empty_like(logit).uniform_(generator=generator)
-    return torch.lt(u, logit.sigmoid_(), out=u)
+    return bernoulli(logit.sigmoid_(), generator)
+
+
+def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
+    """Zeros and ones, one with probability ``p``; several times as fast as ``torch.bernoulli``."""
+    u = torch.empty_like(p).uniform_(generator=generator)
+    return torch.lt(u, p, out=u)
 
 
 def uniform(
@@ -176,6 +181,10 @@ def uniform(
 
 def seeded(generator: torch.Generator | None, like: Tensor) -> torch.Generator:
     """The generator itself, or a fresh one with seed 0 on the device of ``like``."""
-    if generator is not None:
-        return generator
-    return torch.Generator(like.device).manual_seed(0)
+    if generator is None:
+        return torch.Generator(like.device).manual_seed(0)
+    if generator.device.type != like.device.type:
+        way_out = f'pass torch.Generator("{like.device}")'
+        rule = "be on the device of the model"
+        raise wrong("generator", rule, f"{generator.device} and {like.device}", way_out)
+    return generator

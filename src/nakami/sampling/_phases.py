@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ..results import check_at_least
+from ._chains import Chains
 from ._importance import log_odds
 from ._kernels import BlockGibbs, Kernel
-from ._machine import PairEnergy, drawn, machine_of
+from ._machine import PairEnergy, bernoulli, machine_of
 from ._tempering import ParallelTempering, tempered
 
 
@@ -64,7 +65,7 @@ class FromData(Sampler):
     def draw(self, batch: Tensor) -> Tensor:
         v = batch
         if not isinstance(self.kernel, BlockGibbs):
-            v = drawn(torch.logit(batch), self._generator)
+            v = bernoulli(batch, self._generator)
         memory = self.kernel.begin(v, self._generator)
         for _ in range(self.k):
             v = self.kernel.sweep(self._machine, v, self._generator, memory)
@@ -85,28 +86,22 @@ class Persistent(Sampler):
 
     def __init__(self, chains: int = 100, k: int = 1, kernel: Kernel | None = None):
         self.chains = check_at_least("chains", chains, 1, "pass chains=100")
-        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), kernel or BlockGibbs()
+        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), kernel
 
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:
-        self._machine, self._generator = machine_of(model), generator
         places = torch.rand(self.chains, generator=generator, device=generator.device)
         first = data[(places * len(data)).long().to(data.device)]
-        self._states = drawn(torch.logit(first), generator)
-        self._memory = self.kernel.begin(self._states, generator)
+        start = bernoulli(first, generator)
+        self._run = Chains(model, self.kernel, start=start, generator=generator)
 
     def draw(self, batch: Tensor) -> Tensor:
-        for _ in range(self.k):
-            self._states = self.kernel.sweep(
-                self._machine, self._states, self._generator, self._memory
-            )
-        return self._states
+        return self._run.sweep(self.k)
 
     def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"states": self._states}
-        return state if self._memory is None else {**state, "memory": self._memory}
+        return self._run.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._states, self._memory = state["states"], state.get("memory")
+        self._run.load_state_dict(state)
 
 
 @final

@@ -8,19 +8,21 @@ parallel tempering", J. R. Stat. Soc. B 84 (2022).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..results import check_at_least, wrong
+from ._chains import Run
 from ._importance import checked_base, checked_temperatures
 from ._kernels import BlockGibbs, Kernel
 from ._machine import Machine, PairEnergy, drawn, machine_of, seeded, uniform
 
 
-class ParallelTempering:
+@final
+class ParallelTempering(Run):
     """Chains of a machine, each with replicas from independent units (0) to the machine (1).
 
     A sweep moves every replica by the kernel and then exchanges neighbours, pairs (0, 1), (2, 3),
@@ -67,6 +69,7 @@ class ParallelTempering:
     def swap_rates(self) -> Tensor:
         return self._accepted / self._tried
 
+    @torch.no_grad()
     def sweep(self, count: int = 1) -> Tensor:
         """States at the machine itself after ``count`` sweeps, ``(chains, visible)``."""
         for _ in range(check_at_least("count", count, 1, "pass count=1")):

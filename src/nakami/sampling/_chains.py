@@ -1,0 +1,88 @@
+"""A batch of chains of one kernel, and what all runs have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from ..results import check_at_least
+from ._kernels import BlockGibbs, Kernel
+from ._machine import Machine, PairEnergy, check_binary, machine_of, seeded
+
+
+class Run(ABC):
+    """Chains that go on from sweep to sweep: ``Chains`` and ``ParallelTempering``."""
+
+    @abstractmethod
+    def sweep(self, count: int = 1) -> Tensor:
+        """States of the machine after ``count`` sweeps, ``(chains, visible)``."""
+
+    def record(self, statistic: Callable[[Tensor], Tensor], sweeps: int) -> Tensor:
+        """A statistic of the states after each of the next sweeps, for the diagnostics.
+
+        Args:
+            statistic: Of states ``(chains, visible)``, giving ``(chains, ...)``.
+            sweeps: Their number.
+
+        Returns:
+            ``(sweeps, chains, ...)``.
+        """
+        check_at_least("sweeps", sweeps, 1, "pass sweeps=1000")
+        return torch.stack([statistic(self.sweep()) for _ in range(sweeps)])
+
+
+@final
+class Chains(Run):
+    """Independent chains of a machine by one kernel.
+
+    Args:
+        model: Any machine; it may be changed in place between sweeps.
+        kernel: None: block Gibbs.
+        start: States to begin from, ``(chains, visible)`` zeros and ones; or a number of chains,
+            which begin at units drawn with equal chance.
+        generator: Source of the random numbers; None: a fresh one with seed 0.
+
+    Attributes:
+        states: ``(chains, visible)``.
+    """
+
+    def __init__(
+        self,
+        model: PairEnergy | Machine,
+        kernel: Kernel | None = None,
+        *,
+        start: int | Tensor = 100,
+        generator: torch.Generator | None = None,
+    ):
+        self._machine, self.kernel = machine_of(model), kernel or BlockGibbs()
+        weight = self._machine.weight
+        self._generator = seeded(generator, weight)
+        if isinstance(start, Tensor):
+            self.states = check_binary("start", start, self._machine)
+        else:
+            count = check_at_least("start", start, 1, "pass start=100")
+            u = torch.empty(count, weight.shape[1]).to(weight).uniform_(generator=self._generator)
+            self.states = (u < 0.5).to(weight)
+        self._memory = self.kernel.begin(self.states, self._generator)
+
+    @torch.no_grad()
+    def sweep(self, count: int = 1) -> Tensor:
+        """States after ``count`` sweeps, ``(chains, visible)``."""
+        for _ in range(check_at_least("count", count, 1, "pass count=1")):
+            self.states = self.kernel.sweep(
+                self._machine, self.states, self._generator, self._memory
+            )
+        return self.states
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a run goes on from, beside machine and generator."""
+        state: dict[str, Any] = {"states": self.states}
+        return state if self._memory is None else {**state, "memory": self._memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        self.states, self._memory = state["states"], state.get("memory")
