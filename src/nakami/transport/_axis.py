@@ -9,30 +9,37 @@ floating type allows, so that a smooth cost at a moderate blur is one product.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 # Largest |d| in a block: what underflows is then below the type's rounding in every sum.
 # tiny exp(2 |d|) <= eps / n with n up to 1e4: (ln 1/tiny - ln 1/eps - ln n) / 2.
 REACH = {torch.float32: 30.0, torch.float64: 320.0}
-MOST_BLOCKS = 64
+MOST_BLOCKS = 64  # along each side
 CHUNK = 1 << 22  # numbers in a temporary of the exact sum
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Rows ``rows`` and columns ``columns`` of the cost, with its references."""
+class Blocks:
+    """A cost cut into ``A`` times ``B`` equal blocks of ``r`` rows and ``c`` columns.
 
-    rows: slice
-    columns: slice
-    row: Tensor  # a, (rows, 1)
-    column: Tensor  # b, (columns, 1)
-    kernel: Tensor  # exp(-d), (rows, columns)
+    Attributes:
+        shape: Of the whole; the last blocks go beyond it.
+        row: a, ``(A, B, r, 1)``. column: b, ``(A, B, c, 1)``.
+        kernel: ``exp(-d)``, ``(A, B, r, c)``; 0 in columns beyond the whole.
+    """
 
-    def transposed(self) -> _Block:
-        return _Block(self.columns, self.rows, self.column, self.row, self.kernel.T)
+    shape: tuple[int, int]
+    row: Tensor
+    column: Tensor
+    kernel: Tensor
+
+    @property
+    def is_one(self) -> bool:
+        """Whether the whole is one block."""
+        return self.kernel.shape[:2] == (1, 1)
 
 
 class Axis:
@@ -40,49 +47,45 @@ class Axis:
 
     Args:
         cost: Float32 or float64; entries may be ``inf`` (forbidden).
-        blocks: False: sums are made term by term.
+        cut: False: sums are made term by term.
     """
 
-    def __init__(self, cost: Tensor, blocks: bool = True):
+    def __init__(self, cost: Tensor, cut: bool = True):
         self.cost = cost
-        self.blocks = _blocks(cost) if blocks else None
+        self.blocks = _blocks(cost) if cut else None
 
     @property
     def is_one_product(self) -> bool:
         """Whether a sum is a single product."""
-        return self.blocks is not None and len(self.blocks) == 1
+        return self.blocks is not None and self.blocks.is_one
 
     def forward(self, h: Tensor) -> Tensor:
         """``out_ik = log sum_j exp(h_jk - c_ij)``, ``(..., m, k) -> (..., n, k)``."""
         if self.blocks is None:
             return _exact(h, self.cost)
-        if len(self.blocks) == 1:
-            return _one(h, self.blocks[0][0])
-        return torch.cat([_joined(h, row) for row in self.blocks], -2)
-
-    def transposed(self) -> Axis:
-        """The same with rows and columns exchanged; shares the memory."""
-        other = Axis.__new__(Axis)
-        other.cost = self.cost.T
-        other.blocks = None
-        if self.blocks is not None:
-            lines = zip(*self.blocks, strict=True)
-            other.blocks = [[block.transposed() for block in line] for line in lines]
-        return other
+        return _one(h, self.blocks) if self.blocks.is_one else _many(h, self.blocks)
 
 
-def _one(h: Tensor, block: _Block) -> Tensor:
-    kind = block.kernel.dtype  # potentials may be float64 where the kernel is float32
-    h = h[..., block.columns, :] - block.column
+def _one(h: Tensor, blocks: Blocks) -> Tensor:
+    return product(h, blocks.kernel[0, 0], blocks.row[0, 0], blocks.column[0, 0])
+
+
+def _many(h: Tensor, blocks: Blocks) -> Tensor:
+    _, count, width, _ = blocks.column.shape
+    h = F.pad(h, (0, 0, 0, count * width - h.shape[-2]), value=-torch.inf)
+    h = h.unflatten(-2, (count, width)).unsqueeze(-4)
+    parts = product(h, blocks.kernel, blocks.row, blocks.column)
+    whole = torch.logsumexp(parts, -3).flatten(-3, -2)
+    return whole[..., : blocks.shape[0], :]
+
+
+def product(h: Tensor, kernel: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """``log(kernel @ exp(h - column)) - row``, in the type of the kernel between the logs."""
+    h = h - column  # potentials may be float64 where the kernel is float32
     top = h.amax(-2, keepdim=True)
-    top = top.clamp_min(torch.finfo(kind).min)  # a row of -inf stays -inf
-    sums = torch.matmul(block.kernel, h.sub_(top).to(kind).exp_())
-    return sums.log_().to(h.dtype).add_(top - block.row)
-
-
-def _joined(h: Tensor, blocks: list[_Block]) -> Tensor:
-    parts = [_one(h, block) for block in blocks]
-    return parts[0] if len(parts) == 1 else torch.logsumexp(torch.stack(parts), 0)
+    top = top.clamp_min(torch.finfo(kernel.dtype).min)  # a row of -inf stays -inf
+    sums = torch.matmul(kernel, h.sub_(top).to(kernel.dtype).exp_())
+    return sums.log_().to(h.dtype).add_(top - row)
 
 
 def _exact(h: Tensor, cost: Tensor) -> Tensor:
@@ -98,34 +101,29 @@ def _exact(h: Tensor, cost: Tensor) -> Tensor:
     )
 
 
-def _blocks(cost: Tensor) -> list[list[_Block]] | None:
+def _blocks(cost: Tensor) -> Blocks | None:
     """The fewest equal blocks whose parts stay within reach, or None."""
-    reach, count = REACH[cost.dtype], 1
+    count = 1
     while count <= min(MOST_BLOCKS, max(1, min(cost.shape) // 4)):
-        made = _cut(cost, count, reach)
+        made = _cut(cost, count)
         if made is not None:
             return made
         count *= 2
     return None
 
 
-def _cut(cost: Tensor, count: int, reach: float) -> list[list[_Block]] | None:
-    rows, columns = (_slices(length, count) for length in cost.shape)
-    made: list[list[_Block]] = []
-    for of_rows in rows:
-        line = []
-        for of_columns in columns:
-            part = cost[of_rows, of_columns]
-            i, j = len(part) // 2, part.shape[1] // 2
-            row, column = part[:, j : j + 1] - part[i, j], part[i : i + 1, :]
-            rest = part - row - column
-            if not bool((rest.abs() <= reach).all()):
-                return None
-            line.append(_Block(of_rows, of_columns, row, column.T, (-rest).exp_()))
-        made.append(line)
-    return made
-
-
-def _slices(length: int, count: int) -> list[slice]:
-    edges = [round(k * length / count) for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
+def _cut(cost: Tensor, count: int) -> Blocks | None:
+    n, m = cost.shape
+    r, c = -(-n // count), -(-m // count)
+    rows = torch.arange(count * r, device=cost.device).clamp_max(n - 1)  # the last row again
+    columns = torch.arange(count * c, device=cost.device).clamp_max(m - 1)
+    whole = cost[rows][:, columns].reshape(count, r, count, c).transpose(1, 2)
+    i, j = r // 2, c // 2
+    row = whole[..., j : j + 1] - whole[..., i : i + 1, j : j + 1]
+    column = whole[..., i : i + 1, :]
+    rest = whole - row - column
+    if not bool((rest.abs() <= REACH[cost.dtype]).all()):
+        return None
+    beyond = (torch.arange(count * c, device=cost.device) >= m).reshape(count, 1, c)
+    kernel = (-rest).exp_().masked_fill(beyond, 0)
+    return Blocks((n, m), row, column.mT.contiguous(), kernel)

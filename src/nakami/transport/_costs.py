@@ -171,6 +171,8 @@ def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     """The sums for ``exp(-cost / reg)``, in the type of ``like`` ``(B, ...)`` where it suffices."""
     if isinstance(cost, Grid):
         costs = cost.axis_costs(like.double() if like.device.type != "mps" else like)
+        if len(costs) == 1 and len(like) == 1:  # products with one vector
+            return Dense((costs[0] / reg).to(like.dtype), 1, budget)
         made = Separable([(c / reg).to(like.dtype) for c in costs])
         if like.dtype == torch.float32 and not made.is_one_product and costs[0].dtype != like.dtype:
             return Separable([c / reg for c in costs])  # float64 needs fewer products

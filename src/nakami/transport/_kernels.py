@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log, prod
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from ._axis import Axis
 
+T = TypeVar("T")
 CHUNK = 1 << 22  # numbers in a temporary
 
 
@@ -38,7 +41,8 @@ class Separable:
 
     def __init__(self, costs: list[Tensor]):
         self.axes = [Axis(cost) for cost in costs]
-        self.turned = [axis.transposed() for axis in self.axes]
+        self.turned = [Axis(cost.T) for cost in costs]
+        self.together = [Together.of(axes) for axes in (self.axes, self.turned)]
 
     @property
     def is_one_product(self) -> bool:
@@ -46,31 +50,95 @@ class Separable:
         return all(axis.is_one_product for axis in self.axes)
 
     def sum(self, h: Tensor) -> Tensor:
-        return _along(self.axes, h)
+        return self._sum(0, self.axes, h)
 
     def back(self, h: Tensor) -> Tensor:
-        return _along(self.turned, h)
+        return self._sum(1, self.turned, h)
 
     def moved(self, a: Tensor, h: Tensor) -> Tensor:
         found = torch.zeros_like(h.flatten(1)[:, 0])
         for place, axis in enumerate(self.axes):
             changed = [*self.axes]
             weighted = torch.where(axis.cost.isinf(), axis.cost, axis.cost - axis.cost.log())
-            changed[place] = Axis(weighted, blocks=False)
+            changed[place] = Axis(weighted, cut=False)
             found += (a + _along(changed, h)).exp().flatten(1).sum(1)
         return found
+
+    def _sum(self, side: int, axes: list[Axis], h: Tensor) -> Tensor:
+        together = self.together[side]
+        if together is not None:
+            found = together.sum(h)
+            if found is not None:
+                return found
+            self.together[side] = None  # its sums come too near to 0
+        return _along(axes, h)
 
 
 def _along(axes: list[Axis], h: Tensor) -> Tensor:
     if len(axes) == 1:  # the batch is the other side of the product
         return axes[0].forward(h.T).T
+    return _each_axis(axes, h, lambda axis, part: axis.forward(part))
+
+
+def _each_axis(axes: Sequence[T], h: Tensor, apply: Callable[[T, Tensor], Tensor]) -> Tensor:
+    """``apply`` to each axis in turn, which it finds last but one."""
     for place, axis in enumerate(axes, 1):
         if place == len(axes):
-            h = axis.forward(h.mT).mT
+            h = apply(axis, h.mT).mT
         else:
             rest = h.shape[place + 1 :]
-            h = axis.forward(h.flatten(place + 1)).unflatten(-1, rest)
+            h = apply(axis, h.flatten(place + 1)).unflatten(-1, rest)
     return h
+
+
+@dataclass(frozen=True)
+class Together:
+    """All axes between one exp and one log, where that is seen to lose nothing.
+
+    Attributes:
+        kernels: Of each axis, ``exp(-d)``. row, column: References of all axes, as the points.
+        least: Sums from here on are right: what underflows is below their rounding.
+    """
+
+    kernels: list[Tensor]
+    row: Tensor
+    column: Tensor
+    least: float
+
+    @staticmethod
+    def of(axes: list[Axis]) -> Together | None:
+        """None for one axis, or where an axis is no single product, or a sum could overflow."""
+        blocks = [axis.blocks for axis in axes if axis.blocks is not None and axis.blocks.is_one]
+        if len(axes) == 1 or len(blocks) < len(axes):
+            return None
+        kernels = [one.kernel[0, 0] for one in blocks]
+        reach = sum(float(kernel.log().abs().max()) for kernel in kernels)
+        points = prod(len(kernel.T) for kernel in kernels)
+        info = torch.finfo(kernels[0].dtype)
+        if reach + log(points) >= log(info.max):
+            return None
+        least = reach + log(points) + log(info.tiny) - log(info.eps)
+        row, column = (
+            _outer([getattr(one, side)[0, 0, :, 0] for one in blocks]) for side in ("row", "column")
+        )
+        return Together(kernels, row, column, exp(least))
+
+    def sum(self, h: Tensor) -> Tensor | None:
+        """None where some sum is below ``least``."""
+        kind = self.kernels[0].dtype
+        h = h - self.column
+        top = h.amax(tuple(range(1, h.ndim)), keepdim=True).clamp_min_(torch.finfo(kind).min)
+        sums = _each_axis(self.kernels, h.sub_(top).to(kind).exp_(), torch.matmul)
+        if bool(sums.amin() < self.least):
+            return None
+        return sums.log_().to(h.dtype).sub_(self.row).add_(top)
+
+
+def _outer(parts: list[Tensor]) -> Tensor:
+    made = parts[0]
+    for part in parts[1:]:
+        made = made[..., None] + part
+    return made
 
 
 class Dense:

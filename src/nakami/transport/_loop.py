@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ._kernels import Kernel
 
 EVERY = 8  # steps between two looks at the error
+FIRST = 4  # steps before the first look
 MOST_RELAXED = 1.98
 PATIENCE = 4  # looks without a smaller error before plain steps come back
 TOO_MUCH = 100.0  # times the smallest error, likewise
@@ -31,7 +33,7 @@ class State:
     g: Tensor
     error: Tensor
     steps: int
-    relaxed: Tensor
+    relaxed: np.ndarray
 
 
 def iterate(
@@ -51,7 +53,7 @@ def iterate(
         step += 1
         if give:
             f, g = _shifted(f, g, p, q, give)
-        looks = step % EVERY == 0 or step == most
+        looks = step % EVERY == 0 or step in (FIRST, most)
         total = kernel.sum(log_q + g)
         rows = _error(p, f, total, give) if looks else None
         f = pace.moved(f, total)
@@ -65,7 +67,7 @@ def iterate(
             f, g, error = _settled(kernel, log_p, log_q, g, damping)
             if bool((error <= tolerance).all()):
                 break
-        pace.look(error)
+        pace.look(error, step)
     else:
         f, g, error = _settled(kernel, log_p, log_q, g, damping)
     return State(f, g, error, step, pace.omega)
@@ -97,40 +99,47 @@ def _error(mass: Tensor, potential: Tensor, total: Tensor, give: float) -> Tenso
 
 
 class Pace:
-    """The factor of over-relaxation of each of the batch."""
+    """The factor of over-relaxation of each of the batch; small numbers, kept in NumPy."""
 
     def __init__(self, like: Tensor, relax: bool, damping: float = 1.0):
-        self.damping = damping
-        self.relax, self.omega = relax, torch.ones_like(like.flatten(1)[:, 0])
-        self.shape = (-1, *[1] * (like.ndim - 1))
-        self.last = self.best = torch.full_like(self.omega, torch.inf)
-        self.stale = torch.zeros_like(self.omega)  # looks since the error was smallest
-        self.changed = torch.zeros_like(self.omega, dtype=torch.bool)
-        self.plain = True
+        self.like, self.relax, self.damping = like, relax, damping
+        self.omega = np.ones(len(like))
+        self.factor: Tensor | float = 1.0
+        self.last = self.best = np.full(len(like), np.inf)
+        self.stale = np.zeros(len(like))  # looks since the error was smallest
+        self.changed = np.zeros(len(like), dtype=bool)
+        self.step = 0
 
     def moved(self, potential: Tensor, total: Tensor) -> Tensor:
-        total = total * self.damping if self.damping < 1 else total
-        if self.plain:
-            return total.neg()
-        return potential - (potential + total).mul_(self.omega.view(self.shape))
+        """``(1 - w) potential - w damping total``."""
+        total = total.mul(-self.damping) if self.damping < 1 else total.neg()
+        if isinstance(self.factor, Tensor):
+            return torch.lerp(potential, total, self.factor)
+        return total if self.factor == 1 else torch.lerp(potential, total, self.factor)
 
-    def look(self, error: Tensor) -> None:
+    def look(self, error: Tensor, step: int) -> None:
         """Set the factors from how much the error shrank since the last look."""
+        since, self.step = step - self.step, step
         if not self.relax:
             return
-        w, last, self.last = self.omega, self.last, error
-        better = error < self.best
-        self.best = torch.minimum(error.nan_to_num(torch.inf), self.best)
-        self.stale = torch.where(better, torch.zeros_like(w), self.stale + 1)
-        failed = (self.stale > PATIENCE) | ~(error <= TOO_MUCH * self.best)
-        rate = (error / last).pow(1 / EVERY)
-        # Young: with factor w the error shrinks by r where mu^2 = (r + w - 1)^2 / (w^2 r)
-        square = ((rate + w - 1).square() / (w.square() * rate)).clamp(0, 1 - 1e-6)
-        best = (2 / (1 + (1 - square).sqrt())).clamp(1, MOST_RELAXED)
-        told = (rate < 1) & (rate > w - 1) & ~self.changed & last.isfinite()
-        new = torch.where(told, torch.maximum(best, w), w)
-        self.omega = torch.where(failed, torch.ones_like(w), new)
-        self.stale = torch.where(failed, torch.zeros_like(w), self.stale)
-        self.best = torch.where(failed, torch.full_like(w, torch.inf), self.best)
+        now, w, last = error.double().cpu().numpy(), self.omega, self.last
+        self.last = now
+        better = now < self.best
+        self.best = np.fmin(now, self.best)
+        self.stale = np.where(better, 0, self.stale + 1)
+        failed = (self.stale > PATIENCE) | ~(now <= TOO_MUCH * self.best)
+        with np.errstate(all="ignore"):  # of the first look, and of errors that are 0
+            rate = (now / last) ** (1 / since)
+            # Young: with factor w the error shrinks by r where mu^2 = (r + w - 1)^2 / (w^2 r)
+            square = np.clip((rate + w - 1) ** 2 / (w**2 * rate), 0, 1 - 1e-6)
+            best = np.clip(2 / (1 + np.sqrt(1 - square)), 1, MOST_RELAXED)
+            told = (rate < 1) & (rate > w - 1) & ~self.changed & np.isfinite(last)
+        self.omega = np.where(failed, 1.0, np.where(told, np.fmax(best, w), w))
+        self.stale = np.where(failed, 0, self.stale)
+        self.best = np.where(failed, np.inf, self.best)
         self.changed = self.omega != w
-        self.plain = bool((self.omega == 1).all())
+        if (self.omega == self.omega[0]).all():
+            self.factor = float(self.omega[0])
+        else:
+            factors = torch.from_numpy(self.omega).to(self.like)
+            self.factor = factors.view(-1, *[1] * (self.like.ndim - 1))

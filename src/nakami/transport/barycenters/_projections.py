@@ -39,7 +39,7 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
                 return Found(log_q, error, step, reason)
-            pace.look(problem.each(error))
+            pace.look(problem.each(error), step)
         g = torch.where(sums == -torch.inf, sums, pace.moved(g, sums - problem.each(log_q)))
 
 
