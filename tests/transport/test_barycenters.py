@@ -14,7 +14,7 @@ from torch import Tensor
 from nakami import transport
 from nakami.results import NotConvergedWarning, UsageError, UsageTypeError
 
-SMALL, REG = 5, 0.1
+SMALL, REG = 5, 0.04
 PLACES = np.linspace(0, 1, SMALL)
 COST = (PLACES[:, None] - PLACES) ** 2
 KERNEL = np.exp(-COST / REG)
@@ -46,9 +46,9 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 def entropic(p: np.ndarray, q: np.ndarray) -> float:
-    """``C(p, q)`` from 60 of Cuturi's iterations, by its definition."""
+    """``C(p, q)`` from 100 of Cuturi's iterations, by its definition."""
     v = np.ones(SMALL)
-    for _ in range(60):
+    for _ in range(100):
         u = p / (KERNEL @ v)
         v = q / (u @ KERNEL)
     plan = u[:, None] * KERNEL * v
@@ -98,13 +98,13 @@ def test_entropic_equals_plain_projections() -> None:
     assert np.abs(found.mass.numpy() - WEIGHTS @ INPUTS).max() > 0.05  # the mean is no answer
 
 
-@pytest.mark.parametrize("reg", [1e-3, 2e-3])
+@pytest.mark.parametrize("reg", [2e-3, 4e-3])
 def test_gaussians_of_one_covariance_are_exact(reg: float) -> None:
-    shape, sd = (48, 48), 0.06
+    shape, sd = (40, 40), 0.05
     pair = torch.stack([gaussian(shape, at, sd) for at in ((0.4, 0.4), (0.6, 0.6))])
     grid = transport.Grid(shape)
     for kind, wanted in (("entropic", (sd**2 + reg / 2) ** 0.5), ("debiased", sd), ("lambda", sd)):
-        found = transport.barycenter(pair, grid, reg, kind=kind, tolerance=1e-7)
+        found = transport.barycenter(pair, grid, reg, kind=kind)
         assert bool(found.converged), found
         assert distance(found.mass, gaussian(shape, (0.5, 0.5), wanted)) < 1e-6, kind
 
