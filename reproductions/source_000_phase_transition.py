@@ -13,6 +13,7 @@ passing. Its numbers are not the paper's.
 * Theory: transitions, critical end points, errors, beside *reference* numbers, which another
   program computed in double precision: averages over the field on a uniform grid of 6001 points,
   state evolution by plain iteration, spinodals by a scan of beta(q).
+* Students of small instances by rejection, N = 10 to 20, alpha = beta = 0.4.
 * Message passing on drawn instances beside theory: N = 2000 (five draws; margins that differ: N =
   1500), and N = 1000 (two draws) for the points of the chart.
 
@@ -48,6 +49,7 @@ from _source_000_phase_reference import (  # noqa: E402
     TRANSITIONS,
     WEAK_RECOVERY,
 )
+from _source_000_phase_sampled import sampled  # noqa: E402
 from _wide import Kept, digits, mean_error, table  # noqa: E402
 
 NAME = "source_000_phase_transition"
@@ -57,12 +59,21 @@ AT = {0.3: (2, 5, 8, 9, 10, 12, 15), 0.4: (2, 4, 5, 6, 7, 9), 0.5: (1, 2, 3, 3.5
       0.6: (1, 2, 2.5, 3, 4, 6), 0.8: (0.5, 1, 1.5, 2, 3, 5)}  # fmt: skip
 FIXED, ALPHAS = (0.0, 3.0, 5.0), (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 BOTH = [(0.05, 5.0), (0.05, 3.5)]  # alpha, beta: pre-trained, then fine-tuned
+SMALL, FEW = {10: 400, 15: 300, 20: 150}, 0.4  # draws by N; alpha = beta
 SIZES, FINDERS = (500, 1000, 2000), 10  # without labels at beta = 5 and 6: how often it is found
 
 
 def main() -> None:
     settings = {"N": N, "chart": OF_CHART, "margin": ONE_MARGIN}
     kept = Kept(HERE / "results" / f"{NAME}.json", settings)
+    for n, draws in SMALL.items():
+        for seed in range(draws):
+            if kept.missing([f"sampled|{n}|{seed}"]):
+                began = time.process_time()
+                overlap, share = sampled(ONE_MARGIN, FEW, FEW, n, 40, seed)
+                cpu = digits(time.process_time() - began, 3)
+                record = {"R": digits(overlap), "phi": digits(share, 5), "cpu": cpu}
+                kept.add(f"sampled|{n}|{seed}", record)
     for name, cell in cells():
         if kept.missing([name]):
             kept.add(name, measure(**cell))
@@ -130,7 +141,7 @@ def report(kept: Kept) -> Iterator[str]:
     yield "The margin-perceptron model. Reference: another program, see the script's docstring; not"
     yield "the paper, of which no number could be read. Errors are those of the posterior mean on"
     yield "Gaussian patterns."
-    for part in (_transitions, _errors, _overlaps, _both, _mismatch):
+    for part in (_transitions, _errors, _sampled, _overlaps, _both, _mismatch):
         yield ""
         yield from part(kept)
     yield ""
@@ -147,7 +158,8 @@ def _transitions(_: Kept) -> Iterator[str]:
     for (kappa, alpha), wanted in TRANSITIONS.items():
         t = phase.transition(kappa, alpha)
         ours = (t.beta_appears, t.beta_t, t.beta_ends, t.q_before, t.q_after)
-        pairs = [f"{a:.4f} ({b:g})" for a, b in zip(ours, wanted, strict=True)]
+        pairs = [f"{a:.4f}" + (f" ({b:g})" if b == b else "")
+                 for a, b in zip(ours, wanted, strict=True)]  # fmt: skip
         rows.append([f"{kappa:g}", f"{alpha:g}", *pairs])
     head = ("kappa", "alpha", "appears", "beta_t", "ends", "q before", "q after")
     yield from table(head, rows)
@@ -192,6 +204,30 @@ def _errors(_: Kept) -> Iterator[str]:
         pairs = zip(by_alpha.items(), found, strict=True)
         rows.append([f"{beta:g}", ", ".join(f"{a:g}: {e:.3f} ({w:g})" for (a, w), e in pairs)])
     yield from table(("beta", "error by alpha"), rows)
+
+
+def _sampled(kept: Kept) -> Iterator[str]:
+    yield f"## Small posteriors by rejection, kappa = {ONE_MARGIN:g}, alpha = beta = {FEW:g}"
+    yield ""
+    yield "Students drawn uniformly until 40 and more agree with all patterns: no replica, no"
+    yield "message passing. Means ± standard error over instances; last a line in 1 / N."
+    yield ""
+    theory = phase.state_evolution(ONE_MARGIN, FEW, FEW)
+    rows, means = [], []
+    for n, draws in SMALL.items():
+        found = [kept.records[f"sampled|{n}|{s}"] for s in range(draws)]
+        pair = [mean_error([r[key] for r in found]) for key in ("R", "phi")]
+        means.append(pair)
+        rows.append([str(n), str(draws), *("{:.4f} ± {:.4f}".format(*p) for p in pair)])
+    limits = []
+    for values, errors in np.transpose(means, (1, 2, 0)):
+        (_, limit), cov = np.polyfit(
+            [1 / n for n in SMALL], values, 1, w=1 / errors, cov="unscaled"
+        )
+        limits.append(f"{limit:.4f} ± {cov[1, 1] ** 0.5:.4f}")
+    rows.append(["to infinity", "", *limits])
+    rows.append(["theory", "", f"{float(theory.q):.4f}", f"{float(theory.free_entropy):.4f}"])
+    yield from table(("N", "draws", "R", "log share / N"), rows)
 
 
 def _overlaps(kept: Kept) -> Iterator[str]:

@@ -29,16 +29,16 @@ def test_derivatives_of_log_z_by_central_differences(label, variance, kappa):
             return phase.labelled(omega, variance, kappa, label)
         return phase.unlabelled(omega, variance, kappa)
 
-    at, h = channel(OMEGA), 1e-4
+    at, h = channel(OMEGA), 1e-5
     np.testing.assert_allclose(
         at.log_z, log_z(OMEGA, variance, kappa, label), rtol=1e-9, atol=1e-12
     )
     slope = (channel(OMEGA + h).log_z - channel(OMEGA - h).log_z) / (2 * h)
     bend = -(channel(OMEGA + h).g - channel(OMEGA - h).g) / (2 * h)
-    np.testing.assert_allclose(at.g, slope, rtol=1e-4, atol=1e-8)
-    np.testing.assert_allclose(at.gamma, bend, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(at.g, slope, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(at.gamma, bend, rtol=1e-6, atol=1e-7)
     with pytest.raises(AssertionError):
-        np.testing.assert_allclose(1.001 * at.g, slope, rtol=1e-4, atol=1e-8)
+        np.testing.assert_allclose(1.0001 * at.g, slope, rtol=1e-7, atol=1e-8)
 
 
 def test_what_is_far_in_the_tail_stays_finite_and_right():

@@ -28,6 +28,19 @@ def test_errors_by_beta_from_both_starts():
         assert np.abs(1000 * found.bayes_error - wanted).max() < 0.51  # printed with three digits
 
 
+def test_overlaps_and_free_entropies():
+    alpha = np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 0.0, 0.05, 0.05, 0.5])
+    beta = np.array([2, 3, 3.5, 3.8, 5, 4.4, 4.6, 5, 3.5, 2])
+    found = phase.state_evolution(0.5, alpha, beta)
+    np.testing.assert_allclose(found.q[:5], [0.227, 0.345, 0.445, 0.541, 0.968], atol=5.1e-4)
+    np.testing.assert_allclose(found.q[5:7], [0.429, 0.9586], atol=5.1e-4)
+    np.testing.assert_allclose(found.bayes_error[7:9], [0.058, 0.310], atol=5.1e-4)
+    phi = found.free_entropy[[4, 9, 3]]
+    np.testing.assert_allclose(phi, [-2.2016, -1.4051, -1.9239], atol=5.1e-5)
+    high = phase.state_evolution(0.5, [0.1, 0.0], [3.8, 4.4], "informed")
+    np.testing.assert_allclose(high.q, [0.916, 0.953], atol=5.1e-4)
+
+
 def test_errors_by_alpha():
     found = phase.state_evolution(0.5, [0.01, 0.1, 0.5, 1, 2], np.array([0, 3, 5])[:, None])
     wanted = [
@@ -79,6 +92,13 @@ def test_curves_over_grids_are_the_curves_one_by_one():
     alphas = phase.curve(0.5, beta=[0.0, 3.0], n=20)
     back = phase.curve(0.5, alphas.alpha[1, 7], q=alphas.q[1, 7:8])
     assert back.beta[0] == pytest.approx(3.0, rel=1e-10)
+
+
+def test_a_curve_that_begins_with_a_small_error_still_falls():
+    found = phase.curve(0.5, 1000.0, n=5)
+    assert (np.diff(found.bayes_error) < 0).all()
+    assert (np.diff(found.beta) > 0).all()
+    assert abs(found.beta[0]) < 1e-6
 
 
 def test_rows_are_the_entries():

@@ -10,7 +10,7 @@ from nakami.theory import phase
 @pytest.fixture(scope="module")
 def learned():
     """One instance beyond the transition, one before it."""
-    return {beta: phase.draw_instance(0.5, 0.1, beta, 1000, seed=3) for beta in (2.0, 5.0)}
+    return {beta: phase.draw_instance(0.5, 0.1, beta, 2000, seed=3) for beta in (2.0, 5.0)}
 
 
 def test_patterns_keep_the_margin_and_are_normal_across_it():
@@ -29,14 +29,14 @@ def test_patterns_keep_the_margin_and_are_normal_across_it():
     assert across.var() == pytest.approx(199 / 200, abs=0.01)
 
 
-@pytest.mark.parametrize(("beta", "tolerance"), [(2.0, 0.1), (5.0, 0.02)])
+@pytest.mark.parametrize(("beta", "tolerance"), [(2.0, 0.1), (5.0, 0.015)])
 def test_overlaps_are_those_of_state_evolution(learned, beta, tolerance):
     found = phase.gamp(learned[beta])
     theory = phase.state_evolution(0.5, 0.1, beta)
     assert found.converged
     assert abs(found.q - theory.q) < tolerance
-    assert abs(found.q - found.overlap) < 0.05  # Nishimori
-    assert abs(found.free_entropy - theory.free_entropy) < 0.06
+    assert abs(found.q - found.overlap) < 0.03  # Nishimori
+    assert abs(found.free_entropy - theory.free_entropy) < 0.03
     assert found.q + found.variance == pytest.approx(1, abs=1e-10)  # on the sphere
 
 
@@ -52,9 +52,10 @@ def test_an_uninformed_start_knows_nothing_of_the_teacher():
     assert below.q < 1e-3
 
 
-def test_pre_training_then_fine_tuning(learned):
-    found = phase.pretrain_then_finetune(learned[5.0])
-    at_once = phase.gamp(learned[5.0], max_steps=100)
+def test_pre_training_then_fine_tuning():
+    instance = phase.draw_instance(0.5, 0.1, 5.0, 1000, seed=3)
+    found = phase.pretrain_then_finetune(instance)
+    at_once = phase.gamp(instance, max_steps=100)
     theory = phase.state_evolution(0.5, 0.1, 5.0)
     assert abs(found.pretrained.error_up_to_sign - theory.bayes_error) < 0.015
     assert np.sign(found.pretrained.overlap) == found.sign
@@ -64,14 +65,14 @@ def test_pre_training_then_fine_tuning(learned):
 
 REFUSED = [
     (lambda one: phase.gamp(one, "cold"), r"start must be one of .* or a vector, got 'cold'"),
-    (lambda one: phase.gamp(one, np.ones(3)), r"a vector \(1000,\) inside the sphere"),
+    (lambda one: phase.gamp(one, np.ones(3)), r"a vector \(2000,\) inside the sphere"),
     (lambda one: phase.gamp(one, max_steps=0), r"max_steps must be a whole number from 1 on, got"),
     (lambda one: phase.gamp(one, student_kappa=-1), r"student_kappa must be a number from 0 to 5"),
     (lambda _: phase.draw_instance(0.5, 0, 0), r"must give at least one pattern, got 0 and 0"),
     (lambda _: phase.draw_instance(7, 0, 1), r"kappa must be a number from 0 to 5, got 7"),
     (
         lambda one: phase.pretrain_then_finetune(one.without_labels()),
-        r"instance must hold patterns with and without labels, got Instance\(N 1000, 2000 unl",
+        r"instance must hold patterns with and without labels, got Instance\(N 2000, 4000 unl",
     ),
 ]
 

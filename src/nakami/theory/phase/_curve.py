@@ -67,7 +67,7 @@ def curve(
         beta: Unlabelled patterns over N, instead. Margins and these numbers broadcast.
         n: Points, at least 2, evenly spaced in the Bayes error, from where the other number is 0
             (at ``beta=``, from the state that an uninformed start reaches without labels) down to
-            0.01.
+            0.01, or half of the first where that is less.
         q: Overlaps instead, ``(..., n)``, 0 to below 1; nothing is cut off below 0.
 
     Returns:
@@ -127,4 +127,5 @@ def _even(k: Array, given: Array, by_beta: bool, n: int) -> Array:
     first, _, _ = iterate(np.full(given.shape, 1 - SMALL), k, *loads, 1e-13, 2000)
     first = np.where(first >= 1 - 2 * SMALL, 1.0, first)
     ends = np.arcsin(np.sqrt(first)) / np.pi
-    return np.sin(np.pi * (ends + (LEAST_ERROR - ends) * np.linspace(0, 1, n))) ** 2
+    last = np.minimum(LEAST_ERROR, ends / 2)
+    return np.sin(np.pi * (ends + (last - ends) * np.linspace(0, 1, n))) ** 2
