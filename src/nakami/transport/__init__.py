@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ._losses import SinkhornLoss as SinkhornLoss
     from ._sinkhorn import sinkhorn as sinkhorn
     from ._sinkhorn import unbalanced as unbalanced
+    from ._study import TransportStudy as TransportStudy
+    from ._study import study as study
     from .barycenters._barycenter import barycenter as barycenter
     from .barycenters._result import Barycenter as Barycenter
 

@@ -1,0 +1,62 @@
+"""``nakami theory transport``: its tables, JSON and page hold the numbers of the library."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import transport
+from nakami.transport._study import histograms
+
+SMALL = ("theory", "transport", "--regs", "0.01,0.1", "--size", "8")
+
+
+def test_tables_hold_the_numbers_of_the_library(nakami, here):
+    done = nakami(*SMALL, "--no-page", "--shapes", "cross,disc")
+    assert done.code == 0
+    p, q = histograms()
+    for loss in (transport.entropic_cost, transport.sinkhorn_divergence):
+        assert f"{float(loss(p, q, transport.Grid(200), 0.1)):.4g}" in done.out
+    assert "cross and disc" in done.out
+
+
+def test_json_and_page(nakami, here):
+    done = nakami(*SMALL, "--json")
+    body = json.loads(done.out)
+    p, q = histograms()
+    found = transport.barycenter(torch.stack([p, q]), transport.Grid(200), 0.005)
+    row = body["barycenters"][0]
+    assert (row["kind"], row["steps"]) == ("entropic", found.steps)
+    np.testing.assert_allclose(row["mass"], found.mass.numpy(), rtol=1e-12, atol=1e-15)
+    page = here / body["page"]
+    assert page.parent.name == "transport-0.005,regs-0.01,0.1,size-8"
+    text = page.read_text("utf-8")
+    assert "The entropic cost of a histogram with itself is not 0" in text
+
+
+def test_the_exact_cost_and_barycenter_are_those_of_a_small_blur():
+    study = transport.study(0.005, (1e-4, 1.0), size=8)
+    assert study.losses.lambda_divergence[0] == pytest.approx(study.losses.exact, rel=1e-3)
+    x = np.linspace(0, 1, 200)
+    means = [float(mass @ x) for mass in (study.p, study.q, study.between)]
+    assert means[2] == pytest.approx((means[0] + means[1]) / 2, rel=1e-9)
+    # of the exact barycenter the squared distances to both are a quarter of theirs
+    half = transport.sinkhorn(
+        torch.from_numpy(study.p), torch.from_numpy(study.between), transport.Grid(200), 1e-5
+    )
+    assert float(half.cost) == pytest.approx(study.losses.exact / 4, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("--reg", "0"), "--reg must be a positive number, got 0.0"),
+        (("--regs", "0.1"), "--regs must hold two numbers at least, got 1"),
+        (("--shapes", "ring,star"), "--shapes must be two of ring, square, cross, disc"),
+    ],
+)
+def test_wrong_use(nakami, here, given, text):
+    done = nakami("theory", "transport", "--no-page", *given)
+    assert done.code == 2
+    assert text in done.err
