@@ -187,7 +187,7 @@ def xray_table(run: Xray) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in (*run.summary("input"), *own):
         table.add_row(
-            row.stage,
+            f"{row.stage} (aside)" if row.stage in run.aside else row.stage,
             *([row.source] if own else []),
             f"{row.shape[0]}×{row.shape[1]}",
             str(row.k),
@@ -246,6 +246,8 @@ def _doubt(run: Xray) -> str:
     if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
         lines.append("Inputs differ in length: shape is that at the first, k the smallest.")
     lines += output_read(run.settings)
+    if run.aside:
+        lines.append("aside: not on the way to the output read, so it is no depth of it.")
     if run.settings.get("derivative"):
         lines.append("Detached: what multiplies states is held as numbers, J x + b is the output.")
     if positions := run.settings.get("positions"):
@@ -284,8 +286,8 @@ def _doubt(run: Xray) -> str:
 
 def _planned(run: Xray) -> int:
     """Number of spectra of the run when it is finished."""
-    depth = len(run.names)
-    return run.n_inputs * (depth + (depth - 1 if run.settings.get("layers") else 0))
+    own = len(run.path) - 1 if run.settings.get("layers") else 0
+    return run.n_inputs * (len(run.names) + own)
 
 
 def _table(title: str, caption: str, names: Iterable[str]) -> Table:
@@ -370,16 +372,21 @@ def numbers_tables(result: NumberChanges) -> list[Table]:
     ]
 
 
-def stages_table(stages: Iterable[StageInfo], auto: Iterable[str]) -> Table:
+def stages_table(
+    stages: Iterable[StageInfo], auto: Iterable[str], aside: Iterable[str] = ()
+) -> Table:
     """Stages in order of execution; those that ``auto`` would measure are marked."""
-    marked = set(auto)
-    table = _table("", "●: measured by --stages auto", ("stage", "kind", "shape"))
+    marked = {**dict.fromkeys(aside, "aside"), **dict.fromkeys(auto, "●")}
+    caption = "●: measured by --stages auto"
+    if "aside" in marked.values():
+        caption += "\naside: not on the way to the output read"
+    table = _table("", caption, ("stage", "kind", "shape"))
     table.add_column("size", justify="right")
     table.add_column("auto", justify="center")
     table.columns[1].max_width = KIND  # so that names, which are to be typed, stay in one line
     for s in stages:
         shape = " × ".join(map(str, s.shape)) or "scalar"
-        table.add_row(s.name, s.kind, shape, str(s.size), "●" if s.name in marked else "")
+        table.add_row(s.name, s.kind, shape, str(s.size), marked.get(s.name, ""))
     return table
 
 

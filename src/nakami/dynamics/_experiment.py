@@ -85,7 +85,7 @@ class Bench:
         return sorted(set.intersection(*each))
 
     def stages(self, asked: Sequence[str] | str) -> list[str]:
-        """Stages of the run by name, in order of depth.
+        """Stages of the run by name, in order of depth; behind those that lead to no output read.
 
         Raises:
             UsageError: An unknown one, or none.
@@ -96,7 +96,8 @@ class Bench:
                 raise unknown("stage", str(name), self.run.names)
         if not names:
             raise wrong("stages", "name at least one stage", names, "leave it out")
-        return [name for name in self.run.names if name in names]
+        found = [name for name in self.run.names if name in names]
+        return sorted(found, key=lambda name: name in self.run.path)
 
     @property
     def entries(self) -> int:

@@ -116,11 +116,18 @@ class Plan:
     budget: int
     layers: bool
 
+    @property
+    def aside(self) -> list[str]:
+        """Stages asked for that do not lead to the output that is read."""
+        return [s.name for s in self.chosen[1:] if not self.places.leads(s.name)]
+
     def readings(self) -> list[tuple[StageInfo, StageInfo]]:
         """(source, stage) of every spectrum at one input."""
         whole = [(self.chosen[0], stage) for stage in self.chosen[1:]]
-        starts = [self.places.find(stage.name) for stage in self.chosen[1:-1]]  # at all positions
-        own = list(zip(starts, self.chosen[2:], strict=True)) if self.layers else []
+        aside = [] if len(self.aside) == len(whole) else self.aside
+        way = [stage for stage in self.chosen[1:] if stage.name not in aside]
+        starts = [self.places.find(stage.name) for stage in way[:-1]]  # at all positions
+        own = list(zip(starts, way[1:], strict=True)) if self.layers else []
         return whole + own
 
     @property

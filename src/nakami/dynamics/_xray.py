@@ -64,7 +64,8 @@ def xray(
             other (a sequence with time along axis 0, the nodes of a graph) are one input, whole.
         stages: Names of stages to read (``nakami.stages`` lists them), with ``*`` for any letters
             (``"*.mlp"``), or ``"auto"``: the state after each weight layer and its activation, at
-            most 12.
+            most 12, all on the way to the output that is read. A stage named that does not lead
+            there (another head's) is read, and kept apart as ``Xray.aside``.
         k: Values for each spectrum; None for all where the smaller side of the Jacobian is at most
             2048 and they fit the memory budget, else 25, or as many of 20, 10 and 5 as fit. Cut to
             the smaller side where a stage is smaller than ``k``. What is not computed is estimated
@@ -175,6 +176,7 @@ def settings_of(
         "n_inputs": len(plan.inputs),
         **({"select": plan.network.output_name} if plan.network.output_name else {}),
         "stages": [{"name": s.name, "kind": s.kind, "shape": list(s.shape)} for s in plan.chosen],
+        **({"aside": plan.aside} if plan.aside else {}),
         **({"derivative": DETACHED} if plan.network.derivative == DETACHED else {}),
         **({"positions": plan.network.positions} if plan.network.positions != "all" else {}),
         "k": plan.k,

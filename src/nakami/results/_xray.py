@@ -72,6 +72,16 @@ class Xray(Plotted):
         return tuple(s.name for s in self.stages[1:])
 
     @property
+    def aside(self) -> tuple[str, ...]:
+        """Stages asked for by name that are not on the way to the output that is read."""
+        return tuple(name for name in self.names if name in self.settings.get("aside", ()))
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Stages on the way to the output that is read, in order; all where none of them is."""
+        return tuple(name for name in self.names if name not in self.aside) or self.names
+
+    @property
     def n_inputs(self) -> int:
         """Number of inputs that the run is about; an unfinished run lacks spectra at some."""
         return int(self.settings.get("n_inputs", len(self.inputs)))
@@ -91,8 +101,14 @@ class Xray(Plotted):
         """
         if stage not in self.names:
             raise unknown("stage", stage, self.names)
-        found = [s for s in self.spectra if s.stage == stage and _starts(s, self.stages, source)]
+        found = [s for s in self.spectra if s.stage == stage and self._starts(s, source)]
         return tuple(sorted(found, key=lambda s: s.input))
+
+    def _starts(self, spectrum: Spectrum, source: str | None) -> bool:
+        if source is not None:
+            return spectrum.source == (self.source if source == "input" else source)
+        way = (self.source, *self.path)
+        return spectrum.stage in way and spectrum.source == way[way.index(spectrum.stage) - 1]
 
     def values(self, stage: str, source: str | None = "input") -> np.ndarray:
         """Singular values, ``(inputs, k)``, cut to the shortest spectrum; ``(0, 0)`` if absent.
@@ -153,10 +169,3 @@ class Xray(Plotted):
             "spectra": len(self.spectra),
             "converged": self.converged,
         }
-
-
-def _starts(spectrum: Spectrum, stages: tuple[StageInfo, ...], source: str | None) -> bool:
-    if source is not None:
-        return spectrum.source == (stages[0].name if source == "input" else source)
-    names = [s.name for s in stages]
-    return spectrum.source == names[names.index(spectrum.stage) - 1]

@@ -177,6 +177,11 @@ class XrayHistory(Plotted):
         return tuple(s.name for s in self.stages[1:])
 
     @property
+    def path(self) -> tuple[str, ...]:
+        """Those on the way to the output that is read, see ``Xray.path``."""
+        return Xray(self.settings, self.stages, self.inputs, ()).path
+
+    @property
     def n_inputs(self) -> int:
         """Number of inputs."""
         return int(self.settings["n_inputs"])

@@ -26,10 +26,16 @@ def run(network: ModelOptions, inputs: DataOptions, output: JsonOptions) -> None
     view = nakami.View(model, select=network.select)
     found = nakami.stages(view, nakami.data.some_rows(examples.inputs, slice(1)))
     if output.as_json:
-        rows = [{**asdict(s), "size": s.size, "auto": s.name in found.auto} for s in found]
+        rows = [
+            {
+                **asdict(s), "size": s.size, "auto": s.name in found.auto,
+                "aside": s.name in found.aside,
+            }
+            for s in found
+        ]  # fmt: skip
         _tables.echo_json({"model": network.model, "stages": rows})
     else:
-        _tables.show(_tables.stages_table(found, found.auto))
+        _tables.show(_tables.stages_table(found, found.auto, found.aside))
         for line in (f"Data: {examples.source}.", *_tables.output_read(network.selected)):
             typer.echo(line)
 

@@ -95,7 +95,7 @@ def arithmetic(
         raise wrong("dtype", rule, run.settings["dtype"], "leave this experiment out")
     check_fraction("tol", tol, "1e-8 is the default")
     sample = evenly(table.measured, check_at_least("count", count, 1, f"{COUNT} is the default"))
-    names = table.stages((run.names[-1],) if stages is None else stages)
+    names = table.stages((run.path[-1],) if stages is None else stages)
     settings = {"stages": names, "count": count, "tol": float(tol)}
     double = FunctionalModel(replace(as_view(model), dtype=torch.float64))
     own = {(s.stage, s.input): s for name in names for s in run.at(name)}

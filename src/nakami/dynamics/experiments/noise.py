@@ -97,7 +97,7 @@ def noise(
     """
     table = bench(model, inputs, run)
     conditions = _conditions(levels)
-    names = table.stages((run.names[0], run.names[-1]) if stages is None else stages)
+    names = table.stages((run.path[0], run.path[-1]) if stages is None else stages)
     settings = {
         "conditions": [[kind, level] for kind, level in conditions],
         "stages": names,

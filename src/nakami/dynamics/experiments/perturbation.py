@@ -85,7 +85,7 @@ def perturbation(
     """
     settings = _checked(lengths, unit, each, random, seed)
     table = bench(model, inputs, run)
-    stage = table.stages(stage or run.names[-1])[0]
+    stage = table.stages(stage or run.path[-1])[0]
     places = _places(run.at(stage), each)
     groups = [name for name, at in places.items() for _ in at] + ["random"] * random
     settings |= {"stage": stage, "stages": list(table.ends), "groups": groups}

@@ -93,6 +93,7 @@ def subspaces(
         "dimension": r,
         "stages": names,
         "depths": [table.places.layers(name) for name in names],
+        **_order(table, names),
         "tol": float(tol),
         "seed": check_seed(seed),
         "labels": table.classes(labels),
@@ -109,7 +110,18 @@ def subspaces(
 
 def _fitting(run: Xray, size: int) -> list[str]:
     """Stages of the run, as many as the room holds at ``size`` bytes each, and two at least."""
-    return evenly(run.names, max(2, ROOM // size))
+    return evenly(run.path, max(2, ROOM // size))
+
+
+def _order(table: Bench, names: Sequence[str]) -> dict[str, Any]:
+    """The stage that each is compared with, where it is not the next in order of execution."""
+    leads, plain = table.places.leads, [*names[1:], None]
+    ways = [name for name in names if leads(name)]
+    after = [
+        next((b for b in ways if names.index(b) > i and leads(a, b)), None)
+        for i, a in enumerate(names)
+    ]
+    return {"next": after} if after != plain else {}
 
 
 def _at_one_input(table: Bench, x: Example, i: int, settings: dict[str, Any]) -> Arrays:

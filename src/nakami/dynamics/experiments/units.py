@@ -63,7 +63,7 @@ def units(
     """
     table = bench(model, inputs, run)
     table.check_one_length()
-    stage = table.stages(stage or run.names[-1])[0]
+    stage = table.stages(stage or run.path[-1])[0]
     total = _channels(_shape(table, table.inputs.at(0), stage))
     chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
     settings = {"stages": [stage], "units": chosen, "rectified": _relus(table, stage)}

@@ -1,9 +1,7 @@
-"""Where the readings of an input start, which states follow from there, and where it is cut."""
+"""Where the readings of an input start, and where it is cut."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,31 +33,6 @@ def natural_start(network: FunctionalModel, example: Example, places: Stages) ->
         there = network.activations(example.shaken(), found)
     following = (n for n, a, b in zip(found, here, there, strict=True) if not torch.equal(a, b))
     return next(following, found[0])
-
-
-def following(
-    network: FunctionalModel, example: Example, places: Stages, names: Sequence[str]
-) -> tuple[str, ...]:
-    """The start, and those of ``names`` that a derivative reaches from there.
-
-    Tables of positions, masks and other constants are left out. All, where none is reached: the
-    network then switches gradients off, or cannot be held at its start.
-    """
-    try:
-        start = natural_start(network, example, places)
-        behind = [n for n in names if places.position(n) > places.position(start)]
-        with torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if start == "input":
-                tree = example.at(_leaf(example.vector))
-                states = network.activations(tree, behind)
-            else:
-                state = network.activations(example.tree, (start,))[0]
-                states = network.activations(example.tree, behind, start, _leaf(state))
-    except (UsageError, *FAILURES):
-        return tuple(names)
-    reached = {n for n, s in zip(behind, states, strict=True) if s.requires_grad}
-    return tuple(n for n in names if n in reached or n == start) if reached else tuple(names)
 
 
 def check_cut(
@@ -102,7 +75,7 @@ def check_cut(
     return state
 
 
-def _leaf(state: Tensor) -> Tensor:
+def leaf_of(state: Tensor) -> Tensor:
     """The state with a gradient, which may still be written to."""
     return state.detach().requires_grad_().clone()
 

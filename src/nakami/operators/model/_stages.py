@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from torch import nn
 
 from ...results import StageInfo, unknown, wrong, wrong_type
 from ._tracer import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from ._ways import Ways
 
 MOST = 12  # stages that "auto" picks at the most
 _NORMS = ("norm", "localresponse")
@@ -47,7 +50,7 @@ class Place:
         return self.info.name.split(":")[0]
 
 
-Following = Callable[["Stages", Sequence[str]], tuple[str, ...]]
+Find = Callable[["Stages", Sequence[str]], "Ways | None"]
 
 
 class Stages(Sequence[StageInfo]):
@@ -58,11 +61,12 @@ class Stages(Sequence[StageInfo]):
     another size; at most 12, evenly spread. A module that joins branches (a sum, a concatenation)
     counts as one layer. Where blocks repeat (modules of one class in one list, with sums inside, as
     in transformers) their outputs are read, the last one in any case, and no state inside them.
-    What does not follow from the input (tables of positions) is left out.
+    Only stages on the way from the input to the output that is read are taken: no table of
+    positions, no layer of another head. The last stage is that output.
     """
 
-    def __init__(self, places: Sequence[Place], following: Following | None = None):
-        self._places, self._following = tuple(places), following
+    def __init__(self, places: Sequence[Place], find: Find | None = None):
+        self._places, self._find = tuple(places), find
         self._index = {p.info.name: i for i, p in enumerate(self._places)}
 
     @overload
@@ -88,21 +92,28 @@ class Stages(Sequence[StageInfo]):
     @cached_property
     def auto(self) -> tuple[str, ...]:
         """The stages read by default. Cost: one forward pass."""
-        by_value = {p.value: p for p in _after_weights(_trunk(self._places))}  # a name a state
+        last, on_way = self._places[-1], self._on_way
+        by_value = {p.value: p for p in _after_weights(_trunk(on_way))}  # a name a state
         picked = [self._widest_name(p) for p in by_value.values()]
-        last = self._places[-1]
         if not picked or (last.value not in by_value and picked[-1].info.size != last.info.size):
             picked.append(last)
         names = list(dict.fromkeys(p.info.name for p in picked))
-        if self._following is not None:
-            names = list(self._following(self, names))
-        blocks = [p.info.name for p in picked if p.block and p.info.name in names]
+        blocks = [p.info.name for p in picked if p.block]
         return tuple(_at_most(names, blocks))
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
-        """Outputs of modules that repeat, with sums inside: the blocks of a transformer."""
-        return tuple(dict.fromkeys(p.info.name for p in _blocks(self._places)))
+        """Outputs of modules that repeat, with sums inside: the blocks of a transformer.
+
+        Those on the way to the output that is read.
+        """
+        return tuple(dict.fromkeys(p.info.name for p in _blocks(self._on_way)))
+
+    @cached_property
+    def aside(self) -> tuple[str, ...]:
+        """Stages that follow from the input and do not lead to the output that is read."""
+        found = () if self._ways is None else self._ways.layers
+        return tuple(name for name in self.names if name in found and not self.leads(name))
 
     def find(self, name: str, argument: str = "to") -> StageInfo:
         """The stage of that name; an unknown one is answered with the nearest names."""
@@ -142,12 +153,43 @@ class Stages(Sequence[StageInfo]):
         """Place in the order of execution; 0 is the input."""
         return self._index[name]
 
-    def layers(self, name: str) -> int:
-        """Weight layers that have run when the stage is reached, branches counted too; at least 1.
+    def leads(self, name: str, to: str | None = None) -> bool:
+        """Whether a stage lies on the way from where readings start to another one, or is it.
 
-        Repeated calls of a layer count each.
+        Args:
+            name: The stage.
+            to: The other; default the output that is read.
+
+        Cost: one run with gradients, once for all stages.
         """
-        return max(1, sum(_is_layer(p) for p in self._places[: self.position(name) + 1]))
+        found, bit = self._ways, 1 << self.position(name)
+        if found is None:
+            return to is None or self.position(name) <= self.position(to)
+        end = found.output if to is None else found.before.get(to, 0)
+        return name in found.before and bool(end & bit)
+
+    def layers(self, name: str) -> int:
+        """Weight layers on the longest way from where readings start to the stage; at least 1.
+
+        Of branches that join again the longer one counts, of a skip connection the branch. Repeated
+        calls of a layer count each. Where a stage does not follow from the start, or the network
+        switches gradients off: all that ran before it.
+        """
+        found = None if self._ways is None else self._ways.layers.get(name)
+        if found is None:
+            found = sum(_is_layer(p) for p in self._places[: self.position(name) + 1])
+        return max(1, found)
+
+    @cached_property
+    def _ways(self) -> Ways | None:
+        weighted = [p.info.name for p in self._places if _is_layer(p)]
+        return None if self._find is None else self._find(self, weighted)
+
+    @property
+    def _on_way(self) -> list[Place]:
+        """The input, the places on the way to the output, and the output."""
+        between = (p for p in self._places[1:-1] if self.leads(p.info.name))
+        return [self._places[0], *between, self._places[-1]]
 
     def _depth(self, stage: StageInfo) -> int:
         return self.position(stage.name)

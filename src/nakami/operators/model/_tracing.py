@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ...results import StageInfo, wrong
-from ._dependence import following
 from ._example import Example
 from ._positions import ALL
 from ._stages import Place, Stages, is_weighted, weighted_inside
 from ._tracer import Tracer
+from ._ways import ways
 
 if TYPE_CHECKING:
     from ._functional_model import FunctionalModel
@@ -49,13 +50,16 @@ def found_stages(network: FunctionalModel, example: Example) -> Stages:
         for p in places
     ]
     _check_repeatable(out.detach(), again.detach())  # a network may switch gradients on itself
-    if all(p.info.name != "output" for p in places):
-        last = _place("output", type(network.model).__name__.lower(), out, network.model)
+    names = [p.info.name for p in places]
+    if "output" not in names or places[-1].value != id(out):  # a module may have that name
+        free = (n for i in count(2) if (n := f"output:{i}") not in names)
+        name = "output" if "output" not in names else next(free)
+        last = _place(name, type(network.model).__name__.lower(), out, network.model)
         places.append(replace(last, container=False))  # no name for a stage before it
     if network.positions != ALL and all(len(p.info.shape) != 2 for p in places[1:]):
         rule = "come with a network whose stages have positions, (T, d)"
         raise wrong("positions", rule, repr(network.positions), "leave it out")
-    return Stages(places, partial(following, network, example))
+    return Stages(places, partial(ways, network, example))
 
 
 def reached(

@@ -44,7 +44,7 @@ class Subspaces(Experiment):
     def caption(self) -> str:
         """How the rows are to be read."""
         text = (
-            "to_next: overlap with the subspace of the next stage; same, different: of pairs of "
+            "to_next: overlap with the subspace of the next stage that depends on this one; same, different: of pairs of "
             "inputs of one class and of different ones; kept: share of the difference of two "
             "inputs in the subspace; chance: same, different and kept of random subspaces; "
             "exponent: ln s_1 / depth. "
@@ -59,8 +59,16 @@ class Subspaces(Experiment):
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Weight layers from the input to each stage."""
+        """Weight layers from the input to each stage, on the longest way."""
         return tuple(self.settings["depths"])
+
+    @property
+    def following(self) -> tuple[str | None, ...]:
+        """For each stage the next one that depends on it, on the way to the output; None of none.
+
+        Runs written before this was found have the next in order of execution.
+        """
+        return tuple(self.settings.get("next", (*self.stages[1:], None)))
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -158,8 +166,8 @@ class Subspaces(Experiment):
     def exponents(self, stage: str) -> list[Estimate]:
         """Finite-time Lyapunov exponents ``ln s_i / depth`` by index, mean over inputs.
 
-        Depth is the number of weight layers up to the stage. As many as lie above the floor of the
-        arithmetic at every input.
+        Depth is the number of weight layers on the longest way to the stage. As many as lie above
+        the floor of the arithmetic at every input.
         """
         s = self._stage(stage)
         r = int(self.arrays["rank"][:, s].min(initial=self.dimension))
@@ -171,8 +179,8 @@ class Subspaces(Experiment):
         out = []
         nowhere = Estimate(float("nan"), float("nan"), 1)
         for s, stage in enumerate(self.stages):
-            last = s == len(self.stages) - 1
-            step = nowhere if last else self.overlap(stage, self.stages[s + 1])
+            after = self.following[s]
+            step = nowhere if after is None else self.overlap(stage, after)
             first = next(iter(self.exponents(stage)), nowhere)
             pairs, kept = self.between(stage), self.kept(stage)
             row = {"stage": stage, "depth": self.depths[s], "to_next": step.mean}

@@ -43,8 +43,8 @@ class Data:
 
     @property
     def last(self) -> str:
-        """The deepest stage."""
-        return self.found.names[-1]
+        """The deepest stage on the way to the output that is read."""
+        return self.found.path[-1]
 
     def lines(self, stage: str) -> list[int]:
         """Indices from 0 on of the values of a stage that are drawn."""

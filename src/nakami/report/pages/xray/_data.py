@@ -78,7 +78,16 @@ class Reading:
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
-        """Stages with a spectrum from the input in every network, in order of depth."""
+        """Stages on the way to the output with a spectrum from the input in every network."""
+        return tuple(s for s in self._shared if s in self.main.run.path) or self._shared
+
+    @cached_property
+    def aside(self) -> tuple[str, ...]:
+        """Stages that lead to another output than the one read, which figures of depth leave out."""
+        return tuple(s for s in self._shared if s not in self.stages)
+
+    @cached_property
+    def _shared(self) -> tuple[str, ...]:
         shared = set.intersection(*(set(net.rows) for net in self.networks))
         return tuple(name for name in self.main.rows if name in shared)
 

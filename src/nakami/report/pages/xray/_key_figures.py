@@ -41,7 +41,8 @@ def key_figures(reading: Reading) -> list[KeyFigure]:
 
 def to_compare_with(run: Xray) -> str:
     """One sentence with what the main numbers at the last stage are compared with."""
-    row = run.summary()[-1]
+    rows = run.summary()
+    row = next((r for r in reversed(rows) if r.stage in run.path), rows[-1])
     count = "; ".join(filter(None, (say("figure.count_most", most=min(row.shape)), _ours(run))))
     rank, top = _equal(row), say("figure.isometry")
     return say("figure.to_compare", stage=row.stage, count=count, rank=rank or "1", top=top)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 
 import numpy as np
 
@@ -82,9 +81,12 @@ def _shares(found: Subspaces, name: str, reads: dict[str, PairContrast]) -> Char
         (say("subspaces.line_same"), AFTER, [r.same.mean for r in each]),
         (say("subspaces.line_different"), BEFORE, [r.different.mean for r in each]),
     ]
-    if name == "overlap" and len(found.stages) > 1:
-        steps = [found.overlap(a, b).mean for a, b in pairwise(found.stages)]
-        lines.append((say("subspaces.line_next"), INK, [*steps, float("nan")]))
+    if name == "overlap" and any(found.following):
+        steps = [
+            float("nan") if after is None else found.overlap(stage, after).mean
+            for stage, after in zip(found.stages, found.following, strict=True)
+        ]
+        lines.append((say("subspaces.line_next"), INK, steps))
     lines = [line for line in lines if np.isfinite(line[2]).any()]
     if len(lines) < 2:
         return None

@@ -40,7 +40,7 @@ def _quantities(reading: Reading) -> Table:
         head += ["paired change, ± s.e.", "95 % interval"]
     rows = [
         _quantity_row(reading, stage, *quantity)
-        for stage in reading.stages
+        for stage in (*reading.stages, *reading.aside)
         for quantity in QUANTITIES
     ]
     numeric = tuple(range(3, len(head)))
@@ -54,7 +54,7 @@ def _quantities(reading: Reading) -> Table:
 
 
 def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str) -> list[Text]:
-    row: list[Text] = [stage, name, unit.format(reading.origin)]
+    row: list[Text] = [_named(reading, stage), name, unit.format(reading.origin)]
     row += _cells(reading, stage, key)
     if reading.comparison is None or reading.n == 1:
         return row
@@ -66,6 +66,10 @@ def _quantity_row(reading: Reading, stage: str, key: str, name: Text, unit: str)
         return [*row, "0", ""]
     interval = f"{num.number(c.low)} to {num.number(c.high)}"
     return [*row, num.pair(c.mean, c.se, sign=True), interval]
+
+
+def _named(reading: Reading, stage: str) -> Text:
+    return say("table.aside", stage=stage) if stage in reading.aside else stage
 
 
 def _cells(reading: Reading, stage: str, key: str) -> list[Text]:
@@ -110,7 +114,7 @@ def _convergence(reading: Reading) -> Table:
     head += ["largest residual", "residual / value", "at the limit", "below the floor"]
     rows = [
         _convergence_row(net, net.rows[stage])
-        for stage in reading.stages
+        for stage in (*reading.stages, *reading.aside)
         for net in reading.networks
     ]
     if len(reading.networks) == 1:
