@@ -53,7 +53,9 @@ def ways(
     behind a ReLU that is off, breaks no way.
 
     Args:
-        network: The network; ``example``: what it is run at; ``places``: its stages there.
+        network: The network.
+        example: What it is run at.
+        places: Its stages there.
         weighted: Names of the stages that a weight layer made.
 
     Returns:

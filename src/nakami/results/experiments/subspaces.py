@@ -44,9 +44,10 @@ class Subspaces(Experiment):
     def caption(self) -> str:
         """How the rows are to be read."""
         text = (
-            "to_next: overlap with the subspace of the next stage that depends on this one; same, different: of pairs of "
-            "inputs of one class and of different ones; kept: share of the difference of two "
-            "inputs in the subspace; chance: same, different and kept of random subspaces; "
+            "to_next: overlap with the subspace of the next stage that depends on it; "
+            "same, different: of pairs of inputs of one class and of different ones; "
+            "kept: share of the difference of two inputs in the subspace; "
+            "chance: same, different and kept of random subspaces; "
             "exponent: ln s_1 / depth. "
         )
         classes = "labels" if self.settings["labels"] else "decisions of the network"

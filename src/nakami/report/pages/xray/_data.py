@@ -83,7 +83,7 @@ class Reading:
 
     @cached_property
     def aside(self) -> tuple[str, ...]:
-        """Stages that lead to another output than the one read, which figures of depth leave out."""
+        """Stages not on the way to the output that is read; figures of depth leave them out."""
         return tuple(s for s in self._shared if s not in self.stages)
 
     @cached_property
