@@ -101,10 +101,13 @@ def test_few_effective_runs_are_said():
     with pytest.warns(NakamiWarning, match=r"only .* of 20 runs carry the estimate of log Z; take"):
         found = annealed_importance_sampling(random_machine(3.0), runs=20, temperatures=2)
     assert not found.converged
+    with pytest.warns(NakamiWarning) as given:
+        log_likelihood(random_machine(3.0), torch.ones(2, 8), runs=20, temperatures=2)
+    assert given[0].filename == __file__
 
 
 def test_log_likelihood_is_that_of_enumeration():
-    rbm = RBM(8, 5, dtype=torch.float64)
+    rbm = RBM(8, 5, dtype=torch.float64)  # its parameters require gradients
     machine = random_machine(1.5)
     with torch.no_grad():
         rbm.weight.copy_(machine.weight)
@@ -121,6 +124,7 @@ def test_log_likelihood_is_that_of_enumeration():
     again = log_likelihood(rbm, data, log_partition=found.log_partition, batch=3)
     assert again.value == pytest.approx(found.value, rel=1e-14)
     assert found.examples.shape == (4,)
+    assert not found.examples.requires_grad
     assert found.spread == pytest.approx(float(found.examples.std()) / 2)
 
 

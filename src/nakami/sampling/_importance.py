@@ -63,7 +63,6 @@ class LogPartition:
         )
 
 
-@torch.no_grad()
 def annealed_importance_sampling(
     model: PairEnergy | Machine,
     *,

@@ -38,7 +38,6 @@ class LogLikelihood:
         )
 
 
-@torch.no_grad()
 def log_likelihood(
     model: PairEnergy | Machine,
     data: Tensor,

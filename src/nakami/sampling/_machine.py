@@ -152,7 +152,7 @@ def check_binary(argument: str, v: Tensor, machine: Machine) -> Tensor:
     if not isinstance(v, Tensor) or v.ndim != 2 or v.shape[1] != n or not len(v):
         got = tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__
         raise wrong(argument, f"have shape (N, {n}), N at least 1", got, "pass data.flatten(1)")
-    v = v.to(machine.weight)
+    v = v.detach().to(machine.weight)
     if not ((v == 0) | (v == 1)).all():
         reach = f"{float(v.min()):g} to {float(v.max()):g}"
         way_out = "pass (data > 0.5).float(), or torch.bernoulli(data) for grey values"
