@@ -50,6 +50,7 @@ NAME = "transport_barycenters"
 SD, REGS = 0.04, (1e-3, 2e-3)
 PIXEL_REGS = (5e-4, 1e-3, 2e-3, 4e-3, 1e-2)
 LINE_REGS, POINTS, LINE_STEPS = (1e-3, 4e-3, 1.6e-2), 80, 4000
+ON_THE_WAY = (30, 100, 300, 1000)
 PICTURES = (("ring", "square"), ("ring", "cross"), ("square", "cross"), ("disc", "two discs"),
             ("ring", "square", "cross"))  # fmt: skip
 PICTURE_REG, PICTURE_STEPS, SIZE = 2e-3, 1000, 64
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     with_pot = arguments.parse_args(argv).pot
     warnings.simplefilter("ignore", NotConvergedWarning)  # the residual stands in each record
     settings = {"sd": SD, "regs": REGS, "pixel_regs": PIXEL_REGS, "line_regs": LINE_REGS,
-                "points": POINTS, "line_steps": LINE_STEPS, "pictures": PICTURES,
+                "points": POINTS, "line_steps": [*ON_THE_WAY, LINE_STEPS], "pictures": PICTURES,
                 "picture_reg": PICTURE_REG, "picture_steps": PICTURE_STEPS, "size": SIZE,
                 "held": [HELD_SIZE, HELD_REG, HELD_STEPS]}  # fmt: skip
     kept = Kept(HERE / "results" / f"{NAME}.json", settings)
@@ -177,12 +178,18 @@ def picture(names: tuple[str, ...], kind: str) -> transport.Barycenter:
 
 
 def line(name: str, reg: float, kind: str) -> Record:
-    pair = cases.lines(POINTS)[name]
+    """After ``LINE_STEPS`` steps, and the nearest on the way."""
+    pair = list(cases.lines(POINTS)[name])
     truth = cases.exact(pair)
-    found = solve(list(pair), reg, kind, max_steps=LINE_STEPS)
-    bins = cases.binned(truth, POINTS)
-    return {"l1": apart(found.mass, bins), "w2": digits(cases.wasserstein(found.mass, truth), 3),
-            "entropy": digits(float(found.entropy)), "exact": digits(cases.entropy(bins)),
+    found = solve(pair, reg, kind, max_steps=LINE_STEPS)
+    way = {LINE_STEPS: cases.wasserstein(found.mass, truth)}
+    for steps in ON_THE_WAY if kind != "entropic" else ():
+        mass = solve(pair, reg, kind, max_steps=steps).mass
+        way[steps] = cases.wasserstein(mass, truth)
+    best = min(way, key=way.__getitem__)
+    return {"w2": digits(way[LINE_STEPS], 3), "best": digits(way[best], 3), "best at": best,
+            "entropy": digits(float(found.entropy)),
+            "exact": digits(cases.entropy(cases.binned(truth, POINTS))),
             "inputs": digits(float(found.input_entropy)),
             "residual": digits(float(found.residual), 2)}  # fmt: skip
 

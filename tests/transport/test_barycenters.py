@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -214,8 +213,40 @@ def test_sharpness_is_told_at_each_look_and_can_be_stopped() -> None:
     assert near.steps < 60
     assert not bool(near.converged)
     assert not bool(far.oversharp)
-    assert bool(dataclasses.replace(far, entropy=far.input_entropy - 0.1).oversharp)
-    assert "SHARPER" in repr(dataclasses.replace(far, entropy=far.input_entropy - 0.1))
+
+
+def test_where_mass_must_split_the_debiased_kind_turns_sharper_than_its_inputs() -> None:
+    n, reg = 40, 0.016
+    two = (gaussian((n,), (0.2,), 0.04) + gaussian((n,), (0.5,), 0.04)) / 2
+    pair = torch.stack([two, gaussian((n,), (0.7,), 0.06)])
+    grid = transport.Grid(n)
+    with pytest.warns(NotConvergedWarning, match="residual"):
+        found = transport.barycenter(pair, grid, reg, kind="debiased", max_steps=300)
+    assert bool(found.oversharp)
+    assert "SHARPER THAN ITS INPUTS" in repr(found)
+    floor = float(found.input_entropy)
+    near = transport.barycenter(pair, grid, reg, kind="debiased", entropy_floor=floor)
+    assert near.steps < 300
+    assert float(near.entropy) == pytest.approx(floor, abs=0.05)
+    levels = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
+
+    def quantiles(mass: Tensor) -> Tensor:
+        return torch.searchsorted(mass.cumsum(0), levels).double()
+
+    exact = (quantiles(pair[0]) + quantiles(pair[1])) / 2
+    errors = [float((quantiles(part.mass) - exact).square().mean()) for part in (near, found)]
+    assert errors[0] < errors[1] / 1.5
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_one_step_is_one_step(kind: str) -> None:
+    with pytest.warns(NotConvergedWarning, match="1 steps for 1 of 1"):
+        found = transport.barycenter(
+            torch.from_numpy(INPUTS), transport.Grid(SMALL), REG, kind=kind, max_steps=1
+        )
+    assert found.steps == 1
+    assert found.reason == "stopped after 1 steps"
+    assert float(found.mass.sum()) == pytest.approx(1)
 
 
 def test_float32_and_the_random_state_left_alone() -> None:

@@ -60,9 +60,15 @@ class Ends:
 
 @dataclass(frozen=True)
 class Found:
-    """What a loop returns: the log of the barycenter, of sum 1, and how it ended."""
+    """What a loop returns.
+
+    Attributes:
+        log_q: The log of the barycenter, of sum 1.
+        g: Logs of the plans' scalings on its side, ``(B M, ...)``.
+    """
 
     log_q: Tensor
+    g: Tensor
     residual: Tensor
     steps: int
     reason: str

@@ -9,6 +9,7 @@ between the barycenter and itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from .._loop import EVERY, Pace
 from ._problem import Ends, Found, Problem, l1, normalised
 
 Report = Callable[[int, Tensor, Tensor], None]
+
+START = 1e-3  # residual of the entropic barycenter from which sharper ones begin
 
 
 def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
@@ -38,7 +41,7 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
             error = problem.apart(g + sums, log_q)
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
-                return Found(log_q, error, step, reason)
+                return Found(log_q, g, error, step, reason)
             pace.look(problem.each(error), step)
         g = torch.where(sums == -torch.inf, sums, pace.moved(g, sums - problem.each(log_q)))
 
@@ -46,8 +49,11 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
 def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
     """Likewise; also ``d K d`` must be within it. Steps are plain: there is no such dual."""
     log_p, kernel = problem.log_p, problem.kernel
-    g = torch.zeros_like(kernel.back(log_p))
-    log_d, step = torch.zeros_like(problem.mean(g)), 0
+    blunt = blurred_first(problem, ends, report)
+    g, step = blunt.g, blunt.steps
+    log_d = torch.zeros_like(blunt.log_q)
+    for _ in range(10):
+        log_d = (log_d + blunt.log_q - problem.own.sum(log_d)) / 2
     while True:
         step += 1
         sums = kernel.back(log_p - kernel.sum(g))
@@ -58,6 +64,12 @@ def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
             error = problem.apart(g + sums, log_q) + itself
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
-                return Found(log_q, error, step, reason)
+                return Found(log_q, g, error, step, reason)
         g = problem.each(log_q) - sums
         log_d = (log_d + log_q - own) / 2
+
+
+def blurred_first(problem: Problem, ends: Ends, report: Report) -> Found:
+    """The entropic barycenter, roughly, from which sharper ones begin; leaves them a step."""
+    found = entropic(problem, Ends(START, max(1, ends.most // 2)), report)
+    return replace(found, steps=min(found.steps, ends.most - 1))

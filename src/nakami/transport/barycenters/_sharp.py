@@ -2,8 +2,8 @@
 
 ``D[p : q] = C(p, K~ q) - C(p, K~ p)`` is convex in ``q`` with gradient ``K~ g``, ``g`` the
 potential of the plan between ``p`` and ``K~ q`` (Amari, Karakida, Oizumi and Cuturi 2019). So the
-barycenter is a deconvolution of the entropic one under ``q >= 0``. As in any, what is large is
-found in few steps and fine detail in many.
+barycenter is a deconvolution of the entropic one under ``q >= 0``, and begins there. As in any,
+what is large is found in few steps and fine detail in many.
 
 To each step of ``q`` belongs one of Sinkhorn's. With the potentials of ``p`` fixed the loss is
 linear in ``q`` plus ``reg KL(K~ q | .)``, which a step of ``1 / reg`` never overshoots, for a blur
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ._problem import Ends, Found, Problem, l1, normalised, total
-from ._projections import Report
+from ._projections import Report, blurred_first
 
 EVERY = 10  # steps between two looks
 AHEAD = 0.5  # of the last change of potentials, taken once more
@@ -26,8 +26,9 @@ AHEAD = 0.5  # of the last change of potentials, taken once more
 def sharp(problem: Problem, ends: Ends, report: Report) -> Found:
     """Until neither a step of the barycenter nor of the plans changes more than the tolerance."""
     log_p, kernel, own = problem.log_p, problem.kernel, problem.own
-    log_q = normalised(torch.zeros_like(problem.mean(log_p)))
-    rows, g, step = own.sum(torch.zeros_like(log_q)), torch.zeros_like(log_p), 0
+    blunt = blurred_first(problem, ends, report)
+    log_q, g, step = blunt.log_q, blunt.g, blunt.steps
+    rows = own.sum(torch.zeros_like(log_q))
     while True:
         step += 1
         blurred = problem.each(own.back(log_q - rows))
@@ -40,7 +41,7 @@ def sharp(problem: Problem, ends: Ends, report: Report) -> Found:
             error = torch.maximum(l1(change), problem.apart(marginals, blurred))
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
-                return Found(log_q, error, step, reason)
+                return Found(log_q, g, error, step, reason)
         log_q = normalised(log_q - slope)
 
 
