@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nakami.results import load
+from nakami.results._same import difference
 
 NETWORK = """
 from torch import nn
@@ -74,11 +75,15 @@ def test_refusals(nakami, points, arguments, message):
     assert message in done.err
 
 
-def test_lenses_of_both_derivatives_compare_with_the_setting_told(nakami, points):
+def test_lenses_of_both_derivatives_do_not_compare_either(nakami, points):
     lens = ("lens", *OWN[1:], "--stages", "1", "--to", "2", "--no-page")
     for option in ((), ("--detached",)):
         done = nakami(*lens, *option)
         assert done.code == 0, done.err
-    done = nakami("compare", *sorted(map(str, Path("nakami-out/curved").iterdir())))
-    assert done.code == 0, done.err
-    assert "derivative" in done.out
+    one, other = sorted(map(str, Path("nakami-out/curved").iterdir()))
+    done = nakami("compare", one, other)
+    assert done.code == 2
+    assert "must be read by the same derivative, got 'exact' and 'detached'" in done.err
+    assert nakami("compare", other, other).code == 0
+    old, new = (load(run).settings for run in (one, other))
+    assert difference("derivative", old, new) == ("derivative", "'exact'", "'detached'")

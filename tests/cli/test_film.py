@@ -105,3 +105,23 @@ def test_compare_pairs_the_last_looks_by_input(nakami, films):
     assert {c["stage"] for c in changes} == {"1", "2"}
     page = nakami("compare", "a", "b", "--out", "both.html")
     assert page.code == 0, page.err
+    assert "b minus a, both at step 10" in page.out
+    assert "Step 10 is the last with a look in both runs." in page.out
+    assert "last looks" not in page.out
+
+
+def test_compare_says_which_step_of_two_trainings_it_took(nakami, films):
+    net, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.eye(4)[:3]
+    monitor = XrayMonitor(net, x, every=5, out=films / "short", max_share=float("inf"))
+    for _ in range(5):
+        monitor.step()
+    monitor.finish()
+    done = nakami("compare", "a", "short", "--out", "both.html")
+    assert done.code == 0, done.err
+    assert "short minus a, both at step 5" in done.out
+    assert "The last looks differ: step 10 in a, step 5 in short." in done.out
+    text = html.unescape((films / "both.html").read_text("utf-8"))
+    assert "Both are looks at step 5, the last step with a look in both trainings;" in text
+    assert "the last looks are at step 10 in a and at step 5 in short." in text
+    body = json.loads(nakami("compare", "a", "short", "--json").out)
+    assert (body["names"], body["step"], body["last_steps"]) == (["a", "short"], 5, [10, 5])

@@ -190,6 +190,11 @@ def test_compare_two_weights(nakami, here):
     table = nakami("compare", *runs)
     assert table.code == 0, table.err
     assert "two minus one" in table.out
+    (here / "moved").mkdir()
+    (here / runs[1]).rename(here / "moved/one")
+    assert "moved/one minus make/one" in nakami("compare", runs[0], "moved/one").out
+    assert "after minus before" in nakami("compare", runs[0], runs[0]).out
+    (here / "moved/one").rename(here / runs[1])
     changes = json.loads(nakami("compare", *runs, "--json").out)["changes"]
     same = json.loads(nakami("compare", runs[0], runs[0], "--json").out)["changes"]
     assert any(c["mean"] != 0 for c in changes)

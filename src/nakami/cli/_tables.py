@@ -314,7 +314,9 @@ def comparison_table(result: Comparison) -> Table:
         )
     if any(any(c.estimated) for c in result.changes):
         caption += "\n≈: estimated by random probes; the interval holds what they leave open."
-    title = f"{_name(result.after)} minus {_name(result.before)}"
+    caption += "".join(f"\n{line}" for line in _looks_compared(result))
+    title = f"{result.names[1]} minus {result.names[0]}"
+    title += "" if result.step is None else f", both at step {result.step:,}"
     table = _table(title, caption, ())
     table.padding = (0, 1, 0, 0)  # seven columns on a line of 80
     table.add_column("stage", overflow="fold")
@@ -336,6 +338,18 @@ def comparison_table(result: Comparison) -> Table:
             c.verdict if c.verdict in ("rises", "falls", "not known") else "none",
         )
     return table
+
+
+def _looks_compared(result: Comparison) -> list[str]:
+    """Why the looks of this step are compared, and where each training's last look is."""
+    if result.step is None or result.last_steps is None:
+        return []
+    lines = [f"Step {result.step:,} is the last with a look in both runs."]
+    if len({*result.last_steps}) > 1:
+        ends = zip(result.names, result.last_steps, strict=True)
+        each = ", ".join(f"step {step:,} in {name}" for name, step in ends)
+        lines.append(f"The last looks differ: {each}.")
+    return lines
 
 
 def _change(c: PairedChange, places: int) -> str:
@@ -424,7 +438,3 @@ def _places(spread: float) -> int:
 
 def _signed(value: float, places: int) -> str:
     return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _name(run: Xray) -> str:
-    return run.folder.name if run.folder is not None else run.subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -15,9 +15,10 @@ from ._lens_run import LensRun
 from ._paired_changes import Comparison, PairedChange, paired_change
 from ._record import KINDS, Record, load, numbers_of
 from ._recurrent_xray import RecurrentXray
-from ._same import difference, differing
+from ._same import USUAL, difference, differing
 from ._shown import Shown
 from ._spectrum import Spectrum
+from ._told_apart import told_apart
 from ._xray import Xray
 from ._xray_history import XrayHistory
 
@@ -143,13 +144,7 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
                 f"both runs must have the same {field}, got {a.settings.get(field)!r} and "
                 f"{b.settings.get(field)!r}; measure both networks at the same inputs."
             )
-    read = [run.settings.get("derivative", "exact") for run in (a, b)]
-    if read[0] != read[1]:
-        raise UsageError(
-            f"both runs must be read by the same derivative, got {read[0]!r} and {read[1]!r}, "
-            "which are other matrices; measure both with derivative='detached' (--detached), or "
-            "neither."
-        )
+    check_one_derivative(a.settings, b.settings)
     if a.source != b.source:
         raise UsageError(
             f"both runs must start at the same place, got {a.source!r} and {b.source!r}; measure "
@@ -174,7 +169,19 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
             "both runs must hold a spectrum at the same input and stage, got none in common; "
             "start the commands that made them again."
         )
-    return Comparison(a, b, tuple(changes))
+    names = told_apart(a.folder, b.folder, (a.subject, b.subject))
+    return Comparison(a, b, tuple(changes), names)
+
+
+def check_one_derivative(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
+    """Refuse the settings of two runs of which one is read by the detached derivative."""
+    read = [settings.get("derivative", USUAL["derivative"]) for settings in (a, b)]
+    if read[0] != read[1]:
+        raise UsageError(
+            f"both runs must be read by the same derivative, got {read[0]!r} and {read[1]!r}, "
+            "which are other matrices; measure both with derivative='detached' (--detached), or "
+            "neither."
+        )
 
 
 def _run(argument: str, run: object) -> Any:

@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 from ._counted import counted
 from ._errors import unknown
 from ._plotted import Plotted
+from ._told_apart import NAMELESS
 from ._xray import Xray
 
 ROUNDING = 1e-9  # a change below this share of its values is rounding, not an effect
@@ -70,11 +71,18 @@ class Comparison(Plotted):
         before, after: The runs. Where one is unfinished, both without the spectra from the input
             that the other lacks at a shared stage, so that their means are over the same inputs.
         changes: One for each shared stage and quantity that can be paired, in order of depth.
+        names: What to call the runs: their folders, so far as these tell them apart.
+        step: Of two trainings the optimizer step whose looks are compared, the last with a look in
+            both; None for two x-rays.
+        last_steps: Of two trainings the step of the last look of each.
     """
 
     before: Xray
     after: Xray
     changes: tuple[PairedChange, ...]
+    names: tuple[str, str] = NAMELESS
+    step: int | None = None
+    last_steps: tuple[int, int] | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict for each change: means before and after, and the change with its errors."""
@@ -99,7 +107,8 @@ class Comparison(Plotted):
         counts = Counter(each.verdict for each in self.changes)
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         changes, at = counted(len(self.changes), "change"), counted(stages, "stage")
-        return f"Comparison({changes} at {at}: {said})"
+        when = "" if self.step is None else f" and step {self.step:,}"
+        return f"Comparison({changes} at {at}{when}: {said})"
 
     def find(self, stage: str, quantity: str = "count") -> PairedChange | None:
         """The paired change of one quantity at one stage, or None where nothing can be paired."""

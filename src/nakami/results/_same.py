@@ -36,6 +36,7 @@ CHOSEN = (
     *("k", "layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
 )
 FOLLOWING = ("facts", "picture", "labels", "input_names", "inputs_sha256")
+USUAL = {"derivative": "exact"}  # what a run has of a setting that is not written
 SHORT = 60  # characters of a value that is shown as it is
 
 
@@ -102,7 +103,7 @@ def difference(field: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tu
         name, told = FOUND[_last(field)]
         before, after = str(old.get(told) or "other numbers"), str(new.get(told) or "these")
         return name, before, after + " (other numbers)" * (before == after)
-    a, b = flat(old).get(field), flat(new).get(field)
+    a, b = (flat(settings).get(field, USUAL.get(field)) for settings in (old, new))
     if isinstance(a, list) and isinstance(b, list):
         return field, *_lists(_names(a), _names(b))
     return field, _short(a), _short(b)

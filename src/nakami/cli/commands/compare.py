@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,17 @@ def run(
         }
     else:
         page, tables = _runs.page(result, output.out), [_tables.comparison_table(result)]
-        body = {"changes": [results.plain(vars(c)) for c in result.changes]}
+        body = {key: results.plain(value) for key, value in _paired(result)}
     _tables.tell(output, page, body, tables)
+
+
+def _paired(result: results.Comparison) -> Iterator[tuple[str, object]]:
+    """What ``--json`` prints of a comparison by input; of two trainings with the step."""
+    yield "names", result.names
+    if result.step is not None:
+        yield "step", result.step
+        yield "last_steps", result.last_steps
+    yield "changes", [vars(change) for change in result.changes]
 
 
 ENTRY = Command(run)

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from .._compare import NumberChanges, compare_numbers
+from .._compare import NumberChanges, check_one_derivative, compare_numbers
 from .._errors import wrong
 from .._files import plain
 from .._lens import Direction, Lens
@@ -125,8 +125,9 @@ def compare_lenses(a: LensRun, b: LensRun) -> NumberChanges:
     """The numbers of two runs side by side, stage by stage.
 
     Raises:
-        UsageError: They share no stage, or one is not finished.
+        UsageError: They share no stage, one is not finished, or one alone is detached.
     """
+    check_one_derivative(a.settings, b.settings)
     if not a.lenses.keys() & b.lenses.keys():
         got = " and ".join(", ".join(run.lenses) or "none yet" for run in (a, b))
         raise wrong("the runs", "be finished and share a stage", got, "compare runs of one network")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any, final
 
@@ -14,6 +15,7 @@ from .._files import plain
 from .._paired_changes import Comparison
 from .._record import Kind, Record, RecordFolder, read_record
 from .._spectrum import Spectrum, StageInfo
+from .._told_apart import told_apart
 from .._xray_history import SkippedLook, XrayHistory, XrayLook
 
 INPUTS = "inputs"
@@ -122,7 +124,10 @@ def compare_histories(a: XrayHistory, b: XrayHistory) -> Comparison:
         ends = [f"{h.steps[0]} to {h.steps[-1]}" if h.looks else "none" for h in (a, b)]
         way_out = "take the looks of both with the same every"
         raise wrong("the runs", "share the step of a look", " and ".join(ends), way_out)
-    return compare_xrays(a.xray(both[-1]), b.xray(both[-1]))
+    found = compare_xrays(a.xray(both[-1]), b.xray(both[-1]))
+    names = told_apart(a.folder, b.folder, (a.subject, b.subject))
+    ends = int(a.steps[-1]), int(b.steps[-1])
+    return replace(found, names=names, step=both[-1], last_steps=ends)
 
 
 ENTRY = Kind(

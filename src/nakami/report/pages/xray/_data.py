@@ -225,7 +225,7 @@ def read(what: Xray | Comparison, about: Mapping[str, Any] | None = None) -> Rea
     runs = (what.before, what.after) if isinstance(what, Comparison) else (what,)
     for run in runs:
         _check(run)
-    networks = tuple(Network(n, r) for n, r in zip(_labels(runs), runs, strict=True))
+    networks = tuple(Network(n, r) for n, r in zip(_labels(runs, comparison), runs, strict=True))
     reading = Reading(networks, comparison)
     if not reading.stages:
         raise wrong(
@@ -234,7 +234,7 @@ def read(what: Xray | Comparison, about: Mapping[str, Any] | None = None) -> Rea
     return reading
 
 
-def _labels(runs: tuple[Xray, ...]) -> tuple[str, ...]:
+def _labels(runs: tuple[Xray, ...], comparison: Comparison | None) -> tuple[str, ...]:
     found = [
         [r.subject for r in runs],
         [str((r.settings.get("model") or {}).get("name", r.subject)) for r in runs],
@@ -242,7 +242,7 @@ def _labels(runs: tuple[Xray, ...]) -> tuple[str, ...]:
     ]
     found.insert(0, _without_shared_folder(found[0]))
     fitting = (tuple(names) for names in found if len(set(names)) == len(runs) and all(names))
-    return next(fitting, ("before", "after"))
+    return next(fitting, ("before", "after") if comparison is None else comparison.names)
 
 
 def _without_shared_folder(names: list[str]) -> list[str]:

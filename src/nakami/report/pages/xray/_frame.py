@@ -53,7 +53,7 @@ NAME_LIMIT = 26  # a longer name does not fit a headline; the stage is then call
 def verdict(reading: Reading) -> Verdict:
     """Everything above the first section."""
     first, second = (_depth(reading), _second(reading)) if reading.solid else ("", "")
-    standfirst = [first, second, _doubt(reading), unfinished(reading)]
+    standfirst = [first, second, _doubt(reading), unfinished(reading), _looks(reading)]
     return Verdict(
         kicker=_kicker(reading),
         headline=headline(reading),
@@ -201,6 +201,17 @@ def _doubt(reading: Reading) -> str:
     every = [s for net in reading.networks for s in net.run.spectra]
     missing = sum(not s.converged for s in every)
     return say("verdict.doubt", missing=missing, total=len(every)) if missing else ""
+
+
+def _looks(reading: Reading) -> str:
+    """Which looks of two trainings are compared; empty for x-rays."""
+    both = reading.comparison
+    if both is None or both.step is None or both.last_steps is None:
+        return ""
+    ends = zip(map(label, reading.networks), both.last_steps, strict=True)
+    each = [say("verdict.last_look", name=name, step=step) for name, step in ends]
+    same = len({*both.last_steps}) == 1
+    return say("verdict.looks", step=both.step, same=same, ends=each)
 
 
 def _kicker(reading: Reading) -> str:
