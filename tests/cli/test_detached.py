@@ -80,7 +80,7 @@ def test_lenses_of_both_derivatives_do_not_compare_either(nakami, points):
     for option in ((), ("--detached",)):
         done = nakami(*lens, *option)
         assert done.code == 0, done.err
-    one, other = sorted(map(str, Path("nakami-out/curved").iterdir()))
+    other, one = sorted(map(str, Path("nakami-out/curved").iterdir()))
     done = nakami("compare", one, other)
     assert done.code == 2
     assert "must be read by the same derivative, got 'exact' and 'detached'" in done.err

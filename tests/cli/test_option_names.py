@@ -48,11 +48,24 @@ from nakami.results import PYTHON, NotConvergedWarning, RunError, unknown, wrong
             "targets must fit, got 3; the same command with --help lists what there is.",
         ),
         (RunError("no space; pass another {out}."), "no space; pass another --out."),
+        (
+            wrong("tol", "be 1e-6", 0, ["pass {tol}=2e-06", "pass {dtype}='float64'"]),
+            "--tol must be 1e-6, got 0; pass --tol 2e-06 or pass --dtype float64.",
+        ),
+        (
+            RunError("read it with {dtype}='float64', or {targets}=[1]."),
+            "read it with --dtype float64, or targets=[1].",
+        ),
     ],
 )
 def test_arguments_become_options(message, worded):
     running.set(COMMANDS["xray"])
     assert _exit_codes.in_options(message) == worded
+
+
+def test_in_python_a_place_with_a_value_is_an_argument():
+    found = wrong("tol", "be 1e-6", 0, ["pass {tol}=2e-06", "pass {dtype}='float64'"])
+    assert str(found).endswith("; pass tol=2e-06 or pass dtype='float64'.")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +76,10 @@ def test_arguments_become_options(message, worded):
         (
             ("--memory-budget", "1MiB", "--top", "500"),
             r"^nakami: --memory-budget must hold .*; raise it.* --top",
+        ),
+        (
+            ("--tol", "1e-12", "--dtype", "float32"),
+            r"^nakami: --tol must be .* in float32, got 1e-12; pass --tol 2e-06 or ",
         ),
         (("--inputs", "5000"), r"^nakami: --inputs must lie between 1 and 1000, got 5000"),
     ],

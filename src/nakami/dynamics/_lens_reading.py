@@ -155,7 +155,7 @@ class Reading:
         places.find(to)
         late = [name for name in self.names if places.position(name) >= places.position(to)]
         if late:
-            got = f"{late[0]!r} with to={to!r}"
+            got = f"{late[0]!r} with the end {to!r}"
             raise wrong("stage", "come before {to}", got, "name an earlier stage, or {to}")
         return to
 

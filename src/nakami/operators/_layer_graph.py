@@ -236,7 +236,7 @@ class LayerGraph:
             dtype = str(state.dtype).removeprefix("torch.")
             raise RunError(
                 f"states of {name!r} are not finite in {dtype}: the signal explodes before it; "
-                "read it with dtype='float64', or lower the scale of the weights."
+                "read it with {dtype}='float64', or lower the scale of the weights."
             )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..operators import jacobian
 from ..results import (
     DEFAULT_BUDGET,
+    PYTHON,
     NotConvergedWarning,
     SpectraOverTime,
     check_count,
@@ -110,7 +111,10 @@ def check_fits(step_map: StateMap, layer: str, steps: Sequence[int], asked: bool
         return
     got = f"{layer} with a state of {step_map.state_size}"
     over = f"the Jacobian over {counted(t, 'step')} takes {need} bytes"
-    ways = ["name others with layers=[...]", "read it with nakami.recurrent.growth and lyapunov"]
+    ways = [
+        PYTHON + "name others with layers=[...]",
+        "read it with nakami.recurrent.growth and lyapunov",
+    ]
     if fitting(step_map, steps[:1], DEFAULT_BUDGET):
         ways.insert(0, "pass fewer {steps}")
     rule = f"have recurrent layers whose Jacobians fit {DEFAULT_BUDGET} bytes"

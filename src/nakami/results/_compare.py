@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ._counted import counted
-from ._errors import UsageError, wrong, wrong_type
+from ._errors import COMMAND_LINE, PYTHON, UsageError, wrong, wrong_type
 from ._lens_run import LensRun
 from ._paired_changes import Comparison, PairedChange, paired_change
 from ._record import KINDS, Record, load, numbers_of
@@ -177,10 +177,14 @@ def check_one_derivative(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
     """Refuse the settings of two runs of which one is read by the detached derivative."""
     read = [settings.get("derivative", USUAL["derivative"]) for settings in (a, b)]
     if read[0] != read[1]:
-        raise UsageError(
-            f"both runs must be read by the same derivative, got {read[0]!r} and {read[1]!r}, "
-            "which are other matrices; measure both with derivative='detached' (--detached), or "
-            "neither."
+        raise wrong(
+            "both runs",
+            "be read by the same derivative",
+            f"{read[0]!r} and {read[1]!r}, which are other matrices",
+            [
+                PYTHON + "measure both with derivative='detached', or neither",
+                COMMAND_LINE + "measure both with --detached, or neither",
+            ],
         )
 
 

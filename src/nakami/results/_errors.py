@@ -2,7 +2,8 @@
 
 A message says which argument broke which rule, what came instead, and what to type:
 ``k must lie between 1 and 784, got 900; pass a smaller k.`` Where a text names another argument it
-writes ``{memory_budget}``: Python shows the name, the command line its option.
+writes ``{memory_budget}``: Python shows the name, the command line its option; of
+``{tol}=1e-4`` and ``{dtype}='float64'`` it shows ``--tol 1e-4`` and ``--dtype float64``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 MUST = "{argument} must {rule}, got {got}; {way_out}."
 UNKNOWN = "{argument} {got} is unknown; {way_out}."
 PLACE = re.compile(r"\{([a-z_]+)\}")
+GIVEN = re.compile(PLACE.pattern + r"(?:=(?:'(\w+)'|(?=[\w\[-])))?")  # a place with its value
 LONGEST = 400  # characters of what came
 PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line
@@ -67,10 +69,13 @@ class Worded(Exception):
 
         def named(match: re.Match[str]) -> str:
             name = name_of(match[1])
-            return match[1] if name is None else name
+            rest = match[0].partition("}")[2] if match.re is GIVEN else ""
+            if name is not None and name.startswith("--") and rest:
+                rest = f" {match[2] or ''}"
+            return (match[1] if name is None else name) + rest
 
         ways = [way for way in self.way_out if None not in map(name_of, PLACE.findall(way))]
-        ways = [PLACE.sub(named, way) for way in ways] or [otherwise]
+        ways = [GIVEN.sub(named, way) for way in ways] or [otherwise]
         first, last = ", ".join(ways[:-1]), ways[-1]
         both = "; " if self.form == UNKNOWN else " or "
         parts = {
@@ -79,7 +84,9 @@ class Worded(Exception):
             "got": self.got,
             "way_out": f"{first}{both}{last}" if first else last,
         }
-        return PLACE.sub(lambda m: parts[m[1]] if m[1] in parts else named(m), self.form)
+        return GIVEN.sub(
+            lambda m: parts[m[1]] + m[0].partition("}")[2] if m[1] in parts else named(m), self.form
+        )
 
 
 class UsageError(Worded, ValueError):

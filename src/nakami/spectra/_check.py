@@ -33,7 +33,7 @@ def check_tolerance(op: LinearOperator, tol: float) -> None:
             "tol",
             f"be at least {least:.1e} in {name}",
             tol,
-            [f"pass tol={2 * least:.0e}", "compute in float64"],
+            [f"pass {{tol}}={2 * least:.0e}", "compute in float64"],
         )
 
 

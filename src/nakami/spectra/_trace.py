@@ -112,7 +112,7 @@ def trace(
     room = budget // row
     if room < 4:
         rule = f"hold 4 vectors of {counted(n, 'component')} ({4 * row} bytes)"
-        raise wrong("memory_budget", rule, f"{budget} bytes", f"pass memory_budget={4 * row}")
+        raise wrong("memory_budget", rule, f"{budget} bytes", f"pass {{memory_budget}}={4 * row}")
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:

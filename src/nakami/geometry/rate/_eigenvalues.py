@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ...operators import CurvatureOperator
-from ...results import warn
+from ...results import PYTHON, NakamiWarning, warn
 from ...spectra import LinearOperator, density
 from ._kinds import real
 from ._learning_rate import Search
@@ -125,8 +125,11 @@ def _affordable(whole: CurvatureOperator) -> Way | None:
         return way
     minutes = way.passes * each / WORK
     warn(
-        "how all eigenvalues lie is left out, for on the first batch alone it would take about "
-        f"{minutes:.0f} minutes; pass smaller batches, or spectrum=False to leave it out unsaid."
+        NakamiWarning(
+            "how all eigenvalues lie is left out, for on the first batch alone it would take about "
+            f"{minutes:.0f} minutes; {{way_out}}.",
+            way_out=["pass smaller batches", PYTHON + "pass spectrum=False to leave it out unsaid"],
+        )
     )
     return None
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...results import (
+    PYTHON,
     UsageError,
     function_name,
     needed_arguments,
@@ -29,7 +30,9 @@ from ._outputs import Formed, one_output, own_loss, whole
 from ._pieces import Part, rows
 from ._weights import between, slices_of, some_weights
 
-OF_MODEL = "pass loss=None for the loss that the model returns when its labels are in the batch"
+OF_MODEL = (
+    f"{PYTHON}pass loss=None for the loss that the model returns when its labels are in the batch"
+)
 OF_PAIRS = (  # torch's losses that broadcast outputs and targets of two shapes
     functional.l1_loss,
     functional.smooth_l1_loss,

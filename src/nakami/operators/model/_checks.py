@@ -34,7 +34,7 @@ def read_device(device: object) -> torch.device | None:
         return None
     if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
         raise wrong_type(
-            "device", "be a torch.device or its name", repr(device), "pass device='cpu'"
+            "device", "be a torch.device or its name", repr(device), "pass {device}='cpu'"
         )
     try:
         found = torch.device(device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ...results import UsageError
+from ...results import PYTHON, UsageError, wrong
 from ._checks import FAILURES, first_line
 from ._example import Example
 
@@ -22,10 +22,9 @@ def natural_start(network: FunctionalModel, example: Example, places: Stages) ->
         return "input"
     found = tuple(s.name for s in places if "embedding" in s.kind)
     if not found:
-        raise UsageError(
-            "x must be floating-point where the network has no embedding, got integers alone; pass "
-            "x.float(), or name the stage to start from with start=."
-        )
+        rule = "be floating-point where the network has no embedding"
+        ways = ["pass x.float()", PYTHON + "name the stage to start from with start="]
+        raise wrong("x", rule, "integers alone", ways)
     if len(found) == 1:
         return found[0]
     with torch.no_grad():  # an embedding of positions does not follow the tokens

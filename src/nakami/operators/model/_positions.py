@@ -40,7 +40,7 @@ def info_at(info: StageInfo, positions: Positions) -> StageInfo:
         return info
     if len(info.shape) > 2:
         got = f"{info.name!r} of shape {tuple(info.shape)}"
-        way_out = "leave that stage out, or pass positions='all'"
+        way_out = "leave that stage out, or pass {positions}='all'"
         raise wrong("positions", "come with stages (positions, components)", got, way_out)
     length = info.shape[0]
     if not isinstance(positions, str) and not -length <= positions < length:

@@ -49,7 +49,7 @@ def check_selection(select: object) -> Any:
     if (isinstance(select, str) and select) or is_whole(select):
         return Named(str(select))
     if select is not None and not callable(select):
-        rule, way_out = "be a name or a function of the output", "pass select='logits'"
+        rule, way_out = "be a name or a function of the output", "pass {select}='logits'"
         raise wrong_type("select", rule, repr(select), way_out)
     check_callable("select", select, "select(output)")
     return select
