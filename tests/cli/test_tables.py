@@ -24,7 +24,9 @@ def test_captions_say_how_many_inputs_were_read():
     paired = _tables.comparison_table(compare(whole, part)).caption
     assert paired.startswith("Paired over 3 of 4 inputs;")
     one = xray([[9.0]])
-    assert _tables.xray_table(one).caption.startswith("Mean ± sd over 1 input;")
+    assert _tables.xray_table(one).caption.startswith("At 1 input; input unit: pixel")
+    alone = _tables.comparison_table(compare(one, one)).caption
+    assert alone.startswith("At 1 input: no standard error")
 
 
 def test_stages_read_at_different_numbers_of_inputs():

@@ -100,6 +100,28 @@ def test_ticks_are_round_few_and_inside():
     assert set(scales.value_axes(0.0, [0.0], [0.0])) == {"linear"}
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (1, 4),
+        (2, 5),
+        (3, 8),
+        (2, 4),
+        (3, 4),
+        (2, 50),
+        (3.1, 3.9),
+        (1, 1.01),
+        (5e-5, 4e-4),
+        (2e-7, 3),
+    ],
+)
+def test_a_log_axis_has_at_least_two_ticks_inside(low, high):
+    ticks = scales.log_axis(low, high)["axis"]["values"]
+    assert 2 <= len(ticks) <= 8
+    assert ticks == sorted(set(ticks))
+    assert low * 0.999 <= ticks[0] < ticks[-1] <= high * 1.001
+
+
 def test_curves_are_whole_up_to_120_then_thinned():
     index = series.thinned(784)
     assert list(index[:120]) == list(range(1, 121))

@@ -88,6 +88,10 @@ def test_what_is_not_there_is_left_out():
     said = [str(cell) for table in wide.frame.tables for row in table.rows for cell in row]
     said += [figure.value for figure in wide.frame.verdict.figures]
     assert not any(text in ("nan", "not finite") or "nan" in text.split() for text in said)
+    alone = page_of(run(lens(prompts=1), words=False))
+    assert alone.sections[0].text == "It is the Jacobian of the one prompt that was read."
+    assert "±" not in alone.sections[1].figures[0].caption
+    assert alone.frame.tables[0].rows[0][2] == ""
     named = page_of(run(lens("stem"), lens("body")))
     assert {c.name: c for c in named.charts}["rank"].data["c0"]["x"] == [1, 2]
     open_run = dataclasses.replace(run(lens()), lenses={}, groups=3)

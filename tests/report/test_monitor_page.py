@@ -113,3 +113,16 @@ def test_doubt_and_a_budget_that_was_not_kept_are_said():
 def test_a_history_without_looks_is_refused():
     with pytest.raises(UsageError, match="result must hold a look, got none; call look"):
         page_of(history())
+    left = (SkippedLook(100, 0.0, 0.0), SkippedLook(200, 0.0, 0.0), SkippedLook(300, 0, 0, "NaN"))
+    reasons = r"none \(2 looks left out for the budget, max_share=0.05, 1 look failed: NaN\); give"
+    with pytest.raises(UsageError, match=reasons):
+        page_of(history(skipped=left))
+
+
+def test_it_says_which_looks_were_taken_and_no_unit_that_was_not_stated():
+    first = history(*THREE[1:])
+    page = page_of(first)
+    assert "the first at step 100, the last at step 200" in page.frame.how.rows[0][1]
+    assert page.sections[1].text.endswith("Counts hold for the input unit, volt.")
+    bare = page_of(dataclasses.replace(first, settings={**first.settings, "input_unit": "1"}))
+    assert bare.sections[1].text.endswith("the unit of the inputs, which was not stated.")

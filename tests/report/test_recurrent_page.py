@@ -75,6 +75,8 @@ def test_what_stands_on_the_page():
     assert verdict.figures[1].value == "4"
     assert page.sections[0].heading == "One of two fixed points found at input 0 is stable"
     assert "up to 0.9000" in page.sections[1].heading
+    assert "within the circle; if it grew, it would cross it" in page.sections[1].text
+    assert "grows most becomes 4 times as large (median over" in verdict.standfirst[0]
     found = charts(page)
     assert set(found) == {"portrait0", "plane0", "exponents0"}
     rest = found["portrait0"].data["rest"]
@@ -89,6 +91,18 @@ def test_what_stands_on_the_page():
     assert bars["y"] == [-0.1, -1.1]  # what is erased is not drawn, and said
     assert bars["lo"][0] == pytest.approx(-0.12)
     assert "minus infinity" in page.sections[2].figures[0].caption
+
+
+def test_growth_and_eigenvalues_are_worded_for_either_sign():
+    one = layer(radii=(1.2,))
+    still = Growth(np.zeros(1), 4, np.array([[1e-4]]), np.zeros((1, 1)), np.ones(1, bool))
+    page = page_of(run(dataclasses.replace(one, growth=still)))
+    said = page.frame.verdict.standfirst[0]
+    assert "shrinks least becomes 1.0 × 10⁻⁴ times as large: gradients back" in said.replace(
+        "\u00a0", " "
+    )
+    assert said.endswith("shrink at least as much.")
+    assert "has crossed the circle at +1" in page.sections[1].text
 
 
 @pytest.mark.parametrize(
@@ -130,8 +144,10 @@ def test_a_curve_below_the_chart_has_no_name():
         np.ones((3, 2, 2), bool),
     )  # fmt: skip
     drawn = charts(page_of(run(dataclasses.replace(layer(), over_time=over))))["time-state"]
-    assert drawn.data["state-30"]["y"] == []
+    assert "state-30" not in drawn.data or drawn.data["state-30"]["y"] == []
     assert not any("30" in text for text in drawn.data["labels"]["t"])
+    figure = page_of(run(dataclasses.replace(layer(), over_time=over))).sections[-1].figures[0]
+    assert "Not drawn are values below 10⁻⁶ of the largest: all after 30 steps." in figure.caption
 
 
 def test_counts_of_which_not_all_values_were_computed_are_told_as_bounds():

@@ -248,6 +248,7 @@ def test_a_file_in_the_way(tmp_path):
             "no space left while writing .*; free some, or .* and start the same",
         ),
         (errno.EACCES, UsageError, "out must be a place that can be written, got "),
+        (errno.ENOENT, UsageError, "out must be a place that can be written, got "),  # as in /proc
         (errno.EIO, RunError, "nothing finished is lost"),
     ],
 )

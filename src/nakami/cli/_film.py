@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nakami.results import counted, evenly
+from nakami.results import UNSTATED, counted, evenly
 
 from . import _runs, _tables
 
@@ -49,9 +49,11 @@ def _caption(found: XrayHistory) -> str:
     lines = [
         f"{counted(n, 'look')} at {counted(found.n_inputs, 'input')}"
         + (f", {MOST} of them here" if n > MOST else "")
-        + f"; mean ± sd over inputs. Time: {found.use}.",
-        f"s > 1: per input unit ({found.input_unit}).",
+        + ("; mean ± sd over inputs" if found.n_inputs > 1 else "")
+        + f". Time: {found.use}.",
     ]
+    if found.input_unit != UNSTATED:
+        lines.append(f"s > 1: per input unit ({found.input_unit}).")
     rows = [row for look in looks for row in found.xray(look.step).summary()]
     lines += _tables.floor_words(map(_tables.decay, rows))
     doubt = sum(not s.converged for look in found.looks for s in look.spectra)

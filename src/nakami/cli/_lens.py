@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from ._groups import JsonOptions
 
 HEAD = ("stage", "error", "for 5 %", "s₁", "agree", "identity", "rank", "without", "check")
-CAPTION = (
+OF_SEVERAL = HEAD[1:3] + HEAD[4:5]  # columns that say nothing of one example
+ERRORS = (
     "± one standard error, over examples. error: of J, relative; for 5 %: examples it would take.\n"
-    "agree: s₁ of the mean over the mean s₁. identity: share of |J|² along α I.\n"
+    "agree: s₁ of the mean over the mean s₁. "
+)
+ALONE = "One example has no standard errors. "
+CAPTION = (
+    "identity: share of |J|² along α I.\n"
     "rank: effective rank; without: of J - α I. check: J v against another route."
 )
 
@@ -61,7 +66,11 @@ def table(found: LensRun) -> _tables.TextTable:
     ]  # fmt: skip
     examples = [one.n_prompts for one in found.lenses.values()] or [found.settings["n_inputs"]]
     title = f"{found.subject}, Jacobians to {found.to}, {counted(examples[0], 'example')}"
-    return _tables.TextTable(title, CAPTION, HEAD, rows)
+    if examples[0] > 1:
+        return _tables.TextTable(title, ERRORS + CAPTION, HEAD, rows)
+    shown = [i for i, name in enumerate(HEAD) if name not in OF_SEVERAL]
+    head, *rows = (tuple(line[i] for i in shown) for line in (HEAD, *rows))
+    return _tables.TextTable(title, ALONE + CAPTION, head, rows)
 
 
 def _with(value: float, se: float) -> str:

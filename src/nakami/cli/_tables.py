@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from nakami.results import brief, counted, share_text, span
+from nakami.results import brief, counted, share_text, span, unit_text
 
 if TYPE_CHECKING:
     from nakami.results import (
@@ -242,7 +242,8 @@ def where_read(positions: str | int) -> str:
 def _doubt(run: Xray) -> str:
     rows = (*run.summary("input"), *run.summary(None))
     over = _inputs([row.largest.n for row in rows], run.n_inputs)
-    lines = [f"Mean ± sd over {over}; input unit: {run.input_unit}."]
+    means = "Mean ± sd over" if max((row.largest.n for row in rows), default=2) > 1 else "At"
+    lines = [f"{means} {over}; input unit: {unit_text(run.input_unit)}."]
     if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
         lines.append("Inputs differ in length: shape is that at the first, k the smallest.")
     lines += output_read(run.settings)
@@ -306,6 +307,8 @@ def comparison_table(result: Comparison) -> Table:
         f"Paired over {over}; 95 % interval by Student's t.\n"
         "Verdict: none where the interval holds 0, or all change is rounding."
     )
+    if all(len(c.inputs) == 1 for c in result.changes):
+        caption = f"At {over}: no standard error, no interval, so no verdict."
     if any(c.quantity == "log_sum" for c in result.changes):
         caption += "\nΣ ln s: over the indices reliable in both runs at that input."
     if any(any(c.bounds) for c in result.changes):

@@ -21,7 +21,7 @@ from ..operators import (
     Stages,
     check_cut,
 )
-from ..results import Lens, LensEnding, Outcome, RunError, versions, wrong
+from ..results import Lens, LensEnding, Outcome, RunError, first_names, versions, wrong
 from ..results import said as say
 from ..spectra import svd
 from ._inputs import as_array
@@ -144,8 +144,9 @@ class Reading:
         if self.names != (AUTO,):
             return tuple(s.name for s in places.ordered(places.matching(self.names), "stage"))
         if len(places.blocks) < 2:
-            way_out = "name one of those that nakami stages lists"
-            raise wrong("stage", "be a name where no blocks repeat", repr(AUTO), way_out)
+            some = [s.name for s in places if s.name != "input"]
+            way_out = f"pass {{stage}}='{some[0]}', or others of {first_names(some)}"
+            raise wrong("stage", "be named where no blocks repeat", "none", way_out)
         end = places.position(places.find(self.to or places.blocks[-1]).name)
         return tuple(name for name in places.blocks if places.position(name) < end)
 

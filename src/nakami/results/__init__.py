@@ -124,7 +124,9 @@ if TYPE_CHECKING:
     from ._summary import estimate as estimate
     from ._summary import span as span
     from ._xray import PIXEL as PIXEL
+    from ._xray import UNSTATED as UNSTATED
     from ._xray import Xray as Xray
+    from ._xray import unit_text as unit_text
     from ._xray_history import SkippedLook as SkippedLook
     from ._xray_history import XrayHistory as XrayHistory
     from ._xray_history import XrayLook as XrayLook

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 MUST = "{argument} must {rule}, got {got}; {way_out}."
 UNKNOWN = "{argument} {got} is unknown; {way_out}."
 PLACE = re.compile(r"\{([a-z_]+)\}")
-GIVEN = re.compile(PLACE.pattern + r"(?:=(?:'(\w+)'|(?=[\w\[-])))?")  # a place with its value
+GIVEN = re.compile(PLACE.pattern + r"(?:=(?:'([\w.:-]+)'|(?=[\w\[-])))?")  # a place with its value
 LONGEST = 400  # characters of what came
 PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line

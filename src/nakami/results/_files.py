@@ -93,7 +93,7 @@ def disk(path: Path, argument: str = "out") -> Iterator[None]:
                 f"no space left while writing {path}; free some, or {another}, and start the same "
                 "command again: finished pieces are not lost."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
             raise wrong(argument, "be a place that can be written", path, another) from error
         if error.errno == errno.ENAMETOOLONG:
             raise too_long(argument, path) from error

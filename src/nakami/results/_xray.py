@@ -18,6 +18,12 @@ from ._spectrum import Spectrum, StageInfo
 from ._summary import StageSummary, summarise
 
 PIXEL = "pixel, 0 to 1"  # a unit of inputs
+UNSTATED = "1"  # of inputs whose unit nobody stated
+
+
+def unit_text(unit: str) -> str:
+    """A unit of inputs in words."""
+    return "as the inputs were given" if unit == UNSTATED else unit
 
 
 @dataclass(frozen=True, repr=False)

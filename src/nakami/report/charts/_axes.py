@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,27 +11,40 @@ import numpy as np
 MAX_TICKS = 6
 MINUS_SIGN = "replace(format(datum.value, '~g'), '-', '\u2212')"
 TINY = "replace(format(datum.value, '.2~g'), '-', '\u2212')"
-_EXPONENT = "round(-log(datum.value) / LN10)"
+_EXPONENT = "-floor(log(datum.value) / LN10 + 1e-9)"
+_DIGITS = f"format(datum.value * pow(10, {_EXPONENT}), '.3~g')"
 _RAISED = "['⁰','¹','²','³','⁴','⁵','⁶','⁷','⁸','⁹']"
-POWERS = (  # only powers of ten stand below 0.001
+POWERS = (
     "datum.value >= 0.001 || datum.value == 0 ? format(datum.value, '~g') : "
-    f"'10⁻' + ({_EXPONENT} >= 10 ? {_RAISED}[floor({_EXPONENT} / 10)] : '') + "
-    f"{_RAISED}[{_EXPONENT} % 10]"
+    f"({_DIGITS} == '1' ? '' : {_DIGITS} + '×') + '10⁻' + "
+    f"({_EXPONENT} >= 10 ? {_RAISED}[floor({_EXPONENT} / 10)] : '') + {_RAISED}[{_EXPONENT} % 10]"
 )
 
 
 def log_axis(low: float, high: float) -> dict[str, Any]:
-    """Scale and axis of a log axis that covers ``low`` to ``high`` (both positive)."""
-    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
-    step = max(1, math.ceil((last - first) / (MAX_TICKS - 1)))
-    ticks = [10.0**p for p in range(first, last + 1, step)]
-    if last - first <= 1:
-        ticks = [m * 10.0**p for p in range(first, last + 1) for m in (1, 2, 5)]
-    ticks = [float(f"{t:.6g}") for t in ticks if low * 0.999 <= t <= high * 1.001]
+    """Scale and axis of a log axis that covers ``low`` to ``high`` (both positive).
+
+    At least two ticks: at powers of ten; where these are fewer at 1, 2 and 5 times them, then at
+    every digit, then at equal distances.
+    """
+    seen = ([t for t in ticks if low * 0.999 <= t <= high * 1.001] for ticks in _ticks(low, high))
+    values = next((some for some in seen if len(some) > 1), [low, high])
     return {
         "scale": {"type": "log", "domain": [low, high], "nice": False},
-        "axis": {"values": ticks, "labelExpr": POWERS},
+        "axis": {"values": [float(f"{t:.6g}") for t in values], "labelExpr": POWERS},
     }
+
+
+def _ticks(low: float, high: float) -> Iterator[list[float]]:
+    """Places for ticks, each finer than the one before."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    if last - first > 1:
+        step = math.ceil((last - first) / (MAX_TICKS - 1))
+        yield [10.0**p for p in range(first, last + 1, step)]
+    for digits in ((1, 2, 5), range(1, 10)):
+        yield [m * 10.0**p for p in range(first, last + 1) for m in digits]
+    even = nice_step((high - low) / 4)
+    yield [i * even for i in range(math.floor(low / even), math.ceil(high / even) + 1)]
 
 
 def linear_axis(low: float, high: float, whole: bool = False) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def compare_histories(a: XrayHistory, b: XrayHistory) -> Comparison:
         raise wrong("the runs", "share the step of a look", " and ".join(ends), way_out)
     found = compare_xrays(a.xray(both[-1]), b.xray(both[-1]))
     names = told_apart(a.folder, b.folder, (a.subject, b.subject))
-    ends = int(a.steps[-1]), int(b.steps[-1])
-    return replace(found, names=names, step=both[-1], last_steps=ends)
+    last = int(a.steps[-1]), int(b.steps[-1])
+    return replace(found, names=names, step=both[-1], last_steps=last)
 
 
 ENTRY = Kind(

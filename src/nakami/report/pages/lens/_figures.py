@@ -59,16 +59,19 @@ def depth_figure(data: Data) -> Figure:
     """Effective ranks, and what is shared with the identity and between prompts, by depth."""
     one = data.lenses
     ranks: dict[str, list[Jackknifed]] = {say("depth.whole"): [lens.participation for lens in one]}
-    shares: dict[str, list[Jackknifed]] = {say("depth.agreement"): [lens.agreement for lens in one]}
+    shares: dict[str, list[Jackknifed]] = {}
+    if data.known or not data.square:
+        shares = {say("depth.agreement"): [lens.agreement for lens in one]}
     if data.square:
         ranks[say("depth.without")] = [lens.participation_beyond for lens in one]
         shares = {say("depth.identity"): [lens.identity_share for lens in one], **shares}
     most = max(float(n.value) for curve in ranks.values() for n in curve)
     charts = [
         _by_depth(data, "rank", ranks, say("depth.rank"), (0.0, most * 1.15)),
-        _by_depth(data, "identity", shares, say("depth.share"), (0.0, 1.0)),
+        _by_depth(data, "identity", shares, say("depth.share", known=data.known), (0.0, 1.0)),
     ]
-    return Figure(say("depth.title"), say("depth.caption", errors=SURE), charts, layout="duo")
+    caption = say("depth.caption", errors=SURE) if data.known else say("values.bare")
+    return Figure(say("depth.title"), caption, charts, layout="duo")
 
 
 def _by_depth(
@@ -121,7 +124,8 @@ def _log_axis(low: float, high: float, title: str) -> Spec:
     """With ticks at 1, 2 and 5 times powers of ten, every other one where these are many."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
-    return kit.axis(low, high, title, log=True, ticks=ticks[:: max(1, -(-len(ticks) // 8))])
+    some = ticks[:: max(1, -(-len(ticks) // 8))]
+    return kit.axis(low, high, title, log=True, ticks=some if len(some) > 1 else ())
 
 
 def error_figure(data: Data) -> Figure:

@@ -85,17 +85,19 @@ def _stages_table(data: Data) -> Table:
     rows: list[list[Text]] = []
     for lens in data.lenses:
         numbers = (
-            lens.agreement, lens.identity, lens.identity_share, lens.participation,
+            lens.identity, lens.identity_share, lens.participation,
             lens.participation_beyond,
         )  # fmt: skip
         known = data.known
         rows.append([
             num.short(lens.stage), num.pair(float(lens.values[0]), float(lens.value_errors[0])),
-            *map(_pair, numbers),
+            _pair(lens.agreement) if known else "", *map(_pair, numbers),
             f"{num.number(100 * lens.error)} %" if known else "",
             num.whole(lens.prompts_for(WANTED)) if known else "", num.known(lens.check, 1),
         ])  # fmt: skip
-    return Table("Stages", head, rows, tuple(range(1, 10)), 860, say("table.stages"))
+    return Table(
+        "Stages", head, rows, tuple(range(1, 10)), 860, say("table.stages", known=data.known)
+    )
 
 
 def _pair(number: Jackknifed) -> str:

@@ -22,9 +22,11 @@ def values_section(data: Data) -> Section:
     value = num.pair(float(lens.values[0]), float(lens.value_errors[0]))
     heading = say("values.heading", stage=lens.stage, to=lens.to, pair=value)
     agreement = num.pair(lens.agreement.value, lens.agreement.se)
-    text: str = say("values.text", agreement=agreement)
+    text: str = say("values.text_one")
     if data.known:
-        text += say("values.resolved", resolved=lens.resolved, all=len(lens.values))
+        text = say("values.text", agreement=agreement) + say(
+            "values.resolved", resolved=lens.resolved, all=len(lens.values)
+        )
     return section(say, "values", heading, text, [values_figure(data)])
 
 

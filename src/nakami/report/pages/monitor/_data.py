@@ -68,9 +68,13 @@ def read(found: XrayHistory, _: Mapping[str, Any]) -> Data:
         UsageError: There is none.
     """
     if not found.looks:
-        failed = [f"{counted(n, 'look')} failed: {why}" for why, n in found.failures.items()]
-        got = f"none ({', '.join(failed)})" if failed else "none"
-        raise wrong("result", "hold a look", got, "call look() of the XrayMonitor at sound weights")
+        why = [f"{counted(n, 'look')} failed: {text}" for text, n in found.failures.items()]
+        ways = ["call look() of the XrayMonitor at sound weights"]
+        if over := len(found.skipped) - sum(found.failures.values()):
+            left = f"left out for the budget, max_share={found.max_share:g}"
+            why = [f"{counted(over, 'look')} {left}", *why]
+            ways = ["give the XrayMonitor a larger max_share", "call its look()"]
+        raise wrong("result", "hold a look", f"none ({', '.join(why)})" if why else "none", ways)
     drawn = evenly(range(len(found.looks)), LOOKS)
     rows = {name: [found.summary(name)[i] for i in drawn] for name in found.names}
     return Data(found, found.values[drawn], found.steps[drawn].tolist(), rows)

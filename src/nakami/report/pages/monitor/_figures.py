@@ -106,7 +106,9 @@ def counts_figure(data: Data) -> Figure:
     """Effective rank and count above 1 of every stage over the training."""
     quantities = (("rank", "effective_rank"), ("count", "count"))
     charts = [_by_step(data, name, field) for name, field in quantities]
-    return Figure(say("counts.title"), say("counts.caption"), charts, layout="duo")
+    return Figure(
+        say("counts.title"), say("counts.caption", inputs=data.found.n_inputs), charts, layout="duo"
+    )
 
 
 def _by_step(data: Data, name: str, field: str) -> Chart:

@@ -80,7 +80,14 @@ def _looks_table(data: Data) -> Table:
                 num.short(stage), num.whole(step), *map(num.estimate, numbers),
                 _decay(row), num.number(row.residual, 1),
             ])  # fmt: skip
-    return Table("Looks", head, rows, (1, 2, 3, 4, 5, 6), 640, say("table.looks", rows=ROWS))
+    return Table(
+        "Looks",
+        head,
+        rows,
+        (1, 2, 3, 4, 5, 6),
+        640,
+        say("table.looks", rows=ROWS, inputs=data.found.n_inputs),
+    )
 
 
 def _decay(row: StageSummary) -> Text:
@@ -95,10 +102,19 @@ def _decay(row: StageSummary) -> Text:
 
 
 def _how(data: Data) -> Table:
-    settings = data.found.settings
+    settings, steps = data.found.settings, data.found.steps.tolist()
     k = settings["k"]
     rows: list[list[Text]] = [
-        ["Looks", say("how.looks", every=settings["every"])],
+        [
+            "Looks",
+            say(
+                "how.looks",
+                every=settings["every"],
+                looks=len(steps),
+                first=steps[0],
+                last=steps[-1],
+            ),
+        ],
         ["Values", say("how.values", k=k, tol=settings["tol"])],
         ["The other values", say("how.others")],
         ["Time", say("how.time")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from ....results import UNSTATED
 from ...page._sections import Section, section
 from ...words import _numbers as num
 from ._data import Data, say
@@ -34,8 +35,9 @@ def counts_section(data: Data) -> Section:
     case = "one" if len(data.steps) < 2 else "heading"
     ends = [num.estimate(e) for e in (first, last)]
     heading = say(f"counts.{case}", stage=data.last, first=ends[0], last=ends[1])
-    text = say("counts.text", unit=data.found.input_unit)
-    return section(say, "counts", heading, text, [counts_figure(data)])
+    unit = data.found.input_unit
+    more = say("counts.no_unit" if unit == UNSTATED else "counts.unit", unit=unit)
+    return section(say, "counts", heading, say("counts.text") + more, [counts_figure(data)])
 
 
 def budget_section(data: Data) -> Section:

@@ -47,7 +47,8 @@ def _verdict(data: Data) -> Verdict:
         "verdict.rest", count=len(fixed.points), stable=int(fixed.stable.sum()),
         where=say(f"where.{data.found.constant}"),
     )  # fmt: skip
-    grown = say("verdict.growth", growth=layer.median_growth, steps=layer.growth.length)
+    grown = say("verdict.growth", growth=layer.median_growth, steps=layer.growth.length,
+                grows=layer.median_growth > 1, sequences=len(layer.growth.at))  # fmt: skip
     size = settings["model"]["parameters"]
     return Verdict(
         kicker=say("verdict.kicker", layer=short(layer), kind=layer.kind, states=layer.state_size),
@@ -69,7 +70,7 @@ def _key_figures(layer: RecurrentLayer, first: float, error: float) -> list[KeyF
     out = [KeyFigure(value, unit, say("figure.exponent"), reference=say("figure.zero"))]
     grown = layer.growth.singular_values[:, 0]
     ends = (float(grown.min()), float(grown.max()))
-    label = say("figure.growth", steps=layer.growth.length)
+    label = say("figure.growth", steps=layer.growth.length, sequences=len(layer.growth.at))
     out.append(KeyFigure(num.number(layer.median_growth), "", label,
                          reference=say("figure.range", ends=ends)))  # fmt: skip
     if len(layer.fixed_points.points):

@@ -36,10 +36,12 @@ def over_time_section(data: Data) -> Section | None:
     text = say(
         "time.text", inputs=_pair(inputs), width=int(found.sizes[1, 0]), steps=last,
         first=_rate(rates[0]), last=_rate(rates[-1]), begin=int(found.steps[0]),
-        sequences=found.values.shape[1], layer=f"{short(layer)}: " if data.several else "",
+        both=len(found.steps) > 1, sequences=found.values.shape[1],
+        layer=f"{short(layer)}: " if data.several else "",
     )  # fmt: skip
     charts = [_values(found, source) for source in DRAWN]
-    caption = say("time.caption", sequences=found.values.shape[1])
+    caption: str = say("time.caption", sequences=found.values.shape[1])
+    caption += "".join(_not_drawn(found, source) for source in DRAWN)
     figure = Figure(
         say("time.title", layer=short(layer)), caption, charts, layout="duo", table=_table(data)
     )
@@ -57,9 +59,8 @@ def _rate(value: Estimate) -> str:
 
 def _values(found: SpectraOverTime, source: str) -> Chart:
     """Mean values by index, a curve for each time."""
-    means = np.nan_to_num(found.of(source)).mean(0)
+    means, low = _means(found, source)
     top = float(means.max()) or 1.0
-    low = max(top * LEAST, float(means[means > 0].min(initial=top)))
     y = kit.axis(low / 1.5, top * 1.6, say("time.y"), log=True)
     x = {"type": "quantitative", "title": say("time.x"),
          **index_axes(means.shape[1], small=True)["linear"]}  # fmt: skip
@@ -73,14 +74,36 @@ def _values(found: SpectraOverTime, source: str) -> Chart:
         name = f"{source.replace(' ', '-')}-{step}"
         data[name] = columns(x=index, y=values)
         layers.append(kit.line(name, axes, f"var(--d{depth})"))
+        told.append(say("time.told", steps=step, most=float(row.max()), least=float(row.min())))
+        if not index:  # all of it lies below
+            continue
         words = say("time.curve", steps=step)
         layers.append(kit.name(words, axes, f"var(--t{depth})", kit.along(index, values)[::-1],
                                AROUND, dropped=True))  # fmt: skip
-        told.append(say("time.told", steps=step, most=float(row.max()), least=float(row.min())))
     case = source.replace(" ", "_")
     text = say("time.chart", what=say(f"time.{case}"), values="; ".join(told))
     return chart(f"time-{case}", layers, data, text, height=300, padding={"right": RIGHT},
                  title=say(f"time.{case}"))  # fmt: skip
+
+
+def _means(found: SpectraOverTime, source: str) -> tuple[np.ndarray, float]:
+    """Mean values by time and index, and the least that is drawn."""
+    means = np.nan_to_num(found.of(source)).mean(0)
+    top = float(means.max()) or 1.0
+    return means, max(top * LEAST, float(means[means > 0].min(initial=top)))
+
+
+def _not_drawn(found: SpectraOverTime, source: str) -> str:
+    """Which indices a chart leaves out at each time, if any."""
+    means, low = _means(found, source)
+    gone = []
+    for step, row in zip(found.steps.tolist(), means, strict=True):
+        drawn = int((row >= low).sum())  # values fall with the index
+        if drawn < len(row):
+            case = "from" if drawn else "all"
+            gone.append(say(f"time.gone_{case}", steps=step, index=drawn + 1))
+    where = say(f"time.{source.replace(' ', '_')}")
+    return f" {where}:" + say("time.floor", share=LEAST, gone=gone) if gone else ""
 
 
 def _table(data: Data) -> Table:

@@ -35,7 +35,8 @@ def eigenvalues_section(data: Data) -> Section | None:
     radius, crossing = float(fixed.radii[0]), fixed.crossings[0]
     case = "inside" if radius < 1 else "outside"
     heading = say(f"eigenvalues.{case}", radius=radius)
-    text: str = say("eigenvalues.text", crossing=say(f"crossing.{crossing}"), radius=radius)
+    text: str = say("eigenvalues.text", crossing=say(f"crossing.{crossing}"),
+                    outside=case == "outside")  # fmt: skip
     if case == "outside":
         text += say("eigenvalues.unstable", count=int(fixed.unstable_directions[0]))
     return section(say, "eigenvalues", heading, text, [planes_figure(data)])
@@ -53,6 +54,6 @@ def exponents_section(data: Data) -> Section:
         discard=about["discard"], averaged=found.steps,
     )  # fmt: skip
     growth = say("exponents.growth", growth=layer.median_growth, steps=layer.growth.length,
-                 sequences=len(layer.growth.at))  # fmt: skip
+                 grows=layer.median_growth > 1, sequences=len(layer.growth.at))  # fmt: skip
     doubt = "" if found.converged else say("exponents.doubt", reason=found.reason)
     return section(say, "exponents", heading, text + growth + doubt, [exponents_figure(data)])

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nakami.results import PairedChange, StageSummary, span
+from nakami.results import PairedChange, StageSummary, span, unit_text
 
 from ...page._origin import measured
 from ...page._sections import Frame, Section, Verdict
@@ -234,7 +234,7 @@ def _meta(reading: Reading) -> list[tuple[str, str]]:
     data = num.short(str(s.get("data") or f"{reading.inputs()}"), 260).rstrip(".")
     return [
         ("Model", f"{name}, {num.whole(count)} parameters" if count else name),
-        ("Data", f"{data}; unit: {num.short(reading.main.run.input_unit, 60)}"),
+        ("Data", f"{data}; unit: {num.short(unit_text(reading.main.run.input_unit), 60)}"),
         ("Measured", "; ".join(filter(None, (measured, so_far(reading))))),
         ("Versions", _versions(s)),
     ]

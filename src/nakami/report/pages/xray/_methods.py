@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nakami.results import Spectrum, StageSummary, counted
+from nakami.results import Spectrum, StageSummary, counted, unit_text
 
 from ...page._sections import Table, Text
 from ...words import _numbers as num
@@ -117,7 +117,10 @@ def _inputs(s: dict[str, Any], net: Network) -> str:
     names = [num.short(str(n), 30) for n in s.get("input_names") or []]
     shown = f"{names[0]} to {names[-1]}" if len(names) > 3 else ", ".join(names)
     tokens = "" if net.run.source == "input" else say("how.tokens", source=net.run.source)
-    unit, read = f"unit: {num.short(net.run.input_unit, 60)}", num.whole(len(net.run.inputs))
+    unit, read = (
+        f"unit: {num.short(unit_text(net.run.input_unit), 60)}",
+        num.whole(len(net.run.inputs)),
+    )
     told = (read, tokens, shown, unit, f"SHA-256 {digest[:16]}…" if digest else "")
     return "; ".join(filter(None, told))
 

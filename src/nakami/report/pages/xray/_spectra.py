@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nakami.results import PairedChange, StageSummary, span
+from nakami.results import UNSTATED, PairedChange, StageSummary, span
 
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
@@ -153,9 +153,10 @@ def _aids(reading: Reading) -> tuple[list[str], list[str]]:
     if exact and steps and reading.n > 1 and all(c.verdict == "falls" for c in steps):
         may.append(reading.say("spectra.may_fall"))
     doubt = len(reading.solid) < len(reading.stages)
-    unit = num.short(reading.main.run.input_unit, 30)
+    unit = reading.main.run.input_unit
+    unit, stated = num.short(unit, 30), unit != UNSTATED
     first = say("spectra.not_dotted" if doubt else "spectra.not_shrunk")
-    return may, [first, say("spectra.not_border", unit=unit)]
+    return may, [first, say("spectra.not_border", unit=unit, stated=stated)]
 
 
 def _arrives(reading: Reading) -> str:
