@@ -171,6 +171,11 @@ class LayerGraph:
             whole = torch.full_like(whole, float("nan"))
         return whole, each / self.output.numel()
 
+    def leading(self) -> list[int]:
+        """The layers that the output depends on, in order; all where it depends on none."""
+        found = [g is not None for g in self._grad(self.output, self.states)]
+        return [i for i, leads in enumerate(found) if leads or not any(found)]
+
     def along(
         self, steps: Sequence[Tensor], probes: int, generator: torch.Generator
     ) -> list[float]:

@@ -314,8 +314,8 @@ def _better(before: Propagation, after: Propagation, cancels: Mapping[str, float
 
 def _farthest(read: Propagation, cancels: Mapping[str, float]) -> float:
     """Decades of the signal or the gradient, whichever are more; unknown ones apart."""
-    ends = (next((x for x in read.layers if x.spread != 0), read.layers[0]), read.layers[-1])
-    first, last = (2 * math.log10(cancels.get(layer.weight, 1.0)) for layer in ends)
+    weights = (read.layers[i].weight for i in read.ends)
+    first, last = (2 * math.log10(cancels.get(weight, 1.0)) for weight in weights)
     decades = (abs(passage.decades + last - first) for passage in (read.signal, read.gradient))
     return max((d for d in decades if not math.isnan(d)), default=0.0)
 

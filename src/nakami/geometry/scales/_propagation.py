@@ -107,8 +107,10 @@ class Propagation:
         layers: The readings.
         end_to_end: Mean squared singular value of the Jacobian from the input to the output,
             ``|J|_F^2 / C``, mean over examples; NaN for tokens. end_to_end_se: standard error.
-        signal: ``spread`` of the last layer over that of the first that tells inputs apart.
-        gradient: ``gradient`` of that layer over that of the last.
+        signal: ``spread`` of the last layer on the way to the output that is read over that of the
+            first there that tells inputs apart. gradient: ``gradient`` of that layer over that of
+            the last.
+        ends: Places of these two layers, the first and the last, among ``layers``.
     """
 
     layers: tuple[LayerReading, ...]
@@ -116,6 +118,7 @@ class Propagation:
     end_to_end_se: float
     signal: Passage
     gradient: Passage
+    ends: tuple[int, int]
 
 
 def propagation(
@@ -144,9 +147,11 @@ def propagation(
     layers = tuple(read)
     value, error = _estimate(whole)
     eps = torch.finfo(graph.states[0].dtype).eps
-    start = next((i for i, layer in enumerate(layers) if layer.spread != 0), 0)
-    path = layers[start:]  # before it lies what all inputs share, as the time of a diffusion model
-    return Propagation(layers, value, error, _signal(path, eps), _gradient(path))
+    way = graph.leading()
+    start = next((at for at, i in enumerate(way) if layers[i].spread != 0), 0)
+    way = way[start:]  # before it lies what all inputs share, as the time of a diffusion model
+    path, ends = tuple(layers[i] for i in way), (way[0], way[-1])
+    return Propagation(layers, value, error, _signal(path, eps), _gradient(path), ends)
 
 
 def _reading(
