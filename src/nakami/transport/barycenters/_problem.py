@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -28,8 +29,16 @@ class Problem:
     def mean(self, parts: Tensor) -> Tensor:
         """Weighted mean over inputs, ``(B M, ...) -> (B, ...)``; weight 0 leaves an input out."""
         split = parts.unflatten(0, self.weights.shape)
+        if self.all_count:
+            rows = split.reshape(*self.weights.shape, -1)
+            return (self.weights[:, None] @ rows).reshape(len(split), *parts.shape[1:])
         weights = self.weights.view(*self.weights.shape, *[1] * (split.ndim - 2))
         return torch.where(weights > 0, weights * split, 0.0).sum(1)
+
+    @cached_property
+    def all_count(self) -> bool:
+        """Whether no weight is 0; else infinite logs need care."""
+        return bool((self.weights > 0).all())
 
     def each(self, parts: Tensor) -> Tensor:
         """For each input, ``(B, ...) -> (B M, ...)``."""
