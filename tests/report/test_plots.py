@@ -16,7 +16,7 @@ import nakami
 from nakami import dynamics, geometry, recurrent, report, transport
 from nakami.report.page._kinds import KINDS, PLOTS
 from nakami.results import Plotted, UsageError
-from nakami.theory import meanfield, phase
+from nakami.theory import meanfield, phase, plateau
 
 X = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4)
 
@@ -61,6 +61,7 @@ RESULTS = {
     "Prediction": lambda: meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10),
     "PhaseStudy": lambda: phase.study(0.7, [0.1], [1.0], points=0),
     "TransportStudy": lambda: transport.study(0.01, (0.01, 0.1), size=8),
+    "PlateauStudy": lambda: plateau.study([2], starts=1),
     "LearningRateReport": lambda: geometry.learning_rate_report(
         net(), [(X, torch.tensor([0, 1]))], "cross_entropy"
     ),

@@ -13,6 +13,7 @@ from ._one_unit import OneUnit, best_one_unit
 from ._order import OrderParameters, order_parameters, random_readouts, random_start
 from ._plateau_length import PlateauLength, plateau_length
 from ._simulation import Simulation, simulate
+from ._study import ByOutputs, ErrorCurve, OnTheLine, PlateauStudy, study
 from ._trajectory import Trajectory, trajectory
 from ._velocity import Velocity, velocity
 
@@ -20,12 +21,16 @@ __all__ = [
     "I2",
     "I3",
     "I4",
+    "ByOutputs",
     "Descent",
+    "ErrorCurve",
     "Escape",
     "LineHessian",
+    "OnTheLine",
     "OneUnit",
     "OrderParameters",
     "PlateauLength",
+    "PlateauStudy",
     "Simulation",
     "Trajectory",
     "Velocity",
@@ -43,6 +48,7 @@ __all__ = [
     "random_readouts",
     "random_start",
     "simulate",
+    "study",
     "trajectory",
     "velocity",
 ]
