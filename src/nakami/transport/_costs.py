@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..results import check_at_least, is_number, wrong, wrong_type
+from ._axis import REACH
 from ._kernels import Dense, Kernel, Separable, Shifted, Tiled, power_cost
 
 FLOATS = (torch.float32, torch.float64)
@@ -172,14 +173,24 @@ def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     if isinstance(cost, Grid):
         costs = cost.axis_costs(like.double() if like.device.type != "mps" else like)
         if len(costs) == 1 and len(like) == 1:  # products with one vector
-            return Dense((costs[0] / reg).to(like.dtype), 1, budget)
+            return _dense(costs[0] / reg, like, budget)
         made = Separable([(c / reg).to(like.dtype) for c in costs])
         if like.dtype == torch.float32 and not made.is_one_product and costs[0].dtype != like.dtype:
             return Separable([c / reg for c in costs])  # float64 needs fewer products
         return made
     if isinstance(cost, Points):
         return _of_points(cost, reg, like, budget)
-    return Dense(cost.cost.detach().to(like) / reg, len(like), budget)
+    return _dense(cost.cost.detach().to(like) / reg, like, budget)
+
+
+def _dense(cost: Tensor, like: Tensor, budget: int) -> Dense:
+    """In the type of ``like``; in float64 where float32 would have to take new references often."""
+    kind, finite = like.dtype, cost[cost.isfinite()]
+    if kind == torch.float32 and like.device.type != "mps" and finite.numel():
+        wide = 3 * cost.numel() * 8 <= budget
+        if wide and float(finite.max() - finite.min()) > 2 * REACH[kind]:
+            kind = torch.float64
+    return Dense(cost.to(kind), len(like), budget)
 
 
 def _of_points(cost: Points, reg: float, like: Tensor, budget: int) -> Kernel:
@@ -197,7 +208,7 @@ def _of_points(cost: Points, reg: float, like: Tensor, budget: int) -> Kernel:
     size = like.element_size()
     inner: Kernel
     if 3 * len(x) * len(y) * size <= budget:
-        inner = Dense(pair(x, y), len(like), budget)
+        inner = _dense(pair(x, y), like, budget)
     else:
         tile = max(64, min(4096, int((budget / (8 * size)) ** 0.5)))
         inner = Tiled(x, y, pair, tile)

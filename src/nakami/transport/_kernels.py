@@ -145,8 +145,9 @@ class Dense:
     """A cost matrix in memory; products with ``exp(a_i + b_j - c_ij)``.
 
     The references ``a`` and ``b`` start as rows' smallest costs. Where a sum comes so near to the
-    smallest number that lost terms could count, it is done again term by term, and its result
-    gives new references, at which the entries are conditional probabilities.
+    smallest number that lost terms could count, it is done again term by term. Where this was done
+    for as many sums as there are rows, the results give new references, at which the entries are
+    conditional probabilities.
 
     Args:
         cost: ``c / reg``, ``(n, m)``.
@@ -163,45 +164,55 @@ class Dense:
         self.row = cost.amin(1, keepdim=True).T  # (1, n) or (B, n)
         self.column = torch.zeros_like(cost[:1])  # (1, m) or (B, m)
         self.kernel = (self.row.T - cost).exp_() if self.shared_fits else None
+        self.repaired = 0
 
     def sum(self, h: Tensor) -> Tensor:
-        found = self._product(h, self.row, self.column, turned=False)
-        return self._again(h, turned=False) if found is None else found
+        return self._sum(h, self.row, self.column, turned=False)
 
     def back(self, h: Tensor) -> Tensor:
-        found = self._product(h, self.column, self.row, turned=True)
-        return self._again(h, turned=True) if found is None else found
+        return self._sum(h, self.column, self.row, turned=True)
 
     def moved(self, a: Tensor, h: Tensor) -> Tensor:
         rows = max(1, CHUNK // h.numel())
         parts = zip(a.split(rows, 1), self.cost.split(rows), strict=True)
         return torch.stack([_moved(some, h, cost) for some, cost in parts]).sum(0)
 
-    def _product(self, h: Tensor, to: Tensor, of: Tensor, turned: bool) -> Tensor | None:
+    def _sum(self, h: Tensor, to: Tensor, of: Tensor, turned: bool) -> Tensor:
+        cost = self.cost.T if turned else self.cost
         if self.kernel is None:
-            return None
-        h = h - of
+            return _exact(h, cost)
+        sums, top = self._product(h - of, turned)
+        low = (sums < self.least).any(0)
+        count = int(low.sum())
+        found = sums.log_().to(h.dtype).add_(top - to)
+        if count:
+            self.repaired += count
+            if self.repaired < len(low):
+                found[:, low] = _exact(h, cost[low])
+            else:
+                found = _exact(h, cost)
+                self._refer(h, found, cost, turned)
+        return found
+
+    def _product(self, h: Tensor, turned: bool) -> tuple[Tensor, Tensor]:
+        """``kernel @ exp(h - top)``, and ``top``; ``h`` is overwritten."""
+        assert self.kernel is not None
         top = h.amax(1, keepdim=True).clamp_min(torch.finfo(h.dtype).min)
         weights = h.sub_(top).to(self.kernel.dtype).exp_()
         kernel = self.kernel.mT if turned else self.kernel
-        if kernel.ndim == 2:
-            sums = weights @ kernel.T if self.batch > 1 else torch.mv(kernel, weights[0])[None]
-        else:
-            sums = torch.bmm(kernel, weights[..., None])[..., 0]
-        if bool(sums.amin() < self.least):
-            return None
-        return sums.log_().to(h.dtype).add_(top - to)
+        if kernel.ndim == 3:
+            return torch.bmm(kernel, weights[..., None])[..., 0], top
+        return weights @ kernel.T if self.batch > 1 else torch.mv(kernel, weights[0])[None], top
 
-    def _again(self, h: Tensor, turned: bool) -> Tensor:
-        cost = self.cost.T if turned else self.cost
-        found = _exact(h, cost)
-        if self.own_fits:
-            to, of = -found, torch.where(h.isfinite(), h, _least_of(cost, found))
-            self.row, self.column = (of, to) if turned else (to, of)
-            self._made()
-        else:
+    def _refer(self, h: Tensor, found: Tensor, cost: Tensor, turned: bool) -> None:
+        """Take new references from a sum; without memory for them, all sums are term by term."""
+        self.repaired = 0
+        if not self.own_fits:
             self.kernel = None
-        return found
+            return
+        to, of = -found, torch.where(h.isfinite(), h, _least_of(cost, found))
+        self.row, self.column = (of, to) if turned else (to, of)
+        self._made()
 
     def _made(self) -> None:
         if self.batch == 1:
