@@ -22,7 +22,7 @@ def test_json_and_page_hold_the_numbers_of_the_library(nakami, here):
     assert max(body["line"][0]["least"]) == pytest.approx(0, abs=1e-9)
     assert max(body["line"][2]["least"]) < -0.1
     page = here / body["page"]
-    assert page.parent.name == "plateau,outputs-2,3,seed-1,starts-2"
+    assert page.parent.name == "plateau,outputs-2,3,starts-2,seed-1"
     assert "A plateau is a nearly level piece" in page.read_text("utf-8")
     again = nakami(*SMALL, "--no-page")
     assert f"{body['by_outputs']['length'][0]:.4g}" in again.out
