@@ -147,3 +147,43 @@ def test_wrong_use(nakami, ids, arguments, message):
     done = nakami(*arguments)
     assert done.code == 2
     assert message in " ".join(done.err.split())
+
+
+def test_what_stopped_before_its_first_piece_says_that_nothing_is_finished(
+    nakami, ids, monkeypatch
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nakami.dynamics._lens_run._planned", stop)
+        done = nakami(*MODEL, "--no-page")
+    assert done.code == 130
+    assert "interrupted; nothing was finished yet, start the same command again." in done.err
+    shown = nakami("show", "nakami-out/make/lens")
+    assert shown.code == 2
+    assert "where nothing is yet; give the folder of a run, or start its command" in shown.err
+
+
+def test_a_network_without_blocks_asks_for_stages(nakami, here):
+    (here / "flat_net.py").write_text(
+        "from torch import nn\n\n\ndef make():\n"
+        "    return nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 3))\n"
+    )
+    np.save(here / "x.npy", np.eye(4, dtype=np.float32))
+    done = nakami("lens", "--model", "flat_net:make", "--data", "x.npy")
+    assert done.code == 2
+    assert "--stages must be named where no blocks repeat, got none; pass --stages 0" in done.err
+    alone = nakami("lens", "--model", "flat_net:make", "--data", "x.npy", "--stages", "0",
+                   "--inputs", "1", "--no-page")  # fmt: skip
+    assert alone.code == 0, alone.err
+    assert "One example has no standard errors." in alone.out
+    assert "agree" not in alone.out
+
+
+def test_a_place_where_nothing_can_be_made_is_one_sentence(nakami, ids):
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc")
+    done = nakami(*MODEL, "--out", "/proc/foo")
+    assert done.code == 2
+    assert "--out must be a place that can be written, got /proc/foo" in done.err

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 running: ContextVar[Command | None] = ContextVar("running", default=None)
+place: ContextVar[Path | None] = ContextVar("place", default=None)  # folder of its run, once known
 
 
 class Stands(tuple[str, ...]):

@@ -11,7 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -46,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _guarded(arguments: Sequence[str] | None, pressed: list[float]) -> int:
     try:
         from ._app import app  # here, so that Ctrl-C is watched while it is imported
-        from ._command import running
+        from ._command import place, running
 
         running.set(None)
+        place.set(None)
         code = app(args=arguments, prog_name="nakami", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -65,6 +66,8 @@ def _guarded(arguments: Sequence[str] | None, pressed: list[float]) -> int:
         next_step = "start the same command again"
         if _goes_on():
             next_step = "what is finished is kept, the same command continues it"
+            if not _kept():
+                next_step = "nothing was finished yet, start the same command again"
         _say(f"nakami: interrupted; {next_step}.")
     return code if isinstance(code, int) else 0
 
@@ -128,7 +131,7 @@ def _explain(error: Exception) -> tuple[int, str]:
         return WRONG_USE, f"{text} `nakami {_command(error)}--help` lists what there is."
     if isinstance(error, Worded):
         return WRONG_USE if isinstance(error, UsageError) else FAILED, in_options(error)
-    kept = "finished pieces are kept, " if _goes_on() else ""
+    kept = "finished pieces are kept, " if _goes_on() and _kept() else ""
     return FAILED, f"stopped by {one_line(error)}; {kept}NAKAMI_TRACEBACK=1 shows where."
 
 
@@ -141,6 +144,18 @@ def _running() -> Command | None:
 def _goes_on() -> bool:
     command = _running()
     return command is not None and command.goes_on
+
+
+def _kept() -> bool:
+    """Whether a piece of the command's run, or of the training that it reads, is finished."""
+    module = sys.modules.get(f"{__package__}._command")
+    folder = None if module is None else module.place.get()
+    if folder is None:
+        return False
+    with suppress(OSError):
+        folders = (folder, *folder.parent.glob("weights*"))
+        return any(next(each.glob("**/pieces/*/result.json"), None) for each in folders)
+    return False
 
 
 def in_options(message: Worded) -> str:

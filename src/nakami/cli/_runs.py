@@ -23,6 +23,7 @@ from nakami.results import (
 )
 
 from . import _tables, hf
+from ._command import place
 from ._groups import OUT
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def writable(option: str, folder: Path) -> Path:
             for path in missing:  # the deepest first
                 with contextlib.suppress(OSError):
                     path.rmdir()
+    if option == "out":
+        place.set(folder)
     return folder
 
 

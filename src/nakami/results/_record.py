@@ -255,6 +255,9 @@ def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record
         old = (path / RESULT).exists()
         got = f"{path}, which an older nakami wrote" if old else path
         way_out = "start the command that made it again" if old else way_out
+        if not runs and not (path.is_dir() and any(path.iterdir())):
+            got = f"{path}, where nothing is yet"
+            way_out += ", or start its command again if it was stopped before its first piece"
         raise wrong(argument, f"hold a {RUN}", got, way_out)
     settings = _read_json(path / RUN)
     kind, _, number = str(settings.get("schema", "")).removeprefix("nakami.").partition("/")
