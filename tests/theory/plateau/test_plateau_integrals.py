@@ -118,13 +118,17 @@ def test_order_parameters_say_the_error_of_the_networks():
     assert plateau.population_loss(j, b, w, v) == order.generalisation_error
 
 
-def test_students_that_are_equal_have_no_asymmetry():
+def test_students_that_are_equal_opposite_or_zero_have_no_asymmetry():
     j, b, v = np.ones((3, 4)), 2 * np.eye(2, 4), np.eye(2)
     w = np.array([[0.3, 0.1], [0.3, 0.1], [0.4, 0.1]])
     assert plateau.order_parameters(j, b, w, v).asymmetry == 0
     w[0] += 1e-3
     assert plateau.order_parameters(j, b, w, v).asymmetry == pytest.approx(1e-3, rel=1e-9)
-    assert plateau.order_parameters(j[:1], b, w[:1], v).asymmetry == np.inf
+    j[1], w[1] = -j[0], -w[0]  # opposite students are as equal ones
+    assert plateau.order_parameters(j, b, w, v).asymmetry == 0
+    j[1], w[1] = 0, 0
+    assert plateau.order_parameters(j, b, w, v).asymmetry == 0
+    assert plateau.order_parameters(j[:1], b, w[:1], v).asymmetry == pytest.approx(1)
 
 
 ONE, TWO = np.eye(1), np.eye(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,22 +84,18 @@ class OrderParameters(Shown):
 
     @property
     def asymmetry(self) -> Array:
-        """How far two students at least are from each other, ``(...)``; inf with one student.
+        """How far the start is from a symmetry that the equations keep, ``(...)``.
 
-        The least over pairs of the largest change of R, Q, D or E where the two change places. At 0
-        the equations never part the two: a plateau without end, though online learning leaves it.
+        The largest change of Q, R, D or E where two students change places, or change places and
+        signs, or where one changes its sign; the least over these. At 0 two students are equal, or
+        opposite, in all averages, or one is zero: then nothing in the equations ever parts them.
         """
-        k = self.units[0]
-        least = np.full(self.shape, np.inf)
-        for i in range(k):
-            for j in range(i):
-                order = np.arange(k)
-                order[[i, j]] = j, i
-                pairs = [(x, x[..., order, :]) for x in (self.R, self.E)]
-                pairs += [(x, x[..., order, :][..., order]) for x in (self.Q, self.D)]
-                found = [np.abs(a - b).max(axis=(-1, -2)) for a, b in pairs]
-                least = np.minimum(least, np.max(found, axis=0))
-        return least
+        found = [np.full(self.shape, np.inf)]
+        for flip in _flips(self.units[0]):
+            moved = [(x, flip @ x) for x in (self.R, self.E)]
+            moved += [(x, flip @ x @ flip.T) for x in (self.Q, self.D)]
+            found.append(np.max([np.abs(x - y).max(axis=(-1, -2)) for x, y in moved], axis=0))
+        return np.asarray(np.min(found, axis=0))
 
     def __getitem__(self, index: object) -> OrderParameters:
         """Some of the leading axes."""
@@ -240,6 +237,17 @@ def weights(J: ArrayLike, B: ArrayLike, w: ArrayLike, v: ArrayLike) -> tuple[Arr
             rule = f"have {rows} {what}, as many as {other}"
             raise wrong(name, rule, f"shape {x.shape}", "see order_parameters")
     return j, b, of_j, of_b
+
+
+def _flips(k: int) -> Iterator[Array]:
+    """Exchanges of two of ``k`` units, of two with their signs, and signs of one."""
+    one = np.eye(k)
+    for i in range(k):
+        yield one - 2 * np.outer(one[i], one[i])
+        for j in range(i):
+            for sign in (1, -1):
+                apart = one[i] - sign * one[j]
+                yield one - np.outer(apart, apart)
 
 
 def joint(s: Array, cross: Array, t: Array) -> Array:

@@ -25,7 +25,7 @@ class PlateauLength(Shown):
         reached: Whether there is one.
         length_doubt, hit_doubt: Largest change of the two, to the same from the run at looser
             tolerances and from every second time of the trajectory.
-        converged: Doubts of at most 1 or 1 %, and no two students equal at the start.
+        converged: Doubts of at most 1 or 1 %, and no exact symmetry at the start.
         threshold, target: What was asked.
     """
 

@@ -44,8 +44,9 @@ def velocity(
 
     Args:
         order: Where.
-        rate: ``eta``: ``J_i += eta / sqrt(N) (w_i . e) g'(x_i) xi``; 0 to 100. Above about 1
-            (unit weights) the noise, the ``rate^2`` term, keeps the student from the teacher.
+        rate: ``eta``: ``J_i += eta / sqrt(N) (w_i . e) g'(x_i) xi``; 0 to 100. Where it is
+            large the noise, the ``rate^2`` term, keeps the student from the teacher: with K = M = 2
+            and unit weights from 2 to 2.5 on with one output, from 4 to 5 with two orthogonal ones.
         readout_rate: ``eta_2``: ``w_i += eta_2 / N e g(x_i)``; None is ``rate``.
 
     Returns:
