@@ -156,6 +156,17 @@ def test_natural_gradients_have_no_plateau():
     assert natural <= 13
 
 
+def test_natural_gradients_that_end_at_the_best_student_with_one_unit_say_so():
+    rng = np.random.default_rng(7)
+    j, w = 0.5 * rng.standard_normal((2, 10)), 0.3 * rng.standard_normal((2, 1))
+    b, v = 10**0.5 * np.eye(2, 10), np.ones((2, 1))
+    found = plateau.descend(j, b, w, v, "natural", max_steps=400)
+    assert not found.reached
+    assert found.losses[-1] == pytest.approx(plateau.best_one_unit(products(1)).error, abs=1e-8)
+    assert np.abs(found.w).min() < 1e-3
+    assert found.reason.startswith("the loss stands at 0.032 of the first after 400 steps")
+
+
 def test_a_sample_behaves_as_the_population():
     plain, natural = descents(0.5, sampled=True)
     assert 24 <= plain <= 150

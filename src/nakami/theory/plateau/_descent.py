@@ -14,7 +14,7 @@ from ._loss import gradient, population_fisher
 from ._order import order_parameters, weights
 
 RULES = ("gradient", "natural")
-DIVERGED = 1e6
+DIVERGED, STILL = 1e6, 1e-6  # losses over the first; change over the last tenth of all steps
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +64,9 @@ def descend(
     """``theta -= rate gradient``, or ``theta -= rate (Fisher + damping)^-1 gradient``.
 
     ``theta = (J / sqrt(N), w)``. Near a singular region the Fisher matrix has directions with
-    nearly no information; dividing by it gives them back their speed, so the plateau is gone.
+    nearly no information; dividing by it gives them back their speed, and most runs pass plateaus
+    in a few steps. With one output a few end where a student's readout is 0 and stay, as the
+    gradient is 0 there.
 
     Args:
         J: First layer of the student at the start, ``(K, N)``.
@@ -110,7 +112,7 @@ def descend(
             reason = f"the loss grew beyond {DIVERGED:g} times the first; pass a smaller rate"
             break
         if step == max_steps:
-            reason = f"the target was not reached in {max_steps} steps; pass a larger max_steps"
+            reason = _late(losses)
             break
         slope = at.gradient(j, w)
         if rule == "natural":
@@ -124,6 +126,15 @@ def descend(
     return Descent(
         rule, np.array(losses), hit, reached, step, j * root, w, condition, reason
     )  # fmt: skip
+
+
+def _late(losses: list[float]) -> str:
+    steps = len(losses) - 1
+    if steps >= 10 and abs(losses[-1 - steps // 10] - losses[-1]) < STILL * losses[-1]:
+        share = losses[-1] / losses[0]
+        where = f"the loss stands at {share:.2g} of the first after {steps} steps"
+        return f"{where}, at a critical point or on a plateau; start elsewhere"
+    return f"the target was not reached in {steps} steps; pass a larger max_steps"
 
 
 class _Population:
