@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..results import check_choice, is_number, wrong
 
-ENOUGH = 50  # autocorrelation times that a run should be long
+ENOUGH = 50  # autocorrelation times that each chain should be long
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class AutocorrelationTime:
         value: ``tau`` of each statistic; 1 for independent samples, below 1 for antithetic ones.
         standard_error: ``tau sqrt(2 (2 window + 1) / (steps chains))``.
         window: Lags that were summed.
-        converged: Whether the run is at least 50 ``tau`` long, all chains together.
+        converged: Whether each chain is at least 50 ``tau`` long; of shorter ones ``tau`` is too
+            small.
     """
 
     value: Tensor
@@ -80,7 +81,7 @@ def autocorrelation_time(
         pairs, last = _initial_monotone(rho)
         tau = 2 * pairs - 1
     error = tau.abs() * (2 * (2 * last + 1) / (steps * many)).sqrt()
-    return AutocorrelationTime(tau, error, last, steps * many >= ENOUGH * tau)
+    return AutocorrelationTime(tau, error, last, steps >= ENOUGH * tau)
 
 
 def split_rhat(chains: Tensor, rank: bool = True) -> Tensor:
