@@ -13,7 +13,7 @@ import vl_convert
 from torch import nn
 
 import nakami
-from nakami import dynamics, geometry, recurrent, report, transport
+from nakami import dynamics, geometry, recurrent, report, sampling, transport
 from nakami.report.page._kinds import KINDS, PLOTS
 from nakami.results import Plotted, UsageError
 from nakami.theory import meanfield, phase, plateau
@@ -60,6 +60,7 @@ RESULTS = {
     "LensRun": lens_run,
     "Prediction": lambda: meanfield.predict([20, 30, 30, 5], "tanh", 1.5, 0.1, samples=10),
     "PhaseStudy": lambda: phase.study(0.7, [0.1], [1.0], points=0),
+    "SamplingStudy": lambda: sampling.study((1.0,)),
     "TransportStudy": lambda: transport.study(0.01, (0.01, 0.1), size=8),
     "PlateauStudy": lambda: plateau.study([2], starts=1),
     "LearningRateReport": lambda: geometry.learning_rate_report(

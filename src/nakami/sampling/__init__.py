@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ._phases import Persistent as Persistent
     from ._phases import Sampler as Sampler
     from ._phases import Tempered as Tempered
+    from ._study import SamplingStudy as SamplingStudy
+    from ._study import study as study
     from ._tempering import ParallelTempering as ParallelTempering
 
 __getattr__, __dir__, __all__ = lazy(__name__)
