@@ -199,6 +199,8 @@ ONE = plateau.best_one_unit(np.eye(2), starts=0)
         (lambda: plateau.best_one_unit(np.eye(2), np.eye(3)), r"F and T must be two matrices"),
         (lambda: plateau.best_one_unit(np.eye(2), np.ones((2, 2))), r"T must be positive definite"),
         (lambda: plateau.best_one_unit(np.zeros((2, 2))), r"F must belong to a teacher with an"),
+        (lambda: plateau.line_hessian(np.eye(2), 0.5), r"one must be a OneUnit, got ndarray; pass"),
+        (lambda: plateau.escape(None, 0.5), r"one must be a OneUnit, got NoneType; pass the"),
         (lambda: plateau.line_hessian(ONE, [[0.5]]), r"z must be one number or a row, got shape"),
         (lambda: plateau.line_start(ONE, np.inf), r"z must be a finite number, got inf"),
         (lambda: plateau.line_start(ONE, 0.5, noise=-1), r"noise must be a number from 0 to 1"),

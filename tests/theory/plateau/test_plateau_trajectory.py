@@ -85,6 +85,22 @@ def test_time_on_the_saddle_grows_with_the_logarithm_of_the_difference():
     assert left < 0.95 * third
 
 
+def test_slow_students_leave_the_saddle_as_the_hessian_says():
+    """At a small rate differences grow as exp(rate |least eigenvalue| t)."""
+    least = plateau.line_hessian(plateau.best_one_unit(np.ones((2, 2))), 0.5).least[0]
+    hits = []
+    for apart in (1e-7, 1e-9):
+        found = plateau.trajectory(near_symmetric(apart), 0.005, t_end=4e5, stop_at=0.1)
+        hits.append(0.005 * float(plateau.plateau_length(found, target=0.1).hit))
+    assert hits[1] - hits[0] == pytest.approx(np.log(100) / -least, rel=0.01)
+
+
+def test_nothing_moves_at_the_teacher():
+    b, v = 3 * np.eye(2, 9), np.array([[1.0, 0.2], [0.3, 1.0]])
+    at = plateau.velocity(plateau.order_parameters(b[::-1], b, v[::-1], v), 0.5)
+    assert max(np.abs(x).max() for x in (at.Q, at.R, at.D, at.E, at.error)) < 1e-15
+
+
 def by_rows(method, apart, t_end):
     """Time of the target, by a solver that sees rows instead of mean and difference."""
     start = near_symmetric(apart)
@@ -170,6 +186,9 @@ def test_teachers_of_rank_two_shorten_the_plateau():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
+        (lambda s: plateau.trajectory(s.Q), r"start must be OrderParameters, got ndarray; make"),
+        (lambda s: plateau.velocity(None), r"order must be OrderParameters, got NoneType; make"),
+        (lambda s: plateau.plateau_length(s), r"trajectory must be a Trajectory, got OrderParam"),
         (lambda s: plateau.trajectory(s, t_end=0), r"t_end must be a number above 0"),
         (lambda s: plateau.trajectory(s, rtol=0.1), r"rtol must be a number from 1e-13 to 0.001"),
         (

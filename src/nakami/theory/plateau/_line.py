@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_seed, is_number, wrong
+from ...results import Shown, check_at_least, check_seed, is_number, wrong, wrong_type
 from ._integrals import Array, real
 from ._loss import gradient, population_hessian
 from ._one_unit import OneUnit
@@ -65,6 +65,7 @@ def line_hessian(
 
     Cost: 2 ms a number.
     """
+    _check_one(one)
     shares = np.atleast_1d(real("z", z, "0.5 is the middle of the line"))
     if shares.ndim != 1:
         raise wrong("z", "be one number or a row", f"shape {shares.shape}", "pass z.ravel()")
@@ -108,6 +109,7 @@ def line_start(
     Raises:
         UsageError: Arguments out of range.
     """
+    _check_one(one)
     if not is_number(z) or not np.isfinite(z):
         raise wrong("z", "be a finite number", repr(z), "0.5 is the middle of the line")
     if not is_number(noise) or not 0 <= noise <= 1:
@@ -182,6 +184,7 @@ def escape(
 
     Cost: 0.2 to 1 s.
     """
+    _check_one(one)
     if not is_number(rate) or not 0 < rate <= 100:
         raise wrong("rate", "be a number above 0, at most 100", repr(rate), "0.05 is the default")
     if not is_number(limit) or not 0 < limit <= 1e6:
@@ -197,6 +200,12 @@ def escape(
     gone = np.isfinite(time)
     known = (doubt <= np.maximum(1, 0.01 * time)) & (gone | found.converged)
     return Escape(float(z), time, doubt, gone, known, float(limit), found)
+
+
+def _check_one(one: object) -> None:
+    if not isinstance(one, OneUnit):
+        got, way_out = type(one).__name__, "pass the result of best_one_unit(F)"
+        raise wrong_type("one", "be a OneUnit", got, way_out)
 
 
 def _first(t: Array, error: Array, goal: float) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_seed, is_number, wrong
+from ...results import Shown, check_at_least, check_seed, is_number, wrong, wrong_type
 from ._integrals import Array, averages, covariance, real
 
 UNITS = {"Q": "KK", "R": "KM", "T": "MM", "D": "KK", "E": "KM", "F": "MM"}
@@ -248,6 +248,13 @@ def _flips(k: int) -> Iterator[Array]:
             for sign in (1, -1):
                 apart = one[i] - sign * one[j]
                 yield one - np.outer(apart, apart)
+
+
+def check_order(argument: str, value: object) -> None:
+    """Refuse what are no order parameters."""
+    if not isinstance(value, OrderParameters):
+        way_out = "make them with order_parameters(J, B, w, v) or random_start(F)"
+        raise wrong_type(argument, "be OrderParameters", type(value).__name__, way_out)
 
 
 def joint(s: Array, cross: Array, t: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...results import Shown, check_fraction, is_number, wrong
+from ...results import Shown, check_fraction, is_number, wrong, wrong_type
 from ._integrals import Array
 from ._trajectory import SAME, Trajectory
 
@@ -69,6 +69,7 @@ def plateau_length(
     Raises:
         UsageError: Arguments out of range.
     """
+    _check_trajectory(trajectory)
     if not is_number(threshold) or not 0 < threshold < np.inf:
         raise wrong("threshold", "be a number above 0", repr(threshold), "0.005 is the default")
     check_fraction("target", target, "0.01 is the default")
@@ -87,6 +88,12 @@ def plateau_length(
     return PlateauLength(
         length, hit, reached, length_doubt, hit_doubt, converged, float(threshold), float(target)
     )
+
+
+def _check_trajectory(value: object) -> None:
+    if not isinstance(value, Trajectory):
+        got, way_out = type(value).__name__, "pass the result of trajectory(start)"
+        raise wrong_type("trajectory", "be a Trajectory", got, way_out)
 
 
 def measured(

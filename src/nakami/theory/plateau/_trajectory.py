@@ -11,7 +11,7 @@ from scipy.integrate import DOP853, DenseOutput, OdeSolution
 
 from ...results import RunError, Shown, check_at_least, check_fraction, is_number, wrong
 from ._integrals import Array, real
-from ._order import OrderParameters, joint, unchecked
+from ._order import OrderParameters, check_order, joint, unchecked
 from ._velocity import check_rates, moved, slope
 
 LOOSER = 10  # tolerances of the second run over those of the first
@@ -105,10 +105,11 @@ def trajectory(
         UsageError: Arguments out of range.
 
     Cost: 0.12 ms an evaluation for one row, 0.2 ms for 20, 0.4 ms for 100; 12 to a step, a few
-    hundred steps.
+    hundred steps. 20 starts to 1 % of the first error: 1 to 5 s.
     Not converged where two runs part: near a saddle small errors grow exponentially, and only the
     sequence of error and plateau, not the time of escape, can then be trusted.
     """
+    check_order("start", start)
     rates = check_rates(rate, readout_rate)
     t_end, given = _times(t_end, times)
     for name, value, least in (("rtol", rtol, 1e-13), ("atol", atol, 1e-16)):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...results import Shown, is_number, wrong
 from ._integrals import TWO_OVER_PI, Array, averages, fourth
-from ._order import OrderParameters, joint
+from ._order import OrderParameters, check_order, joint
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,9 +58,9 @@ def velocity(
     Cost: ``K (K + 1) (K + M)^2 / 2`` arcsines a row. Source: Saad, Solla 1995; with readouts that
     learn and any number of outputs after Yoshida et al., J. Phys. A 52, 184002 (2019).
     """
+    check_order("order", order)
     rate, readout_rate = check_rates(rate, readout_rate)
-    f = order.F
-    q, r, d, e = moved(order.covariance, order.D, order.E, f, rate, readout_rate)
+    q, r, d, e = moved(order.covariance, order.D, order.E, order.F, rate, readout_rate)
     return Velocity(q, r, d, e, _slope(order, q, r, d, e))
 
 
