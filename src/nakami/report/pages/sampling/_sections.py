@@ -29,7 +29,9 @@ def times_section(found: SamplingStudy) -> Section:
     """By kernel and scale."""
     inside, collapsed = best_gains(found)
     facts = {"inside": inside, "collapsed": collapsed, "scale": float(found.times[0].scale[-1])}
-    figure = Figure(say("times.title"), say("times.caption"), [times_chart(found)])
+    order = _from_above({one.kernel: float(one.time[-1]) for one in found.times})
+    caption = say("times.caption", order=order)
+    figure = Figure(say("times.title"), caption, [times_chart(found)])
     heading = say("times.heading", **facts)
     return section(say, "times", heading, say("times.text", **facts), [figure])
 
@@ -42,7 +44,9 @@ def bias_section(found: SamplingStudy) -> Section:
         "gradient": found.gradient, "scale": found.scale,
     }  # fmt: skip
     case = "worse" if facts["suwa"] > facts["gibbs"] else "better"
-    figure = Figure(say("bias.title"), say("bias.caption", **facts), [bias_chart(found)])
+    order = _from_above({one.kernel: float(one.bias[-1]) for one in found.bias})
+    caption = say("bias.caption", order=order, **facts)
+    figure = Figure(say("bias.title"), caption, [bias_chart(found)])
     return section(say, "bias", say(f"bias.{case}"), say("bias.text", **facts), [figure])
 
 
@@ -85,6 +89,11 @@ def annealing_chart(found: SamplingStudy) -> Chart:
     text = say("annealing.alt", errors=", ".join(num.number(float(e)) for e in error))
     x, y = Scale(say("axis.temperatures"), log=True), Scale(say("axis.error"))
     return curves("annealing", [line], x, y, text, level=0.0)
+
+
+def _from_above(ends: dict[str, float]) -> str:
+    """Names by their last values: names beside curves that lie close have no room."""
+    return ", ".join(sorted(ends, key=ends.__getitem__, reverse=True))
 
 
 def _listed(one: KernelTimes) -> str:
