@@ -97,6 +97,20 @@ def test_temperatures_may_be_given_and_batches_do_not_matter():
     assert found.runs == 900
 
 
+def test_measuring_leaves_no_trace():
+    rbm, before = RBM(6, 3), torch.get_rng_state()
+    weights = {name: p.clone() for name, p in rbm.state_dict().items()}
+    data = torch.tensor([[0.0, 1] * 3, [1.0, 1] * 3])
+    first, second = (log_likelihood(rbm, data, runs=20, temperatures=5) for _ in range(2))
+    assert first.value == second.value
+    assert torch.equal(before, torch.get_rng_state())
+    for name, p in rbm.named_parameters():
+        assert torch.equal(p, weights[name])
+        assert p.requires_grad
+        assert p.grad is None
+    assert rbm.training
+
+
 def test_few_effective_runs_are_said():
     with pytest.warns(NakamiWarning, match=r"only .* of 20 runs carry the estimate of log Z; take"):
         found = annealed_importance_sampling(random_machine(3.0), runs=20, temperatures=2)
