@@ -89,11 +89,11 @@ WRONG = {
     ),
     "labels of another name": (
         (*MODEL[1:], "--data", "d.npz", "--labels", "nope"),
-        r"must hold 'nope', got arrays x, y, .*; name one of them: --labels=NAME\.",
+        r"must hold 'nope', got arrays x, y, .*; name one of them: --labels NAME\.",
     ),
     "key of another name": (
         (*MODEL[1:], "--data", "d.npz", "--key", "nope"),
-        r"must hold 'nope', got arrays x, y, .*; name one of them: --key=NAME\.",
+        r"must hold 'nope', got arrays x, y, .*; name one of them: --key NAME\.",
     ),
     "labels before the model": (
         ("--model", "small_net.py:broken", "--data", "d.npz", "--labels", "nope"),
