@@ -226,7 +226,7 @@ def test_an_array_of_several_must_be_named(nakami, here):
     np.savez("two.npz", first=x, second=x[:, :, :7])
     outcome = nakami("stages", *OWN[1:3], "--data", "two.npz")
     assert outcome.code == 2
-    assert re.search(r"got arrays first, second; name one of them: --key=NAME\.", outcome.err)
+    assert re.search(r"got arrays first, second; name one of them: --key NAME\.", outcome.err)
     outcome = nakami("stages", *OWN[1:3], "--data", "two.npz", "--key", "first", "--json")
     assert json.loads(outcome.out)["stages"][0]["shape"] == [3, 8, 8]
 
