@@ -52,9 +52,9 @@ def run(
     from ._progress import Meter
 
     where = _runs.writable("out", output.out / "theory" / name)
-    folder = results.RecordFolder(where, "theory", {**settings, "versions": results.versions()})
     with Meter() as meter:
-        found = make(meter)
+        found = make(meter)  # which refuses wrong numbers: then no folder is made
+    folder = results.RecordFolder(where, "theory", {**settings, "versions": results.versions()})
     page = None if output.no_page else _runs.page(found, where / "report.html")
     record = _runs.finish(folder, plain(found), tables(found))
     _runs.tell(record, page, output)
