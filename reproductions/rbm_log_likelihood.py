@@ -178,7 +178,9 @@ def report(kept: Kept) -> Iterator[str]:
         yield f"Theirs (quoted by others): {PUBLISHED}. Ours, {epochs} epochs: {last['test']:.2f},"
         yield f"{gap:+.2f} nats from it."
         yield f"log Z lies between {last['lower']:.2f} (runs forth, on average) and"
-        yield f"{last['upper']:.2f} (runs back from long chains)."
+        yield f"{last['upper']:.2f} (runs back from long chains), so the test digits between"
+        low = last["test"] - (last["upper"] - last["log_z"])
+        yield f"{low:.2f} and {last['test'] + last['log_z'] - last['lower']:.2f}."
     yield ""
     cpu = sum(r["cpu"] for r in kept.records.values())
     spent = max((r["training_cpu"] for r in kept.records.values()), default=0.0)
