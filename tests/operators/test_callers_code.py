@@ -130,9 +130,9 @@ def test_a_target_that_fails_is_named():
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        (lambda a, b: (a, b), ("got '0' of shape (8, 3) and '1' of shape (8, 3); pass "
+        (lambda a, b: (a, b), ("got '0' of shape (8, 3), '1' of shape (8, 3); pass "
          "nakami.View(model, select='0') or pass a function of all outputs")),
-        (lambda a, b: {"u": a, "v": [b, None]}, "got 'u' of shape (8, 3) and 'v.0' of"),
+        (lambda a, b: {"u": a, "v": [b, None]}, "got 'u' of shape (8, 3), 'v.0' of"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("loss", ["cross_entropy", nn.CrossEntropyLoss(), functional.cross_entropy])
