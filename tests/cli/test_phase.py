@@ -45,6 +45,9 @@ def test_the_curve_over_labels_takes_several_numbers():
     [
         (("--alpha", "x"), "--alpha must be numbers with commas between, got 'x'"),
         (("--kappa", "-1"), "--kappa must"),
+        (("--dimension", "999999999999"), "--dimension must be a whole number from 1 to 10000"),
+        (("--points", "999999999999"), "--points must be at most 100, got 999999999999"),
+        (("--kappa", "0.01", "--alpha", "0.1"), "--points must leave instances of at most"),
         (("--alpha", "1,2,3,4,5,6,7"), "must hold 1 to 6 numbers, got 7"),
     ],
 )

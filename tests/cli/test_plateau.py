@@ -32,6 +32,8 @@ def test_json_and_page_hold_the_numbers_of_the_library(nakami, here):
     ("given", "text"),
     [
         (("--outputs", "1,1"), "--outputs must hold 1 to 6 different numbers"),
+        (("--starts", "999999999999"), "--starts must be a whole number from 1 to 1000"),
+        (("--outputs", "999999999999"), "--outputs must be at most 1000, got 999999999999"),
         (("--outputs", "0"), "--outputs must be a whole number from 1 on"),
         (("--outputs", "a"), "--outputs must be whole numbers with commas between, got 'a'"),
     ],

@@ -52,6 +52,7 @@ def test_the_exact_cost_and_barycenter_are_those_of_a_small_blur():
     ("given", "text"),
     [
         (("--reg", "0"), "--reg must be a positive number, got 0.0"),
+        (("--reg", "1e-9"), "--reg must lie from 1e-05 to 1000, got 1e-09"),
         (("--regs", "0.1"), "--regs must hold two numbers at least, got 1"),
         (("--shapes", "ring,star"), "--shapes must be two of ring, square, cross, disc"),
     ],

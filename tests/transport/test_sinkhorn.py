@@ -148,11 +148,20 @@ BAD = [
     ({"cost": torch.ones(2)}, r"cost must be a matrix \(n, m\) of float32 or float64"),
     ({"cost": torch.tensor([[0.0, torch.nan], [1.0, 0.0]])}, r"cost must hold numbers or inf"),
     ({"reg": 0.0}, r"reg must be a positive number, got 0.0; pass reg=0.01"),
+    ({"reg": 1e-20}, r"reg must be at least 1e-10 of the largest cost, 1, got 1e-20"),
     ({"reg": -1.0}, r"reg must be a positive number, got -1.0"),
     ({"tolerance": 0}, r"tolerance must lie between 0 and 1, got 0"),
     ({"q": [0.5, 0.5]}, r"q must be a tensor of masses"),
     ({"q": torch.tensor([0.5, 0.5], dtype=torch.float64)}, r"q must have the type and device of p"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cost", [transport.Grid(2), transport.Points(torch.tensor([[0.0], [1]]))])
+def test_a_blur_that_no_number_can_hold(cost: transport.Grid | transport.Points) -> None:
+    """Below that, rounding alone decides, and the marginals may look exact."""
+    p = torch.tensor([0.3, 0.7])
+    with pytest.raises(UsageError, match=r"reg must be at least 1e-10 of the largest cost, 1"):
+        transport.sinkhorn(p, p, cost, 1e-11)
 
 
 @pytest.mark.parametrize(("changed", "text"), BAD)

@@ -31,6 +31,12 @@ FITTING = {  # where other data are needed
     ("lens",): (("soak_nets:words", "tokens.npy"), ("soak_nets:two", "flat.npy")),
     ("init",): tuple(pair for pair in PAIRS if "gru" not in pair[0]),
 }
+STUDIES = {  # what makes them quick
+    ("theory", "phase"): {"points": "0", "alpha": "0.1", "beta": "3", "dimension": "10"},
+    ("theory", "plateau"): {"outputs": "2", "starts": "1"},
+    ("theory", "sampling"): {"scales": "1"},
+    ("theory", "transport"): {"regs": "0.1,1", "size": "8"},
+}
 NETWORKS = (
     *dict.fromkeys(net for net, _ in PAIRS),
     *("soak_nets:poisoned", "soak_nets:raising", "soak_nets:nothing", "soak_nets:number"),
@@ -154,8 +160,9 @@ class Draws:
             words.insert(r.randrange(len(words) + 1), r.choice((*WORDS, *MORE, "--absent")))
         return words
 
-    def _weight(self, path: tuple[str, ...]) -> int:
-        return {("xray",): 6, ("show",): 2, ("compare",): 2, ("lr",): 2}.get(path, 1)
+    def _weight(self, path: tuple[str, ...]) -> float:
+        usual = 0.25 if path in STUDIES else 1
+        return {("xray",): 6, ("show",): 2, ("compare",): 2, ("lr",): 2}.get(path, usual)
 
     def _run(self) -> str:
         r = self._random
@@ -184,6 +191,7 @@ class Draws:
         if path == ("theory", "meanfield"):
             yield "widths", "6,5,4"
             yield "samples", "3"
+        yield from STUDIES.get(path, {}).items()
         if "no-page" in options and r.random() < 0.8:
             yield "no-page", None
 

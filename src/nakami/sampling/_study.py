@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -39,6 +38,7 @@ SIDE, HIDDEN = 3, 6  # a machine of 3 x 3 pixels
 STEPS = (1, 2, 3, 5, 10)
 TEMPERATURES, RUNS = (10, 30, 100, 300, 1000), 500
 SCALES = (0.7, 1.5, 3.0)
+LARGEST = 10.0  # from here on kernels have no second state within rounding
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +121,7 @@ def study(
     less half the sums of weights.
 
     Args:
-        scales: Standard deviations of the weights, at most 6, each above 0.
+        scales: Standard deviations of the weights, at most 6, each above 0 and at most 10.
         seed: Of NumPy's and torch's generators.
         progress: Called after each piece.
 
@@ -136,8 +136,9 @@ def study(
     if not 1 <= len(scales) <= 6:
         raise wrong("scales", "hold 1 to 6 numbers", len(scales), "pass (0.7, 1.5, 3)")
     for one in scales:
-        if not is_number(one) or not 0 < float(one) < inf:
-            raise wrong("scales", "be positive numbers", repr(one), "pass (0.7, 1.5, 3)")
+        if not is_number(one) or not 0 < float(one) <= LARGEST:
+            rule = f"lie between 0 and {LARGEST:g}"
+            raise wrong("scales", rule, repr(one), "pass (0.7, 1.5, 3)")
     at, seed = sorted(float(one) for one in scales), check_seed(seed)
     work = Work(["kernel"] * len(KERNELS) + ["bias"] + ["annealed"] * len(TEMPERATURES), progress)
     machines = [random_machine(one, seed) for one in at]

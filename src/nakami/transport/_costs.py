@@ -17,6 +17,7 @@ from ._axis import REACH
 from ._kernels import Dense, Kernel, Separable, Shifted, Tiled, power_cost
 
 FLOATS = (torch.float32, torch.float64)
+MOST_BLURS = 1e10  # of a cost: potentials in units of reg then have six digits left
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ def as_cost(cost: object) -> Cost:
 
 def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     """The sums for ``exp(-cost / reg)``, in the type of ``like`` ``(B, ...)`` where it suffices."""
+    _check_blur(cost, reg)
     if isinstance(cost, Grid):
         costs = cost.axis_costs(like.double() if like.device.type != "mps" else like)
         if len(costs) == 1 and len(like) == 1:  # products with one vector
@@ -181,6 +183,22 @@ def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     if isinstance(cost, Points):
         return _of_points(cost, reg, like, budget)
     return _dense(cost.cost.detach().to(like) / reg, like, budget)
+
+
+def _check_blur(cost: Cost, reg: float) -> None:
+    """Refuse a blur so small that float64 could not tell plans apart."""
+    if isinstance(cost, Grid):
+        sides = zip(cost.shape, cost.spacing, strict=True)
+        largest = sum(((n - 1) * step) ** cost.power for n, step in sides)
+    elif isinstance(cost, Points):
+        both = torch.cat([cost.x.detach().double(), cost.y.detach().double()])
+        largest = float((both.amax(0) - both.amin(0)).norm()) ** cost.power
+    else:
+        finite = cost.cost.detach()[cost.cost.isfinite()].abs()
+        largest = float(finite.max()) if finite.numel() else 0.0
+    if largest > MOST_BLURS * reg:
+        rule = f"be at least {1 / MOST_BLURS:g} of the largest cost, {largest:.3g}"
+        raise wrong("reg", rule, reg, f"pass reg={1e-4 * largest:.1g}, or more")
 
 
 def _dense(cost: Tensor, like: Tensor, budget: int) -> Dense:

@@ -23,6 +23,7 @@ KINDS = ("entropic", "debiased", "lambda")
 SHAPES = ("ring", "square", "cross", "disc")
 POINTS = 200
 STEPS = 1000  # of a barycenter
+LEAST, MOST = 1e-5, 1e3  # of reg
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +119,7 @@ def study(
 
     Args:
         reg: Factor of the entropy for the barycenters, in units of ``|x - y|^2`` on the unit
-            interval.
+            interval; 1e-5 to 1000.
         regs: Factors for the losses, 2 at least.
         shapes: Two of ring, square, cross, disc.
         size: Side of the pictures, 8 to 256.
@@ -132,8 +133,8 @@ def study(
 
     Cost: 5 s at the defaults.
     """
-    reg = check_reg(reg)
-    factors = sorted(check_reg(one) for one in regs)
+    reg = _check_range("reg", reg)
+    factors = sorted(_check_range("regs", one) for one in regs)
     if len(factors) < 2:
         raise wrong("regs", "hold two numbers at least", len(factors), "leave it out")
     if len(shapes) != 2 or any(one not in SHAPES for one in shapes):
@@ -157,6 +158,13 @@ def study(
     between = _between(p, q)
     return TransportStudy(reg, x, p.numpy(), q.numpy(), near, between, losses,
                           pictures.numpy(), tuple(shapes), tuple(rows))  # fmt: skip
+
+
+def _check_range(name: str, reg: float) -> float:
+    """Of a study: where 200 points still see the blur, or are not yet all alike."""
+    if not LEAST <= check_reg(reg) <= MOST:
+        raise wrong(name, f"lie from {LEAST:g} to {MOST:g}", reg, "0.005 is the default")
+    return float(reg)
 
 
 def histograms() -> tuple[Tensor, Tensor]:

@@ -8,7 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...results import Plotted, Progress, Shown, Work, check_at_least, check_seed, wrong
+from ...results import (
+    Plotted,
+    Progress,
+    Shown,
+    Work,
+    check_at_least,
+    check_count,
+    check_seed,
+    wrong,
+)
 from ._channel import Array, Counts, Flags
 from ._checks import load, one_margin
 from ._curve import Curve, curve
@@ -17,6 +26,8 @@ from ._fixed_points import fixed_points
 from ._gamp import pretrain_then_finetune
 from ._instance import draw_instance
 from ._transition import Transition, transition
+
+MOST_WEIGHTS, MOST_POINTS, MOST_BYTES = 10_000, 100, 2**31
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,8 +117,11 @@ def study(
     """
     k = one_margin("kappa", kappa)
     loads = [_loads(name, given) for name, given in (("alphas", alphas), ("betas", betas))]
-    check_at_least("dimension", dimension, 2, "500 is the default")
-    check_at_least("points", points, 0, "6 is the default")
+    check_count(
+        "dimension", dimension, MOST_WEIGHTS, "weights of an instance", "500 is the default"
+    )
+    if check_at_least("points", points, 0, "6 is the default") > MOST_POINTS:
+        raise wrong("points", f"be at most {MOST_POINTS}", points, "6 is the default")
     seed = check_seed(seed)
     work = Work(["curve", "curve", "diagram", *["instance"] * (points * len(loads[0]))], progress)
     by_beta = curve(k, np.array(loads[0]))
@@ -118,6 +132,11 @@ def study(
     diagram = phase_diagram(k)
     work.done("phase diagram", "diagram")
     last = _last(found, diagram)
+    size = 8 * (max(loads[0]) + last) * dimension**2
+    if points and size > MOST_BYTES:
+        rule = f"leave instances of at most {MOST_BYTES:,} bytes"
+        way_out = ["pass points=0", "pass a smaller {dimension}"]
+        raise wrong("points", rule, f"{size:.3g} bytes at beta {last:.3g}", way_out)
     at = [(a, last * (i + 1) / points) for a in loads[0] for i in range(points)]
     instances = _instances(k, at, dimension, seed, work)
     return PhaseStudy(k, loads[0], loads[1], by_beta, by_alpha, found, diagram, instances, seed)

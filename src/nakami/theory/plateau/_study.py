@@ -9,7 +9,16 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ...results import Plotted, Progress, Shown, Work, check_at_least, check_seed, wrong
+from ...results import (
+    Plotted,
+    Progress,
+    Shown,
+    Work,
+    check_at_least,
+    check_count,
+    check_seed,
+    wrong,
+)
 from ._line import line_hessian
 from ._one_unit import best_one_unit
 from ._order import random_readouts, random_start
@@ -20,6 +29,7 @@ Array = npt.NDArray[np.float64]
 T_END, TARGET = 3000.0, 0.01
 SHARES = np.linspace(-0.5, 1.5, 21)
 OVERLAPS = (1.0, 0.9, 0.5)
+MOST_STARTS, MOST_OUTPUTS = 1000, 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,7 +133,9 @@ def study(
     numbers = [check_at_least("outputs", one, 1, "pass (1, 2, 5)") for one in outputs]
     if not 1 <= len(numbers) <= 6 or len(set(numbers)) < len(numbers):
         raise wrong("outputs", "hold 1 to 6 different numbers", numbers, "pass (1, 2, 5)")
-    check_at_least("starts", starts, 1, "8 is the default")
+    check_count("starts", starts, MOST_STARTS, "for each number", "8 is the default")
+    if max(numbers) > MOST_OUTPUTS:
+        raise wrong("outputs", f"be at most {MOST_OUTPUTS}", max(numbers), "pass (1, 2, 5)")
     seed, rate = check_seed(seed), 0.2
     work = Work(["run"] * len(numbers) + ["line"], progress)
     rows, curves = list[tuple[float, ...]](), list[ErrorCurve]()
