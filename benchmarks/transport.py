@@ -278,7 +278,8 @@ def shown(rows: list[dict[str, Any]], there: list[str]) -> str:
                 good = row is not None and row["error"] <= 2 * TARGET[kind]
                 text = "" if row is None else f"{row['cpu_s']:.3g}"
                 texts.append(text if row is None or good else f"{text} (error {row['error']:.0e})")
-            lines.append([f"{case}, {kind}", *texts])
+            if any(texts):
+                lines.append([f"{case}, {kind}", *texts])
     return table(["CPU s", *there], lines)
 
 
