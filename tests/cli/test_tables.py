@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 import nakami as library
-from nakami.cli import _lr_tables, _tables
+from nakami.cli import _comparison_tables, _lr_tables, _tables
 from nakami.cli._progress import Meter
 from nakami.results import Outcome, SpectrumEnding, compare
 from spectra_made_by_hand import xray
@@ -21,18 +21,18 @@ def test_captions_say_how_many_inputs_were_read():
     part = replace(whole, spectra=whole.spectra[:3])
     assert _tables.xray_table(whole).caption.startswith("Mean ± sd over 4 inputs;")
     assert _tables.xray_table(part).caption.startswith("Mean ± sd over 3 of 4 inputs;")
-    paired = _tables.comparison_table(compare(whole, part)).caption
+    paired = _comparison_tables.comparison_table(compare(whole, part)).caption
     assert paired.startswith("Paired over 3 of 4 inputs;")
     one = xray([[9.0]])
     assert _tables.xray_table(one).caption.startswith("At 1 input; input unit: pixel")
-    alone = _tables.comparison_table(compare(one, one)).caption
+    alone = _comparison_tables.comparison_table(compare(one, one)).caption
     assert alone.startswith("At 1 input: no standard error")
 
 
 def test_stages_read_at_different_numbers_of_inputs():
-    assert _tables._inputs([2, 5, 5], 16) == "2 to 5 of 16 inputs"
-    assert _tables._inputs([16, 16], 16) == "16 inputs"
-    assert _tables._inputs([], 1) == "0 of 1 input"
+    assert _tables.at_inputs([2, 5, 5], 16) == "2 to 5 of 16 inputs"
+    assert _tables.at_inputs([16, 16], 16) == "16 inputs"
+    assert _tables.at_inputs([], 1) == "0 of 1 input"
 
 
 def test_an_unfinished_run_says_so():
@@ -106,7 +106,7 @@ def test_a_comparison_fits_a_narrow_terminal():
     result = compare(xray(before, stage), xray(after, stage))
     console = Console(width=80)
     with console.capture() as captured:
-        console.print(_tables.comparison_table(result))
+        console.print(_comparison_tables.comparison_table(result))
     text = captured.get()
     assert "…" not in text
     for word in (
@@ -121,7 +121,9 @@ def test_a_comparison_fits_a_narrow_terminal():
         assert f" {word} " in text
     for reading in _tables.WORDS.values():
         assert f" {reading} " in text  # on one line
-    (column,) = (c for c in _tables.comparison_table(result).columns if c.header == "verdict")
+    (column,) = (
+        c for c in _comparison_tables.comparison_table(result).columns if c.header == "verdict"
+    )
     assert set(column.cells) == {"none", "rises"}
 
 
@@ -131,7 +133,9 @@ def test_a_comparison_shows_which_counts_are_bounds():
 
     def rows(one, other):
         result = compare(xray(one, shape=(3, 3)), xray(other, shape=(3, 3)))
-        cells = [list(column.cells) for column in _tables.comparison_table(result).columns]
+        cells = [
+            list(column.cells) for column in _comparison_tables.comparison_table(result).columns
+        ]
         return {row[1]: row[2:] for row in zip(*cells, strict=True)}
 
     assert rows(before, after)["s > 1"] == ("1", "≥ 2", "≥ +1.000 ± 0.000", "from +1.000", "rises")

@@ -19,6 +19,9 @@ class Stands(tuple[str, ...]):
     """Arguments of the library that an option stands for, where they have other names."""
 
 
+THEORY = ("theory", "What theory says of networks, samplers and transport, without a network.")
+
+
 @dataclass(frozen=True)
 class Command:
     """A command; each module of ``nakami.cli.commands`` holds one, and is named after it.

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nakami.results import unknown, wrong
+from nakami.results import unknown, without_ctrl_c, wrong
 
 from ._exit_codes import one_line
 
@@ -63,8 +63,6 @@ def _loky(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, 
 
 def _dask(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
     import distributed
-
-    from nakami.dynamics._backends import without_ctrl_c
 
     here: dict[str, Any] = {
         "n_workers": _count(jobs),

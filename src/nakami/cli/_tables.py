@@ -16,15 +16,12 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from nakami.results import brief, counted, share_text, span, unit_text
+from nakami.results import brief, share_text, span, unit_text
 
 if TYPE_CHECKING:
     from nakami.results import (
-        Comparison,
         Estimate,
         Experiment,
-        NumberChanges,
-        PairedChange,
         StageInfo,
         StageSummary,
         Xray,
@@ -58,7 +55,7 @@ class TextTable:
 
     def drawn(self) -> Table:
         """As rich draws it."""
-        table = _table(self.title, self.caption, self.head[: self.left])
+        table = bare_table(self.title, self.caption, self.head[: self.left])
         for heading in self.head[self.left :]:
             table.add_column(heading, justify="right", overflow="fold")
         for row in self.rows:
@@ -148,7 +145,7 @@ def experiment_table(found: Experiment) -> Table:
     rows = [_with_ends(row) for row in found.rows()]
     heads = list(rows[0]) if rows else []
     words = [head for head in heads if isinstance(rows[0][head], str) and SURE not in head]
-    table = _table(found.title, found.caption, words)
+    table = bare_table(found.title, found.caption, words)
     for head in heads:
         if head not in words:
             table.add_column(head.replace("_se", " ± s.e."), justify="right")
@@ -182,7 +179,7 @@ def xray_table(run: Xray) -> Table:
     own = [row for row in run.summary(None) if row.source != run.source]
     data = run.settings.get("data")
     title = f"{run.subject}, inputs from {data}" if data else run.subject
-    table = _table(title, _doubt(run), ("stage", "from") if own else ("stage",))
+    table = bare_table(title, _doubt(run), ("stage", "from") if own else ("stage",))
     for heading in ("shape", "k", "s₁", "s > 1", "eff. rank", "s_k/s₁"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in (*run.summary("input"), *own):
@@ -241,7 +238,7 @@ def where_read(positions: str | int) -> str:
 
 def _doubt(run: Xray) -> str:
     rows = (*run.summary("input"), *run.summary(None))
-    over = _inputs([row.largest.n for row in rows], run.n_inputs)
+    over = at_inputs([row.largest.n for row in rows], run.n_inputs)
     means = "Mean ± sd over" if max((row.largest.n for row in rows), default=2) > 1 else "At"
     lines = [f"{means} {over}; input unit: {unit_text(run.input_unit)}."]
     if any(len({s.shape for s in run.at(row.stage, row.source)}) > 1 for row in rows):
@@ -291,102 +288,13 @@ def _planned(run: Xray) -> int:
     return run.n_inputs * (len(run.names) + own)
 
 
-def _table(title: str, caption: str, names: Iterable[str]) -> Table:
+def bare_table(title: str, caption: str, names: Iterable[str]) -> Table:
     table = Table(
         title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD
     )
     for name in names:
         table.add_column(name, overflow="fold")  # a name that is cut may be any
     return table
-
-
-def comparison_table(result: Comparison) -> Table:
-    """Paired changes: one row for each stage and quantity."""
-    over = _inputs([len(c.inputs) for c in result.changes], result.before.n_inputs)
-    caption = (
-        f"Paired over {over}; 95 % interval by Student's t.\n"
-        "Verdict: none where the interval holds 0, or all change is rounding."
-    )
-    if all(len(c.inputs) == 1 for c in result.changes):
-        caption = f"At {over}: no standard error, no interval, so no verdict."
-    if any(c.quantity == "log_sum" for c in result.changes):
-        caption += "\nΣ ln s: over the indices reliable in both runs at that input."
-    if any(any(c.bounds) for c in result.changes):
-        caption += (
-            "\n≥: larger values may lie beyond those computed, so some changes are not known."
-        )
-    if any(any(c.estimated) for c in result.changes):
-        caption += "\n≈: estimated by random probes; the interval holds what they leave open."
-    caption += "".join(f"\n{line}" for line in _looks_compared(result))
-    title = f"{result.names[1]} minus {result.names[0]}"
-    title += "" if result.step is None else f", both at step {result.step:,}"
-    table = _table(title, caption, ())
-    table.padding = (0, 1, 0, 0)  # seven columns on a line of 80
-    table.add_column("stage", overflow="fold")
-    table.add_column("reading", no_wrap=True)
-    for heading in ("before", "after", "change ± s.e.", "95 % interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for c in result.changes:
-        places = _places(c.se)
-        table.add_row(
-            c.stage,
-            WORDS.get(c.quantity, c.quantity),
-            *(
-                "≥ " * bound + "≈ " * (guess and not bound) + f"{brief(x.mean())}"
-                for x, bound, guess in zip((c.before, c.after), c.bounds, c.estimated, strict=True)
-            ),
-            _change(c, places),
-            _interval(c, places),
-            c.verdict if c.verdict in ("rises", "falls", "not known") else "none",
-        )
-    return table
-
-
-def _looks_compared(result: Comparison) -> list[str]:
-    """Why the looks of this step are compared, and where each training's last look is."""
-    if result.step is None or result.last_steps is None:
-        return []
-    lines = [f"Step {result.step:,} is the last with a look in both runs."]
-    if len({*result.last_steps}) > 1:
-        ends = zip(result.names, result.last_steps, strict=True)
-        each = ", ".join(f"step {step:,} in {name}" for name, step in ends)
-        lines.append(f"The last looks differ: {each}.")
-    return lines
-
-
-def _change(c: PairedChange, places: int) -> str:
-    """The mean change, or what bounds it."""
-    if all(c.bounds):
-        return "not known"
-    sign = {(False, False): "", (False, True): "≥ ", (True, False): "≤ "}[c.bounds]
-    return sign + _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}")
-
-
-def _interval(c: PairedChange, places: int) -> str:
-    if math.isnan(c.se):
-        return ""
-    if any(c.bounds):
-        ends = [f"from {_signed(c.low, places)}", f"up to {_signed(c.high, places)}"]
-        return "" if all(c.bounds) else ends[c.bounds[0]]
-    return f"{_signed(c.low, places)} to {_signed(c.high, places)}"
-
-
-def numbers_tables(result: NumberChanges) -> list[Table]:
-    """What differs between two runs: settings, then numbers."""
-    rows = [
-        (name, f"{a:.6g}", f"{b:.6g}", f"{b - a:+.3g}") for name, a, b in result.numbers if a != b
-    ]
-    title = f"{result.after.folder} and before, {result.before.folder}"
-    equal = counted(len(result.numbers) - len(rows), "number is equal.", "numbers are equal.")
-    numbers = TextTable(title, equal, ("number", "before", "after", "change"), rows)
-    if not result.settings:
-        return [numbers.drawn()]
-    head = ("setting", "before", "after")
-    return [
-        TextTable("Settings that differ", "", head, result.settings, 3).drawn(),
-        numbers.drawn(),
-    ]
 
 
 def stages_table(
@@ -397,7 +305,7 @@ def stages_table(
     caption = "●: measured by --stages auto"
     if "aside" in marked.values():
         caption += "\naside: not on the way to the output read"
-    table = _table("", caption, ("stage", "kind", "shape"))
+    table = bare_table("", caption, ("stage", "kind", "shape"))
     table.add_column("size", justify="right")
     table.add_column("auto", justify="center")
     table.columns[1].max_width = KIND  # so that names, which are to be typed, stay in one line
@@ -414,17 +322,17 @@ def number(value: Estimate) -> str:
     """
     bound = "≥ " if value.lower_bound else ""
     if value.interval is not None:
-        sd = f" ± {value.sd:,.{_places(value.sd)}f}" if value.sd > 0 else ""
+        sd = f" ± {value.sd:,.{decimals(value.sd)}f}" if value.sd > 0 else ""
         return span(*value.interval) + sd
     if not (math.isfinite(value.sd) and value.sd > 0):
         return f"{bound}{brief(value.mean)}"
     if value.sd < 1e-5:  # below what a table can show
         return f"{bound}{brief(value.mean)} ± {value.sd:.0e}"
-    places = _places(value.sd)
+    places = decimals(value.sd)
     return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
 
 
-def _inputs(found: Sequence[int], total: int) -> str:
+def at_inputs(found: Sequence[int], total: int) -> str:
     """``16 inputs``, or ``2 to 5 of 16 inputs`` where spectra are missing."""
     least, most = min(found, default=0), max(found, default=0)
     some = f"{least} to {most}" if least < most else str(most)
@@ -432,12 +340,8 @@ def _inputs(found: Sequence[int], total: int) -> str:
     return f"{some}{of} input{'s' * (total != 1)}"
 
 
-def _places(spread: float) -> int:
+def decimals(spread: float) -> int:
     """Decimal places that show two digits of ``spread``, from 0 to 6; 3 where there is none."""
     if not (math.isfinite(spread) and spread > 0):
         return 3
     return min(6, max(0, 1 - math.floor(math.log10(spread))))
-
-
-def _signed(value: float, places: int) -> str:
-    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")

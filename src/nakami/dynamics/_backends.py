@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
 
+from ..results import without_ctrl_c
 from ._worker import Outcome, outcome
 
 ROUND = 4  # tasks for each worker, where a backend gives results back together
@@ -64,20 +61,6 @@ def outcomes(packed: np.ndarray, name: str, tasks: dict[int, Any], count: int) -
         with without_ctrl_c():
             coming = parallel(calls)  # workers begin
         yield from coming
-
-
-@contextmanager
-def without_ctrl_c() -> Iterator[None]:
-    """For processes that begin here, and threads: this process hears it, and ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # it lets Ctrl-C in where it is begun
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _of_dask(

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from ._hosts import lightning_callback as lightning_callback
     from ._hosts import new_checkpoint as new_checkpoint
     from ._hosts import trainer_callback as trainer_callback
+    from ._interrupts import without_ctrl_c as without_ctrl_c
     from ._leading import leading_values as leading_values
     from ._lens import Direction as Direction
     from ._lens import Jackknifed as Jackknifed

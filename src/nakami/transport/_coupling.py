@@ -68,7 +68,15 @@ class Coupling:
     @property
     def entropy(self) -> Tensor:
         """``H(P) = - sum P log P``, in nats."""
-        return (self.cost - self.value) / self.reg
+        (p, q), (f, g) = self._masses, self._potentials
+        a, b = p.log() + f, q.log() + g
+        rows, columns = (a + self._kernel.sum(b)).exp(), (b + self._kernel.back(a)).exp()
+        logs = [
+            torch.where(mass > 0, mass * log, 0.0).flatten(1).sum(1)
+            for mass, log in ((rows, a), (columns, b))
+        ]
+        found = self._kernel.moved(a, b) - logs[0] - logs[1]
+        return (found if self.value.ndim else found[0]).to(self.value.dtype)
 
     def plan(self) -> Tensor:
         """``P`` as a matrix ``(n, m)``, or ``(B, n, m)``; grids flattened.

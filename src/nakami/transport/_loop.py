@@ -33,12 +33,11 @@ class State:
     g: Tensor
     error: Tensor
     steps: int
-    relaxed: np.ndarray
 
 
 def iterate(
     kernel: Kernel, log_p: Tensor, log_q: Tensor, start: tuple[Tensor, Tensor], tolerance: float,
-    most: int, damping: float = 1.0, relax: bool = True,
+    most: int, damping: float = 1.0,
 ) -> State:  # fmt: skip
     """Until the L1 error of both marginals, together, is at most ``tolerance`` for the batch.
 
@@ -47,7 +46,7 @@ def iterate(
     """
     f, g = start
     p, q = log_p.exp(), log_q.exp()
-    pace, give = Pace(f, relax, damping), 1 / damping - 1
+    pace, give = Pace(f, damping), 1 / damping - 1
     error, step = torch.full(f.shape[:1], torch.inf, dtype=f.dtype, device=f.device), 0
     while step < most:
         step += 1
@@ -70,7 +69,7 @@ def iterate(
         pace.look(error, step)
     else:
         f, g, error = _settled(kernel, log_p, log_q, g, damping)
-    return State(f, g, error, step, pace.omega)
+    return State(f, g, error, step)
 
 
 def _shifted(f: Tensor, g: Tensor, p: Tensor, q: Tensor, give: float) -> tuple[Tensor, Tensor]:
@@ -101,8 +100,8 @@ def _error(mass: Tensor, potential: Tensor, total: Tensor, give: float) -> Tenso
 class Pace:
     """The factor of over-relaxation of each of the batch; small numbers, kept in NumPy."""
 
-    def __init__(self, like: Tensor, relax: bool, damping: float = 1.0):
-        self.like, self.relax, self.damping = like, relax, damping
+    def __init__(self, like: Tensor, damping: float = 1.0):
+        self.like, self.damping = like, damping
         self.omega = np.ones(len(like))
         self.factor: Tensor | float = 1.0
         self.last = self.best = np.full(len(like), np.inf)
@@ -120,8 +119,6 @@ class Pace:
     def look(self, error: Tensor, step: int) -> None:
         """Set the factors from how much the error shrank since the last look."""
         since, self.step = step - self.step, step
-        if not self.relax:
-            return
         now, w, last = error.double().cpu().numpy(), self.omega, self.last
         self.last = now
         better = now < self.best

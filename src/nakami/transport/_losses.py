@@ -66,8 +66,8 @@ class TransportLoss(nn.Module):
 class LambdaDivergenceLoss(TransportLoss):
     """``D[target : prediction]``, the lambda-divergence, as a loss; see ``lambda_divergence``.
 
-    Zero where the prediction is the target, and no other loss of transport with that property is
-    as cheap: one solution for each pair.
+    Zero where the prediction is the target, by one solution for each pair, where the Sinkhorn
+    divergence needs three.
 
     Args:
         cost: A ``Grid``, ``Points(x)``, or a square matrix.

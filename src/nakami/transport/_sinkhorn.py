@@ -42,15 +42,15 @@ def sinkhorn(
     Minimises ``<c, P> - reg H(P)``, ``H(P) = - sum P log P``, over the plans ``P >= 0`` with
     marginals ``p`` and ``q``: Sinkhorn's iteration on potentials in the log domain, over-relaxed at
     a rate that is measured (Sinkhorn and Knopp 1967; Cuturi 2013; Thibault et al. 2017). Sums are
-    matrix products of numbers that cannot under- or overflow, so that any ``reg`` above 0 is right;
-    a small one takes more steps, about as ``1 / sqrt(reg)``.
+    matrix products of numbers that cannot under- or overflow, so that a small ``reg`` is safe; it
+    takes more steps.
 
     Args:
         p: Masses, at least 0: ``(*shape,)`` or ``(B, *shape)``, where ``shape`` is that of the
             cost's first side (``(n,)`` for points and matrices). Float32 or float64.
         q: Likewise on the second side, of the same total mass. One of them may have no batch.
         cost: ``Grid``, ``Points``, or a matrix ``(n, m)``.
-        reg: Factor of the entropy, in units of the cost, above 0.
+        reg: Factor of the entropy, in units of the cost, at least 1e-10 of the largest cost.
         tolerance: On the L1 distance of the plan's marginals from ``p`` and ``q``. In float32 about
             1e-6 can be reached.
         max_steps: Where it stops at the latest.

@@ -161,7 +161,7 @@ def study(
 
 
 def _check_range(name: str, reg: float) -> float:
-    """Of a study: where 200 points still see the blur, or are not yet all alike."""
+    """The range of a study, in which its iterations end in seconds."""
     if not LEAST <= check_reg(reg) <= MOST:
         raise wrong(name, f"lie from {LEAST:g} to {MOST:g}", reg, "0.005 is the default")
     return float(reg)

@@ -37,7 +37,7 @@ def test_derivatives_of_log_z_by_central_differences(label, variance, kappa):
     bend = -(channel(OMEGA + h).g - channel(OMEGA - h).g) / (2 * h)
     np.testing.assert_allclose(at.g, slope, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(at.gamma, bend, rtol=1e-6, atol=1e-7)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
         np.testing.assert_allclose(1.0001 * at.g, slope, rtol=1e-7, atol=1e-8)
 
 

@@ -91,7 +91,7 @@ def test_slopes_are_derivatives_and_entropies_their_integral():
         np.testing.assert_allclose((high - low) / (2 * h), slope, rtol=1e-7)
         entropy = getattr(up, kind + "_entropy") - getattr(down, kind + "_entropy")
         np.testing.assert_allclose(entropy / (2 * h), getattr(at, kind) / 2, rtol=1e-7)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
             np.testing.assert_allclose(entropy / (2 * h), getattr(at, kind), rtol=1e-2)
 
 

@@ -20,18 +20,18 @@ def run(
     output: PageOptions,
 ) -> None:
     """Compare two runs: x-rays input by input, others number by number."""
-    from .. import _runs, _tables
+    from .. import _comparison_tables, _runs, _tables
 
     result = results.compare(before, after)
     if isinstance(result, results.NumberChanges):
         _runs.refuse_page(output.out, result.before.kind)
-        page, tables = None, _tables.numbers_tables(result)
+        page, tables = None, _comparison_tables.numbers_tables(result)
         body = {
             key: [dict(zip(("name", "before", "after"), row, strict=True)) for row in rows]
             for key, rows in (("changes", result.numbers), ("settings", result.settings))
         }
     else:
-        page, tables = _runs.page(result, output.out), [_tables.comparison_table(result)]
+        page, tables = _runs.page(result, output.out), [_comparison_tables.comparison_table(result)]
         body = {key: results.plain(value) for key, value in _paired(result)}
     _tables.tell(output, page, body, tables)
 

@@ -8,7 +8,7 @@ import typer
 
 from nakami.results import wrong
 
-from .._command import Command
+from .._command import THEORY, Command
 from .._groups import SEEDS, OutputOptions
 
 SAMPLES, START = 100, "1,0"
@@ -89,4 +89,4 @@ def run(
     )
 
 
-ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))
+ENTRY = Command(run, group=THEORY)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._command import Command
+from .._command import THEORY, Command
 from .._groups import SEEDS, OutputOptions
 
 ALPHAS, BETAS, DIMENSION, POINTS = "0.01,0.1,0.5", "0,3,5", 500, 6
@@ -60,4 +60,4 @@ def run(
     )  # fmt: skip
 
 
-ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))
+ENTRY = Command(run, group=THEORY)

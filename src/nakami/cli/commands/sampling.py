@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._command import Command
+from .._command import THEORY, Command
 from .._groups import SEEDS, OutputOptions
 
 SCALES = "0.7,1.5,3"
@@ -43,4 +43,4 @@ def run(
     )
 
 
-ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))
+ENTRY = Command(run, group=THEORY)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._command import Command
+from .._command import THEORY, Command
 from .._groups import OutputOptions
 
 REGS, SHAPES, SIZE = "0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1", "ring,square", 32
@@ -54,4 +54,4 @@ def run(
     )
 
 
-ENTRY = Command(run, group=("theory", "What theory says of a network before it is built."))
+ENTRY = Command(run, group=THEORY)

@@ -113,7 +113,7 @@ def study(
     Raises:
         UsageError: Arguments out of range.
 
-    Cost: 4 s, and about ``4e-8 N^2 beta`` s for each step of an instance, of some hundreds.
+    Cost: 10 s at the defaults, most of it for the instances.
     """
     k = one_margin("kappa", kappa)
     loads = [_loads(name, given) for name, given in (("alphas", alphas), ("betas", betas))]

@@ -128,7 +128,7 @@ def study(
     Raises:
         UsageError: Arguments out of range.
 
-    Cost: 3 s for each number of outputs and 8 starts.
+    Cost: 2 s for each number of outputs and 8 starts.
     """
     numbers = [check_at_least("outputs", one, 1, "pass (1, 2, 5)") for one in outputs]
     if not 1 <= len(numbers) <= 6 or len(set(numbers)) < len(numbers):

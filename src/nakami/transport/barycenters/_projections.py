@@ -29,7 +29,7 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
     """
     log_p, kernel = problem.log_p, problem.kernel
     f, g = torch.zeros_like(log_p), torch.zeros_like(kernel.back(log_p))
-    pace, step = Pace(f, True), 0
+    pace, step = Pace(f), 0
     while True:
         step += 1
         looks = step % EVERY == 0 or step >= ends.most

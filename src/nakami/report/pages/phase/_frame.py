@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
+from ...page._study import study_frame
 from ...words import _numbers as num
 from ._sections import say
 
@@ -16,22 +17,11 @@ if TYPE_CHECKING:
 
 def frame(found: PhaseStudy, sections: list[Section]) -> Frame:
     """Verdict, tables and words."""
-    from nakami import __version__
-
     name = say("page.name", kappa=found.kappa)
-    return Frame(
-        kind=say("page.kind"),
-        title=f"nakami theory: {name}",
-        name=name,
-        verdict=_verdict(found, name),
-        tables=[transitions_table(found), *instances_tables(found)],
-        how=_how(found),
-        note=say("how.note"),
-        words=say.words,
-        n_curves=6,
-        made="Computed",
-        version=__version__,
-        created="",
+    tables = [transitions_table(found), *instances_tables(found)]
+    how = ("model", "theory", "instances", "assumed")
+    return study_frame(
+        say, name, _verdict(found, name), tables, how, size=found.instances.dimension
     )
 
 
@@ -90,11 +80,3 @@ def instances_tables(found: PhaseStudy) -> list[Table]:
 
 def _cell(value: float) -> str:
     return num.number(float(value)) if np.isfinite(value) else ""
-
-
-def _how(found: PhaseStudy) -> Table:
-    rows: list[list[Text]] = [
-        [say(f"how.{key}_name"), say(f"how.{key}", size=found.instances.dimension)]
-        for key in ("model", "theory", "instances", "assumed")
-    ]
-    return Table(say("how.title"), ["", say("how.head")], rows, (), 480)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
+from ...page._study import study_frame
 from ...words import _numbers as num
 from ._sections import say
 
@@ -14,23 +15,10 @@ if TYPE_CHECKING:
 
 def frame(found: PlateauStudy, sections: list[Section]) -> Frame:
     """Verdict, tables and words."""
-    from nakami import __version__
-
     name = say("page.name")
-    return Frame(
-        kind=say("page.kind"),
-        title=f"nakami theory: {name}",
-        name=name,
-        verdict=_verdict(found, name),
-        tables=[lengths_table(found)],
-        how=_how(),
-        note=say("how.note"),
-        words=say.words,
-        n_curves=6,
-        made="Computed",
-        version=__version__,
-        created="",
-    )
+    tables = [lengths_table(found)]
+    how = ("model", "equations", "length", "line")
+    return study_frame(say, name, _verdict(found, name), tables, how)
 
 
 def _verdict(found: PlateauStudy, name: str) -> Verdict:
@@ -67,11 +55,3 @@ def lengths_table(found: PlateauStudy) -> Table:
     names = ("outputs", "length", "low", "high", "hit", "reached", "doubt", "converged")
     head: list[Text] = [say(f"head.{each}") for each in names]
     return Table(say("table.lengths"), head, rows, tuple(range(8)), 640, say("table.note"))
-
-
-def _how() -> Table:
-    rows: list[list[Text]] = [
-        [say(f"how.{key}_name"), say(f"how.{key}")]
-        for key in ("model", "equations", "length", "line")
-    ]
-    return Table(say("how.title"), ["", say("how.head")], rows, (), 480)

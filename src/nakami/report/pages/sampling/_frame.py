@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
+from ...page._study import study_frame
 from ...words import _numbers as num
 from ._sections import best_gains, say
 
@@ -14,23 +15,10 @@ if TYPE_CHECKING:
 
 def frame(found: SamplingStudy, sections: list[Section]) -> Frame:
     """Verdict, tables and words."""
-    from nakami import __version__
-
     name = say("page.name")
-    return Frame(
-        kind=say("page.kind"),
-        title=f"nakami theory: {name}",
-        name=name,
-        verdict=_verdict(found, name),
-        tables=[times_table(found), bias_table(found), annealing_table(found)],
-        how=_how(),
-        note=say("how.note"),
-        words=say.words,
-        n_curves=6,
-        made="Computed",
-        version=__version__,
-        created="",
-    )
+    tables = [times_table(found), bias_table(found), annealing_table(found)]
+    how = ("times", "kernels", "bias", "annealing")
+    return study_frame(say, name, _verdict(found, name), tables, how)
 
 
 def _verdict(found: SamplingStudy, name: str) -> Verdict:
@@ -94,9 +82,3 @@ def annealing_table(found: SamplingStudy) -> Table:
     head: list[Text] = [say("head.temperatures"), say("head.value"), say("head.effective")]
     note = say("table.annealing_note", exact=a.exact, runs=a.runs)
     return Table(say("table.annealing"), head, rows, (0, 1, 2), 420, note)
-
-
-def _how() -> Table:
-    names = ("times", "kernels", "bias", "annealing")
-    rows: list[list[Text]] = [[say(f"how.{each}_name"), say(f"how.{each}")] for each in names]
-    return Table(say("how.title"), ["", say("how.head")], rows, (), 480)

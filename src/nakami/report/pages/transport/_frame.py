@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
+from ...page._study import study_frame
 from ...words import _numbers as num
 from ._sections import say
 
@@ -16,23 +17,10 @@ if TYPE_CHECKING:
 
 def frame(found: TransportStudy, sections: list[Section]) -> Frame:
     """Verdict, tables and words."""
-    from nakami import __version__
-
     name = say("page.name", reg=found.reg)
-    return Frame(
-        kind=say("page.kind"),
-        title=f"nakami theory: {name}",
-        name=name,
-        verdict=_verdict(found, name),
-        tables=[losses_table(found), barycenters_table(found)],
-        how=_how(),
-        note=say("how.note"),
-        words=say.words,
-        n_curves=6,
-        made="Computed",
-        version=__version__,
-        created="",
-    )
+    tables = [losses_table(found), barycenters_table(found)]
+    how = ("cost", "entropic", "lambda", "debiased")
+    return study_frame(say, name, _verdict(found, name), tables, how)
 
 
 def _verdict(found: TransportStudy, name: str) -> Verdict:
@@ -84,11 +72,3 @@ def barycenters_table(found: TransportStudy) -> Table:
     head: list[Text] = [say(f"head.{name}") for name in names]
     return Table(say("table.barycenters"), head, rows, (2, 3, 4, 5, 6), 640,
                  say("table.barycenters_note"))  # fmt: skip
-
-
-def _how() -> Table:
-    rows: list[list[Text]] = [
-        [say(f"how.{key}_name"), say(f"how.{key}")]
-        for key in ("cost", "entropic", "lambda", "debiased")
-    ]
-    return Table(say("how.title"), ["", say("how.head")], rows, (), 480)
