@@ -1,4 +1,4 @@
-"""Markov chains for energy models with binary units: kernels, tempering, annealing, diagnosis."""
+"""Markov chains for energy models: binary kernels, Langevin steps, tempering, diagnosis."""
 
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._kernels import MetropolisedGibbs as MetropolisedGibbs
     from ._kernels import SuwaTodo as SuwaTodo
     from ._kernels import states as states
+    from ._langevin import UnadjustedLangevin as UnadjustedLangevin
     from ._likelihood import LogLikelihood as LogLikelihood
     from ._likelihood import log_likelihood as log_likelihood
     from ._machine import Machine as Machine

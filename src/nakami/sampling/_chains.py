@@ -15,17 +15,17 @@ from ._machine import Machine, PairEnergy, check_binary, machine_of, seeded
 
 
 class Run(ABC):
-    """Chains that go on from sweep to sweep: ``Chains`` and ``ParallelTempering``."""
+    """Chains that go on: ``Chains``, ``ParallelTempering`` and ``UnadjustedLangevin``."""
 
     @abstractmethod
     def sweep(self, count: int = 1) -> Tensor:
-        """States of the machine after ``count`` sweeps, ``(chains, visible)``."""
+        """States after ``count`` sweeps, ``(chains, ...)``."""
 
     def record(self, statistic: Callable[[Tensor], Tensor], sweeps: int) -> Tensor:
         """A statistic of the states after each of the next sweeps, for the diagnostics.
 
         Args:
-            statistic: Of states ``(chains, visible)``, giving ``(chains, ...)``.
+            statistic: Of what ``sweep`` gives, ``(chains, ...)``, giving ``(chains, ...)``.
             sweeps: Their number.
 
         Returns:
