@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from _sampling_machines import BIASES, KERNELS, SEEDS, TEMPERING, TIMES
+from _sampling_sentences import checks
 from _shared import charts, made_in
 from _wide import Kept, table
 
@@ -21,6 +22,7 @@ def report(kept: Kept) -> Iterator[str]:
     yield from exact(kept)
     yield from biases(kept)
     yield from tempering(kept)
+    yield from checks(kept)
     yield from on_digits(kept)
     yield made_in(sum(record["cpu"] for record in kept.records.values()))
     yield ""

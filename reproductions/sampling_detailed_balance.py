@@ -9,8 +9,10 @@ machines trained on bars and stripes from 16 first draws; (2) exact bias of CD-k
 tempering, 8 replicas, 20,000 sweeps, 10 runs; (4) 784 x 500 on 60,000 binary digits, 5 epochs of
 CD-1 (rate 0.05) and of persistent chains (rate 0.02, falling to 0): log-likelihood, and what chains
 from digits become; of the second machine autocorrelation times of the number of lit pixels and of
-10 principal components, per sweep and per CPU second, 20 chains. Reference values were computed
-independently in double precision.
+10 principal components, per sweep and per CPU second, 20 chains; (5) laws that are kept, 300
+circular fluxes on a chain of 30 states, log Z by annealing, two-replica Langevin dynamics (M.
+Ohzeki, A. Ichiki, Phys. Rev. E 92, 012105, 2015), and the conclusions one by one. Reference values
+were computed independently in double precision.
 
     python reproductions/sampling_detailed_balance.py     all of it; goes on where it was stopped
 
@@ -38,6 +40,7 @@ from nakami.zoo.rbm import RBM
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+import _sampling_checks  # noqa: E402
 from _sampling_machines import (  # noqa: E402
     BIASES,
     KERNELS,
@@ -83,6 +86,7 @@ def cells() -> list[tuple[str, Callable[[], dict[str, Any]]]]:
         found.append((f"bars|{seed}", lambda s=seed: bars(s)))
     found.append(("tempering|weights 3", lambda: tempering(random_machine(3.0))))
     found.append(("tempering|bars and stripes", lambda: tempering(trained_machine(0, 1500)[0])))
+    found += _sampling_checks.cells(STARTS)
     if mnist_folder().exists():
         for way in TRAINED:
             found.append((f"training|{way}", lambda w=way: training(w)))
