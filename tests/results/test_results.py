@@ -186,6 +186,10 @@ def test_compare_needs_the_same_inputs():
     detached = replace(b, settings={**b.settings, "derivative": "detached"})
     with pytest.raises(UsageError, match="the same derivative, got 'exact' and 'detached'"):
         compare(a, detached)
+    last = replace(b, settings={**b.settings, "positions": "last"})
+    with pytest.raises(UsageError, match="read at the same positions, got 'all' and 'last'"):
+        compare(a, last)
+    assert compare(last, last).change("h1", "largest").steady
     with pytest.raises(UsageError, match="both runs must share a stage, got h1 and h9"):
         compare(a, xray([[2.0, 0.5], [3.0, 2.0]], stage="h9"))
 

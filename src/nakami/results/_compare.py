@@ -145,6 +145,7 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
                 f"{b.settings.get(field)!r}; measure both networks at the same inputs."
             )
     check_one_derivative(a.settings, b.settings)
+    _check_one_place(a.settings, b.settings)
     if a.source != b.source:
         raise UsageError(
             f"both runs must start at the same place, got {a.source!r} and {b.source!r}; measure "
@@ -184,6 +185,21 @@ def check_one_derivative(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
             [
                 PYTHON + "measure both with derivative='detached', or neither",
                 COMMAND_LINE + "measure both with --detached, or neither",
+            ],
+        )
+
+
+def _check_one_place(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
+    """Refuse x-rays whose stages were read at other positions of their sequences."""
+    read = [settings.get("positions", USUAL["positions"]) for settings in (a, b)]
+    if read[0] != read[1]:
+        raise wrong(
+            "both runs",
+            "be read at the same positions",
+            f"{read[0]!r} and {read[1]!r}, which are other matrices",
+            [
+                PYTHON + f"measure both with nakami.View(model, positions={read[0]!r})",
+                COMMAND_LINE + f"measure both with --positions {read[0]}",
             ],
         )
 

@@ -36,7 +36,8 @@ CHOSEN = (
     *("k", "layers", "tol", "dtype", "device", "memory_budget", "model.weights_sha256", "data"),
 )
 FOLLOWING = ("facts", "picture", "labels", "input_names", "inputs_sha256")
-USUAL = {"derivative": "exact"}  # what a run has of a setting that is not written
+# what a run has of a setting that is not written
+USUAL = {"derivative": "exact", "positions": "all"}
 SHORT = 60  # characters of a value that is shown as it is
 
 
