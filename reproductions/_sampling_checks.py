@@ -22,6 +22,7 @@ FLUXES, STATES, TRIANGLES, STATISTICS = 300, 30, 100, 8
 WEIGHTS, RUNS, CURVATURE = 200, 1000, 2.0
 PAIRS, STEPS = 1000, 2000
 LANGEVIN = ((0.0, 0.1), (1.0, 0.05), (1.0, 0.1))  # gamma, step
+BARRIER, WELLS = 3.0, ((0.0, 0.01), (1.0, 0.005), (1.0, 0.01))
 Cell = tuple[str, Callable[[], dict[str, Any]]]
 
 
@@ -36,6 +37,8 @@ def cells(starts: int) -> list[Cell]:
         found.append((f"annealing|{scale:g}|{steps}", lambda s=scale, t=steps: annealing(s, t)))
     for gamma, step in LANGEVIN:
         found.append((f"langevin|{gamma:g}|{step:g}", lambda g=gamma, s=step: langevin(g, s)))
+    for gamma, step in WELLS:
+        found.append((f"wells|{gamma:g}|{step:g}", lambda g=gamma, s=step: wells(g, s)))
     return found
 
 
@@ -165,22 +168,37 @@ def annealing(scale: float, steps: int) -> dict[str, Any]:
 
 
 def langevin(gamma: float, step: float) -> dict[str, Any]:
-    """Pairs in ``U = x^2``: variance and times of x, of ``x^2``, and of its mean over the pair."""
+    """Pairs in ``U = x^2``, beside what is exact."""
+    found = pairs(lambda x: CURVATURE * x, gamma, step, (100, STEPS))
+    return {**found, "exact": [digits(value, 5) for value in langevin_exact(gamma, step)]}
+
+
+def wells(gamma: float, step: float) -> dict[str, Any]:
+    """Pairs in two wells, ``U = 3 (x^2 - 1)^2``; the mean of ``x^2`` by quadrature."""
+    x = np.linspace(-4, 4, 80_001)
+    weight = np.exp(-BARRIER * (x**2 - 1) ** 2)
+    found = pairs(lambda x: 4 * BARRIER * x * (x.square() - 1), gamma, step, (500, 3 * STEPS))
+    return {**found, "exact": digits(float((weight * x**2).sum() / weight.sum()), 5)}
+
+
+def pairs(
+    gradient: Callable[[Tensor], Tensor], gamma: float, step: float, sweeps: tuple[int, int]
+) -> dict[str, Any]:
+    """Mean of ``x^2``, and times of x, of ``x^2`` and of its mean over the pair, with errors."""
     source = generator(13)
     start = torch.randn(PAIRS, 2, 1, generator=source, dtype=torch.float64)
     run = sampling.UnadjustedLangevin(
-        gradient=lambda x: CURVATURE * x, start=start, step=step, gamma=gamma, generator=source
+        gradient=gradient, start=start.sign(), step=step, gamma=gamma, generator=source
     )
-    run.sweep(100)
-    x = run.record(lambda x: x[:, :, 0], STEPS)
+    run.sweep(sweeps[0])
+    x = run.record(lambda x: x[:, :, 0], sweeps[1])
     squares = x.square().mean((0, 2))
-    found: dict[str, Any] = {"variance": [float(squares.mean()), float(squares.std()) / PAIRS**0.5]}
+    found = {"variance": (float(squares.mean()), float(squares.std()) / PAIRS**0.5)}
     kinds = {"x": x[:, :, 0], "square": x[:, :, 0] ** 2, "both": x.square().mean(2)}
     for name, series in kinds.items():
         tau = sampling.autocorrelation_time(series)
-        found[name] = [float(tau.value), float(tau.standard_error)]
-    found = {name: [digits(value), digits(error, 2)] for name, (value, error) in found.items()}
-    return {**found, "exact": [digits(value, 5) for value in langevin_exact(gamma, step)]}
+        found[name] = (float(tau.value), float(tau.standard_error))
+    return {name: [digits(value), digits(error, 2)] for name, (value, error) in found.items()}
 
 
 def langevin_exact(gamma: float, step: float) -> tuple[float, float, float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
-from _sampling_checks import LANGEVIN
+from _sampling_checks import LANGEVIN, WELLS
 from _sampling_machines import ANNEALED, KERNELS, LIFTED, SEEDS, TEMPERING
 from _wide import Kept, table
 
@@ -141,6 +141,23 @@ def langevin(kept: Kept) -> Iterator[str]:
     yield f"**Verdict**: largest deviation {max(off):.1f} standard errors. That the gain cancels at"
     yield f"equal bias {verdict(same)} for x, to the last digit. For x^2 it is a loss: means over"
     yield f"both replicas need {exact[1][3] / exact[0][3]:.2f} times the steps."
+    yield ""
+    yield from wells(kept)
+
+
+def wells(kept: Kept) -> Iterator[str]:
+    """The same where no closed form is known."""
+    yield "Two wells, U = 3 (x^2 - 1)^2, 1,000 pairs, 6,000 steps; no reference:"
+    yield ""
+    rows = []
+    for gamma, step in WELLS:
+        r = kept.records[f"wells|{gamma:g}|{step:g}"]
+        (mean, error), exact = r["variance"], r["exact"]
+        times = [f"{r[name][0]:.3g} ± {r[name][1]:.1g}" for name in ("x", "both")]
+        rows.append([f"{gamma:g}", f"{step:g}", f"{mean - exact:+.4f} ± {error:.4f}", *times])
+    head = ("gamma", "step", f"bias of the mean of x^2 ({exact:.4f})", "time of x",
+            "of x^2, mean of the pair")  # fmt: skip
+    yield from table(head, rows)
     yield ""
 
 

@@ -39,7 +39,8 @@ class UnadjustedLangevin(Run):
 
     Args:
         energy: ``U`` in nats, of states ``(B, ...)``, giving ``(B,)``; differentiated by autograd.
-        gradient: ``grad U`` in its place, of states ``(B, ...)``, giving the same shape.
+        gradient: ``grad U`` in its place, of states ``(B, ...)``, giving the same shape; called
+            under ``torch.no_grad``.
         start: States to begin from, ``(chains, 2, ...)``, floating; the second axis is the pair.
             Dtype and device are those of the run.
         step: Length of a step in time, above 0.
@@ -98,6 +99,7 @@ class UnadjustedLangevin(Run):
         """Take up what ``state_dict`` gave."""
         self.states = _checked(state["states"])
 
+    @torch.no_grad()
     def _gradient(self) -> Tensor:
         """``grad U`` of all replicas, in the shape of ``states``."""
         x = self.states.flatten(0, 1)
@@ -164,6 +166,7 @@ def _finite(gamma: object) -> float:
 
 
 def _overflow(step: float, gamma: float) -> Exception:
-    rule = "be below 2 / ((1 + gamma^2) c), c the largest curvature of the energy"
+    rule = "be below 2 / ((1 + gamma^2) c), c the largest curvature of the energy that is met"
     got = f"states that overflow at step={step:g}, gamma={gamma:g}"
-    return wrong("step", rule, got, f"pass step={step / 4:.2g}")
+    ways_out = (f"pass step={step / 4:.2g}", "begin where the energy is lower")
+    return wrong("step", rule, got, ways_out)
