@@ -240,14 +240,12 @@ def _of_tempering(kept: Kept) -> Iterator[Row]:
         off = abs(r["time"] - wanted[1]) / (r["error"] * 10**0.5)
         ours = f"{r['time']:.3g} ± {r['error']:.2g}, {off:.1f} errors of a single run off"
         yield f"parallel tempering, {name}: {wanted[1]:g} sweeps", ours, off < 3
-        text = (
-            f"distances of the histograms, {name}: {wanted[2]} without, {wanted[3]} below 0.05 with"
-        )
+        text = f"distance of the histogram, {name}: {wanted[2]} without it, {wanted[3]} with it"
         far = [abs(run["distance"] - at) / run["distance_error"] / 10**0.5
                for run, at in zip((plain, r), wanted[2:], strict=True)]  # fmt: skip
         both = f"{plain['distance']:.3f} and {r['distance']:.3f}"
         ours = f"{both}, {far[0]:.1f} and {far[1]:.1f} errors of a single run off"
-        yield text, ours, max(far) < 3 and r["distance"] < 0.05
+        yield f"{text}, below 0.05", ours, max(far) < 3 and r["distance"] < 0.05
         best = min(KERNELS, key=lambda kernel, t=times: t[kernel])
         ours = (
             f"{times[BASE]:.4g} sweeps of block Gibbs, {times[best]:.3g} of {best}, {r['time']:.3g}"
