@@ -171,7 +171,7 @@ def as_cost(cost: object) -> Cost:
 
 def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     """The sums for ``exp(-cost / reg)``, in the type of ``like`` ``(B, ...)`` where it suffices."""
-    _check_blur(cost, reg)
+    check_blur(cost, reg)
     if isinstance(cost, Grid):
         costs = cost.axis_costs(like.double() if like.device.type != "mps" else like)
         if len(costs) == 1 and len(like) == 1:  # products with one vector
@@ -185,17 +185,33 @@ def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
     return _dense(cost.cost.detach().to(like) / reg, like, budget)
 
 
-def _check_blur(cost: Cost, reg: float) -> None:
-    """Refuse a blur so small that float64 could not tell plans apart."""
+def spread(cost: Cost) -> float:
+    """Largest difference of the costs of two pairs that are not forbidden, or a bound on it."""
     if isinstance(cost, Grid):
         sides = zip(cost.shape, cost.spacing, strict=True)
-        largest = sum(((n - 1) * step) ** cost.power for n, step in sides)
-    elif isinstance(cost, Points):
+        return sum(((n - 1) * step) ** cost.power for n, step in sides)
+    if isinstance(cost, Points):
         both = torch.cat([cost.x.detach().double(), cost.y.detach().double()])
-        largest = float((both.amax(0) - both.amin(0)).norm()) ** cost.power
+        return float((both.amax(0) - both.amin(0)).norm()) ** cost.power
+    low, high = _range(cost.cost.detach())
+    return high - low
+
+
+def _range(cost: Tensor) -> tuple[float, float]:
+    """Of the finite entries."""
+    low, high = (float(end) for end in cost.aminmax())
+    if high == torch.inf:
+        finite = cost[cost.isfinite()]
+        return _range(finite) if finite.numel() else (0.0, 0.0)
+    return low, high
+
+
+def check_blur(cost: Cost, reg: float) -> None:
+    """Refuse a blur so small that float64 could not tell plans apart."""
+    if isinstance(cost, Matrix):
+        largest = max(abs(end) for end in _range(cost.cost.detach()))
     else:
-        finite = cost.cost.detach()[cost.cost.isfinite()].abs()
-        largest = float(finite.max()) if finite.numel() else 0.0
+        largest = spread(cost)
     if largest > MOST_BLURS * reg:
         rule = f"be at least {1 / MOST_BLURS:g} of the largest cost, {largest:.3g}"
         raise wrong("reg", rule, reg, f"pass reg={1e-4 * largest:.1g}, or more")
