@@ -1,0 +1,1 @@
+"""The second learning-rate protocol: twelve and twelve tasks, at the lengths people train for."""
