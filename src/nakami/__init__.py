@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .dynamics import lens as lens
     from .dynamics import xray as xray
     from .geometry import RateControl as RateControl
+    from .geometry import critical_sharpness as critical_sharpness
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
     from .operators import View as View

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._outcomes import AdviceNote as AdviceNote
     from ._outcomes import BatchAdvice as BatchAdvice
     from ._outcomes import ControlEnding as ControlEnding
+    from ._outcomes import CriticalEnding as CriticalEnding
     from ._outcomes import FirstLookEnding as FirstLookEnding
     from ._outcomes import LimitEnding as LimitEnding
     from ._outcomes import NoiseEnding as NoiseEnding
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .control._rate_control import RateControl as RateControl
     from .control._running_loss import RateRecord as RateRecord
     from .control._transformers import TrainerRateControl as TrainerRateControl
+    from .rate._critical import CriticalSharpness as CriticalSharpness
+    from .rate._critical import critical_sharpness as critical_sharpness
     from .rate._eigenvalues import Eigenvalues as Eigenvalues
     from .rate._first_look import FirstLook as FirstLook
     from .rate._learning_rate import LimitOptions as LimitOptions

@@ -57,6 +57,23 @@ class FirstLookEnding(Ending):
     FLAT = False, "no limit yet: the loss does not curve" + FIRST
 
 
+class CriticalEnding(Ending):
+    """How a line search for the rate at which the loss first rises ended, over all batches."""
+
+    FOUND = True, "on {batches:one batch|{batches} batches} the loss rises from {rate:.3g} on"
+    UPHILL = (
+        False,
+        "the step raises the loss at any rate on {uphill:one batch|{uphill} batches} of {batches}",
+    )
+    ENDLESS = (
+        False,
+        (
+            "the loss still falls at the highest rate that was tried, on "
+            "{endless:one batch|{endless} batches} of {batches}"
+        ),
+    )
+
+
 class LimitEnding(Ending):
     """Beside the endings of an eigenvalue: how the limit of a learning rate ended."""
 
