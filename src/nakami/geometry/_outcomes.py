@@ -26,6 +26,10 @@ NO_UPWARD = (
     "no limit is known: the Hessian of the loss that the model makes has no eigenvalue above 0, so "
     "that the loss curves down, or not at all, whichever way the weights move"
 )
+UNLEARNED = (
+    "no rate is known to train it: the best trial ended at a loss of {end:.3g}, no better than the "
+    "{constant:.3g} of one output for all examples; try longer trials"
+)
 SPENT = (
     "the trial fitted these examples (the loss ended at {share:.1g} of its start), and where a "
     "loss is gone so is its curvature: pass more examples for a limit of use"
@@ -101,6 +105,7 @@ class AdviceNote(Ending):
     MARGIN = (True, "divided by {margin:.2f}, since the optimizer's average fills slowly")
     WARMS_UP = True, "divided by {growth:.2f}, since the optimizer's own warm-up makes trials slow"
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
+    NOT_BELOW = False, UNLEARNED
     NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
     AT_END = False, "it fell faster still where the search ended, so the best rate may lie beyond"
 

@@ -20,6 +20,7 @@ from ._trials import FORWARD, GRADIENT, PRODUCT, SHORT, Found, Training, Trials,
 
 MARGIN = 1 / 6  # power of the memory by which the rate is lowered
 LITTLE = 0.25  # a loss that falls by less, in its logarithm, may be on a plateau
+LEARNED = 0.98  # share of the loss of the best constant output: above it nothing is learned yet
 BELOW = 4  # times below the lowest rate at which a trial ran away
 FIRST = GRADIENT + PRODUCT  # what the first rate costs, and the first step of every trial
 
@@ -71,6 +72,12 @@ def advised(
     rate = min(rate, most / later)
     said |= {"advised": rate, "interval": (min(low, rate), max(high, rate))}
     said |= _outcomes(trials, found, steps, margin)
+    said["constant_loss"] = constant = op.constant_loss()
+    last = trials.running[found.best].losses[-max(1, steps // 3) :]
+    end = sum(last) / len(last)
+    if constant is not None and op.likelihood and end > LEARNED * constant:
+        numbers = {"end": end, "constant": constant}
+        said["advice_notes"] += (Outcome(AdviceNote.NOT_BELOW, numbers),)
     if later > 1:
         said["advice_notes"] += (Outcome(AdviceNote.WARMS_UP, {"growth": later}),)
     return said, trials.running[found.best]

@@ -64,6 +64,8 @@ class LearningRate(Ended):
         advice_notes: What else the trials showed: ``AdviceNote``s.
         trials: The short trainings behind the advice, by rate.
         advice_cost: Part of ``cost`` that they and the first rate took.
+        constant_loss: Least loss of one output for all examples (class frequencies, means): what a
+            network that looks at its inputs must beat. None where it is not known.
         noise: How the gradients of the batches scatter, and what it says of the batch size; None
             for one batch, or where batches were not read one by one.
         batch_normalisation: By which statistics it was read; empty without any.
@@ -93,6 +95,7 @@ class LearningRate(Ended):
     advice_notes: tuple[Outcome, ...] = ()
     trials: tuple[Trial, ...] = ()
     advice_cost: float = 0.0
+    constant_loss: float | None = None
     noise: NoiseScale | None = None
     matrix: str = MATRICES["ggn"]
     batch_normalisation: str = ""

@@ -18,6 +18,7 @@ from ..model._parameters import Parameters
 from ..per_example._norms import RowNorms
 from ..per_example._unit_blocks import unit_blocks, unit_parts
 from ._batches import Batch, moved
+from ._constant import constant_loss
 from ._distributed import Ranks
 from ._root import CurvatureRoot, RootGram
 
@@ -227,6 +228,13 @@ class CurvatureOperator(LinearOperator):
         with self.ranks.together("the loss"), torch.no_grad():
             total = sum(float(part.loss(at)) for part in self.parts)
         return self.ranks.total(total)[0] / self.divisor
+
+    def constant_loss(self) -> float | None:
+        """The least loss of one output for all examples, own reduction included.
+
+        None where the model makes its own loss, over ranks, or where a loss takes no such output.
+        """
+        return constant_loss(self.parts, self.divisor) if self.ranks.alone else None
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """A flat vector of parameters, ``(P,)``, as named tensors of their shapes."""
