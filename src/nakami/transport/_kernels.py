@@ -128,7 +128,11 @@ class Together:
         kind = self.kernels[0].dtype
         h = h - self.column
         top = h.amax(tuple(range(1, h.ndim)), keepdim=True).clamp_min_(torch.finfo(kind).min)
-        sums = _each_axis(self.kernels, h.sub_(top).to(kind).exp_(), torch.matmul)
+        sums = h.sub_(top).to(kind).exp_()
+        for place, kernel in enumerate(self.kernels[:-1], 1):
+            rest = sums.shape[place + 1 :]
+            sums = torch.matmul(kernel, sums.flatten(place + 1)).unflatten(-1, rest)
+        sums = sums @ self.kernels[-1].mT  # contiguous, as what is added to it
         if bool(sums.amin() < self.least):
             return None
         return sums.log_().to(h.dtype).sub_(self.row).add_(top)
