@@ -70,9 +70,11 @@ if TYPE_CHECKING:
     from ._lens_run import LensRun as LensRun
     from ._listening import duration as duration
     from ._listening import looked as looked
+    from ._listening import part as part
     from ._listening import product as product
     from ._listening import progress as progress
     from ._listening import said as said
+    from ._listening import stepped as stepped
     from ._listening import tick as tick
     from ._listening import told as told
     from ._locality import Locality as Locality

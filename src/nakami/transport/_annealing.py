@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from ..results import part
 from ._costs import Cost, check_blur, spread
 from ._kernels import Kernel
 from ._loop import State, iterate
@@ -46,11 +47,13 @@ def annealed(
         if few := (most - steps) // 2:
             f, g = f * (before / reg), g * (before / reg)
             loose = max(LOOSE, tolerance)
-            state = iterate(kernel_at(reg), *logs, (f, g), loose, few, damping(reg, penalty))
+            with part(f"reg {reg:g}"):
+                state = iterate(kernel_at(reg), *logs, (f, g), loose, few, damping(reg, penalty))
             f, g, steps, before = state.f, state.g, steps + state.steps, reg
     reg = regs[-1]
     kernel, begin = kernel_at(reg), (f * (before / reg), g * (before / reg))
-    state = iterate(kernel, *logs, begin, tolerance, most - steps, damping(reg, penalty))
+    with part(f"reg {reg:g}"):
+        state = iterate(kernel, *logs, begin, tolerance, most - steps, damping(reg, penalty))
     return replace(state, steps=steps + state.steps), kernel
 
 

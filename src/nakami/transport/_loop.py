@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..results import stepped
 from ._kernels import Kernel
 
 EVERY = 8  # steps between two looks at the error
@@ -60,8 +61,10 @@ def iterate(
         columns = _error(q, g, total, give) if looks else None
         g = pace.moved(g, total)
         if rows is None or columns is None:
+            stepped(step)
             continue
         error = rows + columns
+        stepped(step, error.max)
         if bool((error <= tolerance).all()):
             f, g, error = _settled(kernel, log_p, log_q, g, damping)
             if bool((error <= tolerance).all()):

@@ -13,6 +13,7 @@ from ..results import (
     check_at_least,
     check_budget,
     is_number,
+    told,
     warn,
     wrong,
     wrong_type,
@@ -26,6 +27,7 @@ TOLERANCE, MAX_STEPS = 1e-6, 10_000
 SAME_MASS = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative
 
 
+@told
 def sinkhorn(
     p: Tensor,
     q: Tensor,
@@ -73,6 +75,7 @@ def sinkhorn(
     return _solved(first, second, alone, geometry, how)
 
 
+@told
 def unbalanced(
     p: Tensor,
     q: Tensor,
@@ -153,17 +156,17 @@ def _solved(first: Tensor, second: Tensor, alone: bool, geometry: Cost, how: _Ho
     if not bool(converged.all()):
         _warn(state.error, how.tolerance, how.most, first.dtype)
 
-    def told(part: Tensor) -> Tensor:
+    def as_given(part: Tensor) -> Tensor:
         kind = torch.bool if part.dtype == torch.bool else first.dtype
         return part[0].to(kind) if alone else part.to(kind)
 
     return Coupling(
-        value=told(value),
-        relative=told(relative),
-        f=told(f * reg),
-        g=told(g * reg),
-        marginal_error=told(state.error),
-        converged=told(converged),
+        value=as_given(value),
+        relative=as_given(relative),
+        f=as_given(f * reg),
+        g=as_given(g * reg),
+        marginal_error=as_given(state.error),
+        converged=as_given(converged),
         reason="converged" if bool(converged.all()) else f"stopped after {how.most} steps",
         steps=state.steps,
         reg=reg,

@@ -10,6 +10,8 @@ from ...results import (
     check_budget,
     check_choice,
     is_number,
+    stepped,
+    told,
     warn,
     wrong,
     wrong_type,
@@ -27,6 +29,7 @@ TOLERANCE, MAX_STEPS = 1e-6, 2000
 SUM_OF_WEIGHTS = 1e-6
 
 
+@told
 def barycenter(
     masses: Tensor,
     cost: Cost | Tensor,
@@ -86,12 +89,13 @@ def barycenter(
     end = Ends(tolerance, most, _check_floor(entropy_floor, kind))
     looks: list[Look] = []
 
-    def told(part: Tensor) -> Tensor:
+    def as_given(part: Tensor) -> Tensor:
         kept = torch.bool if part.dtype == torch.bool else masses.dtype
         return part[0].to(kept) if alone else part.to(kept)
 
     def report(step: int, log_q: Tensor, residual: Tensor) -> None:
-        looks.append(Look(step, told(entropy(log_q)), told(residual)))
+        looks.append(Look(step, as_given(entropy(log_q)), as_given(residual)))
+        stepped(step, residual.max)
 
     loop = {"entropic": entropic, "debiased": debiased, "lambda": sharp}[kind]
     found = loop(problem, end, report)
@@ -101,12 +105,12 @@ def barycenter(
     total = masses[:, 0].to(found.log_q).flatten(1).sum(1)
     scale = total.view(-1, *[1] * (found.log_q.ndim - 1))
     return Barycenter(
-        mass=told(found.log_q.exp() * scale),
-        entropy=told(entropy(found.log_q)),
-        input_entropy=told(problem.mean(entropy(problem.log_p))),
+        mass=as_given(found.log_q.exp() * scale),
+        entropy=as_given(entropy(found.log_q)),
+        input_entropy=as_given(problem.mean(entropy(problem.log_p))),
         kind=kind,
-        residual=told(found.residual),
-        converged=told(converged),
+        residual=as_given(found.residual),
+        converged=as_given(converged),
         reason=found.reason,
         steps=found.steps,
         looks=tuple(looks),
