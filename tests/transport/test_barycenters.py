@@ -215,6 +215,37 @@ def test_sharpness_is_told_at_each_look_and_can_be_stopped() -> None:
     assert not bool(far.oversharp)
 
 
+def plain_debiased(p: np.ndarray, kernel: np.ndarray, steps: int) -> np.ndarray:
+    """Algorithm 1 of Janati et al. 2020 at equal weights, without logs."""
+    b, d = np.ones_like(p), np.ones(p.shape[1])
+    for _ in range(steps):
+        back = (p / (b @ kernel)) @ kernel
+        q = d * np.prod(back, 0) ** (1 / len(p))
+        b, d = q / back, np.sqrt(d * q / (kernel @ d))
+    return q / q.sum()
+
+
+def test_momentum_of_the_debiased_kind_comes_nearer_in_equal_steps() -> None:
+    n, reg, steps = 40, 4e-3, 150
+    boxes = torch.zeros(2, n, dtype=torch.float64)
+    boxes[0, 4:12], boxes[1, 20:36] = 1 / 8, 1 / 16
+    grid = transport.Grid(n)
+    places = np.linspace(0, 1, n)
+    kernel = np.exp(-((places[:, None] - places) ** 2) / reg)
+    with pytest.warns(NotConvergedWarning):
+        found = transport.barycenter(boxes, grid, reg, kind="debiased", max_steps=steps)
+
+    def loss(q: Tensor) -> float:
+        each = transport.sinkhorn_divergence(boxes, q.expand(2, n), grid, reg, tolerance=1e-10)
+        return float(each.mean())
+
+    few, many = (
+        torch.from_numpy(plain_debiased(boxes.numpy(), kernel, k)) for k in (steps, 3 * steps)
+    )
+    assert loss(found.mass) < loss(many) < loss(few)
+    assert distance(found.mass, many) < distance(found.mass, few)
+
+
 def test_where_mass_must_split_the_debiased_kind_turns_sharper_than_its_inputs() -> None:
     n, reg = 40, 0.016
     two = (gaussian((n,), (0.2,), 0.04) + gaussian((n,), (0.5,), 0.04)) / 2
@@ -227,7 +258,7 @@ def test_where_mass_must_split_the_debiased_kind_turns_sharper_than_its_inputs()
     floor = float(found.input_entropy)
     near = transport.barycenter(pair, grid, reg, kind="debiased", entropy_floor=floor)
     assert near.steps < 300
-    assert float(near.entropy) == pytest.approx(floor, abs=0.05)
+    assert float(near.entropy) == pytest.approx(floor, abs=0.1)  # of a look each 8 steps
     levels = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
 
     def quantiles(mass: Tensor) -> Tensor:

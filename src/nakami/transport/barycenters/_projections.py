@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .._loop import EVERY, Pace
+from ._momentum import Momentum
 from ._problem import Ends, Found, Problem, l1, normalised
 
 Report = Callable[[int, Tensor, Tensor], None]
@@ -47,10 +48,13 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
 
 
 def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
-    """Likewise; also ``d K d`` must be within it. Steps are plain: there is no such dual."""
+    """Likewise; also ``d K d`` must be within it. There is no such dual: steps have momentum.
+
+    Two updates of ``d`` in a step keep it near ``q``, without which momentum would overshoot.
+    """
     log_p, kernel = problem.log_p, problem.kernel
     blunt = blurred_first(problem, ends, report)
-    g, step = blunt.g, blunt.steps
+    g, step, momentum = blunt.g, blunt.steps, Momentum(blunt.log_q)
     log_d = torch.zeros_like(blunt.log_q)
     for _ in range(10):
         log_d = (log_d + blunt.log_q - problem.own.sum(log_d)) / 2
@@ -65,8 +69,10 @@ def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
                 return Found(log_q, g, error, step, reason)
+        log_q = momentum.ahead(log_q)
         g = problem.each(log_q) - sums
         log_d = (log_d + log_q - own) / 2
+        log_d = (log_d + log_q - problem.own.sum(log_d)) / 2
 
 
 def blurred_first(problem: Problem, ends: Ends, report: Report) -> Found:
