@@ -58,11 +58,18 @@ class Ends:
     most: int
     floor: float | None = None
 
+    def looks(self, step: int, every: int, log_q: Tensor) -> bool:
+        """Whether to look at a residual: each so many steps, at the end, at the entropy."""
+        return step % every == 0 or step >= self.most or self._reached(log_q)
+
+    def _reached(self, log_q: Tensor) -> bool:
+        return self.floor is not None and bool((entropy(log_q) <= self.floor).all())
+
     def reason(self, step: int, residual: Tensor, log_q: Tensor) -> str:
         """Why to stop, or an empty text."""
         if bool((residual <= self.tolerance).all()):
             return "converged"
-        if self.floor is not None and bool((entropy(log_q) <= self.floor).all()):
+        if self._reached(log_q):
             return "stopped at the entropy asked for"
         return f"stopped after {step} steps" if step >= self.most else ""
 

@@ -63,7 +63,7 @@ def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
         sums = kernel.back(log_p - kernel.sum(g))
         log_q = normalised(problem.mean(sums) + log_d)
         own = problem.own.sum(log_d)
-        if step % EVERY == 0 or step >= ends.most:
+        if ends.looks(step, EVERY, log_q):
             itself = l1((log_d + own).exp() - log_q.exp())
             error = problem.apart(g + sums, log_q) + itself
             report(step, log_q, error)

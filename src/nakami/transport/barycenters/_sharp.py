@@ -35,7 +35,7 @@ def sharp(problem: Problem, ends: Ends, report: Report) -> Found:
         sums = kernel.back(log_p - kernel.sum(g))
         marginals, last, g = g + sums, g, blurred - sums
         slope = _mean(problem, rows, problem.mean(g + AHEAD * (g - last)))
-        if step % EVERY == 0 or step >= ends.most:
+        if ends.looks(step, EVERY, log_q):
             q = log_q.exp()
             change = q * (slope - total(q * slope))
             error = torch.maximum(l1(change), problem.apart(marginals, blurred))
