@@ -2,7 +2,9 @@
 
 import io
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +12,12 @@ import torch
 from rich.console import Console
 
 import nakami as library
-from nakami.cli import _comparison_tables, _lr_tables, _tables
+from nakami.cli import _comparison_tables, _lr_tables, _plateau_tables, _tables
 from nakami.cli._progress import Meter
-from nakami.results import Outcome, SpectrumEnding, compare
+from nakami.results import Estimate, Outcome, SpectrumEnding, brief, compare
 from spectra_made_by_hand import xray
+
+SOURCE = Path(library.__file__).parent
 
 
 def test_captions_say_how_many_inputs_were_read():
@@ -239,3 +243,20 @@ def test_a_cell_wider_than_the_terminal_goes_on_below(monkeypatch):
     )  # fmt: skip
     _tables.show(table)
     assert long in "".join(out.getvalue().split()).replace("name", "")
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    line = [SimpleNamespace(overlap=1.0, error=0.5, share=np.linspace(-1, 2, 31))]
+    line[0].least = np.full(31, -1e-9)
+    shown = _plateau_tables._line(SimpleNamespace(line=line))
+    assert set(shown.rows[0][2:]) == {"0.000"}
+    assert brief(-0.0) == "0"
+    assert _tables.number(Estimate(-1e-4, 0.11, 4)) == "0.00 ± 0.11"
+
+
+def test_no_fixed_format_of_a_table_can_show_a_signed_zero():
+    files = [f for room in ("cli", "results") for f in (SOURCE / room).rglob("*.py")]
+    assert len(files) > 50
+    fixed = re.compile(r":[+ ]?,?\.(\d|\{[^{}]*\})f\}")
+    assert fixed.search("{x:+.3f}")
+    assert not [f.name for f in files if fixed.search(f.read_text("utf-8"))]

@@ -51,10 +51,17 @@ def test_the_exact_cost_and_barycenter_are_those_of_a_small_blur():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (("--reg", "0"), "--reg must be a positive number, got 0.0"),
-        (("--reg", "1e-9"), "--reg must lie from 1e-05 to 1000, got 1e-09"),
-        (("--regs", "0.1"), "--regs must hold two numbers at least, got 1"),
-        (("--shapes", "ring,star"), "--shapes must be two of ring, square, cross, disc"),
+        (("--reg", "0"), "--reg must lie from 1e-05 to 1000, got 0.0; pass --reg 0.005."),
+        (("--reg", "1e-9"), "--reg must lie from 1e-05 to 1000, got 1e-09; pass --reg 0.005."),
+        (("--regs", "0,1"), "--regs must lie from 1e-05 to 1000, got 0.0; write --regs 0.01,0.1."),
+        (("--regs", "0.1"), "must hold two different numbers at least, got 0.1; write --regs 0.01"),
+        (("--regs", "0.1,0.1"), "different numbers at least, got 0.1, 0.1; write --regs 0.01,0.1."),
+        (
+            ("--regs", ""),
+            "--regs must be numbers with commas between, got ''; write --regs 0.1,0.3",
+        ),
+        (("--regs", "a"), "--regs must be numbers with commas between, got 'a'; write --regs 0.1,"),
+        (("--shapes", "ring,star"), "got ['ring', 'star']; write --shapes ring,square."),
     ],
 )
 def test_wrong_use(nakami, here, given, text):

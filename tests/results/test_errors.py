@@ -3,7 +3,9 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
+import torch
 
 from nakami.results import (
     PYTHON,
@@ -61,3 +63,25 @@ def test_what_is_no_function_is_refused():
     with pytest.raises(UsageTypeError, match=r"select must be a function, called as select\(y\)"):
         check_callable("select", 3, "select(y)")
     check_callable("select", None, "select(y)")
+
+
+def test_several_inner_arguments_are_named_together():
+    with (
+        pytest.raises(UsageError, match=r"^guess must fit the data, got 1; pass guess.to\(data\)"),
+        named_as("p", "data", q="guess"),
+    ):
+        raise wrong("q", "fit the {p}", 1, "pass q.to(p)")
+
+
+@pytest.mark.parametrize(
+    ("got", "shown"),
+    [
+        (np.arange(60.0), "ndarray of float64, shape (60,)"),
+        (torch.zeros(4, 5), "Tensor of torch.float32, shape (4, 5)"),
+        ([torch.zeros(9), torch.zeros(9)], "list of 2"),
+        (np.float64(0.5), "0.5"),
+        ((28, 28), "(28, 28)"),
+    ],
+)
+def test_arrays_are_told_by_type_and_size(got, shown):
+    assert str(wrong("x", "fit", got, "pass y")) == f"x must fit, got {shown}; pass y."

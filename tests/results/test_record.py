@@ -303,3 +303,12 @@ def test_settings_that_are_no_x_rays_are_said(tmp_path, stages):
     write_whole(tmp_path / "run.json", json.dumps({"schema": "nakami.xray/1", **stages}))
     with pytest.raises(UsageError, match=r"the run in .* is damaged \(.*\); delete that folder"):
         load(tmp_path)
+
+
+def test_a_run_without_pieces_has_no_folder_for_them(tmp_path):
+    RecordFolder(tmp_path, "theory", SETTINGS).finish({"value": 1.0})
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "result.json"}
+    again = RecordFolder(tmp_path, "theory", {"seed": 1}, fresh=True)
+    again.write("part", {})
+    RecordFolder(tmp_path, "theory", SETTINGS, fresh=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json"}

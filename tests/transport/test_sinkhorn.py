@@ -147,7 +147,7 @@ BAD = [
     ({"p": torch.tensor([torch.nan, 1.0])}, r"p must be finite, got 1 entries that are not"),
     ({"p": torch.tensor([1.0, 0.0, 0.0])}, r"p must have shape \(2,\), or .*got \(3,\)"),
     ({"p": torch.tensor([1, 0])}, r"p must be float32 or float64, got torch.int64"),
-    ({"cost": torch.ones(2)}, r"cost must be a matrix \(n, m\) of float32 or float64"),
+    ({"cost": torch.ones(2)}, r"cost must be a matrix \(n, m\), got shape \(2,\)"),
     ({"cost": torch.tensor([[0.0, torch.nan], [1.0, 0.0]])}, r"cost must hold numbers or inf"),
     ({"reg": 0.0}, r"reg must be a positive number, got 0.0; pass reg=0.01"),
     ({"reg": 1e-20}, r"reg must be at least 1e-10 of the largest cost, 1, got 1e-20"),

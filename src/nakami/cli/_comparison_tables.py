@@ -75,7 +75,7 @@ def _change(c: PairedChange, places: int) -> str:
     if all(c.bounds):
         return "not known"
     sign = {(False, False): "", (False, True): "≥ ", (True, False): "≤ "}[c.bounds]
-    return sign + _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:.{places}f}")
+    return sign + _signed(c.mean, places) + ("" if math.isnan(c.se) else f" ± {c.se:z.{places}f}")
 
 
 def _interval(c: PairedChange, places: int) -> str:
@@ -105,4 +105,4 @@ def numbers_tables(result: NumberChanges) -> list[Table]:
 
 
 def _signed(value: float, places: int) -> str:
-    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:+z.{places}f}".replace("-", "\N{MINUS SIGN}")

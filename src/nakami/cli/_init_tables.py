@@ -45,12 +45,12 @@ def table(found: Initialisation, title: str) -> TextTable:
                 layer.name,
                 f"{layer.second_moment:.2g}",
                 f"{share:.1g}",
-                f"{layer.chi:.3f}",
-                *((f"{theory.chi[i]:.3f}",) if theory else ()),
+                f"{layer.chi:z.3f}",
+                *((f"{theory.chi[i]:z.3f}",) if theory else ()),
                 f"{layer.gradient:.1e}",
                 "cancels" * (layer.weight in cancels) if factor is None else f"{factor:.3g}",
                 f"{later.second_moment:.2g}",
-                f"{later.chi:.3f}",
+                f"{later.chi:z.3f}",
                 f"{later.gradient:.1e}",
             )
         )
@@ -82,7 +82,7 @@ def sentences(found: Initialisation) -> list[str]:
     point = found.theory.criticality if found.theory else None
     if point is not None:
         lines.append(
-            f"Theory: {point.phase}, chi {point.chi_1:.3f} in equal layers of variance "
+            f"Theory: {point.phase}, chi {point.chi_1:z.3f} in equal layers of variance "
             f"{point.weight_variance:.3g} / fan-in; correlations settle over {point.xi_c:.2g} "
             "layers."
         )

@@ -78,7 +78,7 @@ def _with(value: float, se: float) -> str:
     if not se > 0:
         return "" if math.isnan(value) else f"{value:.4g}"
     places = max(0, -math.floor(math.log10(se)))
-    return f"{value:.{places}f}±{se:.{places}f}"
+    return f"{value:z.{places}f}±{se:z.{places}f}"
 
 
 __all__ = ["table", "tell"]

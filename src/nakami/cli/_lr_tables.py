@@ -18,7 +18,7 @@ def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     """One row for each reading."""
     rate = found.rate
     rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
-    cost = f"{rate.cost + found.first.cost:,.0f} gradients on one batch"
+    cost = f"{rate.cost + found.first.cost:z,.0f} gradients on one batch"
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
     title = f"{about['model']}, {rate.method}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."

@@ -44,8 +44,8 @@ def _transitions(found: PhaseStudy) -> TextTable:
 def _instances(found: PhaseStudy) -> TextTable:
     rows = [
         (
-            f"{row['alpha']:g}", f"{row['beta']:.3g}", f"{row['pretrained']:.3f}",
-            f"{row['error']:.3f}", f"{row['expected']:.3f}",
+            f"{row['alpha']:g}", f"{row['beta']:.3g}", f"{row['pretrained']:z.3f}",
+            f"{row['error']:z.3f}", f"{row['expected']:z.3f}",
             f"{row['steps']}{'' if row['converged'] else ' (no fixed point)'}",
         )
         for row in found.instances.rows()

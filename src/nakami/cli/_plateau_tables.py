@@ -39,10 +39,10 @@ def _line(found: PlateauStudy) -> TextTable:
     first = found.line[0].share
     picked = [int(abs(first - z).argmin()) for z in (-0.5, 0.1, 0.5, 0.9, 1.5)]
     rows = [
-        (f"{one.overlap:g}", f"{one.error:.4g}", *(f"{one.least[i] + 0.0:.3f}" for i in picked))
+        (f"{one.overlap:g}", f"{one.error:.4g}", *(f"{one.least[i]:z.3f}" for i in picked))
         for one in found.line
     ]
-    head = ("overlap", "error there", *(f"z {first[i]:.1f}" for i in picked))
+    head = ("overlap", "error there", *(f"z {first[i]:z.1f}" for i in picked))
     caption = "Overlap of the teachers' readouts: 1 is one output. Below 0 the line is left."
     title = "Least eigenvalue of the loss where both students are equal"
     return TextTable(title, caption, head, rows, left=0)

@@ -135,12 +135,12 @@ def _row(layer: RecurrentLayer, gru: bool) -> tuple[str, ...]:
         layer.name or layer.kind,
         layer.kind if layer.layers == 1 else f"{layer.kind}, {layer.layers} layers",
         str(layer.state_size),
-        f"{first:.4f} ± {error:.1g}{doubt}",
+        f"{first:z.4f} ± {error:.1g}{doubt}",
         above,
         f"{layer.median_growth:.3g} ({values.min():.3g} to {values.max():.3g})",
         f"{len(fixed.points)}, {int(fixed.stable.sum())} stable",
-        f"{fixed.radii[0]:.4f}" if len(fixed.points) else "",
-        *([", ".join(f"{m.sigma:.2f}" for m in layer.margins)] if gru else []),
+        f"{fixed.radii[0]:z.4f}" if len(fixed.points) else "",
+        *([", ".join(f"{m.sigma:z.2f}" for m in layer.margins)] if gru else []),
     )
 
 

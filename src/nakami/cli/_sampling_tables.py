@@ -42,12 +42,12 @@ def _annealing(found: SamplingStudy) -> TextTable:
     rows = [
         (
             str(row["temperatures"]),
-            f"{row['value']:.4f} ± {row['standard_error']:.2g}",
-            f"{row['value'] - a.exact:+.4f}",
-            f"{row['effective']:.0f} of {a.runs}",
+            f"{row['value']:z.4f} ± {row['standard_error']:.2g}",
+            f"{row['value'] - a.exact:+z.4f}",
+            f"{row['effective']:z.0f} of {a.runs}",
         )
         for row in a.rows()
     ]
     head = ("temperatures", "log Z", "error", "effective runs")
-    caption = f"Exact {a.exact:.4f} nats, at the largest weights; ± one standard error."
+    caption = f"Exact {a.exact:z.4f} nats, at the largest weights; ± one standard error."
     return TextTable("Annealed importance sampling", caption, head, rows, left=0)

@@ -24,11 +24,13 @@ def numbers(option: str, text: str, kind: type) -> list[Any]:
     """Numbers with commas between."""
     parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
     try:
-        return [kind(part) for part in parts]
-    except ValueError as error:
-        what = "whole numbers" if kind is int else "numbers"
-        rule, way_out = f"be {what} with commas between", "write them like 784,500,10"
-        raise wrong(option, rule, repr(text), way_out) from error
+        found = [kind(part) for part in parts]
+    except ValueError:
+        found = []
+    if found:
+        return found
+    what, such = ("whole numbers", "784,500,10") if kind is int else ("numbers", "0.1,0.3")
+    raise wrong(option, f"be {what} with commas between", repr(text), f"write {option} {such}")
 
 
 def run(

@@ -322,14 +322,14 @@ def number(value: Estimate) -> str:
     """
     bound = "≥ " if value.lower_bound else ""
     if value.interval is not None:
-        sd = f" ± {value.sd:,.{decimals(value.sd)}f}" if value.sd > 0 else ""
+        sd = f" ± {value.sd:z,.{decimals(value.sd)}f}" if value.sd > 0 else ""
         return span(*value.interval) + sd
     if not (math.isfinite(value.sd) and value.sd > 0):
         return f"{bound}{brief(value.mean)}"
     if value.sd < 1e-5:  # below what a table can show
         return f"{bound}{brief(value.mean)} ± {value.sd:.0e}"
     places = decimals(value.sd)
-    return f"{bound}{value.mean:.{places}f} ± {value.sd:.{places}f}"
+    return f"{bound}{value.mean:z.{places}f} ± {value.sd:z.{places}f}"
 
 
 def at_inputs(found: Sequence[int], total: int) -> str:

@@ -39,7 +39,7 @@ def _layers(found: Prediction) -> TextTable:
             str(width),
             f"{o.q_hat1[i]:.4g}" if i < len(o.q_hat1) else f"{o.q1[-1]:.4g}",
             f"{o.q_hat2[i]:.4g}" if i < len(o.q_hat2) else f"{o.q2[-1]:.4g}",
-            f"{found.correlation[i]:.3f}",
+            f"{found.correlation[i]:z.3f}",
             *(f"{q[i - 1]:.4g}" if i else "" for q in (o.q_tilde1, o.q_tilde2, o.layer_gain)),
         )
         for i, width in enumerate(o.widths)
@@ -51,7 +51,7 @@ def _layers(found: Prediction) -> TextTable:
     )
     c = found.criticality
     if c is not None:
-        end = c.reason or f"correlation goes to {c.c_star:.3f} over {c.xi_c:.3g} layers"
+        end = c.reason or f"correlation goes to {c.c_star:z.3f} over {c.xi_c:.3g} layers"
         caption += f"\nMany such layers: {c.phase}, {end}."
     return TextTable(title, caption, head, rows)
 

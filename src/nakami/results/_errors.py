@@ -20,6 +20,7 @@ UNKNOWN = "{argument} {got} is unknown; {way_out}."
 PLACE = re.compile(r"\{([a-z_]+)\}")
 GIVEN = re.compile(PLACE.pattern + r"(?:=(?:'([\w.:-]+)'|(?=[\w\[-])))?")  # a place with its value
 LONGEST = 400  # characters of what came
+SHORT = 60  # likewise of arrays and lists, which are else told by type and size
 PACKAGE = __name__.partition(".")[0]
 PYTHON = "{python}"  # begins a way out that only a program can take, no command line
 COMMAND_LINE = "{command_line}"  # likewise of the command line alone
@@ -29,8 +30,13 @@ def _own_name(argument: str) -> str | None:
     return {"python": "", "command_line": None}.get(argument, argument)
 
 
-def _in_a_line(text: str) -> str:
-    """What came, as a part of a sentence: tensors print over many lines."""
+def _in_a_line(got: object) -> str:
+    """What came, as a part of a sentence: of arrays and long lists what they are."""
+    shape, kind, text = getattr(got, "shape", None), type(got).__name__, str(got)
+    if hasattr(got, "dtype") and isinstance(shape, tuple) and len(text) > SHORT:
+        return f"{kind} of {got.dtype}, shape {tuple(shape)}"
+    if isinstance(got, (list, tuple, dict, set)) and len(text) > SHORT:
+        return f"{kind} of {len(got)}"
     text = " ".join(text.split()) if "\n" in text else text
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
@@ -54,7 +60,7 @@ class Worded(Exception):
         got: object = "",
         way_out: str | Iterable[str] = (),
     ):
-        self.form, self.argument, self.rule, self.got = form, argument, rule, _in_a_line(str(got))
+        self.form, self.argument, self.rule, self.got = form, argument, rule, _in_a_line(got)
         self.way_out = (way_out,) if isinstance(way_out, str) else tuple(way_out)
         super().__init__(self.worded())
 
@@ -126,16 +132,22 @@ def warn(warning: NakamiWarning | str, topic: str = "") -> None:
 
 
 @contextmanager
-def named_as(own: str, given: str) -> Iterator[None]:
-    """Within it, errors about the argument ``own`` of an inner function name the caller's."""
+def named_as(own: str, given: str, **others: str) -> Iterator[None]:
+    """Within it, errors about the argument ``own`` of an inner function name the caller's.
+
+    ``others`` are more names of both; an error about one may speak of all.
+    """
+    names = {own: given, **others}
     try:
         yield
     except Worded as error:
-        if error.argument != own:
+        if error.argument not in names:
             raise
-        ways = [re.sub(rf"\b{own}\b", given, way) for way in error.way_out]
+        any_name = "|".join(names)
+        ways = [re.sub(rf"\b({any_name})\b", lambda m: names[m[1]], w) for w in error.way_out]
+        rule = re.sub(rf"{{({any_name})}}", lambda m: f"{{{names[m[1]]}}}", error.rule)
         raise type(error)(
-            error.form, argument=given, rule=error.rule, got=error.got, way_out=ways
+            error.form, argument=names[error.argument], rule=rule, got=error.got, way_out=ways
         ) from error
 
 

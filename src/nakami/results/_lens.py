@@ -60,7 +60,7 @@ class Jackknifed:
         if not (math.isfinite(self.se) and self.se > 0):
             return f"{self.value:.4g}"
         places = min(12, max(0, 1 - math.floor(math.log10(self.se))))
-        return f"{self.value:.{places}f} ± {self.se:.{places}f}"
+        return f"{self.value:z.{places}f} ± {self.se:z.{places}f}"
 
 
 @dataclass(frozen=True)

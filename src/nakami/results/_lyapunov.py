@@ -15,7 +15,7 @@ from ._plotted import Plotted
 Array = npt.NDArray[Any]
 AVERAGED = "averaged over {steps} steps"
 LONGER = (
-    " in {blocks} blocks of {length}, which depend on each other (correlation {correlation:.2f})"
+    " in {blocks} blocks of {length}, which depend on each other (correlation {correlation:z.2f})"
 )
 
 

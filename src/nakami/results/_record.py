@@ -13,6 +13,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -141,13 +142,15 @@ class RecordFolder:
         }
         text = as_json(self.settings)
         with disk(self.path, argument):
-            (self.path / "pieces").mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
         if not fresh and (write_new(self.path / RUN, text, argument) or self._goes_on()):
             return
         self.reopen()
         with disk(self.path, argument):
             for piece in (self.path / "pieces").glob("*"):
                 remove_piece(piece)
+            with suppress(OSError):  # it may not be there, or not be empty
+                (self.path / "pieces").rmdir()
         write_whole(self.path / RUN, text, argument)
 
     def _goes_on(self) -> bool:

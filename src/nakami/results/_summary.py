@@ -50,7 +50,7 @@ class Estimate:
 
 def brief(value: float) -> str:
     """Four digits; all of a number from 10,000 to ten million: ``35,180``."""
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+    return f"{value:z,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:z.4g}"
 
 
 def span(low: float, high: float) -> str:
@@ -67,10 +67,10 @@ def span(low: float, high: float) -> str:
 
 def _end(value: float, width: float, outwards: Callable[[float], int]) -> str:
     if value == round(value):
-        return f"{value:,.0f}"
+        return f"{value:z,.0f}"
     exponent = math.floor(math.log10(min(width, abs(value)))) - 1
     rounded = outwards(value * 10.0**-exponent) * 10.0**exponent
-    return f"{rounded:,.{max(0, -exponent)}f}"
+    return f"{rounded:z,.{max(0, -exponent)}f}"
 
 
 @dataclass(frozen=True)

@@ -261,4 +261,4 @@ class XrayHistory(Plotted):
 def _percent(share: float) -> str:
     """A share of time in percent, two digits: ``4.1 %``, ``360 %``."""
     percent = 100 * share
-    return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:z,.0f} %"

@@ -5,9 +5,10 @@ The cost is ``|x - y|^2`` (not half of it), unless ``power`` says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ class Grid:
         spacing: float | Sequence[float] | None = None,
         power: float = 2.0,
     ):
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        sizes = _each("shape", shape, "write Grid((64, 64))")
         if not sizes:
             raise wrong("shape", "name an axis at least", sizes, "write Grid((64, 64))")
         for size in sizes:
@@ -131,12 +132,15 @@ class Matrix:
     cost: Tensor
 
     def __post_init__(self) -> None:
-        cost = self.cost
-        if cost.ndim != 2 or 0 in cost.shape or cost.dtype not in FLOATS:
-            got = f"{cost.dtype} of shape {tuple(cost.shape)}"
-            raise wrong(
-                "cost", "be a matrix (n, m) of float32 or float64", got, "pass cost.float()"
-            )
+        cost: object = self.cost
+        if not isinstance(cost, Tensor):
+            ways = ["pass transport.Grid((64, 64))", "mind the order: masses, cost, reg"]
+            raise wrong_type("cost", "be a matrix, a Grid or Points", cost, ways)
+        if cost.ndim != 2 or 0 in cost.shape:
+            ways = ["pass a Grid, Points or a matrix", "mind the order: masses, cost, reg"]
+            raise wrong("cost", "be a matrix (n, m)", f"shape {tuple(cost.shape)}", ways)
+        if cost.dtype not in FLOATS:
+            raise wrong("cost", "be float32 or float64", cost.dtype, "pass cost.float()")
         if bool(cost.isnan().any()) or bool((cost == -torch.inf).any()):
             raise wrong("cost", "hold numbers or inf", "NaN or -inf", "take those pairs out")
 
@@ -163,10 +167,7 @@ def as_cost(cost: object) -> Cost:
     """A matrix becomes a ``Matrix``."""
     if isinstance(cost, Grid | Points | Matrix):
         return cost
-    if not isinstance(cost, Tensor):
-        rule, way_out = "be a matrix, a Grid or Points", "pass transport.Grid((64, 64))"
-        raise wrong_type("cost", rule, cost, way_out)
-    return Matrix(cost)
+    return Matrix(cost)  # type: ignore[arg-type]  # which it checks
 
 
 def kernel_of(cost: Cost, reg: float, like: Tensor, budget: int) -> Kernel:
@@ -256,14 +257,24 @@ def _minus_twice(x: Tensor, y: Tensor) -> Tensor:
 def _spacing(shape: tuple[int, ...], spacing: float | Sequence[float] | None) -> tuple[float, ...]:
     if spacing is None:
         return (1 / max(1, max(shape) - 1),) * len(shape)
-    steps = (spacing,) * len(shape) if is_number(spacing) else tuple(spacing)  # type: ignore[arg-type]
+    way_out = "leave it out for the unit interval"
+    steps = (spacing,) * len(shape) if is_number(spacing) else _each("spacing", spacing, way_out)
     if len(steps) != len(shape):
-        way_out = f"pass {len(shape)} numbers, or one"
-        raise wrong("spacing", "have a number for each axis", f"{len(steps)} for {shape}", way_out)
+        got, fitting = f"{len(steps)} for {shape}", f"pass {len(shape)} numbers, or one"
+        raise wrong("spacing", "have a number for each axis", got, fitting)
     for step in steps:
         if not is_number(step) or not 0 < float(step) < float("inf"):
-            raise wrong("spacing", "be positive", repr(step), "leave it out for the unit interval")
+            raise wrong("spacing", "be positive", repr(step), way_out)
     return tuple(float(step) for step in steps)
+
+
+def _each(name: str, given: object, way_out: str) -> tuple[Any, ...]:
+    """One for each axis; a number alone is of one axis."""
+    if is_number(given):
+        return (given,)
+    if not isinstance(given, Iterable):
+        raise wrong_type(name, "be a number or one for each axis", given, way_out)
+    return tuple(given)
 
 
 def _power(power: object) -> float:

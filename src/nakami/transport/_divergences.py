@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from ..results import check_budget, wrong
+from ._check import check_mass, check_masses, check_reg
 from ._costs import Cost, Matrix, Points, as_cost, kernel_of
 from ._coupling import Coupling
 from ._gradients import blurred, relative_cost
 from ._kernels import Kernel
-from ._sinkhorn import MAX_STEPS, TOLERANCE, check_masses, check_reg
+from ._sinkhorn import MAX_STEPS, TOLERANCE
 
 
 def entropic_cost(
@@ -58,6 +59,7 @@ def entropic_cost(
         "memory_budget": memory_budget,
     }  # fmt: skip
     relative, _ = relative_cost(p, q, geometry, reg, options)
+    q = _of_mass(p, q, geometry)
     return relative - reg * (entropy(p, len(geometry.shape)) + entropy(q, len(geometry.target)))
 
 
@@ -76,9 +78,8 @@ def blur(q: Tensor, cost: Cost | Tensor, reg: float, *, memory_budget: int | Non
     """
     geometry, reg, budget = as_cost(cost), check_reg(reg), check_budget(memory_budget)
     check_own(geometry)
-    first, _, _ = check_masses(q, q, geometry)
-    alone = q.ndim == len(geometry.shape)
-    given = q[None] if alone else q
+    checked, alone = check_mass("q", q, geometry.shape), q.ndim == len(geometry.shape)
+    first, given = (part[None] if alone else part for part in (checked, q))
     found = blurred(*_kernel(geometry, reg, first, budget), given)
     return found[0] if alone else found
 
@@ -116,6 +117,7 @@ def lambda_divergence(
     """
     geometry, reg, budget = as_cost(cost), check_reg(reg), check_budget(memory_budget)
     _, second, alone = check_masses(p, q, geometry)
+    q = _of_mass(p, q, geometry)
     given_p, given_q = (part[None] if part.ndim == len(geometry.shape) else part for part in (p, q))
     kernel, log_rows = _kernel(geometry, reg, second, budget)
     target = blurred(kernel, log_rows, given_q)
@@ -159,11 +161,23 @@ def sinkhorn_divergence(
     }  # fmt: skip
     own = _own(geometry)
     between = relative_cost(p, q, geometry, reg, options)[0]
+    q = _of_mass(p, q, geometry)
     halves = [
         relative_cost(mass, mass, side, reg, options)[0] / 2
         for mass, side in zip((p, q), own, strict=True)
     ]
     return between - halves[0] - halves[1]
+
+
+def _of_mass(p: Tensor, q: Tensor, geometry: Cost) -> Tensor:
+    """``q`` scaled to the mass of ``p``, which it is near; the factor is held as a number."""
+    with torch.no_grad():
+        sums = [
+            mass.flatten(-axes).sum(-1)
+            for mass, axes in ((p, len(geometry.shape)), (q, len(geometry.target)))
+        ]
+        scale = sums[0] / sums[1]
+    return q * scale.reshape(*scale.shape, *[1] * len(geometry.target))
 
 
 def entropy(mass: Tensor, axes: int) -> Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..results import check_choice, wrong, wrong_type
+from ..results import check_choice, named_as, wrong, wrong_type
+from ._check import check_ends, check_masses, check_reg
 from ._costs import Cost, as_cost
 from ._divergences import entropic_cost, lambda_divergence, sinkhorn_divergence
-from ._sinkhorn import MAX_STEPS, check_ends, check_reg
+from ._sinkhorn import MAX_STEPS
 
 LOSS_TOLERANCE = 1e-4
 REDUCTIONS = ("mean", "sum", "none")
@@ -42,7 +43,9 @@ class TransportLoss(nn.Module):
                 ("target", target, self.cost.shape),
             )
         ]
-        values = self._values(*masses)
+        with named_as("p", "target", q="prediction"):
+            check_masses(masses[1], masses[0], self.cost, given=(target, prediction))
+            values = self._values(*masses)
         if self.reduction == "none":
             return values
         return values.mean() if self.reduction == "mean" else values.sum()

@@ -10,21 +10,19 @@ from torch import Tensor
 
 from ..results import (
     NotConvergedWarning,
-    check_at_least,
     check_budget,
     is_number,
     told,
     warn,
     wrong,
-    wrong_type,
 )
 from ._annealing import annealed, stages
-from ._costs import FLOATS, Cost, as_cost, kernel_of
+from ._check import check_ends, check_masses, check_reg, check_start
+from ._costs import Cost, as_cost, kernel_of
 from ._coupling import Coupling
 from ._kernels import Kernel
 
 TOLERANCE, MAX_STEPS = 1e-6, 10_000
-SAME_MASS = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative
 
 
 @told
@@ -51,7 +49,8 @@ def sinkhorn(
     Args:
         p: Masses, at least 0: ``(*shape,)`` or ``(B, *shape)``, where ``shape`` is that of the
             cost's first side (``(n,)`` for points and matrices). Float32 or float64.
-        q: Likewise on the second side, of the same total mass. One of them may have no batch.
+        q: Likewise on the second side, of the same total mass; it is scaled to it where it is
+            within 1e-4 of it in float32, 1e-5 in float64. One of them may have no batch.
         cost: ``Grid``, ``Points``, or a matrix ``(n, m)``.
         reg: Factor of the entropy, in units of the cost, at least 1e-10 of the largest cost.
         tolerance: On the L1 distance of the plan's marginals from ``p`` and ``q``. In float32 about
@@ -71,7 +70,8 @@ def sinkhorn(
     """
     geometry = as_cost(cost)
     first, second, alone = check_masses(p, q, geometry)
-    how = _How(check_reg(reg), None, *check_ends(tolerance, max_steps), start, memory_budget)
+    ends = check_ends(tolerance, max_steps)
+    how = _How(check_reg(reg), None, *ends, check_start(start), memory_budget)
     return _solved(first, second, alone, geometry, how)
 
 
@@ -119,7 +119,8 @@ def unbalanced(
         way_out = ["pass penalty=1.0, in units of the cost", "use sinkhorn, which keeps all mass"]
         raise wrong("penalty", "be a positive number", repr(penalty), way_out)
     price = float(penalty)
-    how = _How(check_reg(reg), price, *check_ends(tolerance, max_steps), start, memory_budget)
+    ends = check_ends(tolerance, max_steps)
+    how = _How(check_reg(reg), price, *ends, check_start(start), memory_budget)
     return _solved(first, second, alone, geometry, how)
 
 
@@ -215,74 +216,6 @@ def _begin(
             got = f"{tuple(part.shape)} for {name} where {tuple(wanted.shape)} is wanted"
             raise wrong("start", "have the shapes of {p} and {q}", got, "leave it out")
     return f.to(log_p), g.to(log_q)
-
-
-def check_reg(reg: object) -> float:
-    """The factor of the entropy: positive and finite."""
-    if not is_number(reg) or not 0 < float(reg) < inf:
-        way_out = "pass reg=0.01, in units of the cost"
-        raise wrong("reg", "be a positive number", repr(reg), way_out)
-    return float(reg)
-
-
-def check_ends(tolerance: object, max_steps: object) -> tuple[float, int]:
-    """The tolerance on L1 errors of masses, and the most steps."""
-    if not is_number(tolerance) or not 0 < float(tolerance) < 1:
-        raise wrong("tolerance", "lie between 0 and 1", repr(tolerance), "pass tolerance=1e-6")
-    return float(tolerance), check_at_least("max_steps", max_steps, 1, "leave it out")
-
-
-def check_masses(
-    p: object, q: object, geometry: Cost, same: bool = True
-) -> tuple[Tensor, Tensor, bool]:
-    """Both with a batch axis, of one type and mass; and whether neither had a batch."""
-    first, second = check_mass("p", p, geometry.shape), check_mass("q", q, geometry.target)
-    alone = first.ndim == len(geometry.shape) and second.ndim == len(geometry.target)
-    first = first if first.ndim > len(geometry.shape) else first[None]
-    second = second if second.ndim > len(geometry.target) else second[None]
-    if first.dtype != second.dtype or first.device != second.device:
-        got = f"{first.dtype} on {first.device} and {second.dtype} on {second.device}"
-        raise wrong("q", "have the type and device of {p}", got, "pass q.to(p)")
-    if len(first) != len(second):
-        if 1 not in (len(first), len(second)):
-            got = f"{len(first)} and {len(second)}"
-            raise wrong("q", "have as many histograms as {p}, or one", got, "pass pairs")
-        count = max(len(first), len(second))
-        first, second = (part.expand(count, *part.shape[1:]) for part in (first, second))
-    if not same:
-        return first, second, alone
-    sums = [part.flatten(1).double().sum(1) for part in (first, second)]
-    apart = (sums[0] - sums[1]).abs() / sums[0]
-    if bool((apart > SAME_MASS[first.dtype]).any()):
-        at = int(apart.argmax())
-        got = f"{float(sums[0][at]):.6g} and {float(sums[1][at]):.6g}"
-        way_out = ["pass p / p.sum() and q / q.sum()", "use unbalanced, which allows it"]
-        raise wrong("q", "have the total mass of {p}", got, way_out)
-    scale = (sums[0] / sums[1]).view(-1, *[1] * (second.ndim - 1))
-    return first, (second * scale).to(second.dtype), alone
-
-
-def check_mass(name: str, mass: object, shape: tuple[int, ...]) -> Tensor:
-    """Masses of a batch or of one, detached; refuses what no histogram is."""
-    if not isinstance(mass, Tensor):
-        raise wrong_type(name, "be a tensor of masses", mass, f"pass torch.tensor({name})")
-    mass = mass.detach()
-    if mass.dtype not in FLOATS:
-        raise wrong(name, "be float32 or float64", mass.dtype, f"pass {name}.float()")
-    if shape not in (mass.shape, mass.shape[1:]) or not mass.numel():
-        rule = f"have shape {shape}, or (B, ...) with it, to fit the cost"
-        raise wrong(name, rule, tuple(mass.shape), "reshape it, or give the cost of its points")
-    if not bool(mass.isfinite().all()):
-        count = int((~mass.isfinite()).sum())
-        raise wrong(name, "be finite", f"{count} entries that are not", "mend those entries")
-    if bool((mass < 0).any()):
-        got = f"{float(mass.min()):.6g}"
-        raise wrong(name, "be at least 0 everywhere", got, f"pass {name}.clamp_min(0)")
-    whole = mass.reshape(-1, *shape).flatten(1).sum(1)
-    if bool((whole == 0).any()):
-        got = f"{int((whole == 0).sum())} of {len(whole)} without mass"
-        raise wrong(name, "have mass in each histogram", got, "leave empty ones out")
-    return mass
 
 
 def _warn(error: Tensor, tolerance: float, most: int, kind: torch.dtype) -> None:

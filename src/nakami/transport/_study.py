@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -11,10 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..results import NotConvergedWarning, Plotted, Progress, Shown, Work, check_at_least, wrong
+from ..results import (
+    COMMAND_LINE,
+    PYTHON,
+    NotConvergedWarning,
+    Plotted,
+    Progress,
+    Shown,
+    Work,
+    check_at_least,
+    is_number,
+    wrong,
+    wrong_type,
+)
 from ._costs import Grid
 from ._divergences import blur, entropic_cost, lambda_divergence, sinkhorn_divergence
-from ._sinkhorn import check_reg, sinkhorn
+from ._sinkhorn import sinkhorn
 from .barycenters._barycenter import barycenter
 
 Array: TypeAlias = np.ndarray
@@ -120,7 +132,7 @@ def study(
     Args:
         reg: Factor of the entropy for the barycenters, in units of ``|x - y|^2`` on the unit
             interval; 1e-5 to 1000.
-        regs: Factors for the losses, 2 at least.
+        regs: Factors for the losses, 2 different ones at least; likewise.
         shapes: Two of ring, square, cross, disc.
         size: Side of the pictures, 8 to 256.
         progress: Called after each piece.
@@ -133,15 +145,20 @@ def study(
 
     Cost: 5 s at the defaults.
     """
-    reg = _check_range("reg", reg)
-    factors = sorted(_check_range("regs", one) for one in regs)
-    if len(factors) < 2:
-        raise wrong("regs", "hold two numbers at least", len(factors), "leave it out")
-    if len(shapes) != 2 or any(one not in SHAPES for one in shapes):
-        raise wrong("shapes", f"be two of {', '.join(SHAPES)}", ", ".join(map(repr, shapes)),
-                    "write ring,square")  # fmt: skip
+    _check_range("reg", [reg], "pass {reg}=0.005")
+    factors = sorted(_check_range("regs", regs, *_written("regs", (0.01, 0.1))))
+    if len(factors) < 2 or len({*factors}) < len(factors):
+        rule, got = "hold two different numbers at least", _listed(regs)
+        raise wrong("regs", rule, got, _written("regs", (0.01, 0.1)))
+    if (
+        not isinstance(shapes, Sized)
+        or len(shapes) != 2
+        or any(one not in SHAPES for one in shapes)
+    ):
+        rule, ways = f"be two of {', '.join(SHAPES)}", _written("shapes", SHAPES[:2])
+        raise wrong("shapes", rule, repr(shapes), ways)
     if not 8 <= check_at_least("size", size, 8, "32 is the default") <= 256:
-        raise wrong("size", "be at most 256", size, "pass 64")
+        raise wrong("size", "be at most 256", size, "pass {size}=64")
     work = Work(["loss"] * len(factors) + ["barycenter"] * 2 * len(KINDS), progress)
     line, plane = Grid(POINTS), Grid((size, size))
     p, q = histograms()
@@ -160,11 +177,27 @@ def study(
                           pictures.numpy(), tuple(shapes), tuple(rows))  # fmt: skip
 
 
-def _check_range(name: str, reg: float) -> float:
+def _check_range(name: str, regs: Sequence[float], *ways: str) -> list[float]:
     """The range of a study, in which its iterations end in seconds."""
-    if not LEAST <= check_reg(reg) <= MOST:
-        raise wrong(name, f"lie from {LEAST:g} to {MOST:g}", reg, "0.005 is the default")
-    return float(reg)
+    given: object = regs
+    if not isinstance(given, Iterable):
+        raise wrong_type(name, "hold numbers", given, ways)
+    for one in regs:
+        if not is_number(one) or not LEAST <= one <= MOST:
+            raise wrong(name, f"lie from {LEAST:g} to {MOST:g}", repr(one), ways)
+    return [float(one) for one in regs]
+
+
+def _written(name: str, values: Sequence[object]) -> tuple[str, str]:
+    """How to give several values, in Python and on the command line."""
+    return (
+        f"{PYTHON}pass {name}=({', '.join(map(repr, values))})",
+        f"{COMMAND_LINE}write --{name} {','.join(map(str, values))}",
+    )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{one:g}" for one in values) or "none"
 
 
 def histograms() -> tuple[Tensor, Tensor]:

@@ -15,10 +15,11 @@ REGS, SHAPES, SIZE = "0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1", "ring,square", 32
 def run(
     output: OutputOptions,
     reg: Annotated[
-        float, typer.Option(metavar="R", help="Factor of the entropy for the barycenters.")
+        float,
+        typer.Option(metavar="R", help="Factor of the entropy for the barycenters, 1e-5 to 1000."),
     ] = 0.005,
     regs: Annotated[
-        str, typer.Option(metavar="R,R,...", help="Factors for the losses, two at least.")
+        str, typer.Option(metavar="R,R,...", help="Factors for the losses, two at least, likewise.")
     ] = REGS,
     shapes: Annotated[
         str, typer.Option(metavar="A,B", help="Two of ring, square, cross, disc.")

@@ -90,7 +90,7 @@ class Passage:
         if self.decades == -math.inf:
             lost = f"nothing is left of {thing}"
             return f"{self.what} vanishes: {lost} over {counted(self.layers, 'layer')}{way}"
-        size = f"10^{self.decades:+.1f}" + " or less" * self.bound
+        size = f"10^{self.decades:+z.1f}" + " or less" * self.bound
         over = f"over {counted(self.layers, 'layer')}{way}"
         text = f"{self.what} {self.verdict}: {over} the mean square of "
         text += f"{thing} changes by a factor {size}"

@@ -16,9 +16,9 @@ from ...results import (
     wrong,
     wrong_type,
 )
+from .._check import SAME_MASS, check_ends, check_mass, check_reg, divided
 from .._costs import Cost, as_cost, kernel_of
 from .._divergences import check_own, is_two_sided
-from .._sinkhorn import SAME_MASS, check_ends, check_mass, check_reg
 from ._problem import Ends, Problem, entropy, normalised
 from ._projections import debiased, entropic
 from ._result import Barycenter, Look
@@ -137,11 +137,12 @@ def _problem(masses: Tensor, share: Tensor, geometry: Cost, reg: float, budget: 
 def _check_inputs(masses: object, geometry: Cost) -> tuple[Tensor, bool]:
     """``(B, M, *shape)`` of equal total mass, and whether ``B`` was not given."""
     if not isinstance(masses, Tensor):
-        way_out = "pass torch.stack([p1, p2])"
-        raise wrong_type("masses", "be a tensor of histograms (M, ...)", masses, way_out)
+        ways = ["pass torch.stack([p1, p2])", "mind the order: masses, cost, reg"]
+        raise wrong_type("masses", "be a tensor of histograms (M, ...)", masses, ways)
     shape, axes = geometry.shape, masses.ndim - len(geometry.shape)
     if axes not in (1, 2) or masses.shape[axes:] != shape or not masses.numel():
-        rule = f"have shape (M, *{shape}), or (B, M, *{shape}), to fit the cost"
+        sizes = ", ".join(map(str, shape))
+        rule = f"have shape (M, {sizes}), or (B, M, {sizes}), to fit the cost"
         ways = ["pass torch.stack([p1, p2])", "give the cost of its points"]
         raise wrong("masses", rule, tuple(masses.shape), ways)
     flat = check_mass("masses", masses.reshape(-1, *shape), shape)
@@ -149,8 +150,8 @@ def _check_inputs(masses: object, geometry: Cost) -> tuple[Tensor, bool]:
     sums = made.flatten(2).double().sum(2)
     apart = (sums / sums[:, :1] - 1).abs()
     if bool((apart > SAME_MASS[made.dtype]).any()):
-        got = f"{float(sums.min()):.6g} to {float(sums.max()):.6g}"
-        way_out = "divide each histogram by its sum"
+        got = f"{float(sums.min()):.7g} to {float(sums.max()):.7g}"
+        way_out = f"pass {divided('masses', masses, len(shape))}"
         raise wrong("masses", "have one total mass for each barycenter", got, way_out)
     return made, axes == 1
 
@@ -171,8 +172,8 @@ def _check_weights(weights: object, batch: int, count: int) -> Tensor:
         raise wrong("weights", "be at least 0", got, "pass weights.clamp_min(0), of sum 1")
     sums = share.sum(1)
     if not bool(((sums - 1).abs() <= SUM_OF_WEIGHTS).all()):
-        got = f"{float(sums[int((sums - 1).abs().argmax())]):.6g}"
-        raise wrong("weights", "have sum 1", got, "pass weights / weights.sum()")
+        got = f"{float(sums[int((sums - 1).abs().argmax())]):.9g}"
+        raise wrong("weights", "have sum 1", got, f"pass {divided('weights', weights, 1)}")
     return share / sums[:, None]
 
 
