@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from benchmarks.lr.models import Layer
+from benchmarks.lr.models import Block, Layer
 from torch import Tensor, nn
 
 
@@ -160,26 +160,6 @@ class Committee(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 100) -> (N, 1)``."""
         return self.output(torch.erf(self.hidden(x) / 2**0.5))
-
-
-class Block(nn.Module):
-    """Two 3 x 3 convolutions with batch norm, and the shortcut."""
-
-    def __init__(self, inputs: int, maps: int, stride: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, maps, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(maps),
-            nn.ReLU(),
-            nn.Conv2d(maps, maps, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(maps),
-        )
-        project = [nn.Conv2d(inputs, maps, 1, stride, bias=False), nn.BatchNorm2d(maps)]
-        self.shortcut = nn.Identity() if stride == 1 and inputs == maps else nn.Sequential(*project)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps of half the side where the stride is 2."""
-        return torch.relu(self.body(x) + self.shortcut(x))
 
 
 def resnet() -> nn.Sequential:

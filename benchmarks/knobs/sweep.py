@@ -14,12 +14,9 @@ several may run at once.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +37,7 @@ from benchmarks.knobs.tasks import (
     optimizer,
     task,
 )
+from benchmarks.lr.grid import alone
 
 RESULTS = Path(__file__).resolve().parent / "results"
 GRID, SCORE = PROTOCOL["grid"], PROTOCOL["score"]
@@ -176,19 +174,6 @@ class Case:
             print(f"{self.name} {self.optimizer} {horizon} {rate(place):.2g}", flush=True)
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Whether no other process works on this case; it is held until the block ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock.part").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def report(tasks: list[str]) -> str:
     """Best rate and loss of each horizon, beside the constant predictor's."""
     head = ["task, optimizer", "constant predictor", *HORIZONS, "CPU s"]
@@ -221,10 +206,11 @@ def main() -> None:
         print(report(asked.tasks))
         return
     torch.set_num_threads(1)
+    RESULTS.mkdir(exist_ok=True)
     for horizon in ("1500", "200", "1500-cosine", "6000-cosine"):
         for name in asked.tasks if horizon in asked.horizons else ():
             for each in OPTIMIZERS:
-                with alone(RESULTS / f"{name}.{each}.json") as mine:
+                with alone(f"{name}.{each}", RESULTS) as mine:
                     if mine:
                         Case(name, each).complete(horizon)
 
