@@ -95,7 +95,8 @@ class TransportStudy(Plotted):
     Attributes:
         reg: Blur of the barycenters. x: Places of the histograms, ``(200,)``.
         p, q: The histograms. blurred: ``blur(p)``, where the entropic cost from p is least.
-        between: The exact barycenter of p and q for ``|x - y|^2`` without entropy.
+        between: The exact barycenter of p and q for ``|x - y|^2`` without entropy, with each
+            mass even over its cell of the grid.
         losses: By blur. pictures: The inputs, ``(2, n, n)``. shapes: Their names.
         barycenters: Of p and q, and of the pictures, by each kind.
     """
@@ -261,14 +262,18 @@ def _exact(p: Tensor, q: Tensor) -> float:
 
 
 def _between(p: Tensor, q: Tensor) -> Array:
-    """Its barycenter at equal weights, on the grid: mass between two points is shared."""
-    mass, first, second = _paired(p, q)
-    place = (first + second) / 2 * (len(p) - 1)
-    low = np.clip(np.floor(place).astype(int), 0, len(p) - 2)
-    found = np.zeros(len(p))
-    np.add.at(found, low, mass * (1 - (place - low)))
-    np.add.at(found, low + 1, mass * (place - low))
-    return found
+    """The barycenter at equal weights without entropy, on the grid: means of quantiles.
+
+    Each mass is taken as even over its cell, so that quantiles are continuous and what lies between
+    two points of the grid makes no steps.
+    """
+    n = len(p)
+    edges = (np.arange(n + 1) - 0.5) / (n - 1)
+    ends = [np.concatenate([[0.0], np.cumsum(mass.numpy())]) for mass in (p, q)]
+    ends = [end / end[-1] for end in ends]
+    levels = np.unique(np.concatenate(ends))
+    places = [np.interp(levels, end, edges) for end in ends]
+    return np.diff(np.interp(edges, (places[0] + places[1]) / 2, levels))
 
 
 def _barycenter(

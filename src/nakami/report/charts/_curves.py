@@ -78,7 +78,9 @@ def curves(
         if line.name:
             places = kit.along([row[0] for row in kept], [row[1] for row in kept])
             layers.append(
-                kit.name(line.name, axes, f"var(--t{place})", places, AROUND, dropped=True)
+                kit.name(
+                    line.name, axes, f"var(--t{place})", places, AROUND, far=True, dropped=True
+                )
             )
     return chart(name, layers, data, text, height=height, padding={"right": 12}, title=title)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nakami.transport._study import BarycenterRow, TransportStudy
 
 say = Sentences(__file__)
+PICTURE = 220  # longer side in pixels; the page shows three beside each other from 3 x 220 on
 
 
 def losses_section(found: TransportStudy) -> Section:
@@ -45,7 +47,7 @@ def blur_section(found: TransportStudy) -> Section:
 def between_section(found: TransportStudy) -> Section:
     """Barycenters of the two histograms."""
     rows = [row for row in found.barycenters if row.of == "histograms"]
-    lines = [Curve(say("axis.exact"), found.x, found.between, dashed=True)]
+    lines = [Curve("", found.x, found.between, dashed=True)]  # which the caption names
     lines += [Curve(say(f"kind.{row.kind}"), found.x, row.mass) for row in rows]
     best = min(rows, key=lambda row: row.distance)
     listed = _listed(rows)
@@ -116,7 +118,10 @@ def picture_chart(name: str, title: str, mass: np.ndarray) -> Chart:
         kit.layer("cells", at, "rect", color="var(--ink)", stroke="var(--ink)", strokeWidth=0.4)
     ]
     text = say("pictures.alt", name=title, width=width, height=rows)
-    return chart(name, layers, {"cells": data}, text, height=220, title=title, third=True)
+    size = PICTURE / max(rows, width)
+    made = chart(name, layers, {"cells": data}, text, height=round(size * rows), title=title)
+    spec = {**made.spec, "width": round(size * width), "padding": 0, "autosize": "pad"}
+    return replace(made, spec=spec)  # so that pixels are square at every width of the page
 
 
 def _listed(rows: list[BarycenterRow]) -> str:
