@@ -62,6 +62,18 @@ def test_the_exact_barycenter_is_smooth():
     assert np.count_nonzero(np.diff(np.sign(np.diff(seen)))) == 3  # two peaks and what is between
 
 
+def test_a_reg_that_leaves_nothing_to_find_is_not_shown_as_converged(nakami, here):
+    done = nakami(*SMALL, "--reg", "1e3", "--json")
+    rows = json.loads(done.out)["barycenters"]
+    sharp = [row for row in rows if row["kind"] != "entropic"]
+    assert len(sharp) == 4
+    assert {(row["converged"], row["residual"]) for row in sharp} == {(False, 2.0)}
+    assert all(row["reason"].startswith("reg is so large") for row in sharp)
+    assert "stopped, reg too large" in next(here.rglob("report.html")).read_text("utf-8")
+    shown = nakami(*SMALL, "--reg", "1e3", "--no-page", "--out", "other").out
+    assert shown.count("(reg too large)") == 4
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +14,9 @@ from torch import Tensor
 
 from nakami import transport
 from nakami.results import NotConvergedWarning, UsageError, UsageTypeError
+from nakami.transport._costs import kernel_of
+from nakami.transport._coupling import dense_cost
+from nakami.transport.barycenters._wide import undone
 
 SMALL, REG = 5, 0.04
 PLACES = np.linspace(0, 1, SMALL)
@@ -320,3 +325,86 @@ def test_bad_input_is_refused_in_one_sentence(
     given: dict[str, object] = {"masses": torch.from_numpy(INPUTS), "reg": REG, **changed}
     with pytest.raises(error, match=text):
         transport.barycenter(cost=transport.Grid(SMALL), **given)  # type: ignore[arg-type]
+
+
+WIDE = "reg is so large that the loss hardly depends on the barycenter"
+
+
+@pytest.mark.parametrize("kind", ["debiased", "lambda"])
+@pytest.mark.parametrize("reg", [10.0, 1e3, 1e8])
+def test_a_blur_that_leaves_nothing_to_find_is_not_converged(kind: str, reg: float) -> None:
+    """The barycenter of one input is that input: the largest error there is, at any residual."""
+    p, grid = gaussian((60,), (0.3,), 0.04), transport.Grid(60)
+    with pytest.warns(NotConvergedWarning, match=r"reg .* is so large .* lower reg or") as warned:
+        found = transport.barycenter(p[None], grid, reg, kind=kind)
+    assert "raise reg" not in str(warned[0].message)
+    assert distance(found.mass, p) > 1.5
+    assert (bool(found.converged), found.reason) == (False, WIDE)
+    assert float(found.residual) == 2
+    assert found.steps < 20
+
+
+@pytest.mark.parametrize("kind", ["debiased", "lambda"])
+def test_where_it_is_converged_it_is_near(kind: str) -> None:
+    p, grid, ended = gaussian((60,), (0.3,), 0.04), transport.Grid(60), []
+    for reg in (0.005, 0.02, 0.1, 1.0, 3.0):
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            found = transport.barycenter(p[None], grid, reg, kind=kind, max_steps=500)
+        ended.append(bool(found.converged))
+        assert not ended[-1] or distance(found.mass, p) < 1e-3
+        assert not any("raise reg" in str(one.message) for one in given)
+        assert ("lower reg" in str(given[-1].message)) if reg > 0.05 else True
+    assert ended[0]
+    assert ended[2:] == [False] * 3
+    with pytest.warns(NotConvergedWarning, match=r"raise max_steps, raise tolerance or raise reg"):
+        transport.barycenter(torch.stack([p, p.flip(0)]), grid, 1e-3, max_steps=4)
+
+
+@pytest.mark.parametrize("reg", [0.1, 1.0, 1e4, 1e8])
+@pytest.mark.parametrize("cost", ["line", "plane", "cloud", "distances"])
+def test_the_share_undone_is_the_square_of_the_second_eigenvalue(cost: str, reg: float) -> None:
+    cloud = torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    geometry = {
+        "line": transport.Grid(40), "plane": transport.Grid((8, 12)),
+        "cloud": transport.Points(cloud), "distances": transport.Points(cloud, power=1.0),
+    }[cost]  # fmt: skip
+    like = torch.ones(2, *geometry.shape, dtype=torch.float64)
+    kernel = np.exp(-dense_cost(geometry, like.flatten(1)).numpy() / reg)
+    values = np.linalg.eigvals(kernel / kernel.sum(1, keepdims=True))
+    wanted = np.sort(np.abs(values))[-2] ** 2
+    found = undone(kernel_of(geometry, reg, like, 1 << 30), like)
+    assert 0.6 * wanted < found < 1.001 * wanted
+
+
+def test_without_a_blur_the_lambda_barycenter_is_the_input_and_one_point_is_fine() -> None:
+    """All other pairs forbidden: ``K~`` is the identity, and its second eigenvalue 1."""
+    alone = torch.full((4, 4), torch.inf, dtype=torch.float64).fill_diagonal_(0)
+    p = torch.tensor([[0.1, 0.2, 0.3, 0.4]], dtype=torch.float64)
+    for kind in ("debiased", "lambda"):
+        found = transport.barycenter(p, transport.Matrix(alone), 1.0, kind=kind)
+        assert bool(found.converged)
+        assert distance(found.mass, p[0]) < 1e-6
+        one = transport.barycenter(torch.ones(2, 1), transport.Grid(1), 0.1, kind=kind)
+        assert (float(one.mass), one.reason) == (1, "converged")
+    flat = transport.Matrix(torch.ones(4, 4, dtype=torch.float64))
+    with pytest.warns(NotConvergedWarning, match="so large"):
+        assert not bool(transport.barycenter(p, flat, 1.0, kind="lambda").converged)
+
+
+def test_oversharp_is_told_where_entropies_compare() -> None:
+    """Nearly uniform on 100 points is not sharper than uniform on 400."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(n, 2, generator=generator, dtype=torch.float64) for n in (400, 100))
+    mass = torch.full((2, 400), 1 / 400, dtype=torch.float64)
+    found = transport.barycenter(mass, transport.Points(x, y), 0.05)
+    assert math.log(100) - 0.1 < float(found.entropy) < float(found.input_entropy) - 1
+    assert not bool(found.oversharp)
+    assert "SHARPER" not in repr(found)
+    # dense clouds at both ends and few points between: less entropy at an equal spread
+    ends = torch.cat([torch.linspace(0, 0.1, 50), torch.tensor([0.5]), torch.linspace(0.9, 1, 50)])
+    two = torch.zeros(2, 101, dtype=torch.float64)
+    two[0, :50] = two[1, 51:] = 1 / 50
+    middle = transport.barycenter(two, transport.Points(ends.double()[:, None]), 0.002)
+    assert float(middle.entropy) < float(middle.input_entropy) - 1
+    assert not bool(middle.oversharp)

@@ -8,6 +8,7 @@ from ._tables import TextTable
 
 if TYPE_CHECKING:
     from nakami.transport import TransportStudy
+    from nakami.transport._study import BarycenterRow
 
 
 def tables(found: TransportStudy) -> list[TextTable]:
@@ -42,7 +43,7 @@ def _barycenters(found: TransportStudy) -> TextTable:
             f"{row.input_entropy:.4g}",
             f"{row.distance:.3g}" if row.distance == row.distance else "",
             f"{row.residual:.1e}",
-            f"{row.steps}{'' if row.converged else ' (stopped)'}",
+            f"{row.steps}{_ended(row)}",
         )
         for row in found.barycenters
     ]
@@ -50,3 +51,9 @@ def _barycenters(found: TransportStudy) -> TextTable:
     names = " and ".join(found.shapes)
     caption = f"Equal weights, reg {found.reg:g}; pictures: {names}. Entropy in nats."
     return TextTable("Barycenters", caption, head, rows, left=2)
+
+
+def _ended(row: BarycenterRow) -> str:
+    if row.converged:
+        return ""
+    return " (reg too large)" if row.reason.startswith("reg") else " (stopped)"

@@ -38,6 +38,21 @@ def blurred(kernel: Kernel, log_rows: Tensor, q: Tensor) -> Tensor:
     return found
 
 
+def mean(kernel: Kernel, log_rows: Tensor, v: Tensor) -> Tensor:
+    """``K~ v``: means of ``v`` under the blur of each point, without gradients.
+
+    Rows of ``K~`` sum to 1, so that ``v`` may be shifted: to from once to twice its range, where
+    logs lose nothing and no point is without weight.
+    """
+    flat = v.flatten(1)
+    least = flat.amin(1)
+    whole = flat.masked_fill(flat == torch.inf, -torch.inf).amax(1) - least
+    low, wide = (part.view(-1, *[1] * (v.ndim - 1)) for part in (least, whole))
+    raised = v - low + wide.clamp_min(torch.finfo(v.dtype).tiny)
+    found = (kernel.sum(raised.log()) - log_rows).exp() - wide + low
+    return torch.where(wide > 0, found, low)
+
+
 class _Relative(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, coupling: Coupling, *given: Tensor) -> Tensor:
@@ -119,9 +134,7 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: Kernel, log_rows: Tensor, v: Tensor) -> Tensor:
         ctx.of = kernel, log_rows
-        least = v.flatten(1).amin(1).view(-1, *[1] * (v.ndim - 1))
-        sums = kernel.sum((v - least).to(log_rows).log()) - log_rows  # rows of K~ sum to 1
-        return sums.exp().to(v.dtype) + least
+        return mean(kernel, log_rows, v.to(log_rows)).to(v.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:

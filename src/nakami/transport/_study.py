@@ -72,7 +72,7 @@ class BarycenterRow(Shown):
     Attributes:
         of: ``"histograms"`` or ``"pictures"``. kind: See ``barycenter``.
         entropy: In nats. input_entropy: Mean of the inputs'.
-        residual, steps, converged: Of the iteration.
+        residual, steps, converged: Of the iteration. reason: Why it stopped.
         distance: L1, from the exact barycenter without entropy; NaN for pictures.
         mass: The barycenter.
     """
@@ -86,6 +86,7 @@ class BarycenterRow(Shown):
     converged: bool
     distance: float
     mass: Array
+    reason: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -287,5 +288,5 @@ def _barycenter(
     away = float(np.abs(found.mass.numpy() - exact).sum())
     return BarycenterRow(
         of, kind, float(found.entropy), float(found.input_entropy.mean()), float(found.residual),
-        int(found.steps), bool(found.converged), away, found.mass.numpy(),
+        int(found.steps), bool(found.converged), away, found.mass.numpy(), found.reason,
     )  # fmt: skip

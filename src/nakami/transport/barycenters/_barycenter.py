@@ -17,16 +17,18 @@ from ...results import (
     wrong_type,
 )
 from .._check import SAME_MASS, check_ends, check_mass, check_reg, divided
-from .._costs import Cost, as_cost, kernel_of
+from .._costs import Cost, Grid, as_cost, kernel_of
 from .._divergences import check_own, is_two_sided
 from ._problem import Ends, Problem, entropy, normalised
 from ._projections import debiased, entropic
 from ._result import Barycenter, Look
 from ._sharp import sharp
+from ._wide import REASON, undone
 
 KINDS = ("entropic", "debiased", "lambda")
 TOLERANCE, MAX_STEPS = 1e-6, 2000
 SUM_OF_WEIGHTS = 1e-6
+BLURRED = 0.9  # share of the coarsest detail undone in a step, below which less blur helps
 
 
 @told
@@ -86,7 +88,9 @@ def barycenter(
     masses, alone = _check_inputs(masses, geometry)
     share = _check_weights(weights, *masses.shape[:2])
     problem = _problem(masses, share, geometry, reg, budget)
-    end = Ends(tolerance, most, _check_floor(entropy_floor, kind))
+    floor, sharpens = _check_floor(entropy_floor, kind), kind != "entropic"
+    left = undone(problem.own, masses[:, 0].to(problem.log_p)) if sharpens else 1.0
+    end = Ends(tolerance, most, floor, left)
     looks: list[Look] = []
 
     def as_given(part: Tensor) -> Tensor:
@@ -100,8 +104,10 @@ def barycenter(
     loop = {"entropic": entropic, "debiased": debiased, "lambda": sharp}[kind]
     found = loop(problem, end, report)
     converged = found.residual <= tolerance
-    if found.steps >= most and not bool(converged.all()):
-        _warn(found.residual, tolerance, most)
+    if found.reason == REASON:
+        _warn_of_reg(reg)
+    elif found.steps >= most and not bool(converged.all()):
+        _warn(found.residual, end, kind)
     total = masses[:, 0].to(found.log_q).flatten(1).sum(1)
     scale = total.view(-1, *[1] * (found.log_q.ndim - 1))
     return Barycenter(
@@ -116,6 +122,7 @@ def barycenter(
         looks=tuple(looks),
         reg=reg,
         convention=geometry.convention,
+        even=isinstance(geometry, Grid) and geometry.power == 2,
     )
 
 
@@ -189,14 +196,31 @@ def _check_floor(floor: object, kind: str) -> float | None:
     return float(floor)
 
 
-def _warn(residual: Tensor, tolerance: float, most: int) -> None:
-    left = int((~(residual <= tolerance)).sum())
+def _warn(residual: Tensor, ends: Ends, kind: str) -> None:
+    left = int((~(residual <= ends.tolerance)).sum())
+    ways = ["raise {max_steps}", "raise {tolerance}"]
+    if kind == "entropic":
+        ways.append("raise {reg}")  # the sharp kinds undo it, and take the more steps
+    elif ends.undone < BLURRED:
+        ways.append("lower {reg}")
     warn(
         NotConvergedWarning(
             "{argument} was not reached in {got} (residual {rule}); {way_out}.",
             argument="tolerance",
-            got=f"{most} steps for {left} of {len(residual)}",
-            rule=f"{float(residual.max()):.2e}, asked {tolerance:.0e}",
-            way_out=["raise {max_steps}", "raise {tolerance}", "raise {reg}"],
+            got=f"{ends.most} steps for {left} of {len(residual)}",
+            rule=f"{float(residual.max()):.2e}, asked {ends.tolerance:.0e}",
+            way_out=ways,
+        )
+    )
+
+
+def _warn_of_reg(reg: float) -> None:
+    warn(
+        NotConvergedWarning(
+            "{argument} {got} is so large that the loss hardly depends on the barycenter, which is "
+            "not found; {way_out}.",
+            argument="reg",
+            got=f"{reg:g}",
+            way_out=["lower {reg}", "pass {kind}='entropic' for a blurred one"],
         )
     )

@@ -8,7 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ...results import stepped
 from .._kernels import Kernel
+from ._wide import REASON, TOO_WIDE
+
+MOST_APART = 2.0  # L1, of two histograms
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,37 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ends:
-    """When a loop stops: at this residual, at ``most`` steps, or at this entropy."""
+    """When a loop stops: at this residual, at ``most`` steps, or at this entropy.
+
+    ``undone`` is the share of the coarsest detail that a step undoes; 1 for loops that end in few.
+    """
 
     tolerance: float
     most: int
     floor: float | None = None
+    undone: float = 1.0
 
-    def looks(self, step: int, every: int, log_q: Tensor) -> bool:
+    def looks(self, step: int, every: int, log_q: Tensor | None) -> bool:
         """Whether to look at a residual: each so many steps, at the end, at the entropy."""
-        return step % every == 0 or step >= self.most or self._reached(log_q)
+        stepped(step)
+        last = step >= self.most or self.undone < TOO_WIDE
+        return step % every == 0 or last or self._reached(log_q)
 
-    def _reached(self, log_q: Tensor) -> bool:
-        return self.floor is not None and bool((entropy(log_q) <= self.floor).all())
+    def left(self, change: Tensor) -> Tensor:
+        """The residual that such a change in a step stands for, at most 2, the largest distance."""
+        if self.undone < TOO_WIDE:
+            return torch.full_like(change, MOST_APART)
+        return (change / self.undone).clamp_max(MOST_APART)
+
+    def _reached(self, log_q: Tensor | None) -> bool:
+        if self.floor is None or log_q is None:
+            return False
+        return bool((entropy(log_q) <= self.floor).all())
 
     def reason(self, step: int, residual: Tensor, log_q: Tensor) -> str:
         """Why to stop, or an empty text."""
+        if self.undone < TOO_WIDE:
+            return REASON
         if bool((residual <= self.tolerance).all()):
             return "converged"
         if self._reached(log_q):

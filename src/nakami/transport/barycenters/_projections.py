@@ -33,7 +33,7 @@ def entropic(problem: Problem, ends: Ends, report: Report) -> Found:
     pace, step = Pace(f), 0
     while True:
         step += 1
-        looks = step % EVERY == 0 or step >= ends.most
+        looks = ends.looks(step, EVERY, None)
         total = kernel.sum(g)
         f = -total if looks else pace.moved(f, total)  # at a look the inputs' side is exact
         sums = kernel.back(log_p + f)
@@ -65,7 +65,7 @@ def debiased(problem: Problem, ends: Ends, report: Report) -> Found:
         own = problem.own.sum(log_d)
         if ends.looks(step, EVERY, log_q):
             itself = l1((log_d + own).exp() - log_q.exp())
-            error = problem.apart(g + sums, log_q) + itself
+            error = ends.left(problem.apart(g + sums, log_q) + itself)
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
                 return Found(log_q, g, error, step, reason)

@@ -14,8 +14,8 @@ far parts would swing for ever. (With plans brought to convergence in between, s
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
+from .._gradients import mean
 from ._problem import Ends, Found, Problem, l1, normalised, total
 from ._projections import Report, blurred_first
 
@@ -24,7 +24,10 @@ AHEAD = 0.5  # of the last change of potentials, taken once more
 
 
 def sharp(problem: Problem, ends: Ends, report: Report) -> Found:
-    """Until neither a step of the barycenter nor of the plans changes more than the tolerance."""
+    """Until neither a step of the barycenter nor of the plans changes more than the tolerance.
+
+    Both are taken over the share of the coarsest detail that a step undoes.
+    """
     log_p, kernel, own = problem.log_p, problem.kernel, problem.own
     blunt = blurred_first(problem, ends, report)
     log_q, g, step = blunt.log_q, blunt.g, blunt.steps
@@ -34,18 +37,12 @@ def sharp(problem: Problem, ends: Ends, report: Report) -> Found:
         blurred = problem.each(own.back(log_q - rows))
         sums = kernel.back(log_p - kernel.sum(g))
         marginals, last, g = g + sums, g, blurred - sums
-        slope = _mean(problem, rows, problem.mean(g + AHEAD * (g - last)))
+        slope = mean(own, rows, problem.mean(g + AHEAD * (g - last)))
         if ends.looks(step, EVERY, log_q):
             q = log_q.exp()
             change = q * (slope - total(q * slope))
-            error = torch.maximum(l1(change), problem.apart(marginals, blurred))
+            error = ends.left(torch.maximum(l1(change), problem.apart(marginals, blurred)))
             report(step, log_q, error)
             if reason := ends.reason(step, error, log_q):
                 return Found(log_q, g, error, step, reason)
         log_q = normalised(log_q - slope)
-
-
-def _mean(problem: Problem, rows: Tensor, v: Tensor) -> Tensor:
-    """``K~ v``: means of ``v`` under the blur of each point."""
-    least = v.flatten(1).amin(1).view(-1, *[1] * (v.ndim - 1))
-    return (problem.own.sum((v - least).log()) - rows).exp() + least

@@ -12,7 +12,7 @@ from ...words import _numbers as num
 from ._sections import say
 
 if TYPE_CHECKING:
-    from nakami.transport._study import TransportStudy
+    from nakami.transport._study import BarycenterRow, TransportStudy
 
 
 def frame(found: TransportStudy, sections: list[Section]) -> Frame:
@@ -64,7 +64,7 @@ def barycenters_table(found: TransportStudy) -> Table:
             num.number(row.input_entropy),
             num.number(row.distance) if np.isfinite(row.distance) else "",
             num.number(row.residual), num.whole(row.steps),
-            say("table.yes") if row.converged else say("table.no"),
+            say(_ended(row)),
         ]
         for row in found.barycenters
     ]  # fmt: skip
@@ -72,3 +72,9 @@ def barycenters_table(found: TransportStudy) -> Table:
     head: list[Text] = [say(f"head.{name}") for name in names]
     return Table(say("table.barycenters"), head, rows, (2, 3, 4, 5, 6), 640,
                  say("table.barycenters_note"))  # fmt: skip
+
+
+def _ended(row: BarycenterRow) -> str:
+    if row.converged:
+        return "table.yes"
+    return "table.no_reg" if row.reason.startswith("reg") else "table.no"
