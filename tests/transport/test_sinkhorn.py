@@ -143,7 +143,7 @@ def test_too_few_steps_are_said() -> None:
 BAD = [
     ({"p": torch.tensor([-0.1, 1.1])}, r"p must be at least 0 everywhere, got -0.1; pass p.clamp"),
     ({"p": torch.tensor([0.0, 0.0])}, r"p must have mass in each histogram, got 1 of 1 without"),
-    ({"q": torch.tensor([1.0, 1.0])}, r"q must have the total mass of p, got 1 and 2; "),
+    ({"q": torch.tensor([1.0, 1.0])}, r"q must have the total mass of p, got 2, not 1; "),
     ({"p": torch.tensor([torch.nan, 1.0])}, r"p must be finite, got 1 entries that are not"),
     ({"p": torch.tensor([1.0, 0.0, 0.0])}, r"p must have shape \(2,\), or .*got \(3,\)"),
     ({"p": torch.tensor([1, 0])}, r"p must be float32 or float64, got torch.int64"),

@@ -73,7 +73,7 @@ def check_masses(
             both = [divided(name, m, m.ndim - 1) for name, m in zip("pq", given, strict=True)]
             ways = [f"pass {both[0]} and {both[1]}"]
         at = int((sums[0] / sums[1] - 1).abs().argmax())
-        got = f"{float(sums[0][at]):.7g} and {float(sums[1][at]):.7g}"
+        got = f"{float(sums[1][at]):.7g}, not {float(sums[0][at]):.7g}"
         raise wrong("q", "have the total mass of {p}", got, ways)
     scale = (sums[0] / sums[1]).view(-1, *[1] * (second.ndim - 1))
     return first, (second * scale).to(second.dtype), alone
