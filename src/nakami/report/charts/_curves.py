@@ -53,9 +53,12 @@ class Scale:
 
 def curves(
     name: str, lines: Sequence[Curve], x: Scale, y: Scale, text: str, *, title: str = "",
-    height: int = 300, level: float | None = None,
+    height: int = 300, level: float | None = None, apart: bool = False,
 ) -> Chart:  # fmt: skip
-    """A chart of curves; ``text`` says what it shows, ``level`` is a dotted horizontal line."""
+    """A chart of curves; ``text`` says what it shows, ``level`` is a dotted horizontal line.
+
+    Names stand at the ends of curves, or with ``apart`` where a curve is far from all others.
+    """
     drawn = [(i, line, _kept(line, x, y)) for i, line in enumerate(lines)]
     drawn = [each for each in drawn if each[2]]
     rows = [row for _, _, kept in drawn for row in kept]
@@ -79,7 +82,7 @@ def curves(
             places = kit.along([row[0] for row in kept], [row[1] for row in kept])
             layers.append(
                 kit.name(
-                    line.name, axes, f"var(--t{place})", places, AROUND, far=True, dropped=True
+                    line.name, axes, f"var(--t{place})", places, AROUND, far=apart, dropped=True
                 )
             )
     return chart(name, layers, data, text, height=height, padding={"right": 12}, title=title)

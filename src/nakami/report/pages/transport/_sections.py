@@ -38,7 +38,7 @@ def blur_section(found: TransportStudy) -> Section:
     ]
     away = float(np.abs(found.p - found.blurred).sum())
     text = say("blur.alt", reg=found.reg, away=away)
-    made = curves("blur", lines, Scale("x"), Scale(say("axis.mass"), ends=(0.0,)), text)
+    made = curves("blur", lines, Scale("x"), Scale(say("axis.mass"), ends=(0.0,)), text, apart=True)
     figure = Figure(say("blur.title"), say("blur.caption", reg=found.reg), [made])
     heading = say("blur.heading", away=away)
     return section(say, "blur", heading, say("blur.text", reg=found.reg), [figure])
@@ -52,7 +52,7 @@ def between_section(found: TransportStudy) -> Section:
     best = min(rows, key=lambda row: row.distance)
     listed = _listed(rows)
     made = curves("between", lines, Scale("x"), Scale(say("axis.mass"), ends=(0.0,)),
-                  say("between.alt", rows=listed), height=340)  # fmt: skip
+                  say("between.alt", rows=listed), height=340, apart=True)  # fmt: skip
     figure = Figure(say("between.title"), say("between.caption", reg=found.reg), [made])
     heading = say("between.heading", kind=say(f"kind.{best.kind}"))
     return section(say, "between", heading, say("between.text", rows=listed), [figure])
