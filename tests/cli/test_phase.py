@@ -40,6 +40,17 @@ def test_the_curve_over_labels_takes_several_numbers():
     assert both.alpha[1] == pytest.approx(alone.alpha)
 
 
+def test_without_labels_instances_are_pretrained_alone(nakami, here):
+    few = ("--alpha", "0", "--beta", "3", "--dimension", "60", "--points", "1")
+    done = nakami("theory", "phase", *few, "--json")
+    assert done.code == 0
+    found = json.loads(done.out)["instances"]
+    assert found["error"] == found["pretrained"]
+    assert set(found["unsettled"]) <= {"", "pre-training"}
+    table = nakami("theory", "phase", *few, "--no-page").out
+    assert table.partition("Message passing")[2].count("none") == 1
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [
@@ -49,6 +60,10 @@ def test_the_curve_over_labels_takes_several_numbers():
         (("--points", "999999999999"), "--points must be at most 100, got 999999999999"),
         (("--kappa", "0.01", "--alpha", "0.1"), "--points must leave instances of at most"),
         (("--alpha", "1,2,3,4,5,6,7"), "must hold 1 to 6 numbers, got 7"),
+        (("--alpha", "0.1,0.1"), "--alpha must hold different numbers"),
+        (("--beta", "3,3"), "--beta must hold different numbers"),
+        (("--dimension", "40"), "40 with 0.01 patterns for each weight; pass --dimension 51 or"),
+        (("--kappa", "5"), "pass --points 0, theory alone"),
     ],
 )
 def test_wrong_use(nakami, here, given, text):

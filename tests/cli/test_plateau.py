@@ -34,7 +34,7 @@ def test_json_and_page_hold_the_numbers_of_the_library(nakami, here):
         (("--outputs", "1,1"), "--outputs must hold 1 to 6 different numbers"),
         (("--starts", "999999999999"), "--starts must be a whole number from 1 to 1000"),
         (("--outputs", "999999999999"), "--outputs must be at most 1000, got 999999999999"),
-        (("--outputs", "0"), "--outputs must be a whole number from 1 on"),
+        (("--outputs", "0"), "be whole numbers from 1 on, got 0; write --outputs 1,2,5."),
         (("--outputs", "a"), "--outputs must be whole numbers with commas between, got 'a'"),
     ],
 )

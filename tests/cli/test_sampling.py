@@ -55,6 +55,8 @@ def test_the_gradient_is_that_of_the_likelihood():
     ("given", "text"),
     [
         (("--scales", "-1"), "--scales must lie between 0 and 10, got -1.0"),
+        (("--scales", "0"), "got 0.0; write --scales 0.7,1.5,3."),
+        (("--scales", "1,1"), "--scales must hold different numbers"),
         (("--scales", "1,2,3,4,5,6,7"), "--scales must hold 1 to 6 numbers, got 7"),
         (("--scales", "a"), "--scales must be numbers with commas between, got 'a'"),
     ],

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 import nakami
+from nakami import sampling
 from nakami.results import duration
 from nakami.spectra import Gram, LinearOperator
+from nakami.theory import phase, plateau
 
 
 def symmetric(n=40):
@@ -151,3 +153,57 @@ def test_wrong_use(options, text):
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def theory_calls():
+    teachers = plateau.random_readouts(2, count=2, seed=0)
+    start = plateau.random_start(teachers, outputs=2, seed=0)
+    one = plateau.best_one_unit([[1.0, 0.0], [0.0, 1.0]])
+    j, w = torch.randn(4, 10, generator=torch.Generator().manual_seed(0)).split(2)
+    weights = (j.numpy(), w.numpy(), [[1.0], [0.5]], [[1.0], [-1.0]])
+    instance = phase.draw_instance(0.5, 0.5, 3, 40)
+    return {
+        "trajectory": lambda: plateau.trajectory(start, 0.2, t_end=3),
+        "escape; trajectory": lambda: plateau.escape(one, 0.5, limit=1, count=1),
+        "simulate": lambda: plateau.simulate(*weights, t_end=30),
+        "descend, 1 step": lambda: plateau.descend(*weights, max_steps=3),
+        "pre-training; gamp, 1 step, error": lambda: phase.pretrain_then_finetune(instance),
+        "fine-tuning; gamp, 1 step": lambda: phase.pretrain_then_finetune(instance),
+        "state_evolution, 1 step": lambda: phase.state_evolution(0.5, 0.1, 1),
+        "mismatched_evolution, 1 step": lambda: phase.mismatched_evolution(0.5, 0.5, 0.1, 1),
+    }
+
+
+def sampling_calls():
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(3, 4, generator=generator)
+    machine = sampling.Machine(weight, torch.zeros(4), torch.zeros(3))
+    start = torch.zeros(2, 2, 3)
+    data = torch.ones(2, 4)
+
+    def langevin():
+        sampling.UnadjustedLangevin(lambda x: x.square().sum(1), start=start, step=0.1).sweep(5)
+
+    return {
+        "sweeps: 2 of 5": lambda: sampling.Chains(machine).sweep(5),
+        "record, sweeps: 2 of 5": lambda: sampling.Chains(machine).record(lambda v: v, 5),
+        "sweeps: 3 of 5": lambda: sampling.ParallelTempering(machine).sweep(5),
+        "burn_in, round 2 of 2; sweeps: 1 of 4": lambda: sampling.ParallelTempering(
+            machine
+        ).burn_in(6, rounds=2),
+        "log_likelihood; annealed_importance_sampling; runs from 1 of 4; temperatures: 2 of 9": (
+            lambda: sampling.log_likelihood(machine, data, temperatures=9, runs=4)
+        ),
+        "sweeps: 4 of 5": langevin,
+    }
+
+
+@pytest.mark.parametrize("calls", [theory_calls, sampling_calls])
+def test_theory_and_sampling_say_how_far_they_are(calls):
+    for said, call in calls().items():
+        lines = heard(call)
+        assert any(said in line for line in lines), (said, lines[:5])
+        with nakami.progress(lines.append, every=0):
+            before = len(lines)
+            nakami.eigh(symmetric(), 1)
+        assert not any(said in line for line in lines[before:])  # no name stays behind

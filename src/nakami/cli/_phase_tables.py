@@ -41,12 +41,16 @@ def _transitions(found: PhaseStudy) -> TextTable:
     return TextTable(f"Margin perceptron, κ {found.kappa:g}: jumps", caption, head, rows, left=0)
 
 
+def _unsettled(stages: str) -> str:
+    return f" ({stages}: no fixed point)" if stages else ""
+
+
 def _instances(found: PhaseStudy) -> TextTable:
     rows = [
         (
             f"{row['alpha']:g}", f"{row['beta']:.3g}", f"{row['pretrained']:z.3f}",
-            f"{row['error']:z.3f}", f"{row['expected']:z.3f}",
-            f"{row['steps']}{'' if row['converged'] else ' (no fixed point)'}",
+            f"{row['error']:z.3f}" if row["alpha"] else "none", f"{row['expected']:z.3f}",
+            f"{row['steps']}{_unsettled(row['unsettled'])}",
         )
         for row in found.instances.rows()
     ]  # fmt: skip

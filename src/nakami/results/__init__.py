@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from ._lens_run import LENS_NUMBERS as LENS_NUMBERS
     from ._lens_run import LensRun as LensRun
     from ._listening import duration as duration
+    from ._listening import each as each
     from ._listening import looked as looked
     from ._listening import part as part
     from ._listening import product as product

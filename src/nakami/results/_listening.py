@@ -185,6 +185,16 @@ def said(words: str) -> None:
         listener.tick()
 
 
+def each(count: int, what: str) -> Iterator[int]:
+    """``range(count)``; after each says how many are done, with what they are, where it is many."""
+    for done in range(count):
+        yield done
+        if count > 1:
+            said(f"{what}: {done + 1:,} of {count:,}")
+        else:
+            tick()
+
+
 def duration(seconds: float) -> str:
     """``8 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = max(0, round(seconds))

@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..results import check_at_least
+from ..results import check_at_least, each, told
 from ._kernels import BlockGibbs, Kernel
 from ._machine import Machine, PairEnergy, check_binary, machine_of, seeded
 
@@ -21,6 +21,7 @@ class Run(ABC):
     def sweep(self, count: int = 1) -> Tensor:
         """States after ``count`` sweeps, ``(chains, ...)``."""
 
+    @told
     def record(self, statistic: Callable[[Tensor], Tensor], sweeps: int) -> Tensor:
         """A statistic of the states after each of the next sweeps, for the diagnostics.
 
@@ -32,7 +33,7 @@ class Run(ABC):
             ``(sweeps, chains, ...)``.
         """
         check_at_least("sweeps", sweeps, 1, "pass sweeps=1000")
-        return torch.stack([statistic(self.sweep()) for _ in range(sweeps)])
+        return torch.stack([statistic(self.sweep()) for _ in each(sweeps, "record, sweeps")])
 
 
 @final
@@ -69,10 +70,11 @@ class Chains(Run):
             self.states = (u < 0.5).to(weight)
         self._memory = self.kernel.begin(self.states, self._generator)
 
+    @told
     @torch.no_grad()
     def sweep(self, count: int = 1) -> Tensor:
         """States after ``count`` sweeps, ``(chains, visible)``."""
-        for _ in range(check_at_least("count", count, 1, "pass count=1")):
+        for _ in each(check_at_least("count", count, 1, "pass count=1"), "sweeps"):
             self.states = self.kernel.sweep(
                 self._machine, self.states, self._generator, self._memory
             )

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..results import check_at_least, is_whole, warn, wrong
+from ..results import check_at_least, each, is_whole, part, told, warn, wrong
 from ._machine import Machine, PairEnergy, check_binary, drawn, machine_of, seeded
 
 FEW = 10.0  # effective runs, below which (and below half of all) the estimate is doubtful
@@ -63,6 +62,7 @@ class LogPartition:
         )
 
 
+@told
 def annealed_importance_sampling(
     model: PairEnergy | Machine,
     *,
@@ -107,11 +107,13 @@ def annealed_importance_sampling(
     for start in range(0, runs, batch):
         size = min(batch, runs - start)
         v = drawn(base.expand(size, -1).clone(), source)
-        forth.append(annealed(machine, v, betas, base, source))
+        with part(f"runs from {start + 1} of {runs}"):
+            forth.append(annealed(machine, v, betas, base, source))
     upper = upper_error = math.nan
     if samples is not None:
         given = check_binary("samples", samples, machine)
-        back = [annealed(machine, v, betas[::-1], base, source) for v in given.split(batch)]
+        with part("runs back from samples"):
+            back = [annealed(machine, v, betas[::-1], base, source) for v in given.split(batch)]
         upper, upper_error = _mean(-torch.cat(back))
     found = _estimate(torch.cat(forth), log_base, upper, upper_error)
     if not found.converged:
@@ -122,13 +124,15 @@ def annealed_importance_sampling(
     return found
 
 
+@told
 def annealed(
     machine: Machine, v: Tensor, betas: list[float], base: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Log weights of runs from the states ``v`` along ``betas``, either way, ``(N,)`` float64."""
     total = torch.zeros(len(v), dtype=torch.float64, device=v.device)
     x, slope = machine.input(v), machine.visible_bias - base
-    for before, after in pairwise(betas):
+    for place in each(len(betas) - 1, "temperatures"):
+        before, after = betas[place : place + 2]
         gain = F.softplus(x * after).sub_(F.softplus(x * before))
         total += gain.sum(1, dtype=torch.float64)
         total += (v * slope).sum(1, dtype=torch.float64) * (after - before)

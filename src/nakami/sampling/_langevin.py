@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, final
 import torch
 from torch import Tensor
 
-from ..results import check_at_least, check_callable, is_number, wrong, wrong_type
+from ..results import check_at_least, check_callable, each, is_number, told, wrong, wrong_type
 from ._chains import Run
 from ._machine import seeded
 
@@ -75,10 +75,11 @@ class UnadjustedLangevin(Run):
             got = "NaN or infinite values there"
             raise wrong("start", "have a finite gradient of the energy", got, "start elsewhere")
 
+    @told
     @torch.no_grad()
     def sweep(self, count: int = 1) -> Tensor:
         """States after ``count`` sweeps of one step each, ``(chains, 2, ...)``."""
-        for _ in range(check_at_least("count", count, 1, "pass count=1")):
+        for _ in each(check_at_least("count", count, 1, "pass count=1"), "sweeps"):
             slope = self._gradient()
             drift = -slope
             if self.gamma:

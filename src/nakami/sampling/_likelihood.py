@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..results import is_number, wrong
+from ..results import is_number, told, wrong
 from ._importance import LogPartition, annealed_importance_sampling, log_odds
 from ._machine import Machine, PairEnergy, check_binary, machine_of
 
@@ -38,6 +38,7 @@ class LogLikelihood:
         )
 
 
+@told
 def log_likelihood(
     model: PairEnergy | Machine,
     data: Tensor,

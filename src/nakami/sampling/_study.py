@@ -112,6 +112,9 @@ class SamplingStudy(Plotted):
         return [{"kernel": one.kernel, **row} for one in self.times for row in one.rows()]
 
 
+WAYS_OUT = ("{python}pass (0.7, 1.5, 3)", "{command_line}write {scales} 0.7,1.5,3")
+
+
 def study(
     scales: Sequence[float] = SCALES, *, seed: int = 0, progress: Progress | None = None
 ) -> SamplingStudy:
@@ -134,11 +137,13 @@ def study(
     Cost: 3 s at the defaults.
     """
     if not 1 <= len(scales) <= 6:
-        raise wrong("scales", "hold 1 to 6 numbers", len(scales), "pass (0.7, 1.5, 3)")
+        raise wrong("scales", "hold 1 to 6 numbers", len(scales), WAYS_OUT)
     for one in scales:
         if not is_number(one) or not 0 < float(one) <= LARGEST:
             rule = f"lie between 0 and {LARGEST:g}"
-            raise wrong("scales", rule, repr(one), "pass (0.7, 1.5, 3)")
+            raise wrong("scales", rule, repr(one), WAYS_OUT)
+    if len(set(scales)) < len(scales):
+        raise wrong("scales", "hold different numbers", list(scales), WAYS_OUT)
     at, seed = sorted(float(one) for one in scales), check_seed(seed)
     work = Work(["kernel"] * len(KERNELS) + ["bias"] + ["annealed"] * len(TEMPERATURES), progress)
     machines = [random_machine(one, seed) for one in at]

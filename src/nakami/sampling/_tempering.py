@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..results import check_at_least, wrong
+from ..results import check_at_least, each, part, told, wrong
 from ._chains import Run
 from ._importance import checked_base, checked_temperatures
 from ._kernels import BlockGibbs, Kernel
@@ -69,10 +69,11 @@ class ParallelTempering(Run):
     def swap_rates(self) -> Tensor:
         return self._accepted / self._tried
 
+    @told
     @torch.no_grad()
     def sweep(self, count: int = 1) -> Tensor:
         """States at the machine itself after ``count`` sweeps, ``(chains, visible)``."""
-        for _ in range(check_at_least("count", count, 1, "pass count=1")):
+        for _ in each(check_at_least("count", count, 1, "pass count=1"), "sweeps"):
             beta = self.betas.to(self.states).repeat_interleave(self.states.shape[1])[:, None]
             rows = self._machine.at(beta)
             moved = self.kernel.sweep(
@@ -101,7 +102,8 @@ class ParallelTempering(Run):
         check_at_least("sweeps", sweeps, 2 * (2**rounds - 1), way_out)
         for i in range(rounds):
             self._forget()
-            self.sweep(sweeps * 2**i // (2**rounds - 1))
+            with part(f"burn_in, round {i + 1} of {rounds}"):
+                self.sweep(sweeps * 2**i // (2**rounds - 1))
             self.betas = equal_rejection(self.betas, self.swap_rates)
         self._forget()
         return self.betas

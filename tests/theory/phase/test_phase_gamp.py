@@ -81,3 +81,24 @@ REFUSED = [
 def test_what_gamp_refuses(learned, call, text):
     with pytest.raises(UsageError, match=text):
         call(learned[2.0])
+
+
+def test_an_instance_beyond_memory_is_refused():
+    with pytest.raises(UsageError, match=r"dimension must leave at most .* bytes, got 40,8"):
+        phase.draw_instance(0.5, 0.1, 5, 10**6)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: phase.state_evolution([0.3, 0.5], [0.1, 0.2, 0.3], 3),
+        lambda: phase.state_evolution([0.3, 0.5], 0.1, 3, start=[0.1, 0.2, 0.3]),
+        lambda: phase.mismatched_evolution([0.3, 0.5], 0.3, [0.1, 0.2, 0.3]),
+        lambda: phase.curve([0.3, 0.5], [0.1, 0.2, 0.3]),
+        lambda: phase.curve([0.3, 0.5], q=[0.1, 0.2, 0.3]),
+        lambda: phase.free_entropy([0.3, 0.5], [0.1, 0.2, 0.3], 0, 1),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(call):
+    with pytest.raises(UsageError, match=r"must broadcast, got shapes .*; pass numbers, or arrays"):
+        call()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._command import THEORY, Command
+from .._command import THEORY, Command, Stands
 from .._groups import SEEDS, OutputOptions
 
 ALPHAS, BETAS, DIMENSION, POINTS = "0.01,0.1,0.5", "0,3,5", 500, 6
@@ -15,19 +15,29 @@ ALPHAS, BETAS, DIMENSION, POINTS = "0.01,0.1,0.5", "0,3,5", 500, 6
 def run(
     output: OutputOptions,
     kappa: Annotated[
-        float, typer.Option(metavar="K", help="Margin that patterns keep from the border.")
+        float,
+        typer.Option(metavar="K", help="Margin that patterns keep from the border, 0.0001 to 5."),
     ] = 0.5,
     alpha: Annotated[
-        str, typer.Option(metavar="A,A,...", help="Labelled patterns for each weight, up to 6.")
+        str,
+        typer.Option(
+            metavar="A,A,...", help="Labelled patterns for each weight, 0 to 1e5, up to 6."
+        ),
+        Stands(("alpha", "alphas")),
     ] = ALPHAS,
     beta: Annotated[
-        str, typer.Option(metavar="B,B,...", help="Patterns without labels for each weight.")
+        str,
+        typer.Option(metavar="B,B,...", help="Patterns without labels for each weight, likewise."),
+        Stands(("beta", "betas")),
     ] = BETAS,
     dimension: Annotated[
-        int, typer.Option(min=2, metavar="N", help="Weights of the instances.")
+        int, typer.Option(min=2, metavar="N", help="Weights of the instances, up to 10,000.")
     ] = DIMENSION,
     points: Annotated[
-        int, typer.Option(min=0, metavar="K", help="Instances on each curve; 0: theory alone.")
+        int,
+        typer.Option(
+            min=0, metavar="K", help="Instances on each curve, up to 100; 0: theory alone."
+        ),
     ] = POINTS,
     seed: Annotated[int, typer.Option(**SEEDS, help="Seed of the first instance.")] = 0,
 ) -> None:

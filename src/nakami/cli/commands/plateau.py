@@ -15,10 +15,10 @@ OUTPUTS, STARTS = "1,2,3,5", 8
 def run(
     output: OutputOptions,
     outputs: Annotated[
-        str, typer.Option(metavar="O,O,...", help="Numbers of outputs, up to 6.")
+        str, typer.Option(metavar="O,O,...", help="Numbers of outputs, 1 to 1000, up to 6.")
     ] = OUTPUTS,
     starts: Annotated[
-        int, typer.Option(min=1, metavar="K", help="Random starts for each.")
+        int, typer.Option(min=1, metavar="K", help="Random starts for each, up to 1000.")
     ] = STARTS,
     seed: Annotated[int, typer.Option(**SEEDS, help="Seed of the starts and teachers.")] = 0,
 ) -> None:

@@ -16,7 +16,9 @@ def run(
     output: OutputOptions,
     scales: Annotated[
         str,
-        typer.Option(metavar="S,S,...", help="Standard deviations of the weights, up to 6."),
+        typer.Option(
+            metavar="S,S,...", help="Standard deviations of the weights, above 0 to 10, up to 6."
+        ),
     ] = SCALES,
     seed: Annotated[int, typer.Option(**SEEDS, help="Seed of the machines and runs.")] = 0,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -67,3 +69,14 @@ def overlap(argument: str, values: ArrayLike) -> Array:
     if not inside.all():
         raise wrong(argument, "lie from 0 to below 1", f"{found[~inside].flat[0]:g}", way_out)
     return found
+
+
+def together(**arrays: Array) -> tuple[Any, ...]:
+    """All of one shape, by NumPy's rules of broadcasting."""
+    try:
+        return tuple(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        first, last = ", ".join([*arrays][:-1]), [*arrays][-1]
+        shapes = ", ".join(str(each.shape) for each in arrays.values())
+        way_out = "pass numbers, or arrays of one shape; x[:, None] makes a column of x"
+        raise wrong(f"{first} and {last}", "broadcast", f"shapes {shapes}", way_out) from None

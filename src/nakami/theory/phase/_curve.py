@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ...results import check_at_least, wrong
 from ._channel import Array, Flags, Real
-from ._checks import load, margin, overlap
+from ._checks import load, margin, overlap, together
 from ._evolution import SMALL, iterate
 from ._grid import Grid
 from ._information import gains
@@ -87,12 +87,12 @@ def curve(
     k = margin("kappa", kappa, positive=by_beta)
     of, loads = ("beta", beta) if beta is not None else ("alpha", 0.0 if alpha is None else alpha)
     given = load(of, loads)
-    k, given = (x[..., None] for x in np.broadcast_arrays(k, given))
+    k, given = (x[..., None] for x in together(**{"kappa": k, of: given}))
     if q is None:
         gap = _even(k, given, by_beta, check_at_least("n", n, 2, "200 is the default"))
     else:
         found = overlap("q", q)
-        gap = np.array(np.broadcast_to(1 - found, np.broadcast_shapes(k.shape, found.shape)))
+        gap = np.array(together(q=1 - found, parameters=k)[0])
     other = _other(gap, k, given, by_beta)
     a, b = (given, other) if by_beta else (other, given)
     a, b = (np.array(np.broadcast_to(x, gap.shape)) for x in (a, b))

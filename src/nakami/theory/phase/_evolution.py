@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import check_at_least, check_fraction, wrong
+from ...results import check_at_least, check_fraction, stepped, told, wrong
 from ._channel import Array, Counts, Flags
-from ._checks import load, margin, overlap
+from ._checks import load, margin, overlap, together
 from ._grid import Grid
 from ._information import gains
 from ._point import point
@@ -54,6 +54,7 @@ class StateEvolution(Grid):
         return f"StateEvolution({self.converged.sum()} of {self.q.size} converged)"
 
 
+@told
 def state_evolution(
     kappa: ArrayLike,
     alpha: ArrayLike = 0.0,
@@ -86,10 +87,11 @@ def state_evolution(
     Cost: 60 microseconds an entry and step. Source: Bayes-optimal state evolution of GAMP with the
     spherical prior; Rangan 2011 (arXiv 1010.5141), Barbier et al., PNAS 116 (2019).
     """
-    k, a, b = np.broadcast_arrays(margin("kappa", kappa), load("alpha", alpha), load("beta", beta))
+    parameters = margin("kappa", kappa), load("alpha", alpha), load("beta", beta)
+    k, a, b = together(kappa=parameters[0], alpha=parameters[1], beta=parameters[2])
     check_fraction("tolerance", tolerance, "1e-10 is the default")
     check_at_least("max_steps", max_steps, 1, "5000 is the default")
-    gap = np.array(np.broadcast_to(_start(start), k.shape))
+    gap = np.array(together(start=_start(start), parameters=k)[0])
     gap, doubt, steps = iterate(gap, k, a, b, tolerance, max_steps)
     at = point(gap, k, a, b)
     converged = doubt <= tolerance * np.maximum((1 - gap) / gap, 1)
@@ -115,6 +117,7 @@ def iterate(
         left = np.where(slope < 1, np.abs(q_hat - (1 - here) / here) / np.abs(1 - slope), np.inf)
         v[running], doubt[running] = 1 / (1 + q_hat), left
         steps[running] += 1
+        stepped(int(steps.max()), doubt.max)
         running = running[left > tolerance * np.maximum(q_hat, 1)]
         if not running.size:
             break

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_fraction, check_seed, is_number, wrong
+from ...results import (
+    Shown,
+    check_at_least,
+    check_fraction,
+    check_seed,
+    is_number,
+    part,
+    stepped,
+    told,
+    wrong,
+)
 from ._channel import Array, Channel, labelled, unlabelled
 from ._instance import Instance
 
@@ -67,6 +78,7 @@ class PretrainFinetune:
     finetuned: GampResult
 
 
+@told
 def gamp(
     instance: Instance,
     start: str | ArrayLike = "uninformed",
@@ -118,12 +130,14 @@ def gamp(
         new = v * r
         change, m = float((new - m) @ (new - m)) / n, new
         track.append((float(m @ m) / n, float(m @ instance.teacher) / n))
+        stepped(len(track), partial(float, change))
         if change < tolerance or v < EMPTY:
             break
     done = change < tolerance and v >= EMPTY
     return _result(instance, m, v, g, kappa, change, done, np.array(track))
 
 
+@told
 def pretrain_then_finetune(
     instance: Instance, *, tolerance: float = 1e-8, max_steps: int = 1000, seed: int = 0
 ) -> PretrainFinetune:
@@ -137,9 +151,11 @@ def pretrain_then_finetune(
     if not 0 < len(first.labels) < len(instance.labels):
         way_out = "draw_instance with {alpha} and {beta} above 0"
         raise wrong("instance", "hold patterns with and without labels", repr(instance), way_out)
-    before = gamp(first, tolerance=tolerance, max_steps=max_steps, seed=seed)
+    with part("pre-training"):
+        before = gamp(first, tolerance=tolerance, max_steps=max_steps, seed=seed)
     sign = -1 if float(instance.labels @ (instance.patterns @ before.mean)) < 0 else 1
-    after = gamp(instance, sign * before.mean, tolerance=tolerance, max_steps=max_steps)
+    with part("fine-tuning"):
+        after = gamp(instance, sign * before.mean, tolerance=tolerance, max_steps=max_steps)
     return PretrainFinetune(before, sign, after)
 
 

@@ -11,6 +11,8 @@ from ...results import check_at_least, check_seed, is_number, wrong
 from ._channel import Array, log_tail
 from ._checks import one_load
 
+MOST_BYTES = 2**36  # of patterns: 64 GiB, beyond what one process should ask for
+
 
 @dataclass(frozen=True, repr=False)
 class Instance:
@@ -62,7 +64,7 @@ def draw_instance(
         See ``Instance``; ``8 (alpha + beta) N^2`` bytes.
 
     Raises:
-        UsageError: Arguments out of range, or no pattern at all.
+        UsageError: Arguments out of range, no pattern at all, or more than 64 GiB of them.
 
     Cost: 30 ns a number.
     """
@@ -76,6 +78,10 @@ def draw_instance(
         raise wrong(
             "alpha and beta", "give at least one pattern", f"{alpha:g} and {beta:g}", way_out
         )
+    size = 8 * (m_u + m_l) * n
+    if size > MOST_BYTES:
+        way_out = "pass a smaller {dimension}, {alpha} or {beta}"
+        raise wrong("dimension", f"leave at most {MOST_BYTES:,} bytes", f"{size:,}", way_out)
     draw = np.random.default_rng(check_seed(seed))
     teacher = draw.standard_normal(n)
     teacher *= np.sqrt(n) / np.linalg.norm(teacher)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...results import check_at_least, check_fraction, is_number, wrong
+from ...results import check_at_least, check_fraction, is_number, stepped, told, wrong
 from ._channel import Array, Counts, Flags, labelled, log_density, log_tail, unlabelled
-from ._checks import load, margin
+from ._checks import load, margin, together
 from ._evolution import SMALL, STARTS
 from ._generalisation import of_angle
 from ._grid import Grid
@@ -60,6 +60,7 @@ class MismatchedEvolution(Grid):
         return f"MismatchedEvolution({self.converged.sum()} of {self.q.size} converged)"
 
 
+@told
 def mismatched_evolution(
     kappa: ArrayLike,
     student_kappa: ArrayLike,
@@ -101,7 +102,7 @@ def mismatched_evolution(
     """
     loads = load("alpha", alpha), load("beta", beta)
     margins = margin("kappa", kappa), margin("student_kappa", student_kappa)
-    parameters = np.broadcast_arrays(*margins, *loads)
+    parameters = together(kappa=margins[0], student_kappa=margins[1], alpha=loads[0], beta=loads[1])
     if not isinstance(start, str) or start not in STARTS:
         way_out = 'pass "uninformed" or "informed"'
         raise wrong("start", f"be one of {', '.join(STARTS)}", repr(start), way_out)
@@ -139,6 +140,7 @@ def _iterate(
         gap[running] = damping * here[1] + (1 - damping) * new_gap
         residual[running] = left
         steps[running] += 1
+        stepped(int(steps.max()), residual.max)
         running = running[(left > tolerance) & (new_gap > EMPTY)]
         if not running.size:
             break

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._channel import Array, Real
-from ._checks import load, margin, overlap
+from ._checks import load, margin, overlap, together
 from ._generalisation import angle, gibbs_angle, of_angle
 from ._information import Information, of_gap
 
@@ -47,9 +47,11 @@ def free_entropy(q: ArrayLike, kappa: ArrayLike, alpha: ArrayLike, beta: ArrayLi
     Source: replica method for the margin perceptron; tested against its stationary points and
     against instances (``gamp``).
     """
-    found, k = overlap("q", q), margin("kappa", kappa)
-    at = of_gap(1 - found, k)
-    return entropy(found, 1 - found, load("alpha", alpha), load("beta", beta), at)
+    found, k, a, b = together(
+        q=overlap("q", q), kappa=margin("kappa", kappa), alpha=load("alpha", alpha),
+        beta=load("beta", beta),
+    )  # fmt: skip
+    return entropy(found, 1 - found, a, b, of_gap(1 - found, k))
 
 
 def entropy(q: Array, gap: Array, alpha: Real, beta: Real, at: Information) -> Array:

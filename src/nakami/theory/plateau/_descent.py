@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf
 
-from ...results import Shown, check_at_least, check_choice, check_fraction, is_number, wrong
+from ...results import (
+    Shown,
+    check_at_least,
+    check_choice,
+    check_fraction,
+    is_number,
+    stepped,
+    told,
+    wrong,
+)
 from ._integrals import Array, real
 from ._loss import gradient, population_fisher
 from ._order import order_parameters, weights
@@ -48,6 +57,7 @@ class Descent(Shown):
         return f"Descent({self.rule}, {told})"
 
 
+@told
 def descend(
     J: ArrayLike,
     B: ArrayLike,
@@ -106,6 +116,7 @@ def descend(
     for step in range(max_steps + 1):
         j, w = theta[:split].reshape(shape), theta[split:].reshape(w.shape)
         losses.append(at.loss(j, w))
+        stepped(step, lambda: losses[-1] / losses[0])
         if losses[-1] <= target * losses[0]:
             break
         if not losses[-1] <= DIVERGED * losses[0]:

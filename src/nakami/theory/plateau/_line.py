@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
-from ...results import Shown, check_at_least, check_seed, is_number, wrong, wrong_type
+from ...results import Shown, check_at_least, check_seed, is_number, told, wrong, wrong_type
 from ._integrals import Array, real
 from ._loss import gradient, population_hessian
 from ._one_unit import OneUnit
@@ -151,6 +151,7 @@ class Escape(Shown):
         return f"Escape(z {self.z:g}, median {np.median(self.time):.4g}, {gone})"
 
 
+@told
 def escape(
     one: OneUnit,
     z: float,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf
 
-from ...results import Shown, check_seed, is_number, wrong
+from ...results import Shown, check_seed, is_number, said, told, wrong
 from ._integrals import Array
 from ._order import OrderParameters, order_parameters, unchecked, weights
 from ._velocity import check_rates
@@ -42,6 +42,7 @@ class Simulation(Shown):
         return f"Simulation(N {self.size}, t to {self.times[-1]:g}, error {self.error[-1]:.4g})"
 
 
+@told
 def simulate(
     J: ArrayLike,
     B: ArrayLike,
@@ -98,6 +99,7 @@ def simulate(
                 times.append(step / n)
                 orders.append(order_parameters(j, b, w, v))
             if step % AT_ONCE == 0:
+                said(f"simulate, steps: {step:,} of {steps:,}")
                 inputs = rng.standard_normal((min(AT_ONCE, steps - step + 1), n))
                 of_t = _g(inputs @ b.T / root) @ v
             xi = inputs[step % AT_ONCE]

@@ -14,9 +14,9 @@ from ...results import (
     Progress,
     Shown,
     Work,
-    check_at_least,
     check_count,
     check_seed,
+    is_whole,
     wrong,
 )
 from ._line import line_hessian
@@ -106,6 +106,9 @@ class PlateauStudy(Plotted):
         return self.by_outputs.rows()
 
 
+WAYS_OUT = ("{python}pass (1, 2, 5)", "{command_line}write {outputs} 1,2,5")
+
+
 def study(
     outputs: Sequence[int] = (1, 2, 3, 5),
     *,
@@ -130,12 +133,12 @@ def study(
 
     Cost: 2 s for each number of outputs and 8 starts.
     """
-    numbers = [check_at_least("outputs", one, 1, "pass (1, 2, 5)") for one in outputs]
+    numbers = [_outputs(one) for one in outputs]
     if not 1 <= len(numbers) <= 6 or len(set(numbers)) < len(numbers):
-        raise wrong("outputs", "hold 1 to 6 different numbers", numbers, "pass (1, 2, 5)")
+        raise wrong("outputs", "hold 1 to 6 different numbers", numbers, WAYS_OUT)
     check_count("starts", starts, MOST_STARTS, "for each number", "8 is the default")
     if max(numbers) > MOST_OUTPUTS:
-        raise wrong("outputs", f"be at most {MOST_OUTPUTS}", max(numbers), "pass (1, 2, 5)")
+        raise wrong("outputs", f"be at most {MOST_OUTPUTS}", max(numbers), WAYS_OUT)
     seed, rate = check_seed(seed), 0.2
     work = Work(["run"] * len(numbers) + ["line"], progress)
     rows, curves = list[tuple[float, ...]](), list[ErrorCurve]()
@@ -156,6 +159,12 @@ def study(
     whole = [c[i].astype(np.int64) for i in (0, 5, 7)]
     by = ByOutputs(whole[0], c[1], c[2], c[3], c[4], whole[1], c[6], whole[2])
     return PlateauStudy(by, tuple(curves), line, starts, seed, rate)
+
+
+def _outputs(given: object) -> int:
+    if not is_whole(given) or given < 1:
+        raise wrong("outputs", "be whole numbers from 1 on", repr(given), WAYS_OUT)
+    return int(given)
 
 
 def _line(overlap: float) -> OnTheLine:

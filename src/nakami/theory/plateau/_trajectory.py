@@ -9,7 +9,16 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 from scipy.integrate import DOP853, DenseOutput, OdeSolution
 
-from ...results import RunError, Shown, check_at_least, check_fraction, is_number, wrong
+from ...results import (
+    RunError,
+    Shown,
+    check_at_least,
+    check_fraction,
+    is_number,
+    said,
+    told,
+    wrong,
+)
 from ._integrals import Array, real
 from ._order import OrderParameters, check_order, joint, unchecked
 from ._velocity import check_rates, moved, slope
@@ -67,6 +76,7 @@ class Trajectory(Shown):
         return f"Trajectory(t to {self.times[-1]:g} in {self.steps} steps, {done})"
 
 
+@told
 def trajectory(
     start: OrderParameters,
     rate: float = 0.2,
@@ -188,6 +198,8 @@ class _Flow:
         pieces: list[DenseOutput] = []
         while solver.status == "running" and len(pieces) < max_steps:
             solver.step()
+            run = "tighter" if early else "looser"
+            said(f"trajectory, {run} run, time {solver.t:.4g} of {t_end:.4g}")
             if solver.status == "failed":
                 break
             times.append(solver.t)
