@@ -32,9 +32,12 @@ def _transitions(found: PhaseStudy) -> TextTable:
     end = found.diagram.critical
     caption = (
         "β: patterns without labels over N. Between the first and the last both states are stable; "
-        f"in the middle they are equal.\nWithout labels they tell nothing below β_c "
-        f"{found.diagram.weak_recovery:.4g}."
+        f"in the middle they are equal.\nWithout labels a start that knows nothing learns nothing "
+        f"below β_c {found.diagram.weak_recovery:.4g}"
     )
+    better = found.diagram.better_from
+    late = f", though a better state is the likelier one from β {better:.4g} on"
+    caption += f"{late if isfinite(better) else ''}."
     if end.exists:
         caption += f" The jump ends at α {end.alpha:.4g}, β {end.beta:.4g}."
     head = ("labels α", "low error from β", "equal at β", "high error to β", "q before", "q after")

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from nakami.theory.plateau import PlateauStudy
 
 
+TRENDS = {
+    "one": "",
+    "falls": "The time on plateaus falls with outputs.",
+    "rises": "The time on plateaus rises with outputs.",
+    "stays": "The time on plateaus does not change with outputs.",
+    "turns": "The time on plateaus neither only falls nor only rises with outputs.",
+}
+
+
 def tables(found: PlateauStudy) -> list[TextTable]:
     """Plateaus by outputs, and the curvature on the line."""
     return [_lengths(found), _line(found)]
@@ -32,7 +41,8 @@ def _lengths(found: PlateauStudy) -> TextTable:
     head = ("outputs", "on plateaus", "quartiles", "to 1 %", "reached", "doubt")
     title = f"Two units learn from two, rate {found.rate:g}, {counted(found.starts, 'start')} each"
     caption = "Time in steps / N, medians. doubt: largest change of a length at looser tolerances."
-    return TextTable(title, caption, head, rows, left=0)
+    caption += f"\n{TRENDS[found.by_outputs.trend]}"
+    return TextTable(title, caption.rstrip(), head, rows, left=0)
 
 
 def _line(found: PlateauStudy) -> TextTable:

@@ -95,7 +95,6 @@ def test_an_instance_beyond_memory_is_refused():
         lambda: phase.state_evolution([0.3, 0.5], 0.1, 3, start=[0.1, 0.2, 0.3]),
         lambda: phase.mismatched_evolution([0.3, 0.5], 0.3, [0.1, 0.2, 0.3]),
         lambda: phase.curve([0.3, 0.5], [0.1, 0.2, 0.3]),
-        lambda: phase.curve([0.3, 0.5], q=[0.1, 0.2, 0.3]),
         lambda: phase.free_entropy([0.3, 0.5], [0.1, 0.2, 0.3], 0, 1),
     ],
 )

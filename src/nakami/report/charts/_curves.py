@@ -28,6 +28,7 @@ class Curve:
         low, high: A band around it.
         colour: Its place in the palette from 0 on; None: its place among the curves.
         line: Whether points are joined. marks: Whether they are drawn.
+        hollow: Whether marks are empty inside.
         dashed: For what is no stable state, or comes from elsewhere.
     """
 
@@ -40,6 +41,7 @@ class Curve:
     line: bool = True
     marks: bool = False
     dashed: bool = False
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def curves(
             x=[row[0] for row in kept], y=[row[1] for row in kept],
             lo=[row[1] if row[2] is None else row[2] for row in kept],
             hi=[row[1] if row[3] is None else row[3] for row in kept],
-            stroke=colour, fill=colour, shape="circle",
+            stroke=colour, fill="var(--paper)" if line.hollow else colour, shape="circle",
         )  # fmt: skip
         layers += _layers(line, key, axes, colour)
         if line.name:

@@ -102,6 +102,7 @@ def section(
     *,
     may: Sequence[str] | None = None,
     may_not: Sequence[str] | None = None,
+    do: Sequence[str] | None = None,
     wide: bool = False,
     **data: Any,
 ) -> Section:
@@ -113,7 +114,8 @@ def section(
     """
     may = say.all_of(name, "may", **data) if may is None else may
     may_not = say.all_of(name, "not", **data) if may_not is None else may_not
-    nav, do = say(f"{name}.nav"), say.all_of(name, "do", **data)
+    do = say.all_of(name, "do", **data) if do is None else do
+    nav = say(f"{name}.nav")
     return Section(name, nav, heading, text, figures, may, may_not, do, wide)
 
 

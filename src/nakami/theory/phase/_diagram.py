@@ -61,6 +61,15 @@ class PhaseDiagram(Shown):
     critical: CriticalPoint
     weak_recovery: float
 
+    @property
+    def better_from(self) -> float:
+        """``beta_t`` without labels where it lies below ``weak_recovery``, else NaN.
+
+        From there on the better state is the likelier one, though a start that knows nothing stays.
+        """
+        first = float(self.beta_t[0]) if self.alpha[0] == 0 else float("nan")
+        return first if first < self.weak_recovery else float("nan")
+
     def __repr__(self) -> str:
         jumps = int(np.isfinite(self.beta_t).sum())
         return f"PhaseDiagram(kappa {self.kappa:g}: a jump at {jumps} of {len(self.alpha)} alphas)"

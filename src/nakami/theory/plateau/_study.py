@@ -55,6 +55,16 @@ class ByOutputs(Shown):
     doubt: Array
     converged: npt.NDArray[np.int64]
 
+    @property
+    def trend(self) -> str:
+        """Of the medians over outputs: falls, rises, stays, turns, or one where there is one."""
+        steps = np.diff(self.length)
+        if not len(steps):
+            return "one"
+        if not steps.any():
+            return "stays"
+        return "falls" if (steps <= 0).all() else "rises" if (steps >= 0).all() else "turns"
+
 
 @dataclass(frozen=True)
 class ErrorCurve:
@@ -133,7 +143,7 @@ def study(
 
     Cost: 2 s for each number of outputs and 8 starts.
     """
-    numbers = [_outputs(one) for one in outputs]
+    numbers = sorted(_outputs(one) for one in outputs)
     if not 1 <= len(numbers) <= 6 or len(set(numbers)) < len(numbers):
         raise wrong("outputs", "hold 1 to 6 different numbers", numbers, WAYS_OUT)
     check_count("starts", starts, MOST_STARTS, "for each number", "8 is the default")

@@ -9,7 +9,7 @@ import numpy as np
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...page._study import study_frame
 from ...words import _numbers as num
-from ._sections import say
+from ._sections import jumps, say
 
 if TYPE_CHECKING:
     from nakami.theory.phase import PhaseStudy
@@ -26,8 +26,10 @@ def frame(found: PhaseStudy, sections: list[Section]) -> Frame:
 
 
 def _verdict(found: PhaseStudy, name: str) -> Verdict:
-    first, d = found.transitions[0], found.diagram
+    first, d = next(iter(jumps(found)), found.transitions[0]), found.diagram
     figures = [KeyFigure(num.number(d.weak_recovery), "", say("figure.weak"))]
+    if np.isfinite(d.better_from):
+        figures.append(KeyFigure(num.number(d.better_from), "", say("figure.better")))
     if first.first_order:
         figures.append(
             KeyFigure(num.number(first.beta_ends), "", say("figure.jump", alpha=first.alpha))
@@ -35,11 +37,14 @@ def _verdict(found: PhaseStudy, name: str) -> Verdict:
     if d.critical.exists:
         figures.append(KeyFigure(num.number(d.critical.alpha), "", say("figure.end")))
     case = "jumps" if first.first_order else "smooth"
+    stands = [say("verdict.stands")]
+    if len(found.instances.alpha):
+        stands.append(say("verdict.points"))
     facts = {"kappa": found.kappa, "alpha": first.alpha, "beta": first.beta_ends}
     return Verdict(
         kicker=name,
         headline=say(f"verdict.{case}", **facts),
-        standfirst=[say("verdict.model"), say("verdict.stands")],
+        standfirst=[say("verdict.model"), *stands],
         figures=figures,
         meta=[
             (say("meta.margin"), num.number(found.kappa)),
@@ -68,11 +73,11 @@ def instances_tables(found: PhaseStudy) -> list[Table]:
         return []
     rows: list[list[Text]] = [
         [num.number(row["alpha"]), num.number(row["beta"]), num.number(row["pretrained"]),
-         num.number(row["error"]), num.number(row["expected"]), num.whole(row["steps"]),
-         say("table.yes") if row["converged"] else say("table.no")]
+         num.number(row["error"]) if row["alpha"] else "", num.number(row["expected"]),
+         num.whole(row["steps"]), str(row["unsettled"]) or say("table.none")]
         for row in found.instances.rows()
     ]  # fmt: skip
-    names = ("alpha", "beta", "pretrained", "error", "expected", "steps", "fixed")
+    names = ("alpha", "beta", "pretrained", "error", "expected", "steps", "unsettled")
     head: list[Text] = [say(f"head.{each}") for each in names]
     note = say("table.instances_note", size=found.instances.dimension, seed=found.seed)
     return [Table(say("table.instances"), head, rows, (0, 1, 2, 3, 4, 5), 640, note)]

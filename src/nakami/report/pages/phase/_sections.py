@@ -15,32 +15,70 @@ from ...words import _numbers as num
 from ...words._sentences import Sentences
 
 if TYPE_CHECKING:
-    from nakami.theory.phase import PhaseStudy
+    from nakami.theory.phase import PhaseStudy, Transition
 
 say = Sentences(__file__)
+FEW, MANY = 0.01, 2.0  # labels for each weight, that are compared
 WIDER = 1.35  # times the last jump, how far a curve is drawn
+
+
+def jumps(found: PhaseStudy) -> list[Transition]:
+    """Those of the alphas looked at where the error jumps."""
+    return [one for one in found.transitions if one.first_order]
 
 
 def jump_section(found: PhaseStudy) -> Section:
     """Curves over beta."""
-    jumps = [one for one in found.transitions if one.first_order]
-    case = "jumps" if jumps else "smooth"
-    facts = (
-        {"alpha": jumps[0].alpha, "beta": jumps[0].beta_ends, "before": jumps[0].beta_appears}
-        if jumps
-        else {}
-    )
+    first, facts = next(iter(jumps(found)), None), dict[str, float]()
+    if first:
+        facts = {"alpha": first.alpha, "beta": first.beta_ends, "before": first.beta_appears}
+    case = "jumps" if first else "smooth"
     heading, text = say(f"jump.{case}", **facts), say(f"jump.text_{case}", **facts)
-    charts = [jump_chart(found)]
-    figure = Figure(say("jump.title"), say("jump.caption", size=found.instances.dimension), charts)
-    return section(say, "jump", heading, text, [figure])
+    figure = Figure(say("jump.title"), _jump_caption(found), [jump_chart(found)])
+    may = [say(f"jump.may_{case}")]
+    do: list[str] | None = None if first else []
+    return section(say, "jump", heading, text, [figure], may=may, do=do)
+
+
+def _jump_caption(found: PhaseStudy) -> str:
+    at, parts = found.instances, [say("jump.caption")]
+    if len(at.alpha):
+        parts.append(say("jump.caption_points", size=at.dimension))
+        if jumps(found):
+            parts.append(say("jump.caption_scatter"))
+        open_ = int((~at.converged).sum())
+        if open_:
+            parts.append(say("jump.caption_hollow", open=open_, all=len(at.alpha)))
+    return " ".join(parts)
 
 
 def labels_section(found: PhaseStudy) -> Section:
     """Curves over alpha."""
     charts = [labels_chart(found)]
     figure = Figure(say("labels.title"), say("labels.caption"), charts)
-    return section(say, "labels", say("labels.heading"), say("labels.text"), [figure])
+    case, facts = _worth(found)
+    heading, text = say(f"labels.{case}", **facts), say(f"labels.text_{case}", **facts)
+    return section(say, "labels", heading, text, [figure])
+
+
+def _worth(found: PhaseStudy) -> tuple[str, dict[str, float]]:
+    """A hundredth of a label with most data without labels, beside two labels with fewest."""
+    low, high = (int(pick(found.betas)) for pick in (np.argmin, np.argmax))
+    facts = {"few": FEW, "many": MANY, "high": found.betas[high], "low": found.betas[low]}
+    facts |= {"with_few": _learned(found, high, FEW), "with_many": _learned(found, low, MANY)}
+    if len(found.betas) == 1:
+        return "one", facts
+    return "worth" if facts["with_few"] < facts["with_many"] else "less", facts
+
+
+def _learned(found: PhaseStudy, place: int, alpha: float) -> float:
+    """Error that a start from scratch learns at a number of labels, from the curve over alpha."""
+    loads, error = found.by_alpha.alpha[place], found.by_alpha.bayes_error[place]
+    above = np.flatnonzero(loads >= alpha)
+    if not len(above) or above[0] == 0:
+        return float(error[0 if len(above) else -1])
+    part = slice(above[0] - 1, above[0] + 1)
+    return float(np.interp(alpha, loads[part], error[part]))
 
 
 def diagram_section(found: PhaseStudy) -> Section | None:
@@ -50,8 +88,11 @@ def diagram_section(found: PhaseStudy) -> Section | None:
         return None
     facts = {"alpha": end.alpha, "beta": end.beta}
     figure = Figure(say("diagram.title"), say("diagram.caption"), [diagram_chart(found)])
-    text = say("diagram.text", weak=found.diagram.weak_recovery, **facts)
-    return section(say, "diagram", say("diagram.heading", **facts), text, [figure])
+    parts = [say("diagram.text", weak=found.diagram.weak_recovery, **facts)]
+    better = found.diagram.better_from
+    if np.isfinite(better):
+        parts.append(say("diagram.text_better", better=better))
+    return section(say, "diagram", say("diagram.heading", **facts), " ".join(parts), [figure])
 
 
 def jump_chart(found: PhaseStudy) -> Chart:
@@ -60,10 +101,11 @@ def jump_chart(found: PhaseStudy) -> Chart:
     for place, alpha in enumerate(found.alphas):
         beta, error = found.by_beta.beta[place], found.by_beta.bayes_error[place]
         lines += _states(beta, error, found.by_beta.stable[place], place, last, _alpha(alpha))
-        mine = found.instances.alpha == alpha
-        if mine.any():
-            at = found.instances.beta[mine], found.instances.error[mine]
-            lines.append(Curve("", *at, colour=place, line=False))
+        for hollow in (False, True):
+            mine = (found.instances.alpha == alpha) & (found.instances.converged != hollow)
+            if mine.any():
+                at = found.instances.beta[mine], found.instances.error[mine]
+                lines.append(Curve("", *at, colour=place, line=False, hollow=hollow))
     said = [
         say("jump.alt_one", alpha=one.alpha, before=one.beta_appears, after=one.beta_ends)
         for one in found.transitions

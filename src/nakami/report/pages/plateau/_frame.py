@@ -27,10 +27,11 @@ def _verdict(found: PlateauStudy, name: str) -> Verdict:
         KeyFigure(num.number(float(length)), "", say("figure.length", outputs=int(outputs)))
         for outputs, length in zip(by.outputs[:4], by.length, strict=False)
     ]
-    facts = {"outputs": int(by.outputs[0]), "length": float(by.length[0])}
+    facts = {"few": int(by.outputs[0]), "many": int(by.outputs[-1]),
+             "first": float(by.length[0]), "last": float(by.length[-1])}  # fmt: skip
     return Verdict(
         kicker=name,
-        headline=say("verdict.headline", **facts),
+        headline=say(f"verdict.{by.trend}", **facts),
         standfirst=[say("verdict.model"), say("verdict.why")],
         figures=figures,
         meta=[

@@ -24,18 +24,24 @@ def length_section(found: PlateauStudy) -> Section:
     by = found.by_outputs
     first, last = (float(by.length[i]) for i in (0, -1))
     facts = {"first": first, "last": last, "few": int(by.outputs[0]), "many": int(by.outputs[-1])}
-    case = "shorter" if len(by.length) > 1 and last < first / 2 else "plain"
     figure = Figure(
         say("length.title"), say("length.caption", starts=found.starts), [length_chart(found)]
     )
-    heading = say(f"length.{case}", **facts)
-    return section(say, "length", heading, say("length.text", rate=found.rate), [figure])
+    heading = say(f"length.{by.trend}", **facts)
+    text, may = say("length.text", rate=found.rate), [say(f"length.may_{by.trend}", **facts)]
+    do: list[str] | None = None if by.trend == "falls" else []
+    return section(say, "length", heading, text, [figure], may=may, do=do)
 
 
 def time_section(found: PlateauStudy) -> Section:
     """One start for each number of outputs."""
     figure = Figure(say("time.title"), say("time.caption"), [time_chart(found)])
-    return section(say, "time", say("time.heading"), say("time.text"), [figure])
+    stood = bool((found.by_outputs.length > 0).any())
+    heading = say("time.level" if stood else "time.never")
+    if stood:
+        return section(say, "time", heading, say("time.text"), [figure])
+    may = [say("time.fast")]
+    return section(say, "time", heading, say("time.text"), [figure], may=may, may_not=[])
 
 
 def line_section(found: PlateauStudy) -> Section:
@@ -55,7 +61,8 @@ def length_chart(found: PlateauStudy) -> Chart:
     ]
     pairs = [f"{o} {num.number(float(v))}" for o, v in zip(by.outputs, by.length, strict=True)]
     text = say("length.alt", pairs="; ".join(pairs))
-    x = Scale(say("axis.outputs"), ends=(1.0,))
+    ends = (1.0,) if len(by.outputs) > 1 else (float(by.outputs[0] - 1), float(by.outputs[0] + 1))
+    x = Scale(say("axis.outputs"), ends=ends)
     return curves("length", lines, x, Scale(say("axis.time"), ends=(0.0,)), text)
 
 
