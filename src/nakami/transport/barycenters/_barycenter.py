@@ -202,7 +202,7 @@ def _warn(residual: Tensor, ends: Ends, kind: str) -> None:
     if kind == "entropic":
         ways.append("raise {reg}")  # the sharp kinds undo it, and take the more steps
     elif ends.undone < BLURRED:
-        ways.append("lower {reg}")
+        ways.insert(0, "lower {reg}")
     warn(
         NotConvergedWarning(
             "{argument} was not reached in {got} (residual {rule}); {way_out}.",
