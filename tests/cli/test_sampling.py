@@ -20,7 +20,7 @@ def test_json_and_page_hold_the_numbers_of_the_library(nakami, here):
     matrix = sampling.transition_matrix(machine, sampling.SuwaTodo(2))
     tau = sampling.exact_autocorrelation_time(matrix, law, sampling.pair_statistics(machine))
     row = body["times"][2]
-    assert row["kernel"] == "Suwa-Todo, given h"
+    assert row["kernel"] == "Suwa-Todo given h"
     assert row["time"] == pytest.approx([float(tau.mean())], rel=1e-12)
     assert body["annealed"]["exact"] == pytest.approx(sampling.log_partition(machine), rel=1e-12)
     away = abs(body["annealed"]["value"][-1] - body["annealed"]["exact"])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..results import check_at_least, each, told
-from ._kernels import BlockGibbs, Kernel
+from ._kernels import Kernel, check_kernel
 from ._machine import Machine, PairEnergy, check_binary, machine_of, seeded
 
 
@@ -59,7 +59,7 @@ class Chains(Run):
         start: int | Tensor = 100,
         generator: torch.Generator | None = None,
     ):
-        self._machine, self.kernel = machine_of(model), kernel or BlockGibbs()
+        self._machine, self.kernel = machine_of(model), check_kernel(kernel)
         weight = self._machine.weight
         self._generator = seeded(generator, weight)
         if isinstance(start, Tensor):

@@ -144,6 +144,9 @@ class Lifted(Kernel):
         if memory is None:
             raise wrong("memory", "be what begin gave", None, "pass kernel.begin(v, generator)")
         v, x, n = v.clone(), machine.input(v), v.shape[1]
+        if self.signs is not None and self.signs.shape != (n,):
+            got, way_out = tuple(self.signs.shape), "pass weight.sum(0).sign()"
+            raise wrong("signs", f"have one entry for each visible unit, ({n},)", got, way_out)
         signs = torch.ones_like(v[0]) if self.signs is None else self.signs.to(v)
         for _ in range(self.steps or n):
             accept = flip_gains(machine, v, x).clamp_(max=0).exp_().div_(n)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..results import UsageTypeError, check_at_least, wrong
+from ..results import UsageTypeError, check_at_least, wrong, wrong_type
 from ._allocation import suwa_todo
 from ._collapsed import CollapsedGibbs, CollapsedSuwaTodo, Lifted, RandomFlips
-from ._kernels import BlockGibbs, Kernel, MetropolisedGibbs, SuwaTodo, states
+from ._kernels import BlockGibbs, Kernel, MetropolisedGibbs, SuwaTodo, check_kernel, states
 from ._machine import Machine, PairEnergy, check_binary, machine_of
 
 MOST_UNITS = 25  # of the smaller side, for the partition function
@@ -62,7 +62,7 @@ def transition_matrix(model: PairEnergy | Machine, kernel: Kernel) -> Tensor:
     Raises:
         UsageError: More than 12 units on a side.
     """
-    return _matrix(kernel, _small(model))
+    return _matrix(check_kernel(kernel), _small(model))
 
 
 def exact_autocorrelation_time(matrix: Tensor, law: Tensor, statistic: Tensor) -> Tensor:
@@ -81,6 +81,23 @@ def exact_autocorrelation_time(matrix: Tensor, law: Tensor, statistic: Tensor) -
     Returns:
         ``()`` or ``(m,)``; NaN where the statistic does not vary.
     """
+    parts: dict[str, object] = {"matrix": matrix, "law": law, "statistic": statistic}
+    for name, given in parts.items():
+        if not isinstance(given, Tensor):
+            rule, way_out = (
+                "be a tensor",
+                "pass transition_matrix(model, kernel), stationary(model)",
+            )
+            got = type(given).__name__
+            raise wrong_type(name, rule, got, f"{way_out} and one number a state")
+    if matrix.ndim != 2 or len(matrix) not in (len(law), 2 * len(law)):
+        rule, shape = "be (S, S) for a law of S or S / 2 states", tuple(matrix.shape)
+        raise wrong(
+            "matrix", rule, shape, "pass transition_matrix(model, kernel) of the law's model"
+        )
+    if len(statistic) != len(law):
+        rule = f"have one row for each state of the law, {len(law)}"
+        raise wrong("statistic", rule, tuple(statistic.shape), "pass pair_statistics(model)")
     if len(matrix) == 2 * len(law):
         law, statistic = torch.cat([law, law]) / 2, torch.cat([statistic, statistic])
     f = statistic.reshape(len(law), -1).double()
@@ -115,9 +132,9 @@ def divergence_bias(
     Returns:
         ``(hidden, visible)`` float64.
     """
-    machine, kernel = _small(model), kernel or BlockGibbs()
+    machine, kernel = _small(model), check_kernel(kernel)
     k = check_at_least("k", k, 1, "pass k=1")
-    v = check_binary("data", data.detach(), machine)
+    v = check_binary("data", data, machine)
     index = (v @ (2.0 ** torch.arange(v.shape[1] - 1, -1, -1).to(v))).long()
     size = 1 << machine.visible_units
     law = torch.bincount(index, minlength=size).to(v) / len(v)

@@ -13,7 +13,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..results import check_at_least
+from ..results import check_at_least, wrong_type
 from ._allocation import allocated, moved_pairs
 from ._machine import Machine, drawn
 
@@ -130,6 +130,16 @@ class SuwaTodo(Kernel):
                 found = allocated(weights, (part @ place).long(), generator)
                 moved[:, start:stop] = table[found].flatten(1)
         return moved
+
+
+def check_kernel(kernel: object) -> Kernel:
+    """The kernel itself; block Gibbs for None."""
+    if kernel is None:
+        return BlockGibbs()
+    if not isinstance(kernel, Kernel):
+        got = f"the class {kernel.__name__}" if isinstance(kernel, type) else type(kernel).__name__
+        raise wrong_type("kernel", "be a Kernel", got, "pass sampling.BlockGibbs()")
+    return kernel
 
 
 def states(n: int, like: Tensor) -> Tensor:

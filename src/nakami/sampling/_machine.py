@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..results import is_number, wrong
+from ..results import is_number, wrong, wrong_type
 
 Temperature: TypeAlias = float | Tensor
 
@@ -183,6 +183,10 @@ def seeded(generator: torch.Generator | None, like: Tensor) -> torch.Generator:
     """The generator itself, or a fresh one with seed 0 on the device of ``like``."""
     if generator is None:
         return torch.Generator(like.device).manual_seed(0)
+    given: object = generator
+    if not isinstance(given, torch.Generator):
+        way_out = "pass torch.Generator().manual_seed(0)"
+        raise wrong_type("generator", "be a torch.Generator", repr(generator), way_out)
     if generator.device.type != like.device.type:
         way_out = f'pass torch.Generator("{like.device}")'
         rule = "be on the device of the model"

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..results import check_at_least
 from ._chains import Chains
 from ._importance import log_odds
-from ._kernels import BlockGibbs, Kernel
+from ._kernels import BlockGibbs, Kernel, check_kernel
 from ._machine import PairEnergy, bernoulli, machine_of
 from ._tempering import ParallelTempering, tempered
 
@@ -57,7 +57,7 @@ class FromData(Sampler):
     """
 
     def __init__(self, k: int = 1, kernel: Kernel | None = None):
-        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), kernel or BlockGibbs()
+        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), check_kernel(kernel)
 
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:
         self._machine, self._generator = machine_of(model), generator
@@ -86,7 +86,7 @@ class Persistent(Sampler):
 
     def __init__(self, chains: int = 100, k: int = 1, kernel: Kernel | None = None):
         self.chains = check_at_least("chains", chains, 1, "pass chains=100")
-        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), kernel
+        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), check_kernel(kernel)
 
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:
         places = torch.rand(self.chains, generator=generator, device=generator.device)
@@ -127,7 +127,7 @@ class Tempered(Sampler):
     ):
         tempered(temperatures)
         self.chains = check_at_least("chains", chains, 1, "pass chains=100")
-        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), kernel
+        self.k, self.kernel = check_at_least("k", k, 1, "pass k=1"), check_kernel(kernel)
         self.temperatures = temperatures
 
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:

@@ -28,8 +28,8 @@ from ._machine import Machine
 Array: TypeAlias = np.ndarray
 KERNELS: dict[str, Kernel] = {
     "block Gibbs": BlockGibbs(),
-    "Metropolis, given h": MetropolisedGibbs(),
-    "Suwa-Todo, given h": SuwaTodo(2),
+    "Metropolis given h": MetropolisedGibbs(),
+    "Suwa-Todo given h": SuwaTodo(2),
     "collapsed Gibbs": CollapsedGibbs(),
     "collapsed Metropolis": CollapsedSuwaTodo(1),
     "collapsed Suwa-Todo": CollapsedSuwaTodo(2),

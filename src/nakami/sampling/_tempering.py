@@ -17,7 +17,7 @@ from torch import Tensor
 from ..results import check_at_least, each, part, told, wrong
 from ._chains import Run
 from ._importance import checked_base, checked_temperatures
-from ._kernels import BlockGibbs, Kernel
+from ._kernels import Kernel, check_kernel
 from ._machine import Machine, PairEnergy, drawn, machine_of, seeded, uniform
 
 
@@ -55,7 +55,7 @@ class ParallelTempering(Run):
     ):
         machine = machine_of(model)
         self._base = checked_base(base, machine)
-        self._machine, self.kernel = machine.at(1.0, self._base), kernel or BlockGibbs()
+        self._machine, self.kernel = machine.at(1.0, self._base), check_kernel(kernel)
         self._generator = seeded(generator, machine.weight)
         self.betas = torch.tensor(tempered(temperatures), dtype=torch.float64)
         chains = check_at_least("chains", chains, 1, "pass chains=100")

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import unknown, wrong
+from nakami.results import unknown, wrong, wrong_type
 from nakami.sampling import Sampler
 from nakami.zoo._layers import seeded
 from nakami.zoo.rbm import RBM, run_chain
@@ -85,6 +85,11 @@ class ContrastiveDivergence(Method):
                 raise wrong("momentum", "lie in [0, 1)", factor, "pass momentum=0.5")
         if k < 1:
             raise wrong("k", "be at least 1", k, "pass k=1")
+        given: object = sampler
+        if given is not None and not isinstance(given, Sampler):
+            got = getattr(given, "__name__", type(given).__name__)
+            way_out = "pass sampling.FromData(k, kernel), Persistent() or Tempered()"
+            raise wrong_type("sampler", "be a Sampler", got, way_out)
         if sampler is not None and (k != 1 or reconstruction != "sample"):
             got = f"k={k}, reconstruction={reconstruction!r} and a sampler"
             way_out = "give the steps to the sampler: sampling.FromData(k=5)"
@@ -100,7 +105,7 @@ class ContrastiveDivergence(Method):
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
         """Set the visible biases from the data, and take the generator."""
-        (v,) = data
+        v = _alone("data", data)
         n = self.module.weight.shape[1]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
@@ -119,7 +124,7 @@ class ContrastiveDivergence(Method):
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
         """One update from a batch ``(N, visible)`` in 0..1."""
-        (v,), rbm = batch, self.module
+        v, rbm = _alone("batch", batch), self.module
         if self._sampler is not None:
             return self._sampled_step(v, self._sampler)
         chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction)
@@ -166,3 +171,11 @@ class ContrastiveDivergence(Method):
         offset.mul_(self.momentum).add_(hidden.sum(0), alpha=rate)
         for parameter, speed in zip(self.module.parameters(), self._speed, strict=True):
             parameter.add_(speed)
+
+
+def _alone(argument: str, given: object) -> Tensor:
+    """The one tensor of a batch."""
+    if isinstance(given, Sequence) and len(given) == 1 and isinstance(given[0], Tensor):
+        return given[0]
+    got = f"{len(given)} entries" if isinstance(given, Sequence) else type(given).__name__
+    raise wrong_type(argument, "be a tuple of one tensor", got, f"pass ({argument},)")

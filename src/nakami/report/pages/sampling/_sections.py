@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def best_gains(found: SamplingStudy) -> tuple[float, float]:
     """At the largest weights, block Gibbs over Suwa-Todo given h, and over collapsed Gibbs."""
     last = {one.kernel: float(one.time[-1]) for one in found.times}
     gibbs = last["block Gibbs"]
-    return gibbs / last["Suwa-Todo, given h"], gibbs / last["collapsed Gibbs"]
+    return gibbs / last["Suwa-Todo given h"], gibbs / last["collapsed Gibbs"]
 
 
 def times_section(found: SamplingStudy) -> Section:
@@ -65,7 +65,10 @@ def annealing_section(found: SamplingStudy) -> Section:
 
 def times_chart(found: SamplingStudy) -> Chart:
     """Times over the scale of weights, both logarithmic."""
-    lines = [Curve(one.kernel, one.scale, one.time, marks=True) for one in found.times]
+    lines = [
+        Curve(one.kernel, one.scale, one.time, marks=True, **_look(one.kernel))
+        for one in found.times
+    ]
     text = say("times.alt", times="; ".join(f"{one.kernel} {_listed(one)}" for one in found.times))
     x, y = Scale(say("axis.scale"), log=True), Scale(say("axis.time"), log=True)
     return curves("times", lines, x, y, text, height=360)
@@ -73,7 +76,10 @@ def times_chart(found: SamplingStudy) -> Chart:
 
 def bias_chart(found: SamplingStudy) -> Chart:
     """Norms over k."""
-    lines = [Curve(one.kernel, one.steps, one.bias, marks=True) for one in found.bias]
+    lines = [
+        Curve(one.kernel, one.steps, one.bias, marks=True, **_look(one.kernel))
+        for one in found.bias
+    ]
     firsts = [f"{one.kernel} {num.number(float(one.bias[0]))}" for one in found.bias]
     text = say("bias.alt", firsts="; ".join(firsts))
     x, y = Scale(say("axis.steps"), log=True), Scale(say("axis.bias"), log=True)
@@ -91,9 +97,17 @@ def annealing_chart(found: SamplingStudy) -> Chart:
     return curves("annealing", [line], x, y, text, level=0.0)
 
 
+def _look(kernel: str) -> dict[str, Any]:
+    """Three colours for the rules, dashes and hollow marks where hidden units are summed out."""
+    rule = ("Gibbs", "Metropolis", "Suwa-Todo")
+    summed = kernel.startswith("collapsed")
+    colour = 2 * next(i for i, name in enumerate(rule) if name in kernel)
+    return {"colour": colour, "dashed": summed, "hollow": summed}
+
+
 def _from_above(ends: dict[str, float]) -> str:
     """Names by their last values: names beside curves that lie close have no room."""
-    return ", ".join(sorted(ends, key=ends.__getitem__, reverse=True))
+    return "; ".join(sorted(ends, key=ends.__getitem__, reverse=True))
 
 
 def _listed(one: KernelTimes) -> str:
