@@ -5,6 +5,7 @@ import pytest
 
 from nakami.results import UsageError
 from nakami.theory import phase
+from nakami.theory.phase import _gamp
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,17 @@ def test_an_instance_beyond_memory_is_refused():
 def test_shapes_that_do_not_fit_are_refused(call):
     with pytest.raises(UsageError, match=r"must broadcast, got shapes .*; pass numbers, or arrays"):
         call()
+
+
+@pytest.mark.parametrize(("seed", "settles"), [(3, True), (4, False)])
+def test_damping_settles_what_hovers_and_moves_no_fixed_point(monkeypatch, seed, settles):
+    instance = phase.draw_instance(0.5, 0.5, 3, 200, seed)
+    runs = [phase.gamp(instance, start, seed=seed) for start in ("informed", "uninformed")]
+    assert all(run.converged and 100 < run.steps < 200 for run in runs)
+    assert runs[0].mean == pytest.approx(runs[1].mean, abs=2e-3)
+    monkeypatch.setattr(_gamp, "DAMPING", ((0, 0.0),))
+    plain = phase.gamp(instance, seed=seed)
+    assert plain.converged == settles
+    assert plain.steps > 700
+    if settles:
+        assert runs[1].mean == pytest.approx(plain.mean, abs=2e-3)
