@@ -7,6 +7,7 @@ import pytest
 
 from nakami.cli import _phase_tables, _plateau_tables
 from nakami.report.page._kinds import page_of
+from nakami.sampling import study as sampled
 from nakami.theory import phase, plateau
 
 
@@ -113,3 +114,34 @@ def test_instances_that_did_not_settle_are_hollow_and_say_in_which_stage():
         "",
         "(fine-tuning: no fixed point)",
     ]
+
+
+def test_what_is_said_of_kernels_follows_from_their_times_and_biases():
+    found = sampled([1.5])
+    page = page_of(found)
+    assert "Summing the hidden units out does" in page.frame.verdict.standfirst[0]
+    assert "harms the first step" in page.frame.verdict.standfirst[1]
+    assert len(section(page, "times").may_not) == 2
+    assert section(page, "bias").do
+    slow = {"collapsed Gibbs": 100.0, "Metropolis given h": 50.0}
+    times = tuple(
+        dataclasses.replace(one, time=one.time * slow.get(one.kernel, 1.0)) for one in found.times
+    )
+    low = {"collapsed Suwa-Todo": 0.1}
+    bias = tuple(
+        dataclasses.replace(one, bias=one.bias * low.get(one.kernel, 1.0)) for one in found.bias
+    )
+    other = page_of(dataclasses.replace(found, times=times, bias=bias))
+    assert "does not make chains the fastest" in other.frame.verdict.standfirst[0]
+    assert "do not harm" in other.frame.verdict.standfirst[1]
+    assert len(section(other, "times").may_not) == 1
+    assert "no worse here" in section(other, "bias").heading
+    assert not section(other, "bias").do
+
+
+def test_kernels_are_told_apart_by_colour_and_dashes():
+    found = sampled([1.5])
+    chart = section(page_of(found), "times").figures[0].charts[0]
+    looks = {(c["stroke"][0], c["fill"][0]) for c in chart.data.values() if "stroke" in c}
+    assert len(looks) == len(found.times)
+    assert len({stroke for stroke, _ in looks}) == 3

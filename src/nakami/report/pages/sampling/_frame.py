@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
 from ...page._study import study_frame
 from ...words import _numbers as num
-from ._sections import best_gains, say
+from ._sections import avoiding_harms, best_gains, say
 
 if TYPE_CHECKING:
     from nakami.sampling._study import SamplingStudy
@@ -34,7 +34,10 @@ def _verdict(found: SamplingStudy, name: str) -> Verdict:
     return Verdict(
         kicker=name,
         headline=say("verdict.headline", inside=inside, collapsed=collapsed),
-        standfirst=[say("verdict.where"), say("verdict.long")],
+        standfirst=[
+            say("verdict.where" if collapsed > max(inside, 1) else "verdict.nowhere"),
+            say("verdict.long" if avoiding_harms(found) else "verdict.harmless"),
+        ],
         figures=figures,
         meta=[
             (say("meta.machine"), say("meta.machine_is")),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nakami.sampling._study import KernelTimes, SamplingStudy
 
 say = Sentences(__file__)
+ALIKE = 1.05  # times, up to which one kernel is as good as another
 
 
 def best_gains(found: SamplingStudy) -> tuple[float, float]:
@@ -23,6 +24,12 @@ def best_gains(found: SamplingStudy) -> tuple[float, float]:
     last = {one.kernel: float(one.time[-1]) for one in found.times}
     gibbs = last["block Gibbs"]
     return gibbs / last["Suwa-Todo given h"], gibbs / last["collapsed Gibbs"]
+
+
+def avoiding_harms(found: SamplingStudy) -> bool:
+    """Whether CD-1 is more biased by collapsed Suwa-Todo pairs than by block Gibbs."""
+    first = {one.kernel: float(one.bias[0]) for one in found.bias}
+    return first["collapsed Suwa-Todo"] > first["block Gibbs"]
 
 
 def times_section(found: SamplingStudy) -> Section:
@@ -33,7 +40,13 @@ def times_section(found: SamplingStudy) -> Section:
     caption = say("times.caption", order=order)
     figure = Figure(say("times.title"), caption, [times_chart(found)])
     heading = say("times.heading", **facts)
-    return section(say, "times", heading, say("times.text", **facts), [figure])
+    last = {one.kernel: float(one.time[-1]) for one in found.times}
+    balanced, broken = last["Metropolis given h"], last["Suwa-Todo given h"]
+    may_not = [say("times.not_time")]
+    if balanced <= ALIKE * broken:
+        may_not.append(say("times.not_balance", balanced=balanced, broken=broken))
+    text = say("times.text", **facts)
+    return section(say, "times", heading, text, [figure], may_not=may_not)
 
 
 def bias_section(found: SamplingStudy) -> Section:
@@ -43,11 +56,12 @@ def bias_section(found: SamplingStudy) -> Section:
         "gibbs": first["block Gibbs"], "suwa": first["collapsed Suwa-Todo"],
         "gradient": found.gradient, "scale": found.scale,
     }  # fmt: skip
-    case = "worse" if facts["suwa"] > facts["gibbs"] else "better"
+    case = "worse" if avoiding_harms(found) else "better"
+    do: list[str] | None = None if case == "worse" else []
     order = _from_above({one.kernel: float(one.bias[-1]) for one in found.bias})
     caption = say("bias.caption", order=order, **facts)
     figure = Figure(say("bias.title"), caption, [bias_chart(found)])
-    return section(say, "bias", say(f"bias.{case}"), say("bias.text", **facts), [figure])
+    return section(say, "bias", say(f"bias.{case}"), say("bias.text", **facts), [figure], do=do)
 
 
 def annealing_section(found: SamplingStudy) -> Section:
