@@ -244,7 +244,8 @@ def skipped(case: str, method: str) -> bool:
     if method == "pot_log":
         return size > 2000 or given["batch"] > 1
     batches = given["batch"] > 1 and (size == 1000 or method == "ott_log")
-    return (method == "geomloss" and given["batch"] > 1) or (method[:3] == "ott" and batches)
+    slow = batches or size == DENSE
+    return (method == "geomloss" and given["batch"] > 1) or (method[:3] == "ott" and slow)
 
 
 def main() -> None:
