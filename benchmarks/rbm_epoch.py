@@ -27,7 +27,7 @@ METHODS = ("floor", "loop", "nakami", "nakami, no momentum or decay", "nakami, t
            "scikit-learn, float32", "scikit-learn, float64", "learnergy")  # fmt: skip
 NEEDS = {"scikit-learn, float32": "sklearn", "scikit-learn, float64": "sklearn",
          "learnergy": "learnergy"}  # fmt: skip
-N, BATCH, HIDDEN, RATE, ROUNDS = 10_000, 100, 500, 0.05, 5
+N, BATCH, HIDDEN, RATE, ROUNDS = 10_000, 100, 500, 0.05, 3
 Work = Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]  # W (hidden, visible), a, b
 
 
