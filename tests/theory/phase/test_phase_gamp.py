@@ -116,3 +116,14 @@ def test_damping_settles_what_hovers_and_moves_no_fixed_point(monkeypatch, seed,
     assert plain.steps > 700
     if settles:
         assert runs[1].mean == pytest.approx(plain.mean, abs=2e-3)
+
+
+def test_without_labels_a_run_that_changes_between_both_signs_is_not_damped_to_nothing(monkeypatch):
+    instance = phase.draw_instance(0.5, 0.0, 4.6, 300, 1)
+    found = phase.gamp(instance, max_steps=400, seed=1)
+    assert not found.converged
+    assert found.q > 0.3  # it knows something, whichever the sign
+    monkeypatch.setattr(_gamp, "DAMPING", ((0, 0.5),))
+    damped = phase.gamp(instance, max_steps=400, seed=1)
+    assert damped.converged
+    assert damped.q < 0.01

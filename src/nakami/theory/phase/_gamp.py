@@ -97,8 +97,10 @@ def gamp(
     root that keeps ``|m|^2 / N + V = 1``: the sphere, not a Gaussian prior, which would need
     another precision, since the share of patterns that a student accepts depends on its length.
     ``S < 0`` is no error. A run that has not settled in 100 steps hovers, as it does on small
-    instances, and is damped from there on: ``g`` and ``r`` keep half of their old values, from step
-    300 on 0.8 of them. That leaves every fixed point where it is.
+    instances, and where there are labels is damped from there on: ``g`` and ``r`` keep half of
+    their old values, from step 300 on 0.8 of them. That leaves every fixed point where it is.
+    Without labels both signs are solutions: a run that changes between them would be damped to 0,
+    which knows nothing, so it is left to hover.
 
     Args:
         instance: Patterns and labels (``draw_instance``).
@@ -126,8 +128,9 @@ def gamp(
     m = _start(start, instance, seed)
     v, g = 1 - float(m @ m) / n, np.zeros(len(x))
     track, change, r = [], np.inf, m / v
+    damping = DAMPING if instance.labels.any() else DAMPING[-1:]
     for step in range(max_steps):
-        old = next(share for first, share in DAMPING if step >= first)
+        old = next(share for first, share in damping if step >= first)
         channel = _channel(x @ m / np.sqrt(n) - v * g, v, kappa, instance.labels)
         g = (1 - old) * channel.g + old * g
         r = (1 - old) * (channel.gamma.sum() / n * m + x.T @ g / np.sqrt(n)) + old * r
