@@ -204,7 +204,13 @@ def ott(given: dict[str, Any], kind: str, logs: bool = False) -> Any:
         made = geometry.Geometry(cost_matrix=jnp.asarray(cost_of(given), kind), epsilon=reg)
     p, q = (jnp.asarray(given[n].reshape(len(given[n]), -1), kind) for n in "pq")
     solver = sinkhorn.Sinkhorn(lse_mode=logs, threshold=TARGET[kind], max_iterations=10_000)
-    solve = jax.jit(jax.vmap(lambda a, b: solver(linear_problem.LinearProblem(made, a, b))))
+
+    def one(a: Any, b: Any) -> Any:
+        return solver(linear_problem.LinearProblem(made, a, b))
+
+    alone = len(p) == 1  # a batch of one is slower through vmap
+    p, q = (p[0], q[0]) if alone else (p, q)
+    solve = jax.jit(one if alone else jax.vmap(one))
     jax.block_until_ready(solve(p, q))
 
     def read(found: Any) -> Potentials:
