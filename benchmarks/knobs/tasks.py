@@ -9,10 +9,12 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from math import cos, pi
 from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.lr import tasks as lr
 from benchmarks.lr.tasks import data_folder
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -27,6 +29,7 @@ TASKS: tuple[str, ...] = tuple(PROTOCOL["task"])
 OPTIMIZERS: tuple[str, ...] = tuple(PROTOCOL["optimizer"])
 HORIZONS: tuple[str, ...] = tuple(PROTOCOL["horizon"])
 Batch = tuple[Tensor, Tensor]
+optimizer = partial(lr.optimizer, protocol=PROTOCOL)
 
 
 def augmented(data: d.Data, how: Callable[[Tensor, torch.Generator], Tensor]) -> d.Data:
@@ -220,18 +223,8 @@ def task(name: str) -> Task:
     return Task(name, PROTOCOL["task"][name])
 
 
-def optimizer(name: str, model: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """An optimizer of the protocol on all parameters of a model."""
-    settings = PROTOCOL["optimizer"][name]
-    return getattr(torch.optim, settings["name"])(
-        model.parameters(), lr=float(rate), **settings["settings"]
-    )
-
-
 def factor(horizon: str, step: int) -> float:
     """What the rate is multiplied by at a step, counted from 0."""
-    from math import cos, pi
-
     of = PROTOCOL["horizon"][horizon]
     if of["schedule"] == "constant":
         return 1.0

@@ -102,9 +102,11 @@ def task(name: str, given: Examples | None = None) -> Task:
     return Task(name, PROTOCOL["task"][name], given)
 
 
-def optimizer(name: str, model: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """An optimizer of the protocol on all parameters of a model."""
-    settings = PROTOCOL["optimizer"][name]
+def optimizer(
+    name: str, model: nn.Module, rate: float, protocol: dict[str, Any] = PROTOCOL
+) -> torch.optim.Optimizer:
+    """An optimizer of a protocol on all parameters of a model."""
+    settings = protocol["optimizer"][name]
     return getattr(torch.optim, settings["name"])(
         model.parameters(), lr=float(rate), **settings["settings"]
     )

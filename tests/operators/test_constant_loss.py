@@ -61,6 +61,28 @@ def test_against_closed_forms(loss, outputs, y, wanted):
         assert nakami.ggn(model, cut, loss).constant_loss() == pytest.approx(wanted, rel=close)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"weight": torch.tensor([1.0, 3.0, 0.5]).double()}, {"label_smoothing": 0.2}, {}],
+)
+def test_weights_smoothing_and_soft_targets_against_a_search(settings):
+    loss = nn.CrossEntropyLoss(**settings)
+    soft = torch.rand(60, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    y = CLASSES if settings else soft / soft.sum(1, keepdim=True)
+    found = nakami.ggn(linear(4, 3), (X, y), loss).constant_loss()
+    z = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([z], max_iter=200, tolerance_grad=1e-10)
+
+    def value():
+        search.zero_grad()
+        total = loss(z.expand(60, 3), y)
+        total.backward()
+        return total
+
+    search.step(value)
+    assert found == pytest.approx(float(value().detach()), rel=1e-8)
+
+
 def test_classes_are_shared_by_positions_and_what_is_ignored_does_not_count():
     class Sequence(nn.Module):
         def __init__(self):
@@ -109,7 +131,7 @@ def test_advice_is_doubted_where_nothing_is_learned_and_only_there():
         assert found.trials[0].losses[0] > 1.5 * found.constant_loss
         kinds = [note.kind for note in found.advice_notes]
         assert (AdviceNote.NOT_BELOW in kinds) is doubted
-        said = "no better than the 1.1 of one output for all examples"
+        said = "where one output for all examples has 1.1; try longer trials"
         assert (said in found.advice) is doubted
         frequencies = torch.bincount(y).double() / len(y)
         assert found.constant_loss == pytest.approx(entropy(frequencies), rel=1e-4)

@@ -27,8 +27,8 @@ NO_UPWARD = (
     "that the loss curves down, or not at all, whichever way the weights move"
 )
 UNLEARNED = (
-    "no rate is known to train it: the best trial ended at a loss of {end:.3g}, no better than the "
-    "{constant:.3g} of one output for all examples; try longer trials"
+    "no rate is known to train it: the best trial ended at a loss of {end:.3g}, where one output "
+    "for all examples has {constant:.3g}; try longer trials"
 )
 SPENT = (
     "the trial fitted these examples (the loss ended at {share:.1g} of its start), and where a "

@@ -176,32 +176,33 @@ def compare_xrays(a: Xray, b: Xray) -> Comparison:
 
 def check_one_derivative(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
     """Refuse the settings of two runs of which one is read by the detached derivative."""
-    read = [settings.get("derivative", USUAL["derivative"]) for settings in (a, b)]
-    if read[0] != read[1]:
-        raise wrong(
-            "both runs",
-            "be read by the same derivative",
-            f"{read[0]!r} and {read[1]!r}, which are other matrices",
-            [
-                PYTHON + "measure both with derivative='detached', or neither",
-                COMMAND_LINE + "measure both with --detached, or neither",
-            ],
-        )
+    ways = [
+        PYTHON + "measure both with derivative='detached', or neither",
+        COMMAND_LINE + "measure both with --detached, or neither",
+    ]
+    _check_alike("derivative", a, b, "be read by the same derivative", lambda _: ways)
 
 
 def _check_one_place(a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
     """Refuse x-rays whose stages were read at other positions of their sequences."""
-    read = [settings.get("positions", USUAL["positions"]) for settings in (a, b)]
-    if read[0] != read[1]:
-        raise wrong(
-            "both runs",
-            "be read at the same positions",
-            f"{read[0]!r} and {read[1]!r}, which are other matrices",
-            [
-                PYTHON + f"measure both with nakami.View(model, positions={read[0]!r})",
-                COMMAND_LINE + f"measure both with --positions {read[0]}",
-            ],
-        )
+    _check_alike("positions", a, b, "be read at the same positions", lambda first: [
+        PYTHON + f"measure both with nakami.View(model, positions={first!r})",
+        COMMAND_LINE + f"measure both with --positions {first}",
+    ])  # fmt: skip
+
+
+def _check_alike(
+    field: str,
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    rule: str,
+    ways: Callable[[Any], list[str]],
+) -> None:
+    """Refuse two runs that differ in what decides which matrix was read."""
+    first, second = (settings.get(field, USUAL[field]) for settings in (a, b))
+    if first != second:
+        got = f"{first!r} and {second!r}, which are other matrices"
+        raise wrong("both runs", rule, got, ways(first))
 
 
 def _run(argument: str, run: object) -> Any:

@@ -18,9 +18,7 @@ from ._kernels import Kernel
 from ._loop import State, iterate
 
 FACTOR = 10.0  # between two stages
-LARGEST = (
-    3e-3  # first reg at most, in spreads of the cost; above it stages cost more than they save
-)
+LARGEST = 3e-3  # first reg at most, in spreads of the cost: stages above it save nothing
 LOOSE = 1e-3  # tolerance of all stages but the last
 
 

@@ -106,9 +106,10 @@ def critical_sharpness(
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses; ``of`` with another number of batches.
 
-    Cost: a gradient and 6 to 9 losses for each batch. The search goes by factors of 4 from the rate
-    at which the linear model of the loss is 0, then halves the bracket; a rise that lies below a
-    fall it may not see. Steps are taken to be linear in the rate, as torch's optimizers make them.
+    Cost: a gradient and 7 to 9 losses for each batch, one more with ``of``. The search goes by
+    factors of 4 from the rate at which the linear model of the loss is 0, then halves the bracket;
+    a rise that lies below a fall it may not see. Steps are taken to be linear in the rate, as
+    torch's optimizers make them.
     """
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     optimizer = unwrapped_optimizer(optimizer)

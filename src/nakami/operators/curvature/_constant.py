@@ -18,14 +18,16 @@ STEPS = 50
 def constant_loss(parts: Sequence[Batch], divisor: float) -> float | None:
     """The least loss of one output for all examples of these batches; None where it is not known.
 
-    For cross-entropy the entropy of the frequencies of the classes, for squared error the variance
-    of the targets, for any other loss of outputs and targets what LBFGS finds from 0. Positions
-    share their classes; other outputs have a number each where there are ten examples for it, else
+    For cross-entropy the entropy of the frequencies of the classes, which positions share, by one
+    gradient of the loss by the outputs. For others what LBFGS finds from 0, of squared error the
+    variance of the targets: outputs have a number each where there are ten examples for it, else
     one for each entry of the last axis.
     """
     first = parts[0]
     if isinstance(first.judged, ModelsLoss) or first.z.ndim == 0:
         return None
+    if first.judged.key == "cross_entropy":
+        return _of_classes(parts) / divisor
     shape = _shape(parts)
     constant = torch.zeros(shape, dtype=torch.float64, device=first.z.device, requires_grad=True)
     search = torch.optim.LBFGS(
@@ -36,7 +38,7 @@ def constant_loss(parts: Sequence[Batch], divisor: float) -> float | None:
         search.zero_grad()
         value = torch.zeros((), dtype=torch.float64, device=constant.device)
         for part in parts:
-            z = constant.expand(part.z.shape).to(part.z.dtype)
+            z = constant.to(part.z.dtype).expand(part.z.shape)
             value = value + part.judged.total(z, part.y).double() / divisor
         value.backward()
         return value.detach()
@@ -45,9 +47,31 @@ def constant_loss(parts: Sequence[Batch], divisor: float) -> float | None:
         with torch.enable_grad():
             search.step(total)
             found = float(total())
-    except Exception:  # a loss of the caller's own may ask more of outputs than numbers
-        return None
+    except Exception:
+        if first.judged.key:
+            raise
+        return None  # a loss of the caller's own may ask more of outputs than numbers
     return found if math.isfinite(found) else None
+
+
+def _of_classes(parts: Sequence[Batch]) -> float:
+    """The least total of cross-entropy, by one gradient: it is ``- sum_k a_k log p_k``.
+
+    With ``A`` the sum of the ``a_k``, which hold targets, weights and smoothing, the least is at
+    ``p = a / A``. Where all logits are 0 the total is ``A log C`` and its slope ``A / C - a``.
+    """
+    whole, slopes = 0.0, torch.zeros((), dtype=torch.float64)
+    for part in parts:
+        zero = torch.zeros_like(part.z)
+        whole += float(part.judged.total(zero, part.y))
+        slope = part.judged.slope(zero, part.y).double().transpose(0, 1).flatten(1)
+        slopes = slopes + slope.sum(1).cpu()
+    classes = len(slopes)
+    if classes == 1:
+        return whole
+    total = whole / math.log(classes)
+    counts = (total / classes - slopes).clamp_min(0)
+    return float(torch.special.entr(counts / total).sum()) * total
 
 
 def _shape(parts: Sequence[Batch]) -> tuple[int, ...]:
@@ -55,8 +79,6 @@ def _shape(parts: Sequence[Batch]) -> tuple[int, ...]:
     z = parts[0].z
     inner = tuple(z.shape[1:])
     ones = (1,) * len(inner)
-    if parts[0].judged.key == "cross_entropy":
-        return (1, *inner[:1], *ones[1:])
     examples = sum(len(part.z) for part in parts)
     alike = all(part.z.shape[1:] == z.shape[1:] for part in parts)
     if alike and math.prod(inner) * ENOUGH <= examples:

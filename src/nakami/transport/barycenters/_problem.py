@@ -67,7 +67,10 @@ class Ends:
     undone: float = 1.0
 
     def looks(self, step: int, every: int, log_q: Tensor | None) -> bool:
-        """Whether to look at a residual: each so many steps, at the end, at the entropy."""
+        """Tell of a step, and whether to look at a residual.
+
+        Each so many steps, at the end, and at the entropy.
+        """
         stepped(step)
         last = step >= self.most or self.undone < TOO_WIDE
         return step % every == 0 or last or self._reached(log_q)
