@@ -9,11 +9,11 @@ import nakami
 from nakami.geometry import LimitOptions
 
 
-def limits(model, data, loss, optimizer="sgd", trial_steps=None, seed=0, **options):
-    """The limit alone; ``options`` as ``LimitOptions`` takes them."""
-    limit = LimitOptions(**options)
-    return nakami.learning_rate(
-        model, data, loss, optimizer, advise=False, trial_steps=trial_steps, limit=limit, seed=seed
+def limits(model, data, loss, optimizer="sgd", seed=0, fill_steps=20, **options):
+    """The limit; ``options`` as ``LimitOptions`` takes them."""
+    options = LimitOptions(**options)
+    return nakami.rate_limit(
+        model, data, loss, optimizer, options=options, fill_steps=fill_steps, seed=seed
     )
 
 

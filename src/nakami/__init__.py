@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .geometry import critical_sharpness as critical_sharpness
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
+    from .geometry import rate_limit as rate_limit
     from .operators import View as View
     from .operators import empirical_fisher as empirical_fisher
     from .operators import fisher as fisher

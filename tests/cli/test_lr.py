@@ -11,6 +11,7 @@ import torch
 
 import nakami as library
 from nakami import data
+from nakami.results._pieces import write_piece
 
 LOOK = "first-look/result.json"
 MODEL = ("lr", "--model", "small_net.py:make", "--no-page")
@@ -40,10 +41,12 @@ def test_table_and_json_hold_what_the_library_says(nakami, labelled):
 
     batches = data.read_labelled("d.npz", 32, seed=3).batches(16)
     torch.manual_seed(3)
-    wanted = library.learning_rate(small_net.make(), batches, "cross_entropy", "sgd", seed=3)
-    assert body["rate"]["limit"] == pytest.approx(wanted.limit, rel=1e-3)
+    net = small_net.make()
+    wanted = library.learning_rate(net, batches, "cross_entropy", "sgd")
+    limit = library.rate_limit(net, batches, "cross_entropy", "sgd", seed=3).limit
+    assert body["limit"]["limit"] == pytest.approx(limit, rel=1e-3)
     assert body["rate"]["advised"] == pytest.approx(wanted.advised, rel=1e-3)
-    assert body["rate"]["noise"]["n_batches"] == 2
+    assert body["limit"]["noise"]["n_batches"] == 2
     assert body["theory"] is None
     assert "convolutions share weights" in body["theory_outcome"]["reason"]
     assert body["eigenvalues"]["exact"] is True
@@ -61,8 +64,8 @@ def test_another_optimizer_loss_and_array(nakami, labelled):
     done = nakami(*run, "--loss", "mse", "--labels", "values", "--json")
     body = json.loads(done.out)
     assert (body["optimizer"], body["rate"]["loss"]) == ("adam", "squared error")
-    assert body["rate"]["preconditioner"]
-    assert body["rate"]["noise"] is None
+    assert body["limit"]["preconditioner"]
+    assert body["limit"]["noise"] is None
 
 
 def test_without_arguments_a_page_of_the_shipped_digits(nakami, here):
@@ -155,11 +158,13 @@ def test_an_interrupted_reading_goes_on_from_its_finished_parts(nakami, labelled
     assert (shown.code, shown.out) == (2, "")
     assert re.search(r"run must be finished, got an unfinished one in .*; start the", shown.err)
     with monkeypatch.context() as patched:
-        patched.setattr("nakami.geometry.rate._report.read_rate", stop)  # done already
+        for part in ("read_advice", "read_limit"):  # done already
+            patched.setattr(f"nakami.geometry.rate._report.{part}", stop)
         outcome = nakami(*run, "--json")
     assert outcome.code == 0, outcome.err
     body = json.loads(outcome.out)
     assert body["rate"] == whole["rate"]
+    assert body["limit"] == whole["limit"]
     assert body["eigenvalues"] == whole["eigenvalues"]
     assert nakami("show", folder).out == nakami(*run).out  # a finished one is read back
 
@@ -173,6 +178,28 @@ def test_a_reading_of_other_versions_begins_anew(nakami, labelled):
     path.write_text(json.dumps(settings))
     assert nakami(*run).code == 0
     assert json.loads(path.read_text())["versions"]["torch"] != "1.0"
+
+
+def test_a_reading_of_an_earlier_layout_is_shown_and_begins_anew(nakami, labelled):
+    """Its parts held advice and limit in one, which no part of today's is made of."""
+    run = (*MODEL, "--data", "d.npz", "--batch", "10", "--batches", "2")
+    whole = json.loads(nakami(*run, "--json").out)
+    folder = labelled / "nakami-out/make/lr-sgd,batch-10,batches-2"
+    settings = json.loads((folder / "run.json").read_text())
+    assert settings["schema"] == "nakami.lr/2"
+    (folder / "run.json").write_text(json.dumps({**settings, "schema": "nakami.lr/1"}))
+    (folder / "pieces/rate-limit").rename(folder / "pieces/rate")
+    said = {"type": "dict", "items": [["advised", 0.1]]}
+    part = {"part": {"type": "tuple", "items": [said, 0.1]}}
+    write_piece(folder / "pieces/advice", part, None, 0.0, "out")
+    assert "advised rate" in nakami("show", str(folder)).out
+    done = nakami(*run, "--json")
+    assert done.code == 0, done.err
+    assert [json.loads(done.out)[part] for part in ("rate", "limit")] == [
+        whole["rate"], whole["limit"],
+    ]  # fmt: skip
+    assert json.loads((folder / "run.json").read_text())["schema"] == "nakami.lr/2"
+    assert not (folder / "pieces/rate").exists()
 
 
 OTHER = """
@@ -270,6 +297,7 @@ def test_without_curvature_the_rest_is_the_same_and_the_section_can_be_added(nak
     assert 'id="spectrum"' not in page.read_text(encoding="utf-8")
     whole = json.loads(nakami(*run, "--json").out)
     assert whole["rate"] == short["rate"]
+    assert whole["limit"] == short["limit"]
     assert whole["eigenvalues"]["exact"] is True
     assert 'id="spectrum"' in page.read_text(encoding="utf-8")
 

@@ -84,7 +84,7 @@ def root(case):
 
 
 def rate(case):
-    found = nakami.learning_rate(case.view, case.data(), case.loss.given, "sgd", advise=False)
+    found = nakami.rate_limit(case.view, case.data(), case.loss.given, "sgd")
     wanted = float(torch.linalg.eigvalsh(case.wanted())[-1])
     assert found.lambda_max == pytest.approx(wanted, rel=1e-3)
     assert found.limit == pytest.approx(2 / wanted, rel=1e-3)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry import AdviceEnding, AdviceNote, LimitEnding, LimitOptions
+from nakami.geometry import AdviceEnding, AdviceNote, LimitEnding, learning_rate_report
 from nakami.geometry.rate import _advice
 from nakami.geometry.rate._advice import _outcomes
 from nakami.geometry.rate._optimizers import make
@@ -54,9 +54,7 @@ def final(rate, name, batches, steps=150):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_advised_rate_trains_about_as_well_as_the_best_of_a_grid(name):
     batches = blobs(0)
-    found = nakami.learning_rate(
-        network(), batches[:32], "cross_entropy", name, limit=LimitOptions(batches=1)
-    )
+    found = nakami.learning_rate(network(), batches[:32], "cross_entropy", name)
     assert found.advised is not None
     low, high = found.interval
     assert low <= found.advised <= high
@@ -165,24 +163,26 @@ def test_a_loss_without_a_lower_bound_has_no_best_rate(loss, optimizer):
     x = torch.randn(9, 4, generator=generator, dtype=torch.float64)
     found = nakami.learning_rate(model, (x, x), UNBOUNDED[loss], optimizer)
     assert (found.advised, found.interval) == (None, None)
-    assert found.advice_outcome.kind is AdviceEnding.NO_END
-    assert found.outcome.kind is not LimitEnding.FITTED
-    start, end = (found.advice_outcome.numbers[key] for key in ("start", "end"))
+    assert found.outcome.kind is AdviceEnding.NO_END
+    assert not found.converged
+    start, end = (found.outcome.numbers[key] for key in ("start", "end"))
     assert start == pytest.approx(UNBOUNDED[loss](model(x).detach(), x).item())
     assert end < start
     assert "without a lower bound" in found.advice
+    both = learning_rate_report(model, (x, x), UNBOUNDED[loss], optimizer, spectrum=False)
+    assert both.rate == found
+    assert both.limit.outcome.kind is not LimitEnding.FITTED
 
 
 def test_a_faster_group_of_another_model_changes_the_unit_alone():
     model, data = network(), blobs(0, 2)
     own = {"params": list(model.parameters()), "lr": 0.01}
     other = {"params": list(nn.Linear(2, 2).parameters()), "lr": 1.0}
-    alone, both = (
-        nakami.learning_rate(model, data, "cross_entropy", torch.optim.SGD(groups))
-        for groups in ([own], [own, other])
-    )
+    stepping = [torch.optim.SGD(groups) for groups in ([own], [own, other])]
+    alone, both = (nakami.rate_limit(model, data, "cross_entropy", each) for each in stepping)
     assert both.limits[0] == pytest.approx(alone.limit)
     assert both.limit == pytest.approx(100 * alone.limit)  # rates are those of the fastest group
+    alone, both = (nakami.learning_rate(model, data, "cross_entropy", each) for each in stepping)
     assert both.advised == pytest.approx(100 * alone.advised, rel=1e-3)
     for a, b in zip(alone.trials, both.trials, strict=True):
         assert b.rate == pytest.approx(100 * a.rate, rel=1e-3)
@@ -193,7 +193,7 @@ def test_a_loss_that_is_not_positive_is_said():
     model, (x, y) = network(), blobs(0, 1)[0]
     plain = nn.functional.cross_entropy
     found = nakami.learning_rate(model, (x, y), lambda z, t: plain(z, t) - 9.0)
-    assert found.advice_outcome.kind is AdviceEnding.FASTEST_BY_SIZE
+    assert found.outcome.kind is AdviceEnding.FASTEST_BY_SIZE
     assert "of its size" in found.advice
     assert "it is not positive, so no trial could show where it runs away" in found.advice
 
@@ -210,7 +210,7 @@ def test_no_advice_where_no_loss_falls():
     )
     assert found.advised is None
     assert found.interval is None
-    assert found.advice_outcome.kind is AdviceEnding.NO_FALL
+    assert found.outcome.kind is AdviceEnding.NO_FALL
     assert found.advice.startswith("none: the loss fell in no trial of 21 steps")
 
 
@@ -223,7 +223,7 @@ def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
         for c in (0.0, offset)
     ]
     assert rates[0].advised / 3 < rates[1].advised < rates[0].advised * 3
-    notes = [{note.kind for note in found.advice_notes} for found in rates]
+    notes = [{note.kind for note in found.notes} for found in rates]
     assert AdviceNote.LITTLE in notes[1] - notes[0]
     assert "it fell little: where a plateau comes first" in rates[1].advice
     assert "little" not in rates[0].advice
@@ -232,16 +232,16 @@ def test_a_constant_in_the_loss_changes_no_rate_but_is_doubted(offset):
 def test_a_loss_that_is_linear_in_the_outputs_has_no_known_limit():
     model, (x, y) = nn.Sequential(network(), nn.LogSoftmax(1)), blobs(0, 1)[0]
     with pytest.raises(ValueError, match=r"curved in the outputs .*NLLLoss.* pass \"cross_entropy"):
-        nakami.learning_rate(model, (x, y), nn.NLLLoss(), advise=False)
-    assert nakami.learning_rate(model, (x, y), "cross_entropy", advise=False).limit < math.inf
+        nakami.rate_limit(model, (x, y), nn.NLLLoss())
+    assert nakami.rate_limit(model, (x, y), "cross_entropy").limit < math.inf
     linear = lambda z, t: nn.functional.nll_loss(z, t)  # noqa: E731
-    found = nakami.learning_rate(model, (x, y), linear, advise=False)
+    found = nakami.rate_limit(model, (x, y), linear)
     assert found.limit == math.inf
     none = "no limit is known: the Gauss-Newton matrix has no eigenvalue above 0"
     assert found.reason.startswith(none)
     assert "logits with cross_entropy" in found.reason
     downwards = lambda z, t: -nn.functional.cross_entropy(z, t)  # noqa: E731
-    found = nakami.learning_rate(network(), (x, y), downwards, advise=False)
+    found = nakami.rate_limit(network(), (x, y), downwards)
     assert (found.limit, found.lambda_max) == (math.inf, 0.0)
     assert found.reason.startswith(none)
 
@@ -282,7 +282,7 @@ def test_groups_keep_their_ratio_and_memory_sets_the_length():
     for momentum, steps in ((0.0, 21), (0.75, 24), (0.9, 30)):
         sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
         found = nakami.learning_rate(model, blobs(0, 1), "cross_entropy", sgd)
-        assert max(len(trial.losses) for trial in found.trials) == steps
+        assert max(len(trial.losses) for trial in found.trials) == found.steps == steps
 
 
 def test_the_gradient_at_the_start_is_taken_once(monkeypatch):
@@ -295,12 +295,10 @@ def test_the_gradient_at_the_start_is_taken_once(monkeypatch):
 
     monkeypatch.setattr(CurvatureOperator, "loss_and_gradient", counted)
     batches = blobs(0)[:4]
-    found = nakami.learning_rate(
-        network(), batches, "cross_entropy", limit=LimitOptions(batches=1, each_batch=False)
-    )
+    found = nakami.learning_rate(network(), batches, "cross_entropy")
     steps = sum(len(trial.losses) for trial in found.trials)
     assert len(made) == 1 + steps - len(found.trials)
-    assert found.advice_cost == pytest.approx(len(made) + 5 / 3 + 4 / 3)
+    assert found.cost == pytest.approx(len(made) + 5 / 3 + 4 / 3)
     first = {trial.losses[0] for trial in found.trials}
     assert first == {plain(*_at_start(batches))[0]}
 
@@ -318,12 +316,10 @@ def test_the_interval_is_that_of_the_trials_where_the_advice_is_lowered(monkeypa
         return Found(0.2, 0, -0.4, 0.3, -2.0, 1, at_end=False, endless=False)
 
     monkeypatch.setattr(_advice, "fastest", near_the_edge)
-    found = nakami.learning_rate(
-        network(), blobs(0)[:2], "cross_entropy", "momentum", limit=LimitOptions(batches=1)
-    )
+    found = nakami.learning_rate(network(), blobs(0)[:2], "cross_entropy", "momentum")
     start, margin = found.trials[0].rate, 10 ** (1 / 6)
     assert found.advised == pytest.approx(start * STEP / 4)
-    assert AdviceNote.QUARTER in [note.kind for note in found.advice_notes]
+    assert AdviceNote.QUARTER in [note.kind for note in found.notes]
     ends = start * STEP**-0.4 / margin, start * STEP**0.3 / margin
     assert found.interval == pytest.approx((min(ends[0], found.advised), ends[1]))
     assert found.interval[1] > 1.2 * found.advised

@@ -84,7 +84,7 @@ def test_a_reading_after_training_is_that_of_the_present_weights(kind):
     halves = [(x[:10], y[:10]), (x[10:], y[10:])]
     before = learning_rate_report(model, halves, LOSS, "sgd")
     train(model, optimizer, x, y, 12)
-    found = learning_rate_report(model, halves, LOSS, optimizer).rate
+    found = learning_rate_report(model, halves, LOSS, optimizer).limit
     assert found.sharpness == pytest.approx(scaled_top(model, optimizer, x, y), rel=1e-3)
     model.eval()
     assert found.value == pytest.approx(LOSS(model(x), y).item())
@@ -93,8 +93,8 @@ def test_a_reading_after_training_is_that_of_the_present_weights(kind):
         grads = torch.autograd.grad(LOSS(model(a), b), list(model.parameters()))
         gradients.append(torch.cat([g.reshape(-1) for g in grads]))
     assert found.noise.trace == pytest.approx(noise_scale(gradients, [10, 10]).trace)
-    assert found.sharpness != pytest.approx(before.rate.sharpness, rel=0.1)
-    assert found.noise.trace != pytest.approx(before.rate.noise.trace, rel=0.1)
+    assert found.sharpness != pytest.approx(before.limit.sharpness, rel=0.1)
+    assert found.noise.trace != pytest.approx(before.limit.noise.trace, rel=0.1)
 
 
 def test_eigenvalues_and_loss_of_a_report_are_those_of_the_present_weights():
@@ -104,7 +104,7 @@ def test_eigenvalues_and_loss_of_a_report_are_those_of_the_present_weights():
     plain = torch.optim.SGD(model.parameters())
     assert found.eigenvalues.largest == pytest.approx(scaled_top(model, plain, x, y), rel=1e-3)
     assert found.value == pytest.approx(LOSS(model.eval()(x), y).item())
-    assert found.value != pytest.approx(found.rate.value, rel=1e-3)
+    assert found.value != pytest.approx(found.limit.value, rel=1e-3)
 
 
 @pytest.mark.parametrize("number", [np.float32, np.float64, torch.tensor, int])

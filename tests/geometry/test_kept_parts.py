@@ -40,21 +40,25 @@ def test_a_stopped_report_goes_on_to_the_same_numbers(tmp_path, optimizer):
 
         return learning_rate_report(network(), batches(), "cross_entropy", optimizer, keep=keep)
 
-    inside = ["advice", "limit", *["curvature"] * (optimizer == "adam"), "limit-1", "limit-2"]
-    parts = ["first-look", *inside, "rate", "theory", "largest", "eigenvalues"]
+    inside = ["limit", *["curvature"] * (optimizer == "adam"), "limit-1", "limit-2"]
+    parts = ["first-look", "advice", *inside, "rate-limit", "theory", "largest", "eigenvalues"]
     for stop in parts:
         with pytest.raises(Killed):
             report(stop)
     assert report() == whole
-    begun = [name for name in made if name not in ("rate", "eigenvalues")]  # these hold others
-    assert begun == [name for name in parts if name not in ("rate", "eigenvalues")]
-    assert made.count("rate") == len(inside) + 1
+    begun = [
+        name for name in made if name not in ("rate-limit", "eigenvalues")
+    ]  # these hold others
+    assert begun == [name for name in parts if name not in ("rate-limit", "eigenvalues")]
+    assert made.count("rate-limit") == len(inside) + 1
 
 
 def test_a_changed_part_is_seen(tmp_path):
     folder = RecordFolder(tmp_path, "lr", {"seed": 0})
     learning_rate_report(network(), batches(), "cross_entropy", keep=folder.kept)
-    piece = tmp_path / "pieces" / "rate" / "result.json"
+    piece = tmp_path / "pieces" / "rate-limit" / "result.json"
     piece.write_text(piece.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(UsageError, match=r"piece rate of .* is damaged .*; delete that folder"):
+    with pytest.raises(
+        UsageError, match=r"piece rate-limit of .* is damaged .*; delete that folder"
+    ):
         learning_rate_report(network(), batches(), "cross_entropy", keep=folder.kept)

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import nakami
 from borders import fitted, frozen, limits
 from curvatures import CASES, Dense, case
-from nakami.geometry import LimitEnding, LimitOptions
+from nakami.geometry import LimitEnding, LimitOptions, learning_rate_report
 
 
 def top(matrix):
@@ -28,8 +28,6 @@ def test_plain_limit_against_dense(name):
     assert found.error <= 1e-8 * found.limit
     assert found.value == pytest.approx(float(loss(model(x), y).detach()))
     assert (found.n_samples, found.converged) == (len(dense.z), True)
-    assert found.advised is None
-    assert "no advice asked for" in found.advice
 
 
 def test_reductions_of_the_squared_error():
@@ -93,8 +91,8 @@ def test_batches_of_few_rows_against_dense(name, rows):
             p: torch.full_like(p, 1 / v) for p, v in zip(model.parameters(), values, strict=True)
         }
         optimizer = frozen(torch.optim.Adam(model.parameters()), own)
-    found = nakami.learning_rate(
-        model, batches, loss, optimizer, trial_steps=8, limit=LimitOptions(tol=1e-9)
+    found = nakami.rate_limit(
+        model, batches, loss, optimizer, fill_steps=8, options=LimitOptions(tol=1e-9)
     )
     wanted = [scaled_top(model, *pair, loss, spread(model, values)) for pair in batches]
     assert found.batch_sharpness == pytest.approx(wanted, rel=1e-8)
@@ -121,7 +119,7 @@ def test_adam_state_against_dense(amsgrad):
 def test_a_probe_is_what_training_does():
     model, x, y, loss = case("classes")
     batches = [(x[:6], y[:6]), (x[6:], y[6:])]
-    found = limits(model, batches, loss, "adam", trial_steps=5, tol=1e-9)
+    found = limits(model, batches, loss, "adam", fill_steps=5, tol=1e-9)
     trained = copy.deepcopy(model)
     optimizer = torch.optim.Adam(trained.parameters(), lr=1e-3)
     for step in range(5):
@@ -224,8 +222,8 @@ def test_nothing_is_touched():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     weights, settings = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
     state = torch.get_rng_state()
-    limits(model, (x, y), loss, optimizer, trial_steps=3)
-    limits(model, (x, y), loss, "adamw", trial_steps=3)
+    limits(model, (x, y), loss, optimizer, fill_steps=3)
+    limits(model, (x, y), loss, "adamw", fill_steps=3)
     assert_close(model.state_dict(), weights, rtol=0, atol=0)
     assert optimizer.state_dict() == settings
     assert torch.equal(torch.get_rng_state(), state)
@@ -254,40 +252,107 @@ def test_a_loader_in_random_order():
     assert found.batch_sharpness == pytest.approx(each, rel=1e-8)
 
 
-@pytest.mark.parametrize("advise", [True, False])
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-def test_progress_counts_parts_and_tells_each_trial_step(advise, optimizer):
+def halves():
     model, x, y, loss = case("classes")
-    batches = [(x[:6], y[:6]), (x[6:], y[6:])]
+    return model, [(x[:6], y[:6]), (x[6:], y[6:])], loss
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_progress_of_a_limit_counts_its_parts(optimizer):
     told = []
-    found = nakami.learning_rate(
-        model, batches, loss, optimizer, advise=advise, progress=lambda *seen: told.append(seen)
-    )
-    assert {total for _, total, _, _ in told} == {4 + advise}  # the first look is one
+    found = nakami.rate_limit(*halves(), optimizer, progress=lambda *seen: told.append(seen))
+    assert {total for _, total, _, _ in told} == {4}  # the first look is one
     done = [count for count, _, _, _ in told]
     assert done == sorted(done)
-    assert done[-1] == 4 + advise
-    steps = [what for _, _, _, what in told if what.startswith("trial step")]
-    assert len(steps) == sum(len(trial.losses) for trial in found.trials)
-    assert any(f"advised rate {found.advised:.3g}" in t[3] for t in told) if advise else not steps
+    assert done[-1] == 4
+    assert not any(what.startswith("trial step") for _, _, _, what in told)
     assert f"limit of batch 2 of 2: {found.rule.limit(found.batch_sharpness[1]):.3g}" in told[-1][3]
 
 
-def test_progress_is_a_function():
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_progress_of_advice_tells_each_trial_step(optimizer):
+    told = []
+    found = nakami.learning_rate(*halves(), optimizer, progress=lambda *seen: told.append(seen))
+    steps = [seen for seen in told if seen[3].startswith("trial step")]
+    assert len(steps) == sum(len(trial.losses) for trial in found.trials)
+    assert {seen[:3] for seen in steps} == {(0, 1, None)}
+    assert told[-1] == (1, 1, None, f"advised rate {found.advised:.3g}")
+
+
+def test_progress_of_both_is_that_of_the_report():
+    told = []
+    model, batches, loss = halves()
+    found = learning_rate_report(model, batches, loss, progress=lambda *seen: told.append(seen))
+    assert {total for _, total, _, _ in told} == {7}  # with theory and eigenvalues
+    done = [count for count, _, _, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == 7
+    assert any(f"advised rate {found.rate.advised:.3g}" in what for _, _, _, what in told)
+    steps = [what for _, _, _, what in told if what.startswith("trial step")]
+    assert len(steps) == sum(len(trial.losses) for trial in found.rate.trials)
+
+
+@pytest.mark.parametrize("reading", [nakami.learning_rate, nakami.rate_limit])
+def test_progress_is_a_function(reading):
     model, x, y, loss = case("classes")
     with pytest.raises(TypeError, match=r"progress must be.*progress\(done, total, seconds_left"):
-        nakami.learning_rate(model, (x, y), loss, progress=3)
+        reading(model, (x, y), loss, progress=3)
+
+
+def test_advice_takes_no_eigenvalue(monkeypatch):
+    """It says nothing of the limit, and its cost is that of the trials."""
+
+    def refuse(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("nakami.geometry.rate._search.eigh", refuse)
+    monkeypatch.setattr("nakami.geometry.rate._rate_limit.first_look", refuse)
+    found = nakami.learning_rate(*halves(), "adam", progress=lambda *_: None)
+    assert found.advised > 0
+    assert (found.n_samples, found.n_batches, found.optimizer) == (12, 2, "Adam")
+    assert found.converged is found.outcome.converged is True
+    assert found.reason == found.outcome.reason
+    assert found.advice.startswith(found.reason)
+    assert not hasattr(found, "limit")
+    with pytest.raises(AssertionError):
+        nakami.rate_limit(*halves(), "adam")
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_report_holds_both_and_reads_the_limit_where_the_best_trial_ended(optimizer):
+    model, batches, loss = halves()
+    found = learning_rate_report(
+        model, batches, loss, optimizer, spectrum=False, options=LimitOptions(tol=1e-9)
+    )
+    assert found.rate == nakami.learning_rate(model, batches, loss, optimizer)
+    alone = limits(model, batches, loss, optimizer, tol=1e-9)
+    if optimizer == "momentum":
+        assert found.limit.limit == pytest.approx(alone.limit, rel=1e-8)
+        assert found.limit.cost == pytest.approx(alone.cost - 2 / 3)  # the trials took the losses
+        return
+    best = min(found.rate.trials, key=lambda trial: trial.losses[-1])
+    trained, stepping = copy.deepcopy(model), None
+    stepping = torch.optim.Adam(trained.parameters(), lr=best.rate)
+    for step in range(found.rate.steps):
+        a, b = batches[step % 2]
+        stepping.zero_grad()
+        loss(trained(a), b).backward()
+        stepping.step()
+    wanted = limits(trained, batches, loss, stepping, tol=1e-9)
+    assert found.limit.limit == pytest.approx(wanted.limit, rel=1e-5)
+    assert found.limit.limit != pytest.approx(alone.limit, rel=0.1)
+    assert f"at rate {best.rate:.3g}" in found.limit.preconditioner
 
 
 def test_a_limit_where_the_trial_fitted_the_examples_says_so():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 3))
     x, y = torch.randn(4, 20), torch.tensor([0, 1, 2, 0])
-    found = nakami.learning_rate(net, (x, y), "cross_entropy", "adam")
+    found = learning_rate_report(net, (x, y), "cross_entropy", "adam", spectrum=False).limit
     assert found.outcome.kind is LimitEnding.FITTED
     assert not found.converged
     assert "the trial fitted these examples" in found.reason
-    plain = nakami.learning_rate(net, (x, y), "cross_entropy", "sgd")
+    plain = nakami.rate_limit(net, (x, y), "cross_entropy", "sgd")
     assert plain.outcome.kind is not LimitEnding.FITTED  # it is read at the start
 
 
@@ -299,6 +364,6 @@ def test_only_curvature_that_goes_with_the_loss_is_fitted_at_a_thousandth(loss, 
     y = y if loss == "cross_entropy" else nn.functional.one_hot(y, 3).double()
     start = float(getattr(nn.functional, {"mse": "mse_loss"}.get(loss, loss))(net(x), y).detach())
     adam = torch.optim.Adam(net.parameters(), lr=0.02)
-    found = nakami.learning_rate(net, (x, y), loss, adam, advise=False, trial_steps=steps)
+    found = nakami.rate_limit(net, (x, y), loss, adam, fill_steps=steps)
     assert 1e-6 < found.value / start < 1e-3
     assert (found.outcome.kind is LimitEnding.FITTED) == (loss == "cross_entropy")

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import nakami
 from borders import limits
 from gauntlet import Reference
-from nakami.geometry import LimitEnding
+from nakami.geometry import LimitEnding, learning_rate_report
 from nakami.results import UsageError
 
 IDS = torch.tensor([[3, 1, 4, 1], [2, 0, 5, 3], [5, 3, 5, 2], [0, 4, 1, 1], [2, 2, 0, 5]])
@@ -82,14 +82,18 @@ def given():
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 def test_of_a_linear_model_all_is_as_with_outputs_and_targets(optimizer):
     """There the Hessian is the Gauss-Newton matrix."""
-    found = nakami.learning_rate(Language(linear=True).double(), pairs(), None, optimizer)
+    found = learning_rate_report(Language(linear=True).double(), pairs(), None, optimizer)
     view, data = given()
-    wanted = nakami.learning_rate(view, data, "cross_entropy", optimizer)
-    for name in ("limit", "advised", "interval", "batch_sharpness", "value"):
-        assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-3), name
-    for mine, its in zip(found.trials, wanted.trials, strict=True):
+    wanted = learning_rate_report(view, data, "cross_entropy", optimizer)
+    for name in ("limit", "batch_sharpness", "value"):
+        mine, its = (getattr(each.limit, name) for each in (found, wanted))
+        assert mine == pytest.approx(its, rel=1e-3), name
+    for name in ("advised", "interval"):
+        mine, its = (getattr(each.rate, name) for each in (found, wanted))
+        assert mine == pytest.approx(its, rel=1e-3), name
+    for mine, its in zip(found.rate.trials, wanted.rate.trials, strict=True):
         assert mine.losses == pytest.approx(its.losses, rel=1e-3)
-    assert found.noise.trace > 0
+    assert found.limit.noise.trace > 0
 
 
 def test_a_control_of_a_linear_model_too():

@@ -364,8 +364,12 @@ def test_refused(name):
 
 def test_advice_is_taken_and_its_lack_refused():
     model, held, top = quadratic()
-    found = nakami.learning_rate(model, held, LOSS, advise=False)
+    found = nakami.learning_rate(model, held, LOSS)
     stepping = torch.optim.SGD(model.parameters())
+    assert RateControl(model, torch.optim.SGD(model.parameters()), held, LOSS, found).target == (
+        found.advised
+    )
+    object.__setattr__(found, "advised", None)
     with pytest.raises(ValueError, match="rate must hold advice, got advised=None; pass a number"):
         RateControl(model, stepping, held, LOSS, found)
     object.__setattr__(found, "advised", 0.5 / top)

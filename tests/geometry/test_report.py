@@ -31,18 +31,15 @@ def halves(x, y):
 
 def test_parts_are_those_of_the_library():
     model, x, y = network()
-    found = learning_rate_report(
-        model, halves(x, y), "cross_entropy", "momentum", limit=LimitOptions(tol=1e-6)
-    )
-    rate = nakami.learning_rate(
-        model, halves(x, y), "cross_entropy", "momentum", limit=LimitOptions(tol=1e-6)
-    )
-    assert found.rate.limit == pytest.approx(rate.limit)
-    assert found.rate.advised == pytest.approx(rate.advised)
-    assert found.rate.noise.n_batches == 2
+    options, given = LimitOptions(tol=1e-6), (model, halves(x, y), "cross_entropy", "momentum")
+    found = learning_rate_report(*given, options=options)
+    limit = nakami.rate_limit(*given, options=options)
+    assert found.limit.limit == pytest.approx(limit.limit)
+    assert found.rate.advised == pytest.approx(nakami.learning_rate(*given).advised)
+    assert found.limit.noise.n_batches == 2
     assert found.batch == 12
     e = found.eigenvalues
-    assert e.largest == pytest.approx(rate.lambda_max, rel=1e-5)
+    assert e.largest == pytest.approx(limit.lambda_max, rel=1e-5)
     assert (e.exact, e.parameters) == (True, 12 * 40 + 40 + 120 + 3)
     assert set(e.error) == {0.0}
 
@@ -75,7 +72,7 @@ def test_theory_of_squared_error(loss):
     assert found.theory.limit[1] == pytest.approx(wanted.limit)
     assert found.theory.high > found.theory.low
     assert found.eigenvalues is None
-    assert found.rate.noise is None  # one batch
+    assert found.limit.noise is None  # one batch
 
 
 def test_theory_of_cross_entropy_and_of_adam():

@@ -23,10 +23,6 @@ def two_groups(**settings):
 
 REFUSED = {
     "an unknown name": ({"optimizer": "adamm"}, r"optimizer 'adamm' is unknown; nearest.*'adam'"),
-    "another optimizer": (
-        {"optimizer": torch.optim.LBFGS(MODEL.parameters())},
-        r"optimizer must step by dense gradients, without a closure, got LBFGS; use torch\.optim",
-    ),
     "no optimizer": (
         {"optimizer": 3},
         r"optimizer must be torch's, or a name, got int; use one of 'sgd'",
@@ -52,17 +48,6 @@ REFUSED = {
         {"optimizer": two_groups(nesterov=True)},
         r"share momentum between groups where one is nesterov, got 2 settings",
     ),
-    "trial_steps 0": (
-        {"trial_steps": 0},
-        r"trial_steps must be a whole number from 1 on, got 0; leave it",
-    ),
-    "trial_steps true": (
-        {"trial_steps": True},
-        r"trial_steps must be a whole number from 1 on, got True",
-    ),
-    "no batch": ({"limit": {"batches": 0}}, r"batches must be a whole number from 1 on, got 0"),
-    "seed": ({"seed": -1}, r"seed must be a whole number from 0"),
-    "tolerance": ({"limit": {"tol": 2}}, r"tol must lie between 0 and 1, got 2"),
     "an empty loader": ({"data": []}, r"data must hold at least one batch, got an empty iterable"),
     "labels": (
         {"data": (X, Y + 1)},
@@ -73,22 +58,67 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused(name):
-    changed, message = REFUSED[name]
+LBFGS = {"optimizer": torch.optim.LBFGS(MODEL.parameters())}
+OF_LIMITS = {
+    "another optimizer": (
+        LBFGS,
+        r"optimizer must make steps that are linear .*, got LBFGS; ask nakami\.learning_rate for",
+    ),
+    "fill_steps 0": (
+        {"fill_steps": 0},
+        r"fill_steps must be a whole number from 1 on, got 0; leave it",
+    ),
+    "fill_steps true": (
+        {"fill_steps": True},
+        r"fill_steps must be a whole number from 1 on, got True",
+    ),
+    "no batch": ({"options": {"batches": 0}}, r"batches must be a whole number from 1 on, got 0"),
+    "seed": ({"seed": -1}, r"seed must be a whole number from 0"),
+    "tolerance": ({"options": {"tol": 2}}, r"tol must lie between 0 and 1, got 2"),
+}
+OF_ADVICE = {
+    "another optimizer": (
+        LBFGS,
+        r"optimizer must step by dense gradients, without a closure, got LBFGS; use torch\.optim",
+    ),
+    "trial_steps 0": (
+        {"trial_steps": 0},
+        r"trial_steps must be a whole number from 1 on, got 0; leave it",
+    ),
+    "trial_steps true": (
+        {"trial_steps": True},
+        r"trial_steps must be a whole number from 1 on, got True",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *OF_ADVICE])
+def test_refused_of_advice(name):
+    refused(nakami.learning_rate, *{**REFUSED, **OF_ADVICE}[name])
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *OF_LIMITS])
+def test_refused_of_a_limit(name):
+    def reading(options=None, **settings):
+        return nakami.rate_limit(**settings, options=LimitOptions(**(options or {})))
+
+    refused(reading, *{**REFUSED, **OF_LIMITS}[name])
+
+
+def refused(reading, changed, message):
     settings = {"model": MODEL, "data": (X, Y), "loss": LOSS, **changed}
-    limit = changed.get("limit", {})
     with pytest.raises(ValueError, match=message) as caught:
-        nakami.learning_rate(**{**settings, "limit": LimitOptions(**limit)})
+        reading(**settings)
     assert "\n" not in str(caught.value)
 
 
 def test_numbers_of_numpy_and_torch_become_plain():
-    limit = LimitOptions(batches=np.int64(1), tol=torch.tensor(1e-3))
-    found = nakami.learning_rate(MODEL, (X, Y), LOSS, limit=limit, trial_steps=torch.tensor(4))
-    assert type(found.advice_outcome.numbers["steps"]) is int
-    assert type(found.outcome.numbers["tol"]) is type(limit.tol) is float
-    assert type(limit.batches) is int
+    found = nakami.learning_rate(MODEL, (X, Y), LOSS, trial_steps=torch.tensor(4))
+    assert type(found.outcome.numbers["steps"]) is type(found.steps) is int
+    options = LimitOptions(batches=np.int64(1), tol=torch.tensor(1e-3))
+    found = nakami.rate_limit(MODEL, (X, Y), LOSS, options=options, fill_steps=torch.tensor(4))
+    assert type(found.outcome.numbers["tol"]) is type(options.tol) is float
+    assert type(options.batches) is int
     measures = Measures(torch.tensor(0.5), np.int64(9), settle=torch.tensor(2), seed=np.int64(3))
     kinds = [type(each) for each in (measures.budget, measures.every, measures.settle)]
     assert kinds == [float, int, int]
@@ -96,26 +126,31 @@ def test_numbers_of_numpy_and_torch_become_plain():
 
 
 def test_options_of_another_kind():
-    with pytest.raises(TypeError, match=r"limit must be LimitOptions, got 0\.1; pass nakami\.geo"):
-        nakami.learning_rate(MODEL, (X, Y), LOSS, limit=0.1)
+    with pytest.raises(TypeError, match=r"options must be LimitOptions, got 0\.1; pass nakami"):
+        nakami.rate_limit(MODEL, (X, Y), LOSS, options=0.1)
 
 
-def test_frozen_parameters():
+READINGS = pytest.mark.parametrize("reading", [nakami.learning_rate, nakami.rate_limit])
+
+
+@READINGS
+def test_frozen_parameters(reading):
     model, x, y, loss = case("classes")
     for p in model.parameters():
         p.requires_grad_(False)
     with pytest.raises(ValueError, match="must have parameters that require a gradient, got none"):
-        nakami.learning_rate(model, (x, y), loss)
+        reading(model, (x, y), loss)
 
 
-def test_a_loss_that_overflows():
+@READINGS
+def test_a_loss_that_overflows(reading):
     model, x, y, _ = case("squared")
     with pytest.raises(ValueError, match="the loss must be finite at the present weights"):
-        nakami.learning_rate(model, (x, y * 1e200), nn.MSELoss())
+        reading(model, (x, y * 1e200), nn.MSELoss())
 
 
 def test_a_probe_that_diverges():
     model, x, y, loss = case("squared")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e300)
-    with pytest.raises(nakami.results.RunError, match=r"20 trial steps led to .* lower"):
-        nakami.learning_rate(model, (x, y), loss, optimizer, advise=False)
+    with pytest.raises(nakami.results.RunError, match=r"20 steps on a copy led to .* lower"):
+        nakami.rate_limit(model, (x, y), loss, optimizer)

@@ -139,10 +139,10 @@ def test_a_rate_from_the_loss_that_it_makes():
     model = made(gpt2)
     batch = {"input_ids": IDS, "labels": IDS}
     whole = Reference(model, lambda m, x: m(**x).loss).hessian(batch, None, lambda z, y: z)
-    found = nakami.learning_rate(model, [batch], None, "momentum")
+    found = nakami.rate_limit(model, [batch], None, "momentum")
     assert found.limit == pytest.approx(3.8 / float(torch.linalg.eigvalsh(whole)[-1]), rel=1e-3)
     assert found.value == pytest.approx(model.eval()(**batch).loss.item(), rel=1e-10)
-    assert found.advised is not None
+    assert nakami.learning_rate(model, [batch], None, "momentum").advised is not None
     with pytest.raises(UsageError, match=r"loss must return a tensor, got NoneType; .*loss=None"):
         nakami.learning_rate(model, [batch], lambda out, y: out.loss)
 
@@ -167,7 +167,7 @@ def test_language_with_a_loss_of_ones_own(make):
     op = nakami.ggn(model, (x, IDS), shifted)
     near = INSIDE if make is llama else 1e-9
     assert_close(op.dense(), wanted, rtol=0, atol=near * float(wanted.abs().max()))
-    found = nakami.learning_rate(model, (x, IDS), shifted, "sgd", advise=False).lambda_max
+    found = nakami.rate_limit(model, (x, IDS), shifted, "sgd").lambda_max
     assert found == pytest.approx(float(torch.linalg.eigvalsh(wanted)[-1]), rel=2e-3)
 
 

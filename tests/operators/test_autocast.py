@@ -91,6 +91,7 @@ def controlled(model, data):
 READINGS = {
     "initialisation": lambda m, x, y: nakami.initialisation(m, x).as_dict(),
     "learning_rate": lambda m, x, y: nakami.learning_rate(m, (x, y), "cross_entropy", "adam"),
+    "rate_limit": lambda m, x, y: nakami.rate_limit(m, (x, y), "cross_entropy", "adam"),
     "rate control": lambda m, x, y: controlled(m, (x, y)),
     "xray": lambda m, x, y: nakami.xray(m, x[:1]).rows(),
 }

@@ -42,7 +42,10 @@ READINGS = {
     "ggn": lambda m: nakami.ggn(m, batch(), "cross_entropy").batch_normalisation,
     "initialisation": lambda m: nakami.initialisation(m, batch()[0]).batch_normalisation,
     "learning_rate": lambda m: (
-        nakami.learning_rate(m, batch(), "cross_entropy", "sgd", advise=False).batch_normalisation
+        nakami.learning_rate(m, batch(), "cross_entropy", "sgd").batch_normalisation
+    ),
+    "rate_limit": lambda m: (
+        nakami.rate_limit(m, batch(), "cross_entropy", "sgd").batch_normalisation
     ),
 }
 

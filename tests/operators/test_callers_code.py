@@ -173,11 +173,15 @@ def test_the_loss_of_a_model_that_returns_none():
         nakami.hessian(perceptron(), (X, Y), None)
     with pytest.raises(UsageError, match=r"loss must be given for a model that takes inputs with"):
         nakami.learning_rate(perceptron(), (X, Y), None)
+    with pytest.raises(UsageError, match=r"loss must be given for a model that takes inputs with"):
+        nakami.rate_limit(perceptron(), (X, Y), None)
 
 
 def test_progress_is_called_with_four_arguments():
     with pytest.raises(UsageError, match=r"called as progress\(done, total, seconds_left, what\)"):
         nakami.learning_rate(perceptron(), (X, Y), "cross_entropy", progress=print_one)
+    with pytest.raises(UsageError, match=r"called as progress\(done, total, seconds_left, what\)"):
+        nakami.rate_limit(perceptron(), (X, Y), "cross_entropy", progress=print_one)
 
 
 def print_one(done):

@@ -108,7 +108,7 @@ def test_the_limit_of_a_learning_rate(data):
     x, y = (part.float() for part in data)
     kinds = [p.dtype for p in model.parameters()]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    found = nakami.learning_rate(model, (x, y), nn.MSELoss(), optimizer, advise=False)
+    found = nakami.rate_limit(model, (x, y), nn.MSELoss(), optimizer)
     assert found.limit == pytest.approx(want, rel=1e-3)
     assert [p.dtype for p in model.parameters()] == kinds
 

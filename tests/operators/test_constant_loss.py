@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import nakami
-from nakami.geometry import AdviceNote, LimitOptions
+from nakami.geometry import AdviceNote
 
 
 def linear(inputs, outputs):
@@ -126,10 +126,9 @@ def test_advice_is_doubted_where_nothing_is_learned_and_only_there():
         model[2].weight.mul_(20)  # a start far above chance
     for y, doubted in ((noise, True), ((x[:, 0] > 0).long() + (x[:, 1] > 0), False)):
         batches = list(zip(x.split(50), y.split(50), strict=True))
-        one = LimitOptions(batches=1, each_batch=False)
-        found = nakami.learning_rate(model, batches, "cross_entropy", "momentum", limit=one)
+        found = nakami.learning_rate(model, batches, "cross_entropy", "momentum")
         assert found.trials[0].losses[0] > 1.5 * found.constant_loss
-        kinds = [note.kind for note in found.advice_notes]
+        kinds = [note.kind for note in found.notes]
         assert (AdviceNote.NOT_BELOW in kinds) is doubted
         said = "where one output for all examples has 1.1; try longer trials"
         assert (said in found.advice) is doubted

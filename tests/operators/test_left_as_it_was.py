@@ -52,6 +52,10 @@ class Keeps(nn.Module):
         return self.state
 
 
+def sgd(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
 READINGS = {
     "jacobian": lambda m: nakami.jacobian(m, X[:1]).dense(),
     "by parameters": lambda m: nakami.jacobian(m, X[:1], wrt="parameters").dense(),
@@ -59,11 +63,8 @@ READINGS = {
     "fisher": lambda m: nakami.fisher(m, (X, Y), "cross_entropy").dense(),
     "hessian": lambda m: nakami.hessian(m, (X, Y), "cross_entropy").dense(),
     "trace": lambda m: nakami.trace(nakami.ggn(m, (X, Y), "cross_entropy")).value,
-    "rate": lambda m: (
-        nakami.learning_rate(
-            m, (X, Y), "cross_entropy", torch.optim.SGD(m.parameters(), lr=0.1)
-        ).limit
-    ),
+    "limit": lambda m: nakami.rate_limit(m, (X, Y), "cross_entropy", sgd(m)).limit,
+    "rate": lambda m: nakami.learning_rate(m, (X, Y), "cross_entropy", sgd(m)).advised,
     "xray": lambda m: torch.tensor(nakami.xray(m, X[:2]).spectra[0].values),
 }
 

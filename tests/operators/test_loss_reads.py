@@ -78,6 +78,8 @@ def test_a_loss_that_reads_the_parameters_itself_is_refused(make):
         assert message in str(caught.value)
     with pytest.raises(UsageError, match="by the model's outputs alone"):
         nakami.learning_rate(model, data(6), make(model))
+    with pytest.raises(UsageError, match="by the model's outputs alone"):
+        nakami.rate_limit(model, data(6), make(model))
     assert all(p.grad is None for p in model.parameters())
 
 

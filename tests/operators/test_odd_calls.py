@@ -98,6 +98,10 @@ CALLS = [
         "or torch.stack examples that come in a list.",
     ),
     (
+        lambda: nakami.rate_limit(perceptron(), (X, Y), "cross_entropy", torch.optim.SGD),
+        "got the class SGD; pass SGD(model.parameters(), lr=0.1).",
+    ),
+    (
         lambda: nakami.learning_rate(perceptron(), (X, Y), "cross_entropy", torch.optim.SGD),
         "got the class SGD; pass SGD(model.parameters(), lr=0.1).",
     ),

@@ -31,6 +31,7 @@ def made():
         (lambda m, o: nakami.RateControl(m, DATA, LOSS, o, 0.1), ("optimizer, data and loss must "
          f"come in the order {RATE}, got tuple as optimizer, str as data and SGD as loss; pass")),
         (lambda m, o: nakami.learning_rate(m, LOSS, DATA, o), "data and loss must come in the "),
+        (lambda m, o: nakami.rate_limit(m, LOSS, DATA, o), "data and loss must come in the order"),
         (lambda m, o: nakami.learning_rate(m, DATA, o, LOSS), "loss and optimizer must come in"),
         (lambda m, o: nakami.learning_rate(m, DATA, "adam", LOSS), "got str as loss and str as o"),
         (lambda m, o: nakami.learning_rate(m, DATA, o), "function of (outputs, targets), got SGD"),

@@ -129,9 +129,8 @@ def test_one_number_has_every_reading():
     found = nakami.ggn(model, [(x, y)], "mse")
     (largest,) = torch.linalg.eigvalsh(wanted)[-1:]
     assert_close(found.kernel.dense(), largest.reshape(1, 1), rtol=1e-9, atol=0)
-    assert nakami.learning_rate(model, [(x, y)], "mse", advise=False).lambda_max == pytest.approx(
-        float(largest), rel=1e-9
-    )
+    limit = nakami.rate_limit(model, [(x, y)], "mse")
+    assert limit.lambda_max == pytest.approx(float(largest), rel=1e-9)
     drawn = nakami.fisher(model, [(x, y)], "mse", samples=3).dense()
     ratio = drawn / (wanted / 2)  # of a likelihood of variance 1; one row, so a multiple of it
     assert_close(ratio, ratio[0, 0].expand_as(ratio), rtol=1e-9, atol=0)

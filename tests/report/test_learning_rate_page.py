@@ -33,14 +33,17 @@ def trial(rate, losses, diverged=False):
 
 def made_up(**changes):
     """A report by hand, with the fields of ``nakami.geometry.LearningRateReport``; no torch."""
-    rate = {
+    limit = {
         "limit": 0.5, "error": 1e-4, "limits": (0.5,), "lambda_max": 4.0, "sharpness": 4.0,
         "batch_sharpness": (4.1, 4.4), "batch_limit": 2 / 4.4,
         "rule": SimpleNamespace(stability_threshold=2.0),
         "optimizer": "SGD", "method": "SGD with momentum 0.9", "preconditioner": "",
         "loss": "cross-entropy", "value": 2.3,
         "matrix": "Gauss-Newton", "n_samples": 100, "sample": "an example", "n_batches": 2,
-        "cost": 321.0, "seed": 0, "converged": True, "reason": "all within tol",
+        "cost": 221.0, "seed": 0, "converged": True, "reason": "all within tol",
+    }  # fmt: skip
+    rate = {
+        "cost": 100.0, "loss": "cross-entropy",
         "advised": 0.2, "interval": (0.1, 0.3), "advice": "the loss fell fastest near 0.2",
         "trials": (
             trial(0.02, [2.3, 2.2, 2.1]),
@@ -64,11 +67,13 @@ def made_up(**changes):
         "activations": ("relu",), "assumed": ("weights are independent",), "doubts": (),
         "bounds": True,
     }  # fmt: skip
-    rate["noise"] = SimpleNamespace(**noise)
-    for name in [k for k in changes if k in rate]:
-        rate[name] = changes.pop(name)
+    limit["noise"] = SimpleNamespace(**noise)
+    for part in (limit, rate):
+        for name in [k for k in changes if k in part]:
+            part[name] = changes.pop(name)
     parts = {
         "rate": SimpleNamespace(**rate),
+        "limit": SimpleNamespace(**limit),
         "eigenvalues": SimpleNamespace(**eigenvalues),
         "theory": SimpleNamespace(**theory),
         "theory_outcome": SimpleNamespace(reason=""),
@@ -84,7 +89,8 @@ def test_the_fields_are_those_of_the_library():
     pairs = [
         (found, geometry.LearningRateReport),
         (found.rate, geometry.LearningRate),
-        (found.rate.noise, geometry.NoiseScale),
+        (found.limit, geometry.RateLimit),
+        (found.limit.noise, geometry.NoiseScale),
         (found.eigenvalues, geometry.Eigenvalues),
         (found.theory, geometry.WideTheory),
         (found.rate.trials[0], geometry.Trial),
@@ -157,7 +163,7 @@ def test_what_is_missing_leaves_no_gap():
     assert page.frame.verdict.headline == (
         "No rate is advised; the loss has no curvature here, so no limit"
     )
-    unsure = SimpleNamespace(**{**vars(made_up().rate.noise), "value": None, "error": None})
+    unsure = SimpleNamespace(**{**vars(made_up().limit.noise), "value": None, "error": None})
     heading = page_of(made_up(noise=unsure), ABOUT).sections[3].heading
     assert heading.startswith("A batch of at least 70")
 

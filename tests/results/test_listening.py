@@ -75,22 +75,28 @@ def test_a_product_made_of_products_is_one():
     assert [line.split(" (")[0] for line in lines] == ["2 products", "4 products", "6 products"]
 
 
-def test_learning_rate_says_where_it_is_and_computes_the_same():
+@pytest.mark.parametrize(
+    ("reading", "words"),
+    [
+        (nakami.learning_rate, ["trial step 1, "]),
+        (nakami.rate_limit, ["eigh, ", "limit of batch 2 of 2: "]),
+        (
+            nakami.geometry.learning_rate_report,
+            ["trial step 1, ", "now the limit: 2 of 7; eigh, ", "limit of batch 2 of 2: "],
+        ),
+    ],
+)
+def test_readings_of_rates_say_where_they_are_and_compute_the_same(reading, words):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(20, 4, generator=generator, dtype=torch.float64)
     y = (x.sum(1) > 0).long()
-    model = nn.Linear(4, 2).double()
-    found, batches = [], [(x[:10], y[:10]), (x[10:], y[10:])]
-    state = torch.random.get_rng_state()
-    lines = heard(
-        lambda: found.append(nakami.learning_rate(model, batches, "cross_entropy", "sgd"))
-    )
+    given = nn.Linear(4, 2).double(), [(x[:10], y[:10]), (x[10:], y[10:])], "cross_entropy", "sgd"
+    state, found = torch.random.get_rng_state(), []
+    lines = heard(lambda: found.append(reading(*given)))
     assert torch.equal(state, torch.random.get_rng_state())
-    plain = nakami.learning_rate(model, batches, "cross_entropy", "sgd")
-    assert (found[0].limit, found[0].advised) == (plain.limit, plain.advised)
-    assert any("trial step 1, " in line for line in lines)
-    assert any("now the limit: 1 of 4; eigh, " in line for line in lines)
-    assert any("limit of batch 2 of 2: " in line for line in lines)
+    assert found == [reading(*given)]
+    for each in words:
+        assert any(each in line for line in lines), each
 
 
 def test_the_innermost_block_hears_and_nothing_stays_after_an_error():

@@ -53,6 +53,7 @@ RESULTS = {
     "initialisation": lambda: nakami.initialisation(net(), torch.cat([X, -X])),
     "comparison": lambda: nakami.compare(nakami.xray(net(), X), nakami.xray(net(), X)),
     "rate": lambda: nakami.learning_rate(net(), BATCH, "cross_entropy"),
+    "limit": lambda: nakami.rate_limit(net(), BATCH, "cross_entropy"),
     "report": lambda: geometry.learning_rate_report(net(), BATCH, "cross_entropy"),
     "prediction": lambda: predicted(),
     "order": lambda: predicted().order,

@@ -9,43 +9,43 @@ from ..results import counted
 from ._tables import TextTable, output_read
 
 if TYPE_CHECKING:
-    from nakami.geometry import LearningRate, LearningRateReport
+    from nakami.geometry import LearningRate, LearningRateReport, RateLimit
 
 Row = tuple[str, str, str]
 
 
 def report_table(found: LearningRateReport, about: dict[str, Any]) -> TextTable:
     """One row for each reading."""
-    rate = found.rate
-    rows = [*_rates(rate), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
-    cost = f"{rate.cost + found.first.cost:z,.0f} gradients on one batch"
+    rate, limit = found.rate, found.limit
+    rows = [*_rates(rate, limit), *_theory(found), *_curvature(found), *_noise(found), _loss(found)]
+    cost = f"{rate.cost + limit.cost + found.first.cost:z,.0f} gradients on one batch"
     rows.append(("cost", cost, f"{about['seconds']:.3g} s with all on this page"))
-    title = f"{about['model']}, {rate.method}, {rate.loss}: {about['data']}"
+    title = f"{about['model']}, {limit.method}, {rate.loss}: {about['data']}"
     caption = f"{rate.sample[0].upper()}{rate.sample[1:]} is a sample."
     caption += "".join(f"\n{line}" for line in output_read(about))
     if normalised := about.get("batch_normalisation"):
         caption += f"\nBatch normalisation: {normalised}."
-    if rate.matrix.startswith("Hessian"):
+    if limit.matrix.startswith("Hessian"):
         caption += "\nThe model makes its loss itself; the limit is that of the loss's Hessian."
-    if not rate.converged:
-        caption += f"\nThe limit may be too high: {rate.reason}."
+    if not limit.converged:
+        caption += f"\nThe limit may be too high: {limit.reason}."
     return TextTable(title, caption, ("reading", "value", "what it says"), rows, left=3)
 
 
-def _rates(rate: LearningRate) -> list[Row]:
+def _rates(rate: LearningRate, limit: RateLimit) -> list[Row]:
     beyond = "above it steps along the sharpest direction grow, here and now"
-    if rate.preconditioner:
-        beyond += f"; {rate.preconditioner}"
+    if limit.preconditioner:
+        beyond += f"; {limit.preconditioner}"
     rows = []
     if rate.advised is None:
         rows.append(("advised rate", "none", rate.advice))
     else:
         rows.append(("advised rate", _span(rate.advised, rate.interval), rate.advice))
-    limit = "none" if math.isinf(rate.limit) else f"{rate.limit:.4g} ± {rate.error:.1g}"
-    rows.append(("limit", limit, beyond))
-    if len(rate.batch_sharpness) > 1:
-        what = f"the limit of the sharpest of {len(rate.batch_sharpness)} batches"
-        rows.append(("limit of batches", f"{rate.batch_limit:.4g}", what))
+    value = "none" if math.isinf(limit.limit) else f"{limit.limit:.4g} ± {limit.error:.1g}"
+    rows.append(("limit", value, beyond))
+    if len(limit.batch_sharpness) > 1:
+        what = f"the limit of the sharpest of {len(limit.batch_sharpness)} batches"
+        rows.append(("limit of batches", f"{limit.batch_limit:.4g}", what))
     return rows
 
 
@@ -62,27 +62,27 @@ def _theory(found: LearningRateReport) -> list[Row]:
         what += f"; {'; '.join(theory.doubts)}"
     curvature = f"λ_max {theory.low:.3g} to {theory.high:.3g}"
     if theory.limit is None:
-        return [("theory", curvature, f"{what}; no limit for {found.rate.method}")]
+        return [("theory", curvature, f"{what}; no limit for {found.limit.method}")]
     low, high = theory.limit
     return [("theory", f"limit {low:.3g} to {high:.3g}", f"{curvature}, {what}")]
 
 
 def _curvature(found: LearningRateReport) -> list[Row]:
-    rate, e = found.rate, found.eigenvalues
+    limit, e = found.limit, found.eigenvalues
     rows = []
     if e is not None:
-        what = f"{rate.matrix}; {counted(e.parameters, 'parameter')}"
+        what = f"{limit.matrix}; {counted(e.parameters, 'parameter')}"
         if e.n_samples:
-            what += f"; of the first {e.n_samples:,} of {rate.n_samples:,} samples, for time"
+            what += f"; of the first {e.n_samples:,} of {limit.n_samples:,} samples, for time"
         rows.append(("λ_max", f"{e.largest:.4g} ± {e.largest_error:.1g}", what))
-    if rate.preconditioner:
+    if limit.preconditioner:
         what = "the same over the optimizer's denominators, where the probe ended"
-        rows.append(("its λ_max", f"{rate.sharpness:.4g}", what))
+        rows.append(("its λ_max", f"{limit.sharpness:.4g}", what))
     return rows
 
 
 def _noise(found: LearningRateReport) -> list[Row]:
-    noise = found.rate.noise
+    noise = found.limit.noise
     if noise is None:
         return [("noise scale", "none", "one batch: pass two or more")]
     if noise.value is None:

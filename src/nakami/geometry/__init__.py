@@ -24,17 +24,19 @@ if TYPE_CHECKING:
     from .rate._critical import critical_sharpness as critical_sharpness
     from .rate._eigenvalues import Eigenvalues as Eigenvalues
     from .rate._first_look import FirstLook as FirstLook
-    from .rate._learning_rate import LimitOptions as LimitOptions
     from .rate._learning_rate import learning_rate as learning_rate
     from .rate._names import OWN_LOSS as OWN_LOSS
     from .rate._names import check_names as check_names
     from .rate._noise import NoiseScale as NoiseScale
     from .rate._noise import noise_scale as noise_scale
+    from .rate._rate_limit import rate_limit as rate_limit
     from .rate._report import LearningRateReport as LearningRateReport
     from .rate._report import WideTheory as WideTheory
     from .rate._report import learning_rate_report as learning_rate_report
     from .rate._result import LearningRate as LearningRate
+    from .rate._result import RateLimit as RateLimit
     from .rate._result import Trial as Trial
+    from .rate._search import LimitOptions as LimitOptions
     from .scales._initialisation import Initialisation as Initialisation
     from .scales._initialisation import Theory as Theory
     from .scales._initialisation import initialisation as initialisation

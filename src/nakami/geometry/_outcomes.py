@@ -34,10 +34,6 @@ SPENT = (
     "the trial fitted these examples (the loss ended at {share:.1g} of its start), and where a "
     "loss is gone so is its curvature: pass more examples for a limit of use"
 )
-STEPS = (
-    "no limit is known: a step of {optimizer} is not linear in the gradient, so that no eigenvalue "
-    "says where it grows; the advice needs none"
-)
 WORSE = (
     "none was found: with the scales that were tried a mean square changes over the depth by a "
     "factor 10^{after:.1f}, up or down, as it is by 10^{before:.1f}"
@@ -56,8 +52,7 @@ class FirstLookEnding(Ending):
     """What a first look at a limit showed; numbers: ``sharpness, least, most, products``."""
 
     LIMIT = True, "limit about {limit:.2g} ({low:.2g} to {high:.2g})" + FIRST
-    LATER = True, ABOUT + "; the limit of {optimizer} comes after trials, which fill its averages"
-    NOT_LINEAR = True, ABOUT + "; no limit is known for {optimizer}"
+    LATER = True, ABOUT + "; the limit of {optimizer} comes after steps that fill its averages"
     FLAT = False, "no limit yet: the loss does not curve" + FIRST
 
 
@@ -84,13 +79,11 @@ class LimitEnding(Ending):
     NO_CURVATURE = True, FLAT
     NO_UPWARD = True, NO_UPWARD
     FITTED = False, SPENT
-    NOT_LINEAR = True, STEPS
 
 
 class AdviceEnding(Ending):
     """How the search for a rate to train with ended; numbers: ``trials, steps, rate, fall``."""
 
-    NOT_ASKED = False, "none: no advice asked for"
     NO_FALL = False, NO_FALL
     NO_END = False, NO_END
     FASTEST = True, FELL + ", to {fall:.4g} of its start"

@@ -94,7 +94,8 @@ class Kind:
         read: What ``nakami.load`` makes of a record.
         compare: What ``nakami.compare`` makes of two results; None: their numbers side by side.
         unchecked: Settings that may differ when a run is continued.
-        renewed: Settings with which a run begins anew where they differ.
+        renewed: Settings with which a run begins anew where they differ; with ``schema`` where its
+            layout is an earlier one, whose parts do not fit.
     """
 
     version: int = 1
@@ -163,6 +164,8 @@ class RecordFolder:
             way_out = f"pass another {{{self._argument}}}"
             raise wrong(self._argument, f"hold a run of kind {self.kind}", old.kind, way_out)
         fields = differing(old.settings, self.settings, kind.unchecked)
+        if "schema" in kind.renewed and old.settings["schema"] != self.settings["schema"]:
+            fields.append("schema")
         if fields and {field.partition(".")[0] for field in fields} <= {*kind.renewed}:
             return False
         check_same(old.settings, self.settings, self.path, self._argument, kind.unchecked)

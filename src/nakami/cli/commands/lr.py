@@ -88,7 +88,6 @@ def run(
     from .. import _lr_tables, _runs
     from .._progress import Meter
 
-    limit = geometry.LimitOptions(tol=tol)
     own = loss == geometry.OWN_LOSS
     if own and not inputs.data:
         raise wrong("--loss", f"come with --data where it is {loss}", "none", "pass an .npz")
@@ -136,9 +135,9 @@ def run(
         pairs = [(whole, None) for whole, _ in pairs]
     with Meter() as meter:
         found = geometry.learning_rate_report(
-            view, pairs, None if own else loss, optimizer, limit=limit, seed=network.seed,
-            progress=meter, memory_budget=budget, keep=_kept(folder, meter),
-            spectrum=not no_curvature,
+            view, pairs, None if own else loss, optimizer, spectrum=not no_curvature,
+            options=geometry.LimitOptions(tol=tol), seed=network.seed, progress=meter,
+            memory_budget=budget, keep=_kept(folder, meter),
         )  # fmt: skip
     parts = results.read_record(where).pieces()
     seconds = round(sum(part.seconds for part in parts), 2)

@@ -327,7 +327,7 @@ def _schedule(
 def _rate(rate: object, optimizer: Optimizer) -> float:
     if isinstance(rate, LearningRate):
         if rate.advised is None:
-            raise wrong("rate", "hold advice", "advised=None", "pass a number, as rate.limit / 2")
+            raise wrong("rate", "hold advice", "advised=None", "pass a number")
         if rate.optimizer not in alike(optimizer):
             rule, way_out = "be advice for this kind of optimizer", "pass {optimizer} to both"
             raise wrong("rate", rule, f"one for {rate.optimizer}", way_out)

@@ -13,7 +13,7 @@ from ...operators import CurvatureOperator
 from ...results import PYTHON, NakamiWarning, warn
 from ...spectra import LinearOperator, density
 from ._kinds import real
-from ._learning_rate import Search
+from ._search import Search
 from ._trials import PRODUCT
 
 DENSE = 1024  # rows of the shorter side up to which all eigenvalues are computed

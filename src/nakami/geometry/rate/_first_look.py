@@ -11,7 +11,6 @@ from ...operators import CurvatureOperator
 from ...results import Ended, Outcome
 from ...spectra import LinearOperator, ritz
 from .._outcomes import FirstLookEnding
-from ._kinds import kind_of
 from ._optimizers import Named, adaptive, coordinates, fastest_group, make, seen
 from ._trials import GRADIENT, PRODUCT
 
@@ -21,7 +20,7 @@ NAME = "first-look"
 
 @dataclass(frozen=True, repr=False)
 class FirstLook(Ended):
-    """The limit of a learning rate as seen at once; ``LearningRate.limit`` takes its place.
+    """The limit of a learning rate as seen at once; ``RateLimit.limit`` takes its place.
 
     The sharpness of all data lies, on average over batches, between that of a batch and that of
     another batch along the same direction: both are read, with the residual as a margin. In 26 of
@@ -30,7 +29,7 @@ class FirstLook(Ended):
 
     Attributes:
         limit: About the limit. low, high: where it lies for all data, by what was read. None for
-            optimizers without a limit, or without one before the trials.
+            optimizers without one before their averages are filled.
         sharpness: About the largest eigenvalue, in the optimizer's coordinates where there is a
             limit, else of the Gauss-Newton matrix of the loss. least, most: likewise.
         n_samples: Samples read. cost: In gradient evaluations on one batch, beside the reading's.
@@ -60,7 +59,7 @@ def first_look(
     kind, (_, rule) = type(stepping).__name__, fastest_group(stepping)
     ready = not adaptive(stepping) or all(seen(stepping, weight) for weight in named.values())
     frame = None
-    if kind_of(stepping) is not None and ready:
+    if ready:
         frame = coordinates(stepping, named, op)
         rule = frame.rule
     each = [batch if frame is None else frame.matrix(batch) for batch in batches]
@@ -83,8 +82,6 @@ def first_look(
         limit, low, high = (rule.limit(value) for value in (sharpness, most, least))
         numbers |= {"limit": limit, "low": low, "high": high}
         ending = FirstLookEnding.LIMIT
-    elif kind_of(stepping) is None:
-        ending = FirstLookEnding.NOT_LINEAR
     else:
         ending = FirstLookEnding.FLAT if frame is not None else FirstLookEnding.LATER
     samples = sum(batch.n_samples for batch in batches)

@@ -25,3 +25,9 @@ def matrix_of(
     """
     make = hessian if loss is None else ggn
     return make(model, data, loss, memory_budget=memory_budget)
+
+
+def named_of(model: nn.Module, op: CurvatureOperator) -> dict[str, Tensor]:
+    """The parameters that a matrix is of, by name."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    return {name: parameters[name] for name in op.names}

@@ -73,7 +73,7 @@ def check_optimizer(optimizer: object, limit: bool = True) -> None:
     if kind is None and limit:
         known = ", ".join(each.__name__ for each in KINDS)
         words = f"make steps that are linear in the gradient once its averages are fixed ({known})"
-        raise wrong_type("optimizer", words, name, "ask nakami.learning_rate for its advice alone")
+        raise wrong_type("optimizer", words, name, "ask nakami.learning_rate for a rate")
     if kind is None and callable(getattr(optimizer, "observe", None)):
         got = f"{name}, which reads the model at each refresh and bounds its own steps"
         way_out = "try a few values of its lr and damping on a short training"

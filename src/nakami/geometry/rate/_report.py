@@ -14,12 +14,17 @@ from ...results import Keep, Outcome, Plotted, Progress, UsageError, at_once, ch
 from .._outcomes import TheoryEnding
 from ._eigenvalues import Eigenvalues, eigenvalues_of
 from ._first_look import NAME, FirstLook, first_look
-from ._learning_rate import DEFAULT, LimitOptions, Search, named_of, parts_of, read_rate
-from ._matrix import Loss, matrix_of
+from ._learning_rate import read_advice
+from ._matrix import Loss, matrix_of, named_of
 from ._optimizers import check_optimizer
 from ._progress import Parts
-from ._result import LearningRate
+from ._rate_limit import Filling, parts_of, read_limit
+from ._result import LearningRate, RateLimit
 from ._rule import Rule
+from ._search import DEFAULT, LimitOptions, Search
+from ._trials import Training
+
+COMMON = ("optimizer", "loss", "sample", "batch_normalisation")
 
 
 @dataclass(frozen=True)
@@ -52,19 +57,22 @@ class LearningRateReport(Plotted):
     """Made by ``learning_rate_report``.
 
     Attributes:
-        rate: Limit and advice, and the noise of the batches' gradients.
+        rate: The advice.
+        limit: The limit, and the noise of the batches' gradients. Of an optimizer that divides by
+            averages and has none yet, it is that of the weights where the best trial ended.
         eigenvalues: Of the loss's Gauss-Newton matrix at the present weights; None where the
             loss has no root (a function of one's own), or it was not asked for. Of the first
             batches alone where all would take more than about a minute of one core.
         theory: What theory predicts, or None.
         theory_outcome: Whether it covers the network and the loss, a ``TheoryEnding``.
-        value: The loss of all data at the present weights (that of ``rate`` belongs to where Adam's
-            trial ended).
+        value: The loss of all data at the present weights (that of ``limit`` belongs to where
+            Adam's trial ended).
         batch: Samples of the first batch.
         first: What was seen of the limit before the trials.
     """
 
     rate: LearningRate
+    limit: RateLimit
     eigenvalues: Eigenvalues | None
     theory: WideTheory | None
     theory_outcome: Outcome
@@ -73,13 +81,16 @@ class LearningRateReport(Plotted):
     first: FirstLook
 
     def __repr__(self) -> str:
-        return f"LearningRateReport({self.rate!r})"
+        return f"LearningRateReport({self.rate!r}, {self.limit!r})"
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers and words of all parts but ``first``, which ``rate`` makes sharper."""
-        first = self.first.as_dict()
-        every = super().as_dict()
-        return {k: v for k, v in every.items() if k.removeprefix("first_") not in first}
+        """The numbers and words of all parts but ``first``, which ``limit`` makes sharper.
+
+        What ``rate`` and ``limit`` have in common is that of ``rate``.
+        """
+        left_out = {f"first_{name}" for name in self.first.as_dict()}
+        left_out |= {f"limit_{name}" for name in COMMON}
+        return {k: v for k, v in super().as_dict().items() if k not in left_out}
 
     @property
     def why_not(self) -> str:
@@ -95,7 +106,7 @@ def learning_rate_report(
     optimizer: Optimizer | str = "sgd",
     *,
     spectrum: bool = True,
-    limit: LimitOptions = DEFAULT,
+    options: LimitOptions = DEFAULT,
     seed: int = 0,
     progress: Progress | None = None,
     memory_budget: int | None = None,
@@ -109,14 +120,14 @@ def learning_rate_report(
         loss: Likewise.
         optimizer: Likewise.
         spectrum: Whether to read how all eigenvalues lie.
-        limit: Likewise.
+        options: As ``nakami.rate_limit`` takes it.
         seed: Of the random starts and probes.
         progress: As ``nakami.learning_rate`` takes it.
         memory_budget: Bytes that the network's states may take between products; default 1 GiB.
-        keep: Called as ``keep(name, make)`` for each part (``first-look``, ``advice``, ``rate``,
-            ``theory``, ``eigenvalues``), and inside these for each largest eigenvalue (``limit``,
-            ``limit-1``, ...); gives ``make()``, or what an earlier call with the same model, data
-            and options has left. ``nakami.results.RecordFolder.kept`` is one.
+        keep: Called as ``keep(name, make)`` for each part (``first-look``, ``advice``,
+            ``rate-limit``, ``theory``, ``eigenvalues``), and inside these for each largest
+            eigenvalue (``limit``, ``limit-1``, ...); gives ``make()``, or what an earlier call with
+            the same model, data and options has left. ``nakami.results.RecordFolder.kept`` is one.
 
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
@@ -125,27 +136,37 @@ def learning_rate_report(
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     criterion(loss)
     check_optimizer(optimizer)
-    view, search = as_view(model), Search(limit, seed, memory_budget, keep)
+    view, search = as_view(model), Search(options, seed, memory_budget, keep)
     op = matrix_of(view, data, loss, memory_budget)
 
-    first = parts_of(op, limit) + 1
+    first = parts_of(op, options) + 2
     parts = Parts(progress, first + 2)
     look = keep(NAME, lambda: first_look(op, named_of(view.model, op), optimizer, search.seed))
     parts.done(f"first look: {look.reason}")
+    training: Training | None = None
 
-    def read() -> tuple[LearningRate, bool]:
-        found = read_rate(op, view.model, optimizer, search, parts=parts)
-        return found, search.plain
+    def advise() -> tuple[LearningRate, float | None]:
+        nonlocal training
+        found, training = read_advice(op, view.model, optimizer, parts)
+        return found, None if training is None else training.rate
 
-    rate, plain = keep("rate", read)
+    rate, best = keep("advice", advise)
+    found = "no advice" if rate.advised is None else f"advised rate {rate.advised:.3g}"
+    parts.done(f"{found}, now the limit")
+
+    def limited() -> tuple[RateLimit, bool]:
+        filling = Filling(rate.steps, best, training)
+        return read_limit(op, view.model, optimizer, search, filling, parts), search.plain
+
+    limit, plain = keep("rate-limit", limited)
     parts.done("now theory", first - parts.count)
-    rule = rate.rule if plain else None
+    rule = limit.rule if plain else None
     theory, covered = keep("theory", lambda: _theory(view, op, rule))
     parts.done("theory, now eigenvalues")
     eigenvalues = keep("eigenvalues", lambda: eigenvalues_of(op, search)) if spectrum else None
     parts.done("eigenvalues")
     batch = op.by_batch()[0].n_samples
-    return LearningRateReport(rate, eigenvalues, theory, covered, op.value, batch, look)
+    return LearningRateReport(rate, limit, eigenvalues, theory, covered, op.value, batch, look)
 
 
 def _theory(

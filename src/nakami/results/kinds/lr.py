@@ -1,5 +1,5 @@
-"""Readings of learning rates."""
+"""Readings of learning rates; since version 2 advice and limit apart, as their parts are."""
 
 from .._record import Kind
 
-ENTRY = Kind(renewed=("versions", "threads"))
+ENTRY = Kind(version=2, renewed=("schema", "versions", "threads"))

@@ -31,7 +31,7 @@ class Data:
     def largest(self) -> float:
         """The largest eigenvalue of the loss's Gauss-Newton matrix."""
         e = self.found.eigenvalues
-        return e.largest if e else self.found.rate.lambda_max
+        return e.largest if e else self.found.limit.lambda_max
 
     @property
     def whole(self) -> int:

@@ -24,7 +24,8 @@ LIMIT, ADVISED, THEORY = INK, AFTER, "var(--d1)"
 def rates_figure(data: Data) -> Figure:
     """Where each trial ended, by rate, with the limit and the advice."""
     found, r, whole = data.found, data.found.rate, data.whole
-    marks = [v for v in (r.limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
+    limit = found.limit.limit
+    marks = [v for v in (limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
     rates = [t.rate for t in r.trials]
     most = found.value * 1.6
     ends = [min(end(t), most) for t in r.trials]
@@ -38,8 +39,8 @@ def rates_figure(data: Data) -> Figure:
     layers: kit.Layers = kit.level(found.value, axes, "loss at the start")
     if r.interval is not None:
         layers.append(kit.span(*r.interval, axes, ADVISED))
-    if math.isfinite(r.limit):
-        layers += kit.border(r.limit, axes, "limit", LIMIT, dash=DASHES)
+    if math.isfinite(limit):
+        layers += kit.border(limit, axes, "limit", LIMIT, dash=DASHES)
     if r.advised is not None:
         layers += kit.border(r.advised, axes, "advised", ADVISED)
     layers.append(kit.points("ends", axes, size=80))
@@ -99,12 +100,12 @@ def steps_figure(data: Data) -> Figure:
 
 def spectrum_figure(data: Data) -> Figure:
     """Eigenvalues per factor of ten, with the largest and what the advised rate allows."""
-    e, r = data.found.eigenvalues, data.found.rate
+    e, limit, advised = data.found.eigenvalues, data.found.limit, data.found.rate.advised
     assert e is not None
     x, count, error = (np.asarray(v) for v in (e.points, e.count, e.error))
     floor, stable = 0.5, None
-    if r.advised and not r.preconditioner:
-        stable = r.rule.stability_threshold / r.advised
+    if advised and not limit.preconditioner:
+        stable = limit.rule.stability_threshold / advised
     most = max(float(x[-1]), (stable or 0.0) * 1.5)
     top = max(float((count + error).max()) * 1.6, 2 * floor)
     y = kit.axis(floor, top, "eigenvalues per factor of ten", log=True)
@@ -117,13 +118,13 @@ def spectrum_figure(data: Data) -> Figure:
     if not e.exact:
         layers.append(kit.band("count", axes, "var(--d2)", opacity=0.3))
     layers.append(kit.line("count", axes, "var(--d2)"))
-    name = "λ_max" if r.preconditioner or e.n_samples else "λ_max, sets the limit"
+    name = "λ_max" if limit.preconditioner or e.n_samples else "λ_max, sets the limit"
     layers += kit.border(e.largest, axes, name, LIMIT, dash=DASHES, short="λ_max")
     caption: str = say("spectrum.caption_exact", width=e.width)
     if not e.exact:
         caption = say("spectrum.caption", probes=e.n_probes, steps=e.steps, width=e.width)
     if e.n_samples:
-        caption += say("spectrum.part", samples=e.n_samples, all=r.n_samples)
+        caption += say("spectrum.part", samples=e.n_samples, all=limit.n_samples)
     if stable is not None:
         layers += kit.border(stable, axes, "advised", ADVISED)
         caption += say("spectrum.stable")
@@ -147,12 +148,12 @@ def _count_table(e: Eigenvalues) -> Table:
 
 def theory_figure(data: Data) -> Figure:
     """The largest eigenvalue: all data, each batch, and theory."""
-    r, e, theory = data.found.rate, data.found.eigenvalues, data.found.theory
+    limit, e, theory = data.found.limit, data.found.eigenvalues, data.found.theory
     measured: dict[str, list[float]] = {}
     if e is not None:
         measured["measured, first batches" if e.n_samples else "measured, all data"] = [e.largest]
-    if not r.preconditioner and len(r.batch_sharpness) > 1:
-        measured["measured, each batch"] = list(r.batch_sharpness)
+    if not limit.preconditioner and len(limit.batch_sharpness) > 1:
+        measured["measured, each batch"] = list(limit.batch_sharpness)
     predicted = {} if theory is None else {"theory, wide network": [theory.low, theory.high]}
     rows = measured | predicted
     values = [v for some in rows.values() for v in some]

@@ -33,11 +33,11 @@ def frame(data: Data, sections: list[Section]) -> Frame:
 
 
 def _verdict(data: Data) -> Verdict:
-    r, name = data.found.rate, num.short(data.text("model"), 60)
+    r, limit, name = data.found.rate, data.found.limit, num.short(data.text("model"), 60)
     date = num.date(data.text("created", ""))
     source, unit = num.short(data.text("data"), 200), data.text("input_unit")
     return Verdict(
-        kicker=f"{name}, {r.method}, {r.loss}",
+        kicker=f"{name}, {limit.method}, {r.loss}",
         headline=_headline(data),
         standfirst=[sentence(r.advice), _prediction(data)],
         figures=_key_figures(data.found),
@@ -45,20 +45,21 @@ def _verdict(data: Data) -> Verdict:
             ("Model", f"{name}; {num.short(data.text('training'), 120)}"),
             ("Data", f"{source}; unit: {unit}"),
             ("Measured", ", ".join(filter(None, (date, _batches(data.found))))),
-            versions(data.about, f"seed {r.seed}"),
+            versions(data.about, f"seed {limit.seed}"),
         ],
     )
 
 
 def _batches(found: LearningRateReport) -> str:
-    return say("meta.batches", samples=found.rate.n_samples, batches=found.rate.n_batches)
+    return say("meta.batches", samples=found.limit.n_samples, batches=found.limit.n_batches)
 
 
 def _headline(data: Data) -> str:
-    r = data.found.rate
-    case = "flat" if not math.isfinite(r.limit) else "both_after" if r.preconditioner else "both"
-    none = "none_" if r.advised is None else ""
-    return say(f"headline.{none}{case}", rate=r.advised, limit=r.limit)
+    advised, limit = data.found.rate.advised, data.found.limit
+    case = "both_after" if limit.preconditioner else "both"
+    case = case if math.isfinite(limit.limit) else "flat"
+    none = "none_" if advised is None else ""
+    return say(f"headline.{none}{case}", rate=advised, limit=limit.limit)
 
 
 def _prediction(data: Data) -> str:
@@ -67,21 +68,22 @@ def _prediction(data: Data) -> str:
         return say("prediction.none")
     if theory.limit is None:
         ends = (theory.low, theory.high)
-        return say("prediction.curvature", ends=ends, optimizer=data.found.rate.method)
+        return say("prediction.curvature", ends=ends, optimizer=data.found.limit.method)
     return say("prediction.limit", ends=theory.limit)
 
 
 def _key_figures(found: LearningRateReport) -> list[KeyFigure]:
-    r, e, noise = found.rate, found.eigenvalues, found.rate.noise
+    r, limit, e, noise = found.rate, found.limit, found.eigenvalues, found.limit.noise
     out = []
     if r.advised is not None:
         case = "advised_range" if r.interval else "advised"
-        text, share = say(f"figure.{case}", interval=r.interval), r.advised / r.limit
-        some = "" if r.preconditioner or not share else say("figure.share", share=share)
+        text, share = say(f"figure.{case}", interval=r.interval), r.advised / limit.limit
+        some = "" if limit.preconditioner or not share else say("figure.share", share=share)
         out.append(KeyFigure(num.number(r.advised), "", text, reference=some))
-    if math.isfinite(r.limit):
-        case = "limit_after" if r.preconditioner else "limit"
-        out.append(KeyFigure(num.number(r.limit, 4), "", say(f"figure.{case}", error=r.error)))
+    if math.isfinite(limit.limit):
+        case = "limit_after" if limit.preconditioner else "limit"
+        text = say(f"figure.{case}", error=limit.error)
+        out.append(KeyFigure(num.number(limit.limit, 4), "", text))
     if e is not None:
         some = "" if found.theory is None else say("figure.theory", low=found.theory.low,
                                                    high=found.theory.high)  # fmt: skip
@@ -101,27 +103,27 @@ def _batch(noise: NoiseScale) -> str:
 
 
 def _figures_table(found: LearningRateReport) -> Table:
-    r, e, theory, noise = found.rate, found.eigenvalues, found.theory, found.rate.noise
+    r, limit, e, theory = found.rate, found.limit, found.eigenvalues, found.theory
     rows: list[list[Text]] = [
         ["rate advised", _or_none(r.advised), num.between(*r.interval) if r.interval else ""]
     ]
-    error = f"± {num.number(r.error, 1)}" if math.isfinite(r.limit) else ""
-    rows.append(["limit", _or_none(r.limit), error])
-    rows.append(["limit of the sharpest batch", _or_none(r.batch_limit), ""])
-    rows += [[f"limit of group {i}", num.number(v), ""] for i, v in enumerate(r.limits, 1)
-             if len(r.limits) > 1]  # fmt: skip
+    error = f"± {num.number(limit.error, 1)}" if math.isfinite(limit.limit) else ""
+    rows.append(["limit", _or_none(limit.limit), error])
+    rows.append(["limit of the sharpest batch", _or_none(limit.batch_limit), ""])
+    rows += [[f"limit of group {i}", num.number(v), ""] for i, v in enumerate(limit.limits, 1)
+             if len(limit.limits) > 1]  # fmt: skip
     if e is not None:
         rows.append(["λ_max", num.number(e.largest, 4), f"± {num.number(e.largest_error, 1)}"])
-    rows.append(["λ_max in the optimizer’s coordinates", num.number(r.sharpness, 4), ""])
+    rows.append(["λ_max in the optimizer’s coordinates", num.number(limit.sharpness, 4), ""])
     if theory is not None:
         rows.append(["theory: λ_max", num.number(theory.low), f"to {num.number(theory.high)}"])
         if theory.limit is not None:
             low, high = theory.limit
             rows.append(["theory: limit", num.number(low), f"to {num.number(high)}"])
-    if noise is not None:
-        rows += _noise_rows(noise)
+    if limit.noise is not None:
+        rows += _noise_rows(limit.noise)
     rows.append(["loss", num.number(found.value, 4), ""])
-    rows.append(["cost, gradients on one batch", num.whole(r.cost), ""])
+    rows.append(["cost, gradients on one batch", num.whole(r.cost + limit.cost), ""])
     return Table("Readings", ["reading", "value", "range or error"], rows, (1,), 420)
 
 
@@ -143,21 +145,22 @@ def _or_none(x: float | None) -> Text:
 
 
 def _how(data: Data) -> Table:
-    found, r, e = data.found, data.found.rate, data.found.eigenvalues
+    found, limit, e = data.found, data.found.limit, data.found.eigenvalues
+    cost = found.rate.cost + limit.cost
     took, threads = float(data.about.get("seconds", 0)), int(data.about.get("threads", 1))
     rows: list[list[Text]] = [
-        ["Matrix", say("how.matrix", matrix=r.matrix, batches=_batches(found))],
-        ["Search", say("how.search", reason=r.reason, seed=r.seed)],
-        ["Optimizer", "; ".join(filter(None, (r.method, r.preconditioner)))],
-        ["Sample", r.sample],
-        ["Time", say("how.time", took=took, threads=threads, cost=r.cost)],
+        ["Matrix", say("how.matrix", matrix=limit.matrix, batches=_batches(found))],
+        ["Search", say("how.search", reason=limit.reason, seed=limit.seed)],
+        ["Optimizer", "; ".join(filter(None, (limit.method, limit.preconditioner)))],
+        ["Sample", limit.sample],
+        ["Time", say("how.time", took=took, threads=threads, cost=cost)],
     ]
     if e is not None:
         made: str = (
             say("how.exact") if e.exact else say("how.probes", probes=e.n_probes, steps=e.steps)
         )
         if e.n_samples:
-            made += say("how.part", samples=e.n_samples, all=r.n_samples)
+            made += say("how.part", samples=e.n_samples, all=limit.n_samples)
         rows.append(["All eigenvalues", made])
     if name := data.text("select", ""):
         rows.append(["Output read", name])

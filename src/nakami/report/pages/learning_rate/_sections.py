@@ -16,14 +16,15 @@ def sentence(text: str) -> str:
 
 def trials_section(data: Data) -> Section | None:
     """Short trainings behind the advice."""
-    r = data.found.rate
+    r, limit = data.found.rate, data.found.limit
     if not r.trials:
         return None
     heading = say("advice.ran_away", ran=sum(t.diverged for t in r.trials), trials=len(r.trials))
     if r.interval is not None:
         heading = say("advice.favour", interval=r.interval)
-    case = "text_after" if r.preconditioner else "text" if math.isfinite(r.limit) else "text_flat"
-    more = {"limit": r.limit, "denominators": r.preconditioner}
+    case = "text_after" if limit.preconditioner else "text"
+    case = case if math.isfinite(limit.limit) else "text_flat"
+    more = {"limit": limit.limit, "denominators": limit.preconditioner}
     text = say(f"advice.{case}", trials=len(r.trials), **more)
     return section(say, "advice", heading, text, [rates_figure(data), steps_figure(data)])
 
@@ -41,8 +42,8 @@ def spectrum_section(data: Data) -> Section | None:
 
 def theory_section(data: Data) -> Section:
     """Measured curvature beside the theory of wide networks."""
-    found, r, theory = data.found, data.found.rate, data.found.theory
-    alone = theory is None and (r.preconditioner or len(r.batch_sharpness) < 2)
+    found, limit, theory = data.found, data.found.limit, data.found.theory
+    alone = theory is None and (limit.preconditioner or len(limit.batch_sharpness) < 2)
     figures = [] if alone or found.eigenvalues is None else [theory_figure(data)]
     if theory is None:
         heading, text = say("theory.none"), say("theory.none_text", why=found.why_not.rstrip("."))
@@ -57,13 +58,13 @@ def theory_section(data: Data) -> Section:
     if theory.doubts:
         parts.append(say("theory.doubts", doubts="; ".join(theory.doubts)))
     if theory.limit is None:
-        parts.append(say("theory.no_limit", optimizer=r.method))
+        parts.append(say("theory.no_limit", optimizer=limit.method))
     return section(say, "theory", heading, "".join(parts), figures)
 
 
 def noise_section(data: Data) -> Section | None:
     """What a larger batch gains, where the noise scale was measured."""
-    noise = data.found.rate.noise
+    noise = data.found.limit.noise
     if noise is None or not 0 < noise.at_least < float("inf"):
         return None
     heading, text = say("noise.heading_least", scale=noise.at_least), sentence(noise.advice)
