@@ -83,9 +83,10 @@ def rate() -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
         (digits.inputs[i : i + 100], digits.labels[i : i + 100]) for i in range(0, 1000, 100)
     ]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    report = nakami.geometry.learning_rate_report
     return (
-        lambda: nakami.learning_rate(model, batches, "cross_entropy", optimizer),
-        lambda found: [float(found.advised or 0.0)],
+        lambda: report(model, batches, "cross_entropy", optimizer, spectrum=False),
+        lambda found: [float(found.rate.advised or 0.0)],
     )
 
 
@@ -133,7 +134,7 @@ WORK: dict[str, Work] = {
         f"x-ray of {name}, 1 input, 6 stages, k = 50": lambda name=name: whole_xray(name)
         for name in ("squeezenet", "minilm")
     },
-    "learning_rate, MLP on digits": rate,
+    "limit and advice, MLP on digits": rate,
     "nakami lr": lambda: command("lr"),
     "nakami xray, all of it": lambda: command("xray"),
 }

@@ -78,3 +78,5 @@ def test_summary_counts_what_the_protocol_asks_for():
     row = advice.summary("nakami", cases)
     assert row == ["2 of 3", "1", "0.200", "inf", "1 of 9", "130 (5.0%)"]
     assert advice.summary("torch-lr-finder", cases)[0] == "not installed"
+    cases["nakami/b/sgd"]["more"] = [{"advice_cost": 230.0}] * 3  # the rest was a limit
+    assert advice.summary("nakami", cases)[-1] == "120 (4.6%)"

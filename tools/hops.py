@@ -60,9 +60,15 @@ def xray() -> Callable[[], object]:
 
 
 def learning_rate() -> Callable[[], object]:
-    """Limit and advice for Adam."""
+    """Advice for Adam."""
     net, data = _net(), _data()
     return lambda: nakami.learning_rate(net, data, "cross_entropy", "adam")
+
+
+def rate_limit() -> Callable[[], object]:
+    """The limit of Adam."""
+    net, data = _net(), _data()
+    return lambda: nakami.rate_limit(net, data, "cross_entropy", "adam")
 
 
 def lr() -> Callable[[], object]:
@@ -97,6 +103,7 @@ CALLS = {
     "fisher @ v": fisher,
     "xray": xray,
     "learning_rate": learning_rate,
+    "rate_limit": rate_limit,
     "nakami lr": lr,
 }
 

@@ -40,7 +40,7 @@ from benchmarks.lr import grid, score
 from benchmarks.lr.tasks import OPTIMIZERS, PROTOCOL, TASKS, Task, missing, optimizer, task
 
 ROLES = ("development", "held back")
-BATCHES = 32  # that nakami may read; the limit is read from the first
+BATCHES = 32  # that nakami may read
 CONSTANTS = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
 SEEDS = PROTOCOL["run"]["seeds"]
 
@@ -56,16 +56,13 @@ class Said:
 
 def nakami_advice(task: Task, model: nn.Module, steps: Optimizer, seed: int) -> Said:
     import nakami
-    from nakami.geometry import LimitOptions
 
     batches = list(itertools.islice(task.batches(seed, "advice"), BATCHES))
     normalised = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
     found = nakami.learning_rate(
-        nakami.View(model, batch_statistics=normalised), batches, task.loss(), steps,
-        limit=LimitOptions(batches=1, tol=0.02),
-    )  # fmt: skip
-    more = {"limit": found.limit, "interval": found.interval, "why": found.advice}
-    return Said(found.advised, found.cost, {**more, "advice_cost": found.advice_cost})
+        nakami.View(model, batch_statistics=normalised), batches, task.loss(), steps
+    )
+    return Said(found.advised, found.cost, {"interval": found.interval, "why": found.advice})
 
 
 def constant(task: Task, model: nn.Module, steps: Optimizer, seed: int) -> Said:
@@ -238,7 +235,7 @@ def summary(method: str, cases: dict[str, Any]) -> list[str]:
     passed = [v for v in mine if v["passed"]]
     narrow = sum(v["regret"] > PROTOCOL["score"]["regret_passed"] for v in passed)
     regrets = [v["regret"] for v in mine]
-    cost = np.mean([v["cost"] for v in mine])
+    cost = np.mean([spent(v) for v in mine])
     return [
         f"{len(passed)} of {len(mine)}",
         str(narrow),
@@ -247,6 +244,12 @@ def summary(method: str, cases: dict[str, Any]) -> list[str]:
         f"{sum(not np.isfinite(f) for v in mine for f in v['final'])} of {len(mine) * len(SEEDS)}",
         f"{cost:.0f} ({cost / (13 * 200):.1%})",
     ]
+
+
+def spent(found: dict[str, Any]) -> list[float]:
+    """Gradients that the advice took; where a limit was read with it, ``cost`` is that of both."""
+    more = found.get("more", [{}] * len(found["cost"]))
+    return [part.get("advice_cost", cost) for part, cost in zip(more, found["cost"], strict=True)]
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:

@@ -127,7 +127,7 @@ def run_missing() -> None:
             best = best_rate(name, which)
             for seed in SEEDS:
                 held, model = next(case.batches(seed, "advice")), case.model(seed)
-                limit = nakami.learning_rate(model, held, case.loss(), which, advise=False).limit
+                limit = nakami.rate_limit(model, held, case.loss(), which).limit
                 for label, factor, unit in rows(name, which):
                     key = f"{name} {which} {label}"
                     if str(seed) in done.get(key, {}):

@@ -59,7 +59,7 @@ class RateControl:
         model: Any module, or a ``View`` of one; measured in evaluation mode, left as it was. Batch
             normalisation is read by the statistics of ``data`` where the model is in training mode,
             has no dropout and the view says nothing else.
-        optimizer: One of torch's on the model's parameters for which ``nakami.learning_rate`` has a
+        optimizer: One of torch's on the model's parameters for which ``nakami.rate_limit`` has a
             limit. Its groups keep the ratios of the rates they have now.
         data: ``(x, y)`` or a few such batches, read once and stored. Use the training's batch
             size: the sharpness of a larger batch is lower.
@@ -81,7 +81,7 @@ class RateControl:
             the products at the start.
 
     Raises:
-        UsageError: What ``nakami.ggn`` and ``nakami.learning_rate`` refuse, an argument out of
+        UsageError: What ``nakami.ggn`` and ``nakami.rate_limit`` refuse, an argument out of
             range, ``every`` too small for the budget, an optimizer that has a RateControl.
 
     Several processes: give all of them the same ``data`` and the loss averaged over them, so that

@@ -130,7 +130,7 @@ def learning_rate_report(
             the same model, data and options has left. ``nakami.results.RecordFolder.kept`` is one.
 
     Raises:
-        UsageError: What ``nakami.learning_rate`` refuses.
+        UsageError: What ``nakami.rate_limit`` refuses.
     """
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
