@@ -151,7 +151,7 @@ def test_a_comparison_shows_which_counts_are_bounds():
 def test_a_noise_scale_of_which_nothing_is_known_has_no_bound_of_zero():
     def shown(at_least):
         noise = SimpleNamespace(value=None, at_least=at_least, advice="too few")
-        return _lr_tables._noise(SimpleNamespace(rate=SimpleNamespace(noise=noise)))[0][1]
+        return _lr_tables._noise(SimpleNamespace(limit=SimpleNamespace(noise=noise)))[0][1]
 
     assert [shown(x) for x in (0.0, 12.0, math.inf)] == ["not known", "≥ 12 samples", "all noise"]
 

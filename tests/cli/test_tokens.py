@@ -120,7 +120,7 @@ def test_learning_rates_of_tokens_are_those_of_plain_torch(nakami, texts, data, 
     J, p = torch.func.jacrev(logits)(flat), logits(flat).softmax(-1)
     H = torch.diag_embed(p) - p[:, :, None] * p[:, None]
     largest = torch.linalg.eigvalsh(torch.einsum("ncp,ncd,ndq->pq", J, H, J) / len(y))[-1]
-    assert json.loads(done.out)["rate"]["limit"] == pytest.approx(float(2 / largest), rel=2e-3)
+    assert json.loads(done.out)["limit"]["limit"] == pytest.approx(float(2 / largest), rel=2e-3)
 
 
 def test_the_limit_of_a_loss_that_the_model_makes_is_that_of_plain_torch(nakami, texts):
@@ -143,9 +143,9 @@ def test_the_limit_of_a_loss_that_the_model_makes_is_that_of_plain_torch(nakami,
 
     flat = torch.cat([p.detach().flatten() for p in weights])
     wanted = 2 / torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat))[-1]
-    rate = json.loads(done.out)["rate"]
-    assert rate["limit"] == pytest.approx(float(wanted), rel=2e-3)
-    assert (rate["n_samples"], rate["loss"]) == (12, "the model's own loss")
+    limit = json.loads(done.out)["limit"]
+    assert limit["limit"] == pytest.approx(float(wanted), rel=2e-3)
+    assert (limit["n_samples"], limit["loss"]) == (12, "the model's own loss")
     shown = nakami("show", "nakami-out/Own/lr-sgd,batch-12,batches-1,loss-own,dtype-float64")
     assert "limit is that of the loss's Hessian" in " ".join((shown.out + shown.err).split())
 
