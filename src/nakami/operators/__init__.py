@@ -5,6 +5,7 @@ from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from ._pattern_jacobian import PatternJacobian, pattern_of
 from ._position_mean import PositionMean, PositionMeans
+from .curvature._live import LiveLoss
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
@@ -15,6 +16,7 @@ from .model._detached import DETACHED
 from .model._example import Example, as_tensors, as_typed, leaves_of
 from .model._functional_model import FunctionalModel
 from .model._own_hook import OwnHook
+from .model._random import random_states_kept
 from .model._recurrent_cells import (
     CellWeights,
     advance,
@@ -38,6 +40,7 @@ __all__ = [
     "Jacobian",
     "LayerCall",
     "LayerGraph",
+    "LiveLoss",
     "OwnHook",
     "PatternJacobian",
     "PositionMean",
@@ -63,6 +66,7 @@ __all__ = [
     "kind_of",
     "leaves_of",
     "natural_start",
+    "random_states_kept",
     "pattern_of",
     "separate_rows",
     "settle",

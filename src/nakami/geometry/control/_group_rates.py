@@ -10,7 +10,8 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ...results import counted, wrong
-from ._host_schedule import HostSchedule, peaks, read, write
+from ..rate._schedule import peaks
+from ._host_schedule import HostSchedule, read, write
 
 
 class GroupRates:

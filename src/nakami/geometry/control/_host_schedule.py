@@ -46,18 +46,6 @@ def on(optimizer: Optimizer, scheduler: Any) -> bool:
     return groups is optimizer.param_groups
 
 
-def peaks(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
-    """The rate of each group that schedulers are a factor of: the optimizer's own, or the highest.
-
-    ``OneCycleLR`` and ``CyclicLR`` climb to a rate of their own.
-    """
-    highest = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-    for i, group in enumerate(optimizer.param_groups):
-        ends = [each.max_lrs[i] for each in schedulers if hasattr(each, "max_lrs")]
-        highest[i] = max([highest[i], float(group.get("max_lr", 0.0)), *map(float, ends)])
-    return highest
-
-
 class HostSchedule:
     """Schedulers of torch on an optimizer whose rates are another's.
 

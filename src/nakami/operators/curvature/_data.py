@@ -47,8 +47,8 @@ def batches(
     with random_states_kept(network.device):  # a loader in random order draws
         for x, y in pairs(data, network.target, whole=isinstance(judged, ModelsLoss)):
             example = network.example(x, batch=True)
-            inside = _inside(x, y, network.target) if not held else inside
-            y = _targets(network, y)
+            inside = inside_of(x, y, network.target) if not held else inside
+            y = targets_of(network, y)
             if judged.key and isinstance(y, Tensor) and y.ndim == 0:
                 y = y[None]  # as the output, see ``one_row``
             held.append((example, y))
@@ -85,7 +85,7 @@ def _parts(
         rule = "be given for a model that takes inputs without targets"
         raise wrong("loss", rule, "None", way_out) from error
     if isinstance(judged, CrossEntropy):
-        _warn_of_copies(*held[0], inside)
+        warn_of_copies(*held[0], inside)
         at, held = _classes_first(at, few, held)
     each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
     room = budget - budget // 4
@@ -101,7 +101,7 @@ def _parts(
             (_outputs(cut), _formed(cut[0][1], y)) for cut, (_, y) in zip(cuts, held, strict=True)
         ]
         for (example, y), (z, _) in zip(held, wholes, strict=True):
-            _check_count(y, z, example.count)
+            check_count(y, z, example.count)
         losses = judged.of_batches(wholes, [example.count for example, _ in held])
         for of, (cut, whole, loss) in enumerate(zip(cuts, wholes, losses, strict=True)):
             pieces = _weighed(loss, whole, cut)
@@ -170,21 +170,35 @@ def _classes_first(
     (first, y), network = held[0], at.network
     with torch.no_grad():
         z = network.run(few.tree)
-    if not of_sequences(z, y, few.count, first.count):
-        square = isinstance(y, Tensor) and y.ndim > 1 and z.shape[2:] == z.shape[1:-1]
-        if square and y.shape[1:] == z.shape[2:] and network.select is None:
-            warn(
-                f"outputs of shape {tuple(z.shape)} may have their classes on axis 1 or on the "
-                "last; axis 1 is taken, as in torch; where they are last, pass nakami.View(model, "
-                "select=lambda out: out.movedim(-1, 1))."
-            )
+    if not classes_are_last(z, y, few.count, first.count, network.select is not None):
         return at, held
-    shape = z.shape[1:-1] if z.ndim > 3 else (-1,)
-    held = [(example, y.reshape(example.count, *shape)) for example, y in held]
+    held = [(example, by_row(y, z, example.count)) for example, y in held]
     return Parameters(network.with_reader(classes_last), at.weights), held
 
 
-def _check_count(y: Any, z: Tensor, n: int) -> None:
+def classes_are_last(z: Tensor, y: Any, rows: int, count: int, selected: bool) -> bool:
+    """Whether logits ``z`` of some ``rows`` have their classes last; warns where either may be.
+
+    ``y``: targets of all ``count`` examples. selected: whether the caller chose the output.
+    """
+    if of_sequences(z, y, rows, count):
+        return True
+    square = isinstance(y, Tensor) and y.ndim > 1 and z.shape[2:] == z.shape[1:-1]
+    if square and y.shape[1:] == z.shape[2:] and not selected:
+        warn(
+            f"outputs of shape {tuple(z.shape)} may have their classes on axis 1 or on the "
+            "last; axis 1 is taken, as in torch; where they are last, pass nakami.View(model, "
+            "select=lambda out: out.movedim(-1, 1))."
+        )
+    return False
+
+
+def by_row(y: Tensor, z: Tensor, count: int) -> Tensor:
+    """One class for each token in the shape of logits ``z``, whose classes are last."""
+    return y.reshape(count, *(z.shape[1:-1] if z.ndim > 3 else (-1,)))
+
+
+def check_count(y: Any, z: Tensor, n: int) -> None:
     """Refuse targets of another number than of examples, where outputs have a row for each.
 
     A network may return another number of rows (graphs for nodes, sequences for steps in time).
@@ -194,14 +208,14 @@ def _check_count(y: Any, z: Tensor, n: int) -> None:
         raise wrong(TARGETS, f"be {n} like the examples", tuple(y.shape), way_out)
 
 
-def _inside(x: Any, y: Any, target: Any) -> int:
+def inside_of(x: Any, y: Any, target: Any) -> int:
     """How often the inputs hold the targets themselves: batch objects are passed on whole."""
     if not callable(target) and isinstance(x, (Mapping, tuple, list, Tensor)):
         return 0
     return sum(leaf is y for leaf in leaves_of(x))
 
 
-def _warn_of_copies(example: Example, y: Any, inside: int) -> None:
+def warn_of_copies(example: Example, y: Any, inside: int) -> None:
     """Labels as language models take them for their own loss, which shifts them, are no targets.
 
     ``inside``: How many leaves of the inputs are the targets themselves.
@@ -221,7 +235,7 @@ def _warn_of_copies(example: Example, y: Any, inside: int) -> None:
         )
 
 
-def _targets(network: FunctionalModel, y: Any) -> Any:
+def targets_of(network: FunctionalModel, y: Any) -> Any:
     check_tensors(TARGETS, y)
     y = as_tensors(y, TARGETS)
     for leaf in leaves_of(y):

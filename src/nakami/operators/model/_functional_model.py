@@ -32,7 +32,7 @@ from ._view import Forward, View, as_view
 Reader = Callable[["FunctionalModel", Any, int], tuple[Tensor, Any]]  # of an output, for n rows
 
 
-class _Caller(nn.Module):
+class Caller(nn.Module):
     """Lets ``functional_call`` swap weights under a user's own way of calling the model."""
 
     def __init__(self, model: nn.Module, forward: Forward | None):
@@ -73,7 +73,7 @@ class FunctionalModel:
         self.derivative = view.derivative
         self.numbers: Numbers | None = None
         self.reader: Reader | None = None
-        self.caller: Callable[[Any], Any] = _Caller(model, view.forward)
+        self.caller: Callable[[Any], Any] = Caller(model, view.forward)
         like = next((p for p in model.parameters() if is_number(p)), None)
         self.dtype = dtype or (like.dtype.to_real() if like is not None else None)
         self._note = ""
@@ -219,7 +219,7 @@ class FunctionalModel:
         with self.structure, calm as composites, self._mode():
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
-            holder = _Caller(self.model, lambda model, _: act())
+            holder = Caller(self.model, lambda model, _: act())
             out = torch.func.functional_call(holder, swapped, (None,))
             self.structure.autocasts |= composites.lifted
             return out

@@ -1,0 +1,95 @@
+"""A rate from one gradient: where the linear model of the loss along a step ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ...operators import random_states_kept
+from ._kinds import kind_of, real
+from ._optimizers import Named, fastest_group
+from ._rehearsal import Rehearsal, Run
+from ._rule import Rule
+from ._trials import FORWARD, GRADIENT
+
+# Set on the twelve development tasks of benchmarks/knobs, as the best rate of 20 steps over the
+# figure that is read, and the scatter of its logarithm to base 10 (leave-one-task-out).
+NORMALISED, NORMALISED_SPREAD = 0.30, 0.26
+PLAIN, PLAIN_SPREAD = 0.18, 0.52  # times the critical rate over the momentum's memory
+WIDER, REACH = 4.0, 10
+
+
+@dataclass(frozen=True)
+class FirstRate:
+    """A first guess of the best rate of a short training.
+
+    Attributes:
+        rate: Of the fastest group. spread: standard error of its logarithm to base 10.
+        loss: Of the first batch at the start. cost: in gradients. way: which figure was read.
+    """
+
+    rate: float
+    spread: float
+    loss: float
+    cost: float
+    way: str
+
+
+def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
+    """By one gradient on the first batch; with steps of the gradient's own size by some losses more.
+
+    Along a step ``r d`` the linear model of the loss is 0 at ``r = L / (g . d)``: of Adam's first
+    step ``L / |g|_1``. Optimizers whose steps have a size of their own train best near 0.30 of it.
+    Where steps are as long as gradients, what counts is the critical rate, where the loss along the
+    step first rises.
+    """
+    named, start = rehearsal.named, rehearsal.optimizer
+    run = Run(rehearsal.live, start, named, 1.0)
+    with random_states_kept(rehearsal.live.device, rehearsal.seed), torch.enable_grad():
+        before = {name: copy.detach().clone() for name, copy in run.copies.items()}
+        loss = run.step(lambda value: not math.isfinite(value))
+    if run.ended:
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, loss, GRADIENT, "none")
+    way = {name: before[name] - copy.detach() for name, copy in run.copies.items()}
+    slope = sum(
+        float((real(copy.grad).double() * real(way[name]).double()).sum())
+        for name, copy in run.copies.items()
+        if copy.grad is not None
+    )
+    polyak = abs(loss) / slope if slope > 0 and loss else 0.0
+    if not (polyak and math.isfinite(polyak)):
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, loss, GRADIENT, "none")
+    kind = kind_of(start)
+    if kind is None or kind.divisor is not None:
+        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, loss, GRADIENT, "polyak")
+    critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
+    rate = PLAIN * critical / rule.memory / rule.weight
+    return FirstRate(rate, PLAIN_SPREAD, loss, GRADIENT + forwards * FORWARD, "critical")
+
+
+def _critical(
+    rehearsal: Rehearsal, run: Run, before: Named, way: Named, loss: float, first: float
+) -> tuple[float, int]:
+    """About where the loss of the first batch rises along a step, within a factor of 2."""
+    forwards = 0
+
+    def rises(rate: float) -> bool:
+        nonlocal forwards
+        forwards += 1
+        for name, copy in run.copies.items():
+            copy.copy_(before[name] - rate * way[name])
+        with random_states_kept(rehearsal.live.device, rehearsal.seed):
+            return not float(rehearsal.live(run.model, 0)) < loss
+
+    with torch.no_grad():
+        low = high = first
+        up = not rises(first)
+        for _ in range(REACH):
+            low, high = (high, high * WIDER) if up else (low / WIDER, low)
+            if rises(high if up else low) == up:
+                break
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if rises(middle) else (middle, high)
+    return math.sqrt(low * high), forwards

@@ -1,0 +1,115 @@
+"""The best rate of a training of some length, from short ones: a race of rates within a budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ._first_rate import FirstRate
+from ._optimizers import corrected
+from ._rehearsal import Rehearsal
+from ._rule import Rule
+from ._schedule import Course
+from ._trials import GONE, STEP
+
+SHORTEST, LONGEST = 8, 120  # steps of a trial: fewer show nothing, more no more
+RUNS = 4  # trials that a search takes, about
+MEMORIES = 9  # of momentum after which a trial is a training like any other
+
+# Set on the development tasks of benchmarks/knobs; spreads are standard errors of log10 of a rate.
+TRIAL_SPREAD = {SHORTEST: 0.30, 15: 0.22}  # of the best of trials, by their steps
+TRANSFER_SPREAD = 0.18  # between the best of 20 steps, shifted, and that of the whole training
+PER_DOUBLING = 0.083  # by how much longer constant trainings of normalised steps want log10 lower
+FILLING, FILLING_DECAYED = 0.67, 0.17  # log10 by which short trials of momentum choose too high
+DECADES = 1.5  # a course that ends so far below its peak has decayed in full
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What a race found.
+
+    Attributes:
+        rate: For the training. spread: standard error of its log10, as calibrated.
+        best: Rate of the best trial, or None where there was none. steps: of a trial.
+        fall: Mean over its last third of ``log(loss / loss of that batch at the start)``.
+        at_end: Whether the race ended before a rate on either side did worse.
+    """
+
+    rate: float
+    spread: float
+    best: float | None
+    steps: int
+    at_end: bool
+
+
+def shift(rule: Rule, normalised: bool, course: Course, steps: int) -> float:
+    """By how much the best log10 of a training's peak lies above that of trials of some steps.
+
+    Momentum fills slowly, so that short trials choose too high. A training at a constant rate
+    ends on the noise of its steps, which wants a lower rate the longer it is; one that decays does
+    not, and its best peak is the best rate of short trials.
+    """
+    decayed = min(1.0, -math.log10(max(course.end, 1e-9)) / DECADES)
+    if normalised:
+        return -PER_DOUBLING * math.log2(max(1.0, course.steps / steps)) * (1 - decayed)
+    if not rule.momentum:
+        return 0.0
+    empty = min(1.0, max(0.0, (MEMORIES - steps / rule.memory) / (MEMORIES - 2)))
+    return -empty * (FILLING * (1 - decayed) + FILLING_DECAYED * decayed)
+
+
+def race(
+    rehearsal: Rehearsal, first: FirstRate, rule: Rule, course: Course, gradients: float
+) -> Raced:
+    """The rate to train with, by trials that cost at most so many gradients.
+
+    Trials at neighbouring rates, 2.15 apart, from the first on towards where the loss falls more,
+    until the best lies inside; a parabola through three. A mean of this and of the first rate, by
+    their errors, is moved by ``shift``.
+    """
+    normalised = corrected(rehearsal.optimizer)
+    prior = math.log10(first.rate) + shift(rule, normalised, course, 20)
+    steps = min(LONGEST, course.steps, int(gradients / RUNS))
+    if steps < SHORTEST:
+        spread = math.hypot(first.spread, TRANSFER_SPREAD)
+        return Raced(10**prior, spread, None, 0, False)
+    scores = _walk(rehearsal, first.rate, steps, gradients)
+    best = min(scores, key=lambda i: (scores[i], i))
+    at_end = best - 1 not in scores or best + 1 not in scores
+    if not math.isfinite(scores[best]):
+        return Raced(first.rate * STEP ** (best - 1), first.spread, None, steps, True)
+    index = best if at_end else best + _vertex(*(scores[best + way] for way in (-1, 0, 1)))
+    tried = math.log10(first.rate * STEP**index) + shift(rule, normalised, course, steps)
+    own = next(spread for least, spread in sorted(TRIAL_SPREAD.items())[::-1] if steps >= least)
+    weight = 1.0 if abs(index) > 2 else first.spread**2 / (first.spread**2 + own**2)
+    found = weight * tried + (1 - weight) * prior
+    spread = math.hypot(own * math.sqrt(weight), TRANSFER_SPREAD)
+    return Raced(10**found, spread, first.rate * STEP**best, steps, at_end)
+
+
+def _walk(rehearsal: Rehearsal, start: float, steps: int, gradients: float) -> dict[int, float]:
+    """Scores of trials at ``start STEP^i``, from -1, 0 and 1 on downhill while the budget lasts."""
+    begun, scores = rehearsal.steps, dict[int, float]()
+    wanted = [0, 1, -1]
+    while wanted and rehearsal.steps - begun + steps <= gradients + 1e-9:
+        i = wanted.pop(0)
+        scores[i] = score(rehearsal.losses(start * STEP**i, steps))
+        if not wanted:
+            best = min(scores, key=lambda i: (scores[i], i))
+            wanted = [i for i in (best - 1, best + 1) if i not in scores]
+    return scores
+
+
+def score(losses: list[float] | None) -> float:
+    """Mean logarithm of the last third of a trial's losses; infinite where it ran away."""
+    if losses is None:
+        return math.inf
+    last = losses[-max(1, len(losses) // 3) :]
+    return sum(math.log(max(value, GONE)) for value in last) / len(last)
+
+
+def _vertex(below: float, here: float, above: float) -> float:
+    """Where a parabola through three scores is lowest, within half a step of the middle one."""
+    below, above = (min(value, here + 2) for value in (below, above))
+    bend = below - 2 * here + above
+    return min(0.5, max(-0.5, (below - above) / (2 * bend))) if bend > 0 else 0.0

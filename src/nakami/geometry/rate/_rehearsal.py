@@ -1,0 +1,117 @@
+"""Short trainings of copies of a model, as it trains: their losses at each of several rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ...operators import LiveLoss, random_states_kept
+from ._optimizers import Named, fastest_group, twin
+
+RUNAWAY = 4.0  # times the largest loss at the start, or that of a constant output: a run ends there
+
+
+class Run:
+    """A training of one copy at a constant rate; it goes on where it stood.
+
+    Attributes:
+        rate: Of the fastest group, the others in proportion. losses: of each step, before it.
+        ended: Whether its loss ran away.
+    """
+
+    def __init__(self, live: LiveLoss, optimizer: Optimizer, named: Named, rate: float):
+        self.live, self.rate, self.losses, self.ended = live, rate, list[float](), False
+        self.model = live.copy()
+        own: dict[str, Tensor] = dict(self.model.named_parameters())
+        self.copies = {name: own[name] for name in named}
+        self.optimizer = twin(optimizer, named, self.copies)
+        top, _ = fastest_group(optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(group["lr"]) * rate / top
+
+    def step(self, runs_away: Callable[[float], bool]) -> float:
+        """One step; the loss before it. Where that runs away, it ends."""
+        self.optimizer.zero_grad()
+        loss = self.live(self.model, len(self.losses))
+        value = float(loss.detach())
+        self.losses.append(value)
+        if not runs_away(value):
+            loss.backward()
+            self.optimizer.step()
+        else:
+            self.ended = True
+        return value
+
+
+@dataclass
+class Rehearsal:
+    """Trainings from the same weights on the same batches, with the same random numbers.
+
+    Attributes:
+        live: The loss. optimizer, named: the caller's, which stay as they are.
+        seed: Of dropout and the like. runs: by rate. steps: made in all.
+        tell: Called with words after each step.
+    """
+
+    live: LiveLoss
+    optimizer: Optimizer
+    named: Named
+    seed: int
+    tell: Callable[[str], None] = lambda words: None
+    runs: dict[float, Run] = field(default_factory=dict)
+    steps: int = 0
+    _states: dict[float, Any] = field(default_factory=dict)
+    _most: float | None = None
+    _asked: bool = False
+
+    def losses(self, rate: float, steps: int) -> list[float] | None:
+        """The first so many losses at a rate; None where they ran away."""
+        run = self.runs.get(rate)
+        if run is None:
+            run = self.runs[rate] = Run(self.live, self.optimizer, self.named, rate)
+        if len(run.losses) < steps and not run.ended:
+            with random_states_kept(self.live.device, self.seed), torch.enable_grad():
+                self._go(run, steps)
+        return None if run.ended else run.losses[:steps]
+
+    def _runs_away(self, value: float) -> bool:
+        """Whether a loss is far above all of the first step's, and that of a constant output.
+
+        The constant's is looked for once a loss is that high. Losses below 0 have no such measure.
+        """
+        if self._most is None:
+            self._most = RUNAWAY * value if value > 0 else math.inf
+        if value <= self._most:
+            return False
+        if not self._asked and math.isfinite(value):
+            self._asked = True
+            self._most = max(self._most, RUNAWAY * (self.live.constant() or 0.0))
+        return not value <= self._most
+
+    def _go(self, run: Run, steps: int) -> None:
+        if run.rate in self._states:
+            put_states(self._states[run.rate], self.live.device)
+        while len(run.losses) < steps and not run.ended:
+            value = run.step(self._runs_away)
+            self.steps += 1
+            self.tell(f"trial step {self.steps}, at rate {run.rate:.2g} loss {value:.3g}")
+        self._states[run.rate] = states(self.live.device)
+
+
+def states(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """The random states that dropout draws from."""
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), cuda
+
+
+def put_states(kept: tuple[Tensor, Tensor | None], device: torch.device) -> None:
+    """Go on drawing where these were taken."""
+    torch.set_rng_state(kept[0])
+    if kept[1] is not None:
+        torch.cuda.set_rng_state(kept[1], device)

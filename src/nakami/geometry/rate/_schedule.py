@@ -1,0 +1,128 @@
+"""A schedule: what the rate of each step of a training is multiplied by."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ...results import check_at_least, check_choice, is_number, wrong, wrong_type
+
+SHAPES = ("constant", "cosine", "linear", "wsd")
+DECAY = 0.2  # share of a wsd training in which its rate falls
+Schedule = str | Callable[[int], float] | LRScheduler
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course of a rate: a factor of its peak for each step.
+
+    Attributes:
+        steps: How many. name: of the shape, in words. warmup: steps of linear warm-up.
+        factor: Of a step ``0 .. steps - 1``.
+    """
+
+    steps: int
+    name: str
+    warmup: int
+    factor: Callable[[int], float]
+
+    @property
+    def end(self) -> float:
+        """Mean factor of the last twentieth of the steps: 1 where the rate stays at its peak."""
+        count = max(1, self.steps // 20)
+        return sum(self.factor(t) for t in range(self.steps - count, self.steps)) / count
+
+
+def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> Course:
+    """The course that a caller asks for, checked.
+
+    With ``w`` the warm-up, a named shape has ``(t + 1) / (w + 1)`` at the steps ``t < w``, then, at
+    ``u = (t - w) / (steps - w)``: ``constant`` 1; ``cosine`` ``(1 + cos(pi u)) / 2``; ``linear``
+    ``1 - u``; ``wsd`` (warm up, stay, decay) 1, and over the last fifth ``(1 - u) / 0.2``. A scheduler
+    of torch on the optimizer is stepped ahead on a stand-in: its rates over their peak.
+    """
+    steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
+    warmup = check_at_least("warmup", warmup, 0, "leave it out for none")
+    if warmup >= steps:
+        raise wrong("warmup", f"be below steps, {steps}", warmup, "warm up over a tenth of them")
+    if isinstance(schedule, str):
+        check_choice("schedule", schedule, SHAPES, "or pass a scheduler of torch")
+        name = schedule
+        return Course(steps, name, warmup, lambda t: _named(name, t, steps, warmup))
+    inner = getattr(schedule, "scheduler", schedule)  # accelerate wraps one
+    if hasattr(inner, "optimizer"):
+        return _of_scheduler(inner, steps, warmup, optimizer)
+    if not callable(schedule):
+        way_out = "use one of " + ", ".join(map(repr, SHAPES)) + ", or schedule(step)"
+        raise wrong_type("schedule", "be a name, a scheduler or a function", repr(schedule), way_out)
+    return Course(steps, "a function", warmup, lambda t: _checked(schedule, t, warmup))
+
+
+def _named(name: str, t: int, steps: int, warmup: int) -> float:
+    if t < warmup:
+        return (t + 1) / (warmup + 1)
+    u = (t - warmup) / (steps - warmup)
+    if name == "cosine":
+        return (1 + math.cos(math.pi * u)) / 2
+    if name == "linear":
+        return 1 - u
+    return min(1.0, (1 - u) / DECAY) if name == "wsd" else 1.0
+
+
+def _checked(schedule: Callable[[int], float], t: int, warmup: int) -> float:
+    factor: object = schedule(t)
+    if not is_number(factor) or not 0 <= float(factor) < math.inf:  # type: ignore[arg-type]
+        way_out = "let it return what the rate of that step is multiplied by"
+        raise wrong("schedule", "return a factor from 0 on", repr(factor), way_out)
+    return float(factor) * min(1.0, (t + 1) / (warmup + 1))  # type: ignore[arg-type]
+
+
+def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer) -> Course:
+    """Of one of torch, from where it stands; neither it nor the optimizer moves."""
+    if scheduler.optimizer.param_groups is not optimizer.param_groups:
+        raise wrong(
+            "schedule", "be a scheduler of {optimizer}", "one of another", "build it on {optimizer}"
+        )
+    if hasattr(scheduler, "is_better"):
+        way_out = "pass the schedule that you expect, as schedule='constant'"
+        got = type(scheduler).__name__
+        raise wrong("schedule", "be known before the training", got, way_out)
+    stand_in: dict[int, Any] = {id(optimizer.state): defaultdict(dict)}
+    for group in optimizer.param_groups:
+        stand_in |= {id(p): torch.nn.Parameter(torch.zeros(1)) for p in group["params"]}
+    twin = copy.deepcopy(scheduler, stand_in)
+    top = max(range(len(optimizer.param_groups)), key=peaks(optimizer, [scheduler]).__getitem__)
+    peak = peaks(optimizer, [scheduler])[top]
+    twin.optimizer._opt_called = True
+    factors = list[float]()
+    for _ in range(steps):
+        factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
+        twin.step()
+    named = type(scheduler).__name__
+    return Course(steps, named, warmup, lambda t: factors[t] * min(1.0, (t + 1) / (warmup + 1)))
+
+
+def shortened(course: Course, steps: int) -> Sequence[float]:
+    """Factors of a training of fewer steps that follows the same course."""
+    share = course.steps / steps
+    return [course.factor(min(course.steps - 1, int((k + 0.5) * share))) for k in range(steps)]
+
+
+def peaks(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
+    """The rate of each group that schedulers are a factor of: the optimizer's own, or the highest.
+
+    ``OneCycleLR`` and ``CyclicLR`` climb to a rate of their own.
+    """
+    highest = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
+    for i, group in enumerate(optimizer.param_groups):
+        ends = [each.max_lrs[i] for each in schedulers if hasattr(each, "max_lrs")]
+        highest[i] = max([highest[i], float(group.get("max_lr", 0.0)), *map(float, ends)])
+    return highest

@@ -1,0 +1,191 @@
+"""The loss of a module as it stands, batch by batch, for trainings on copies of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...results import UsageError, wrong
+from ..model._checks import first_line
+from ..model._example import Example, is_number
+from ..model._functional_model import Caller, FunctionalModel
+from ..model._random import random_states_kept
+from ..model._view import View
+from ._constant import constant_loss
+from ._criterion import Criterion
+from ._data import by_row, check_count, classes_are_last, inside_of, targets_of, warn_of_copies
+from ._forms import pairs
+from ._losses import CrossEntropy, criterion
+from ._named import ggn, hessian
+from ._outputs import classes_last
+from ._own_loss import ModelsLoss, OwnLoss
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a loss was given of a batch: zeros of the outputs' shape, and targets."""
+
+    judged: Criterion
+    z: Tensor
+    y: Any
+
+
+class LiveLoss:
+    """A loss of a module in training, on batches that are read as they are needed, and kept.
+
+    The module is called as it is, in its own mode and with its own random numbers; gradients go to
+    its parameters, so pass copies. Batches are taken as ``nakami.ggn`` takes them; where there are
+    no more they come again in turn.
+
+    Args:
+        view: How the model is called.
+        data: ``(x, y)``, or an iterable of such batches, an endless one too.
+        loss: As ``nakami.ggn`` takes it; None for the loss that the model returns.
+
+    Attributes:
+        names: The parameters that have derivatives. device: where the model is.
+        judged: The loss, taken apart. seen: the batches that were used, as it saw them.
+
+    Raises:
+        UsageError: What ``nakami.ggn`` refuses of the first batch.
+    """
+
+    def __init__(self, view: View, data: Any, loss: Any):
+        self.view, self.judged, self._loss = view, criterion(loss), loss
+        self.network = FunctionalModel(replace(view, batch_statistics=False))
+        self.names = [name.removeprefix("model.") for name in self.network.parameters()]
+        self.network.weights = {}  # copies that nothing here needs
+        self.device = self.network.device
+        like = next(p for p in view.model.parameters() if is_number(p))
+        self.dtype = view.dtype if isinstance(view.dtype, torch.dtype) else like.dtype.to_real()
+        self._whole = isinstance(self.judged, ModelsLoss)
+        self._source: Iterator[tuple[Any, Any]] | None = pairs(data, view.target, self._whole)
+        self._held = list[tuple[Example, Any]]()
+        self._reader, self._tried, self._inside = self.judged.reader(self.network), False, 0
+        self.seen = dict[int, Seen]()
+        self._more()
+        if not self._held:
+            way_out = "pass a list or a loader that can be read again"
+            raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
+
+    def __call__(self, model: nn.Module, i: int) -> Tensor:
+        """The loss of batch ``i`` by a model, a scalar with its graph."""
+        x, y = self.batch(i)
+        if self._tried:
+            return self._value(model, i, x, y)
+        try:
+            value = self._value(model, i, x, y)
+        except UsageError:
+            raise
+        except Exception as error:
+            self._explain(x, y, error)
+            raise
+        self._tried = True
+        return value
+
+    def batch(self, i: int) -> tuple[Example, Any]:
+        """Inputs and targets of batch ``i``, read where they were not yet."""
+        while i >= len(self._held) and self._more():
+            pass
+        return self._held[i % len(self._held)]
+
+    @property
+    def n_batches(self) -> int:
+        """Batches read so far."""
+        return len(self._held)
+
+    def copy(self) -> nn.Module:
+        """The model as it trains: a copy without gradients, in training mode.
+
+        What the caller has put into evaluation mode inside a model in training mode stays in it.
+        Batch normalisation goes by what the view says of it.
+        """
+        try:
+            model = copy.deepcopy(self.view.model)
+        except Exception as error:
+            got = f"{type(error).__name__}: {first_line(error)}"
+            way_out = "pass it before its first run, or build it anew and load its weights"
+            raise wrong("model", "be one that copy.deepcopy can copy", got, way_out) from error
+        if not model.training:
+            model.train()
+        if self.view.batch_statistics is not None:
+            for module in model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.train(self.view.batch_statistics)
+        for p in model.parameters():
+            p.grad = None
+        moves = self.view.dtype is not None or self.view.device is not None
+        return model.to(device=self.device, dtype=self.view.dtype) if moves else model
+
+    def constant(self) -> float | None:
+        """The least loss of one output for all examples of the batches used; None if unknown."""
+        parts = list(self.seen.values())
+        counts = [part.judged.divisor(part.z, part.y) for part in parts]
+        return constant_loss(parts, float(len(parts) if self.judged.sums else sum(counts)))
+
+    def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
+        out = Caller(model, self.view.forward)(x.tree)
+        z, form = self._reader(self.network, out, x.count)
+        if not self._tried:
+            z, y = self._checked(z, x, y, out)
+        if self._reader is classes_last:
+            y = y.reshape(x.count, *z.shape[2:])
+        key = i % len(self._held)
+        if key not in self.seen:
+            zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(z.shape)
+            self.seen[key] = Seen(self.judged, zeros, y)
+        given = z if form is None else form.outputs(z)
+        value: Tensor = self.judged.given(given, y)
+        return value
+
+    def _checked(self, z: Tensor, x: Example, y: Any, out: Any) -> tuple[Tensor, Any]:
+        """Of the first batch: which axis has the classes, and whether the targets fit."""
+        if isinstance(self.judged, CrossEntropy):
+            warn_of_copies(x, y, self._inside)
+            selected = self.network.select is not None
+            if classes_are_last(z.detach(), y, x.count, x.count, selected):
+                self._reader = classes_last
+                y = by_row(y, z, x.count)
+                z = classes_last(self.network, out, x.count)[0]
+        if not isinstance(self.judged, OwnLoss):
+            check_count(y, z, x.count)
+            self.judged.check(z.detach(), y)
+        return z, y
+
+    def _more(self) -> bool:
+        """Read one batch more; False where there is none."""
+        if self._source is None:
+            return False
+        with random_states_kept(self.device):  # a loader in random order draws
+            found = next(self._source, None)
+        if found is None:
+            self._source = None
+            return False
+        x, y = found
+        if not self._held:
+            self._inside = inside_of(x, y, self.view.target)
+        example = Example(x, batch=True).moved(self._cast)
+        y = targets_of(self.network, y)
+        if self.judged.key and isinstance(y, Tensor) and y.ndim == 0:
+            y = y[None]
+        self._held.append((example, y))
+        return True
+
+    def _cast(self, leaf: Tensor) -> Tensor:
+        if leaf.is_floating_point() and not torch.is_autocast_enabled(self.device.type):
+            return leaf.detach().to(self.device, self.dtype, copy=True)
+        return leaf.detach().to(self.device, copy=True)
+
+    def _explain(self, x: Example, y: Any, error: Exception) -> None:
+        """Say in one sentence why the first batch failed, as the readings of a loss do."""
+        made = hessian if self._loss is None else ggn
+        data = [x.tree] if self._whole else [(x.tree, y)]
+        made(replace(self.view, target=None), data, self._loss)
+        got = f"{type(error).__name__}: {first_line(error)}"
+        way_out = "call loss(model(x), y) of the first batch after model.train() to see where"
+        raise wrong("model", "run in training mode", got, way_out) from error
