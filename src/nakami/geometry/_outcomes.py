@@ -12,6 +12,16 @@ NO_FALL = (
     "none: the loss fell in no trial of {steps:1 step|{steps} steps} at rates from {lowest:.2g} to "
     "{highest:.2g}"
 )
+RACED = (
+    "in {trials} trials of {steps} steps on copies the loss fell fastest near {rate:.2g}; for "
+    "{training:one step|{training} steps} ({schedule}) take {advised:.2g}, which two times in "
+    "three was within a factor of {factor:.2g} of the best"
+)
+ONE_GRADIENT = (
+    "by one gradient: {gradients:.3g} of them, the budget, are too few for trials; for "
+    "{training:one step|{training} steps} ({schedule}) take {advised:.2g}, which two times in "
+    "three was within a factor of {factor:.2g} of the best"
+)
 NO_END = (
     "none: the loss fell from {start:.3g} to {end:.3g} at rate {rate:.2g}, where the search ended, "
     "with no end in sight: a loss without a lower bound (as -outputs.mean()), or one that does not "
@@ -88,6 +98,9 @@ class AdviceEnding(Ending):
     NO_END = False, NO_END
     FASTEST = True, FELL + ", to {fall:.4g} of its start"
     FASTEST_BY_SIZE = True, FELL + ", by {fall:.3g} of its size"
+    RACED = True, RACED
+    ONE_GRADIENT = True, ONE_GRADIENT
+    NO_TRIAL = False, "none: the loss ran away, or was not finite, in all of {trials} trials"
 
 
 class AdviceNote(Ending):
@@ -99,6 +112,11 @@ class AdviceNote(Ending):
     WARMS_UP = True, "divided by {growth:.2f}, since the optimizer's own warm-up makes trials slow"
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
     NOT_BELOW = False, UNLEARNED
+    NOTHING = False, "in the best trial the loss fell by no more than its noise: nothing was gained"
+    UNGUIDED = (
+        False,
+        "the first gradient gave no rate to begin at, so the optimizer's own was taken",
+    )
     NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
     AT_END = False, "it fell faster still where the search ended, so the best rate may lie beyond"
 

@@ -38,7 +38,7 @@ class FirstRate:
 
 
 def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
-    """By one gradient on the first batch; with steps of the gradient's own size by some losses more.
+    """By one gradient on the first batch; where steps are as long as gradients by losses, too.
 
     Along a step ``r d`` the linear model of the loss is 0 at ``r = L / (g . d)``: of Adam's first
     step ``L / |g|_1``. Optimizers whose steps have a size of their own train best near 0.30 of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._first_rate import FirstRate
@@ -14,11 +15,16 @@ from ._trials import GONE, STEP
 
 SHORTEST, LONGEST = 8, 120  # steps of a trial: fewer show nothing, more no more
 RUNS = 4  # trials that a search takes, about
+LOOK_BACK = 1 / 6  # of a trial: what losses at the start cost, that it is compared with
+FAR = 2.0  # neighbours away from the first rate: it was wrong, and counts no more
 MEMORIES = 9  # of momentum after which a trial is a training like any other
 
-# Set on the development tasks of benchmarks/knobs; spreads are standard errors of log10 of a rate.
-TRIAL_SPREAD = {SHORTEST: 0.30, 15: 0.22}  # of the best of trials, by their steps
-TRANSFER_SPREAD = 0.18  # between the best of 20 steps, shifted, and that of the whole training
+# Set on the development tasks of benchmarks/knobs, in decades of a rate (log10).
+TRIAL_SPREAD = {SHORTEST: 0.30, 15: 0.22}  # of the best of trials of so many steps
+SPREAD = {  # of the advice from the best rate of the grid: what two of three lay within, by steps
+    True: {0: 0.33, SHORTEST: 0.42, 15: 0.30, 60: 0.25},  # of normalised steps
+    False: {0: 0.57, SHORTEST: 0.72, 15: 0.47, 60: 0.40},
+}
 PER_DOUBLING = 0.083  # by how much longer constant trainings of normalised steps want log10 lower
 FILLING, FILLING_DECAYED = 0.67, 0.17  # log10 by which short trials of momentum choose too high
 DECADES = 1.5  # a course that ends so far below its peak has decayed in full
@@ -29,7 +35,8 @@ class Raced:
     """What a race found.
 
     Attributes:
-        rate: For the training. spread: standard error of its log10, as calibrated.
+        rate: For the training. spread: standard error of its log10, as calibrated; infinite where
+            all trials ran away, and no rate is known.
         best: Rate of the best trial, or None where there was none. steps: of a trial.
         fall: Mean over its last third of ``log(loss / loss of that batch at the start)``.
         at_end: Whether the race ended before a rate on either side did worse.
@@ -69,22 +76,26 @@ def race(
     """
     normalised = corrected(rehearsal.optimizer)
     prior = math.log10(first.rate) + shift(rule, normalised, course, 20)
-    steps = min(LONGEST, course.steps, int(gradients / RUNS))
+    steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
     if steps < SHORTEST:
-        spread = math.hypot(first.spread, TRANSFER_SPREAD)
-        return Raced(10**prior, spread, None, 0, False)
-    scores = _walk(rehearsal, first.rate, steps, gradients)
+        return Raced(10**prior, SPREAD[normalised][0], None, 0, False)
+    scores = _walk(rehearsal, first.rate, steps, gradients - LOOK_BACK * steps)
     best = min(scores, key=lambda i: (scores[i], i))
     at_end = best - 1 not in scores or best + 1 not in scores
     if not math.isfinite(scores[best]):
-        return Raced(first.rate * STEP ** (best - 1), first.spread, None, steps, True)
+        return Raced(math.nan, math.inf, None, steps, False)
     index = best if at_end else best + _vertex(*(scores[best + way] for way in (-1, 0, 1)))
     tried = math.log10(first.rate * STEP**index) + shift(rule, normalised, course, steps)
-    own = next(spread for least, spread in sorted(TRIAL_SPREAD.items())[::-1] if steps >= least)
-    weight = 1.0 if abs(index) > 2 else first.spread**2 / (first.spread**2 + own**2)
+    own = _by_steps(TRIAL_SPREAD, steps)
+    weight = 1.0 if abs(index) > FAR else first.spread**2 / (first.spread**2 + own**2)
     found = weight * tried + (1 - weight) * prior
-    spread = math.hypot(own * math.sqrt(weight), TRANSFER_SPREAD)
+    spread = _by_steps(SPREAD[normalised], steps)
     return Raced(10**found, spread, first.rate * STEP**best, steps, at_end)
+
+
+def _by_steps(table: Mapping[int, float], steps: int) -> float:
+    """The entry of the largest number of steps that is not above these."""
+    return table[max(least for least in table if least <= steps)]
 
 
 def _walk(rehearsal: Rehearsal, start: float, steps: int, gradients: float) -> dict[int, float]:
@@ -101,10 +112,15 @@ def _walk(rehearsal: Rehearsal, start: float, steps: int, gradients: float) -> d
 
 
 def score(losses: list[float] | None) -> float:
-    """Mean logarithm of the last third of a trial's losses; infinite where it ran away."""
+    """Mean logarithm of the last third of a trial's losses; infinite where it ran away.
+
+    Losses that are not positive are compared by size.
+    """
     if losses is None:
         return math.inf
     last = losses[-max(1, len(losses) // 3) :]
+    if min(last) < 0:
+        return sum(last) / len(last)
     return sum(math.log(max(value, GONE)) for value in last) / len(last)
 
 

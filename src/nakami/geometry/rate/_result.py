@@ -35,12 +35,15 @@ class LearningRate(Ended):
         advised: The rate, for the group with the largest; None, see ``advice``.
         interval: Lowest and highest rate that the trials cannot tell from the best one, or None.
             Where the advice was lowered below a rate that ran away, it may be the lower end: the
-            others did better in trials, and may run away in longer trainings.
+            others did better in trials, and may run away in longer trainings. For a training of
+            given ``steps`` one standard error to either side, as calibrated.
         outcome: How the search for it ended, an ``AdviceEnding``; gives ``converged`` and
             ``reason``.
         notes: What else the trials showed: ``AdviceNote``s. One whose ``converged`` is False speaks
             against the advice.
         trials: The short trainings behind it, by rate. steps: of a whole one.
+        training: Steps of the training that it is for, None for the first hundreds of steps.
+        schedule: Of that training, in words.
         cost: In gradient evaluations on one batch: a gradient 1, the loss alone 1/3, a product
             with the Jacobian 2/3, with its transpose 1.
         constant_loss: Least loss of one output for all examples (class frequencies, means): what a
@@ -65,6 +68,8 @@ class LearningRate(Ended):
     sample: str
     n_batches: int
     batch_normalisation: str = ""
+    training: int | None = None
+    schedule: str = "constant"
 
     @property
     def advice(self) -> str:

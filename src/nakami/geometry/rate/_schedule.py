@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
 
     With ``w`` the warm-up, a named shape has ``(t + 1) / (w + 1)`` at the steps ``t < w``, then, at
     ``u = (t - w) / (steps - w)``: ``constant`` 1; ``cosine`` ``(1 + cos(pi u)) / 2``; ``linear``
-    ``1 - u``; ``wsd`` (warm up, stay, decay) 1, and over the last fifth ``(1 - u) / 0.2``. A scheduler
-    of torch on the optimizer is stepped ahead on a stand-in: its rates over their peak.
+    ``1 - u``; ``wsd`` (warm up, stay, decay) 1, and over the last fifth ``(1 - u) / 0.2``. A
+    scheduler of torch on the optimizer is stepped ahead on a stand-in: its rates over their peak.
     """
     steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
     warmup = check_at_least("warmup", warmup, 0, "leave it out for none")
@@ -62,7 +63,9 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
         return _of_scheduler(inner, steps, warmup, optimizer)
     if not callable(schedule):
         way_out = "use one of " + ", ".join(map(repr, SHAPES)) + ", or schedule(step)"
-        raise wrong_type("schedule", "be a name, a scheduler or a function", repr(schedule), way_out)
+        raise wrong_type(
+            "schedule", "be a name, a scheduler or a function", repr(schedule), way_out
+        )
     return Course(steps, "a function", warmup, lambda t: _checked(schedule, t, warmup))
 
 
@@ -79,10 +82,10 @@ def _named(name: str, t: int, steps: int, warmup: int) -> float:
 
 def _checked(schedule: Callable[[int], float], t: int, warmup: int) -> float:
     factor: object = schedule(t)
-    if not is_number(factor) or not 0 <= float(factor) < math.inf:  # type: ignore[arg-type]
+    if not is_number(factor) or not 0 <= float(factor) < math.inf:
         way_out = "let it return what the rate of that step is multiplied by"
         raise wrong("schedule", "return a factor from 0 on", repr(factor), way_out)
-    return float(factor) * min(1.0, (t + 1) / (warmup + 1))  # type: ignore[arg-type]
+    return float(factor) * min(1.0, (t + 1) / (warmup + 1))
 
 
 def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer) -> Course:
@@ -101,19 +104,14 @@ def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer)
     twin = copy.deepcopy(scheduler, stand_in)
     top = max(range(len(optimizer.param_groups)), key=peaks(optimizer, [scheduler]).__getitem__)
     peak = peaks(optimizer, [scheduler])[top]
-    twin.optimizer._opt_called = True
     factors = list[float]()
-    for _ in range(steps):
-        factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
-        twin.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of schedulers stepped without their optimizer
+        for _ in range(steps):
+            factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
+            twin.step()
     named = type(scheduler).__name__
     return Course(steps, named, warmup, lambda t: factors[t] * min(1.0, (t + 1) / (warmup + 1)))
-
-
-def shortened(course: Course, steps: int) -> Sequence[float]:
-    """Factors of a training of fewer steps that follows the same course."""
-    share = course.steps / steps
-    return [course.factor(min(course.steps - 1, int((k + 0.5) * share))) for k in range(steps)]
 
 
 def peaks(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ._batches import Batch
+from ._criterion import Criterion
 from ._own_loss import ModelsLoss
 
 ENOUGH = 10  # examples for each number that is fitted
 STEPS = 50
 
 
-def constant_loss(parts: Sequence[Batch], divisor: float) -> float | None:
+@dataclass(frozen=True)
+class Seen:
+    """What a loss was given of a batch: zeros of the outputs' shape, and targets."""
+
+    judged: Criterion
+    z: Tensor
+    y: Any
+
+
+def constant_loss(parts: Sequence[Batch | Seen], divisor: float) -> float | None:
     """The least loss of one output for all examples of these batches; None where it is not known.
 
     For cross-entropy the entropy of the frequencies of the classes, which positions share, by one
@@ -54,7 +66,7 @@ def constant_loss(parts: Sequence[Batch], divisor: float) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _of_classes(parts: Sequence[Batch]) -> float:
+def _of_classes(parts: Sequence[Batch | Seen]) -> float:
     """The least total of cross-entropy, by one gradient: it is ``- sum_k a_k log p_k``.
 
     With ``A`` the sum of the ``a_k``, which hold targets, weights and smoothing, the least is at
@@ -74,7 +86,7 @@ def _of_classes(parts: Sequence[Batch]) -> float:
     return float(torch.special.entr(counts / total).sum()) * total
 
 
-def _shape(parts: Sequence[Batch]) -> tuple[int, ...]:
+def _shape(parts: Sequence[Batch | Seen]) -> tuple[int, ...]:
     """Of the constant, with ones along the axes that share it."""
     z = parts[0].z
     inner = tuple(z.shape[1:])

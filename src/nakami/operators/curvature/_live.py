@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,24 +15,15 @@ from ..model._checks import first_line
 from ..model._example import Example, is_number
 from ..model._functional_model import Caller, FunctionalModel
 from ..model._random import random_states_kept
+from ..model._statistics import statistics
 from ..model._view import View
-from ._constant import constant_loss
-from ._criterion import Criterion
+from ._constant import Seen, constant_loss
 from ._data import by_row, check_count, classes_are_last, inside_of, targets_of, warn_of_copies
 from ._forms import pairs
 from ._losses import CrossEntropy, criterion
 from ._named import ggn, hessian
 from ._outputs import classes_last
 from ._own_loss import ModelsLoss, OwnLoss
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a loss was given of a batch: zeros of the outputs' shape, and targets."""
-
-    judged: Criterion
-    z: Tensor
-    y: Any
 
 
 class LiveLoss:
@@ -95,6 +86,12 @@ class LiveLoss:
         return self._held[i % len(self._held)]
 
     @property
+    def batch_normalisation(self) -> str:
+        """By which statistics the copies normalise, in words; empty without any."""
+        asked = self.view.batch_statistics
+        return statistics(self.view.model, True if asked is None else asked)
+
+    @property
     def n_batches(self) -> int:
         """Batches read so far."""
         return len(self._held)
@@ -119,8 +116,9 @@ class LiveLoss:
                     module.train(self.view.batch_statistics)
         for p in model.parameters():
             p.grad = None
-        moves = self.view.dtype is not None or self.view.device is not None
-        return model.to(device=self.device, dtype=self.view.dtype) if moves else model
+        if self.view.dtype is not None:
+            model = model.to(self.dtype)
+        return model if self.view.device is None else model.to(self.device)
 
     def constant(self) -> float | None:
         """The least loss of one output for all examples of the batches used; None if unknown."""
