@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from ...results import check_at_least, check_choice, is_number, wrong, wrong_type
 
@@ -94,7 +94,7 @@ def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer)
         raise wrong(
             "schedule", "be a scheduler of {optimizer}", "one of another", "build it on {optimizer}"
         )
-    if hasattr(scheduler, "is_better"):
+    if isinstance(scheduler, ReduceLROnPlateau):
         way_out = "pass the schedule that you expect, as schedule='constant'"
         got = type(scheduler).__name__
         raise wrong("schedule", "be known before the training", got, way_out)

@@ -1,0 +1,336 @@
+"""The rate for a training of known length: against real trainings, closed forms and torch."""
+
+import copy
+import itertools
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+import nakami
+from nakami.geometry import AdviceEnding, AdviceNote
+from nakami.geometry.rate._race import race, shift
+from nakami.geometry.rate._rehearsal import Rehearsal
+from nakami.geometry.rate._rule import Rule
+from nakami.geometry.rate._schedule import course_of
+from nakami.operators import LiveLoss, View
+from nakami.results import UsageError
+
+
+def batches(seed=0, count=40, size=16):
+    """Four classes around centres."""
+    g = torch.Generator().manual_seed(seed)
+    centres = 0.8 * torch.randn(4, 10, generator=g)
+    labels = torch.randint(4, (count, size), generator=g)
+    return list(
+        zip(centres[labels] + torch.randn(count, size, 10, generator=g), labels, strict=True)
+    )
+
+
+def network(seed=0, drop=0.0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(10, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(drop), nn.Linear(32, 4)
+    )
+
+
+def plain(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def losses_of(model, optimizer, data, steps, factor=lambda t: 1.0):
+    """A training written out."""
+    peak, losses = optimizer.param_groups[0]["lr"], []
+    for t in range(steps):
+        optimizer.param_groups[0]["lr"] = peak * factor(t)
+        x, y = data[t % len(data)]
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+def rehearsal(model, optimizer, data, loss="cross_entropy", seed=3):
+    live = LiveLoss(View(model), data, loss)
+    return Rehearsal(live, optimizer, dict(model.named_parameters()), seed)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
+def test_a_rehearsal_is_the_training_bit_by_bit_and_leaves_no_trace(kind):
+    """With dropout and batch normalisation, from an optimizer with a state, in two parts."""
+    model, data = network(drop=0.3), batches()
+    make = getattr(torch.optim, kind)
+    settings = {"momentum": 0.9} if kind == "SGD" else {}
+    optimizer = make(model.parameters(), lr=0.01, **settings)
+    losses_of(model, optimizer, data, 3)
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    grads = [p.grad.clone() for p in model.parameters()]
+    state = torch.get_rng_state()
+    made = rehearsal(model, optimizer, data)
+    made.losses(0.02, 5)
+    made.losses(0.5, 2)
+    found = made.losses(0.02, 12)
+    assert torch.equal(torch.get_rng_state(), state)
+    after = (model.state_dict(), optimizer.state_dict())
+    for name, value in before[0].items():
+        assert torch.equal(after[0][name], value)
+    assert repr(before[1]) == repr(after[1])
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True))
+    optimizer.param_groups[0]["lr"] = 0.02
+    torch.manual_seed(3)
+    assert losses_of(model, optimizer, data, 12) == found
+
+
+def test_a_model_in_evaluation_mode_trains_in_training_mode_but_for_frozen_parts():
+    model, data = network(drop=0.5), batches()
+    live = LiveLoss(View(model.eval()), data, "cross_entropy")
+    assert all(module.training for module in live.copy().modules())
+    assert not model.training
+    model.train()[1].eval()
+    assert [m.training for m in live.copy()] == [True, False, True, True, True]
+    fixed = LiveLoss(View(model, batch_statistics=False), data, "cross_entropy")
+    assert not fixed.copy()[1].training
+
+
+def test_the_first_rate_of_adam_is_a_share_of_the_loss_over_the_gradients_size():
+    model, data = plain(), batches()
+    found = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=100)
+    loss = nn.functional.cross_entropy(model(data[0][0]), data[0][1])
+    size = sum(g.abs().sum() for g in torch.autograd.grad(loss, list(model.parameters())))
+    lower = 10 ** (-0.083 * math.log2(100 / 20))  # for 100 constant steps
+    assert found.advised == pytest.approx(0.30 * float((loss / size).detach()) * lower, rel=1e-3)
+    assert found.outcome.kind is AdviceEnding.ONE_GRADIENT
+    assert (found.cost, found.trials, found.n_samples) == (1.0, (), 16)
+    spread = found.interval[1] / found.advised
+    assert found.advised / found.interval[0] == pytest.approx(spread)
+    assert f"within a factor of {spread:.2g}" in found.advice
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_advice_trains_about_as_well_as_the_best_of_a_grid(name, schedule):
+    data = batches()
+    found = nakami.learning_rate(
+        plain(), data, "cross_entropy", name, steps=300, schedule=schedule, budget=0.3
+    )
+    assert found.outcome.kind is AdviceEnding.RACED
+    assert found.cost <= 0.3 * 300
+
+    def final(rate):
+        model = plain()
+        kind = torch.optim.Adam if name == "adam" else torch.optim.SGD
+        heavy = {"momentum": 0.9} if name == "momentum" else {}
+        optimizer = kind(model.parameters(), lr=rate, **heavy)
+        course = course_of(schedule, 300, 0, optimizer)
+        last = sum(losses_of(model, optimizer, data, 300, course.factor)[-15:]) / 15
+        return math.log(last) if math.isfinite(last) else math.inf
+
+    grid = [final(found.advised * 10 ** (i / 2)) for i in range(-3, 4)]
+    assert grid[3] <= min(grid) + 0.15
+    assert max(grid[0], grid[-1]) > min(grid) + 0.3
+
+
+@pytest.mark.parametrize("steps", [300, 1500, 4000])
+def test_the_cost_is_what_is_made_and_within_the_budget(steps):
+    model, data, made = plain(), batches(), []
+    model[2].register_full_backward_hook(lambda *_: made.append(1.0))
+    model[2].register_forward_hook(lambda *_: made.append(0.0))
+    found = nakami.learning_rate(model, data, "cross_entropy", "momentum", steps=steps)
+    backwards = made.count(1.0)
+    forwards = made.count(0.0) - backwards
+    assert found.cost == pytest.approx(backwards + forwards / 3)
+    assert found.cost <= max(0.03 * steps, 5)
+    assert len(made) > 0
+
+
+def test_an_endless_loader_is_read_as_far_as_needed():
+    read = []
+
+    def loader():
+        for batch in itertools.cycle(batches()):
+            read.append(1)
+            yield batch
+
+    found = nakami.learning_rate(plain(), loader(), "cross_entropy", "adam", steps=1500)
+    assert len(read) == found.n_batches == found.steps
+    assert found.n_samples == 16 * len(read)
+
+
+SHAPES = {
+    "cosine": lambda opt, n: lr_scheduler.CosineAnnealingLR(opt, n),
+    "linear": lambda opt, n: lr_scheduler.LinearLR(opt, 1.0, 1e-12, n),
+    "constant": lambda opt, n: lr_scheduler.ConstantLR(opt, 1.0),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_are_those_of_torch(shape):
+    optimizer = torch.optim.SGD(plain().parameters(), lr=0.7)
+    own = course_of(shape, 50, 0, optimizer)
+    held = copy.deepcopy(optimizer.state_dict())
+    scheduler = SHAPES[shape](optimizer, 50)
+    theirs = course_of(scheduler, 50, 0, optimizer)
+    assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 0.7)
+    for t in range(50):
+        assert own.factor(t) == pytest.approx(theirs.factor(t), abs=1e-9)
+        assert optimizer.param_groups[0]["lr"] / 0.7 == pytest.approx(own.factor(t), abs=1e-9)
+        optimizer.step()
+        scheduler.step()
+    assert held["param_groups"][0]["momentum"] == 0
+    assert own.end == pytest.approx(sum(map(own.factor, range(48, 50))) / 2)
+
+
+def test_a_one_cycle_counts_from_its_highest_rate_and_warm_ups_multiply():
+    optimizer = torch.optim.SGD(plain().parameters(), lr=0.1)
+    course = course_of(lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=40), 40, 0, optimizer)
+    factors = [course.factor(t) for t in range(40)]
+    assert max(factors) == pytest.approx(1.0)
+    assert factors[0] == pytest.approx(1 / 25)
+    warm = course_of("wsd", 110, 10, optimizer)
+    assert [warm.factor(t) for t in (0, 9, 10, 89, 100)] == pytest.approx(
+        [1 / 11, 10 / 11, 1.0, 1.0, 0.5]
+    )
+    own = course_of(lambda t: 0.5, 20, 3, optimizer)
+    assert [own.factor(t) for t in (0, 3)] == pytest.approx([0.125, 0.5])
+
+
+def test_longer_constant_trainings_want_less_and_decayed_ones_do_not():
+    optimizer, rule = torch.optim.Adam(plain().parameters()), Rule(0.9, 0.1)
+    short, long = (course_of("constant", n, 0, optimizer) for n in (400, 1600))
+    decayed = course_of("cosine", 1600, 0, optimizer)
+    assert shift(rule, True, short, 100) == pytest.approx(-0.083 * 2)
+    assert shift(rule, True, long, 100) == pytest.approx(-0.083 * 4)
+    assert shift(rule, True, decayed, 100) == pytest.approx(0, abs=1e-9)
+    heavy = Rule(0.9, 1.0)
+    assert shift(heavy, False, long, 20) == pytest.approx(-0.67)
+    assert shift(heavy, False, long, 90) == pytest.approx(0)
+    assert shift(Rule(), False, long, 8) == 0
+
+
+class Bowl:
+    """A rehearsal whose scores are known: best at a rate of 0.05."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.steps, self.tried = optimizer, 0, []
+
+    def losses(self, rate, steps):
+        self.steps += steps
+        self.tried.append(rate)
+        return [math.exp(math.log10(rate / 0.05) ** 2)] * steps
+
+
+def test_the_race_walks_to_the_best_from_afar_and_stops_at_its_budget():
+    optimizer = torch.optim.SGD(plain().parameters(), lr=1.0)
+    course = course_of("constant", 10_000, 0, optimizer)
+    first = type("First", (), {"rate": 0.05 * 10 ** (-4 / 3), "spread": 0.5})
+    made = Bowl(optimizer)
+    found = race(made, first, Rule(), course, 2000)
+    assert found.best == pytest.approx(0.05)
+    assert found.rate == pytest.approx(0.05)
+    assert not found.at_end
+    few = Bowl(optimizer)
+    cut = race(few, first, Rule(), course, 40)
+    assert cut.at_end
+    assert few.steps <= 40
+    assert cut.best == max(few.tried)
+
+
+def test_what_is_trained_already_or_cannot_learn_is_doubted():
+    model, data = plain(), batches()
+    losses_of(model, torch.optim.Adam(model.parameters(), 1e-2), data, 400)
+    done = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=1500)
+    shuffled = [(x, y[torch.randperm(16)]) for x, y in batches(count=200)]
+    never = nakami.learning_rate(
+        plain(), shuffled, "cross_entropy", "adam", steps=1200, budget=0.25
+    )
+    for found in (done, never):
+        assert not all(note.converged for note in found.notes)
+    assert AdviceNote.NOTHING in [note.kind for note in done.notes]
+    assert AdviceNote.NOT_BELOW in [note.kind for note in never.notes]
+    learns = nakami.learning_rate(plain(), data, "cross_entropy", "adam", steps=1200, budget=0.25)
+    assert all(note.converged for note in learns.notes)
+
+
+class Sequences(nn.Module):
+    """Logits of tokens, classes last; its own loss on request."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.out = nn.Embedding(7, 8), nn.Linear(8, 7)
+
+    def forward(self, ids, labels=None):
+        z = self.out(self.embed(ids))
+        if labels is None:
+            return z
+        return {"loss": nn.functional.cross_entropy(z.flatten(0, 1), labels.flatten())}
+
+
+def test_sequences_and_the_models_own_loss_are_read_as_elsewhere():
+    torch.manual_seed(0)
+    model, g = Sequences(), torch.Generator().manual_seed(1)
+    ids = torch.randint(7, (5, 4, 6), generator=g)
+    pairs = [(x, (3 * x + 1) % 7) for x in ids]
+    named = [{"ids": x, "labels": y} for x, y in pairs]
+    live = [LiveLoss(View(model), pairs, "cross_entropy"), LiveLoss(View(model), named, None)]
+    live.append(LiveLoss(View(model), pairs, lambda z, y: nn.functional.cross_entropy(z.mT, y)))
+    wanted = nakami.ggn(model, pairs[:1], "cross_entropy").value
+    for loss in live:
+        assert float(loss(model, 0).detach()) == pytest.approx(wanted, rel=1e-6)
+        assert nakami.learning_rate(model, pairs, "cross_entropy", "adam", steps=50).advised > 0
+    entropy = nakami.ggn(model, pairs[:1], "cross_entropy").constant_loss()
+    assert live[0].constant() == pytest.approx(entropy, rel=1e-6)
+
+
+NET = plain()
+SGD = torch.optim.SGD(NET.parameters(), lr=0.1)
+OTHER = lr_scheduler.StepLR(torch.optim.SGD(plain().parameters(), lr=0.1), 3)
+BAD = {
+    "steps 0": ({"steps": 0}, "steps must be a whole number from 1 on"),
+    "schedule": ({"schedule": "cosin"}, "schedule must be one of .*cosin"),
+    "alone": ({"steps": None, "schedule": "cosine"}, "steps must be given with a schedule"),
+    "warmup alone": ({"steps": None, "warmup": 5}, "got warmup=5; pass steps=1000"),
+    "warm": ({"warmup": 100}, "warmup must be below steps, 100, got 100"),
+    "budget": ({"budget": 3}, "budget must lie between 0 and 1, got 3; use 0.03"),
+    "both": ({"trial_steps": 9}, "trial_steps must be left out with steps, got 9"),
+    "other": ({"schedule": OTHER}, "schedule must be a scheduler of .*, got one of another"),
+    "kind": ({"schedule": 3}, "schedule must be a name, a scheduler or a function, got 3"),
+    "value": ({"schedule": lambda t: -1.0}, "schedule must return a factor from 0 on, got -1.0"),
+    "plateau": (
+        {"schedule": lr_scheduler.ReduceLROnPlateau(SGD)},
+        "schedule must be known before the training, got ReduceLROnPlateau",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_plans_are_refused_in_one_sentence(case):
+    wrong, words = BAD[case]
+    with pytest.raises(UsageError, match=words) as caught:
+        nakami.learning_rate(NET, batches(count=2), "cross_entropy", SGD, **{"steps": 100, **wrong})
+    assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def test_what_the_model_cannot_take_is_said_as_elsewhere():
+    x, y = batches(count=1)[0]
+    for data, words in (
+        ((x[:, :3], y), "model"),
+        ((x, y[:5]), "targets"),
+        ((x, y + 9), "classes from 0 to 3"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            nakami.learning_rate(plain(), data, "cross_entropy", "adam", steps=100)
+    with pytest.raises(UsageError, match="at least one batch"):
+        nakami.learning_rate(plain(), [], "cross_entropy", "adam", steps=100)
+
+    class Locked(nn.Linear):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("not this one")
+
+    with pytest.raises(UsageError, match=r"one that copy\.deepcopy can copy, got RuntimeError: no"):
+        nakami.learning_rate(Locked(10, 4), (x, y), "cross_entropy", "adam", steps=100)
