@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .geometry import initialisation as initialisation
     from .geometry import learning_rate as learning_rate
     from .geometry import rate_limit as rate_limit
+    from .geometry import tune as tune
     from .operators import View as View
     from .operators import empirical_fisher as empirical_fisher
     from .operators import fisher as fisher

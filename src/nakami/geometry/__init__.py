@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._outcomes import AdviceEnding as AdviceEnding
     from ._outcomes import AdviceNote as AdviceNote
     from ._outcomes import BatchAdvice as BatchAdvice
+    from ._outcomes import ChoiceEnding as ChoiceEnding
     from ._outcomes import ControlEnding as ControlEnding
     from ._outcomes import CriticalEnding as CriticalEnding
     from ._outcomes import FirstLookEnding as FirstLookEnding
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from .scales._propagation import Propagation as Propagation
     from .scales._proposal import Plan as Plan
     from .scales._proposal import Proposal as Proposal
+    from .setting._setting import Choice as Choice
+    from .setting._setting import TrainingSetting as TrainingSetting
+    from .setting._tune import tune as tune
 
 __getattr__, __dir__, __all__ = lazy(__name__)
 __all__ = [name for name in __all__ if name not in ("LightningRateControl", "TrainerRateControl")]

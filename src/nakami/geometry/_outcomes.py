@@ -172,3 +172,33 @@ class ControlEnding(Ending):
     LOSS_HIGH = True, "the loss is above its band, the rate within the limit"
     BEYOND = False, "the rate is beyond the limit, at " + MEASURES + " without a calm one"
     LOWERED = False, "unstable at " + MEASURES + ": the rate is lowered to {target:.3g}"
+
+
+BY_COSINE = (
+    "by cosine it ended below momentum by cosine on {below} of {tasks} small tasks of many kinds, "
+    "each at its best rate, and its best rate is foretold better"
+)
+DECAYS = (
+    "a rate that falls by cosine ended lower than a constant one on {below} of {tasks} small tasks "
+    "of many kinds, each at its best rate"
+)
+EXPLODES = (
+    "not examined: {kind} can explode; nakami.recurrent keeps the spectrum of a GRU below 1 in "
+    "place of clipping"
+)
+
+
+class ChoiceEnding(Ending):
+    """Why a part of a setting is as it is; False where it is not known."""
+
+    GIVEN = True, "as given"
+    ADAMW = True, BY_COSINE
+    DECAYS = True, DECAYS
+    WARMS_UP = True, "a twentieth of the steps, as where the rules for the rate were set"
+    RATE = True, "{why}"
+    DOUBTED = False, "{why}"
+    NOISE = True, "{why}"
+    NOT_READ = False, "not examined: {why}"
+    SCALES = False, "not examined: nakami.initialisation(model, inputs) reads and proposes scales"
+    CLIP = False, "not examined: clip where single batches throw a training off its course"
+    STABILISER = False, EXPLODES

@@ -8,7 +8,14 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from ...operators import CurvatureOperator, View, as_view, check_order, unwrapped_optimizer
+from ...operators import (
+    CurvatureOperator,
+    LiveLoss,
+    View,
+    as_view,
+    check_order,
+    unwrapped_optimizer,
+)
 from ...results import Progress, check_at_least, check_callable, check_fraction, told, wrong
 from ._advice import advised
 from ._matrix import Loss, matrix_of, named_of
@@ -101,9 +108,8 @@ def learning_rate(
             raise wrong("trial_steps", "be left out with steps", trial_steps, way_out)
         check_fraction("budget", budget, "use 0.03")
         parts = Parts(progress, 1)
-        found = planned(
-            view, data, loss, optimizer, (schedule, steps, warmup), float(budget), parts
-        )
+        live, course = LiveLoss(view, data, loss), (schedule, steps, warmup)
+        found = planned(live, optimizer, course, float(budget), parts)
         parts.done(_answer(found))
         return found
     if schedule != "constant" or warmup:

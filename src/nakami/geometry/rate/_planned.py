@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from ...operators import LiveLoss, View, random_states_kept
+from ...operators import LiveLoss, random_states_kept
 from ...results import Outcome
 from .._outcomes import AdviceEnding, AdviceNote
 from ._advice import LEARNED
 from ._first_rate import FirstRate, first_rate
-from ._matrix import Loss
 from ._optimizers import fastest_group, make
 from ._progress import Parts
 from ._race import Raced, race
@@ -27,17 +26,14 @@ SEED = 0  # of dropout in trials, which all draw alike
 
 
 def planned(
-    view: View,
-    data: Any,
-    loss: Loss,
+    live: LiveLoss,
     optimizer: Optimizer | str,
     course: tuple[Any, Any, Any],
     budget: float,
     parts: Parts,
 ) -> LearningRate:
     """What ``learning_rate`` returns for ``course``: schedule, steps and warm-up, as given."""
-    live = LiveLoss(view, data, loss)
-    named = {n: p for n, p in view.model.named_parameters() if n in live.names and p.requires_grad}
+    named = live.parameters()
     stepping = make(optimizer, named)
     along = course_of(*course, stepping)
     _, rule = fastest_group(stepping)

@@ -49,7 +49,7 @@ class LiveLoss:
     def __init__(self, view: View, data: Any, loss: Any):
         self.view, self.judged, self._loss = view, criterion(loss), loss
         self.network = FunctionalModel(replace(view, batch_statistics=False))
-        self.names = [name.removeprefix("model.") for name in self.network.parameters()]
+        self.names = {name.removeprefix("model.") for name in self.network.parameters()}
         self.network.weights = {}  # copies that nothing here needs
         self.device = self.network.device
         like = next(p for p in view.model.parameters() if is_number(p))
@@ -119,6 +119,11 @@ class LiveLoss:
         if self.view.dtype is not None:
             model = model.to(self.dtype)
         return model if self.view.device is None else model.to(self.device)
+
+    def parameters(self, model: nn.Module | None = None) -> dict[str, Tensor]:
+        """What of a copy, by default of the model itself, is trained, by name."""
+        own = (self.view.model if model is None else model).named_parameters()
+        return {name: p for name, p in own if name in self.names and p.requires_grad}
 
     def constant(self) -> float | None:
         """The least loss of one output for all examples of the batches used; None if unknown."""

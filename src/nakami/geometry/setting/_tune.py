@@ -1,0 +1,185 @@
+"""One call before a training: the whole setting, within a share of its cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ...operators import (
+    LiveLoss,
+    View,
+    as_view,
+    check_order,
+    is_recurrent,
+    random_states_kept,
+    unwrapped_optimizer,
+)
+from ...results import Outcome, Progress, check_at_least, check_callable, check_fraction, told
+from .._outcomes import ChoiceEnding
+from ..rate._matrix import Loss
+from ..rate._noise import NoiseScale, noise_scale
+from ..rate._optimizers import check_optimizer, make
+from ..rate._planned import SEED, planned
+from ..rate._progress import Parts
+from ..rate._result import LearningRate
+from ._setting import Choice, TrainingSetting
+
+TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
+BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
+WARMUP = 20  # steps for each one of the warm-up
+BATCHES = 8  # whose gradients show their noise
+NOISE_SHARE = 0.25  # of the budget that these may take
+MEMORY = 2**30  # bytes of gradients to hold
+
+
+@told
+def tune(
+    model: nn.Module | View,
+    data: Any,
+    loss: Loss,
+    *,
+    steps: int,
+    optimizer: Optimizer | str = "adamw",
+    schedule: str = "cosine",
+    budget: float = 0.05,
+    progress: Progress | None = None,
+) -> TrainingSetting:
+    """How to train a network for so many steps: optimizer, rate, schedule, warm-up, batch size.
+
+    AdamW whose rate falls by cosine, since on the development tasks of ``benchmarks/knobs`` that
+    ended lowest most often; the peak rate by ``nakami.learning_rate``; what the noise of the
+    gradients says of the batch size. Each part has its reason; what was not examined is said.
+
+    Args:
+        model: Any module, or a ``View`` of one; left as it was.
+        data: ``(x, y)``, or batches of the training's size, read as far as needed.
+        loss: As ``nakami.ggn`` takes it.
+        steps: Optimizer steps of the whole training.
+        optimizer: A name, or an instance on the model's parameters, as ``nakami.learning_rate``
+            takes it.
+        schedule: ``"constant"``, ``"cosine"``, ``"linear"`` or ``"wsd"``.
+        budget: Most gradients to spend, as a share of ``steps``, between 0 and 1.
+        progress: ``progress(done, total, seconds_left, what)``.
+
+    Returns:
+        A ``TrainingSetting``; ``print`` shows its parts, ``snippet()`` is code.
+
+    Raises:
+        UsageError: What ``nakami.learning_rate`` refuses.
+
+    Cost: ``budget * steps`` gradients on one batch, at least one.
+    """
+    check_order(model=model, data=data, loss=loss)
+    optimizer = unwrapped_optimizer(optimizer)
+    check_optimizer(optimizer, limit=False)
+    check_callable("progress", progress, "progress(done, total, seconds_left, what)")
+    steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
+    check_fraction("budget", budget, "use 0.05")
+    live, warmup = LiveLoss(as_view(model), data, loss), steps // WARMUP
+    parts, gradients = Parts(progress, 2), float(budget) * steps
+    noise, why, spent = _noise(live, NOISE_SHARE * gradients)
+    parts.done("now the rate" if noise is None else noise.advice)
+    course = (schedule, steps, warmup)
+    rate = planned(live, optimizer, course, (gradients - spent) / steps, parts)
+    parts.done(rate.advice)
+    stepping = make(optimizer, live.parameters())
+    settings = _settings(stepping)
+    batch = live.batch(0)[0].count
+    choices = (
+        _optimizer(optimizer, type(stepping).__name__),
+        _rate(rate),
+        _schedule(schedule),
+        Choice("warm-up", f"{warmup} steps", Outcome(ChoiceEnding.WARMS_UP)),
+        _batch(batch, noise, why, spent),
+        Choice("initial scale", "as it is", Outcome(ChoiceEnding.SCALES)),
+        _clipping(live.view.model),
+    )
+    return TrainingSetting(
+        optimizer=type(stepping).__name__, home=_home(stepping), settings=settings,
+        rate=rate.advised, interval=rate.interval, schedule=schedule, steps=steps, warmup=warmup,
+        batch=batch, advice=rate, noise=noise, choices=choices, cost=rate.cost + spent,
+        outcome=rate.outcome,
+    )  # fmt: skip
+
+
+def _settings(optimizer: Optimizer) -> dict[str, object]:
+    """Arguments of a class of torch that differ from its own, and the weight decay."""
+    make: Any = type(optimizer)
+    plain, group = make([nn.Parameter(torch.zeros(1))], lr=1.0).defaults, optimizer.param_groups[0]
+    own = {name: group[name] for name in plain if name != "lr" and name in group}
+    return {k: v for k, v in own.items() if v != plain[k] or (k == "weight_decay" and v)}
+
+
+def _home(optimizer: Optimizer) -> str:
+    """The module that shows its class."""
+    name, inner = type(optimizer).__name__, type(optimizer).__module__
+    if getattr(torch.optim, name, None) is type(optimizer):
+        return "torch.optim"
+    return "nakami.optim" if inner.startswith("nakami.") else inner
+
+
+def _optimizer(given: Optimizer | str, name: str) -> Choice:
+    numbers = {"below": BELOW_MOMENTUM, "tasks": TASKS}
+    ours = given == "adamw"
+    kind = ChoiceEnding.ADAMW if ours else ChoiceEnding.GIVEN
+    return Choice("optimizer", name, Outcome(kind, numbers if ours else {}))
+
+
+def _rate(rate: LearningRate) -> Choice:
+    value = "none"
+    if rate.advised is not None and rate.interval is not None:
+        value = f"{rate.advised:.2g} ({rate.interval[0]:.2g} to {rate.interval[1]:.2g})"
+    sure = rate.converged and all(note.converged for note in rate.notes)
+    kind = ChoiceEnding.RATE if sure else ChoiceEnding.DOUBTED
+    return Choice("rate", value, Outcome(kind, {"why": rate.advice}), rate.cost)
+
+
+def _schedule(name: str) -> Choice:
+    decays = name == "cosine"
+    numbers = {"below": BELOW_CONSTANT, "tasks": TASKS} if decays else {}
+    kind = ChoiceEnding.DECAYS if decays else ChoiceEnding.GIVEN
+    return Choice("schedule", name, Outcome(kind, numbers))
+
+
+def _batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice:
+    if noise is None:
+        return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
+    said = Outcome(ChoiceEnding.NOISE, {"why": noise.advice.rstrip(".")})
+    return Choice("batch", f"{size} examples", said, spent)
+
+
+def _clipping(model: nn.Module) -> Choice:
+    found = next((type(m).__name__ for m in model.modules() if is_recurrent(m)), None)
+    outcome = Outcome(ChoiceEnding.CLIP)
+    if found:
+        outcome = Outcome(ChoiceEnding.STABILISER, {"kind": found})
+    return Choice("clipping", "none", outcome)
+
+
+def _noise(live: LiveLoss, most: float) -> tuple[NoiseScale | None, str, float]:
+    """How gradients scatter over batches at the start, or why that is not read; its cost."""
+    named = live.parameters()
+    held = BATCHES * sum(p.numel() * p.element_size() for p in named.values())
+    if most < BATCHES:
+        return None, f"{BATCHES} gradients are more than a quarter of the budget", 0.0
+    if held > MEMORY:
+        return None, f"{BATCHES} gradients take {held / 2**30:.1f} GiB", 0.0
+    live.batch(BATCHES - 1)
+    count = min(BATCHES, live.n_batches)
+    if count < 2:
+        return None, "one batch shows no scatter", 0.0
+    gradients, samples = list[Tensor](), list[int]()
+    model = live.copy()
+    own = list(live.parameters(model).values())
+    with random_states_kept(live.device, SEED), torch.enable_grad():
+        for i in range(count):
+            value = live(model, i)
+            slopes = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
+            seen = live.seen[i]
+            samples.append(int(seen.judged.samples(seen.z, seen.y).sum()))
+            over = samples[-1] if live.judged.sums else 1
+            gradients.append(torch.cat([s.reshape(-1) for s in slopes]) / over)
+    return noise_scale(gradients, samples), "", float(count)

@@ -1,0 +1,188 @@
+"""The whole setting: its parts against the readings they come from, its code against torch."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from transformers import Trainer, TrainingArguments
+
+import nakami
+from nakami.geometry import ChoiceEnding
+from nakami.geometry.rate._schedule import course_of
+from nakami.results import UsageError
+
+
+def batches(count=40, size=16):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(count, size, 10, generator=g)
+    return list(zip(x, x[..., :4].argmax(-1), strict=True))
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def test_the_rate_is_that_of_the_advice_and_the_noise_that_of_its_batches():
+    model, data = network(), batches()
+    before = [p.clone() for p in model.parameters()]
+    found = nakami.tune(model, data, "cross_entropy", steps=2000)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert (found.optimizer, found.schedule, found.warmup, found.batch) == (
+        "AdamW",
+        "cosine",
+        100,
+        16,
+    )
+    left = (0.05 * 2000 - 8) / 2000
+    alone = nakami.learning_rate(
+        model, data, "cross_entropy", "adamw",
+        steps=2000, schedule="cosine", warmup=100, budget=left,
+    )  # fmt: skip
+    assert found.advice == alone
+    assert found.rate == alone.advised
+    assert found.cost == alone.cost + 8 <= 100
+    assert found.share == pytest.approx(found.cost / 2000)
+    gradients = []
+    for x, y in data[:8]:
+        loss = nn.functional.cross_entropy(model(x), y)
+        slopes = torch.autograd.grad(loss, list(model.parameters()))
+        gradients.append(torch.cat([slope.flatten() for slope in slopes]))
+    wanted = nakami.geometry.noise_scale(gradients, [16] * 8)
+    assert found.noise.value == pytest.approx(wanted.value, rel=1e-4)
+    names = [choice.name for choice in found.choices]
+    assert len(set(names)) == 7
+    assert str(found).count("\n") == 7
+    unknown = {choice.name for choice in found.choices if not choice.converged}
+    assert unknown == {"initial scale", "clipping"}
+
+
+def test_a_sum_over_a_batch_has_the_noise_of_its_mean():
+    model, data = network(), batches()
+    mean, total = (
+        nakami.tune(model, data, nn.CrossEntropyLoss(reduction=how), steps=2000).noise
+        for how in ("mean", "sum")
+    )
+    assert total.value == pytest.approx(mean.value, rel=1e-3)
+
+
+def test_what_a_short_budget_leaves_out_is_said():
+    found = nakami.tune(network(), batches(), "cross_entropy", steps=100, optimizer="momentum")
+    parts = {choice.name: choice for choice in found.choices}
+    assert parts["batch"].outcome.kind is ChoiceEnding.NOT_READ
+    assert "8 gradients are more than a quarter of the budget" in parts["batch"].reason
+    assert parts["optimizer"].reason == "as given"
+    assert found.cost <= 5
+    one = nakami.tune(network(), batches(1)[0], "cross_entropy", steps=1000)
+    assert "one batch shows no scatter" in str(one)
+
+    class Recurrent(nn.GRU):
+        def forward(self, x):
+            return super().forward(x)[0][:, -1]
+
+    sequences = [(x[:, None], y) for x, y in batches(10)]
+    torch.manual_seed(0)
+    found = nakami.tune(Recurrent(10, 4, batch_first=True), sequences, "cross_entropy", steps=100)
+    assert "Recurrent can explode" in str(found)
+
+
+SHAPES = ("constant", "cosine", "linear", "wsd")
+
+
+@pytest.mark.parametrize("schedule", SHAPES)
+def test_the_snippets_train_by_the_schedule_that_was_meant(schedule):
+    model = network()
+    given = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.8, weight_decay=0.01)
+    found = nakami.tune(
+        model, batches(), "cross_entropy", steps=60, optimizer=given, schedule=schedule
+    )
+    course = course_of(schedule, 60, 3, given)
+    rate = float(f"{found.rate:.3g}")
+
+    inside = {"model": model}
+    exec(found.snippet(), inside)
+    own = {"self": model}
+    exec(found.snippet("lightning"), own)
+    both = own["configure_optimizers"](model)
+    assert both["lr_scheduler"]["interval"] == "step"
+    for optimizer, scheduler in (
+        (inside["optimizer"], inside["scheduler"]),
+        (both["optimizer"], both["lr_scheduler"]["scheduler"]),
+    ):
+        group = optimizer.param_groups[0]
+        assert type(optimizer) is torch.optim.SGD
+        assert (group["momentum"], group["weight_decay"]) == (0.8, 0.01)
+        for t in range(60):
+            assert group["lr"] == pytest.approx(rate * course.factor(t), rel=1e-9)
+            optimizer.step()
+            scheduler.step()
+
+
+@pytest.mark.parametrize("schedule", SHAPES)
+def test_the_arguments_of_transformers_make_the_same_course(schedule, tmp_path):
+    """Its warm-up and its decay begin a step apart from ours, so that rates differ by one."""
+    found = nakami.tune(network(), batches(), "cross_entropy", steps=60, schedule=schedule)
+    inside = {}
+    exec(found.snippet("transformers").replace('"out"', repr(str(tmp_path))), inside)
+    arguments = inside["arguments"]
+    assert isinstance(arguments, TrainingArguments)
+    assert arguments.max_grad_norm == 0
+    assert arguments.weight_decay == 0.01
+    trainer = Trainer(network(), arguments)
+    optimizer, scheduler = trainer.create_optimizer(), trainer.create_scheduler(60)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    course = course_of(schedule, 60, 3, optimizer)
+    rate = float(f"{found.rate:.3g}")
+    for t in range(60):
+        step = 1 / 3 if t < 3 else 0.1 if schedule == "wsd" else 0.02
+        made = optimizer.param_groups[0]["lr"] / rate
+        assert made == pytest.approx(course.factor(t), abs=step)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_the_setting_trains_better_than_the_defaults():
+    """AdamW at 0.001, constant, over the same 300 steps."""
+
+    def final(make):
+        torch.manual_seed(1)
+        model, losses = network(), []
+        optimizer, scheduler = make(model)
+        for t in range(300):
+            x, y = batches()[t % 40]
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), y)
+            losses.append(float(loss.detach()))
+            loss.backward()
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+        return math.log(sum(losses[-15:]) / 15)
+
+    found = nakami.tune(network(), batches(), "cross_entropy", steps=300)
+
+    def tuned(model):
+        inside = {"model": model}
+        exec(found.snippet(), inside)
+        return inside["optimizer"], inside["scheduler"]
+
+    plain = final(lambda model: (torch.optim.AdamW(model.parameters(), 1e-3), None))
+    assert final(tuned) < plain - 0.5
+
+
+def test_optimizers_of_other_homes_are_imported_and_bad_ones_refused():
+    found = nakami.tune(network(), batches(), "cross_entropy", steps=50, optimizer="sdprop")
+    inside = {"model": network()}
+    exec(found.snippet(), inside)
+    assert type(inside["optimizer"]).__name__ == "SDProp"
+    assert "nakami.optim.SDProp" in found.snippet("transformers")
+    with pytest.raises(UsageError, match="host must be one of"):
+        found.snippet("jax")
+    for wrong, words in (
+        ({"steps": 0}, "steps must be a whole number from 1 on"),
+        ({"budget": 1.5}, "budget must lie between 0 and 1"),
+        ({"schedule": "sine"}, "schedule must be one of"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            nakami.tune(network(), batches(1), "cross_entropy", **{"steps": 50, **wrong})
