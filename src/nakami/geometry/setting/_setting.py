@@ -31,7 +31,7 @@ class TrainingSetting(Ended):
     """How to train a network; made by ``nakami.tune``.
 
     Attributes:
-        optimizer: Name of its class. home: the module that has it. settings: arguments of it that
+        optimizer: Name of its class. home: the module that has it. arguments: of it, those that
             differ from its own, and the weight decay.
         rate: The peak rate. interval: where the best one lies two times in three, or None.
         schedule: Of the rate, a name that ``nakami.learning_rate`` takes.
@@ -46,7 +46,7 @@ class TrainingSetting(Ended):
 
     optimizer: str
     home: str
-    settings: dict[str, object]
+    arguments: dict[str, object]
     rate: float | None
     interval: tuple[float, float] | None
     schedule: str
@@ -71,7 +71,7 @@ class TrainingSetting(Ended):
             UsageError: Another host.
         """
         check_choice("host", host, tuple(SNIPPETS), "use 'torch'")
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         rate = float(f"{self.rate or 1e-3:.3g}")
         return SNIPPETS[host](self.optimizer, rate, settings, self)
 

@@ -59,7 +59,7 @@ def configure_optimizers(self):  # of the LightningModule, with Trainer(max_step
 
 
 def _transformers(optimizer: str, rate: float, settings: str, setting: Any) -> str:
-    decay, more = setting.settings.get("weight_decay", 0.0), ""
+    decay, more = setting.arguments.get("weight_decay", 0.0), ""
     if setting.schedule == "wsd":
         fifth = round(0.2 * (setting.steps - setting.warmup))
         parts = {"num_decay_steps": fifth, "decay_type": "linear"}

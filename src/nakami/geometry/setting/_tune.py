@@ -86,7 +86,6 @@ def tune(
     rate = planned(live, optimizer, course, (gradients - spent) / steps, parts)
     parts.done(rate.advice)
     stepping = make(optimizer, live.parameters())
-    settings = _settings(stepping)
     batch = live.batch(0)[0].count
     choices = (
         _optimizer(optimizer, type(stepping).__name__),
@@ -98,14 +97,14 @@ def tune(
         _clipping(live.view.model),
     )
     return TrainingSetting(
-        optimizer=type(stepping).__name__, home=_home(stepping), settings=settings,
+        optimizer=type(stepping).__name__, home=_home(stepping), arguments=_arguments(stepping),
         rate=rate.advised, interval=rate.interval, schedule=schedule, steps=steps, warmup=warmup,
         batch=batch, advice=rate, noise=noise, choices=choices, cost=rate.cost + spent,
         outcome=rate.outcome,
     )  # fmt: skip
 
 
-def _settings(optimizer: Optimizer) -> dict[str, object]:
+def _arguments(optimizer: Optimizer) -> dict[str, object]:
     """Arguments of a class of torch that differ from its own, and the weight decay."""
     make: Any = type(optimizer)
     plain, group = make([nn.Parameter(torch.zeros(1))], lr=1.0).defaults, optimizer.param_groups[0]
