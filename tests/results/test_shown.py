@@ -53,6 +53,8 @@ RESULTS = {
     "initialisation": lambda: nakami.initialisation(net(), torch.cat([X, -X])),
     "comparison": lambda: nakami.compare(nakami.xray(net(), X), nakami.xray(net(), X)),
     "rate": lambda: nakami.learning_rate(net(), BATCH, "cross_entropy"),
+    "planned": lambda: nakami.learning_rate(net(), BATCH, "cross_entropy", steps=900),
+    "setting": lambda: nakami.tune(net(), BATCH, "cross_entropy", steps=900),
     "limit": lambda: nakami.rate_limit(net(), BATCH, "cross_entropy"),
     "report": lambda: geometry.learning_rate_report(net(), BATCH, "cross_entropy"),
     "prediction": lambda: predicted(),

@@ -86,10 +86,10 @@ class LearningRateReport(Plotted):
     def as_dict(self) -> dict[str, Any]:
         """The numbers and words of all parts but ``first``, which ``limit`` makes sharper.
 
-        What ``rate`` and ``limit`` have in common is that of ``rate``.
+        What ``rate`` and ``limit`` have in common is that of ``rate``, which knows no schedule here.
         """
         left_out = {f"first_{name}" for name in self.first.as_dict()}
-        left_out |= {f"limit_{name}" for name in COMMON}
+        left_out |= {f"limit_{name}" for name in COMMON} | {"rate_training", "rate_schedule"}
         return {k: v for k, v in super().as_dict().items() if k not in left_out}
 
     @property
