@@ -86,7 +86,7 @@ class LearningRateReport(Plotted):
     def as_dict(self) -> dict[str, Any]:
         """The numbers and words of all parts but ``first``, which ``limit`` makes sharper.
 
-        What ``rate`` and ``limit`` have in common is that of ``rate``, which knows no schedule here.
+        What ``rate`` and ``limit`` have in common is that of ``rate``, here without a schedule.
         """
         left_out = {f"first_{name}" for name in self.first.as_dict()}
         left_out |= {f"limit_{name}" for name in COMMON} | {"rate_training", "rate_schedule"}
