@@ -17,11 +17,15 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -52,17 +56,43 @@ def rate(index: int) -> float:
     return float(10 ** (index / GRID["rates_per_decade"]))
 
 
-def train(task: Task, name: str, seed: int, peak: float, horizon: str) -> Record:
-    """One run: final and validation loss at the end and at a horizon on the way, and the course."""
+@dataclass(frozen=True)
+class Update:
+    """What moves the weights in a run.
+
+    Attributes:
+        optimizer: On the model's parameters. peak: its rate, times the horizon's schedule; None
+            where the optimizer keeps its own. validation: how the loss of what was trained is read.
+    """
+
+    optimizer: Optimizer
+    peak: float | None
+    validation: Callable[[Task, nn.Module], float] = Task.validation
+
+
+def train(
+    task: Task,
+    name: str,
+    seed: int,
+    peak: float,
+    horizon: str,
+    own: Callable[[Task, nn.Module, int], Update] | None = None,
+) -> Record:
+    """One run: final and validation loss at the end and at a horizon on the way, and the course.
+
+    ``own`` makes what takes the place of the optimizer ``name`` and its rate ``peak``.
+    """
     steps, ends = PROTOCOL["horizon"][horizon]["steps"], _ends(horizon)
     model, loss, batches = task.model(seed), task.loss(), task.batches(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RUN["dropout_seed"] + seed)
         began, losses, kept = time.process_time(), np.full(steps, np.nan), {}
-        update, most = optimizer(name, model, peak), np.inf
+        chosen = own(task, model, seed) if own else Update(optimizer(name, model, peak), peak)
+        update, most = chosen.optimizer, np.inf
         for t in range(steps):
-            for group in update.param_groups:
-                group["lr"] = peak * factor(horizon, t)
+            if chosen.peak is not None:
+                for group in update.param_groups:
+                    group["lr"] = chosen.peak * factor(horizon, t)
             x, y = next(batches)
             update.zero_grad()
             value = loss(model(x), y)
@@ -73,7 +103,7 @@ def train(task: Task, name: str, seed: int, peak: float, horizon: str) -> Record
             value.backward()
             update.step()
             if t + 1 in ends:
-                kept[ends[t + 1]] = task.validation(model)
+                kept[ends[t + 1]] = chosen.validation(task, model)
     found = {of: final(losses[:end]) for end, of in ends.items()}
     blocks = losses.reshape(-1, BLOCK).mean(1)
     return {

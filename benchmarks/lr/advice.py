@@ -17,6 +17,7 @@ Results: ``results/advice.<role>.json``, written after every case.
 from __future__ import annotations
 
 import argparse
+import inspect
 import itertools
 import json
 import sys
@@ -90,7 +91,9 @@ def lightning_range_test(task: Task, model: nn.Module, steps: Optimizer, seed: i
 
         def configure_optimizers(self) -> Optimizer:
             kind: Any = type(steps)
-            return kind(self.net.parameters(), **{**steps.defaults, "lr": self.lr})
+            takes = inspect.signature(kind).parameters  # AdamW keeps more than that in `defaults`
+            settings = {k: v for k, v in steps.defaults.items() if k in takes}
+            return kind(self.net.parameters(), **{**settings, "lr": self.lr})
 
     batches = list(itertools.islice(task.batches(seed, "advice"), 100))
     with tempfile.TemporaryDirectory() as folder:
