@@ -129,19 +129,21 @@ class Held:
         """Writes down what is asked for; refuses held-back tasks that were run, without a reason.
 
         ``asked`` has ``methods``, ``horizons`` and ``tasks``; ``anew`` puts the cases aside that
-        are there.
+        are there, as does a reason. The same words after an interruption go on with that run.
         """
-        mine = [k for k in self.cases if _asked(k, asked)]
-        done = [run for run in self.runs if run["whole"] and _common(run, asked)]
-        if self.role == "held back" and not because and (done or (anew and mine)):
-            sys.exit("held-back tasks were run; give the reason of a further run with --because.")
-        if anew or (self.role == "held back" and because):
-            self.earlier += [{k: self.cases.pop(k) for k in mine}] if mine else []
-        again = [run for run in self.runs if all(run[k] == v for k, v in asked.items())]
-        if not again or again[-1]["whole"]:
-            self.runs.append({**asked, "because": because or "first run", "whole": False})
+        wanted = {**asked, "because": because or "first run", "anew": anew, "whole": False}
+        if wanted in self.runs:  # it was interrupted
+            self.runs.remove(wanted)
         else:
-            self.runs.append(self.runs.pop(self.runs.index(again[-1])))
+            mine = [key for key in self.cases if _asked(key, asked)]
+            done = any(each["whole"] and _common(each, asked) for each in self.runs)
+            if self.role == "held back" and not because and (done or (anew and mine)):
+                sys.exit(
+                    "held-back tasks were run; give the reason of a further run with --because."
+                )
+            if mine and (anew or (self.role == "held back" and because)):
+                self.earlier.append({key: self.cases.pop(key) for key in mine})
+        self.runs.append(wanted)
         self.write()
 
     def end(self, whole: bool) -> None:
