@@ -287,6 +287,45 @@ def test_sequences_and_the_models_own_loss_are_read_as_elsewhere():
     assert live[0].constant() == pytest.approx(entropy, rel=1e-6)
 
 
+def test_under_other_modes_the_advice_is_the_same():
+    given = (plain(), batches(), "cross_entropy", "adam")
+    wanted = nakami.learning_rate(*given, steps=1200)
+    with torch.no_grad():
+        assert nakami.learning_rate(*given, steps=1200) == wanted
+    with torch.inference_mode():
+        assert nakami.learning_rate(*given, steps=1200) == wanted
+        assert nakami.tune(*given[:3], steps=1200).rate > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = nakami.learning_rate(*given, steps=1200)
+    assert wanted.advised / 5 < rough.advised < 5 * wanted.advised
+
+
+def test_what_trains_otherwise_is_advised_too():
+    """Muon, frozen layers, groups of two rates, negative losses, a new weight norm."""
+    data = batches()
+    heavy = nn.Sequential(nn.Linear(10, 32, bias=False), nn.ReLU(), nn.Linear(32, 4, bias=False))
+    muon = torch.optim.Muon(heavy.parameters(), lr=0.1)
+    assert nakami.learning_rate(heavy, data, "cross_entropy", muon, steps=1200).advised > 0
+    frozen = plain()
+    frozen[0].requires_grad_(False)
+    assert nakami.learning_rate(frozen, data, "cross_entropy", "adam", steps=1200).advised > 0
+    model = plain()
+    slow, fast = model[0].parameters(), model[2].parameters()
+    two = torch.optim.Adam([{"params": slow, "lr": 1e-4}, {"params": fast, "lr": 1e-3}])
+    found = nakami.learning_rate(model, data, "cross_entropy", two, steps=1200)
+    one = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=1200)
+    assert found.advised > one.advised  # of the faster group
+    below = nakami.learning_rate(
+        model, data, lambda z, t: nn.functional.cross_entropy(z, t) - 9.0, "adam", steps=1200
+    )
+    assert below.advised > 0
+    endless = nakami.learning_rate(model, data, lambda z, t: -z.mean(), "adam", steps=1200)
+    assert AdviceNote.AT_END in [note.kind for note in endless.notes]  # it fell faster still
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(10, 4))
+    normed(data[0][0])
+    assert nakami.learning_rate(normed, data, "cross_entropy", "adam", steps=1200).advised > 0
+
+
 NET = plain()
 SGD = torch.optim.SGD(NET.parameters(), lr=0.1)
 OTHER = lr_scheduler.StepLR(torch.optim.SGD(plain().parameters(), lr=0.1), 3)
@@ -327,6 +366,14 @@ def test_what_the_model_cannot_take_is_said_as_elsewhere():
             nakami.learning_rate(plain(), data, "cross_entropy", "adam", steps=100)
     with pytest.raises(UsageError, match="at least one batch"):
         nakami.learning_rate(plain(), [], "cross_entropy", "adam", steps=100)
+
+    class Parallel(nn.parallel.DistributedDataParallel):
+        def __init__(self):
+            nn.Module.__init__(self)
+            self.module = plain()
+
+    with pytest.raises(UsageError, match=r"trains alone, got Parallel; pass model\.module, and"):
+        nakami.learning_rate(Parallel(), (x, y), "cross_entropy", "adam", steps=100)
 
     class Locked(nn.Linear):
         def __deepcopy__(self, memo):

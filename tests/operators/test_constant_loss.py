@@ -83,6 +83,26 @@ def test_weights_smoothing_and_soft_targets_against_a_search(settings):
     assert found == pytest.approx(float(value().detach()), rel=1e-8)
 
 
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.BCEWithLogitsLoss()])
+@pytest.mark.parametrize("inner", [(2,), (3, 2), (30,)])
+def test_means_are_those_that_a_search_finds(loss, inner):
+    """Of pictures and sequences, too; with few examples the last axis alone has numbers."""
+    y = torch.rand(60, *inner, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+
+    class Shaped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = linear(4, math.prod(inner))
+
+        def forward(self, x):
+            return self.inner(x).reshape(-1, *inner)
+
+    found = nakami.ggn(Shaped(), [(X[:40], y[:40]), (X[40:], y[40:])], loss).constant_loss()
+    plain = type(loss)()
+    own = lambda z, t: plain(z, t)  # noqa: E731  (a function has no closed form here)
+    assert found == pytest.approx(nakami.hessian(Shaped(), (X, y), own).constant_loss(), rel=1e-6)
+
+
 def test_classes_are_shared_by_positions_and_what_is_ignored_does_not_count():
     class Sequence(nn.Module):
         def __init__(self):

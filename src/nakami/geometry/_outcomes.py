@@ -100,7 +100,7 @@ class AdviceEnding(Ending):
     FASTEST_BY_SIZE = True, FELL + ", by {fall:.3g} of its size"
     RACED = True, RACED
     ONE_GRADIENT = True, ONE_GRADIENT
-    NO_TRIAL = False, "none: the loss ran away, or was not finite, in all of {trials} trials"
+    NO_TRIAL = False, "none: the loss ran away, up or down, or was not finite, in {trials} trials"
 
 
 class AdviceNote(Ending):

@@ -25,6 +25,7 @@ TELLING = 60  # steps after which a network that learns should be below a consta
 SEED = 0  # of dropout in trials, which all draw alike
 
 
+@torch.inference_mode(False)
 def planned(
     live: LiveLoss,
     optimizer: Optimizer | str,

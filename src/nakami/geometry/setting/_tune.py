@@ -158,6 +158,7 @@ def _clipping(model: nn.Module) -> Choice:
     return Choice("clipping", "none", outcome)
 
 
+@torch.inference_mode(False)
 def _noise(live: LiveLoss, most: float) -> tuple[NoiseScale | None, str, float]:
     """How gradients scatter over batches at the start, or why that is not read; its cost."""
     named = live.parameters()

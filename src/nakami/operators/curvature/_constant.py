@@ -31,9 +31,9 @@ def constant_loss(parts: Sequence[Batch | Seen], divisor: float) -> float | None
     """The least loss of one output for all examples of these batches; None where it is not known.
 
     For cross-entropy the entropy of the frequencies of the classes, which positions share, by one
-    gradient of the loss by the outputs. For others what LBFGS finds from 0, of squared error the
-    variance of the targets: outputs have a number each where there are ten examples for it, else
-    one for each entry of the last axis.
+    gradient of the loss by the outputs; for squares and the Bernoulli loss that of the targets'
+    means; for others what LBFGS finds from 0. Outputs have a number each where there are ten
+    examples for it, else one for each entry of the last axis.
     """
     first = parts[0]
     if isinstance(first.judged, ModelsLoss) or first.z.ndim == 0:
@@ -41,6 +41,8 @@ def constant_loss(parts: Sequence[Batch | Seen], divisor: float) -> float | None
     if first.judged.key == "cross_entropy":
         return _of_classes(parts) / divisor
     shape = _shape(parts)
+    if first.judged.key and first.judged.nll is not None:
+        return _of_means(parts, shape) / divisor
     constant = torch.zeros(shape, dtype=torch.float64, device=first.z.device, requires_grad=True)
     search = torch.optim.LBFGS(
         [constant], max_iter=STEPS, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
@@ -84,6 +86,20 @@ def _of_classes(parts: Sequence[Batch | Seen]) -> float:
     total = whole / math.log(classes)
     counts = (total / classes - slopes).clamp_min(0)
     return float(torch.special.entr(counts / total).sum()) * total
+
+
+def _of_means(parts: Sequence[Batch | Seen], shape: tuple[int, ...]) -> float:
+    """The least total of squares, or of the plain Bernoulli loss: it is at the targets' means."""
+
+    def over(values: Tensor) -> Tensor:
+        return values.sum([i for i, n in enumerate(shape) if n == 1], keepdim=True)
+
+    y = [part.y.double() for part in parts]
+    means = sum(map(over, y)) / sum(over(torch.ones_like(each)) for each in y)
+    if parts[0].judged.key == "mse":
+        return float(sum((each - means).square().sum() for each in y))
+    entropies = torch.special.entr(means) + torch.special.entr(1 - means)
+    return float(sum((torch.zeros_like(each) + entropies).sum() for each in y))
 
 
 def _shape(parts: Sequence[Batch | Seen]) -> tuple[int, ...]:

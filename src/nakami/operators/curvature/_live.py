@@ -47,6 +47,9 @@ class LiveLoss:
     """
 
     def __init__(self, view: View, data: Any, loss: Any):
+        if isinstance(view.model, nn.parallel.DistributedDataParallel):
+            way_out = "pass model.module, and batches of a whole step"
+            raise wrong("model", "be one that trains alone", type(view.model).__name__, way_out)
         self.view, self.judged, self._loss = view, criterion(loss), loss
         self.network = FunctionalModel(replace(view, batch_statistics=False))
         self.names = {name.removeprefix("model.") for name in self.network.parameters()}
@@ -164,8 +167,11 @@ class LiveLoss:
         """Read one batch more; False where there is none."""
         if self._source is None:
             return False
-        with random_states_kept(self.device):  # a loader in random order draws
-            found = next(self._source, None)
+        with random_states_kept(self.device), torch.inference_mode(False):
+            return self._read(self._source)
+
+    def _read(self, source: Iterator[tuple[Any, Any]]) -> bool:
+        found = next(source, None)  # a loader in random order draws
         if found is None:
             self._source = None
             return False
