@@ -88,8 +88,8 @@ def short(tmp_path, monkeypatch):
     return which, grid
 
 
-def told(monkeypatch, says, same=False):
-    monkeypatch.setitem(methods.METHODS, "told", methods.Method(says, "torch", same))
+def told(monkeypatch, says, **asks):
+    monkeypatch.setitem(methods.METHODS, "told", methods.Method(says, "torch", **asks))
 
 
 def test_a_rate_of_the_grid_takes_its_run_and_another_is_trained_alike(short, monkeypatch):
@@ -146,10 +146,23 @@ def test_a_setting_of_its_own_is_trained_as_it_says_once_for_all_optimizers(shor
     assert found["regret"] == 0
     assert [run["validation"] for run in found["runs"]] == [7.0, 7.0]
     held.cases["told/200/committee/momentum"] = found
-    twin = advice.twin(held, "told", "200", "committee")
+    twin = advice.twin(held, "told", "200", "committee", "adamw")
     assert advice.judge(which, "adamw", "200", "told", grid, twin)["runs"] == found["runs"]
     assert calls == [0, 1]
-    assert advice.twin(held, "nakami", "200", "committee") is None
+    assert advice.twin(held, "nakami", "200", "committee", "adamw") is None
+
+
+def test_a_run_stands_for_another_schedule_of_its_length_where_none_is_followed(
+    tmp_path, monkeypatch
+):
+    held = advice.Held("development", tmp_path)
+    held.cases["told/1500/ages/adamw"] = {"regret": 1.0}
+    told(monkeypatch, None, unscheduled=True)
+    assert advice.twin(held, "told", "1500-cosine", "ages", "adamw") == {"regret": 1.0}
+    assert advice.twin(held, "told", "1500-cosine", "ages", "momentum") is None
+    assert advice.twin(held, "told", "6000-cosine", "ages", "adamw") is None
+    told(monkeypatch, None)
+    assert advice.twin(held, "told", "1500-cosine", "ages", "adamw") is None
 
 
 @pytest.mark.parametrize("method", ["Prodigy", "schedule-free", "DoG"])

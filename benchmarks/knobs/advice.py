@@ -12,7 +12,8 @@ the grid's run. Peers that are not installed are left out (``../requirements.txt
 
 Costs are in gradients on one batch, and in CPU seconds of the advice over those of the training
 (the median of the grid's runs); before the clock runs, each method is called once on a small task,
-so that imports do not count. Results: ``results/advice.<role>.json``, written after every case.
+so that imports do not count, nor does reading files. A setting of its own costs nothing before the
+training. Results: ``results/advice.<role>.json``, written after every case.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def judge(
 ) -> Record:
     """One method on one task, optimizer and horizon, all seeds.
 
-    ``twin`` is what was found with another optimizer by a method that does not ask which.
+    ``twin`` is what was found in a case that is the same to the method.
     """
     runs = (
         twin["runs"] if twin else [one(which, name, horizon, method, grid, s) for s in RUN["seeds"]]
@@ -80,6 +81,7 @@ def one(which: Task, name: str, horizon: str, method: str, grid: Case, seed: int
     """One seed: what was said, what it cost, and how the training with it ended."""
     model = which.model(seed)
     asked = Asked(which, model, optimizer(name, model, 1e-3), name, horizon, seed)
+    next(asked.batches())  # files are read before the clock runs
     began = time.process_time()
     said = advise(method, asked)
     spent = time.process_time() - began
@@ -178,18 +180,23 @@ def run(held: Held, asked: dict[str, list[str]], minutes: float = np.inf) -> boo
                 if time.monotonic() > ends:
                     return False
                 held.cases[key] = found = judge(
-                    task(name), each, horizon, method, grid, twin(held, method, horizon, name)
+                    task(name), each, horizon, method, grid, twin(held, method, horizon, name, each)
                 )
                 held.write()
                 print(key, summary.number(found["regret"]), flush=True)
     return whole
 
 
-def twin(held: Held, method: str, horizon: str, name: str) -> Record | None:
-    """The case of another optimizer, where the method does not ask which."""
-    keys = (key_of(method, horizon, name, each) for each in OPTIMIZERS)
-    there = (held.cases[key] for key in keys if key in held.cases)
-    return next(there, None) if METHODS[method].same else None
+def twin(held: Held, method: str, horizon: str, name: str, each: str) -> Record | None:
+    """The case of another optimizer or schedule, where the method does not ask which."""
+    of, asks = PROTOCOL["horizon"], METHODS[method]
+    alike = [h for h in HORIZONS if h == horizon or asks.unscheduled]
+    keys = (
+        key_of(method, other, name, kind)
+        for other, kind in itertools.product(alike, OPTIMIZERS if asks.same else (each,))
+        if of[other]["steps"] == of[horizon]["steps"]
+    )
+    return next((held.cases[key] for key in keys if key in held.cases), None)
 
 
 def installed(methods: list[str]) -> list[str]:

@@ -53,11 +53,19 @@ class Own:
 
 @dataclass(frozen=True)
 class Method:
-    """A method. ``package``: what must be importable. ``same``: one setting for all optimizers."""
+    """A method.
+
+    Attributes:
+        advise: Gives a rate or a setting.
+        package: What must be importable.
+        same: Whether its setting is one for all optimizers.
+        unscheduled: Whether it is one for all schedules of a length.
+    """
 
     advise: Callable[[Asked], Said | Own]
     package: str
     same: bool = False
+    unscheduled: bool = False
 
 
 def normalised(model: nn.Module) -> bool:
@@ -172,8 +180,8 @@ METHODS: dict[str, Method] = {
     "development constant": Method(development_constant, "torch"),
     "critical sharpness": Method(critical, "nakami"),
     "Prodigy": Method(prodigy, "prodigyopt", same=True),
-    "schedule-free": Method(schedule_free, "schedulefree"),
-    "DoG": Method(dog, "dog", same=True),
+    "schedule-free": Method(schedule_free, "schedulefree", unscheduled=True),
+    "DoG": Method(dog, "dog", same=True, unscheduled=True),
 }
 
 
