@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from benchmarks.lr.advice import table
 
+from .methods import METHODS
 from .tasks import HORIZONS, OPTIMIZERS, TASKS
 
 Cases = dict[str, dict[str, Any]]
@@ -52,7 +53,8 @@ def report(role: str, runs: list[dict[str, Any]], cases: Cases) -> str:
     for each in runs if role == "held back" else ():
         end = "" if each["whole"] else " (not at its end)"
         told.append(f"Run: {', '.join(each['horizons'])}; {each['because']}{end}.\n")
-    methods = list(dict.fromkeys(key.split("/")[0] for key in cases))
+    there = {key.split("/")[0] for key in cases}
+    methods = [method for method in METHODS if method in there]
     for horizon in HORIZONS:
         for name, among in (*((each, (each,)) for each in OPTIMIZERS), ("both", OPTIMIZERS)):
             rows = [
