@@ -87,7 +87,7 @@ def one(which: Task, name: str, horizon: str, method: str, grid: Case, seed: int
     spent = time.process_time() - began
     made = {"advice_cpu_s": round(spent, 4), "more": said.more, "place": None}
     if isinstance(said, Own):
-        made |= {"rate": None, "cost": 0.0, "refused": False}
+        made |= {"rate": None, "cost": said.cost, "refused": False}
         run = train(which, name, seed, np.nan, horizon, said.make)
     else:
         usable = said.rate is not None and np.isfinite(said.rate) and said.rate > 0

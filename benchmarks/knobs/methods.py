@@ -49,6 +49,7 @@ class Own:
 
     make: Callable[[Task, nn.Module, int], Update]
     more: dict[str, Any]
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,23 @@ def nakami_advice(asked: Asked, **settings: float) -> Said:
     more = {"interval": found.interval, "converged": found.converged, "why": found.advice}
     notes = [note.kind.name for note in found.notes]
     return Said(found.advised, found.cost, {**more, "notes": notes})
+
+
+def tuned(asked: Asked) -> Own:
+    """The setting of ``nakami.tune``, by the code that it gives: its schedule, too."""
+    import nakami
+
+    steps = PROTOCOL["horizon"][asked.horizon]["steps"]
+    found = nakami.tune(asked.model, asked.batches(), asked.task.loss(), steps=steps)
+
+    def make(task: Task, model: nn.Module, seed: int) -> Update:
+        inside: dict[str, Any] = {"model": model}
+        exec(found.snippet(), inside)
+        peak = inside["optimizer"].param_groups[0]["initial_lr"]
+        return Update(inside["optimizer"], peak, factor=inside["factor"])
+
+    more = {"setting": repr(found), "converged": found.converged}
+    return Own(make, more, found.cost)
 
 
 def critical(asked: Asked) -> Said:
@@ -174,6 +192,7 @@ def dog(asked: Asked) -> Own:
 METHODS: dict[str, Method] = {
     "nakami": Method(nakami_advice, "nakami"),
     "nakami, budget 0.3": Method(partial(nakami_advice, budget=0.3), "nakami"),
+    "nakami tune": Method(tuned, "nakami", same=True, unscheduled=True),
     "Lightning lr_find": Method(partial(range_test, test=lightning_range_test), "lightning"),
     "torch-lr-finder": Method(partial(range_test, test=torch_lr_finder), "torch_lr_finder"),
     "defaults": Method(defaults, "torch"),

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,13 @@ class Update:
     Attributes:
         optimizer: On the model's parameters. peak: its rate, times the horizon's schedule; None
             where the optimizer keeps its own. validation: how the loss of what was trained is read.
+        factor: Of each step, in place of the horizon's schedule.
     """
 
     optimizer: Optimizer
     peak: float | None
     validation: Callable[[Task, nn.Module], float] = Task.validation
+    factor: Callable[[int], float] | None = None
 
 
 def train(
@@ -89,10 +92,11 @@ def train(
         began, losses, kept = time.process_time(), np.full(steps, np.nan), {}
         chosen = own(task, model, seed) if own else Update(optimizer(name, model, peak), peak)
         update, most = chosen.optimizer, np.inf
+        course = chosen.factor or partial(factor, horizon)
         for t in range(steps):
             if chosen.peak is not None:
                 for group in update.param_groups:
-                    group["lr"] = chosen.peak * factor(horizon, t)
+                    group["lr"] = chosen.peak * course(t)
             x, y = next(batches)
             update.zero_grad()
             value = loss(model(x), y)
