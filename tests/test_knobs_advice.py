@@ -205,7 +205,7 @@ def test_held_back_tasks_are_not_run_again_without_a_reason(tmp_path):
     first.begin(asked, "", anew=False)  # it was interrupted
     first.end(True)
     again = advice.Held("held back", tmp_path)
-    for wanted in (asked, {**asked, "methods": ["DoG", "nakami"], "tasks": ["ages", "parity"]}):
+    for wanted in (asked, {**asked, "methods": ["DoG"], "tasks": ["ages", "parity"]}):
         with pytest.raises(SystemExit, match="reason of a further run with --because"):
             again.begin(wanted, "", anew=False)
     again.begin({**asked, "horizons": ["6000-cosine"]}, "", anew=False)

@@ -160,7 +160,8 @@ def _asked(key: str, asked: dict[str, list[str]]) -> bool:
 
 
 def _common(run: Record, asked: dict[str, list[str]]) -> bool:
-    return all(set(run[k]) & set(v) for k, v in asked.items())
+    """Whether a run had one of these tasks at one of these horizons, whichever its methods."""
+    return all(set(run[of]) & set(asked[of]) for of in ("horizons", "tasks"))
 
 
 def run(held: Held, asked: dict[str, list[str]], minutes: float = np.inf) -> bool:
