@@ -129,7 +129,8 @@ def _table(found: TrainingSetting, title: str) -> TextTable:
     from .._tables import TextTable
 
     rows = [(choice.name, choice.value, choice.reason) for choice in found.choices]
-    caption = f"It cost {found.cost:z.0f} gradients on one batch, {found.share:z.1%} of the training."
+    spent = f"{found.cost:z.0f} gradients on one batch, {found.share:z.1%} of the training"
+    caption = f"It cost {spent}."
     return TextTable(title, caption, ("part", "value", "why"), rows, left=3)
 
 
