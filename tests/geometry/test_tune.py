@@ -1,5 +1,6 @@
 """The whole setting: its parts against the readings they come from, its code against torch."""
 
+import dataclasses
 import math
 
 import pytest
@@ -177,12 +178,19 @@ def test_optimizers_of_other_homes_are_imported_and_bad_ones_refused():
     exec(found.snippet(), inside)
     assert type(inside["optimizer"]).__name__ == "SDProp"
     assert "nakami.optim.SDProp" in found.snippet("transformers")
+    heavy = nakami.tune(network(), batches(), "cross_entropy", steps=50, optimizer="momentum")
+    theirs = heavy.snippet("transformers")
+    assert "optim=" not in theirs.replace("optimizer_cls", "")  # its sgd has no momentum
+    assert f"(torch.optim.SGD, {{'lr': {heavy.rate:.3g}, 'momentum': 0.9}})" in theirs
+    none = dataclasses.replace(heavy, rate=None)
+    assert none.snippet().startswith("# No rate is known, 0.001 stands in its place.\nimport math")
     with pytest.raises(UsageError, match="host must be one of"):
         found.snippet("jax")
     for wrong, words in (
         ({"steps": 0}, "steps must be a whole number from 1 on"),
         ({"budget": 1.5}, "budget must lie between 0 and 1"),
         ({"schedule": "sine"}, "schedule must be one of"),
+        ({"schedule": lambda t: 1.0}, "schedule must be one of"),
     ):
         with pytest.raises(UsageError, match=words):
             nakami.tune(network(), batches(1), "cross_entropy", **{"steps": 50, **wrong})

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from ..rate._schedule import on
+
 
 def read(optimizer: Optimizer) -> list[float]:
     """The rates of the groups."""
@@ -38,12 +40,6 @@ def schedulers_of(optimizer: Optimizer) -> list[LRScheduler]:
         holding += gc.get_referrers(*fields)
     found = {id(each): each for each in holding if issubclass(type(each), LRScheduler)}
     return [each for each in found.values() if on(optimizer, each)]
-
-
-def on(optimizer: Optimizer, scheduler: Any) -> bool:
-    """Whether a scheduler writes the rates of an optimizer."""
-    groups: list[dict[str, Any]] = scheduler.optimizer.param_groups
-    return groups is optimizer.param_groups
 
 
 class HostSchedule:

@@ -24,10 +24,11 @@ from ...results import (
 from ..rate._matrix import Loss
 from ..rate._optimizers import alike
 from ..rate._result import LearningRate
+from ..rate._schedule import on
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
 from ._holding import check_free, hold, let_go
-from ._host_schedule import on, schedulers_of
+from ._host_schedule import schedulers_of
 from ._measures import DEFAULT, LEAVE_OUT, Measures
 from ._running_loss import RateRecord, RunningLoss
 from ._sharpness import WARM, SharpnessMonitor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,7 +168,17 @@ def _bracket(
         forwards += 1
         return not other.loss_at(begin - rate * way) < lower
 
-    low = high = _first(before, way, training)
+    low, high = crossing(rises, _first(before, way, training), tol)
+    return _Bracket(low, high, start, GRADIENT + forwards * FORWARD)
+
+
+def crossing(rises: Callable[[float], bool], first: float, tol: float) -> tuple[float, float]:
+    """Neighbouring rates below and from which the loss rises, ``log(high / low)`` at most ``tol``.
+
+    By factors of 4 from ``first``, then by halves. ``low`` is 0 where it rises at all that were
+    tried, ``high`` inf where at none.
+    """
+    low = high = first
     if rises(high):
         low = 0.0
         for _ in range(REACH):
@@ -185,7 +196,7 @@ def _bracket(
     while low and high < math.inf and math.log(high / low) > tol:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if rises(middle) else (middle, high)
-    return _Bracket(low, high, start, GRADIENT + forwards * FORWARD)
+    return low, high
 
 
 def _first(before: float, way: Tensor, training: Training) -> float:

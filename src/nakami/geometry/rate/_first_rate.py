@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ...operators import random_states_kept
+from ._critical import crossing
 from ._kinds import kind_of, real
 from ._optimizers import Named, fastest_group
 from ._rehearsal import Rehearsal, Run
@@ -18,7 +19,7 @@ from ._trials import FORWARD, GRADIENT
 # figure that is read, and the scatter of its logarithm to base 10 (leave-one-task-out).
 NORMALISED, NORMALISED_SPREAD = 0.30, 0.26
 PLAIN, PLAIN_SPREAD = 0.18, 0.59  # times the critical rate over the momentum's memory
-WIDER, REACH = 4.0, 10
+WIDTH = 0.7  # of a bracket, in the logarithm: a factor of 2
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,11 @@ class FirstRate:
 
     Attributes:
         rate: Of the fastest group. spread: standard error of its logarithm to base 10.
-        loss: Of the first batch at the start. cost: in gradients. way: which figure was read.
+        cost: In gradients. way: which figure was read.
     """
 
     rate: float
     spread: float
-    loss: float
     cost: float
     way: str
 
@@ -51,7 +51,7 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         before = {name: copy.detach().clone() for name, copy in run.copies.items()}
         loss = run.step(lambda value: not math.isfinite(value))
     if run.ended:
-        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, loss, GRADIENT, "none")
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none")
     way = {name: before[name] - copy.detach() for name, copy in run.copies.items()}
     slope = sum(
         float((real(copy.grad).double() * real(way[name]).double()).sum())
@@ -60,13 +60,13 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
     )
     polyak = abs(loss) / slope if slope > 0 and loss else 0.0
     if not (polyak and math.isfinite(polyak)):
-        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, loss, GRADIENT, "none")
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none")
     kind = kind_of(start)
     if kind is None or kind.divisor is not None:
-        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, loss, GRADIENT, "polyak")
+        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak")
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
     rate = PLAIN * critical / rule.memory / rule.weight
-    return FirstRate(rate, PLAIN_SPREAD, loss, GRADIENT + forwards * FORWARD, "critical")
+    return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical")
 
 
 def _critical(
@@ -84,12 +84,6 @@ def _critical(
             return not float(rehearsal.live(run.model, 0)) < loss
 
     with torch.no_grad():
-        low = high = first
-        up = not rises(first)
-        for _ in range(REACH):
-            low, high = (high, high * WIDER) if up else (low / WIDER, low)
-            if rises(high if up else low) == up:
-                break
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if rises(middle) else (middle, high)
-    return math.sqrt(low * high), forwards
+        low, high = crossing(rises, first, WIDTH)
+    known = low > 0 and math.isfinite(high)
+    return math.sqrt(low * high) if known else first, forwards

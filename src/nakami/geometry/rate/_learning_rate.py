@@ -79,8 +79,8 @@ def learning_rate(
             gives the factor of each step, or a scheduler of torch on ``optimizer``. The advice is
             its peak.
         warmup: Steps of a linear warm-up before it.
-        budget: Most gradients to spend, as a share of ``steps``, between 0 and 1. Three trials of
-            eight steps take about 32 gradients: 3 % of 1,100 steps.
+        budget: Most gradients to spend, as a share of ``steps``, between 0 and 1. Trials begin
+            at about 35 gradients: 3 % of 1,150 steps.
         trial_steps: Without ``steps``: those of a trial; default 20 plus the optimizer's memory, 30
             for 0.9. Batches are taken in turn.
         progress: ``progress(done, total, seconds_left, what)``, called after each step of a trial
@@ -94,7 +94,8 @@ def learning_rate(
             with ``maximize`` or a momentum of 1 and more; one that needs a closure or sparse
             gradients (LBFGS, SparseAdam); a schedule, warm-up or budget that does not fit.
 
-    Cost: ``budget * steps`` gradients on one batch, at least one; without ``steps`` about 100.
+    Cost: ``budget * steps`` gradients on one batch, at least one (of plain and heavy-ball descent
+    with some losses, about three); without ``steps`` about 100.
     ``cost`` counts them. Memory: weights and optimizer's state for each rate tried, three to six.
     """
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)

@@ -11,11 +11,12 @@ from ._optimizers import corrected
 from ._rehearsal import Rehearsal
 from ._rule import Rule
 from ._schedule import Course
-from ._trials import GONE, STEP
+from ._trials import GONE, STEP, vertex
 
 SHORTEST, LONGEST = 8, 120  # steps of a trial: fewer show nothing, more no more
 RUNS = 4  # trials that a search takes, about
 LOOK_BACK = 1 / 6  # of a trial: what losses at the start cost, that it is compared with
+STEEP = 2.0  # log loss: a neighbour that is worse by more says no more
 FAR = 2.0  # neighbours away from the first rate: it was wrong, and counts no more
 MEMORIES = 9  # of momentum after which a trial is a training like any other
 
@@ -84,7 +85,10 @@ def race(
     at_end = best - 1 not in scores or best + 1 not in scores
     if not math.isfinite(scores[best]):
         return Raced(math.nan, math.inf, None, steps, False)
-    index = best if at_end else best + _vertex(*(scores[best + way] for way in (-1, 0, 1)))
+    index = float(best)
+    if not at_end:
+        below, here, above = (scores[best + way] for way in (-1, 0, 1))
+        index += vertex(min(below, here + STEEP), here, min(above, here + STEEP))
     tried = math.log10(first.rate * STEP**index) + shift(rule, normalised, course, steps)
     own = _by_steps(TRIAL_SPREAD, steps)
     weight = 1.0 if abs(index) > FAR else first.spread**2 / (first.spread**2 + own**2)
@@ -122,10 +126,3 @@ def score(losses: list[float] | None) -> float:
     if min(last) < 0:
         return sum(last) / len(last)
     return sum(math.log(max(value, GONE)) for value in last) / len(last)
-
-
-def _vertex(below: float, here: float, above: float) -> float:
-    """Where a parabola through three scores is lowest, within half a step of the middle one."""
-    below, above = (min(value, here + 2) for value in (below, above))
-    bend = below - 2 * here + above
-    return min(0.5, max(-0.5, (below - above) / (2 * bend))) if bend > 0 else 0.0

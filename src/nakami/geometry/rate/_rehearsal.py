@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ RUNAWAY = 4.0  # times the largest loss at the start, or that of a constant outp
 
 
 class Run:
-    """A training of one copy at a constant rate; it goes on where it stood.
+    """A training of one copy at a constant rate.
 
     Attributes:
         rate: Of the fastest group, the others in proportion. losses: of each step, before it.
@@ -66,19 +65,18 @@ class Rehearsal:
     tell: Callable[[str], None] = lambda words: None
     runs: dict[float, Run] = field(default_factory=dict)
     steps: int = 0
-    _states: dict[float, Any] = field(default_factory=dict)
     _most: float | None = None
     _asked: bool = False
 
     def losses(self, rate: float, steps: int) -> list[float] | None:
-        """The first so many losses at a rate; None where they ran away."""
-        run = self.runs.get(rate)
-        if run is None:
-            run = self.runs[rate] = Run(self.live, self.optimizer, self.named, rate)
-        if len(run.losses) < steps and not run.ended:
-            with random_states_kept(self.live.device, self.seed), torch.enable_grad():
-                self._go(run, steps)
-        return None if run.ended else run.losses[:steps]
+        """The losses of so many steps at a rate; None where they ran away."""
+        run = self.runs[rate] = Run(self.live, self.optimizer, self.named, rate)
+        with random_states_kept(self.live.device, self.seed), torch.enable_grad():
+            while len(run.losses) < steps and not run.ended:
+                value = run.step(self._runs_away)
+                self.steps += 1
+                self.tell(f"trial step {self.steps}, at rate {rate:.2g} loss {value:.3g}")
+        return None if run.ended else run.losses
 
     def _runs_away(self, value: float) -> bool:
         """Whether a loss is far above all of the first step's, and that of a constant output.
@@ -93,25 +91,3 @@ class Rehearsal:
             self._asked = True
             self._most = max(self._most, RUNAWAY * (self.live.constant() or 0.0))
         return not value <= self._most
-
-    def _go(self, run: Run, steps: int) -> None:
-        if run.rate in self._states:
-            put_states(self._states[run.rate], self.live.device)
-        while len(run.losses) < steps and not run.ended:
-            value = run.step(self._runs_away)
-            self.steps += 1
-            self.tell(f"trial step {self.steps}, at rate {run.rate:.2g} loss {value:.3g}")
-        self._states[run.rate] = states(self.live.device)
-
-
-def states(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """The random states that dropout draws from."""
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), cuda
-
-
-def put_states(kept: tuple[Tensor, Tensor | None], device: torch.device) -> None:
-    """Go on drawing where these were taken."""
-    torch.set_rng_state(kept[0])
-    if kept[1] is not None:
-        torch.cuda.set_rng_state(kept[1], device)

@@ -26,13 +26,12 @@ class Course:
     """The course of a rate: a factor of its peak for each step.
 
     Attributes:
-        steps: How many. name: of the shape, in words. warmup: steps of linear warm-up.
+        steps: How many. name: of the shape, in words.
         factor: Of a step ``0 .. steps - 1``.
     """
 
     steps: int
     name: str
-    warmup: int
     factor: Callable[[int], float]
 
     @property
@@ -57,7 +56,7 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
     if isinstance(schedule, str):
         check_choice("schedule", schedule, SHAPES, "or pass a scheduler of torch")
         name = schedule
-        return Course(steps, name, warmup, lambda t: _named(name, t, steps, warmup))
+        return Course(steps, name, lambda t: _named(name, t, steps, warmup))
     inner = getattr(schedule, "scheduler", schedule)  # accelerate wraps one
     if hasattr(inner, "optimizer"):
         return _of_scheduler(inner, steps, warmup, optimizer)
@@ -66,7 +65,7 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
         raise wrong_type(
             "schedule", "be a name, a scheduler or a function", repr(schedule), way_out
         )
-    return Course(steps, "a function", warmup, lambda t: _checked(schedule, t, warmup))
+    return Course(steps, "a function", lambda t: _checked(schedule, t, warmup))
 
 
 def _named(name: str, t: int, steps: int, warmup: int) -> float:
@@ -90,7 +89,7 @@ def _checked(schedule: Callable[[int], float], t: int, warmup: int) -> float:
 
 def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer) -> Course:
     """Of one of torch, from where it stands; neither it nor the optimizer moves."""
-    if scheduler.optimizer.param_groups is not optimizer.param_groups:
+    if not on(optimizer, scheduler):
         raise wrong(
             "schedule", "be a scheduler of {optimizer}", "one of another", "build it on {optimizer}"
         )
@@ -111,7 +110,13 @@ def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer)
             factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
             twin.step()
     named = type(scheduler).__name__
-    return Course(steps, named, warmup, lambda t: factors[t] * min(1.0, (t + 1) / (warmup + 1)))
+    return Course(steps, named, lambda t: factors[t] * min(1.0, (t + 1) / (warmup + 1)))
+
+
+def on(optimizer: Optimizer, scheduler: Any) -> bool:
+    """Whether a scheduler writes the rates of an optimizer."""
+    groups: list[dict[str, Any]] = scheduler.optimizer.param_groups
+    return groups is optimizer.param_groups
 
 
 def peaks(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:

@@ -200,7 +200,7 @@ def fastest(trials: Trials, steps: int, lag: float) -> Found | None:
     here = beside[middle]
     if not here < -NOTHING:
         return None
-    index = middle + _vertex(*beside.values())
+    index = middle + vertex(*beside.values())
     tried = {i: trials.score(i, steps) for i, t in trials.running.items() if len(t.losses) >= steps}
     low, high = (_crossing(tried, middle, way, here + ALIKE) for way in (-1, 1))
     unstable = min(trials.ended, default=None)
@@ -238,7 +238,7 @@ def _climb(trials: Trials, at: int, steps: int) -> int:
     return at
 
 
-def _vertex(below: float, here: float, above: float) -> float:
+def vertex(below: float, here: float, above: float) -> float:
     """Where a parabola through three scores is lowest, within half a step of the middle one."""
     bend = below - 2 * here + above
     if not math.isfinite(bend) or bend <= 0:

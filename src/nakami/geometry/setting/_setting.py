@@ -67,13 +67,14 @@ class TrainingSetting(Ended):
     def snippet(self, host: str = "torch") -> str:
         """The setting as code for ``"torch"``, ``"lightning"`` or ``"transformers"``.
 
+        Where no rate is known a comment says so, and 0.001 stands in its place.
+
         Raises:
             UsageError: Another host.
         """
         check_choice("host", host, tuple(SNIPPETS), "use 'torch'")
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
-        rate = float(f"{self.rate or 1e-3:.3g}")
-        return SNIPPETS[host](self.optimizer, rate, settings, self)
+        unknown = "" if self.rate else "# No rate is known, 0.001 stands in its place.\n"
+        return unknown + SNIPPETS[host](float(f"{self.rate or 1e-3:.3g}"), self)
 
     def __str__(self) -> str:
         wide = max(len(choice.name) for choice in self.choices)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..rate._schedule import DECAY
+
 FACTORS = {
     "constant": "1.0",
     "cosine": "(1 + math.cos(math.pi * u)) / 2",
     "linear": "1 - u",
-    "wsd": "min(1.0, (1 - u) / 0.2)",
+    "wsd": f"min(1.0, (1 - u) / {DECAY})",
 }
 OF_TRAINER = {
     "constant": "constant_with_warmup",
@@ -33,40 +35,45 @@ def _import(setting: Any) -> str:
     return "" if setting.home == "torch.optim" else f"import {setting.home}\n"
 
 
-def _torch(optimizer: str, rate: float, settings: str, setting: Any) -> str:
-    given = f", {settings}" if settings else ""
+def _made(rate: float, setting: Any, of: str) -> str:
+    given = "".join(f", {name}={value!r}" for name, value in setting.arguments.items())
+    return f"{setting.home}.{setting.optimizer}({of}.parameters(), lr={rate:g}{given})"
+
+
+def _torch(rate: float, setting: Any) -> str:
     return f"""import math
 import torch
 {_import(setting)}
 {_factor(setting)}
-optimizer = {setting.home}.{optimizer}(model.parameters(), lr={rate:g}{given})
+optimizer = {_made(rate, setting, "model")}
 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)  # scheduler.step() after each step
 """
 
 
-def _lightning(optimizer: str, rate: float, settings: str, setting: Any) -> str:
-    given = f", {settings}" if settings else ""
+def _lightning(rate: float, setting: Any) -> str:
     return f"""import math
 import torch
 {_import(setting)}
 {_factor(setting)}
 def configure_optimizers(self):  # of the LightningModule, with Trainer(max_steps={setting.steps})
-    optimizer = {setting.home}.{optimizer}(self.parameters(), lr={rate:g}{given})
+    optimizer = {_made(rate, setting, "self")}
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     each_step = {{"scheduler": scheduler, "interval": "step"}}
     return {{"optimizer": optimizer, "lr_scheduler": each_step}}
 """
 
 
-def _transformers(optimizer: str, rate: float, settings: str, setting: Any) -> str:
+def _transformers(rate: float, setting: Any) -> str:
     decay, more = setting.arguments.get("weight_decay", 0.0), ""
     if setting.schedule == "wsd":
-        fifth = round(0.2 * (setting.steps - setting.warmup))
+        fifth = round(DECAY * (setting.steps - setting.warmup))
         parts = {"num_decay_steps": fifth, "decay_type": "linear"}
         more = f"\n    lr_scheduler_kwargs={parts},"
-    chosen = f"# optimizer: Trainer(optimizer_cls_and_kwargs=({setting.home}.{optimizer}, ...))"
-    if optimizer in NAMES:
-        chosen = f'optim="{NAMES[optimizer]}",'
+    chosen = f'optim="{NAMES.get(setting.optimizer)}",'
+    if setting.optimizer not in NAMES or set(setting.arguments) - {"weight_decay"}:
+        given = {"lr": rate, **setting.arguments}
+        made = f"{setting.home}.{setting.optimizer}, {given}"
+        chosen = f"# optimizer: Trainer(..., optimizer_cls_and_kwargs=({made}))"
     return f'''from transformers import TrainingArguments
 
 arguments = TrainingArguments(
@@ -83,7 +90,7 @@ arguments = TrainingArguments(
 '''
 
 
-SNIPPETS: dict[str, Callable[[str, float, str, Any], str]] = {
+SNIPPETS: dict[str, Callable[[float, Any], str]] = {
     "torch": _torch,
     "lightning": _lightning,
     "transformers": _transformers,

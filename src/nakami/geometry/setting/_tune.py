@@ -17,7 +17,15 @@ from ...operators import (
     random_states_kept,
     unwrapped_optimizer,
 )
-from ...results import Outcome, Progress, check_at_least, check_callable, check_fraction, told
+from ...results import (
+    Outcome,
+    Progress,
+    check_at_least,
+    check_callable,
+    check_choice,
+    check_fraction,
+    told,
+)
 from .._outcomes import ChoiceEnding
 from ..rate._matrix import Loss
 from ..rate._noise import NoiseScale, noise_scale
@@ -25,6 +33,7 @@ from ..rate._optimizers import check_optimizer, make
 from ..rate._planned import SEED, planned
 from ..rate._progress import Parts
 from ..rate._result import LearningRate
+from ..rate._schedule import SHAPES
 from ._setting import Choice, TrainingSetting
 
 TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
@@ -59,7 +68,7 @@ def tune(
         loss: As ``nakami.ggn`` takes it.
         steps: Optimizer steps of the whole training.
         optimizer: A name, or an instance on the model's parameters, as ``nakami.learning_rate``
-            takes it.
+            takes it; of several groups the code has one, with the settings of the first.
         schedule: ``"constant"``, ``"cosine"``, ``"linear"`` or ``"wsd"``.
         budget: Most gradients to spend, as a share of ``steps``, between 0 and 1.
         progress: ``progress(done, total, seconds_left, what)``.
@@ -70,7 +79,7 @@ def tune(
     Raises:
         UsageError: What ``nakami.learning_rate`` refuses.
 
-    Cost: ``budget * steps`` gradients on one batch, at least one.
+    Cost: ``budget * steps`` gradients on one batch, and at least those of the first rate.
     """
     check_order(model=model, data=data, loss=loss)
     optimizer = unwrapped_optimizer(optimizer)
@@ -78,6 +87,7 @@ def tune(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
     check_fraction("budget", budget, "use 0.05")
+    check_choice("schedule", schedule, SHAPES, "leave it out for 'cosine'")
     live, warmup = LiveLoss(as_view(model), data, loss), steps // WARMUP
     parts, gradients = Parts(progress, 2), float(budget) * steps
     noise, why, spent = _noise(live, NOISE_SHARE * gradients)
