@@ -111,8 +111,8 @@ def path(role: str, folder: Path = RESULTS) -> Path:
 class Held:
     """The results of a role: ``runs``, what was asked for, and why; ``cases``; ``earlier`` ones."""
 
-    def __init__(self, role: str, folder: Path = RESULTS):
-        self.role, self.path = role, path(role, folder)
+    def __init__(self, role: str, folder: Path = RESULTS, file: Path | None = None):
+        self.role, self.path = role, file or path(role, folder)
         found = json.loads(self.path.read_text()) if self.path.exists() else {}
         self.runs: list[Record] = found.get("runs", [])
         self.cases: dict[str, Record] = found.get("cases", {})

@@ -82,8 +82,13 @@ def nakami_advice(asked: Asked, **settings: float) -> Said:
         schedule=lambda t: factor(asked.horizon, t), **settings,
     )  # fmt: skip
     more = {"interval": found.interval, "converged": found.converged, "why": found.advice}
-    notes = [note.kind.name for note in found.notes]
-    return Said(found.advised, found.cost, {**more, "notes": notes})
+    return Said(found.advised, found.cost, {**more, **notes_of(found)})
+
+
+def notes_of(found: Any) -> dict[str, list[str]]:
+    """The notes of a ``LearningRate``, and those that speak against it."""
+    against = [note.kind.name for note in found.notes if not note.converged]
+    return {"notes": [note.kind.name for note in found.notes], "doubts": against}
 
 
 def tuned(asked: Asked) -> Own:
@@ -99,7 +104,9 @@ def tuned(asked: Asked) -> Own:
         peak = inside["optimizer"].param_groups[0]["initial_lr"]
         return Update(inside["optimizer"], peak, factor=inside["factor"])
 
-    more = {"setting": repr(found), "converged": found.converged}
+    unknown = [choice.name for choice in found.choices if not choice.converged]
+    more = {"setting": repr(found), "converged": found.converged, "rate": found.rate}
+    more |= {"unknown": unknown, **notes_of(found.advice)}
     return Own(make, more, found.cost)
 
 
