@@ -4,6 +4,7 @@ import copy
 import io
 import math
 import re
+import warnings
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.testing import assert_close
 
 import nakami
 from nakami.geometry import Measures, RateControl
+from nakami.geometry.rate._schedule import SHAPES, course_of
 from nakami.optim import SDProp
 
 LOSS = nn.MSELoss()
@@ -181,6 +183,56 @@ def test_warm_up_and_schedule():
     assert_close(seen, [control.target * w / (1 + i) for i, w in enumerate(warm)])
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_named_schedule_is_that_of_the_advice(name):
+    _, _, stepping, control = controlled(1.0, steps=30, warmup=4, schedule=name)
+    course = course_of(name, 30, 4, stepping)
+    for step in range(33):
+        wanted = course.factor(step) if step < 30 else {"constant": 1.0}.get(name, 0.0)
+        assert stepping.param_groups[0]["lr"] == pytest.approx(control.target * wanted)
+        control.step(1.0)
+
+
+def test_a_schedule_of_the_advice_is_carried_over():
+    model, held, _ = quadratic()
+
+    def built(advice, scheduled=False, **settings):
+        stepping = torch.optim.SGD(model.parameters(), lr=1.0)
+        own = torch.optim.lr_scheduler.ExponentialLR(stepping, 0.5) if scheduled else None
+        control = RateControl(model, stepping, held, LOSS, advice, **settings)
+        return [control.steps, control.warmup, *_rates(control, stepping, own)]
+
+    warm = nakami.learning_rate(model, held, LOSS, steps=300, schedule="linear", warmup=9)
+    assert (warm.training, warm.schedule, warm.warmup) == (300, "linear", 9)
+    factors = course_of("linear", 300, 9, torch.optim.SGD(model.parameters())).factor
+    assert built(warm) == [300, 9, *map(pytest.approx, map(factors, range(40)))]
+    assert built(warm, steps=250, warmup=0)[:4] == [250, 0, 1.0, pytest.approx(1 - 1 / 250)]
+    assert built(warm, schedule="constant")[-1] == 1.0
+    halves = [(t + 1) / 21 * 0.5**t for t in range(5)]
+    assert built(warm, scheduled=True)[:7] == [300, 20, *map(pytest.approx, halves)]
+    cold = nakami.learning_rate(model, held, LOSS, steps=300, schedule="cosine")
+    assert built(cold)[:2] == [300, 20]
+    own = nakami.learning_rate(model, held, LOSS, steps=300, schedule=lambda t: 0.5)
+    with pytest.raises(
+        ValueError,
+        match="schedule must be that of the advice, got none, and advice for a function; pass it",
+    ):
+        built(own)
+    assert built(own, schedule=lambda t: 0.5, warmup=0)[:3] == [300, 0, 0.5]
+    assert built(nakami.learning_rate(model, held, LOSS))[:2] == [1000, 20]
+
+
+def _rates(control, stepping, scheduler):
+    """Of 40 steps, over the target."""
+    for _ in range(40):
+        yield stepping.param_groups[0]["lr"] / control.target
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the optimizer makes no step
+            control.step(1.0)
+            if scheduler is not None:
+                scheduler.step()
+
+
 def test_groups_keep_their_ratios():
     model, data, _ = quadratic()
     bias = nn.Parameter(torch.zeros(1).double())
@@ -337,7 +389,12 @@ REFUSED = {
     "warmup": ({"warmup": 2.5}, r"warmup must be a whole number from 0 on, got 2\.5"),
     "steps": ({"steps": 0}, r"steps must be a whole number from 1 on"),
     "batch size": ({"batch_size": True}, r"batch_size must be a whole number from 1 on, got True"),
-    "schedule": ({"schedule": 3}, r"schedule must be a function, called as schedule\(step\)"),
+    "schedule": ({"schedule": 3}, "schedule must be a name, a scheduler or a function, got 3"),
+    "shape": ({"schedule": "cosin"}, r"schedule must be one of .*, got 'cosin'; or pass"),
+    "long": (
+        {"schedule": "wsd", "steps": 20, "warmup": 20},
+        "warmup must be below steps, 20, got 20",
+    ),
     "name": ({"optimizer": "sgd"}, r"optimizer must be a torch optimizer, got 'sgd'; pass torch"),
     "kind": (
         {"optimizer": torch.optim.Rprop([nn.Parameter(torch.ones(1))])},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,25 +11,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ...operators import View, check_order, unwrapped_optimizer
-from ...results import (
-    RunError,
-    check_at_least,
-    check_callable,
-    counted,
-    is_number,
-    warn,
-    wrong,
-    wrong_type,
-)
+from ...results import RunError, counted, is_number, warn, wrong, wrong_type
 from ..rate._matrix import Loss
-from ..rate._optimizers import alike
 from ..rate._result import LearningRate
-from ..rate._schedule import on
+from ..rate._schedule import Schedule
 from ..rate._trials import PRODUCT
 from ._group_rates import GroupRates
 from ._holding import check_free, hold, let_go
-from ._host_schedule import schedulers_of
-from ._measures import DEFAULT, LEAVE_OUT, Measures
+from ._measures import DEFAULT, Measures
+from ._plan import plan_of
 from ._running_loss import RateRecord, RunningLoss
 from ._sharpness import WARM, SharpnessMonitor
 
@@ -67,12 +57,15 @@ class RateControl:
         loss: As ``nakami.learning_rate`` takes it; None for the loss that the model returns.
         rate: The rate to train with, of the fastest group; or a ``LearningRate`` with advice.
         steps: Planned optimizer steps: over so many the budget holds as a whole, beyond them at any
-            time.
-        warmup: Steps of linear warm-up; 0 for none.
-        schedule: ``schedule(step)`` multiplies the rate of step 0, 1, ...; or a scheduler of torch
-            on the optimizer, or several. Default: the schedulers built on it before. A scheduler's
-            rate over the one that the optimizer was built with (over the highest of ``OneCycleLR``
-            and ``CyclicLR``) is the factor; the training steps it as always.
+            time. Default: those of the advice, else 1000.
+        warmup: Steps of linear warm-up, 0 for none. Default: with the schedule of the advice that
+            of the advice, if it has one; else 20.
+        schedule: As ``nakami.learning_rate`` takes it: ``"constant"``, ``"cosine"``, ``"linear"``,
+            ``"wsd"``, over ``steps`` after the warm-up; ``schedule(step)``, the factor of step 0,
+            1, ...; or a scheduler of torch on the optimizer, or several. A scheduler's rate over
+            the one that the optimizer was built with (over the highest of ``OneCycleLR`` and
+            ``CyclicLR``) is the factor; the training steps it as always. Default: the schedulers
+            built on the optimizer before; without any that of the advice, else none.
         measures: When to measure, at which cost, and how many measures a lowering takes.
 
     Attributes:
@@ -83,7 +76,8 @@ class RateControl:
 
     Raises:
         UsageError: What ``nakami.ggn`` and ``nakami.rate_limit`` refuse, an argument out of
-            range, ``every`` too small for the budget, an optimizer that has a RateControl.
+            range, ``every`` too small for the budget, an optimizer that has a RateControl, advice
+            for a schedule without a name that is not passed here.
 
     Several processes: give all of them the same ``data`` and the loss averaged over them, so that
     they decide alike. Source: Cohen et al., arXiv 2103.00065 (progressive sharpening, the edge of
@@ -98,9 +92,9 @@ class RateControl:
         loss: Loss,
         rate: float | LearningRate,
         *,
-        steps: int = 1000,
-        warmup: int = 20,
-        schedule: Callable[[int], float] | LRScheduler | Sequence[LRScheduler] | None = None,
+        steps: int | None = None,
+        warmup: int | None = None,
+        schedule: Schedule | Sequence[LRScheduler] | None = None,
         measures: Measures = DEFAULT,
     ):
         check_order(model=model, optimizer=optimizer, data=data, loss=loss, rate=rate)
@@ -113,11 +107,10 @@ class RateControl:
             raise wrong_type("measures", "be Measures", repr(given), way_out)
         optimizer = unwrapped_optimizer(optimizer)
         check_free(optimizer)
-        self.target, self.measures = _rate(rate, optimizer), measures
-        self.warmup = check_at_least("warmup", warmup, 0, LEAVE_OUT)
-        self.steps = check_at_least("steps", steps, 1, LEAVE_OUT)
-        self.schedule, schedulers = _schedule(schedule, optimizer)
-        self._rates = GroupRates(optimizer, schedulers, factors=self.schedule is None)
+        plan = plan_of(rate, optimizer, steps, warmup, schedule)
+        self.target, self.measures = plan.rate, measures
+        self.steps, self.warmup, self._shape = plan.steps, plan.warmup, plan.shape
+        self._rates = GroupRates(optimizer, plan.schedulers, factors=plan.shape is None)
         try:
             self._monitor = SharpnessMonitor(model, optimizer, data, loss, measures.memory_budget)
             n = self._monitor.n_examples
@@ -143,11 +136,7 @@ class RateControl:
     @property
     def _wanted(self) -> float:
         """The rate before factors of schedulers."""
-        shape = 1.0 if self.schedule is None else self.schedule(self._count)
-        if not is_number(shape) or not 0 <= shape < math.inf:
-            way_out = "let it return 0 after its last step"
-            raise wrong("schedule", "return a factor from 0 on", repr(shape), way_out)
-        return self._warmed * float(shape)
+        return self._warmed * (1.0 if self._shape is None else self._shape(self._count))
 
     def step(self, loss: float | Tensor) -> RateRecord | None:
         """After an optimizer step: take its loss, measure if it is time, set the next rates.
@@ -305,37 +294,3 @@ class RateControl:
                 "the training has diverged; go back to a checkpoint and use a smaller rate."
             )
         return value
-
-
-def _schedule(
-    schedule: Any, optimizer: Any
-) -> tuple[Callable[[int], float] | None, list[LRScheduler]]:
-    """A function of the step, and the schedulers on the optimizer."""
-    if schedule is None:
-        return None, schedulers_of(optimizer)
-    given = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
-    given = [getattr(each, "scheduler", each) for each in given]  # accelerate wraps one
-    if not given or not all(hasattr(each, "optimizer") for each in given):
-        check_callable("schedule", schedule, "schedule(step)")
-        return schedule, schedulers_of(optimizer)
-    for each in given:
-        if not on(optimizer, each):
-            way_out = "build it on {optimizer}"
-            raise wrong("schedule", "be a scheduler of {optimizer}", "one of another", way_out)
-    return None, list({id(each): each for each in given}.values())
-
-
-def _rate(rate: object, optimizer: Optimizer) -> float:
-    if isinstance(rate, LearningRate):
-        if rate.advised is None:
-            raise wrong("rate", "hold advice", "advised=None", "pass a number")
-        if rate.optimizer not in alike(optimizer):
-            rule, way_out = "be advice for this kind of optimizer", "pass {optimizer} to both"
-            raise wrong("rate", rule, f"one for {rate.optimizer}", way_out)
-        rate = rate.advised
-    way_out = "pass the rate to train with, as rate=0.1"
-    if isinstance(rate, bool) or not is_number(rate):
-        raise wrong_type("rate", "be a number or a LearningRate", repr(rate), way_out)
-    if not 0 < rate < math.inf:
-        raise wrong("rate", "be positive and finite", rate, way_out)
-    return float(rate)

@@ -89,7 +89,8 @@ class LearningRateReport(Plotted):
         What ``rate`` and ``limit`` have in common is that of ``rate``, here without a schedule.
         """
         left_out = {f"first_{name}" for name in self.first.as_dict()}
-        left_out |= {f"limit_{name}" for name in COMMON} | {"rate_training", "rate_schedule"}
+        left_out |= {f"limit_{name}" for name in COMMON}
+        left_out |= {"rate_training", "rate_schedule", "rate_warmup"}
         return {k: v for k, v in super().as_dict().items() if k not in left_out}
 
     @property

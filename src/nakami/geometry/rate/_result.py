@@ -43,7 +43,7 @@ class LearningRate(Ended):
             against the advice.
         trials: The short trainings behind it, by rate. steps: of a whole one.
         training: Steps of the training that it is for, None for the first hundreds of steps.
-        schedule: Of that training, in words.
+        schedule: Of that training, in words. warmup: its steps of linear warm-up.
         cost: In gradient evaluations on one batch: a gradient 1, the loss alone 1/3, a product
             with the Jacobian 2/3, with its transpose 1.
         constant_loss: Least loss of one output for all examples (class frequencies, means): what a
@@ -70,6 +70,7 @@ class LearningRate(Ended):
     batch_normalisation: str = ""
     training: int | None = None
     schedule: str = "constant"
+    warmup: int = 0
 
     @property
     def advice(self) -> str:

@@ -27,12 +27,18 @@ class Course:
 
     Attributes:
         steps: How many. name: of the shape, in words.
-        factor: Of a step ``0 .. steps - 1``.
+        shape: Factor of a step from 0 on, beside that of the warm-up.
+        warmup: Steps of linear warm-up.
     """
 
     steps: int
     name: str
-    factor: Callable[[int], float]
+    shape: Callable[[int], float]
+    warmup: int = 0
+
+    def factor(self, step: int) -> float:
+        """What the peak is multiplied by at a step ``0 .. steps - 1``."""
+        return min(1.0, (step + 1) / (self.warmup + 1)) * self.shape(step)
 
     @property
     def end(self) -> float:
@@ -46,8 +52,9 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
 
     With ``w`` the warm-up, a named shape has ``(t + 1) / (w + 1)`` at the steps ``t < w``, then, at
     ``u = (t - w) / (steps - w)``: ``constant`` 1; ``cosine`` ``(1 + cos(pi u)) / 2``; ``linear``
-    ``1 - u``; ``wsd`` (warm up, stay, decay) 1, and over the last fifth ``(1 - u) / 0.2``. A
-    scheduler of torch on the optimizer is stepped ahead on a stand-in: its rates over their peak.
+    ``1 - u``; ``wsd`` (warm up, stay, decay) 1, and over the last fifth ``(1 - u) / 0.2``. After
+    the last step they stay where they ended. A scheduler of torch on the optimizer is stepped
+    ahead on a stand-in: its rates over their peak.
     """
     steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
     warmup = check_at_least("warmup", warmup, 0, "leave it out for none")
@@ -56,22 +63,34 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
     if isinstance(schedule, str):
         check_choice("schedule", schedule, SHAPES, "or pass a scheduler of torch")
         name = schedule
-        return Course(steps, name, lambda t: _named(name, t, steps, warmup))
-    inner = getattr(schedule, "scheduler", schedule)  # accelerate wraps one
-    if hasattr(inner, "optimizer"):
-        return _of_scheduler(inner, steps, warmup, optimizer)
+        return Course(steps, name, lambda t: _named(name, t, steps, warmup), warmup)
+    if len(own := schedulers_in(schedule, optimizer)) == 1:
+        return _of_scheduler(own[0], steps, warmup, optimizer)
     if not callable(schedule):
         way_out = "use one of " + ", ".join(map(repr, SHAPES)) + ", or schedule(step)"
         raise wrong_type(
             "schedule", "be a name, a scheduler or a function", repr(schedule), way_out
         )
-    return Course(steps, "a function", lambda t: _checked(schedule, t, warmup))
+    return Course(steps, "a function", lambda t: _checked(schedule, t), warmup)
+
+
+def schedulers_in(schedule: Any, optimizer: Optimizer) -> list[Any]:
+    """The schedulers of torch that a caller passed, one or several, each once; none: another kind.
+
+    Refuses those of another optimizer.
+    """
+    given = list(schedule) if isinstance(schedule, list | tuple) else [schedule]
+    inner = [getattr(each, "scheduler", each) for each in given]  # accelerate wraps one
+    if not all(hasattr(each, "optimizer") for each in inner):
+        return []
+    if not all(on(optimizer, each) for each in inner):
+        way_out = "build it on {optimizer}"
+        raise wrong("schedule", "be a scheduler of {optimizer}", "one of another", way_out)
+    return list({id(each): each for each in inner}.values())
 
 
 def _named(name: str, t: int, steps: int, warmup: int) -> float:
-    if t < warmup:
-        return (t + 1) / (warmup + 1)
-    u = (t - warmup) / (steps - warmup)
+    u = min(1.0, max(0.0, (t - warmup) / (steps - warmup)))
     if name == "cosine":
         return (1 + math.cos(math.pi * u)) / 2
     if name == "linear":
@@ -79,20 +98,16 @@ def _named(name: str, t: int, steps: int, warmup: int) -> float:
     return min(1.0, (1 - u) / DECAY) if name == "wsd" else 1.0
 
 
-def _checked(schedule: Callable[[int], float], t: int, warmup: int) -> float:
+def _checked(schedule: Callable[[int], float], t: int) -> float:
     factor: object = schedule(t)
     if not is_number(factor) or not 0 <= float(factor) < math.inf:
         way_out = "let it return what the rate of that step is multiplied by"
         raise wrong("schedule", "return a factor from 0 on", repr(factor), way_out)
-    return float(factor) * min(1.0, (t + 1) / (warmup + 1))
+    return float(factor)
 
 
 def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer) -> Course:
     """Of one of torch, from where it stands; neither it nor the optimizer moves."""
-    if not on(optimizer, scheduler):
-        raise wrong(
-            "schedule", "be a scheduler of {optimizer}", "one of another", "build it on {optimizer}"
-        )
     if isinstance(scheduler, ReduceLROnPlateau):
         way_out = "pass the schedule that you expect, as schedule='constant'"
         got = type(scheduler).__name__
@@ -110,7 +125,7 @@ def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer)
             factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
             twin.step()
     named = type(scheduler).__name__
-    return Course(steps, named, lambda t: factors[t] * min(1.0, (t + 1) / (warmup + 1)))
+    return Course(steps, named, factors.__getitem__, warmup)
 
 
 def on(optimizer: Optimizer, scheduler: Any) -> bool:
