@@ -5,12 +5,14 @@ import json
 import pytest
 import torch
 
+from nakami import results
 from nakami.data import digits, with_targets
+from nakami.report.words._numbers import number
 from nakami.zoo import ENTRIES
 
 
 def test_without_arguments_the_table_and_code_that_runs(nakami, here):
-    done = nakami("tune", "--steps", 400)
+    done = nakami("tune", "--steps", 400, "--no-page")
     assert done.code == 0, done.err
     for part in ("optimizer", "rate", "schedule", "warm-up", "batch", "initial scale", "clipping"):
         assert f"\n  {part} " in done.out
@@ -58,3 +60,39 @@ def test_wrong_use_is_one_sentence(nakami, here, arguments, message):
     assert done.out == ""
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_page_is_written_and_drawn_again_without_measuring(nakami, here, monkeypatch):
+    run = ("tune", "--steps", 300, "--budget", 0.15)
+    done = nakami(*run)
+    folder = here / "nakami-out/mlp/tune,steps-300,budget-0.15"
+    assert done.out.endswith(f"Page: {folder.relative_to(here) / 'report.html'}\n"), done.err
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    kept = results.read_record(folder).part("setting")
+    assert (
+        f"Train with AdamW at {number(kept.rate)}, falling by cosine; the rate is in doubt" in page
+    )
+    assert page.count("<pre ") == 3
+
+    def stop(*_, **__):
+        raise AssertionError("it was measured before")
+
+    monkeypatch.setattr("nakami.tune", stop, raising=False)
+    assert nakami("show", folder, "--out", "again.html").code == 0
+    assert (here / "again.html").read_text(encoding="utf-8") == page
+    (folder / "report.html").unlink()
+    assert nakami(*run, "--code", "lightning", "--no-page").code == 0
+    assert not (folder / "report.html").exists()
+    shown = nakami("show", folder)
+    assert "configure_optimizers" in shown.out
+    assert "Page:" not in shown.out
+
+
+def test_an_unfinished_run_has_no_page(nakami, here):
+    assert nakami("tune", "--steps", 50, "--no-page").code == 0
+    folder = here / "nakami-out/mlp/tune,steps-50"
+    (folder / "result.json").unlink()
+    refused = nakami("show", folder, "--out", "a.html")
+    assert refused.code == 2
+    assert "run must be finished" in refused.err
+    assert not (here / "a.html").exists()

@@ -38,6 +38,8 @@ def test_a_sign_is_a_real_sign():
 def test_plain_numbers_hold_no_markup():
     assert num.number(3.24e-6) == f"3.2{NB}×{NB}10⁻⁶"
     assert num.number(0.0123) == "0.0123"
+    assert num.number(9.98e-4, 2) == "0.0010"
+    assert num.number(9.98e-6) == f"1.0{NB}×{NB}10⁻⁵"
     assert num.number(150528.0) == "150,528"
 
 

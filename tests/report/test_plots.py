@@ -38,6 +38,10 @@ def recurrent_xray():
     return recurrent.xray(cell, torch.randn(4, 30, 3).double())
 
 
+def batches():
+    return [(X, torch.tensor([0, i % 3])) for i in range(8)]
+
+
 def lens_run():
     net, folder = nn.Sequential(*(nn.Linear(4, 4) for _ in "123")).double(), TemporaryDirectory()
     with folder:
@@ -63,6 +67,8 @@ RESULTS = {
     "SamplingStudy": lambda: sampling.study((1.0,)),
     "TransportStudy": lambda: transport.study(0.01, (0.01, 0.1), size=8),
     "PlateauStudy": lambda: plateau.study([2], starts=1),
+    "TrainingSetting": lambda: nakami.tune(net(), batches(), "cross_entropy", steps=1500),
+    "LearningRate": lambda: nakami.learning_rate(net(), batches(), "cross_entropy"),
     "LearningRateReport": lambda: geometry.learning_rate_report(
         net(), [(X, torch.tensor([0, 1]))], "cross_entropy"
     ),

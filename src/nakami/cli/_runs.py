@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nakami.results import (
+    KINDS,
     Record,
     RecordFolder,
     UsageError,
@@ -157,6 +158,17 @@ def page(what: Any, path: Path | None, about: dict[str, Any] | None = None) -> P
 
     writable("out", path.parent)
     return report.write(what, path, about)
+
+
+def page_again(record: Record, path: Path | None) -> Path | None:
+    """The page of a finished run at ``path``, where one part of it is the whole result."""
+    whole = KINDS[record.kind].whole
+    if path is None or not whole:
+        refuse_page(path, record.kind)
+        return None
+    finished(record.folder)
+    seconds = round(sum(part.seconds for part in record.pieces()), 2)
+    return page(record.part(whole), path, {**record.settings, "seconds": seconds})
 
 
 def refuse_page(out: Path | None, kind: str) -> None:

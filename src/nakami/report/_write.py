@@ -23,7 +23,8 @@ def write(
     leave it. The same result gives the same bytes.
 
     Args:
-        result: An ``Xray``, a ``Comparison`` of two, a ``geometry.LearningRateReport``, a
+        result: An ``Xray``, a ``Comparison`` of two, what ``nakami.tune`` and
+            ``nakami.learning_rate`` return, a ``geometry.LearningRateReport``, a
             ``theory.meanfield.Prediction``; any type for which ``nakami.report.pages`` has an
             entry.
         path: The file to write; an older one is replaced, missing folders are made.

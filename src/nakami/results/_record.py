@@ -84,6 +84,15 @@ class Record(Shown):
         """
         return read_piece(_piece(self.folder, name))
 
+    def part(self, name: str) -> Any:
+        """What ``RecordFolder.kept`` has left under this name.
+
+        Raises:
+            UsageError: It is damaged, or not there.
+        """
+        with damage(f"piece {name} of {self.folder}"):
+            return untyped(self.piece(name).record["part"])
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -96,6 +105,7 @@ class Kind:
         unchecked: Settings that may differ when a run is continued.
         renewed: Settings with which a run begins anew where they differ; with ``schema`` where its
             layout is an earlier one, whose parts do not fit.
+        whole: The part that is the result itself, where one is, so that its page is drawn again.
     """
 
     version: int = 1
@@ -103,6 +113,7 @@ class Kind:
     compare: Callable[[Any, Any], Any] | None = None
     unchecked: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
+    whole: str = ""
 
 
 KINDS = Entries("nakami.results.kinds", Kind, "kind of run")

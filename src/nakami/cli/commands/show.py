@@ -22,8 +22,7 @@ def run(
 
     found = results.load(folder)
     if isinstance(found, results.Record):
-        _runs.refuse_page(output.out, found.kind)
-        _runs.tell(found, None, output)
+        _runs.tell(found, _runs.page_again(found, output.out), output)
         return
     page = _runs.page(found, output.out)
     if isinstance(found, results.LensRun):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from nakami import results
 from nakami.results import wrong
 
 from .._command import Command
-from .._groups import OUT, ComputeOptions, JsonOptions, LabelledOptions, ModelOptions
+from .._groups import ComputeOptions, LabelledOptions, ModelOptions, OutputOptions
 
 if TYPE_CHECKING:
     from nakami.geometry import TrainingSetting
@@ -25,7 +24,7 @@ def run(
     network: ModelOptions,
     inputs: LabelledOptions,
     compute: ComputeOptions,
-    output: JsonOptions,
+    output: OutputOptions,
     *,
     steps: Annotated[
         int, typer.Option(min=1, metavar="N", help="Optimizer steps of the whole training.")
@@ -53,11 +52,10 @@ def run(
     code: Annotated[
         str, typer.Option(metavar="HOST", help="Print it for torch, lightning or transformers.")
     ] = "torch",
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the numbers are kept: DIR/factory/tune.")
-    ] = Path(OUT),
 ) -> None:
     """How to train this network: optimizer, rate, schedule, warm-up and batch size, with reasons.
+
+    A table, the code, and a page with the trials behind the rate.
 
     Without arguments: a small perceptron on shipped digits. Copies are trained for a few steps;
     nothing of your network is changed.
@@ -74,6 +72,8 @@ def run(
     name = network.model or DEFAULT
     _model.check_labelled(name, inputs)
     compute.place()  # refused before the network is made
+    import torch
+
     import nakami
     from nakami import data
 
@@ -97,7 +97,7 @@ def run(
         "seed": (network.seed, 0),
         **compute.options,
     }
-    where = out / _runs.of_model(name, "tune", network.weights, _runs.chosen(chosen))
+    where = output.out / _runs.of_model(name, "tune", network.weights, _runs.chosen(chosen))
     settings = {
         "model": _runs.short(name),
         **_model.identity(name, network, inputs, model, examples),
@@ -106,7 +106,8 @@ def run(
         "targets_sha256": data.fingerprint(examples.targets),
         "steps": steps, "loss": loss, "optimizer": optimizer, "schedule": schedule,
         "batch": batch, "budget": budget, "seed": network.seed, "dtype": compute.dtype,
-        "device": compute.device, **network.selected, "versions": results.versions(),
+        "device": compute.device, **network.selected,
+        "threads": torch.get_num_threads(), "versions": results.versions(),
     }  # fmt: skip
     folder = results.RecordFolder(_runs.writable("out", where), "tune", settings)
     pairs: list[Any] = examples.batches(min(batch, len(examples)))
@@ -114,14 +115,15 @@ def run(
         pairs = [(whole, None) for whole, _ in pairs]
     view = compute.view(model, network.select)
     with Meter() as meter:
-        found = nakami.tune(
+        found = folder.kept("setting", lambda: nakami.tune(
             view, pairs, None if own else loss, steps=steps, optimizer=optimizer,
             schedule=schedule, budget=budget, progress=meter,
-        )  # fmt: skip
+        ))  # fmt: skip
     lines = ["", *found.snippet(code).rstrip().split("\n")]
     body = {**results.plain(found), "snippet": found.snippet(code)}
     record = _runs.finish(folder, body, [_table(found, f"{name}: {examples.source}")], lines)
-    _runs.tell(record, None, output)
+    page = None if output.no_page else _runs.page_again(record, where / "report.html")
+    _runs.tell(record, page, output)
 
 
 def _table(found: TrainingSetting, title: str) -> TextTable:

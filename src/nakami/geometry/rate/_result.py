@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...results import Ended, Outcome, counted
+from ...results import Ended, Outcome, Plotted, counted
 from ._matrix import MATRICES
 from ._noise import NoiseScale
 from ._rule import Rule
@@ -28,7 +28,7 @@ class Trial:
 
 
 @dataclass(frozen=True, repr=False)
-class LearningRate(Ended):
+class LearningRate(Plotted, Ended):
     """A rate to train with, and what it rests on; made by ``nakami.learning_rate``.
 
     Attributes:

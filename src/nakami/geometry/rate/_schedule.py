@@ -62,8 +62,7 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
         raise wrong("warmup", f"be below steps, {steps}", warmup, "warm up over a tenth of them")
     if isinstance(schedule, str):
         check_choice("schedule", schedule, SHAPES, "or pass a scheduler of torch")
-        name = schedule
-        return Course(steps, name, lambda t: _named(name, t, steps, warmup), warmup)
+        return named_course(schedule, steps, warmup)
     if len(own := schedulers_in(schedule, optimizer)) == 1:
         return _of_scheduler(own[0], steps, warmup, optimizer)
     if not callable(schedule):
@@ -72,6 +71,11 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
             "schedule", "be a name, a scheduler or a function", repr(schedule), way_out
         )
     return Course(steps, "a function", lambda t: _checked(schedule, t), warmup)
+
+
+def named_course(name: str, steps: int, warmup: int) -> Course:
+    """The course of a named shape, all checked."""
+    return Course(steps, name, lambda t: _named(name, t, steps, warmup), warmup)
 
 
 def schedulers_in(schedule: Any, optimizer: Optimizer) -> list[Any]:

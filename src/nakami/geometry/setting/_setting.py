@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...results import Ended, Outcome, check_choice
+from ...results import Ended, Outcome, Plotted, check_choice
 from ..rate._noise import NoiseScale
 from ..rate._result import LearningRate
+from ..rate._schedule import named_course
 from ._snippets import SNIPPETS
 
 
@@ -27,7 +28,7 @@ class Choice(Ended):
 
 
 @dataclass(frozen=True, repr=False)
-class TrainingSetting(Ended):
+class TrainingSetting(Plotted, Ended):
     """How to train a network; made by ``nakami.tune``.
 
     Attributes:
@@ -63,6 +64,10 @@ class TrainingSetting(Ended):
     def share(self) -> float:
         """The cost as a share of the training's."""
         return self.cost / self.steps
+
+    def factor(self, step: int) -> float:
+        """What the peak rate is multiplied by at a step ``0 .. steps - 1``, warm-up included."""
+        return named_course(self.schedule, self.steps, self.warmup).factor(step)
 
     def snippet(self, host: str = "torch") -> str:
         """The setting as code for ``"torch"``, ``"lightning"`` or ``"transformers"``.

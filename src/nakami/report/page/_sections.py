@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,11 +56,12 @@ def side_by_side(charts: Sized) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """A captioned figure: charts side by side, or grids of pictures.
+    """A captioned figure: charts side by side, grids of pictures, a table, or code.
 
     Attributes:
         layout: Of the charts: one, duo, trio or stack. tools: Whether the axes can be switched.
         key: Names of the two networks, dashed and solid, for a legend.
+        codes: Code to copy by the name of what it is for; the first is shown, others are chosen.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Figure:
     key: tuple[str, str] | None = None
     table: Table | None = None
     grids: Grids | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def group(self) -> str | None:

@@ -31,9 +31,11 @@ def number(x: float, digits: int = 3) -> str:
         return "not finite"
     if float(x).is_integer() and abs(x) < 1e7:
         return whole(x)
-    if 1e-3 <= abs(x) < 1e7:
-        return fixed(x, _places(x, digits))
-    exponent = math.floor(math.log10(abs(x)))
+    near = float(f"{x:.{digits}g}")
+    if 1e-3 <= abs(near) < 1e7:
+        return fixed(x, _places(near, digits))
+    x = float(f"{x:.{min(digits, 2)}g}")  # 9.98e-6 is 1.0e-5, not 10.0e-6
+    exponent = math.floor(math.log10(abs(x)) + 1e-9)
     return _times(fixed(x / 10.0**exponent, min(digits, 2) - 1), exponent)
 
 

@@ -1,5 +1,5 @@
-"""Settings of trainings."""
+"""Settings of trainings; since version 2 the whole setting is a part."""
 
 from .._record import Kind
 
-ENTRY = Kind(renewed=("versions", "threads"))
+ENTRY = Kind(version=2, renewed=("schema", "versions", "threads"), whole="setting")

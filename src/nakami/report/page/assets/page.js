@@ -105,6 +105,14 @@ all(".tools[data-for]").forEach(t => t.addEventListener("change", async e => {
 all("[data-stages]").forEach(s => s.addEventListener("change", e =>
   all("[data-stage]", s.closest("figure")).forEach(d => { d.hidden = d.dataset.stage !== e.target.value; })));
 
+/* Code is copied, or where the browser refuses that, selected. */
+all("[data-copy]").forEach(b => b.addEventListener("click", async () => {
+  const code = one("pre:not([hidden])", b.closest("figure"));
+  getSelection().selectAllChildren(code);
+  try { await navigator.clipboard.writeText(code.textContent); b.textContent = "Copied"; } catch { b.textContent = "Selected"; }
+  setTimeout(() => { b.textContent = "Copy"; }, 2000);
+}));
+
 /* A table wider than its place says so. */
 const sized = new ResizeObserver(entries => entries.forEach(({target: t}) => {
   t.previousElementSibling.hidden = t.scrollWidth <= t.clientWidth + 1;

@@ -9,5 +9,10 @@ ENTRY = PageKind(
     results=("nakami.geometry:LearningRateReport",),
     read=read,
     frame=frame,
-    sections=(trials_section, spectrum_section, theory_section, noise_section),
+    sections=(
+        trials_section,
+        spectrum_section,
+        theory_section,
+        lambda data: noise_section(data.found.limit.noise),
+    ),
 )

@@ -36,7 +36,7 @@ class Data:
     @property
     def whole(self) -> int:
         """Steps of a trial that was not stopped."""
-        return max(len(t.losses) for t in self.found.rate.trials)
+        return longest(self.found.rate.trials)
 
     def above(self, border: float) -> float:
         """Eigenvalues above a border, by the curve."""
@@ -49,6 +49,11 @@ class Data:
 def read(found: LearningRateReport, about: Mapping[str, Any]) -> Data:
     """Put both together."""
     return Data(found, about)
+
+
+def longest(trials: tuple[Trial, ...]) -> int:
+    """Steps of a trial that was not stopped."""
+    return max(len(t.losses) for t in trials)
 
 
 def end(trial: Trial) -> float:

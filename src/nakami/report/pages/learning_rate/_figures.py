@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...charts import _marks as kit
-from ...charts._chart import Columns, chart, columns
+from ...charts._chart import Chart, Columns, chart, columns
 from ...charts._labels import BESIDE
 from ...charts._marks import AFTER, DASHES, INK, Axes
 from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
-from ._data import LAST, Data, end, say
+from ._data import LAST, Data, end, longest, say
 
 if TYPE_CHECKING:
-    from nakami.geometry import Eigenvalues, NoiseScale, Trial
+    from nakami.geometry import Eigenvalues, LearningRate, NoiseScale, Trial
 
 LIMIT, ADVISED, THEORY = INK, AFTER, "var(--d1)"
 
@@ -24,19 +25,46 @@ LIMIT, ADVISED, THEORY = INK, AFTER, "var(--d1)"
 def rates_figure(data: Data) -> Figure:
     """Where each trial ended, by rate, with the limit and the advice."""
     found, r, whole = data.found, data.found.rate, data.whole
-    limit = found.limit.limit
+    drawn = ends_chart(
+        r, [end(t) for t in r.trials], {"loss at the start": found.value}, found.limit.limit
+    )
+    table = trials_table(r.trials, "mean of the last losses", end)
+    caption = say("advice.ends", last=LAST, whole=whole)
+    return Figure(say("advice.ends_title"), caption, [drawn], table=table)
+
+
+def ends_chart(
+    r: LearningRate,
+    ends: list[float],
+    levels: dict[str, float],
+    limit: float = math.inf,
+    best: Trial | None = None,
+) -> Chart:
+    """A point for each trial, with the advised rate, its interval, and what to compare with.
+
+    Args:
+        r: The advice.
+        ends: Loss at which each of its trials ended.
+        levels: Losses to compare with, by name.
+        limit: Of the rate, where it is finite.
+        best: A trial to point out.
+    """
+    whole = longest(r.trials)
     marks = [v for v in (limit, r.advised, *(r.interval or ())) if v and math.isfinite(v)]
     rates = [t.rate for t in r.trials]
-    most = found.value * 1.6
-    ends = [min(end(t), most) for t in r.trials]
-    low = min([*ends, found.value])
+    top = max(levels.values())
+    most = top + (0.6 if max(ends) > top else 0.1) * (abs(top) or 1.0)
+    shown = [min(v, most) for v in ends]
+    low = min([*shown, *levels.values()])
     log = low > 0 and most / low > 30
-    y = kit.axis(low * 0.8 if log else 0, most, "loss", log=log)
+    y = kit.axis(low * 0.8 if log else min(0.0, low), most, "loss", log=log)
     every = rates + marks
     axes = Axes(kit.axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
-    fills = [LIMIT if len(t.losses) == whole else "var(--paper)" for t in r.trials]
+    colours = [ADVISED if t is best else LIMIT for t in r.trials]
+    each = list(zip(r.trials, ends, colours, strict=True))
+    fills = [c if len(t.losses) == whole else "var(--paper)" for t, _, c in each]
     shapes = ["triangle-up" if t.diverged else "circle" for t in r.trials]
-    layers: kit.Layers = kit.level(found.value, axes, "loss at the start")
+    layers: kit.Layers = [layer for n, v in levels.items() for layer in kit.level(v, axes, n)]
     if r.interval is not None:
         layers.append(kit.span(*r.interval, axes, ADVISED))
     if math.isfinite(limit):
@@ -44,58 +72,61 @@ def rates_figure(data: Data) -> Figure:
     if r.advised is not None:
         layers += kit.border(r.advised, axes, "advised", ADVISED)
     layers.append(kit.points("ends", axes, size=80))
-    drawn = chart(
+    return chart(
         "rates",
         layers,
-        {"ends": columns(x=rates, y=ends, stroke=LIMIT, fill=fills, shape=shapes)},
-        say("advice.ends_text", ends="; ".join(_ended(t, whole) for t in r.trials)),
+        {"ends": columns(x=rates, y=shown, stroke=colours, fill=fills, shape=shapes)},
+        say("advice.ends_text", ends="; ".join(_ended(t, v, whole) for t, v, _ in each)),
         height=280,
     )
-    caption, table = say("advice.ends", last=LAST, whole=whole), _trials_table(r.trials, whole)
-    return Figure(say("advice.ends_title"), caption, [drawn], table=table)
 
 
-def _ended(trial: Trial, whole: int) -> str:
+def _ended(trial: Trial, loss: float, whole: int) -> str:
     if trial.diverged:
         return say("advice.end_away", rate=trial.rate)
     case = "advice.end" if len(trial.losses) == whole else "advice.end_early"
-    return say(case, rate=trial.rate, loss=end(trial))
+    return say(case, rate=trial.rate, loss=loss)
 
 
-def _trials_table(trials: tuple[Trial, ...], whole: int) -> Table:
-    head: list[Text] = ["rate", "steps", "first loss", "mean of the last losses", "end"]
-    rows: list[list[Text]] = []
+def trials_table(trials: tuple[Trial, ...], name: str, ended: Callable[[Trial], float]) -> Table:
+    """A row for each trial; ``ended`` gives the loss at its end, which is called ``name``."""
+    whole, rows = longest(trials), list[list[Text]]()
     for t in trials:
-        last = end(t)
         how = "diverged" if t.diverged else "complete" if len(t.losses) == whole else "stopped"
-        cells: list[Text] = [num.number(t.losses[0]) if t.losses else "", num.number(last)]
-        rows.append([num.number(t.rate), str(len(t.losses)), *cells, how])
-    return Table("Trials", head, rows, (0, 1, 2, 3), 460)
+        first = num.number(t.losses[0]) if t.losses else ""
+        rows.append([num.number(t.rate), str(len(t.losses)), first, num.number(ended(t)), how])
+    return Table("Trials", ["rate", "steps", "first loss", name, "end"], rows, (0, 1, 2, 3), 460)
 
 
-def steps_figure(data: Data) -> Figure:
-    """The loss of each step of each trial."""
-    found, r = data.found, data.found.rate
-    cap = 1.25 * max(found.value, *(t.losses[0] for t in r.trials if math.isfinite(t.losses[0])))
-    finite = [[v for v in t.losses if math.isfinite(v)] for t in r.trials]
-    longest = max(len(losses) for losses in finite)
-    low = min((min(v, cap) for losses in finite for v in losses if v > 0), default=cap)
-    log = cap / low > 30
-    y = kit.axis(low * 0.85 if log else 0, cap, "loss", log=log)
-    x = kit.axis(1, max(longest, 2), "step", log=False, whole=True)
-    x["scale"]["domain"] = [1, max(longest, 2)]
-    x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= longest)]
+def steps_figure(trials: tuple[Trial, ...], start: float, best: Trial | None = None) -> Figure:
+    """The loss of each step of each trial; ``start`` is that before, ``best`` is drawn broader."""
+    top = max([start, *(t.losses[0] for t in trials if math.isfinite(t.losses[0]))])
+    cap = top + 0.25 * (abs(top) or 1.0)
+    finite = [[v for v in t.losses if math.isfinite(v)] for t in trials]
+    most = max(len(losses) for losses in finite)
+    low = min((min(v, cap) for losses in finite for v in losses), default=cap)
+    log = low > 0 and cap / low > 30
+    y = kit.axis(low * 0.85 if log else min(0.0, low), cap, "loss", log=log)
+    x = kit.axis(1, max(most, 2), "step", log=False, whole=True)
+    x["scale"]["domain"] = [1, max(most, 2)]
+    x["axis"]["values"] = [1, *(v for v in x["axis"]["values"] if 1 < v <= most)]
     axes, columns_by, layers = Axes(x, y), dict[str, Columns](), kit.Layers()
-    for i, (t, losses) in enumerate(zip(r.trials, finite, strict=True), 1):
+    for i, (t, losses) in enumerate(zip(trials, finite, strict=True), 1):
         if not losses:
             continue
         columns_by[f"t{i}"] = columns(x=range(1, len(losses) + 1), y=losses)
-        layers.append(kit.line(f"t{i}", axes, f"var(--d{i})", dash=DASHES if t.diverged else []))
+        dash, width = DASHES if t.diverged else [], 3.5 if t is best else 2
+        colour, ink = (ADVISED, ADVISED) if t is best else (f"var(--d{i})", f"var(--t{i})")
+        layers.append(kit.line(f"t{i}", axes, colour, dash=dash, width=width))
         seen = [(float(i), v) for i, v in enumerate(losses, 1) if v <= cap][::-1] or [(1.0, cap)]
-        layers.append(kit.name(num.number(t.rate, 2), axes, f"var(--t{i})", seen, BESIDE))
-    text = say("advice.steps_text", ends="; ".join(_ended(t, longest) for t in r.trials))
-    drawn = chart("steps", layers, columns_by, text, height=300, padding={"right": 64})
-    return Figure(say("advice.steps_title"), say("advice.steps"), [drawn])
+        layers.append(kit.name(num.number(t.rate, 2), axes, ink, seen, BESIDE))
+    ends = "; ".join(_ended(t, end(t), most) for t in trials)
+    drawn = chart(
+        "steps", layers, columns_by, say("advice.steps_text", ends=ends), height=300,
+        padding={"right": 64},
+    )  # fmt: skip
+    case = "advice.steps" if best is None else "advice.steps_best"
+    return Figure(say("advice.steps_title"), say(case), [drawn])
 
 
 def spectrum_figure(data: Data) -> Figure:

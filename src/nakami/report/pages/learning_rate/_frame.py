@@ -88,18 +88,22 @@ def _key_figures(found: LearningRateReport) -> list[KeyFigure]:
         some = "" if found.theory is None else say("figure.theory", low=found.theory.low,
                                                    high=found.theory.high)  # fmt: skip
         out.append(KeyFigure(num.number(e.largest), "", say("figure.largest"), reference=some))
-    if noise is not None and noise.value is not None:
+    return [*out, *noise_key_figures(noise)][:4]
+
+
+def noise_key_figures(noise: NoiseScale | None) -> list[KeyFigure]:
+    """The noise scale, or its lower bound; none where neither is known."""
+    if noise is None:
+        return []
+    batch = say("figure.batch", batch=noise.batch)
+    if noise.value is not None:
         value, unit = num.split(noise.value, noise.error or float("nan"))
         case = "noise_se" if noise.error else "noise"
-        out.append(KeyFigure(value, unit, say(f"figure.{case}"), reference=_batch(noise)))
-    elif noise is not None and 0 < noise.at_least < float("inf"):
-        out.append(KeyFigure(num.number(noise.at_least), "", say("figure.noise"), "at least",
-                             _batch(noise)))  # fmt: skip
-    return out[:4]
-
-
-def _batch(noise: NoiseScale) -> str:
-    return say("figure.batch", batch=noise.batch)
+        return [KeyFigure(value, unit, say(f"figure.{case}"), reference=batch)]
+    if 0 < noise.at_least < float("inf"):
+        least = num.number(noise.at_least)
+        return [KeyFigure(least, "", say("figure.noise"), "at least", batch)]
+    return []
 
 
 def _figures_table(found: LearningRateReport) -> Table:
@@ -121,13 +125,15 @@ def _figures_table(found: LearningRateReport) -> Table:
             low, high = theory.limit
             rows.append(["theory: limit", num.number(low), f"to {num.number(high)}"])
     if limit.noise is not None:
-        rows += _noise_rows(limit.noise)
+        rows += noise_rows(limit.noise)
     rows.append(["loss", num.number(found.value, 4), ""])
     rows.append(["cost, gradients on one batch", num.whole(r.cost + limit.cost), ""])
     return Table("Readings", ["reading", "value", "range or error"], rows, (1,), 420)
 
 
-def _noise_rows(noise: NoiseScale) -> list[list[Text]]:
+def noise_rows(noise: NoiseScale) -> list[list[Text]]:
+    """Rows of a table of readings: the noise scale and what it is made of."""
+
     def error(e: float | None) -> str:
         return "" if e is None else f"± {num.number(e, 2)} s.e."
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from ...page._sections import Section, section
 from ._data import Data, say
 from ._figures import noise_figure, rates_figure, spectrum_figure, steps_figure, theory_figure
+
+if TYPE_CHECKING:
+    from nakami.geometry import NoiseScale
 
 
 def sentence(text: str) -> str:
@@ -26,7 +30,8 @@ def trials_section(data: Data) -> Section | None:
     case = case if math.isfinite(limit.limit) else "text_flat"
     more = {"limit": limit.limit, "denominators": limit.preconditioner}
     text = say(f"advice.{case}", trials=len(r.trials), **more)
-    return section(say, "advice", heading, text, [rates_figure(data), steps_figure(data)])
+    figures = [rates_figure(data), steps_figure(r.trials, data.found.value)]
+    return section(say, "advice", heading, text, figures)
 
 
 def spectrum_section(data: Data) -> Section | None:
@@ -62,9 +67,8 @@ def theory_section(data: Data) -> Section:
     return section(say, "theory", heading, "".join(parts), figures)
 
 
-def noise_section(data: Data) -> Section | None:
+def noise_section(noise: NoiseScale | None) -> Section | None:
     """What a larger batch gains, where the noise scale was measured."""
-    noise = data.found.limit.noise
     if noise is None or not 0 < noise.at_least < float("inf"):
         return None
     heading, text = say("noise.heading_least", scale=noise.at_least), sentence(noise.advice)
