@@ -46,7 +46,7 @@ def advice(**changes):
         "advised": 0.002, "interval": (0.001, 0.004), "outcome": Outcome(AdviceEnding.RACED, RACED),
         "notes": (), "trials": TRIALS, "steps": 15, "cost": 64.0, "constant_loss": 2.29,
         "optimizer": "AdamW", "loss": "cross-entropy", "n_samples": 480, "sample": "an example",
-        "n_batches": 15, "training": 1500, "schedule": "cosine",
+        "n_batches": 15, "training": 1500, "schedule": "cosine", "warmup": 75,
     }  # fmt: skip
     return geometry.LearningRate(**{**fields, **changes})
 
@@ -138,7 +138,9 @@ def test_the_charts_of_trials_hold_their_numbers_and_mark_the_best():
     spec = json.dumps(drawn["rates"].spec)
     assert '{"x": 0.001, "x2": 0.004}' in spec  # the interval
     assert '"values": [{"x": 0.002}]' in spec  # the advice
-    assert {"advised", "one output for all"} <= set(drawn["rates"].data["labels"]["t"])
+    assert sorted(drawn["rates"].data["labels"]["t"]) == ["advised", "start"]
+    far = charts(page_of(setting(advice=advice(constant_loss=1.5)), ABOUT))["rates"]
+    assert "one output for all" in far.data["labels"]["t"]
     broad = [line["mark"]["strokeWidth"] for line in drawn["steps"].spec["layer"]
              if line["mark"]["type"] == "line"]  # fmt: skip
     assert broad == [2, 3.5, 2, 2]
@@ -150,9 +152,9 @@ def test_the_charts_of_trials_hold_their_numbers_and_mark_the_best():
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "linear", "wsd"])
 def test_the_course_of_the_rate_is_that_of_the_search(schedule):
-    found = setting(schedule=schedule, advice=advice(schedule=schedule))
+    found = setting(advice=advice(schedule=schedule))
     course = course_of(schedule, 1500, 75, None)
-    assert [found.factor(t) for t in range(1500)] == [course.factor(t) for t in range(1500)]
+    assert [found.advice.factor(t) for t in range(1500)] == [course.factor(t) for t in range(1500)]
     drawn = charts(page_of(found, ABOUT))["course"].data["course"]
     wanted = [0.002 * course.factor(step - 1) for step in drawn["x"]]
     assert drawn["y"] == pytest.approx(wanted, rel=1e-3)
@@ -194,24 +196,28 @@ def test_without_a_rate_the_page_says_so_and_draws_shares():
 @pytest.mark.parametrize(("training", "schedule"), [(1500, "cosine"), (800, "OneCycleLR")])
 def test_a_rate_alone_has_the_page_of_its_trials(training, schedule):
     page = page_of(advice(training=training, schedule=schedule), ABOUT)
-    assert [s.id for s in page.sections] == ["trials"]
+    drawn = ["trials", "schedule"] if schedule == "cosine" else ["trials"]  # others have no formula
+    assert [s.id for s in page.sections] == drawn
     assert page.frame.verdict.headline.data["steps"] == training
     assert page.frame.kind == "Learning rate"
     shares = [f.value for f in page.frame.verdict.figures if f.unit == "%"]
     assert [float(share) for share in shares] == [pytest.approx(6400 / training, rel=0.02)]
+    assert "rules set on other tasks" in page.sections[0].text
     start = page_of(advice(training=None, schedule="constant"))
     assert start.frame.verdict.headline.case == "headline.start"
-    assert "by a factor of" not in start.sections[0].text
+    assert "lower than this by a factor of 1.07: a parabola" in start.sections[0].text
+    assert "other tasks" not in start.sections[0].text
     assert not any(f.unit == "%" for f in start.frame.verdict.figures)
 
 
 def test_a_rate_by_one_gradient_has_no_trials_to_show():
     numbers = {**RACED, "gradients": 5.0}
-    one = advice(trials=(), steps=0, cost=1.0, outcome=Outcome(AdviceEnding.ONE_GRADIENT, numbers))
+    said = Outcome(AdviceEnding.ONE_GRADIENT, numbers)
+    one = advice(trials=(), steps=0, cost=1.0, outcome=said, training=100, warmup=0)
     page = page_of(setting(advice=one, noise=None, warmup=0, steps=100), ABOUT)
     assert [s.id for s in page.sections] == ["setting", "code", "schedule"]
     assert page.sections[2].heading == "The rate falls by cosine over 100 steps"
-    assert page_of(one).sections == []
+    assert [s.id for s in page_of(one).sections] == ["schedule"]
     finite(page)
 
 

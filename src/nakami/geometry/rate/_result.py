@@ -8,6 +8,7 @@ from ...results import Ended, Outcome, Plotted, counted
 from ._matrix import MATRICES
 from ._noise import NoiseScale
 from ._rule import Rule
+from ._schedule import SHAPES, named_course
 
 HEAVY = ("SGD", "RMSprop")  # momentum is a setting of theirs that may be 0
 
@@ -71,6 +72,15 @@ class LearningRate(Plotted, Ended):
     training: int | None = None
     schedule: str = "constant"
     warmup: int = 0
+
+    def factor(self, step: int) -> float | None:
+        """What the rate is multiplied by at a step ``0 .. training - 1``, warm-up included.
+
+        None without a length, or where the schedule has no name.
+        """
+        if self.training is None or self.schedule not in SHAPES:
+            return None
+        return named_course(self.schedule, self.training, self.warmup).factor(step)
 
     @property
     def advice(self) -> str:

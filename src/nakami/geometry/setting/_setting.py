@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ...results import Ended, Outcome, Plotted, check_choice
 from ..rate._noise import NoiseScale
 from ..rate._result import LearningRate
-from ..rate._schedule import named_course
 from ._snippets import SNIPPETS
 
 
@@ -64,10 +63,6 @@ class TrainingSetting(Plotted, Ended):
     def share(self) -> float:
         """The cost as a share of the training's."""
         return self.cost / self.steps
-
-    def factor(self, step: int) -> float:
-        """What the peak rate is multiplied by at a step ``0 .. steps - 1``, warm-up included."""
-        return named_course(self.schedule, self.steps, self.warmup).factor(step)
 
     def snippet(self, host: str = "torch") -> str:
         """The setting as code for ``"torch"``, ``"lightning"`` or ``"transformers"``.

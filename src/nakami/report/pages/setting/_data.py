@@ -33,7 +33,7 @@ class Data:
     @property
     def name(self) -> str:
         """Of the model."""
-        return str(self.about.get("model", "model"))
+        return str(self.about.get("model", "network"))
 
     @property
     def noise(self) -> NoiseScale | None:
@@ -49,6 +49,20 @@ class Data:
     def share(self) -> float | None:
         """The cost as a share of the training's, where its length is known."""
         return self.cost / self.advice.training if self.advice.training else None
+
+    @property
+    def steps(self) -> int:
+        """Of the training; 0 where its length is not known."""
+        return self.advice.training or 0
+
+    @property
+    def warmup(self) -> int:
+        """How many of the steps climb to the rate."""
+        return self.advice.warmup
+
+    def factor(self, step: int) -> float:
+        """What the rate is multiplied by at a step of a schedule that has a name."""
+        return self.advice.factor(step) or 0.0
 
     @property
     def doubts(self) -> list[Outcome]:

@@ -31,7 +31,7 @@ def frame(data: Data, sections: list[Section]) -> Frame:
 
 
 def _verdict(data: Data) -> Verdict:
-    advice, name = data.advice, num.short(data.name, 60)
+    advice, name = data.advice, num.short(str(data.about.get("model", "")), 60)
     meta = [
         (say("meta.model"), _both(name, data.about.get("training"))),
         (say("meta.data"), num.short(str(data.about.get("data", "")), 200)),
@@ -39,7 +39,7 @@ def _verdict(data: Data) -> Verdict:
         versions(data.about),
     ]
     return Verdict(
-        kicker=f"{name}, {advice.optimizer}, {advice.loss}",
+        kicker=", ".join(filter(None, (name, advice.optimizer, advice.loss))),
         headline=_headline(data),
         standfirst=_standfirst(data),
         figures=_key_figures(data),

@@ -14,6 +14,7 @@ from ._data import Data, end, say
 if TYPE_CHECKING:
     from nakami.geometry import Choice, TrainingSetting
 
+NEAR = 0.1  # share of a loss within which two lines are drawn as one
 HOSTS = {"torch": "torch", "lightning": "Lightning", "transformers": "transformers"}
 
 
@@ -60,7 +61,8 @@ def code_section(data: Data) -> Section | None:
         return None
     codes = {name: setting.snippet(host) for host, name in HOSTS.items()}
     figure = Figure(say("code.title"), say("code.caption"), codes=codes)
-    text = say("code.text" if setting.rate else "code.text_none")
+    case = "text_none" if setting.rate is None else "text" if data.sure else "text_doubt"
+    text = say(f"code.{case}")
     return section(say, "code", say("code.heading"), text, [figure], wide=True)
 
 
@@ -83,14 +85,14 @@ def trials_section(data: Data) -> Section | None:
 def _moved(data: Data, best: float) -> str:
     """From the best trial to the advice, in one sentence."""
     advice = data.advice
-    if advice.advised is None or advice.training is None:
+    if advice.advised is None:
         return ""
     factor = advice.advised / best
     case = "same" if abs(math.log(factor)) < 0.005 else "below" if factor < 1 else "above"
-    return say(
-        f"trials.{case}", factor=max(factor, 1 / factor), best=best, advised=advice.advised,
-        training=advice.training, shape=data.shape,
-    )  # fmt: skip
+    by = {"advised": advice.advised, "factor": max(factor, 1 / factor)}
+    if advice.training is None:
+        return say(f"trials.start_{case}", **by)
+    return say(f"trials.{case}", **by, training=advice.training, shape=data.shape)
 
 
 def _start(data: Data) -> float:
@@ -101,9 +103,9 @@ def _start(data: Data) -> float:
 
 def _ends_figure(data: Data) -> Figure:
     advice = data.advice
-    levels = {"first batch, at the start": _start(data)}
-    if advice.constant_loss is not None:
-        levels["one output for all"] = advice.constant_loss
+    levels, constant = {"start": _start(data)}, advice.constant_loss
+    if constant is not None and abs(constant - levels["start"]) > NEAR * abs(levels["start"]):
+        levels["one output for all"] = constant
     drawn = ends_chart(advice, [end(t) for t in advice.trials], levels, best=data.best)
     whole = longest(advice.trials)
     start = "" if advice.training else "_start"
@@ -115,15 +117,15 @@ def _ends_figure(data: Data) -> Figure:
 
 
 def schedule_section(data: Data) -> Section | None:
-    """What the rate does over the training."""
-    setting = data.setting
-    if setting is None:
+    """What the rate does over the training, where its schedule has a name."""
+    advice = data.advice
+    if advice.factor(0) is None:
         return None
-    case = "heading" if setting.warmup else "heading_cold"
-    course = say(f"course.{setting.schedule}")
-    heading = say(f"schedule.{case}", warmup=setting.warmup, steps=setting.steps, course=course)
-    last = setting.factor(setting.steps - 1)
-    text: str = say(f"schedule.text_{setting.schedule}")
-    if setting.rate is not None:
-        text += say("schedule.ends", rate=setting.rate, last=setting.rate * last)
-    return section(say, "schedule", heading, text, [course_figure(setting)])
+    case = "heading" if data.warmup else "heading_cold"
+    course = say(f"course.{advice.schedule}")
+    heading = say(f"schedule.{case}", warmup=data.warmup, steps=data.steps, course=course)
+    text: str = say(f"schedule.text_{advice.schedule}")
+    if advice.advised is not None:
+        last = advice.advised * data.factor(data.steps - 1)
+        text += say("schedule.ends", rate=advice.advised, last=last)
+    return section(say, "schedule", heading, text, [course_figure(data)])
