@@ -168,6 +168,15 @@ def test_what_is_missing_leaves_no_gap():
     assert heading.startswith("A batch of at least 70")
 
 
+def test_a_curve_that_leaves_the_picture_is_named_where_it_leaves():
+    ran = trial(2.0, [2.3, 1.3, 6.3, math.inf], True)
+    drawn = charts(page_of(made_up(trials=(trial(0.1, [2.3, 2.2, 2.1]), ran)), ABOUT))["steps"]
+    cap, labels = 1.25 * 2.3, drawn.data["labels"]
+    places = {t: (x, y) for t, x, y in zip(labels["t"], labels["x"], labels["y"], strict=True)}
+    assert places["2"] == pytest.approx((2 + (cap - 1.3) / 5, cap), rel=1e-3)
+    assert places["0.10"] == pytest.approx((3, 2.1))
+
+
 def finite(page):
     """All charts as JSON, which takes neither NaN nor infinity."""
     parts = [[c.spec, c.data, c.text] for c in charts(page).values()]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...charts import _marks as kit
 from ...charts._chart import Chart, Columns, chart, columns
-from ...charts._labels import BESIDE
+from ...charts._labels import BESIDE, Place
 from ...charts._marks import AFTER, DASHES, INK, Axes
 from ...page._sections import Figure, Table, Text
 from ...words import _numbers as num
@@ -118,8 +118,7 @@ def steps_figure(trials: tuple[Trial, ...], start: float, best: Trial | None = N
         dash, width = DASHES if t.diverged else [], 3.5 if t is best else 2
         colour, ink = (ADVISED, ADVISED) if t is best else (f"var(--d{i})", f"var(--t{i})")
         layers.append(kit.line(f"t{i}", axes, colour, dash=dash, width=width))
-        seen = [(float(i), v) for i, v in enumerate(losses, 1) if v <= cap][::-1] or [(1.0, cap)]
-        layers.append(kit.name(num.number(t.rate, 2), axes, ink, seen, BESIDE))
+        layers.append(kit.name(num.number(t.rate, 2), axes, ink, _beside(losses, cap), BESIDE))
     ends = "; ".join(_ended(t, end(t), most) for t in trials)
     drawn = chart(
         "steps", layers, columns_by, say("advice.steps_text", ends=ends), height=300,
@@ -127,6 +126,15 @@ def steps_figure(trials: tuple[Trial, ...], start: float, best: Trial | None = N
     )  # fmt: skip
     case = "advice.steps" if best is None else "advice.steps_best"
     return Figure(say("advice.steps_title"), say(case), [drawn])
+
+
+def _beside(losses: list[float], cap: float) -> Sequence[Place]:
+    """Where the name of a curve may stand: where it leaves the picture for good, or at its end."""
+    seen = [(float(i), v) for i, v in enumerate(losses, 1) if v <= cap][::-1]
+    if losses[-1] <= cap or not seen:
+        return seen or [(1.0, cap)]
+    step, last = seen[0]
+    return [(step + (cap - last) / (losses[int(step)] - last), cap), *seen]
 
 
 def spectrum_figure(data: Data) -> Figure:
