@@ -12,7 +12,8 @@ from torch import nn
 from torch.testing import assert_close
 
 import nakami
-from nakami.geometry import Measures, RateControl
+from nakami.geometry import ControlEnding, Measures, RateControl
+from nakami.geometry.control._running_loss import RateRecord
 from nakami.geometry.rate._schedule import SHAPES, course_of
 from nakami.optim import SDProp
 
@@ -171,6 +172,84 @@ def test_a_lowering_is_from_a_quarter_to_a_half():
             control.step(1.0 if step < 20 else 100.0)
             step += 1
         assert control.target == pytest.approx(target * factor, rel=1e-3)
+
+
+def heavy(parameters):
+    return torch.optim.SGD(parameters, lr=1.0, momentum=0.9)
+
+
+def rising(control, steps, by=3.0):
+    """Losses of 1 with a little noise, then so many that climb; the record that lowered, if any."""
+    found = [control.step(1.0 + 0.01 * (t % 2)) for t in range(20)]
+    found += [control.step(1.0 + by * (1 + t)) for t in range(steps)]
+    return next((record for record in found if record is not None and record.lowered), None)
+
+
+def test_with_momentum_a_rise_counts_beyond_the_limit_of_small_batches():
+    _, _, _, control = controlled(0.4, heavy)  # limits: 3.8 of all data, 0.2 of small batches
+    target, record = control.target, rising(control, 4)
+    assert (record.step, record.rising, record.streak) == (24, 4, 0)  # one more than patience
+    assert record.noise_limit == pytest.approx(record.limit / 19)
+    assert record.noise_limit < record.rate < record.limit
+    assert control.target == pytest.approx(target * 0.2 / 0.4, rel=1e-3)
+    assert record.outcome.kind is ControlEnding.ROSE
+    assert "stayed above its band for 4 steps" in record.outcome.reason
+    for rate, kind, steps, by in (
+        (0.4, heavy, 3, 3.0),  # too short
+        (0.4, heavy, 9, -0.1),  # down
+        (0.19, heavy, 9, 3.0),  # stable even so
+        (1.9, None, 9, 3.0),  # without momentum both limits are one
+    ):
+        _, _, _, control = controlled(rate, kind)
+        assert rising(control, steps, by) is None
+        assert control.target == pytest.approx(rate / quadratic()[2])
+
+
+def test_a_rise_that_comes_down_is_no_reason_to_lower():
+    _, _, _, control = controlled(0.4, heavy)
+    for t in range(20):
+        control.step(1.0 + 0.01 * (t % 2))
+    for value in [60.0, *[1.0] * 20]:  # one bad batch: the mean of the last few stays high
+        control.step(value)
+    assert max(record.rising for record in control.log) > 0
+    assert not any(record.lowered for record in control.log)
+
+
+def test_a_spent_budget_is_judged_by_the_last_measure():
+    _, _, _, control = controlled(0.4, heavy, budget=0.05, steps=240)
+    control.cost = 12.0  # all of it
+    control.log.append(
+        RateRecord(1, 0.1, 1.0, 0.0, 1.9, 1, 1, 1, False, False, 0, 1, False, 5, 0.1)
+    )
+    control.target = 0.5
+    record = rising(control, 4)
+    assert (record.step, record.sharpness, record.cost) == (24, 1.0, 12.0)
+    assert control.target == 0.25 * 0.5
+
+
+def test_mini_batches_that_momentum_sums_up_are_kept_from_running_away():
+    """A batch curves one of eight directions by 2: limits 1.9, and 0.1 where gradients scatter."""
+    data, order = (torch.eye(8).double(), torch.zeros(8, 1).double()), torch.Generator()
+    ends = []
+    for budget in (0.0, 0.2):
+        model = nn.Linear(8, 1, bias=False).double()
+        nn.init.ones_(model.weight)
+        stepping, losses = heavy(model.parameters()), []
+        measures = Measures(budget=budget)
+        one = (data[0][:1], data[1][:1])
+        control = RateControl(model, stepping, one, LOSS, 0.5, warmup=0, measures=measures)
+        order.manual_seed(0)
+        for i in torch.randint(8, (200,), generator=order).tolist():
+            stepping.zero_grad()
+            value = LOSS(model(data[0][i : i + 1]), data[1][:1])
+            losses.append(float(value.detach()))
+            value.backward()
+            stepping.step()
+            control.step(value)
+        ends.append(max(losses[-20:]))
+    assert ends[0] > 1e6
+    assert ends[1] < 0.1
+    assert not any(record.beyond for record in control.log)
 
 
 def test_warm_up_and_schedule():

@@ -56,6 +56,22 @@ def test_one_step_against_the_update_written_out(rule, decay):
     assert found == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_where_few_batches_curve_the_mean_square_grows_beyond_the_noise_threshold(rule):
+    """One batch in 10,000 has curvature 1, the others 0: exact second moments of the state."""
+
+    def radius(rate):
+        def squared(curvature):
+            step = companion(rule, rate, curvature).numpy()
+            return np.kron(step, step)
+
+        moments = 1e-4 * squared(1.0) + (1 - 1e-4) * squared(0.0)
+        return max(abs(np.linalg.eigvals(moments)))
+
+    assert radius(0.99 * rule.noise_threshold) < 1 < radius(1.01 * rule.noise_threshold)
+    assert rule.noise_threshold <= rule.stability_threshold
+
+
 def test_no_curvature_has_no_limit():
     assert Rule().limit(0.0) == float("inf")
 

@@ -165,13 +165,17 @@ class ProposalEnding(Ending):
     NONE = False, WORSE
 
 
+STAYED = "the loss stayed above its band for {rising} steps"
+
+
 class ControlEnding(Ending):
-    """What a measure of a training in progress showed; numbers: ``streak, target``."""
+    """What a measure of a training in progress showed; numbers: ``streak, rising, target``."""
 
     CALM = True, "the rate is within the limit and the loss within its band"
     LOSS_HIGH = True, "the loss is above its band, the rate within the limit"
     BEYOND = False, "the rate is beyond the limit, at " + MEASURES + " without a calm one"
     LOWERED = False, "unstable at " + MEASURES + ": the rate is lowered to {target:.3g}"
+    ROSE = False, STAYED + ", the rate beyond the limit of small batches: lowered to {target:.3g}"
 
 
 BY_COSINE = (

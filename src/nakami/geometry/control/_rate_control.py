@@ -35,8 +35,11 @@ class RateControl:
     times sharpness beyond the optimizer's limit at ``patience`` measures with no calm one between
     (calm: within the limit, and the loss not above its running band), **and** the loss above its
     band at the last of them. Then the rate falls to the limit of this sharpness, but at least to a
-    half and at most to a quarter. Rising sharpness alone does not lower the rate, since a rate
-    that tracks sharpness keeps falling.
+    half and at most to a quarter. So it does, to the limit of small batches, where the loss stays
+    above its band for more than ``patience`` steps in a row and the rate is beyond that limit,
+    ``2 (1 - momentum) / sharpness``: momentum sums up what scatters from batch to batch. Rising
+    sharpness alone does not lower the rate, since a rate that tracks sharpness keeps falling; nor
+    does a rising loss alone.
 
     Measures take ``budget`` of the training's gradient evaluations. One is made in the middle of
     the warm-up and one at its end; then half the budget is spread evenly, with a last one near the
@@ -156,7 +159,7 @@ class RateControl:
         self._rates.check()
         self._count += 1
         self._band.add(value)
-        record = self._measure() if self._due() else None
+        record = self._measure() if self._due() else self._judged_again()
         if not (self._streak and self._band.above):
             self._warm += 1
         self._rates.set(self._wanted)
@@ -238,7 +241,7 @@ class RateControl:
     def _due(self) -> bool:
         """Whether to measure now: in time, or because the loss is high; never over the budget."""
         here, high = self._count, self._band.above
-        wanted = here >= self._next or (high and here >= self._quiet_until)
+        wanted = here >= self._next or (high and here >= self._quiet_until) or self._stays
         if not (wanted and self._rates.last > 0 and self._monitor.ready):
             return False
         final = bool(self._marks) and self._marks[-1] <= here <= self.steps
@@ -246,27 +249,49 @@ class RateControl:
         whole = self.measures.budget * self._worth * max(self.steps, here)
         return self.cost + self._monitor.price + saved <= whole * (1 + 1e-9)
 
+    @property
+    def _stays(self) -> bool:
+        """Whether the loss has stayed above its band for more than ``patience`` steps."""
+        return self._band.stays(self.measures.patience)
+
     def _measure(self) -> RateRecord:
         self.cost += self._monitor.price
         with self._rates.as_made():
-            sharpness, residual, threshold = self._monitor.read(self.measures.seed + len(self.log))
+            sharpness, residual, rule = self._monitor.read(self.measures.seed + len(self.log))
+        thresholds = rule.stability_threshold, rule.noise_threshold
+        limits = [each / sharpness if sharpness > 0 else math.inf for each in thresholds]
+        return self._judged(max(0.0, sharpness), residual, *limits)
+
+    def _judged_again(self) -> RateRecord | None:
+        """The last measure, if it says to lower where the loss stays high; no other can be paid."""
+        last = self.log[-1] if self.log and self._stays else None
+        if last is None or not self._rates.last > last.noise_limit:
+            return None
+        return self._judged(last.sharpness, last.residual, last.limit, last.noise_limit)
+
+    def _judged(
+        self, sharpness: float, residual: float, limit: float, noise_limit: float
+    ) -> RateRecord:
         options = self.measures
         rate, (low, high), above = self._rates.last, self._band.band, self._band.above
-        allowed = threshold / sharpness if sharpness > 0 else math.inf
-        beyond = rate > allowed
+        beyond, rising = rate > limit, self._band.run
         streak = self._streak + 1 if beyond else self._streak * above
-        lower = above and streak >= options.patience
+        confirmed = above and streak >= options.patience
+        lower = confirmed or (self._stays and rate > noise_limit)
         if lower:
+            allowed = limit if confirmed else noise_limit
             self.target = self._warmed * max(LEAST, min(MOST, allowed / rate))
             self._warm = self.warmup
+        if lower or self._stays:
+            self._band.run = 0  # another rise takes as many steps again
         soon = lower or 0 < streak < options.patience - 1
         wait = options.settle if lower else 1 if streak else 4 * options.settle
         self._next = self._count + min(options.settle, self.every) if soon else self._mark()
         self._quiet_until = self._count + wait
         self._streak = 0 if lower else streak
         record = RateRecord(
-            self._count, rate, max(0.0, sharpness), residual, allowed, self._band.recent,
-            low, high, above, beyond, streak, self.target, lower, self.cost,
+            self._count, rate, sharpness, residual, limit, self._band.recent, low, high, above,
+            beyond, streak, self.target, lower, self.cost, noise_limit, rising,
         )  # fmt: skip
         self.log.append(record)
         return record

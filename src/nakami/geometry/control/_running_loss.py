@@ -23,12 +23,15 @@ class RunningLoss:
 
     Attributes:
         count: Losses seen. level: sum for the recent mean. mean, square: for the band.
+        run: Losses in a row with the level above the band. since: the level at the first of them.
     """
 
     count: int = 0
     level: float = 0.0
     mean: float = 0.0
     square: float = 0.0
+    run: int = 0
+    since: float = 0.0
 
     def add(self, loss: float) -> None:
         """One more loss, finite."""
@@ -37,6 +40,8 @@ class RunningLoss:
         self.level += (loss - self.level) / RECENT
         self.mean += (value - self.mean) / LONG
         self.square += (value * value - self.square) / LONG
+        self.run = self.run + 1 if self.above else 0
+        self.since = self.recent if self.run == 1 else self.since
 
     @property
     def recent(self) -> float:
@@ -57,6 +62,10 @@ class RunningLoss:
     def above(self) -> bool:
         """Whether the recent level has left the band upwards."""
         return self.count >= FIRST and self.recent > self.band[1]
+
+    def stays(self, steps: int) -> bool:
+        """Whether it has been above for more than so many, and has not come down meanwhile."""
+        return self.run > steps and self.recent >= self.since
 
     def as_dict(self) -> dict[str, float]:
         """All of it; ``RunningLoss(**d)`` makes it again."""
@@ -80,7 +89,11 @@ class RateRecord:
         streak: Measures beyond the limit since the last calm one.
         target: The rate aimed at after this measure; lower than before where it was lowered.
         lowered: Whether it was.
-        cost: Gradient evaluations on ``data`` spent on measures so far, by count.
+        cost: Gradient evaluations on ``data`` spent on measures so far, by count; as before where
+            the last measure was judged again.
+        noise_limit: The limit where gradients of small batches scatter, which momentum sums up:
+            ``noise_threshold / sharpness``, for a momentum of 0.9 a 19th of ``limit``.
+        rising: Steps in a row with the level above its band.
     """
 
     step: int
@@ -97,6 +110,8 @@ class RateRecord:
     target: float
     lowered: bool
     cost: float
+    noise_limit: float = math.inf
+    rising: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -104,8 +119,10 @@ class RateRecord:
         kind = ControlEnding.BEYOND if self.beyond else ControlEnding.CALM
         if not self.beyond and self.above:
             kind = ControlEnding.LOSS_HIGH
-        kind = ControlEnding.LOWERED if self.lowered else kind
-        return Outcome(kind, {"streak": self.streak, "target": self.target})
+        if self.lowered:
+            kind = ControlEnding.LOWERED if self.beyond else ControlEnding.ROSE
+        said = {"streak": self.streak, "rising": self.rising, "target": self.target}
+        return Outcome(kind, said)
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers by name, for a table, TensorBoard or a logger."""

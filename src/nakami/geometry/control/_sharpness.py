@@ -11,6 +11,7 @@ from ...operators import View, as_view
 from ...spectra import ritz
 from ..rate._matrix import Loss, matrix_of
 from ..rate._optimizers import adaptive, check_optimizer, coordinates, make, seen
+from ..rate._rule import Rule
 from ..rate._trials import PRODUCT
 
 COLD, WARM = 3, 2  # products of the first reading and of the others
@@ -52,14 +53,14 @@ class SharpnessMonitor:
         weights = self._named().values()
         return not adaptive(self.optimizer) or any(seen(self.optimizer, w) for w in weights)
 
-    def read(self, seed: int) -> tuple[float, float, float]:
-        """Sharpness now, its residual, and the optimizer's stability threshold."""
+    def read(self, seed: int) -> tuple[float, float, Rule]:
+        """Sharpness now, its residual, and the optimizer's update along one direction."""
         op = self._op.at_current_weights()
         frame = coordinates(self.optimizer, self._named(), op)
         products = COLD if self.vector is None else WARM
         found = ritz(frame.matrix(op), products, start=self.vector, seed=seed)
         self.vector = found.vector
-        return found.value + frame.common, found.residual, frame.rule.stability_threshold
+        return found.value + frame.common, found.residual, frame.rule
 
     def _named(self) -> dict[str, Tensor]:
         parameters: dict[str, Tensor] = dict(self.model.named_parameters())

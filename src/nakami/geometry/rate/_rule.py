@@ -36,6 +36,18 @@ class Rule:
         return 2 * (1 + mu) / (1 + mu + mu * nu if self.nesterov else nu)
 
     @property
+    def noise_threshold(self) -> float:
+        """The same for gradients of small batches, which scatter: that of plain descent in effect.
+
+        Steps by gradients without correlation add up: a gradient moves ``u`` by ``rate weight / (1
+        - momentum)`` in the end, so ``2 (1 - momentum) / weight``; Nesterov ``2 (1 - momentum) /
+        (1 - momentum + momentum weight)``. Adam, plain descent: 2. Source: Andreyev et al.,
+        arXiv 2604.14108, for heavy-ball momentum.
+        """
+        mu, nu = self.momentum, self.weight
+        return 2 * (1 - mu) / (1 - mu + mu * nu if self.nesterov else nu)
+
+    @property
     def memory(self) -> float:
         """How many past gradients its average holds, ``1 / (1 - momentum)``."""
         return 1 / (1 - self.momentum)
