@@ -52,6 +52,8 @@ def test_the_rate_is_that_of_the_advice_and_the_noise_that_of_its_batches():
         gradients.append(torch.cat([slope.flatten() for slope in slopes]))
     wanted = nakami.geometry.noise_scale(gradients, [16] * 8)
     assert found.noise.value == pytest.approx(wanted.value, rel=1e-4)
+    kinds = {choice.name: choice.outcome.record()["kind"] for choice in found.choices}
+    assert (kinds["rate"], kinds["batch"]) == ("rate", "noise")
     names = [choice.name for choice in found.choices]
     assert len(set(names)) == 7
     assert str(found).count("\n") == 7

@@ -62,7 +62,7 @@ def choices(rate=ChoiceEnding.RATE):
     return (
         geometry.Choice("optimizer", "AdamW", Outcome(ChoiceEnding.ADAMW, named)),
         geometry.Choice("rate", "0.002 (0.001 to 0.004)", Outcome(rate, {"why": "by trials"}), 64),
-        geometry.Choice("batch", "32 examples", Outcome(ChoiceEnding.NOISE, {"why": "noise"}), 8),
+        geometry.Choice("batch", "32 examples", Outcome(ChoiceEnding.NOISE, {"noise": "noise"}), 8),
         geometry.Choice("clipping", "none", Outcome(ChoiceEnding.CLIP)),
     )
 
@@ -100,7 +100,12 @@ def test_the_table_holds_every_part_with_its_reason_and_cost():
     rows = {row[0]: row[1:] for row in figure.table.rows}
     assert list(rows) == [c.name for c in found.choices]
     assert [row[2] for row in rows.values()] == [c.reason for c in found.choices]
-    assert [row[1] for row in rows.values()] == ["known", "in doubt", "known", "not examined"]
+    assert [row[1] for row in rows.values()] == [
+        "known",
+        "in\u00a0doubt",
+        "known",
+        "not\u00a0examined",
+    ]
     assert [row[3] for row in rows.values()] == ["", "64", "8", ""]
     assert rows["optimizer"][0] == "AdamW, weight_decay 0.01"
     assert page_of(found, ABOUT).sections[0].heading.data == {"known": 2, "parts": 4}

@@ -201,7 +201,7 @@ class ChoiceEnding(Ending):
     WARMS_UP = True, "a twentieth of the steps, as where the rules for the rate were set"
     RATE = True, "{why}"
     DOUBTED = False, "{why}"
-    NOISE = True, "{why}"
+    NOISE = True, "{noise}"
     NOT_READ = False, "not examined: {why}"
     SCALES = False, "not examined: nakami.initialisation(model, inputs) reads and proposes scales"
     CLIP = False, "not examined: clip where single batches throw a training off its course"

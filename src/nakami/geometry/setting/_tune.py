@@ -158,7 +158,7 @@ def _schedule(name: str) -> Choice:
 def _batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice:
     if noise is None:
         return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
-    said = Outcome(ChoiceEnding.NOISE, {"why": noise.advice.rstrip(".")})
+    said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip(".")})
     return Choice("batch", f"{size} examples", said, spent)
 
 

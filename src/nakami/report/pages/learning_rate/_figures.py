@@ -57,7 +57,8 @@ def ends_chart(
     shown = [min(v, most) for v in ends]
     low = min([*shown, *levels.values()])
     log = low > 0 and most / low > 30
-    y = kit.axis(low * 0.8 if log else min(0.0, low), most, "loss", log=log)
+    bottom = low * (low / most) ** 0.05 if log else min(0.0, low)
+    y = kit.axis(bottom, most, "loss", log=log)
     every = rates + marks
     axes = Axes(kit.axis(min(every) / 1.5, max(every) * 1.6, "learning rate", log=True), y)
     colours = [ADVISED if t is best else LIMIT for t in r.trials]
