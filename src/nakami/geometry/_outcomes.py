@@ -113,6 +113,17 @@ class AdviceNote(Ending):
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
     NOT_BELOW = False, UNLEARNED
     NOTHING = False, "in the best trial the loss fell by no more than its noise: nothing was gained"
+    NO_LINK = (
+        False,
+        "gradients of {batches} batches show no link between inputs and targets ({statistic:.1f}, "
+        "from {seen:.1f} on they would): there may be nothing to learn, or a plateau comes first, or "
+        "more batches show it",
+    )
+    SETTLED = (
+        False,
+        "gradients of {batches} batches have no common direction ({statistic:.1f}, from {seen:.1f} "
+        "on they would): at these weights there is little to gain",
+    )
     UNGUIDED = (
         False,
         "the first gradient gave no rate to begin at, so the optimizer's own was taken",

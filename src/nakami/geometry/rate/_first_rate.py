@@ -18,8 +18,9 @@ from ._trials import FORWARD, GRADIENT
 # Set on the twelve development tasks of benchmarks/knobs, as the best rate of 20 steps over the
 # figure that is read, and the scatter of its logarithm to base 10 (leave-one-task-out).
 NORMALISED, NORMALISED_SPREAD = 0.30, 0.26
-PLAIN, PLAIN_SPREAD = 0.18, 0.59  # times the critical rate over the momentum's memory
-WIDTH = 0.7  # of a bracket, in the logarithm: a factor of 2
+PLAIN, PLAIN_SPREAD = 0.20, 0.68  # times the mean of two figures over the momentum's memory
+WIDTH = 1.4  # of a bracket, in the logarithm: a factor of 4
+TRIED = 2.0  # times the end of the linear model, where the search for the critical rate begins
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,14 @@ class FirstRate:
 
     Attributes:
         rate: Of the fastest group. spread: standard error of its logarithm to base 10.
-        cost: In gradients. way: which figure was read.
+        cost: In gradients. way: which figure was read. loss: of the first batch.
     """
 
     rate: float
     spread: float
     cost: float
     way: str
+    loss: float
 
 
 def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
@@ -42,8 +44,9 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
 
     Along a step ``r d`` the linear model of the loss is 0 at ``r = L / (g . d)``: of Adam's first
     step ``L / |g|_1``. Optimizers whose steps have a size of their own train best near 0.30 of it.
-    Where steps are as long as gradients, what counts is the critical rate, where the loss along the
-    step first rises.
+    Where steps are as long as gradients, the geometric mean of two figures counts: the critical
+    rate, where the loss along the step first rises, and the rate at which a step is as long as
+    Adam's to that end, ``L sqrt(P) / (|g|_1 |g|_2)`` for ``P`` parameters.
     """
     named, start = rehearsal.named, rehearsal.optimizer
     run = Run(rehearsal.live, start, named, 1.0)
@@ -51,7 +54,7 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         before = {name: copy.detach().clone() for name, copy in run.copies.items()}
         loss = run.step(lambda value: not math.isfinite(value))
     if run.ended:
-        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none")
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss)
     way = {name: before[name] - copy.detach() for name, copy in run.copies.items()}
     slope = sum(
         float((real(copy.grad).double() * real(way[name]).double()).sum())
@@ -60,19 +63,31 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
     )
     polyak = abs(loss) / slope if slope > 0 and loss else 0.0
     if not (polyak and math.isfinite(polyak)):
-        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none")
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss)
     kind = kind_of(start)
     if kind is None or kind.divisor is not None:
-        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak")
+        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak", loss)
+    alike = _alike(run, way, abs(loss))
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
-    rate = PLAIN * critical / rule.memory / rule.weight
-    return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical")
+    rate = PLAIN * math.sqrt(critical * alike) / rule.memory / rule.weight
+    return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical", loss)
+
+
+def _alike(run: Run, way: Named, loss: float) -> float:
+    """The rate of a step that is as long as Adam's first to the end of the linear model."""
+    size, length, count = 0.0, 0.0, 0
+    for name, copy in run.copies.items():
+        if copy.grad is not None:
+            size += float(real(copy.grad).double().abs().sum())
+            length += float(real(way[name]).double().square().sum())
+            count += real(copy).numel()
+    return loss / size * math.sqrt(count / length)
 
 
 def _critical(
     rehearsal: Rehearsal, run: Run, before: Named, way: Named, loss: float, first: float
 ) -> tuple[float, int]:
-    """About where the loss of the first batch rises along a step, within a factor of 2."""
+    """About where the loss of the first batch rises along a step, within a factor of 2 either way."""
     forwards = 0
 
     def rises(rate: float) -> bool:
@@ -84,6 +99,6 @@ def _critical(
             return not float(rehearsal.live(run.model, 0)) < loss
 
     with torch.no_grad():
-        low, high = crossing(rises, first, WIDTH)
+        low, high = crossing(rises, TRIED * first, WIDTH)
     known = low > 0 and math.isfinite(high)
     return math.sqrt(low * high) if known else first, forwards

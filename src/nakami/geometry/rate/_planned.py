@@ -19,6 +19,7 @@ from ._race import Raced, race
 from ._rehearsal import Rehearsal
 from ._result import LearningRate, Trial
 from ._schedule import Course, course_of
+from ._signal import signal
 from ._trials import FORWARD, GONE
 
 TELLING = 60  # steps after which a network that learns should be below a constant output
@@ -42,8 +43,12 @@ def planned(
     gradients = budget * along.steps
     first = first_rate(rehearsal, rule)
     parts.tell(f"about {first.rate:.2g}, by one gradient")
-    raced = race(rehearsal, first, rule, along, gradients - first.cost)
+    agreed = signal(live, SEED, gradients - first.cost, first.loss)
+    spent = first.cost + (agreed.cost if agreed else 0.0)
+    raced = race(rehearsal, first, rule, along, gradients - spent)
     notes, extra = _notes(rehearsal, first, raced)
+    if agreed and agreed.note:
+        notes += (agreed.note,)
     trials = tuple(
         Trial(rate, tuple(run.losses), run.ended) for rate, run in sorted(rehearsal.runs.items())
     )
@@ -52,7 +57,7 @@ def planned(
     return LearningRate(
         advised=raced.rate if known else None, interval=ends,
         outcome=_outcome(raced, along, gradients, len(trials)), notes=notes, trials=trials,
-        steps=raced.steps, cost=first.cost + rehearsal.steps + extra, constant_loss=live.constant(),
+        steps=raced.steps, cost=spent + rehearsal.steps + extra, constant_loss=live.constant(),
         optimizer=type(stepping).__name__, loss=live.judged.name,
         n_samples=sum(int(s.judged.samples(s.z, s.y).sum()) for s in live.seen.values()),
         sample=live.judged.sample, n_batches=len(live.seen),

@@ -13,7 +13,7 @@ from ._rule import Rule
 from ._schedule import Course
 from ._trials import GONE, STEP, vertex
 
-SHORTEST, LONGEST = 8, 120  # steps of a trial: fewer show nothing, more no more
+SHORTEST, LONGEST = 20, 120  # steps of a trial: fewer tell no more than one gradient, more no more
 RUNS = 4  # trials that a search takes, about
 LOOK_BACK = 1 / 6  # of a trial: what losses at the start cost, that it is compared with
 STEEP = 2.0  # log loss: a neighbour that is worse by more says no more
@@ -21,13 +21,14 @@ FAR = 2.0  # neighbours away from the first rate: it was wrong, and counts no mo
 MEMORIES = 9  # of momentum after which a trial is a training like any other
 
 # Set on the development tasks of benchmarks/knobs, in decades of a rate (log10).
-TRIAL_SPREAD = {SHORTEST: 0.30, 15: 0.22}  # of the best of trials of so many steps
+TRIAL_SPREAD = {0: 0.45, SHORTEST: 0.35, 30: 0.22, 60: 0.18}  # of the best of trials of so many steps
 SPREAD = {  # of the advice from the best rate of the grid: what two of three lay within, by steps
-    True: {0: 0.33, SHORTEST: 0.42, 15: 0.30, 60: 0.25},  # of normalised steps
-    False: {0: 0.57, SHORTEST: 0.72, 15: 0.47, 60: 0.40},
+    True: {0: 0.40, SHORTEST: 0.40, 60: 0.33},  # of normalised steps
+    False: {0: 0.65, SHORTEST: 0.50, 60: 0.42},
 }
-PER_DOUBLING = 0.083  # by how much longer constant trainings of normalised steps want log10 lower
-FILLING, FILLING_DECAYED = 0.67, 0.17  # log10 by which short trials of momentum choose too high
+# By how much longer trainings of normalised steps want log10 lower, constant ones or decayed.
+PER_DOUBLING, PER_DOUBLING_DECAYED = 0.10, 0.02
+FILLING, FILLING_DECAYED = 0.55, 0.20  # log10 by which short trials of momentum choose too high
 DECADES = 1.5  # a course that ends so far below its peak has decayed in full
 
 
@@ -54,12 +55,13 @@ def shift(rule: Rule, normalised: bool, course: Course, steps: int) -> float:
     """By how much the best log10 of a training's peak lies above that of trials of some steps.
 
     Momentum fills slowly, so that short trials choose too high. A training at a constant rate
-    ends on the noise of its steps, which wants a lower rate the longer it is; one that decays does
-    not, and its best peak is the best rate of short trials.
+    ends on the noise of its steps, which wants a lower rate the longer it is; one that decays
+    hardly does, and its best peak is near the best rate of short trials.
     """
     decayed = min(1.0, -math.log10(max(course.end, 1e-9)) / DECADES)
     if normalised:
-        return -PER_DOUBLING * math.log2(max(1.0, course.steps / steps)) * (1 - decayed)
+        each = PER_DOUBLING * (1 - decayed) + PER_DOUBLING_DECAYED * decayed
+        return -each * math.log2(max(1.0, course.steps / steps))
     if not rule.momentum:
         return 0.0
     empty = min(1.0, max(0.0, (MEMORIES - steps / rule.memory) / (MEMORIES - 2)))
@@ -76,9 +78,9 @@ def race(
     their errors, is moved by ``shift``.
     """
     normalised = corrected(rehearsal.optimizer)
-    prior = math.log10(first.rate) + shift(rule, normalised, course, 20)
+    prior = math.log10(first.rate) + shift(rule, normalised, course, SHORTEST)
     steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
-    if steps < SHORTEST:
+    if steps < min(SHORTEST, course.steps):
         return Raced(10**prior, SPREAD[normalised][0], None, 0, False)
     scores = _walk(rehearsal, first.rate, steps, gradients - LOOK_BACK * steps)
     best = min(scores, key=lambda i: (scores[i], i))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +17,12 @@ from ..model._functional_model import Caller, FunctionalModel
 from ..model._random import random_states_kept
 from ..model._statistics import statistics
 from ..model._view import View
-from ._constant import Seen, constant_loss
+from ._constant import Seen, constant_loss, constant_output
 from ._data import by_row, check_count, classes_are_last, inside_of, targets_of, warn_of_copies
 from ._forms import pairs
 from ._losses import CrossEntropy, criterion
 from ._named import ggn, hessian
-from ._outputs import classes_last
+from ._outputs import Form, classes_last
 from ._own_loss import ModelsLoss, OwnLoss
 
 
@@ -134,13 +134,39 @@ class LiveLoss:
         counts = [part.judged.divisor(part.z, part.y) for part in parts]
         return constant_loss(parts, float(len(parts) if self.judged.sums else sum(counts)))
 
-    def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
+    def away(self, model: nn.Module, which: Sequence[int]) -> Tensor | None:
+        """``sum(s z)`` over some batches, ``s`` the slope of the loss at their constant output.
+
+        Its gradient is the first step of a network that stands at the best output for all of these
+        examples: where targets have nothing to do with inputs it has no direction in common with
+        that of other batches. None where no such output is known.
+        """
+        parts, outputs = list[Seen](), list[Tensor]()
+        for x, y in map(self.batch, which):
+            z, _, y = self._outputs(model, x, y)
+            outputs.append(z)
+            parts.append(Seen(self.judged, torch.zeros_like(z), y))
+        constant = constant_output(parts)
+        if constant is None:
+            return None
+        total = outputs[0].new_zeros(())
+        for z, part in zip(outputs, parts, strict=True):
+            slope = self.judged.slope(constant.expand(z.shape).clone(), part.y)
+            total = total + (slope.detach() * z).sum()
+        return total
+
+    def _outputs(self, model: nn.Module, x: Example, y: Any) -> tuple[Tensor, Form | None, Any]:
+        """Outputs as the loss takes them, their form, and targets."""
         out = Caller(model, self.view.forward)(x.tree)
         z, form = self._reader(self.network, out, x.count)
         if not self._tried:
             z, y = self._checked(z, x, y, out)
         if self._reader is classes_last:
             y = y.reshape(x.count, *z.shape[2:])
+        return z, form, y
+
+    def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
+        z, form, y = self._outputs(model, x, y)
         key = i % len(self._held)
         if key not in self.seen:
             zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(z.shape)

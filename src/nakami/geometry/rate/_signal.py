@@ -1,0 +1,101 @@
+"""Whether gradients of batches agree: whether there is something to learn, as far as they show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...operators import LiveLoss, random_states_kept
+from ...results import Outcome
+from .._outcomes import AdviceNote
+from ._kinds import real
+from ._trials import GRADIENT
+
+LEAST, ENOUGH = 4, 16  # groups of batches: fewer show nothing, more are not needed
+SAMPLES = 8  # of a group, at least: their own best constant is taken off
+SEEN, SHARE = 3.0, 0.85  # from which it counts as seen: or this share of the most it can be
+MEMORY = 2**30  # bytes of gradients to hold
+KNOWS = 0.7  # share of a constant output's loss below which a network knows something already
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How far gradients of batches agree.
+
+    Attributes:
+        statistic: The largest over weight matrices of ``sum(G_ij) / sqrt(sum(G_ij^2))``, sums over
+            pairs of batches, ``G_ij`` products of their gradients: about normal where they have
+            nothing in common, and the root of the number of pairs where they are alike.
+        n_batches: How many, or groups of small ones. cost: in gradients.
+        of_constant: Whether the gradients are those at the best constant output, which ask whether
+            targets go with inputs; else those of the loss, which ask whether it can fall.
+    """
+
+    statistic: float
+    n_batches: int
+    cost: float
+    of_constant: bool
+
+    @property
+    def seen(self) -> float:
+        """From where on a common direction counts as seen."""
+        return min(SEEN, SHARE * math.sqrt(self.n_batches * (self.n_batches - 1) / 2))
+
+    @property
+    def note(self) -> Outcome | None:
+        """What speaks against an advice; None where a common direction is seen."""
+        if self.statistic >= self.seen:
+            return None
+        kind = AdviceNote.NO_LINK if self.of_constant else AdviceNote.SETTLED
+        return Outcome(kind, {"batches": self.n_batches, "statistic": self.statistic, "seen": self.seen})
+
+
+def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -> Signal | None:
+    """By as many batches as there are and a number of gradients allows; None where too few.
+
+    The model stays as it is; dropout draws by ``seed``. ``known``: its loss, where that is less
+    than a constant output's the loss's own gradients are read.
+    """
+    size = sum(p.numel() * p.element_size() for p in live.parameters().values())
+    samples = int(live.seen[0].judged.samples(live.seen[0].z, live.seen[0].y).sum())
+    each = max(1, math.ceil(SAMPLES / max(1, samples)))  # batches of a group
+    count = min(ENOUGH, int(most / GRADIENT / each), MEMORY // max(1, size))
+    if count < LEAST:
+        return None
+    live.batch(count * each - 1)
+    count = min(count, live.n_batches // each)
+    if count < LEAST:
+        return None
+    constant = live.constant()
+    learned = constant is not None and known is not None and known < KNOWS * constant
+    model = live.copy()
+    own = list(live.parameters(model).values())
+    rows = list[tuple[Tensor, ...]]()
+    with random_states_kept(live.device, seed), torch.enable_grad():
+        for i in range(count):
+            which = range(i * each, (i + 1) * each)
+            value = None if learned else live.away(model, which)
+            learned = learned or value is None
+            if value is None:
+                value = torch.stack([live(model, k) for k in which]).sum()
+            found = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
+            rows.append(tuple(slope.detach() for slope in found))
+    return Signal(_agreement(rows), count, count * each * GRADIENT, not learned)
+
+
+def _agreement(rows: list[tuple[Tensor, ...]]) -> float:
+    """The largest statistic of a weight matrix; of any parameter where there is no matrix."""
+    shapes = [part.ndim for part in rows[0]]
+    which = [k for k, ndim in enumerate(shapes) if ndim > 1] or list(range(len(shapes)))
+    return max((_statistic([real(row[k]).reshape(-1) for row in rows]) for k in which), default=0.0)
+
+
+def _statistic(gradients: list[Tensor]) -> float:
+    """Of one parameter; 0 where its gradients are."""
+    stacked = torch.stack(gradients).double()
+    products = (stacked @ stacked.T).triu(1)
+    spread = float(products.square().sum().sqrt())
+    return float(products.sum()) / spread if 0 < spread < math.inf else 0.0
