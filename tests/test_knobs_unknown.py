@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 unknown = pytest.importorskip("benchmarks.knobs.unknown", reason="the benchmarks are not installed")
-from benchmarks.knobs import advice, dependence, methods, sweep, tasks  # noqa: E402
+from benchmarks.knobs import advice, methods, sweep, tasks  # noqa: E402
 from benchmarks.knobs import unknown_cases as cases  # noqa: E402
 
 
@@ -160,42 +160,3 @@ def test_what_cannot_be_learned_does_not_count_as_wrong_and_a_note_can_be_left_o
     ]
     assert unknown.count(found) == "3 of 4"
     assert unknown.count(found, "AT_END") == "2 of 4"
-
-
-def test_alignment_of_gradients():
-    g = torch.Generator().manual_seed(0)
-    same = torch.randn(1, 50, generator=g).expand(5, 50)
-    assert dependence.alignment(same) == pytest.approx(10**0.5)  # of 10 pairs
-    assert dependence.alignment(torch.zeros(5, 50)) == 0
-    a = torch.randn(2, 50, generator=g)
-    pair = (a / a.square().mean(0).sqrt()).prod(0).sum()
-    assert dependence.alignment(a) == pytest.approx(1.0 if pair > 0 else -1.0)
-    drawn = [dependence.alignment(torch.randn(6, 400, generator=g)) for _ in range(200)]
-    mean, sd = torch.tensor(drawn).mean(), torch.tensor(drawn).std()
-    assert abs(mean) < 4 / 200**0.5
-    assert 0.8 < sd < 1.2
-    shifted = torch.randn(6, 400, generator=g) + 0.5
-    assert dependence.alignment(shifted) > 3
-
-
-@pytest.mark.parametrize("case", ["friedman", "dead: friedman", "parity-24: parity"])
-def test_what_is_learned_from_inputs_is_the_gradient_of_centred_targets(case):
-    which = cases.made(case)
-    g, d, start = dependence.gradients(which, 0, 2)
-    model, squares = which.model(0).double(), "friedman" in case
-    slopes, starts = ([], []), []
-    for x, y in islice(which.batches(0, "advice"), 2):
-        y, z = y.double(), model(x.double())
-        starts.append(which.loss()(z.detach(), y).item())
-        fitted = 2 * (z.detach() - y) if squares else z.detach().sigmoid() - y
-        centred = (1 + squares) * (y.mean(0) - y) * len(y) / (len(y) - 1)
-        for row, residual in zip(slopes, (fitted, centred), strict=True):
-            model.zero_grad()
-            z.backward(residual / len(y), retain_graph=True)
-            row.append(torch.cat([p.grad.flatten() for p in model.parameters()]).clone())
-    assert start == pytest.approx(sum(starts) / 2, rel=1e-5)
-    size = torch.stack(slopes[0]).norm()
-    for found, wanted in zip((g, d), slopes, strict=True):
-        assert (found - torch.stack(wanted)).norm() < 1e-5 * size
-    if case.startswith("dead"):
-        assert dependence.read(which, 0, 2, 1) == [0.0]

@@ -102,7 +102,7 @@ def test_the_first_rate_of_adam_is_a_share_of_the_loss_over_the_gradients_size()
     found = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=100)
     loss = nn.functional.cross_entropy(model(data[0][0]), data[0][1])
     size = sum(g.abs().sum() for g in torch.autograd.grad(loss, list(model.parameters())))
-    lower = 10 ** (-0.083 * math.log2(100 / 20))  # for 100 constant steps
+    lower = 10 ** (-0.1 * math.log2(100 / 20))  # for 100 constant steps
     assert found.advised == pytest.approx(0.30 * float((loss / size).detach()) * lower, rel=1e-3)
     assert found.outcome.kind is AdviceEnding.ONE_GRADIENT
     assert (found.cost, found.trials, found.n_samples) == (1.0, (), 16)
@@ -111,28 +111,33 @@ def test_the_first_rate_of_adam_is_a_share_of_the_loss_over_the_gradients_size()
     assert f"within a factor of {spread:.2g}" in found.advice
 
 
-@pytest.mark.parametrize("name", ["adam", "momentum", "sgd"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_the_advice_trains_about_as_well_as_the_best_of_a_grid(name, schedule):
-    data = batches()
-    found = nakami.learning_rate(
-        plain(), data, "cross_entropy", name, steps=300, schedule=schedule, budget=0.3
-    )
-    assert found.outcome.kind is AdviceEnding.RACED
-    assert found.cost <= 0.3 * 300
+def final(name, schedule, rate):
+    """Log loss at the end of 300 steps."""
+    model, data = plain(), batches()
+    kind = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    heavy = {"momentum": 0.9} if name == "momentum" else {}
+    optimizer = kind(model.parameters(), lr=rate, **heavy)
+    course = course_of(schedule, 300, 0, optimizer)
+    last = sum(losses_of(model, optimizer, data, 300, course.factor)[-15:]) / 15
+    return math.log(last) if math.isfinite(last) else math.inf
 
-    def final(rate):
-        model = plain()
-        kind = torch.optim.Adam if name == "adam" else torch.optim.SGD
-        heavy = {"momentum": 0.9} if name == "momentum" else {}
-        optimizer = kind(model.parameters(), lr=rate, **heavy)
-        course = course_of(schedule, 300, 0, optimizer)
-        last = sum(losses_of(model, optimizer, data, 300, course.factor)[-15:]) / 15
-        return math.log(last) if math.isfinite(last) else math.inf
 
-    grid = [final(found.advised * 10 ** (i / 2)) for i in range(-3, 4)]
-    assert grid[3] <= min(grid) + 0.15
-    assert max(grid[0], grid[-1]) > min(grid) + 0.3
+def test_the_interval_holds_the_best_rate_of_a_grid_two_times_in_three():
+    """Six trainings; no advice is far worse than the best, and rates to both sides are."""
+    held = 0
+    for name, schedule in itertools.product(("adam", "momentum", "sgd"), ("constant", "cosine")):
+        found = nakami.learning_rate(
+            plain(), batches(), "cross_entropy", name, steps=300, schedule=schedule, budget=0.3
+        )
+        assert found.outcome.kind is AdviceEnding.RACED
+        assert found.cost <= 0.3 * 300
+        tried = (-6, -4, -2, -1, 0, 1, 2, 4, 6)
+        grid = {i: final(name, schedule, found.advised * 10 ** (i / 4)) for i in tried}
+        best = min(grid, key=grid.get)
+        held += found.interval[0] <= found.advised * 10 ** (best / 4) <= found.interval[1]
+        assert grid[0] <= grid[best] + 0.35
+        assert max(grid[-6], grid[6]) > grid[best] + 0.5
+    assert held >= 4
 
 
 @pytest.mark.parametrize("steps", [300, 1500, 4000])
@@ -157,8 +162,11 @@ def test_an_endless_loader_is_read_as_far_as_needed():
             yield batch
 
     found = nakami.learning_rate(plain(), loader(), "cross_entropy", "adam", steps=1500)
-    assert len(read) == found.n_batches == found.steps
+    assert len(read) == found.n_batches == 16  # whose gradients are compared
     assert found.n_samples == 16 * len(read)
+    read.clear()
+    raced = nakami.learning_rate(plain(), loader(), "cross_entropy", "adam", steps=6000)
+    assert len(read) == raced.n_batches == raced.steps > 16
 
 
 SHAPES = {
@@ -199,15 +207,15 @@ def test_a_one_cycle_counts_from_its_highest_rate_and_warm_ups_multiply():
     assert [own.factor(t) for t in (0, 3)] == pytest.approx([0.125, 0.5])
 
 
-def test_longer_constant_trainings_want_less_and_decayed_ones_do_not():
+def test_longer_trainings_want_less_and_decayed_ones_hardly():
     optimizer, rule = torch.optim.Adam(plain().parameters()), Rule(0.9, 0.1)
     short, long = (course_of("constant", n, 0, optimizer) for n in (400, 1600))
     decayed = course_of("cosine", 1600, 0, optimizer)
-    assert shift(rule, True, short, 100) == pytest.approx(-0.083 * 2)
-    assert shift(rule, True, long, 100) == pytest.approx(-0.083 * 4)
-    assert shift(rule, True, decayed, 100) == pytest.approx(0, abs=1e-9)
+    assert shift(rule, True, short, 100) == pytest.approx(-0.1 * 2)
+    assert shift(rule, True, long, 100) == pytest.approx(-0.1 * 4)
+    assert shift(rule, True, decayed, 100) == pytest.approx(-0.025 * 4)
     heavy = Rule(0.9, 1.0)
-    assert shift(heavy, False, long, 20) == pytest.approx(-0.67)
+    assert shift(heavy, False, long, 20) == pytest.approx(-0.55)
     assert shift(heavy, False, long, 90) == pytest.approx(0)
     assert shift(Rule(), False, long, 8) == 0
 
@@ -234,26 +242,32 @@ def test_the_race_walks_to_the_best_from_afar_and_stops_at_its_budget():
     assert found.rate == pytest.approx(0.05)
     assert not found.at_end
     few = Bowl(optimizer)
-    cut = race(few, first, Rule(), course, 40)
+    cut = race(few, first, Rule(), course, 90)
     assert cut.at_end
-    assert few.steps <= 40
+    assert few.steps <= 90
     assert cut.best == max(few.tried)
+
+
+def kinds(found):
+    return [note.kind for note in found.notes]
 
 
 def test_what_is_trained_already_or_cannot_learn_is_doubted():
     model, data = plain(), batches()
-    losses_of(model, torch.optim.Adam(model.parameters(), 1e-2), data, 400)
+    losses_of(model, torch.optim.Adam(model.parameters(), 1e-2), data, 1200, lambda t: 1 - t / 1200)
     done = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=1500)
+    tried = nakami.learning_rate(model, data, "cross_entropy", "adam", steps=1500, budget=0.1)
     shuffled = [(x, y[torch.randperm(16)]) for x, y in batches(count=200)]
-    never = nakami.learning_rate(
-        plain(), shuffled, "cross_entropy", "adam", steps=1200, budget=0.25
-    )
-    for found in (done, never):
-        assert not all(note.converged for note in found.notes)
-    assert AdviceNote.NOTHING in [note.kind for note in done.notes]
-    assert AdviceNote.NOT_BELOW in [note.kind for note in never.notes]
-    learns = nakami.learning_rate(plain(), data, "cross_entropy", "adam", steps=1200, budget=0.25)
-    assert all(note.converged for note in learns.notes)
+    never = nakami.learning_rate(plain(), shuffled, "cross_entropy", "adam", steps=1200)
+    long = nakami.learning_rate(plain(), shuffled, "cross_entropy", "adam", steps=1200, budget=0.25)
+    assert kinds(done) == [AdviceNote.SETTLED]
+    assert AdviceNote.NOTHING in kinds(tried)
+    assert kinds(never) == [AdviceNote.NO_LINK]
+    assert {AdviceNote.NO_LINK, AdviceNote.NOT_BELOW} <= set(kinds(long))
+    for budget in (0.03, 0.25):
+        given = (plain(), data, "cross_entropy", "adam")
+        learns = nakami.learning_rate(*given, steps=1200, budget=budget)
+        assert all(note.converged for note in learns.notes)
 
 
 class Sequences(nn.Module):
@@ -318,7 +332,9 @@ def test_what_trains_otherwise_is_advised_too():
         model, data, lambda z, t: nn.functional.cross_entropy(z, t) - 9.0, "adam", steps=1200
     )
     assert below.advised > 0
-    endless = nakami.learning_rate(model, data, lambda z, t: -z.mean(), "adam", steps=1200)
+    endless = nakami.learning_rate(
+        model, data, lambda z, t: -z.mean(), "adam", steps=1200, budget=0.1
+    )
     assert AdviceNote.AT_END in [note.kind for note in endless.notes]  # it fell faster still
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(10, 4))
     normed(data[0][0])

@@ -22,6 +22,15 @@ ONE_GRADIENT = (
     "{training:one step|{training} steps} ({schedule}) take {advised:.2g}, which two times in "
     "three was within a factor of {factor:.2g} of the best"
 )
+NO_LINK = (
+    "gradients of {batches} batches show no link between inputs and targets ({statistic:.1f}, from "
+    "{seen:.1f} on they would): there may be nothing to learn, or a plateau comes first, or more "
+    "batches show it"
+)
+SETTLED = (
+    "gradients of {batches} batches have no common direction ({statistic:.1f}, from {seen:.1f} on "
+    "they would): at these weights there is little to gain"
+)
 NO_END = (
     "none: the loss fell from {start:.3g} to {end:.3g} at rate {rate:.2g}, where the search ended, "
     "with no end in sight: a loss without a lower bound (as -outputs.mean()), or one that does not "
@@ -113,17 +122,8 @@ class AdviceNote(Ending):
     LITTLE = False, "it fell little: where a plateau comes first, such trials choose too low a rate"
     NOT_BELOW = False, UNLEARNED
     NOTHING = False, "in the best trial the loss fell by no more than its noise: nothing was gained"
-    NO_LINK = (
-        False,
-        "gradients of {batches} batches show no link between inputs and targets ({statistic:.1f}, "
-        "from {seen:.1f} on they would): there may be nothing to learn, or a plateau comes first, or "
-        "more batches show it",
-    )
-    SETTLED = (
-        False,
-        "gradients of {batches} batches have no common direction ({statistic:.1f}, from {seen:.1f} "
-        "on they would): at these weights there is little to gain",
-    )
+    NO_LINK = False, NO_LINK
+    SETTLED = False, SETTLED
     UNGUIDED = (
         False,
         "the first gradient gave no rate to begin at, so the optimizer's own was taken",

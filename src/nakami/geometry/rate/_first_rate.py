@@ -87,7 +87,7 @@ def _alike(run: Run, way: Named, loss: float) -> float:
 def _critical(
     rehearsal: Rehearsal, run: Run, before: Named, way: Named, loss: float, first: float
 ) -> tuple[float, int]:
-    """About where the loss of the first batch rises along a step, within a factor of 2 either way."""
+    """About where the loss of the first batch rises along a step, within a factor of 2."""
     forwards = 0
 
     def rises(rate: float) -> bool:

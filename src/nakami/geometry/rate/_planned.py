@@ -15,7 +15,7 @@ from ._advice import LEARNED
 from ._first_rate import FirstRate, first_rate
 from ._optimizers import fastest_group, make
 from ._progress import Parts
-from ._race import Raced, race
+from ._race import Raced, least, race
 from ._rehearsal import Rehearsal
 from ._result import LearningRate, Trial
 from ._schedule import Course, course_of
@@ -43,7 +43,9 @@ def planned(
     gradients = budget * along.steps
     first = first_rate(rehearsal, rule)
     parts.tell(f"about {first.rate:.2g}, by one gradient")
-    agreed = signal(live, SEED, gradients - first.cost, first.loss)
+    left = gradients - first.cost
+    spare = left - least(along)  # where trials can be paid for, they come first
+    agreed = signal(live, SEED, spare if spare >= 0 else left, first.loss)
     spent = first.cost + (agreed.cost if agreed else 0.0)
     raced = race(rehearsal, first, rule, along, gradients - spent)
     notes, extra = _notes(rehearsal, first, raced)
@@ -59,7 +61,7 @@ def planned(
         outcome=_outcome(raced, along, gradients, len(trials)), notes=notes, trials=trials,
         steps=raced.steps, cost=spent + rehearsal.steps + extra, constant_loss=live.constant(),
         optimizer=type(stepping).__name__, loss=live.judged.name,
-        n_samples=sum(int(s.judged.samples(s.z, s.y).sum()) for s in live.seen.values()),
+        n_samples=sum(map(live.samples, live.seen)),
         sample=live.judged.sample, n_batches=len(live.seen),
         batch_normalisation=live.batch_normalisation, training=along.steps, schedule=along.name,
     )  # fmt: skip

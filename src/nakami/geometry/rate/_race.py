@@ -21,13 +21,18 @@ FAR = 2.0  # neighbours away from the first rate: it was wrong, and counts no mo
 MEMORIES = 9  # of momentum after which a trial is a training like any other
 
 # Set on the development tasks of benchmarks/knobs, in decades of a rate (log10).
-TRIAL_SPREAD = {0: 0.45, SHORTEST: 0.35, 30: 0.22, 60: 0.18}  # of the best of trials of so many steps
+TRIAL_SPREAD = {
+    0: 0.45,
+    SHORTEST: 0.35,
+    30: 0.22,
+    60: 0.18,
+}  # of the best of trials of so many steps
 SPREAD = {  # of the advice from the best rate of the grid: what two of three lay within, by steps
     True: {0: 0.40, SHORTEST: 0.40, 60: 0.33},  # of normalised steps
     False: {0: 0.65, SHORTEST: 0.50, 60: 0.42},
 }
 # By how much longer trainings of normalised steps want log10 lower, constant ones or decayed.
-PER_DOUBLING, PER_DOUBLING_DECAYED = 0.10, 0.02
+PER_DOUBLING, PER_DOUBLING_DECAYED = 0.10, 0.025
 FILLING, FILLING_DECAYED = 0.55, 0.20  # log10 by which short trials of momentum choose too high
 DECADES = 1.5  # a course that ends so far below its peak has decayed in full
 
@@ -68,6 +73,11 @@ def shift(rule: Rule, normalised: bool, course: Course, steps: int) -> float:
     return -empty * (FILLING * (1 - decayed) + FILLING_DECAYED * decayed)
 
 
+def least(course: Course) -> float:
+    """Gradients that a race takes, about, with trials as short as they may be."""
+    return (RUNS + LOOK_BACK) * min(SHORTEST, course.steps)
+
+
 def race(
     rehearsal: Rehearsal, first: FirstRate, rule: Rule, course: Course, gradients: float
 ) -> Raced:
@@ -80,7 +90,7 @@ def race(
     normalised = corrected(rehearsal.optimizer)
     prior = math.log10(first.rate) + shift(rule, normalised, course, SHORTEST)
     steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
-    if steps < min(SHORTEST, course.steps):
+    if gradients < least(course):
         return Raced(10**prior, SPREAD[normalised][0], None, 0, False)
     scores = _walk(rehearsal, first.rate, steps, gradients - LOOK_BACK * steps)
     best = min(scores, key=lambda i: (scores[i], i))

@@ -50,7 +50,9 @@ class Signal:
         if self.statistic >= self.seen:
             return None
         kind = AdviceNote.NO_LINK if self.of_constant else AdviceNote.SETTLED
-        return Outcome(kind, {"batches": self.n_batches, "statistic": self.statistic, "seen": self.seen})
+        return Outcome(
+            kind, {"batches": self.n_batches, "statistic": self.statistic, "seen": self.seen}
+        )
 
 
 def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -> Signal | None:
@@ -60,8 +62,7 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     than a constant output's the loss's own gradients are read.
     """
     size = sum(p.numel() * p.element_size() for p in live.parameters().values())
-    samples = int(live.seen[0].judged.samples(live.seen[0].z, live.seen[0].y).sum())
-    each = max(1, math.ceil(SAMPLES / max(1, samples)))  # batches of a group
+    each = math.ceil(SAMPLES / max(1, live.samples(0)))  # batches of a group
     count = min(ENOUGH, int(most / GRADIENT / each), MEMORY // max(1, size))
     if count < LEAST:
         return None

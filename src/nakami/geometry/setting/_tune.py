@@ -190,8 +190,7 @@ def _noise(live: LiveLoss, most: float) -> tuple[NoiseScale | None, str, float]:
         for i in range(count):
             value = live(model, i)
             slopes = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
-            seen = live.seen[i]
-            samples.append(int(seen.judged.samples(seen.z, seen.y).sum()))
+            samples.append(live.samples(i))
             over = samples[-1] if live.judged.sums else 1
             gradients.append(torch.cat([s.reshape(-1) for s in slopes]) / over)
     return noise_scale(gradients, samples), "", float(count)

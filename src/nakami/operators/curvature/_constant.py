@@ -53,7 +53,7 @@ def constant_output(parts: Sequence[Batch | Seen]) -> Tensor | None:
     if isinstance(first.judged, ModelsLoss) or first.z.ndim == 0 or first.z.is_complex():
         return None
     if first.judged.key == "cross_entropy":
-        whole, frequencies = _frequencies(parts)
+        frequencies = _frequencies(parts)[1]
         shape = (1, -1, *(1,) * (first.z.ndim - 2))
         return frequencies.clamp_min(RAREST).log().reshape(shape).to(first.z)
     if first.judged.key and first.judged.nll is not None:

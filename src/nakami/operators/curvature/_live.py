@@ -128,8 +128,17 @@ class LiveLoss:
         own = (self.view.model if model is None else model).named_parameters()
         return {name: p for name, p in own if name in self.names and p.requires_grad}
 
+    def samples(self, i: int) -> int:
+        """Of batch ``i``, once it was used; its examples, where the model makes the loss."""
+        seen = self.seen[i % len(self._held)]
+        if self._whole:
+            return self.batch(i)[0].count
+        return int(seen.judged.samples(seen.z, seen.y).sum())
+
     def constant(self) -> float | None:
         """The least loss of one output for all examples of the batches used; None if unknown."""
+        if self._whole:
+            return None
         parts = list(self.seen.values())
         counts = [part.judged.divisor(part.z, part.y) for part in parts]
         return constant_loss(parts, float(len(parts) if self.judged.sums else sum(counts)))
@@ -142,10 +151,10 @@ class LiveLoss:
         that of other batches. None where no such output is known.
         """
         parts, outputs = list[Seen](), list[Tensor]()
-        for x, y in map(self.batch, which):
-            z, _, y = self._outputs(model, x, y)
+        for i in which:
+            z, _, y = self._outputs(model, *self.batch(i))
             outputs.append(z)
-            parts.append(Seen(self.judged, torch.zeros_like(z), y))
+            parts.append(self._see(i, z, y))
         constant = constant_output(parts)
         if constant is None:
             return None
@@ -167,13 +176,14 @@ class LiveLoss:
 
     def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
         z, form, y = self._outputs(model, x, y)
-        key = i % len(self._held)
-        if key not in self.seen:
-            zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(z.shape)
-            self.seen[key] = Seen(self.judged, zeros, y)
+        self._see(i, z, y)
         given = z if form is None else form.outputs(z)
         value: Tensor = self.judged.given(given, y)
         return value
+
+    def _see(self, i: int, z: Tensor, y: Any) -> Seen:
+        zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(z.shape)
+        return self.seen.setdefault(i % len(self._held), Seen(self.judged, zeros, y))
 
     def _checked(self, z: Tensor, x: Example, y: Any, out: Any) -> tuple[Tensor, Any]:
         """Of the first batch: which axis has the classes, and whether the targets fit."""
