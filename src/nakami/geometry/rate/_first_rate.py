@@ -19,6 +19,7 @@ from ._trials import FORWARD, GRADIENT
 # figure that is read, and the scatter of its logarithm to base 10 (leave-one-task-out).
 NORMALISED, NORMALISED_SPREAD = 0.30, 0.26
 PLAIN, PLAIN_SPREAD = 0.20, 0.68  # times the mean of two figures over the momentum's memory
+MOST = 0.08  # of the critical rate: where steps only grow unstable at about 0.2 of it
 WIDTH = 1.4  # of a bracket, in the logarithm: a factor of 4
 TRIED = 2.0  # times the end of the linear model, where the search for the critical rate begins
 
@@ -69,7 +70,7 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak", loss)
     alike = _alike(run, way, abs(loss))
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
-    rate = PLAIN * math.sqrt(critical * alike) / rule.memory / rule.weight
+    rate = min(PLAIN * math.sqrt(critical * alike) / rule.memory, MOST * critical) / rule.weight
     return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical", loss)
 
 

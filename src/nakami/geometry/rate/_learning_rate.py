@@ -52,11 +52,12 @@ def learning_rate(
     **With** ``steps``, the length of the training, it is the peak rate for it, found within
     ``budget`` of its cost. One gradient gives a first rate: for optimizers that divide by averages
     0.30 times where the linear model of the loss along the first step ends, ``0.30 L / |g|_1`` for
-    Adam; for others a share of the critical rate (``nakami.critical_sharpness``). Where the budget
-    allows trials of eight steps or more, rates 2.15 apart are tried from there. Both are put
-    together by their errors and moved to the length and the schedule by rules that were set on
-    twelve tasks. Copies train as the model does: with dropout, and batch normalisation by the
-    batch.
+    Adam; for others a share of a mean of that and of the critical rate
+    (``nakami.critical_sharpness``). Gradients of up to 16 batches show whether there is something
+    to learn; where they do not, a note says so. Where the budget allows trials of 20 steps or more,
+    rates 2.15 apart are tried. All is put together by its errors and moved to the length and the
+    schedule by rules that were set on twelve tasks. Copies train as the model does: with dropout,
+    and batch normalisation by the batch.
 
     **Without**, it is a constant rate for the first hundreds of steps. The first rate tried
     minimises the quadratic model of the loss along the first step; the others are a factor of 2.15
@@ -81,7 +82,7 @@ def learning_rate(
             its peak.
         warmup: Steps of a linear warm-up before it.
         budget: Most gradients to spend, as a share of ``steps``, between 0 and 1. Trials begin
-            at about 35 gradients: 3 % of 1,150 steps.
+            at about 90 gradients: 3 % of 3,000 steps.
         trial_steps: Without ``steps``: those of a trial; default 20 plus the optimizer's memory, 30
             for 0.9. Batches are taken in turn.
         progress: ``progress(done, total, seconds_left, what)``, called after each step of a trial
