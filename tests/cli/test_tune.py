@@ -69,9 +69,8 @@ def test_a_page_is_written_and_drawn_again_without_measuring(nakami, here, monke
     assert done.out.endswith(f"Page: {folder.relative_to(here) / 'report.html'}\n"), done.err
     page = (folder / "report.html").read_text(encoding="utf-8")
     kept = results.read_record(folder).part("setting")
-    assert (
-        f"Train with AdamW at {number(kept.rate)}, falling by cosine; the rate is in doubt" in page
-    )
+    assert all(note.converged for note in kept.advice.notes)
+    assert f"Train with AdamW at a peak rate of {number(kept.rate)}, falling by cosine<" in page
     assert page.count("<pre ") == 3
 
     def stop(*_, **__):
