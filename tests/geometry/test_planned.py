@@ -215,7 +215,7 @@ def test_longer_trainings_want_less_and_decayed_ones_hardly():
     assert shift(rule, True, long, 100) == pytest.approx(-0.1 * 4)
     assert shift(rule, True, decayed, 100) == pytest.approx(-0.025 * 4)
     heavy = Rule(0.9, 1.0)
-    assert shift(heavy, False, long, 20) == pytest.approx(-0.55)
+    assert shift(heavy, False, long, 20) == pytest.approx(-0.67)
     assert shift(heavy, False, long, 90) == pytest.approx(0)
     assert shift(Rule(), False, long, 8) == 0
 

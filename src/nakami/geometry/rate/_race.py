@@ -33,7 +33,7 @@ SPREAD = {  # of the advice from the best rate of the grid: what two of three la
 }
 # By how much longer trainings of normalised steps want log10 lower, constant ones or decayed.
 PER_DOUBLING, PER_DOUBLING_DECAYED = 0.10, 0.025
-FILLING, FILLING_DECAYED = 0.55, 0.20  # log10 by which short trials of momentum choose too high
+FILLING, FILLING_DECAYED = 0.67, 0.25  # log10 by which short trials of momentum choose too high
 DECADES = 1.5  # a course that ends so far below its peak has decayed in full
 
 
