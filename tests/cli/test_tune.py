@@ -14,7 +14,16 @@ from nakami.zoo import ENTRIES
 def test_without_arguments_the_table_and_code_that_runs(nakami, here):
     done = nakami("tune", "--steps", 400, "--no-page")
     assert done.code == 0, done.err
-    for part in ("optimizer", "rate", "schedule", "warm-up", "batch", "initial scale", "clipping"):
+    for part in (
+        "optimizer",
+        "rate",
+        "schedule",
+        "warm-up",
+        "weight decay",
+        "batch",
+        "initial scale",
+        "clipping",
+    ):
         assert f"\n  {part} " in done.out
     assert "not examined" in done.out
     inside = {"model": torch.nn.Linear(2, 2)}

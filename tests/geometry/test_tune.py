@@ -59,10 +59,10 @@ def test_the_rate_is_that_of_the_advice_and_the_noise_that_of_its_batches():
     kinds = {choice.name: choice.outcome.record()["kind"] for choice in found.choices}
     assert (kinds["rate"], kinds["batch"]) == ("rate", "noise")
     names = [choice.name for choice in found.choices]
-    assert len(set(names)) == 7
-    assert str(found).count("\n") == 7
+    assert len(set(names)) == 8
+    assert str(found).count("\n") == 8
     unknown = {choice.name for choice in found.choices if not choice.converged}
-    assert unknown == {"initial scale", "clipping"}
+    assert unknown == {"clipping"}
 
 
 def test_a_sum_over_a_batch_has_the_noise_of_its_mean():
@@ -92,6 +92,69 @@ def test_what_a_short_budget_leaves_out_is_said():
     torch.manual_seed(0)
     found = nakami.tune(Recurrent(10, 4, batch_first=True), sequences, "cross_entropy", steps=100)
     assert "Recurrent can explode" in str(found)
+
+
+class Idle(nn.Module):
+    """A network with a weight that has no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.idle = network(), nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return self.inner(x) + 0 * self.idle.sum()
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_weight_decay_leaves_what_is_said_of_a_weight(name):
+    model = Idle()
+    more = {"momentum": 0.9, "weight_decay": 0.003} if name == "SGD" else {"weight_decay": 0.05}
+    given = getattr(torch.optim, name)(model.parameters(), lr=1.0, **more)
+    found = nakami.tune(model, batches(), "cross_entropy", steps=400, optimizer=given)
+    part = next(choice for choice in found.choices if choice.name == "weight decay")
+    inside = {"model": model}
+    exec(found.snippet(), inside)
+    for t in range(400):
+        x, y = batches()[t % 40]
+        inside["optimizer"].zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        inside["optimizer"].step()
+        inside["scheduler"].step()
+    left = float(model.idle[0].detach())
+    assert 0.05 < left < 0.98
+    assert part.outcome.numbers["left"] == pytest.approx(left, rel=0.03)
+    assert f"leaves {part.outcome.numbers['left']:.1%} of a weight" in part.reason
+
+
+def test_weight_decay_that_an_optimizer_rescales_or_lacks_is_said():
+    model = network()
+    for given, kind in (
+        (torch.optim.Adam(model.parameters(), weight_decay=0.1), ChoiceEnding.DECAY_UNKNOWN),
+        ("momentum", ChoiceEnding.NO_DECAY),
+    ):
+        found = nakami.tune(model, batches(), "cross_entropy", steps=100, optimizer=given)
+        part = {choice.name: choice for choice in found.choices}["weight decay"]
+        assert part.outcome.kind is kind
+
+
+def test_uneven_gradients_call_for_other_scales():
+    """Thirty layers of tanh from torch's initial weights; an embedding counts no unused rows."""
+    torch.manual_seed(0)
+    layers = [m for _ in range(30) for m in (nn.Tanh(), nn.Linear(32, 32))]
+    deep = nn.Sequential(nn.Linear(10, 32), *layers, nn.Linear(32, 4))
+    embedded = nn.Sequential(nn.Embedding(5000, 8), nn.Flatten(), nn.Linear(80, 8), nn.Linear(8, 4))
+    words = [(torch.randint(5000, (16, 10)), y) for _, y in batches()]
+    for model, data in ((deep, batches()), (network(), batches()), (embedded, words)):
+        found = nakami.tune(model, data, "cross_entropy", steps=100)
+        part = {choice.name: choice for choice in found.choices}["initial scale"]
+        loss = nn.functional.cross_entropy(model(data[0][0]), data[0][1])
+        own = [m.weight for m in model if isinstance(m, nn.Linear)]
+        sizes = [float(g.square().mean().sqrt()) for g in torch.autograd.grad(loss, own)]
+        assert part.outcome.numbers["factor"] == pytest.approx(max(sizes) / min(sizes), rel=1e-3)
+        assert part.converged == (model is not deep)
+    assert "nakami.initialisation(model, inputs) proposes scales" in str(
+        nakami.tune(deep, batches(), "cross_entropy", steps=100)
+    )
 
 
 SHAPES = ("constant", "cosine", "linear", "wsd")

@@ -203,6 +203,13 @@ EXPLODES = (
 )
 
 
+SHRINKS = "it leaves {left:.1%} of a weight without a gradient by the end; others were not tried"
+UNEVEN = (
+    "gradients of the weight matrices differ by a factor of {factor:.2g}, so that some hardly "
+    "train: nakami.initialisation(model, inputs) proposes scales"
+)
+
+
 class ChoiceEnding(Ending):
     """Why a part of a setting is as it is; False where it is not known."""
 
@@ -214,6 +221,14 @@ class ChoiceEnding(Ending):
     DOUBTED = False, "{why}"
     NOISE = True, "{noise}"
     NOT_READ = False, "not examined: {why}"
+    NO_DECAY = True, "nothing draws weights to 0"
+    SHRINKS = True, SHRINKS
+    DECAY_UNKNOWN = (
+        False,
+        "not examined: it is added to gradients whose size the optimizer takes off",
+    )
+    EVEN = True, "gradients of all weight matrices lie within a factor of {factor:.2g}"
+    UNEVEN = False, UNEVEN
     SCALES = False, "not examined: nakami.initialisation(model, inputs) reads and proposes scales"
     CLIP = False, "not examined: clip where single batches throw a training off its course"
     STABILISER = False, EXPLODES

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from ...operators import random_states_kept
 from ._critical import crossing
@@ -31,6 +32,9 @@ class FirstRate:
     Attributes:
         rate: Of the fastest group. spread: standard error of its logarithm to base 10.
         cost: In gradients. way: which figure was read. loss: of the first batch.
+        unevenness: Root mean square of the gradient, that of the weight matrix where it is largest
+            over that where it is smallest; embeddings and gradients of 0 left out. None for fewer
+            than two.
     """
 
     rate: float
@@ -38,6 +42,7 @@ class FirstRate:
     cost: float
     way: str
     loss: float
+    unevenness: float | None = None
 
 
 def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
@@ -62,16 +67,33 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         for name, copy in run.copies.items()
         if copy.grad is not None
     )
+    uneven = _unevenness(run)
     polyak = abs(loss) / slope if slope > 0 and loss else 0.0
     if not (polyak and math.isfinite(polyak)):
-        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss)
+        return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss, uneven)
     kind = kind_of(start)
     if kind is None or kind.divisor is not None:
-        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak", loss)
+        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak", loss, uneven)
     alike = _alike(run, way, abs(loss))
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
     rate = min(PLAIN * math.sqrt(critical * alike) / rule.memory, MOST * critical) / rule.weight
-    return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical", loss)
+    return FirstRate(rate, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, "critical", loss, uneven)
+
+
+def _unevenness(run: Run) -> float | None:
+    """Of the gradient of the first step, over weight matrices."""
+    tables = {
+        id(module.weight)
+        for module in run.model.modules()
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+    }
+    sizes = [
+        float(real(copy.grad).double().square().mean().sqrt())
+        for copy in run.copies.values()
+        if copy.grad is not None and copy.ndim > 1 and id(copy) not in tables
+    ]
+    sizes = [size for size in sizes if size > 0]
+    return max(sizes) / min(sizes) if len(sizes) > 1 else None
 
 
 def _alike(run: Run, way: Named, loss: float) -> float:

@@ -21,7 +21,7 @@ from ...results import Progress, check_at_least, check_callable, check_fraction,
 from ._advice import advised
 from ._matrix import Loss, matrix_of, named_of
 from ._optimizers import check_optimizer, fastest_group, make
-from ._planned import planned
+from ._planned import plan
 from ._progress import Parts
 from ._result import LearningRate
 from ._schedule import Schedule
@@ -112,7 +112,7 @@ def learning_rate(
         check_fraction("budget", budget, "use 0.03")
         parts = Parts(progress, 1)
         live, course = LiveLoss(view, data, loss), (schedule, steps, warmup)
-        found = planned(live, optimizer, course, float(budget), parts)
+        found, _ = plan(live, optimizer, course, float(budget), parts)
         found = replace(found, warmup=int(warmup))
         parts.done(_answer(found))
         return found

@@ -27,14 +27,17 @@ SEED = 0  # of dropout in trials, which all draw alike
 
 
 @torch.inference_mode(False)
-def planned(
+def plan(
     live: LiveLoss,
     optimizer: Optimizer | str,
     course: tuple[Any, Any, Any],
     budget: float,
     parts: Parts,
-) -> LearningRate:
-    """What ``learning_rate`` returns for ``course``: schedule, steps and warm-up, as given."""
+) -> tuple[LearningRate, FirstRate]:
+    """What ``learning_rate`` returns for ``course``, as given, and what its first gradient showed.
+
+    ``course`` is schedule, steps and warm-up.
+    """
     named = live.parameters()
     stepping = make(optimizer, named)
     along = course_of(*course, stepping)
@@ -56,7 +59,7 @@ def planned(
     )
     known = math.isfinite(raced.spread)
     ends = (raced.rate / 10**raced.spread, raced.rate * 10**raced.spread) if known else None
-    return LearningRate(
+    found = LearningRate(
         advised=raced.rate if known else None, interval=ends,
         outcome=_outcome(raced, along, gradients, len(trials)), notes=notes, trials=trials,
         steps=raced.steps, cost=spent + rehearsal.steps + extra, constant_loss=live.constant(),
@@ -65,6 +68,7 @@ def planned(
         sample=live.judged.sample, n_batches=len(live.seen),
         batch_normalisation=live.batch_normalisation, training=along.steps, schedule=along.name,
     )  # fmt: skip
+    return found, first
 
 
 def _outcome(raced: Raced, along: Course, gradients: float, trials: int) -> Outcome:

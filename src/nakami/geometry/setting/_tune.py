@@ -14,7 +14,6 @@ from ...operators import (
     View,
     as_view,
     check_order,
-    is_recurrent,
     random_states_kept,
     unwrapped_optimizer,
 )
@@ -31,14 +30,12 @@ from .._outcomes import ChoiceEnding
 from ..rate._matrix import Loss
 from ..rate._noise import NoiseScale, noise_scale
 from ..rate._optimizers import check_optimizer, make
-from ..rate._planned import SEED, planned
+from ..rate._planned import SEED, plan
 from ..rate._progress import Parts
-from ..rate._result import LearningRate
 from ..rate._schedule import SHAPES
+from . import _choices as choices
 from ._setting import Choice, TrainingSetting
 
-TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
-BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
 WARMUP = 20  # steps for each one of the warm-up
 BATCHES = 8  # whose gradients show their noise
 NOISE_SHARE = 0.25  # of the budget that these may take
@@ -94,24 +91,25 @@ def tune(
     noise, why, spent = _noise(live, NOISE_SHARE * gradients)
     parts.done("now the rate" if noise is None else noise.advice)
     course = (schedule, steps, warmup)
-    rate = planned(live, optimizer, course, (gradients - spent) / steps, parts)
+    rate, first = plan(live, optimizer, course, (gradients - spent) / steps, parts)
     rate = replace(rate, warmup=warmup)
     parts.done(rate.advice)
     stepping = make(optimizer, live.parameters())
     batch = live.batch(0)[0].count
-    choices = (
-        _optimizer(optimizer, type(stepping).__name__),
-        _rate(rate),
-        _schedule(schedule),
+    parted = (
+        choices.optimizer(optimizer, type(stepping).__name__),
+        choices.rate(rate),
+        choices.schedule(schedule),
         Choice("warm-up", f"{warmup} steps", Outcome(ChoiceEnding.WARMS_UP)),
-        _batch(batch, noise, why, spent),
-        Choice("initial scale", "as it is", Outcome(ChoiceEnding.SCALES)),
-        _clipping(live.view.model),
+        choices.weight_decay(stepping, rate),
+        choices.batch(batch, noise, why, spent),
+        choices.initial_scale(first.unevenness),
+        choices.clipping(live.view.model),
     )
     return TrainingSetting(
         optimizer=type(stepping).__name__, home=_home(stepping), arguments=_arguments(stepping),
         rate=rate.advised, interval=rate.interval, schedule=schedule, steps=steps, warmup=warmup,
-        batch=batch, advice=rate, noise=noise, choices=choices, cost=rate.cost + spent,
+        batch=batch, advice=rate, noise=noise, choices=parted, cost=rate.cost + spent,
         outcome=rate.outcome,
     )  # fmt: skip
 
@@ -130,44 +128,6 @@ def _home(optimizer: Optimizer) -> str:
     if getattr(torch.optim, name, None) is type(optimizer):
         return "torch.optim"
     return "nakami.optim" if inner.startswith("nakami.") else inner
-
-
-def _optimizer(given: Optimizer | str, name: str) -> Choice:
-    numbers = {"below": BELOW_MOMENTUM, "tasks": TASKS}
-    ours = given == "adamw"
-    kind = ChoiceEnding.ADAMW if ours else ChoiceEnding.GIVEN
-    return Choice("optimizer", name, Outcome(kind, numbers if ours else {}))
-
-
-def _rate(rate: LearningRate) -> Choice:
-    value = "none"
-    if rate.advised is not None and rate.interval is not None:
-        value = f"{rate.advised:.2g} ({rate.interval[0]:.2g} to {rate.interval[1]:.2g})"
-    sure = rate.converged and all(note.converged for note in rate.notes)
-    kind = ChoiceEnding.RATE if sure else ChoiceEnding.DOUBTED
-    return Choice("rate", value, Outcome(kind, {"why": rate.advice}), rate.cost)
-
-
-def _schedule(name: str) -> Choice:
-    decays = name == "cosine"
-    numbers = {"below": BELOW_CONSTANT, "tasks": TASKS} if decays else {}
-    kind = ChoiceEnding.DECAYS if decays else ChoiceEnding.GIVEN
-    return Choice("schedule", name, Outcome(kind, numbers))
-
-
-def _batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice:
-    if noise is None:
-        return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
-    said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip(".")})
-    return Choice("batch", f"{size} examples", said, spent)
-
-
-def _clipping(model: nn.Module) -> Choice:
-    found = next((type(m).__name__ for m in model.modules() if is_recurrent(m)), None)
-    outcome = Outcome(ChoiceEnding.CLIP)
-    if found:
-        outcome = Outcome(ChoiceEnding.STABILISER, {"kind": found})
-    return Choice("clipping", "none", outcome)
 
 
 @torch.inference_mode(False)

@@ -1,0 +1,85 @@
+"""The parts of a setting, each with its reason."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+from torch.optim import Optimizer
+
+from ...operators import is_recurrent
+from ...results import Outcome
+from .._outcomes import ChoiceEnding
+from ..rate._kinds import kind_of
+from ..rate._noise import NoiseScale
+from ..rate._optimizers import fastest_group
+from ..rate._result import LearningRate
+from ._setting import Choice
+
+TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
+BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
+UNEVEN = 1000.0  # gradients of matrices that differ by more call for other scales
+POINTS = 1000  # of a schedule, of which its mean is taken
+
+
+def optimizer(given: Optimizer | str, name: str) -> Choice:
+    numbers = {"below": BELOW_MOMENTUM, "tasks": TASKS}
+    ours = given == "adamw"
+    kind = ChoiceEnding.ADAMW if ours else ChoiceEnding.GIVEN
+    return Choice("optimizer", name, Outcome(kind, numbers if ours else {}))
+
+
+def rate(rate: LearningRate) -> Choice:
+    value = "none"
+    if rate.advised is not None and rate.interval is not None:
+        value = f"{rate.advised:.2g} ({rate.interval[0]:.2g} to {rate.interval[1]:.2g})"
+    sure = rate.converged and all(note.converged for note in rate.notes)
+    kind = ChoiceEnding.RATE if sure else ChoiceEnding.DOUBTED
+    return Choice("rate", value, Outcome(kind, {"why": rate.advice}), rate.cost)
+
+
+def schedule(name: str) -> Choice:
+    decays = name == "cosine"
+    numbers = {"below": BELOW_CONSTANT, "tasks": TASKS} if decays else {}
+    kind = ChoiceEnding.DECAYS if decays else ChoiceEnding.GIVEN
+    return Choice("schedule", name, Outcome(kind, numbers))
+
+
+def batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice:
+    if noise is None:
+        return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
+    said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip(".")})
+    return Choice("batch", f"{size} examples", said, spent)
+
+
+def clipping(model: nn.Module) -> Choice:
+    found = next((type(m).__name__ for m in model.modules() if is_recurrent(m)), None)
+    outcome = Outcome(ChoiceEnding.CLIP)
+    if found:
+        outcome = Outcome(ChoiceEnding.STABILISER, {"kind": found})
+    return Choice("clipping", "none", outcome)
+
+
+def initial_scale(unevenness: float | None) -> Choice:
+    """``unevenness``: root mean square of the gradient, largest over smallest weight matrix."""
+    if unevenness is None:
+        return Choice("initial scale", "as it is", Outcome(ChoiceEnding.SCALES))
+    kind = ChoiceEnding.UNEVEN if unevenness > UNEVEN else ChoiceEnding.EVEN
+    return Choice("initial scale", "as it is", Outcome(kind, {"factor": unevenness}))
+
+
+def weight_decay(stepping: Optimizer, advice: LearningRate) -> Choice:
+    """What it leaves of a weight, by the fastest group."""
+    rule = fastest_group(stepping)[1]
+    group = max(stepping.param_groups, key=lambda each: float(each["lr"]))
+    kind, given = kind_of(stepping), float(group.get("weight_decay", 0.0))
+    if not given:
+        return Choice("weight decay", "none", Outcome(ChoiceEnding.NO_DECAY))
+    value, steps = f"{given:g}", advice.training or 0
+    if kind is None or advice.advised is None or (kind.in_gradient(group) and kind.divisor):
+        return Choice("weight decay", value, Outcome(ChoiceEnding.DECAY_UNKNOWN))
+    pace = 1.0 if kind.decoupled(group, {}) else rule.memory * rule.weight
+    every = max(1, steps // POINTS)
+    factors = [advice.factor(t) or 0.0 for t in range(0, steps, every)]
+    left = math.exp(-given * pace * advice.advised * steps * sum(factors) / len(factors))
+    return Choice("weight decay", value, Outcome(ChoiceEnding.SHRINKS, {"left": left}))
