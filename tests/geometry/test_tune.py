@@ -94,6 +94,18 @@ def test_what_a_short_budget_leaves_out_is_said():
     assert "Recurrent can explode" in str(found)
 
 
+def test_code_whose_rate_is_in_doubt_says_why():
+    shuffled = [(x, y[torch.randperm(16)]) for x, y in batches()]
+    found = nakami.tune(network(), shuffled, "cross_entropy", steps=1500)
+    for host in ("torch", "lightning", "transformers"):
+        comment = [line for line in found.snippet(host).split("\n") if line.startswith("# ")]
+        words = " ".join(line.removeprefix("# ") for line in comment)
+        assert words.startswith("The rate is in doubt: gradients of 16 batches show no link")
+        assert max(map(len, comment)) < 100
+    sure = nakami.tune(network(), batches(), "cross_entropy", steps=1500)
+    assert sure.snippet().startswith("import math")
+
+
 class Idle(nn.Module):
     """A network with a weight that has no gradient."""
 

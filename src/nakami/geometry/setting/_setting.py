@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from textwrap import wrap
 
 from ...results import Ended, Outcome, Plotted, check_choice
 from ..rate._noise import NoiseScale
 from ..rate._result import LearningRate
 from ._snippets import SNIPPETS
+
+wrapped = partial(wrap, width=98, initial_indent="# ", subsequent_indent="# ")
 
 
 @dataclass(frozen=True)
@@ -67,14 +71,21 @@ class TrainingSetting(Plotted, Ended):
     def snippet(self, host: str = "torch") -> str:
         """The setting as code for ``"torch"``, ``"lightning"`` or ``"transformers"``.
 
-        Where no rate is known a comment says so, and 0.001 stands in its place.
+        Where no rate is known a comment says so, and 0.001 stands in its place; where it is in
+        doubt, why.
 
         Raises:
             UsageError: Another host.
         """
         check_choice("host", host, tuple(SNIPPETS), "use 'torch'")
-        unknown = "" if self.rate else "# No rate is known, 0.001 stands in its place.\n"
-        return unknown + SNIPPETS[host](float(f"{self.rate or 1e-3:.3g}"), self)
+        return self._doubt() + SNIPPETS[host](float(f"{self.rate or 1e-3:.3g}"), self)
+
+    def _doubt(self) -> str:
+        """A comment in front of the code; empty where the rate is not in doubt."""
+        if self.rate is None:
+            return "# No rate is known, 0.001 stands in its place.\n"
+        why = "; ".join(note.reason for note in self.advice.notes if not note.converged)
+        return "\n".join([*wrapped(f"The rate is in doubt: {why}."), ""]) if why else ""
 
     def __str__(self) -> str:
         wide = max(len(choice.name) for choice in self.choices)
