@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler
 
 import nakami
 from nakami.geometry import AdviceEnding, AdviceNote
+from nakami.geometry.rate._optimizers import warmed
 from nakami.geometry.rate._race import race, shift
 from nakami.geometry.rate._rehearsal import Rehearsal
 from nakami.geometry.rate._rule import Rule
@@ -339,6 +340,31 @@ def test_what_trains_otherwise_is_advised_too():
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(10, 4))
     normed(data[0][0])
     assert nakami.learning_rate(normed, data, "cross_entropy", "adam", steps=1200).advised > 0
+
+
+@pytest.mark.parametrize("made", [0, 7])
+def test_an_optimizers_own_warm_up_is_taken_from_its_advice(made):
+    """RAdam's steps by torch, at a gradient of 1; Adam's would all be 1."""
+    weight = nn.Parameter(torch.zeros((), dtype=torch.float64))
+    optimizer, moved = torch.optim.RAdam([weight], lr=1.0, eps=0.0), []
+    for t in range(made + 300):
+        if t == made:
+            held = copy.deepcopy(optimizer)
+        weight.grad, before = torch.ones_like(weight), float(weight.detach())
+        optimizer.step()
+        moved.append(before - float(weight.detach()) if t >= 5 else 0.0)
+    shares = moved[made:]
+    assert warmed(held, 300) == pytest.approx(sum(shares) / 300, rel=1e-9)
+    assert warmed(torch.optim.Adam([weight]), 300) == 1
+    if not made:
+        model, data = plain(), batches()
+        given = [kind(model.parameters()) for kind in (torch.optim.RAdam, torch.optim.Adam)]
+        own, adam = (
+            nakami.learning_rate(model, data, "cross_entropy", each, steps=300) for each in given
+        )
+        assert own.advised == pytest.approx(adam.advised / (sum(shares) / 300), rel=1e-4)
+        short = nakami.learning_rate(model, data, "cross_entropy", given[0], steps=4)
+        assert math.isfinite(short.advised)
 
 
 NET = plain()

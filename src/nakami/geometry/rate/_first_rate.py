@@ -11,7 +11,7 @@ from torch import nn
 from ...operators import random_states_kept
 from ._critical import crossing
 from ._kinds import kind_of, real
-from ._optimizers import Named, fastest_group
+from ._optimizers import Named, fastest_group, warmed
 from ._rehearsal import Rehearsal, Run
 from ._rule import Rule
 from ._trials import FORWARD, GRADIENT
@@ -20,6 +20,7 @@ from ._trials import FORWARD, GRADIENT
 # figure that is read, and the scatter of its logarithm to base 10 (leave-one-task-out).
 NORMALISED, NORMALISED_SPREAD = 0.30, 0.26
 PLAIN, PLAIN_SPREAD = 0.20, 0.68  # times the mean of two figures over the momentum's memory
+STEPS = 20  # of the training whose best rate is meant
 MOST = 0.08  # of the critical rate: where steps only grow unstable at about 0.2 of it
 WIDTH = 1.4  # of a bracket, in the logarithm: a factor of 4
 TRIED = 2.0  # times the end of the linear model, where the search for the critical rate begins
@@ -73,7 +74,10 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss, uneven)
     kind = kind_of(start)
     if kind is None or kind.divisor is not None:
-        return FirstRate(NORMALISED * polyak, NORMALISED_SPREAD, GRADIENT, "polyak", loss, uneven)
+        share = warmed(start, 1)  # of its own warm-up; RAdam's first steps divide by nothing
+        end = polyak * share if share else abs(loss) / _sizes(run)
+        rate = NORMALISED * end / warmed(start, STEPS)
+        return FirstRate(rate, NORMALISED_SPREAD, GRADIENT, "polyak", loss, uneven)
     alike = _alike(run, way, abs(loss))
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
     rate = min(PLAIN * math.sqrt(critical * alike) / rule.memory, MOST * critical) / rule.weight
@@ -98,13 +102,18 @@ def _unevenness(run: Run) -> float | None:
 
 def _alike(run: Run, way: Named, loss: float) -> float:
     """The rate of a step that is as long as Adam's first to the end of the linear model."""
-    size, length, count = 0.0, 0.0, 0
+    length, count = 0.0, 0
     for name, copy in run.copies.items():
         if copy.grad is not None:
-            size += float(real(copy.grad).double().abs().sum())
             length += float(real(way[name]).double().square().sum())
             count += real(copy).numel()
-    return loss / size * math.sqrt(count / length)
+    return loss / _sizes(run) * math.sqrt(count / length)
+
+
+def _sizes(run: Run) -> float:
+    """``|g|_1`` of the first step."""
+    grads = [copy.grad for copy in run.copies.values() if copy.grad is not None]
+    return sum(float(real(grad).double().abs().sum()) for grad in grads)
 
 
 def _critical(

@@ -54,7 +54,7 @@ class Kind:
         decoupled: Weight decay apart from the gradient, over the group's rate.
         in_gradient: Weight decay that is added to the gradient.
         most: The largest rate that has an effect, of a parameter's state.
-        growth: How many times larger than now its steps become later, by its own warm-up.
+        warm: Share of a step's length that its own warm-up leaves at step 1, 2, ...
     """
 
     rule: Callable[[Group, State], Rule]
@@ -63,7 +63,7 @@ class Kind:
     decoupled: Callable[[Group, State], float] = lambda group, state: _decay(group, True)
     in_gradient: Callable[[Group], float] = lambda group: _decay(group, False)
     most: Callable[[State], float] = lambda state: math.inf
-    growth: Callable[[Group, State], float] = lambda group, state: 1.0
+    warm: Callable[[Group, float], float] = lambda group, step: 1.0
 
 
 def kind_of(optimizer: Optimizer) -> Kind | None:
@@ -223,7 +223,7 @@ KINDS: dict[type[Optimizer], Kind] = {
     NAdam: Kind(_nadam_rule, _nadam, corrected=True),
     RAdam: Kind(
         _averaged, _radam, corrected=True,
-        growth=lambda group, state: 1 / (_rectification(group, state) or 1.0),
+        warm=lambda group, step: _rectification(group, {"step": step}) or 0.0,
     ),
     RMSprop: Kind(_heavy_ball, _rmsprop),
     SDProp: Kind(_plain, _sdprop),

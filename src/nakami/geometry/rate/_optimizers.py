@@ -21,6 +21,8 @@ from ._kinds import CLASSES, KINDS, kind_of, real
 from ._names import OPTIMIZERS, check_optimizer_name
 from ._rule import Rule
 
+POINTS = 1000  # of a warm-up, of which its mean is taken
+
 Named = Mapping[str, Tensor]
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 OUTSIDE = ("step", "_optimizer_")  # what schedulers and hooks have put on an optimizer
@@ -235,8 +237,22 @@ def growth(optimizer: Optimizer) -> float:
     """How many times larger its steps become later, by a warm-up of its own."""
     kind = kind_of(optimizer)
     groups = [(g, optimizer.state.get(p, {})) for g in optimizer.param_groups for p in g["params"]]
-    each = [kind.growth(group, state) for group, state in groups if _began(state)] if kind else []
-    return max(each, default=1.0)
+    if kind is None:
+        return 1.0
+    now = [kind.warm(group, _steps(state)) for group, state in groups if _began(state)]
+    return max((1 / share for share in now if share), default=1.0)
+
+
+def warmed(optimizer: Optimizer, steps: int) -> float:
+    """Mean share of a step's length that its own warm-up leaves over so many more steps.
+
+    RAdam's first five, which divide by nothing, count as 0.
+    """
+    kind, (group, *_) = kind_of(optimizer), optimizer.param_groups
+    made = max((_steps(state) for state in optimizer.state.values()), default=0.0)
+    every = max(1, steps // POINTS)
+    shares = [kind.warm(group, made + t) if kind else 1.0 for t in range(1, steps + 1, every)]
+    return sum(shares) / len(shares)
 
 
 def _began(state: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ._first_rate import FirstRate
-from ._optimizers import corrected
+from ._optimizers import corrected, warmed
 from ._rehearsal import Rehearsal
 from ._rule import Rule
 from ._schedule import Course
@@ -88,7 +88,9 @@ def race(
     their errors, is moved by ``shift``.
     """
     normalised = corrected(rehearsal.optimizer)
-    prior = math.log10(first.rate) + shift(rule, normalised, course, SHORTEST)
+    later = math.log10(warmed(rehearsal.optimizer, course.steps) or 1.0)  # of a warm-up of its own
+    begun = math.log10(warmed(rehearsal.optimizer, SHORTEST))
+    prior = math.log10(first.rate) + begun - later + shift(rule, normalised, course, SHORTEST)
     steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
     if gradients < least(course):
         return Raced(10**prior, SPREAD[normalised][0], None, 0, False)
@@ -101,7 +103,9 @@ def race(
     if not at_end:
         below, here, above = (scores[best + way] for way in (-1, 0, 1))
         index += vertex(min(below, here + STEEP), here, min(above, here + STEEP))
-    tried = math.log10(first.rate * STEP**index) + shift(rule, normalised, course, steps)
+    begun = math.log10(warmed(rehearsal.optimizer, steps) or 1.0)
+    tried = math.log10(first.rate * STEP**index) + begun - later
+    tried += shift(rule, normalised, course, steps)
     own = _by_steps(TRIAL_SPREAD, steps)
     weight = 1.0 if abs(index) > FAR else first.spread**2 / (first.spread**2 + own**2)
     found = weight * tried + (1 - weight) * prior
