@@ -63,3 +63,4 @@ def test_places_and_pairs(tmp_path, monkeypatch):
     told = control_tables.report([pair], "Seed 0")
     assert "| good, adamw | 1 | 0 |" in told
     assert "median 5.0%" in told
+    assert "| good | 1 | 1 | 0 | 0 | 0 |" in control_tables.short([pair], [pair])

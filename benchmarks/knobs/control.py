@@ -67,7 +67,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.knobs.control_tables import report
+from benchmarks.knobs.control_tables import report, short
 from benchmarks.knobs.sweep import Case, final, rate
 from benchmarks.knobs.tasks import OPTIMIZERS, PROTOCOL, RUN, Task, missing, optimizer, task
 
@@ -242,9 +242,11 @@ def main() -> None:
         for seed in asked.seeds:
             list(counted.pairs(seed, make=True))
     for seed in asked.seeds:
-        for way in ("before", "control"):
-            if found := list(counted.pairs(seed, way)):
-                print(report(found, f"Seed {seed}, {way}"))
+        before, now = (list(counted.pairs(seed, way)) for way in ("before", "control"))
+        if now:
+            print(f"Seed {seed}, in short\n\n{short(before, now)}")
+            print(report(before, f"Seed {seed}, before"))
+            print(report(now, f"Seed {seed}"))
 
 
 if __name__ == "__main__":

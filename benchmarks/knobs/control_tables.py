@@ -44,6 +44,27 @@ def report(pairs: list[Record], title: str) -> str:
     return "\n".join([*told, *sorted(why)])
 
 
+def short(before: list[Record], now: list[Record]) -> str:
+    """Counts by peak; saved by the rule before, too, where it has as many pairs."""
+    head = [
+        "peak", "pairs", "identical", "lost without", "saved, rule before", "saved", "delayed",
+        "helped", "harmed", "behind the best rate, median",
+    ]  # fmt: skip
+    rows = []
+    for kind in (*KINDS, "all"):
+        then, mine = ([p for p in of if kind in (p["kind"], "all")] for of in (before, now))
+        counts = Counter(p["verdict"] for p in mine)
+        behind = [p["behind"] for p in mine if "behind" in p]
+        earlier = str(sum(p["verdict"] == "saved" for p in then))
+        rows.append([
+            kind, str(len(mine)), str(sum(p["identical"] for p in mine)),
+            str(sum(p["plain lost"] for p in mine)), earlier if len(then) == len(mine) else "",
+            *(str(counts[v]) for v in ("saved", "delayed", "helped", "harmed")),
+            f"{statistics.median(behind):+.2f}" if behind else "",
+        ])  # fmt: skip
+    return table(head, rows)
+
+
 def _counts(pairs: list[Record]) -> list[str]:
     verdicts = Counter(p["verdict"] for p in pairs)
     behind = [p["behind"] for p in pairs if "behind" in p]

@@ -35,8 +35,8 @@ class TrainerRateControl(TrainerCallback):
         view: Makes the ``View`` of the trainer's model; by default torch's losses get the first
             tensor that it returns without labels, its logits.
         settings: ``steps`` (default: the trainer's ``max_steps``), ``warmup``, ``schedule`` and
-            ``measures`` of ``RateControl``; a function of the step as ``schedule`` takes the place
-            of the trainer's.
+            ``measures`` of ``RateControl``; a name or a function of the step as ``schedule`` takes
+            the place of the trainer's.
 
     Attributes:
         control: The ``RateControl``, from the start of a training on.
