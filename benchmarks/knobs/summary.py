@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmarks.lr.advice import table
 
 from .methods import METHODS
+from .score import logs
+from .sweep import RESULTS, Case
 from .tasks import HORIZONS, OPTIMIZERS, TASKS
 
 Cases = dict[str, dict[str, Any]]
@@ -17,6 +20,58 @@ HEADS = [
     "method", "passed", "median", "mean of min(regret, 1)", "worst", "diverged runs",
     "validation, median", "share of the fall, median", "cost, gradients", "cost, CPU time",
 ]  # fmt: skip
+
+
+POINTS = 13  # of a sweep by factors of 2.15: four decades
+SETTINGS = {  # what a person would do, as method and optimizer
+    "`nakami.tune`": ("nakami tune", "adamw"),
+    "AdamW 0.001": ("defaults", "adamw"),
+    "SGD 0.1, momentum 0.9": ("defaults", "momentum"),
+    "Prodigy": ("Prodigy", "adamw"),
+    "schedule-free AdamW": ("schedule-free", "adamw"),
+}
+
+
+def against_sweeps(cases: Cases, horizon: str, folder: Path = RESULTS) -> str:
+    """What each setting ends at, over the best of two sweeps, and what it takes in all.
+
+    Of each task the reference is the lower mean log loss of the sweeps of momentum and AdamW, each
+    at its best rate. A diverged run counts as 1. Time: CPU of the advice and of one training.
+    """
+    keys = [f"{method}/{horizon}/{{}}/{each}" for method, each in SETTINGS.values()]
+    there = [name for name in TASKS if all(key.format(name) in cases for key in keys)]
+    if not there:
+        return ""
+    best = {
+        each: np.array([_lowest(Case(name, each, folder), horizon) for name in there])
+        for each in OPTIMIZERS
+    }
+    least = np.minimum(*best.values())
+    rows = []
+    for words, (method, each) in SETTINGS.items():
+        found = [cases[f"{method}/{horizon}/{name}/{each}"] for name in there]
+        over = [logs([run["final"] for run in case["runs"]]).mean() for case in found] - least
+        taken = 1 + np.mean([case["cpu_share"] for case in found])
+        rows.append([words, *_over(over), f"{taken:.2f}"])
+    for each, lowest in best.items():
+        rows.append([f"a sweep of {each}, {POINTS} rates", *_over(lowest - least), str(POINTS)])
+    heads = ["setting", "within 0.1", "median", "mean of min(., 1)", "worst", "time, trainings"]
+    return table(heads, rows)
+
+
+def _lowest(case: Case, horizon: str) -> float:
+    place = case.best(horizon)
+    return np.inf if place is None else float(case.log_losses(horizon)[place].mean())
+
+
+def _over(found: np.ndarray) -> list[str]:
+    """Of log losses over the best."""
+    return [
+        f"{(found <= 0.1).sum()} of {len(found)}",
+        f"{np.median(found):.3f}",
+        f"{np.minimum(found, 1).mean():.3f}",
+        f"{found.max():.2f}",
+    ]
 
 
 def number(regret: float | None) -> str:
@@ -66,6 +121,8 @@ def report(role: str, runs: list[dict[str, Any]], cases: Cases) -> str:
                 told.append(f"{horizon}, {name}\n\n{table(HEADS, rows)}")
         if rows := list(_lines(cases, methods, horizon)):
             told.append(f"{horizon}, regrets\n\n{table(['task, optimizer', *methods], rows)}")
+        if swept := against_sweeps(cases, horizon):
+            told.append(f"{horizon}, log loss over the lower of two sweeps\n\n{swept}")
     return "\n".join(told)
 
 

@@ -55,26 +55,33 @@ CENTRED = {
 
 
 @pytest.mark.parametrize("loss", CENTRED)
-def test_the_statistic_is_that_of_gradients_at_the_best_constant_of_each_batch(loss):
-    """Their slope by the outputs is the mean of the targets less the targets."""
-    model, data = network(), batches(6, 32)
+@pytest.mark.parametrize("parts", [10, 5, 1])
+def test_the_statistic_is_that_of_gradients_at_the_best_constant_of_each_group(loss, parts):
+    """Their slope by the outputs is the mean of the targets less the targets.
+
+    Fewer than ten batches are cut: five into halves, one of 32 into four.
+    """
+    model, data = network(), batches(parts, 32)
     if loss != "cross_entropy":
         data = [(x, nn.functional.one_hot(y, 4).float()) for x, y in data]
     rows, double = [], copy.deepcopy(model).double()
-    for x, y in data:
+    cut = {10: 32, 5: 16, 1: 8}[parts]
+    groups = [pair for x, y in data for pair in zip(x.split(cut), y.split(cut), strict=True)]
+    for x, y in groups:
         t = CENTRED[loss](y)
         z = double(x.double())
         rows.append(torch.autograd.grad((z * (t.mean(0) - t)).sum(), list(double.parameters())))
     before = [p.clone() for p in model.parameters()]
     found = read(model, data, loss)
     assert found.statistic == pytest.approx(statistic(rows), rel=1e-4)
-    assert (found.n_batches, found.cost, found.of_constant) == (6, 6.0, True)
+    assert (found.groups, found.n_batches, found.cost) == (len(groups), parts, float(parts))
+    assert found.of_constant
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
-    assert found.note is None
+    assert found.seen == min(3, 0.85 * math.sqrt(len(groups) * (len(groups) - 1) / 2))
 
 
 def test_a_network_that_knows_something_is_read_by_the_gradients_of_its_loss():
-    model, data = network(), batches(8, 32)
+    model, data = network(), batches(16, 32)
     rows = [
         torch.autograd.grad(nn.functional.cross_entropy(model(x), y), list(model.parameters()))
         for x, y in data
@@ -82,9 +89,9 @@ def test_a_network_that_knows_something_is_read_by_the_gradients_of_its_loss():
     found = read(model, data, known=0.1)
     assert found.statistic == pytest.approx(statistic(rows), rel=1e-4)
     assert not found.of_constant
-    alike = [data[0]] * 8
+    alike = [data[0]] * 16
     same = read(model, alike, known=0.1)
-    assert same.statistic == pytest.approx(math.sqrt(8 * 7 / 2))  # the most that it can be
+    assert same.statistic == pytest.approx(math.sqrt(16 * 15 / 2))  # the most that it can be
 
 
 def test_shuffled_targets_are_told_from_true_ones():
@@ -94,17 +101,19 @@ def test_shuffled_targets_are_told_from_true_ones():
     assert abs(sum(none) / 25) < 1.2  # the larger of two about normal ones: 0.56
     assert sum(value >= 3 for value in none) <= 1
     assert sum(value >= 3 for value in some) >= 24
-    assert Signal(2.9, 16, 16.0, True).note.kind is AdviceNote.NO_LINK
-    assert Signal(2.9, 16, 16.0, False).note.kind is AdviceNote.SETTLED
-    assert Signal(3.1, 16, 16.0, True).note is None
-    assert Signal(0, 4, 4.0, True).seen == pytest.approx(0.85 * math.sqrt(6))
+    assert Signal(2.9, 16, 16, 16.0, True).note.kind is AdviceNote.NO_LINK
+    assert Signal(2.9, 16, 16, 16.0, False).note.kind is AdviceNote.SETTLED
+    assert Signal(3.1, 16, 16, 16.0, True).note is None
+    assert Signal(0, 4, 4, 4.0, True).seen == pytest.approx(0.85 * math.sqrt(6))
 
 
 def test_small_batches_are_joined_and_too_few_say_nothing():
     found = read(network(), batches(40, 2))
-    assert (found.n_batches, found.cost) == (4, 16.0)  # groups of four
-    assert read(network(), batches(40, 32), most=3.9) is None
-    assert read(network(), batches(3, 32)) is None
+    assert (found.groups, found.n_batches, found.cost) == (4, 16, 16.0)  # of four batches
+    assert read(network(), batches(40, 2), most=15) is None
+    assert read(network(), batches(3, 8)) is None
+    assert read(network(), batches(3, 32)).groups == 12
+    assert read(network(), batches(3, 32), most=0.9) is None
 
 
 def test_dead_networks_and_losses_of_the_model_itself():

@@ -5,7 +5,7 @@ from ._jacobian import Jacobian, jacobian, stages
 from ._layer_graph import LayerCall, LayerGraph, is_recurrent
 from ._pattern_jacobian import PatternJacobian, pattern_of
 from ._position_mean import PositionMean, PositionMeans
-from .curvature._live import LiveLoss
+from .curvature._live import LiveLoss, Piece
 from .curvature._losses import criterion
 from .curvature._named import empirical_fisher, fisher, ggn, hessian
 from .curvature._operator import CurvatureOperator
@@ -43,6 +43,7 @@ __all__ = [
     "LiveLoss",
     "OwnHook",
     "PatternJacobian",
+    "Piece",
     "PositionMean",
     "PositionMeans",
     "Stages",

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...operators import LiveLoss, random_states_kept
+from ...operators import LiveLoss, Piece, random_states_kept
 from ...results import Outcome
 from .._outcomes import AdviceNote
 from ._kinds import real
 from ._trials import GRADIENT
 
-LEAST, ENOUGH = 4, 16  # groups of batches: fewer show nothing, more are not needed
+LEAST, ENOUGH = 4, 16  # groups of examples: fewer show nothing, more are not needed
+CUT = 10  # groups to cut fewer batches into
 SAMPLES = 8  # of a group, at least: their own best constant is taken off
 SEEN, SHARE = 3.0, 0.85  # from which it counts as seen: or this share of the most it can be
 MEMORY = 2**30  # bytes of gradients to hold
@@ -27,14 +28,16 @@ class Signal:
 
     Attributes:
         statistic: The largest over weight matrices of ``sum(G_ij) / sqrt(sum(G_ij^2))``, sums over
-            pairs of batches, ``G_ij`` products of their gradients: about normal where they have
-            nothing in common, and the root of the number of pairs where they are alike.
-        n_batches: How many, or groups of small ones. cost: in gradients.
+            pairs of groups of examples, ``G_ij`` products of their gradients: about normal where
+            they have nothing in common, and the root of the number of pairs where they are alike.
+        groups: How many: batches, parts of few, or some small ones together.
+        n_batches: Read for it. cost: in gradients.
         of_constant: Whether the gradients are those at the best constant output, which ask whether
             targets go with inputs; else those of the loss, which ask whether it can fall.
     """
 
     statistic: float
+    groups: int
     n_batches: int
     cost: float
     of_constant: bool
@@ -42,7 +45,7 @@ class Signal:
     @property
     def seen(self) -> float:
         """From where on a common direction counts as seen."""
-        return min(SEEN, SHARE * math.sqrt(self.n_batches * (self.n_batches - 1) / 2))
+        return min(SEEN, SHARE * math.sqrt(self.groups * (self.groups - 1) / 2))
 
     @property
     def note(self) -> Outcome | None:
@@ -61,14 +64,8 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     The model stays as it is; dropout draws by ``seed``. ``known``: its loss, where that is less
     than a constant output's the loss's own gradients are read.
     """
-    size = sum(p.numel() * p.element_size() for p in live.parameters().values())
-    each = math.ceil(SAMPLES / max(1, live.samples(0)))  # batches of a group
-    count = min(ENOUGH, int(most / GRADIENT / each), MEMORY // max(1, size))
-    if count < LEAST:
-        return None
-    live.batch(count * each - 1)
-    count = min(count, live.n_batches // each)
-    if count < LEAST:
+    groups = _groups(live, most)
+    if len(groups) < LEAST:
         return None
     constant = live.constant()
     learned = constant is not None and known is not None and known < KNOWS * constant
@@ -76,15 +73,33 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     own = list(live.parameters(model).values())
     rows = list[tuple[Tensor, ...]]()
     with random_states_kept(live.device, seed), torch.enable_grad():
-        for i in range(count):
-            which = range(i * each, (i + 1) * each)
-            value = None if learned else live.away(model, which)
+        for group in groups:
+            value = None if learned else live.away(model, group)
             learned = learned or value is None
             if value is None:
-                value = torch.stack([live(model, k) for k in which]).sum()
+                value = live.over(model, group)
             found = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
             rows.append(tuple(slope.detach() for slope in found))
-    return Signal(_agreement(rows), count, count * each * GRADIENT, not learned)
+    made = len({piece.i for group in groups for piece in group})
+    return Signal(_agreement(rows), len(rows), made, made * GRADIENT, not learned)
+
+
+def _groups(live: LiveLoss, most: float) -> list[list[Piece]]:
+    """Examples apart: batches, cut where there are few, or some together where they are small."""
+    size = sum(p.numel() * p.element_size() for p in live.parameters().values())
+    room = MEMORY // max(1, size)  # gradients that can be held
+    samples = max(1, live.samples(0))
+    each = math.ceil(SAMPLES / samples)  # batches of a group
+    wanted = max(0, min(ENOUGH, int(most / GRADIENT / each), room))
+    if wanted:
+        live.batch(wanted * each - 1)
+    count = min(wanted, live.n_batches // each)
+    if each > 1:
+        starts = range(0, count * each, each)
+        return [[p for k in range(i, i + each) for p in live.pieces(k, 1)] for i in starts]
+    most_parts = min(samples // SAMPLES, live.batch(0)[0].count, room // max(1, count))
+    parts = min(math.ceil(CUT / max(1, count)), most_parts)
+    return [[piece] for i in range(count) for piece in live.pieces(i, parts)]
 
 
 def _agreement(rows: list[tuple[Tensor, ...]]) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ...results import UsageError, wrong
 from ..model._checks import first_line
-from ..model._example import Example, is_number
+from ..model._example import Example, is_number, some_rows
 from ..model._functional_model import Caller, FunctionalModel
 from ..model._random import random_states_kept
 from ..model._statistics import statistics
@@ -24,6 +25,14 @@ from ._losses import CrossEntropy, criterion
 from ._named import ggn, hessian
 from ._outputs import Form, classes_last
 from ._own_loss import ModelsLoss, OwnLoss
+
+
+class Piece(NamedTuple):
+    """Some examples of batch ``i``."""
+
+    i: int
+    x: Example
+    y: Any
 
 
 class LiveLoss:
@@ -143,18 +152,33 @@ class LiveLoss:
         counts = [part.judged.divisor(part.z, part.y) for part in parts]
         return constant_loss(parts, float(len(parts) if self.judged.sums else sum(counts)))
 
-    def away(self, model: nn.Module, which: Sequence[int]) -> Tensor | None:
-        """``sum(s z)`` over some batches, ``s`` the slope of the loss at their constant output.
+    def pieces(self, i: int, parts: int) -> list[Piece]:
+        """Batch ``i`` in so many pieces along its examples; whole where it cannot be cut."""
+        x, y = self.batch(i)
+        if parts < 2 or not x.sliceable:
+            return [Piece(i, x, y)]
+        ends = [x.count * k // parts for k in range(parts + 1)]
+        places = [slice(a, b) for a, b in pairwise(ends)]
+        return [Piece(i, x.pick(at), some_rows(y, at, x.count)) for at in places]
+
+    def over(self, model: nn.Module, pieces: Sequence[Piece]) -> Tensor:
+        """The sum of the losses of some pieces, with its graph."""
+        values = [self._value(model, each.i, each.x, each.y) for each in pieces]
+        return torch.stack(values).sum()
+
+    def away(self, model: nn.Module, pieces: Sequence[Piece]) -> Tensor | None:
+        """``sum(s z)`` over some pieces, ``s`` the slope of the loss at their constant output.
 
         Its gradient is the first step of a network that stands at the best output for all of these
         examples: where targets have nothing to do with inputs it has no direction in common with
-        that of other batches. None where no such output is known.
+        that of other pieces. None where no such output is known.
         """
         parts, outputs = list[Seen](), list[Tensor]()
-        for i in which:
-            z, _, y = self._outputs(model, *self.batch(i))
+        for each in pieces:
+            z, _, y = self._outputs(model, each.x, each.y)
             outputs.append(z)
-            parts.append(self._see(i, z, y))
+            parts.append(Seen(self.judged, torch.zeros_like(z), y))
+            self._see(each.i, z)
         constant = constant_output(parts)
         if constant is None:
             return None
@@ -170,20 +194,26 @@ class LiveLoss:
         z, form = self._reader(self.network, out, x.count)
         if not self._tried:
             z, y = self._checked(z, x, y, out)
-        if self._reader is classes_last:
-            y = y.reshape(x.count, *z.shape[2:])
-        return z, form, y
+        return z, form, self._targets(z, x.count, y)
 
     def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
         z, form, y = self._outputs(model, x, y)
-        self._see(i, z, y)
+        self._see(i, z)
         given = z if form is None else form.outputs(z)
         value: Tensor = self.judged.given(given, y)
         return value
 
-    def _see(self, i: int, z: Tensor, y: Any) -> Seen:
-        zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(z.shape)
-        return self.seen.setdefault(i % len(self._held), Seen(self.judged, zeros, y))
+    def _targets(self, z: Tensor, count: int, y: Any) -> Any:
+        return y.reshape(count, *z.shape[2:]) if self._reader is classes_last else y
+
+    def _see(self, i: int, z: Tensor) -> None:
+        """Note that batch ``i`` was used, by outputs of it or of a piece."""
+        key = i % len(self._held)
+        if key not in self.seen:
+            x, y = self._held[key]
+            shape = (x.count, *z.shape[1:]) if z.ndim else ()
+            zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(shape)
+            self.seen[key] = Seen(self.judged, zeros, self._targets(z, x.count, y))
 
     def _checked(self, z: Tensor, x: Example, y: Any, out: Any) -> tuple[Tensor, Any]:
         """Of the first batch: which axis has the classes, and whether the targets fit."""
