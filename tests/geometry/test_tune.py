@@ -74,6 +74,17 @@ def test_a_sum_over_a_batch_has_the_noise_of_its_mean():
     assert total.value == pytest.approx(mean.value, rel=1e-3)
 
 
+def test_a_batch_of_sequences_is_told_in_samples_too():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(7, 8), nn.Linear(8, 7), nn.Flatten(0, 1))
+    ids = torch.randint(7, (20, 4, 6))
+    words = [(x, ((x + 1) % 7).flatten()) for x in ids]
+    joined = nakami.tune(model, words, "cross_entropy", steps=1000)
+    assert {c.name: c.value for c in joined.choices}["batch"] == "4 examples, 24 samples"
+    plain = nakami.tune(network(), batches(), "cross_entropy", steps=1000)
+    assert {c.name: c.value for c in plain.choices}["batch"] == "16 examples"
+
+
 def test_what_a_short_budget_leaves_out_is_said():
     found = nakami.tune(network(), batches(), "cross_entropy", steps=100, optimizer="momentum")
     parts = {choice.name: choice for choice in found.choices}

@@ -49,7 +49,8 @@ def batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice
     if noise is None:
         return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
     said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip(".")})
-    return Choice("batch", f"{size} examples", said, spent)
+    counted = "" if noise.batch == size else f", {noise.batch:g} samples"  # positions of a text
+    return Choice("batch", f"{size} examples{counted}", said, spent)
 
 
 def clipping(model: nn.Module) -> Choice:
