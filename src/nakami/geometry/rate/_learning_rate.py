@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -113,7 +112,6 @@ def learning_rate(
         parts = Parts(progress, 1)
         live, course = LiveLoss(view, data, loss), (schedule, steps, warmup)
         found, _ = plan(live, optimizer, course, float(budget), parts)
-        found = replace(found, warmup=int(warmup))
         parts.done(_answer(found))
         return found
     if schedule != "constant" or warmup:

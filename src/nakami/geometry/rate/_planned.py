@@ -67,6 +67,7 @@ def plan(
         n_samples=sum(map(live.samples, live.seen)),
         sample=live.judged.sample, n_batches=len(live.seen),
         batch_normalisation=live.batch_normalisation, training=along.steps, schedule=along.name,
+        warmup=along.warmup,
     )  # fmt: skip
     return found, first
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -92,7 +91,6 @@ def tune(
     parts.done("now the rate" if noise is None else noise.advice)
     course = (schedule, steps, warmup)
     rate, first = plan(live, optimizer, course, (gradients - spent) / steps, parts)
-    rate = replace(rate, warmup=warmup)
     parts.done(rate.advice)
     stepping = make(optimizer, live.parameters())
     batch = live.batch(0)[0].count
