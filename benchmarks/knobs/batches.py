@@ -46,6 +46,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def crossing(losses: np.ndarray, target: float, window: int) -> float | None:
     return float(below[0] + window / 2) if len(below) else None
 
 
+@cache
 def courses(name: str, each: str) -> dict[int, dict[int, np.ndarray]]:
     """Whole courses of the committed grid's constant runs of 1500 steps, by place and seed."""
     found: dict[int, dict[int, np.ndarray]] = {}
