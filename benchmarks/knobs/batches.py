@@ -19,6 +19,8 @@ them, constant rates, the seeds of ``protocol.toml``. No held-back task.
   of the batch takes at most four times 750), or at twice the fewest steps of its batch and seed so
   far; it then counts as slower. Where none of five places reaches the target there is no S.
   Courses of the committed grid, in blocks of ten steps, count as runs of the task's own batch.
+  Added after seven tasks of seed 0, for time: runs of larger batches also end at twice the fewest
+  steps of the task's own.
 * Each seed has a search of its own; that of seed 1 begins where seed 0 was best.
 * Fit: ``S = S_min (1 + B_crit / B)``, which is ``(S / S_min - 1) (E / E_min - 1) = 1`` with
   examples ``E = B S`` and ``B_crit = E_min / S_min`` (McCandlish et al. 2018, arXiv 1812.06162,
@@ -215,8 +217,10 @@ class Search:
     def complete(self) -> None:
         """Runs what is missing."""
         name, each, factor, seed = self.key
+        smaller = Search(self.store, name, each, 1.0, seed).steps()
         while (place := self.next_place()) is not None:
-            most = min(MOST, SLOWER * min(self.steps().values(), default=np.inf))
+            fewest = [*self.steps().values(), *(smaller.values() if factor > 1 else ())]
+            most = min(MOST, SLOWER * min(fewest, default=np.inf))
             record = run(task(name), each, factor, place, seed, (self.target, most))
             self.store.add(f"{name}|{each}|{factor:g}|{place}|{seed}", record)
             print(name, each, f"x{factor:g}", f"{rate(place):.2g}", seed, record, flush=True)

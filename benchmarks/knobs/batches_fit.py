@@ -18,6 +18,8 @@ class Fit:
     Attributes:
         s_min: Steps. b_crit: examples. factor: one standard error of B_crit, as a factor; inf where
             there are no residuals to tell.
+        at_least: The least B_crit whose sum of squares, S_min fitted anew, exceeds the smallest one
+            by four times its share of a degree of freedom (two standard errors).
         residual: Root mean square of log S less the curve.
         inside: Whether B_crit lies where the batches can tell it.
     """
@@ -25,6 +27,7 @@ class Fit:
     s_min: float
     b_crit: float
     factor: float
+    at_least: float
     residual: float
     inside: bool
 
@@ -43,13 +46,15 @@ def fit(batches: np.ndarray, steps: np.ndarray) -> Fit:
 
     begun = np.log([np.exp(logs.min()), np.exp(np.log(batches).mean())])
     found = least_squares(away, begun, bounds=([-np.inf, low], [np.inf, high]))
-    degrees = len(logs) - 2
-    square = float((found.fun**2).sum())
-    error = np.inf
-    if degrees and np.linalg.cond(found.jac) < 1e8:
+    degrees = max(1, len(logs) - 2)
+    square, error = float((found.fun**2).sum()), np.inf
+    if len(logs) > 2 and np.linalg.cond(found.jac) < 1e8:
         error = float(np.sqrt(np.linalg.inv(found.jac.T @ found.jac)[1, 1] * square / degrees))
+    tried = np.linspace(low, found.x[1], 400)
+    left = logs - np.log1p(np.exp(tried)[:, None] / batches)
+    allowed = left.var(1) * len(logs) <= square * (1 + 4 / degrees) + 1e-12
     return Fit(
         float(np.exp(found.x[0])), float(np.exp(found.x[1])), float(np.exp(min(error, 700.0))),
-        float(np.sqrt(square / len(logs))),
+        float(np.exp(tried[allowed].min(initial=found.x[1]))), float(np.sqrt(square / len(logs))),
         bool(np.log(batches.min() / SEEN) < found.x[1] < np.log(batches.max() * SEEN)),
     )  # fmt: skip

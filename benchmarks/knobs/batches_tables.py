@@ -140,11 +140,11 @@ def critical(every: list[Found]) -> str:
     for of in every:
         made = of.fit
         assert made is not None
-        outside = "" if made.inside else " (outside)"
         cells = [f"{v:.2g}" if (v := of.noise[key]) else "-" for key in READINGS]
         first = [f"{of.name}, {of.each}", str(of.own), f"{made.s_min:.0f}"]
-        fitted = [f"{made.b_crit:.3g}{outside}", f"{made.factor:.2f}", f"{made.residual:.2f}"]
-        rows.append([*first, *fitted, *cells])
+        known = [f"{made.b_crit:.2g}", f"{made.factor:.2f}"]
+        fitted = known if made.inside else [f"above {made.at_least:.2g}", "-"]
+        rows.append([*first, *fitted, f"{made.residual:.2f}", *cells])
     heads = ["task, optimizer", "batch", "S_min", "B_crit", "its error, a factor", "residual"]
     return table([*heads, *READINGS.values()], rows)
 
@@ -192,7 +192,9 @@ def know_how(every: list[Found]) -> str:
     rows = []
     for name in DEVELOPMENT:
         made, own = critical_of.get(name), PROTOCOL["task"][name]["batch"]
-        batch = f"{_round(made.b_crit)}" if made and made.inside else "-"
+        batch = "-"
+        if made:
+            batch = _round(made.b_crit) if made.inside else f"above {_round(made.at_least)}"
         rates = []
         for each in OPTIMIZERS[::-1]:
             places = [Case(name, each).best(horizon) for horizon in HORIZONS]
