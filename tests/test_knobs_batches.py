@@ -134,3 +134,18 @@ def test_a_run_reaches_the_committed_courses_target():
 
 def test_no_held_back_task():
     assert {tasks.PROTOCOL["task"][name]["role"] for name in batches.NAMES} == {"development"}
+
+
+def test_what_tune_says_of_the_critical_batch_is_what_was_measured():
+    if lacking := [words for name in batches.NAMES if (words := tasks.missing(name))]:
+        pytest.skip(lacking[0])
+    from nakami.geometry.setting._choices import CRITICAL
+
+    store = batches.Store()
+    every = [batches_tables.found_of(store, name, "adamw") for name in batches.NAMES]
+    times = np.exp(batches_tables.ratios(every, "tune", "adamw", bounds=True))
+    assert len(times) == CRITICAL["tasks"]
+    assert times.min() == pytest.approx(CRITICAL["least"], rel=0.1)
+    assert np.median(times) == pytest.approx(CRITICAL["middle"], rel=0.1)
+    later = np.exp(batches_tables.ratios(every, "after", "adamw"))
+    assert 0.5 < np.exp(np.log(later).mean()) < 2

@@ -140,19 +140,27 @@ def critical(every: list[Found]) -> str:
     for of in every:
         made = of.fit
         assert made is not None
-        cells = [f"{v:.2g}" if (v := of.noise[key]) else "-" for key in READINGS]
-        first = [f"{of.name}, {of.each}", str(of.own), f"{made.s_min:.0f}"]
-        known = [f"{made.b_crit:.2g}", f"{made.factor:.2f}"]
-        fitted = known if made.inside else [f"above {made.at_least:.2g}", "-"]
-        rows.append([*first, *fitted, f"{made.residual:.2f}", *cells])
+        cells = [_round(v) if (v := of.noise[key]) else "-" for key in READINGS]
+        known = [f"{made.s_min:.0f}", _round(made.b_crit), f"{made.factor:.2f}"]
+        fitted = known if made.inside else ["-", f"above {_round(made.at_least)}", "-"]
+        name = f"{of.name}, {of.each}"
+        rows.append([name, str(of.own), *fitted, f"{made.residual:.2f}", *cells])
     heads = ["task, optimizer", "batch", "S_min", "B_crit", "its error, a factor", "residual"]
     return table([*heads, *READINGS.values()], rows)
 
 
-def ratios(every: list[Found], key: str, each: str) -> np.ndarray:
-    """Natural log of B_crit over a reading of noise, of each task where both are known."""
+def ratios(every: list[Found], key: str, each: str, bounds: bool = False) -> np.ndarray:
+    """Natural log of B_crit over a reading of noise, of each task where both are known.
+
+    Args:
+        every: What was found.
+        key: The reading.
+        each: The optimizer.
+        bounds: Whether a lower bound stands for a B_crit beyond the batches that were run.
+    """
     pairs = [(of.fit, of.noise[key]) for of in every if of.each == each]
-    return np.array([np.log(made.b_crit / v) for made, v in pairs if made and made.inside and v])
+    there = [(made, v) for made, v in pairs if made and v and (made.inside or bounds)]
+    return np.log([(m.b_crit if m.inside else m.at_least) / v for m, v in there])
 
 
 def predictors(every: list[Found]) -> str:
@@ -160,13 +168,14 @@ def predictors(every: list[Found]) -> str:
     rows = []
     for each in OPTIMIZERS[::-1]:
         for key, words in READINGS.items():
-            logs = ratios(every, key, each)
+            logs, wide = (ratios(every, key, each, bounds) for bounds in (False, True))
             if len(logs) > 1:
-                cells = [f"{np.exp(logs.mean()):.2f}", f"{np.exp(logs.std(ddof=1)):.2f}"]
-                ends = f"{np.exp(logs.min()):.2f} to {np.exp(logs.max()):.2f}"
-                rows.append([f"{each}, {words}", str(len(logs)), *cells, ends])
-    heads = ["reading", "tasks", "B_crit over it (mean)", "scatter, a factor", "range"]
-    return table(heads, rows)
+                cells = [f"{np.exp(logs.mean()):.2g}", f"{np.exp(logs.std(ddof=1)):.1f}"]
+                ends = f"{np.exp(logs.min()):.2g} to {_round(np.exp(logs.max()))}"
+                middle = f"{np.exp(np.median(wide)):.2g} ({len(wide)})"
+                rows.append([f"{each}, {words}", str(len(logs)), *cells, ends, middle])
+    heads = ["reading", "tasks", "B_crit over it (mean of logs)", "scatter, a factor", "range"]
+    return table([*heads, "median with lower bounds"], rows)
 
 
 def doubling(every: list[Found]) -> str:
@@ -205,7 +214,7 @@ def know_how(every: list[Found]) -> str:
 
 
 def _round(value: float) -> str:
-    return f"{float(f'{value:.2g}'):.0f}"
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def _scale(name: str) -> str:

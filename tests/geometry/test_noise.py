@@ -104,6 +104,7 @@ def test_advice_follows_the_scale(scale, words):
     found = noise_scale(list(gradients), [10] * 400)
     assert found.value == pytest.approx(scale, rel=0.15)
     assert words in found.advice
+    assert "at these weights" in found.advice
     assert ". " not in found.advice  # one sentence
     assert isinstance(found, NoiseScale)
 

@@ -58,6 +58,9 @@ def test_the_rate_is_that_of_the_advice_and_the_noise_that_of_its_batches():
     assert found.noise.value == pytest.approx(wanted.value, rel=1e-4)
     kinds = {choice.name: choice.outcome.record()["kind"] for choice in found.choices}
     assert (kinds["rate"], kinds["batch"]) == ("rate", "noise")
+    said = next(choice.outcome.reason for choice in found.choices if choice.name == "batch")
+    assert said.startswith(wanted.advice.rstrip(".")[:40])
+    assert "noise grows in training, so read it again" in said
     names = [choice.name for choice in found.choices]
     assert len(set(names)) == 8
     assert str(found).count("\n") == 8

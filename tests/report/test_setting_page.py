@@ -59,10 +59,11 @@ NOISE = geometry.NoiseScale(
 
 def choices(rate=ChoiceEnding.RATE):
     named = {"below": 8, "tasks": 12}
+    noise = {"noise": "noise", "tasks": 8, "least": 2.0, "middle": 18.0}
     return (
         geometry.Choice("optimizer", "AdamW", Outcome(ChoiceEnding.ADAMW, named)),
         geometry.Choice("rate", "0.002 (0.001 to 0.004)", Outcome(rate, {"why": "by trials"}), 64),
-        geometry.Choice("batch", "32 examples", Outcome(ChoiceEnding.NOISE, {"noise": "noise"}), 8),
+        geometry.Choice("batch", "32 examples", Outcome(ChoiceEnding.NOISE, noise), 8),
         geometry.Choice("clipping", "none", Outcome(ChoiceEnding.CLIP)),
     )
 

@@ -58,7 +58,7 @@ WORSE = (
     "factor 10^{after:.1f}, up or down, as it is by 10^{before:.1f}"
 )
 MEASURES = "{streak:one measure|{streak} measures}"
-HERE = "batches of {batch:g} lie "
+HERE = "at these weights batches of {batch:g} lie "
 NOISE = " the noise scale of {least}{scale:.3g} samples, where "
 GAIN = ": twice the batch makes a step {gain:.2f} times as useful"
 
@@ -149,7 +149,7 @@ class BatchAdvice(Ending):
     TOO_FEW = False, "these batches are too few to say whether larger ones than {batch:g} pay."
     ALL_NOISE = (
         True,
-        "all of the gradient is noise at batches of {batch:g}: larger batches pay in full.",
+        "at batches of {batch:g} all of the gradient is noise at these weights: more pays in full.",
     )
     FAR_BELOW = True, HERE + "far below" + NOISE + "the gain is linear" + GAIN + "."
     BELOW = True, HERE + "below" + NOISE + "the gain begins to fade" + GAIN + "."
@@ -203,6 +203,11 @@ EXPLODES = (
 )
 
 
+GROWS = (
+    "{noise}; noise grows in training, so read it again after some hundred steps: on {tasks} "
+    "small tasks the critical batch of 750 steps of AdamW was {least:.2g} times the scale at the "
+    "start or more (median {middle:.2g} times)"
+)
 SHRINKS = "it leaves {left:.1%} of a weight without a gradient by the end; others were not tried"
 UNEVEN = (
     "gradients of the weight matrices differ by a factor of {factor:.2g}, so that some hardly "
@@ -219,7 +224,7 @@ class ChoiceEnding(Ending):
     WARMS_UP = True, "a twentieth of the steps, as where the rules for the rate were set"
     RATE = True, "{why}"
     DOUBTED = False, "{why}"
-    NOISE = True, "{noise}"
+    NOISE = True, GROWS
     NOT_READ = False, "not examined: {why}"
     NO_DECAY = True, "nothing draws weights to 0"
     SHRINKS = True, SHRINKS

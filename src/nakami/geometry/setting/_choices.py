@@ -18,6 +18,8 @@ from ._setting import Choice
 
 TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
 BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
+# critical batch over the noise scale at the start, on development tasks (docs/batch-size.md)
+CRITICAL = {"tasks": 8, "least": 2.1, "middle": 18.0}
 UNEVEN = 1000.0  # gradients of matrices that differ by more call for other scales
 POINTS = 1000  # of a schedule, of which its mean is taken
 
@@ -48,7 +50,7 @@ def schedule(name: str) -> Choice:
 def batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice:
     if noise is None:
         return Choice("batch", f"{size} examples", Outcome(ChoiceEnding.NOT_READ, {"why": why}))
-    said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip(".")})
+    said = Outcome(ChoiceEnding.NOISE, {"noise": noise.advice.rstrip("."), **CRITICAL})
     counted = "" if noise.batch == size else f", {noise.batch:g} samples"  # positions of a text
     return Choice("batch", f"{size} examples{counted}", said, spent)
 
