@@ -39,7 +39,8 @@ class Found:
 
     Attributes:
         name, each: Task and optimizer. own: its own batch. target: the loss.
-        steps, places: By factor of the batch, of each seed that has a search to its end.
+        steps, places: By factor of the batch, of each seed whose search has ended; a batch at which
+            one of these did not reach the loss is left out.
         noise: By reading, examples, mean of logs over seeds; None where a seed has none.
         gain: What the sentence of tune says of twice the batch, mean over seeds, or None.
     """
@@ -72,17 +73,21 @@ class Found:
 
 def found_of(store: Store, name: str, each: str) -> Found:
     """What a store has of a task and optimizer."""
-    from .batches import FACTORS, Search
+    from .batches import FACTORS, Search, target_of
 
     steps: dict[float, list[float]] = {}
     places: dict[float, list[float]] = {}
     for factor in FACTORS:
-        for seed in RUN["seeds"]:
-            search = Search(store, name, each, factor, seed)
-            best, place = search.best(), search.place()
-            if best is not None and place is not None and search.next_place() is None:
-                steps.setdefault(factor, []).append(search.steps()[best])
-                places.setdefault(factor, []).append(place)
+        tried = [Search(store, name, each, factor, seed) for seed in RUN["seeds"]]
+        ended = [search for search in tried if search.next_place() is None]
+        of = [
+            (search.steps()[p], search.place())
+            for search in ended
+            if (p := search.best()) is not None
+        ]
+        if ended and len(of) == len(ended):  # every seed that was searched reached the loss
+            steps[factor] = [s for s, _ in of]
+            places[factor] = [place for _, place in of if place is not None]
     read = [store.runs.get(f"noise|{name}|{each}|{seed}") for seed in RUN["seeds"]]
     there = [of for of in read if of is not None]
     own = PROTOCOL["task"][name]["batch"]
@@ -90,7 +95,7 @@ def found_of(store: Store, name: str, each: str) -> Found:
     scale = [of["tune"][0] or of["tune"][2] for of in there if "tune" in of]
     gains = [2 * (own + s) / (2 * own + s) if s else None for s in scale]
     gain = _mean(gains)
-    return Found(name, each, own, search.target, steps, places, noise, gain)
+    return Found(name, each, own, target_of(name, each)[0], steps, places, noise, gain)
 
 
 def _mean(values: list[float | None]) -> float | None:

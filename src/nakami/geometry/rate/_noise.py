@@ -25,8 +25,8 @@ class NoiseScale(Ended):
     ``G`` is the mean gradient, ``S`` the covariance of one sample's. At a batch of ``B_simple`` a
     step makes half the progress of a step over endless data; it grows like ``1 / (1 + B_simple /
     B)``. Euclidean: for optimizers that rescale gradients it is a rough guide. Of the present
-    weights: at the start of a training it was 2 to 160 times below the critical batch of 750 steps
-    of AdamW, after them within a factor of about 2 (``benchmarks/knobs/batches.py``).
+    weights: at the start of a training it was 1.6 to 150 times below the critical batch of 750
+    steps of AdamW, after them half of it (scatter: a factor of 2; ``benchmarks/knobs/batches.py``).
 
     Attributes:
         value: ``B_simple``; None where ``|G|^2`` cannot be distinguished from 0.
