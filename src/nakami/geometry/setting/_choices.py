@@ -19,7 +19,7 @@ from ._setting import Choice
 TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
 BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
 # critical batch over the noise scale at the start, on development tasks (docs/batch-size.md)
-CRITICAL = {"tasks": 8, "least": 1.6, "middle": 17.0}
+CRITICAL = {"tasks": 8, "least": 1.6, "middle": 16.0}
 UNEVEN = 1000.0  # gradients of matrices that differ by more call for other scales
 POINTS = 1000  # of a schedule, of which its mean is taken
 
