@@ -23,8 +23,8 @@ them, constant rates, the seeds of ``protocol.toml``. No held-back task.
   steps of the task's own.
 * Each seed has a search of its own; that of seed 1 begins where seed 0 was best.
 * Fit: ``S = S_min (1 + B_crit / B)``, which is ``(S / S_min - 1) (E / E_min - 1) = 1`` with
-  examples ``E = B S`` and ``B_crit = E_min / S_min`` (McCandlish et al. 2018, arXiv 1812.06162,
-  section 2.3), least squares of log S over batches and seeds; its error, a factor, by residuals.
+  examples ``E = B S`` and ``B_crit = E_min / S_min`` (McCandlish et al. 2018, arXiv 1812.06162),
+  least squares of log S over batches and seeds; its error, a factor, by residuals.
 * Best rate of a batch: the vertex of a parabola through log S at the best place and its two
   neighbours, slower runs at most a factor of 2 slower; the slope is of log rate in log batch.
 * Noise: ``B_simple`` as ``nakami.tune`` reads it before a training of 1500 steps, and from

@@ -1,4 +1,4 @@
-"""The curve of steps against batch (McCandlish et al. 2018, arXiv 1812.06162, section 2.3)."""
+"""The curve of steps against batch (McCandlish et al. 2018, arXiv 1812.06162)."""
 
 from __future__ import annotations
 
