@@ -136,7 +136,8 @@ def test_the_interval_holds_the_best_rate_of_a_grid_two_times_in_three():
         grid = {i: final(name, schedule, found.advised * 10 ** (i / 4)) for i in tried}
         best = min(grid, key=grid.get)
         held += found.interval[0] <= found.advised * 10 ** (best / 4) <= found.interval[1]
-        assert grid[0] <= grid[best] + 0.35
+        # by cosine these few batches, seen many times, want more than the rules foretell
+        assert grid[0] <= grid[best] + (0.15 if schedule == "constant" else 0.35)
         assert max(grid[-6], grid[6]) > grid[best] + 0.5
     assert held >= 4
 

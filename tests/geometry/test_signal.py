@@ -116,6 +116,27 @@ def test_small_batches_are_joined_and_too_few_say_nothing():
     assert read(network(), batches(3, 32), most=0.9) is None
 
 
+class Fixed(nn.Module):
+    """A network that takes batches of 32 alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return self.inner(x.reshape(32, 10))
+
+
+def test_a_model_of_one_batch_size_is_read_by_whole_batches():
+    found = read(Fixed(), batches(5, 32))
+    assert (found.groups, found.n_batches) == (5, 5)
+    assert read(Fixed(), batches(3, 32)) is None
+    advice = nakami.learning_rate(Fixed(), batches(20, 32), "cross_entropy", "adam", steps=200)
+    alone = nakami.learning_rate(network(), batches(20, 32), "cross_entropy", "adam", steps=200)
+    assert advice.advised == alone.advised
+    assert advice.cost == alone.cost
+
+
 def test_dead_networks_and_losses_of_the_model_itself():
     dead = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 4))
     with torch.no_grad():

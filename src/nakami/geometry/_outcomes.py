@@ -228,10 +228,7 @@ class ChoiceEnding(Ending):
     NOT_READ = False, "not examined: {why}"
     NO_DECAY = True, "nothing draws weights to 0"
     SHRINKS = True, SHRINKS
-    DECAY_UNKNOWN = (
-        False,
-        "not examined: it is added to gradients whose size the optimizer takes off",
-    )
+    DECAY_UNKNOWN = False, "not examined: how fast it draws weights to 0 is not known here"
     EVEN = True, "gradients of all weight matrices lie within a factor of {factor:.2g}"
     UNEVEN = False, UNEVEN
     SCALES = False, "not examined: nakami.initialisation(model, inputs) reads and proposes scales"

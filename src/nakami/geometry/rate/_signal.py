@@ -64,11 +64,23 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     The model stays as it is; dropout draws by ``seed``. ``known``: its loss, where that is less
     than a constant output's the loss's own gradients are read.
     """
-    groups = _groups(live, most)
+    groups = _groups(live, most, CUT)
     if len(groups) < LEAST:
         return None
     constant = live.constant()
-    learned = constant is not None and known is not None and known < KNOWS * constant
+    learned = constant is not None and known is not None and 0 <= known < KNOWS * constant
+    try:
+        found = _read(live, groups, seed, learned)
+    except Exception:  # a model may want batches of one size, or targets in another order
+        groups = _groups(live, most, 1)
+        if len(groups) < LEAST:
+            return None
+        found = _read(live, groups, seed, learned)
+    return found
+
+
+def _read(live: LiveLoss, groups: list[list[Piece]], seed: int, learned: bool) -> Signal:
+    """By the gradients of these groups, at the best constant output unless it has ``learned``."""
     model = live.copy()
     own = list(live.parameters(model).values())
     rows = list[tuple[Tensor, ...]]()
@@ -84,8 +96,11 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     return Signal(_agreement(rows), len(rows), made, made * GRADIENT, not learned)
 
 
-def _groups(live: LiveLoss, most: float) -> list[list[Piece]]:
-    """Examples apart: batches, cut where there are few, or some together where they are small."""
+def _groups(live: LiveLoss, most: float, cut: int) -> list[list[Piece]]:
+    """Examples apart: batches, some together where they are small.
+
+    Fewer than ``cut`` are cut into so many, of two examples at least.
+    """
     size = sum(p.numel() * p.element_size() for p in live.parameters().values())
     room = MEMORY // max(1, size)  # gradients that can be held
     samples = max(1, live.samples(0))
@@ -97,8 +112,8 @@ def _groups(live: LiveLoss, most: float) -> list[list[Piece]]:
     if each > 1:
         starts = range(0, count * each, each)
         return [[p for k in range(i, i + each) for p in live.pieces(k, 1)] for i in starts]
-    most_parts = min(samples // SAMPLES, live.batch(0)[0].count, room // max(1, count))
-    parts = min(math.ceil(CUT / max(1, count)), most_parts)
+    most_parts = min(samples // SAMPLES, live.batch(0)[0].count // 2, room // max(1, count))
+    parts = min(math.ceil(cut / max(1, count)), most_parts)
     return [[piece] for i in range(count) for piece in live.pieces(i, parts)]
 
 
