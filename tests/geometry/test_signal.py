@@ -137,6 +137,22 @@ def test_a_model_of_one_batch_size_is_read_by_whole_batches():
     assert advice.cost == alone.cost
 
 
+def test_outputs_with_a_row_for_each_position_are_counted_as_they_are():
+    """Targets of the same rows: whole batches, since targets cannot be cut beside examples."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(7, 8), nn.Linear(8, 7), nn.Flatten(0, 1))
+    ids = torch.randint(7, (5, 4, 6))
+    data = [(x, ((x + 1) % 7).flatten()) for x in ids]
+    live = LiveLoss(View(model), data, "cross_entropy")
+    with torch.no_grad():
+        live(live.copy(), 0)
+    assert live.samples(0) == 24
+    found = signal(live, 0, 5.0)
+    assert found.groups == 5
+    p = torch.bincount(torch.cat([y for _, y in data])).double() / 120
+    assert live.constant() == pytest.approx(float(torch.special.entr(p).sum()), rel=1e-5)
+
+
 def test_dead_networks_and_losses_of_the_model_itself():
     dead = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 4))
     with torch.no_grad():

@@ -178,7 +178,7 @@ class LiveLoss:
             z, _, y = self._outputs(model, each.x, each.y)
             outputs.append(z)
             parts.append(Seen(self.judged, torch.zeros_like(z), y))
-            self._see(each.i, z)
+            self._see(each.i, z, each.x.count)
         constant = constant_output(parts)
         if constant is None:
             return None
@@ -198,7 +198,7 @@ class LiveLoss:
 
     def _value(self, model: nn.Module, i: int, x: Example, y: Any) -> Tensor:
         z, form, y = self._outputs(model, x, y)
-        self._see(i, z)
+        self._see(i, z, x.count)
         given = z if form is None else form.outputs(z)
         value: Tensor = self.judged.given(given, y)
         return value
@@ -206,12 +206,12 @@ class LiveLoss:
     def _targets(self, z: Tensor, count: int, y: Any) -> Any:
         return y.reshape(count, *z.shape[2:]) if self._reader is classes_last else y
 
-    def _see(self, i: int, z: Tensor) -> None:
-        """Note that batch ``i`` was used, by outputs of it or of a piece."""
+    def _see(self, i: int, z: Tensor, count: int) -> None:
+        """Note that batch ``i`` was used, by outputs of so many of its examples."""
         key = i % len(self._held)
         if key not in self.seen:
             x, y = self._held[key]
-            shape = (x.count, *z.shape[1:]) if z.ndim else ()
+            shape = (len(z) * x.count // count, *z.shape[1:]) if z.ndim else ()
             zeros = torch.zeros((), dtype=z.dtype, device=z.device).expand(shape)
             self.seen[key] = Seen(self.judged, zeros, self._targets(z, x.count, y))
 
