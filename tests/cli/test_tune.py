@@ -79,7 +79,7 @@ def test_a_page_is_written_and_drawn_again_without_measuring(nakami, here, monke
     page = (folder / "report.html").read_text(encoding="utf-8")
     kept = results.read_record(folder).part("setting")
     assert all(note.converged for note in kept.advice.notes)
-    assert f"Train with AdamW at a peak rate of {number(kept.rate)}, falling by cosine<" in page
+    assert f"Train with AdamW at a peak rate of {number(kept.rate)}, falling linearly<" in page
     assert page.count("<pre ") == 3
 
     def stop(*_, **__):

@@ -32,14 +32,14 @@ def test_the_rate_is_that_of_the_advice_and_the_noise_that_of_its_batches():
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert (found.optimizer, found.schedule, found.warmup, found.batch) == (
         "AdamW",
-        "cosine",
+        "linear",
         100,
         16,
     )
     left = (0.05 * 2000 - 8) / 2000
     alone = nakami.learning_rate(
         model, data, "cross_entropy", "adamw",
-        steps=2000, schedule="cosine", warmup=100, budget=left,
+        steps=2000, schedule="linear", warmup=100, budget=left,
     )  # fmt: skip
     seen = {
         name: getattr(found.advice, name) for name in ("constant_loss", "n_samples", "n_batches")

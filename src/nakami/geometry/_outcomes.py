@@ -197,6 +197,11 @@ DECAYS = (
     "a rate that falls by cosine ended lower than a constant one on {below} of {tasks} small tasks "
     "of many kinds, each at its best rate"
 )
+FALLS = (
+    "at 1,500 steps a rate that falls in a line to 0 ended 2 % and more below a cosine on "
+    "{cosine_above} of {tasks} small tasks and above it on {cosine_below}, below a constant rate "
+    "on {constant_above} and above it on {constant_below}, each at the rate advised for it"
+)
 EXPLODES = (
     "not examined: {kind} can explode; nakami.recurrent keeps the spectrum of a GRU below 1 in "
     "place of clipping"
@@ -221,6 +226,7 @@ class ChoiceEnding(Ending):
     GIVEN = True, "as given"
     ADAMW = True, BY_COSINE
     DECAYS = True, DECAYS
+    FALLS = True, FALLS
     WARMS_UP = True, "a twentieth of the steps, as where the rules for the rate were set"
     RATE = True, "{why}"
     DOUBTED = False, "{why}"

@@ -42,7 +42,7 @@ def run(
     ] = "adamw",
     schedule: Annotated[
         str, typer.Option(help="constant, cosine, linear or wsd (the last fifth linear).")
-    ] = "cosine",
+    ] = "linear",
     batch: Annotated[
         int, typer.Option(min=1, metavar="N", help="Examples of a batch, as you will train.")
     ] = BATCH,
@@ -89,7 +89,7 @@ def run(
         "steps": (steps, STEPS),
         "loss": (loss, "cross_entropy"),
         "optimizer": (optimizer, "adamw"),
-        "schedule": (schedule, "cosine"),
+        "schedule": (schedule, "linear"),
         "batch": (batch, BATCH),
         "budget": (budget, BUDGET),
         "labels": (inputs.labels, None),

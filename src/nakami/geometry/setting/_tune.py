@@ -49,14 +49,14 @@ def tune(
     *,
     steps: int,
     optimizer: Optimizer | str = "adamw",
-    schedule: str = "cosine",
+    schedule: str = "linear",
     budget: float = 0.05,
     progress: Progress | None = None,
 ) -> TrainingSetting:
     """How to train a network for so many steps: optimizer, rate, schedule, warm-up, batch size.
 
-    AdamW whose rate falls by cosine, since on the development tasks of ``benchmarks/knobs`` that
-    ended lowest most often; the peak rate by ``nakami.learning_rate``; what the noise of the
+    AdamW whose rate falls in a line to 0, since on the development tasks of ``benchmarks/knobs``
+    that ended lowest most often; the peak rate by ``nakami.learning_rate``; what the noise of the
     gradients says of the batch size. Each part has its reason; what was not examined is said.
 
     Args:
@@ -84,7 +84,7 @@ def tune(
     check_callable("progress", progress, "progress(done, total, seconds_left, what)")
     steps = check_at_least("steps", steps, 1, "pass the optimizer steps of the whole training")
     check_fraction("budget", budget, "use 0.05")
-    check_choice("schedule", schedule, SHAPES, "leave it out for 'cosine'")
+    check_choice("schedule", schedule, SHAPES, "leave it out for 'linear'")
     live, warmup = LiveLoss(as_view(model), data, loss), steps // WARMUP
     parts, gradients = Parts(progress, 2), float(budget) * steps
     noise, why, spent = _noise(live, NOISE_SHARE * gradients)
