@@ -117,7 +117,7 @@ def test_code_whose_rate_is_in_doubt_says_why():
         assert words.startswith("The rate is in doubt: gradients of 16 batches show no link")
         assert max(map(len, comment)) < 100
     sure = nakami.tune(network(), batches(), "cross_entropy", steps=1500)
-    assert sure.snippet().startswith("import math")
+    assert sure.snippet().startswith("import torch")
 
 
 class Idle(nn.Module):

@@ -31,8 +31,10 @@ def _factor(setting: Any) -> str:
 """
 
 
-def _import(setting: Any) -> str:
-    return "" if setting.home == "torch.optim" else f"import {setting.home}\n"
+def _imports(setting: Any) -> str:
+    named = ["math"] if "math." in FACTORS[setting.schedule] else []
+    named += ["torch"] if setting.home == "torch.optim" else ["torch", setting.home]
+    return "".join(f"import {name}\n" for name in named)
 
 
 def _made(rate: float, setting: Any, of: str) -> str:
@@ -41,9 +43,7 @@ def _made(rate: float, setting: Any, of: str) -> str:
 
 
 def _torch(rate: float, setting: Any) -> str:
-    return f"""import math
-import torch
-{_import(setting)}
+    return f"""{_imports(setting)}
 {_factor(setting)}
 optimizer = {_made(rate, setting, "model")}
 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)  # scheduler.step() after each step
@@ -51,9 +51,7 @@ scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)  # scheduler.st
 
 
 def _lightning(rate: float, setting: Any) -> str:
-    return f"""import math
-import torch
-{_import(setting)}
+    return f"""{_imports(setting)}
 {_factor(setting)}
 def configure_optimizers(self):  # of the LightningModule, with Trainer(max_steps={setting.steps})
     optimizer = {_made(rate, setting, "self")}
