@@ -27,10 +27,10 @@ def test_without_arguments_the_table_and_code_that_runs(nakami, here):
         assert f"\n  {part} " in done.out
     assert "not examined" in done.out
     inside = {"model": torch.nn.Linear(2, 2)}
-    exec(done.out[done.out.index("import math") :], inside)
+    exec(done.out[done.out.index("import torch") :], inside)
     assert type(inside["optimizer"]) is torch.optim.AdamW
     assert (here / "nakami-out/mlp/tune,steps-400/result.json").exists()
-    assert "import math" in nakami("show", "nakami-out/mlp/tune,steps-400").out
+    assert "import torch" in nakami("show", "nakami-out/mlp/tune,steps-400").out
 
 
 def test_the_numbers_are_those_of_the_call(nakami, here):

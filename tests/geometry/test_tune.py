@@ -278,7 +278,7 @@ def test_optimizers_of_other_homes_are_imported_and_bad_ones_refused():
     assert "optim=" not in theirs.replace("optimizer_cls", "")  # its sgd has no momentum
     assert f"(torch.optim.SGD, {{'lr': {heavy.rate:.3g}, 'momentum': 0.9}})" in theirs
     none = dataclasses.replace(heavy, rate=None)
-    assert none.snippet().startswith("# No rate is known, 0.001 stands in its place.\nimport math")
+    assert none.snippet().startswith("# No rate is known, 0.001 stands in its place.\nimport torch")
     with pytest.raises(UsageError, match="host must be one of"):
         found.snippet("jax")
     for wrong, words in (
