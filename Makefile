@@ -13,7 +13,7 @@ PIP   := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 # Threads that spin while they wait make a busy machine up to 100 times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: xray test test-all check bench soak clean help
+.PHONY: xray test test-all check bench gpu soak clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the 
 
 bench: $(BENCH)/.ready  ## the benchmarks, in an environment of their own
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
+
+gpu:  ## checks and measurements on a CUDA card, with the machine's own Python and torch; nothing is installed
+	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu $(ARGS)
 
 soak: $(VENV)/.ready-test  ## 2,100 fuzzed command lines: no traceback, no hang, nothing touched or lost (10 minutes)
 	$(BIN)/python tools/soak $(ARGS)

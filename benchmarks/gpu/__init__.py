@@ -1,0 +1,1 @@
+"""Checks and measurements on a CUDA card, ``make gpu``: it takes torch and the checkout."""
