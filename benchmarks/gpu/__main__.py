@@ -22,7 +22,14 @@ from .runner import ROOT, Results, chosen, run, source_digest
 from .units import Setting
 from .worker import Stopped, Worker
 
-MODULES = ("benchmarks.gpu.checks_products",)
+NAMES = (
+    "checks_products",
+    "checks_curvature",
+    "checks_readings",
+    "checks_training",
+    "checks_others",
+)
+MODULES = tuple(f"benchmarks.gpu.{name}" for name in NAMES)
 
 
 def main(asked: list[str] | None = None) -> int:

@@ -36,6 +36,17 @@ def product(layers: int, terms: int, arithmetic: str = "float32") -> float:
     return 2 * SAFETY * layers * (rounded + math.sqrt(terms) * sums)
 
 
+def kinked(layers: int, terms: int) -> float:
+    """Relative error of ``J v`` in float32 where units have a kink, as ReLU and max-pooling have.
+
+    A unit whose input is off by a share ``d = sqrt(n) u`` of the usual input is on the other side
+    of its kink where that lies within ``d``: of a share ``2 d / sqrt(2 pi)`` of all units. Their
+    part of ``J v`` is wrong, ``sqrt(0.8 d)`` of its length, layer by layer; rounding is less.
+    """
+    share = 2 / math.sqrt(2 * math.pi) * math.sqrt(terms) * UNIT["float32"]
+    return product(layers, terms) + layers * math.sqrt(share)
+
+
 def value(products: float, spread: float, tol: float) -> float:
     """Error of a singular value over the largest one.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,8 @@ def conv(unit: type[nn.Module] = nn.Tanh, pool: type[nn.Module] = nn.AvgPool2d) 
 
 def attention() -> nn.Module:
     layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, "gelu", batch_first=True)
-    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    return nn.Sequential(encoder, nn.Flatten(), nn.Linear(80, 10))
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Net:
         smooth: No kink, where an input on its other side has another derivative.
     """
 
-    make: object
+    make: Callable[[], nn.Module]
     shape: tuple[int, ...]
     layers: int
     terms: int
@@ -58,14 +61,14 @@ class Net:
         """The network and ``n`` inputs, float64, on the CPU; the global seed is put back."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = self.make().double().eval()  # type: ignore[operator]
+            model = self.make().double().eval()
             return model, torch.randn(n, *self.shape[1:], dtype=torch.float64)
 
 
 NETS = {
     "mlp": Net(mlp, (1, 48), 3, 64),
     "conv": Net(conv, (1, 3, 16, 16), 3, 72),
-    "attention": Net(attention, (1, 5, 16), 12, 32),
+    "attention": Net(attention, (1, 5, 16), 13, 80),
     "gru": Net(lambda: Last("GRU"), (1, 7, 6), 15, 18),
     "lstm": Net(lambda: Last("LSTM"), (1, 7, 6), 15, 18),
     "relu": Net(lambda: conv(nn.ReLU, nn.MaxPool2d), (1, 3, 16, 16), 3, 72, smooth=False),
@@ -77,8 +80,10 @@ def placed(model: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
     return copy.deepcopy(model).to(device, dtype)
 
 
-def dense(model: nn.Module, x: Tensor) -> Tensor:
-    """The Jacobian of the flat output by the flat input, float64 on the CPU, row by row."""
+def dense(model: nn.Module, x: Tensor, rows: int = 256) -> Tensor:
+    """The Jacobian of the flat output by the flat input, float64 on the CPU, ``rows`` at a time."""
     point = x.detach().double().requires_grad_()
-    rows = [torch.autograd.grad(out, point, retain_graph=True)[0] for out in model(point).flatten()]
-    return torch.stack(rows).flatten(1)
+    out = model(point).flatten()
+    units = torch.eye(len(out), dtype=out.dtype).split(rows)
+    grads = partial(torch.autograd.grad, out, point, retain_graph=True, is_grads_batched=True)
+    return torch.cat([grads(part)[0].flatten(1) for part in units])

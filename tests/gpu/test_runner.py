@@ -10,8 +10,8 @@ import torch
 
 runner = pytest.importorskip("benchmarks.gpu.runner", reason="the benchmarks are not installed")
 from benchmarks.gpu import bounds, checks_products, page, worker  # noqa: E402
-from benchmarks.gpu.__main__ import places  # noqa: E402
-from benchmarks.gpu.units import Found, Setting, Unit  # noqa: E402
+from benchmarks.gpu.__main__ import MODULES, places  # noqa: E402
+from benchmarks.gpu.units import Found, Setting, Unit, gathered  # noqa: E402
 
 FACTS = {"same": {"card": "a card", "torch": "2.13.0"}, "about": {"cuda": "13.0"}}
 UNITS = [(name, 10.0, "checks") for name in "abc"]
@@ -166,3 +166,30 @@ def test_the_bound_of_products_is_kept_and_a_wrong_factor_breaks_it(how, monkeyp
     record = worker.performed(unit, Setting("cpu"))
     assert record["state"] == "failed"
     assert "J v" in record["reason"]
+
+
+QUICK = (
+    *("curvature/mlp/float32", "optim/sdprop", "optim/kfac/mlp", "recurrent/constraint"),
+    *("transport/float32", "zoo/cnn", "rate-limit/sgd", "ladder"),
+)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_cpu_passes_as_a_card_has_to(name):
+    record = worker.performed(gathered(MODULES)[name], Setting("cpu", small=True))
+    assert (record["state"], record["reason"]) == ("passed", "")
+    assert record["rows"]
+
+
+def test_a_card_that_lost_a_digit_would_not_pass(monkeypatch):
+    from benchmarks.gpu import checks_training
+
+    true = checks_training._given
+
+    def rounded(make, device, dtype, how):
+        made = true(make, device, dtype, how)
+        return [w.bfloat16().to(dtype) if dtype == torch.float32 else w for w in made]
+
+    monkeypatch.setattr(checks_training, "_given", rounded)
+    record = worker.performed(gathered(MODULES)["optim/sdprop"], Setting("cpu"))
+    assert record["reason"].startswith("out of bounds: weight 0")
