@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+clipping = pytest.importorskip("benchmarks.knobs.clipping", reason="benchmarks not installed")
 schedules = pytest.importorskip("benchmarks.knobs.schedules", reason="benchmarks not installed")
 from nakami.geometry.setting import _choices as choices  # noqa: E402
 
@@ -49,3 +50,28 @@ def test_regrets_are_over_the_best_rate_of_the_grid():
     assert schedules.regrets(runs, "200") == {}
     runs["200|waves|wsd|1"] = {"final": None}
     assert schedules.regrets(runs, "200")["waves"]["wsd"] == math.inf
+
+
+def test_the_counts_of_clipping_are_those_of_the_runs():
+    found = json.loads((ROOT / "benchmarks/knobs/results/clipping.json").read_text())
+    gains = []
+    for task in {key.split("|")[0] for key in found}:
+        logs = {
+            norm: sum(math.log(found[f"{task}|{seed}"][f"1|{norm}"]["final"]) for seed in (0, 1))
+            / 2
+            for norm in ("None", "1.0")
+        }
+        gains.append(logs["1.0"] - logs["None"])
+    assert len(gains) == choices.TASKS
+    lower, higher = sum(g < -0.02 for g in gains), sum(g > 0.02 for g in gains)
+    assert {"lower": lower, "higher": higher} == choices.CLIPPED
+    assert f"{lower} lower, {higher} higher" in clipping.report(found)
+
+
+def test_a_run_that_only_clipping_saves_is_a_gain_without_end():
+    lost = {"final": None, "clipped_share": 0.0}
+    kept = {"final": 1.0, "clipped_share": 0.5}
+    found = {f"waves|{seed}": {"1|None": lost, "1|1.0": kept} for seed in (0, 1)}
+    assert clipping.gain(found, "waves", 1) == (-math.inf, 0.5)
+    both = {f"waves|{seed}": {"1|None": lost, "1|1.0": lost} for seed in (0, 1)}
+    assert clipping.gain(both, "waves", 1) == (0.0, 0.0)

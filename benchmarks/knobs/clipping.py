@@ -8,7 +8,7 @@ Development tasks, 1,500 steps, the schedule and warm-up of ``nakami.tune``, eac
 people's default. Three times the advised rate stands for an advice that is too high: what clipping
 saves there is what it is worth as an insurance. About ``12 x 8 x 1,500`` steps: 12 minutes of one
 core. Written down before the run: AdamW divides by the gradient's size, so that no more than 3 of
-12 tasks should end 2 % apart at the advised rate.
+12 tasks should end 2 % apart at the advised rate. It was 5: 3 lower, 2 higher.
 """
 
 from __future__ import annotations

@@ -104,3 +104,18 @@ def test_an_unfinished_run_has_no_page(nakami, here):
     assert refused.code == 2
     assert "run must be finished" in refused.err
     assert not (here / "a.html").exists()
+
+
+def test_a_run_of_an_earlier_layout_shows_its_table_and_draws_no_page(nakami, here):
+    """Its parts lack numbers that the sentences of today's page name."""
+    assert nakami("tune", "--steps", 50, "--no-page").code == 0
+    folder = here / "nakami-out/mlp/tune,steps-50"
+    settings = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**settings, "schema": "nakami.tune/2"}))
+    assert "AdamW" in nakami("show", folder).out
+    refused = nakami("show", folder, "--out", "a.html")
+    assert refused.code == 2
+    wanted = "must hold a run of layout nakami.tune/3, got nakami.tune/2; start the command"
+    assert wanted in refused.err
+    assert refused.err.count("\n") == 1
+    assert not (here / "a.html").exists()

@@ -64,7 +64,9 @@ def choices(rate=ChoiceEnding.RATE):
         geometry.Choice("optimizer", "AdamW", Outcome(ChoiceEnding.ADAMW, named)),
         geometry.Choice("rate", "0.002 (0.001 to 0.004)", Outcome(rate, {"why": "by trials"}), 64),
         geometry.Choice("batch", "32 examples", Outcome(ChoiceEnding.NOISE, noise), 8),
-        geometry.Choice("clipping", "none", Outcome(ChoiceEnding.CLIP)),
+        geometry.Choice(
+            "clipping", "none", Outcome(ChoiceEnding.CLIP, {"lower": 3, "higher": 2, "tasks": 12})
+        ),
     )
 
 

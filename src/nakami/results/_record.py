@@ -88,8 +88,13 @@ class Record(Shown):
         """What ``RecordFolder.kept`` has left under this name.
 
         Raises:
-            UsageError: It is damaged, or not there.
+            UsageError: It is damaged, not there, or of an earlier layout, whose parts do not fit.
         """
+        kind, schema = KINDS[self.kind], str(self.settings.get("schema", ""))
+        fits = f"nakami.{self.kind}/{kind.version}"
+        if "schema" in kind.renewed and schema != fits:
+            way_out = "start the command that made it again"
+            raise wrong("folder", f"hold a run of layout {fits}", schema, way_out)
         with damage(f"piece {name} of {self.folder}"):
             return untyped(self.piece(name).record["part"])
 

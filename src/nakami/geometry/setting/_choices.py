@@ -20,6 +20,7 @@ TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were 
 BELOW_MOMENTUM, BELOW_CONSTANT = 8, 12  # on how many of them AdamW by cosine ended lower
 # on how many of them a linear fall ended 2 % lower or higher, each at the rate advised for it
 LINEAR = {"cosine_above": 5, "cosine_below": 0, "constant_above": 10, "constant_below": 2}
+CLIPPED = {"lower": 3, "higher": 2}  # likewise, with the norm clipped at 1.0 over without
 # critical batch over the noise scale at the start, on development tasks (docs/batch-size.md)
 CRITICAL = {"tasks": 8, "least": 1.6, "middle": 16.0}
 UNEVEN = 1000.0  # gradients of matrices that differ by more call for other scales
@@ -60,7 +61,7 @@ def batch(size: int, noise: NoiseScale | None, why: str, spent: float) -> Choice
 
 def clipping(model: nn.Module) -> Choice:
     found = next((type(m).__name__ for m in model.modules() if is_recurrent(m)), None)
-    outcome = Outcome(ChoiceEnding.CLIP)
+    outcome = Outcome(ChoiceEnding.CLIP, {**CLIPPED, "tasks": TASKS})
     if found:
         outcome = Outcome(ChoiceEnding.STABILISER, {"kind": found})
     return Choice("clipping", "none", outcome)

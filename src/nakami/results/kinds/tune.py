@@ -2,4 +2,4 @@
 
 from .._record import Kind
 
-ENTRY = Kind(version=2, renewed=("schema", "versions", "threads"), whole="setting")
+ENTRY = Kind(version=3, renewed=("schema", "versions", "threads"), whole="setting")
