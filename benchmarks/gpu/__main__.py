@@ -23,11 +23,8 @@ from .units import Setting
 from .worker import Stopped, Worker
 
 NAMES = (
-    "checks_products",
-    "checks_curvature",
-    "checks_readings",
-    "checks_training",
-    "checks_others",
+    *("checks_products", "checks_curvature", "checks_readings", "checks_training"),
+    *("checks_others", "speed"),
 )
 MODULES = tuple(f"benchmarks.gpu.{name}" for name in NAMES)
 
@@ -49,6 +46,12 @@ def main(asked: list[str] | None = None) -> int:
         if apart := results.belong_to(hello["facts"]):
             print(f"{file} is of another machine ({apart}); move it, or begin again: --anew")
             return 2
+        if not (names := chosen([name for name, *_ in hello["units"]], args.only)):
+            print(f"no unit is called {' or '.join(args.only)}; --list shows their names")
+            return 2
+        if args.list:
+            print("\n".join(names))
+            return 0
         left = work(args, hello["units"], results, worker, began)
     except Stopped as error:
         print(f"nothing can be run on {args.device}: {error}")
@@ -85,6 +88,7 @@ def parsed(asked: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="small sizes, for a dry run")
     parser.add_argument("--minutes", type=float, default=24 * 60.0, help="stop after so many")
     parser.add_argument("--only", nargs="+", default=[], help="units by name, as 'jacobian/*'")
+    parser.add_argument("--list", action="store_true", help="show the names of units, run none")
     parser.add_argument("--retry", action="store_true", help="also what failed or was skipped")
     parser.add_argument("--anew", action="store_true", help="forget what was kept")
     parser.add_argument("--out", type=Path, help="folder for results and page, in place of these")

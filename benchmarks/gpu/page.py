@@ -7,6 +7,7 @@ from typing import Any
 
 from nakami.results import write_whole
 
+from .page_speed import speed, table
 from .runner import Results
 from .units import CHECKS, SPEED
 
@@ -62,28 +63,7 @@ def _of_bound(row: dict[str, Any]) -> float:
     return float("inf")
 
 
-def speed(units: dict[str, dict[str, Any]]) -> str:
-    """Each measured unit with its numbers."""
-    rows = [
-        [name, f"{record['seconds']:.1f}", f"{record['peak_bytes'] / 2**30:.2f}", _numbers(record)]
-        for name, record in units.items()
-        if record["state"] == "passed"
-    ]
-    heads = ["unit", "seconds in all", "peak GiB", "numbers"]
-    return f"## Speed and memory\n\n{table(heads, rows)}" if rows else ""
-
-
-def _numbers(record: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in record["numbers"].items())
-
-
 def failures(units: dict[str, dict[str, Any]]) -> str:
     """What did not pass, with the reason."""
     rows = [[n, r["state"], r["reason"]] for n, r in units.items() if r["state"] != "passed"]
     return f"## What did not pass\n\n{table(['unit', 'state', 'reason'], rows)}" if rows else ""
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(r) + " |" for r in (heads, ["---"] * len(heads), *body))

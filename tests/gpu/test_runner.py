@@ -170,7 +170,7 @@ def test_the_bound_of_products_is_kept_and_a_wrong_factor_breaks_it(how, monkeyp
 
 QUICK = (
     *("curvature/mlp/float32", "optim/sdprop", "optim/kfac/mlp", "recurrent/constraint"),
-    *("transport/float32", "zoo/cnn", "rate-limit/sgd", "ladder"),
+    *("transport/float32", "zoo/cnn", "rate-limit/sgd", "ladder", "blocks/gpt2-124m"),
 )
 
 
@@ -193,3 +193,25 @@ def test_a_card_that_lost_a_digit_would_not_pass(monkeypatch):
     monkeypatch.setattr(checks_training, "_given", rounded)
     record = worker.performed(gathered(MODULES)["optim/sdprop"], Setting("cpu"))
     assert record["reason"].startswith("out of bounds: weight 0")
+
+
+def test_the_page_shows_what_was_measured_with_its_share_of_the_peak(tmp_path):
+    done = {"state": "passed", "group": "speed", "peak_bytes": 2**30, "rows": [], "notes": {}}
+    done |= {"seconds": 1.0, "reason": "", "date": "2026-11-30", "source": "now"}
+    one = {"pass_8_ms": 2.0, "jv_8_ms": 3.0, "jtu_8_ms": 4.0, "jv_8_tflops": 20.0}
+    numbers = {
+        "peak/float32": {"tflops": 50.0, "gb_per_s": 4000.0},
+        "products/squeezenet": one | {"jtu_8_tflops": 15.0},
+        "pictures/squeezenet/00": {"stages": 11, "k": 500, "seconds": 7.0},
+        "pictures/squeezenet/01": {"stages": 11, "k": 500, "seconds": 9.0},
+        "step/a": {"parameters": 1e9, "sdprop_ms": 14.0, "adamw_foreach_ms": 28.0}
+        | {"adamw_fused_ms": 7.0},
+    }
+    units = {name: done | {"numbers": of} for name, of in numbers.items()}
+    results = runner.Results(tmp_path / "gpu.json", "now", machine=FACTS, units=units)
+    text = page.shown(results)
+    assert "| squeezenet | 8 | 2 | 3 | 4 | 1.50 | 2.00 | 40 % | 30 % | 1.00 |" in text
+    assert "| squeezenet | 2 | 11 | 500 | 16.0 | 7.0 to 9.0 | 1.00 |" in text
+    assert "| sdprop, a | 14 | 50 % |" in text
+    del units["peak/float32"]
+    assert "no peak measured" in page.shown(results)
