@@ -93,6 +93,15 @@ def with_zeros(x):
     return y * z + a * b + c
 
 
+def past_copies(x):
+    y = x.sin()
+    doubled, before, copied = y.clone(), y.clone(), y.to(y.dtype, copy=True)
+    same = y.expand(6).view(6)  # sees what is written to y, unlike the copies
+    doubled.mul_(2)
+    y.add_(x)
+    return doubled * before + same * copied
+
+
 def a_constant(x):
     return torch.ones(3, dtype=x.dtype) + x.detach()[:3]
 
@@ -109,6 +118,7 @@ def a_constant(x):
         by_complex_pairs,
         step_by_step,
         with_zeros,
+        past_copies,
         a_constant,
     ],
 )
@@ -148,6 +158,20 @@ def test_zeros_of_a_convolution_are_left_out():
     seen = [event.name for event in profile.function_events]
     assert "aten::convolution" in seen
     assert "aten::add" not in seen
+
+
+def test_copies_and_like_views_are_left_out():
+    def function(x):
+        y = x.clone().view(6).expand(6).to(x.dtype, copy=True)
+        return torch.mm(y[None].clone(), torch.ones(6, 2, dtype=x.dtype)).expand(1, 2)[0]
+
+    push = linearised(function, POINT.clone())
+    with torch.autograd.profiler.profile() as profile:
+        image = push(POINT)
+    torch.testing.assert_close(image, POINT.sum().expand(2))
+    seen = [event.name for event in profile.function_events]
+    assert "aten::mm" in seen
+    assert {"aten::clone", "aten::copy_", "aten::expand", "aten::view"}.isdisjoint(seen)
 
 
 def test_a_direction_whose_numbers_are_read_has_no_recorded_steps():

@@ -23,6 +23,8 @@ from ..model._put_back import leaves, memory, written
 from ..model._uncompiled import DispatchMode
 
 Product = Callable[[Tensor], Tensor]
+aten = torch.ops.aten
+LIKE = {aten.expand.default, aten.view.default, aten._to_copy.default, aten.clone.default}
 
 
 def linearised(function: Product, point: Tensor) -> Product:
@@ -34,16 +36,19 @@ def linearised(function: Product, point: Tensor) -> Product:
         if image is None:  # J = 0
             image = torch.zeros_like(output)
         steps, result = recorder.finished(recorder.taken(image))
-    fixed = [(step.call, step.args, step.kwargs, step.out, step.last) for step in steps]
+    fixed = [(step.call, *step.spots(), step.kwargs, step.out, step.last) for step in steps]
     count, copied = len(recorder.pieces), 0 in recorder.touched
 
     def product(v: Tensor) -> Tensor:
         held: list[Any] = [None] * count
         v = v.contiguous()  # as it was recorded
         held[0] = v.clone() if copied else v
-        for call, args, kwargs, out, last in fixed:
-            made = call(*_filled(args, held), **(_filled(kwargs, held) if kwargs else kwargs))
-            if isinstance(out, int):
+        for call, args, spots, kwargs, out, last in fixed:
+            given = args.copy()
+            for at, slot in spots:
+                given[at] = held[slot] if type(slot) is int else _filled(slot, held)
+            made = call(*given, **_filled(kwargs, held)) if kwargs else call(*given)
+            if type(out) is int:
                 held[out] = made
             else:
                 for place, value in zip(out, made, strict=True):
@@ -79,6 +84,12 @@ class _Step:
     writes: bool = False
     repeats: int | None = None  # a slot whose value it repeats
     last: list[int] = field(default_factory=list)  # slots that nothing needs afterwards
+
+    def spots(self) -> tuple[list[Any], list[tuple[int, Any]]]:
+        """The arguments, and the places to be filled: by a slot, or with slots inside."""
+        args = list(self.args)
+        moving = [(at, a) for at, a in enumerate(args) if any(type(s) is _Slot for s in leaves(a))]
+        return args, [(at, a.index if type(a) is _Slot else a) for at, a in moving]
 
     def inputs(self) -> set[int]:
         return {s.index for s in leaves((self.args, self.kwargs)) if isinstance(s, _Slot)}
@@ -199,7 +210,9 @@ class _Recorder(DispatchMode):
         self.opened[memory(value)] = (slot, whole)
 
     def _repeated(self, func: Any, args: Any, out: Any) -> int | None:
-        """The slot to which this adds nothing but zeros."""
+        """The slot to which this adds zeros alone, or of which it is a copy or a like view."""
+        if func in LIKE and args[0] in self.slots and _alike(args[0], out):
+            return int(self.slots[args[0]].index)
         if func is not torch.ops.aten.add.Tensor or len(args) != 2:
             return None
         for value, other in (args, args[::-1]):
@@ -225,6 +238,12 @@ class _Recorder(DispatchMode):
             if alone or self.touched.isdisjoint((before, after)):
                 again[step.outputs()[0]] = again.get(step.repeats, _Slot(step.repeats))
         return again
+
+
+def _alike(value: Tensor, other: Tensor) -> bool:
+    """Whether both hold the same numbers in the same order, as far as shapes and types tell."""
+    kinds = [(t.shape, t.stride(), t.dtype, t.device, t.layout) for t in (value, other)]
+    return kinds[0] == kinds[1]
 
 
 def _copied(direction: Tensor, constant: Tensor) -> Tensor:
