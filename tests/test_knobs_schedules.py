@@ -75,3 +75,15 @@ def test_a_run_that_only_clipping_saves_is_a_gain_without_end():
     assert clipping.gain(found, "waves", 1) == (-math.inf, 0.5)
     both = {f"waves|{seed}": {"1|None": lost, "1|1.0": lost} for seed in (0, 1)}
     assert clipping.gain(both, "waves", 1) == (0.0, 0.0)
+
+
+def test_the_counts_beside_prodigy_are_those_of_the_held_back_run():
+    found = json.loads((ROOT / "benchmarks/knobs/results/advice.held-back.json").read_text())
+    regrets = {"nakami tune": [], "Prodigy": []}
+    for key, case in found["cases"].items():
+        method, horizon, _, _ = key.split("/")
+        if horizon == "200" and method in regrets:
+            regrets[method].append(math.inf if case["regret"] is None else case["regret"])
+    ours, prodigy = (sum(r <= 0.1 for r in each) for each in regrets.values())
+    assert {"prodigy": prodigy, "ours": ours, "cases": 24} == choices.PRODIGY
+    assert all(len(each) == 24 for each in regrets.values())

@@ -94,6 +94,12 @@ def test_what_a_short_budget_leaves_out_is_said():
     assert parts["batch"].outcome.kind is ChoiceEnding.NOT_READ
     assert "8 gradients are more than a quarter of the budget" in parts["batch"].reason
     assert parts["optimizer"].reason == "as given"
+    few, many = (
+        nakami.tune(network(), batches(), "cross_entropy", steps=n).choices[0].reason
+        for n in (550, 551)
+    )
+    assert "550 steps are few: in trainings of 200 the optimizer Prodigy, which needs no" in few
+    assert "Prodigy" not in many
     assert found.cost <= 5
     one = nakami.tune(network(), batches(1)[0], "cross_entropy", steps=1000)
     assert "one batch shows no scatter" in str(one)

@@ -193,6 +193,10 @@ BY_COSINE = (
     "by cosine it ended below momentum by cosine on {below} of {tasks} small tasks of many kinds, "
     "each at its best rate, and its best rate is foretold better"
 )
+FEW = (
+    "{few} steps are few: in trainings of 200 the optimizer Prodigy, which needs no rate, ended "
+    "within 10 % of the best rate of a grid in {prodigy} of {cases} cases, AdamW so set in {ours}"
+)
 DECAYS = (
     "a rate that falls by cosine ended lower than a constant one on {below} of {tasks} small tasks "
     "of many kinds, each at its best rate"
@@ -229,6 +233,7 @@ class ChoiceEnding(Ending):
 
     GIVEN = True, "as given"
     ADAMW = True, BY_COSINE
+    ADAMW_FEW = True, BY_COSINE + "; " + FEW
     DECAYS = True, DECAYS
     FALLS = True, FALLS
     WARMS_UP = True, "a twentieth of the steps, as where the rules for the rate were set"

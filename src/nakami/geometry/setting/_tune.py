@@ -95,7 +95,7 @@ def tune(
     stepping = make(optimizer, live.parameters())
     batch = live.batch(0)[0].count
     parted = (
-        choices.optimizer(optimizer, type(stepping).__name__),
+        choices.optimizer(optimizer, type(stepping).__name__, steps),
         choices.rate(rate),
         choices.schedule(schedule),
         Choice("warm-up", f"{warmup} steps", Outcome(ChoiceEnding.WARMS_UP)),
