@@ -6,7 +6,7 @@ import torch
 
 from nakami.results import UsageError
 from nakami.spectra import remainder, svd
-from nakami.spectra._step_bounds import _lanczos, mass_above
+from nakami.spectra._step_bounds import lanczos, mass_above
 
 N = 150
 AT = np.arange(1, N + 1)
@@ -40,7 +40,7 @@ def test_bounds_of_the_mass_above_a_level_hold_and_close_in():
         points = 10 ** rng.uniform(-3, 1, 60) * (rng.random(60) > 0.3)
         points = np.unique(points)
         masses = rng.dirichlet(np.ones(len(points)))
-        alpha, beta = _lanczos(points, masses)
+        alpha, beta = lanczos(points, masses)
         level, before = rng.uniform(0.1, 5), 1.0
         true = masses[points > level].sum()
         for steps in (1, 4, 8, 12):
@@ -55,7 +55,7 @@ def test_bounds_of_the_mass_above_a_level_hold_and_close_in():
 
 def test_the_mass_is_known_once_the_run_has_ended():
     points, masses = np.array([0.0, 0.5, 1.0, 3.0]), np.array([0.4, 0.3, 0.2, 0.1])
-    alpha, beta = _lanczos(points, masses)
+    alpha, beta = lanczos(points, masses)
     low, high = mass_above(alpha, np.append(beta, 0.0), 0.75)
     assert (low, high) == pytest.approx((0.3, 0.3))
     assert mass_above(alpha[:2], beta[:2], 5.0, 3.0) == (0, 0)

@@ -14,6 +14,7 @@ from ._check import check_at_least, check_budget, check_seed
 from ._operator import LinearOperator, as_operator, finite
 from ._rescale import moderate
 from ._result import SVDResult
+from ._start_count import Levels, count_of_starts, foretold
 from ._step_bounds import mass_above
 from .krylov._basis import random_rows
 from .krylov._vector_lanczos import Product, VectorLanczos
@@ -42,7 +43,8 @@ def remainder(
     the latter outside of what was found, are the sums of ``s^2`` and ``s^4``. Two of the probes go
     on as Lanczos runs while the last value found lies above 1: each run bounds its share above 1 by
     the Chebyshev-Markov-Stieltjes inequalities, until the bounds are within 5 % of the count, or 24
-    steps are made and twice as many would not bring them within 20 %.
+    steps are made and twice as many would not bring them within 20 %. They are not made where the
+    random start vectors of the Krylov run behind ``found`` bound the count as closely already.
 
     Args:
         op: A nakami operator or a dense 2-d tensor, shape ``(m, n)``.
@@ -51,7 +53,8 @@ def remainder(
         steps: Lanczos steps of the two deep probes, at most, at least 2.
         memory_budget: Bytes; half of it holds the Lanczos vectors, so that a small one leaves fewer
             steps, two at least. Default 1 GiB.
-        seed: Seed of the probes; the global random state is not touched.
+        seed: Seed of the probes; the global random state is not touched. Start vectors have the
+            seed of ``svd``.
 
     Returns:
         A ``Remainder``. Exact, and without chance, where nothing was left out, where the last value
@@ -121,7 +124,8 @@ class _Complement:
 
     def probed(self, found: SVDResult, probes: int, steps: int) -> Remainder:
         """The sums by all probes, and the number above 1 by the deep ones."""
-        deep = DEEP if steps > 1 else 0
+        shown = self._by_starts(found, steps) if steps > 1 else None
+        deep = DEEP if steps > 1 and shown is None else 0
         start, runs = self._start(probes), []
         for part, most in ((start[:deep], steps), (start[deep:], 1)):
             if len(part):
@@ -131,7 +135,11 @@ class _Complement:
         second = first**2 + np.concatenate([run.beta[:, 0].numpy() ** 2 for run in runs])
         samples = self.size * np.stack([first * self.scale, second * self.scale**2])
         (ss, sf), (_, ff) = np.cov(samples) / probes
-        above = self._above(runs[0], found, steps) if deep else (0.0, 0.0)
+        above, made = (0.0, 0.0), 1
+        if shown is not None:
+            above, deep, made = shown
+        elif deep:
+            above, made = self._above(runs[0], found, steps), runs[0].made
         squares, fourths = samples.mean(1)
         return Remainder(
             self.size,
@@ -142,10 +150,36 @@ class _Complement:
             exact=False,
             n_probes=probes,
             n_deep=deep,
-            steps=runs[0].made,
+            steps=made,
             n_products=2 * sum(run.made * len(run.alpha) for run in runs),
             seed=self.seed,
         )
+
+    def _by_starts(
+        self, found: SVDResult, steps: int
+    ) -> tuple[tuple[float, float], int, int] | None:
+        """Bounds of the number above 1 by the start vectors, with their number and steps.
+
+        None where probes of ``steps`` steps would come closer, by the rule that ends them.
+        """
+        moments = found.moments
+        if moments is None:
+            return None
+        unit, k = 4.0**moments.power, len(found.values)
+        below, beyond = (level / unit for level in _levels(found))
+        levels = Levels(below, beyond, _top(found) / unit, _top(found, 0) / unit)
+        rounding = 10 * torch.finfo(self.op.dtype).eps
+        shown = count_of_starts(moments, levels, self.size, rounding)
+        after = foretold(moments, levels, self.size)
+        probed = after(min(HALFWAY, steps))
+        if probed is not None and probed.open_share(k) * HALFWAY <= NEAR * steps:
+            probed = after(steps)
+        made = min(len(alpha) for alpha, _ in moments.runs)
+        if shown.open_share(k) <= CLOSE or (
+            probed is not None and shown.high - shown.low <= probed.high - probed.low
+        ):
+            return shown, len(moments.runs), made
+        return None
 
     def _above(self, run: VectorLanczos, found: SVDResult, steps: int) -> tuple[float, float]:
         """Bounds of the number above 1, after as many steps as make them close."""
@@ -197,8 +231,11 @@ def _levels(found: SVDResult) -> tuple[float, float]:
     return max(0.0, 1 - blur), 1 + blur
 
 
-def _top(found: SVDResult) -> float:
-    """No square that was left out is larger; infinity where that is not settled."""
+def _top(found: SVDResult, at: int = -1) -> float:
+    """No square from that place on is larger, of the last: none that was left out.
+
+    Infinity where that is not settled.
+    """
     if not found.converged:
         return math.inf
-    return (float(found.values[-1]) * (1 + float(found.errors[-1])) + found.floor) ** 2
+    return (float(found.values[at]) * (1 + float(found.errors[at])) + found.floor) ** 2

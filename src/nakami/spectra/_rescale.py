@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,4 +98,6 @@ def unscaled(found: Found, power: int, spent: int) -> Found:
         stopped = replace(stopped, numbers={**stopped.numbers, "missed": missed})
     parts = {name: getattr(found, name) * size for name in ("values", "residuals", "shifts", "top")}
     spent += found.n_products
-    return replace(found, **parts, settings=settings, stopped=stopped, n_products=spent)
+    moments = None if found.moments is None else replace(found.moments, power=power)
+    rest: dict[str, Any] = {"stopped": stopped, "n_products": spent, "moments": moments}
+    return replace(found, **parts, settings=settings, **rest)

@@ -20,6 +20,7 @@ from ..results import (
     warn,
 )
 from ._operator import LinearOperator
+from .krylov._start_moments import StartMoments
 
 WITH_COUNT: dict[Ending, Ending] = {
     SpectrumEnding.UNCHECKED: SpectrumEnding.SPENT,
@@ -49,6 +50,8 @@ class SVDResult(Plotted, Ended):
             Krylov, its distance to an upper bound of the i-th largest value (docs/engine.md). And
             ``eps s_1/s`` for the rounding of the products; without vectors, where values are roots
             of eigenvalues of ``A^T A``, ``eps (s_1/s)^2`` more.
+        moments: Krylov, with vectors and random start vectors: what these have shown of all
+            squares of values before any restart, which ``remainder`` reads; else None.
     """
 
     columns: ClassVar[tuple[str, ...]] = ("values", "errors", "residuals", "reliable")
@@ -62,6 +65,7 @@ class SVDResult(Plotted, Ended):
     reliable: Tensor
     floor: float
     errors: Tensor
+    moments: StartMoments | None = None
 
     @property
     def method(self) -> str:
@@ -137,6 +141,7 @@ class Found:
     stopped: Outcome | None = None  # why the method ended early, if it did
     rooted: int = 0  # how many, the first, are roots of eigenvalues of A^T A
     gaps: Tensor | None = None  # (k,) float64, to the next value, where all others are known
+    moments: StartMoments | None = None  # of the random start vectors, where the run kept them
 
 
 def judged(

@@ -36,8 +36,7 @@ def mass_above(
         return 0.0, 0.0
     if level <= 0:
         return 0.0, 1.0
-    nodes, vectors = np.linalg.eigh(_tridiagonal(alpha, beta[:-1]))
-    weights = vectors[0] ** 2
+    nodes, weights = quadrature(alpha, beta[:-1])
     if beta[-1] == 0:
         return _within(weights[nodes > level].sum(), weights[nodes >= level].sum())
     points, masses = _with_node(alpha, beta, level)
@@ -50,14 +49,19 @@ def mass_above(
     return _within(above, above + masses[at])
 
 
+def quadrature(alpha: np.ndarray, off: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points and masses of the rule of Gauss of a Lanczos matrix, of mass 1."""
+    points, vectors = np.linalg.eigh(_tridiagonal(alpha, off))
+    return points, vectors[0] ** 2
+
+
 def _with_node(alpha: np.ndarray, beta: np.ndarray, node: float) -> tuple[np.ndarray, np.ndarray]:
     """Points and masses of the measure on ``N + 1`` points, one of them ``node``."""
     values, vectors = np.linalg.eigh(_tridiagonal(alpha, beta[:-1]))
     gaps = values - node
     gaps[gaps == 0] = np.finfo(np.float64).tiny ** 0.5
     last = node + beta[-1] ** 2 * float((vectors[-1] ** 2 / gaps).sum())
-    points, turned = np.linalg.eigh(_tridiagonal(np.append(alpha, last), beta))
-    return points, turned[0] ** 2
+    return quadrature(np.append(alpha, last), beta)
 
 
 def _with_ends(
@@ -75,7 +79,7 @@ def _with_ends(
         return None
     masses = masses * points * (top - points)
     total = masses.sum()
-    diagonal, off = _lanczos(points, masses / total)
+    diagonal, off = lanczos(points, masses / total)
     if len(diagonal) == 1:
         nodes, shares = np.array([level]), np.ones(1)
     else:
@@ -92,7 +96,7 @@ def _with_ends(
     return _within(above, above + weights[at])
 
 
-def _lanczos(points: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lanczos(points: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Diagonal and off-diagonal of the Lanczos matrix of a measure on a few points."""
     n = len(points)
     rows, alpha, beta = np.zeros((n, n)), np.zeros(n), np.zeros(n - 1)

@@ -98,7 +98,7 @@ def svd(
         found = _last(found, k)
     shared = judged("svd", a, found, tol, {"seed": seed})
     left, right = (found.left, found.right) if vectors else (None, None)
-    return SVDResult(left=left, right=right, **shared)
+    return SVDResult(left=left, right=right, moments=found.moments, **shared)
 
 
 def triplets(

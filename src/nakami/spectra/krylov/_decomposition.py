@@ -12,6 +12,7 @@ from .._operator import LinearOperator, finite
 from ._basis import orthonormal, random_rows, turn
 from ._certificate import Form
 from ._plan import Plan
+from ._start_moments import StartMoments
 from ._vector_lanczos import Product
 
 
@@ -23,6 +24,7 @@ class KrylovDecomposition(ABC):
 
     cost: int  # products with the matrix or its transpose in one with ``H``, or in a residual
     sure: Callable[[float], bool] | None = None  # that none beyond a key was missed
+    moments: StartMoments | None = None  # of the random start vectors, once vectors were found
 
     def __init__(
         self,

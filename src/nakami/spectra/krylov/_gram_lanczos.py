@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from ._complement import normal_product
 from ._decomposition import grown
 from ._lanczos import SymmetricDecomposition
 from ._plan import BLOCK, Plan
+from ._start_moments import StartMoments, lanczos_runs
 from ._vector_lanczos import Product
 
 
@@ -50,6 +52,8 @@ class GramLanczos(SymmetricDecomposition):
         super().__init__(op, plan, generator, start)
         self.images = self.basis.new_empty(plan.columns, op.shape[0]) if plan.images else None
         self.lowest = reach(op.dtype) if strict else 0.0
+        self.starts = self.basis[: plan.block].clone() if start is None else None
+        self.start_runs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     def _images(self, at: int, end: int) -> Tensor:
         half = self._products(self.op, self.basis[at:end])
@@ -82,6 +86,7 @@ class GramLanczos(SymmetricDecomposition):
     def restart(self, keep: int) -> None:
         """Thick restart: the leading ``keep`` Ritz triplets and the waiting block stay."""
         self.check_range()
+        self._keep_starts()
         if self.images is not None:
             turn(self.images[: self.filled], self.solve()[1][:, :keep])
         self._restart_basis(keep)
@@ -95,6 +100,7 @@ class GramLanczos(SymmetricDecomposition):
 
         The last call: it lets basis and images go.
         """
+        self._keep_starts()
         small = self.solve()[1][:, :k]
         right = self.right(k).T
         self.basis = self.basis[:0].clone()
@@ -107,7 +113,16 @@ class GramLanczos(SymmetricDecomposition):
         if float(apart) > 4 * torch.finfo(long.dtype).eps:
             turn(long, sizes[:, None] * turned_by / values.clamp_min(1e-300))
             turn(right, turned_by)
+        if self.starts is not None:
+            known = (self.starts @ right.T).double().square().sum(1)
+            self.moments = StartMoments(self.start_runs, known.cpu().numpy())
         return values, long.T, right.T
+
+    def _keep_starts(self) -> None:
+        """What the random start vectors show, before anything else joins the space."""
+        if self.starts is not None and not self.start_runs:
+            c = self.filled
+            self.start_runs = lanczos_runs(self.core[:c, :c], self.tail)
 
     def values(self, k: int, allowed: Tensor) -> tuple[Tensor, int]:
         """Leading ``k`` values alone, float64, and how many of them are roots of eigenvalues.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,7 +135,8 @@ def converged(run: KrylovDecomposition, vectors: bool = True, lift: Lift | None 
     else:
         settings |= {"level": ended.level, "delta": DELTA}
     spent = run.n_products + run.cost * measured
-    return Found(s, left, right, r, shifts, spent, settings, top, ended.stopped, rooted)
+    more: dict[str, Any] = {"rooted": rooted, "moments": run.moments}
+    return Found(s, left, right, r, shifts, spent, settings, top, ended.stopped, **more)
 
 
 def _allowed(op: LinearOperator, tol: float, values: Tensor, shifts: Tensor) -> Tensor:
