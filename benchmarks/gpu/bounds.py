@@ -1,18 +1,18 @@
 """How far a card may be from the CPU's float64: bounds that follow from the arithmetic.
 
-``u`` is the unit of rounding: ``2^-53`` in float64, ``2^-24`` in float32, ``2^-11`` for operands
-that are rounded to TF32, ``2^-8`` for bfloat16. A sum of ``n`` products whose operands are rounded
-by ``u_in`` and whose partial sums are rounded by ``u_sum``, signs as good as random, is off by
-about ``sqrt(2) u_in + sqrt(n) u_sum`` of its length: roundings are independent, so that they add up
-as square roots (Higham and Mary, SIAM J. Sci. Comput. 41, 2019). ``L`` layers one after the other
-add their errors, at most L times one. The derivative of a smooth layer moves with the point, which
-doubles it. All this is times ``SAFETY`` = 4, for what was left out: condition numbers of a few,
-uneven sizes of terms, tails of the random walk.
+``u`` is the unit of rounding: ``2^-53`` in float64, ``2^-24`` in float32. A sum of ``n`` products
+whose partial sums are rounded, signs as good as random, is off by about ``sqrt(n) u`` of its
+length: roundings are independent, so that they add up as square roots (Higham and Mary, SIAM J.
+Sci. Comput. 41, 2019). ``L`` layers one after the other add their errors, at most L times one. The
+derivative of a smooth layer moves with the point, which doubles it. All this is times ``SAFETY`` =
+4, for what was left out: condition numbers of a few, uneven sizes of terms, tails of the random
+walk.
 
-    product = 2 SAFETY L (sqrt(2) u_in + sqrt(n) u_sum)
+    product = 2 SAFETY L sqrt(n) u
 
-nakami promises float32 for weights of bfloat16 and under autocast (it lifts both), so their bound
-is that of float32; the reference has the weights that were rounded.
+nakami lifts TF32 and autocast, and computes with weights of bfloat16 in float32. So the bound is
+that of float32 for all of these; TF32 (``2^-11``) or bfloat16 (``2^-8``) in one layer would break
+it. Of bfloat16 the reference has the weights that were rounded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 
 SAFETY = 4.0
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-8}
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
 
 
 def product(layers: int, terms: int, arithmetic: str = "float32") -> float:
@@ -29,11 +29,10 @@ def product(layers: int, terms: int, arithmetic: str = "float32") -> float:
     Args:
         layers: Linear steps one after the other.
         terms: In the longest sum of one of them.
-        arithmetic: ``"float64"``, ``"float32"``, or ``"tf32"`` for operands that are rounded to it.
+        arithmetic: ``"float64"``; all others promise float32.
     """
-    rounded = math.sqrt(2) * UNIT["tf32"] if arithmetic == "tf32" else 0.0
-    sums = UNIT["float64" if arithmetic == "float64" else "float32"]
-    return 2 * SAFETY * layers * (rounded + math.sqrt(terms) * sums)
+    unit = UNIT["float64" if arithmetic == "float64" else "float32"]
+    return 2 * SAFETY * layers * math.sqrt(terms) * unit
 
 
 def kinked(layers: int, terms: int) -> float:

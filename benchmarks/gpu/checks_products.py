@@ -48,5 +48,4 @@ UNITS = [
     Unit(f"jacobian/{net}/{how}", partial(products, net=net, how=how))
     for net in NETS
     for how in ARITHMETICS
-    if NETS[net].smooth
 ]

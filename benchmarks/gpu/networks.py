@@ -48,14 +48,12 @@ class Net:
     Attributes:
         make: Builds it. shape: of one input, batch axis included.
         layers: Linear steps one after the other. terms: in the longest sum of one of them.
-        smooth: No kink, where an input on its other side has another derivative.
     """
 
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
     layers: int
     terms: int
-    smooth: bool = True
 
     def drawn(self, n: int = 1, seed: int = 0) -> tuple[nn.Module, Tensor]:
         """The network and ``n`` inputs, float64, on the CPU; the global seed is put back."""
@@ -71,7 +69,7 @@ NETS = {
     "attention": Net(attention, (1, 5, 16), 13, 80),
     "gru": Net(lambda: Last("GRU"), (1, 7, 6), 15, 18),
     "lstm": Net(lambda: Last("LSTM"), (1, 7, 6), 15, 18),
-    "relu": Net(lambda: conv(nn.ReLU, nn.MaxPool2d), (1, 3, 16, 16), 3, 72, smooth=False),
+    "relu": Net(lambda: conv(nn.ReLU, nn.MaxPool2d), (1, 3, 16, 16), 3, 72),
 }
 
 

@@ -13,6 +13,9 @@ from benchmarks.gpu import bounds, checks_products, page, worker  # noqa: E402
 from benchmarks.gpu.__main__ import MODULES, places  # noqa: E402
 from benchmarks.gpu.units import Found, Setting, Unit, gathered  # noqa: E402
 
+from nakami.spectra import _tf32  # noqa: E402
+from rounding import Rounding  # noqa: E402
+
 FACTS = {"same": {"card": "a card", "torch": "2.13.0"}, "about": {"cuda": "13.0"}}
 UNITS = [(name, 10.0, "checks") for name in "abc"]
 
@@ -154,6 +157,18 @@ def test_a_number_that_is_not_finite_is_within_no_bound():
     found.near("a matrix", torch.tensor([1.0, float("inf")]), torch.ones(2), 1.0)
     found.within("no bound", 0.0, float("inf"))
     assert [row["held"] for row in found.rows] == [False] * 3
+
+
+@pytest.mark.parametrize("net", ["conv", "attention", "gru", "relu"])
+@pytest.mark.parametrize("lifted", [True, False])
+def test_tf32_breaks_the_bounds_where_it_is_not_lifted(net, lifted, monkeypatch):
+    monkeypatch.setattr(_tf32, "SWITCHES", _tf32.CARD if lifted else ())
+    unit = gathered(MODULES)[f"jacobian/{net}/tf32"]
+    with Rounding() as mode:
+        record = worker.performed(unit, Setting("cpu"))
+    assert record["state"] == ("passed" if lifted else "failed"), record["reason"]
+    assert (mode.rounded == 0) == lifted
+    assert lifted or "J v" in record["reason"]
 
 
 @pytest.mark.parametrize("how", ["float64", "float32", "tf32"])

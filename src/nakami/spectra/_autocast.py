@@ -1,4 +1,7 @@
-"""Products, and all else of an operator, in the arithmetic that they say: autocast is lifted."""
+"""Products, and all else of an operator, in the arithmetic that they say.
+
+Autocast is lifted, and so is TF32.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from types import FunctionType
 from typing import ParamSpec, TypeVar
 
 import torch
+
+from ._tf32 import coarse, full_float32
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,14 +38,14 @@ def autocast_put_back() -> Iterator[None]:
 
 
 def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, run without the autocast that is around its call."""
+    """The function, run without the autocast and the TF32 that are around its call."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         on = enabled()
-        if not on:
+        if not on and not coarse():
             return function(*args, **kwargs)
-        with autocast_put_back():
+        with autocast_put_back(), full_float32():
             for kind in on:
                 torch.set_autocast_enabled(kind, False)
             return function(*args, **kwargs)
@@ -49,7 +54,7 @@ def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def lift_in_methods(kind: type) -> None:
-    """Let the public methods and properties that a class defines run without autocast."""
+    """Let the public methods and properties that a class defines run without autocast and TF32."""
     for name, value in list(vars(kind).items()):
         if name.startswith("_"):
             continue
