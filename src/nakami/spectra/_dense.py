@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..results import wrong
 from ._operator import LinearOperator, finite
+from ._residuals import residual_bounds
 from ._result import Found, nearest_gaps, nearest_shifts
 from ._threads import one_thread
 from .krylov._lanczos import keys
@@ -24,9 +25,15 @@ def dense_svd(op: LinearOperator, k: int) -> Found:
         u, s, vh = torch.linalg.svd(a, full_matrices=False)
     left, right = u[:, :k].to(op.dtype), vh[:k].T.to(op.dtype)
     u, v = left.double(), right.double()  # the residuals are of what is returned
-    residual = (a @ v - u * s[:k]).norm(dim=0).maximum((a.T @ u - v * s[:k]).norm(dim=0))
+    top = s[:k]
+
+    def exact(at: Tensor) -> Tensor:
+        forth = (a @ v[:, at] - u[:, at] * top[at]).norm(dim=0)
+        return forth.maximum((a.T @ u[:, at] - v[:, at] * top[at]).norm(dim=0))
+
+    residual = residual_bounds(lambda x: a @ x, lambda x: a.T @ x, exact, (u, top, v))
     return Found(
-        s[:k],
+        top,
         left,
         right,
         residual,
