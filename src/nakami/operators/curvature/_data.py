@@ -19,7 +19,8 @@ from ..model._functional_model import FunctionalModel
 from ..model._parameters import Parameters, moving
 from ..model._random import random_states_kept
 from ..per_example._examples import Examples, slices
-from ..per_example._independence import independent
+from ..per_example._independence import apart, marked
+from ..per_example._layer_io import modules_of
 from ._batches import KEPT, Batch
 from ._criterion import TARGETS, Criterion
 from ._first_examples import TRIED, FirstExamples
@@ -28,6 +29,8 @@ from ._losses import CrossEntropy
 from ._outputs import Formed, classes_last, of_sequences, one_output
 from ._own_loss import ModelsLoss
 
+SLICE = 32 << 20  # bytes of states that a product runs through at a time, on a CPU
+OUTWEIGH = 4  # times the parameters' size is what states have to reach for that
 CHANCE = 1e-4  # targets that agree with tokens are copies where chance makes them so more rarely
 Cut = list[tuple[slice, Examples]]  # the pieces of a batch, and where they lie
 
@@ -87,7 +90,8 @@ def _parts(
     if isinstance(judged, CrossEntropy):
         warn_of_copies(*held[0], inside)
         at, held = _classes_first(at, few, held)
-    each = ceil(KEPT * sum(sizes) * at.flat.itemsize)
+    states = sum(sizes) * at.flat.itemsize
+    each = ceil(KEPT * states)
     room = budget - budget // 4
     keep = each * sum(example.count for example, _ in held) <= room
     rows = max(1, (room if keep else budget // 4) // each)
@@ -95,7 +99,10 @@ def _parts(
         few = few.rows(0, rows)
     tried = FirstExamples(at, few, budget // 4)
     parts: list[Batch] = []
-    cuts = [_cut(at, example, rows, budget, each) for example, _ in held]
+    cuts = [
+        _cut(at, example, min(rows, _few_enough(at, example.count, states)), budget, each)
+        for example, _ in held
+    ]
     with random_states_kept(at.network.device):  # a loss may draw, too
         wholes = [
             (_outputs(cut), _formed(cut[0][1], y)) for cut, (_, y) in zip(cuts, held, strict=True)
@@ -151,16 +158,44 @@ def _tried(network: FunctionalModel, example: Example) -> tuple[Example, list[fl
     return example, [p.size / seen for p in network.stages(example.tree, seen)]
 
 
+def _few_enough(at: Parameters, count: int, states: float) -> int:
+    """How many of ``count`` examples a product runs through at a time: memory at no time's cost.
+
+    ``states``: Bytes of the states of one example. All where these are not most of what a product
+    holds (each piece adds a gradient by all parameters), and on a GPU, which wants much at a time.
+    """
+    if at.flat.device.type != "cpu" or states * count <= OUTWEIGH * at.flat.nbytes:
+        return count
+    return ceil(count / ceil(states * count / SLICE))
+
+
 def _cut(at: Parameters, example: Example, rows: int, budget: int, each: int) -> Cut:
     """The examples in pieces of some rows; in one piece where a part would be another function."""
     if rows < example.count and example.sliceable and not at.network.batch_statistics:
         with suppress(*FAILURES, ValueError, IndexError):  # it takes no other number of rows
-            places = list(slices(example.count, rows))
-            cut = [(here, Examples(at, example.pick(here), budget, each)) for here in places]
-            alike = all(part.separable for _, part in cut)
-            if alike and independent(at.network, example, _outputs(cut), rows):
+            cut = _pieces(at, example, rows, budget, each)
+            if cut is not None:
                 return cut
     return [(slice(0, example.count), Examples(at, example, budget, each))]
+
+
+def _pieces(at: Parameters, example: Example, rows: int, budget: int, each: int) -> Cut | None:
+    """The examples in pieces; None where examples see each other, or outputs have other rows."""
+    cut: Cut = []
+    marks: list[dict[str, Tensor]] = []
+    for here in slices(example.count, rows):
+        some = example.pick(here)
+        with marked(at.network, modules_of(at.names), some.count) as seen:
+            cut.append((here, Examples(at, some, budget, each)))
+        marks.append(seen)
+    names = set.intersection(*map(set, marks))
+    inside = {name: torch.cat([seen[name] for seen in marks]) for name in names}
+    if not all(part.separable for _, part in cut):
+        return None
+    own = apart(at.network, example, (_outputs(cut), inside), 4 * rows)  # without a graph
+    for _, part in cut:
+        part.own = own
+    return None if own is None else cut
 
 
 def _classes_first(

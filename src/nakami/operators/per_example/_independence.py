@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,15 +20,68 @@ Run = tuple[Tensor, dict[str, Tensor]]  # outputs, and a number for each row of 
 
 
 def independent(network: FunctionalModel, example: Example, z: Tensor, width: int) -> bool:
-    """Whether each row of ``z`` is a function of that row of the batch alone.
+    """Whether each row of ``z`` is a function of that row of the batch alone, see ``apart``."""
+    return apart(network, example, (z, {}), width) is not None
 
-    All rows are run again, in random order and in pieces of another size than ``width``, in which
-    they were run before. So a row that sees others, their order or their number comes out
+
+def apart(
+    network: FunctionalModel, example: Example, before: Run, width: int
+) -> frozenset[str] | None:
+    """The modules whose rows belong to the examples; None where rows of outputs see others.
+
+    All rows are run again, in random order and ``width`` at a time, which is another number than
+    they were run by ``before``. So a row that sees others, their order or their number comes out
     otherwise.
 
     Cost: a forward pass.
     """
-    return _again(network, example, (z, {}), width, ()) is not None
+    outputs, marks = before
+    count = len(outputs)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    good = set(marks)
+    for here in slices(count, width):
+        some = order[here].to(outputs.device)
+        try:
+            z, inside = _run(network, example.pick(some, count), set(marks))
+        except (*FAILURES, ValueError, IndexError):  # it takes no other number of rows
+            return None
+        if not _same(_by_row(z, len(some)), outputs[some], outputs):
+            return None
+        good &= {k for k in good & set(inside) if _same(inside[k], marks[k][some], marks[k])}
+    return frozenset(good)
+
+
+@contextmanager
+def marked(
+    network: FunctionalModel, modules: Collection[str], count: int
+) -> Iterator[dict[str, Tensor]]:
+    """Within it the network is run once; afterwards a number for each of ``count`` rows is there.
+
+    Of the input of each module that was run once and has so many rows.
+    """
+    marks: dict[str, Tensor] = {}
+    calls: list[str] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def seen(module: nn.Module, args: Any, kwargs: Any) -> None:
+            calls.append(name)
+            x = args[0] if args else kwargs.get("input")
+            if isinstance(x, Tensor) and x.ndim and len(x) == count:
+                marks[name] = _mark(x.detach())
+
+        return seen
+
+    named = network.model.named_modules()
+    hooks = [
+        m.register_forward_pre_hook(hook(s), with_kwargs=True) for s, m in named if s in modules
+    ]
+    try:
+        yield marks
+    finally:
+        for each in hooks:
+            each.remove()
+    for name in {name for name in marks if calls.count(name) > 1}:
+        del marks[name]
 
 
 def one_input(network: FunctionalModel, x: Any) -> Example:
@@ -63,7 +117,7 @@ def separate_rows(network: FunctionalModel, example: Example) -> Tensor | None:
     n = n if n in counts or len(counts) > 1 else counts.pop()
     common = [leaf for leaf in example.leaves if leaf.ndim and len(leaf) == n]
     z = _by_row(z, n)
-    alone = n > 1 and common and len(z) == n and independent(network, example, z, n)
+    alone = n > 1 and common and len(z) == n and independent(network, example, z, -(-n // 2))
     return common[0] if alone else None
 
 
@@ -73,35 +127,17 @@ def rows_of(examples: Examples, modules: Collection[str]) -> frozenset[str] | No
     A network may sort a batch and put the outputs back: outputs are then examples on their own,
     and the rows inside are not. Modules that are not run are left out.
 
-    Cost: two forward passes.
+    Cost: two forward passes; none where it is known from how the batch was cut.
     """
     network, example = examples.at.network, examples.example
     if not examples.separable:
         return None
+    if examples.own is not None:
+        return examples.own & frozenset(modules)
     found = _run(network, example, modules)
     if example.count == 1:
         return frozenset(found[1])
-    return _again(network, example, found, example.count, modules)
-
-
-def _again(
-    network: FunctionalModel, example: Example, before: Run, width: int, modules: Collection[str]
-) -> frozenset[str] | None:
-    outputs, marks = before
-    count = len(outputs)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
-    width = 2 if width == 1 else -(-width // 2)
-    good = set(marks)
-    for here in slices(count, width):
-        some = order[here].to(outputs.device)
-        try:
-            z, inside = _run(network, example.pick(some, count), modules)
-        except (*FAILURES, ValueError, IndexError):  # it takes no other number of rows
-            return None
-        if not _same(_by_row(z, len(some)), outputs[some], outputs):
-            return None
-        good &= {k for k in good & set(inside) if _same(inside[k], marks[k][some], marks[k])}
-    return frozenset(good)
+    return apart(network, example, found, -(-example.count // 2))
 
 
 def _by_row(z: Tensor, count: int) -> Tensor:
@@ -119,32 +155,13 @@ def _same(found: Tensor, wanted: Tensor, whole: Tensor) -> bool:
 
 def _run(network: FunctionalModel, example: Example, modules: Collection[str]) -> Run:
     """Outputs, and of each module run once with a row for each example, a number for each row."""
-    marks: dict[str, Tensor] = {}
-    calls: list[str] = []
-
-    def hook(name: str) -> Callable[..., None]:
-        def seen(module: nn.Module, args: Any, kwargs: Any) -> None:
-            calls.append(name)
-            x = args[0] if args else kwargs.get("input")
-            if isinstance(x, Tensor) and x.ndim and len(x) == example.count:
-                marks[name] = _mark(x.detach())
-
-        return seen
-
-    named = network.model.named_modules()
-    hooks = [
-        m.register_forward_pre_hook(hook(s), with_kwargs=True) for s, m in named if s in modules
-    ]
-    try:
-        with torch.no_grad():
-            z = network.run(example.tree).detach()
-    finally:
-        for each in hooks:
-            each.remove()
-    return z, {name: mark for name, mark in marks.items() if calls.count(name) == 1}
+    with marked(network, modules, example.count) as marks, torch.no_grad():
+        z = network.run(example.tree).detach()
+    return z, marks
 
 
 def _mark(x: Tensor) -> Tensor:
-    """A weighted sum of each row, ``(n,)`` float64."""
-    flat = as_real(x).reshape(len(x), -1).double()
+    """A weighted sum of each row, ``(n,)``, in at least float32."""
+    flat = as_real(x).reshape(len(x), -1)
+    flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
     return flat @ torch.linspace(1, 2, flat.shape[1], dtype=flat.dtype, device=flat.device).cos()

@@ -1,0 +1,121 @@
+"""Batches whose states outweigh the parameters run in slices: the same numbers, fewer bytes."""
+
+import gc
+
+import pytest
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import nakami
+from checks import spread
+from gauntlet import Reference
+from nakami.operators.curvature import _data
+from nakami.operators.per_example._independence import rows_of
+from operators.test_whole_batches import NETWORKS, TARGETS, prepared
+
+COMPARES = ("contrastive", "worst half", "spread")  # losses that are no sum over examples
+MIXES = ("normalised by the batch", "the last rows mix", "running sum", "graph", "LSTM, time first")
+
+
+@pytest.fixture
+def thin(monkeypatch):
+    """Slices of hardly any bytes, whatever the parameters weigh."""
+    monkeypatch.setattr(_data, "SLICE", 64)
+    monkeypatch.setattr(_data, "OUTWEIGH", 0)
+
+
+@pytest.mark.parametrize(("name", "kind"), spread(NETWORKS, TARGETS, every=10))
+def test_slices_are_the_matrices_of_the_whole_batch(name, kind, thin):
+    model, (x, y, loss) = prepared(name, kind)
+    reference = Reference(model)
+    for which in ("ggn", "hessian"):
+        op = getattr(nakami, which)(model, (x, y), loss)
+        assert len(op.parts) == 1 or (name not in MIXES and kind not in COMPARES)
+        assert op.value == pytest.approx(reference.value(x, y, loss), rel=1e-12)
+        wanted = getattr(reference, which)(x, y, loss)
+        v = torch.randn(len(wanted), 2, generator=torch.Generator().manual_seed(4)).double()
+        assert_close(op @ v, wanted @ v, rtol=1e-8, atol=1e-10)
+        if which == "ggn":
+            assert nakami.trace(op, 1e-9).value == pytest.approx(float(wanted.trace()), rel=1e-6)
+
+
+def test_products_in_float64_are_right_to_rounding(thin):
+    model, (x, y, loss) = prepared("convolutional", "cross-entropy")
+    wanted = Reference(model).ggn(x, y, loss)
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    assert len(op.parts) == len(x)
+    v = torch.randn(len(wanted), 3, generator=torch.Generator().manual_seed(0)).double()
+    assert_close(op @ v, wanted @ v, rtol=1e-12, atol=1e-12 * float((wanted @ v).abs().max()))
+    assert nakami.trace(op).value == pytest.approx(float(wanted.trace()), rel=1e-12)
+
+
+def test_statistics_of_the_batch_are_of_all_of_it(thin):
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).double()
+    x, y = torch.randn(8, 3).double(), torch.arange(8) % 2
+    model[1].running_mean.fill_(0.1)
+    view = nakami.View(model, batch_statistics=True)
+    assert len(nakami.fisher(view, (x, y), "cross_entropy").parts) == 1
+    assert len(nakami.fisher(model, (x, y), "cross_entropy").parts) == 8
+
+
+def test_slices_hold_so_many_bytes_and_are_alike(monkeypatch):
+    monkeypatch.setattr(_data, "SLICE", 2 << 20)
+    model = nn.Sequential(nn.Unflatten(1, (1, 40)), nn.Conv1d(1, 64, 5), nn.ReLU(), nn.Flatten())
+    model.append(nn.Linear(36 * 64, 2))
+    x, y = torch.randn(300, 40), torch.arange(300) % 2
+    each = 4 * (40 + 40 + 3 * 36 * 64 + 2)  # bytes of the states of an example
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    counts = [part.examples.count for part in op.parts]
+    assert len(counts) > 1
+    assert max(counts) * each <= 1.01 * _data.SLICE
+    assert max(counts) - min(counts) <= len(counts)
+    many = nn.Sequential(nn.Linear(40, 2000), nn.ReLU(), nn.Linear(2000, 2))
+    assert len(nakami.fisher(many, (x[:50], y[:50]), "cross_entropy").parts) == 1
+
+
+def test_layers_rows_are_known_from_the_cut(thin):
+    for name in ("plain", "sorted", "half sorted", "convolutional"):
+        model, (x, y, _) = prepared(name, "squared error")
+        op = nakami.ggn(model, (x, y), nn.MSELoss())
+        modules = {name.rpartition(".")[0] for name in op.names}
+        for part in op.parts:
+            known = rows_of(part.examples, modules)
+            part.examples.own = None
+            assert known is not None
+            assert known <= (rows_of(part.examples, modules) or frozenset())
+
+
+class _Storages(TorchDispatchMode):
+    """Notes what is made of at least so many bytes."""
+
+    def __init__(self, least):
+        super().__init__()
+        self.least, self.seen = least, {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for each in out if isinstance(out, (tuple, list)) else [out]:
+            if isinstance(each, torch.Tensor) and each.untyped_storage().nbytes() >= self.least:
+                ref = StorageWeakRef(each.untyped_storage())
+                self.seen[ref.cdata] = ref
+        return out
+
+    def left(self):
+        gc.collect()
+        return sum(not ref.expired() for ref in self.seen.values())
+
+
+@pytest.mark.parametrize("batches", [1, 6])
+def test_batches_share_the_weights(batches):
+    model = nn.Sequential(nn.Linear(30, 200), nn.Tanh(), nn.Linear(200, 4))
+    count = sum(p.numel() for p in model.parameters())
+    x, y = torch.randn(12, 30), torch.arange(12) % 4
+    data = list(zip(x.chunk(batches), y.chunk(batches), strict=True))
+    with _Storages(4 * count) as made:
+        op = nakami.fisher(model, data, "cross_entropy")
+        op @ torch.ones(count, 1)
+    assert len(op.parts) == batches
+    assert made.left() == 1  # the flat weights
