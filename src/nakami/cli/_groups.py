@@ -282,7 +282,8 @@ class SpreadOptions:
             metavar="N",
             rich_help_panel=SPREAD,
             help="Measure in N processes at the same time (-1: one for each core); numbers stay "
-            "the same to the last bit.",
+            "the same to the last bit. Default: one, for an x-ray that takes long as many as cores "
+            "are free.",
         ),
         Stands(("jobs", "n_jobs")),
     ] = None

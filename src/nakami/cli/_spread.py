@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import typer
 
 from nakami.results import unknown, without_ctrl_c, wrong
 
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
     from ._groups import SpreadOptions
 
 Backend = Callable[[int | None, str | None, ExitStack], dict[str, Any]]  # for parallel_config
+
+
+WORTH = 15.0  # seconds of work from which processes are started unasked: each takes some 3
+EACH = 1 << 30  # bytes of a process beside its spectrum: torch, and the network
 
 
 def spread(asked: SpreadOptions) -> AbstractContextManager[None]:
@@ -41,6 +50,50 @@ def spread(asked: SpreadOptions) -> AbstractContextManager[None]:
     _check_installed(name)
     _check_listened(asked.cluster or "")
     return _started(name, asked.jobs, asked.cluster)
+
+
+def unasked(asked: SpreadOptions, seconds: float, budget: int | None) -> SpreadOptions:
+    """The same, with a process on each free core where nothing was asked and the work is long.
+
+    The numbers are the same, so what is free may decide: cores beyond the load of this machine, as
+    many threads of this run on each, and half of the memory.
+
+    Args:
+        asked: What was typed.
+        seconds: Expected of one process.
+        budget: Bytes of one spectrum, None for the default.
+    """
+    if any(value is not None for value in vars(asked).values()) or seconds < WORTH:
+        return asked
+    if any(find_spec(module) is None for module in NEEDED["loky"]):
+        return asked
+    import joblib
+    import torch
+
+    from nakami.results import DEFAULT_BUDGET
+
+    free = max(0.0, joblib.cpu_count() - max(0.0, _load() - 1.0))  # 1 is this process itself
+    room = _memory() // (2 * ((budget or DEFAULT_BUDGET) + EACH))
+    jobs = min(int(free + 0.5) // torch.get_num_threads(), room)
+    if jobs < 2:
+        return asked
+    typer.echo(f"note: in {jobs} processes, as many cores are free (--jobs 1: in one).", err=True)
+    return replace(asked, jobs=jobs)
+
+
+def _load() -> float:
+    """Processes that want to run, over the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.inf
+
+
+def _memory() -> int:
+    """Bytes that a process could take now; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    kib = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(kib[0]) if kib else 0
 
 
 @contextmanager

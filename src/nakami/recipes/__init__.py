@@ -17,6 +17,7 @@ from ._subject import Network, Recipe, Subject
 if TYPE_CHECKING:
     from ._facts import error_fact as error_fact
     from ._verbs import check as check
+    from ._verbs import expected_seconds as expected_seconds
     from ._verbs import measure as measure
     from ._verbs import prepare as prepare
     from ._verbs import preview as preview

@@ -133,6 +133,20 @@ def check(name: str, **options: Any) -> None:
     check_plan(view, subject.examples.inputs, **options)
 
 
+def expected_seconds(subject: Subject, **options: Any) -> float:
+    """About how long ``measure`` takes in one process, experiments left out.
+
+    Args:
+        subject: As for ``measure``.
+        options: As for ``measure``.
+    """
+    from nakami.dynamics import expected_seconds as of_one
+
+    asked = _filled(subject, options)
+    view = _view(subject.networks[0].model, asked)
+    return len(subject.networks) * of_one(view, subject.examples.inputs, **asked)
+
+
 def measure(
     subject: Subject,
     out: str | PathLike[str],

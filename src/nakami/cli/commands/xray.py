@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,11 +88,11 @@ def run(
             raise unknown("--experiments", name, nakami.dynamics.EXPERIMENTS.names)
     from .. import _runs, _spread, _tables
 
-    spreading = _spread.spread(spread)
+    _spread.spread(spread)  # refused before anything is built or trained
     page = not output.no_page and _runs.can_draw()
     if network.model is not None:
         runs, folder = _own_network(
-            network.model, network, inputs, reading, compute, output, options, spreading
+            network.model, network, inputs, reading, compute, output, options, spread
         )
     else:
         name = subject or recipes.DEFAULT
@@ -101,7 +100,7 @@ def run(
         options |= compute.place()
         try:
             runs, folder = _shipped_subject(
-                name, inputs, output, train_seed, reading, chosen, options, spreading
+                name, inputs, output, train_seed, reading, chosen, options, spread
             )
         except UsageError as error:
             if error.argument != "data":
@@ -183,9 +182,9 @@ def _shipped_subject(
     reading: ReadingOptions,
     chosen: dict[str, object],
     options: dict[str, Any],
-    spreading: AbstractContextManager[None],
+    spread: SpreadOptions,
 ) -> tuple[tuple[Xray, ...], Path]:
-    from .. import _runs
+    from .. import _runs, _spread
     from .._progress import Meter
 
     if options["stages"] == "auto":  # a subject knows its own
@@ -198,7 +197,10 @@ def _shipped_subject(
     )
     with Meter() as meter:
         subject = recipes.prepare(name, weights, n_inputs=reading.n, progress=meter, **training)
-        with spreading:
+        if options.get("device") is None:
+            seconds = recipes.expected_seconds(subject, **options)
+            spread = _spread.unasked(spread, seconds, options["spectrum"].memory_budget)
+        with _spread.spread(spread):
             found = recipes.measure(
                 subject, folder, experiments=reading.tried, progress=meter, **options
             )
@@ -213,11 +215,11 @@ def _own_network(
     compute: BudgetOptions,
     output: OutputOptions,
     options: dict[str, Any],
-    spreading: AbstractContextManager[None],
+    spread: SpreadOptions,
 ) -> tuple[tuple[Xray, ...], Path]:
     import nakami
 
-    from .. import _model, _runs, hf
+    from .. import _model, _runs, _spread, hf
     from .._progress import Meter
 
     model = _model.build(name, network.weights, network.seed)
@@ -242,7 +244,9 @@ def _own_network(
     if seconds > LONG:
         about_how = "--inputs, --stages and --top say how much is read"
         typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
-    with Meter() as meter, spreading:
+    if view.device is None:
+        spread = _spread.unasked(spread, seconds, compute.budget)
+    with Meter() as meter, _spread.spread(spread):
         result = nakami.xray(
             view, examples.inputs, out=folder, input_unit=examples.unit, about=about,
             progress=meter, **options,
