@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..operators import Jacobian
 from ..results import Spectrum, StageInfo
-from ..spectra import PROBING_STEPS, SVDResult, remainder, svd
+from ..spectra import PROBING_STEPS, LinearOperator, SVDResult, remainder, svd
 from ._inputs import as_array
 from ._plan import Plan
 
@@ -28,6 +28,7 @@ def spectrum_of(
     *,
     start: Tensor | None = None,
     steps: int = PROBING_STEPS,
+    op: LinearOperator | None = None,
 ) -> Spectrum:
     """One piece; depends on nothing but its own input, stage and seed, and on ``start``.
 
@@ -39,10 +40,12 @@ def spectrum_of(
         values: How many values of a Jacobian of a shape; None for all.
         start: Guesses of right singular vectors, ``(n, p)``, as ``svd`` takes them.
         steps: Of the deep probes for what is not computed, as ``remainder`` takes them.
+        op: The Jacobian, where it is made already.
     """
     began = time.perf_counter()
-    x = plan.inputs.at(i)
-    op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
+    if op is None:
+        x = plan.inputs.at(i)
+        op = Jacobian(plan.network, x, plan.places, stage.name, source.name, plan.budget)
     position = plan.places.position(stage.name)
     seed = seed_of(plan.seed, i, position)
     asked: dict[str, Any] = {"memory_budget": plan.budget, "seed": seed, "start": start}

@@ -157,7 +157,7 @@ class Plan:
         """What the engine says against ``k`` values of a matrix of that shape."""
         try:
             with suppress(_Passed):
-                svd(_Outline(shape, self.dtype), k, self.tol, memory_budget=self.budget)
+                svd(Outline(shape, self.dtype), k, self.tol, memory_budget=self.budget)
         except UsageError as error:
             return error
         return None
@@ -182,7 +182,7 @@ class _Passed(Exception):
     pass
 
 
-class _Outline(LinearOperator):
+class Outline(LinearOperator):
     """Shape and dtype of a Jacobian; its first product ends the rehearsal."""
 
     route, device = "none", torch.device("cpu")

@@ -28,9 +28,10 @@ from ..results import (
     wrong_type,
 )
 from ..spectra import without_autocast
-from ._one_spectrum import KEPT, spectrum_of
+from ._one_spectrum import KEPT
 from ._plan import ALL_UP_TO, TOP, Plan, SpectrumOptions, planned
 from ._spread import spread, workers
+from ._sweep import spectra_of, tasks
 
 
 @told
@@ -127,11 +128,6 @@ def xray(
     return run
 
 
-def _spectrum(plan: Plan, piece: tuple[int, StageInfo, StageInfo]) -> Spectrum:
-    i, source, stage = piece
-    return spectrum_of(plan, i, source, stage, plan.values)
-
-
 def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) -> list[Spectrum]:
     if folder is not None:
         for i, x in enumerate(plan.inputs.arrays()):
@@ -142,12 +138,13 @@ def _measure(plan: Plan, folder: RunFolder | None, progress: Progress | None) ->
     before = len(plan.inputs) * len(plan.readings()) - len(todo)
     work = Work(kinds, progress, before, at_once=workers() or 1)
     spectra = []
-    for (i, source, stage), spectrum in spread(partial(_spectrum, plan), todo):
-        if folder is None:
-            spectra.append(spectrum)
-        else:
-            folder.write(spectrum)
-        work.done(f"input {i}, {stage.name}", (source.name, stage.name), spectrum.seconds)
+    for task, found in spread(partial(spectra_of, plan), tasks(plan, todo, workers())):
+        for (i, source, stage), spectrum in zip(task, found, strict=True):
+            if folder is None:
+                spectra.append(spectrum)
+            else:
+                folder.write(spectrum)
+            work.done(f"input {i}, {stage.name}", (source.name, stage.name), spectrum.seconds)
     return spectra
 
 
