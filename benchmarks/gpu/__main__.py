@@ -3,6 +3,7 @@
     make gpu                                    all that is missing
     make gpu ARGS="--minutes 9"                 stops in time; the same command goes on
     make gpu ARGS="--device cpu --small"        a dry run without a card, kept in build/gpu
+    make gpu ARGS="--device emulated --small"   as a card does, it refuses to mix with the CPU
     make gpu ARGS="--only 'jacobian/*' --retry"
 
 Results go to ``benchmarks/results/gpu.json`` and ``docs/measurements-gpu.md``.
@@ -78,13 +79,13 @@ def places(out: Path | None, setting: Setting) -> tuple[Path, Path]:
     """The file of results and the page. Only those of a card at full size go into the docs."""
     if out is None and setting.on_card and not setting.small:
         return ROOT / "benchmarks/results/gpu.json", ROOT / "docs/measurements-gpu.md"
-    folder = out or ROOT / "build" / "gpu"
+    folder = out or ROOT / "build" / "gpu" / setting.device.replace(":", "-")
     return folder / "gpu.json", folder / "measurements-gpu.md"
 
 
 def parsed(asked: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("make gpu", description=__doc__)
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu (default: cuda)")
+    parser.add_argument("--device", default="cuda", help="cuda (default), cuda:1, cpu or emulated")
     parser.add_argument("--small", action="store_true", help="small sizes, for a dry run")
     parser.add_argument("--minutes", type=float, default=24 * 60.0, help="stop after so many")
     parser.add_argument("--only", nargs="+", default=[], help="units by name, as 'jacobian/*'")

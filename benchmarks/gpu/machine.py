@@ -30,7 +30,8 @@ def described(setting: Setting) -> dict[str, Any]:
             "cudnn": torch.backends.cudnn.version(),
         }
     else:
-        same["card"] = f"{platform.machine()}, {torch.get_num_threads()} threads"
+        kept = "" if setting.device == "cpu" else f"{setting.device} on "
+        same["card"] = f"{kept}{platform.machine()}, {torch.get_num_threads()} threads"
     return {"same": same, "about": about}
 
 
@@ -93,7 +94,7 @@ def arithmetic(name: str, device: str) -> Iterator[torch.dtype]:
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = name == "tf32"
     types = {"float64": torch.float64, "bfloat16": torch.bfloat16}
-    kind = torch.device(device).type
+    kind = "cuda" if device.startswith("cuda") else "cpu"
     try:
         with torch.autocast(kind, torch.bfloat16, enabled=name == "autocast"):
             yield types.get(name, torch.float32)

@@ -10,10 +10,12 @@ import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from .units import CHECKS, Found, Setting, Unit, gathered
 
+BUILD = Path(__file__).resolve().parents[2] / "build" / "gpu"
 STARTUP = 240.0  # seconds for imports and the first use of the card
 
 
@@ -79,8 +81,10 @@ def _line_of(warning: warnings.WarningMessage) -> str:
 def main(line: Connection, modules: tuple[str, ...], setting: Setting) -> None:
     """Answer names of units with their records until the line closes."""
     try:
-        from . import machine
+        from . import emulated, machine
 
+        if setting.device == emulated.NAME:
+            emulated.start(BUILD)
         facts, units = machine.described(setting), gathered(modules)
         machine.sound(setting)
     except BaseException as error:

@@ -112,7 +112,8 @@ def test_only_a_card_at_full_size_writes_into_the_docs(tmp_path):
     assert file.parent.name == "results"
     assert document.name == "measurements-gpu.md"
     for setting in (Setting("cpu"), Setting("cpu", small=True), Setting("cuda", small=True)):
-        assert {path.parent.parts[-2:] for path in places(None, setting)} == {("build", "gpu")}
+        folders = {path.parent.parts[-3:] for path in places(None, setting)}
+        assert folders == {("build", "gpu", setting.device)}
     assert places(tmp_path, Setting("cuda"))[0] == tmp_path / "gpu.json"
 
 

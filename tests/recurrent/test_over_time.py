@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nakami.recurrent import StateMap, lyapunov, spectra_over_time
+from nakami.recurrent._rollout import rolled
 from nakami.results import UsageError
 
 NETS = {
@@ -114,3 +115,9 @@ def test_what_is_wrong_is_one_sentence(case):
     options, message = WRONG[case]
     with pytest.raises(UsageError, match=message):
         spectra_over_time(nn.GRU(2, 3), torch.zeros(1, 5, 2), **options)
+
+
+def test_a_rollout_is_read_where_its_net_is():
+    step_map = StateMap(nn.GRU(2, 3))
+    step_map.device = torch.device("cpu", 0)  # it has no weights of its own that would say so
+    assert rolled(step_map).device == torch.device("cpu", 0)

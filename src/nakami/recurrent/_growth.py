@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..operators import jacobian
 from ..results import Growth, check_at_least, check_count, wrong
 from ..spectra import svd
-from ._rollout import Rollout
+from ._rollout import rolled
 from ._state_map import StateMap, Step, as_state_map
 
 DENSE = 128  # a state up to which the product is made as a matrix
@@ -71,5 +71,5 @@ def _read(step_map: StateMap, inputs: Tensor, states: Tensor, k: int) -> tuple[A
         errors = size / np.maximum(values, np.finfo(float).tiny)  # of a product of rounded steps
         if errors.max() <= TOL:
             return values, errors, np.array(True)
-    found = svd(jacobian(Rollout(step_map, inputs), states[0][None]), k)
+    found = svd(jacobian(rolled(step_map, inputs), states[0][None]), k)
     return found.values.numpy(), found.errors.numpy(), np.array(found.converged)

@@ -23,7 +23,7 @@ from ..results import (
     wrong,
 )
 from ..spectra import check_budget, svd
-from ._rollout import Rollout
+from ._rollout import rolled
 from ._state_map import StateMap, Step, as_state_map
 
 STEPS = (1, 5, 10, 20)
@@ -152,9 +152,9 @@ def _widths(step_map: StateMap, t: int) -> tuple[int, int, int]:
 def _at(step_map: StateMap, inputs: Tensor, start: Tensor, k: int) -> list[dict[str, Any]]:
     """The spectra after ``len(inputs)`` steps: all columns at once, then those of each source."""
     if step_map.input_size:
-        whole = jacobian(Rollout(step_map), (start[None], inputs[None])).dense()
+        whole = jacobian(rolled(step_map), (start[None], inputs[None])).dense()
     else:
-        whole = jacobian(Rollout(step_map, inputs), start[None]).dense()
+        whole = jacobian(rolled(step_map, inputs), start[None]).dense()
     size, width, _ = _widths(step_map, 1)
     by_inputs = whole[:, size:]
     return [_read(part, k) for part in (whole[:, :size], by_inputs[:, :width], by_inputs)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..operators import View
 from ._state_map import StateMap
 
 
@@ -27,3 +28,8 @@ class Rollout(nn.Module):
         for t in range(x.shape[1]):
             h = self.step_map(x[:, t], h)
         return h
+
+
+def rolled(step_map: StateMap, inputs: Tensor | None = None) -> View:
+    """A rollout as operators take it: it has no weights of its own that would say where it is."""
+    return View(Rollout(step_map, inputs), device=step_map.device)
