@@ -5,6 +5,7 @@
 // generator of the CPU for numbers drawn on the device, are errors, worded as on a CUDA card.
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
@@ -31,10 +32,23 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1
 };
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard)
 
+// A generator of the device; one of the CPU draws for it.
+struct Chance final : at::CPUGeneratorImpl {
+  at::Generator cpu = at::make_generator<at::CPUGeneratorImpl>();
+  Chance() { device_ = kCard; }
+  void set_current_seed(uint64_t seed) override {
+    at::CPUGeneratorImpl::set_current_seed(seed);
+    cpu.set_current_seed(seed);
+  }
+};
+
 struct Hooks final : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  at::Generator getNewGenerator(c10::DeviceIndex) const override {
+    return at::make_generator<Chance>();
+  }
 };
 Hooks hooks;
 const bool kRegistered = [] {
@@ -132,10 +146,12 @@ IValue argument(const std::string& name, const IValue& v, bool check) {
     return list;
   }
   if (v.isDevice()) return c10::Device(c10::kCPU);
+  if (!v.isGenerator()) return v;
+  auto* chance = dynamic_cast<Chance*>(v.toGenerator().unsafeGetGeneratorImpl());
   TORCH_CHECK(
-      !v.isGenerator() || v.toGenerator().device().type() != c10::kCPU, "Expected a '",
-      kCard.type(), "' device type for generator but found 'cpu' (", name, ")");
-  return v;
+      chance, "Expected a '", kCard.type(), "' device type for generator but found 'cpu' (", name,
+      ")");
+  return chance->cpu;
 }
 
 // Arguments that were resized, or given other memory, are so on the device.
