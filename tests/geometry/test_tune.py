@@ -295,3 +295,37 @@ def test_optimizers_of_other_homes_are_imported_and_bad_ones_refused():
     ):
         with pytest.raises(UsageError, match=words):
             nakami.tune(network(), batches(1), "cross_entropy", **{"steps": 50, **wrong})
+
+
+class Stepped(torch.optim.SGD):
+    """An optimizer that must know its own number, and passes the rest on."""
+
+    def __init__(self, params, blocks, **more):
+        super().__init__(params, **more)
+        self.blocks = blocks
+
+
+def test_the_arguments_of_any_class_are_those_it_was_made_with():
+    """Of a class that takes matrices alone, one with a needed argument, and ones in tensors."""
+    model = network()
+    matrices = [model[0].weight, model[2].weight]
+    for made, wanted in (
+        (torch.optim.Muon(matrices, momentum=0.9), {"weight_decay": 0.1, "momentum": 0.9}),
+        (torch.optim.Muon(matrices, weight_decay=0.0), {"weight_decay": 0.0}),
+        (Stepped(model.parameters(), 3, momentum=0.5), {"blocks": 3, "momentum": 0.5}),
+        (torch.optim.Adam(model.parameters(), betas=[0.8, 0.9]), {"betas": (0.8, 0.9)}),
+        (
+            torch.optim.AdamW(model.parameters(), weight_decay=torch.tensor(0.25)),
+            {"weight_decay": 0.25},
+        ),
+        (torch.optim.Adafactor(model.parameters(), eps=(None, 0.01)), {"eps": (None, 0.01)}),
+    ):
+        found = nakami.tune(model, batches(), "cross_entropy", steps=50, optimizer=made)
+        assert found.arguments == wanted
+        again = type(made)(matrices, lr=1.0, **found.arguments)
+        own, other = made.param_groups[0], again.param_groups[0]
+        assert {k: own[k] for k in own if k not in ("params", "lr")} == {
+            k: list(v) if isinstance(own[k], list) else v
+            for k, v in other.items()
+            if k not in ("params", "lr")
+        }

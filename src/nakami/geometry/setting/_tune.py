@@ -33,6 +33,7 @@ from ..rate._planned import SEED, plan
 from ..rate._progress import Parts
 from ..rate._schedule import SHAPES
 from . import _choices as choices
+from ._arguments import arguments, home
 from ._setting import Choice, TrainingSetting
 
 WARMUP = 20  # steps for each one of the warm-up
@@ -105,27 +106,12 @@ def tune(
         choices.clipping(live.view.model),
     )
     return TrainingSetting(
-        optimizer=type(stepping).__name__, home=_home(stepping), arguments=_arguments(stepping),
+        optimizer=type(stepping).__name__, home=home(stepping),
+        arguments=arguments(stepping, stepping.param_groups[0]),
         rate=rate.advised, interval=rate.interval, schedule=schedule, steps=steps, warmup=warmup,
         batch=batch, advice=rate, noise=noise, choices=parted, cost=rate.cost + spent,
         outcome=rate.outcome,
     )  # fmt: skip
-
-
-def _arguments(optimizer: Optimizer) -> dict[str, object]:
-    """Arguments of a class of torch that differ from its own, and the weight decay."""
-    make: Any = type(optimizer)
-    plain, group = make([nn.Parameter(torch.zeros(1))], lr=1.0).defaults, optimizer.param_groups[0]
-    own = {name: group[name] for name in plain if name != "lr" and name in group}
-    return {k: v for k, v in own.items() if v != plain[k] or (k == "weight_decay" and v)}
-
-
-def _home(optimizer: Optimizer) -> str:
-    """The module that shows its class."""
-    name, inner = type(optimizer).__name__, type(optimizer).__module__
-    if getattr(torch.optim, name, None) is type(optimizer):
-        return "torch.optim"
-    return "nakami.optim" if inner.startswith("nakami.") else inner
 
 
 @torch.inference_mode(False)

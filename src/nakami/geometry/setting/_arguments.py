@@ -1,0 +1,66 @@
+"""How the optimizer of a setting is made again: where its class is, and with which arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+PLAIN = (bool, int, float, complex, str, type(None))
+MORE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def arguments(optimizer: Optimizer, group: Mapping[str, Any]) -> dict[str, object]:
+    """Arguments of its class for a group that differ from the class's own, and the weight decay.
+
+    The class is not called: some, as Muon, take no parameters but those they are for.
+    """
+    held, own = {**vars(optimizer), **group}, _own(type(optimizer))
+    found = {name: _plain(held[name]) for name in own if name in held}
+    return {
+        name: value
+        for name, value in found.items()
+        if _is_plain(value) and (value != _plain(own[name]) or (name == "weight_decay" and value))
+    }
+
+
+def home(optimizer: Optimizer) -> str:
+    """The module that shows its class."""
+    name, inner = type(optimizer).__name__, type(optimizer).__module__
+    if getattr(torch.optim, name, None) is type(optimizer):
+        return "torch.optim"
+    return "nakami.optim" if inner.startswith("nakami.") else inner
+
+
+def _own(kind: type[Optimizer]) -> dict[str, object]:
+    """Arguments of a class beside parameters and rate, with defaults; through ``**`` of parents."""
+    found = dict[str, object]()
+    for parent in kind.__mro__:
+        if parent is Optimizer:
+            break
+        if "__init__" not in vars(parent):
+            continue
+        given = inspect.signature(vars(parent)["__init__"]).parameters
+        _, *names = given  # self
+        for name in names:
+            if given[name].kind not in MORE and name not in ("params", "lr"):
+                found.setdefault(name, given[name].default)
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in given.values()):
+            break
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Numbers in tensors as numbers."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.item()
+    return tuple(map(_plain, value)) if isinstance(value, (tuple, list)) else value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its ``repr`` is code."""
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
