@@ -87,6 +87,27 @@ def test_a_first_answer_does_not_wait_for_the_compiler():
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 
 
+DIVIDED = """
+import sys, torch
+from torch import nn
+import nakami
+class Net(nn.Module):
+    def forward(self, x):
+        return (nn.functional.gelu(x / 2.5) - x).softmax(-1)
+op = nakami.jacobian(Net(), torch.randn(1, 4))
+op @ torch.ones(4, 1)
+noted = {part for name in ("add", "mul") for part in vars(getattr(torch._refs, name))}
+print("torch._dynamo" in sys.modules, "__dynamo_disable" in noted)
+"""
+
+
+def test_a_division_by_a_number_does_not_wait_for_the_compiler():
+    done = subprocess.run(
+        [sys.executable, "-c", DIVIDED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False False", done.stdout + done.stderr
+
+
 def test_an_optimizer_by_name_is_torchs_own():
     from nakami.geometry.rate._optimizers import make
 

@@ -6,7 +6,16 @@ import torch
 
 import nakami
 from nakami.results import NotConvergedWarning
-from nakami.spectra import Gram, LinearOperator, MatrixOperator, density, eigh, svd
+from nakami.spectra import (
+    DEFAULT_BUDGET,
+    Gram,
+    LinearOperator,
+    MatrixOperator,
+    budget_beside,
+    density,
+    eigh,
+    svd,
+)
 
 
 class Products(LinearOperator):
@@ -126,3 +135,9 @@ def test_the_one_eigenvalue_of_a_zero_matrix_has_a_vector(dtype):
     assert found.converged
     assert float(found.values[0]) == 0
     assert float(found.vectors.norm()) == pytest.approx(1)
+
+
+def test_the_default_budget_grows_with_the_side():
+    assert budget_beside(None, 10, torch.float32) == DEFAULT_BUDGET
+    assert budget_beside(None, 2**28, torch.float32) == 8 * 4 * 2**28
+    assert budget_beside(1000, 2**28, torch.float32) == 1000

@@ -4,6 +4,7 @@ from ._autocast import autocast_put_back, without_autocast
 from ._autocast import enabled as autocast_enabled
 from ._check import (
     DEFAULT_BUDGET,
+    budget_beside,
     check_at_least,
     check_budget,
     check_choice,
@@ -41,6 +42,7 @@ __all__ = [
     "as_operator",
     "autocast_enabled",
     "autocast_put_back",
+    "budget_beside",
     "check_at_least",
     "check_budget",
     "check_choice",

@@ -14,7 +14,14 @@ from ..results import check_seed as check_seed
 from ..results import is_number as is_number
 from ._operator import LinearOperator, check_entries, finite
 
+VECTORS = 8  # of the matrix's side that fit into the default budget
 INSIDE = 2e-6  # of a product: float32 inside of a network that is read in float64
+
+
+def budget_beside(memory_budget: int | None, entries: int, dtype: torch.dtype) -> int:
+    """The budget given, or 1 GiB, or eight vectors of so many ``entries`` where that is more."""
+    budget = check_budget(memory_budget)
+    return max(budget, VECTORS * entries * dtype.itemsize) if memory_budget is None else budget
 
 
 def check_products(max_products: int | None) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..results import told
 from ._autocast import without_autocast
 from ._check import (
-    check_budget,
+    budget_beside,
     check_choice,
     check_count,
     check_products,
@@ -57,7 +57,8 @@ def eigh(
         which: ``"largest"`` or ``"smallest"`` by sign and size, or ``"magnitude"``: largest |l|.
         method: ``"auto"``, or force ``"dense"`` (float64 LAPACK) or ``"krylov"`` (block Lanczos
             with restarts; falls back on dense where n < k + 56).
-        memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB.
+        memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB, or
+            eight vectors where these are more.
         seed: Seed of the random start block; the global random state is not touched.
         start: Guesses of eigenvectors, ``(n, p)``, Krylov only; they take the place of random
             ones in the start block (sums of them where they are more).
@@ -86,7 +87,7 @@ def eigh(
     # By magnitude no upper bound shows the half of a cluster: wide blocks.
     block = BLOCK if which == "magnitude" else block_size(k, a.device, symmetric=True)
     warm = check_start(start, a, block)
-    seed, budget = check_seed(seed), check_budget(memory_budget)
+    seed, budget = check_seed(seed), budget_beside(memory_budget, a.shape[0], a.dtype)
     with torch.no_grad():
         root = a.root if method == "auto" and which != "smallest" else None
         if root is not None and not k <= min(root.shape) < a.shape[0]:

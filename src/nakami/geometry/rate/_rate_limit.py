@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator, View, as_view, check_order, unwrapped_optimizer
 from ...results import Outcome, Progress, RunError, check_at_least, check_callable, counted, told
+from ...spectra import check_budget
 from .._outcomes import LimitEnding
 from ._first_look import first_look
 from ._matrix import MATRICES, Loss, matrix_of, named_of
@@ -68,7 +69,8 @@ def rate_limit(
             has none yet, at its own rate, batches in turn, without dropout. The limit is then that
             of the weights where they ended.
         seed: Seed of the search's random start; the global random state is not touched.
-        memory_budget: Bytes that the network's states may take between products; default 1 GiB.
+        memory_budget: Bytes that the network's states may take between products; default 1 GiB,
+            or eight times those of the weights where that is more.
         progress: ``progress(done, total, seconds_left, what)``, called after each part (a first
             look at the limit, by five products more; the limit; that of each batch);
             ``seconds_left`` is None.
@@ -138,7 +140,7 @@ def read_limit(
     stepping = make(optimizer, named)
     kind, source, spent, options = type(stepping).__name__, "", 1.0, search.options
     read = op if options.batches is None else op.first(options.batches)
-    noise = noise_of(read, search.budget) if options.each_batch else None
+    noise = noise_of(read, check_budget(search.budget)) if options.each_batch else None
     search.cost += noise.n_batches * GRADIENT if noise else 0.0
     if adaptive(stepping):
         source = "the optimizer's state"

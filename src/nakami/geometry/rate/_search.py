@@ -81,7 +81,8 @@ class Search:
             way_out = "pass nakami.geometry.LimitOptions(tol=1e-3)"
             raise wrong_type("options", "be LimitOptions", repr(given), way_out)
         self.options, self.seed = options, check_seed(seed)
-        self.budget, self.keep = check_budget(memory_budget), keep
+        check_budget(memory_budget)
+        self.budget, self.keep = memory_budget, keep
         self.cost, self.ends, self.plain = 0.0, list[Outcome](), True
         self._known: dict[tuple[int, ...], tuple[Top, CurvatureOperator]] = {}  # by their batches
 

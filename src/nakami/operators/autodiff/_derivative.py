@@ -16,7 +16,7 @@ from ..model._functional_model import FunctionalModel
 from ._autograd import Held
 from ._in_double import in_double
 from ._known import Steps
-from ._strategies import Product, Trial, forward_product, rank, reverse_product, unit
+from ._strategies import Product, Trial, dot, forward_product, rank, reverse_product, unit
 
 RESOLUTION = 2e-6  # part of the size of J v that is seen in float64
 ROUNDING = 64  # times eps is seen in the arithmetic of the products: right ones are off by up to 16
@@ -144,30 +144,32 @@ class Derivative:
         for blocks in (True, False):
             with suppress(*NO_DOUBLE):
                 return self._looked_in_double(v, product.double(), blocks)
-        gaps = self._gaps(self.point, v, product)
+        gaps = self._gaps(self.point.dtype, v, product)
         return gaps, self._wrong(self.point, v, product, gaps), None
 
     def _looked_in_double(
         self, v: Tensor, product: Tensor, blocks: bool
     ) -> tuple[dict[str, Gap], dict[str, Sizes], torch.dtype | None]:
-        moving, point = self.weights or (), self.point.double()
+        moving = self.weights or ()
         with in_double(self.network, moving, blocks):
-            gaps = self._gaps(point, v, product)
+            gaps = self._gaps(torch.float64, v, product)
+            if not gaps:
+                return {}, {}, None
+            point = self.point.double()
             there = self._along(point, gaps)
-        if not gaps:
-            return {}, {}, None
         narrow = None if self.steps.coarsest == self.point.dtype else self.steps.coarsest
         left = gaps if narrow else self._unsided(gaps, there)
         with in_double(self.network, moving, blocks):
             return gaps, self._wrong(point, v, product, left), narrow
 
-    def _gaps(self, point: Tensor, v: Tensor, product: Tensor) -> dict[str, Gap]:
-        """Where a short step disagrees with the product, by part."""
+    def _gaps(self, dtype: torch.dtype, v: Tensor, product: Tensor) -> dict[str, Gap]:
+        """Where a short step in this arithmetic disagrees with the product, by part."""
         seen = max(RESOLUTION, ROUNDING * torch.finfo(self.trial.v.dtype).eps)
-        difference = _difference(self.function, point, v, _steps(point)[0])
+        step = _steps(self.point, dtype)[0]
+        difference = _difference(self.function, self.point, v, step, dtype)
         sizes = {n: _sizes(difference[rows], product[rows]) for n, rows in self.parts.items()}
         apart = {n: s for n, s in sizes.items() if not s[2] <= seen * max(s[:2])}
-        jumps = self._jumps(point, v, list(apart))
+        jumps = self._jumps(dtype, v, list(apart))
         found: dict[str, Gap] = {}
         for name, (size, other, gap) in apart.items():
             rows = self.parts[name]
@@ -178,13 +180,14 @@ class Derivative:
             found[name] = Gap(u, *along, v, allowed, off, jumps[name])
         return found
 
-    def _jumps(self, point: Tensor, v: Tensor, names: list[str]) -> dict[str, float]:
+    def _jumps(self, dtype: torch.dtype, v: Tensor, names: list[str]) -> dict[str, float]:
         """How far parts move at once: by the smallest step as far as by larger ones, or 0."""
         if not names:
             return {}
+        point = self.point.to(dtype)
         with torch.no_grad():
             here = self.function(point)
-        moves = [_change(self.function, point, here, v, step) for step in _steps(point)]
+        moves = [_change(self.function, point, here, v, step) for step in _steps(point, dtype)]
         found = dict.fromkeys(names, 0.0)
         for name in names:
             rows = self.parts[name]
@@ -233,7 +236,8 @@ class Derivative:
                 break
             away = unit(point, torch.Generator().manual_seed(1 + seed))
             near = point + AWAY * _length(point) * away
-            differences = [_difference(self.function, near, v, step) for step in _steps(point)]
+            steps = _steps(point, point.dtype)
+            differences = [_difference(self.function, near, v, s, point.dtype) for s in steps]
             product = self._product(near, v, product)
             again = {name: _settled(differences, product, self.parts[name]) for name in found}
             found = {name: sizes for name, sizes in again.items() if sizes is not None}
@@ -276,27 +280,30 @@ def _sizes(difference: Tensor, product: Tensor) -> Sizes:
     return float(difference.norm()), float(product.norm()), float((difference - product).norm())
 
 
-def _difference(function: Product, point: Tensor, v: Tensor, step: float) -> Tensor:
+def _difference(
+    function: Product, point: Tensor, v: Tensor, step: float, dtype: torch.dtype
+) -> Tensor:
     with torch.no_grad():
-        found: Tensor = function(_moved(point, v, step)) - function(_moved(point, v, -step))
+        there = function(_moved(point, v, step, dtype))
+        found: Tensor = there - function(_moved(point, v, -step, dtype))
         return found / (2 * step)
 
 
 def _change(function: Product, point: Tensor, here: Tensor, v: Tensor, step: float) -> Tensor:
     """How far each output moves from ``here``, at the point, the farther of both ways."""
     with torch.no_grad():
-        there, back = (function(_moved(point, v, way)) for way in (step, -step))
+        there, back = (function(_moved(point, v, way, point.dtype)) for way in (step, -step))
         return torch.maximum((there - here).abs(), (back - here).abs())
 
 
-def _moved(point: Tensor, v: Tensor, step: float) -> Tensor:
-    return v.to(point.dtype, copy=True).mul_(step).add_(point)
+def _moved(point: Tensor, v: Tensor, step: float, dtype: torch.dtype) -> Tensor:
+    return v.to(dtype, copy=True).mul_(step).add_(point)
 
 
-def _steps(point: Tensor) -> list[float]:
-    first = torch.finfo(point.dtype).eps ** 0.5 * _length(point)
+def _steps(point: Tensor, dtype: torch.dtype) -> list[float]:
+    first = torch.finfo(dtype).eps ** 0.5 * _length(point)
     return [first * 16**i for i in range(STEPS)]
 
 
 def _length(point: Tensor) -> float:
-    return max(1.0, float(point.norm()))
+    return max(1.0, dot(point, point) ** 0.5)

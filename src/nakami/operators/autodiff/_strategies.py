@@ -24,6 +24,8 @@ Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under tor
 COARSE = "in part in"  # the end of a route's name, before a type
 ROWS = "rows kept"  # the name of the last rung
 LADDER = ("linearised", "forward mode", "double reverse", PLAIN, ROWS)
+LONG = 1 << 24  # numbers of a vector from which memory is what counts
+SLICE = 1 << 22  # numbers of a long vector that are looked at in float64 at a time
 NOTHING_CANCELS = 1e-5  # how far <u, J v> and <J^T u, v> may differ where v is along J^T u
 
 
@@ -103,19 +105,20 @@ def forward_product(
             "often a where() around sqrt, log or a quotient, whose other branch has no derivative; "
             "put the where() inside, as in sqrt(where(x > 0, x, 1))."
         )
-    w = ju / ju.norm().clamp_min(torch.finfo(ju.dtype).tiny)
+    size = dot(ju, ju) ** 0.5  # torch's own norm of many numbers in float32 is off by 1e-3
+    w = ju / max(size, torch.finfo(ju.dtype).tiny)
     for name, build in rungs:
         if name == ROWS and coarse:
             break  # they would agree no better
         try:
             push = build()
-            with torch.no_grad():  # together, which shows that blocks work
-                trial = Trial(push, v, w, batched(push, torch.stack([v, w], 1)))
+            with torch.no_grad():
+                trial = Trial(push, v, w, _together(push, v, w))
         except FAILURES as error:
             failures.append((name, first_line(error)))
             continue
         gap = adjoint_gap(u, trial.along[:, 0], ju, v)
-        along, size = float(u.double() @ trial.along[:, 1].double()), float(ju.double().norm())
+        along = dot(u, trial.along[:, 1])
         apart = abs(along - size) / size if size else along  # <u, J w> is |J^T u|
         if isinstance(pull, PlainProduct) and name not in (PLAIN, ROWS):
             name = f"{name}, transposed by {PLAIN}"
@@ -130,6 +133,13 @@ def forward_product(
     if coarse:
         return min(coarse, key=lambda way: way[0])[1:]
     raise _no_way(failures)
+
+
+def _together(push: Product, v: Tensor, w: Tensor) -> Tensor:
+    """Products with two vectors as a block, which shows that blocks work; of long ones in turn."""
+    if v.numel() <= LONG:
+        return batched(push, torch.stack([v, w], 1))
+    return torch.cat([batched(push, each[:, None]) for each in (v, w)], 1)
 
 
 def rank(route: str) -> int:
@@ -190,15 +200,29 @@ class Trial:
 
 def adjoint_gap(u: Tensor, jv: Tensor, ju: Tensor, v: Tensor) -> float:
     """``|<u, J v> - <J^T u, v>|``, over the size of the terms that cancel."""
-    size = float((u * jv).abs().sum() + (ju * v).abs().sum())
-    gap = float((u.double() * jv.double()).sum() - (ju.double() * v.double()).sum())
+    size = dot(u, jv, sizes=True) + dot(ju, v, sizes=True)
+    gap = dot(u, jv) - dot(ju, v)
     return abs(gap) / size if size != 0 else 0.0  # NaN stays NaN, which no rung may give
 
 
 def unit(like: Tensor, generator: torch.Generator) -> Tensor:
     """A random vector of length 1."""
-    draw = torch.randn(like.shape, generator=generator, dtype=torch.float64)
-    return (draw / draw.norm()).to(like)
+    out = torch.empty_like(like)
+    flat, total = out.view(-1), 0.0
+    for part in flat.split(SLICE):
+        draw = torch.randn(part.shape, generator=generator, dtype=torch.float64)
+        total += float(draw.square().sum())
+        part.copy_(draw)
+    return out.div_(total**0.5)
+
+
+def dot(a: Tensor, b: Tensor, sizes: bool = False) -> float:
+    """``<a, b>`` of flat vectors in float64, or ``<|a|, |b|>``; without a copy of all of them."""
+    total = 0.0
+    for x, y in zip(a.split(SLICE), b.split(SLICE), strict=True):
+        one, other = x.double(), y.double()
+        total += float(one.abs() @ other.abs() if sizes else one @ other)
+    return total
 
 
 def _no_way(failures: list[tuple[str, str]]) -> UsageError:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...results import UsageError, told
-from ...spectra import check_at_least, check_budget, check_seed, without_autocast
+from ...spectra import budget_beside, check_at_least, check_seed, without_autocast
 from .._arguments import check_order
 from ..model._functional_model import FunctionalModel
 from ..model._view import View
@@ -66,7 +66,8 @@ def fisher(
         params: A shell pattern of parameter names; default all that require a gradient.
         samples: Draws of each sample's target; default the exact matrix.
         seed: Seed of the draws; the global random state is not touched.
-        memory_budget: Bytes for what is kept of the network between products; default 1 GiB.
+        memory_budget: Bytes for what is kept of the network between products; default 1 GiB, or
+            eight times those of the weights where that is more.
         group: A ``torch.distributed`` process group, or ``"world"``: each of its ranks passes data
             of its own, and the matrix, the loss and the trace are those of all data together. All
             ranks make the same calls with the same arguments and seeds, and get the same numbers;
@@ -179,8 +180,10 @@ def _made(
         check_order(model=model, data=data, loss=loss)
         judged = criterion(loss)
         check_kind(judged, kind)
-        seed, budget = check_seed(seed), check_budget(memory_budget)
-        parts = batches(FunctionalModel(model), data, judged, kind, params, budget)
+        seed, network = check_seed(seed), FunctionalModel(model)
+        entries = sum(weight.numel() for weight in network.weights.values())
+        budget = budget_beside(memory_budget, entries, network.dtype or torch.float32)
+        parts = batches(network, data, judged, kind, params, budget)
         if samples is not None:
             generator = torch.Generator().manual_seed(ranks.seed(seed))
             for part in parts:

@@ -27,6 +27,7 @@ from ._still import still
 from ._structure import Structure
 from ._tracer import first_tensor, transforms
 from ._tracing import found_stages, reached
+from ._uncompiled import zeros_uncompiled
 from ._view import Forward, View, as_view
 
 Reader = Callable[["FunctionalModel", Any, int], tuple[Tensor, Any]]  # of an output, for n rows
@@ -216,7 +217,7 @@ class FunctionalModel:
         # Buffers are cloned at every run, so that a module that writes to one writes to a copy.
         by_batch = bool(self.batch_statistics)
         calm = still(self.model, self.device, by_batch, chance)
-        with self.structure, calm as composites, self._mode():
+        with self.structure, calm as composites, self._mode(), zeros_uncompiled():
             swapped = {k: v.clone() if k in self._buffers else v for k, v in self.weights.items()}
             swapped.update(weights or {})
             holder = Caller(self.model, lambda model, _: act())

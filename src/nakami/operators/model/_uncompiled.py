@@ -8,7 +8,9 @@ compiled while it is not loaded, so neither is asked then; all else is torch's o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -18,12 +20,44 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 T = TypeVar("T")
+ARITHMETIC = ("add", "sub", "mul", "div", "neg")
+NOTED = "__dynamo_disable"  # where torch keeps a function as the compiler leaves it alone
 NEEDED = ("flat_diff_primals", "flat_primals_out", "primals_out_spec", "primals_spec")
 
 
 def compiler_loaded() -> bool:
     """Whether anything can be compiled in this process so far."""
     return "torch._dynamo" in sys.modules
+
+
+@contextmanager
+def zeros_uncompiled() -> Iterator[None]:
+    """Within it arithmetic with a tangent of zeros does not import the compiler.
+
+    Forward mode of a division by a number makes one, and goes through torch's Python forms, whose
+    parts are kept from the compiler by asking it, once each, for what is noted here beforehand.
+    """
+    chain = [] if compiler_loaded() else _python_forms()
+    for each in chain:
+        each.__dict__.setdefault(NOTED, each)
+    try:
+        yield
+    finally:
+        for each in chain:
+            if each.__dict__.get(NOTED) is each:
+                del each.__dict__[NOTED]
+
+
+@cache
+def _python_forms() -> list[Any]:
+    chain: list[Any] = []
+    for name in ARITHMETIC:
+        part = getattr(torch._refs, name, None)
+        while part is not None and hasattr(part, "__code__"):  # each wrapper, then what it calls
+            chain.append(part)
+            inside = zip(part.__code__.co_freevars, part.__closure__ or (), strict=True)
+            part = next((cell.cell_contents for key, cell in inside if key == "fn"), None)
+    return chain
 
 
 class DispatchMode(TorchDispatchMode):
