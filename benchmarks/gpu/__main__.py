@@ -72,7 +72,7 @@ def work(args: Any, units: list[Any], results: Results, worker: Worker, began: f
     due = set(results.missing(chosen([name for name, *_ in units], args.only), args.retry))
     deadline = began + 60 * args.minutes
     rest = [unit for unit in units if unit[0] in due]
-    return run(rest, results, worker, deadline, lambda text: print(text, flush=True))
+    return run(rest, results, worker, deadline, lambda text: print(text, flush=True), began)
 
 
 def places(out: Path | None, setting: Setting) -> tuple[Path, Path]:

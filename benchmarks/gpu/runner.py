@@ -98,12 +98,13 @@ def run(
     worker: Answers,
     deadline: float,
     said: Callable[[str], None],
+    began: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[str]:
     """Run units in order and keep each; the names of those that the time did not allow.
 
-    A unit that the deadline ended is not kept: the next call begins with it. One that had a whole
-    call and was not done is kept as failed, for it would never be.
+    A unit that the deadline ended is not kept: the next call begins with it. One that was the first
+    and had half of all the time since ``began`` is kept as failed, for it would never be done.
     """
     for place, (name, limit, group) in enumerate(units):
         left = deadline - clock()
@@ -112,7 +113,7 @@ def run(
         try:
             record = worker.ask(name, min(limit, left))
         except TimeoutError as error:
-            if left < limit and place > 0:
+            if left < limit and (place > 0 or left < (deadline - began) / 2):
                 return [u[0] for u in units[place:]]
             record = _failed(str(error), group)
         except Stopped as error:

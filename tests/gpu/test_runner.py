@@ -41,13 +41,13 @@ class Fake:
         return {"state": "passed", "reason": "", "group": "checks", "seconds": cost} | made
 
 
-def go(tmp_path, fake, deadline=1e9, source="now", retry=False):
+def go(tmp_path, fake, deadline=1e9, source="now", retry=False, began=0.0):
     results = runner.Results(tmp_path / "gpu.json", source)
     assert results.belong_to(FACTS) == ""
     due = results.missing([name for name, *_ in UNITS], retry)
     units = [unit for unit in UNITS if unit[0] in due]
     lines = []
-    left = runner.run(units, results, fake, deadline, lines.append, lambda: fake.clock)
+    left = runner.run(units, results, fake, deadline, lines.append, began, lambda: fake.clock)
     return results, left, lines
 
 
@@ -75,6 +75,11 @@ def test_one_that_no_call_can_finish_fails_and_the_rest_goes_on(tmp_path):
     results, left, _ = go(tmp_path, fake, deadline=5.0)
     assert results.units["a"]["reason"] == "took longer than its 5.0 s"
     assert left == ["b", "c"]
+
+
+def test_one_that_had_little_of_a_call_is_left_for_the_next(tmp_path):
+    results, left, _ = go(tmp_path, Fake(costs={"a": 8.0}), deadline=5.0, began=-6.0)
+    assert (results.units, left) == ({}, ["a", "b", "c"])
 
 
 def test_a_failure_has_its_reason_and_is_tried_again_where_the_code_changed(tmp_path):
