@@ -10,6 +10,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from ...results import counted, wrong
+from ..rate._optimizers import rates
 from ..rate._schedule import peaks
 from ._host_schedule import HostSchedule, read, write
 
@@ -28,11 +29,15 @@ class GroupRates:
         """``factors``: whether the schedulers' factors count; else their rates are overwritten."""
         self.optimizer, self.host, self._hook = optimizer, None, None
         self._released = False
-        rates = read(optimizer)
+        given, tops = read(optimizer), rates(optimizer)
         if schedulers:
             tops = peaks(optimizer, schedulers)
+        if not max(tops) > 0:
+            way_out = "build it with lr=1.0, of which only the ratios between groups count"
+            raise wrong("optimizer", "have a learning rate above 0", f"{max(tops):g}", way_out)
+        if schedulers:
             self.host = HostSchedule(optimizer, schedulers, tops, factors, self._put)
-            rates = tops
+            given = tops
             write(optimizer, tops)  # a schedule may begin at 0; ratios are what counts
             own = weakref.ref(self)
 
@@ -41,9 +46,9 @@ class GroupRates:
                     alive.made = read(alive.optimizer)
 
             self._hook = optimizer.register_step_post_hook(remember)
-        self.ratios = tuple(rate / max(rates) for rate in rates)
-        self.made = self._given = rates
-        self._rate = max(rates)
+        self.ratios = tuple(rate / max(tops) for rate in tops)
+        self.made = self._given = given
+        self._rate = max(tops)
 
     @property
     def last(self) -> float:

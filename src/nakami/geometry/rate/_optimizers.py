@@ -86,7 +86,7 @@ def check_optimizer(optimizer: object, limit: bool = True) -> None:
     groups = optimizer.param_groups
     for group in groups:
         _check_group(group)
-    if not any(float(group.get("lr", 0.0)) > 0 for group in groups):
+    if not max(rates(optimizer)) > 0:
         way_out = "build it with lr=1.0, as a unit"
         raise wrong("optimizer", "have a learning rate above 0", "none", way_out)
     rules = {rule(optimizer, group, {}) for group in groups}
@@ -180,11 +180,31 @@ def rule(optimizer: Optimizer, group: Mapping[str, Any], state: Mapping[str, Any
     return Rule(float(momentum), 1 - float(momentum))
 
 
+def rates(optimizer: Optimizer) -> list[float]:
+    """The rate of each group; where a schedule begins at 0, the one that it is a factor of."""
+    now = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
+    if max(now) > 0:
+        return now
+    return [float(group.get("initial_lr", 0.0)) for group in optimizer.param_groups]
+
+
+def set_rates(optimizer: Optimizer, factor: float) -> None:
+    """Multiply the rates of all groups."""
+    for group, rate in zip(optimizer.param_groups, rates(optimizer), strict=True):
+        group["lr"] = rate * factor
+
+
+def rule_of(optimizer: Optimizer, group: Mapping[str, Any]) -> Rule:
+    """The update of a group, by the state that has made most steps."""
+    states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
+    return rule(optimizer, group, max(states, key=_steps, default={}))
+
+
 def fastest_group(optimizer: Optimizer) -> tuple[float, Rule]:
     """The largest rate of the groups, and the update of its group: rates are in its unit."""
-    group = max(optimizer.param_groups, key=lambda group: float(group["lr"]))
-    states = [optimizer.state[p] for p in group["params"] if p in optimizer.state]
-    return float(group["lr"]), rule(optimizer, group, max(states, key=_steps, default={}))
+    every = rates(optimizer)
+    top = max(range(len(every)), key=every.__getitem__)
+    return every[top], rule_of(optimizer, optimizer.param_groups[top])
 
 
 def coordinates(optimizer: Optimizer, named: Named, op: LinearOperator) -> Coordinates:
@@ -199,12 +219,14 @@ def coordinates(optimizer: Optimizer, named: Named, op: LinearOperator) -> Coord
     kind = kind_of(optimizer)
     assert kind is not None
     (top, fastest), groups_of = fastest_group(optimizer), _places(optimizer)
+    every = tuple([rate / top for rate in rates(optimizer)])
+    shares = {id(group): r for group, r in zip(optimizer.param_groups, every, strict=True)}
     squares, shifts = [], []
     for weight in named.values():
         group = groups_of.get(id(weight))
         square = shift = torch.zeros(real(weight).shape, dtype=torch.float64)
         if group is not None and (kind.divisor is None or seen(optimizer, weight)):
-            state, r = optimizer.state.get(weight, {}), float(group["lr"]) / top
+            state, r = optimizer.state.get(weight, {}), shares[id(group)]
             reach = fastest.stability_threshold
             square = square + r * reach / kind.rule(group, state).stability_threshold
             if kind.divisor is not None:
@@ -213,12 +235,11 @@ def coordinates(optimizer: Optimizer, named: Named, op: LinearOperator) -> Coord
             shift = shift + kind.decoupled(group, state) * reach * r / 2
         squares.append(square.reshape(-1).to(op.device, op.dtype))
         shifts.append(shift.reshape(-1).to(op.device, op.dtype))
-    rates = tuple([float(group["lr"]) / top for group in optimizer.param_groups])
     scale, shift = torch.cat(squares).sqrt(), torch.cat(shifts)
     plain, first = bool((scale == 1).all()), float(shift[0])
     if bool((shift == first).all()):
-        return Coordinates(fastest, rates, scale, plain, None, first)
-    return Coordinates(fastest, rates, scale, plain, shift, 0.0)
+        return Coordinates(fastest, every, scale, plain, None, first)
+    return Coordinates(fastest, every, scale, plain, shift, 0.0)
 
 
 def seen(optimizer: Optimizer, weight: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import LiveLoss, random_states_kept
-from ._optimizers import Named, fastest_group, twin
+from ._optimizers import Named, fastest_group, set_rates, twin
 
 RUNAWAY = 4.0  # times the largest loss at the start, or that of a constant output: a run ends there
 
@@ -30,9 +30,7 @@ class Run:
         own: dict[str, Tensor] = dict(self.model.named_parameters())
         self.copies = {name: own[name] for name in named}
         self.optimizer = twin(optimizer, named, self.copies)
-        top, _ = fastest_group(optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(group["lr"]) * rate / top
+        set_rates(self.optimizer, rate / fastest_group(optimizer)[0])
 
     def step(self, runs_away: Callable[[float], bool]) -> float:
         """One step; the loss before it. Where that runs away, it ends."""

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from ...operators import CurvatureOperator
 from ._kinds import real
-from ._optimizers import Named, fastest_group, twin
+from ._optimizers import Named, fastest_group, set_rates, twin
 from ._result import Trial
 
 # What measures cost, in gradient evaluations: the loss and its gradient on one batch.
@@ -58,9 +58,7 @@ class Training:
         self.optimizer = twin(optimizer, named, self.copies)
         top, _ = fastest_group(optimizer)
         self.rate = top if rate is None else rate
-        if rate is not None:
-            for group in self.optimizer.param_groups:
-                group["lr"] = float(group["lr"]) * rate / top
+        set_rates(self.optimizer, self.rate / top)
 
     @property
     def point(self) -> Tensor:

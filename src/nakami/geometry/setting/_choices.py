@@ -12,7 +12,7 @@ from ...results import Outcome
 from .._outcomes import ChoiceEnding
 from ..rate._kinds import kind_of
 from ..rate._noise import NoiseScale
-from ..rate._optimizers import fastest_group
+from ..rate._optimizers import rates, rule_of
 from ..rate._result import LearningRate
 from ._setting import Choice
 
@@ -82,8 +82,9 @@ def initial_scale(unevenness: float | None) -> Choice:
 
 def weight_decay(stepping: Optimizer, advice: LearningRate) -> Choice:
     """What it leaves of a weight, by the fastest group."""
-    rule = fastest_group(stepping)[1]
-    group = max(stepping.param_groups, key=lambda each: float(each["lr"]))
+    its = rates(stepping)
+    group = stepping.param_groups[max(range(len(its)), key=its.__getitem__)]
+    rule = rule_of(stepping, group)
     kind, given = kind_of(stepping), float(group.get("weight_decay", 0.0))
     if not given:
         return Choice("weight decay", "none", Outcome(ChoiceEnding.NO_DECAY))
