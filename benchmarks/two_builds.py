@@ -8,6 +8,10 @@ seconds of one thread, after a warm-up, and the peak of the process above what i
 far the numbers of both builds lie apart is printed, and kept in the results. The table goes to
 ``docs/measurements.md``; pieces already in ``benchmarks/results/two_builds.json`` for both commits
 are not measured again.
+
+``--xrays`` measures x-rays of many inputs in their place: one input of each network (a spectrum is
+a piece of its own, so 16 inputs take 16 times as long) and the command as it stands, in one process
+by both builds and in two by this one; wall seconds beside CPU seconds, those of workers included.
 """
 
 from __future__ import annotations
@@ -15,14 +19,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import _fisher_cases as fisher_cases
 import _side_by_side as side
+import numpy as np
 
 STAGES = ("features.relu1", "features.relu2", "features.relu3", "features.relu4", "features.relu5")
 Work = Callable[[], tuple[Callable[[], Any], Callable[[Any], list[float]]]]
@@ -101,6 +109,36 @@ def whole_xray(name: str) -> tuple[Callable[[], Any], Callable[[Any], list[float
     )
 
 
+def digits(jobs: int) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
+    """``nakami xray``: two networks at 16 digits and three stages, page drawn, weights kept."""
+    import nakami
+    from nakami import recipes
+
+    kept = side.CACHE / "dbn-digits"
+    recipes.prepare(recipes.DEFAULT, kept, n_inputs=1)
+    run = command("xray", "--jobs", str(jobs))[0]
+    shutil.copytree(kept, Path.cwd() / "nakami-out" / recipes.DEFAULT / "weights")
+
+    def values(_: Any) -> list[float]:
+        runs = [nakami.load(f"nakami-out/dbn-digits/{n}") for n in ("pretrained", "finetuned")]
+        return [float(v) for run in runs for s in run.spectra for v in s.values]
+
+    return run, values
+
+
+def network(name: str, jobs: int) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
+    """``whole_xray`` in so many processes."""
+    import joblib
+
+    work, values = whole_xray(name)
+
+    def spread() -> Any:
+        with joblib.parallel_config(n_jobs=jobs):
+            return work()
+
+    return spread, values
+
+
 def command(*arguments: str) -> tuple[Callable[[], Any], Callable[[Any], list[float]]]:
     """The command line in this process, into an empty folder."""
     from nakami.cli import main
@@ -138,6 +176,77 @@ WORK: dict[str, Work] = {
     "nakami lr": lambda: command("lr"),
     "nakami xray, all of it": lambda: command("xray"),
 }
+
+
+XRAYS: dict[str, Callable[[int], Any]] = {
+    "SqueezeNet 1.1, 6 stages, k = 50, 1 input": lambda jobs: network("squeezenet", jobs),
+    "6 transformer layers of width 384, 6 stages, k = 50, 1 input": lambda jobs: network(
+        "minilm", jobs
+    ),
+    "`nakami xray`, 2 networks, 16 inputs, 3 stages": digits,
+}
+
+
+def xray_child(xray: str, jobs: int) -> dict[str, Any]:
+    """One x-ray, in this process and its workers."""
+    import torch
+
+    torch.set_num_threads(1)
+    side.warm_up()
+    work, numbers = XRAYS[xray](jobs)
+    began = time.perf_counter()
+    seconds, found = side.cpu_seconds(work)
+    wall = time.perf_counter() - began
+    if jobs > 1:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown()
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = seconds + workers.ru_utime + workers.ru_stime
+    return {"cpu": cpu, "wall": wall, "numbers": numbers(found)}
+
+
+def xrays_compared(name: str, before: Path, now: Path, rounds: int) -> dict[str, Any]:
+    """Medians of both builds in one process and of this one in two, taken in turns."""
+    ways = {"before": (before, 1), "now": (now, 1), "two": (now, 2)}
+    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, (source, jobs) in ways.items():
+            runs[way].append(side.apart(__file__, source, xray=name, jobs=jobs))
+    row: dict[str, Any] = {"name": name, "rounds": rounds}
+    row["load"] = sorted(x for group in runs.values() for r in group for x in r["load"])
+    for way, group in runs.items():
+        for field in ("cpu", "wall"):
+            row[f"{field} {way}"] = side.median([run[field] for run in group])
+    old, new, two = (np.array(runs[way][0]["numbers"]) for way in ways)
+    row["apart"] = float((abs(new - old) / abs(old)).max())
+    row["same in two"] = bool((new == two).all())
+    return row
+
+
+def xrays_shown(row: dict[str, Any]) -> list[str]:
+    """One line of the table of x-rays."""
+    cpu, wall = ([row[f"{f} {way}"] for way in ("before", "now", "two")] for f in ("cpu", "wall"))
+    return [
+        row["name"],
+        *(f"{s:.1f}" for s in cpu),
+        f"{cpu[1] / cpu[0]:.2f}",
+        *(f"{s:.1f}" for s in wall),
+        f"{wall[2] / wall[0]:.2f}",
+        f"{row['apart']:.0e}",
+    ]
+
+
+def measure_xrays(before: Path, commit: str, rounds: int) -> None:
+    """The table "x-ray of many inputs, before and after"."""
+    rows = []
+    for name in XRAYS:
+        rows.append(xrays_compared(name, before, side.ROOT / "src", rounds) | {"before": commit})
+        print(xrays_shown(rows[-1]), rows[-1]["same in two"], flush=True)
+        heads = ["", *(f"CPU s, {w}" for w in (commit, side.COMMIT, "two processes")), "ratio"]
+        heads += [f"wall s, {w}" for w in (commit, side.COMMIT, "two processes")]
+        heads += ["ratio, two processes", "values apart"]
+        side.keep("xray_two_builds", rows, side.table(heads, [xrays_shown(r) for r in rows]))
 
 
 def child(name: str) -> dict[str, Any]:
@@ -189,15 +298,20 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="src folder of the earlier build")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=list(WORK))
+    parser.add_argument("--xrays", action="store_true", help="x-rays of many inputs alone")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        print(json.dumps(child(**json.loads(asked.child))))
+        task = json.loads(asked.child)
+        print(json.dumps(xray_child(**task) if "xray" in task else child(**task)))
         return
     commit = subprocess.run(
         ["git", "-C", str(asked.before), "rev-parse", "--short", "HEAD"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
+    if asked.xrays:
+        measure_xrays(asked.before.resolve(), commit, asked.rounds)
+        return
     pair = [commit, side.COMMIT]
     path = side.RESULTS / "two_builds.json"
     rows: list[dict[str, Any]] = []
