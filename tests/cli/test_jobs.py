@@ -1,5 +1,6 @@
 """When processes are started that nobody asked for."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,3 +69,31 @@ def test_without_the_extra_one_process_does_it(machine, monkeypatch):
 def test_the_system_is_read():
     assert _spread._load() >= 0
     assert _spread._memory() == 0 or _spread._memory() > 1 << 20
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The expected seconds with which free cores were asked for."""
+    seen = []
+
+    def unasked(spread, seconds, budget):
+        seen.append(seconds)
+        return spread
+
+    monkeypatch.setattr(_spread, "unasked", unasked)
+    return seen
+
+
+def test_a_network_whose_code_workers_may_lack_stays_in_one_process(nakami, here, asked):
+    given = ("--model", "small_net.py:make", "--data", "x.npy", "--top", "2")
+    done = nakami("xray", *given, "--no-page")
+    assert done.code == 0, done.err
+    assert asked == []
+
+
+def test_a_network_of_the_zoo_may_be_spread(nakami, here, asked):
+    np.save("x.npy", np.zeros((1, 784), dtype=np.float32))
+    done = nakami("xray", "--model", "mlp", "--data", "x.npy", "--top", "2", "--no-page")
+    assert done.code == 0, done.err
+    assert len(asked) == 1
+    assert asked[0] > 0

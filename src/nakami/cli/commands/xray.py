@@ -244,7 +244,7 @@ def _own_network(
     if seconds > LONG:
         about_how = "--inputs, --stages and --top say how much is read"
         typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
-    if view.device is None:
+    if view.device is None and (hf.is_hf(name) or ":" not in name):  # code that workers have too
         spread = _spread.unasked(spread, seconds, compute.budget)
     with Meter() as meter, _spread.spread(spread):
         result = nakami.xray(
