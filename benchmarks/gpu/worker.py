@@ -53,7 +53,10 @@ def performed(unit: Unit, setting: Setting) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            unit.run(setting, found)
+            with machine.arithmetic(
+                "float32", setting.device
+            ):  # trainings, too; units may change it
+                unit.run(setting, found)
             machine.settle(setting)
         except Exception as error:
             package = _missing(error)

@@ -157,6 +157,15 @@ def test_a_worker_that_cannot_start_says_why():
         hands.start(60)
 
 
+def test_units_begin_without_tf32_and_leave_the_switches_as_they_were():
+    seen = []
+    before = torch.backends.cudnn.allow_tf32
+    look = Unit("look", lambda setting, found: seen.append(torch.backends.cudnn.allow_tf32))
+    assert worker.performed(look, Setting("cpu"))["state"] == "passed"
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_a_number_that_is_not_finite_is_within_no_bound():
     found = Found()
     found.within("nan", float("nan"), 1.0)
