@@ -329,3 +329,101 @@ def test_the_arguments_of_any_class_are_those_it_was_made_with():
             for k, v in other.items()
             if k not in ("params", "lr")
         }
+
+
+def parted(model, kind=torch.optim.AdamW):
+    """An optimizer of two groups: weights that decay, and a faster one without."""
+    return kind(
+        [
+            {"params": [model[0].weight, model[2].weight], "lr": 0.1, "weight_decay": 0.3},
+            {"params": [model[0].bias, model[2].bias], "lr": 1.0, "weight_decay": 0.0},
+        ]
+    )
+
+
+def made_by(setting, host, model, tmp_path):
+    """The optimizer that the code of a host makes, with rates at their peak."""
+    if host == "lightning":
+        inside = {}
+        exec(setting.snippet(host), inside)
+        optimizer = inside["configure_optimizers"](model)["optimizer"]
+    else:
+        inside = {"model": model, "train_dataset": [{"x": 0}]}
+        exec(setting.snippet(host).replace('"out"', repr(str(tmp_path))), inside)
+        if host == "transformers":
+            trainer = inside["trainer"]
+            trainer.create_optimizer_and_scheduler(setting.steps)
+        optimizer = inside["trainer"].optimizer if host == "transformers" else inside["optimizer"]
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"]
+    return optimizer
+
+
+HOSTS = pytest.mark.parametrize("host", ["torch", "lightning", "transformers"])
+
+
+@HOSTS
+def test_the_code_keeps_groups_with_their_rates_and_decay(host, tmp_path):
+    model = network()
+    found = nakami.tune(model, batches(), "cross_entropy", steps=400, optimizer=parted(model))
+    again = made_by(found, host, model, tmp_path)
+    assert [[id(p) for p in group["params"]] for group in again.param_groups] == [
+        [id(p) for p in group["params"]] for group in parted(model).param_groups
+    ]
+    rate = float(f"{found.rate:.3g}")
+    slow, fast = again.param_groups
+    assert (slow["lr"], fast["lr"]) == (pytest.approx(rate / 10, rel=5e-3), rate)
+    assert (slow["weight_decay"], fast["weight_decay"]) == (0.3, 0.0)
+    code = found.snippet(host)
+    words = code[code.index("# The groups") :].replace("# ", "").replace("\n", " ")
+    assert "groups of your optimizer, at 0.1, 1 times the rate" in " ".join(words.split())
+    parts = {choice.name: choice for choice in found.choices}
+    assert parts["optimizer"].reason == (
+        "as given: 2 groups with 4 of 4 parameter tensors, at 0.1, 1 times the rate below; the "
+        "code keeps them"
+    )
+    assert parts["weight decay"].value == "0.3, 0"
+    factors = [found.advice.factor(t) for t in range(400)]
+    left = math.prod(1 - 0.3 * 0.1 * found.rate * factor for factor in factors)
+    assert (
+        f"group by group it leaves {left:.1%}, 100.0% of a weight" in parts["weight decay"].reason
+    )
+
+
+@HOSTS
+def test_the_code_keeps_to_the_part_that_an_optimizer_holds(host, tmp_path):
+    model = network()
+    last = torch.optim.Muon([model[2].weight], momentum=0.9)
+    found = nakami.tune(model, batches(), "cross_entropy", steps=60, optimizer=last)
+    (group,) = made_by(found, host, model, tmp_path).param_groups
+    assert [id(p) for p in group["params"]] == [id(model[2].weight)]
+    assert (group["momentum"], group["weight_decay"]) == (0.9, 0.1)
+    assert group["lr"] == float(f"{found.rate:.3g}")
+    reason = found.choices[0].reason
+    assert reason == "as given: it trains 1 of 4 parameter tensors, and so does the code"
+    assert "# The parameters that your optimizer holds, which are not all" in found.snippet(host)
+
+
+def test_one_group_of_all_that_is_trained_needs_no_names():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    for held in (model.parameters(), [p for p in model.parameters() if p.requires_grad]):
+        given = torch.optim.SGD(held, lr=1.0)
+        found = nakami.tune(model, batches(), "cross_entropy", steps=60, optimizer=given)
+        assert found.groups == ()
+        assert "SGD(model.parameters(), lr=" in found.snippet()
+
+
+@pytest.mark.parametrize("name", ["momentum", "sdprop", "adam"])
+def test_the_trainer_trains_with_an_optimizer_that_its_arguments_have_no_name_for(name, tmp_path):
+    model = network()
+    found = nakami.tune(model, batches(), "cross_entropy", steps=60, optimizer=name)
+    again = made_by(found, "transformers", model, tmp_path)
+    assert type(again).__name__ == found.optimizer
+    rate = float(f"{found.rate:.3g}")
+    assert all(group["lr"] == rate for group in again.param_groups)
+    assert all(
+        group[key] == value
+        for group in again.param_groups
+        for key, value in found.arguments.items()
+    )

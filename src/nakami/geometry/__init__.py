@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .scales._propagation import Propagation as Propagation
     from .scales._proposal import Plan as Plan
     from .scales._proposal import Proposal as Proposal
+    from .setting._arguments import ParameterGroup as ParameterGroup
     from .setting._setting import Choice as Choice
     from .setting._setting import TrainingSetting as TrainingSetting
     from .setting._tune import tune as tune

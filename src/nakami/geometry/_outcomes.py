@@ -218,6 +218,14 @@ GROWS = (
     "start or more (median {middle:.2g} times)"
 )
 SHRINKS = "it leaves {left:.1%} of a weight without a gradient by the end; others were not tried"
+SHRINKS_BY_GROUP = (
+    "group by group it leaves {left} of a weight without a gradient by the end; others were not "
+    "tried"
+)
+GROUPS = (
+    "as given: {groups} groups with {held} of {all} parameter tensors, at {rates} times the rate "
+    "below; the code keeps them"
+)
 CLIPS = (
     "not examined here: AdamW with gradients clipped at a norm of 1 ended 2 % and more lower on "
     "{lower} of {tasks} small tasks and higher on {higher}"
@@ -232,6 +240,8 @@ class ChoiceEnding(Ending):
     """Why a part of a setting is as it is; False where it is not known."""
 
     GIVEN = True, "as given"
+    PART = True, "as given: it trains {held} of {all} parameter tensors, and so does the code"
+    GROUPS = True, GROUPS
     ADAMW = True, BY_COSINE
     ADAMW_FEW = True, BY_COSINE + "; " + FEW
     DECAYS = True, DECAYS
@@ -243,6 +253,7 @@ class ChoiceEnding(Ending):
     NOT_READ = False, "not examined: {why}"
     NO_DECAY = True, "nothing draws weights to 0"
     SHRINKS = True, SHRINKS
+    SHRINKS_BY_GROUP = True, SHRINKS_BY_GROUP
     DECAY_UNKNOWN = False, "not examined: how fast it draws weights to 0 is not known here"
     EVEN = True, "gradients of all weight matrices lie within a factor of {factor:.2g}"
     UNEVEN = False, UNEVEN

@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..rate._optimizers import rates
+
+Held = tuple[Mapping[str, Any], "ParameterGroup"]  # a group of an optimizer, as the code has it
 PLAIN = (bool, int, float, complex, str, type(None))
 MORE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters of a setting that are trained alike.
+
+    Attributes:
+        names: As ``named_parameters()`` of the model has them.
+        rate: Over that of the fastest group.
+        arguments: Of the optimizer's class, those that differ from its own, and the weight decay.
+    """
+
+    names: tuple[str, ...]
+    rate: float
+    arguments: dict[str, object]
+
+
+def held_in(optimizer: Optimizer, model: nn.Module) -> list[Held]:
+    """The groups that hold parameters of a model, with what they are made of."""
+    names, found = {id(p): name for name, p in model.named_parameters()}, list[Held]()
+    every = rates(optimizer)
+    for group, rate in zip(optimizer.param_groups, every, strict=True):
+        own = tuple([names[id(p)] for p in group["params"] if id(p) in names])
+        if own:
+            made = ParameterGroup(own, rate / max(every), arguments(optimizer, group))
+            found.append((group, made))
+    return found
+
+
+def covers(groups: Sequence[Held], model: nn.Module) -> bool:
+    """Whether one group has all that is trained, so that ``model.parameters()`` stands for it."""
+    return len(groups) == 1 and trained(model) <= set(groups[0][1].names)
+
+
+def trained(model: nn.Module) -> set[str]:
+    """Names of the parameters that require gradients."""
+    return {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+def shared(groups: Sequence[Held]) -> dict[str, object]:
+    """The arguments that all groups have alike."""
+    first, *others = [each.arguments for _, each in groups]
+    same = [key for key in first if all(first[key] == more.get(key, ...) for more in others)]
+    return {key: first[key] for key in same}
 
 
 def arguments(optimizer: Optimizer, group: Mapping[str, Any]) -> dict[str, object]:

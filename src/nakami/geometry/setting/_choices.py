@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -12,8 +14,9 @@ from ...results import Outcome
 from .._outcomes import ChoiceEnding
 from ..rate._kinds import kind_of
 from ..rate._noise import NoiseScale
-from ..rate._optimizers import rates, rule_of
+from ..rate._optimizers import rule_of
 from ..rate._result import LearningRate
+from ._arguments import Held, ParameterGroup, trained
 from ._setting import Choice
 
 TASKS = 12  # development tasks of benchmarks/knobs, on which the defaults were chosen, 1,500 steps
@@ -26,10 +29,26 @@ CLIPPED = {"lower": 3, "higher": 2}  # likewise, with the norm clipped at 1.0 ov
 # critical batch over the noise scale at the start, on development tasks (docs/batch-size.md)
 CRITICAL = {"tasks": 8, "least": 1.6, "middle": 16.0}
 UNEVEN = 1000.0  # gradients of matrices that differ by more call for other scales
+SAME = 5e-4  # shares of weights that differ by less are one
 POINTS = 1000  # of a schedule, of which its mean is taken
 
 
-def optimizer(given: Optimizer | str, name: str, steps: int) -> Choice:
+def optimizer(
+    given: Optimizer | str,
+    name: str,
+    steps: int,
+    groups: Sequence[ParameterGroup],
+    model: nn.Module,
+) -> Choice:
+    """``groups``: empty where one has all that is trained."""
+    if groups:
+        needed = trained(model)
+        held = len(needed & {each for group in groups for each in group.names})
+        said: dict[str, int | str] = {"groups": len(groups), "held": held, "all": len(needed)}
+        if len(groups) == 1:
+            return Choice("optimizer", name, Outcome(ChoiceEnding.PART, said))
+        said |= {"rates": ", ".join(f"{group.rate:.3g}" for group in groups)}
+        return Choice("optimizer", name, Outcome(ChoiceEnding.GROUPS, said))
     if given != "adamw":
         return Choice("optimizer", name, Outcome(ChoiceEnding.GIVEN))
     numbers = {"below": BELOW_MOMENTUM, "tasks": TASKS}
@@ -80,19 +99,35 @@ def initial_scale(unevenness: float | None) -> Choice:
     return Choice("initial scale", "as it is", Outcome(kind, {"factor": unevenness}))
 
 
-def weight_decay(stepping: Optimizer, advice: LearningRate) -> Choice:
-    """What it leaves of a weight, by the fastest group."""
-    its = rates(stepping)
-    group = stepping.param_groups[max(range(len(its)), key=its.__getitem__)]
-    rule = rule_of(stepping, group)
-    kind, given = kind_of(stepping), float(group.get("weight_decay", 0.0))
-    if not given:
+def weight_decay(stepping: Optimizer, held: Sequence[Held], advice: LearningRate) -> Choice:
+    """What it leaves of a weight, by groups where they differ."""
+    given = [float(group.get("weight_decay", 0.0)) for group, _ in held]
+    if not any(given):
         return Choice("weight decay", "none", Outcome(ChoiceEnding.NO_DECAY))
-    value, steps = f"{given:g}", advice.training or 0
-    if kind is None or advice.advised is None or (kind.in_gradient(group) and kind.divisor):
+    alike = len(set(given)) == 1
+    value = ", ".join(f"{each:g}" for each in (given[:1] if alike else given))
+    left = [_left(stepping, group, made.rate, advice) for group, made in held]
+    known = [share for share in left if share is not None]
+    if len(known) < len(left):
         return Choice("weight decay", value, Outcome(ChoiceEnding.DECAY_UNKNOWN))
+    if max(known) - min(known) < SAME:
+        return Choice("weight decay", value, Outcome(ChoiceEnding.SHRINKS, {"left": known[0]}))
+    words = ", ".join(f"{share:.1%}" for share in known)
+    return Choice("weight decay", value, Outcome(ChoiceEnding.SHRINKS_BY_GROUP, {"left": words}))
+
+
+def _left(
+    stepping: Optimizer, group: Mapping[str, Any], ratio: float, advice: LearningRate
+) -> float | None:
+    """Share of a weight without a gradient that weight decay leaves; None where unknown."""
+    kind, given, steps = kind_of(stepping), float(group.get("weight_decay", 0.0)), advice.training
+    if not given:
+        return 1.0
+    if kind is None or advice.advised is None or (kind.in_gradient(group) and kind.divisor):
+        return None
+    rule, steps = rule_of(stepping, group), steps or 0
     pace = 1.0 if kind.decoupled(group, {}) else rule.memory * rule.weight
     every = max(1, steps // POINTS)
     factors = [advice.factor(t) or 0.0 for t in range(0, steps, every)]
-    left = math.exp(-given * pace * advice.advised * steps * sum(factors) / len(factors))
-    return Choice("weight decay", value, Outcome(ChoiceEnding.SHRINKS, {"left": left}))
+    mean = sum(factors) / len(factors)
+    return math.exp(-given * pace * advice.advised * ratio * steps * mean)

@@ -9,6 +9,7 @@ from textwrap import wrap
 from ...results import Ended, Outcome, Plotted, check_choice
 from ..rate._noise import NoiseScale
 from ..rate._result import LearningRate
+from ._arguments import ParameterGroup
 from ._snippets import SNIPPETS
 
 wrapped = partial(wrap, width=98, initial_indent="# ", subsequent_indent="# ")
@@ -36,7 +37,8 @@ class TrainingSetting(Plotted, Ended):
 
     Attributes:
         optimizer: Name of its class. home: the module that has it. arguments: of it, those that
-            differ from its own, and the weight decay.
+            differ from its own, and the weight decay, as far as all groups share them.
+        groups: Of its parameters; empty where one holds all that is trained.
         rate: The peak rate. interval: where the best one lies two times in three, or None.
         schedule: Of the rate, a name that ``nakami.learning_rate`` takes.
         steps: Optimizer steps of the training. warmup: those of the warm-up.
@@ -62,6 +64,7 @@ class TrainingSetting(Plotted, Ended):
     choices: tuple[Choice, ...]
     cost: float
     outcome: Outcome
+    groups: tuple[ParameterGroup, ...] = ()
 
     @property
     def share(self) -> float:

@@ -33,7 +33,7 @@ from ..rate._planned import SEED, plan
 from ..rate._progress import Parts
 from ..rate._schedule import SHAPES
 from . import _choices as choices
-from ._arguments import arguments, home
+from ._arguments import covers, held_in, home, shared
 from ._setting import Choice, TrainingSetting
 
 WARMUP = 20  # steps for each one of the warm-up
@@ -66,7 +66,7 @@ def tune(
         loss: As ``nakami.ggn`` takes it.
         steps: Optimizer steps of the whole training.
         optimizer: A name, or an instance on the model's parameters, as ``nakami.learning_rate``
-            takes it; of several groups the code has one, with the settings of the first.
+            takes it; the code keeps its groups, and to its part of the parameters.
         schedule: ``"constant"``, ``"cosine"``, ``"linear"`` or ``"wsd"``.
         budget: Most gradients to spend, as a share of ``steps``, between 0 and 1.
         progress: ``progress(done, total, seconds_left, what)``.
@@ -94,20 +94,21 @@ def tune(
     rate, first = plan(live, optimizer, course, (gradients - spent) / steps, parts)
     parts.done(rate.advice)
     stepping = make(optimizer, live.parameters())
-    batch = live.batch(0)[0].count
+    batch, held = live.batch(0)[0].count, held_in(stepping, live.view.model)
+    groups = () if covers(held, live.view.model) else tuple([made for _, made in held])
     parted = (
-        choices.optimizer(optimizer, type(stepping).__name__, steps),
+        choices.optimizer(optimizer, type(stepping).__name__, steps, groups, live.view.model),
         choices.rate(rate),
         choices.schedule(schedule),
         Choice("warm-up", f"{warmup} steps", Outcome(ChoiceEnding.WARMS_UP)),
-        choices.weight_decay(stepping, rate),
+        choices.weight_decay(stepping, held, rate),
         choices.batch(batch, noise, why, spent),
         choices.initial_scale(first.unevenness),
         choices.clipping(live.view.model),
     )
     return TrainingSetting(
         optimizer=type(stepping).__name__, home=home(stepping),
-        arguments=arguments(stepping, stepping.param_groups[0]),
+        arguments=shared(held), groups=groups,
         rate=rate.advised, interval=rate.interval, schedule=schedule, steps=steps, warmup=warmup,
         batch=batch, advice=rate, noise=noise, choices=parted, cost=rate.cost + spent,
         outcome=rate.outcome,
