@@ -103,6 +103,17 @@ def test_folders_are_classes(tmp_path):
         data.read_labelled(tmp_path / "q", size=4)
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_what_is_not_finite_is_named_by_its_row_of_the_file(tmp_path, name):
+    arrays = {"x": X.copy(), "y": X.copy()}
+    arrays[name][[3, 11], 1] = np.nan
+    path = save(tmp_path, **arrays)
+    words = r"NaN or infinity in 2 of 20 examples \(first: row 3, counted from 0\)"
+    for seed in range(3):
+        with pytest.raises(UsageError, match=words):
+            data.read_labelled(path, seed=seed)
+
+
 WRONG = {
     "no labels": ({"x": X}, {}, r"must hold labels, got arrays x; name one of them: labels=NAME"),
     "no inputs": ({"a": X, "b": X, "y": Y}, {}, r"must hold inputs, got arrays a, b, y"),

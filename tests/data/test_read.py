@@ -184,7 +184,10 @@ def broken(tmp_path, kind):
     ("kind", "match"),
     [
         ("npy objects", r"x\.npy must hold plain numbers, got an object array.*np\.save"),
-        ("npy nan", r"must hold finite numbers, got NaN .* in 1 of 4 examples \(first: x 2\)"),
+        (
+            "npy nan",
+            r"finite numbers, got NaN .* in 1 of 4 examples \(first: row 2, counted from 0\)",
+        ),
         (
             "npy complex",
             r"must hold floating numbers or bytes \(uint8\), got dtype complex128; .* as int64",

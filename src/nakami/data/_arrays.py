@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -110,11 +110,16 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def from_array(
-    array: np.ndarray, labels: np.ndarray | None, path: Path, n: int | None = None
+    array: np.ndarray,
+    labels: np.ndarray | None,
+    path: Path,
+    n: int | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Examples:
     """Examples ``(N, ...)`` from one array: uint8 is divided by 255, floating is taken as it is.
 
-    Labels are one for each example of the whole array; the first ``n`` of both are taken.
+    Labels are one for each example of the whole array; the first ``n`` of both are taken. ``rows``:
+    Where they stand in the file; default from the first on.
     """
     check_examples(array, path)
     if array.dtype == np.uint8 and _channels_last(array.shape):
@@ -125,7 +130,7 @@ def from_array(
     classes = None if labels is None else _labels(labels, len(array), path)[:n]
     inputs = _to_float(array[:n], path)
     names = tuple(f"{path.stem} {i}" for i in range(len(inputs)))
-    check_finite(inputs, names, str(path))
+    check_finite(inputs, str(path), rows)
     pixels = array.dtype == np.uint8
     grid = pixels and array.ndim == 4 and array.shape[1] in (1, 3)
     return Examples(

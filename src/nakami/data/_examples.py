@@ -94,10 +94,14 @@ def plain_picture(channels: int) -> dict[str, list[float]]:
     return {"mean": [0.0] * channels, "std": [1.0] * channels}
 
 
-def check_finite(inputs: Tensor, names: Sequence[str], what: str) -> None:
-    """Refuse NaN and infinity, naming the first example that holds one."""
+def check_finite(inputs: Tensor, what: str, rows: Sequence[int] | None = None) -> None:
+    """Refuse NaN and infinity, naming the first row of the file that holds one.
+
+    ``rows``: Where the examples stand in the file; default from the first on.
+    """
     good = torch.isfinite(inputs.flatten(1)).all(1)
     if not good.all():
-        bad = [names[i] for i in (~good).nonzero().flatten().tolist()]
-        got = f"NaN or infinity in {len(bad)} of {counted(len(good), 'example')} (first: {bad[0]})"
+        bad = [i if rows is None else rows[i] for i in (~good).nonzero().flatten().tolist()]
+        of = f"{len(bad)} of {counted(len(good), 'example')}"
+        got = f"NaN or infinity in {of} (first: row {min(bad)}, counted from 0)"
         raise wrong(what, "hold finite numbers", got, "leave those examples out of the file")

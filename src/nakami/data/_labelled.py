@@ -187,12 +187,12 @@ def _from_npz(
     if is_tokens(x):
         (inputs, taken), unit = tokens(x, beside, rows, path), TOKEN
     else:
-        found = from_array(x[rows], None, path)
+        found = from_array(x[rows], None, path, rows=rows.tolist())
         inputs, unit, taken = found.inputs, found.unit, ""
     parts = [f"{len(rows):,} of {counted(len(x), 'example')} of {path.name}", picked.said, taken]
     parts += ["labels shifted by one, the token that follows"] * shifted
     source = ", ".join(filter(None, parts))
-    targets = _targets(y[rows], picked.labels, path)
+    targets = _targets(y[rows], picked.labels, path, rows.tolist())
     if inside:
         named = inputs if isinstance(inputs, dict) else {picked.inputs: inputs}
         inputs = {**named, picked.labels: targets}
@@ -215,14 +215,14 @@ def _next_tokens_to_come(x: np.ndarray, y: np.ndarray) -> bool:
     return same and bool(there.any()) and bool((x == y)[there].all())
 
 
-def _targets(y: np.ndarray, name: str, path: Path) -> Tensor:
+def _targets(y: np.ndarray, name: str, path: Path, rows: list[int]) -> Tensor:
     what = f"{name!r} in {path}"
     if y.dtype.kind in "iu":
         return whole(y, what)
     if y.dtype.kind != "f":
         raise wrong(what, "hold numbers", f"dtype {y.dtype}", "store class indices")
     targets = single(y)
-    check_finite(targets.reshape(len(y), -1), [f"{i}" for i in range(len(y))], what)
+    check_finite(targets.reshape(len(y), -1), what, rows)
     return targets
 
 
