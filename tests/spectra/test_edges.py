@@ -11,11 +11,13 @@ from nakami.spectra import (
     Gram,
     LinearOperator,
     MatrixOperator,
+    _result,
     budget_beside,
     density,
     eigh,
     svd,
 )
+from nakami.spectra._result import residuals_of
 
 
 class Products(LinearOperator):
@@ -141,3 +143,14 @@ def test_the_default_budget_grows_with_the_side():
     assert budget_beside(None, 10, torch.float32) == DEFAULT_BUDGET
     assert budget_beside(None, 2**28, torch.float32) == 8 * 4 * 2**28
     assert budget_beside(1000, 2**28, torch.float32) == 1000
+
+
+def test_residuals_are_summed_in_parts(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(30, 30, generator=generator)
+    s, u, v = torch.tensor([2.0, 3.0]), *torch.randn(2, 30, 2, generator=generator)
+    monkeypatch.setattr(_result, "ROWS", 7)
+    one = (a @ v).double() - s * u.double()
+    other = (a.T @ u).double() - s * v.double()
+    wanted = one.norm(dim=0).maximum(other.norm(dim=0))
+    torch.testing.assert_close(residuals_of(MatrixOperator(a), s, u, v), wanted)

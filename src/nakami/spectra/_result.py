@@ -27,6 +27,8 @@ WITH_COUNT: dict[Ending, Ending] = {
     SpectrumEnding.MISSED: SpectrumEnding.OPEN,
 }
 
+ROWS = 1 << 20  # of long vectors that are looked at in float64 at a time
+
 
 @dataclass(frozen=True, repr=False)
 class SVDResult(Plotted, Ended):
@@ -213,12 +215,18 @@ def residuals_of(op: LinearOperator, s: Tensor, left: Tensor | None, right: Tens
     for here in torch.arange(len(s), device=s.device).split(32):
         v = right[:, here]
         u = v if left is None else left[:, here]
-        part = ((op @ v).double() - u.double() * s[here]).norm(dim=0)
+        part = _distances(op @ v, u, s[here])
         if left is not None:
-            back = (op.T @ u).double() - v.double() * s[here]
-            part = part.maximum(back.norm(dim=0))
+            part = part.maximum(_distances(op.T @ u, v, s[here]))
         parts.append(part)
     return torch.cat(parts)
+
+
+def _distances(images: Tensor, units: Tensor, s: Tensor) -> Tensor:
+    """``|image - s unit|`` of each column in float64, ``(k,)``; some rows at a time."""
+    pairs = zip(images.split(ROWS), units.split(ROWS), strict=True)
+    each = [(image.double() - unit.double() * s).norm(dim=0) for image, unit in pairs]
+    return torch.stack(each).norm(dim=0)
 
 
 def nearest_shifts(residuals: Tensor, gaps: Tensor) -> Tensor:

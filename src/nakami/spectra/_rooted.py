@@ -12,7 +12,7 @@ from ._check import folded
 from ._dense import check_eigh_memory, dense_bytes, dense_eigh, eigh_bytes
 from ._operator import Gram, LinearOperator, finite
 from ._rescale import moderate, rescaled, rescaled_product, scaled, squares_end, unscaled
-from ._result import Found, nearest_shifts, residuals_of
+from ._result import ROWS, Found, nearest_shifts, residuals_of
 from ._svd import choose, small_enough, triplets
 from .krylov._lanczos import BlockLanczos
 from .krylov._plan import BLOCK, block_size, make_plan
@@ -89,7 +89,7 @@ def _alone(
 
     def lift(vectors: Tensor) -> Tensor:
         long = finite(dual.root @ vectors)
-        size = torch.linalg.vector_norm(long, dtype=torch.float64)
+        size = torch.stack([part.double().norm() for part in long.split(ROWS)]).norm()
         if size == 0:  # of the zero matrix any vector is one
             long[0], size = 1.0, torch.ones_like(size)
         return long / size.to(long)
