@@ -100,6 +100,15 @@ class LimitEnding(Ending):
     FITTED = False, SPENT
 
 
+NO_GUIDE = (
+    "none: the loss of the first batch is not finite or has no slope, and the budget pays no trials"
+)
+NO_LEAST = (
+    "how far this loss can fall is not known, and its size does not fit its course along a step: "
+    "the rate is a share of the one at which a step raises it, a figure that scatters"
+)
+
+
 class AdviceEnding(Ending):
     """How the search for a rate to train with ended; numbers: ``trials, steps, rate, fall``."""
 
@@ -109,6 +118,7 @@ class AdviceEnding(Ending):
     FASTEST_BY_SIZE = True, FELL + ", by {fall:.3g} of its size"
     RACED = True, RACED
     ONE_GRADIENT = True, ONE_GRADIENT
+    NO_GUIDE = False, NO_GUIDE
     NO_TRIAL = False, "none: the loss ran away, up or down, or was not finite, in {trials} trials"
 
 
@@ -128,6 +138,7 @@ class AdviceNote(Ending):
         False,
         "the first gradient gave no rate to begin at, so the optimizer's own was taken",
     )
+    NO_LEAST = False, NO_LEAST
     NOT_POSITIVE = False, "it is not positive, so no trial could show where it runs away"
     AT_END = False, "it fell faster still where the search ended, so the best rate may lie beyond"
 

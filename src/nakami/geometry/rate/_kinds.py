@@ -42,6 +42,11 @@ def real(values: Tensor) -> Tensor:
     return torch.view_as_real(values) if values.is_complex() else values
 
 
+def dense(values: Tensor) -> Tensor:
+    """A gradient with all its entries: that of an embedding may be sparse."""
+    return values.to_dense() if values.is_sparse else values
+
+
 @dataclass(frozen=True)
 class Kind:
     """How one class of optimizers steps.

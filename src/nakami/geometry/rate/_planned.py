@@ -46,6 +46,7 @@ def plan(
     gradients = budget * along.steps
     first = first_rate(rehearsal, rule)
     parts.tell(f"about {first.rate:.2g}, by one gradient")
+    rehearsal.by_size = first.by_size
     left = gradients - first.cost
     spare = left - least(along)  # where trials can be paid for, they come first
     agreed = signal(live, SEED, spare if spare >= 0 else left, first.loss)
@@ -75,7 +76,8 @@ def plan(
 def _outcome(raced: Raced, along: Course, gradients: float, trials: int) -> Outcome:
     said = {"training": along.steps, "schedule": along.name, "advised": raced.rate}
     if not math.isfinite(raced.spread):
-        return Outcome(AdviceEnding.NO_TRIAL, {"trials": trials})
+        kind = AdviceEnding.NO_TRIAL if trials else AdviceEnding.NO_GUIDE
+        return Outcome(kind, {"trials": trials})
     said["factor"] = 10**raced.spread
     if raced.best is None:
         return Outcome(AdviceEnding.ONE_GRADIENT, {**said, "gradients": gradients})
@@ -88,8 +90,10 @@ def _notes(
 ) -> tuple[tuple[Outcome, ...], float]:
     """What speaks against the advice, and what it cost to see that."""
     notes, cost = list[Outcome](), 0.0
-    if first.way == "none":
+    if first.way == "none" and rehearsal.runs:
         notes.append(Outcome(AdviceNote.UNGUIDED))
+    if first.way == "curved":
+        notes.append(Outcome(AdviceNote.NO_LEAST))
     if ended := [run.rate for run in rehearsal.runs.values() if run.ended]:
         notes.append(Outcome(AdviceNote.RAN_AWAY, {"rate": min(ended)}))
     if raced.at_end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ._first_rate import STEPS as FIRST
@@ -92,7 +92,10 @@ def race(
     prior = math.log10(first.rate) + begun - later + shift(rule, normalised, course, FIRST)
     steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
     if gradients < least(course):
-        return Raced(10**prior, SPREAD[normalised][0], None, 0, False)
+        spread = (
+            SPREAD[normalised][0] if first.by_size else max(SPREAD[normalised][0], first.spread)
+        )
+        return Raced(10**prior, math.inf if first.way == "none" else spread, None, 0, False)
     scores = _walk(rehearsal, first.rate, steps, gradients - LOOK_BACK * steps)
     best = min(scores, key=lambda i: (scores[i], i))
     at_end = best - 1 not in scores or best + 1 not in scores
@@ -120,24 +123,32 @@ def _by_steps(table: Mapping[int, float], steps: int) -> float:
 def _walk(rehearsal: Rehearsal, start: float, steps: int, gradients: float) -> dict[int, float]:
     """Scores of trials at ``start STEP^i``, from -1, 0 and 1 on downhill while the budget lasts."""
     begun, scores = rehearsal.steps, dict[int, float]()
+    tried = dict[int, list[float] | None]()
     wanted = [0, 1, -1]
     while wanted and rehearsal.steps - begun + steps <= gradients + 1e-9:
         i = wanted.pop(0)
-        scores[i] = score(rehearsal.losses(start * STEP**i, steps))
+        tried[i] = rehearsal.losses(start * STEP**i, steps)
+        scores = scores_of(tried)
         if not wanted:
             best = min(scores, key=lambda i: (scores[i], i))
             wanted = [i for i in (best - 1, best + 1) if i not in scores]
     return scores
 
 
-def score(losses: list[float] | None) -> float:
-    """Mean logarithm of the last third of a trial's losses; infinite where it ran away.
+def scores_of(tried: Mapping[int, list[float] | None]) -> dict[int, float]:
+    """Mean logarithm of the last third of each trial's losses; infinite where it ran away.
 
-    Losses that are not positive are compared by size.
+    Where one of them is below 0, all are compared by size, over the largest fall.
     """
-    if losses is None:
-        return math.inf
-    last = losses[-max(1, len(losses) // 3) :]
-    if min(last) < 0:
-        return sum(last) / len(last)
-    return sum(math.log(max(value, GONE)) for value in last) / len(last)
+    last = {i: run[-max(1, len(run) // 3) :] for i, run in tried.items() if run is not None}
+    if all(min(losses) >= 0 for losses in last.values()):
+        found = {i: _mean([math.log(max(v, GONE)) for v in losses]) for i, losses in last.items()}
+    else:
+        falls = {i: _mean(losses) - (tried[i] or losses)[0] for i, losses in last.items()}
+        most = -min(falls.values()) if min(falls.values()) < 0 else 1.0
+        found = {i: fall / most for i, fall in falls.items()}
+    return {i: found.get(i, math.inf) for i in tried}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

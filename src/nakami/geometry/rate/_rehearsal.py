@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ...operators import LiveLoss, random_states_kept
+from ...results import wrong
 from ._optimizers import Named, fastest_group, set_rates, twin
 
 RUNAWAY = 4.0  # times the largest loss at the start, or that of a constant output: a run ends there
@@ -40,10 +42,20 @@ class Run:
         self.losses.append(value)
         if not runs_away(value):
             loss.backward()
-            self.optimizer.step()
+            self._move()
         else:
             self.ended = True
         return value
+
+    def _move(self) -> None:
+        try:
+            self.optimizer.step()
+        except RuntimeError as error:
+            if not any(c.grad is not None and c.grad.is_sparse for c in self.copies.values()):
+                raise
+            got = f"{type(self.optimizer).__name__}: {str(error).splitlines()[0]}"
+            way_out = "use torch.optim.SGD, or an embedding with sparse=False"
+            raise wrong("optimizer", "take sparse gradients", got, way_out) from error
 
 
 @dataclass
@@ -54,6 +66,7 @@ class Rehearsal:
         live: The loss. optimizer, named: the caller's, which stay as they are.
         seed: Of dropout and the like. runs: by rate. steps: made in all.
         tell: Called with words after each step.
+        by_size: Whether a loss several times that of the start has run away.
     """
 
     live: LiveLoss
@@ -63,6 +76,7 @@ class Rehearsal:
     tell: Callable[[str], None] = lambda words: None
     runs: dict[float, Run] = field(default_factory=dict)
     steps: int = 0
+    by_size: bool = True
     _most: float | None = None
     _asked: bool = False
 
@@ -79,10 +93,12 @@ class Rehearsal:
     def _runs_away(self, value: float) -> bool:
         """Whether a loss is far above all of the first step's, and that of a constant output.
 
-        The constant's is looked for once a loss is that high. Losses below 0 have no such measure.
+        The constant's is looked for once a loss is that high. Losses that have no known least value
+        have no such measure: they have to be infinite.
         """
         if self._most is None:
-            self._most = RUNAWAY * value if value > 0 else math.inf
+            known = value > 0 and self.by_size
+            self._most = RUNAWAY * value if known else sys.float_info.max
         if value <= self._most:
             return False
         if not self._asked and math.isfinite(value):

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...operators import LiveLoss, Piece, random_states_kept
 from ...results import Outcome
 from .._outcomes import AdviceNote
-from ._kinds import real
+from ._kinds import dense, real
 from ._trials import GRADIENT
 
 LEAST, ENOUGH = 4, 16  # groups of examples: fewer show nothing, more are not needed
@@ -69,9 +69,11 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
         return None
     constant = live.constant()
     learned = constant is not None and known is not None and 0 <= known < KNOWS * constant
+    seen = dict(live.seen)
     try:
         found = _read(live, groups, seed, learned)
     except Exception:  # a model may want batches of one size, or targets in another order
+        live.seen = seen
         groups = _groups(live, most, 1)
         if len(groups) < LEAST:
             return None
@@ -79,19 +81,29 @@ def signal(live: LiveLoss, seed: int, most: float, known: float | None = None) -
     return found
 
 
-def _read(live: LiveLoss, groups: list[list[Piece]], seed: int, learned: bool) -> Signal:
-    """By the gradients of these groups, at the best constant output unless it has ``learned``."""
+def _read(live: LiveLoss, groups: list[list[Piece]], seed: int, learned: bool) -> Signal | None:
+    """By the gradients of these groups, at the best constant output unless it has ``learned``.
+
+    Groups without targets, or with a gradient that is not finite, say nothing; None where too few
+    are left.
+    """
     model = live.copy()
     own = list(live.parameters(model).values())
     rows = list[tuple[Tensor, ...]]()
     with random_states_kept(live.device, seed), torch.enable_grad():
         for group in groups:
             value = None if learned else live.away(model, group)
+            if value is None and rows and not learned:
+                continue  # these alone have no such output: their targets may be left out
             learned = learned or value is None
             if value is None:
                 value = live.over(model, group)
             found = torch.autograd.grad(value, own, allow_unused=True, materialize_grads=True)
-            rows.append(tuple(slope.detach() for slope in found))
+            row = tuple(dense(slope.detach()) for slope in found)
+            if any(map(live.has_targets, group)) and all(bool(s.isfinite().all()) for s in row):
+                rows.append(row)
+    if len(rows) < LEAST:
+        return None
     made = len({piece.i for group in groups for piece in group})
     return Signal(_agreement(rows), len(rows), made, made * GRADIENT, not learned)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...results import UsageError, wrong
 from ..model._checks import first_line
-from ..model._example import Example, is_number, some_rows
+from ..model._example import Example, is_number, leaves_of, some_rows
 from ..model._functional_model import Caller, FunctionalModel
 from ..model._random import random_states_kept
 from ..model._statistics import statistics
@@ -69,6 +69,8 @@ class LiveLoss:
         self._whole = isinstance(self.judged, ModelsLoss)
         self._source: Iterator[tuple[Any, Any]] | None = pairs(data, view.target, self._whole)
         self._held = list[tuple[Example, Any]]()
+        modules = view.model.modules()
+        self._time_first = any(getattr(m, "batch_first", None) is False for m in modules)
         self._reader, self._tried, self._inside = self.judged.reader(self.network), False, 0
         self.seen = dict[int, Seen]()
         self._more()
@@ -150,16 +152,33 @@ class LiveLoss:
             return None
         parts = list(self.seen.values())
         counts = [part.judged.divisor(part.z, part.y) for part in parts]
+        if not sum(counts):  # all targets are left out
+            return None
         return constant_loss(parts, float(len(parts) if self.judged.sums else sum(counts)))
 
     def pieces(self, i: int, parts: int) -> list[Piece]:
-        """Batch ``i`` in so many pieces along its examples; whole where it cannot be cut."""
+        """Batch ``i`` in so many pieces of two examples and more; whole where it cannot be cut.
+
+        So are the batches of models with layers that take time first.
+        """
         x, y = self.batch(i)
-        if parts < 2 or not x.sliceable:
+        parts = min(parts, x.count // 2)
+        if parts < 2 or not x.sliceable or self._time_first:
             return [Piece(i, x, y)]
         ends = [x.count * k // parts for k in range(parts + 1)]
         places = [slice(a, b) for a, b in pairwise(ends)]
         return [Piece(i, x.pick(at), some_rows(y, at, x.count)) for at in places]
+
+    def has_targets(self, piece: Piece) -> bool:
+        """Whether any example of a piece of a batch that was used counts in its loss."""
+        if self.judged.key != "cross_entropy" or not isinstance(piece.y, Tensor):
+            return True
+        seen = self.seen.get(piece.i % len(self._held))
+        if seen is None:
+            return True
+        y = self._targets(seen.z, piece.x.count, piece.y)
+        z = seen.z[:1].expand(len(y), *seen.z.shape[1:])
+        return bool(seen.judged.samples(z, y).any())
 
     def over(self, model: nn.Module, pieces: Sequence[Piece]) -> Tensor:
         """The sum of the losses of some pieces, with its graph."""
@@ -184,7 +203,7 @@ class LiveLoss:
             return None
         total = outputs[0].new_zeros(())
         for z, part in zip(outputs, parts, strict=True):
-            slope = self.judged.slope(constant.expand(z.shape).clone(), part.y)
+            slope = self.judged.slope(constant.to(z).expand(z.shape).clone(), part.y)
             total = total + (slope.detach() * z).sum()
         return total
 
@@ -246,6 +265,9 @@ class LiveLoss:
             self._inside = inside_of(x, y, self.view.target)
         example = Example(x, batch=True).moved(self._cast)
         y = targets_of(self.network, y)
+        if any(leaf.is_floating_point() and bool(leaf.isnan().any()) for leaf in leaves_of(y)):
+            way_out = "leave these examples out"
+            raise wrong("data", "hold finite targets", f"NaN in batch {len(self._held)}", way_out)
         if self.judged.key and isinstance(y, Tensor) and y.ndim == 0:
             y = y[None]
         self._held.append((example, y))
