@@ -23,8 +23,9 @@ PLAIN, PLAIN_SPREAD = 0.20, 0.68  # times the mean of two figures over the momen
 STEPS = 20  # of the training whose best rate is meant
 MOST = 0.08  # of the critical rate: where steps only grow unstable at about 0.2 of it
 # Where the least value of the loss is not known its size may say nothing: times the critical rate,
-# where the rate by the size lies further from that than figures of known losses do.
-CURVED, CURVED_SPREAD, APART = 0.09, 0.65, 20.0
+# of normalised steps where the rate by the size lies further from that than known losses' do.
+CURVED, CURVED_SPREAD, APART = 0.095, 0.67, 20.0
+CURVED_PLAIN = 0.19  # over the momentum's memory; it scatters no more than the mean of two figures
 WIDTH = 1.4  # of a bracket, in the logarithm: a factor of 4
 TRIED = 2.0  # times the end of the linear model, where the search for the critical rate begins
 
@@ -94,10 +95,10 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         by = ("curved", loss, uneven, False)
         return FirstRate(curved, CURVED_SPREAD, GRADIENT + cost, *by)
     critical, forwards = _critical(rehearsal, run, before, way, loss, polyak)
-    rate = MOST * critical / rule.memory
+    rate = CURVED_PLAIN * critical
     if known:
-        alike = _alike(run, way, abs(loss))
-        rate = min(PLAIN * math.sqrt(critical * alike) / rule.memory, MOST * critical)
+        rate = PLAIN * math.sqrt(critical * _alike(run, way, abs(loss)))
+    rate = min(rate / rule.memory, MOST * critical)
     by = ("critical", loss, uneven, known)
     return FirstRate(rate / rule.weight, PLAIN_SPREAD, GRADIENT + forwards * FORWARD, *by)
 

@@ -53,11 +53,11 @@ def learning_rate(
     0.30 times where the linear model of the loss along the first step ends, ``0.30 L / |g|_1`` for
     Adam; for others a share of a mean of that and of the critical rate
     (``nakami.critical_sharpness``). Of a function of your own the least value is not known: where
-    its size does not fit, the critical rate counts alone, and a note says so. Gradients of up to 16 batches show whether there is something
-    to learn; where they do not, a note says so. Where the budget allows trials of 20 steps or more,
-    rates 2.15 apart are tried. All is put together by its errors and moved to the length and the
-    schedule by rules that were set on twelve tasks. Copies train as the model does: with dropout,
-    and batch normalisation by the batch.
+    its size does not fit, the critical rate counts alone, and a note says so. Gradients of up to 16
+    batches show whether there is something to learn; where they do not, a note says so. Where the
+    budget allows trials of 20 steps or more, rates 2.15 apart are tried. All is put together by its
+    errors and moved to the length and the schedule by rules that were set on twelve tasks. Copies
+    train as the model does: with dropout, and batch normalisation by the batch.
 
     **Without**, it is a constant rate for the first hundreds of steps. The first rate tried
     minimises the quadratic model of the loss along the first step; the others are a factor of 2.15
