@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -119,3 +120,16 @@ def test_a_run_of_an_earlier_layout_shows_its_table_and_draws_no_page(nakami, he
     assert wanted in refused.err
     assert refused.err.count("\n") == 1
     assert not (here / "a.html").exists()
+
+
+def test_a_frozen_network_is_refused_in_one_sentence(nakami, here):
+    (here / "still.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3, 2)).requires_grad_(False)\n"
+    )
+    np.savez(here / "d.npz", x=np.ones((8, 3), np.float32), y=np.arange(8) % 2)
+    done = nakami("tune", "--model", "still.py:net", "--data", "d.npz", "--steps", 50)
+    assert done.code == 2
+    assert "must have parameters that require a gradient, got none" in done.err
+    assert done.err.count("\n") == 1

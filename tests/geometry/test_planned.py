@@ -369,6 +369,7 @@ def test_an_optimizers_own_warm_up_is_taken_from_its_advice(made):
 
 NET = plain()
 SGD = torch.optim.SGD(NET.parameters(), lr=0.1)
+ENDING = torch.optim.SGD(NET.parameters(), lr=0.1)
 OTHER = lr_scheduler.StepLR(torch.optim.SGD(plain().parameters(), lr=0.1), 3)
 BAD = {
     "steps 0": ({"steps": 0}, "steps must be a whole number from 1 on"),
@@ -381,6 +382,19 @@ BAD = {
     "other": ({"schedule": OTHER}, "schedule must be a scheduler of .*, got one of another"),
     "kind": ({"schedule": 3}, "schedule must be a name, a scheduler or a function, got 3"),
     "value": ({"schedule": lambda t: -1.0}, "schedule must return a factor from 0 on, got -1.0"),
+    "nothing": ({"schedule": lambda: 1.0}, r"schedule must take one argument, \(step\), got lamb"),
+    "raising": (
+        {"schedule": lambda t: [1.0, 0.5][t]},
+        r"schedule raised IndexError: list index out of range \(lambda of step \d+\)",
+    ),
+    "class": (
+        {"schedule": lr_scheduler.CosineAnnealingLR},
+        r"got the class CosineAnnealingLR; pass one that is built, CosineAnnealingLR\(optimizer, ",
+    ),
+    "ended": (
+        {"schedule": lr_scheduler.OneCycleLR(ENDING, 0.1, total_steps=50), "optimizer": ENDING},
+        "must have a rate for each of the 100 steps, got OneCycleLR and from it at step 51 Val",
+    ),
     "plateau": (
         {"schedule": lr_scheduler.ReduceLROnPlateau(SGD)},
         "schedule must be known before the training, got ReduceLROnPlateau",
@@ -391,9 +405,59 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_plans_are_refused_in_one_sentence(case):
     wrong, words = BAD[case]
+    settings = {"optimizer": SGD, "steps": 100, **wrong}
     with pytest.raises(UsageError, match=words) as caught:
-        nakami.learning_rate(NET, batches(count=2), "cross_entropy", SGD, **{"steps": 100, **wrong})
+        nakami.learning_rate(NET, batches(count=2), "cross_entropy", **settings)
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def detached(model):
+    model.register_forward_hook(lambda module, given, out: out.detach())
+    return model
+
+
+def frozen(model):
+    return model.requires_grad_(False)
+
+
+def per_example(z, y):
+    return nn.functional.cross_entropy(z, y, reduction="none")
+
+
+UNFIT = {
+    "frozen": (frozen, "cross_entropy", "model must have parameters that require a gradient, got"),
+    "detached model": (
+        detached,
+        "cross_entropy",
+        "got ValueError: a loss without a gradient; call",
+    ),
+    "vector": (None, per_example, r"loss must return a scalar, got shape \(16,\)"),
+    "float": (None, lambda z, y: float(z.detach().sum()), "loss must return a tensor, got float"),
+    "detached": (
+        None,
+        lambda z, y: nn.functional.cross_entropy(z.detach(), y),
+        "loss must follow the outputs by a gradient, got a value that has none",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+@pytest.mark.parametrize("reading", [nakami.learning_rate, nakami.tune])
+def test_what_cannot_be_trained_is_refused_in_one_sentence(case, reading):
+    change, loss, words = UNFIT[case]
+    model = change(plain()) if change else plain()
+    for budget in (0.01, 0.5):  # in tune by the noise, or by the first rate
+        with pytest.raises(UsageError, match=words) as caught:
+            reading(model, batches(count=10), loss, steps=100, budget=budget)
+        assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def test_a_schedule_may_end_with_the_training():
+    optimizer = torch.optim.SGD(plain().parameters(), lr=0.1)
+    factors = [1.0, 0.8, 0.5]
+    scheduler = lr_scheduler.LambdaLR(optimizer, factors.__getitem__)
+    course = course_of(scheduler, 3, 0, optimizer)
+    assert [course.factor(t) for t in range(3)] == pytest.approx(factors)
 
 
 def test_what_the_model_cannot_take_is_said_as_elsewhere():

@@ -14,7 +14,17 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from ...results import check_at_least, check_choice, is_number, wrong, wrong_type
+from ...results import (
+    check_at_least,
+    check_choice,
+    function_name,
+    is_number,
+    raised,
+    shown_call,
+    takes_arguments,
+    wrong,
+    wrong_type,
+)
 
 SHAPES = ("constant", "cosine", "linear", "wsd")
 DECAY = 0.2  # share of a wsd training in which its rate falls
@@ -65,11 +75,7 @@ def course_of(schedule: Any, steps: Any, warmup: Any, optimizer: Optimizer) -> C
         return named_course(schedule, steps, warmup)
     if len(own := schedulers_in(schedule, optimizer)) == 1:
         return _of_scheduler(own[0], steps, warmup, optimizer)
-    if not callable(schedule):
-        way_out = "use one of " + ", ".join(map(repr, SHAPES)) + ", or schedule(step)"
-        raise wrong_type(
-            "schedule", "be a name, a scheduler or a function", repr(schedule), way_out
-        )
+    _check_function(schedule)
     return Course(steps, "a function", lambda t: _checked(schedule, t), warmup)
 
 
@@ -102,8 +108,27 @@ def _named(name: str, t: int, steps: int, warmup: int) -> float:
     return min(1.0, (1 - u) / DECAY) if name == "wsd" else 1.0
 
 
+def _check_function(schedule: Any) -> None:
+    """Refuse what is no function of the step."""
+    got, way_out = repr(schedule), f"use one of {', '.join(map(repr, SHAPES))}, or schedule(step)"
+    if isinstance(schedule, type):
+        name = schedule.__name__
+        got, way_out = f"the class {name}", f"pass one that is built, {name}({{optimizer}}, ...)"
+    if isinstance(schedule, type) or not callable(schedule):
+        raise wrong_type("schedule", "be a name, a scheduler or a function", got, way_out)
+    if not takes_arguments(schedule, 1):
+        way_out = "let it take the step and return the factor of its rate, lambda step: 1.0"
+        raise wrong_type("schedule", "take one argument, (step)", shown_call(schedule), way_out)
+
+
 def _checked(schedule: Callable[[int], float], t: int) -> float:
-    factor: object = schedule(t)
+    factor: object
+    try:
+        factor = schedule(t)
+    except Exception as error:
+        where = f"{function_name(schedule)} of step {t}"
+        way_out = "let it give a factor for every step from 0 on"
+        raise raised("schedule", error, where, way_out) from error
     if not is_number(factor) or not 0 <= float(factor) < math.inf:
         way_out = "let it return what the rate of that step is multiplied by"
         raise wrong("schedule", "return a factor from 0 on", repr(factor), way_out)
@@ -122,13 +147,18 @@ def _of_scheduler(scheduler: Any, steps: int, warmup: int, optimizer: Optimizer)
     twin = copy.deepcopy(scheduler, stand_in)
     top = max(range(len(optimizer.param_groups)), key=peaks(optimizer, [scheduler]).__getitem__)
     peak = peaks(optimizer, [scheduler])[top]
-    factors = list[float]()
+    factors, named = list[float](), type(scheduler).__name__
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of schedulers stepped without their optimizer
-        for _ in range(steps):
+        for t in range(steps):
+            try:
+                _ = t and twin.step()
+            except Exception as error:
+                said = str(error).partition("\n")[0].rstrip(".")
+                got = f"{named} and from it at step {t} {type(error).__name__}: {said}"
+                rule = f"have a rate for each of the {steps} steps"
+                raise wrong("schedule", rule, got, f"build it for {steps} steps") from error
             factors.append(float(twin.optimizer.param_groups[top]["lr"]) / peak)
-            twin.step()
-    named = type(scheduler).__name__
     return Course(steps, named, factors.__getitem__, warmup)
 
 

@@ -24,7 +24,7 @@ from ._forms import pairs
 from ._losses import CrossEntropy, criterion
 from ._named import ggn, hessian
 from ._outputs import Form, classes_last
-from ._own_loss import ModelsLoss, OwnLoss
+from ._own_loss import ModelsLoss, OwnLoss, returned
 
 
 class Piece(NamedTuple):
@@ -62,6 +62,9 @@ class LiveLoss:
         self.view, self.judged, self._loss = view, criterion(loss), loss
         self.network = FunctionalModel(replace(view, batch_statistics=False))
         self.names = {name.removeprefix("model.") for name in self.network.parameters()}
+        if not self.parameters():
+            way_out = "call requires_grad_() on some"
+            raise wrong("model", "have parameters that require a gradient", "none", way_out)
         self.network.weights = {}  # copies that nothing here needs
         self.device = self.network.device
         like = next(p for p in view.model.parameters() if is_number(p))
@@ -84,7 +87,9 @@ class LiveLoss:
         if self._tried:
             return self._value(model, i, x, y)
         try:
-            value = self._value(model, i, x, y)
+            value = returned(self._value(model, i, x, y))
+            if torch.is_grad_enabled() and not value.requires_grad:
+                raise ValueError("a loss without a gradient")
         except UsageError:
             raise
         except Exception as error:

@@ -161,7 +161,7 @@ class OwnLoss(Criterion):
             value: Any = self.given(z, y)
         if self._writes is None:
             self._writes = before != [leaf._version for leaf in held]
-        return _checked(value)
+        return returned(value)
 
     def _raised(self, error: Exception, z: Any, y: Any) -> UsageError:
         if isinstance(y, Formed):
@@ -216,7 +216,7 @@ class ModelsLoss(OwnLoss):
         return torch.ones(int(self.counts), dtype=torch.bool)  # of the examples: z is one number
 
 
-def _checked(value: Any) -> Tensor:
+def returned(value: Any) -> Tensor:
     """What a loss returned, if that is a real number in a tensor."""
     if not isinstance(value, Tensor):
         ways = ["compute it with torch, not .item()"]
