@@ -427,3 +427,24 @@ def test_the_trainer_trains_with_an_optimizer_that_its_arguments_have_no_name_fo
         for group in again.param_groups
         for key, value in found.arguments.items()
     )
+
+
+@HOSTS
+def test_a_class_that_no_module_shows_is_used_by_its_name(host):
+    """As one that was defined in a function or a notebook."""
+
+    class Inner(torch.optim.SGD):
+        pass
+
+    model = network()
+    given = Inner(model.parameters(), lr=1.0, momentum=0.5)
+    code = nakami.tune(model, batches(), "cross_entropy", steps=60, optimizer=given).snippet(host)
+    inside = {"model": model, "Inner": Inner}
+    exec(code[: code.index("trainer =")] if host == "transformers" else code, inside)
+    if host == "transformers":
+        kind, settings = inside["optimizer_cls_and_kwargs"]
+        assert (kind, settings["momentum"]) == (Inner, 0.5)
+        return
+    found = inside["optimizer"] if host == "torch" else None
+    found = found or inside["configure_optimizers"](model)["optimizer"]
+    assert type(found) is Inner

@@ -77,11 +77,14 @@ def arguments(optimizer: Optimizer, group: Mapping[str, Any]) -> dict[str, objec
 
 
 def home(optimizer: Optimizer) -> str:
-    """The module that shows its class."""
+    """The module that shows its class; empty where none does, as of a class in a notebook."""
     name, inner = type(optimizer).__name__, type(optimizer).__module__
     if getattr(torch.optim, name, None) is type(optimizer):
         return "torch.optim"
-    return "nakami.optim" if inner.startswith("nakami.") else inner
+    if inner.startswith("nakami."):
+        return "nakami.optim"
+    shown = inner != "__main__" and type(optimizer).__qualname__ == name
+    return inner if shown else ""
 
 
 def _own(kind: type[Optimizer]) -> dict[str, object]:

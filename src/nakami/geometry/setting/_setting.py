@@ -36,8 +36,8 @@ class TrainingSetting(Plotted, Ended):
     """How to train a network; made by ``nakami.tune``.
 
     Attributes:
-        optimizer: Name of its class. home: the module that has it. arguments: of it, those that
-            differ from its own, and the weight decay, as far as all groups share them.
+        optimizer: Name of its class. home: the module that has it, or empty. arguments: of it,
+            those that differ from its own, and the weight decay, as far as all groups share them.
         groups: Of its parameters; empty where one holds all that is trained.
         rate: The peak rate. interval: where the best one lies two times in three, or None.
         schedule: Of the rate, a name that ``nakami.learning_rate`` takes.
