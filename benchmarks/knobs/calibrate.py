@@ -26,10 +26,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.knobs.kept import DEVELOPMENT
 from benchmarks.knobs.sweep import BLOCK, RUNS_OF, Case
-from benchmarks.knobs.tasks import OPTIMIZERS, PROTOCOL, RUN, missing, optimizer, task
+from benchmarks.knobs.tasks import OPTIMIZERS, RUN, missing, optimizer, task
 
-DEVELOPMENT = [n for n, t in PROTOCOL["task"].items() if t["role"] == "development"]
 SHORT = ("200", "1500", "1500-cosine")
 LENGTHS = (10, 20, 30, 60, 90, 120, 200)
 SHIFTS = np.arange(-3, 2.01, 0.25)

@@ -13,26 +13,23 @@ core. Written down before the run: AdamW divides by the gradient's size, so that
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import itertools
-import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.knobs.advice import by_cost
-from benchmarks.knobs.schedules import CLOSE, DEVELOPMENT, WARMUP
+from benchmarks.knobs.kept import DEVELOPMENT, asked, read, write
+from benchmarks.knobs.schedules import CLOSE, WARMUP
 from benchmarks.knobs.sweep import RESULTS, Update, train
-from benchmarks.knobs.tasks import PROTOCOL, RUN, Task, missing, optimizer, task
+from benchmarks.knobs.tasks import PROTOCOL, RUN, Task, optimizer, task
 from benchmarks.lr.advice import table
 
 HORIZON = "1500"
@@ -79,17 +76,6 @@ def one(which: Task, seed: int) -> Runs:
     return runs
 
 
-def read() -> dict[str, Runs]:
-    return json.loads(PATH.read_text()) if PATH.exists() else {}
-
-
-def write(found: dict[str, Runs]) -> None:
-    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items())
-    part = PATH.with_suffix(".part")
-    part.write_text(f"{{\n{lines}\n}}\n")
-    part.replace(PATH)
-
-
 def gain(found: dict[str, Runs], name: str, times: int) -> tuple[float, float]:
     """Log loss with clipping less that without, mean over seeds; mean share of steps clipped.
 
@@ -120,21 +106,12 @@ def report(found: dict[str, Runs]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tasks", nargs="+", choices=DEVELOPMENT, default=DEVELOPMENT)
-    parser.add_argument("--report", action="store_true", help="print what is there, run nothing")
-    said = parser.parse_args()
-    found = read()
-    if not said.report:
-        if lacking := [words for name in said.tasks if (words := missing(name))]:
-            sys.exit("; ".join(dict.fromkeys(lacking)))
-        torch.set_num_threads(1)
-        warnings.simplefilter("ignore")
-        for name, seed in itertools.product(by_cost(said.tasks), RUN["seeds"]):
-            if f"{name}|{seed}" not in found:
-                found[f"{name}|{seed}"] = one(task(name), seed)
-                write(found)
-                print(f"{name}, seed {seed}", flush=True)
+    names, found = asked(__doc__), read(PATH)
+    for name, seed in itertools.product(by_cost(names), RUN["seeds"]):
+        if f"{name}|{seed}" not in found:
+            found[f"{name}|{seed}"] = one(task(name), seed)
+            write(PATH, found)
+            print(f"{name}, seed {seed}", flush=True)
     print(report(found))
 
 

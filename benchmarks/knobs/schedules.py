@@ -13,24 +13,21 @@ defaults.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.knobs import score
 from benchmarks.knobs.advice import by_cost
+from benchmarks.knobs.kept import DEVELOPMENT, asked, read, write
 from benchmarks.knobs.sweep import RESULTS, Case, Update, train
-from benchmarks.knobs.tasks import PROTOCOL, RUN, Task, missing, optimizer, task
+from benchmarks.knobs.tasks import PROTOCOL, RUN, Task, optimizer, task
 from benchmarks.lr.advice import table
 
 SCHEDULES = ("constant", "cosine", "linear", "wsd")
@@ -38,7 +35,6 @@ HORIZONS = ("200", "1500")
 WARMUP = 20  # steps for each one of the warm-up
 CLOSE = 0.02  # log losses that differ by less count as equal
 PATH = RESULTS / "schedules.json"
-DEVELOPMENT = [n for n, t in PROTOCOL["task"].items() if t["role"] == "development"]
 
 
 def one(which: Task, horizon: str, schedule: str, seed: int) -> dict[str, Any]:
@@ -61,17 +57,6 @@ def one(which: Task, horizon: str, schedule: str, seed: int) -> dict[str, Any]:
 
     run = train(which, "adamw", seed, peak, horizon, own)
     return {"rate": peak, "final": run["final"][horizon], "cpu_s": run["cpu_s"]}
-
-
-def read() -> dict[str, dict[str, Any]]:
-    return json.loads(PATH.read_text()) if PATH.exists() else {}
-
-
-def write(runs: dict[str, dict[str, Any]]) -> None:
-    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in runs.items())
-    part = PATH.with_suffix(".part")
-    part.write_text(f"{{\n{lines}\n}}\n")
-    part.replace(PATH)
 
 
 def regrets(runs: dict[str, dict[str, Any]], horizon: str) -> dict[str, dict[str, float]]:
@@ -114,23 +99,14 @@ def report(runs: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tasks", nargs="+", choices=DEVELOPMENT, default=DEVELOPMENT)
-    parser.add_argument("--report", action="store_true", help="print what is there, run nothing")
-    said = parser.parse_args()
-    runs = read()
-    if not said.report:
-        if lacking := [words for name in said.tasks if (words := missing(name))]:
-            sys.exit("; ".join(dict.fromkeys(lacking)))
-        torch.set_num_threads(1)
-        warnings.simplefilter("ignore")
-        for horizon, name in itertools.product(HORIZONS, by_cost(said.tasks)):
-            for schedule, seed in itertools.product(SCHEDULES, RUN["seeds"]):
-                key = f"{horizon}|{name}|{schedule}|{seed}"
-                if key not in runs:
-                    runs[key] = one(task(name), horizon, schedule, seed)
-                    write(runs)
-            print(f"{name}, {horizon} steps", flush=True)
+    names, runs = asked(__doc__), read(PATH)
+    for horizon, name in itertools.product(HORIZONS, by_cost(names)):
+        for schedule, seed in itertools.product(SCHEDULES, RUN["seeds"]):
+            key = f"{horizon}|{name}|{schedule}|{seed}"
+            if key not in runs:
+                runs[key] = one(task(name), horizon, schedule, seed)
+                write(PATH, runs)
+        print(f"{name}, {horizon} steps", flush=True)
     print(report(runs))
 
 

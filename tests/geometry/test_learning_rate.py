@@ -303,7 +303,7 @@ def test_advice_takes_no_eigenvalue(monkeypatch):
     """It says nothing of the limit, and its cost is that of the trials."""
 
     def refuse(*_, **__):
-        raise AssertionError
+        raise AssertionError("an eigenvalue was asked for")
 
     monkeypatch.setattr("nakami.geometry.rate._search.eigh", refuse)
     monkeypatch.setattr("nakami.geometry.rate._rate_limit.first_look", refuse)
@@ -314,7 +314,7 @@ def test_advice_takes_no_eigenvalue(monkeypatch):
     assert found.reason == found.outcome.reason
     assert found.advice.startswith(found.reason)
     assert not hasattr(found, "limit")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="an eigenvalue was asked for"):
         nakami.rate_limit(*halves(), "adam")
 
 

@@ -448,3 +448,18 @@ def test_a_class_that_no_module_shows_is_used_by_its_name(host):
     found = inside["optimizer"] if host == "torch" else None
     found = found or inside["configure_optimizers"](model)["optimizer"]
     assert type(found) is Inner
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_parameters_beside_the_model_are_named_as_left_out(count):
+    """They were left out of the code in silence."""
+    model = network()
+    beside = [nn.Parameter(torch.zeros(3)) for _ in range(count)]
+    optimizer = torch.optim.AdamW([*model.parameters(), *beside])
+    found = nakami.tune(model, batches(), "cross_entropy", steps=200, optimizer=optimizer)
+    part = found.choices[0]
+    assert part.outcome.kind is ChoiceEnding.FOREIGN
+    assert not part.converged
+    tensors = "a parameter tensor that" if count == 1 else "2 parameter tensors that"
+    assert f"as given, but for {tensors} the model does not hold" in part.reason
+    assert "model.parameters()" in found.snippet()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nakami.results import NotConvergedWarning, RunError
-from nakami.spectra import LinearOperator, MatrixOperator, trace
+from nakami.spectra import DEFAULT_BUDGET, LinearOperator, MatrixOperator, budget_beside, trace
 
 N = 1000
 RAMP = torch.arange(N, dtype=torch.float64)
@@ -123,6 +123,24 @@ def test_a_small_budget_takes_fewer_probes_at_once():
     assert result.n_deflated == 0
     with pytest.raises(ValueError, match=r"memory_budget must hold 4 vectors of 1,000 components"):
         trace(Diagonal(SPECTRA["linear"]), memory_budget=100)
+
+
+def test_a_trace_that_the_operator_knows_needs_no_vectors():
+    """It was refused where four vectors do not fit: the exact one of 1e8 parameters was."""
+
+    class Known(Diagonal):
+        def exact_trace(self):
+            return float(self.entries.sum()), "a sum", 0
+
+    known = trace(Known(SPECTRA["linear"]), memory_budget=100)
+    assert known.exact
+    assert known.value == pytest.approx(float(SPECTRA["linear"].sum()))
+
+
+def test_default_budgets_hold_eight_vectors():
+    assert budget_beside(None, 10**9, torch.float32) == 8 * 4 * 10**9
+    assert budget_beside(None, 1000, torch.float32) == DEFAULT_BUDGET
+    assert budget_beside(100, 10**9, torch.float32) == 100
 
 
 def test_same_seed_same_bits_and_no_trace_in_the_global_generator():

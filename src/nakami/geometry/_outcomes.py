@@ -233,6 +233,10 @@ SHRINKS_BY_GROUP = (
     "group by group it leaves {left} of a weight without a gradient by the end; others were not "
     "tried"
 )
+FOREIGN = (
+    "as given, but for {foreign:a parameter tensor|{foreign} parameter tensors} that the model "
+    "does not hold: the code leaves out what is not the model's"
+)
 GROUPS = (
     "as given: {groups} groups with {held} of {all} parameter tensors, at {rates} times the rate "
     "below; the code keeps them"
@@ -253,6 +257,7 @@ class ChoiceEnding(Ending):
     GIVEN = True, "as given"
     PART = True, "as given: it trains {held} of {all} parameter tensors, and so does the code"
     GROUPS = True, GROUPS
+    FOREIGN = False, FOREIGN
     ADAMW = True, BY_COSINE
     ADAMW_FEW = True, BY_COSINE + "; " + FEW
     DECAYS = True, DECAYS

@@ -19,7 +19,7 @@ Product = Callable[[Tensor], Tensor]
 def residual_bounds(
     apply: Product, back: Product, exact: Callable[[Tensor], Tensor], triplets: tuple[Tensor, ...]
 ) -> Tensor:
-    """``max(|A v - s u|, |A^T u - s v|)``, ``(k,)``, or a bound about twice as large.
+    """``max(|A v - s u|, |A^T u - s v|)``, ``(k,)``, or a bound about three times as large.
 
     A Gaussian ``G`` with ``p`` columns makes ``|G^T r|^2`` a ``chi^2`` of ``p`` degrees of freedom,
     times ``|r|^2``. So ``|r|`` is at most ``|G^T r| / sqrt(q)``, but for the chance that belongs to

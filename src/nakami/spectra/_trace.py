@@ -20,8 +20,8 @@ from ..results import (
 )
 from ._autocast import without_autocast
 from ._check import (
+    budget_beside,
     check_at_least,
-    check_budget,
     check_choice,
     check_fraction,
     check_seed,
@@ -87,7 +87,8 @@ def trace(
         method: ``"exact"`` (n products, none where the operator knows a shorter way),
             ``"estimate"``, or ``"auto"``: exact where the operator knows a shorter way, for a
             matrix at hand, for n <= 512, or once the estimate would cost more than n products.
-        memory_budget: Bytes for ``Q`` and the products; default 1 GiB.
+        memory_budget: Bytes for ``Q`` and the products of an estimate; default 1 GiB, or eight
+            vectors where these are more.
         seed: Seed of the probes; the global random state is not touched.
         max_products: Bound on columns multiplied by an estimate, at least 32.
 
@@ -107,18 +108,19 @@ def trace(
     check_choice("method", method, TRACE_METHODS, "use 'auto'")
     check_fraction("rtol", rtol, "use 0.01")
     check_at_least("max_products", max_products, LEAST, "leave it out for the default")
-    seed, budget = check_seed(seed), check_budget(memory_budget)
+    seed, budget = check_seed(seed), budget_beside(memory_budget, a.shape[0], a.dtype)
     n, row = a.shape[0], a.shape[0] * a.dtype.itemsize
     room = budget // row
-    if room < 4:
-        rule = f"hold 4 vectors of {counted(n, 'component')} ({4 * row} bytes)"
-        raise wrong("memory_budget", rule, f"{budget} bytes", f"pass {{memory_budget}}={4 * row}")
     with torch.no_grad():
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
             return _known(*offered, seed)
         if method == "exact" or (method == "auto" and _at_hand(a)):
             return _exact(a, 0, seed)
+        if room < 4:
+            rule = f"hold 4 vectors of {counted(n, 'component')} ({4 * row} bytes)"
+            ways = f"pass {{memory_budget}}={4 * row}"
+            raise wrong("memory_budget", rule, f"{budget} bytes", ways)
         found = _Estimate(a, room, seed)
         return _run(found, rtol, max_products, method == "auto")
 

@@ -78,7 +78,8 @@ def first_rate(rehearsal: Rehearsal, rule: Rule) -> FirstRate:
         if copy.grad is not None
     )
     uneven, known = _unevenness(run), loss >= 0 and bool(rehearsal.live.judged.key)
-    polyak = (abs(loss) or not known) / slope if slope > 0 else 0.0
+    size = abs(loss) if known or loss else 1.0  # of a function at 0: where its search begins
+    polyak = size / slope if slope > 0 else 0.0
     if not (polyak and math.isfinite(polyak)):
         return FirstRate(fastest_group(start)[0], PLAIN_SPREAD, GRADIENT, "none", loss, uneven)
     kind = kind_of(start)

@@ -98,7 +98,8 @@ def learning_rate(
 
     Cost: ``budget * steps`` gradients on one batch, at least one (of plain and heavy-ball descent
     with some losses, about three); without ``steps`` about 100.
-    ``cost`` counts them. Memory: weights and optimizer's state for each rate tried, three to six.
+    ``cost`` counts them. Memory: weights and optimizer's state for each rate tried, three to six;
+    with ``steps`` also gradients of up to 16 batches, 1 GiB at most.
     """
     check_order(model=model, data=data, loss=loss, optimizer=optimizer)
     optimizer = unwrapped_optimizer(optimizer)

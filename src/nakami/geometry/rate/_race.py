@@ -92,10 +92,9 @@ def race(
     prior = math.log10(first.rate) + begun - later + shift(rule, normalised, course, FIRST)
     steps = min(LONGEST, course.steps, int(gradients / (RUNS + LOOK_BACK)))
     if gradients < least(course):
-        spread = (
-            SPREAD[normalised][0] if first.by_size else max(SPREAD[normalised][0], first.spread)
-        )
-        return Raced(10**prior, math.inf if first.way == "none" else spread, None, 0, False)
+        wide = 0.0 if first.by_size else first.spread
+        spread = math.inf if first.way == "none" else max(SPREAD[normalised][0], wide)
+        return Raced(10**prior, spread, None, 0, False)
     scores = _walk(rehearsal, first.rate, steps, gradients - LOOK_BACK * steps)
     best = min(scores, key=lambda i: (scores[i], i))
     at_end = best - 1 not in scores or best + 1 not in scores

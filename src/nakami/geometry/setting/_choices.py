@@ -35,12 +35,16 @@ POINTS = 1000  # of a schedule, of which its mean is taken
 
 def optimizer(
     given: Optimizer | str,
-    name: str,
+    stepping: Optimizer,
     steps: int,
     groups: Sequence[ParameterGroup],
     model: nn.Module,
 ) -> Choice:
-    """``groups``: empty where one has all that is trained."""
+    """``stepping``: as it was made. ``groups``: empty where one has all that is trained."""
+    name, own = type(stepping).__name__, {id(p) for p in model.parameters()}
+    foreign = sum(id(p) not in own for group in stepping.param_groups for p in group["params"])
+    if foreign:
+        return Choice("optimizer", name, Outcome(ChoiceEnding.FOREIGN, {"foreign": foreign}))
     if groups:
         needed = trained(model)
         held = len(needed & {each for group in groups for each in group.names})

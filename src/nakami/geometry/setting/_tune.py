@@ -97,7 +97,7 @@ def tune(
     batch, held = live.batch(0)[0].count, held_in(stepping, live.view.model)
     groups = () if covers(held, live.view.model) else tuple([made for _, made in held])
     parted = (
-        choices.optimizer(optimizer, type(stepping).__name__, steps, groups, live.view.model),
+        choices.optimizer(optimizer, stepping, steps, groups, live.view.model),
         choices.rate(rate),
         choices.schedule(schedule),
         Choice("warm-up", f"{warmup} steps", Outcome(ChoiceEnding.WARMS_UP)),
