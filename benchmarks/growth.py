@@ -159,7 +159,7 @@ def exponent(values: list[float], costs: list[float]) -> float:
 def table_of(axis: str, rows: list[dict[str, Any]]) -> str:
     """Seconds, megabytes and exponents of an axis; parts of curvature beside each other."""
     own = [row for row in rows if row["axis"] == axis]
-    parts = list(dict.fromkeys(row["part"] for row in own))
+    parts = [part for part in ("cpu", *PARTS) if any(row["part"] == part for row in own)]
     at = {(row["part"], row["value"]): row["found"][row["part"]] for row in own}
     lines = []
     for value in AXES[axis][1]:
