@@ -137,6 +137,23 @@ def test_a_trace_that_the_operator_knows_needs_no_vectors():
     assert known.value == pytest.approx(float(SPECTRA["linear"].sum()))
 
 
+def test_an_exact_trace_by_products_keeps_to_its_budget():
+    """It multiplied 64 columns at once whatever the budget."""
+    widths = []
+
+    class Watched(Diagonal):
+        def _matmat(self, block):
+            widths.append(block.shape[1])
+            return super()._matmat(block)
+
+    ramp = RAMP[:300]
+    small = trace(Watched(ramp), memory_budget=10 * 300 * 8)
+    assert small.value == pytest.approx(float(ramp.sum()))
+    assert max(widths) == 5  # and as many products
+    with pytest.raises(ValueError, match=r"memory_budget must hold 4 vectors of 300 components"):
+        trace(Watched(ramp), memory_budget=7199)
+
+
 def test_default_budgets_hold_eight_vectors():
     assert budget_beside(None, 10**9, torch.float32) == 8 * 4 * 10**9
     assert budget_beside(None, 1000, torch.float32) == DEFAULT_BUDGET

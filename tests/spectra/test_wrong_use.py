@@ -6,7 +6,7 @@ import torch
 
 import nakami
 from nakami.results import RunError, UsageError
-from nakami.spectra import MatrixOperator
+from nakami.spectra import LinearOperator, MatrixOperator
 
 A = torch.diag(torch.linspace(1, 2, 40))
 FUNCTIONS = {
@@ -32,10 +32,6 @@ def function(request):
         ({"memory_budget": 2.5}, rf"memory_budget {WHOLE} 2.5"),
         ({"memory_budget": "1G"}, rf"memory_budget {WHOLE} '1G'"),
         ({"memory_budget": True}, rf"memory_budget {WHOLE} True"),
-        (
-            {"memory_budget": 1},
-            r"memory_budget must hold .* bytes.*, got 1 bytes; (raise it|pass memory_budget)",
-        ),
         ({"seed": "a"}, r"seed must be a whole number from 0 to 2\^64 - 1, got 'a'; 0 is the"),
         ({"seed": 2**70}, r"seed must be a whole number from 0 to 2\^64 - 1, got 11805"),
         ({"seed": -1}, r"seed must be a whole number from 0 to 2\^64 - 1, got -1"),
@@ -45,6 +41,29 @@ def function(request):
 def test_budgets_and_seeds(function, arguments, message):
     with pytest.raises(UsageError, match=message):
         function(**arguments)
+
+
+class Product(LinearOperator):
+    """A matrix known by its products alone."""
+
+    shape, dtype, device = tuple(A.shape), A.dtype, A.device
+
+    route = "product"
+
+    def _matmat(self, block):
+        return A @ block
+
+    _rmatmat = _matmat
+
+
+def test_a_budget_that_holds_no_vector(function):
+    too_small = r"memory_budget must hold .* bytes.*, got 1 bytes; (raise it|pass memory_budget)"
+    with pytest.raises(UsageError, match=too_small):
+        function(Product(), memory_budget=1)
+
+
+def test_the_trace_of_a_matrix_at_hand_needs_no_vector():
+    assert nakami.trace(A, memory_budget=1).value == pytest.approx(60.0)
 
 
 def test_budgets_and_seeds_of_numpy_and_whole_floats_are_taken(function):

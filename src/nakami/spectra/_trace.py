@@ -87,8 +87,8 @@ def trace(
         method: ``"exact"`` (n products, none where the operator knows a shorter way),
             ``"estimate"``, or ``"auto"``: exact where the operator knows a shorter way, for a
             matrix at hand, for n <= 512, or once the estimate would cost more than n products.
-        memory_budget: Bytes for ``Q`` and the products of an estimate; default 1 GiB, or eight
-            vectors where these are more.
+        memory_budget: Bytes for ``Q`` and the products; default 1 GiB, or eight vectors where these
+            are more. A trace that takes no product needs none.
         seed: Seed of the probes; the global random state is not touched.
         max_products: Bound on columns multiplied by an estimate, at least 32.
 
@@ -115,12 +115,15 @@ def trace(
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
             return _known(*offered, seed)
-        if method == "exact" or (method == "auto" and _at_hand(a)):
-            return _exact(a, 0, seed)
+        if isinstance(a, MatrixOperator) and method != "estimate":
+            total = float(finite(a.matrix).diagonal().double().sum())
+            return _known(total, "the diagonal of the matrix at hand", 0, seed)
         if room < 4:
             rule = f"hold 4 vectors of {counted(n, 'component')} ({4 * row} bytes)"
             ways = f"pass {{memory_budget}}={4 * row}"
             raise wrong("memory_budget", rule, f"{budget} bytes", ways)
+        if method == "exact" or (method == "auto" and n <= FEW_PRODUCTS):
+            return _exact(a, 0, seed, room)
         found = _Estimate(a, room, seed)
         return _run(found, rtol, max_products, method == "auto")
 
@@ -131,30 +134,22 @@ def _known(value: float, way: str, products: int, seed: int) -> TraceResult:
     return TraceResult(value, 0.0, True, ended, products, 0, 0, seed)
 
 
-def _at_hand(op: LinearOperator) -> bool:
-    return isinstance(op, MatrixOperator) or op.shape[0] <= FEW_PRODUCTS
-
-
-def _exact(op: LinearOperator, spent: int, seed: int) -> TraceResult:
-    n, total = op.shape[0], 0.0
-    if isinstance(op, MatrixOperator):
-        total, products = float(finite(op.matrix).diagonal().double().sum()), 0
-        way = "the diagonal of the matrix at hand"
-    else:
-        for at in range(0, n, CHUNK):
-            width = min(CHUNK, n - at)
-            part = torch.zeros(n, width, dtype=op.dtype, device=op.device)
-            part[at : at + width] = torch.eye(width, dtype=op.dtype, device=op.device)
-            total += float(finite(op @ part)[at : at + width].diagonal().double().sum())
-        products, way = n, f"the diagonal from {counted(n, 'product')}"
-    return _known(total, way, spent + products, seed)
+def _exact(op: LinearOperator, spent: int, seed: int, room: int) -> TraceResult:
+    """The diagonal by products with the identity, so many columns at once as ``room`` holds."""
+    n, total, wide = op.shape[0], 0.0, min(CHUNK, room // 2)
+    for at in range(0, n, wide):
+        width = min(wide, n - at)
+        part = torch.zeros(n, width, dtype=op.dtype, device=op.device)
+        part[at : at + width] = torch.eye(width, dtype=op.dtype, device=op.device)
+        total += float(finite(op @ part)[at : at + width].diagonal().double().sum())
+    return _known(total, f"the diagonal from {counted(n, 'product')}", spent + n, seed)
 
 
 class _Estimate:
     """Probes of the complement of ``basis``, and the exact share of the basis."""
 
     def __init__(self, op: LinearOperator, room: int, seed: int):
-        self.op, self.seed = op, seed
+        self.op, self.room, self.seed = op, room, seed
         self.width = min(BATCH, room // 4)  # probes multiplied at once
         self.columns = min(room - 3 * BATCH, op.shape[0] // 2)  # most directions deflated
         self.generator = torch.Generator().manual_seed(seed)
@@ -217,7 +212,7 @@ def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> Tr
         if count >= need:
             return _estimated(run, rtol, spent=False)
         if may_switch and n <= min(left, need - count):
-            return _exact(run.op, run.n_products, run.seed)
+            return _exact(run.op, run.n_products, run.seed, run.room)
         if left <= 0:
             return _estimated(run, rtol, spent=True)
         if count == BATCH:
