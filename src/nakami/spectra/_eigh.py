@@ -85,7 +85,7 @@ def eigh(
     a = as_operator(op)
     k = _check(a, k, tol, which, method, max_products)
     # By magnitude no upper bound shows the half of a cluster: wide blocks.
-    block = BLOCK if which == "magnitude" else block_size(k, a.device, symmetric=True)
+    block = BLOCK if which == "magnitude" else block_size(k, a, symmetric=True)
     warm = check_start(start, a, block)
     seed, budget = check_seed(seed), budget_beside(memory_budget, a.shape[0], a.dtype)
     with torch.no_grad():

@@ -42,7 +42,7 @@ def rooted_eigh(
     if cheap or (short < k + 7 * BLOCK and dense_bytes(root) > budget):
         check_eigh_memory(dual, budget, "raise it")
         return _lifted(op, root, dual, k)
-    if block_size(k, op.device, symmetric=True) == 1 and short >= k + 7 * BLOCK:
+    if block_size(k, op, symmetric=True) == 1 and short >= k + 7 * BLOCK:
         return _alone(op, root, dual, tol, budget, products, seed, start)
     found = triplets(root, k, tol / 2, how, budget, products, seed, start)
     assert found.right is not None

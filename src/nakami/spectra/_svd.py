@@ -84,7 +84,7 @@ def svd(
     a = as_operator(op)
     k, everything = _check(a, k, tol, method, which, max_products)
     seed, budget = check_seed(seed), check_budget(memory_budget)
-    block = block_size(k, a.device)
+    block = block_size(k, a)
     warm = check_start(start, a, block, FOLDED * block)
     if which == "smallest":
         method = _dense_end(a, method, budget)
