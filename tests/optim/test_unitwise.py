@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from statistics import median
 
 import pytest
 import torch
@@ -22,12 +23,16 @@ def drawn(*shape, seed=0):
 
 
 def steps(optimizer, net, x, y, count, loss=cross_entropy):
+    """Makes steps; the losses before them."""
+    losses = []
     for _ in range(count):
         optimizer.zero_grad()
         z = net(x)
         optimizer.observe(z, y)
-        loss(z, y).backward()
+        losses.append(loss(z, y))
+        losses[-1].backward()
         optimizer.step()
+    return [float(value.detach()) for value in losses]
 
 
 def test_one_input_a_unit_is_solved_by_the_inverse_of_its_block():
@@ -286,9 +291,9 @@ def test_convolutions_and_gated_layers_learn(form):
         "gru.weight_hh_l0",
         "out.weight",
     ]
-    start = float(cross_entropy(net(x), y).detach())
-    steps(optimizer, net, x, y, 40)
-    assert float(cross_entropy(net(x), y).detach()) < 0.5 * start
+    losses = steps(optimizer, net, x, y, 40)
+    # single steps jump, and where follows from a processor's rounding
+    assert median(losses[20:]) < 0.5 * losses[0]
 
 
 def test_wrong_use_is_said_in_one_sentence():
