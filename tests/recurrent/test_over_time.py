@@ -7,7 +7,7 @@ from torch import nn
 
 from nakami.recurrent import StateMap, lyapunov, spectra_over_time
 from nakami.recurrent._rollout import rolled
-from nakami.results import UsageError
+from nakami.results import NakamiWarning, UsageError
 
 NETS = {
     "GRU": lambda: nn.GRU(2, 3),
@@ -121,3 +121,13 @@ def test_a_rollout_is_read_where_its_net_is():
     step_map = StateMap(nn.GRU(2, 3))
     step_map.device = torch.device("cpu", 0)  # it has no weights of its own that would say so
     assert rolled(step_map).device == torch.device("cpu", 0)
+
+
+def test_a_step_with_another_derivative_is_warned_of():
+    def step(x, h):  # states are rounded, with the derivative of what does nothing
+        return x + h + ((4 * h).round() / 4 - h).detach()
+
+    net = StateMap(step, state_size=2, input_size=2)
+    with pytest.warns(NakamiWarning, match="is no derivative of the network"):
+        found = spectra_over_time(net, torch.ones(1, 3, 2) / 3, [1, 3], start=torch.ones(2) / 3)
+    np.testing.assert_allclose(found.of("state"), 1)

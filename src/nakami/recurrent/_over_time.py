@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ..operators import jacobian
@@ -18,11 +19,12 @@ from ..results import (
     check_count,
     counted,
     is_whole,
+    tick,
     told,
     warn,
     wrong,
 )
-from ..spectra import check_budget, svd
+from ..spectra import check_budget, svd, without_autocast
 from ._rollout import rolled
 from ._state_map import StateMap, Step, as_state_map
 
@@ -32,6 +34,7 @@ TOL, LEAST = 1e-4, 1e-8  # relative error of the values above this share of the 
 
 
 @told
+@without_autocast
 def spectra_over_time(
     net: nn.Module | Step | StateMap,
     inputs: Any,
@@ -69,8 +72,9 @@ def spectra_over_time(
         NotConvergedWarning: Once, with the number of spectra that did not converge.
 
     Unit: unit of the state by that of the state, or of the input.
-    Cost: for each sequence and time S backward passes through t steps, and three dense spectra of
-    ``S x S``, ``S x I`` and ``S x t I``, in ``8 S (S + t I)`` bytes.
+    Cost: for each sequence T derivatives of a step, each of S + I forward products, multiplied; for
+    each sequence and time three dense spectra of ``S x S``, ``S x I`` and ``S x t I``, in
+    ``8 S (S + t I)`` bytes.
     Source: Benettin et al., Meccanica 15, 1980 (exponents); Pascanu et al., ICML 2013 (products of
     Jacobians over time).
     """
@@ -82,7 +86,9 @@ def spectra_over_time(
     k = check_count("k", k, size, "the length of a state", "pass fewer")
     _check_memory(step_map, times[-1], check_budget(memory_budget))
     starts = step_map.starts(start, n)
-    parts = [[_at(step_map, data[i, :t], starts[i], k) for t in times] for i in range(n)]
+    _check_derivative(step_map, data[0, :1], starts[:1])
+    states = step_map.run(data[:, : times[-1]], starts)
+    parts = [list(_read_at(step_map, data[i], states[i], times, k)) for i in range(n)]
     arrays = {
         name: np.array([[[each[s][name] for each in row] for row in parts] for s in range(3)])
         for name in ("values", "errors", "floors", "converged")
@@ -149,15 +155,27 @@ def _widths(step_map: StateMap, t: int) -> tuple[int, int, int]:
     return step_map.state_size, step_map.input_size, t * step_map.input_size
 
 
-def _at(step_map: StateMap, inputs: Tensor, start: Tensor, k: int) -> list[dict[str, Any]]:
-    """The spectra after ``len(inputs)`` steps: all columns at once, then those of each source."""
-    if step_map.input_size:
-        whole = jacobian(rolled(step_map), (start[None], inputs[None])).dense()
-    else:
-        whole = jacobian(rolled(step_map, inputs), start[None]).dense()
+def _read_at(
+    step_map: StateMap, inputs: Tensor, states: Tensor, times: Sequence[int], k: int
+) -> Iterator[list[dict[str, Any]]]:
+    """The spectra at each time: the product of the steps so far, cut by source."""
     size, width, _ = _widths(step_map, 1)
-    by_inputs = whole[:, size:]
-    return [_read(part, k) for part in (whole[:, :size], by_inputs[:, :width], by_inputs)]
+    whole = torch.eye(size, dtype=step_map.dtype, device=step_map.device)
+    before = slice(times[-1])
+    for t, (by_state, by_input) in enumerate(step_map.steps(inputs[before], states[before]), 1):
+        tick()
+        whole = torch.cat([by_state @ whole, by_input], dim=1)
+        if t in times:
+            by_inputs = whole[:, size:]
+            yield [_read(part, k) for part in (whole[:, :size], by_inputs[:, :width], by_inputs)]
+
+
+def _check_derivative(step_map: StateMap, inputs: Tensor, start: Tensor) -> None:
+    """Warn of a step with another derivative, as every Jacobian does, and refuse a random one."""
+    if step_map.input_size:
+        jacobian(rolled(step_map), (start, inputs[None]))
+    else:
+        jacobian(rolled(step_map, inputs), start)
 
 
 def _read(matrix: Tensor, k: int) -> dict[str, Any]:

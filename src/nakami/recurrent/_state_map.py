@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -181,18 +181,41 @@ class StateMap:
         Returns:
             Shape (B, S, S), rows the next state's. Cost: S steps a row, in pieces of 1 GiB.
         """
+        if not len(h):
+            return h.new_zeros(0, self.state_size, self.state_size)
+        return torch.cat([piece for (piece,) in self._by((1,), self.state_size, x, h)])
+
+    def steps(self, x: Tensor, h: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The derivatives of the next state, dense, row by row.
+
+        Args:
+            x: Inputs, shape (B, I).
+            h: States, shape (B, S).
+
+        Returns:
+            By the state, shape (S, S), and by the input, (S, I). Cost: S + I steps a row, in pieces
+            of 1 GiB.
+        """
+        if self.input_size:
+            pieces = self._by((1, 0), self.state_size + self.input_size, x, h)
+        else:  # torch.func has no derivative by nothing
+            pieces = ((p, p[..., :0]) for (p,) in self._by((1,), self.state_size, x, h))
+        for piece in pieces:
+            yield from zip(*piece, strict=True)
+
+    def _by(
+        self, arguments: tuple[int, ...], width: int, x: Tensor, h: Tensor
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Derivatives by the input (0) or the state (1), ``width`` columns in all, in pieces."""
 
         def one(x: Tensor, h: Tensor) -> Tensor:
             return self._step(x[None], h[None])[0]
 
-        size = COPIES * self.state_size**2 * self.dtype.itemsize
+        size = COPIES * self.state_size * width * self.dtype.itemsize
         piece = max(1, DEFAULT_BUDGET // size)
-        if not len(h):
-            return h.new_zeros(0, self.state_size, self.state_size)
-        made = vmap(jacfwd(one, argnums=1))
-        return torch.cat(
-            [made(x[i : i + piece], h[i : i + piece]) for i in range(0, len(h), piece)]
-        ).detach()
+        made = vmap(jacfwd(one, argnums=arguments))
+        for i in range(0, len(h), piece):
+            yield tuple(part.detach() for part in made(x[i : i + piece], h[i : i + piece]))
 
     def at_rest(self) -> StateMap:
         """The map whose fixed points are the states at rest, where it is an easier one.

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..model._put_back import leaves, memory, written
 from ..model._uncompiled import DispatchMode
@@ -104,7 +104,8 @@ class _Recorder(DispatchMode):
     def __init__(self, direction: Tensor):
         super().__init__()
         self.steps: list[_Step] = []
-        self.slots: Any = WeakTensorKeyDictionary()
+        self.slots: dict[int, _Slot] = {}  # by the identity of tensors that are alive
+        self.alive: dict[int, Any] = {}  # weak, to take their slots away in time
         self.pieces: list[int] = []  # by slot: which slots lie in the same memory
         self._place(direction, None)
         self.constants: dict[int, list[_Constant]] = {}  # by the memory they lie in
@@ -114,7 +115,8 @@ class _Recorder(DispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         changed = list(written(func, args, kwargs))
-        if not any(self._moves(value) for value in leaves((args, kwargs))):
+        tensors = [value for value in leaves((args, kwargs)) if isinstance(value, Tensor)]
+        if not any(map(self._moves, tensors)):
             for value in changed:
                 self._set_aside(value)
             return func(*args, **kwargs)
@@ -124,7 +126,7 @@ class _Recorder(DispatchMode):
             if not self._moves(value):
                 self._open(value)
         step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(changed))
-        moving = [value for value in leaves((args, kwargs)) if self._moves(value)]
+        moving = [value for value in tensors if self._moves(value)]
         self.touched |= {self._piece(v) for v in changed}
         out = func(*args, **kwargs)
         values = [out] if isinstance(out, Tensor) else out
@@ -144,12 +146,12 @@ class _Recorder(DispatchMode):
                 constant = _Constant(value.detach())
                 self.constants.setdefault(memory(value), []).append(constant)
                 return constant
-            if value not in self.slots:  # a view of memory that was constant when it was made
+            if id(value) not in self.slots:  # a view of memory that was constant when it was made
                 whole, _ = self.opened[memory(value)]
                 where = (value.shape, value.stride(), value.storage_offset())
                 place = self._place(value, self.pieces[whole.index])
                 self.steps.append(_Step(torch.as_strided, [whole, *where], {}, place))
-            return self.slots[value]
+            return self.slots[id(value)]
         if isinstance(value, dict):
             return {name: self.taken(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -176,20 +178,23 @@ class _Recorder(DispatchMode):
             kept.append(step)
         return kept[::-1], result
 
-    def _moves(self, value: Any) -> bool:
-        if not isinstance(value, Tensor):
-            return False
-        return value in self.slots or memory(value) in self.opened
+    def _moves(self, value: Tensor) -> bool:
+        return id(value) in self.slots or bool(self.opened and memory(value) in self.opened)
 
     def _place(self, value: Tensor | None, piece: int | None) -> int:
         """The slot of a tensor, a new one as a rule, in a known piece of memory or a new one."""
-        if value is not None and value in self.slots:
-            return int(self.slots[value].index)
+        key = id(value)
+        if value is not None and key in self.slots:
+            return self.slots[key].index
         place = len(self.pieces)
         self.pieces.append(place if piece is None else piece)
         if value is not None:
-            self.slots[value] = _Slot(place)
+            self.slots[key] = _Slot(place)
+            self.alive[key] = ref(value, lambda _: self._forget(key))
         return place
+
+    def _forget(self, key: int) -> None:
+        del self.slots[key], self.alive[key]
 
     def _piece(self, value: Tensor) -> int:
         return self.pieces[self.taken(value).index]
@@ -211,15 +216,15 @@ class _Recorder(DispatchMode):
 
     def _repeated(self, func: Any, args: Any, out: Any) -> int | None:
         """The slot to which this adds zeros alone, or of which it is a copy or a like view."""
-        if func in LIKE and args[0] in self.slots and _alike(args[0], out):
-            return int(self.slots[args[0]].index)
+        if func in LIKE and id(args[0]) in self.slots and _alike(args[0], out):
+            return self.slots[id(args[0])].index
         if func is not torch.ops.aten.add.Tensor or len(args) != 2:
             return None
         for value, other in (args, args[::-1]):
             if not isinstance(other, Tensor) or self._moves(other):
                 continue
             if (value.shape, value.dtype) == (out.shape, out.dtype) and not other.any():
-                return int(self.slots[value].index)
+                return self.slots[id(value)].index
         return None
 
     def _repeats(self) -> dict[int, _Slot]:

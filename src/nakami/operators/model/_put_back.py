@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cache
 from operator import is_
 from typing import Any
 
@@ -70,10 +71,16 @@ class InputGuard(DispatchMode):
 
 def written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
     """The tensors that an operation writes to."""
-    for place, spec in enumerate(func._schema.arguments):
-        if spec.alias_info is not None and spec.alias_info.is_write:
-            value = args[place] if place < len(args) else kwargs.get(spec.name)
-            yield from (leaf for leaf in leaves(value) if isinstance(leaf, Tensor))
+    for place, name in _places_written(func):
+        value = args[place] if place < len(args) else kwargs.get(name)
+        yield from (leaf for leaf in leaves(value) if isinstance(leaf, Tensor))
+
+
+@cache
+def _places_written(func: Any) -> tuple[tuple[int, str], ...]:
+    """The arguments that an operation writes to: place and name."""
+    arguments = [(spec.alias_info, i, spec.name) for i, spec in enumerate(func._schema.arguments)]
+    return tuple((place, name) for alias, place, name in arguments if alias and alias.is_write)
 
 
 def memory(value: Tensor) -> int:
