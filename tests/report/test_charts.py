@@ -183,11 +183,11 @@ def test_every_chart_is_valid_vega_lite(two, run, mixed):
     for chart in charts:
         spec = chart.complete()
         few = {name: rows[:1] for name, rows in spec["datasets"].items()}
-        altair.LayerChart.from_dict({**spec, "datasets": few})
+        altair.LayerChart.validate({**spec, "datasets": few})
     jsonschema = pytest.importorskip("jsonschema")
     wrong = {**spec, "datasets": few, "height": "tall"}
     with pytest.raises(jsonschema.ValidationError, match="tall"):
-        altair.LayerChart.from_dict(wrong)
+        altair.LayerChart.validate(wrong)
 
 
 def test_figures_are_complete_specifications_with_plain_colours(two, tmp_path):

@@ -95,7 +95,7 @@ def test_a_result_prints_and_shows_itself_and_becomes_charts_and_a_table(kind):
     last = list(charts)[-1]
     assert result.plot(last).name == last
     for drawing in charts.values():
-        altair.Chart.from_dict(drawing.spec)  # checks the schema
+        altair.LayerChart.validate(drawing.spec)  # checks the schema
         vl_convert.vegalite_to_vega(drawing.spec, vl_version="5.20")  # of notebooks
 
 
@@ -122,7 +122,7 @@ def test_results_without_a_page_have_charts_too(kind):
     charts = report.figures(result)
     assert result.plot() == next(iter(charts.values()))
     for name, drawing in charts.items():
-        altair.Chart.from_dict(drawing.spec)
+        altair.LayerChart.validate(drawing.spec)
         rows = drawing.spec["datasets"][name]
         assert all(row["lo"] <= row["y"] <= row["hi"] for row in rows)
         assert vl_convert.vegalite_to_svg(drawing.spec).startswith("<svg")

@@ -61,3 +61,4 @@ def _made() -> typer.Typer:
 
 
 app = _made()
+command = typer.main.get_command(app)  # once, however often it is run in a process

@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _guarded(arguments: Sequence[str] | None, pressed: list[float]) -> int:
     try:
-        from ._app import app  # here, so that Ctrl-C is watched while it is imported
+        from ._app import command  # here, so that Ctrl-C is watched while it is imported
         from ._command import place, running
 
         running.set(None)
         place.set(None)
-        code = app(args=arguments, prog_name="nakami", standalone_mode=False)
+        code = command(args=arguments, prog_name="nakami", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:

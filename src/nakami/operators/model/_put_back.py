@@ -91,9 +91,11 @@ def memory(value: Tensor) -> int:
 def leaves(value: Any) -> Iterator[Any]:
     """What dictionaries, lists and tuples hold, at any depth."""
     if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        value = (value,)
+    for item in value:
+        if isinstance(item, (dict, list, tuple)):
             yield from leaves(item)
-    else:
-        yield value
+        else:
+            yield item

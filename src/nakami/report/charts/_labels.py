@@ -100,8 +100,8 @@ class Paper:
         """How good each place is: below 0 where the text would touch something or stick out."""
         boxes = self.boxes(label)
         mine, far = label.colour.replace("--t", "--d"), CLEAR if label.far else CLOSE
-        free = np.sum([self._count(boxes, d) == self._count(boxes, d, mine) for d in far], axis=0)
-        touched = 5 * (self._count(boxes, 1) > 0)
+        free = (self._count(boxes, far, mine) == 0).sum(axis=0)
+        touched = 5 * (self._count(boxes, (1,))[0] > 0)
         x0, y0, x1, y1 = boxes.T
         for left, top, right_end, bottom in self._taken:
             meets = (x0 < right_end + 3) & (x1 > left - 3) & (y0 < bottom) & (y1 > top)
@@ -120,17 +120,17 @@ class Paper:
         grid.cumsum(0, out=inner).cumsum(1, out=inner)
         return out
 
-    def _count(self, boxes: np.ndarray, more: float, colour: str = "") -> np.ndarray:
-        """Cells of one colour, or of all, in each box made larger by so many pixels."""
-        if colour and colour not in self._ink:
-            return np.zeros(len(boxes), dtype=int)
-        if colour not in self._sums:
-            self._sums[colour] = self._summed(self._ink[colour])
-        sums = self._sums[colour]
-        grown = boxes + np.array([LEFT - more, TOP - more, LEFT + more, TOP + more])
+    def _count(self, boxes: np.ndarray, more: Sequence[float], own: str = "") -> np.ndarray:
+        """Cells but those of ``own`` in each box made larger by so many pixels, a row for each."""
+        if own not in self._ink:
+            own = ""
+        if own not in self._sums:
+            self._sums[own] = self._sums[""] - self._summed(self._ink[own])
+        sums, wider = self._sums[own], np.multiply.outer(more, (-1, -1, 1, 1))
         rows, columns = (n - 1 for n in sums.shape)
+        grown = boxes + np.array([LEFT, TOP, LEFT, TOP]) + wider[:, None]
         cells = np.clip(np.round(grown / CELL), 0, [columns, rows, columns, rows]).astype(int)
-        x0, y0, x1, y1 = cells.T
+        x0, y0, x1, y1 = np.moveaxis(cells, -1, 0)
         out: np.ndarray = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
         return out
 
