@@ -1,6 +1,7 @@
 """Batches whose states outweigh the parameters run in slices: the same numbers, fewer bytes."""
 
 import gc
+import itertools
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import nakami
 from checks import spread
 from gauntlet import Reference
+from nakami.operators.autodiff._sharing import _States
 from nakami.operators.curvature import _data
+from nakami.operators.model._put_back import memory
 from nakami.operators.per_example._independence import rows_of
 from operators.test_whole_batches import NETWORKS, TARGETS, prepared
 
@@ -106,6 +109,29 @@ class _Storages(TorchDispatchMode):
     def left(self):
         gc.collect()
         return sum(not ref.expired() for ref in self.seen.values())
+
+
+def test_both_graphs_that_stay_hold_the_states_once():
+    sizes = (6, 30, 30, 30, 4)
+    layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+    model = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+    x, y = torch.randn(500, 6), torch.arange(500) % 4
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    v = torch.ones(op.shape[0], 1)
+    with _Storages(4 * 500 * 30) as made:
+        first = op @ v
+    assert len(op.parts) == 1
+    assert made.left() == 3 + 1  # what each layer gives, and what no direction enters the first by
+    assert torch.equal(op @ v, first)
+
+
+def test_states_are_shared_where_the_numbers_are_the_same():
+    a, b = torch.randn(5, 4), torch.randn(5, 4)
+    held = _States([a, b.T])
+    assert memory(held.taken(b.clone())) == memory(b)
+    for other in (a + 1e-6, a.double(), torch.full((5, 4), torch.nan)):
+        assert torch.equal(held.taken(other).nan_to_num(), other.nan_to_num())
+        assert memory(held.taken(other)) == memory(other)
 
 
 @pytest.mark.parametrize("batches", [1, 6])

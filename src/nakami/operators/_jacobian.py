@@ -21,6 +21,7 @@ from .autodiff._known import Steps
 from .autodiff._overrides import keep_memory
 from .autodiff._strategies import (
     COARSE,
+    Product,
     Trial,
     adjoint_gap,
     allowed_gap,
@@ -228,14 +229,21 @@ class NetworkJacobian(LinearOperator):
         ``checked``: whether blocks are known to be safe.
         """
         self._steps = Steps(point)
-        self.output, self._pull = reverse_product(
-            self.function, point, self._held, not checked, None if checked else self._steps
-        )
+        if checked:
+            self.output, self._pull = self._checked_pull(point)
+        else:
+            self.output, self._pull = reverse_product(
+                self.function, point, self._held, True, self._steps
+            )
         self.shape = (self.output.numel(), point.numel())
         self.dtype, self.device = self.output.dtype, self.output.device
         room = check_budget(memory_budget) // 4
         self.chunk = columns_at_once(self.output, widest, sum(self.shape), room)
         return room
+
+    def _checked_pull(self, point: Tensor) -> tuple[Tensor, Product]:
+        """The reverse product of a function whose products were tried elsewhere."""
+        return reverse_product(self.function, point, self._held)
 
     def _check_adjoint(self, trial: Trial, name: str) -> None:
         rows = self.parts[name]

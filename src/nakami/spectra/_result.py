@@ -27,7 +27,7 @@ WITH_COUNT: dict[Ending, Ending] = {
     SpectrumEnding.MISSED: SpectrumEnding.OPEN,
 }
 
-ROWS = 1 << 20  # of long vectors that are looked at in float64 at a time
+ROWS = 1 << 18  # of long vectors that are looked at in float64 at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -213,7 +213,7 @@ def residuals_of(op: LinearOperator, s: Tensor, left: Tensor | None, right: Tens
     """``|A v - l v|``, or ``max(|A v - s u|, |A^T u - s v|)`` with left vectors, ``(k,)``."""
     parts = []
     for here in torch.arange(len(s), device=s.device).split(32):
-        v = right[:, here]
+        v = right if len(here) == len(s) else right[:, here]  # a vector may be long
         u = v if left is None else left[:, here]
         part = _distances(op @ v, u, s[here])
         if left is not None:

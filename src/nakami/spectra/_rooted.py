@@ -92,7 +92,7 @@ def _alone(
         size = torch.stack([part.double().norm() for part in long.split(ROWS)]).norm()
         if size == 0:  # of the zero matrix any vector is one
             long[0], size = 1.0, torch.ones_like(size)
-        return long / size.to(long)
+        return long.div_(size.to(long))
 
     generator = torch.Generator().manual_seed(seed)
     run = BlockLanczos(near_one, plan, generator, "largest", image / length, odds)

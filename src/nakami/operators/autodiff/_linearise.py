@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from weakref import ref
 
@@ -27,7 +28,7 @@ aten = torch.ops.aten
 LIKE = {aten.expand.default, aten.view.default, aten._to_copy.default, aten.clone.default}
 
 
-def linearised(function: Product, point: Tensor) -> Product:
+def linearised(function: Product, point: Tensor) -> Linearised:
     """``v -> J v`` of ``function`` at ``point``, both flat; safe under ``torch.vmap``."""
     direction = torch.zeros_like(point)
     with forward_ad.dual_level(), _Recorder(direction) as recorder:
@@ -36,14 +37,33 @@ def linearised(function: Product, point: Tensor) -> Product:
         if image is None:  # J = 0
             image = torch.zeros_like(output)
         steps, result = recorder.finished(recorder.taken(image))
-    fixed = [(step.call, *step.spots(), step.kwargs, step.out, step.last) for step in steps]
-    count, copied = len(recorder.pieces), 0 in recorder.touched
+    return Linearised(steps, result, len(recorder.pieces), 0 in recorder.touched)
 
-    def product(v: Tensor) -> Tensor:
-        held: list[Any] = [None] * count
+
+class Linearised:
+    """``v -> J v`` by recorded steps.
+
+    Args:
+        steps: In order. result: A slot, or a constant. count: How many slots there are.
+        copied: Whether a step writes to the direction.
+    """
+
+    def __init__(self, steps: list[_Step], result: Any, count: int, copied: bool):
+        self._fixed: list[Any] = [(s.call, *s.spots(), s.kwargs, s.out, s.last) for s in steps]
+        self._result, self._count, self._copied = result, count, copied
+
+    @property
+    def states(self) -> list[Tensor]:
+        """What the steps hold of the network."""
+        held = leaves([(args, kwargs) for _, args, _, kwargs, _, _ in self._fixed])
+        return [value for value in held if isinstance(value, Tensor)]
+
+    def __call__(self, v: Tensor) -> Tensor:
+        """``J v``."""
+        held: list[Any] = [None] * self._count
         v = v.contiguous()  # as it was recorded
-        held[0] = v.clone() if copied else v
-        for call, args, spots, kwargs, out, last in fixed:
+        held[0] = v.clone() if self._copied else v
+        for call, args, spots, kwargs, out, last in self._fixed:
             given = args.copy()
             for at, slot in spots:
                 given[at] = held[slot] if type(slot) is int else _filled(slot, held)
@@ -55,10 +75,8 @@ def linearised(function: Product, point: Tensor) -> Product:
                     held[place] = value
             for place in last:
                 held[place] = None
-        found: Tensor = _filled(result, held)
+        found: Tensor = _filled(self._result, held)
         return found
-
-    return product
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,8 @@ class _Recorder(DispatchMode):
             return func(*args, **kwargs)
         if torch.Tag.data_dependent_output in func.tags:
             raise NotImplementedError(f"{func} reads numbers off a direction")
+        if not changed and not _makes_tensors(func):  # it asks about a shape
+            return func(*args, **kwargs)
         for value in changed:
             if not self._moves(value):
                 self._open(value)
@@ -243,6 +263,11 @@ class _Recorder(DispatchMode):
             if alone or self.touched.isdisjoint((before, after)):
                 again[step.outputs()[0]] = again.get(step.repeats, _Slot(step.repeats))
         return again
+
+
+@cache
+def _makes_tensors(func: Any) -> bool:
+    return any("Tensor" in str(made.type) for made in func._schema.returns)
 
 
 def _alike(value: Tensor, other: Tensor) -> bool:

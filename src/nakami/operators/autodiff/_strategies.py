@@ -24,8 +24,8 @@ Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under tor
 COARSE = "in part in"  # the end of a route's name, before a type
 ROWS = "rows kept"  # the name of the last rung
 LADDER = ("linearised", "forward mode", "double reverse", PLAIN, ROWS)
-LONG = 1 << 24  # numbers of a vector from which memory is what counts
-SLICE = 1 << 22  # numbers of a long vector that are looked at in float64 at a time
+LONG = 1 << 21  # numbers of a vector from which memory is what counts
+SLICE = 1 << 18  # numbers of a long vector that are looked at in float64 at a time
 NOTHING_CANCELS = 1e-5  # how far <u, J v> and <J^T u, v> may differ where v is along J^T u
 
 

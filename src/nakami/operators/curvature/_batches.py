@@ -14,7 +14,8 @@ from ...results import UsageError
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._linearise import linearised
-from ..autodiff._strategies import reverse_product
+from ..autodiff._sharing import sharing
+from ..autodiff._strategies import Product, reverse_product
 from ..autodiff._vmap import vmap
 from ..model._checks import FAILURES
 from ..model._example import leaves_of
@@ -47,13 +48,20 @@ class BatchJacobian(NetworkJacobian):
             self._build(self.at.flat, batch.widest, batch.examples.budget)
             return
         self._pulled(self.at.flat, batch.widest, batch.examples.budget, checked=True)
-        if not self._once:
-            self._push = linearised(self.function, self.at.flat)
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
     def function(self, flat: Tensor) -> Tensor:
         """The outputs at other parameters, ``(P,) -> (n outputs,)``."""
         return self.batch.outputs(flat)
+
+    def _checked_pull(self, point: Tensor) -> tuple[Tensor, Product]:
+        if self._once:
+            return super()._checked_pull(point)
+        self._push = linearised(self.function, point)
+        try:
+            return sharing(self.function, point, self._push.states)
+        except FAILURES:
+            return super()._checked_pull(point)
 
     def _matmat(self, block: Tensor) -> Tensor:
         try:
@@ -283,14 +291,21 @@ class Batch:
         op = self.derivative()
         if self.kind == "hessian":
             return op @ block
-        out, root = torch.empty_like(block), self.root()
+        root = self.root()
 
         def curved(v: Tensor) -> Tensor:
             return self.judged.curve(self.z, self.y, v) if root is None else root.up(root.down(v))
 
-        for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
-            moves = (op @ block[:, here]).T.reshape(-1, *self.z.shape)
-            out[:, here] = op.T @ vmap(curved)(moves).reshape(len(moves), -1).T
+        def through(some: Tensor) -> Tensor:
+            moves = (op @ some).T.reshape(-1, *self.z.shape)
+            return op.T @ vmap(curved)(moves).reshape(len(moves), -1).T
+
+        if block.shape[1] <= op.chunk:
+            out = through(block)
+        else:
+            out = torch.empty_like(block)
+            for here in slices(block.shape[1], op.chunk):  # so that outputs of few columns are held
+                out[:, here] = through(block[:, here])
         if isinstance(op, BatchJacobian):
             op.put_away()
         return out

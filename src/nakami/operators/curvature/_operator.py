@@ -345,9 +345,7 @@ class CurvatureOperator(LinearOperator):
 
     def _matmat(self, block: Tensor) -> Tensor:
         with self.ranks.together("a product"):
-            out = torch.zeros_like(block)
-            for part in self.parts:
-                out += part.product(block)
+            out = reduce(Tensor.add_, (part.product(block) for part in self.parts))
         return self.ranks.sum(out).mul_(self.scale)
 
     _rmatmat = _matmat

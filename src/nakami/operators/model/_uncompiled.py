@@ -92,6 +92,19 @@ def gradient(function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
     return pull(torch.ones_like(value))
 
 
+def pulled_back(end: Tensor, start: Tensor, u: Tensor) -> Tensor:
+    """``J^T u`` through the graph from ``start`` to ``end``, which stays."""
+    if not end.requires_grad:
+        return torch.zeros_like(start)
+    if compiler_loaded():
+        (found,) = torch.autograd.grad(end, start, u, retain_graph=True, allow_unused=True)
+    else:
+        (found,) = _engine_run_backward(
+            (end,), (u,), True, False, (start,), True, accumulate_grad=False
+        )
+    return torch.zeros_like(start) if found is None else found
+
+
 def _vjp(
     function: Callable[..., Tensor], point: T, create_graph: bool | None = None
 ) -> tuple[Tensor, Callable[[Tensor], T]]:

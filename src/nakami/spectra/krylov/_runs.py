@@ -119,6 +119,8 @@ def converged(run: KrylovDecomposition, vectors: bool = True, lift: Lift | None 
             assert isinstance(run, GramLanczos | GolubKahan)
             parts = [residuals_of(op, s[some], *run.some(some)) for some in here.split(32)]
             return torch.cat(parts)
+        if len(here) == k:
+            return residuals_of(op, s, left, right)
         return residuals_of(op, s[here], None if left is None else left[:, here], right[:, here])
 
     one_basis = isinstance(run, GramLanczos)
