@@ -22,6 +22,7 @@ from torch.autograd import forward_ad
 
 from ..model._put_back import leaves, memory, written
 from ..model._uncompiled import DispatchMode
+from ._recurrence import Recurrences
 
 Product = Callable[[Tensor], Tensor]
 aten = torch.ops.aten
@@ -31,7 +32,7 @@ LIKE = {aten.expand.default, aten.view.default, aten._to_copy.default, aten.clon
 def linearised(function: Product, point: Tensor) -> Linearised:
     """``v -> J v`` of ``function`` at ``point``, both flat; safe under ``torch.vmap``."""
     direction = torch.zeros_like(point)
-    with forward_ad.dual_level(), _Recorder(direction) as recorder:
+    with forward_ad.dual_level(), Recurrences(0), _Recorder(direction) as recorder:
         output = function(forward_ad.make_dual(point, direction))
         image = forward_ad.unpack_dual(output).tangent
         if image is None:  # J = 0
@@ -132,7 +133,7 @@ class _Recorder(DispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        changed = list(written(func, args, kwargs))
+        changed = list(written(func, args, kwargs)) if func._schema.is_mutable else []
         tensors = [value for value in leaves((args, kwargs)) if isinstance(value, Tensor)]
         if not any(map(self._moves, tensors)):
             for value in changed:

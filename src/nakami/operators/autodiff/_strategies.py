@@ -16,6 +16,7 @@ from ._autograd import PLAIN, Held, PlainProduct, plain_product
 from ._known import Steps
 from ._linearise import linearised
 from ._overrides import StridedConvolutions
+from ._recurrence import Recurrences
 from ._vmap import vmap
 
 Product = Callable[[Tensor], Tensor]  # one vector to one vector, safe under torch.vmap
@@ -58,11 +59,11 @@ def reverse_product(
 def _pulled(function: Product, point: Tensor, steps: Steps | None) -> tuple[Tensor, Product]:
     if steps is not None:
         try:
-            with StridedConvolutions(steps), steps.watched():
+            with StridedConvolutions(steps), Recurrences(1, steps), steps.watched():
                 return vjp(function, point)
         except Exception:  # it may be the watching that fails
             steps.known = False
-    with StridedConvolutions():
+    with StridedConvolutions(), Recurrences(1):
         return vjp(function, point)
 
 
