@@ -18,6 +18,7 @@ from ._eigh import eigh
 from ._norm import NormResult, norm
 from ._operator import Gram, LinearOperator, MatrixOperator, as_operator, check_entries
 from ._preconditioned import Preconditioned
+from ._probes import Probes
 from ._remainder import EXPECTED_PROBING, remainder
 from ._remainder import STEPS as PROBING_STEPS
 from ._result import EighResult, SVDResult
@@ -36,6 +37,7 @@ __all__ = [
     "MatrixOperator",
     "NormResult",
     "Preconditioned",
+    "Probes",
     "RitzPair",
     "SVDResult",
     "TraceResult",

@@ -77,10 +77,10 @@ def eigh(
     stand apart, and ``n (2.5 k)^2`` flops. One value alone (on a CPU; not by magnitude) takes 10 to
     25: no search closes it, for a value beyond 1.1 times the one found has a chance of 0.001 at
     most over random starts. ``"auto"`` goes by size and budget alone: dense where
-    the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a stored matrix). An
-    operator that offers a root ``R``, ``A = R^T R``, with fewer rows than n (``nakami.fisher`` of
-    few samples) goes through ``nakami.svd`` of that: vectors are held and orthogonalised on the
-    short side; two products, with ``R`` or its transpose, count as one.
+    the matrix fits the budget and k > n/6 or n is at most 5 k + 64 (1024 for a matrix whose entries
+    are cheap). An operator that offers a root ``R``, ``A = R^T R``, with fewer rows than n
+    (``nakami.fisher`` of few samples) goes through ``nakami.svd`` of that: vectors are held and
+    orthogonalised on the short side; two products, with ``R`` or its transpose, count as one.
     """
     a = as_operator(op)
     k = _check(a, k, tol, which, method, max_products)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..results import RunError, product, wrong, wrong_type
 from ._autocast import lift_in_methods, without_autocast
+from ._probes import Probes
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator as ScipyOperator
@@ -30,6 +31,7 @@ class LinearOperator(ABC):
         dtype, device: Of the products.
         route: How the products are made, in words.
         stored: Whether the entries are at hand, so that ``dense`` costs no products.
+        entries_cost: What it does cost where they are stored in other form, in products, about.
         root: ``R`` with ``A = R^T R``, where the operator offers one; else None.
     """
 
@@ -38,6 +40,7 @@ class LinearOperator(ABC):
     device: torch.device
     route: str
     stored = False
+    entries_cost = 0
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Autocast is lifted in all public methods of every operator, as it is in products."""
@@ -52,8 +55,12 @@ class LinearOperator(ABC):
     def exact_trace(self) -> tuple[float, str, int] | None:
         """The trace, how it was made (a noun), and the products it took; None if no shorter way.
 
-        Asked before any estimate, so it must cost far less than one.
+        Asked before an estimate by products, so it must cost less than one.
         """
+        return None
+
+    def trace_probes(self, seed: int) -> Probes | None:
+        """Samples of the trace that cost less than products; None where there are none."""
         return None
 
     @abstractmethod
@@ -209,7 +216,7 @@ class Gram(LinearOperator):
         m, n = self.base.shape
         spent = 0 if self.base.stored else min(m, n)
         room = MIDDLE if spent else 4 * MIDDLE
-        if spent > FEW_PRODUCTS or m * n * self.dtype.itemsize > room:
+        if max(spent, self.base.entries_cost) > FEW_PRODUCTS or m * n * self.dtype.itemsize > room:
             return None
         parts = finite(self.base.dense()).split(FEW_PRODUCTS)
         value = sum(float(part.double().square().sum()) for part in parts)

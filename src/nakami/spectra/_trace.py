@@ -28,12 +28,13 @@ from ._check import (
     check_square,
 )
 from ._operator import FEW_PRODUCTS, LinearOperator, MatrixOperator, as_operator, finite
+from ._probes import LEAST, Probes
 from .krylov._basis import orthonormal, random_rows
 
 TRACE_METHODS = ("auto", "exact", "estimate")
 BATCH = 16  # probes drawn at once, and directions deflated at once
-LEAST = 32  # probes behind a standard error
 CHUNK = 64  # columns of the identity multiplied at once
+FIRST = 4  # probes that tell how many are needed
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TraceResult(Ended):
         exact: Whether ``value`` is the sum of the diagonal itself.
         outcome: How the computation ended, and so ``reason`` and ``converged``: exact, or ``se`` at
             most ``rtol |value|``.
-        n_products: Columns multiplied by the matrix.
+        n_products: Columns multiplied by the matrix; two probes of its root count as one.
         n_probes: Random probes behind ``se``; 0 where it is exact.
         n_deflated: Directions whose share was computed exactly and taken out of the estimate.
         seed: Seed of the probes.
@@ -81,12 +82,22 @@ def trace(
     gave an estimate serve as the sketch for the next ``Q``, and ``Q`` grows as long as that pays.
     Probes are added until the standard error, from at least 32 of them, meets ``rtol``.
 
+    An operator may have cheaper probes of its own. Of a curvature matrix ``A^T A`` whose examples e
+    do not depend on each other it is ``sum_e |A_e^T s_e|^2`` with random signs over all rows of an
+    example, outputs and positions: one backward pass, where a product is one each way. Its variance
+    ``2 sum_e sum_(i != j) (A_e A_e^T)[i, j]^2`` is at most the ``2 |A A^T|_F^2`` of a plain
+    Gaussian probe, for neither a row with itself nor rows of two examples count. The signs are
+    columns of a Hadamard matrix without replacement, so that the error vanishes with the last; they
+    are added until ``se``, with at least 31 degrees of freedom, meets ``rtol``.
+
     Args:
         op: A nakami operator or a dense 2-d tensor, shape ``(n, n)``.
         rtol: Wanted relative standard error of an estimate, between 0 and 1.
         method: ``"exact"`` (n products, none where the operator knows a shorter way),
             ``"estimate"``, or ``"auto"``: exact where the operator knows a shorter way, for a
-            matrix at hand, for n <= 512, or once the estimate would cost more than n products.
+            matrix at hand, for n <= 512, or once the estimate would cost more than n products. Of
+            a curvature matrix: where an example has at most 32 rows in the root, or the estimate
+            would need as many probes as these rows.
         memory_budget: Bytes for ``Q`` and the products; default 1 GiB, or eight vectors where these
             are more. A trace that takes no product needs none.
         seed: Seed of the probes; the global random state is not touched.
@@ -112,6 +123,9 @@ def trace(
     n, row = a.shape[0], a.shape[0] * a.dtype.itemsize
     room = budget // row
     with torch.no_grad():
+        probed = _probed(a, rtol, max_products, method, seed)
+        if probed is not None:
+            return probed
         offered = a.exact_trace() if method != "estimate" else None
         if offered is not None:
             return _known(*offered, seed)
@@ -126,6 +140,28 @@ def trace(
             return _exact(a, 0, seed, room)
         found = _Estimate(a, room, seed)
         return _run(found, rtol, max_products, method == "auto")
+
+
+def _probed(
+    op: LinearOperator, rtol: float, max_products: int, method: str, seed: int
+) -> TraceResult | None:
+    """The estimate by the operator's own probes; None without, or where the exact one is wanted.
+
+    A probe goes one way through the root, so that two count as one product. Their number doubles at
+    most, for what a few tell of the spread is not sure.
+    """
+    probes = None if method == "exact" else op.trace_probes(seed)
+    if probes is None or (method == "auto" and probes.exact_at <= LEAST):
+        return None
+    count = min(FIRST, probes.most)
+    while True:
+        probes.add(count)
+        need, left = probes.needed(rtol), min(2 * max_products, probes.most) - probes.count
+        if probes.count < need and method == "auto" and need >= probes.exact_at:
+            return None
+        if probes.count >= need or left <= 0:
+            return _estimated(probes, rtol, spent=probes.count < need)
+        count = int(min(need - probes.count, probes.count, left))
 
 
 def _known(value: float, way: str, products: int, seed: int) -> TraceResult:
@@ -160,8 +196,20 @@ class _Estimate:
         self.images = self.basis  # products with the last probes, as rows
 
     @property
+    def count(self) -> int:
+        return len(self.samples)
+
+    @property
+    def n_deflated(self) -> int:
+        return len(self.basis)
+
+    @property
     def value(self) -> float:
         return self.share + float(self.samples.mean())
+
+    @property
+    def se(self) -> float:
+        return self.spread / self.count**0.5
 
     @property
     def spread(self) -> float:
@@ -207,7 +255,7 @@ def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> Tr
     n, before, paying = run.op.shape[0], math.inf, True
     run.probe(BATCH)
     while True:
-        count, left = len(run.samples), max_products - run.n_products
+        count, left = run.count, max_products - run.n_products
         need = max(LEAST, _probes_needed(run, rtol))
         if count >= need:
             return _estimated(run, rtol, spent=False)
@@ -233,9 +281,8 @@ def _probes_needed(run: _Estimate, rtol: float) -> float:
     return math.inf if target == 0 else math.ceil((spread / target) ** 2)
 
 
-def _estimated(run: _Estimate, rtol: float, spent: bool) -> TraceResult:
-    count = len(run.samples)
-    value, se = run.value, run.spread / count**0.5
+def _estimated(run: _Estimate | Probes, rtol: float, spent: bool) -> TraceResult:
+    count, value, se = run.count, run.value, run.se
     numbers = {"se": se, "value": value, "rtol": rtol, "probes": count, "products": run.n_products}
     ended = Outcome(SpectrumEnding.IMPRECISE if spent else SpectrumEnding.PRECISE, numbers)
     if spent:
@@ -245,4 +292,4 @@ def _estimated(run: _Estimate, rtol: float, spent: bool) -> TraceResult:
                 way_out=["raise {max_products}", "raise {rtol}", "use {method} 'exact'"],
             )
         )
-    return TraceResult(value, se, False, ended, run.n_products, count, len(run.basis), run.seed)
+    return TraceResult(value, se, False, ended, run.n_products, count, run.n_deflated, run.seed)

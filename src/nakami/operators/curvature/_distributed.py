@@ -44,6 +44,10 @@ class Ranks:
         summed: list[float] = self._reduced(here, "SUM").tolist()
         return summed
 
+    def most(self, number: int) -> int:
+        """The largest of a number of each rank."""
+        return number if self.alone else int(self._reduced(torch.tensor([number]), "MAX"))
+
     def every(self, holds: bool) -> bool:
         """Whether something holds on all ranks."""
         return self.total(float(not holds)) == [0.0]

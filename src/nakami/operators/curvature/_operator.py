@@ -20,9 +20,8 @@ from ..per_example._unit_blocks import unit_blocks, unit_parts
 from ._batches import Batch, moved
 from ._constant import constant_loss
 from ._distributed import Ranks
+from ._probes import SignedProbes
 from ._root import CurvatureRoot, RootGram
-
-MOST_COLUMNS = 256  # backward passes beyond which an estimate of the trace is cheaper
 
 
 class CurvatureOperator(LinearOperator):
@@ -244,7 +243,8 @@ class CurvatureOperator(LinearOperator):
     def exact_trace(self) -> tuple[float, str, int] | None:
         """The trace from the norms of the root's rows; None where that is no shorter way.
 
-        It is where an example has at most 256 rows, and its output does not depend on the others.
+        It is where an example has fewer rows than the matrix, and its output does not depend on the
+        others.
         """
         norms = self._row_norms()
         if norms is None:
@@ -256,6 +256,16 @@ class CurvatureOperator(LinearOperator):
         if formed:
             reason += f"; gradients by {formed} of {len(self.names)} parameters formed"
         return self.scale * rows, reason, 0
+
+    def trace_probes(self, seed: int) -> SignedProbes | None:
+        """Samples of the trace, a backward pass each; None where examples depend on each other."""
+        with self.ranks.together("the trace"):
+            root = self._own_root
+            sound = root is not None and root.columns > 0 and root.checked is not None
+        if not self.ranks.every(sound):
+            return None
+        assert root is not None
+        return SignedProbes(root, self.ranks.most(root.columns), seed, self.ranks)
 
     def trace_by_parameter(self) -> dict[str, float]:
         """The share of each parameter in the trace; the sum is the trace.
@@ -329,7 +339,7 @@ class CurvatureOperator(LinearOperator):
         if norms is None:
             columns = self._own_root.columns if self._own_root is not None else 0
             raise UsageError(
-                f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
+                f"{name} must have a root with fewer rows for each example than parameters, and "
                 f"examples that do not mix, got the {self.kind} of {self.loss} and "
                 f"{counted(columns, 'row')}; use nakami.trace on op.layer(name)."
             )
@@ -339,7 +349,7 @@ class CurvatureOperator(LinearOperator):
         """Those of this process; None where there is no short way, on whichever rank."""
         with self.ranks.together("the trace"):
             root = self._own_root
-            if self._norms is None and root is not None and 0 < root.columns <= MOST_COLUMNS:
+            if self._norms is None and root is not None and 0 < root.columns < self.shape[0]:
                 self._norms = root.norms()
         return self._norms if self.ranks.every(self._norms is not None) else None
 

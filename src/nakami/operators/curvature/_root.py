@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ...spectra import Gram, LinearOperator
 from ..autodiff._vmap import vmap
 from ..per_example._examples import OutputRoot, Rows, slices
-from ..per_example._gram import dense_gram
+from ..per_example._gram import dense_gram, dense_passes
 from ..per_example._independence import rows_of
 from ..per_example._layer_io import modules_of
 from ..per_example._layerwise_gram import LayerwiseGram
 from ..per_example._norms import RowNorms, row_norms
+from ..per_example._signed import SignedRoot
 from ..per_example._verification import Verified, verified
 from ._batches import Batch, current
 
@@ -69,6 +71,19 @@ class CurvatureRoot(LinearOperator):
         if self.checked is None:
             return None
         return [row_norms(rows, self.checked) for rows in self.rows()]
+
+    def signed_squares(self, places: list[int], seed: int) -> Tensor:
+        """Squared norms of sums of each example's rows with signs, ``(examples, places)``, float64.
+
+        Examples do not mix. Before the scale, as ``norms``. Cost: a forward pass, and a backward
+        pass for each place.
+        """
+        assert self.checked is not None
+        found, generator = [], torch.Generator().manual_seed(seed)
+        for examples, root in self.rows():
+            signed = SignedRoot(root, generator, places)
+            found.append(row_norms((examples, signed), self.checked).rows)
+        return torch.cat(found)
 
     def pairs(self) -> Iterator[tuple[Batch, OutputRoot]]:
         """The batches, each with the root by its outputs."""
@@ -135,6 +150,13 @@ class RootGram(Gram):
     def stored(self) -> bool:  # type: ignore[override]
         """Whether ``dense`` costs no products."""
         return self._checked is not None
+
+    @property
+    def entries_cost(self) -> int:  # type: ignore[override]
+        """Two backward passes take about a product's time."""
+        if self._checked is None:
+            return 0
+        return dense_passes(list(self.base.rows()), self._checked) // 2
 
     def dense(self) -> Tensor:
         """The whole matrix, ``(rows, rows)``."""

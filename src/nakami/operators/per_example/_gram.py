@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..model._parameters import Parameters
-from ._examples import Rows, slices
+from ._examples import Examples, Rows, slices
 from ._layer_io import full_name, modules_of, sweeps
 from ._layer_rules import Layer, Product
 from ._norms import formed, uncaptured
@@ -34,6 +34,24 @@ def dense_gram(batches: list[Rows], checked: Verified) -> Tensor:
     return found.mirrored()
 
 
+def dense_passes(batches: list[Rows], checked: Verified) -> int:
+    """Backward passes over the data that ``dense_gram`` takes, about.
+
+    One for each column of an example; where no layer's formula covers a parameter as many for it
+    alone, and half as many again for each further piece whose gradients are held at a time.
+    """
+    examples, root = batches[0]
+    width = max(1, _room(examples) // max(1, root.columns * checked.formed))
+    pieces = sum(-(-rows[0].count // width) for rows in batches)
+    formed = len(examples.at.names) - len(checked.own)
+    return root.columns * (2 + formed * (pieces + 1)) // 2
+
+
+def _room(examples: Examples) -> int:
+    """Cells of a block."""
+    return max(1, examples.budget // 4 // examples.z.itemsize)
+
+
 class _Dense:
     """The matrix as it grows, above its diagonal.
 
@@ -46,7 +64,7 @@ class _Dense:
     def __init__(self, batches: list[Rows], checked: Verified):
         examples, root = batches[0]
         self.columns = root.columns
-        self.room = max(1, examples.budget // 4 // examples.z.itemsize)  # cells of a block
+        self.room = _room(examples)
         size = sum(root.zero.numel() for _, root in batches)
         self.matrix = root.zero.new_zeros(size, size)
         self.layers: dict[str, list[Layer]] = {}
