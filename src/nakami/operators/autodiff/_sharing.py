@@ -11,6 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from ..model._put_back import memory
 from ..model._uncompiled import pulled_back
 from ._overrides import StridedConvolutions
+from ._recurrence import Recurrences
 from ._strategies import Product
 
 
@@ -23,7 +24,8 @@ def sharing(function: Product, point: Tensor, states: Iterable[Tensor]) -> tuple
     """
     held = _States(states)
     start = point.detach().requires_grad_()
-    with torch.enable_grad(), StridedConvolutions(), saved_tensors_hooks(held.taken, _as_it_is):
+    kept = saved_tensors_hooks(held.taken, _as_it_is)
+    with torch.enable_grad(), StridedConvolutions(), Recurrences(0), kept:
         end = function(start)
     return end.detach(), lambda u: pulled_back(end, start, u)
 

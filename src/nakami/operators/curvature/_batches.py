@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -59,7 +60,8 @@ class BatchJacobian(NetworkJacobian):
             return super()._checked_pull(point)
         self._push = linearised(self.function, point)
         try:
-            return sharing(self.function, point, self._push.states)
+            still = partial(self.batch.outputs, fixed=True)
+            return sharing(still, point, self._push.states)
         except FAILURES:
             return super()._checked_pull(point)
 
@@ -214,9 +216,9 @@ class Batch:
         """The total loss at other weights."""
         return self.judged.total(self.at.outputs(self.examples.example.tree, flat), self.y)
 
-    def outputs(self, flat: Tensor) -> Tensor:
-        """The outputs at other parameters, ``(P,) -> (n outputs,)``."""
-        outputs = self.at.outputs(self.examples.example.tree, flat)
+    def outputs(self, flat: Tensor, fixed: bool = False) -> Tensor:
+        """The outputs at other parameters, ``(P,) -> (n outputs,)``; ``fixed`` as for a ``run``."""
+        outputs = self.at.outputs(self.examples.example.tree, flat, fixed)
         return outputs.reshape(-1).to(flat.dtype)
 
     def along(self, v: Tensor) -> Tensor:

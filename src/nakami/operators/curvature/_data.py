@@ -176,7 +176,10 @@ def _cut(at: Parameters, example: Example, rows: int, budget: int, each: int) ->
             cut = _pieces(at, example, rows, budget, each)
             if cut is not None:
                 return cut
-    return [(slice(0, example.count), Examples(at, example, budget, each))]
+    with marked(at.network, modules_of(at.names), example.count) as marks:
+        whole = Examples(at, example, budget, each)
+    whole.marks = marks
+    return [(slice(0, example.count), whole)]
 
 
 def _pieces(at: Parameters, example: Example, rows: int, budget: int, each: int) -> Cut | None:

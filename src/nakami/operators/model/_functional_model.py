@@ -164,17 +164,26 @@ class FunctionalModel:
         return other
 
     def run(
-        self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
+        self,
+        x: Any,
+        weights: Mapping[str, Tensor] | None = None,
+        chance: int | None = None,
+        fixed: bool = False,
     ) -> Tensor:
         """The selected output at ``x``, under whatever transform is active.
 
         ``weights`` replace some of the network's; ``chance`` reseeds the random states for this run
-        alone.
+        alone. ``fixed``: No gradient enters by ``x`` where weights have one, which is right where
+        nothing runs modules again.
         """
-        return self.read(x, weights, chance)[0]
+        return self.read(x, weights, chance, fixed)[0]
 
     def read(
-        self, x: Any, weights: Mapping[str, Tensor] | None = None, chance: int | None = None
+        self,
+        x: Any,
+        weights: Mapping[str, Tensor] | None = None,
+        chance: int | None = None,
+        fixed: bool = False,
     ) -> tuple[Tensor, Any]:
         """As ``run``, with what the reader says of the output's form; None without a reader."""
         tick()
@@ -187,7 +196,7 @@ class FunctionalModel:
                 return out
             except WritesToInput:
                 tried.writes_to_input = True
-        if plain and torch.is_grad_enabled() and _any_requires_grad(weights):
+        if plain and torch.is_grad_enabled() and _any_requires_grad(weights) and not fixed:
             x = mapped(x, _requiring)
         if tried.writes_to_input is not False:
             x = mapped(x, torch.clone)

@@ -66,9 +66,9 @@ class Parameters:
         """Other values, ``(P,)``, by full name (views; copies of complex ones)."""
         return named_parts(flat, self.weights)
 
-    def outputs(self, tree: object, flat: Tensor) -> Tensor:
-        """The network's output at a batch, at other values of the parameters."""
-        return self.network.run(tree, self.split(flat))
+    def outputs(self, tree: object, flat: Tensor, fixed: bool = False) -> Tensor:
+        """The network's output at a batch, at other values; ``fixed`` as for its ``run``."""
+        return self.network.run(tree, self.split(flat), fixed=fixed)
 
     def held(self, point: Tensor, act: Callable[[], Any]) -> Any:
         """What ``act`` returns while the network is still, at other values of the parameters."""

@@ -27,11 +27,13 @@ class Examples:
         z: The outputs, ``(n, ...)``.
         form: What else is known of the outputs' form.
         own: The modules whose rows are these examples, where that was found out.
+        marks: A number for each row of modules' inputs in the run that gave ``z``, if it was seen.
     """
 
     def __init__(self, at: Parameters, example: Example, budget: int, each: int):
         self.at, self.example, self.budget, self.each = at, example, budget, each
         self.own: frozenset[str] | None = None
+        self.marks: dict[str, Tensor] | None = None
         with torch.no_grad():
             z, self.form = at.network.read(example.tree)
             self.z = z.detach()

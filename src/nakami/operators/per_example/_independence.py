@@ -127,14 +127,19 @@ def rows_of(examples: Examples, modules: Collection[str]) -> frozenset[str] | No
     A network may sort a batch and put the outputs back: outputs are then examples on their own,
     and the rows inside are not. Modules that are not run are left out.
 
-    Cost: two forward passes; none where it is known from how the batch was cut.
+    Cost: two forward passes; one where the first run was seen, none where it is known from how
+    the batch was cut.
     """
     network, example = examples.at.network, examples.example
     if not examples.separable:
         return None
     if examples.own is not None:
         return examples.own & frozenset(modules)
-    found = _run(network, example, modules)
+    if examples.marks is None:
+        found = _run(network, example, modules)
+    else:
+        seen = examples.marks
+        found = examples.z, {name: seen[name] for name in modules if name in seen}
     if example.count == 1:
         return frozenset(found[1])
     return apart(network, example, found, -(-example.count // 2))
