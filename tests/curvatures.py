@@ -221,7 +221,7 @@ def normed():
 
 NETWORKS = {  # the model, the shape of an example, parameters whose gradients are formed
     "residual": (Residual, (6,), 0),
-    "gru": (Gated, (3, 3), 4),
+    "gru": (Gated, (3, 3), 0),
     "transformer": (Attending, (3,), 5),  # attention's weights go to a function; positions
     "tied": (tied, (6,), 1),
     "used twice": (Twice, (6,), 2),

@@ -119,3 +119,57 @@ def test_packed_sequences_and_projections_stay_with_torch(monkeypatch, packed):
     projected = Ended(nn.LSTM(3, 5, proj_size=4, batch_first=True))
     nakami.ggn(projected, (x, y), "mse").dense()
     assert not calls
+
+
+class Read(nn.Module):
+    """Outputs of a recurrent layer of any form, each read by a linear one."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.output = nn.Linear(layer.hidden_size * (1 + layer.bidirectional), 3)
+
+    def forward(self, x):
+        x = x if self.layer.batch_first else x.transpose(0, 1)
+        y = self.layer(x)[0]
+        y = y if self.layer.batch_first else y.transpose(0, 1)
+        return self.output(torch.tanh(y[:, -1] + y[:, 2]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_traces_and_kernels_form_no_gradient_of_a_recurrent_layer(kind, form):
+    torch.manual_seed(3)
+    model = Read(KINDS[kind](3, 4, **FORMS[form])).double()
+    x, y = torch.randn(6, 5, 3).double(), torch.arange(6) % 3
+    op = nakami.fisher(model, (x, y), "cross_entropy")
+    rows = op.root.dense()
+    found = nakami.trace(op)
+    assert found.exact
+    assert "formed" not in found.reason
+    torch.testing.assert_close(found.value, float(rows.square().sum()), rtol=1e-12, atol=0)
+    for name, share in op.trace_by_parameter().items():
+        part = op.split(torch.arange(op.shape[1]).double())[name].long().reshape(-1)
+        wanted = float(rows[:, part].square().sum())
+        torch.testing.assert_close(share, wanted, rtol=1e-11, atol=1e-15)
+    torch.testing.assert_close(op.kernel.dense(), rows @ rows.T, rtol=1e-10, atol=1e-14)
+
+
+def test_a_layer_called_twice_and_one_in_a_checkpoint_have_their_traces():
+    class Twice(Read):
+        def forward(self, x):
+            y = self.layer(x)[0]
+            return self.output(self.layer(y)[0][:, -1])
+
+    class Again(Read):
+        def forward(self, x):
+            run = torch.utils.checkpoint.checkpoint
+            return self.output(run(lambda x: self.layer(x)[0], x, use_reentrant=False)[:, -1])
+
+    torch.manual_seed(4)
+    x, y = torch.randn(6, 5, 4).double(), torch.arange(6) % 3
+    for kind in (Twice, Again):
+        model = kind(nn.GRU(4, 4, batch_first=True)).double()
+        op = nakami.fisher(model, (x, y), "cross_entropy")
+        wanted = float(op.root.dense().square().sum())
+        torch.testing.assert_close(nakami.trace(op).value, wanted, rtol=1e-12, atol=0)

@@ -66,6 +66,8 @@ def marked(
         def seen(module: nn.Module, args: Any, kwargs: Any) -> None:
             calls.append(name)
             x = args[0] if args else kwargs.get("input")
+            if isinstance(module, nn.RNNBase) and not module.batch_first:
+                x = x.transpose(0, 1) if isinstance(x, Tensor) and x.ndim == 3 else x
             if isinstance(x, Tensor) and x.ndim and len(x) == count:
                 marks[name] = _mark(x.detach())
 

@@ -14,6 +14,7 @@ from ..model._functional_model import FunctionalModel
 from ..model._tracer import transforms
 from ._examples import Rows, slices
 from ._layer_rules import Layer, known
+from ._recurrent_taps import RecurrentTaps
 
 
 class LayerIO:
@@ -32,6 +33,7 @@ class LayerIO:
         output: The network's output, ``(n, ...)``.
         layers: The layers found, by the names of their modules.
         names: The weights that they have, by full name.
+        recurrent: Those of recurrent modules, by the identity of the tensors that they run with.
     """
 
     def __init__(
@@ -42,14 +44,18 @@ class LayerIO:
         self._taps: dict[str, Tensor] = {}
         self._calls: Counter[str] = Counter()
         self._level = transforms()
-        wanted = [
-            (name, module)
-            for name, module in network.model.named_modules()
-            if (names is None or name in names) and known(module) and _weights(module)
-        ]
-        self.names = frozenset(full_name(s, k) for s, m in wanted for k in _weights(m))
+        named = network.model.named_modules()
+        modules = [(s, m) for s, m in named if (names is None or s in names) and _weights(m)]
+        wanted = [(name, module) for name, module in modules if known(module)]
+        recurrent = [(name, module) for name, module in modules if isinstance(module, nn.RNNBase)]
+        inside = [full_name(s, k) for s, m in recurrent for k in _weights(m)]
+        self.names = frozenset(
+            [*(full_name(s, k) for s, m in wanted for k in _weights(m)), *inside]
+        )
+        own = {name: network.weights.get(f"model.{name}") for name in inside}
+        self.recurrent = {id(weight): name for name, weight in own.items() if weight is not None}
         self._modules = dict(wanted)
-        with self._hooked(self._hook), torch.enable_grad():
+        with self._hooked(self._hook), torch.enable_grad(), RecurrentTaps(self):
             self.output = network.run(tree)
         for name, count in self._calls.items():
             if count > 1:
@@ -69,7 +75,8 @@ class LayerIO:
         if not names or not self.output.requires_grad:
             return {}
         taps = [self._taps[name] for name in names]
-        with self._hooked(self._again):  # what a checkpoint runs again has to save as much
+        # What a checkpoint runs again has to save as much.
+        with self._hooked(self._again), RecurrentTaps(self, again=True):
             found = self._held(
                 lambda: torch.autograd.grad(
                     self.output, taps, cotangent, retain_graph=True, allow_unused=True
@@ -86,6 +93,15 @@ class LayerIO:
                 for part, value in self.layers[name].squares(slope).items()
                 if full_name(name, part) in self.names
             }
+
+    def keep(self, name: str, layer: Layer, tap: Tensor) -> None:
+        """A layer that was met inside a module, whose gradient by ``tap`` is that by its output."""
+        self._calls[name] += 1
+        self.layers[name], self._taps[name] = layer, tap
+
+    def taps_of(self, names: Iterable[str]) -> list[Tensor]:
+        """What was kept of layers inside a module; empty where nothing was."""
+        return [self._taps[name] for name in names if name in self._taps]
 
     @contextmanager
     def _hooked(self, hook: Callable[[str], Callable[..., Any]]) -> Iterator[None]:
@@ -149,7 +165,12 @@ def modules_of(names: Iterable[str]) -> set[str]:
 
 
 def full_name(module: str, part: str) -> str:
-    """The name of a parameter of a module, which may be the network itself."""
+    """The name of a parameter of a module, which may be the network itself.
+
+    Of a layer inside a recurrent one ``"gru.*_ih_l0"``, where the star stands for the part.
+    """
+    if "*" in module:
+        return module.replace("*", part)
     return f"{module}.{part}" if module else part
 
 

@@ -42,12 +42,16 @@ class Product(Layer):
     ``|sum_p delta_p a_p^T|^2`` is that of the product itself, or, where positions are fewer than
     inputs, ``sum_{p,q} (delta_p . delta_q)(a_p . a_q)``, which never forms it.
 
+    Args:
+        module: What holds the weight; a linear layer's may be given as it is.
+        x: The input, axis 0 the examples.
+
     Attributes:
         inputs: ``(n, groups, positions, fan-in)``.
     """
 
-    def __init__(self, module: nn.Linear | _ConvNd, x: Tensor):
-        self.shape = module.weight.shape
+    def __init__(self, module: nn.Linear | _ConvNd | Tensor, x: Tensor):
+        self.shape = module.shape if isinstance(module, Tensor) else module.weight.shape
         self.groups = module.groups if isinstance(module, _ConvNd) else 1
         self.spatial = isinstance(module, _ConvNd)
         if isinstance(module, _ConvNd):

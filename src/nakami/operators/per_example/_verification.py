@@ -12,7 +12,7 @@ from ..autodiff._strategies import reverse_product
 from ..model._checks import FAILURES
 from ..model._parameters import Parameters, as_real
 from ._examples import Examples
-from ._layer_io import LayerIO
+from ._layer_io import LayerIO, full_name
 
 TRIED = 2  # examples
 
@@ -63,7 +63,11 @@ def verified(examples: Examples, modules: Collection[str]) -> Verified:
         return bool((gap <= near * wanted[name] + near**2 * most).all())
 
     own = frozenset(k for k in at.names if k in found and same(k))
-    single = {k for k in own if run.layers[k.rpartition(".")[0]].single}
+    parts = ("weight", "bias")
+    alone = {
+        full_name(s, part) for s, layer in run.layers.items() if layer.single for part in parts
+    }
+    single = own & alone
     formed = max((size for k, size in sizes.items() if k not in single), default=0)
     cells = sum(layer.cells for layer in run.layers.values())
     return Verified(own, cells, run.width, formed)
