@@ -95,6 +95,30 @@ def test_root_of_the_output_hessian(name, soft):
     assert_close(torch.einsum("cia,cib->iab", blocks, blocks), wanted)
 
 
+class Matrices(nn.Module):
+    """Weights of no layer, but for six numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.randn(s)) for s in ((6, 20), (20, 3)))
+        self.norm = nn.LayerNorm(3)
+
+    def forward(self, x):
+        return self.norm(torch.tanh(x @ self.first) @ self.second)
+
+
+def test_where_hardly_any_weight_has_a_formula_all_are_formed_at_once():
+    _, x, y, loss = case("classes")
+    torch.manual_seed(0)
+    model = Matrices().double()
+    op = nakami.fisher(model, (x, y), loss)
+    matrix, found = Dense(model, x, y, loss).fisher(), nakami.trace(op)
+    assert found.value == pytest.approx(float(matrix.trace()), rel=1e-10)
+    assert found.reason.endswith("from 3 backward passes; gradients by 4 of 4 parameters formed")
+    wanted = {k: float(v.sum()) for k, v in op.split(matrix.diagonal()).items()}
+    assert op.trace_by_parameter() == pytest.approx(wanted, rel=1e-9)
+
+
 def test_budgets_and_batches_change_nothing():
     model, x, y, _ = network("gru")
     loss = nn.CrossEntropyLoss()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 LEAST = 32  # probes behind a standard error
+FEW = 10  # degrees of freedom without which it says nothing
 
 
 class Probes(ABC):
@@ -68,16 +69,23 @@ class Probes(ABC):
         return math.sqrt(self._read()[1] / self.count * (1 - self.count / self.most))
 
     def needed(self, rtol: float) -> float:
-        """How many make the standard error small enough, and known as well as from ``LEAST``.
+        """How many make the standard error small enough, as far as they let it be known.
+
+        With fewer than 31 degrees of freedom the 95 % bound of it has to be.
 
         Source: the degrees of freedom of a sum, Satterthwaite, Biometrics Bulletin 2 (1946).
         """
         value, variance, squares = self._read()
         if variance == 0:
             return 0
-        known = 1 + (LEAST - 1) * squares / variance**2
         wanted = variance / max(rtol * abs(value), 1e-300) ** 2
-        return math.ceil(max(min(known, self.most), wanted / (1 + wanted / self.most)))
+        count = max(2, math.ceil(wanted / (1 + wanted / self.most)))
+        while count < self.most:
+            margin = _margin((count - 1) * variance**2 / squares)
+            if margin**2 * wanted * (1 / count - 1 / self.most) <= 1:
+                break
+            count += 1
+        return count
 
     def _read(self) -> tuple[float, float, float]:
         """Sums over groups of means, of variances between probes, and of these squared."""
@@ -85,3 +93,16 @@ class Probes(ABC):
         sums = (self.samples.mean(1), spread, spread.square())
         value, variance, squares = self.total(*(float(each.sum()) for each in sums))
         return value, variance, squares
+
+
+def _margin(degrees: float) -> float:
+    """What the standard deviation is at most, in units of one that was found; in 95 of 100 cases.
+
+    Source: Wilson & Hilferty, PNAS 17 (1931): the cube root of chi-square over its degrees is
+    nearly normal.
+    """
+    if degrees >= LEAST - 1:
+        return 1.0
+    if degrees < FEW:
+        return math.inf
+    return (1 - 2 / (9 * degrees) - 1.645 * (2 / (9 * degrees)) ** 0.5) ** -1.5

@@ -27,7 +27,7 @@ def dense_gram(batches: list[Rows], checked: Verified) -> Tensor:
         else:
             for part in wanted:
                 found.add_formed(name, part)
-    rest = uncaptured(batches[0][0], checked)
+    rest = uncaptured(batches[0][0], checked.own)
     if rest is not None:
         for full in rest.weights:
             found.add_rest(Parameters(rest.network, [full]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,8 @@ from ..model._uncompiled import vjp
 from ._examples import Examples, Rows, slices
 from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
+
+FORMED = 16  # times those with a formula that parameters have to be for all to be formed
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ def no_norms(rows: Rows, checked: Verified) -> RowNorms:
     (examples, root), names = rows, rows[0].at.names
     zeros = torch.zeros(len(examples.z), root.columns, dtype=torch.float64, device=root.zero.device)
     captured = tuple(name for name in names if name in checked.own)
+    each = zip(names, examples.at.weights.values(), strict=True)
+    own = sum(weight.numel() for name, weight in each if name in checked.own)
+    if own * FORMED < examples.at.flat.numel():
+        captured = ()  # a backward pass for them alone would cost more than it spares
     return RowNorms(zeros, dict.fromkeys(names, 0.0), captured)
 
 
@@ -53,7 +59,7 @@ def norm_sweeps(
     width = examples.budget // 2 // (examples.each + checked.cells * examples.at.flat.itemsize)
     for here, run, c, slopes in sweeps(rows, modules_of(norms.captured), width):
         for name, squares in run.squares(slopes).items():
-            if name in checked.own:
+            if name in norms.captured:
                 norms.add(name, (here, c), squares)
         yield here, run, c, slopes
 
@@ -61,13 +67,13 @@ def norm_sweeps(
 def row_norms(rows: Rows, checked: Verified) -> RowNorms:
     """All rows of examples that do not mix.
 
-    Cost: one backward pass for each column of an example.
+    Cost: one backward pass for each column of an example; two where some parameters are formed.
     """
     norms, (examples, root) = no_norms(rows, checked), rows
     if norms.captured:
         for _ in norm_sweeps(rows, checked, norms):
             pass
-    rest = uncaptured(examples, checked)
+    rest = uncaptured(examples, norms.captured)
     if rest is not None:  # no formula covers them: gradients of each example, formed
         cells = examples.each + 4 * rest.flat.numel() * rest.flat.itemsize
         cells += root.columns * examples.z[0].numel() * examples.z.itemsize
@@ -78,10 +84,10 @@ def row_norms(rows: Rows, checked: Verified) -> RowNorms:
     return norms
 
 
-def uncaptured(examples: Examples, checked: Verified) -> Parameters | None:
-    """The parameters that no layer's formula covers."""
+def uncaptured(examples: Examples, captured: Collection[str]) -> Parameters | None:
+    """The parameters other than those that layers' formulas cover."""
     at = examples.at
-    names = [w for w, name in zip(at.weights, at.names, strict=True) if name not in checked.own]
+    names = [w for w, name in zip(at.weights, at.names, strict=True) if name not in captured]
     return Parameters(at.network, names) if names else None
 
 
