@@ -149,7 +149,8 @@ class _Recorder(DispatchMode):
         step = _Step(func, self.taken(args), self.taken(kwargs), [], bool(changed))
         moving = [value for value in tensors if self._moves(value)]
         self.touched |= {self._piece(v) for v in changed}
-        out = func(*args, **kwargs)
+        out = _zeros(func, args)
+        out = func(*args, **kwargs) if out is None else out
         values = [out] if isinstance(out, Tensor) else out
         if not isinstance(values, (list, tuple)) or not all(isinstance(v, Tensor) for v in values):
             return out  # what it asks about is the shape
@@ -269,6 +270,22 @@ class _Recorder(DispatchMode):
 @cache
 def _makes_tensors(func: Any) -> bool:
     return any("Tensor" in str(made.type) for made in func._schema.returns)
+
+
+def _zeros(func: Any, args: Any) -> Tensor | None:
+    """What a large product makes of a direction of zeros, without the product; None of others."""
+    if func is aten.mm.default or func is aten.bmm.default:
+        return args[0].new_zeros(*args[0].shape[:-1], args[1].shape[-1])
+    if func is not aten.convolution.default or len(args) < 9 or args[6]:  # transposed
+        return None
+    x, kernels, _, *steps = args[:6]
+    if not (x.is_contiguous() and kernels.is_contiguous()):
+        return None  # the result may lie in another order
+    axes = list(zip(x.shape[2:], kernels.shape[2:], *steps, strict=False))
+    if len(axes) != x.ndim - 2:
+        return None
+    sizes = [(size + 2 * pad - gap * (k - 1) - 1) // s + 1 for size, k, s, pad, gap in axes]
+    return x.new_zeros(len(x), len(kernels), *sizes)
 
 
 def _alike(value: Tensor, other: Tensor) -> bool:

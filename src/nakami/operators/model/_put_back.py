@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from operator import is_
 from typing import Any
@@ -90,12 +90,16 @@ def memory(value: Tensor) -> int:
 
 def leaves(value: Any) -> Iterator[Any]:
     """What dictionaries, lists and tuples hold, at any depth."""
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        value = (value,)
-    for item in value:
-        if isinstance(item, (dict, list, tuple)):
-            yield from leaves(item)
+    found: list[Any] = []
+    _gather((value,), found)
+    return iter(found)
+
+
+def _gather(items: Iterable[Any], found: list[Any]) -> None:
+    for item in items:
+        if isinstance(item, (list, tuple)):
+            _gather(item, found)
+        elif isinstance(item, dict):
+            _gather(item.values(), found)
         else:
-            yield item
+            found.append(item)
