@@ -194,7 +194,13 @@ class MatrixOperator(LinearOperator):
 
 
 class Gram(LinearOperator):
-    """``A A^T`` of an operator; its root is ``A^T``. Of a symmetric ``A`` it is the square."""
+    """``A A^T`` of an operator; its root is ``A^T``. Of a symmetric ``A`` it is the square.
+
+    Attributes:
+        by_halves: Whether a product is one with ``A^T`` and one with ``A``.
+    """
+
+    by_halves = True
 
     def __init__(self, base: LinearOperator):
         self.base = base

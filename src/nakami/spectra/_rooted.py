@@ -19,6 +19,40 @@ from .krylov._plan import BLOCK, block_size, make_plan
 from .krylov._runs import converged
 from .krylov._vector_lanczos import first_vector
 
+REMEMBERED = 64  # part of the budget that may hold what products went through
+NEAR = 1e3  # times eps: how far from a sum of vectors met a vector may lie to be taken for it
+
+
+class Remembered(Gram):
+    """``A A^T`` that keeps what ``A^T`` made of its vectors, while ``room`` bytes hold both."""
+
+    def __init__(self, gram: Gram, room: int):
+        super().__init__(gram.base)
+        self.room, self._met, self._made = room, list[Tensor](), list[Tensor]()
+
+    def _matmat(self, block: Tensor) -> Tensor:
+        half = self.base._rmatmat(block)
+        if self.room >= 0:
+            self.room -= block.nbytes + half.nbytes
+            self._met.append(block.clone())
+            self._made.append(half)
+            if self.room < 0:
+                self._met, self._made = [], []
+        return self.base._matmat(half)
+
+    _rmatmat = _matmat
+
+    def lifted(self, vectors: Tensor) -> Tensor | None:
+        """``A^T vectors``, ``(m, k)``, without a product; None of what is no sum of those met."""
+        if not self._met:
+            return None
+        met = torch.cat(self._met, 1)
+        shares = torch.linalg.lstsq(met.cpu().double(), vectors.cpu().double()).solution.to(met)
+        off = (met @ shares - vectors).norm()
+        if not off <= NEAR * torch.finfo(met.dtype).eps * vectors.norm():
+            return None
+        return torch.cat(self._made, 1) @ shares
+
 
 def rooted_eigh(
     op: LinearOperator,
@@ -72,14 +106,17 @@ def _alone(
     """The largest eigenvalue of ``R^T R`` by that of ``R R^T``, whose vectors are shorter.
 
     The product that shows the size of the matrix is the first step: of ``v``, the run starts with
-    ``A v``, whose share of an eigenvector is that of ``v`` times its value. The residual is that of
-    ``A`` itself, which takes the one product that would be spent on ``R R^T``.
+    ``A v``, whose share of an eigenvector is that of ``v`` times its value. What ``R^T`` made of
+    the vectors on the way gives the eigenvector of ``A``. The residual is that of ``A`` itself,
+    which takes the one product that would be spent on ``R R^T``.
     """
     plan = make_plan(dual, 1, tol, budget, products, "symmetric", 1)
     generator = torch.Generator().manual_seed(seed)
     guess = None if start is None else finite(root @ folded(start, 1))
     v, needed = first_vector(dual, generator, guess)
-    near_one, power, image, spent = rescaled_product(dual, v)
+    halves = isinstance(dual, Gram) and dual.by_halves
+    through = Remembered(dual, budget // REMEMBERED) if halves else dual
+    near_one, power, image, spent = rescaled_product(through, v)
     length = float(image.double().norm())
     if length == 0:
         image, length = v, 1.0
@@ -88,7 +125,8 @@ def _alone(
         return needed + math.log(length) - math.log(max(key, 1e-300))
 
     def lift(vectors: Tensor) -> Tensor:
-        long = finite(dual.root @ vectors)
+        long = through.lifted(vectors) if isinstance(through, Remembered) else None
+        long = finite(dual.root @ vectors) if long is None else long
         size = torch.stack([part.double().norm() for part in long.split(ROWS)]).norm()
         if size == 0:  # of the zero matrix any vector is one
             long[0], size = 1.0, torch.ones_like(size)

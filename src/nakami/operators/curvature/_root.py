@@ -180,6 +180,11 @@ class RootGram(Gram):
         return self.layerwise if "layerwise" in self.__dict__ else None
 
     @property
+    def by_halves(self) -> bool:  # type: ignore[override]
+        """Whether a product goes through the network, down and up again."""
+        return self.layerwise is None
+
+    @property
     def root(self) -> LinearOperator:
         """``A^T``, from what the products are made of."""
         return self.base.T if self.layerwise is None else _Lift(self.base, self.layerwise)
