@@ -13,6 +13,9 @@ PIP   := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 # Threads that spin while they wait make a busy machine up to 100 times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Python keeps what it compiled, or each process of the tests compiles 300 files for itself: 8 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: xray test test-all check bench gpu soak clean help
 
 help:  ## what can be made

@@ -1,6 +1,7 @@
-"""A training on two gloo ranks for recurrent/test_hosts.py; run as a script it is one of them."""
+"""A training on two gloo ranks for recurrent/test_hosts.py; run as a script it is rank 1."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -110,7 +111,8 @@ def natural(model, x, y, steps, form=None):
 
 def measured(rank, folder):
     store = dist.FileStore(str(folder / "store"), 2)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    soon = timedelta(seconds=60)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=soon)
     x, y = sequences()
     mine = slice(0, 4) if rank == 0 else slice(4, 8)
     wrapped = nn.parallel.DistributedDataParallel
@@ -131,5 +133,5 @@ def measured(rank, folder):
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[2])
-    torch.save(measured(int(sys.argv[1]), place), place / f"{sys.argv[1]}.pt")
+    place = Path(sys.argv[1])
+    torch.save(measured(1, place), place / "1.pt")

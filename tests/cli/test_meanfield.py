@@ -65,7 +65,7 @@ def test_torch_stays_out(tmp_path):
 import sys
 from nakami.cli import main
 try:
-    main(["theory", "meanfield", "--json", "--out", {str(tmp_path)!r}])
+    main([*{SMALL[:-1]}, "--json", "--out", {str(tmp_path)!r}])
 except SystemExit as stop:
     assert stop.code == 0, stop.code
 assert "torch" not in sys.modules

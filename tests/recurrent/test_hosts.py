@@ -13,29 +13,36 @@ from torch import nn
 
 import nakami
 from nakami.recurrent import SpectralConstraint, candidate_blocks
-from two_trainers import OPTIMIZERS, Experts, Last, constrained, natural, sequences, with_experts
+from two_trainers import (
+    OPTIMIZERS,
+    Experts,
+    Last,
+    constrained,
+    measured,
+    natural,
+    sequences,
+    with_experts,
+)
 
 SCRIPT = Path(__file__).parent.parent / "two_trainers.py"
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What two processes found that trained one network together."""
+    """What two processes found that trained one network together: this one and another."""
     if not (dist.is_available() and dist.is_gloo_available()):
         pytest.skip("this torch has no gloo")
     folder = tmp_path_factory.mktemp("ranks")
     paths = [str(Path(nakami.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, str(SCRIPT)]
-    running = [
-        subprocess.Popen([*command, str(rank), str(folder)], env=surroundings) for rank in (0, 1)
-    ]
+    other = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)], env=surroundings)
     try:
-        assert [process.wait(90) for process in running] == [0, 0]
+        first = measured(0, folder)
+        assert other.wait(90) == 0
     finally:
-        for process in running:
-            process.kill()
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+        other.kill()
+        other.wait()
+    return first, torch.load(folder / "1.pt", weights_only=True)
 
 
 @pytest.mark.parametrize("training", ["constrained", "natural", "estimated", "quasi-diagonal"])

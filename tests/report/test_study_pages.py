@@ -1,6 +1,7 @@
 """Pages of theory: what they say follows from the numbers of the run."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,6 +19,19 @@ def section(page, name):
 @pytest.fixture(scope="module")
 def plateaus():
     return plateau.study([2, 3], starts=1)
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    return sampled([1.5])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_diagram_of_each_margin():
+    """Studies of one margin have the same diagram, half of their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nakami.theory.phase._study.phase_diagram", cache(phase.phase_diagram))
+        yield
 
 
 @pytest.mark.parametrize(
@@ -116,8 +130,8 @@ def test_instances_that_did_not_settle_are_hollow_and_say_in_which_stage():
     ]
 
 
-def test_what_is_said_of_kernels_follows_from_their_times_and_biases():
-    found = sampled([1.5])
+def test_what_is_said_of_kernels_follows_from_their_times_and_biases(kernels):
+    found = kernels
     page = page_of(found)
     assert "Summing the hidden units out does" in page.frame.verdict.standfirst[0]
     assert "harms the first step" in page.frame.verdict.standfirst[1]
@@ -139,8 +153,8 @@ def test_what_is_said_of_kernels_follows_from_their_times_and_biases():
     assert not section(other, "bias").do
 
 
-def test_kernels_are_told_apart_by_colour_and_dashes():
-    found = sampled([1.5])
+def test_kernels_are_told_apart_by_colour_and_dashes(kernels):
+    found = kernels
     chart = section(page_of(found), "times").figures[0].charts[0]
     looks = {(c["stroke"][0], c["fill"][0]) for c in chart.data.values() if "stroke" in c}
     assert len(looks) == len(found.times)
