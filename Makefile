@@ -8,7 +8,9 @@ BIN   := $(VENV)/bin
 SETUP := pyproject.toml constraints.txt
 # The environment variables reach the isolated build too, which -c does not.
 PIP   := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-         PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+         PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
+# pip compiles on one core; code that does not compile, as of another Python, is left to whoever imports it.
+COMPILE := $(BIN)/python -m compileall -qq -j 0
 
 # Threads that spin while they wait make a busy machine up to 100 times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -55,23 +57,28 @@ clean:  ## remove environments, caches and builds (runs in nakami-out stay)
 # A stamp is older than pyproject.toml or constraints.txt only when something is to be installed.
 $(VENV)/.ready-run: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[report,images,train]'
+	@$(COMPILE) $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/.ready-test: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[test]'
+	@$(COMPILE) $(VENV)/lib || true
 	@touch $@ $(VENV)/.ready-run
 
 $(VENV)/.ready-test-all: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[test-all]'
+	@$(COMPILE) $(VENV)/lib || true
 	@touch $@ $(VENV)/.ready-test $(VENV)/.ready-run
 
 $(VENV)/.ready-check: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[report,images,train,check]'
+	@$(COMPILE) $(VENV)/lib || true
 	@touch $@ $(VENV)/.ready-run
 
 $(BENCH)/.ready: $(SETUP) $(wildcard benchmarks/requirements.txt)
 	@$(call make_venv,$(BENCH))
 	$(subst $(BIN)/,$(BENCH)/bin/,$(PIP)) '.[report,images,train]' $(if $(wildcard benchmarks/requirements.txt),-r benchmarks/requirements.txt)
+	@$(subst $(BIN)/,$(BENCH)/bin/,$(COMPILE)) $(BENCH)/lib || true
 	@touch $@
 
 $(BIN)/python:

@@ -2,10 +2,10 @@
 
 AlexNet's Jacobian, input to relu5, linearised in float32 at the first picture; its convolutions
 multiply rounded numbers, sums are float32, as units for them do (TF32 is emulated). The search
-finds ``c`` directions ``V``; ``A V`` in float32 gives the values. Their upper bounds follow from the
-residuals ``R`` of ``A^T A`` on ``V`` and from a level above the rest of the spectrum, as eigenvalues
-of ``[[S^2, R^T], [R, level]]``. In float32 that takes ``c`` products for ``A V``, some ten for the
-residuals (seen in random directions) and 24 for the level, beside the products of the search.
+finds ``c`` directions ``V``; ``A V`` in float32 gives the values. Their upper bounds follow from
+the residuals ``R`` of ``A^T A`` on ``V`` and from a level above the rest of the spectrum: they are
+eigenvalues of ``[[S^2, R^T], [R, level]]``. In float32 that takes ``c`` products for ``A V``, some
+ten for the residuals (seen in random directions) and 24 for the level, beside the search's own.
 """
 
 from __future__ import annotations
