@@ -135,12 +135,13 @@ def warm_up() -> None:
     torch.optim.SGD(net.parameters(), lr=0.1).step()
 
 
-def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU time of this process spent in ``work``, and what it returned."""
+def cpu_seconds(work: Callable[[], Any], threads: int = 1) -> tuple[float, Any]:
+    """CPU time of this process spent in ``work``, and what it returned; wall time of threads."""
     gc.collect()  # else that of the imports falls into the clock, or does not, by chance
-    began = time.process_time()
+    clock = time.process_time if threads == 1 else time.perf_counter
+    began = clock()
     out = work()
-    return time.process_time() - began, out
+    return clock() - began, out
 
 
 def memory() -> int:
@@ -162,9 +163,11 @@ def _status(field: str) -> int:
 def apart(script: str, source: Path | None = None, **task: Any) -> dict[str, Any]:
     """Run ``script --child task`` in a process of its own; the JSON line it prints.
 
-    ``source`` is the folder of another build, to be imported in place of the installed one.
+    ``source`` is the folder of another build, to be imported in place of the installed one; a task
+    may name its ``threads``.
     """
-    quiet = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS")}
+    threads = str(task.get("threads", 1))
+    quiet = {f"{lib}_NUM_THREADS": threads for lib in ("OMP", "MKL", "OPENBLAS")}
     build = {"PYTHONPATH": str(source)} if source else {}
     load = os.getloadavg()[0]
     done = subprocess.run(

@@ -22,6 +22,7 @@ TOLERANCES = (0.1, 0.03, 0.01, 0.003, 0.001)  # svds squares them for ARPACK
 SMALL = 1000  # sides up to this have a dense row
 MOST = 200  # values of the reference
 BUDGETS = (1 << 30, 1 << 28)  # bytes
+THREADS = 2  # of the last table
 PATIENCE = 2  # times nakami's CPU seconds that subspace iteration may take
 
 
@@ -67,12 +68,14 @@ def flat(case: side.Case) -> tuple[Callable[[Any], Any], Any]:
 def child(task: dict[str, Any]) -> dict[str, Any]:
     """One method in this process: CPU seconds, error, products, memory."""
     import numpy as np
+    import torch
 
     if task["method"] == "reference":
         return reference(task)
     truth = np.load(side.ROOT / task["file"])[: task["k"]]
     side.warm_up()
     case = side.build(task["case"])
+    torch.set_num_threads(task.get("threads", 1))
     run = nakami_child if task["method"] == "nakami" else peer_child
     out = run(task, case, truth)
     values = out.pop("values")
@@ -85,13 +88,13 @@ def nakami_child(task: dict[str, Any], case: side.Case, truth: Any) -> dict[str,
 
     import nakami
 
-    budget = task.get("budget")
+    budget, threads = task.get("budget"), task.get("threads", 1)
     built, op = side.cpu_seconds(
-        lambda: nakami.jacobian(case.model, case.x, to=case.to, memory_budget=budget)
+        lambda: nakami.jacobian(case.model, case.x, to=case.to, memory_budget=budget), threads
     )
     before = side.memory()
     spent, found = side.cpu_seconds(
-        lambda: nakami.svd(op, task["k"], ACCURACY, task["vectors"], memory_budget=budget)
+        lambda: nakami.svd(op, task["k"], ACCURACY, task["vectors"], memory_budget=budget), threads
     )
     extra = side.peak_memory() - before
     columns = found.settings.get("columns", 0)
@@ -124,10 +127,11 @@ def peer_child(task: dict[str, Any], case: side.Case, truth: Any) -> dict[str, A
     import numpy as np
 
     f, x = flat(case)
-    method, k = task["method"], task["k"]
+    method, k, threads = task["method"], task["k"], task.get("threads", 1)
     built, products = 0.0, None
     if method != "dense":
-        built, products = side.cpu_seconds(lambda: peers.Products(f, x, method != "svds-jvp"))
+        made_of = (f, x, method != "svds-jvp")
+        built, products = side.cpu_seconds(lambda: peers.Products(*made_of), threads)
 
     def enough(values: Any) -> bool:
         return bool((np.abs(values - truth) <= ACCURACY * truth).all())
@@ -144,7 +148,9 @@ def peer_child(task: dict[str, Any], case: side.Case, truth: Any) -> dict[str, A
         made, more = products.forward + products.reverse, {"niter": done}
     else:
         solver = "propack" if method == "svds-propack" else "arpack"
-        spent, values = side.cpu_seconds(lambda: peers.svds(products, k, task["tol"], solver))
+        spent, values = side.cpu_seconds(
+            lambda: peers.svds(products, k, task["tol"], solver), threads
+        )
         made, more = products.forward + products.reverse, {}
     extra = side.peak_memory() - before
     return {
@@ -207,6 +213,29 @@ def budgeted(case: str, k: int) -> Iterator[dict[str, Any]]:
     for budget in BUDGETS:
         task = {"case": case, "k": k, "method": "nakami", "vectors": True, "file": file}
         yield side.apart(__file__, **task, budget=budget)
+
+
+def threaded(rows: list[dict[str, Any]], repeats: int) -> Iterator[dict[str, Any]]:
+    """Values of nakami and of both solvers of SciPy on two threads each, taking turns."""
+    for case, k in dict.fromkeys((row["case"], row["k"]) for row in rows):
+        group = [row for row in rows if (row["case"], row["k"]) == (case, k)]
+        peers = [row for row in group if row["method"] in ("svds", "svds-propack")]
+        tasks = [{"method": "nakami", "vectors": False}, *(asked(row) for row in peers)]
+        common = {"case": case, "k": k, "file": group[0]["file"], "threads": THREADS}
+        runs = [[side.apart(__file__, **common, **task) for task in tasks] for _ in range(repeats)]
+        yield from (side.middle(list(turns), "cpu_s") for turns in zip(*runs, strict=True))
+
+
+def shown_threads(rows: list[dict[str, Any]]) -> str:
+    """Wall seconds on two threads."""
+    heads = ["network and k", "way", "wall s, with building", "largest error", "time / nakami's"]
+    body, own = [], rows[0]
+    for row in rows:
+        own = row if row["method"] == "nakami" else own
+        cells = [f"{total(row):.2f}", f"{row['error']:.0e}", f"{total(row) / total(own):.2f}"]
+        body.append([f"{side.TITLES[row['case']]}, {row['k']}", name(row), *cells])
+    title = f"**On {THREADS} threads each, wall time.**"
+    return f"{title}\n\n{side.table(heads, body)}"
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
@@ -309,11 +338,12 @@ def main() -> None:
     for case in args.cases:
         for k in sorted(args.k):
             rows += measured(case, k, args.repeats, anew=k == min(args.k))
-    text = shown(rows)
+    text, both = shown(rows), list(threaded(rows, args.repeats))
     if "alexnet" in args.cases:
         tight = list(budgeted("alexnet", max(args.k)))
         text += "\n" + shown_budgets(tight)
         rows += tight
+    text, rows = text + "\n" + shown_threads(both), rows + both
     print(text)
     if not args.draft:
         side.keep("jacobian_spectra", rows, text)
