@@ -64,6 +64,7 @@ def others(rank):
     op = nakami.ggn(model, mine, loss, group=group)
     point = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
     drawn = nakami.fisher(model, mine, loss, samples=2, seed=3, group=group)
+    many = nakami.fisher(model, mine, loss, samples=40, group=group)
     wrapped = nn.parallel.DistributedDataParallel(model)
     found = {
         "ddp": nakami.ggn(wrapped, mine, loss, group=group).dense(),
@@ -75,6 +76,7 @@ def others(rank):
         "second": op.second_moment().value,
         "drawn": drawn.dense(),
         "drawn_alone": nakami.fisher(model, mine, loss, samples=2, seed=op.ranks.seed(3)).dense(),
+        "many": (nakami.trace(many, 0.2), many.dense().trace()),
         "seed": op.ranks.seed(3),
         "sampling_error": drawn.sampling_error(),
     }

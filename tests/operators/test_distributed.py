@@ -62,6 +62,14 @@ def test_the_matrix_of_all_data(ranks, read):
         assert here["route"].endswith(", summed over 2 ranks")
 
 
+def test_an_estimated_trace_is_that_of_all_data(ranks):
+    (first, true), (second, _) = (found["others"]["many"] for found in ranks)
+    assert first == second
+    assert first.converged
+    assert not first.exact
+    assert 0 < abs(first.value - float(true)) < 4 * first.se
+
+
 @pytest.mark.parametrize("read", READ, ids="-".join)
 def test_ranks_get_the_same_bits(ranks, read):
     first, second = (found[read] for found in ranks)

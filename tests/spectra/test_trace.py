@@ -1,12 +1,23 @@
 """Traces against known sums: exact ones, and estimates whose standard errors tell the truth."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from nakami.results import NotConvergedWarning, RunError
-from nakami.spectra import DEFAULT_BUDGET, LinearOperator, MatrixOperator, budget_beside, trace
+from nakami.spectra import (
+    DEFAULT_BUDGET,
+    LinearOperator,
+    MatrixOperator,
+    Probes,
+    budget_beside,
+    trace,
+)
+from nakami.spectra._probes import _margin
 
 N = 1000
 RAMP = torch.arange(N, dtype=torch.float64)
@@ -115,6 +126,82 @@ def test_not_symmetric_and_half_the_precision():
     assert abs(result.value - float(a.trace())) <= 3 * result.se
     single = trace(MatrixOperator(a.float()), method="estimate")
     assert single.value == pytest.approx(result.value, rel=1e-4)
+
+
+class Rooted(Diagonal):
+    """``R^T R`` of a diagonal ``R``."""
+
+    @property
+    def root(self):
+        return Diagonal(self.entries.sqrt())
+
+
+@pytest.mark.parametrize("name", ["linear", "slow", "steep", "rank-deficient"])
+def test_a_root_halves_what_probes_cost(name):
+    plain, rooted = (trace(kind(SPECTRA[name]), method="estimate") for kind in (Diagonal, Rooted))
+    true = float(SPECTRA[name].sum())
+    assert abs(rooted.value - true) <= 4 * rooted.se + 1e-9 * true
+    assert rooted.converged
+    passes = rooted.n_probes + 3 * rooted.n_deflated
+    assert rooted.n_products == passes // 2
+    assert rooted.n_products < 0.8 * plain.n_products
+
+
+def test_standard_errors_by_a_root_are_calibrated():
+    found = [trace(Rooted(SPECTRA["slow"]), 0.05, method="estimate", seed=s) for s in range(60)]
+    true = float(SPECTRA["slow"].sum())
+    assert sum(abs(t.value - true) <= 2 * t.se for t in found) >= 50
+
+
+class Drawn(Probes):
+    """Independent groups whose samples are squares of normal numbers, 3 on average."""
+
+    def _more(self, count):
+        gen = torch.Generator().manual_seed(1000 * self.seed + self.count)
+        return 3 * torch.randn(5, count, generator=gen, dtype=torch.float64).square()
+
+
+class Probed(Diagonal):
+    """An operator with cheaper probes, whose products are not to be asked for."""
+
+    probes = Drawn
+
+    def trace_probes(self, seed):
+        return self.probes(1 << 20, 100, seed)
+
+    def exact_trace(self):
+        return 15.0, "a sum", 0
+
+    def _matmat(self, block):
+        raise AssertionError("a product")
+
+
+def test_probes_of_the_operator_are_taken_and_their_errors_are_calibrated():
+    found = [trace(Probed(RAMP), 0.1, method="estimate", seed=s) for s in range(200)]
+    assert all(t.converged and t.se <= 0.1 * t.value for t in found)
+    assert sum(abs(t.value - 15) <= 2 * t.se for t in found) >= 0.88 * 200
+    assert {t.n_products - (t.n_probes + 1) // 2 for t in found} == {0}
+    few, many = trace(Probed(RAMP), 0.5), trace(Probed(RAMP), 0.01)
+    assert (few.exact, many.exact, many.value) == (False, True, 15)  # which is cheaper
+    assert few.n_probes < 10
+
+
+def test_few_probes_leave_room_for_what_they_do_not_show():
+    for degrees in (10, 15, 30):
+        wanted = (degrees / chi2.ppf(0.05, degrees)) ** 0.5
+        assert _margin(degrees) == pytest.approx(wanted, rel=2e-3)
+    assert (_margin(9), _margin(31)) == (math.inf, 1)
+
+
+def test_probes_that_are_not_finite_say_so():
+    class Overflowing(Drawn):
+        def _more(self, count):
+            return torch.full((5, count), torch.inf, dtype=torch.float64)
+
+    op = Probed(RAMP)
+    op.probes = Overflowing
+    with pytest.raises(RunError, match="not finite"):
+        trace(op)
 
 
 def test_a_small_budget_takes_fewer_probes_at_once():

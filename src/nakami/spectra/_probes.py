@@ -78,10 +78,10 @@ class Probes(ABC):
         value, variance, squares = self._read()
         if variance == 0:
             return 0
-        wanted = variance / max(rtol * abs(value), 1e-300) ** 2
+        wanted = (math.sqrt(variance) / max(rtol * abs(value), 1e-300)) ** 2
         count = max(2, math.ceil(wanted / (1 + wanted / self.most)))
         while count < self.most:
-            margin = _margin((count - 1) * variance**2 / squares)
+            margin = _margin((count - 1) * (variance**2 / squares if squares else math.inf))
             if margin**2 * wanted * (1 / count - 1 / self.most) <= 1:
                 break
             count += 1

@@ -47,7 +47,7 @@ class TraceResult(Ended):
         exact: Whether ``value`` is the sum of the diagonal itself.
         outcome: How the computation ended, and so ``reason`` and ``converged``: exact, or ``se`` at
             most ``rtol |value|``.
-        n_products: Columns multiplied by the matrix; two probes of its root count as one.
+        n_products: Columns multiplied by the matrix; two probes by its root count as one.
         n_probes: Random probes behind ``se``; 0 where it is exact.
         n_deflated: Directions whose share was computed exactly and taken out of the estimate.
         seed: Seed of the probes.
@@ -80,7 +80,8 @@ def trace(
     computed exactly, ``tr(Q^T A Q)``; the rest is the mean of ``d z^T A z / |z|^2`` over random
     ``z`` orthogonal to ``Q``, in ``d = n - q`` dimensions. Two things are ours: probes that first
     gave an estimate serve as the sketch for the next ``Q``, and ``Q`` grows as long as that pays.
-    Probes are added until the standard error, from at least 32 of them, meets ``rtol``.
+    Of an operator with a root ``R`` of no more rows than ``A``, a probe is ``|R z|^2``, half a
+    product. Probes are added until the standard error, from at least 32 of them, meets ``rtol``.
 
     An operator may have cheaper probes of its own. Of a curvature matrix ``A^T A`` whose examples e
     do not depend on each other it is ``sum_e |A_e^T s_e|^2`` with random signs over all rows of an
@@ -157,6 +158,7 @@ def _probed(
     count = min(FIRST, probes.most)
     while True:
         probes.add(count)
+        finite(probes.samples)
         need, left = probes.needed(rtol), min(2 * max_products, probes.most) - probes.count
         if probes.count < need and method == "auto" and need >= probes.exact_at:
             return None
@@ -183,22 +185,33 @@ def _exact(op: LinearOperator, spent: int, seed: int, room: int) -> TraceResult:
 
 
 class _Estimate:
-    """Probes of the complement of ``basis``, and the exact share of the basis."""
+    """Probes of the complement of ``basis``, and the exact share of the basis.
+
+    With a root ``R`` a probe is ``|R z|^2``, half a product; its image ``R^T R z`` waits until it
+    is asked for.
+    """
 
     def __init__(self, op: LinearOperator, room: int, seed: int):
+        root, n = op.root, op.shape[0]
+        self.root = root if root is not None and root.shape[0] <= n else None
+        self.each = 1 if self.root is not None else 2  # passes of a probe: a product has two
         self.op, self.room, self.seed = op, room, seed
         self.width = min(BATCH, room // 4)  # probes multiplied at once
-        self.columns = min(room - 3 * BATCH, op.shape[0] // 2)  # most directions deflated
+        self.columns = min(room - 3 * BATCH, n // 2)  # most directions deflated
         self.generator = torch.Generator().manual_seed(seed)
-        self.basis = torch.empty(0, op.shape[1], dtype=op.dtype, device=op.device)  # rows
+        self.basis = torch.empty(0, n, dtype=op.dtype, device=op.device)  # rows
         self.share = 0.0  # tr(Q^T A Q)
-        self.n_products = 0
+        self.passes = 0
         self.samples = torch.empty(0, dtype=torch.float64)
-        self.images = self.basis  # products with the last probes, as rows
+        self.last = self.basis  # products with the last probes, or their root's, as rows
 
     @property
     def count(self) -> int:
         return len(self.samples)
+
+    @property
+    def n_products(self) -> int:
+        return (self.passes + 1) // 2
 
     @property
     def n_deflated(self) -> int:
@@ -226,48 +239,57 @@ class _Estimate:
         z = draw.to(self.basis)
         for _ in range(2):
             z = z - (z @ self.basis.T) @ self.basis
-        self.images = self._products(z)
-        wide = z.double()
-        ratio = (wide * self.images.double()).sum(1) / wide.square().sum(1)
+        ratio = self._forms(z) / z.double().square().sum(1)
         self.samples = torch.cat([self.samples, (n - q) * ratio.cpu()])
 
     def deflate(self) -> None:
         """The images of the last probes join the basis; their samples are void."""
-        images, scale = self.images, float(self.images.norm(dim=1).max())
+        images = self.last
+        if self.root is not None:
+            images = self._times(self.root.T, images)
+        scale = float(images.norm(dim=1).max())
         block = orthonormal(images, self.basis, 0, scale, self._random)[0]
-        self.share += float((block.double() * self._products(block).double()).sum())
+        self.share += float(self._forms(block).sum())
         self.basis = torch.cat([self.basis, block])
         self.samples = self.samples[:0]
 
     def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
         return random_rows(count, basis, others, self.generator)
 
-    def _products(self, rows: Tensor) -> Tensor:
-        self.n_products += len(rows)
-        return finite(self.op @ rows.T).T
+    def _forms(self, rows: Tensor) -> Tensor:
+        """``z^T A z`` for each row, float64."""
+        self.last = self._times(self.op if self.root is None else self.root, rows)
+        other = rows if self.root is None else self.last
+        return (other.double() * self.last.double()).sum(1)
+
+    def _times(self, op: LinearOperator, rows: Tensor) -> Tensor:
+        self.passes += self.each * len(rows)
+        return finite(op @ rows.T).T
 
 
 def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> TraceResult:
     """Deflate while it pays, then add probes until the standard error is small enough.
 
-    A deflation costs ``2 BATCH`` products, the fresh probes included. It has paid if it lowered the
-    number of probes needed by more, and by a fifth at least; the first that has not is the last.
+    A deflation costs ``2 BATCH`` probes, the fresh ones included, and ``BATCH`` more where their
+    images come from the root. It has paid if it lowered the number of probes needed by more, and by
+    a fifth at least; the first that has not is the last.
     """
     n, before, paying = run.op.shape[0], math.inf, True
+    price = (2 if run.root is None else 3) * BATCH
     run.probe(BATCH)
     while True:
-        count, left = run.count, max_products - run.n_products
+        count, left = run.count, (2 * max_products - run.passes) // run.each
         need = max(LEAST, _probes_needed(run, rtol))
         if count >= need:
             return _estimated(run, rtol, spent=False)
-        if may_switch and n <= min(left, need - count):
+        if may_switch and 2 * n <= run.each * min(left, need - count):
             return _exact(run.op, run.n_products, run.seed, run.room)
         if left <= 0:
             return _estimated(run, rtol, spent=True)
         if count == BATCH:
-            paying = paying and need < min(before - 2 * BATCH, 0.8 * before)
-            roomy = len(run.basis) + BATCH <= run.columns and left >= 2 * BATCH + LEAST
-            if paying and roomy and need - count > 2 * BATCH:
+            paying = paying and need < min(before - price, 0.8 * before)
+            roomy = len(run.basis) + BATCH <= run.columns and left >= price + LEAST
+            if paying and roomy and need - count > price:
                 before = need
                 run.deflate()
                 run.probe(BATCH)
