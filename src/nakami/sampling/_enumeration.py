@@ -6,7 +6,7 @@ state: its units as binary digits, the first unit highest (``sampling.states``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce, singledispatch
 
 import torch
@@ -134,17 +134,25 @@ def divergence_bias(
     """
     machine, kernel = _small(model), check_kernel(kernel)
     k = check_at_least("k", k, 1, "pass k=1")
-    v = check_binary("data", data, machine)
+    return divergence_biases(machine, check_binary("data", data, machine), kernel, [k])[0]
+
+
+def divergence_biases(
+    machine: Machine, v: Tensor, kernel: Kernel, steps: Sequence[int]
+) -> list[Tensor]:
+    """As ``divergence_bias`` after each of several numbers of sweeps, rising, of checked parts."""
     index = (v @ (2.0 ** torch.arange(v.shape[1] - 1, -1, -1).to(v))).long()
     size = 1 << machine.visible_units
     law = torch.bincount(index, minlength=size).to(v) / len(v)
     matrix = transition_matrix(machine, kernel)
     after = torch.cat([law, law]) / 2 if len(matrix) == 2 * size else law
-    for _ in range(k):
+    expected, statistic, found = stationary(machine), pair_statistics(machine), list[Tensor]()
+    for k in range(1, steps[-1] + 1):
         after = after @ matrix
-    after = after.reshape(-1, size).sum(0)
-    bias = (stationary(machine) - after) @ pair_statistics(machine)
-    return bias.reshape(machine.weight.shape)
+        if k in steps:
+            bias = (expected - after.reshape(-1, size).sum(0)) @ statistic
+            found.append(bias.reshape(machine.weight.shape))
+    return found
 
 
 @singledispatch
@@ -254,13 +262,8 @@ def _scan(machine: Machine, block: int, kernel: Callable[[Tensor], Tensor]) -> T
         size = min(block, n - start)
         shape = (1 << start, 1 << size, 1 << (n - start - size))
         moves = kernel(law.reshape(shape).transpose(1, 2))  # (before, after, state, state)
-        matrix = torch.zeros(*shape, *shape).to(law)
-        before, after = torch.meshgrid(
-            torch.arange(shape[0]), torch.arange(shape[2]), indexing="ij"
-        )
-        before, after = before.flatten(), after.flatten()
-        matrix[before, :, after, before, :, after] = moves.flatten(0, 1)
-        total = total @ matrix.reshape(len(law), len(law))
+        rows = total.reshape(-1, *shape)
+        total = torch.einsum("sbxa,baxy->sbya", rows, moves).reshape(len(law), -1)
     return total
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..results import NakamiWarning, Plotted, Progress, Shown, Work, check_seed, is_number, wrong
 from ._collapsed import CollapsedGibbs, CollapsedSuwaTodo
 from ._enumeration import (
-    divergence_bias,
+    divergence_biases,
     exact_autocorrelation_time,
     log_partition,
     pair_statistics,
@@ -189,7 +189,7 @@ def _times(
 def _bias(machine: Machine) -> tuple[tuple[DivergenceBias, ...], float]:
     data, found = bars_and_stripes(), []
     for name, kernel in KERNELS.items():
-        norms = [float(divergence_bias(machine, data, kernel, k).norm()) for k in STEPS]
+        norms = [float(one.norm()) for one in divergence_biases(machine, data, kernel, STEPS)]
         found.append(DivergenceBias(name, np.array(STEPS), np.array(norms)))
     hidden = machine.hidden_logit(data).sigmoid()
     of_data = hidden.T @ data / len(data)
