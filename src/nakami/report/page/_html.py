@@ -8,7 +8,7 @@ import importlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
@@ -18,6 +18,9 @@ from ..charts._chart import CONFIG, Chart
 from ..words import _numbers as num
 from ._palette import filters, variables
 from ._sections import Page
+
+if TYPE_CHECKING:
+    import jinja2
 
 ASSETS = Path(__file__).parent / "assets"
 NEEDED = ("jinja2", "vl_convert", "PIL")
@@ -41,6 +44,17 @@ def require() -> None:
 
 def render(page: Page) -> str:
     """The page as HTML."""
+    return _template().render(
+        page=page, frame=page.frame, num=num, created=num.date(page.frame.created),
+        themes=variables(page.frame.n_curves), filters=filters(), fonts=_fonts(),
+        data=_script_json(_payload(page.charts)), bundle=bundle(),
+        style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(),
+    )  # fmt: skip
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    """The page's own, compiled once a process."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -48,12 +62,7 @@ def render(page: Page) -> str:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=shown,
     )  # fmt: skip
     environment.filters["unbroken"] = unbroken
-    return environment.get_template("page.html").render(
-        page=page, frame=page.frame, num=num, created=num.date(page.frame.created),
-        themes=variables(page.frame.n_curves), filters=filters(), fonts=_fonts(),
-        data=_script_json(_payload(page.charts)), bundle=bundle(),
-        style=(ASSETS / "page.css").read_text(), script=(ASSETS / "page.js").read_text(),
-    )  # fmt: skip
+    return environment.get_template("page.html")
 
 
 def shown(x: object) -> object:
