@@ -10,8 +10,10 @@ from checks import check_operator
 from curvatures import CASES, NETWORKS, Dense, case, network
 from nakami.operators.curvature._losses import criterion
 from nakami.operators.model._functional_model import FunctionalModel
+from nakami.operators.per_example import _layer_io, _norms
 from nakami.operators.per_example._examples import OutputRoot
-from nakami.operators.per_example._layer_io import LayerIO
+from nakami.operators.per_example._layer_io import LayerIO, modules_of, sweeps
+from nakami.operators.per_example._norms import at_once
 
 
 @pytest.mark.parametrize("kind", ["fisher", "ggn", "empirical_fisher"])
@@ -126,6 +128,35 @@ def test_budgets_and_batches_change_nothing():
     small = nakami.fisher(model, [(x[:4], y[:4]), (x[4:], y[4:])], loss, memory_budget=5000)
     assert len(small.parts) > 2
     assert nakami.trace(small).value == pytest.approx(nakami.trace(whole).value, rel=1e-12)
+
+
+def test_sweeps_on_a_cpu_hold_so_many_bytes_and_are_alike(monkeypatch):
+    model, x, y, _ = network("convolutions")
+    op = nakami.fisher(model, (x, y), nn.CrossEntropyLoss())
+    wanted = nakami.trace(op).value
+    ((examples, _),) = op.root.rows()
+    runs = []
+    monkeypatch.setattr(_layer_io, "LayerIO", lambda *args: runs.append(args[2]) or LayerIO(*args))
+    for room, width in ((1, 1), (4000, 3), (1 << 30, 5)):  # of 5 examples; 3 and 2, not 4 and 1
+        monkeypatch.setattr(_norms, "SWEEP", room)
+        assert at_once(examples, 1000) == width
+        again = nakami.fisher(model, (x, y), nn.CrossEntropyLoss())
+        runs.clear()
+        assert nakami.trace(again).value == pytest.approx(wanted, rel=1e-12)
+    assert runs == [len(x)]
+
+
+def test_a_sweep_lets_go_what_it_gave_before():
+    model, x, y, _ = network("convolutions")
+    op = nakami.fisher(model, (x, y), nn.CrossEntropyLoss())
+    given, modules = [], modules_of(op.names)
+    for _, run, _, slopes in sweeps(next(op.root.rows()), modules, 2):
+        assert slopes
+        assert run.layers
+        assert all(run is one or not one.layers for one, _ in given)
+        assert all(not old for _, old in given)
+        given.append((run, slopes))
+    assert len({id(run) for run, _ in given}) == -(-len(x) // 2)
 
 
 class Mixing(nn.Module):

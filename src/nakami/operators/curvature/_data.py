@@ -195,7 +195,8 @@ def _pieces(at: Parameters, example: Example, rows: int, budget: int, each: int)
     inside = {name: torch.cat([seen[name] for seen in marks]) for name in names}
     if not all(part.separable for _, part in cut):
         return None
-    own = apart(at.network, example, (_outputs(cut), inside), 4 * rows)  # without a graph
+    other = rows // 2 if rows > 3 else rows + 1  # another number, and no more memory
+    own = apart(at.network, example, (_outputs(cut), inside), other)
     for _, part in cut:
         part.own = own
     return None if own is None else cut

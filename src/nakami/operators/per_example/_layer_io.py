@@ -103,6 +103,12 @@ class LayerIO:
         """What was kept of layers inside a module; empty where nothing was."""
         return [self._taps[name] for name in names if name in self._taps]
 
+    def let_go(self) -> None:
+        """Empty it: the graph goes, whoever holds this run."""
+        self.layers.clear()
+        self._taps.clear()
+        self.output = self.output.detach()
+
     @contextmanager
     def _hooked(self, hook: Callable[[str], Callable[..., Any]]) -> Iterator[None]:
         modules = self._modules.items()
@@ -149,14 +155,18 @@ def sweeps(
 ) -> Iterator[tuple[slice, LayerIO, int, dict[str, Tensor]]]:
     """The one loop over rows: for ``width`` examples a forward pass, a backward for each column.
 
-    Yields which examples, the run, which column, and the slopes of these examples for it.
+    Yields which examples, the run, which column, and the slopes of these examples for it. Slopes
+    and run are emptied before the next ones are made.
     """
     examples, root = rows
     for here in slices(len(examples.z), width):
         tree = examples.example.rows(here.start, here.stop).tree
         run = LayerIO(examples.at.network, tree, here.stop - here.start, modules)
         for c, column in enumerate(root.each()):
-            yield here, run, c, run.slopes(column[here])
+            slopes = run.slopes(column[here])
+            yield here, run, c, slopes
+            slopes.clear()
+        run.let_go()
 
 
 def modules_of(names: Iterable[str]) -> set[str]:

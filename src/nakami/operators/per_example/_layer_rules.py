@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -45,24 +46,28 @@ class Product(Layer):
     Args:
         module: What holds the weight; a linear layer's may be given as it is.
         x: The input, axis 0 the examples.
-
-    Attributes:
-        inputs: ``(n, groups, positions, fan-in)``.
     """
 
     def __init__(self, module: nn.Linear | _ConvNd | Tensor, x: Tensor):
+        self.module, self.x = module, x
         self.shape = module.shape if isinstance(module, Tensor) else module.weight.shape
         self.groups = module.groups if isinstance(module, _ConvNd) else 1
         self.spatial = isinstance(module, _ConvNd)
-        if isinstance(module, _ConvNd):
-            self.inputs = patches(module, x)
-        else:
-            self.inputs = x.reshape(len(x), 1, -1, x.shape[-1])
-        _, g, p, k = self.inputs.shape
+        _, g, p, k = self._positions(x[:1]).shape
         self.paired, self.single = p < k, g == p == 1
         self.overlaps: Tensor | None = None  # (n, groups, positions, positions)
         self.cells = g * p * (k + p * self.paired + 2 * self.shape[0] // g)
         self.cells += 0 if self.paired else g * self.shape[0] // g * k
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """``(n, groups, positions, fan-in)``."""
+        return self._positions(self.x)
+
+    def _positions(self, x: Tensor) -> Tensor:
+        if isinstance(self.module, _ConvNd):
+            return patches(self.module, x)
+        return x.reshape(len(x), 1, -1, x.shape[-1])
 
     def slopes(self, slope: Tensor) -> Tensor:
         """The output's gradient as ``(n, groups, outputs, positions)``."""
@@ -74,7 +79,8 @@ class Product(Layer):
     def squares(self, slope: Tensor) -> dict[str, Tensor]:
         delta = self.slopes(slope)
         if self.overlaps is None and self.paired:
-            self.overlaps = self.inputs @ self.inputs.transpose(2, 3)
+            inputs = self._positions(self.x)  # larger, and not needed again
+            self.overlaps = inputs @ inputs.transpose(2, 3)
         if self.overlaps is None:
             by_weight = _square(delta @ self.inputs)
         elif self.overlaps.shape[-1] == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from ._layer_io import LayerIO, modules_of, sweeps
 from ._verification import Verified, gradients_of_one
 
 FORMED = 16  # times those with a formula that parameters have to be for all to be formed
+SWEEP = 128 << 20  # bytes that a sweep holds at a time on a CPU, by an estimate from above
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,17 @@ class RowNorms:
         self.by_parameter[name] += float(squares.double().sum())
 
 
+def at_once(examples: Examples, each: int) -> int:
+    """How many examples a sweep takes together, each of so many bytes: half the budget's.
+
+    On a CPU no more than ``SWEEP``, from where on parts take as long; these are alike.
+    """
+    room, count = examples.budget // 2, len(examples.z)
+    if examples.z.device.type == "cpu":
+        room = min(room, SWEEP)
+    return ceil(count / ceil(count / max(1, room // each)))
+
+
 def no_norms(rows: Rows, checked: Verified) -> RowNorms:
     """Zeros, to which ``norm_sweeps`` adds."""
     (examples, root), names = rows, rows[0].at.names
@@ -56,7 +69,7 @@ def norm_sweeps(
 ) -> Iterator[tuple[slice, LayerIO, int, dict[str, Tensor]]]:
     """``sweeps`` over the parameters that are captured; their squares are added to ``norms``."""
     examples = rows[0]
-    width = examples.budget // 2 // (examples.each + checked.cells * examples.at.flat.itemsize)
+    width = at_once(examples, examples.each + checked.cells * examples.at.flat.itemsize)
     for here, run, c, slopes in sweeps(rows, modules_of(norms.captured), width):
         for name, squares in run.squares(slopes).items():
             if name in norms.captured:
@@ -77,7 +90,7 @@ def row_norms(rows: Rows, checked: Verified) -> RowNorms:
     if rest is not None:  # no formula covers them: gradients of each example, formed
         cells = examples.each + 4 * rest.flat.numel() * rest.flat.itemsize
         cells += root.columns * examples.z[0].numel() * examples.z.itemsize
-        for here in slices(len(examples.z), examples.budget // 2 // cells):
+        for here in slices(len(examples.z), at_once(examples, cells)):
             found = formed(rows, here, rest, lambda g: g.square().sum())
             for name, squares in zip(rest.names, found.values(), strict=True):
                 norms.add(name, here, squares)
