@@ -72,7 +72,7 @@ def rooted_eigh(
     how = choose(root, k, budget, k == min(root.shape))
     dual = root.gram()
     short = dual.shape[0]
-    cheap = dual.stored and small_enough(dual, short, k) and eigh_bytes(dual) <= budget
+    cheap = small_enough(dual, short, k) and eigh_bytes(dual) <= budget and dual.stored
     if cheap or (short < k + 7 * BLOCK and dense_bytes(root) > budget):
         check_eigh_memory(dual, budget, "raise it")
         return _lifted(op, root, dual, k)

@@ -152,8 +152,9 @@ def choose(op: LinearOperator, k: int, budget: int, everything: bool) -> str:
 
 def small_enough(op: LinearOperator, side: int, k: int) -> bool:
     """Whether ``side`` products, few where the entries are stored, cost less than a Krylov run."""
-    cheap = op.stored and op.entries_cost <= 5 * k + 11  # one value alone takes 10 to 25
-    return 6 * k > side or side <= (SMALL_SIDE if cheap else 5 * k + 64)
+    if 6 * k > side or side <= 5 * k + 64:
+        return True  # one value alone takes 10 to 25
+    return side <= SMALL_SIDE and op.stored and op.entries_cost <= 5 * k + 11
 
 
 def _last(found: Found, k: int) -> Found:

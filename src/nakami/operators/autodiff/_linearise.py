@@ -276,6 +276,8 @@ def _zeros(func: Any, args: Any) -> Tensor | None:
     """What a large product makes of a direction of zeros, without the product; None of others."""
     if func is aten.mm.default or func is aten.bmm.default:
         return args[0].new_zeros(*args[0].shape[:-1], args[1].shape[-1])
+    if func is aten.addmm.default and not args[0].any():
+        return args[0].new_zeros(len(args[1]), args[2].shape[1])
     if func is not aten.convolution.default or len(args) < 9 or args[6]:  # transposed
         return None
     x, kernels, _, *steps = args[:6]

@@ -7,7 +7,7 @@ the recurrent matrix. torch's own way records some 35 operations a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -175,39 +175,53 @@ def _run(
     func: Any, x: Tensor, weights: CellWeights, h: Tensor, c: Tensor | None
 ) -> tuple[Tensor, ...]:
     """States, last cell and slopes."""
-    states, steps = list[Tensor](), list[Slopes]()
-    before, cell = h, h if c is None else c
+    step, slopes = _STEPS[func]
+    states, cells, kept = [h], [h if c is None else c], list[tuple[Tensor, ...]]()
     for of_x in linear(x, weights.ih, weights.bias_ih):
-        of_h = linear(before, weights.hh, weights.bias_hh)
-        before, cell, slopes = _STEPS[func](of_x, of_h, before, cell)
-        states.append(before)
-        steps.append(slopes)
-    every = (torch.stack(part) for part in zip(*steps, strict=True))
-    return torch.stack(states), cell.clone(), *every
+        of_h = linear(states[-1], weights.hh, weights.bias_hh)
+        state, cell, gates = step(of_x, of_h, states[-1], cells[-1])
+        states.append(state)
+        cells.append(cell)
+        kept.append(gates)
+    every = torch.stack(states[1:])
+    found = slopes(*[torch.stack(each) for each in zip(*kept, strict=True)])
+    return every, cells[-1].clone(), *found
 
 
-Step = tuple[Tensor, Tensor, Slopes]  # state and cell after it, and its slopes
+Step = tuple[Tensor, Tensor, tuple[Tensor, ...]]  # state and cell after it, and what slopes need
 
 
 def _tanh_step(of_x: Tensor, of_h: Tensor, h: Tensor, c: Tensor) -> Step:
     h = torch.tanh(of_x + of_h)
-    return h, c, Slopes((1 - h * h)[:, None], h.new_empty(0), h.new_empty(0))
+    return h, c, (h,)
+
+
+def _tanh_slopes(h: Tensor) -> Slopes:
+    return Slopes((1 - h * h)[:, :, None], h.new_empty(0), h.new_empty(0))
 
 
 def _relu_step(of_x: Tensor, of_h: Tensor, h: Tensor, c: Tensor) -> Step:
     h = torch.relu(of_x + of_h)
-    return h, c, Slopes((h > 0).to(h)[:, None], h.new_empty(0), h.new_empty(0))
+    return h, c, (h,)
+
+
+def _relu_slopes(h: Tensor) -> Slopes:
+    return Slopes((h > 0).to(h)[:, :, None], h.new_empty(0), h.new_empty(0))
 
 
 def _gru_step(of_x: Tensor, of_h: Tensor, h: Tensor, c: Tensor) -> Step:
-    size = h.shape[-1]
-    r, z = torch.sigmoid(of_x[:, : 2 * size] + of_h[:, : 2 * size]).chunk(2, -1)
-    hn = of_h[:, 2 * size :]
-    n = torch.tanh(torch.addcmul(of_x[:, 2 * size :], r, hn))
+    size = 2 * h.shape[-1]
+    r, z = torch.sigmoid(of_x[:, :size] + of_h[:, :size]).chunk(2, -1)
+    hn = of_h[:, size:]
+    n = torch.tanh(torch.addcmul(of_x[:, size:], r, hn))
     ahead = h - n
+    return torch.addcmul(n, z, ahead), c, (r, z, n, hn, ahead)
+
+
+def _gru_slopes(r: Tensor, z: Tensor, n: Tensor, hn: Tensor, ahead: Tensor) -> Slopes:
     of_n = aten.tanh_backward(1 - z, n)
     gates = [aten.sigmoid_backward(of_n * hn, r), aten.sigmoid_backward(ahead, z), of_n * r]
-    return torch.addcmul(n, z, ahead), c, Slopes(torch.stack(gates, 1), z, of_n)
+    return Slopes(torch.stack(gates, 2), z, of_n)
 
 
 def _lstm_step(of_x: Tensor, of_h: Tensor, h: Tensor, c: Tensor) -> Step:
@@ -215,16 +229,22 @@ def _lstm_step(of_x: Tensor, of_h: Tensor, h: Tensor, c: Tensor) -> Step:
     i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
     cell = torch.addcmul(f * c, i, g)
     bent = cell.tanh()
+    return o * bent, cell, (i, f, g, o, c, bent)
+
+
+def _lstm_slopes(
+    i: Tensor, f: Tensor, g: Tensor, o: Tensor, before: Tensor, bent: Tensor
+) -> Slopes:
     slope, bend = aten.sigmoid_backward, aten.tanh_backward
-    gates = [slope(g, i), slope(c, f), bend(i, g), slope(bent, o)]
-    return o * bent, cell, Slopes(torch.stack(gates, 1), f, bend(o, bent))
+    gates = [slope(g, i), slope(before, f), bend(i, g), slope(bent, o)]
+    return Slopes(torch.stack(gates, 2), f, bend(o, bent))
 
 
-_STEPS = {
-    torch.gru: _gru_step,
-    torch.lstm: _lstm_step,
-    torch.rnn_tanh: _tanh_step,
-    torch.rnn_relu: _relu_step,
+_STEPS: dict[Any, tuple[Callable[..., Step], Callable[..., Slopes]]] = {
+    torch.gru: (_gru_step, _gru_slopes),
+    torch.lstm: (_lstm_step, _lstm_slopes),
+    torch.rnn_tanh: (_tanh_step, _tanh_slopes),
+    torch.rnn_relu: (_relu_step, _relu_slopes),
 }
 
 

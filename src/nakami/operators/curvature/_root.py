@@ -17,7 +17,7 @@ from ..per_example._layer_io import modules_of
 from ..per_example._layerwise_gram import LayerwiseGram
 from ..per_example._norms import RowNorms, row_norms
 from ..per_example._signed import SignedRoot
-from ..per_example._verification import Verified, verified
+from ..per_example._verification import Verified, at_one_position, verified
 from ._batches import Batch, current
 
 
@@ -63,6 +63,12 @@ class CurvatureRoot(LinearOperator):
             most = max(most, part, key=lambda part: part.examples.count)
         most.tried.check_gradients()
         return verified(most.examples, modules)
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether layers that act at one position have all parameters, before it is checked."""
+        part = self.parts[0]
+        return part.examples.separable and at_one_position(part.examples, modules_of(part.at.names))
 
     def norms(self) -> list[RowNorms] | None:
         """Squared norms of the rows, batch by batch; None where examples mix."""
@@ -170,7 +176,7 @@ class RootGram(Gram):
 
         None where some layer does not, and where the budget does not hold what it takes.
         """
-        if self._checked is None or self._checked.formed:
+        if not self.base.single or self._checked is None or self._checked.formed:
             return None
         return LayerwiseGram(self.base.rows(), self._checked)
 

@@ -66,6 +66,12 @@ class LayerIO:
         """Numbers that the layers put out for one example."""
         return sum(self._taps[name][0].numel() for name in self.layers)
 
+    @property
+    def single(self) -> set[str]:
+        """Parameters of layers that act at one position, by full name."""
+        names = [name for name, layer in self.layers.items() if layer.single]
+        return {full_name(name, part) for name in names for part in ("weight", "bias")}
+
     def slopes(self, cotangent: Tensor) -> dict[str, Tensor]:
         """Gradients of ``<cotangent, output>`` by the layers' outputs; ``(n, ...)`` as the output.
 

@@ -12,7 +12,7 @@ from ..autodiff._strategies import reverse_product
 from ..model._checks import FAILURES
 from ..model._parameters import Parameters, as_real
 from ._examples import Examples
-from ._layer_io import LayerIO, full_name
+from ._layer_io import LayerIO
 
 TRIED = 2  # examples
 
@@ -63,14 +63,23 @@ def verified(examples: Examples, modules: Collection[str]) -> Verified:
         return bool((gap <= near * wanted[name] + near**2 * most).all())
 
     own = frozenset(k for k in at.names if k in found and same(k))
-    parts = ("weight", "bias")
-    alone = {
-        full_name(s, part) for s, layer in run.layers.items() if layer.single for part in parts
-    }
-    single = own & alone
+    single = own & run.single
     formed = max((size for k, size in sizes.items() if k not in single), default=0)
     cells = sum(layer.cells for layer in run.layers.values())
     return Verified(own, cells, run.width, formed)
+
+
+def at_one_position(examples: Examples, modules: Collection[str]) -> bool:
+    """Whether all parameters are those of layers that act at one position, by their looks.
+
+    Cost: a forward pass of a few examples.
+    """
+    at, n = examples.at, min(TRIED, len(examples.z))
+    try:
+        run = LayerIO(at.network, examples.example.rows(0, n).tree, n, modules)
+    except FAILURES:
+        return False
+    return set(at.names) <= run.single
 
 
 def gradients_of_one(
