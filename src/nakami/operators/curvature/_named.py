@@ -83,7 +83,9 @@ def fisher(
             statistics in a network with dropout or without normalisation by the batch; ranks with
             other arguments, weights or buffers, or an error on one of them.
 
-    Cost: building, some passes over the data; a product, about three passes for each column.
+    Cost: building, some passes over the data; a product, about three passes for each column; an
+    estimate of the trace, a backward pass for each probe. None of these takes a pass for each
+    position of a sequence.
     Source: Martens, JMLR 21 (2020), sections 5 to 9; Karakida, Akaho & Amari, AISTATS 2019.
     """
     if samples is not None:

@@ -25,8 +25,9 @@ class SignedRoot(OutputRoot):
     def __init__(self, root: OutputRoot, generator: torch.Generator, places: list[int]):
         super().__init__(root.up, root.zero)
         self.columns, self.places = len(places), places
-        own = torch.randint(0, 2, (len(root.zero), root.columns), generator=generator)
-        self._own = (own.to(torch.int8) * 2 - 1).to(root.zero.device)
+        size = (len(root.zero), root.columns)
+        own = torch.randint(0, 2, size, generator=generator, dtype=torch.int8)
+        self._own = (2 * own - 1).to(root.zero.device)
         self._at = torch.arange(root.columns, device=root.zero.device)
 
     @staticmethod
