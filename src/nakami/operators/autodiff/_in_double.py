@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from ..model._example import mapped
 from ..model._functional_model import FunctionalModel
+from ..model._put_back import aliased
 from ..model._uncompiled import DispatchMode
 
 LARGE = 1 << 20  # entries of a matrix beyond which it is converted a block at a time
@@ -56,18 +56,18 @@ class _Doubles(DispatchMode):
         kwargs = kwargs or {}
         if func in _MATRIX_PRODUCTS and not kwargs and _is_large(args[-1]):
             return _product_in_blocks(*args)
-        for place, spec in enumerate(func._schema.arguments):
-            value = args[place] if place < len(args) else kwargs.get(spec.name)
-            if spec.alias_info is None or not isinstance(value, Tensor):
+        for place, name, is_written in aliased(func):
+            value = args[place] if place < len(args) else kwargs.get(name)
+            if not isinstance(value, Tensor):
                 continue
-            if not spec.alias_info.is_write:  # a view stays one; what is detached begins anew
+            if not is_written:  # a view stays one; what is detached begins anew
                 if func is torch.ops.aten.detach.default:
                     break
                 return func(*args, **kwargs)
             if value.dtype in WIDER:
                 raise NotImplementedError(f"{func} writes to {value.dtype}")
-        args, kwargs = tree_map(_wide, (args, kwargs))
-        return tree_map(_wide, func(*args, **kwargs))
+        kwargs = {name: _wide(value) for name, value in kwargs.items()}
+        return _wide(func(*_wide(args), **kwargs))
 
 
 _MATRIX_PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
@@ -94,4 +94,6 @@ def _wide(value: Any) -> Any:
         return WIDER.get(value, value)
     if isinstance(value, Tensor) and value.dtype in WIDER:
         return value.to(WIDER[value.dtype])
+    if type(value) in (list, tuple):
+        return type(value)([_wide(item) for item in value])
     return value

@@ -71,16 +71,20 @@ class InputGuard(DispatchMode):
 
 def written(func: Any, args: Any, kwargs: Any) -> Iterator[Tensor]:
     """The tensors that an operation writes to."""
-    for place, name in _places_written(func):
-        value = args[place] if place < len(args) else kwargs.get(name)
-        yield from (leaf for leaf in leaves(value) if isinstance(leaf, Tensor))
+    for place, name, is_written in aliased(func):
+        if is_written:
+            value = args[place] if place < len(args) else kwargs.get(name)
+            yield from (leaf for leaf in leaves(value) if isinstance(leaf, Tensor))
 
 
 @cache
-def _places_written(func: Any) -> tuple[tuple[int, str], ...]:
-    """The arguments that an operation writes to: place and name."""
+def aliased(func: Any) -> tuple[tuple[int, str, bool], ...]:
+    """The arguments that an operation writes to or returns views of.
+
+    Of each its place, its name, and whether it is written to.
+    """
     arguments = [(spec.alias_info, i, spec.name) for i, spec in enumerate(func._schema.arguments)]
-    return tuple((place, name) for alias, place, name in arguments if alias and alias.is_write)
+    return tuple((place, name, bool(alias.is_write)) for alias, place, name in arguments if alias)
 
 
 def memory(value: Tensor) -> int:

@@ -34,8 +34,9 @@ def still(
         for m, _ in modes
         if m._backward_hooks or m._backward_pre_hooks
     ]
-    for module, _ in modes:
-        module.training = False
+    for module, mode in modes:
+        if mode is not False:  # to set an attribute of a module is slow
+            module.training = False
     for module, *_ in hooked:  # they watch a training, and stop function transforms
         module._backward_hooks, module._backward_pre_hooks = OrderedDict(), OrderedDict()
     for norm in by_batch:
@@ -46,7 +47,8 @@ def still(
             yield composites
     finally:
         for module, mode in modes:
-            module.training = mode
+            if module.training is not mode:
+                module.training = mode
         for module, after, before in hooked:
             module._backward_hooks, module._backward_pre_hooks = after, before
         for norm, track in zip(by_batch, tracks, strict=True):
