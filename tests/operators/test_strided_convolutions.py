@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 import nakami
 from nakami.operators.autodiff._overrides import StridedConvolutions, _StridedConvolution
@@ -58,3 +59,38 @@ def test_gradients_by_the_weights_are_left_to_torch():
     u = torch.zeros(op.shape[0], dtype=torch.float64)
     u[5] = 1
     torch.testing.assert_close(op.T @ u, expected)
+
+
+POINTWISE = {
+    "shortcut": (nn.Conv2d(6, 4, 1, stride=2), True),
+    "grouped, two strides": (nn.Conv2d(6, 4, 1, stride=(2, 3), groups=2, bias=False), True),
+    "padded": (nn.Conv2d(6, 4, 1, stride=2, padding=1), False),
+    "no stride": (nn.Conv2d(6, 4, 1), False),
+}
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_strided_convolutions_by_one_pixel_take_the_pixels_first(name):
+    layer, rewritten = POINTWISE[name]
+    strides, plain = [], functional.conv2d
+
+    class Noted(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func is plain:
+                strides.append(args[3] if len(args) > 3 else (1, 1))
+            return func(*args, **(kwargs or {}))
+
+    model = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5, 6, 9, 8, dtype=torch.float64, generator=generator)
+    y = torch.randn(5, 3, dtype=torch.float64, generator=generator)
+    model(x)
+    with Noted():
+        op = nakami.ggn(model, (x, y), "mse")
+        found = op.root.dense()
+    weights = {k: p.detach() for k, p in model.named_parameters()}
+    rows = torch.func.jacrev(lambda w: torch.func.functional_call(model, w, (x,)))(weights)
+    dense = torch.cat([rows[k].reshape(15, -1) for k in op.names], 1)
+    torch.testing.assert_close(found, (2 / 15) ** 0.5 * dense)
+    torch.testing.assert_close(nakami.trace(op).value, float(found.square().sum()))
+    assert ((1, 1) in strides) == (rewritten or name == "no stride")

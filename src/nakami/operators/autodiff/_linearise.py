@@ -22,6 +22,7 @@ from torch.autograd import forward_ad
 
 from ..model._put_back import leaves, memory, written
 from ..model._uncompiled import DispatchMode
+from ._overrides import PointwiseConvolutions
 from ._recurrence import Recurrences
 
 Product = Callable[[Tensor], Tensor]
@@ -32,8 +33,9 @@ LIKE = {aten.expand.default, aten.view.default, aten._to_copy.default, aten.clon
 def linearised(function: Product, point: Tensor) -> Linearised:
     """``v -> J v`` of ``function`` at ``point``, both flat; safe under ``torch.vmap``."""
     direction = torch.zeros_like(point)
-    with forward_ad.dual_level(), Recurrences(0), _Recorder(direction) as recorder:
-        output = function(forward_ad.make_dual(point, direction))
+    with forward_ad.dual_level(), _Recorder(direction) as recorder:
+        with PointwiseConvolutions(), Recurrences(0):
+            output = function(forward_ad.make_dual(point, direction))
         image = forward_ad.unpack_dual(output).tangent
         if image is None:  # J = 0
             image = torch.zeros_like(output)

@@ -295,19 +295,21 @@ def _back(
 
 def _forth(known: Known, *moves: Tensor | None) -> tuple[Tensor, Tensor]:
     """How states and last cell move, from the moves of input, weights, first state and cell."""
-    (gates, keep, other), (of_x, of_ih, of_hh, of_bias_ih, of_bias_hh, h, c) = known.slopes, moves
-    count, size = gates.shape[2:]
+    of_x, of_ih, of_hh, of_bias_ih, of_bias_hh, h, c = moves
+    count, size = known.slopes.gates.shape[2:]
     moved, none = list[Tensor](), known.states.new_zeros(len(known.h), count * size)
-    for t in range(len(gates)):
-        by_x = _affine(known.x[t], of_ih, of_bias_ih)
-        by_x = _affine(None if of_x is None else of_x[t], known.ih, by_x)
-        sums = _affine(h, known.hh, _affine(known.before(t), of_hh, of_bias_hh))
+    ih, hh, of_ih, of_hh = (None if w is None else w.T for w in (known.ih, known.hh, of_ih, of_hh))
+    before = (known.h, *known.states.unbind(0))
+    gates, keep, other = (part.unbind(0) for part in known.slopes)
+    for t, met in enumerate(known.x.unbind(0)):
+        by_x = _affine(met, of_ih, of_bias_ih)
+        by_x = _affine(None if of_x is None else of_x[t], ih, by_x)
+        sums = _affine(h, hh, _affine(before[t], of_hh, of_bias_hh))
         by_x, sums = (none if each is None else each for each in (by_x, sums))
         if count == _GRU:
-            x, s = by_x.unflatten(1, (count, size)), sums.unflatten(1, (count, size))
-            new = (gates[t, :, :2] * (x[:, :2] + s[:, :2])).sum(1)
-            new = torch.addcmul(new, gates[t, :, 2], s[:, 2])
-            new = torch.addcmul(new, other[t], x[:, 2])
+            (r, z, last), x, s = gates[t].unbind(1), by_x.split(size, 1), sums.split(size, 1)
+            new = torch.addcmul(r * (x[0] + s[0]), z, x[1] + s[1])
+            new = torch.addcmul(torch.addcmul(new, last, s[2]), other[t], x[2])
             h = new if h is None else torch.addcmul(new, keep[t], h)
         else:
             parts = gates[t] * (by_x + sums).unflatten(1, (count, size))
@@ -346,7 +348,7 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
 
 
 def _affine(x: Tensor | None, weight: Tensor | None, shift: Tensor | None) -> Tensor | None:
-    """``x W^T + shift`` of what there is; a bias may be the shift."""
+    """``x weight + shift`` of what there is; a bias may be the shift."""
     if x is None or weight is None:
         return shift if shift is None or shift.ndim > 1 or x is None else shift.expand(len(x), -1)
-    return x @ weight.T if shift is None else torch.addmm(shift, x, weight.T)
+    return x @ weight if shift is None else torch.addmm(shift, x, weight)

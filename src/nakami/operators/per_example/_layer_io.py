@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..autodiff._overrides import PointwiseConvolutions
 from ..model._functional_model import FunctionalModel
 from ..model._tracer import transforms
 from ._examples import Rows, slices
@@ -55,7 +56,8 @@ class LayerIO:
         own = {name: network.weights.get(f"model.{name}") for name in inside}
         self.recurrent = {id(weight): name for name, weight in own.items() if weight is not None}
         self._modules = dict(wanted)
-        with self._hooked(self._hook), torch.enable_grad(), RecurrentTaps(self):
+        rewritten = PointwiseConvolutions(), RecurrentTaps(self)
+        with self._hooked(self._hook), torch.enable_grad(), rewritten[0], rewritten[1]:
             self.output = network.run(tree)
         for name, count in self._calls.items():
             if count > 1:
@@ -82,7 +84,8 @@ class LayerIO:
             return {}
         taps = [self._taps[name] for name in names]
         # What a checkpoint runs again has to save as much.
-        with self._hooked(self._again), RecurrentTaps(self, again=True):
+        again = RecurrentTaps(self, again=True)
+        with self._hooked(self._again), PointwiseConvolutions(), again:
             found = self._held(
                 lambda: torch.autograd.grad(
                     self.output, taps, cotangent, retain_graph=True, allow_unused=True

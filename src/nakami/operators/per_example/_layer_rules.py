@@ -54,7 +54,7 @@ class Product(Layer):
         self.groups = module.groups if isinstance(module, _ConvNd) else 1
         self.spatial = isinstance(module, _ConvNd)
         _, g, p, k = self._positions(x[:1]).shape
-        self.paired, self.single = p < k, g == p == 1
+        self.paired, self.single = p <= k, g == p == 1
         self.overlaps: Tensor | None = None  # (n, groups, positions, positions)
         self.cells = g * p * (k + p * self.paired + 2 * self.shape[0] // g)
         self.cells += 0 if self.paired else g * self.shape[0] // g * k
