@@ -2,7 +2,8 @@
 
 import gc
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,13 @@ def nakami_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets in {folder}; set NAKAMI_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_diagram_of_each_margin() -> Iterator[None]:
+    """Studies of one margin have the same phase diagram, which takes half of their time."""
+    from nakami.theory import phase
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nakami.theory.phase._study.phase_diagram", cache(phase.phase_diagram))
+        yield

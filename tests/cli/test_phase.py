@@ -6,6 +6,8 @@ import pytest
 
 from nakami.theory import phase
 
+pytestmark = pytest.mark.usefixtures("one_diagram_of_each_margin")
+
 THEORY = ("theory", "phase", "--points", "0", "--alpha", "0.1,0.5", "--beta", "3")
 SMALL = ("theory", "phase", "--points", "1", "--alpha", "0.5", "--beta", "3", "--dimension", "40")
 

@@ -1,7 +1,6 @@
 """Pages of theory: what they say follows from the numbers of the run."""
 
 import dataclasses
-from functools import cache
 
 import numpy as np
 import pytest
@@ -10,6 +9,8 @@ from nakami.cli import _phase_tables, _plateau_tables
 from nakami.report.page._kinds import page_of
 from nakami.sampling import study as sampled
 from nakami.theory import phase, plateau
+
+pytestmark = pytest.mark.usefixtures("one_diagram_of_each_margin")
 
 
 def section(page, name):
@@ -24,14 +25,6 @@ def plateaus():
 @pytest.fixture(scope="module")
 def kernels():
     return sampled([1.5])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_diagram_of_each_margin():
-    """Studies of one margin have the same diagram, half of their time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nakami.theory.phase._study.phase_diagram", cache(phase.phase_diagram))
-        yield
 
 
 @pytest.mark.parametrize(
