@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _get, __dir__, __all__ = lazy(
     __name__,
-    *("data", "dynamics", "geometry", "operators", "recipes"),
+    *("data", "dynamics", "geometry", "nn", "operators", "recipes"),
     *("optim", "recurrent", "report", "results", "sampling", "spectra", "theory", "training"),
     *("transport", "zoo"),
 )

@@ -1,0 +1,17 @@
+"""Layers that torch lacks: plain modules for any model, read by nakami as torch's own are."""
+
+from typing import TYPE_CHECKING
+
+from ..results import lazy
+
+if TYPE_CHECKING:
+    from ._adaptive_dropout import AdaptiveDropout as AdaptiveDropout
+    from ._contrast import LocalContrastNorm2d as LocalContrastNorm2d
+    from ._drop_connect import DropConnect as DropConnect
+    from ._max_norm import MaxNorm as MaxNorm
+    from ._max_norm import max_norm as max_norm
+    from ._maxout import Maxout as Maxout
+    from ._pooling import GaussianPool2d as GaussianPool2d
+    from ._pooling import L2Pool2d as L2Pool2d
+
+__getattr__, __dir__, __all__ = lazy(__name__)

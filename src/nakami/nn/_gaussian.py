@@ -1,0 +1,39 @@
+"""Windows of Gaussian weights, and their sums over pictures."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from ..results import is_number, wrong
+
+
+def window(size: tuple[int, int], sigma: float | None) -> Tensor:
+    """Weights ``exp(-r^2 / (2 sigma^2))`` around the middle, sum 1, ``(1, 1, *size)``.
+
+    ``sigma``: in pixels; None: a quarter of the longer side.
+    """
+    if sigma is None:
+        sigma = max(size) / 4
+    elif not is_number(sigma) or not sigma > 0:
+        raise wrong("sigma", "be a finite number above 0, in pixels", sigma, "leave it out")
+    sides = []
+    for length in size:
+        at = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
+        sides.append(torch.exp(-(at.square()) / (2 * sigma**2)))
+    weights = torch.outer(*sides)
+    return (weights / math.fsum(weights.flatten().tolist())).float()[None, None]
+
+
+def weighed(
+    x: Tensor, weights: Tensor, stride: int | tuple[int, int] = 1, padding: int = 0
+) -> Tensor:
+    """The weighted sums of each map by itself, ``(N, C, H, W)``."""
+    n, c = x.shape[:2]
+    weights = weights.to(x)
+    weights = weights / weights.sum()  # to the last digit of this type
+    sums = conv2d(x.reshape(n * c, 1, *x.shape[2:]), weights, stride=stride, padding=padding)
+    return sums.reshape(n, c, *sums.shape[2:])

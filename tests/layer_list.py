@@ -1,0 +1,98 @@
+"""Every layer of ``nakami.nn``: a new one is one entry, and all checks run over it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn as layers
+
+from nakami import nn
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer and the shape of what it takes, batch axis included.
+
+    ``reference``: the same in evaluation mode, written another way.
+    """
+
+    make: Any
+    shape: tuple[int, ...]
+    reference: Any
+
+
+def maxout(layer, x):
+    k = layer.pieces
+    return torch.stack([x[:, i::k] for i in range(k)]).amax(0)
+
+
+def drop_connect(layer, x):
+    """By many random masks of the normal sum, entry by entry."""
+    mean = x @ layer.weight.T + layer.bias
+    variance = (x[:, None] * layer.weight).square().sum(-1) * layer.p / (1 - layer.p)
+    z = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    z = torch.special.ndtri(z)
+    return layer.activation(mean[..., None] + variance.sqrt()[..., None] * z).mean(-1)
+
+
+def standout(layer, x):
+    sums = x @ layer.weight.T
+    return (sums + layer.bias).relu() / (1 + torch.exp(-(layer.alpha * sums + layer.beta)))
+
+
+def windows(x, size, stride):
+    return x.unfold(2, size, stride).unfold(3, size, stride)
+
+
+def l2(layer, x):
+    return (windows(x, 3, 2).square().mean((-2, -1)) + 1e-8).sqrt()
+
+
+def bell(side, sigma):
+    at = torch.arange(side, dtype=torch.float64) - side // 2
+    weights = torch.exp(-(at[:, None] ** 2 + at**2) / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def gaussian(layer, x):
+    return ((windows(x, 3, 2).square() * bell(3, 0.8)).sum((-2, -1)) + 1e-8).sqrt()
+
+
+def gaussian_mean(layer, x):
+    return (windows(x, 3, 2) * bell(3, 0.75)).sum((-2, -1))
+
+
+def contrast(layer, x):
+    def mean(t):
+        wide = layers.ReflectionPad2d(2)(t)
+        return (windows(wide, 5, 1) * bell(5, 1.25)).sum((-2, -1)).mean(1, keepdim=True)
+
+    v = x - mean(x)
+    spread = mean(v**2)
+    spread = spread.sqrt() if layer.root else spread
+    return v / spread.maximum(spread.mean((1, 2, 3), keepdim=True))
+
+
+CASES = {
+    "maxout": Case(lambda: nn.Maxout(3), (4, 6, 5), maxout),
+    "drop connect": Case(
+        lambda: nn.DropConnect(5, 3, 0.3, layers.Tanh(), draws=2000), (4, 5), drop_connect
+    ),
+    "adaptive dropout": Case(lambda: nn.AdaptiveDropout(5, 3, beta=0.5), (4, 5), standout),
+    "l2 pooling": Case(lambda: nn.L2Pool2d(3, 2), (2, 3, 7, 7), l2),
+    "gaussian pooling": Case(lambda: nn.GaussianPool2d(3, 2, sigma=0.8), (2, 3, 7, 7), gaussian),
+    "gaussian mean": Case(lambda: nn.GaussianPool2d(3, 2, power=1), (2, 3, 7, 7), gaussian_mean),
+    "contrast": Case(lambda: nn.LocalContrastNorm2d(5), (2, 3, 7, 8), contrast),
+    "contrast, no root": Case(
+        lambda: nn.LocalContrastNorm2d(5, root=False), (2, 3, 7, 8), contrast
+    ),
+}
+
+
+def made(name, dtype=torch.float64):
+    """The layer in evaluation mode and an input, from one seed."""
+    case = CASES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x = torch.randn(case.shape, dtype=torch.float64)
+        return case.make().to(dtype).eval(), x.to(dtype), case.reference
