@@ -56,7 +56,7 @@ class LocalContrastNorm2d(nn.Module):
         half = self.kernel_size // 2
         if min(x.shape[2:]) <= half:
             rule = f"have sides longer than {half}, half the window"
-            raise wrong("x", rule, f"shape {tuple(x.shape)}", "lower {kernel_size}")
+            raise wrong("x", rule, f"shape {tuple(x.shape)}", "lower kernel_size")
         v = x - self._mean(x)
         limits = torch.finfo(v.dtype)
         noise = x.detach().abs().amax((1, 2, 3), keepdim=True) * (100 * limits.eps)

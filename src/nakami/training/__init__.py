@@ -1,8 +1,9 @@
 """Where networks are trained: a method says what a step is, Lightning's Trainer runs the steps.
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
-the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, or a ``Method`` of the caller's.
-Needs the extra ``train`` as soon as a step is to be made; what is finished is read back without it.
+the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, or a ``Method``
+of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is finished is read
+back without it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from typing import TYPE_CHECKING
 from nakami.results import lazy
 
 if TYPE_CHECKING:
+    from ._autoencoding import Autoencoding as Autoencoding
     from ._contrastive import ContrastiveDivergence as ContrastiveDivergence
+    from ._corruption import Corruption as Corruption
+    from ._corruption import Gaussian as Gaussian
+    from ._corruption import Masking as Masking
+    from ._corruption import SaltAndPepper as SaltAndPepper
     from ._fit import fit as fit
     from ._fit import require as require
     from ._method import Descend as Descend

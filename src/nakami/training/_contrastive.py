@@ -105,7 +105,7 @@ class ContrastiveDivergence(Method):
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
         """Set the visible biases from the data, and take the generator."""
-        v = _alone("data", data)
+        v = alone("data", data)
         n = self.module.weight.shape[1]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
@@ -124,7 +124,7 @@ class ContrastiveDivergence(Method):
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
         """One update from a batch ``(N, visible)`` in 0..1."""
-        v, rbm = _alone("batch", batch), self.module
+        v, rbm = alone("batch", batch), self.module
         if self._sampler is not None:
             return self._sampled_step(v, self._sampler)
         chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction)
@@ -173,7 +173,7 @@ class ContrastiveDivergence(Method):
             parameter.add_(speed)
 
 
-def _alone(argument: str, given: object) -> Tensor:
+def alone(argument: str, given: object) -> Tensor:
     """The one tensor of a batch."""
     if isinstance(given, Sequence) and len(given) == 1 and isinstance(given[0], Tensor):
         return given[0]

@@ -1,0 +1,112 @@
+"""Gradient descent on what an autoencoder loses, with noise or penalties that keep it from copying.
+
+Origins: Bengio, Lamblin, Popovici & Larochelle, NIPS 2006; Vincent, Larochelle, Bengio & Manzagol,
+ICML 2008 (denoising); Rifai, Vincent, Muller, Glorot & Bengio, ICML 2011 (contractive); Lee,
+Ekanadham & Ng, NIPS 2007 and Ng's lecture notes, 2011 (sparse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from nakami.results import check_fraction, is_number, wrong
+from nakami.zoo._layers import seeded
+from nakami.zoo.autoencoder import Autoencoder
+
+from ._contrastive import alone
+from ._corruption import Corruption
+from ._method import Descend, Method
+
+
+@final
+class Autoencoding(Method):
+    """``mean over the batch of [error + contraction |dh/dx|_F^2 + l1 |h|_1] + sparsity KL``.
+
+    The error is summed over the visible units (``Autoencoder.error``), against the clean input
+    whatever noise the network is given. ``KL = sum_j KL(rho || mean over the batch of h_j)`` of
+    Bernoulli variables. ``step`` returns all of it.
+
+    Args:
+        module: The autoencoder.
+        optimizer: Of its parameters.
+        corruption: ``Gaussian``, ``Masking``, ``SaltAndPepper`` or any ``f(x, generator)``; None:
+            the network sees what it gives back.
+        contraction: Weight of ``|dh/dx|_F^2``; with tied weights, else encoder and decoder share
+            the contraction between them as they like.
+        sparsity: Weight of the KL term; of sigmoid units only. rho: the wanted mean of each unit.
+        l1: Weight of ``|h|_1``; keep the decoder's columns short, else they grow as ``h`` shrinks.
+        generator: Source of the noise until ``start`` gives one; None: a fresh one with seed 0.
+
+    Raises:
+        UsageError: A weight below 0; ``sparsity`` of units that are not sigmoid; at the start, data
+            of another shape, or outside 0..1 for a sigmoid output.
+    """
+
+    loss_name = "reconstruction loss with penalties, nats"
+
+    def __init__(
+        self,
+        module: Autoencoder,
+        optimizer: Optimizer,
+        *,
+        corruption: Corruption | None = None,
+        contraction: float = 0.0,
+        sparsity: float = 0.0,
+        rho: float = 0.05,
+        l1: float = 0.0,
+        generator: torch.Generator | None = None,
+    ):
+        for name, value in (("contraction", contraction), ("sparsity", sparsity), ("l1", l1)):
+            if not is_number(value) or not value >= 0:
+                raise wrong(name, "be a number, at least 0", value, "leave it out for 0")
+        check_fraction("rho", rho, "use 0.05")
+        if sparsity and module.activation != "sigmoid":
+            got, way_out = f"0 < sparsity with {module.activation} units", "pass l1 for these"
+            raise wrong("sparsity", "be asked of sigmoid units", got, way_out)
+        self.module: Autoencoder = module
+        self.optimizer, self.corruption = optimizer, corruption
+        self.contraction, self.sparsity, self.rho, self.l1 = contraction, sparsity, rho, l1
+        self._generator = seeded(generator)
+
+    def optimizers(self) -> Sequence[Optimizer]:
+        """The one."""
+        return (self.optimizer,)
+
+    def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
+        """Check the data, and take the generator."""
+        x, n = alone("data", data), self.module.weight.shape[1]
+        if x.ndim != 2 or x.shape[1] != n:
+            raise wrong("data", f"have shape (N, {n})", tuple(x.shape), "pass data.flatten(1)")
+        if self.module.output == "sigmoid" and not (x.min() >= 0 and x.max() <= 1):
+            got = f"{float(x.min()):g} to {float(x.max()):g}"
+            way_out = ["pass data / 255 for bytes", "make the autoencoder with output='linear'"]
+            raise wrong("data", "lie in 0..1 for a sigmoid output", got, way_out)
+        self._generator = generator
+
+    def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
+        """One update from a batch ``(N, visible)``."""
+        loss = self.loss(alone("batch", batch))
+        descend(loss, self.optimizer)
+        return loss.detach()
+
+    def loss(self, x: Tensor) -> Tensor:
+        """The mean over the batch, a scalar; noise is drawn anew."""
+        net = self.module
+        given = x if self.corruption is None else self.corruption(x, self._generator)
+        h = net(given)
+        each = net.error(h, x)
+        if self.contraction:
+            each = each + self.contraction * net.contraction(given)
+        if self.l1:
+            each = each + self.l1 * h.abs().sum(1)
+        loss = each.mean()
+        if self.sparsity:
+            q, rho = h.mean(0).clamp(1e-6, 1 - 1e-6), self.rho
+            apart = rho * torch.log(rho / q) + (1 - rho) * torch.log((1 - rho) / (1 - q))
+            loss = loss + self.sparsity * apart.sum()
+        return loss
