@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._corruption import SaltAndPepper as SaltAndPepper
     from ._fit import fit as fit
     from ._fit import require as require
+    from ._mean_field import MeanFieldLearning as MeanFieldLearning
     from ._method import Descend as Descend
     from ._method import Method as Method
     from ._method import Supervised as Supervised
