@@ -168,3 +168,15 @@ def test_without_the_host_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(_fit, "find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"needs lightning; pip install 'nakami\[train\]' adds it"):
         fit(method(network()), examples())
+
+
+def test_the_mode_of_gradients_is_that_of_before():
+    """Lightning left gradients on for the rest of a ``torch.no_grad()``."""
+    module = torch.nn.Linear(2, 1)
+    method = Supervised(module, torch.optim.SGD(module.parameters(), 0.1), torch.nn.MSELoss())
+    data = (torch.ones(4, 2), torch.zeros(4, 1))
+    with torch.no_grad():
+        first, last = fit(method, data, epochs=2, batch=2)
+        assert not torch.is_grad_enabled()
+    assert last < first
+    assert torch.is_grad_enabled()

@@ -90,6 +90,9 @@ class ContrastiveDivergence(Method):
             got = getattr(given, "__name__", type(given).__name__)
             way_out = "pass sampling.FromData(k, kernel), Persistent() or Tempered()"
             raise wrong_type("sampler", "be a Sampler", got, way_out)
+        if sampler is not None and not module.binary:
+            way_out = "leave it out: block Gibbs of k steps"
+            raise wrong("sampler", "be of binary visible units", type(module).__name__, way_out)
         if sampler is not None and (k != 1 or reconstruction != "sample"):
             got = f"k={k}, reconstruction={reconstruction!r} and a sampler"
             way_out = "give the steps to the sampler: sampling.FromData(k=5)"
@@ -109,9 +112,7 @@ class ContrastiveDivergence(Method):
         n = self.module.weight.shape[1]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
-        if not (v.min() >= 0 and v.max() <= 1):
-            got = f"{float(v.min()):g} to {float(v.max()):g}"
-            raise wrong("data", "lie in 0..1", got, "pass data / 255 for bytes")
+        self.module.check(v)
         self.module.start_biases(v)
         self._speed = [torch.zeros_like(p) for p in self.module.parameters()]  # on its device
         self._generator = generator
@@ -130,7 +131,8 @@ class ContrastiveDivergence(Method):
         chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction)
         hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
         difference = v - chain.model
-        self._move(hidden, torch.cat([v, chain.model]), difference.sum(0), len(v))
+        states = rbm.signal(torch.cat([v, chain.model]))
+        self._move(hidden, states, rbm.slope(difference).sum(0), len(v))
         return difference.square_().mean()
 
     def state_dict(self) -> dict[str, Any]:

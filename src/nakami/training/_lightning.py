@@ -34,7 +34,7 @@ def trained(
 ) -> None:
     """Run the epochs that are missing; ``after(epochs done)`` is called at the end of each."""
     module = position.method.module
-    with _quiet(), _interruptible():
+    with _quiet(), _interruptible(), torch.enable_grad():  # the trainer leaves its own mode behind
         trainer = Trainer(
             max_epochs=epochs - len(position.losses),
             accelerator=place.accelerator,

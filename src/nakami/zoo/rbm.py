@@ -36,6 +36,8 @@ class RBM(nn.Module):
             0.
     """
 
+    binary = True  # whether the visible units are
+
     def __init__(
         self,
         visible: int,
@@ -72,6 +74,24 @@ class RBM(nn.Module):
             1
         )
 
+    def drawn(self, mean: Tensor, generator: torch.Generator) -> Tensor:
+        """Visible units with these means given the hidden ones, ``(N, visible)``."""
+        return _sample(mean, generator)
+
+    def signal(self, v: Tensor) -> Tensor:
+        """What the hidden units see of the visible ones, ``(N, visible)``."""
+        return v
+
+    def slope(self, difference: Tensor) -> Tensor:
+        """``-dE/da`` of one state less that of another, by their ``difference``."""
+        return difference
+
+    def check(self, data: Tensor) -> None:
+        """Refuse data that the visible units cannot be: outside 0..1."""
+        if not (data.min() >= 0 and data.max() <= 1):
+            got = f"{float(data.min()):g} to {float(data.max()):g}"
+            raise wrong("data", "lie in 0..1", got, "pass data / 255 for bytes")
+
     @torch.no_grad()
     def start_biases(self, data: Tensor) -> None:
         """Set the visible biases to the log odds of the mean of ``data``, ``(N, visible)``."""
@@ -103,7 +123,7 @@ def run_chain(
     for _ in range(k):
         model = rbm.visible(_sample(p, generator))
         if reconstruction == "sample":
-            model = _sample(model, generator)
+            model = rbm.drawn(model, generator)
         p = rbm(model)
     return Chain(first, model, p)
 
@@ -115,7 +135,7 @@ def contrastive_divergence(
 
     Args:
         rbm: The machine.
-        v: Data, ``(N, visible)`` in 0..1.
+        v: Data, ``(N, visible)`` in 0..1, or as the machine's visible units are.
         k: Steps of the chain, at least 1.
         generator: Source of the samples; None: a fresh one with seed 0.
 
@@ -126,8 +146,9 @@ def contrastive_divergence(
     if k < 1:
         raise wrong("k", "be at least 1", k, "pass k=1")
     chain = run_chain(rbm, v, k, seeded(generator))
-    weight = (chain.hidden.T @ v - chain.model_hidden.T @ chain.model) / len(v)
-    return weight, (v - chain.model).mean(0), (chain.hidden - chain.model_hidden).mean(0)
+    weight = chain.hidden.T @ rbm.signal(v) - chain.model_hidden.T @ rbm.signal(chain.model)
+    visible, hidden = rbm.slope(v - chain.model), chain.hidden - chain.model_hidden
+    return weight / len(v), visible.mean(0), hidden.mean(0)
 
 
 def _sample(p: Tensor, generator: torch.Generator) -> Tensor:
