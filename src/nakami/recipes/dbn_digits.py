@@ -8,23 +8,22 @@ digits.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nakami import data
 from nakami.data import Examples
-from nakami.training import ContrastiveDivergence, Supervised, Training
+from nakami.training import ContrastiveDivergence, Training
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
 
 from ..results import counted
 from ._facts import error_fact
+from ._stacked import finetuned, stacked
 from ._subject import Network, Recipe
 
 
@@ -66,14 +65,11 @@ def train(
 ) -> tuple[Network, Network]:
     """Both networks, trained or read back."""
     start = pretrained(training, train, settings)
-    tuned = copy.deepcopy(start)
-    method = Supervised(
-        tuned,
-        torch.optim.SGD(tuned.parameters(), settings.finetune_rate, settings.momentum),
-    )
-    assert train.labels is not None  # both readers of digits give labels
-    examples = (train.inputs, train.labels)
-    training.run("finetuned", method, lambda: examples, batch=settings.batch)
+
+    def descent(net: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(net.parameters(), settings.finetune_rate, settings.momentum)
+
+    tuned = finetuned(training, start, train, descent, settings.batch)
     before, after = sentences(settings, train)
     label = "test error (output layer not trained yet)"
     return (
@@ -87,14 +83,12 @@ def pretrained(training: Training, train: Examples, settings: DBNSettings) -> nn
     pixels = train.inputs.flatten(1)
     sizes = (pixels.shape[1], *settings.hidden)
     dbn = DBN(sizes, generator=training.generator("first weights"))
-    for i, rbm in enumerate(cast("list[RBM]", dbn.rbms)):
 
-        @torch.no_grad()
-        def below(depth: int = i) -> tuple[Tensor]:
-            return (torch.cat([dbn(part, depth) for part in pixels.split(5000)]),)
+    def learner(rbm: nn.Module) -> ContrastiveDivergence:
+        assert isinstance(rbm, RBM)
+        return ContrastiveDivergence(rbm, rate=settings.pretrain_rate)
 
-        method = ContrastiveDivergence(rbm, rate=settings.pretrain_rate)
-        training.run(f"layer{i + 1}", method, below, batch=settings.batch)
+    stacked(training, pixels, list(dbn.rbms), learner, settings.batch)
     return dbn.classifier(generator=training.generator("output")).eval()
 
 

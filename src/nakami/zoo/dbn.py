@@ -14,10 +14,8 @@ no label units in the top RBM); the classifier's output layer starts at ``N(0, 0
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +23,8 @@ from torch import Tensor, nn
 from nakami.results import wrong
 
 from ._entry import Entry
-from ._layers import layer, seeded
+from ._layers import seeded
+from ._stack import classifier_of
 from .rbm import RBM
 
 SIZES = (784, 1000, 1000, 1000)
@@ -68,17 +67,7 @@ class DBN(nn.Module):
             generator: Source of the output's weights, ``N(0, 0.01^2)``; None: a fresh one with seed
                 0.
         """
-        parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        width = 0
-        for i, rbm in enumerate(cast("list[RBM]", self.rbms), 1):
-            width, below = rbm.weight.shape
-            linear = nn.utils.skip_init(nn.Linear, below, width)
-            with torch.no_grad():
-                linear.weight.copy_(rbm.weight)
-                linear.bias.copy_(rbm.hidden_bias)
-            parts[f"linear{i}"], parts[f"hidden{i}"] = linear, nn.Sigmoid()
-        parts["output"] = layer(nn.Linear, width, classes, std=0.01, generator=seeded(generator))
-        return nn.Sequential(parts)
+        return classifier_of(self.rbms, classes, generator=generator)
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
