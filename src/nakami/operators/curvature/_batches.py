@@ -254,7 +254,13 @@ class Batch:
             zero = z.new_zeros(shape[0], draws, *shape[1:])
             return OutputRoot(lambda u: (u * slopes).sum(1) / draws**0.5, zero)
         up = None if self.kind == "hessian" else self.judged.root(z, y)
-        return None if up is None else OutputRoot(up, torch.zeros_like(z))
+        if up is None:
+            return None
+        turn = self.judged.turn(z)
+        if turn is None:
+            return OutputRoot(up, torch.zeros_like(z))
+        thin = OutputRoot(lambda v: up(turn(v)), torch.zeros_like(z[:, 1:]))
+        return OutputRoot(up, torch.zeros_like(z), thin)
 
     def sample(self, draws: int, generator: torch.Generator) -> None:
         """Draw targets from the model's own distribution; kept are the gradients there."""

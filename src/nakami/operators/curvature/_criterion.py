@@ -78,6 +78,13 @@ class Criterion(ABC):
         ``B B^T`` is the Hessian of the total by the outputs.
         """
 
+    def turn(self, z: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """``v -> Q v``, for v without the first entry of axis 1, where ``B Q`` is a root like B.
+
+        It is one where ``B`` takes a direction along axis 1 to zero.
+        """
+        return None
+
     @abstractmethod
     def drawn(self, z: Tensor, y: Any, u: Tensor) -> Tensor:
         """Gradient of the total at targets drawn from the model's own distribution.

@@ -125,6 +125,17 @@ class CrossEntropy(Criterion):
 
         return up
 
+    def turn(self, z: Tensor) -> Callable[[Tensor], Tensor] | None:
+        """Householder's reflection that takes the first axis to ``sqrt(p)``, which B makes zero."""
+        sizes = z.softmax(1).sqrt()
+        first, others = sizes[:, :1], sizes[:, 1:]
+
+        def turn(v: Tensor) -> Tensor:
+            along = (others * v).sum(1, keepdim=True)
+            return torch.cat([-along, v - others * (along / (1 + first))], 1)
+
+        return turn if z.shape[1] > 1 else None
+
     def drawn(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
         p = z.softmax(1)
         below = p.cumsum(1)

@@ -71,12 +71,16 @@ class CurvatureRoot(LinearOperator):
         return part.examples.separable and at_one_position(part.examples, modules_of(part.at.names))
 
     def norms(self) -> list[RowNorms] | None:
-        """Squared norms of the rows, batch by batch; None where examples mix."""
+        """Squared norms of rows, batch by batch; None where examples mix.
+
+        Of as few rows as a root of the same matrix has, one less for each softmax.
+        """
         if (known := self.gram().known) is not None:
             return known.norms
         if self.checked is None:
             return None
-        return [row_norms(rows, self.checked) for rows in self.rows()]
+        thin = ((examples, root.thin or root) for examples, root in self.rows())
+        return [row_norms(rows, self.checked) for rows in thin]
 
     def signed_squares(self, places: list[int], seed: int) -> Tensor:
         """Squared norms of sums of each example's rows with signs, ``(examples, places)``, float64.

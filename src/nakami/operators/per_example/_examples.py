@@ -66,13 +66,17 @@ class OutputRoot:
     Args:
         up: ``B u``, of the shape of ``z``.
         zero: Zeros of the shape that ``u`` has, ``(n, ...)``; the rest are an example's columns.
+        thin: A root of the same matrix with fewer columns, where there is one.
 
     Attributes:
         columns: How many columns of ``B`` each example has.
     """
 
-    def __init__(self, up: Callable[[Tensor], Tensor], zero: Tensor):
+    def __init__(
+        self, up: Callable[[Tensor], Tensor], zero: Tensor, thin: OutputRoot | None = None
+    ):
         self.up, self.zero, self.columns = up, zero, prod(zero.shape[1:])
+        self.thin = thin
 
     def down(self, v: Tensor) -> Tensor:
         """``B^T v`` for ``v`` of the shape of ``z``."""
