@@ -27,12 +27,11 @@ from ._check import (
     check_seed,
     check_square,
 )
+from ._hutch import BATCH, ProductProbes
 from ._operator import FEW_PRODUCTS, LinearOperator, MatrixOperator, as_operator, finite
 from ._probes import LEAST, Probes
-from .krylov._basis import orthonormal, random_rows
 
 TRACE_METHODS = ("auto", "exact", "estimate")
-BATCH = 16  # probes drawn at once, and directions deflated at once
 CHUNK = 64  # columns of the identity multiplied at once
 FIRST = 4  # probes that tell how many are needed
 
@@ -140,7 +139,7 @@ def trace(
             raise wrong("memory_budget", rule, f"{budget} bytes", ways)
         if method == "exact" or (method == "auto" and n <= FEW_PRODUCTS):
             return _exact(a, 0, seed, room)
-        found = _Estimate(a, room, seed)
+        found = ProductProbes(a, room, seed)
         return _run(found, rtol, max_products, method == "auto")
 
 
@@ -184,90 +183,7 @@ def _exact(op: LinearOperator, spent: int, seed: int, room: int) -> TraceResult:
     return _known(total, f"the diagonal from {counted(n, 'product')}", spent + n, seed)
 
 
-class _Estimate:
-    """Probes of the complement of ``basis``, and the exact share of the basis.
-
-    With a root ``R`` a probe is ``|R z|^2``, half a product; its image ``R^T R z`` waits until it
-    is asked for.
-    """
-
-    def __init__(self, op: LinearOperator, room: int, seed: int):
-        root, n = op.root, op.shape[0]
-        self.root = root if root is not None and root.shape[0] <= n else None
-        self.each = 1 if self.root is not None else 2  # passes of a probe: a product has two
-        self.op, self.room, self.seed = op, room, seed
-        self.width = min(BATCH, room // 4)  # probes multiplied at once
-        self.columns = min(room - 3 * BATCH, n // 2)  # most directions deflated
-        self.generator = torch.Generator().manual_seed(seed)
-        self.basis = torch.empty(0, n, dtype=op.dtype, device=op.device)  # rows
-        self.share = 0.0  # tr(Q^T A Q)
-        self.passes = 0
-        self.samples = torch.empty(0, dtype=torch.float64)
-        self.last = self.basis  # products with the last probes, or their root's, as rows
-
-    @property
-    def count(self) -> int:
-        return len(self.samples)
-
-    @property
-    def n_products(self) -> int:
-        return (self.passes + 1) // 2
-
-    @property
-    def n_deflated(self) -> int:
-        return len(self.basis)
-
-    @property
-    def value(self) -> float:
-        return self.share + float(self.samples.mean())
-
-    @property
-    def se(self) -> float:
-        return self.spread / self.count**0.5
-
-    @property
-    def spread(self) -> float:
-        return float(self.samples.std())
-
-    def probe(self, count: int) -> None:
-        """``count`` more samples of the trace of the complement."""
-        while count > self.width:
-            self.probe(self.width)
-            count -= self.width
-        q, n = self.basis.shape
-        draw = torch.randn(count, n, generator=self.generator, dtype=torch.float64)
-        z = draw.to(self.basis)
-        for _ in range(2):
-            z = z - (z @ self.basis.T) @ self.basis
-        ratio = self._forms(z) / z.double().square().sum(1)
-        self.samples = torch.cat([self.samples, (n - q) * ratio.cpu()])
-
-    def deflate(self) -> None:
-        """The images of the last probes join the basis; their samples are void."""
-        images = self.last
-        if self.root is not None:
-            images = self._times(self.root.T, images)
-        scale = float(images.norm(dim=1).max())
-        block = orthonormal(images, self.basis, 0, scale, self._random)[0]
-        self.share += float(self._forms(block).sum())
-        self.basis = torch.cat([self.basis, block])
-        self.samples = self.samples[:0]
-
-    def _random(self, count: int, basis: Tensor, others: Tensor) -> Tensor:
-        return random_rows(count, basis, others, self.generator)
-
-    def _forms(self, rows: Tensor) -> Tensor:
-        """``z^T A z`` for each row, float64."""
-        self.last = self._times(self.op if self.root is None else self.root, rows)
-        other = rows if self.root is None else self.last
-        return (other.double() * self.last.double()).sum(1)
-
-    def _times(self, op: LinearOperator, rows: Tensor) -> Tensor:
-        self.passes += self.each * len(rows)
-        return finite(op @ rows.T).T
-
-
-def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> TraceResult:
+def _run(run: ProductProbes, rtol: float, max_products: int, may_switch: bool) -> TraceResult:
     """Deflate while it pays, then add probes until the standard error is small enough.
 
     A deflation costs ``2 BATCH`` probes, the fresh ones included, and ``BATCH`` more where their
@@ -297,14 +213,14 @@ def _run(run: _Estimate, rtol: float, max_products: int, may_switch: bool) -> Tr
         run.probe(int(min(BATCH, need - count, left)))
 
 
-def _probes_needed(run: _Estimate, rtol: float) -> float:
+def _probes_needed(run: ProductProbes, rtol: float) -> float:
     spread, target = run.spread, rtol * abs(run.value)
     if spread == 0:
         return 0
     return math.inf if target == 0 else math.ceil((spread / target) ** 2)
 
 
-def _estimated(run: _Estimate | Probes, rtol: float, spent: bool) -> TraceResult:
+def _estimated(run: ProductProbes | Probes, rtol: float, spent: bool) -> TraceResult:
     count, value, se = run.count, run.value, run.se
     numbers = {"se": se, "value": value, "rtol": rtol, "probes": count, "products": run.n_products}
     ended = Outcome(SpectrumEnding.IMPRECISE if spent else SpectrumEnding.PRECISE, numbers)
