@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import nakami
 from checks import spread
 from gauntlet import Reference
+from nakami.operators.autodiff import _memory
 from nakami.operators.autodiff._sharing import _States
 from nakami.operators.curvature import _data
 from nakami.operators.model._put_back import memory
@@ -145,3 +146,15 @@ def test_batches_share_the_weights(batches):
         op @ torch.ones(count, 1)
     assert len(op.parts) == batches
     assert made.left() == 1  # the flat weights
+
+
+def test_memory_is_given_back_after_work_that_passes_through_much(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_memory, "_trim", lambda: asked.append)
+    _memory.give_back_memory(torch.device("cpu"), _memory.MUCH - 1)
+    _memory.give_back_memory(torch.device("cuda"), _memory.MUCH)
+    assert asked == []
+    _memory.give_back_memory(torch.device("cpu"), _memory.MUCH)
+    assert asked == [0]
+    monkeypatch.setattr(_memory, "_trim", lambda: None)  # another C library
+    _memory.give_back_memory(torch.device("cpu"), _memory.MUCH)

@@ -18,7 +18,7 @@ from ..spectra import LinearOperator, check_budget, check_vector, without_autoca
 from .autodiff._affine import affine_part
 from .autodiff._derivative import Derivative
 from .autodiff._known import Steps
-from .autodiff._overrides import keep_memory
+from .autodiff._memory import keep_memory
 from .autodiff._strategies import (
     COARSE,
     Product,

@@ -1,4 +1,4 @@
-"""Convolutions in another form, and memory kept for the next product: faster on a CPU."""
+"""Convolutions in another form: faster on a CPU."""
 
 from __future__ import annotations
 
@@ -13,19 +13,6 @@ from torch.overrides import TorchFunctionMode
 from ._known import Steps
 
 FEW_CHANNELS = 4  # up to here the rewritten kernel won in every case measured, by 1.4 to 5 times
-
-
-KEPT = (32 << 20) - (1 << 16)  # bytes: just below the largest block that glibc learns to keep
-
-
-def keep_memory() -> None:
-    """Teach the C library to keep freed blocks of up to 32 MB for the next product.
-
-    glibc hands a block back to the system, and takes page faults for the next one, unless a block
-    as large was freed before; freeing one that is never touched is enough. Measured: SqueezeNet's
-    top 50 in 2.6 s in place of 3.5, a quarter of it page faults.
-    """
-    torch.empty(KEPT, dtype=torch.uint8)
 
 
 class PointwiseConvolutions(TorchFunctionMode):

@@ -15,6 +15,7 @@ from ...results import UsageError
 from .._jacobian import NetworkJacobian
 from ..autodiff._autograd import PlainProduct
 from ..autodiff._linearise import linearised
+from ..autodiff._memory import give_back_memory
 from ..autodiff._sharing import sharing
 from ..autodiff._strategies import Product, reverse_product
 from ..autodiff._vmap import vmap
@@ -49,6 +50,8 @@ class BatchJacobian(NetworkJacobian):
             self._build(self.at.flat, batch.widest, batch.examples.budget)
             return
         self._pulled(self.at.flat, batch.widest, batch.examples.budget, checked=True)
+        if not self._once:
+            give_back_memory(self.device, batch.graphs(keep=True))
         self.route = f"{LINEARISED}, {self.network.note}" if self.network.note else LINEARISED
 
     def function(self, flat: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...results import UsageError, warn, wrong
 from ...spectra import check_entries
+from ..autodiff._memory import give_back_memory
 from ..model._checks import FAILURES
 from ..model._example import Example, as_tensors, leaves_of, mapped, some_rows
 from ..model._failures import INPUT
@@ -60,7 +61,9 @@ def batches(
         raise wrong("data", "hold at least one batch", "an empty iterable", way_out)
     at = moving(network, params)
     try:
-        return _parts(at, held, judged, kind, budget, inside)
+        parts = _parts(at, held, judged, kind, budget, inside)
+        give_back_memory(at.flat.device, sum(part.graphs(keep=True) for part in parts))
+        return parts
     except UsageError as error:
         if not judged.failed_on_outputs(error):
             raise

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ...spectra import Gram, LinearOperator
+from ..autodiff._memory import give_back_memory
 from ..autodiff._vmap import vmap
 from ..per_example._examples import OutputRoot, Rows, slices
 from ..per_example._gram import dense_gram, dense_passes
@@ -19,6 +21,8 @@ from ..per_example._norms import RowNorms, row_norms
 from ..per_example._signed import SignedRoot
 from ..per_example._verification import Verified, at_one_position, verified
 from ._batches import Batch, current
+
+T = TypeVar("T")
 
 
 class CurvatureRoot(LinearOperator):
@@ -80,7 +84,13 @@ class CurvatureRoot(LinearOperator):
         if self.checked is None:
             return None
         thin = ((examples, root.thin or root) for examples, root in self.rows())
-        return [row_norms(rows, self.checked) for rows in thin]
+        return self.swept([row_norms(rows, self.checked) for rows in thin])
+
+    def swept(self, found: T) -> T:
+        """What sweeps over all rows have found, once the memory they took is given back."""
+        passed = self.columns * sum(part.graphs(keep=True) for part in self.parts)
+        give_back_memory(self.device, passed)
+        return found
 
     def signed_squares(self, places: list[int], seed: int) -> Tensor:
         """Squared norms of sums of each example's rows with signs, ``(examples, places)``, float64.
@@ -182,7 +192,7 @@ class RootGram(Gram):
         """
         if not self.base.single or self._checked is None or self._checked.formed:
             return None
-        return LayerwiseGram(self.base.rows(), self._checked)
+        return self.base.swept(LayerwiseGram(self.base.rows(), self._checked))
 
     @property
     def known(self) -> LayerwiseGram | None:
