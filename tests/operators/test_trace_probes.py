@@ -6,6 +6,8 @@ from torch import nn
 
 import nakami
 from curvatures import Dense, Tokens
+from nakami.operators.curvature._distributed import Ranks
+from nakami.operators.curvature._probes import SignedProbes
 from nakami.operators.per_example._examples import OutputRoot
 from nakami.operators.per_example._layer_io import LayerIO
 from nakami.operators.per_example._signed import SignedRoot
@@ -69,6 +71,26 @@ def test_signs_are_independent_between_examples():
     assert torch.equal(signs.abs(), torch.ones(3, 8, 6))
     assert torch.equal(torch.einsum("nkc,nkd->ncd", signs, signs), 8 * torch.eye(6).expand(3, 6, 6))
     assert not torch.equal(signs[0], signs[1])
+
+
+def test_places_and_signs_share_no_random_numbers():
+    seen = []
+
+    class Recorder:
+        scale = 1.0
+
+        def signed_squares(self, places, seed):
+            root = OutputRoot(lambda u: u, torch.zeros(1, 8))
+            signed = SignedRoot(root, torch.Generator().manual_seed(seed), places)
+            seen.append(torch.stack(list(signed.each()), 1)[0])
+            return torch.zeros(1, len(places))
+
+    for seed in range(300):
+        SignedProbes(Recorder(), 8, seed, Ranks()).add(5)
+    signs = torch.stack(seen)  # (seeds, probes, columns)
+    pairs = torch.einsum("skc,skd->kcd", signs, signs) / 300
+    assert float(signs.mean(0).abs().max()) < 0.25  # it was 0.8: a stream was used twice
+    assert float((pairs - torch.eye(8)).abs().max()) < 0.25
 
 
 def test_a_backward_pass_for_each_probe_not_each_position(monkeypatch):

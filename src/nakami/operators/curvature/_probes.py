@@ -10,6 +10,8 @@ from ..per_example._signed import SignedRoot
 from ._distributed import Ranks
 from ._root import CurvatureRoot
 
+APART = 0x85EBCA6B  # between the seeds of places and of signs, which must not share a stream
+
 
 class SignedProbes(Probes):
     """Squared norms of signed sums of an example's rows; the examples are the groups.
@@ -23,7 +25,7 @@ class SignedProbes(Probes):
     def __init__(self, root: CurvatureRoot, columns: int, seed: int, ranks: Ranks):
         super().__init__(SignedRoot.most(columns), columns, seed)
         self.root, self.ranks = root, ranks
-        self.own = ranks.seed(seed)
+        self.own = ranks.seed((seed + APART) % 2**32)
         self.places: dict[int, None] = {}  # in the order in which they were drawn
         self.generator = torch.Generator().manual_seed(seed)
 
