@@ -97,7 +97,7 @@ class _Storages(TorchDispatchMode):
 
     def __init__(self, least):
         super().__init__()
-        self.least, self.seen = least, {}
+        self.least, self.seen, self.sizes = least, {}, {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
@@ -105,7 +105,12 @@ class _Storages(TorchDispatchMode):
             if isinstance(each, torch.Tensor) and each.untyped_storage().nbytes() >= self.least:
                 ref = StorageWeakRef(each.untyped_storage())
                 self.seen[ref.cdata] = ref
+                self.sizes[ref.cdata] = each.untyped_storage().nbytes()
         return out
+
+    def bytes(self):
+        gc.collect()
+        return sum(self.sizes[key] for key, ref in self.seen.items() if not ref.expired())
 
     def left(self):
         gc.collect()
@@ -124,6 +129,20 @@ def test_both_graphs_that_stay_hold_the_states_once():
     assert len(op.parts) == 1
     assert made.left() == 3 + 1  # what each layer gives, and what no direction enters the first by
     assert torch.equal(op @ v, first)
+
+
+def test_what_stays_between_products_keeps_to_the_budget():
+    model = nn.Sequential(nn.Linear(2, 40), nn.Tanh(), nn.Linear(40, 40), nn.Tanh())
+    model.append(nn.Linear(40, 2))
+    x, y, stays = torch.randn(800, 2), torch.arange(800) % 2, []
+    for budget in (200_000, 6_000_000):
+        op = nakami.fisher(model, (x, y), "cross_entropy", memory_budget=budget)
+        with _Storages(1000) as made:
+            op @ torch.ones(op.shape[0])
+        assert all(part.keep == (budget == 6_000_000) for part in op.parts)
+        stays.append(made.bytes())
+        assert stays[-1] <= budget
+    assert stays[1] > 10 * stays[0]  # inputs and outputs alone, and the states of all examples
 
 
 def test_states_are_shared_where_the_numbers_are_the_same():
