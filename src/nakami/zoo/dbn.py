@@ -8,24 +8,27 @@ Sizes 784-1000-1000-1000 are those of the network in the 2015 report on the dyna
 networks (three hidden layers of 1,000 units on MNIST). That report gives no learning rates, epochs
 or test errors, so none are claimed here.
 
-Deliberate differences from the 2006 generative model: recognition weights only (no up-down phase,
-no label units in the top RBM); the classifier's output layer starts at ``N(0, 0.01^2)``.
+Deliberate differences from the 2006 generative model: recognition and generative weights stay tied
+(no up-down phase), no label units in the top RBM; the classifier's output layer starts at
+``N(0, 0.01^2)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nakami.results import wrong
 
 from ._entry import Entry
 from ._layers import seeded
 from ._stack import classifier_of
-from .rbm import RBM
+from .rbm import RBM, bernoulli, run_chain
 
 SIZES = (784, 1000, 1000, 1000)
 
@@ -53,6 +56,50 @@ class DBN(nn.Module):
         for rbm in self.rbms[:depth]:
             v = rbm(v)
         return v
+
+    @torch.no_grad()
+    def sample(
+        self, count: int, *, steps: int = 1000, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Means of visible units drawn from the generative model, ``(count, visible)``.
+
+        The top machine makes ``steps`` of block Gibbs sampling from random units, one chain for
+        each; then each machine below gives its visible units once, downwards.
+        """
+        rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
+        top = rbms[-1].visible_bias
+        x = torch.empty(count, len(top), dtype=top.dtype, device=top.device)
+        x = run_chain(rbms[-1], bernoulli(x.fill_(0.5), generator), steps, generator).model
+        for rbm in reversed(rbms[:-1]):
+            mean = rbm.visible(x)
+            x = mean if rbm is rbms[0] else bernoulli(mean, generator)
+        return x
+
+    @torch.no_grad()
+    def bound(self, v: Tensor, draws: int = 10, generator: torch.Generator | None = None) -> Tensor:
+        """Estimate of a lower bound on ``log p(v) + log Z`` of the top machine, nats, ``(N,)``.
+
+        ``E_Q[log p*(h) + log p(v | h) - log Q(h | v)]``, the mean over ``draws`` of the hidden
+        layers below the top machine from the recognition ``Q``. It is tight where the second
+        machine is the first one turned over. Take ``log Z`` of ``rbms[-1]`` by
+        ``sampling.annealed_importance_sampling`` from it.
+
+        Args:
+            v: ``(N, visible)`` zeros and ones.
+            draws: For each example.
+            generator: Source of the draws; None: a fresh one with seed 0.
+        """
+        rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
+        x, total = v.repeat(draws, 1), torch.zeros(draws * len(v), dtype=v.dtype, device=v.device)
+        for rbm in rbms[:-1]:
+            logit = F.linear(x, rbm.weight, rbm.hidden_bias)
+            h = bernoulli(torch.sigmoid(logit), generator)
+            total -= (h * F.logsigmoid(logit) + (1 - h) * F.logsigmoid(-logit)).sum(1)
+            down = torch.addmm(rbm.visible_bias, h, rbm.weight)
+            total += (x * F.logsigmoid(down) + (1 - x) * F.logsigmoid(-down)).sum(1)
+            x = h
+        total -= rbms[-1].free_energy(x)
+        return total.reshape(draws, -1).mean(0)
 
     def classifier(
         self, classes: int = 10, *, generator: torch.Generator | None = None

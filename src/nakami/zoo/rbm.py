@@ -76,7 +76,7 @@ class RBM(nn.Module):
 
     def drawn(self, mean: Tensor, generator: torch.Generator) -> Tensor:
         """Visible units with these means given the hidden ones, ``(N, visible)``."""
-        return _sample(mean, generator)
+        return bernoulli(mean, generator)
 
     def signal(self, v: Tensor) -> Tensor:
         """What the hidden units see of the visible ones, ``(N, visible)``."""
@@ -121,7 +121,7 @@ def run_chain(
     """``k`` steps of block Gibbs sampling started at the data ``v``, ``(N, visible)`` in 0..1."""
     first = p = rbm(v)
     for _ in range(k):
-        model = rbm.visible(_sample(p, generator))
+        model = rbm.visible(bernoulli(p, generator))
         if reconstruction == "sample":
             model = rbm.drawn(model, generator)
         p = rbm(model)
@@ -151,7 +151,8 @@ def contrastive_divergence(
     return weight / len(v), visible.mean(0), hidden.mean(0)
 
 
-def _sample(p: Tensor, generator: torch.Generator) -> Tensor:
+def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
+    """Zeros and ones, one with probability ``p``."""
     u = torch.empty_like(p).uniform_(generator=generator)  # four times as fast as torch.bernoulli
     return torch.lt(u, p, out=u)
 
