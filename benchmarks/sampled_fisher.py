@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--child")
     parser.add_argument("--only", choices=list(PARTS))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     said = parser.parse_args()
     if find_spec("transformers") is None:
         print("sampled_fisher: no transformers; pip install 'nakami[hf]'")
