@@ -67,7 +67,8 @@ def test_all_probes_together_are_exact(name):
 def test_signs_are_independent_between_examples():
     root = OutputRoot(lambda u: u, torch.zeros(3, 6))
     generator = torch.Generator().manual_seed(0)
-    signs = torch.stack(list(SignedRoot(root, generator, list(range(8))).each()), 1)
+    places = torch.arange(8).expand(3, 8)
+    signs = torch.stack(list(SignedRoot(root, generator, places).each()), 1)
     assert torch.equal(signs.abs(), torch.ones(3, 8, 6))
     assert torch.equal(torch.einsum("nkc,nkd->ncd", signs, signs), 8 * torch.eye(6).expand(3, 6, 6))
     assert not torch.equal(signs[0], signs[1])
@@ -77,13 +78,13 @@ def test_places_and_signs_share_no_random_numbers():
     seen = []
 
     class Recorder:
-        scale = 1.0
+        scale, examples = 1.0, 1
 
         def signed_squares(self, places, seed):
             root = OutputRoot(lambda u: u, torch.zeros(1, 8))
             signed = SignedRoot(root, torch.Generator().manual_seed(seed), places)
             seen.append(torch.stack(list(signed.each()), 1)[0])
-            return torch.zeros(1, len(places))
+            return torch.zeros(places.shape)
 
     for seed in range(300):
         SignedProbes(Recorder(), 8, seed, Ranks()).add(5)
@@ -91,6 +92,50 @@ def test_places_and_signs_share_no_random_numbers():
     pairs = torch.einsum("skc,skd->kcd", signs, signs) / 300
     assert float(signs.mean(0).abs().max()) < 0.25  # it was 0.8: a stream was used twice
     assert float((pairs - torch.eye(8)).abs().max()) < 0.25
+
+
+def two_rows(n):
+    """Sequences of which the same two positions count, alike: all overlaps lie at one distance."""
+    torch.manual_seed(0)
+    x = torch.randn(n, 1, 1).double().expand(n, 64, 2).contiguous()
+    y = torch.full((n, 64), -100)
+    y[:, 10:12] = torch.randint(0, 2, (n, 2))
+    loss = nn.CrossEntropyLoss(reduction="sum")
+    return nakami.fisher(ByPosition().double(), (x, y), loss, samples=1)
+
+
+class ByPosition(nn.Linear):
+    """Of two inputs two classes, which come on axis 1."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def forward(self, x):
+        return super().forward(x).transpose(1, 2)
+
+
+def test_overlaps_of_the_same_rows_in_all_examples_are_not_missed():
+    op, wrong = two_rows(6), 0
+    true = float(op.dense().trace())
+    for seed in range(40):
+        found = trace(op, 0.02, seed=seed)
+        wrong += not found.exact and abs(found.value - true) > max(3 * found.se, 1e-9 * true)
+    assert wrong <= 2  # places that examples share missed it in one of eight cases
+
+
+def test_places_are_shuffled_of_each_example_by_itself():
+    class Root:
+        scale, examples = 1.0, 400
+
+        def signed_squares(self, places, seed):
+            return places.double()
+
+    probes = SignedProbes(Root(), 7, 0, Ranks())
+    probes.add(3)
+    probes.add(5)
+    assert torch.equal(probes.samples.sort(1).values, torch.arange(8.0).double().expand(400, 8))
+    shares = (probes.samples[:, :, None] == torch.arange(8)).double().mean(0)
+    assert float((shares - 1 / 8).abs().max()) < 4.5 * (7 / 64 / 400) ** 0.5
 
 
 def test_a_backward_pass_for_each_probe_not_each_position(monkeypatch):

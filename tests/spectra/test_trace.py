@@ -176,6 +176,21 @@ class Probed(Diagonal):
         raise AssertionError("a product")
 
 
+class Seldom(Drawn):
+    """One group, of which one probe in eleven finds more than the others."""
+
+    def _more(self, count):
+        return torch.tensor([[5.0 + 4 * (i == 6) for i in range(self.count, self.count + count)]])
+
+
+def test_few_probes_that_agree_are_not_taken_for_the_trace():
+    op = Probed(RAMP)
+    op.probes = Seldom
+    found = trace(op, 0.1, method="estimate")
+    assert found.n_probes >= 11
+    assert found.se > 0
+
+
 def test_probes_of_the_operator_are_taken_and_their_errors_are_calibrated():
     found = [trace(Probed(RAMP), 0.1, method="estimate", seed=s) for s in range(200)]
     assert all(t.converged and t.se <= 0.1 * t.value for t in found)

@@ -76,8 +76,8 @@ class Probes(ABC):
         Source: the degrees of freedom of a sum, Satterthwaite, Biometrics Bulletin 2 (1946).
         """
         value, variance, squares = self._read()
-        if variance == 0:
-            return 0
+        if variance == 0:  # of few probes it says nothing
+            return min(self.most, FEW + 1)
         wanted = (math.sqrt(variance) / max(rtol * abs(value), 1e-300)) ** 2
         count = max(2, math.ceil(wanted / (1 + wanted / self.most)))
         while count < self.most:

@@ -26,16 +26,30 @@ class SignedProbes(Probes):
         super().__init__(SignedRoot.most(columns), columns, seed)
         self.root, self.ranks = root, ranks
         self.own = ranks.seed((seed + APART) % 2**32)
-        self.places: dict[int, None] = {}  # in the order in which they were drawn
-        self.generator = torch.Generator().manual_seed(seed)
+        self.moved: list[dict[int, int]] = [{} for _ in range(root.examples)]
+        self.generator = torch.Generator().manual_seed(ranks.seed(seed))
 
     def total(self, *numbers: float) -> list[float]:
         """Sums over ranks."""
         return self.ranks.total(*numbers)
 
     def _more(self, count: int) -> Tensor:
-        while len(self.places) < self.count + count:
-            self.places[int(torch.randint(self.most, (), generator=self.generator))] = None
+        places = [self._places(self.count + i) for i in range(count)]
         with self.ranks.together("the trace"):
-            found = self.root.signed_squares(list(self.places)[self.count :], self.own)
+            found = self.root.signed_squares(torch.tensor(places).T, self.own)
         return found * self.root.scale
+
+    def _places(self, at: int) -> list[int]:
+        """The ``at``-th of each example's shuffled places, each example's shuffled by itself.
+
+        With places that examples share, an overlap of the same two rows in each would show in all
+        of them or in none. Source: Fisher & Yates's shuffle, of which only the moved are kept.
+        """
+        size, found = (len(self.moved),), []
+        others = torch.randint(at, self.most, size, generator=self.generator).tolist()
+        for moved, other in zip(self.moved, others, strict=True):
+            last = moved.pop(at, at)
+            found.append(last if other == at else moved.get(other, other))
+            if other != at:
+                moved[other] = last
+        return found

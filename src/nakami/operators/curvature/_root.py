@@ -92,16 +92,22 @@ class CurvatureRoot(LinearOperator):
         give_back_memory(self.device, passed)
         return found
 
-    def signed_squares(self, places: list[int], seed: int) -> Tensor:
-        """Squared norms of sums of each example's rows with signs, ``(examples, places)``, float64.
+    @property
+    def examples(self) -> int:
+        """How many there are in all batches."""
+        return sum(len(part.z) for part in self.parts)
 
-        Examples do not mix. Before the scale, as ``norms``. Cost: a forward pass, and a backward
-        pass for each place.
+    def signed_squares(self, places: Tensor, seed: int) -> Tensor:
+        """Squared norms of sums of each example's rows with signs, as ``places``, float64.
+
+        ``places``: of each example, ``(examples, probes)``. Examples do not mix. Before the scale,
+        as ``norms``. Cost: a forward pass, and a backward pass for each probe.
         """
         assert self.checked is not None
         found, generator = [], torch.Generator().manual_seed(seed)
-        for examples, root in self.rows():
-            signed = SignedRoot(root, generator, places)
+        own = iter(places.split([len(part.z) for part in self.parts]))
+        for (examples, root), here in zip(self.rows(), own, strict=True):
+            signed = SignedRoot(root, generator, here)
             found.append(row_norms((examples, signed), self.checked).rows)
         return torch.cat(found)
 
