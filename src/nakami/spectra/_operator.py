@@ -73,7 +73,7 @@ class LinearOperator(ABC):
 
     @without_autocast
     def __matmul__(self, other: Tensor) -> Tensor:
-        """``A @ v`` for ``(n,)`` or ``(n, k)``; the result has the operator's dtype and device."""
+        """``A @ v`` for ``(n,)`` or ``(n, k)``, in memory of its own, dtype and device of ``A``."""
         if not isinstance(other, Tensor):
             raise wrong_type(
                 "the right operand",
@@ -101,8 +101,8 @@ class LinearOperator(ABC):
         # A loss, or a function, may have parameters of its own.
         with torch.no_grad(), product(columns):
             if block.ndim == 1:
-                return self._matmat(block[:, None])[:, 0]
-            return self._matmat(block)
+                return _own(self._matmat(block[:, None]), block)[:, 0]
+            return _own(self._matmat(block), block)
 
     def __rmatmul__(self, other: object) -> Tensor:
         rule, got = "stand on the left of @", f"{type(other).__name__} @ operator"
@@ -140,6 +140,17 @@ class LinearOperator(ABC):
     def __repr__(self) -> str:
         m, n = self.shape
         return f"{type(self).__name__}({m} x {n}, {self.dtype}, {self.device}, {self.route})"
+
+
+def _own(product: Tensor, block: Tensor) -> Tensor:
+    """The same numbers where writing to them changes neither ``block`` nor other columns.
+
+    Of an identity a product may be the vector itself, of ``A = 0`` one column stand for all.
+    """
+    axes = zip(product.stride(), product.shape, strict=True)
+    one = any(step == 0 and size > 1 for step, size in axes)
+    shared = product.untyped_storage().data_ptr() == block.untyped_storage().data_ptr()
+    return product.clone(memory_format=torch.contiguous_format) if one or shared else product
 
 
 class _Transpose(LinearOperator):

@@ -79,7 +79,7 @@ class Linearised:
             for place in last:
                 held[place] = None
         found: Tensor = _filled(self._result, held)
-        return found
+        return found.clone() if found is self._result else found  # a constant stays as it is
 
 
 @dataclass(frozen=True)
