@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -83,3 +84,16 @@ def test_a_small_spread_is_never_printed_as_zero():
     assert num.split(0.134113, 3e-8) == ("0.134113", "±\u00a03\u00a0×\u00a010⁻⁸")
     assert num.split(3.1e-6, 4.4e-8) == ("3.100", "±\u00a00.044\u00a0×\u00a010⁻⁶")
     assert num.split(0.134113, 0.0) == ("0.134", "±\u00a00.000")  # none at all
+
+
+@pytest.mark.parametrize("x", [5e-324, 2e-310, -3.25e-309, 1.5e-301, 2.5e-5])
+def test_numbers_down_to_the_smallest_that_there_is(x):
+    digits = f"{Decimal(x):.1e}"
+    mantissa, exponent = digits.split("e")
+    raised = exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    shown = mantissa.replace("-", num.MINUS)
+    times = f"{num.NBSP}×{num.NBSP}10{raised}"
+    assert num.number(x) == f"{shown}{times}"
+    assert num.pair(abs(x), abs(x)) == num.NBSP.join(
+        (shown.strip(num.MINUS), "±", f"{shown.strip(num.MINUS)}{times}")
+    )

@@ -41,7 +41,9 @@ class _NumpyState:
     """The state of NumPy's global generator, copied anew only where its memory has changed.
 
     All draws change the memory but one: of a normal number that the last draw left over. So with
-    such a number at hand the state is always copied and put back.
+    such a number at hand the state is always copied and put back. One gap is left: a state set by
+    hand that has such a number, over a known state with the same memory that has none. The known
+    one is then taken for it, and the number is not put back if the block draws.
     """
 
     _last: _NumpyState | None = None

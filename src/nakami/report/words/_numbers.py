@@ -36,7 +36,7 @@ def number(x: float, digits: int = 3) -> str:
         return fixed(x, _places(near, digits))
     x = float(f"{x:.{min(digits, 2)}g}")  # 9.98e-6 is 1.0e-5, not 10.0e-6
     exponent = math.floor(math.log10(abs(x)) + 1e-9)
-    return _times(fixed(x / 10.0**exponent, min(digits, 2) - 1), exponent)
+    return _times(fixed(_mantissa(x, exponent), min(digits, 2) - 1), exponent)
 
 
 def known(x: float, digits: int = 3) -> str:
@@ -58,8 +58,9 @@ def split(mean: float, spread: float, sign: bool = False) -> tuple[str, str]:
     size = max(abs(mean), spread)
     if size < 1e-3:
         exponent = math.floor(math.log10(size))
-        least = _places(spread / 10.0**exponent, 2) if spread > 0 else 1
-        head, tail = (fixed(v / 10.0**exponent, max(1, min(least, 5))) for v in (mean, spread))
+        mean, spread = _mantissa(mean, exponent), _mantissa(spread, exponent)
+        places = max(1, min(_places(spread, 2), 5)) if spread > 0 else 1
+        head, tail = fixed(mean, places), fixed(spread, places)
         return plus + head, _times(f"±{NBSP}{tail}", exponent)
     even = 0 if float(mean).is_integer() else _places(mean, 3)
     places = _places(spread, 2) if spread > 0 else even
@@ -213,6 +214,11 @@ def seconds(s: float) -> str:
 
 def _places(x: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(abs(x)))) if x else 0
+
+
+def _mantissa(x: float, exponent: int) -> float:
+    """``x / 10^exponent``, also where that power is none, or has lost digits, as a float."""
+    return x * 1e100 / 10.0 ** (exponent + 100) if exponent < -300 else x / 10.0**exponent
 
 
 def _times(mantissa: str, exponent: int) -> str:
