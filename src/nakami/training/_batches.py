@@ -28,7 +28,9 @@ class Batches:
         return -(-self.rows // (self._batch * self._group))
 
     def __iter__(self) -> Iterator[list[tuple[Tensor, ...]]]:
-        order = torch.randperm(self.rows, generator=self._generator).split(self._batch)
-        for first in range(0, len(order), self._group):
-            group = order[first : first + self._group]
+        drawn = self._generator
+        order = torch.randperm(self.rows, generator=drawn, device=drawn.device).cpu()
+        parts = order.split(self._batch)
+        for first in range(0, len(parts), self._group):
+            group = parts[first : first + self._group]
             yield [tuple(part[rows] for part in self.data) for rows in group]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nakami.results import check_fraction, is_number, wrong
+from nakami.zoo._layers import normal, uniform
 
 
 class Corruption(Protocol):
@@ -34,7 +35,7 @@ class Gaussian:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The corrupted examples."""
-        return x + self.scale * torch.empty_like(x).normal_(generator=generator)
+        return x + self.scale * normal(x, generator)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Masking:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The corrupted examples."""
-        return x * (torch.empty_like(x).uniform_(generator=generator) >= self.share)
+        return x * (uniform(x, generator) >= self.share)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,6 @@ class SaltAndPepper:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The corrupted examples."""
-        u = torch.empty_like(x).uniform_(generator=generator)
+        u = uniform(x, generator)
         noisy = (u < self.share / 2).to(x)  # 1 for the lower half of the share
         return torch.where(u < self.share, noisy, x)

@@ -72,7 +72,7 @@ class MeanFieldLearning(Method):
             raise wrong("data", "lie in 0..1", got, "pass data / 255 for bytes")
         self.module.start_biases(v)
         self._generator = generator
-        self._begin(v[:1000])
+        self._begin(v[:1000].to(self.module.weights[0].device))
 
     @torch.no_grad()
     def _begin(self, v: Tensor) -> None:

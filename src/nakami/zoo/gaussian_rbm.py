@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from nakami.results import is_number, wrong
 
 from ._entry import Entry
+from ._layers import normal
 from .rbm import RBM
 
 
@@ -77,7 +78,7 @@ class GaussianRBM(RBM):
 
     def drawn(self, mean: Tensor, generator: torch.Generator) -> Tensor:
         """Normal units around their means."""
-        return mean + self.deviation * torch.empty_like(mean).normal_(generator=generator)
+        return mean + self.deviation * normal(mean, generator)
 
     def signal(self, v: Tensor) -> Tensor:
         """``v / s``."""
@@ -107,8 +108,8 @@ class GaussianRBM(RBM):
         n = len(self.hidden_bias)
         if n > 20:
             raise wrong("hidden", "be 20 at most, to list all states", n, "compare free energies")
-        bits = (torch.arange(1 << n, device=self.weight.device)[:, None] >> torch.arange(n)) & 1
-        h = bits.double()
+        index = torch.arange(1 << n, device=self.weight.device)[:, None]
+        h = ((index >> torch.arange(n, device=index.device)) & 1).double()
         pull = h @ self.weight.double()
         each = h @ self.hidden_bias.double() + pull.square().sum(1) / 2
         each = each + pull @ (self.visible_bias / self.deviation).double()

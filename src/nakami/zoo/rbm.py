@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from nakami.results import wrong
 
 from ._entry import Entry
-from ._layers import seeded
+from ._layers import seeded, uniform
 
 
 class RBM(nn.Module):
@@ -153,7 +153,7 @@ def contrastive_divergence(
 
 def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
     """Zeros and ones, one with probability ``p``."""
-    u = torch.empty_like(p).uniform_(generator=generator)  # four times as fast as torch.bernoulli
+    u = uniform(p, generator)  # four times as fast as torch.bernoulli
     return torch.lt(u, p, out=u)
 
 
