@@ -25,7 +25,7 @@ from .worker import Stopped, Worker
 
 NAMES = (
     *("checks_products", "checks_curvature", "checks_readings", "checks_training"),
-    *("checks_others", "checks_watching", "speed"),
+    *("checks_others", "checks_layers", "checks_watching", "speed"),
 )
 MODULES = tuple(f"benchmarks.gpu.{name}" for name in NAMES)
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import nakami
 from nakami import transport, zoo
@@ -29,6 +29,11 @@ ZOO = {
     "efficientnet-lite0": (50, 1280, (3, 64, 64)),
     "alexnet": (8, 9216, None),
     "vgg16-features": (13, 4608, (3, 64, 64)),
+    "rbm": (1, 784, None),
+    "gaussian-rbm": (1, 784, None),
+    "autoencoder": (1, 784, None),
+    "dbm": (22, 1784, None),  # two layers upwards, and ten times again from both sides
+    "dbn": (4, 1000, None),
 }
 LARGE = ("alexnet",)
 
@@ -68,20 +73,27 @@ def ot(setting: Setting, found: Found, *, dtype: torch.dtype) -> None:
 
 
 def network(setting: Setting, found: Found, *, name: str) -> None:
-    """A model of the zoo in float32: its output, and its Jacobian's products against each other.
-
-    The references are float64 on the CPU, that of ``J v`` by torch's forward mode.
-    """
+    """A model of the zoo, as ``compared``."""
     layers, terms, shape = ZOO[name]
-    entry = zoo.ENTRIES[name]
-    model = zoo.build(name).double()
+    compared(setting, found, zoo.build(name), shape or zoo.ENTRIES[name].input, (layers, terms))
+
+
+def compared(
+    setting: Setting, found: Found, model: nn.Module, shape: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    """A model in float32: its output, and its Jacobian's products against each other.
+
+    The references are float64 on the CPU, that of ``J v`` by torch's forward mode. ``size``: depth,
+    and terms of the longest sum.
+    """
+    model = model.double().eval()
     for norm in model.modules():
-        if isinstance(norm, torch.nn.BatchNorm2d):
+        if isinstance(norm, nn.BatchNorm2d):
             norm.num_batches_tracked += 1  # its statistics are meant
     gen = torch.Generator().manual_seed(0)
-    x = torch.rand(1, *(shape or entry.input), generator=gen, dtype=torch.float64)
+    x = torch.rand(1, *shape, generator=gen, dtype=torch.float64)
     card = placed(model, setting.device, torch.float32)
-    bound = bounds.product(layers, terms)
+    bound = bounds.product(*size)
     v = torch.randn(x.numel(), generator=gen, dtype=torch.float64)
     truth = torch.func.jvp(model, (x,), (v.reshape(x.shape),))[1]
     with arithmetic("float32", setting.device), torch.no_grad():
@@ -90,7 +102,7 @@ def network(setting: Setting, found: Found, *, name: str) -> None:
         op = nakami.jacobian(card, x.to(setting.device).float())
         on = v.to(op.device, op.dtype)
         jv = op @ on
-        found.near("J v", jv, truth.flatten(), bounds.kinked(layers, terms))
+        found.near("J v", jv, truth.flatten(), bounds.kinked(*size))
         u = jv / jv.norm()
         back = float((op.T @ u).double() @ on.double())
         found.near("<J^T u, v> beside <u, J v>", back, float(jv.double().norm()), bound)
@@ -118,7 +130,7 @@ class NoForward(torch.autograd.Function):
     generate_vmap_rule = True
 
 
-class Without(torch.nn.Module):
+class Without(nn.Module):
     """An MLP with it."""
 
     def __init__(self) -> None:
