@@ -2,10 +2,12 @@
 
 import itertools
 
+import pytest
 import torch
 from torch.testing import assert_close
 
 from nakami import sampling
+from nakami.results import UsageError
 from nakami.zoo.dbn import DBN
 
 
@@ -51,10 +53,23 @@ def test_the_bound_lies_below_the_likelihood_and_meets_it_where_it_is_tight():
     assert_close(one, exact)
 
 
-def test_samples_have_the_law_of_the_model():
-    made, v = stack(3, 3, 2), states(3)
-    share = log_likelihood(made, v).exp()
+@pytest.mark.parametrize("sizes", [(3, 3, 2), (3, 2)])
+def test_samples_have_the_law_of_the_model(sizes):
+    made, v = stack(*sizes), states(3)
+    if len(sizes) == 2:
+        share = (-made.rbms[0].free_energy(v).detach()).softmax(0)
+    else:
+        share = log_likelihood(made, v).exp()
     assert_close(share.sum(), torch.ones((), dtype=torch.float64))
     drawn = made.sample(20_000, steps=30, generator=torch.Generator().manual_seed(0))
     assert ((drawn.mean(0) - share @ v).abs() < 4 * drawn.std(0) / 20_000**0.5).all()
     assert torch.equal(made.sample(5, steps=3), made.sample(5, steps=3))
+    assert ((drawn > 0) & (drawn < 1)).all()  # means, not zeros and ones
+
+
+def test_no_steps_and_no_draws_are_refused():
+    made = stack(3, 3, 2)
+    with pytest.raises(UsageError, match="steps must be a whole number from 1 on, got 0; use 1000"):
+        made.sample(2, steps=0)
+    with pytest.raises(UsageError, match="draws must be a whole number from 1 on, got 0; use 10"):
+        made.bound(states(3), 0)

@@ -110,7 +110,11 @@ def test_two_clusters_are_learned():
     [
         (
             lambda: GaussianRBM(2, 2, deviation=0.0),
-            "deviation must be a number above 0, or 2 of them",
+            "deviation must be a finite number above 0, or 2 of them, got 0.0",
+        ),
+        (
+            lambda: GaussianRBM(2, 2, deviation=torch.tensor([1.0, torch.inf])),
+            "deviation must be a finite number above 0, or 2 of them, got .*inf",
         ),
         (lambda: GaussianRBM(2, 21).log_partition(), "hidden must be 20 at most, .*, got 21"),
         (

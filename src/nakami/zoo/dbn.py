@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.results import wrong
+from nakami.results import check_at_least, wrong
 
 from ._entry import Entry
 from ._layers import seeded
@@ -64,16 +64,15 @@ class DBN(nn.Module):
         """Means of visible units drawn from the generative model, ``(count, visible)``.
 
         The top machine makes ``steps`` of block Gibbs sampling from random units, one chain for
-        each; then each machine below gives its visible units once, downwards.
+        each; then each machine gives its visible units once, downwards.
         """
+        check_at_least("steps", steps, 1, "use 1000")
         rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
-        top = rbms[-1].visible_bias
-        x = torch.empty(count, len(top), dtype=top.dtype, device=top.device)
-        x = run_chain(rbms[-1], bernoulli(x.fill_(0.5), generator), steps, generator).model
-        for rbm in reversed(rbms[:-1]):
-            mean = rbm.visible(x)
-            x = mean if rbm is rbms[0] else bernoulli(mean, generator)
-        return x
+        half = rbms[-1].visible_bias.new_full((count, len(rbms[-1].visible_bias)), 0.5)
+        mean = run_chain(rbms[-1], bernoulli(half, generator), steps, generator).model_hidden
+        for rbm in reversed(rbms):
+            mean = rbm.visible(bernoulli(mean, generator))
+        return mean
 
     @torch.no_grad()
     def bound(self, v: Tensor, draws: int = 10, generator: torch.Generator | None = None) -> Tensor:
@@ -86,9 +85,10 @@ class DBN(nn.Module):
 
         Args:
             v: ``(N, visible)`` zeros and ones.
-            draws: For each example.
+            draws: For each example, at least 1.
             generator: Source of the draws; None: a fresh one with seed 0.
         """
+        check_at_least("draws", draws, 1, "use 10")
         rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
         x, total = v.repeat(draws, 1), torch.zeros(draws * len(v), dtype=v.dtype, device=v.device)
         for rbm in rbms[:-1]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.results import is_number, wrong
+from nakami.results import wrong
 
 from ._entry import Entry
 from ._layers import normal
@@ -54,9 +54,9 @@ class GaussianRBM(RBM):
     ):
         super().__init__(visible, hidden, generator=generator, dtype=dtype)
         given = torch.as_tensor(deviation, dtype=dtype)
-        if given.shape not in ((), (visible,)) or not bool((given > 0).all()):
-            got = deviation if is_number(deviation) else f"shape {tuple(given.shape)}"
-            rule = f"be a number above 0, or {visible} of them"
+        if given.shape not in ((), (visible,)) or not bool(((given > 0) & given.isfinite()).all()):
+            got = deviation if given.numel() < 10 else f"shape {tuple(given.shape)}"
+            rule = f"be a finite number above 0, or {visible} of them"
             raise wrong("deviation", rule, got, "pass 1.0 for whitened data")
         self.register_buffer("deviation", given.expand(visible).clone())
 
