@@ -205,3 +205,13 @@ def test_max_norm_holds_after_each_step_until_it_is_removed():
 def test_wrong_use_is_refused_in_a_sentence(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [ours.L2Pool2d(2), ours.GaussianPool2d(3, 2, 1), ours.LocalContrastNorm2d(3)],
+)
+def test_a_picture_without_an_axis_of_examples(layer):
+    x = drawn(3, 6, 8)
+    assert_close(layer(x), layer(x[None])[0])
+    assert layer(x.expand(0, 3, 6, 8)).shape == (0, *layer(x).shape)

@@ -24,7 +24,8 @@ class LocalContrastNorm2d(nn.Module):
             ``y`` changes with the scale of ``x``.
         floor: ``c``; None: the mean.
 
-    Shape: ``(N, C, H, W)`` to the same. Borders are reflected: sides longer than half the window.
+    Shape: ``(N, C, H, W)`` or ``(C, H, W)`` to the same. Borders are reflected: sides longer than
+    half the window.
 
     Raises:
         UsageError: An even window, a floor below 0, or pictures smaller than half the window.
@@ -54,23 +55,23 @@ class LocalContrastNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The normalised maps."""
         half = self.kernel_size // 2
-        if min(x.shape[2:]) <= half:
+        if min(x.shape[-2:]) <= half:
             rule = f"have sides longer than {half}, half the window"
             raise wrong("x", rule, f"shape {tuple(x.shape)}", "lower kernel_size")
         v = x - self._mean(x)
         limits = torch.finfo(v.dtype)
-        noise = x.detach().abs().amax((1, 2, 3), keepdim=True) * (100 * limits.eps)
+        noise = x.detach().abs().amax((-3, -2, -1), keepdim=True) * (100 * limits.eps)
         spread = torch.maximum(self._mean(v.square()), noise.square().clamp_min(limits.tiny))
         if self.root:
             spread = spread.sqrt()
         if self.floor is not None:
             return v / spread.clamp_min(self.floor)
-        return v / torch.maximum(spread.mean((1, 2, 3), keepdim=True), spread)
+        return v / torch.maximum(spread.mean((-3, -2, -1), keepdim=True), spread)
 
     def _mean(self, x: Tensor) -> Tensor:
-        """Weighted by the window, over all maps, ``(N, 1, H, W)``."""
+        """Weighted by the window, over all maps, ``(..., 1, H, W)``."""
         half = self.kernel_size // 2
-        return weighed(pad(x.mean(1, keepdim=True), [half] * 4, "reflect"), self.window)
+        return weighed(pad(x.mean(-3, keepdim=True), [half] * 4, "reflect"), self.window)
 
     def extra_repr(self) -> str:
         """Settings, as torch prints them."""

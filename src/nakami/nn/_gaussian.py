@@ -31,9 +31,9 @@ def window(size: tuple[int, int], sigma: float | None) -> Tensor:
 def weighed(
     x: Tensor, weights: Tensor, stride: int | tuple[int, int] = 1, padding: int = 0
 ) -> Tensor:
-    """The weighted sums of each map by itself, ``(N, C, H, W)``."""
-    n, c = x.shape[:2]
+    """The weighted sums of each map by itself, ``(..., H, W)``."""
     weights = weights.to(x)
     weights = weights / weights.sum()  # to the last digit of this type
-    sums = conv2d(x.reshape(n * c, 1, *x.shape[2:]), weights, stride=stride, padding=padding)
-    return sums.reshape(n, c, *sums.shape[2:])
+    maps = x.reshape(x.shape[:-2].numel(), 1, *x.shape[-2:])
+    sums = conv2d(maps, weights, stride=stride, padding=padding)
+    return sums.reshape(*x.shape[:-2], *sums.shape[-2:])

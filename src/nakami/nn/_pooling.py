@@ -29,7 +29,7 @@ class L2Pool2d(nn.Module):
     Args:
         kernel_size: Of the window. stride: default the window. padding: zeros around, which count.
 
-    Shape: ``(N, C, H, W)`` to ``(N, C, H', W')`` as of ``nn.AvgPool2d``.
+    Shape: ``(N, C, H, W)`` or ``(C, H, W)`` to the same axes, as ``nn.AvgPool2d``.
 
     Source: Sermanet, Chintala & LeCun, ICPR 2012; Le et al., ICML 2012.
     """
@@ -64,7 +64,7 @@ class GaussianPool2d(L2Pool2d):
         sigma: In pixels; default a quarter of the window's longer side.
         power: 2: the root of weighted squares (plus 1e-8); 1: the weighted mean.
 
-    Shape: ``(N, C, H, W)`` to ``(N, C, H', W')`` as of ``nn.AvgPool2d``.
+    Shape: ``(N, C, H, W)`` or ``(C, H, W)`` to the same axes, as ``nn.AvgPool2d``.
 
     Source: Sermanet, Chintala & LeCun, ICPR 2012.
     """
