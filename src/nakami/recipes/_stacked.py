@@ -1,17 +1,67 @@
-"""Layers trained one on the other, then all by back-propagation."""
+"""Layers trained one on the other, then all by back-propagation: what such recipes share."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from nakami import data
 from nakami.data import Examples
 from nakami.training import Method, Supervised, Training
 
+from ..results import counted
+from ._facts import error_fact
+from ._subject import Network
+
 PART = 5000  # examples that go through the layers at once
+
+
+@dataclass(frozen=True)
+class StackedSettings:
+    """What decides the weights, beside seed and data.
+
+    Attributes:
+        hidden: Units of each hidden layer.
+        pretrain_epochs: Passes of each layer. pretrain_rate: its learning rate.
+        finetune_epochs: Passes of the classifier. finetune_rate, momentum: of its gradient descent.
+        batch: Examples of one update, in both.
+    """
+
+    hidden: tuple[int, ...] = (1000, 1000, 1000)
+    pretrain_epochs: int = 20
+    pretrain_rate: float = 0.1
+    finetune_epochs: int = 20
+    finetune_rate: float = 0.1
+    momentum: float = 0.9
+    batch: int = 100
+
+
+def epochs(settings: StackedSettings) -> Mapping[str, int]:
+    """One phase for each layer, then back-propagation through all."""
+    layers = {f"layer{i}": settings.pretrain_epochs for i in range(1, len(settings.hidden) + 1)}
+    return {**layers, "finetuned": settings.finetune_epochs}
+
+
+def stages(settings: StackedSettings) -> tuple[str, ...]:
+    """The hidden layers."""
+    return tuple(f"hidden{i}" for i in range(1, len(settings.hidden) + 1))
+
+
+def digits_from(folder: Path | None) -> tuple[Examples, Examples]:
+    """Training and test digits: shipped, or the MNIST files of a folder."""
+    if folder is None:
+        return data.digits("train"), data.digits("test")
+    return data.mnist(folder, "train"), data.mnist(folder, "test")
+
+
+def pixels_of_digits() -> int:
+    """Inputs of a network that takes digits."""
+    return data.digits("test")[:1].inputs[0].numel()
 
 
 def stacked(
@@ -37,13 +87,33 @@ def stacked(
 def finetuned(
     training: Training,
     start: nn.Sequential,
-    train: Examples,
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer],
-    batch: int,
-) -> nn.Sequential:
-    """A copy of the network, trained on labels: the phase ``finetuned``."""
+    before: str,
+    examples: tuple[Examples, Examples],
+    settings: StackedSettings,
+) -> tuple[Network, Network]:
+    """The network as pre-training leaves it, and a copy trained on labels.
+
+    Args:
+        training: Runs the phase ``finetuned``.
+        start: The classifier, its output layer at random.
+        before: One sentence on how it was pre-trained.
+        examples: To train, and to test.
+        settings: Of the recipe.
+    """
+    train, test = examples
     tuned = copy.deepcopy(start)
     assert train.labels is not None  # both readers of digits give labels
-    examples = (train.inputs, train.labels)
-    training.run("finetuned", Supervised(tuned, optimizer(tuned)), lambda: examples, batch=batch)
-    return tuned
+    inputs, labels = train.inputs, train.labels
+    descent = torch.optim.SGD(tuned.parameters(), settings.finetune_rate, settings.momentum)
+    method = Supervised(tuned, descent)
+    training.run("finetuned", method, lambda: (inputs, labels), batch=settings.batch)
+    after = (
+        f"pre-trained as before, then {counted(settings.finetune_epochs, 'epoch')} of gradient "
+        f"descent on the cross-entropy at rate {settings.finetune_rate}, "
+        f"momentum {settings.momentum}"
+    )
+    label = "test error (output layer not trained yet)"
+    return (
+        Network("pretrained", start, before, [error_fact(start, test, label)]),
+        Network("finetuned", tuned, after, [error_fact(tuned, test)]),
+    )
