@@ -23,6 +23,8 @@ from ._distributed import Ranks
 from ._probes import SignedProbes
 from ._root import CurvatureRoot, RootGram
 
+MOST_COLUMNS = 256  # backward passes that are made without being asked for
+
 
 class CurvatureOperator(LinearOperator):
     """A curvature matrix; made by ``nakami.hessian``, ``ggn``, ``fisher`` and ``empirical_fisher``.
@@ -246,7 +248,7 @@ class CurvatureOperator(LinearOperator):
         It is where an example has fewer rows than the matrix, and its output does not depend on the
         others.
         """
-        norms = self._row_norms()
+        norms = self._row_norms(self.shape[0] - 1)
         if norms is None:
             return None
         (rows,) = self.ranks.total(sum(float(part.rows.sum()) for part in norms))
@@ -335,23 +337,28 @@ class CurvatureOperator(LinearOperator):
         return trace(Gram(side), rtol, seed=seed, max_products=max_products)
 
     def _needed(self, name: str) -> list[RowNorms]:
-        norms = self._row_norms()
+        norms = self._row_norms(MOST_COLUMNS)
         if norms is None:
             columns = self._own_root.columns if self._own_root is not None else 0
             raise UsageError(
-                f"{name} must have a root with fewer rows for each example than parameters, and "
+                f"{name} must have a root of at most {MOST_COLUMNS} rows for each example, and "
                 f"examples that do not mix, got the {self.kind} of {self.loss} and "
                 f"{counted(columns, 'row')}; use nakami.trace on op.layer(name)."
             )
         return norms
 
-    def _row_norms(self) -> list[RowNorms] | None:
-        """Those of this process; None where there is no short way, on whichever rank."""
+    def _row_norms(self, most: int) -> list[RowNorms] | None:
+        """Those of this process; None where an example has more rows than ``most``, on any rank.
+
+        None, too, where there is no short way.
+        """
         with self.ranks.together("the trace"):
             root = self._own_root
-            if self._norms is None and root is not None and 0 < root.columns < self.shape[0]:
+            short = root is not None and 0 < root.columns <= most
+            if root is not None and short and self._norms is None:
                 self._norms = root.norms()
-        return self._norms if self.ranks.every(self._norms is not None) else None
+        norms = self._norms if short else None
+        return norms if self.ranks.every(norms is not None) else None
 
     def _matmat(self, block: Tensor) -> Tensor:
         with self.ranks.together("a product"):
