@@ -1,14 +1,8 @@
-"""What each of two gloo ranks measures for test_distributed.py; run as a script it is rank 1."""
-
-import sys
-from datetime import timedelta
-from pathlib import Path
+"""What each of two gloo ranks measures for operators/test_distributed.py."""
 
 import torch
 import torch.distributed as dist
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import nakami
 from curvatures import case
@@ -147,18 +141,6 @@ def mixing(rank):
     }
 
 
-def measured(rank, folder):
-    store = dist.FileStore(f"{folder}/store", 2)
-    wait = timedelta(seconds=60)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=wait)
-    try:
-        found = {"others": others(rank), "errors": errors(rank), "mixing": mixing(rank)}
-        found |= {read: matrix(*read, rank) for read in READ}
-        dist.barrier()
-    finally:
-        dist.destroy_process_group()
-    return found
-
-
-if __name__ == "__main__":
-    torch.save(measured(1, sys.argv[1]), f"{sys.argv[1]}/1.pt")
+def measured(rank):
+    found = {"others": others(rank), "errors": errors(rank), "mixing": mixing(rank)}
+    return found | {read: matrix(*read, rank) for read in READ}

@@ -1,37 +1,21 @@
 """Curvature matrices of data that lie on two ranks, against dense ones of all data."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-import torch.distributed as dist
 from torch.testing import assert_close
 
 import nakami
 from curvatures import Dense, case
 from nakami.operators.curvature._distributed import Ranks, _bits
 from nakami.results import UsageError
-from two_ranks import READ, Centred, measured
-
-SCRIPT = Path(__file__).parent.parent / "two_ranks.py"
+from ranks import measured_by
+from two_ranks import READ, Centred
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What ranks 0 (this process) and 1 (another) measured."""
-    if not (dist.is_available() and dist.is_gloo_available()):
-        pytest.skip("this torch has no gloo")
-    folder = tmp_path_factory.mktemp("ranks")
-    other = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)])
-    try:
-        first = measured(0, folder)
-        assert other.wait(60) == 0
-    finally:
-        other.kill()
-        other.wait()
-    return first, torch.load(folder / "1.pt", weights_only=False)
+    """What ranks 0 and 1 measured, each in a process of its own."""
+    return measured_by("two_ranks:measured", 2, tmp_path_factory.mktemp("ranks"))
 
 
 def wanted(name, kind):

@@ -1,48 +1,28 @@
 """The GRU's constraint and K-FAC in trainings of others: Lightning, accelerate, two processes."""
 
 import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 
-import nakami
 from nakami.recurrent import SpectralConstraint, candidate_blocks
+from ranks import measured_by
 from two_trainers import (
     OPTIMIZERS,
     Experts,
     Last,
     constrained,
-    measured,
     natural,
     sequences,
     with_experts,
 )
 
-SCRIPT = Path(__file__).parent.parent / "two_trainers.py"
-
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What two processes found that trained one network together: this one and another."""
-    if not (dist.is_available() and dist.is_gloo_available()):
-        pytest.skip("this torch has no gloo")
-    folder = tmp_path_factory.mktemp("ranks")
-    paths = [str(Path(nakami.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    other = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)], env=surroundings)
-    try:
-        first = measured(0, folder)
-        assert other.wait(90) == 0
-    finally:
-        other.kill()
-        other.wait()
-    return first, torch.load(folder / "1.pt", weights_only=True)
+    """What two processes found that trained one network together."""
+    return measured_by("two_trainers:measured", 2, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("training", ["constrained", "natural", "estimated", "quasi-diagonal"])
