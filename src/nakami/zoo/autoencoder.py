@@ -1,4 +1,4 @@
-"""Autoencoder with one hidden layer, weights tied or not (``training.Autoencoding`` trains it).
+"""Autoencoder with one hidden layer, or of any two modules (``training.Autoencoding`` trains it).
 
 Origin: Rumelhart, Hinton & Williams 1986; Bengio, Lamblin, Popovici & Larochelle, NIPS 2006 (as a
 layer of a deep network); Vincent, Larochelle, Bengio & Manzagol, ICML 2008 (denoising); Rifai,
@@ -13,6 +13,7 @@ activations (Glorot & Bengio 2010; the papers take 4 r for sigmoid units).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -34,7 +35,76 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 OUTPUTS = ("sigmoid", "linear")
 
 
-class Autoencoder(nn.Module):
+class Coder(nn.Module):
+    """What all autoencoders share: the output's distribution. Calling one gives hidden units ``h``.
+
+    Args:
+        output: ``g`` of what it gives back, ``r = g(decoded(h))``: ``"sigmoid"`` for data in 0..1,
+            with cross-entropy as its loss, or ``"linear"``, with half the squared error.
+    """
+
+    activation: str  # of the hidden units
+
+    def __init__(self, output: str):
+        super().__init__()
+        if output not in OUTPUTS:
+            raise unknown("output", output, OUTPUTS)
+        self.output = output
+
+    @abstractmethod
+    def decoded(self, h: Tensor) -> Tensor:
+        """What is given back before the output's ``g``, ``(N, ...)`` as the data."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """``r``, what the hidden units give back of ``x``, of the same shape."""
+        return ACTIVATIONS[self.output](self.decoded(self(x)))
+
+    def error(self, h: Tensor, x: Tensor) -> Tensor:
+        """The loss of each example, in nats, **summed** over its values, ``(N,)``.
+
+        Cross-entropy for a sigmoid output; for a linear one ``|r - x|^2 / 2``, the negative log
+        likelihood at unit variance but for its constant.
+        """
+        z = self.decoded(h)
+        if z.shape != x.shape:
+            got, way_out = tuple(z.shape), "pass one whose output has this shape"
+            raise wrong(
+                "decoder", f"give back the shape of the data, {tuple(x.shape)}", got, way_out
+            )
+        if self.output == "linear":
+            return 0.5 * (z - x).square().flatten(1).sum(1)
+        return F.binary_cross_entropy_with_logits(z, x, reduction="none").flatten(1).sum(1)
+
+
+class EncoderDecoder(Coder):
+    """``h = encoder(x)``, ``r = g(decoder(h))`` of any two modules. Calling it gives ``h``.
+
+    Args:
+        encoder: ``(N, ...)`` to hidden units ``(N, ...)``, each example by itself.
+        decoder: Hidden units to the shape of the data.
+        output: As for ``Autoencoder``.
+
+    Attributes:
+        activation: Name of the encoder's last module, in small letters: ``"sigmoid"``.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, output: str = "sigmoid"):
+        super().__init__(output)
+        self.encoder, self.decoder = encoder, decoder
+        self.activation = type(list(encoder.modules())[-1]).__name__.lower()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The hidden units."""
+        h: Tensor = self.encoder(x)
+        return h
+
+    def decoded(self, h: Tensor) -> Tensor:
+        """What is given back before the output's ``g``."""
+        z: Tensor = self.decoder(h)
+        return z
+
+
+class Autoencoder(Coder):
     """``h = f(W x + b)``, ``r = g(V h + a)``; tied: ``V = W^T``. Calling it gives ``h``.
 
     Args:
@@ -62,15 +132,13 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
     ):
-        super().__init__()
+        super().__init__(output)
         for name, value in (("visible", visible), ("hidden", hidden)):
             if value < 1:
                 raise wrong(name, "be at least 1", value, "pass a positive number of units")
         if activation not in ACTIVATIONS:
             raise unknown("activation", activation, ACTIVATIONS)
-        if output not in OUTPUTS:
-            raise unknown("output", output, OUTPUTS)
-        self.activation, self.output = activation, output
+        self.activation = activation
         generator, r = seeded(generator), (6 / (visible + hidden)) ** 0.5
 
         def drawn() -> nn.Parameter:
@@ -89,21 +157,6 @@ class Autoencoder(nn.Module):
     def decoded(self, h: Tensor) -> Tensor:
         """``V h + a``, before the output's ``g``, ``(N, hidden) -> (N, visible)``."""
         return F.linear(h, (self.weight if self.back is None else self.back).T, self.visible_bias)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """``r``, what the hidden units give back of ``x``, ``(N, visible)``."""
-        return ACTIVATIONS[self.output](self.decoded(self(x)))
-
-    def error(self, h: Tensor, x: Tensor) -> Tensor:
-        """The loss of each example, in nats, **summed** over the visible units, ``(N,)``.
-
-        Cross-entropy for a sigmoid output; for a linear one ``|r - x|^2 / 2``, the negative log
-        likelihood at unit variance but for its constant.
-        """
-        z = self.decoded(h)
-        if self.output == "linear":
-            return 0.5 * (z - x).square().sum(1)
-        return F.binary_cross_entropy_with_logits(z, x, reduction="none").sum(1)
 
     def contraction(self, x: Tensor) -> Tensor:
         """``|dh/dx|_F^2`` of each example, in closed form, ``(N,)``.
