@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..results import lazy
 
 if TYPE_CHECKING:
+    from ._curves import straightness as straightness
     from ._experiment import EXPERIMENTS as EXPERIMENTS
     from ._experiment import experimented as experimented
     from ._forecast import expected_seconds as expected_seconds
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ._lens_files import load_jacobian_lens as load_jacobian_lens
     from ._lens_files import save_jacobian_lens as save_jacobian_lens
     from ._lens_run import lens_run as lens_run
+    from ._linear_probe import linear_probe as linear_probe
     from ._plan import SpectrumOptions as SpectrumOptions
     from ._plan import check as check
     from ._xray import xray as xray

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from ._lens import LensEnding as LensEnding
     from ._lens_run import LENS_NUMBERS as LENS_NUMBERS
     from ._lens_run import LensRun as LensRun
+    from ._linear_probe import LinearProbe as LinearProbe
     from ._listening import duration as duration
     from ._listening import each as each
     from ._listening import looked as looked
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from ._shown import Shown as Shown
     from ._spectrum import Spectrum as Spectrum
     from ._spectrum import StageInfo as StageInfo
+    from ._straightness import Straightness as Straightness
     from ._summary import Estimate as Estimate
     from ._summary import StageSummary as StageSummary
     from ._summary import brief as brief
