@@ -67,7 +67,8 @@ class Command:
             option = next((a for a in about if isinstance(a, typer.models.OptionInfo)), None)
             if option is not None:
                 stands = next((a for a in about if isinstance(a, Stands)), (parameter.name,))
-                typed = next(iter(option.param_decls or ()), None)
+                declared = (option.default, *(option.param_decls or ()))  # as typer keeps them
+                typed = next((d for d in declared if str(d).startswith("-")), None)
                 found |= dict.fromkeys(stands, typed or f"--{parameter.name.replace('_', '-')}")
         return found
 

@@ -15,13 +15,21 @@ from nakami.results import Entries, lazy
 from ._subject import Network, Recipe, Subject
 
 if TYPE_CHECKING:
+    from ..results import Picture as Picture
     from ._facts import error_fact as error_fact
+    from ._settings import Bounds as Bounds
+    from ._settings import as_toml as as_toml
+    from ._settings import changed as changed
+    from ._settings import read_settings as read_settings
+    from ._settings import typed_setting as typed_setting
+    from ._settings import with_values as with_values
     from ._verbs import check as check
     from ._verbs import expected_seconds as expected_seconds
     from ._verbs import measure as measure
     from ._verbs import prepare as prepare
     from ._verbs import preview as preview
     from ._verbs import trained as trained
+    from ._verbs import write_weights as write_weights
 
 SUBJECTS = Entries(__name__, Recipe, "subject")
 DEFAULT = "dbn-digits"

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from nakami.training import Method, Supervised, Training
 
 from ..results import counted
 from ._facts import error_fact
+from ._settings import POSITIVE, Bounds
 from ._subject import Network
 
 PART = 5000  # examples that go through the layers at once
@@ -27,18 +29,21 @@ class StackedSettings:
 
     Attributes:
         hidden: Units of each hidden layer.
-        pretrain_epochs: Passes of each layer. pretrain_rate: its learning rate.
-        finetune_epochs: Passes of the classifier. finetune_rate, momentum: of its gradient descent.
+        pretrain_epochs: Passes over the data of each layer, before labels are used.
+        pretrain_rate: Learning rate of these.
+        finetune_epochs: Passes of the classifier, by labels.
+        finetune_rate: Learning rate of these.
+        momentum: Momentum of these, the share of the last update that is repeated.
         batch: Examples of one update, in both.
     """
 
-    hidden: tuple[int, ...] = (1000, 1000, 1000)
+    hidden: Annotated[tuple[int, ...], Bounds(1)] = (1000, 1000, 1000)
     pretrain_epochs: int = 20
-    pretrain_rate: float = 0.1
+    pretrain_rate: Annotated[float, POSITIVE] = 0.1
     finetune_epochs: int = 20
-    finetune_rate: float = 0.1
-    momentum: float = 0.9
-    batch: int = 100
+    finetune_rate: Annotated[float, POSITIVE] = 0.1
+    momentum: Annotated[float, Bounds(0, 1, without=(1,))] = 0.9
+    batch: Annotated[int, Bounds(1)] = 100
 
 
 def epochs(settings: StackedSettings) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami.data import Examples
+    from nakami.results import Picture
     from nakami.training import Training
 
 
@@ -24,12 +25,15 @@ class Network:
             trained.
         facts: Figures to show beside the x-ray, each with ``label``, ``value``, ``spread``,
             ``spread_kind`` and ``unit``.
+        origin: The module that was trained, where the network is made from it: a stack of machines,
+            autoencoders. For pictures.
     """
 
     name: str
     model: nn.Module
     training: str
     facts: list[dict[str, Any]]
+    origin: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Recipe:
             ``training.run(phase, ...)`` for each phase.
         stages: ``stages(settings)``, where to cut.
         dtype: Arithmetic to measure in; None: that of the weights.
+        labelled: Whether it needs labels; data without are then refused before any training.
+        pictures: ``pictures(networks, test, settings, generator)``, what the page of a training
+            shows beside the losses: filters, samples, reconstructions. The generator is a new one
+            with the training's seed.
     """
 
     settings: Any
@@ -71,3 +79,7 @@ class Recipe:
     train: Callable[[Training, Examples, Examples, Any], Sequence[Network]]
     stages: Callable[[Any], tuple[str, ...] | Literal["auto"]] = lambda _: "auto"
     dtype: torch.dtype | None = None
+    labelled: bool = True
+    pictures: (
+        Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Picture]] | None
+    ) = None

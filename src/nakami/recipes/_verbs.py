@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from nakami.data import Examples
+from nakami.data import Examples, save_weights
 from nakami.operators import View
-from nakami.results import Progress, Xray, holds, share, wrong
+from nakami.results import Progress, Xray, holds, share, write_new, wrong
 from nakami.training import KIND, Training, one_thread, require
 
 from . import SUBJECTS
 from ._facts import fingerprint
+from ._settings import as_toml
 from ._subject import Network, Recipe, Subject
+
+SETTINGS = "settings.toml"
 
 
 def prepare(
@@ -58,9 +62,11 @@ def prepare(
     if not holds(folder, KIND, about, epochs):
         require()
     training = Training(folder, about, epochs, progress=progress)
+    head = (f"nakami train {name} --settings {SETTINGS}", f"Data: {train.source}")
+    write_new(Path(folder) / SETTINGS, as_toml(settings, seed, head), "folder")
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
         networks = recipe.train(training, train, test, settings)
-    training.finish()
+    training.finish({"networks": _told(networks)}, [_table_of_facts(networks)])
     return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
 
 
@@ -108,6 +114,51 @@ def preview(name: str, settings: Any = None) -> Subject:
 def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:
     recipe = SUBJECTS[name]
     return recipe, recipe.settings if settings is None else settings
+
+
+def write_weights(subject: Subject, folder: str | PathLike[str]) -> dict[str, Path]:
+    """The weights of each network as ``folder/networks/<name>.safetensors``, by name.
+
+    Args:
+        subject: From ``prepare``.
+        folder: That of its training; a file that is there stays.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    files = {n.name: Path(folder) / "networks" / f"{n.name}.safetensors" for n in subject.networks}
+    for network in subject.networks:
+        if not files[network.name].exists():
+            save_weights(network.model, files[network.name])
+    return files
+
+
+def _told(networks: Sequence[Network]) -> dict[str, Any]:
+    """Of each network how it was trained, and its facts by label."""
+    return {
+        n.name: {"training": n.training, "facts": {fact["label"]: fact for fact in n.facts}}
+        for n in networks
+    }
+
+
+def _table_of_facts(networks: Sequence[Network]) -> dict[str, Any]:
+    rows = [
+        (n.name, f["label"], *_value(f), f.get("spread_kind", ""))
+        for n in networks
+        for f in n.facts
+    ]
+    head = ("network", "fact", "value", "±", "± is")
+    return {"title": "Networks", "caption": "", "head": head, "rows": rows, "left": 2}
+
+
+def _value(fact: Mapping[str, Any]) -> tuple[str, str]:
+    """A value with its unit, and its spread, if it has one, to two digits."""
+    spread, unit = fact.get("spread"), str(fact.get("unit") or "")
+    unit = unit and f" {unit}"
+    if not spread:
+        return f"{fact['value']:.4g}{unit}", ""
+    places = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{fact['value']:.{places}f}{unit}", f"{spread:.{places}f}{unit}"
 
 
 def _record(name: str, train: Examples, seed: int, settings: Any) -> dict[str, Any]:

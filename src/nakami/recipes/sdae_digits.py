@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from nakami.zoo._stack import classifier_of
 from nakami.zoo.autoencoder import Autoencoder
 
 from ..results import counted
+from ._settings import POSITIVE, Bounds
 from ._stacked import (
     StackedSettings,
     digits_from,
@@ -40,8 +42,8 @@ class SDAESettings(StackedSettings):
         noise: Share of the entries that are set to 0 while a layer is trained.
     """
 
-    pretrain_rate: float = 0.01
-    noise: float = 0.25
+    pretrain_rate: Annotated[float, POSITIVE] = 0.01
+    noise: Annotated[float, Bounds(0, 1, without=(0, 1))] = 0.25
 
 
 def layers(

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ._files import as_json as as_json
     from ._files import disk as disk
     from ._files import plain as plain
+    from ._files import write_new as write_new
     from ._files import write_whole as write_whole
     from ._fixed_points import FixedPointEnding as FixedPointEnding
     from ._fixed_points import FixedPoints as FixedPoints
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from ._pairs import pair_contrast as pair_contrast
     from ._parts import Keep as Keep
     from ._parts import at_once as at_once
+    from ._picture import Picture as Picture
     from ._pieces import Piece as Piece
     from ._plotted import Plotted as Plotted
     from ._plotted import drawn_by as drawn_by

@@ -21,6 +21,7 @@ from nakami.results import (
     check_seed,
     is_number,
     is_whole,
+    plain,
     read_record,
     unknown,
     versions,
@@ -151,8 +152,15 @@ class Training:
         module.eval()
         return list(piece.record["losses"])
 
-    def finish(self) -> Record:
-        """Write the result: of each phase what was lowered, its loss by epoch, and seconds."""
+    def finish(
+        self, more: Mapping[str, Any] | None = None, tables: Sequence[Mapping[str, Any]] = ()
+    ) -> Record:
+        """Write the result: of each phase what was lowered, its loss by epoch, and seconds.
+
+        Args:
+            more: What else the result holds, as JSON takes it.
+            tables: Below that of the phases: ``title``, ``caption``, ``head``, ``rows``, ``left``.
+        """
         phases, rows = {}, []
         for name in self._epochs:
             if not self.has(name):
@@ -165,11 +173,14 @@ class Training:
             row = (name, piece.record["loss"], str(piece.record["epochs"]), *texts)
             rows.append((*row, f"{piece.seconds:.1f}"))
         old = read_record(self._folder.path)
-        if old.result.get("phases") == phases:  # nothing was trained: nothing is written
+        body = plain({"phases": phases, **(more or {})})
+        if all(
+            old.result.get(key) == value for key, value in body.items()
+        ):  # nothing was trained: nothing is written
             return old
         head = ("phase", "mean of an epoch", "epochs", "first", "last", "seconds")
         table = {"title": "Training", "caption": "", "head": head, "rows": rows, "left": 2}
-        return self._folder.finish({"phases": phases, "tables": [table], "lines": []})
+        return self._folder.finish({**body, "tables": [table, *tables], "lines": []})
 
     def _train(
         self,

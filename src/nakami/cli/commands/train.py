@@ -1,0 +1,112 @@
+"""``nakami train``: a shipped recipe, on shipped data or the caller's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nakami import recipes
+from nakami.results import check_seed, wrong
+
+from .._command import Command, Stands
+from .._groups import DATA, SEEDS, OutputOptions, there
+
+
+def run(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"A recipe: {', '.join(recipes.SUBJECTS)}.")
+    ],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            callback=there,
+            metavar="PATH",
+            help="Folder with the four MNIST files. Default: the shipped digits.",
+        ),
+        DATA,
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(callback=there, metavar="FILE", help="Settings, .toml or .json."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="One setting; may be repeated."),
+        Stands(("set",)),
+    ] = None,
+    print_settings: Annotated[
+        bool,
+        typer.Option("--print-settings", help="Print all settings as a file, and train nothing."),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(**SEEDS, help="Decides first weights, order and samples (default: 0)."),
+    ] = None,
+    output: OutputOptions,
+) -> None:
+    """Train a recipe: its weights, how the losses fell, what is known of the networks.
+
+    The settings are those of the literature; print them, change them, and pass the file:
+
+    nakami train NAME --print-settings > my.toml
+
+    nakami train NAME --settings my.toml --set batch=50
+
+    A stopped training is continued by the same command, to the same bits. `nakami xray NAME` reads
+    the weights without training again.
+    """
+    given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
+    in_file = check_seed(given.pop("seed", 0))
+    chosen_seed = in_file if seed is None else seed
+    values = recipes.with_values(recipes.SUBJECTS[name].settings, given)
+    if print_settings:
+        typer.echo(recipes.as_toml(values, chosen_seed), nl=False)
+        return
+    from .. import _runs, _tables
+    from .._progress import Meter
+
+    training: dict[str, Any] = {"data": data, "seed": chosen_seed, "settings": values}
+    folder = _folder(name, training, output.out)
+    with Meter() as meter:
+        subject = recipes.prepare(name, folder, n_inputs=1, progress=meter, **training)
+    files = recipes.write_weights(subject, folder)
+    result = _runs.finished(folder)
+    tables = [_tables.TextTable(**table).drawn() for table in result.pop("tables")]
+    lines = [f"Weights: {', '.join(map(str, files.values()))}", f"Settings: {folder}/settings.toml"]
+    result.pop("lines")
+    body = {**result, "weights": {n: str(file) for n, file in files.items()}}
+    _tables.tell(output, None, body, tables, lines)
+
+
+def _typed(texts: list[str] | None) -> dict[str, Any]:
+    """The values of ``--set``, each name once."""
+    found: dict[str, Any] = {}
+    for text in texts or []:
+        name, value = recipes.typed_setting(text)
+        if name in found:
+            raise wrong("--set", "name each setting once", f"{name} twice", "leave one out")
+        found[name] = value
+    return found
+
+
+def _folder(name: str, training: dict[str, Any], out: Path) -> Path:
+    """Where the weights lie: where ``nakami xray`` looks for them."""
+    from .. import _runs
+
+    usual = recipes.SUBJECTS[name].settings
+    texts = recipes.changed(training["settings"], usual)
+    chosen = _runs.chosen(
+        {
+            "data": (training["data"] and training["data"].resolve().name, None),
+            "train-seed": (training["seed"], 0),
+            "set": (",".join(f"{key}-{value}" for key, value in texts.items()), ""),
+        }
+    )
+    folder = _runs.weights(out, name, chosen, lambda f: recipes.trained(name, f, **training))
+    return _runs.writable("out", folder)
+
+
+ENTRY = Command(run, goes_on=True)

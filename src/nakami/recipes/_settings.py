@@ -1,0 +1,223 @@
+"""Settings of a recipe as a readable file: each with its meaning, and checked before any training.
+
+A recipe's settings are a frozen dataclass. What a field takes follows from its annotation: numbers
+from 0 on, or within ``Bounds`` where it names them (``Annotated[int, Bounds(1)]``), texts,
+``Literal``, True or False, tuples of these, or None. Its meaning stands under ``Attributes`` in the
+docstring of the class or of one that it comes from.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from nakami.results import UsageError, as_path, is_number, is_whole, unknown, wrong
+
+S = TypeVar("S")
+SEED = "seed"  # stands in the same file
+NONE = "none"  # TOML has no word for it
+FILES = (".toml", ".json")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Which numbers a setting takes: from ``least`` to ``most``, but those in ``without``."""
+
+    least: float = 0
+    most: float = math.inf
+    without: tuple[float, ...] = ()
+
+    def holds(self, value: float) -> bool:
+        """Whether it is one of them; never for NaN and infinity."""
+        inside = self.least <= value <= self.most and value not in self.without
+        return inside and math.isfinite(value)
+
+    def worded(self, noun: str) -> str:
+        """The rule, of a ``noun``: ``a number``."""
+        if self.most < math.inf:
+            span = f"be {noun} from {self.least:g} to {self.most:g}"
+            return span + (
+                f", not {' or '.join(f'{x:g}' for x in self.without)}" * bool(self.without)
+            )
+        above = self.least in self.without
+        return f"be {noun} above {self.least:g}" if above else f"be {noun} from {self.least:g} on"
+
+
+POSITIVE = Bounds(0, without=(0,))
+
+
+def with_values(settings: S, given: Mapping[str, Any]) -> S:
+    """The settings with some values in place of theirs.
+
+    Args:
+        settings: Of a recipe.
+        given: Values by name, as ``read_settings`` and ``typed_setting`` give them.
+
+    Raises:
+        UsageError: A name that is no setting, or a value that it does not take.
+    """
+    hints = get_type_hints(type(settings), include_extras=True)
+    names = _names(settings)
+    for name in given:
+        if name not in names:
+            raise unknown("setting", name, names)
+    usual = {name: getattr(settings, name) for name in names}
+    values = {name: _taken(name, hints[name], value, usual) for name, value in given.items()}
+    return replace(settings, **values)  # type: ignore[type-var]
+
+
+def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
+    """The values of a settings file, TOML or JSON, by name.
+
+    Raises:
+        UsageError: It is not there, of another ending, or cannot be read.
+    """
+    path = as_path("settings", path, "give a file of settings")
+    if path.suffix not in FILES or not path.is_file():
+        way_out = "begin with what nakami train NAME --print-settings prints"
+        raise wrong("settings", f"be a file that ends in {' or '.join(FILES)}", path, way_out)
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (ValueError, OSError) as error:  # both parsers' errors are ValueErrors
+        raise UsageError(
+            f"{path} cannot be read as {path.suffix[1:].upper()} ({error}); write one setting a "
+            "line, as batch = 100."
+        ) from error
+    if not isinstance(found, dict):
+        raise wrong("settings", "hold values by name", type(found).__name__, "write {...}")
+    return found
+
+
+def typed_setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``name=value``; the value as TOML has it, or else a text.
+
+    Raises:
+        UsageError: No name, or no ``=``.
+    """
+    name, sign, value = (part.strip() for part in text.partition("="))
+    if not name or not sign or not value:
+        raise wrong("set", "be NAME=VALUE", repr(text), "write --set batch=50")
+    for as_written in (value, f"[{value}]"):  # 100,50 is a list without its brackets
+        try:
+            return name, tomllib.loads(f"x = {as_written}")["x"]
+        except tomllib.TOMLDecodeError:
+            continue
+    return name, value
+
+
+def as_toml(settings: Any, seed: int = 0, head: Iterable[str] = ()) -> str:
+    """Seed and all settings as a TOML file: a line each, above it its meaning.
+
+    Args:
+        settings: Of a recipe.
+        seed: Of the training.
+        head: Lines of comment at the top.
+    """
+    meanings = {SEED: "Decides first weights, order and samples.", **_meanings(settings)}
+    lines = [f"# {line}" for line in head]
+    for name in (SEED, *_names(settings)):
+        value = seed if name == SEED else getattr(settings, name)
+        lines += ["", *([f"# {meanings[name]}"] if name in meanings else [])]
+        lines.append(f"{name} = {_literal(value)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def changed(settings: Any, usual: Any) -> dict[str, str]:
+    """The settings that are others than the usual, as texts by name."""
+    pairs = ((name, getattr(settings, name)) for name in _names(settings))
+    return {
+        name: _literal(value).strip('[]"').replace(", ", "+")
+        for name, value in pairs
+        if value != getattr(usual, name)
+    }
+
+
+def _names(settings: Any) -> list[str]:
+    return [f.name for f in fields(settings) if f.init]
+
+
+def _taken(name: str, hint: Any, value: Any, usual: Mapping[str, Any]) -> Any:
+    """The value as the field has it, or a refusal that shows the default."""
+    found = _as(hint, value, Bounds())
+    if isinstance(found, _Refused):
+        way_out = f"write {name} = {_literal(usual[name])}, its default"
+        raise wrong(f"setting {name}", found.rule, repr(value), way_out)
+    return found
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Why a value is not taken."""
+
+    rule: str
+
+
+def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
+    """A value as this type, or ``_Refused``."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        named = next((x for x in parts[1:] if isinstance(x, Bounds)), bounds)
+        return _as(parts[0], value, named)
+    if origin in (Union, UnionType):
+        if NoneType in parts and value in (None, NONE):
+            return None
+        found = [_as(part, value, bounds) for part in parts if part is not NoneType]
+        return next((x for x in found if not isinstance(x, _Refused)), found[0])
+    if origin is Literal:
+        choices = ", ".join(map(_literal, parts))
+        return value if value in parts else _Refused(f"be one of {choices}")
+    if origin is tuple:
+        return _as_tuple(parts[0], value, bounds)
+    if hint is bool:
+        return value if isinstance(value, bool) else _Refused("be true or false")
+    if hint is int:
+        good = is_whole(value) and bounds.holds(value)
+        return int(value) if good else _Refused(bounds.worded("a whole number"))
+    if hint is float:
+        good = is_number(value) and not isinstance(value, bool) and bounds.holds(value)
+        return float(value) if good else _Refused(bounds.worded("a number"))
+    return value if isinstance(value, hint) else _Refused(f"be of type {hint.__name__}")
+
+
+def _as_tuple(hint: Any, value: Any, bounds: Bounds) -> Any:
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    found = [_as(hint, one, bounds) for one in values]
+    bad = next((one for one in found if isinstance(one, _Refused)), None)
+    if bad is not None:
+        return _Refused(f"be a list, each to {bad.rule}")
+    return tuple(found) if found else _Refused("be a list of at least one")
+
+
+def _literal(value: Any) -> str:
+    """A value as TOML writes it."""
+    if value is None:
+        return f'"{NONE}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _meanings(settings: Any) -> dict[str, str]:
+    """What the docstrings of the class, and of those it comes from, say of each field."""
+    names = sorted(_names(settings), key=len, reverse=True)
+    one = "|".join(names)
+    entry = re.compile(rf"(?:^|(?<=\s))((?:{one})(?:, (?:{one}))*): ")
+    found: dict[str, str] = {}
+    for kind in reversed(type(settings).__mro__):
+        said = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
+        said = " ".join(said.partition("Attributes:")[2].split()).replace("``", "")
+        _, *parts = entry.split(said)
+        for keys, text in zip(parts[::2], parts[1::2], strict=True):
+            found |= dict.fromkeys(keys.split(", "), text.strip())
+    return found
