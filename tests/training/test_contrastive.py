@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from machines import energies, expected_cd, states, tiny
 from nakami.results import UsageError
+from nakami.sampling import Persistent
 from nakami.training import ContrastiveDivergence, fit
 from nakami.zoo.rbm import RBM, contrastive_divergence
 
@@ -46,6 +48,31 @@ def test_one_step_is_momentum_and_decay_on_the_direction():
                 p.add_(s)
     for p, q in zip(rbm.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("factors", [(2, 1), (1, 2), (2, 2)])
+def test_mean_update_with_doubled_inputs_is_that_of_the_two_conditionals(factors):
+    rbm, v, n = tiny(), states(4)[[3, 9, 14]], 40_000
+    with torch.no_grad():
+        rbm.weight.mul_(0.5)
+    before = rbm.weight.detach().clone()
+    expected = expected_cd(rbm, v, 1, factors)
+    assert (expected - expected_cd(rbm, v, 1)).abs().max() > 5 * 0.5 / n**0.5  # it can fail
+    method = ContrastiveDivergence(rbm, rate=1.0, momentum=0.0, decay=0.0, factors=factors)
+    method.step([v.repeat(n, 1)])
+    assert (rbm.weight.detach() - before - expected).abs().max() < 5 * 0.5 / n**0.5
+
+
+def test_a_machine_that_learned_before_keeps_its_visible_biases():
+    data = bars_and_stripes()
+    rbm = RBM(9, 5, dtype=torch.float64)
+    method = ContrastiveDivergence(rbm)
+    method.start([data], torch.Generator())
+    assert_close(rbm.visible_bias, torch.logit((data.sum(0) + 1) / 16))
+    method.step([data])
+    learned = rbm.visible_bias.clone()
+    ContrastiveDivergence(rbm).start([data], torch.Generator())
+    assert torch.equal(rbm.visible_bias, learned)
 
 
 def bars_and_stripes():
@@ -100,6 +127,14 @@ def begun(data):
         (
             lambda: ContrastiveDivergence(RBM(2, 2), reconstruction="men"),
             r"reconstruction 'men' is unknown; nearest.*'mean'",
+        ),
+        (
+            lambda: ContrastiveDivergence(RBM(2, 2), factors=(2, 0)),
+            r"factors must be two numbers above 0, got \(2, 0\); pass factors=\(2, 1\)",
+        ),
+        (
+            lambda: ContrastiveDivergence(RBM(2, 2), factors=(2, 1), sampler=Persistent()),
+            r"factors must be \(1, 1\) with a sampler, got \(2, 1\) and a sampler; leave the",
         ),
         (lambda: begun(torch.rand(5, 3)), r"data must have shape .*, got \(5, 3\)"),
         (lambda: begun(torch.full((5, 2), 255.0)), r"lie in 0\.\.1, got 255 to 255;"),

@@ -8,8 +8,9 @@ from torch.testing import assert_close
 
 from nakami import sampling
 from nakami.results import UsageError
-from nakami.training import MeanFieldLearning, fit
-from nakami.zoo.dbm import DBM
+from nakami.training import ContrastiveDivergence, MeanFieldLearning, fit
+from nakami.zoo.dbm import DBM, doublings
+from nakami.zoo.rbm import RBM
 
 
 def states_of(*sizes):
@@ -74,6 +75,36 @@ def test_bars_and_stripes_are_learned():
         method.step((v,), descend)
     with torch.no_grad():
         assert -2.64 > log_likelihood(made, v) > -3.6  # entropy 2.64; independent units -6.24
+
+
+def pretrained(v, factors):
+    gen = torch.Generator().manual_seed(0)
+    rbms = [RBM(n, m, generator=gen, dtype=torch.float64) for n, m in ((9, 8), (8, 4))]
+    for rbm, pair in zip(rbms, factors, strict=True):
+        method = ContrastiveDivergence(rbm, rate=0.3, decay=0.0, factors=pair)
+        method.start((v,), gen)
+        for step in range(1000):
+            method.rate = 0.3 * (1 - step / 1000)
+            method.step((v,))
+        with torch.no_grad():
+            v = rbm(pair[0] * v)
+    return DBM.from_rbms(rbms)
+
+
+@torch.no_grad()
+def test_doubled_inputs_start_near_the_data_and_single_ones_do_not():
+    v = bars()
+    assert log_likelihood(pretrained(v, doublings(2)), v) > -4.4
+    assert log_likelihood(pretrained(v, [(1, 1), (1, 1)]), v) < -5.5  # independent units: -6.24
+
+
+def test_what_was_learned_before_stays_at_the_start():
+    made = DBM((9, 6, 4))
+    with torch.no_grad():
+        made.biases[0].fill_(0.5)
+    method = MeanFieldLearning(made, torch.optim.SGD(made.parameters(), 0.1))
+    method.start((bars().float(),), torch.Generator())
+    assert (made.biases[0] == 0.5).all()
 
 
 def test_a_training_repeats_to_the_bit():

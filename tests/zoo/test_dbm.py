@@ -9,7 +9,9 @@ from torch.testing import assert_close
 import nakami
 from nakami import sampling
 from nakami.results import UsageError
-from nakami.zoo.dbm import DBM
+from nakami.training import Supervised, fit
+from nakami.zoo.dbm import DBM, doublings
+from nakami.zoo.rbm import RBM
 
 
 def machine(*sizes, scale=0.8, seed=0):
@@ -86,6 +88,74 @@ def test_annealing_finds_its_partition_function():
     assert abs(found.value - sampling.log_partition(made)) < 4 * found.standard_error
 
 
+@pytest.mark.parametrize("sizes", [(6, 4, 3), (6, 3, 3, 2)])
+def test_the_bound_on_data_lies_below_their_likelihood_by_enumeration(sizes):
+    made, data = machine(*sizes, scale=0.6), every_state(6)[0][3:40:3]
+    states = every_state(*sizes)
+    energy = -made.energy(states).detach()
+    same = (states[0][None] == data[:, None]).all(2)
+    exact = torch.stack([torch.logsumexp(energy[rows], 0) for rows in same])
+    exact = exact - torch.logsumexp(energy, 0)
+    known = sampling.likelihood_bound(made, data, log_partition=sampling.log_partition(made))
+    assert (known.examples <= exact).all()
+    assert known.value > exact.mean() - 0.2
+    assert known.standard_error == 0
+    found = sampling.likelihood_bound(made, data, runs=200, temperatures=300, batch=5)
+    assert 0 < found.standard_error < 0.05
+    assert abs(found.value - known.value) < 4 * found.standard_error
+    with pytest.raises(UsageError, match=r"data must have shape \(N, 6\), N at least 1, got"):
+        sampling.likelihood_bound(made, data[:, :5])
+
+
+def rbms(*sizes):
+    gen = torch.Generator().manual_seed(3)
+    made = [RBM(n, m, dtype=torch.float64) for n, m in itertools.pairwise(sizes)]
+    for p in (p for rbm in made for p in rbm.parameters()):
+        p.data.normal_(0, 0.8, generator=gen)
+    return made
+
+
+@pytest.mark.parametrize("sizes", [(4, 3, 2), (4, 3, 3, 2)])
+def test_it_is_composed_so_that_log_odds_of_both_sides_are_averaged(sizes):
+    learned, factors = rbms(*sizes), doublings(len(sizes) - 1)
+    made, top = DBM.from_rbms(learned), len(sizes) - 1
+    x = [x[5:9] for x in every_state(*sizes)]
+    for layer in range(len(sizes)):
+        sides = []  # what each pre-trained machine says of this layer
+        if layer > 0:
+            sides.append(torch.logit(learned[layer - 1](factors[layer - 1][0] * x[layer - 1])))
+        if layer < top:
+            sides.append(torch.logit(learned[layer].visible(factors[layer][1] * x[layer + 1])))
+        around = [x[layer - 1] if layer else None, x[layer + 1] if layer < top else None]
+        assert_close(made.logit(layer, *around), torch.stack(sides).mean(0))
+
+
+@pytest.mark.parametrize("sizes", [(5, 4, 3), (5, 4, 3, 2)])
+def test_its_classifier_starts_at_the_mean_field(sizes):
+    made, seen = machine(*sizes, scale=0.4), []
+    made.sweeps = 200
+    v, net = every_state(5)[0].reshape(-1, 1, 5), made.classifier(3)
+    for i in range(1, len(sizes)):
+        net.get_submodule(f"hidden{i}").register_forward_hook(lambda *a: seen.append(a[2]))
+    assert net(v).shape == (32, 3)
+    for found, wanted in zip(seen, made.mean_field(v.flatten(1)), strict=True):
+        assert_close(found, wanted)  # a sweep more changes nothing
+
+
+def test_its_classifier_learns_without_the_machine():
+    made, gen = machine(6, 5, 4), torch.Generator().manual_seed(0)
+    net, x = made.classifier(2), (torch.rand(40, 6, generator=gen) < 0.5).double()
+    y = x[:, 0].long()
+    held = [p.clone() for p in net.machine.parameters()]
+    learns = [p for p in net.parameters() if p.requires_grad]
+    assert len(learns) == 6
+    method = Supervised(net, torch.optim.SGD(learns, 1.0))
+    losses = fit(method, (x, y), epochs=40, batch=10)
+    assert losses[-1] < 0.3 < losses[0]
+    for p, q in zip(held, net.machine.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
 def test_the_jacobian_of_its_mean_field_is_read():
     made = machine(5, 4, 3)
     x = torch.rand(1, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -104,3 +174,10 @@ def test_the_jacobian_of_its_mean_field_is_read():
 def test_wrong_use(options, message):
     with pytest.raises(UsageError, match=message):
         DBM(**options)
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (5, 4, 3)])
+def test_machines_that_do_not_meet_are_not_composed(sizes):
+    learned = rbms(*sizes)[::-1]
+    with pytest.raises(UsageError, match="rbms must be two binary machines or more, each as wide"):
+        DBM.from_rbms(learned)

@@ -53,6 +53,16 @@ def test_the_bound_lies_below_the_likelihood_and_meets_it_where_it_is_tight():
     assert_close(one, exact)
 
 
+def test_the_bound_on_data_takes_log_z_of_the_top_machine():
+    made, v = stack(4, 3, 5), states(4)
+    log_z = sampling.log_partition(made.rbms[1])
+    found = sampling.likelihood_bound(made, v, runs=200, temperatures=300)
+    assert abs(found.log_partition.value - log_z) < 4 * found.standard_error < 0.1
+    known = sampling.likelihood_bound(made, v, log_partition=log_z)
+    assert_close(known.examples, made.bound(v) - log_z)
+    assert found.value < log_likelihood(made, v).mean()
+
+
 @pytest.mark.parametrize("sizes", [(3, 3, 2), (3, 2)])
 def test_samples_have_the_law_of_the_model(sizes):
     made, v = stack(*sizes), states(3)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from ._kernels import SuwaTodo as SuwaTodo
     from ._kernels import states as states
     from ._langevin import UnadjustedLangevin as UnadjustedLangevin
+    from ._likelihood import Bounded as Bounded
     from ._likelihood import LogLikelihood as LogLikelihood
+    from ._likelihood import likelihood_bound as likelihood_bound
     from ._likelihood import log_likelihood as log_likelihood
     from ._machine import Machine as Machine
     from ._machine import PairEnergy as PairEnergy

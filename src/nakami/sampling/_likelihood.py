@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..results import is_number, told, wrong
 from ._importance import LogPartition, annealed_importance_sampling, log_odds
-from ._machine import Machine, PairEnergy, check_binary, machine_of
+from ._machine import Machine, PairEnergy, check_binary, check_zeros_and_ones, machine_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,25 @@ class LogLikelihood:
             f"LogLikelihood({self.value:.3f} ± {self.standard_error:.2g} (log Z) "
             f"± {self.spread:.2g} (examples) nats)"
         )
+
+
+class Bounded(Protocol):
+    """What bounds ``log p(v)`` but for one ``log Z``; ``zoo.dbm.DBM``, ``zoo.dbn.DBN`` are some.
+
+    Attributes:
+        visible_units: Of ``v``. undirected: the part whose ``log Z`` is missing, maybe all of it.
+    """
+
+    @property
+    def visible_units(self) -> int: ...
+    @property
+    def undirected(self) -> PairEnergy: ...
+
+    def bound(self, v: Tensor) -> Tensor:
+        """At most ``log p(v) + log Z``, ``(N,)``."""
+
+    def undirected_means(self, v: Tensor) -> Tensor:
+        """Visible units of the undirected part given ``v``, in 0..1, ``(N, units)``."""
 
 
 @told
@@ -73,14 +93,56 @@ def log_likelihood(
     machine = machine_of(model)
     v = check_binary("data", data, machine)
     if log_partition is None:
-        log_partition = annealed_importance_sampling(
-            machine,
-            runs=runs,
-            temperatures=temperatures,
-            base=log_odds(v) if base is None else base,
-            batch=batch,
-            generator=generator,
-        )
+        base = log_odds(v) if base is None else base
+        how: dict[str, Any] = {"runs": runs, "temperatures": temperatures, "batch": batch}
+        log_partition = annealed_importance_sampling(machine, base=base, generator=generator, **how)
+    weights = torch.cat([machine.log_weight(part) for part in v.split(batch)])
+    return _less_log_z(weights, log_partition)
+
+
+@told
+@torch.no_grad()
+def likelihood_bound(
+    model: Bounded,
+    data: Tensor,
+    *,
+    log_partition: LogPartition | float | None = None,
+    runs: int = 100,
+    temperatures: int | Tensor = 1000,
+    base: Tensor | None = None,
+    batch: int = 1000,
+    generator: torch.Generator | None = None,
+) -> LogLikelihood:
+    """Mean of a lower bound of ``log p(v)`` over ``data``, of models with several hidden layers.
+
+    A bound holds as far as ``log Z`` does: that is rather under- than overestimated, as
+    ``log_likelihood`` says, and ``standard_error`` is too small where few runs are effective.
+
+    Args:
+        model: A ``zoo.dbm.DBM``, a ``zoo.dbn.DBN``, or anything else with what ``Bounded`` has.
+        data: ``(N, visible)`` zeros and ones.
+        log_partition: As for ``log_likelihood``, of ``model.undirected``.
+        runs: Independent runs.
+        temperatures: Steps from the base to the machine, or the inverse temperatures.
+        base: Log odds that the runs start from; None: those of ``model.undirected_means(data)``.
+        batch: Examples, or runs, taken together.
+        generator: Source of the runs' random numbers; None: a fresh one with seed 0.
+
+    Raises:
+        UsageError: Data that are not binary; weights that are not finite.
+    """
+    machine = machine_of(model.undirected)
+    v = check_zeros_and_ones("data", data, model.visible_units, machine.weight)
+    if log_partition is None:
+        if base is None:
+            base = log_odds(torch.cat([model.undirected_means(part) for part in v.split(batch)]))
+        how: dict[str, Any] = {"runs": runs, "temperatures": temperatures, "batch": batch}
+        log_partition = annealed_importance_sampling(machine, base=base, generator=generator, **how)
+    return _less_log_z(torch.cat([model.bound(part) for part in v.split(batch)]), log_partition)
+
+
+def _less_log_z(weights: Tensor, log_partition: LogPartition | float) -> LogLikelihood:
+    """Of examples whose ``log p(v) + log Z`` is known, ``(N,)``."""
     if isinstance(log_partition, LogPartition):
         log_z, error, estimate = log_partition.value, log_partition.standard_error, log_partition
     elif is_number(log_partition) and math.isfinite(log_partition):
@@ -88,6 +150,6 @@ def log_likelihood(
     else:
         way_out = "pass sampling.log_partition(model), or leave it out"
         raise wrong("log_partition", "be a finite number", repr(log_partition), way_out)
-    examples = torch.cat([machine.log_weight(part) for part in v.split(batch)]).cpu() - log_z
+    examples = weights.cpu().double() - log_z
     spread = float(examples.std()) / len(examples) ** 0.5 if len(examples) > 1 else math.nan
     return LogLikelihood(float(examples.mean()), error, spread, examples, estimate)

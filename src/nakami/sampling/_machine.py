@@ -148,11 +148,15 @@ def check_beta(beta: object) -> float:
 
 def check_binary(argument: str, v: Tensor, machine: Machine) -> Tensor:
     """Rows of zeros and ones, in the machine's dtype and on its device."""
-    n = machine.visible_units
+    return check_zeros_and_ones(argument, v, machine.visible_units, machine.weight)
+
+
+def check_zeros_and_ones(argument: str, v: Tensor, n: int, like: Tensor) -> Tensor:
+    """Rows of n zeros and ones, in the dtype and on the device of ``like``."""
     if not isinstance(v, Tensor) or v.ndim != 2 or v.shape[1] != n or not len(v):
         got = tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__
         raise wrong(argument, f"have shape (N, {n}), N at least 1", got, "pass data.flatten(1)")
-    v = v.detach().to(machine.weight)
+    v = v.detach().to(like)
     if not ((v == 0) | (v == 1)).all():
         reach = f"{float(v.min()):g} to {float(v.max()):g}"
         way_out = "pass (data > 0.5).float(), or torch.bernoulli(data) for grey values"

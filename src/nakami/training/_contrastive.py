@@ -10,7 +10,7 @@ Deliberate differences from the guide:
   that of CD-k, which the tests check by enumeration. The guide often takes its mean, which is
   less noisy and biased; ``reconstruction="mean"`` does so.
 * Visible biases start at the log odds of ``(sum + 1) / (N + 2)``, so that a pixel that is never on
-  gets a finite bias.
+  gets a finite bias; those of a machine that was trained before are left.
 
 Contrastive divergence is not the gradient of any function (Sutskever & Tieleman 2010), and the
 reconstruction error it returns is not a likelihood: ``sampling.log_likelihood`` measures that.
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import unknown, wrong, wrong_type
+from nakami.results import is_number, unknown, wrong, wrong_type
 from nakami.sampling import Sampler
 from nakami.zoo._layers import seeded
 from nakami.zoo.rbm import RBM, run_chain
@@ -54,6 +54,9 @@ class ContrastiveDivergence(Method):
         sampler: Where the samples of the machine come from, in place of ``k`` steps from the data:
             ``sampling.FromData(k, kernel)``, ``Persistent(chains)``, ``Tempered(chains)``; a new
             one for each training.
+        factors: ``(up, down)``: what the hidden units see of the visible ones, and these of the
+            hidden ones, is multiplied by these. ``zoo.dbm.doublings`` gives those of a machine that
+            becomes a layer of a ``DBM``; for ``(1, 1)`` it is CD-k.
         generator: Source of the samples until ``start`` gives one; None: a fresh one with seed 0.
 
     Raises:
@@ -73,6 +76,7 @@ class ContrastiveDivergence(Method):
         k: int = 1,
         reconstruction: Literal["sample", "mean"] = "sample",
         sampler: Sampler | None = None,
+        factors: tuple[float, float] = (1, 1),
         generator: torch.Generator | None = None,
     ):
         if reconstruction not in ("sample", "mean"):
@@ -97,6 +101,7 @@ class ContrastiveDivergence(Method):
             got = f"k={k}, reconstruction={reconstruction!r} and a sampler"
             way_out = "give the steps to the sampler: sampling.FromData(k=5)"
             raise wrong("k and reconstruction", "be left out with a sampler", got, way_out)
+        self.factors = _checked_factors(factors, sampler)
         self.module: RBM = module
         self.rate, self.decay, self.k, self.reconstruction = rate, decay, k, reconstruction
         self._momenta, self._switch, self._generator = pair, switch, seeded(generator)
@@ -107,13 +112,14 @@ class ContrastiveDivergence(Method):
         self.epoch(0)
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
-        """Set the visible biases from the data, and take the generator."""
+        """Set visible biases that are all 0 from the data, and take the generator."""
         v = alone("data", data)
         n = self.module.weight.shape[1]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
         self.module.check(v)
-        self.module.start_biases(v)
+        if not self.module.visible_bias.any():  # else it goes on with what was learned
+            self.module.start_biases(v)
         self._speed = [torch.zeros_like(p) for p in self.module.parameters()]  # on its device
         self._generator = generator
         self._begin(v)
@@ -128,7 +134,7 @@ class ContrastiveDivergence(Method):
         v, rbm = alone("batch", batch), self.module
         if self._sampler is not None:
             return self._sampled_step(v, self._sampler)
-        chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction)
+        chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction, self.factors)
         hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
         difference = v - chain.model
         states = rbm.signal(torch.cat([v, chain.model]))
@@ -173,6 +179,17 @@ class ContrastiveDivergence(Method):
         offset.mul_(self.momentum).add_(hidden.sum(0), alpha=rate)
         for parameter, speed in zip(self.module.parameters(), self._speed, strict=True):
             parameter.add_(speed)
+
+
+def _checked_factors(factors: Any, sampler: Sampler | None) -> tuple[float, float]:
+    """Two numbers above 0; with a sampler 1 both, for other machines have no law to sample."""
+    pair = tuple(factors) if isinstance(factors, Sequence) else (factors,)
+    if len(pair) != 2 or not all(is_number(x) and 0 < x < float("inf") for x in pair):
+        raise wrong("factors", "be two numbers above 0", repr(factors), "pass factors=(2, 1)")
+    if sampler is not None and pair != (1, 1):
+        got, way_out = f"{pair} and a sampler", "leave the sampler out: chains from the data"
+        raise wrong("factors", "be (1, 1) with a sampler", got, way_out)
+    return pair
 
 
 def alone(argument: str, given: object) -> Tensor:

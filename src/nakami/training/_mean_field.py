@@ -63,14 +63,15 @@ class MeanFieldLearning(Method):
         return (self.optimizer,)
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
-        """Set the visible biases from the data, take the generator, and begin the chains."""
+        """Set visible biases that are all 0 from the data, and begin the chains."""
         v, n = alone("data", data), self.module.sizes[0]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
         if not (v.min() >= 0 and v.max() <= 1):
             got = f"{float(v.min()):g} to {float(v.max()):g}"
             raise wrong("data", "lie in 0..1", got, "pass data / 255 for bytes")
-        self.module.start_biases(v)
+        if not self.module.biases[0].any():  # else it goes on with what was learned
+            self.module.start_biases(v)
         self._generator = generator
         self._begin(v[:1000].to(self.module.weights[0].device))
 

@@ -57,6 +57,20 @@ class DBN(nn.Module):
             v = rbm(v)
         return v
 
+    @property
+    def visible_units(self) -> int:
+        """Units of the lowest layer."""
+        return cast("RBM", self.rbms[0]).weight.shape[1]
+
+    @property
+    def undirected(self) -> RBM:
+        """The part of the model that has a ``log Z``: the top machine."""
+        return cast("RBM", self.rbms[-1])
+
+    def undirected_means(self, v: Tensor) -> Tensor:
+        """What the top machine learned from, ``(N, visible) -> (N, its visible units)``."""
+        return self(v, len(self.rbms) - 1)
+
     @torch.no_grad()
     def sample(
         self, count: int, *, steps: int = 1000, generator: torch.Generator | None = None
@@ -80,8 +94,8 @@ class DBN(nn.Module):
 
         ``E_Q[log p*(h) + log p(v | h) - log Q(h | v)]``, the mean over ``draws`` of the hidden
         layers below the top machine from the recognition ``Q``. It is tight where the second
-        machine is the first one turned over. Take ``log Z`` of ``rbms[-1]`` by
-        ``sampling.annealed_importance_sampling`` from it.
+        machine is the first one turned over. ``sampling.likelihood_bound`` takes ``log Z`` of the
+        top machine from it.
 
         Args:
             v: ``(N, visible)`` zeros and ones.

@@ -116,16 +116,31 @@ class Chain:
 
 @torch.no_grad()
 def run_chain(
-    rbm: RBM, v: Tensor, k: int, generator: torch.Generator, reconstruction: str = "sample"
+    rbm: RBM,
+    v: Tensor,
+    k: int,
+    generator: torch.Generator,
+    reconstruction: str = "sample",
+    factors: tuple[float, float] = (1, 1),
 ) -> Chain:
-    """``k`` steps of block Gibbs sampling started at the data ``v``, ``(N, visible)`` in 0..1."""
-    first = p = rbm(v)
+    """``k`` steps of block Gibbs sampling started at the data ``v``, ``(N, visible)`` in 0..1.
+
+    The hidden units see ``factors[0]`` times the visible ones, these ``factors[1]`` times the
+    hidden ones.
+    """
+    up, down = factors
+    first = p = rbm(times(up, v))
     for _ in range(k):
-        model = rbm.visible(bernoulli(p, generator))
+        model = rbm.visible(times(down, bernoulli(p, generator)))
         if reconstruction == "sample":
             model = rbm.drawn(model, generator)
-        p = rbm(model)
+        p = rbm(times(up, model))
     return Chain(first, model, p)
+
+
+def times(factor: float, x: Tensor) -> Tensor:
+    """``factor x``; for 1 the tensor itself."""
+    return x if factor == 1 else x * factor
 
 
 def contrastive_divergence(
