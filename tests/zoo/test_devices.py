@@ -6,6 +6,7 @@ from torch.overrides import TorchFunctionMode
 
 from nakami.training import Gaussian, Masking, SaltAndPepper
 from nakami.training._batches import Batches
+from nakami.zoo.autoencoder import Autoencoder
 from nakami.zoo.dbn import DBN
 from nakami.zoo.gaussian_rbm import GaussianRBM
 from nakami.zoo.rbm import RBM, contrastive_divergence
@@ -29,6 +30,8 @@ class AsOnACard(TorchFunctionMode):
         SaltAndPepper(),
         lambda x, gen: contrastive_divergence(RBM(9, 5).to(x), x, 2, gen)[0],
         lambda x, gen: contrastive_divergence(GaussianRBM(9, 5).to(x), x, 2, gen)[0],
+        lambda x, gen: Autoencoder(9, 5).to(x).draw(x, gen),
+        lambda x, gen: Autoencoder(9, 5, output="linear").to(x).draw(x, gen),
         lambda x, gen: DBN((9, 6, 5)).to(x).sample(4, steps=2, generator=gen),
         lambda x, gen: DBN((9, 6, 5)).to(x).bound(x, generator=gen),
     ],

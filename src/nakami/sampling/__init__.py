@@ -1,4 +1,7 @@
-"""Markov chains for energy models: binary kernels, Langevin steps, tempering, diagnosis."""
+"""Markov chains for energy models: binary kernels, Langevin steps, tempering, diagnosis.
+
+And the chain of a denoiser, which has no energy.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from ._collapsed import CollapsedSuwaTodo as CollapsedSuwaTodo
     from ._collapsed import Lifted as Lifted
     from ._collapsed import RandomFlips as RandomFlips
+    from ._denoising import DenoisingChain as DenoisingChain
     from ._diagnostics import AutocorrelationTime as AutocorrelationTime
     from ._diagnostics import autocorrelation_time as autocorrelation_time
     from ._diagnostics import effective_sample_size as effective_sample_size

@@ -1,9 +1,9 @@
 """Where networks are trained: a method says what a step is, Lightning's Trainer runs the steps.
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
-the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, or a ``Method``
-of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is finished is read
-back without it.
+the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
+or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is
+finished is read back without it.
 """
 
 from __future__ import annotations
@@ -28,5 +28,6 @@ if TYPE_CHECKING:
     from ._random import one_thread as one_thread
     from ._training import KIND as KIND
     from ._training import Training as Training
+    from ._walkback import Walkback as Walkback
 
 __getattr__, __dir__, __all__ = lazy(__name__)

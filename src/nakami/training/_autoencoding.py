@@ -89,14 +89,7 @@ class Autoencoding(Method):
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
         """Check the data, and take the generator."""
         x = alone("data", data)
-        if isinstance(self.module, Autoencoder):
-            n = self.module.weight.shape[1]
-            if x.ndim != 2 or x.shape[1] != n:
-                raise wrong("data", f"have shape (N, {n})", tuple(x.shape), "pass data.flatten(1)")
-        if self.module.output == "sigmoid" and not (x.min() >= 0 and x.max() <= 1):
-            got = f"{float(x.min()):g} to {float(x.max()):g}"
-            way_out = ["pass data / 255 for bytes", "make the autoencoder with output='linear'"]
-            raise wrong("data", "lie in 0..1 for a sigmoid output", got, way_out)
+        checked(self.module, x)
         if self._by_autograd:
             check_apart(self.module, x[:2])
         self._generator = generator
@@ -141,3 +134,15 @@ class Autoencoding(Method):
             apart = rho * torch.log(rho / q) + (1 - rho) * torch.log((1 - rho) / (1 - q))
             loss = loss + self.sparsity * apart.sum()
         return loss
+
+
+def checked(module: Coder, x: Tensor) -> None:
+    """Refuse data ``(N, ...)`` that an autoencoder cannot give back."""
+    if isinstance(module, Autoencoder):
+        n = module.weight.shape[1]
+        if x.ndim != 2 or x.shape[1] != n:
+            raise wrong("data", f"have shape (N, {n})", tuple(x.shape), "pass data.flatten(1)")
+    if module.output == "sigmoid" and not (x.min() >= 0 and x.max() <= 1):
+        got = f"{float(x.min()):g} to {float(x.max()):g}"
+        way_out = ["pass data / 255 for bytes", "make the autoencoder with output='linear'"]
+        raise wrong("data", "lie in 0..1 for a sigmoid output", got, way_out)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from nakami.results import unknown, wrong
 
 from ._entry import Entry
-from ._layers import seeded
+from ._layers import normal, seeded, uniform
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -58,6 +58,17 @@ class Coder(nn.Module):
     def reconstruct(self, x: Tensor) -> Tensor:
         """``r``, what the hidden units give back of ``x``, of the same shape."""
         return ACTIVATIONS[self.output](self.decoded(self(x)))
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """A sample of the output's distribution, of the shape of ``x``.
+
+        Zeros and ones with the means ``r`` for a sigmoid output; for a linear one ``r`` with
+        standard normal noise, the distributions that ``error`` is the likelihood of.
+        """
+        r = self.reconstruct(x)
+        if self.output == "linear":
+            return r + normal(r, generator)
+        return (uniform(r, generator) < r).to(r)
 
     def error(self, h: Tensor, x: Tensor) -> Tensor:
         """The loss of each example, in nats, **summed** over its values, ``(N,)``.
