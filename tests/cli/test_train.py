@@ -1,10 +1,16 @@
 """``nakami train``: settings from files and options, weights, what is refused."""
 
 import json
+import struct
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
+
+from nakami import load, recipes
 
 TINY = ("--set", "hidden=8,6", "--set", "pretrain_epochs=1", "--set", "finetune_epochs=1")
 FOLDER = Path("nakami-out/dbn-digits/weights-set-hidden-8+6,pretrain_epochs-1,finetune_epochs-1")
@@ -61,3 +67,120 @@ def test_settings_printed_are_settings_read(train):
 def test_wrong_settings_are_refused_in_a_sentence(train, text, expected):
     assert expected in train("dbn-digits", "--set", text, code=2).err
     assert not Path("nakami-out").exists()
+
+
+UNLABELLED = '''
+"""The mean of the examples, learned."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nakami.recipes import Network, Recipe, digits_from
+from nakami.training import Autoencoding
+from nakami.zoo.autoencoder import Autoencoder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of the test.
+
+    Attributes:
+        hidden: Units.
+    """
+
+    hidden: int = 3
+
+
+def train(training, train, test, settings):
+    x = train.inputs.flatten(1)
+    net = Autoencoder(x.shape[1], settings.hidden)
+    method = Autoencoding(net, torch.optim.SGD(net.parameters(), 0.01))
+    training.run("all", method, lambda: (x,), batch=10)
+    y = test.inputs.flatten(1)
+    error = (net.reconstruct(y) - y).square().mean().item()
+    fact = {"label": "error", "value": error, "spread": None, "spread_kind": "", "unit": ""}
+    return [Network("coder", net, "1 epoch", [fact])]
+
+
+ENTRY = Recipe(
+    settings=Settings(),
+    examples=digits_from,
+    untrained=lambda settings: Autoencoder(784, settings.hidden),
+    epochs=lambda settings: {"all": 1},
+    train=train,
+    labelled=False,
+)
+'''
+
+
+@pytest.fixture
+def coder(here, monkeypatch):
+    """A recipe that takes examples without labels."""
+    (here / "more").mkdir()
+    (here / "more/coder.py").write_text(UNLABELLED)
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(here / "more")])
+    yield
+    sys.modules.pop("nakami.recipes.coder", None)
+
+
+def write_idx(path, array):
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(head + array.tobytes())
+
+
+def bytes_like(shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def kinds_of_data(here):
+    """A path of each kind, without labels but for the first, and how many values an example has."""
+    np.savez("labelled.npz", x=bytes_like((40, 1, 5, 5)), y=np.arange(40) % 4)
+    np.save("values.npy", np.random.default_rng(0).random((30, 7)).astype(np.float32))
+    Path("pictures").mkdir()
+    for i, picture in enumerate(bytes_like((20, 6, 6))):
+        Image.fromarray(picture).save(f"pictures/{i}.png")
+    write_idx(here / "one.idx3-ubyte", bytes_like((30, 4, 4)))
+    return {"labelled.npz": 25, "values.npy": 7, "pictures": 36, "one.idx3-ubyte": 16}
+
+
+def test_each_kind_of_data_trains_a_recipe_without_labels(train, coder, here):
+    for path, width in kinds_of_data(here).items():
+        train("coder", "--data", path)
+        folder = Path("nakami-out/coder") / f"weights-data-{path}"
+        assert load_file(folder / "networks/coder.safetensors")["weight"].shape == (3, width)
+        assert f"of {path}" in (folder / "settings.toml").read_text()
+
+
+def test_labels_decide_the_outputs_and_are_asked_for(train, here):
+    kinds_of_data(here)
+    train("dbn-digits", *TINY, "--data", "labelled.npz")
+    (folder,) = Path("nakami-out/dbn-digits").glob("weights-data-labelled.npz*")
+    weights = load_file(folder / "networks/finetuned.safetensors")
+    assert weights["output.weight"].shape == (4, 6)
+    seen = train("dbn-digits", *TINY, "--data", "values.npy", code=2)
+    expected = (
+        "--data must hold labels, which dbn-digits needs, got none (30 examples of values.npy"
+    )
+    assert expected in seen.err
+    assert "give an .npz with the arrays x and y" in seen.err
+
+
+def test_every_tenth_example_is_held_out_unless_others_are_named(train, coder, here):
+    kinds_of_data(here)
+    train("coder", "--data", "values.npy")
+    np.save("test.npy", np.zeros((3, 7), np.float32))
+    train("coder", "--data", "values.npy", "--test", "test.npy")
+    found = {}
+    for name in ("values.npy", "values.npy-test-test.npy"):
+        run = load(f"nakami-out/coder/weights-data-{name}")
+        found[name] = run.settings["data"]["examples"]
+    assert list(found.values()) == [27, 30]
+    np.save("test.npy", np.zeros((3, 6), np.float32))
+    seen = train("coder", "--data", "values.npy", "--test", "test.npy", code=2)
+    assert "--test must hold examples of the shape of those to train on, (7,), got (6,)" in seen.err
+    np.save("few.npy", np.zeros((9, 7), np.float32))
+    seen = train("coder", "--data", "few.npy", code=2)
+    assert "--data must hold 10 examples or more" in seen.err
+    assert "got 9; pass examples to test on as --test PATH." in seen.err
+    assert "--key must come with --data" in train("coder", "--key", "x", code=2).err

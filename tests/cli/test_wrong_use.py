@@ -137,7 +137,7 @@ CASES = {
     "stages without model": (("stages",), r"--model must be given, got none"),
     "data of a subject": (
         ("xray", "--data", "x.npy"),
-        r"--data must be a folder with train-images.*or name a network of your own with --model",
+        r"--data must hold 10 examples or more, .*; name a network of your own with --model",
     ),
     "inputs of a subject": (("xray", "--inputs", "9999"), r"--inputs must lie between 1 and 1000"),
     "lr": (("lr", "--optimizer", "adamm"), r"--optimizer"),

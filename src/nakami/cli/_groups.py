@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami import View
+    from nakami.recipes import DataFiles
 
 OUT = "nakami-out"
 UNITS = {"": 1, "b": 1}
@@ -36,6 +37,11 @@ LABELLED = (
     "its labels, or a folder with a folder of pictures for each class; with hf:FOLDER "
     "of a model of language also .txt, one text a line. Drawn at random by --seed. "
     "Default: shipped digits."
+)
+TRAINED_ON = (
+    "Examples: a folder with the files of MNIST or Fashion-MNIST, one IDX file (.gz), an .npy or "
+    ".npz, or a folder of pictures, with a folder inside for each class where there are labels. "
+    "Pixels are in 0..1. Default: what is shipped."
 )
 PICTURES = "Pictures in --data"
 SPREAD = "Several processes"
@@ -102,8 +108,8 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """Which inputs."""
+class ReadOptions:
+    """Which inputs, and how they are read."""
 
     data: Annotated[
         Path | None,
@@ -130,6 +136,12 @@ class DataOptions:
     mode: Annotated[
         str | None, typer.Option(rich_help_panel=PICTURES, help="RGB or grey (default: RGB).")
     ] = None
+
+
+@dataclass(frozen=True)
+class DataOptions(ReadOptions):
+    """Which inputs."""
+
     normalise: Annotated[
         str | None,
         typer.Option(
@@ -165,6 +177,53 @@ class LabelledOptions(DataOptions):
             help="Which array of an .npz in --data holds the labels, or for mse the values.",
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class TrainingDataOptions(ReadOptions):
+    """Which examples a recipe is trained and tested on."""
+
+    data: Annotated[
+        Path | None, typer.Option(callback=there, metavar="PATH", help=TRAINED_ON), DATA
+    ] = None
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=PICTURES,
+            help="Scale the shorter side to N and cut the centre N x N (default: as they are).",
+        ),
+    ] = None
+    mode: Annotated[
+        str | None,
+        typer.Option(rich_help_panel=PICTURES, help="RGB or grey (default: as they are)."),
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            callback=there,
+            metavar="PATH",
+            help="Examples to test on. Default: the test part of --data; where it has none every "
+            "tenth example, which is then left out of training.",
+        ),
+    ] = None
+
+    @property
+    def files(self) -> DataFiles | None:
+        """What the recipe reads; None: what it has itself."""
+        from nakami.recipes import DataFiles
+
+        if self.data is None:
+            return None
+        return DataFiles(self.data, self.test, self.size, self.mode, self.key)
+
+    def check(self) -> None:
+        """Refuse options that read no data."""
+        for name, value in vars(self).items():
+            if self.data is None and value is not None:
+                way_out = "name the data with --data"
+                raise wrong(f"--{name}", "come with --data", "shipped data", way_out)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from ._groups import JsonOptions
 
 LETTERS = r"\w.,+-"  # of a folder's name
-TRAINING = ("data", "train-seed", "set")  # what is chosen of a subject's training
+TRAINING = (
+    "data",
+    "test",
+    "key",
+    "size",
+    "mode",
+    "train-seed",
+    "set",
+)  # what is chosen of a subject's training
 DRAWN_BY = ("jinja2", "vl_convert", "PIL")  # what the extra report brings
 PROBE = 2**20  # bytes written to learn that a disk is full before the work rather than after it
 

@@ -18,6 +18,7 @@ from ._examples import (
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
+from ._split import read_split
 from ._weights import (
     described,
     fingerprint,
@@ -45,6 +46,7 @@ __all__ = [
     "pillow",
     "read",
     "read_labelled",
+    "read_split",
     "save_weights",
     "shipped_weights",
     "some_rows",

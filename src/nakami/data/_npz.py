@@ -64,7 +64,7 @@ def _called(names: list[str], known: tuple[str, ...]) -> str | None:
     return next((found[name] for name in known if name in found), None)
 
 
-def _parts(name: str) -> tuple[str, str] | None:
+def parts_of(name: str) -> tuple[str, str] | None:
     """``("x", "train")`` of ``x_train`` and of ``train_x``; None for another name."""
     first, _, last = name.lower().rpartition("_")
     for stem, split in ((first, last), (last, first)):
@@ -74,7 +74,7 @@ def _parts(name: str) -> tuple[str, str] | None:
 
 
 def _of_a_split(names: list[str]) -> str | None:
-    parts = {name: of for name in names if (of := _parts(name)) and of[0] in INPUTS}
+    parts = {name: of for name in names if (of := parts_of(name)) and of[0] in INPUTS}
     train = [name for name, (_, split) in parts.items() if split in TRAINING]
     found = train or list(parts)
     return found[0] if len(found) == 1 else None
@@ -82,14 +82,14 @@ def _of_a_split(names: list[str]) -> str | None:
 
 def _alone(names: list[str]) -> str | None:
     rest = [n for n in names if n.lower() not in (*LABELS, *NO_INPUTS, *BESIDE)]
-    rest = [n for n in rest if not ((of := _parts(n)) and of[0] in LABELS)]
+    rest = [n for n in rest if not ((of := parts_of(n)) and of[0] in LABELS)]
     return rest[0] if len(rest) == 1 else None
 
 
 def _partner(x: str, others: list[str]) -> str | None:
     """Labels of the same split as the inputs."""
-    split = _parts(x)
+    split = parts_of(x)
     if split is None:
         return None
-    same = {name: of[0] for name in others if (of := _parts(name)) and of[1] == split[1]}
+    same = {name: of[0] for name in others if (of := parts_of(name)) and of[1] == split[1]}
     return next((name for name, stem in same.items() if stem in LABELS), None)

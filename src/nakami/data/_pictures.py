@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+GREY = ("1", "L", "LA")  # modes of files
 MODES = {"rgb": "RGB", "grey": "L", "gray": "L", "l": "L"}
 NORMALISATIONS = {  # name: unit, then mean and deviation of pixels in 0..1 for each channel
     "imagenet": (STANDARD_PIXEL, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
@@ -44,6 +47,16 @@ def pictures_in(folder: Path) -> list[Path]:
         return sorted(f for f in folder.rglob("*") if is_picture(f) and f.is_file())
     except OSError as error:
         raise wrong("path", rule, f"{folder}, where {error}", way_out) from error
+
+
+def kinds_of_pictures(files: list[Path]) -> tuple[set[tuple[int, int]], bool]:
+    """The sizes (width, height) of picture files, and whether all are grey; reads their heads."""
+    sizes, grey = set(), True
+    for file in files:
+        with _opened(file) as image:
+            sizes.add(image.size)
+            grey = grey and image.mode in GREY
+    return sizes, grey
 
 
 def read_pictures(
@@ -100,22 +113,29 @@ def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
 
 def _pixels(file: Path, mode: str, size: int | None) -> tuple[Tensor, tuple[int, int]]:
     """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has."""
+    with _opened(file) as opened:
+        if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
+            rule, got = "hold 8 bits per channel", f"mode {opened.mode}"
+            raise wrong(f"{file}", rule, got, "save it as 8-bit PNG")
+        shape, image = opened.size, _cut(opened.convert(mode), size)
+    array = np.asarray(image, dtype=np.float32) / 255
+    array = array[..., None] if array.ndim == 2 else array  # (H, W, C)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0))), shape
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """A picture file, or a sentence that it is damaged."""
     image_module = pillow()
     try:
         with image_module.open(file) as opened:
-            if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
-                rule, got = "hold 8 bits per channel", f"mode {opened.mode}"
-                raise wrong(f"{file}", rule, got, "save it as 8-bit PNG")
-            shape, image = opened.size, _cut(opened.convert(mode), size)
+            yield opened
     except UsageError:
         raise
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as error:
         raise UsageError(
             f"{file} cannot be read as a picture ({error}); repair or remove that file."
         ) from error
-    array = np.asarray(image, dtype=np.float32) / 255
-    array = array[..., None] if array.ndim == 2 else array  # (H, W, C)
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0))), shape
 
 
 def _side_and_crop(size: int | None) -> tuple[int, int]:

@@ -16,6 +16,9 @@ from ._subject import Network, Recipe, Subject
 
 if TYPE_CHECKING:
     from ..results import Picture as Picture
+    from ._examples import DataFiles as DataFiles
+    from ._examples import classes as classes
+    from ._examples import digits_from as digits_from
     from ._facts import error_fact as error_fact
     from ._settings import Bounds as Bounds
     from ._settings import as_toml as as_toml

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nakami.data import Examples
-from nakami.results import wrong
+from nakami.results import counted, wrong
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def error_fact(model: nn.Module, examples: Examples, label: str = "test error") 
         "label": label,
         "value": 100 * p,
         "spread": 100 * (p * (1 - p) / n) ** 0.5,
-        "spread_kind": f"binomial standard error, {n:,} digits",
+        "spread_kind": f"binomial standard error, {counted(n, examples.noun)}",
         "unit": "%",
     }
 

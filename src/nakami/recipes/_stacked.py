@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -16,6 +15,7 @@ from nakami.data import Examples
 from nakami.training import Method, Supervised, Training
 
 from ..results import counted
+from ._examples import digits_from as digits_from
 from ._facts import error_fact
 from ._settings import POSITIVE, Bounds
 from ._subject import Network
@@ -55,13 +55,6 @@ def epochs(settings: StackedSettings) -> Mapping[str, int]:
 def stages(settings: StackedSettings) -> tuple[str, ...]:
     """The hidden layers."""
     return tuple(f"hidden{i}" for i in range(1, len(settings.hidden) + 1))
-
-
-def digits_from(folder: Path | None) -> tuple[Examples, Examples]:
-    """Training and test digits: shipped, or the MNIST files of a folder."""
-    if folder is None:
-        return data.digits("train"), data.digits("test")
-    return data.mnist(folder, "train"), data.mnist(folder, "test")
 
 
 def pixels_of_digits() -> int:
@@ -107,7 +100,7 @@ def finetuned(
     """
     train, test = examples
     tuned = copy.deepcopy(start)
-    assert train.labels is not None  # both readers of digits give labels
+    assert train.labels is not None  # as check_labels has seen
     inputs, labels = train.inputs, train.labels
     descent = torch.optim.SGD(tuned.parameters(), settings.finetune_rate, settings.momentum)
     method = Supervised(tuned, descent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from nakami.data import Examples
     from nakami.results import Picture
     from nakami.training import Training
+
+    from ._examples import DataFiles
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Recipe:
 
     Attributes:
         settings: A dataclass with everything that decides the weights, beside seed and data.
-        examples: ``examples(folder)``, training and test examples; None: those shipped.
+        examples: ``examples(files)``, training and test examples; None: those shipped, else
+            ``DataFiles``. ``digits_from`` takes whatever ``nakami.data`` reads.
         untrained: ``untrained(settings)``, a network with the shapes of the trained ones.
         epochs: ``epochs(settings)``, passes over the data of each phase, by name, in order.
         train: ``train(training, train, test, settings)``, the networks, by way of
@@ -73,7 +75,7 @@ class Recipe:
     """
 
     settings: Any
-    examples: Callable[[Path | None], tuple[Examples, Examples]]
+    examples: Callable[[DataFiles | None], tuple[Examples, Examples]]
     untrained: Callable[[Any], nn.Module]
     epochs: Callable[[Any], Mapping[str, int]]
     train: Callable[[Training, Examples, Examples, Any], Sequence[Network]]

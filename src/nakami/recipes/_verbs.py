@@ -18,6 +18,7 @@ from nakami.results import Progress, Xray, holds, share, write_new, wrong
 from nakami.training import KIND, Training, one_thread, require
 
 from . import SUBJECTS
+from ._examples import DataFiles, check_labels
 from ._facts import fingerprint
 from ._settings import as_toml
 from ._subject import Network, Recipe, Subject
@@ -41,8 +42,8 @@ def prepare(
         name: One of ``SUBJECTS``.
         folder: A run of kind ``training``: weights, losses and settings. After a kill the same
             call goes on, to the same bits. Training runs on one thread, whatever torch's number.
-        data: Folder with the subject's data in its usual files (for the digits the four MNIST
-            files), to train on all of them; None: the shipped sample.
+        data: File or folder with examples of the caller's, or ``DataFiles`` with a part to test on
+            and how to read them; None: the shipped sample.
         n_inputs: The subject's inputs are the first ``n_inputs`` test examples.
         seed: Decides weights, order and samples; torch's global generator is not touched.
         settings: In place of the recipe's own, ``SUBJECTS[name].settings``.
@@ -54,7 +55,7 @@ def prepare(
         RunError: There is something to train, and Lightning is not installed.
     """
     recipe, settings = _asked(name, settings)
-    train, test = recipe.examples(None if data is None else Path(data))
+    train, test = _examples(name, data)
     if not 1 <= n_inputs <= len(test):
         rule = f"lie between 1 and {len(test)}"
         raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")
@@ -91,7 +92,7 @@ def trained(
         UsageError: Unknown name, or wrong data.
     """
     recipe, settings = _asked(name, settings)
-    train, _ = recipe.examples(None if data is None else Path(data))
+    train, _ = _examples(name, data)
     return holds(folder, KIND, _record(name, train, seed, settings), recipe.epochs(settings))
 
 
@@ -109,6 +110,16 @@ def preview(name: str, settings: Any = None) -> Subject:
     network = Network("untrained", recipe.untrained(settings), "not trained", [])
     _, test = recipe.examples(None)
     return Subject(name, (network,), test[:1], recipe.stages(settings), recipe.dtype)
+
+
+def _examples(name: str, data: str | PathLike[str] | None) -> tuple[Examples, Examples]:
+    """To train and to test on, checked for what the recipe needs."""
+    recipe = SUBJECTS[name]
+    files = data if data is None or isinstance(data, DataFiles) else DataFiles(data)
+    train, test = recipe.examples(files)
+    if recipe.labelled:
+        check_labels(name, train, test)
+    return train, test
 
 
 def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:

@@ -19,9 +19,9 @@ from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
 
 from ..results import counted
+from ._examples import classes, digits_from
 from ._stacked import (
     StackedSettings,
-    digits_from,
     epochs,
     finetuned,
     pixels_of_digits,
@@ -65,7 +65,7 @@ def pretrained(training: Training, train: Examples, settings: DBNSettings) -> nn
         return ContrastiveDivergence(rbm, rate=settings.pretrain_rate)
 
     stacked(training, pixels, list(dbn.rbms), learner, settings.batch)
-    return dbn.classifier(generator=training.generator("output")).eval()
+    return dbn.classifier(classes(train), generator=training.generator("output")).eval()
 
 
 ENTRY = Recipe(

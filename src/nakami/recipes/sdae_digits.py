@@ -21,10 +21,10 @@ from nakami.zoo._stack import classifier_of
 from nakami.zoo.autoencoder import Autoencoder
 
 from ..results import counted
+from ._examples import classes, digits_from
 from ._settings import POSITIVE, Bounds
 from ._stacked import (
     StackedSettings,
-    digits_from,
     epochs,
     finetuned,
     pixels_of_digits,
@@ -73,7 +73,7 @@ def train(
         return Autoencoding(layer, optimizer, corruption=Masking(settings.noise))
 
     stacked(training, pixels, list(stack), learner, settings.batch)
-    start = classifier_of(stack, generator=training.generator("output")).eval()
+    start = classifier_of(stack, classes(train), generator=training.generator("output")).eval()
     before = (
         f"{len(settings.hidden)} denoising autoencoders, one on the other, {settings.noise:.0%} of "
         f"the entries masked, {counted(settings.pretrain_epochs, 'epoch')} each at rate "

@@ -11,7 +11,7 @@ from nakami import recipes
 from nakami.results import check_seed, wrong
 
 from .._command import Command, Stands
-from .._groups import DATA, SEEDS, OutputOptions, there
+from .._groups import SEEDS, OutputOptions, TrainingDataOptions, there
 
 
 def run(
@@ -19,15 +19,7 @@ def run(
         str, typer.Argument(metavar="NAME", help=f"A recipe: {', '.join(recipes.SUBJECTS)}.")
     ],
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            callback=there,
-            metavar="PATH",
-            help="Folder with the four MNIST files. Default: the shipped digits.",
-        ),
-        DATA,
-    ] = None,
+    inputs: TrainingDataOptions,
     settings: Annotated[
         Path | None,
         typer.Option(callback=there, metavar="FILE", help="Settings, .toml or .json."),
@@ -58,6 +50,7 @@ def run(
     A stopped training is continued by the same command, to the same bits. `nakami xray NAME` reads
     the weights without training again.
     """
+    inputs.check()
     given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
     in_file = check_seed(given.pop("seed", 0))
     chosen_seed = in_file if seed is None else seed
@@ -68,8 +61,8 @@ def run(
     from .. import _runs, _tables
     from .._progress import Meter
 
-    training: dict[str, Any] = {"data": data, "seed": chosen_seed, "settings": values}
-    folder = _folder(name, training, output.out)
+    training: dict[str, Any] = {"data": inputs.files, "seed": chosen_seed, "settings": values}
+    folder = _folder(name, inputs, training, output.out)
     with Meter() as meter:
         subject = recipes.prepare(name, folder, n_inputs=1, progress=meter, **training)
     files = recipes.write_weights(subject, folder)
@@ -92,7 +85,7 @@ def _typed(texts: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def _folder(name: str, training: dict[str, Any], out: Path) -> Path:
+def _folder(name: str, inputs: TrainingDataOptions, training: dict[str, Any], out: Path) -> Path:
     """Where the weights lie: where ``nakami xray`` looks for them."""
     from .. import _runs
 
@@ -100,7 +93,11 @@ def _folder(name: str, training: dict[str, Any], out: Path) -> Path:
     texts = recipes.changed(training["settings"], usual)
     chosen = _runs.chosen(
         {
-            "data": (training["data"] and training["data"].resolve().name, None),
+            "data": (inputs.data and inputs.data.resolve().name, None),
+            "test": (inputs.test and inputs.test.resolve().name, None),
+            "key": (inputs.key, None),
+            "size": (inputs.size, None),
+            "mode": (inputs.mode, None),
             "train-seed": (training["seed"], 0),
             "set": (",".join(f"{key}-{value}" for key, value in texts.items()), ""),
         }

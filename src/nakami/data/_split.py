@@ -1,0 +1,121 @@
+"""Examples to train on, and those to test on where a file or folder holds both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nakami.results import as_path, first_names, wrong
+
+from ._arrays import reading
+from ._digits import STEMS, mnist
+from ._examples import Examples
+from ._idx import is_idx
+from ._npz import INPUTS, TRAINING, parts_of
+from ._pictures import is_picture, kinds_of_pictures, pictures_in
+from ._read import read
+
+TEST = ("test", "val", "valid", "validation")
+
+
+def read_split(
+    path: str | PathLike[str],
+    *,
+    size: int | None = None,
+    mode: str | None = None,
+    key: str | None = None,
+) -> tuple[Examples, Examples | None]:
+    """Examples for a training, with labels where there are some, and the test part if there is one.
+
+    * A folder with the files of MNIST or Fashion-MNIST: training and test files.
+    * ``.npz`` with ``x_train`` and ``x_test``: both, with ``y_train`` and ``y_test``.
+    * A folder of pictures, or in it ``train`` and ``test`` with pictures each: pixels in 0..1; a
+      folder for each class gives labels. Without ``size`` pictures are taken as they are and must
+      all be of one size; without ``mode`` they are grey where all files are.
+    * Any other file that ``read`` takes; no test part.
+
+    Args:
+        path: File or folder.
+        size: Pictures: scale the shorter side to it and cut out the centre.
+        mode: Pictures: ``"RGB"`` or ``"grey"``.
+        key: Name of the inputs in an ``.npz``.
+
+    Raises:
+        UsageError: What ``read`` refuses; pictures of several sizes without ``size``.
+    """
+    path = as_path("path", path, "give the file or folder of the examples")
+    if path.is_dir() and not pictures_in(path) and any(map(is_idx, path.iterdir())):
+        return _idx_folder(path, size, mode, key)
+    if path.is_dir():
+        parts = {name: _part(path, names) for name, names in (("train", TRAINING), ("test", TEST))}
+        if parts["train"] and parts["test"]:
+            size, mode = _as_they_are(pictures_in(path), size, mode)
+            one, two = (_pictures(parts[name], size, mode, key) for name in ("train", "test"))
+            return one, two
+    if path.is_dir() or is_picture(path):
+        files = pictures_in(path) if path.is_dir() else [path]
+        return _pictures(path, *_as_they_are(files, size, mode), key), None
+    found = read(path, size=size, mode=mode, key=key)
+    test = _test_key(path, key) if path.suffix == ".npz" else None
+    return found, None if test is None else read(path, key=test)
+
+
+def _idx_folder(
+    folder: Path, size: int | None, mode: str | None, key: str | None
+) -> tuple[Examples, Examples | None]:
+    for name, value in (("size", size), ("mode", mode), ("key", key)):
+        if value is not None:
+            raise wrong(name, "be left out with IDX files", value, f"leave {{{name}}} out")
+    there = any(file.name.startswith(STEMS["test"]) for file in folder.iterdir())
+    return mnist(folder, "train"), mnist(folder, "test") if there else None
+
+
+def _part(folder: Path, names: tuple[str, ...]) -> Path | None:
+    found = [f for f in sorted(folder.iterdir()) if f.is_dir() and f.name.lower() in names]
+    return found[0] if found else None
+
+
+def _as_they_are(
+    files: list[Path], size: int | None, mode: str | None
+) -> tuple[int | None, str | None]:
+    """Size and mode that leave pictures as they are, where none were given."""
+    if not files or (size is not None and mode is not None):
+        return size, mode
+    sizes, grey = kinds_of_pictures(files)
+    mode = mode or ("grey" if grey else "RGB")
+    if size is not None:
+        return size, mode
+    (width, height), *others = sorted(sizes)
+    if others or width != height:
+        shown = first_names([f"{w} x {h}" for w, h in sorted(sizes)])
+        rule = "be given where pictures differ in size or are not square"
+        raise wrong("size", rule, shown, "write {size}=28")
+    return width, mode
+
+
+def _pictures(path: Path | None, size: int | None, mode: str | None, key: str | None) -> Examples:
+    assert path is not None
+    found = read(path, size=size, mode=mode, normalise="unit", key=key)
+    of = [Path(name).parts[0] if len(Path(name).parts) > 1 else "" for name in found.names]
+    classes = sorted(set(of))
+    if "" in classes or len(classes) < 2:
+        return found
+    labels = torch.tensor([classes.index(each) for each in of])
+    source = f"{found.source}; {len(classes)} classes by folder"
+    return replace(found, labels=labels, source=source)
+
+
+def _test_key(path: Path, key: str | None) -> str | None:
+    """The array of test inputs that belongs to the training inputs of an ``.npz``."""
+    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        names = list(arrays)
+    of = {name: parts for name in names if (parts := parts_of(name)) is not None}
+    stems = {
+        stem for name, (stem, split) in of.items() if split in TRAINING and key in (None, name)
+    }
+    stems = stems if key is not None else stems & {*INPUTS}
+    return next((n for n, (stem, split) in of.items() if split in TEST and stem in stems), None)

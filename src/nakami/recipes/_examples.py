@@ -1,0 +1,121 @@
+"""Training and test examples of a recipe: those shipped, or the caller's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from typing import Any
+
+from torch import Tensor
+
+from nakami import data
+from nakami.data import Examples
+from nakami.results import named_as, wrong
+
+LABELS = (
+    "give an .npz with the arrays x and y, an IDX file beside its labels, or a folder with a "
+    "folder of pictures for each class"
+)
+HELD_OUT = 10  # every tenth example is tested on where no test part is there
+
+
+@dataclass(frozen=True)
+class DataFiles(PathLike[str]):
+    """The caller's examples, as ``nakami.data.read_split`` reads them.
+
+    Attributes:
+        path: File or folder. test: another of examples to test on; None: the test part of ``path``,
+            or where it has none every tenth example, which is then left out of training.
+        size: Of pictures. mode: likewise. key: of an ``.npz``.
+    """
+
+    path: str | PathLike[str]
+    test: str | PathLike[str] | None = None
+    size: int | None = None
+    mode: str | None = None
+    key: str | None = None
+
+    def __fspath__(self) -> str:
+        return fspath(self.path)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of ``read_split``."""
+        return {"size": self.size, "mode": self.mode, "key": self.key}
+
+
+def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
+    """Training and test examples: the shipped digits, or those of the caller's files.
+
+    Args:
+        files: ``DataFiles``, or a path; None: the shipped digits.
+
+    Raises:
+        UsageError: What ``read_split`` refuses; tokens; shapes that differ; too few examples.
+    """
+    if files is None:
+        return data.digits("train"), data.digits("test")
+    if not isinstance(files, DataFiles):
+        files = DataFiles(files)
+    with named_as("path", "data"):
+        train, test = data.read_split(files.path, **files.reading)
+    if files.test is not None:
+        with named_as("path", "test"):
+            test, _ = data.read_split(files.test, **files.reading)
+    if test is None:
+        train, test = _held_out(train)
+    for argument, examples in (("data", train), ("test", test)):
+        if not isinstance(examples.inputs, Tensor) or not examples.inputs.is_floating_point():
+            rule, way_out = "hold pictures or floating numbers", "store measured numbers as float32"
+            raise wrong(argument, rule, f"tokens ({examples.source})", way_out)
+    shapes = [tuple(examples.inputs.shape[1:]) for examples in (train, test)]
+    if shapes[0] != shapes[1]:
+        rule = f"hold examples of the shape of those to train on, {shapes[0]}"
+        raise wrong("test", rule, shapes[1], "pass files of the same kind")
+    return train, test
+
+
+def _held_out(examples: Examples) -> tuple[Examples, Examples]:
+    """All but every tenth example, and these: the same share of each part of a sorted file."""
+    rows = range(len(examples))
+    if len(examples) < HELD_OUT:
+        rule = f"hold {HELD_OUT} examples or more, as every tenth is tested on"
+        raise wrong("data", rule, len(examples), "pass examples to test on as {test}=PATH")
+    test = [i for i in rows if i % HELD_OUT == HELD_OUT - 1]
+    train = [i for i in rows if i % HELD_OUT != HELD_OUT - 1]
+    whole = examples.source
+    return (
+        replace(examples[train], source=f"{whole}, without every tenth"),
+        replace(examples[test], source=f"{whole}, every tenth"),
+    )
+
+
+def check_labels(name: str, train: Examples, test: Examples) -> None:
+    """Refuse examples without labels, or with labels that no classifier is trained on."""
+    for argument, examples in (("data", train), ("test", test)):
+        if examples.labels is None:
+            rule = f"hold labels, which {name} needs"
+            raise wrong(argument, rule, f"none ({examples.source})", LABELS)
+        if int(examples.labels.min()) < 0:
+            raise wrong(
+                argument,
+                "hold labels from 0 on",
+                int(examples.labels.min()),
+                "count classes from 0",
+            )
+    known = classes(train)
+    assert test.labels is not None
+    if int(test.labels.max()) >= known:
+        rule = f"hold labels of the {known} classes of the examples to train on"
+        raise wrong("test", rule, int(test.labels.max()), "leave out examples of other classes")
+
+
+def classes(examples: Examples) -> int:
+    """Number of classes: the largest label and one, at least 2.
+
+    Raises:
+        UsageError: The examples have no labels.
+    """
+    if examples.labels is None:
+        raise wrong("examples", "have labels", f"none ({examples.source})", "pass data.digits()")
+    return max(2, int(examples.labels.max()) + 1)

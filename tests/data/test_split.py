@@ -1,0 +1,89 @@
+"""Examples to train on and to test on, from each kind of file and folder."""
+
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nakami import data
+from nakami.results import UsageError
+
+BYTES = np.random.default_rng(0).integers(0, 256, (12, 6, 6), dtype=np.uint8)
+LABELS = np.arange(12, dtype=np.uint8) % 3
+
+
+def write_idx(path, array):
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(head + array.tobytes())
+
+
+def write_mnist(folder, *stems):
+    folder.mkdir(exist_ok=True)
+    for stem in stems:
+        write_idx(folder / f"{stem}-images-idx3-ubyte", BYTES)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", LABELS)
+    return folder
+
+
+def write_pictures(folder, size=(6, 6), mode="L", names=("a/0", "a/1", "b/2")):
+    for i, name in enumerate(names):
+        file = folder / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(BYTES[i]).resize(size).convert(mode).save(file)
+    return folder
+
+
+def test_a_folder_of_idx_files_has_a_test_part_where_its_files_are_there(tmp_path):
+    both = data.read_split(write_mnist(tmp_path / "both", "train", "t10k"))
+    assert [len(part) for part in both] == [12, 12]
+    train, test = data.read_split(write_mnist(tmp_path / "one", "train"))
+    assert test is None
+    assert torch.equal(train.inputs[:, 0], torch.from_numpy(BYTES / np.float32(255)))
+    assert train.labels.tolist() == LABELS.tolist()
+
+
+def test_pictures_are_taken_as_they_are_with_labels_by_folder(tmp_path):
+    train, test = data.read_split(write_pictures(tmp_path / "grey"))
+    assert test is None
+    assert torch.equal(train.inputs[:, 0], torch.from_numpy(BYTES[:3] / np.float32(255)))
+    assert train.labels.tolist() == [0, 0, 1]
+    assert train.source.endswith("2 classes by folder")
+    colour, _ = data.read_split(write_pictures(tmp_path / "colour", mode="RGB"))
+    assert colour.inputs.shape == (3, 3, 6, 6)
+    grey, _ = data.read_split(tmp_path / "colour", mode="grey", size=4)
+    assert grey.inputs.shape == (3, 1, 4, 4)
+    loose, _ = data.read_split(write_pictures(tmp_path / "loose", names=("x", "y")))
+    assert loose.labels is None
+
+
+def test_folders_train_and_test_are_two_parts(tmp_path):
+    write_pictures(tmp_path / "p" / "train")
+    write_pictures(tmp_path / "p" / "test", names=("a/0", "b/1"))
+    train, test = data.read_split(tmp_path / "p")
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(("size", "other"), [((6, 6), (5, 5)), ((6, 4), (6, 4))])
+def test_pictures_of_several_sizes_or_not_square_need_a_size(tmp_path, size, other):
+    write_pictures(tmp_path / "p", size)
+    write_pictures(tmp_path / "p", other, names=("z",))
+    shown = "5 x 5, 6 x 6" if size == (6, 6) else "6 x 4"
+    message = f"size must be given where pictures differ in size or are not square, got {shown}"
+    with pytest.raises(UsageError, match=f"{message}; write size=28."):
+        data.read_split(tmp_path / "p")
+    assert data.read_split(tmp_path / "p", size=4)[0].inputs.shape[2:] == (4, 4)
+
+
+def test_an_npz_may_hold_both_parts(tmp_path):
+    pixels, labels = BYTES[:, None], LABELS.astype(np.int64)
+    parts = {"x_train": pixels, "y_train": labels, "x_test": pixels[:5], "y_test": labels[:5]}
+    np.savez(tmp_path / "both.npz", **parts)
+    train, test = data.read_split(tmp_path / "both.npz")
+    assert (len(train), len(test)) == (12, 5)
+    assert test.labels.tolist() == labels[:5].tolist()
+    np.savez(tmp_path / "one.npz", x=pixels)
+    found, none = data.read_split(tmp_path / "one.npz")
+    assert none is None
+    assert found.labels is None
