@@ -2,8 +2,8 @@
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
 the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
-or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is
-finished is read back without it.
+``Mimic``, or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be
+made; what is finished is read back without it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._method import Descend as Descend
     from ._method import Method as Method
     from ._method import Supervised as Supervised
+    from ._mimic import Mimic as Mimic
     from ._random import one_thread as one_thread
     from ._training import KIND as KIND
     from ._training import Training as Training
