@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nakami import load, recipes
+from nakami.results import read_record, training_report
 
 TINY = ("--set", "hidden=8,6", "--set", "pretrain_epochs=1", "--set", "finetune_epochs=1")
 FOLDER = Path("nakami-out/dbn-digits/weights-set-hidden-8+6,pretrain_epochs-1,finetune_epochs-1")
@@ -184,3 +185,18 @@ def test_every_tenth_example_is_held_out_unless_others_are_named(train, coder, h
     assert "--data must hold 10 examples or more" in seen.err
     assert "got 9; pass examples to test on as --test PATH." in seen.err
     assert "--key must come with --data" in train("coder", "--key", "x", code=2).err
+
+
+def test_a_page_with_pictures_that_is_drawn_again(train, nakami):
+    seen = train("sdae-digits", *TINY)
+    folder = Path(str(FOLDER).replace("dbn", "sdae"))
+    assert f"Page: {folder}/report.html" in seen.out
+    page = (folder / "report.html").read_text()
+    assert "Filters of the first layer" in page
+    assert "with noise" in page
+    assert nakami("show", folder, "--out", "again.html").code == 0
+    assert Path("again.html").read_text() == page
+    report = training_report(read_record(folder))
+    assert [p.images.shape for p in report.pictures] == [(1, 8, 1, 28, 28), (4, 10, 1, 28, 28)]
+    shown = train("sdae-digits", *TINY, "--no-page")
+    assert "Page:" not in shown.out

@@ -169,14 +169,15 @@ def page(what: Any, path: Path | None, about: dict[str, Any] | None = None) -> P
 
 
 def page_again(record: Record, path: Path | None) -> Path | None:
-    """The page of a finished run at ``path``, where one part of it is the whole result."""
-    whole = KINDS[record.kind].whole
-    if path is None or not whole:
+    """The page of a finished run at ``path``, where its kind has one."""
+    kind = KINDS[record.kind]
+    if path is None or not (kind.whole or kind.drawn):
         refuse_page(path, record.kind)
         return None
     finished(record.folder)
+    what = kind.drawn(record) if kind.drawn else record.part(kind.whole)
     seconds = round(sum(part.seconds for part in record.pieces()), 2)
-    return page(record.part(whole), path, {**record.settings, "seconds": seconds})
+    return page(what, path, {**record.settings, "seconds": seconds})
 
 
 def refuse_page(out: Path | None, kind: str) -> None:

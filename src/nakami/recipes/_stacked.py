@@ -88,6 +88,7 @@ def finetuned(
     before: str,
     examples: tuple[Examples, Examples],
     settings: StackedSettings,
+    origin: nn.Module | None = None,
 ) -> tuple[Network, Network]:
     """The network as pre-training leaves it, and a copy trained on labels.
 
@@ -97,6 +98,7 @@ def finetuned(
         before: One sentence on how it was pre-trained.
         examples: To train, and to test.
         settings: Of the recipe.
+        origin: The layers as they were pre-trained, for pictures.
     """
     train, test = examples
     tuned = copy.deepcopy(start)
@@ -112,6 +114,6 @@ def finetuned(
     )
     label = "test error (output layer not trained yet)"
     return (
-        Network("pretrained", start, before, [error_fact(start, test, label)]),
+        Network("pretrained", start, before, [error_fact(start, test, label)], origin),
         Network("finetuned", tuned, after, [error_fact(tuned, test)]),
     )

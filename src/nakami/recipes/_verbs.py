@@ -15,7 +15,7 @@ from torch import nn
 from nakami.data import Examples, save_weights
 from nakami.operators import View
 from nakami.results import Progress, Xray, holds, share, write_new, wrong
-from nakami.training import KIND, Training, one_thread, require
+from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels
@@ -35,6 +35,8 @@ def prepare(
     seed: int = 0,
     settings: Any = None,
     progress: Progress | None = None,
+    pictures: bool = False,
+    accelerator: str = "cpu",
 ) -> Subject:
     """Train a subject, or read back the weights that an earlier call left in the folder.
 
@@ -49,6 +51,8 @@ def prepare(
         settings: In place of the recipe's own, ``SUBJECTS[name].settings``.
         progress: ``progress(done, total, seconds left, what)`` after each epoch; not called when
             nothing is to be trained.
+        pictures: Whether the folder also holds what the recipe offers to be seen.
+        accelerator: Where it is trained, as Lightning's ``Trainer`` takes it.
 
     Raises:
         UsageError: Unknown name, wrong data, or the folder holds a training with other settings.
@@ -60,14 +64,18 @@ def prepare(
         rule = f"lie between 1 and {len(test)}"
         raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")
     about, epochs = _record(name, train, seed, settings), recipe.epochs(settings)
-    if not holds(folder, KIND, about, epochs):
+    if not holds(folder, KIND, {**about, **on_accelerator(accelerator)}, epochs):
         require()
-    training = Training(folder, about, epochs, progress=progress)
+    training = Training(folder, about, epochs, accelerator=accelerator, progress=progress)
     head = (f"nakami train {name} --settings {SETTINGS}", f"Data: {train.source}")
     write_new(Path(folder) / SETTINGS, as_toml(settings, seed, head), "folder")
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
         networks = recipe.train(training, train, test, settings)
-    training.finish({"networks": _told(networks)}, [_table_of_facts(networks)])
+        if pictures and recipe.pictures is not None:
+            make, generator = recipe.pictures, training.generator("pictures")
+            training.keep_pictures(lambda: make(networks, test, settings, generator))
+    told = {"source": train.source, "networks": _told(networks)}
+    training.finish(told, [_table_of_facts(networks)])
     return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
 
 
@@ -78,6 +86,7 @@ def trained(
     data: str | PathLike[str] | None = None,
     seed: int = 0,
     settings: Any = None,
+    accelerator: str = "cpu",
 ) -> bool:
     """Whether ``prepare`` would only read weights back from this folder.
 
@@ -87,13 +96,15 @@ def trained(
         data: As for ``prepare``.
         seed: As for ``prepare``.
         settings: As for ``prepare``.
+        accelerator: As for ``prepare``.
 
     Raises:
         UsageError: Unknown name, or wrong data.
     """
     recipe, settings = _asked(name, settings)
     train, _ = _examples(name, data)
-    return holds(folder, KIND, _record(name, train, seed, settings), recipe.epochs(settings))
+    about = {**_record(name, train, seed, settings), **on_accelerator(accelerator)}
+    return holds(folder, KIND, about, recipe.epochs(settings))
 
 
 def preview(name: str, settings: Any = None) -> Subject:

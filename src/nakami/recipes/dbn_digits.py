@@ -8,6 +8,7 @@ digits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +19,9 @@ from nakami.training import ContrastiveDivergence, Training
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
 
-from ..results import counted
+from ..results import Picture, counted
 from ._examples import classes, digits_from
+from ._pictures import filters, gallery
 from ._stacked import (
     StackedSettings,
     epochs,
@@ -29,6 +31,8 @@ from ._stacked import (
     stages,
 )
 from ._subject import Network, Recipe
+
+SAMPLES, STEPS = 40, 1000
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,19 @@ def train(
     training: Training, train: Examples, test: Examples, settings: DBNSettings
 ) -> tuple[Network, Network]:
     """Both networks, trained or read back."""
-    start = pretrained(training, train, settings)
+    dbn = pretrained(training, train, settings)
+    output = training.generator("output")
+    start = dbn.classifier(classes(train), generator=output).eval()
     before = (
         f"{len(settings.hidden)} RBMs, one on the other, CD-1 for "
         f"{counted(settings.pretrain_epochs, 'epoch')} each at rate {settings.pretrain_rate} on "
         f"the {train.source}; output layer random"
     )
-    return finetuned(training, start, before, (train, test), settings)
+    return finetuned(training, start, before, (train, test), settings, dbn)
 
 
-def pretrained(training: Training, train: Examples, settings: DBNSettings) -> nn.Sequential:
-    """The classifier as pre-training leaves it: one phase for each RBM, output layer at random."""
+def pretrained(training: Training, train: Examples, settings: DBNSettings) -> DBN:
+    """The machines, one on the other: one phase for each."""
     pixels = train.inputs.flatten(1)
     sizes = (pixels.shape[1], *settings.hidden)
     dbn = DBN(sizes, generator=training.generator("first weights"))
@@ -65,7 +71,26 @@ def pretrained(training: Training, train: Examples, settings: DBNSettings) -> nn
         return ContrastiveDivergence(rbm, rate=settings.pretrain_rate)
 
     stacked(training, pixels, list(dbn.rbms), learner, settings.batch)
-    return dbn.classifier(classes(train), generator=training.generator("output")).eval()
+    return dbn
+
+
+def pictures(
+    networks: Sequence[Network], test: Examples, settings: DBNSettings, generator: torch.Generator
+) -> list[Picture]:
+    """Filters of the lowest machine, and samples of the stack of machines."""
+    dbn = networks[0].origin
+    assert isinstance(dbn, DBN)
+    lowest = dbn.rbms[0]
+    assert isinstance(lowest, RBM)
+    samples = dbn.sample(SAMPLES, steps=STEPS, generator=generator)
+    caption = (
+        f"{SAMPLES} chains of {STEPS:,} Gibbs steps in the top machine from random units, then "
+        "once down: probabilities of the visible units."
+    )
+    return [
+        *filters(lowest.weight, test),
+        *gallery("Samples of the deep belief network", caption, samples, test),
+    ]
 
 
 ENTRY = Recipe(
@@ -77,4 +102,5 @@ ENTRY = Recipe(
     stages=stages,
     # In float32 a third layer's small values lie below the floor of the arithmetic.
     dtype=torch.float64,
+    pictures=pictures,
 )

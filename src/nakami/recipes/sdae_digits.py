@@ -8,6 +8,7 @@ softmax output, back-propagation through all: Vincent, Larochelle, Lajoie, Bengi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
@@ -20,8 +21,9 @@ from nakami.training import Autoencoding, Masking, Training
 from nakami.zoo._stack import classifier_of
 from nakami.zoo.autoencoder import Autoencoder
 
-from ..results import counted
+from ..results import Picture, counted
 from ._examples import classes, digits_from
+from ._pictures import filters, reconstructions
 from ._settings import POSITIVE, Bounds
 from ._stacked import (
     StackedSettings,
@@ -79,7 +81,22 @@ def train(
         f"the entries masked, {counted(settings.pretrain_epochs, 'epoch')} each at rate "
         f"{settings.pretrain_rate} on the {train.source}; output layer random"
     )
-    return finetuned(training, start, before, (train, test), settings)
+    return finetuned(training, start, before, (train, test), settings, stack)
+
+
+def pictures(
+    networks: Sequence[Network], test: Examples, settings: SDAESettings, generator: torch.Generator
+) -> list[Picture]:
+    """Filters of the lowest layer, and what it and all layers make of examples with noise."""
+    stack = networks[0].origin
+    assert isinstance(stack, nn.ModuleList)
+    lowest = stack[0]
+    assert isinstance(lowest, Autoencoder)
+    noise = Masking(settings.noise)
+    return [
+        *filters(lowest.weight, test),
+        *reconstructions(stack, test, generator, noise),
+    ]
 
 
 ENTRY = Recipe(
@@ -90,4 +107,5 @@ ENTRY = Recipe(
     train=train,
     stages=stages,
     dtype=torch.float64,
+    pictures=pictures,
 )

@@ -131,6 +131,12 @@ if TYPE_CHECKING:
     from ._summary import brief as brief
     from ._summary import estimate as estimate
     from ._summary import span as span
+    from ._trained import PICTURES as PICTURES
+    from ._trained import TrainedNetwork as TrainedNetwork
+    from ._trained import TrainedPhase as TrainedPhase
+    from ._trained import TrainingReport as TrainingReport
+    from ._trained import packed_pictures as packed_pictures
+    from ._trained import training_report as training_report
     from ._xray import PIXEL as PIXEL
     from ._xray import UNSTATED as UNSTATED
     from ._xray import Xray as Xray

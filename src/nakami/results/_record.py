@@ -112,6 +112,7 @@ class Kind:
         renewed: Settings with which a run begins anew where they differ; with ``schema`` where its
             layout is an earlier one, whose parts do not fit.
         whole: The part that is the result itself, where one is, so that its page is drawn again.
+        drawn: What of a finished record the page shows, where no part is the whole.
     """
 
     version: int = 1
@@ -120,6 +121,7 @@ class Kind:
     unchecked: tuple[str, ...] = ()
     renewed: tuple[str, ...] = ()
     whole: str = ""
+    drawn: Callable[[Record], Any] | None = None
 
 
 KINDS = Entries("nakami.results.kinds", Kind, "kind of run")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._random import one_thread as one_thread
     from ._training import KIND as KIND
     from ._training import Training as Training
+    from ._training import on_accelerator as on_accelerator
     from ._walkback import Walkback as Walkback
 
 __getattr__, __dir__, __all__ = lazy(__name__)

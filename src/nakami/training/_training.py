@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nakami.results import (
+    PICTURES,
+    Picture,
     Progress,
     Record,
     RecordFolder,
@@ -21,6 +23,7 @@ from nakami.results import (
     check_seed,
     is_number,
     is_whole,
+    packed_pictures,
     plain,
     read_record,
     unknown,
@@ -80,8 +83,7 @@ class Training:
         self.seed = _seed(settings)
         self._epochs = {_phase(name): _passes(name, n) for name, n in _pairs("epochs", epochs)}
         self._place, self._used = Place(accelerator, logger), list[object]()
-        where = {"accelerator": accelerator} if accelerator != "cpu" else {}
-        about = {**settings, **where, "versions": versions(), "threads": 1}
+        about = {**settings, **on_accelerator(accelerator), "versions": versions(), "threads": 1}
         if (Path(folder) / OLDER).exists():
             got = f"{folder}, which an older nakami wrote"
             way_out = [f"delete {folder} and train again", "pass another {folder}"]
@@ -151,6 +153,13 @@ class Training:
         module.load_state_dict({k: torch.tensor(v) for k, v in piece.arrays.items()})
         module.eval()
         return list(piece.record["losses"])
+
+    def keep_pictures(self, make: Callable[[], Sequence[Picture]]) -> None:
+        """Leave pictures for the page; ``make()`` gives them where the folder has none yet."""
+        if not self._folder.has(PICTURES):
+            began = time.monotonic()
+            record, arrays = packed_pictures(make())
+            self._folder.write(PICTURES, record, arrays, time.monotonic() - began)
 
     def finish(
         self, more: Mapping[str, Any] | None = None, tables: Sequence[Mapping[str, Any]] = ()
@@ -276,6 +285,11 @@ class Training:
         """Remove checkpoints of earlier epochs."""
         for done in range(before):
             self._folder.discard(_checkpoint(phase, done))
+
+
+def on_accelerator(accelerator: str) -> dict[str, str]:
+    """What settings hold of the accelerator: nothing of the CPU."""
+    return {"accelerator": accelerator} if accelerator != "cpu" else {}
 
 
 def _seed(settings: Mapping[str, Any]) -> int:

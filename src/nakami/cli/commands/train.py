@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from nakami import recipes
-from nakami.results import check_seed, wrong
+from nakami.results import check_choice, check_seed, wrong
 
 from .._command import Command, Stands
-from .._groups import SEEDS, OutputOptions, TrainingDataOptions, there
+from .._groups import SEEDS, ComputeOptions, OutputOptions, TrainingDataOptions, there
+
+DEVICES = ("cpu", "cuda", "mps")
 
 
 def run(
@@ -37,6 +39,9 @@ def run(
         int | None,
         typer.Option(**SEEDS, help="Decides first weights, order and samples (default: 0)."),
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where it is trained: cpu, cuda or mps; one device.")
+    ] = "cpu",
     output: OutputOptions,
 ) -> None:
     """Train a recipe: its weights, how the losses fell, what is known of the networks.
@@ -58,20 +63,30 @@ def run(
     if print_settings:
         typer.echo(recipes.as_toml(values, chosen_seed), nl=False)
         return
+    from nakami.results import read_record
+
     from .. import _runs, _tables
     from .._progress import Meter
 
-    training: dict[str, Any] = {"data": inputs.files, "seed": chosen_seed, "settings": values}
+    check_choice("--device", device, DEVICES, "leave it out for the processor")
+    ComputeOptions(device).place()  # refused where it is not there
+    training: dict[str, Any] = {
+        "data": inputs.files, "seed": chosen_seed, "settings": values, "accelerator": device,
+    }  # fmt: skip
     folder = _folder(name, inputs, training, output.out)
+    page = not output.no_page and _runs.can_draw()
     with Meter() as meter:
-        subject = recipes.prepare(name, folder, n_inputs=1, progress=meter, **training)
+        subject = recipes.prepare(
+            name, folder, n_inputs=1, progress=meter, pictures=page, **training
+        )
     files = recipes.write_weights(subject, folder)
+    path = _runs.page_again(read_record(folder), folder / "report.html") if page else None
     result = _runs.finished(folder)
     tables = [_tables.TextTable(**table).drawn() for table in result.pop("tables")]
     lines = [f"Weights: {', '.join(map(str, files.values()))}", f"Settings: {folder}/settings.toml"]
     result.pop("lines")
     body = {**result, "weights": {n: str(file) for n, file in files.items()}}
-    _tables.tell(output, None, body, tables, lines)
+    _tables.tell(output, path, body, tables, lines)
 
 
 def _typed(texts: list[str] | None) -> dict[str, Any]:
@@ -98,6 +113,7 @@ def _folder(name: str, inputs: TrainingDataOptions, training: dict[str, Any], ou
             "key": (inputs.key, None),
             "size": (inputs.size, None),
             "mode": (inputs.mode, None),
+            "device": (training["accelerator"], "cpu"),
             "train-seed": (training["seed"], 0),
             "set": (",".join(f"{key}-{value}" for key, value in texts.items()), ""),
         }

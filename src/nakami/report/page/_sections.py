@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ..charts._chart import Chart
 from ..words._sentences import Sentences
 from ._grids import Grids
+from ._mosaic import Mosaic
 
 Text = str | Markup
 
@@ -56,7 +57,7 @@ def side_by_side(charts: Sized) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """A captioned figure: charts side by side, grids of pictures, a table, or code.
+    """A captioned figure: charts side by side, grids of pictures, a mosaic, a table, or code.
 
     Attributes:
         layout: Of the charts: one, duo, trio or stack. tools: Whether the axes can be switched.
@@ -72,6 +73,7 @@ class Figure:
     key: tuple[str, str] | None = None
     table: Table | None = None
     grids: Grids | None = None
+    mosaic: Mosaic | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -1,5 +1,6 @@
 """Trainings: phases with their weights and losses."""
 
 from .._record import Kind
+from .._trained import training_report
 
-ENTRY = Kind(unchecked=("versions", "threads"))
+ENTRY = Kind(unchecked=("versions", "threads"), drawn=training_report)

@@ -1,9 +1,7 @@
-"""From flat vectors to images: shape, sign, area, and the bytes of a picture."""
+"""From flat vectors to images: shape, sign, area."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from dataclasses import dataclass
 
@@ -11,8 +9,9 @@ import numpy as np
 
 from nakami.results import Xray
 
-SMALL = 64  # up to this side: PNG, drawn in whole pixels; above: WebP
-PHOTO, VECTOR = 70, 46  # WebP quality
+from ...page._encoded import is_small
+
+VECTOR = 46  # WebP quality
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Frame:
     @property
     def small(self) -> bool:
         """Whether single pixels can be seen: PNG, and areas in pixels."""
-        return max(self.height, self.width) <= SMALL
+        return is_small(self.height, self.width)
 
     def planes(self, flat: np.ndarray) -> np.ndarray:
         """``(..., n)`` as ``(..., channels, height, width)``."""
@@ -92,21 +91,6 @@ def unnormalised(shape: Frame, inputs: np.ndarray) -> np.ndarray:
     """Inputs as pixels, ``(N, channels, height, width)`` in 0..1."""
     planes = shape.planes(inputs.reshape(len(inputs), -1).astype(np.float64))
     return np.clip(planes * shape.std[:, None, None] + shape.mean[:, None, None], 0, 1)
-
-
-def encoded(image: np.ndarray, shape: Frame, quality: int) -> str:
-    """A data URI of an image ``(channels, height, width)``: uint8, or floating in 0..1."""
-    from PIL import Image
-
-    pixels = image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
-    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
-    buffer = io.BytesIO()
-    if shape.small:
-        picture.save(buffer, "PNG", optimize=True)
-    else:
-        picture.convert("RGB").save(buffer, "WEBP", quality=quality)
-    kind = "png" if shape.small else "webp"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _square(n: int) -> tuple[int, int, int] | None:

@@ -7,11 +7,12 @@ from markupsafe import escape
 
 from nakami.results import PairedChange, Spectrum, evenly, paired_change
 
+from ...page._encoded import encoded
 from ...page._grids import Grid, Grids, Picture, Row
 from ...page._sections import Figure, Section
 from ...words import _numbers as num
 from ._data import Network, Reading, say
-from ._images import PHOTO, VECTOR, Frame, area, encoded, frame, grey, signed_plane, unnormalised
+from ._images import VECTOR, Frame, area, frame, grey, signed_plane, unnormalised
 from ._locality import counts_pixels, locality_figure, locality_text
 
 
@@ -119,7 +120,7 @@ def _grid(reading: Reading, net: Network, stage: str, shape: Frame, top: float) 
     shown = spectra[: COLUMNS[shape.small]]
     pixels = unnormalised(shape, net.run.inputs)
     names = {s.input: escape(reading.name_of(s.input)) for s in shown}
-    sources = {i: encoded(pixels[i], shape, PHOTO) for i in names}
+    sources = {i: encoded(pixels[i], shape.small) for i in names}
     inputs = [Picture(sources[i], name, signed=False) for i, name in names.items()]
     who = f"{net.label}, " if len(reading.networks) > 1 else ""
     covered = areas(net, stage, shape)
@@ -143,7 +144,7 @@ def _picture(who: str, s: Spectrum, index: int, shape: Frame, top: float) -> Pic
         doubt = "below the floor of the arithmetic"
     told = {"area": sized(covers, shape, "px"), "doubt": f", {doubt}" if doubt else ""}
     alt = say("pictures.alt", who=who, stage=s.stage, i=index + 1, value=value, **told)
-    source = encoded(grey(signed_plane(planes), top)[None], shape, VECTOR)
+    source = encoded(grey(signed_plane(planes), top)[None], shape.small, VECTOR)
     gain = num.number(value, 2)
     return Picture(source, escape(alt), doubt=doubt, gain=gain, area=size(covers, shape))
 

@@ -7,11 +7,12 @@ from markupsafe import escape
 
 from nakami.results import Units, estimate
 
+from ...page._encoded import encoded
 from ...page._grids import Grid, Grids, Picture, Row
 from ...page._sections import Figure, Section, Table, Text
 from ...words import _numbers as num
 from ._data import Reading, say
-from ._images import PHOTO, VECTOR, Frame, encoded, frame, grey, signed_plane, unnormalised
+from ._images import VECTOR, Frame, frame, grey, signed_plane, unnormalised
 from ._pictures import PERCENTILE
 from ._stage_charts import Group, stage_chart
 
@@ -81,7 +82,7 @@ def _grids(reading: Reading, found: Units, shape: Frame) -> Grids:
     at = [(found.inputs.index(i), u) for i, (u, _) in zip(best, shown, strict=True)]
     inputs = [
         Picture(
-            encoded(pixels[i], shape, PHOTO),
+            encoded(pixels[i], shape.small),
             escape(say("units.best", unit=unit, name=reading.name_of(i))),
             signed=False,
         )
@@ -93,7 +94,7 @@ def _grids(reading: Reading, found: Units, shape: Frame) -> Grids:
         planes = [_unit(signed_plane(shape.planes(v))) for v in vectors]
         pictures = [
             Picture(
-                encoded(grey(plane, 1.0)[None], shape, VECTOR),
+                encoded(grey(plane, 1.0)[None], shape.small, VECTOR),
                 escape(say(f"units.alt_{name}", unit=unit)),
             )
             for plane, (_, unit) in zip(planes, shown, strict=True)

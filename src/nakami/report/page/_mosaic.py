@@ -1,0 +1,78 @@
+"""Pictures side by side on one scale, ready to be placed on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import escape
+
+from nakami import results
+
+from ..words import _numbers as num
+from ._encoded import encoded, is_small
+from ._grids import Picture
+
+COLUMNS = 10  # of pictures that come without rows
+DARK = 0.1  # median below which pictures are white on black
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Images in rows.
+
+    Attributes:
+        rows: Name of each row, or "", and its images.
+        columns: Images of a row.
+        width, height: Of an image, in pixels. small: Whether its single pixels can be seen.
+        inverted: Whether images are white on black, to be inverted on light paper.
+        label: What is shown. ticks: Values along the colour scale of signed images, evenly spaced;
+            none for others. values: What the values are, in words.
+    """
+
+    rows: list[tuple[str, list[Picture]]]
+    columns: int
+    width: int
+    height: int
+    small: bool
+    inverted: bool
+    label: str
+    ticks: list[str]
+    values: str
+
+    @property
+    def named(self) -> bool:
+        """Whether rows have names."""
+        return any(name for name, _ in self.rows)
+
+
+def mosaic(picture: results.Picture) -> Mosaic:
+    """The images of a picture, drawn."""
+    images = picture.images
+    height, width = images.shape[3:]
+    signed = picture.range is None
+    top = float(np.abs(images).max()) or 1.0
+    low, high = (-top, top) if picture.range is None else picture.range
+    shades = np.clip((images - low) / ((high - low) or 1.0), 0, 1)
+    grey, small = images.shape[2] == 1, is_small(height, width)
+    dark = grey and small and not signed and float(np.median(shades)) < DARK
+    ticks = [num.number(v * top, 2) for v in (-1, -0.5, 0, 0.5, 1)] if signed and grey else []
+    rows = [
+        (name, [_image(picture, name, i, shade, signed and grey) for i, shade in enumerate(row)])
+        for name, row in zip(picture.rows or [""] * len(shades), shades, strict=True)
+    ]
+    columns = images.shape[1] if len(images) > 1 else min(COLUMNS, images.shape[1])
+    values = f"values from {num.number(low)} to {num.number(high)}"
+    return Mosaic(
+        rows, columns, width, height, small, dark, picture.title, ticks, values
+    )  # fmt: skip
+
+
+def _image(
+    picture: results.Picture, row: str, index: int, shade: np.ndarray, signed: bool
+) -> Picture:
+    alt = ", ".join(filter(None, (picture.title, row, str(index + 1))))
+    small = is_small(*shade.shape[1:])
+    # the page colours bytes around 128, which is 0
+    image = np.round(1 + 254 * shade).astype(np.uint8) if signed else shade
+    return Picture(encoded(image, small), escape(alt), signed=signed)

@@ -1,0 +1,113 @@
+"""Losses by epoch, facts of the networks, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nakami.results import TrainedPhase, TrainingReport
+
+from ...charts._chart import Chart
+from ...charts._curves import Curve, Scale, curves
+from ...page._mosaic import mosaic
+from ...page._sections import Figure, Section, Table, Text, section, side_by_side
+from ...words import _numbers as num
+from ...words._sentences import Sentences
+
+say = Sentences(__file__)
+SHOWN = 400  # points of a curve
+MARKED = 30  # epochs up to which each is marked
+
+
+def losses_section(found: TrainingReport) -> Section | None:
+    """A curve for each phase; None where no phase has an epoch."""
+    phases = [phase for phase in found.phases if phase.losses]
+    if not phases:
+        return None
+    fell = sum(phase.losses[-1] < phase.losses[0] for phase in phases)
+    first, last = phases[0].losses[0], phases[-1].losses[-1]
+    data = {"phases": len(phases), "fell": fell, "name": phases[0].name}
+    case = "one" if len(phases) == 1 else "many"
+    heading = say(f"losses.{case}", first=first, last=last, **data)
+    charts = [loss_chart(i, phase) for i, phase in enumerate(phases)]
+    figure = Figure(
+        say("losses.title"),
+        say("losses.caption", **data),
+        charts,
+        layout=side_by_side(charts),
+        table=phases_table(found),
+    )
+    return section(say, "losses", heading, say("losses.text"), [figure], wide=len(phases) > 1)
+
+
+def loss_chart(index: int, phase: TrainedPhase) -> Chart:
+    """The mean loss of each epoch."""
+    n = len(phase.losses)
+    at = np.unique(np.linspace(0, n - 1, SHOWN).astype(int))
+    losses = np.asarray(phase.losses)
+    line = Curve("", at + 1, losses[at], marks=n <= MARKED, colour=0)
+    text = say(
+        "losses.alt", name=phase.name, loss=phase.loss, n=n, first=losses[0], last=losses[-1]
+    )
+    x = Scale(say("axis.epoch"), ends=(1.0, float(max(n, 2))))
+    title = f"{phase.name}: {phase.loss}"
+    return curves(f"loss{index}", [line], x, Scale(say("axis.loss")), text, height=220, title=title)
+
+
+def phases_table(found: TrainingReport) -> Table:
+    """A row for each phase."""
+    rows: list[list[Text]] = [
+        [
+            phase.name, phase.loss, num.whole(len(phase.losses)), num.whole(phase.batch),
+            *(num.number(phase.losses[i]) if phase.losses else "" for i in (0, -1)),
+            num.seconds(phase.seconds),
+        ]
+        for phase in found.phases
+    ]  # fmt: skip
+    names = ("phase", "loss", "epochs", "batch", "first", "last", "seconds")
+    head: list[Text] = [say(f"head.{name}") for name in names]
+    return Table(say("losses.title"), head, rows, (2, 3, 4, 5, 6), 640)
+
+
+def facts_section(found: TrainingReport) -> Section | None:
+    """What is known of each network, with its doubt."""
+    if not any(network.facts for network in found.networks):
+        return None
+    heading = say("facts.heading", n=len(found.networks))
+    figure = Figure(say("facts.title"), say("facts.caption"), table=facts_table(found))
+    return section(say, "facts", heading, say("facts.text"), [figure])
+
+
+def facts_table(found: TrainingReport) -> Table:
+    """A row for each fact of each network."""
+    rows: list[list[Text]] = [
+        [network.name, fact["label"], fact_text(fact), str(fact.get("spread_kind") or "")]
+        for network in found.networks
+        for fact in network.facts
+    ]
+    head: list[Text] = [say(f"head.{name}") for name in ("network", "fact", "value", "doubt")]
+    return Table(say("facts.title"), head, rows, (2,), 560)
+
+
+def fact_text(fact: Mapping[str, Any]) -> str:
+    """``8.4 ± 0.9 %``."""
+    return " ".join(filter(None, (*split(fact), str(fact.get("unit") or ""))))
+
+
+def split(fact: Mapping[str, Any]) -> tuple[str, str]:
+    """The value of a fact, and its spread, or nothing."""
+    value, spread = fact.get("value"), fact.get("spread")
+    mean = math.nan if value is None else float(value)
+    return num.split(mean, math.nan if spread is None else float(spread))
+
+
+def pictures_section(found: TrainingReport) -> Section | None:
+    """The pictures of the recipe."""
+    if not found.pictures:
+        return None
+    figures = [Figure(p.title, p.caption, mosaic=mosaic(p)) for p in found.pictures]
+    heading = say("pictures.heading", n=len(figures))
+    return section(say, "pictures", heading, say("pictures.text"), figures, wide=True)

@@ -1,0 +1,131 @@
+"""What a training has left: losses of its phases, its networks with their facts, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._picture import Picture
+from ._shown import Shown
+
+if TYPE_CHECKING:
+    from ._record import Record
+
+PICTURES = "@pictures"  # the piece that holds them; no phase has such a name
+OWN = ("schema", "recipe", "seed", "data", "versions", "threads", "created", "accelerator")
+
+
+@dataclass(frozen=True)
+class TrainedPhase:
+    """One phase of a training.
+
+    Attributes:
+        name: Of the phase. loss: what its losses are. losses: the mean of each epoch.
+        batch: Examples of one update. seconds: wall time.
+    """
+
+    name: str
+    loss: str
+    losses: tuple[float, ...]
+    batch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network that a training gave.
+
+    Attributes:
+        name: Short. training: one sentence on how it was trained.
+        facts: Figures with ``label``, ``value``, ``spread``, ``spread_kind`` and ``unit``.
+    """
+
+    name: str
+    training: str
+    facts: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingReport(Shown):
+    """A finished training as its page shows it.
+
+    Attributes:
+        recipe: Its name, or ``"training"`` where it has none.
+        phases: In order. networks: likewise. pictures: as the recipe offers them.
+        settings: What ``run.json`` holds.
+        source: One sentence on the data.
+    """
+
+    recipe: str
+    phases: tuple[TrainedPhase, ...]
+    networks: tuple[TrainedNetwork, ...]
+    pictures: tuple[Picture, ...]
+    settings: Mapping[str, Any]
+    source: str = ""
+
+    def __repr__(self) -> str:
+        return f"TrainingReport({self.recipe}, {len(self.phases)} phases)"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each epoch of each phase."""
+        return [
+            {"phase": phase.name, "epoch": epoch, "loss": loss}
+            for phase in self.phases
+            for epoch, loss in enumerate(phase.losses, 1)
+        ]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings of the recipe alone."""
+        return {name: value for name, value in self.settings.items() if name not in OWN}
+
+
+def training_report(record: Record) -> TrainingReport:
+    """A finished run of kind ``training`` as its page shows it.
+
+    Raises:
+        UsageError: A piece is damaged.
+    """
+    result, settings = record.result, record.settings
+    phases = tuple(
+        TrainedPhase(name, p["loss"], tuple(p["losses"]), p["batch"], p["seconds"])
+        for name, p in result["phases"].items()
+    )
+    networks = tuple(
+        TrainedNetwork(name, n["training"], tuple(n["facts"].values()))
+        for name, n in result.get("networks", {}).items()
+    )
+    pictures: tuple[Picture, ...] = ()
+    if record.has(PICTURES):
+        piece = record.piece(PICTURES)
+        pictures = unpacked_pictures(piece.record, piece.arrays)
+    recipe, source = settings.get("recipe", "training"), result.get("source", "")
+    return TrainingReport(recipe, phases, networks, pictures, settings, source)
+
+
+def packed_pictures(
+    pictures: Sequence[Picture],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Pictures as a piece holds them: texts, and arrays by number."""
+    texts = [{k: v for k, v in vars(picture).items() if k != "images"} for picture in pictures]
+    arrays = {str(i): np.ascontiguousarray(p.images) for i, p in enumerate(pictures)}
+    return {"pictures": texts}, arrays
+
+
+def unpacked_pictures(
+    record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[Picture, ...]:
+    """The inverse of ``packed_pictures``."""
+    return tuple(
+        Picture(
+            text["title"],
+            text["caption"],
+            arrays[str(i)],
+            text["range"] and tuple(text["range"]),
+            tuple(text["rows"]),
+        )
+        for i, text in enumerate(record["pictures"])
+    )

@@ -1,0 +1,113 @@
+"""The page of a training: curves, facts with their doubt, pictures as the arrays say."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from checks import neighbour
+from nakami import report
+from nakami.report.page._kinds import page_of
+from nakami.report.page._mosaic import mosaic
+from nakami.results import Picture, TrainedNetwork, TrainedPhase, TrainingReport, UsageError
+
+BROWSER = neighbour("report", "test_browser")
+RAMP = np.linspace(-2, 1, 6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
+ROWS = np.linspace(0, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+FACT = {"label": "test error", "value": 8.4, "spread": 0.88, "spread_kind": "s.e.", "unit": "%"}
+
+
+def trained(**changes):
+    parts = {
+        "recipe": "small",
+        "phases": (
+            TrainedPhase("layer1", "cross-entropy, nats", (2.0, 1.5, 1.0), 100, 3.2),
+            TrainedPhase("layer2", "cross-entropy, nats", (1.0, 1.25), 100, 1.0),
+        ),
+        "networks": (TrainedNetwork("coder", "3 epochs of descent", (FACT,)),),
+        "pictures": (
+            Picture("Filters", "Of all units.", RAMP),
+            Picture("Given back", "Below.", ROWS, (0.0, 1.0), ("input", "output")),
+        ),
+        "settings": {"seed": 3, "hidden": [8, 6], "recipe": "small", "created": "2026-11-20"},
+        "source": "40 examples of x.npz",
+    }
+    return TrainingReport(**{**parts, **changes})
+
+
+def pixels(picture):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.source.split(",")[1]))))
+
+
+def test_it_says_the_facts_with_their_doubt_and_which_losses_fell():
+    page = page_of(trained())
+    assert page.frame.verdict.headline == "coder: test error 8.40 ±\u00a00.88 %"
+    losses, facts, _ = page.sections
+    assert losses.heading == "The loss ends below its start in one of two phases"
+    assert facts.figures[0].table.rows == [["coder", "test error", "8.40 ±\u00a00.88 %", "s.e."]]
+    assert [chart.title for chart in page.charts] == [
+        f"{name}: cross-entropy, nats" for name in ("layer1", "layer2")
+    ]
+    assert page.charts[0].data["c0"]["y"] == [2.0, 1.5, 1.0]
+    assert ["hidden", "8, 6"] in page.frame.how.rows
+    assert not {"recipe", "seed"} & {row[0] for row in page.frame.how.rows}
+
+
+def test_a_training_without_networks_or_losses_has_a_page():
+    page = page_of(trained(networks=(), pictures=()))
+    assert page.frame.verdict.headline == "small: cross-entropy, nats 1.25 in the last epoch"
+    assert [section.id for section in page.sections] == ["losses"]
+    nothing = (TrainedPhase("all", "loss", (), 100, 0.0),)
+    page = page_of(trained(phases=nothing, networks=(), pictures=()))
+    assert page.frame.verdict.headline == "small: nothing was trained"
+
+
+def test_images_are_drawn_on_one_scale_as_the_arrays_are():
+    made = mosaic(Picture("Filters", "", RAMP))
+    (row,) = [pictures for _, pictures in made.rows]
+    drawn = np.stack([pixels(p).astype(float) for p in row])
+    np.testing.assert_allclose(drawn, 128 + 127 * RAMP / 2, atol=0.5)  # 128 is 0, 2 the largest
+    assert (made.columns, made.named, made.ticks[0], made.ticks[2]) == (6, False, "−2", "0")
+    made = mosaic(Picture("Given back", "", ROWS, (0.0, 1.0), ("input", "output")))
+    assert [name for name, _ in made.rows] == ["input", "output"]
+    drawn = np.stack([[pixels(p) for p in pictures] for _, pictures in made.rows])
+    np.testing.assert_allclose(drawn, 255 * ROWS, atol=0.5)
+    assert made.ticks == []
+
+
+def test_many_images_without_rows_go_on_in_the_next_line_and_colour_stays_colour():
+    assert mosaic(Picture("", "", np.zeros((25, 4, 4)))).columns == 10
+    colours = np.random.default_rng(0).random((2, 3, 3, 4, 4))
+    made = mosaic(Picture("", "", colours, (0.0, 1.0)))
+    drawn = pixels(made.rows[1][1][2])
+    np.testing.assert_allclose(drawn, 255 * np.moveaxis(colours[1, 2], 0, -1), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("images", "rows", "message"),
+    [
+        (np.zeros((2, 2)), (), r"images must be finite, .*got shape \(2, 2\)"),
+        (np.full((1, 2, 2), np.nan), (), "images must be finite"),
+        (np.zeros((1, 1, 2, 4, 4)), (), "C is 1 or 3"),
+        (np.zeros((2, 3, 4, 4)), ("one",), "rows must name 2 rows"),
+    ],
+)
+def test_what_is_no_picture_is_refused(images, rows, message):
+    with pytest.raises(UsageError, match=message):
+        Picture("", "", images, None, rows)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1200, "light")])
+def test_in_a_browser_it_is_quiet_and_shows_every_image(browser, tmp_path, width, theme):
+    path = report.write(trained(), tmp_path / "a.html")
+    with BROWSER.opened(browser, path, width=width, theme=theme) as page:
+        BROWSER.is_quiet(page, path)
+        BROWSER.no_wider_than_window(page)
+        assert page.locator("[data-chart] svg").count() == 2
+        assert page.locator("img.pic").count() == 12
+        names = page.locator(".gk .k").all_inner_texts()
+        assert names == ["input", "output"]
