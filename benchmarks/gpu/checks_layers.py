@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from nakami import sampling
 from nakami.nn import (
     AdaptiveDropout,
     DropConnect,
@@ -74,7 +75,7 @@ def _drawn(device: str) -> Iterator[tuple[str, Tensor]]:
     for machine in (RBM(9, 5), GaussianRBM(9, 5, deviation=0.5)):
         moves = contrastive_divergence(machine.to(device), v, 2)
         yield f"{type(machine).__name__}, CD-2", torch.cat([each.flatten() for each in moves])
-    yield "log Z, Gaussian", torch.tensor(GaussianRBM(9, 5).to(device).log_partition())
+    yield "log Z, Gaussian", torch.tensor(sampling.log_partition(GaussianRBM(9, 5).to(device)))
     net, deep = DBN((9, 6, 5)).to(device), DBM((9, 6, 5)).to(device)
     yield "samples of a DBN", net.sample(8, steps=3)
     yield "bound of a DBN", net.bound(v)

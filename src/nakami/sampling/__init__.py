@@ -47,5 +47,9 @@ if TYPE_CHECKING:
     from ._study import SamplingStudy as SamplingStudy
     from ._study import study as study
     from ._tempering import ParallelTempering as ParallelTempering
+    from ._units import BinaryUnits as BinaryUnits
+    from ._units import GaussianUnits as GaussianUnits
+    from ._units import SoftmaxUnits as SoftmaxUnits
+    from ._units import VisibleUnits as VisibleUnits
 
 __getattr__, __dir__, __all__ = lazy(__name__)

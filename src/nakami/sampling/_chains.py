@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..results import check_at_least, each, told
 from ._kernels import Kernel, check_kernel
-from ._machine import Machine, PairEnergy, check_binary, machine_of, seeded
+from ._machine import Machine, PairEnergy, check_states, machine_of, seeded
 
 
 class Run(ABC):
@@ -43,8 +43,8 @@ class Chains(Run):
     Args:
         model: Any machine; it may be changed in place between sweeps.
         kernel: None: block Gibbs.
-        start: States to begin from, ``(chains, visible)`` zeros and ones; or a number of chains,
-            which begin at units drawn with equal chance.
+        start: States to begin from, ``(chains, visible)``, zeros and ones if the units are binary;
+            or a number of chains, which begin at units without biases, drawn with equal chance.
         generator: Source of the random numbers; None: a fresh one with seed 0.
 
     Attributes:
@@ -59,15 +59,16 @@ class Chains(Run):
         start: int | Tensor = 100,
         generator: torch.Generator | None = None,
     ):
-        self._machine, self.kernel = machine_of(model), check_kernel(kernel)
+        self._machine = machine_of(model)
+        self.kernel = check_kernel(kernel, self._machine)
         weight = self._machine.weight
         self._generator = seeded(generator, weight)
         if isinstance(start, Tensor):
-            self.states = check_binary("start", start, self._machine)
+            self.states = check_states("start", start, self._machine)
         else:
             count = check_at_least("start", start, 1, "pass start=100")
-            u = torch.empty(count, weight.shape[1]).to(weight).uniform_(generator=self._generator)
-            self.states = (u < 0.5).to(weight)
+            units, free = self._machine.units, weight.new_zeros(count, weight.shape[1])
+            self.states = units.drawn(units.mean(free), self._generator)
         self._memory = self.kernel.begin(self.states, self._generator)
 
     @told

@@ -17,7 +17,8 @@ from ..results import UsageTypeError, check_at_least, wrong, wrong_type
 from ._allocation import suwa_todo
 from ._collapsed import CollapsedGibbs, CollapsedSuwaTodo, Lifted, RandomFlips
 from ._kernels import BlockGibbs, Kernel, MetropolisedGibbs, SuwaTodo, check_kernel, states
-from ._machine import Machine, PairEnergy, check_binary, machine_of
+from ._machine import Machine, PairEnergy, check_binary, check_states, machine_of
+from ._units import BINARY
 
 MOST_UNITS = 25  # of the smaller side, for the partition function
 MOST_STATES = 12  # units of a side, for tables of states
@@ -27,14 +28,20 @@ CHUNK = 1 << 16
 def log_partition(model: PairEnergy | Machine) -> float:
     """``log sum_v p*(v)`` in nats, by summing over all states of the smaller side.
 
+    For visible units that are not binary it sums over the states of the hidden ones.
+
     Raises:
         UsageError: Both sides have more than 25 units; take ``annealed_importance_sampling``.
     """
     machine = _double(machine_of(model))
     w, a, b = machine.weight * float(machine.beta), machine.offset, machine.hidden_bias
-    b = b * float(machine.beta)
-    if w.shape[0] < w.shape[1]:
-        w, a, b = w.T, b, a
+    b, units, shift = b * float(machine.beta), machine.units, 0.0
+    if machine.base is not None:
+        shift = float(units.mixed(machine.visible_bias, machine.base, float(machine.beta)))
+    if w.shape[0] < w.shape[1] or not units.binary:
+        w, a, b = w.T, b, a  # s is the hidden side, w s drives the visible one
+    else:
+        units = BINARY
     n = len(a)
     if n > MOST_UNITS:
         way_out = "take sampling.annealed_importance_sampling"
@@ -43,8 +50,8 @@ def log_partition(model: PairEnergy | Machine) -> float:
     bits = torch.arange(n - 1, -1, -1, device=w.device)
     for index in torch.arange(1 << n, device=w.device).split(CHUNK):
         s = (index[:, None] >> bits & 1).to(w)
-        parts.append((s @ a + F.softplus(F.linear(s, w, b)).sum(1)).logsumexp(0))
-    return float(torch.stack(parts).logsumexp(0))
+        parts.append((s @ a + units.log_normaliser(b, F.linear(s, w))).logsumexp(0))
+    return float(torch.stack(parts).logsumexp(0)) + shift
 
 
 def stationary(model: PairEnergy | Machine) -> Tensor:
@@ -134,7 +141,7 @@ def divergence_bias(
     """
     machine, kernel = _small(model), check_kernel(kernel)
     k = check_at_least("k", k, 1, "pass k=1")
-    return divergence_biases(machine, check_binary("data", data, machine), kernel, [k])[0]
+    return divergence_biases(machine, check_states("data", data, machine), kernel, [k])[0]
 
 
 def divergence_biases(
@@ -270,11 +277,11 @@ def _scan(machine: Machine, block: int, kernel: Callable[[Tensor], Tensor]) -> T
 def _double(machine: Machine) -> Machine:
     base = None if machine.base is None else machine.base.double()
     w, a, b = machine.weight, machine.visible_bias, machine.hidden_bias
-    return Machine(w.double(), a.double(), b.double(), machine.beta, base)
+    return Machine(w.double(), a.double(), b.double(), machine.beta, base, machine.units)
 
 
 def _small(model: PairEnergy | Machine) -> Machine:
-    machine = machine_of(model)
+    machine = check_binary(machine_of(model), "tables of their states")
     most = max(machine.visible_units, machine.hidden_units)
     if most > MOST_STATES:
         way_out = "take a smaller machine, or measure sampling.autocorrelation_time of a run"

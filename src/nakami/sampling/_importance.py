@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..results import check_at_least, each, is_whole, part, told, warn, wrong
-from ._machine import Machine, PairEnergy, check_binary, drawn, machine_of, seeded
+from ._machine import Machine, PairEnergy, check_states, drawn, machine_of, seeded
+from ._units import BINARY
 
 FEW = 10.0  # effective runs, below which (and below half of all) the estimate is doubtful
 
@@ -84,8 +85,8 @@ def annealed_importance_sampling(
         runs: Independent runs.
         temperatures: Steps of equal size, or the inverse temperatures themselves, rising from 0
             to 1.
-        base: ``a0``, ``(visible,)``; None: zeros. ``log_odds(data)`` is much better for a machine
-            that was trained.
+        base: ``a0``, ``(visible,)``; None: zeros. ``log_odds(data)`` (the means of data for normal
+            units) is much better for a machine that was trained.
         samples: States of the machine, ``(M, visible)`` zeros and ones, for runs that go back from
             them: the upper bound.
         batch: Runs made together.
@@ -102,16 +103,19 @@ def annealed_importance_sampling(
     betas = checked_temperatures(temperatures)
     runs = check_at_least("runs", runs, 2, "pass runs=100")
     batch = check_at_least("batch", batch, 1, "pass batch=1000")
-    log_base = float(F.softplus(base.double()).sum()) + machine.hidden_units * math.log(2)
+    units, free = machine.units, torch.zeros_like(base, dtype=torch.float64)
+    log_base = float(units.log_normaliser(base.double(), free))
+    log_base += machine.hidden_units * math.log(2)
+    means = units.mean(units.natural(base))
     forth = []
     for start in range(0, runs, batch):
         size = min(batch, runs - start)
-        v = drawn(base.expand(size, -1).clone(), source)
+        v = units.drawn(means.expand(size, -1).contiguous(), source)
         with part(f"runs from {start + 1} of {runs}"):
             forth.append(annealed(machine, v, betas, base, source))
     upper = upper_error = math.nan
     if samples is not None:
-        given = check_binary("samples", samples, machine)
+        given = check_states("samples", samples, machine)
         with part("runs back from samples"):
             back = [annealed(machine, v, betas[::-1], base, source) for v in given.split(batch)]
         upper, upper_error = _mean(-torch.cat(back))
@@ -130,15 +134,16 @@ def annealed(
 ) -> Tensor:
     """Log weights of runs from the states ``v`` along ``betas``, either way, ``(N,)`` float64."""
     total = torch.zeros(len(v), dtype=torch.float64, device=v.device)
-    x, slope = machine.input(v), machine.visible_bias - base
+    x, units = machine.input(v), machine.units
     for place in each(len(betas) - 1, "temperatures"):
         before, after = betas[place : place + 2]
         gain = F.softplus(x * after).sub_(F.softplus(x * before))
         total += gain.sum(1, dtype=torch.float64)
-        total += (v * slope).sum(1, dtype=torch.float64) * (after - before)
+        own = units.gain(v, machine.visible_bias, base).sum(1, dtype=torch.float64)
+        total += own * (after - before)
         if after not in (0.0, 1.0):
             tempered = machine.at(after, base)
-            v = drawn(tempered.visible_logit(drawn(x.mul_(after), generator)), generator)
+            v = tempered.visible_drawn(drawn(x.mul_(after), generator), generator)
             x = machine.input(v)
     return total
 
@@ -151,7 +156,7 @@ def log_odds(data: Tensor) -> Tensor:
     if data.ndim != 2 or not (data.min() >= 0 and data.max() <= 1):
         got = f"{tuple(data.shape)} in {float(data.min()):g} to {float(data.max()):g}"
         raise wrong("data", "have shape (N, visible) in 0..1", got, "pass data.flatten(1) / 255")
-    return torch.logit((data.sum(0) + 1) / (len(data) + 2))
+    return BINARY.base(data)
 
 
 def checked_base(base: Tensor | None, machine: Machine) -> Tensor:

@@ -13,7 +13,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..results import check_at_least, wrong_type
+from ..results import check_at_least, wrong, wrong_type
 from ._allocation import allocated, moved_pairs
 from ._machine import Machine, drawn
 
@@ -52,7 +52,8 @@ class Kernel(ABC):
 class BlockGibbs(Kernel):
     """All hidden units given the visible ones, then all visible ones given the hidden.
 
-    Two matrix products a sweep. Seen at the visible units it obeys detailed balance.
+    Two matrix products a sweep. Seen at the visible units it obeys detailed balance. The one kernel
+    for visible units of any kind: the others are for binary ones.
     """
 
     def sweep(
@@ -63,7 +64,7 @@ class BlockGibbs(Kernel):
         memory: Tensor | None = None,
     ) -> Tensor:
         h = drawn(machine.hidden_logit(v), generator)
-        return drawn(machine.visible_logit(h), generator)
+        return machine.visible_drawn(h, generator)
 
 
 @final
@@ -132,13 +133,16 @@ class SuwaTodo(Kernel):
         return moved
 
 
-def check_kernel(kernel: object) -> Kernel:
-    """The kernel itself; block Gibbs for None."""
+def check_kernel(kernel: object, machine: Machine | None = None) -> Kernel:
+    """The kernel itself, if it is one for the machine's units; block Gibbs for None."""
     if kernel is None:
         return BlockGibbs()
     if not isinstance(kernel, Kernel):
         got = f"the class {kernel.__name__}" if isinstance(kernel, type) else type(kernel).__name__
         raise wrong_type("kernel", "be a Kernel", got, "pass sampling.BlockGibbs()")
+    if machine is not None and not machine.units.binary and not isinstance(kernel, BlockGibbs):
+        got, rule = type(kernel).__name__, "be BlockGibbs for visible units that are not binary"
+        raise wrong("kernel", rule, got, "leave it out")
     return kernel
 
 

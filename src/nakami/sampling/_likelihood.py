@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..results import is_number, told, wrong
 from ._importance import LogPartition, annealed_importance_sampling, log_odds
-from ._machine import Machine, PairEnergy, check_binary, check_zeros_and_ones, machine_of
+from ._machine import Machine, PairEnergy, check_rows, check_states, machine_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def log_likelihood(
 
     Args:
         model: The machine.
-        data: ``(N, visible)`` zeros and ones.
+        data: ``(N, visible)``, zeros and ones if the units are binary.
         log_partition: ``log Z`` if known, exact (``sampling.log_partition``) or estimated before;
             None: ``annealed_importance_sampling`` with the arguments that follow.
         runs: Independent runs.
@@ -91,9 +91,9 @@ def log_likelihood(
         UsageError: Data that are not binary; weights that are not finite.
     """
     machine = machine_of(model)
-    v = check_binary("data", data, machine)
+    v = check_states("data", data, machine)
     if log_partition is None:
-        base = log_odds(v) if base is None else base
+        base = machine.units.base(v) if base is None else base
         how: dict[str, Any] = {"runs": runs, "temperatures": temperatures, "batch": batch}
         log_partition = annealed_importance_sampling(machine, base=base, generator=generator, **how)
     weights = torch.cat([machine.log_weight(part) for part in v.split(batch)])
@@ -132,7 +132,7 @@ def likelihood_bound(
         UsageError: Data that are not binary; weights that are not finite.
     """
     machine = machine_of(model.undirected)
-    v = check_zeros_and_ones("data", data, model.visible_units, machine.weight)
+    v = check_rows("data", data, model.visible_units, machine.weight)
     if log_partition is None:
         if base is None:
             base = log_odds(torch.cat([model.undirected_means(part) for part in v.split(batch)]))

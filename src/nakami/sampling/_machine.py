@@ -1,8 +1,8 @@
-"""The model that is sampled: binary visible and hidden units, coupled in pairs."""
+"""The model that is sampled: visible units of some kind and binary hidden ones, in pairs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import torch
@@ -10,12 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..results import is_number, wrong, wrong_type
+from ._units import BINARY, VisibleUnits, bernoulli
 
 Temperature: TypeAlias = float | Tensor
 
 
 class PairEnergy(Protocol):
     """What has the energy ``E(v, h) = -a.v - b.h - h.W v``; ``zoo.rbm.RBM`` is one.
+
+    With an attribute ``units`` (``VisibleUnits``) the visible ones are of that kind, not binary.
 
     Attributes:
         weight: ``W``, ``(hidden, visible)``, floating. visible_bias: ``a``. hidden_bias: ``b``.
@@ -34,12 +37,14 @@ class Machine:
     """A machine at inverse temperature ``beta``, on the way from a base of independent units.
 
     ``log p*(v) = (1 - beta) a0.v + beta a.v + sum_j softplus(beta (b + W v))_j`` in nats, not
-    normalised. At ``beta = 1`` it is the machine itself, at 0 the base ``exp(a0.v) 2^hidden``.
+    normalised. At ``beta = 1`` it is the machine itself, at 0 the base ``exp(a0.v) 2^hidden``. For
+    units that are not binary ``units.own`` stands in place of ``a.v``, ``units.signal(v)`` of v.
 
     Args:
         weight: ``W``, ``(hidden, visible)``. visible_bias: ``a``. hidden_bias: ``b``.
         beta: A number from 0 to 1, or one for each chain, ``(N, 1)``.
         base: ``a0``, ``(visible,)``; None: zeros.
+        units: Kind of the visible units.
     """
 
     weight: Tensor
@@ -47,6 +52,7 @@ class Machine:
     hidden_bias: Tensor
     beta: Temperature = 1.0
     base: Tensor | None = None
+    units: VisibleUnits = BINARY
 
     @property
     def visible_units(self) -> int:
@@ -59,7 +65,7 @@ class Machine:
     def at(self, beta: Temperature, base: Tensor | None = None) -> Machine:
         """The same weights at another temperature; without ``base`` its own."""
         base = self.base if base is None else base
-        return Machine(self.weight, self.visible_bias, self.hidden_bias, beta, base)
+        return replace(self, beta=beta, base=base)
 
     def scaled(self, x: Tensor) -> Tensor:
         """``beta x``, rows of ``x`` going with the chains."""
@@ -69,7 +75,7 @@ class Machine:
 
     @property
     def offset(self) -> Tensor:
-        """What the visible logits begin at: ``(visible,)``, or ``(N, visible)``."""
+        """Visible biases at this temperature: ``(visible,)``, or ``(N, visible)``."""
         if isinstance(self.beta, float) and self.beta == 1:
             return self.visible_bias
         beta = self.beta
@@ -78,23 +84,34 @@ class Machine:
 
     def input(self, v: Tensor) -> Tensor:
         """``b + W v`` without temperature, ``(N, visible) -> (N, hidden)``."""
-        return F.linear(v, self.weight, self.hidden_bias)
+        return F.linear(self.units.signal(v), self.weight, self.hidden_bias)
 
     def hidden_logit(self, v: Tensor) -> Tensor:
         """Log odds of ``h = 1`` given v, ``(N, visible) -> (N, hidden)``."""
         return self.scaled(self.input(v))
 
     def visible_logit(self, h: Tensor) -> Tensor:
-        """Log odds of ``v = 1`` given h, ``(N, hidden) -> (N, visible)``."""
+        """``theta`` of the visible units given h, ``(N, hidden) -> (N, visible)``.
+
+        Log odds of ``v = 1`` if they are binary.
+        """
+        bias = self.units.natural(self.offset)
         if isinstance(self.beta, float) and self.beta == 1:
-            return torch.addmm(self.visible_bias, h, self.weight)
-        return self.scaled(h @ self.weight).add_(self.offset)
+            return torch.addmm(bias, h, self.weight)
+        return self.scaled(h @ self.weight).add_(bias)
+
+    def visible_drawn(self, h: Tensor, generator: torch.Generator) -> Tensor:
+        """Visible units given h, ``(N, hidden) -> (N, visible)``."""
+        return self.units.drawn(self.units.mean(self.visible_logit(h)), generator)
 
     def log_weight(self, v: Tensor, x: Tensor | None = None) -> Tensor:
         """``log p*(v)``, ``(N, visible) -> (N,)`` in float64; ``x`` is ``b + W v`` if known."""
         x = self.input(v) if x is None else x
         hidden = F.softplus(self.scaled(x)).sum(-1, dtype=torch.float64)
-        return hidden + (v * self.offset).sum(-1, dtype=torch.float64)
+        own = self.units.own(v, self.offset).sum(-1, dtype=torch.float64)
+        if self.base is not None:
+            own = own + self.units.mixed(self.visible_bias, self.base, self.beta)
+        return hidden + own
 
 
 def machine_of(model: PairEnergy | Machine) -> Machine:
@@ -112,7 +129,8 @@ def machine_of(model: PairEnergy | Machine) -> Machine:
             way_out = "pass a zoo.rbm.RBM or a sampling.Machine"
             raise wrong("model", rule, type(model).__name__, way_out)
         weight, visible, hidden = (part.detach() for part in parts if part is not None)
-        found = Machine(weight, visible, hidden)
+        units = getattr(model, "units", BINARY).detached()
+        found = Machine(weight, visible, hidden, units=units)
     _check(found)
     return found
 
@@ -146,33 +164,34 @@ def check_beta(beta: object) -> float:
     return float(beta)
 
 
-def check_binary(argument: str, v: Tensor, machine: Machine) -> Tensor:
-    """Rows of zeros and ones, in the machine's dtype and on its device."""
-    return check_zeros_and_ones(argument, v, machine.visible_units, machine.weight)
+def check_binary(machine: Machine, what: str) -> Machine:
+    """The machine itself; refused where its visible units are not zeros and ones."""
+    if not machine.units.binary:
+        got, way_out = type(machine.units).__name__, "take sampling.log_partition"
+        raise wrong("model", f"have binary visible units for {what}", got, way_out)
+    return machine
 
 
-def check_zeros_and_ones(argument: str, v: Tensor, n: int, like: Tensor) -> Tensor:
-    """Rows of n zeros and ones, in the dtype and on the device of ``like``."""
+def check_states(argument: str, v: Tensor, machine: Machine) -> Tensor:
+    """Rows of states, in the machine's dtype and on its device."""
+    return check_rows(argument, v, machine.visible_units, machine.weight, machine.units)
+
+
+def check_rows(
+    argument: str, v: Tensor, n: int, like: Tensor, units: VisibleUnits = BINARY
+) -> Tensor:
+    """States of n units, in the dtype and on the device of ``like``."""
     if not isinstance(v, Tensor) or v.ndim != 2 or v.shape[1] != n or not len(v):
         got = tuple(v.shape) if isinstance(v, Tensor) else type(v).__name__
         raise wrong(argument, f"have shape (N, {n}), N at least 1", got, "pass data.flatten(1)")
     v = v.detach().to(like)
-    if not ((v == 0) | (v == 1)).all():
-        reach = f"{float(v.min()):g} to {float(v.max()):g}"
-        way_out = "pass (data > 0.5).float(), or torch.bernoulli(data) for grey values"
-        raise wrong(argument, "be zeros and ones", reach, way_out)
+    units.check(argument, v, states=True)
     return v
 
 
 def drawn(logit: Tensor, generator: torch.Generator) -> Tensor:
     """Zeros and ones, one where ``u < sigmoid(logit)``; the logits are overwritten."""
     return bernoulli(logit.sigmoid_(), generator)
-
-
-def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
-    """Zeros and ones, one with probability ``p``; several times as fast as ``torch.bernoulli``."""
-    u = torch.empty_like(p).uniform_(generator=generator)
-    return torch.lt(u, p, out=u)
 
 
 def uniform(

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from ..results import check_at_least
 from ._chains import Chains
-from ._importance import log_odds
 from ._kernels import BlockGibbs, Kernel, check_kernel
-from ._machine import PairEnergy, bernoulli, machine_of
+from ._machine import PairEnergy, machine_of
 from ._tempering import ParallelTempering, tempered
 
 
@@ -29,13 +28,13 @@ class Sampler(ABC):
 
         Args:
             model: The machine, which changes between the calls of ``draw``.
-            data: All examples, ``(N, visible)`` in 0..1.
+            data: All examples, ``(N, visible)``; in 0..1 if the units are binary.
             generator: Source of the random numbers from here on.
         """
 
     @abstractmethod
     def draw(self, batch: Tensor) -> Tensor:
-        """States for one update, ``(M, visible)`` zeros and ones, given the mini-batch."""
+        """States for one update, ``(M, visible)``, given the mini-batch."""
 
     def state_dict(self) -> dict[str, Any]:
         """What is carried from update to update: nothing by default."""
@@ -61,11 +60,12 @@ class FromData(Sampler):
 
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:
         self._machine, self._generator = machine_of(model), generator
+        check_kernel(self.kernel, self._machine)
 
     def draw(self, batch: Tensor) -> Tensor:
         v = batch
         if not isinstance(self.kernel, BlockGibbs):
-            v = bernoulli(batch, self._generator)
+            v = self._machine.units.states(batch, self._generator)
         memory = self.kernel.begin(v, self._generator)
         for _ in range(self.k):
             v = self.kernel.sweep(self._machine, v, self._generator, memory)
@@ -91,7 +91,7 @@ class Persistent(Sampler):
     def begin(self, model: PairEnergy, data: Tensor, generator: torch.Generator) -> None:
         places = torch.rand(self.chains, generator=generator, device=generator.device)
         first = data[(places * len(data)).long().to(data.device)]
-        start = bernoulli(first, generator)
+        start = machine_of(model).units.states(first, generator)
         self._run = Chains(model, self.kernel, start=start, generator=generator)
 
     def draw(self, batch: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class Tempered(Sampler):
             kernel=self.kernel,
             temperatures=self.temperatures,
             chains=self.chains,
-            base=log_odds(data),
+            base=machine_of(model).units.base(data),
             generator=generator,
         )
 

@@ -18,7 +18,7 @@ from ..results import check_at_least, each, part, told, wrong
 from ._chains import Run
 from ._importance import checked_base, checked_temperatures
 from ._kernels import Kernel, check_kernel
-from ._machine import Machine, PairEnergy, drawn, machine_of, seeded, uniform
+from ._machine import Machine, PairEnergy, machine_of, seeded, uniform
 
 
 @final
@@ -34,7 +34,7 @@ class ParallelTempering(Run):
         kernel: Of each replica; None: block Gibbs.
         temperatures: Number of replicas, evenly spaced, or the inverse temperatures from 0 to 1.
         chains: Independent sets of replicas.
-        base: Log odds ``a0`` at temperature 0, ``(visible,)``; None: zeros.
+        base: Biases ``a0`` at temperature 0, ``(visible,)``; None: zeros.
         generator: Source of the random numbers; None: a fresh one with seed 0.
 
     Attributes:
@@ -55,12 +55,13 @@ class ParallelTempering(Run):
     ):
         machine = machine_of(model)
         self._base = checked_base(base, machine)
-        self._machine, self.kernel = machine.at(1.0, self._base), check_kernel(kernel)
+        self._machine, self.kernel = machine.at(1.0, self._base), check_kernel(kernel, machine)
         self._generator = seeded(generator, machine.weight)
         self.betas = torch.tensor(tempered(temperatures), dtype=torch.float64)
         chains = check_at_least("chains", chains, 1, "pass chains=100")
         shape = (len(self.betas), chains, machine.visible_units)
-        self.states = drawn(self._base.expand(shape).clone(), self._generator)
+        free = machine.units.mean(machine.units.natural(self._base))
+        self.states = machine.units.drawn(free.expand(shape).contiguous(), self._generator)
         self._memory = self.kernel.begin(self.states.flatten(0, 1), self._generator)
         self._sweeps = 0
         self._forget()

@@ -18,7 +18,7 @@ reconstruction error it returns is not a likelihood: ``sampling.log_likelihood``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, final
 
 import torch
@@ -32,6 +32,8 @@ from nakami.zoo.rbm import RBM, run_chain
 
 from ._method import Descend, Method
 
+USUAL = {"weight", "visible_bias", "hidden_bias"}  # what one number as a rate is of
+
 
 @final
 class ContrastiveDivergence(Method):
@@ -43,8 +45,9 @@ class ContrastiveDivergence(Method):
     free energy of the data less that of the samples, whose gradient the direction is.
 
     Args:
-        module: The machine.
-        rate: Learning rate.
+        module: The machine; visible units of any kind.
+        rate: Learning rate of weights and biases; or one for each parameter by name: those left out
+            stay, and others than weights and biases learn only so (``log_variance``).
         momentum: Factor of the last step, before and from epoch ``switch`` on; one number: always.
         switch: That epoch, counted from 0.
         decay: Weight decay.
@@ -69,7 +72,7 @@ class ContrastiveDivergence(Method):
         self,
         module: RBM,
         *,
-        rate: float = 0.1,
+        rate: float | Mapping[str, float] = 0.1,
         momentum: float | tuple[float, float] = (0.5, 0.9),
         switch: int = 5,
         decay: float = 2e-4,
@@ -81,8 +84,7 @@ class ContrastiveDivergence(Method):
     ):
         if reconstruction not in ("sample", "mean"):
             raise unknown("reconstruction", reconstruction, ("sample", "mean"))
-        if not rate > 0:
-            raise wrong("rate", "be positive", rate, "pass rate=0.05")
+        self.rate, self._shares = _shares_of(module, rate)
         pair = momentum if isinstance(momentum, tuple) else (momentum, momentum)
         for factor in pair:
             if not 0 <= factor < 1:
@@ -94,21 +96,18 @@ class ContrastiveDivergence(Method):
             got = getattr(given, "__name__", type(given).__name__)
             way_out = "pass sampling.FromData(k, kernel), Persistent() or Tempered()"
             raise wrong_type("sampler", "be a Sampler", got, way_out)
-        if sampler is not None and not module.binary:
-            way_out = "leave it out: block Gibbs of k steps"
-            raise wrong("sampler", "be of binary visible units", type(module).__name__, way_out)
         if sampler is not None and (k != 1 or reconstruction != "sample"):
             got = f"k={k}, reconstruction={reconstruction!r} and a sampler"
             way_out = "give the steps to the sampler: sampling.FromData(k=5)"
             raise wrong("k and reconstruction", "be left out with a sampler", got, way_out)
         self.factors = _checked_factors(factors, sampler)
         self.module: RBM = module
-        self.rate, self.decay, self.k, self.reconstruction = rate, decay, k, reconstruction
+        self.decay, self.k, self.reconstruction = decay, k, reconstruction
         self._momenta, self._switch, self._generator = pair, switch, seeded(generator)
         self._sampler, self._begun = sampler, False
         if sampler is not None:
             self.loss_name = "free energy of data less that of samples, nats"
-        self._speed = [torch.zeros_like(p) for p in module.parameters()]
+        self._speed = [torch.zeros_like(p) for p in self._learned()]
         self.epoch(0)
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
@@ -117,10 +116,10 @@ class ContrastiveDivergence(Method):
         n = self.module.weight.shape[1]
         if v.ndim != 2 or v.shape[1] != n:
             raise wrong("data", f"have shape (N, {n})", tuple(v.shape), "pass data.flatten(1)")
-        self.module.check(v)
+        self.module.units.check("data", v)
         if not self.module.visible_bias.any():  # else it goes on with what was learned
             self.module.start_biases(v)
-        self._speed = [torch.zeros_like(p) for p in self.module.parameters()]  # on its device
+        self._speed = [torch.zeros_like(p) for p in self._learned()]  # on its device
         self._generator = generator
         self._begin(v)
 
@@ -130,15 +129,18 @@ class ContrastiveDivergence(Method):
 
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
-        """One update from a batch ``(N, visible)`` in 0..1."""
+        """One update from a batch ``(N, visible)``; in 0..1 if the units are binary."""
         v, rbm = alone("batch", batch), self.module
         if self._sampler is not None:
             return self._sampled_step(v, self._sampler)
+        units = rbm.units
         chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction, self.factors)
         hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
         difference = v - chain.model
-        states = rbm.signal(torch.cat([v, chain.model]))
-        self._move(hidden, states, rbm.slope(difference).sum(0), len(v))
+        states = units.signal(torch.cat([v, chain.model]))
+        sums = self._others(v, chain.hidden, chain.model, chain.model_hidden)
+        sums["visible_bias"] = units.slope(difference).sum(0)
+        self._move(hidden, states, sums, len(v))
         return difference.square_().mean()
 
     def state_dict(self) -> dict[str, Any]:
@@ -160,25 +162,57 @@ class ContrastiveDivergence(Method):
     def _sampled_step(self, v: Tensor, sampler: Sampler) -> Tensor:
         if not self._begun:  # a step by hand, without start
             self._begin(v)
-        rbm, model = self.module, sampler.draw(v)
-        x, y = (F.linear(rows, rbm.weight, rbm.hidden_bias) for rows in (v, model))
-        gap = (model.mean(0) - v.mean(0)) @ rbm.visible_bias
+        rbm, units, model = self.module, self.module.units, sampler.draw(v)
+        bias, share = rbm.visible_bias, len(v) / len(model)
+        u, w = units.signal(v), units.signal(model)
+        x, y = (F.linear(rows, rbm.weight, rbm.hidden_bias) for rows in (u, w))
+        gap = units.own(model, bias).sum(1).mean() - units.own(v, bias).sum(1).mean()
         gap = gap + F.softplus(y).sum(1).mean() - F.softplus(x).sum(1).mean()
-        share = len(v) / len(model)
-        hidden = torch.cat([x.sigmoid_(), y.sigmoid_().mul_(-share)])
-        visible = torch.add(v.sum(0), model.sum(0), alpha=-share)
-        self._move(hidden, torch.cat([v, model]), visible, len(v))
+        p, q = x.sigmoid_(), y.sigmoid_()
+        sums = self._others(v, p, model, q)
+        sums["visible_bias"] = units.slope(torch.add(v.sum(0), model.sum(0), alpha=-share))
+        self._move(torch.cat([p, q.mul_(-share)]), torch.cat([u, w]), sums, len(v))
         return gap
 
-    def _move(self, hidden: Tensor, states: Tensor, visible_sum: Tensor, count: int) -> None:
+    def _others(self, v: Tensor, p: Tensor, model: Tensor, q: Tensor) -> dict[str, Tensor]:
+        """Slopes by what else is learned than the usual three: sums over data less samples."""
+        if self._shares.keys() <= USUAL:
+            return {}
+        data, samples, share = self.module.slopes(v, p), self.module.slopes(model, q), len(v)
+        return {
+            name: data[name].sum(0) - samples[name].mean(0) * share
+            for name in self._shares.keys() - USUAL
+        }
+
+    def _move(self, hidden: Tensor, states: Tensor, sums: dict[str, Tensor], count: int) -> None:
         """Momentum, decay and step, from the sums over data and samples with their signs."""
-        rate, (weight, visible, offset) = self.rate / count, self._speed
-        weight.addmm_(hidden.T, states, beta=self.momentum, alpha=rate)
-        weight.add_(self.module.weight, alpha=-self.rate * self.decay)
-        visible.mul_(self.momentum).add_(visible_sum, alpha=rate)
-        offset.mul_(self.momentum).add_(hidden.sum(0), alpha=rate)
-        for parameter, speed in zip(self.module.parameters(), self._speed, strict=True):
+        sums["hidden_bias"] = hidden.sum(0)
+        for (name, share), speed in zip(self._shares.items(), self._speed, strict=True):
+            rate, parameter = self.rate * share, getattr(self.module, name)
+            if name == "weight":  # the sum is this product
+                speed.addmm_(hidden.T, states, beta=self.momentum, alpha=rate / count)
+                speed.add_(parameter, alpha=-rate * self.decay)
+            else:
+                speed.mul_(self.momentum).add_(sums[name], alpha=rate / count)
             parameter.add_(speed)
+
+    def _learned(self) -> list[Tensor]:
+        return [getattr(self.module, name) for name in self._shares]
+
+
+def _shares_of(module: RBM, rate: float | Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    """The largest rate, and of each parameter that learns its rate over that one."""
+    names = [name for name, _ in module.named_parameters()]
+    given = rate if isinstance(rate, Mapping) else dict.fromkeys(sorted(USUAL), rate)
+    for name, value in given.items():
+        if name not in names:
+            raise unknown("parameter in rate", name, names)
+        if not is_number(value) or not 0 < value < float("inf"):
+            raise wrong("rate", "be positive", value, "pass rate=0.05")
+    if not given:
+        raise wrong("rate", "name a parameter", rate, "pass rate=0.05 for weights and biases")
+    most = max(given.values())
+    return most, {name: given[name] / most for name in names if name in given}
 
 
 def _checked_factors(factors: Any, sampler: Sampler | None) -> tuple[float, float]:

@@ -7,22 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from nakami.sampling._units import normal_like as normal
+from nakami.sampling._units import uniform_like as uniform
+
+__all__ = ["features_alone", "layer", "normal", "numbered", "seeded", "uniform"]
 
 
 def seeded(generator: torch.Generator | None) -> torch.Generator:
     """The generator itself, or a fresh one with seed 0."""
     return generator if generator is not None else torch.Generator().manual_seed(0)
-
-
-def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Numbers in [0, 1) of shape, type and device of ``like``; drawn where the generator is."""
-    return torch.empty_like(like, device=generator.device).uniform_(generator=generator).to(like)
-
-
-def normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers of shape, type and device of ``like``, drawn as ``uniform``."""
-    return torch.empty_like(like, device=generator.device).normal_(generator=generator).to(like)
 
 
 def layer(

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami.results import check_at_least, wrong
+from nakami.sampling import log_odds
 
 from ._entry import Entry
 from ._layers import seeded
@@ -94,7 +95,7 @@ class DBM(nn.Module):
         stack = cast("list[RBM]", list(rbms))
         shapes = [tuple(rbm.weight.shape) for rbm in stack]
         fit = all(below[0] == above[1] for below, above in pairwise(shapes))
-        if len(stack) < 2 or not fit or not all(rbm.binary for rbm in stack):
+        if len(stack) < 2 or not fit or not all(rbm.units.binary for rbm in stack):
             rule = "be two binary machines or more, each as wide as the one below is high"
             way_out = "for example zoo.rbm.RBM(784, 500) and RBM(500, 1000)"
             raise wrong("rbms", rule, f"weights of {shapes}", way_out)
@@ -222,8 +223,7 @@ class DBM(nn.Module):
     @torch.no_grad()
     def start_biases(self, data: Tensor) -> None:
         """Set the visible biases to the log odds of the mean of ``data``, ``(N, visible)``."""
-        p = (data.sum(0) + 1) / (len(data) + 2)
-        self.biases[0].copy_(torch.logit(p))
+        self.biases[0].copy_(log_odds(data))
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:

@@ -24,11 +24,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami.results import check_at_least, wrong
+from nakami.sampling._units import bernoulli
 
 from ._entry import Entry
 from ._layers import seeded
 from ._stack import classifier_of
-from .rbm import RBM, bernoulli, run_chain
+from .rbm import RBM, run_chain
 
 SIZES = (784, 1000, 1000, 1000)
 

@@ -8,22 +8,21 @@ Energy ``E(v, h) = sum_i (v_i - a_i)^2 / (2 s_i^2) - b.h - h.W (v / s)``. Some r
 square with a minus sign: that has no normalisation. ``training.ContrastiveDivergence`` trains it,
 at a tenth of a binary machine's rate or less, on data of mean 0 and variance 1 in each component.
 
-Deliberate differences: standard deviations ``s`` are given, not learned.
+Standard deviations ``s`` stay as they are given unless ``ContrastiveDivergence`` is told a rate for
+``log_variance``: after the rest has converged, and smaller than that of the weights.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nakami.results import wrong
+from nakami.sampling import GaussianUnits
 
 from ._entry import Entry
-from ._layers import normal
 from .rbm import RBM
 
 
@@ -37,11 +36,9 @@ class GaussianRBM(RBM):
         dtype: Floating type of the parameters.
 
     Attributes:
-        weight: ``W``, ``(hidden, visible)``. visible_bias: ``a``. hidden_bias: ``b``. deviation:
-            ``s``, ``(visible,)``, a buffer.
+        weight: ``W``, ``(hidden, visible)``. visible_bias: ``a``. hidden_bias: ``b``.
+            log_variance: ``log s^2``, ``(visible,)``. deviation: ``s``.
     """
-
-    binary = False
 
     def __init__(
         self,
@@ -58,65 +55,23 @@ class GaussianRBM(RBM):
             got = deviation if given.numel() < 10 else f"shape {tuple(given.shape)}"
             rule = f"be a finite number above 0, or {visible} of them"
             raise wrong("deviation", rule, got, "pass 1.0 for whitened data")
-        self.register_buffer("deviation", given.expand(visible).clone())
+        self.log_variance = nn.Parameter(2 * given.expand(visible).log())
 
-    deviation: Tensor
+    @property
+    def deviation(self) -> Tensor:
+        """``s``, ``(visible,)``."""
+        return self.units.deviation
 
-    def forward(self, v: Tensor) -> Tensor:
-        """``p(h = 1 | v) = sigmoid(b + W (v / s))``, ``(N, visible) -> (N, hidden)``."""
-        return super().forward(self.signal(v))
+    @property
+    def units(self) -> GaussianUnits:
+        """Normal units: hidden ones see ``v / s``, their mean given h is ``a + s (W^T h)``."""
+        return GaussianUnits(self.log_variance)
 
-    def visible(self, h: Tensor) -> Tensor:
-        """The mean of v given h, ``a + s (W^T h)``, ``(N, hidden) -> (N, visible)``."""
-        return self.visible_bias + self.deviation * (h @ self.weight)
-
-    def free_energy(self, v: Tensor) -> Tensor:
-        """``sum_i (v_i - a_i)^2 / (2 s_i^2) - sum_j softplus(b + W (v / s))_j``, ``(N,)``, nats."""
-        square = ((v - self.visible_bias) / self.deviation).square().sum(1) / 2
-        logit = F.linear(self.signal(v), self.weight, self.hidden_bias)
-        return square - F.softplus(logit).sum(1)
-
-    def drawn(self, mean: Tensor, generator: torch.Generator) -> Tensor:
-        """Normal units around their means."""
-        return mean + self.deviation * normal(mean, generator)
-
-    def signal(self, v: Tensor) -> Tensor:
-        """``v / s``."""
-        return v / self.deviation
-
-    def slope(self, difference: Tensor) -> Tensor:
-        """``difference / s^2``."""
-        return difference / self.deviation.square()
-
-    def check(self, data: Tensor) -> None:
-        """Refuse data that are not finite."""
-        if not torch.isfinite(data).all():
-            bad = int((~torch.isfinite(data)).sum())
-            raise wrong("data", "be finite", f"{bad} values that are not", "leave these rows out")
-
-    @torch.no_grad()
-    def start_biases(self, data: Tensor) -> None:
-        """Set the visible biases to the mean of ``data``, ``(N, visible)``."""
-        self.visible_bias.copy_(data.mean(0))
-
-    @torch.no_grad()
-    def log_partition(self) -> float:
-        """``log Z`` in nats, by all states of the hidden units: 20 of them at most.
-
-        ``logsumexp_h [b.h + (a / s).W^T h + |W^T h|^2 / 2] + sum_i log(sqrt(2 pi) s_i)``.
-        """
-        n = len(self.hidden_bias)
-        if n > 20:
-            raise wrong("hidden", "be 20 at most, to list all states", n, "compare free energies")
-        index = torch.arange(1 << n, device=self.weight.device)[:, None]
-        h = ((index >> torch.arange(n, device=index.device)) & 1).double()
-        pull = h @ self.weight.double()
-        each = h @ self.hidden_bias.double() + pull.square().sum(1) / 2
-        each = each + pull @ (self.visible_bias / self.deviation).double()
-        scale = (
-            self.deviation.double().log().sum() + len(self.deviation) * math.log(2 * math.pi) / 2
-        )
-        return float(each.logsumexp(0) + scale)
+    def slopes(self, v: Tensor, hidden: Tensor) -> dict[str, Tensor]:
+        """``-dE / d log s^2 = ((v - a)^2 / s^2 - (v / s) (W^T h)) / 2``, ``(N, visible)``."""
+        units, u = self.units, self.units.signal(v)
+        pull = u - units.natural(self.visible_bias)
+        return {"log_variance": (pull.square() - u * (hidden @ self.weight)) / 2}
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
@@ -133,7 +88,7 @@ ENTRY = Entry(
     make=make,
     input=(1, 28, 28),
     output=(500,),
-    parameters=393_284,
+    parameters=394_068,
     task="features",
     origin="Welling, Rosen-Zvi, Hinton 2004",
     preprocessing="unit",

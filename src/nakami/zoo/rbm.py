@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami.results import wrong
+from nakami.sampling import BinaryUnits, VisibleUnits
+from nakami.sampling._units import bernoulli
 
 from ._entry import Entry
-from ._layers import seeded, uniform
+from ._layers import seeded
 
 
 class RBM(nn.Module):
@@ -33,10 +35,8 @@ class RBM(nn.Module):
 
     Attributes:
         weight: ``W``, ``(hidden, visible)``. visible_bias: ``a``. hidden_bias: ``b``; both start at
-            0.
+            0. units: Kind of the visible units.
     """
-
-    binary = True  # whether the visible units are
 
     def __init__(
         self,
@@ -57,46 +57,48 @@ class RBM(nn.Module):
         self.visible_bias = nn.Parameter(torch.zeros(visible, dtype=dtype))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))
 
+    @property
+    def units(self) -> VisibleUnits:
+        """Kind of the visible units: what follows is true of any."""
+        return BinaryUnits()
+
+    def hidden_logit(self, v: Tensor) -> Tensor:
+        """``b + W signal(v)``, ``(N, visible) -> (N, hidden)``; the signal of binary units is v."""
+        return F.linear(self.units.signal(v), self.weight, self.hidden_bias)
+
     def forward(self, v: Tensor) -> Tensor:
         """``p(h = 1 | v) = sigmoid(b + W v)``, ``(N, visible) -> (N, hidden)``."""
-        return torch.sigmoid(F.linear(v, self.weight, self.hidden_bias))
+        return torch.sigmoid(self.hidden_logit(v))
 
     def visible(self, h: Tensor) -> Tensor:
-        """``p(v = 1 | h) = sigmoid(a + W^T h)``, ``(N, hidden) -> (N, visible)``."""
-        return torch.sigmoid(torch.addmm(self.visible_bias, h, self.weight))
+        """The mean of v given h, ``sigmoid(a + W^T h)``, ``(N, hidden) -> (N, visible)``."""
+        units = self.units
+        return units.mean(torch.addmm(units.natural(self.visible_bias), h, self.weight))
 
     def free_energy(self, v: Tensor) -> Tensor:
         """``F(v) = -a.v - sum_j softplus(b + W v)_j`` of each example, ``(N, visible) -> (N,)``.
 
         In nats; ``p(v) = exp(-F(v)) / Z``.
         """
-        return -v @ self.visible_bias - F.softplus(F.linear(v, self.weight, self.hidden_bias)).sum(
-            1
-        )
+        own = self.units.own(v, self.visible_bias).sum(1)
+        return -own - F.softplus(self.hidden_logit(v)).sum(1)
 
-    def drawn(self, mean: Tensor, generator: torch.Generator) -> Tensor:
-        """Visible units with these means given the hidden ones, ``(N, visible)``."""
-        return bernoulli(mean, generator)
+    def slopes(self, v: Tensor, hidden: Tensor) -> dict[str, Tensor]:
+        """``-dE`` by parameters that other kinds of units add, by name, ``(N, ...)`` each.
 
-    def signal(self, v: Tensor) -> Tensor:
-        """What the hidden units see of the visible ones, ``(N, visible)``."""
-        return v
-
-    def slope(self, difference: Tensor) -> Tensor:
-        """``-dE/da`` of one state less that of another, by their ``difference``."""
-        return difference
-
-    def check(self, data: Tensor) -> None:
-        """Refuse data that the visible units cannot be: outside 0..1."""
-        if not (data.min() >= 0 and data.max() <= 1):
-            got = f"{float(data.min()):g} to {float(data.max()):g}"
-            raise wrong("data", "lie in 0..1", got, "pass data / 255 for bytes")
+        Args:
+            v: ``(N, visible)``.
+            hidden: ``p(h | v)`` or states, ``(N, hidden)``.
+        """
+        return {}
 
     @torch.no_grad()
     def start_biases(self, data: Tensor) -> None:
-        """Set the visible biases to the log odds of the mean of ``data``, ``(N, visible)``."""
-        p = (data.sum(0) + 1) / (len(data) + 2)
-        self.visible_bias.copy_(torch.logit(p))
+        """Set the visible biases to those of independent units with the means of ``data``.
+
+        For binary units the log odds of ``(sum + 1) / (N + 2)``.
+        """
+        self.visible_bias.copy_(self.units.base(data))
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def run_chain(
     for _ in range(k):
         model = rbm.visible(times(down, bernoulli(p, generator)))
         if reconstruction == "sample":
-            model = rbm.drawn(model, generator)
+            model = rbm.units.drawn(model, generator)
         p = rbm(times(up, model))
     return Chain(first, model, p)
 
@@ -161,15 +163,10 @@ def contrastive_divergence(
     if k < 1:
         raise wrong("k", "be at least 1", k, "pass k=1")
     chain = run_chain(rbm, v, k, seeded(generator))
-    weight = chain.hidden.T @ rbm.signal(v) - chain.model_hidden.T @ rbm.signal(chain.model)
-    visible, hidden = rbm.slope(v - chain.model), chain.hidden - chain.model_hidden
+    units = rbm.units
+    weight = chain.hidden.T @ units.signal(v) - chain.model_hidden.T @ units.signal(chain.model)
+    visible, hidden = units.slope(v - chain.model), chain.hidden - chain.model_hidden
     return weight / len(v), visible.mean(0), hidden.mean(0)
-
-
-def bernoulli(p: Tensor, generator: torch.Generator) -> Tensor:
-    """Zeros and ones, one with probability ``p``."""
-    u = uniform(p, generator)  # four times as fast as torch.bernoulli
-    return torch.lt(u, p, out=u)
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
