@@ -1,8 +1,11 @@
 """``nakami train``: settings from files and options, weights, what is refused."""
 
 import json
+import shlex
 import struct
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +203,50 @@ def test_a_page_with_pictures_that_is_drawn_again(train, nakami):
     assert [p.images.shape for p in report.pictures] == [(1, 8, 1, 28, 28), (4, 10, 1, 28, 28)]
     shown = train("sdae-digits", *TINY, "--no-page")
     assert "Page:" not in shown.out
+
+
+def test_xray_reads_the_folder_of_a_training_with_its_settings_and_data(train, nakami, here):
+    kinds_of_data(here)
+    train("dbn-digits", *TINY, "--data", "labelled.npz", "--no-page")
+    (folder,) = Path("nakami-out/dbn-digits").glob("weights-*")
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    seen = nakami("xray", folder, "--inputs", 2, "--no-page")
+    assert seen.code == 0, seen.err
+    (run,) = Path("nakami-out/dbn-digits").glob("*,inputs-2/finetuned")
+    assert run.parent.name.startswith("data-labelled.npz")
+    assert load(run).inputs.shape == (2, 1, 5, 5)
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    seen = nakami("xray", folder, "--train-seed", 1)
+    assert "--train-seed must be left out with the folder of a training, got 1" in seen.err
+    Path("empty").mkdir()
+    assert "must hold a run.json, got empty, where nothing is yet" in nakami("xray", "empty").err
+
+
+def test_the_command_in_the_settings_file_makes_the_same_bits(train, here, monkeypatch):
+    kinds_of_data(here)
+    train("dbn-digits", *TINY, "--data", "labelled.npz", "--seed", 4, "--no-page")
+    (folder,) = Path("nakami-out/dbn-digits").glob("weights-*")
+    command = shlex.split((folder / "settings.toml").read_text().splitlines()[0].lstrip("# "))
+    monkeypatch.chdir(folder)
+    train(*command[2:], "--out", here / "other", "--no-page")
+    (again,) = (here / "other/dbn-digits").glob("weights-*")
+    first, second = (here / f / "networks/finetuned.safetensors" for f in (folder, again))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(train, here):
+    arguments = ["train", "dbn-digits", "--set", "hidden=40,30", "--set", "pretrain_epochs=3"]
+    arguments += ["--set", "finetune_epochs=3", "--no-page", "--out"]
+    cut = Path("cut/dbn-digits")
+    cut.mkdir(parents=True)  # a folder that comes while it is searched stops the search
+    command = [sys.executable, "-m", "nakami", *arguments, "cut"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
+        while not list(cut.glob("*/pieces/layer2/result.json")):
+            assert started.poll() is None
+            time.sleep(0.01)
+        started.kill()  # SIGKILL
+    assert not list(Path("cut").rglob("networks/*"))
+    train(*arguments[1:], "cut")
+    train(*arguments[1:], "whole")
+    files = [next(Path(f).rglob("finetuned.safetensors")) for f in ("cut", "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()

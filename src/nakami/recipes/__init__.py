@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._examples import classes as classes
     from ._examples import digits_from as digits_from
     from ._facts import error_fact as error_fact
+    from ._left import trained_as as trained_as
+    from ._left import write_weights as write_weights
     from ._settings import Bounds as Bounds
     from ._settings import as_toml as as_toml
     from ._settings import changed as changed
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from ._verbs import prepare as prepare
     from ._verbs import preview as preview
     from ._verbs import trained as trained
-    from ._verbs import write_weights as write_weights
 
 SUBJECTS = Entries(__name__, Recipe, "subject")
 DEFAULT = "dbn-digits"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -43,6 +44,19 @@ class DataFiles(PathLike[str]):
         """The options of ``read_split``."""
         return {"size": self.size, "mode": self.mode, "key": self.key}
 
+    def about(self) -> dict[str, Any]:
+        """What was given, by option; paths from the root on."""
+        paths = {"data": self.path, "test": self.test}
+        found = {
+            name: str(Path(path).resolve()) for name, path in paths.items() if path is not None
+        }
+        return {**found, **{k: v for k, v in self.reading.items() if v is not None}}
+
+
+def data_files(data: str | PathLike[str]) -> DataFiles:
+    """A path as ``DataFiles``."""
+    return data if isinstance(data, DataFiles) else DataFiles(data)
+
 
 def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
     """Training and test examples: the shipped digits, or those of the caller's files.
@@ -55,8 +69,7 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
     """
     if files is None:
         return data.digits("train"), data.digits("test")
-    if not isinstance(files, DataFiles):
-        files = DataFiles(files)
+    files = data_files(files)
     with named_as("path", "data"):
         train, test = data.read_split(files.path, **files.reading)
     if files.test is not None:

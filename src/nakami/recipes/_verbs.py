@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -12,18 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from nakami.data import Examples, save_weights
+from nakami.data import Examples
 from nakami.operators import View
-from nakami.results import Progress, Xray, holds, share, write_new, wrong
+from nakami.results import Progress, Xray, holds, share, wrong
 from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
 from . import SUBJECTS
-from ._examples import DataFiles, check_labels
+from ._examples import DataFiles, check_labels, data_files
 from ._facts import fingerprint
-from ._settings import as_toml
+from ._left import table_of_facts, told_of, write_settings
 from ._subject import Network, Recipe, Subject
-
-SETTINGS = "settings.toml"
 
 
 def prepare(
@@ -59,23 +56,25 @@ def prepare(
         RunError: There is something to train, and Lightning is not installed.
     """
     recipe, settings = _asked(name, settings)
-    train, test = _examples(name, data)
+    files = None if data is None else data_files(data)
+    train, test = _examples(name, files)
     if not 1 <= n_inputs <= len(test):
         rule = f"lie between 1 and {len(test)}"
         raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")
     about, epochs = _record(name, train, seed, settings), recipe.epochs(settings)
     if not holds(folder, KIND, {**about, **on_accelerator(accelerator)}, epochs):
         require()
+    if files is not None:
+        about |= {"files": files.about()}
     training = Training(folder, about, epochs, accelerator=accelerator, progress=progress)
-    head = (f"nakami train {name} --settings {SETTINGS}", f"Data: {train.source}")
-    write_new(Path(folder) / SETTINGS, as_toml(settings, seed, head), "folder")
+    write_settings(folder, name, settings, seed, train, files)
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
         networks = recipe.train(training, train, test, settings)
         if pictures and recipe.pictures is not None:
             make, generator = recipe.pictures, training.generator("pictures")
             training.keep_pictures(lambda: make(networks, test, settings, generator))
-    told = {"source": train.source, "networks": _told(networks)}
-    training.finish(told, [_table_of_facts(networks)])
+    result = {"source": train.source, "networks": told_of(networks)}
+    training.finish(result, [table_of_facts(networks)])
     return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
 
 
@@ -102,7 +101,7 @@ def trained(
         UsageError: Unknown name, or wrong data.
     """
     recipe, settings = _asked(name, settings)
-    train, _ = _examples(name, data)
+    train, _ = _examples(name, None if data is None else data_files(data))
     about = {**_record(name, train, seed, settings), **on_accelerator(accelerator)}
     return holds(folder, KIND, about, recipe.epochs(settings))
 
@@ -123,10 +122,9 @@ def preview(name: str, settings: Any = None) -> Subject:
     return Subject(name, (network,), test[:1], recipe.stages(settings), recipe.dtype)
 
 
-def _examples(name: str, data: str | PathLike[str] | None) -> tuple[Examples, Examples]:
+def _examples(name: str, files: DataFiles | None) -> tuple[Examples, Examples]:
     """To train and to test on, checked for what the recipe needs."""
     recipe = SUBJECTS[name]
-    files = data if data is None or isinstance(data, DataFiles) else DataFiles(data)
     train, test = recipe.examples(files)
     if recipe.labelled:
         check_labels(name, train, test)
@@ -138,61 +136,17 @@ def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:
     return recipe, recipe.settings if settings is None else settings
 
 
-def write_weights(subject: Subject, folder: str | PathLike[str]) -> dict[str, Path]:
-    """The weights of each network as ``folder/networks/<name>.safetensors``, by name.
-
-    Args:
-        subject: From ``prepare``.
-        folder: That of its training; a file that is there stays.
-
-    Raises:
-        UsageError: It cannot be written there.
-    """
-    files = {n.name: Path(folder) / "networks" / f"{n.name}.safetensors" for n in subject.networks}
-    for network in subject.networks:
-        if not files[network.name].exists():
-            save_weights(network.model, files[network.name])
-    return files
-
-
-def _told(networks: Sequence[Network]) -> dict[str, Any]:
-    """Of each network how it was trained, and its facts by label."""
-    return {
-        n.name: {"training": n.training, "facts": {fact["label"]: fact for fact in n.facts}}
-        for n in networks
-    }
-
-
-def _table_of_facts(networks: Sequence[Network]) -> dict[str, Any]:
-    rows = [
-        (n.name, f["label"], *_value(f), f.get("spread_kind", ""))
-        for n in networks
-        for f in n.facts
-    ]
-    head = ("network", "fact", "value", "±", "± is")
-    return {"title": "Networks", "caption": "", "head": head, "rows": rows, "left": 2}
-
-
-def _value(fact: Mapping[str, Any]) -> tuple[str, str]:
-    """A value with its unit, and its spread, if it has one, to two digits."""
-    spread, unit = fact.get("spread"), str(fact.get("unit") or "")
-    unit = unit and f" {unit}"
-    if not spread:
-        return f"{fact['value']:.4g}{unit}", ""
-    places = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{fact['value']:.{places}f}{unit}", f"{spread:.{places}f}{unit}"
-
-
 def _record(name: str, train: Examples, seed: int, settings: Any) -> dict[str, Any]:
     """All that decides the weights."""
     return {"recipe": name, "seed": seed, **asdict(settings), "data": fingerprint(train)}
 
 
-def check(name: str, **options: Any) -> None:
+def check(name: str, settings: Any = None, **options: Any) -> None:
     """Refuse what ``measure`` would refuse, before anything is trained for it.
 
     Args:
         name: One of ``SUBJECTS``.
+        settings: As for ``prepare``.
         options: As for ``measure``.
 
     Raises:
@@ -200,7 +154,7 @@ def check(name: str, **options: Any) -> None:
     """
     from nakami.dynamics import check as check_plan
 
-    subject = preview(name)
+    subject = preview(name, settings)
     options = _filled(subject, options)
     view = _view(subject.networks[0].model, options)
     check_plan(view, subject.examples.inputs, **options)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._record import Record
 
 PICTURES = "@pictures"  # the piece that holds them; no phase has such a name
-OWN = ("schema", "recipe", "seed", "data", "versions", "threads", "created", "accelerator")
+OWN = ("schema", "recipe", "seed", "data", "versions", "threads", "created", "accelerator", "files")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,7 +84,11 @@ def run(
     path = _runs.page_again(read_record(folder), folder / "report.html") if page else None
     result = _runs.finished(folder)
     tables = [_tables.TextTable(**table).drawn() for table in result.pop("tables")]
-    lines = [f"Weights: {', '.join(map(str, files.values()))}", f"Settings: {folder}/settings.toml"]
+    lines = [
+        f"Weights: {', '.join(map(str, files.values()))}",
+        f"Settings: {folder / 'settings.toml'}",
+        f"To look inside: nakami xray {shlex.quote(str(folder))}",
+    ]
     result.pop("lines")
     body = {**result, "weights": {n: str(file) for n, file in files.items()}}
     _tables.tell(output, path, body, tables, lines)

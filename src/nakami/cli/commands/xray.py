@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +36,8 @@ def run(
         str | None,
         typer.Argument(
             help=f"A shipped subject: {', '.join(recipes.SUBJECTS)} "
-            f"(default: {recipes.DEFAULT}, unless --model is given)."
+            f"(default: {recipes.DEFAULT}, unless --model is given); or the folder of a training "
+            "that nakami train made."
         ),
     ] = None,
     *,
@@ -95,13 +96,11 @@ def run(
             network.model, network, inputs, reading, compute, output, options, spread
         )
     else:
-        name = subject or recipes.DEFAULT
+        asked = _asked(subject or recipes.DEFAULT, inputs, train_seed)
         chosen = _chosen(network, inputs, reading, compute, train_seed)
         options |= compute.place()
         try:
-            runs, folder = _shipped_subject(
-                name, inputs, output, train_seed, reading, chosen, options, spread
-            )
+            runs, folder = _shipped_subject(asked, output, reading, chosen, options, spread)
         except UsageError as error:
             if error.argument != "data":
                 raise
@@ -145,8 +144,34 @@ def _check_together(
     if inputs.typed and not network.model and not states.recurrent:
         raise wrong(
             ", ".join(inputs.typed), "come with --model",
-            "a shipped subject, which reads the MNIST files as they are", "leave it out",
+            "a shipped subject", "leave it out, nakami train reads data with it",
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which training is read.
+
+    Attributes:
+        name: The subject. training: as ``recipes.prepare`` takes it.
+        folder: Where its weights lie, if that was given.
+    """
+
+    name: str
+    training: dict[str, Any]
+    folder: Path | None = None
+
+
+def _asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
+    """A subject by name, or the folder of a training."""
+    folder = Path(subject)
+    if subject in recipes.SUBJECTS or not folder.is_dir():
+        return Asked(subject, {"data": inputs.data, "seed": train_seed or 0})
+    if train_seed is not None:
+        rule = "be left out with the folder of a training"
+        raise wrong("--train-seed", rule, train_seed, "leave it out")
+    name, training = recipes.trained_as(folder)
+    return Asked(name, training | ({"data": inputs.data} if inputs.data else {}), folder)
 
 
 def _chosen(
@@ -175,10 +200,8 @@ def _chosen(
 
 
 def _shipped_subject(
-    name: str,
-    inputs: DataOptions,
+    asked: Asked,
     output: OutputOptions,
-    train_seed: int | None,
     reading: ReadingOptions,
     chosen: dict[str, object],
     options: dict[str, Any],
@@ -187,12 +210,16 @@ def _shipped_subject(
     from .. import _runs, _spread
     from .._progress import Meter
 
+    name, training = asked.name, asked.training
     if options["stages"] == "auto":  # a subject knows its own
         options = {**options, "stages": None}
-    recipes.check(name, **options)
+    recipes.check(name, training.get("settings"), **options)
+    if asked.folder is not None:  # weights-set-batch-50 gives set-batch-50
+        chosen = {asked.folder.resolve().name.removeprefix("weights").lstrip("-"): True, **chosen}
+        chosen.pop("", None)
+        chosen.pop("data", None)
     folder = _runs.writable("out", output.out / name / _runs.reading(chosen))
-    training: dict[str, Any] = {"data": inputs.data, "seed": train_seed or 0}
-    weights = _runs.weights(
+    weights = asked.folder or _runs.weights(
         output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
     )
     with Meter() as meter:

@@ -3,4 +3,4 @@
 from .._record import Kind
 from .._trained import training_report
 
-ENTRY = Kind(unchecked=("versions", "threads"), drawn=training_report)
+ENTRY = Kind(unchecked=("versions", "threads", "files"), drawn=training_report)
