@@ -10,29 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Annotated
 
 import torch
-from torch import nn
 
 from nakami.data import Examples
-from nakami.training import Autoencoding, Masking, Training
-from nakami.zoo._stack import classifier_of
-from nakami.zoo.autoencoder import Autoencoder
+from nakami.training import Masking, Training
 
-from ..results import Picture, counted
-from ._examples import classes, digits_from
-from ._pictures import filters, reconstructions
+from ..results import Picture
+from . import _stacked_autoencoders as coders
+from ._examples import digits_from
 from ._settings import POSITIVE, Bounds
-from ._stacked import (
-    StackedSettings,
-    epochs,
-    finetuned,
-    pixels_of_digits,
-    stacked,
-    stages,
-)
+from ._stacked import StackedSettings, epochs, stages
 from ._subject import Network, Recipe
 
 
@@ -48,61 +37,29 @@ class SDAESettings(StackedSettings):
     noise: Annotated[float, Bounds(0, 1, without=(0, 1))] = 0.25
 
 
-def layers(
-    settings: SDAESettings, pixels: int, generator: torch.Generator | None = None
-) -> nn.ModuleList:
-    """The autoencoders, from the bottom up, untrained."""
-    generator = generator or torch.Generator().manual_seed(0)
-    sizes = (pixels, *settings.hidden)
-    return nn.ModuleList(Autoencoder(n, m, generator=generator) for n, m in pairwise(sizes))
-
-
-def untrained(settings: SDAESettings) -> nn.Sequential:
-    """The classifier with first weights."""
-    return classifier_of(layers(settings, pixels_of_digits())).eval()
-
-
 def train(
     training: Training, train: Examples, test: Examples, settings: SDAESettings
 ) -> tuple[Network, Network]:
     """Both networks, trained or read back."""
-    pixels = train.inputs.flatten(1)
-    stack = layers(settings, pixels.shape[1], training.generator("first weights"))
-
-    def learner(layer: nn.Module) -> Autoencoding:
-        assert isinstance(layer, Autoencoder)
-        optimizer = torch.optim.SGD(layer.parameters(), settings.pretrain_rate)
-        return Autoencoding(layer, optimizer, corruption=Masking(settings.noise))
-
-    stacked(training, pixels, list(stack), learner, settings.batch)
-    start = classifier_of(stack, classes(train), generator=training.generator("output")).eval()
-    before = (
+    kind = (
         f"{len(settings.hidden)} denoising autoencoders, one on the other, {settings.noise:.0%} of "
-        f"the entries masked, {counted(settings.pretrain_epochs, 'epoch')} each at rate "
-        f"{settings.pretrain_rate} on the {train.source}; output layer random"
+        "the entries masked"
     )
-    return finetuned(training, start, before, (train, test), settings, stack)
+    noise = Masking(settings.noise)
+    return coders.trained(training, (train, test), settings, kind, corruption=noise)
 
 
 def pictures(
     networks: Sequence[Network], test: Examples, settings: SDAESettings, generator: torch.Generator
 ) -> list[Picture]:
     """Filters of the lowest layer, and what it and all layers make of examples with noise."""
-    stack = networks[0].origin
-    assert isinstance(stack, nn.ModuleList)
-    lowest = stack[0]
-    assert isinstance(lowest, Autoencoder)
-    noise = Masking(settings.noise)
-    return [
-        *filters(lowest.weight, test),
-        *reconstructions(stack, test, generator, noise),
-    ]
+    return coders.pictures(networks, test, generator, Masking(settings.noise))
 
 
 ENTRY = Recipe(
     settings=SDAESettings(),
     examples=digits_from,
-    untrained=untrained,
+    untrained=coders.untrained,
     epochs=epochs,
     train=train,
     stages=stages,

@@ -125,7 +125,7 @@ class Autoencoding(Method):
             each = each + self.contraction * norm
         elif self.contraction:
             assert isinstance(net, Autoencoder)  # others have no closed form
-            each = each + self.contraction * net.contraction(given)
+            each = each + self.contraction * net.contraction(given, h)
         if self.l1:
             each = each + self.l1 * h.abs().flatten(1).sum(1)
         loss = each.mean()

@@ -169,23 +169,25 @@ class Autoencoder(Coder):
         """``V h + a``, before the output's ``g``, ``(N, hidden) -> (N, visible)``."""
         return F.linear(h, (self.weight if self.back is None else self.back).T, self.visible_bias)
 
-    def contraction(self, x: Tensor) -> Tensor:
+    def contraction(self, x: Tensor, h: Tensor | None = None) -> Tensor:
         """``|dh/dx|_F^2`` of each example, in closed form, ``(N,)``.
 
         ``sum_j f'(z_j)^2 |w_j|^2``; of sigmoid units ``f' = h (1 - h)``.
+
+        Args:
+            x: Examples, ``(N, visible)``.
+            h: Their hidden units, where these are there already.
         """
-        z = F.linear(x, self.weight, self.hidden_bias)
-        rows = self.weight.square().sum(1)
+        h = self(x) if h is None else h
         if self.activation == "sigmoid":
-            h = torch.sigmoid(z)
             slope = h * (1 - h)
         elif self.activation == "tanh":
-            slope = 1 - torch.tanh(z).square()
+            slope = 1 - h.square()
         elif self.activation == "relu":
-            slope = (z > 0).to(z)
+            slope = (h > 0).to(h)
         else:
-            slope = torch.ones_like(z)
-        return slope.square() @ rows
+            slope = torch.ones_like(h)
+        return slope.square() @ self.weight.square().sum(1)
 
 
 def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
