@@ -38,6 +38,7 @@ def write_pictures(folder, size=(6, 6), mode="L", names=("a/0", "a/1", "b/2")):
 def test_a_folder_of_idx_files_has_a_test_part_where_its_files_are_there(tmp_path):
     both = data.read_split(write_mnist(tmp_path / "both", "train", "t10k"))
     assert [len(part) for part in both] == [12, 12]
+    assert [part.source for part in both] == [f"12 {s} pictures of both" for s in ("train", "test")]
     train, test = data.read_split(write_mnist(tmp_path / "one", "train"))
     assert test is None
     assert torch.equal(train.inputs[:, 0], torch.from_numpy(BYTES / np.float32(255)))

@@ -184,7 +184,7 @@ def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path):
     out = tmp_path / "out"
     subject = recipes.prepare("dbn-digits", out, data=tmp_path, n_inputs=2, settings=TINY)
     assert len(subject.examples) == 2
-    assert "first 40 train digits of the MNIST files given" in subject.networks[0].training
+    assert f"40 train pictures of {tmp_path.name}" in subject.networks[0].training
     with pytest.raises(UsageError, match=r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"):
         recipes.prepare("dbn-digit", tmp_path / "out")
 

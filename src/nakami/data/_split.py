@@ -12,7 +12,7 @@ import torch
 from nakami.results import as_path, first_names, wrong
 
 from ._arrays import reading
-from ._digits import STEMS, mnist
+from ._digits import STEMS, Split, mnist
 from ._examples import Examples
 from ._idx import is_idx
 from ._npz import INPUTS, TRAINING, parts_of
@@ -70,8 +70,15 @@ def _idx_folder(
     for name, value in (("size", size), ("mode", mode), ("key", key)):
         if value is not None:
             raise wrong(name, "be left out with IDX files", value, f"leave {{{name}}} out")
-    there = any(file.name.startswith(STEMS["test"]) for file in folder.iterdir())
-    return mnist(folder, "train"), mnist(folder, "test") if there else None
+    parts = []
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        if split == "train" or any(f.name.startswith(STEMS[split]) for f in folder.iterdir()):
+            found = mnist(folder, split)
+            source = f"{len(found):,} {split} pictures of {folder.resolve().name}"
+            names = tuple(f"{split} picture {i}" for i in range(len(found)))
+            parts.append(replace(found, names=names, source=source, noun="picture"))
+    return parts[0], parts[1] if len(parts) > 1 else None
 
 
 def _part(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -21,8 +21,8 @@ class Picture:
         images: ``(N, H, W)``, laid out in rows; or ``(rows, columns, H, W)``; or with grey or
             colour channels ``(rows, columns, C, H, W)``, C 1 or 3. Arrays and tensors; kept as
             float32 of five axes, ``rows`` being 1 for the first form.
-        range: Values drawn black and white; None: from ``-m`` to ``m`` with ``m`` the largest
-            magnitude, so that zero is grey.
+        range: Values drawn black and white; None: from ``-m`` to ``m``, so that zero is in
+            the middle; 99.8 % of the magnitudes lie below ``m``.
         rows: Names of the rows, for example ``("input", "output")``; none: without.
     """
 

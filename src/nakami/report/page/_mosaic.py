@@ -14,6 +14,7 @@ from ._encoded import encoded, is_small
 from ._grids import Picture
 
 COLUMNS = 10  # of pictures that come without rows
+PERCENTILE = 99.8  # of magnitudes: the end of a signed scale, so that one weight does not hide all
 DARK = 0.1  # median below which pictures are white on black
 
 
@@ -51,7 +52,8 @@ def mosaic(picture: results.Picture) -> Mosaic:
     images = picture.images
     height, width = images.shape[3:]
     signed = picture.range is None
-    top = float(np.abs(images).max()) or 1.0
+    sizes = np.abs(images)
+    top = float(np.percentile(sizes, PERCENTILE)) or float(sizes.max()) or 1.0
     low, high = (-top, top) if picture.range is None else picture.range
     shades = np.clip((images - low) / ((high - low) or 1.0), 0, 1)
     grey, small = images.shape[2] == 1, is_small(height, width)
