@@ -23,7 +23,12 @@ def run(code: str, heavy: tuple[str, ...] = HEAVY) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["xray", "--help"], ["stages", "--help"], ["init", "--help"], ["--version"], []],
+    [
+        ["--help"],
+        *([name, "--help"] for name in ("xray", "stages", "init", "train")),
+        ["--version"],
+        [],
+    ],
 )
 def test_help_leaves_torch_out(arguments):
     code = f"""

@@ -185,7 +185,8 @@ def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
     if hint is float:
         good = is_number(value) and not isinstance(value, bool) and bounds.holds(value)
         return float(value) if good else _Refused(bounds.worded("a number"))
-    return value if isinstance(value, hint) else _Refused(f"be of type {hint.__name__}")
+    noun = "a text" if hint is str else f"of type {hint.__name__}"
+    return value if isinstance(value, hint) else _Refused(f"be {noun}")
 
 
 def _as_tuple(hint: Any, value: Any, bounds: Bounds) -> Any:

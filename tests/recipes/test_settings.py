@@ -1,0 +1,118 @@
+"""Settings of every recipe: printed with their meaning, read back to the same values."""
+
+import tomllib
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+
+from nakami import recipes
+from nakami.recipes import Bounds, as_toml, read_settings, typed_setting, with_values
+from nakami.results import UsageError
+
+
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_every_setting_has_a_meaning_and_comes_back_from_its_file(name, tmp_path):
+    settings = recipes.SUBJECTS[name].settings
+    text = as_toml(settings, 7, ["head"])
+    blocks = text.split("\n\n")
+    assert blocks[0] == "# head"
+    assert all(block.startswith("# ") for block in blocks), f"a setting of {name} has no meaning"
+    (tmp_path / "a.toml").write_text(text)
+    found = read_settings(tmp_path / "a.toml")
+    assert found.pop("seed") == 7
+    assert with_values(settings, found) == settings
+
+
+@dataclass(frozen=True)
+class All:
+    """One of each kind.
+
+    Attributes:
+        count, other: Two of one meaning. rate: Of learning: fast.
+        share: Between.
+        kind: A word.
+    """
+
+    count: int = 3
+    other: int = 0
+    rate: float = 1e-05
+    share: Annotated[float, Bounds(-1, 1, without=(0,))] = 0.5
+    kind: Literal["a", "b"] = "a"
+    sizes: tuple[int, ...] = (3, 2)
+    words: tuple[str, ...] = ("x",)
+    flag: bool = True
+    most: int | None = None
+    text: str = 'say "é"'
+
+
+def test_values_of_each_kind_go_to_the_file_and_back():
+    other = All(1, 2, 2.0, -1.0, "b", (1,), ("y z", "w"), False, 4, "\\")
+    for settings in (All(), other):
+        found = tomllib.loads(as_toml(settings))
+        found.pop("seed")
+        assert with_values(All(), found) == settings
+    text = as_toml(All())
+    assert "# Two of one meaning.\nother = 0" in text
+    assert "# Of learning: fast.\nrate = 1e-05" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("count=4", 4),
+        ("rate=1", 1.0),
+        ("sizes=5", (5,)),
+        ("sizes=5,6", (5, 6)),
+        ("sizes=[5]", (5,)),
+        ("words=a", ("a",)),
+        ("kind=b", "b"),
+        ("flag=false", False),
+        ("most=none", None),
+        ("most=2", 2),
+        ("text=free words", "free words"),
+        ("text = a=b", "a=b"),
+    ],
+)
+def test_a_typed_setting_becomes_the_value(text, value):
+    name, given = typed_setting(text)
+    found = getattr(with_values(All(), {name: given}), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("share=0", "setting share must be a number from -1 to 1, not 0, got 0; write share = 0.5"),
+        ("share=inf", "from -1 to 1, not 0, got inf"),
+        (
+            "kind=c",
+            'setting kind must be one of "a", "b", got \'c\'; write kind = "a", its default',
+        ),
+        ("flag=1", "setting flag must be true or false, got 1; write flag = true, its default"),
+        ("text=3", "setting text must be a text, got 3"),
+        ("sizes=2.5", "setting sizes must be a list, each to be a whole number from 0 on, got 2.5"),
+        ("most=-1", "setting most must be a whole number from 0 on, got -1; write most = .none."),
+        ("shar=1", "setting 'shar' is unknown; nearest of 10: 'share'"),
+        ("=3", "set must be NAME=VALUE, got '=3'"),
+    ],
+)
+def test_what_a_setting_does_not_take_is_refused_by_name(text, message):
+    with pytest.raises(UsageError, match=message):
+        with_values(All(), dict([typed_setting(text)]))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("a.json", "[1]", "settings must hold values by name, got list"),
+        ("a.json", "{", "a.json cannot be read as JSON .*; write one setting a line"),
+        ("a.toml", "batch", "a.toml cannot be read as TOML"),
+        ("a.txt", "", "settings must be a file that ends in .toml or .json, got "),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_refused(tmp_path, file, text, message):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_settings(tmp_path / file)
