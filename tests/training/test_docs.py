@@ -18,9 +18,10 @@ def test_code_of_the_page_runs(tmp_path, monkeypatch):
         ends.append(names["losses"])
     assert ends[0][-1] < ends[0][0] < 2.4
     assert len(ends[2]) == 2
-    assert len(codes) == 7
+    assert len(codes) == 8
+    assert names["threes"].shape == (4, 784)
     assert names["drawn"].shape == (20, 784)
     assert names["bound"].value < 0 < names["bound"].standard_error < 1
-    assert ends[5][-1] < ends[5][0]
     assert ends[6][-1] < ends[6][0]
+    assert ends[7][-1] < ends[7][0]
     assert load(tmp_path / "nakami-out/mlp-training").result["phases"]["all"]["epochs"] == 3

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ._likelihood import log_likelihood as log_likelihood
     from ._machine import Machine as Machine
     from ._machine import PairEnergy as PairEnergy
+    from ._mixed_units import MixedUnits as MixedUnits
     from ._phases import FromData as FromData
     from ._phases import Persistent as Persistent
     from ._phases import Sampler as Sampler

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..results import is_number, told, wrong
-from ._importance import LogPartition, annealed_importance_sampling, log_odds
+from ._importance import LogPartition, annealed_importance_sampling
 from ._machine import Machine, PairEnergy, check_rows, check_states, machine_of
 
 
@@ -124,7 +124,7 @@ def likelihood_bound(
         log_partition: As for ``log_likelihood``, of ``model.undirected``.
         runs: Independent runs.
         temperatures: Steps from the base to the machine, or the inverse temperatures.
-        base: Log odds that the runs start from; None: those of ``model.undirected_means(data)``.
+        base: Log odds that the runs start from; None: those of ``undirected_means``.
         batch: Examples, or runs, taken together.
         generator: Source of the runs' random numbers; None: a fresh one with seed 0.
 
@@ -135,7 +135,8 @@ def likelihood_bound(
     v = check_rows("data", data, model.visible_units, machine.weight)
     if log_partition is None:
         if base is None:
-            base = log_odds(torch.cat([model.undirected_means(part) for part in v.split(batch)]))
+            means = torch.cat([model.undirected_means(part) for part in v.split(batch)])
+            base = machine.units.base(means)
         how: dict[str, Any] = {"runs": runs, "temperatures": temperatures, "batch": batch}
         log_partition = annealed_importance_sampling(machine, base=base, generator=generator, **how)
     return _less_log_z(torch.cat([model.bound(part) for part in v.split(batch)]), log_partition)

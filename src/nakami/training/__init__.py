@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from ._method import Supervised as Supervised
     from ._mimic import Mimic as Mimic
     from ._random import one_thread as one_thread
+    from ._top_down import TopDown as TopDown
     from ._training import KIND as KIND
     from ._training import Training as Training
     from ._training import on_accelerator as on_accelerator
+    from ._up_down import UpDown as UpDown
     from ._walkback import Walkback as Walkback
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -129,12 +129,18 @@ class ContrastiveDivergence(Method):
 
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
-        """One update from a batch ``(N, visible)``; in 0..1 if the units are binary."""
-        v, rbm = alone("batch", batch), self.module
+        """One update from a batch ``(N, visible)``; in 0..1 if the units are binary.
+
+        A second tensor, ``(N, hidden)``, stands for ``p(h | v)`` at the data, and the chain starts
+        from it: what other layers say of the hidden units (``TopDown``).
+        """
+        v, hidden = batch if len(batch) == 2 else (alone("batch", batch), None)
         if self._sampler is not None:
-            return self._sampled_step(v, self._sampler)
-        units = rbm.units
-        chain = run_chain(rbm, v, self.k, self._generator, self.reconstruction, self.factors)
+            return self._sampled_step(alone("batch", batch), self._sampler)
+        rbm, units = self.module, self.module.units
+        chain = run_chain(
+            rbm, v, self.k, self._generator, self.reconstruction, self.factors, hidden
+        )
         hidden = torch.cat([chain.hidden, -chain.model_hidden])  # one product for both statistics
         difference = v - chain.model
         states = units.signal(torch.cat([v, chain.model]))

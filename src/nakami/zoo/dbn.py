@@ -8,9 +8,9 @@ Sizes 784-1000-1000-1000 are those of the network in the 2015 report on the dyna
 networks (three hidden layers of 1,000 units on MNIST). That report gives no learning rates, epochs
 or test errors, so none are claimed here.
 
-Deliberate differences from the 2006 generative model: recognition and generative weights stay tied
-(no up-down phase), no label units in the top RBM; the classifier's output layer starts at
-``N(0, 0.01^2)``.
+Recognition and generative weights are tied here. ``DBN.untied`` lets them go apart, with a top
+machine that sees labels if one is given, and ``training.UpDown`` is the paper's up-down phase.
+Deliberate difference: the classifier's output layer starts at ``N(0, 0.01^2)``.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from nakami.results import check_at_least, wrong
-from nakami.sampling._units import bernoulli
+from nakami.results import wrong
 
+from . import _directed
 from ._entry import Entry
+from ._label_rbm import LabelRBM as LabelRBM
 from ._layers import seeded
 from ._stack import classifier_of
-from .rbm import RBM, run_chain
+from ._untied_dbn import UntiedDBN
+from .rbm import RBM
 
 SIZES = (784, 1000, 1000, 1000)
 
@@ -72,7 +73,24 @@ class DBN(nn.Module):
         """What the top machine learned from, ``(N, visible) -> (N, its visible units)``."""
         return self(v, len(self.rbms) - 1)
 
-    @torch.no_grad()
+    @property
+    def directed(self) -> int:
+        """Number of layers that only give the one below: all machines but the top one."""
+        return len(self.rbms) - 1
+
+    def recognised(self, layer: int, x: Tensor) -> Tensor:
+        """Log odds of the hidden units of a machine given its visible ones."""
+        return cast("RBM", self.rbms[layer]).hidden_logit(x)
+
+    def generated(self, layer: int, h: Tensor) -> Tensor:
+        """Log odds of the visible units of a machine given its hidden ones."""
+        rbm = cast("RBM", self.rbms[layer])
+        return torch.addmm(rbm.visible_bias, h, rbm.weight)
+
+    def top_log_weight(self, h: Tensor) -> Tensor:
+        """``log p*(h)`` of the top machine at its visible units, ``(N, units) -> (N,)``."""
+        return -self.undirected.free_energy(h)
+
     def sample(
         self, count: int, *, steps: int = 1000, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -81,15 +99,8 @@ class DBN(nn.Module):
         The top machine makes ``steps`` of block Gibbs sampling from random units, one chain for
         each; then each machine gives its visible units once, downwards.
         """
-        check_at_least("steps", steps, 1, "use 1000")
-        rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
-        half = rbms[-1].visible_bias.new_full((count, len(rbms[-1].visible_bias)), 0.5)
-        mean = run_chain(rbms[-1], bernoulli(half, generator), steps, generator).model_hidden
-        for rbm in reversed(rbms):
-            mean = rbm.visible(bernoulli(mean, generator))
-        return mean
+        return _directed.sample(self, count, steps, seeded(generator))
 
-    @torch.no_grad()
     def bound(self, v: Tensor, draws: int = 10, generator: torch.Generator | None = None) -> Tensor:
         """Estimate of a lower bound on ``log p(v) + log Z`` of the top machine, nats, ``(N,)``.
 
@@ -103,18 +114,17 @@ class DBN(nn.Module):
             draws: For each example, at least 1.
             generator: Source of the draws; None: a fresh one with seed 0.
         """
-        check_at_least("draws", draws, 1, "use 10")
-        rbms, generator = cast("list[RBM]", list(self.rbms)), seeded(generator)
-        x, total = v.repeat(draws, 1), torch.zeros(draws * len(v), dtype=v.dtype, device=v.device)
-        for rbm in rbms[:-1]:
-            logit = F.linear(x, rbm.weight, rbm.hidden_bias)
-            h = bernoulli(torch.sigmoid(logit), generator)
-            total -= (h * F.logsigmoid(logit) + (1 - h) * F.logsigmoid(-logit)).sum(1)
-            down = torch.addmm(rbm.visible_bias, h, rbm.weight)
-            total += (x * F.logsigmoid(down) + (1 - x) * F.logsigmoid(-down)).sum(1)
-            x = h
-        total -= rbms[-1].free_energy(x)
-        return total.reshape(draws, -1).mean(0)
+        return _directed.bound(self, v, draws, seeded(generator))
+
+    def untied(self, top: RBM | None = None) -> UntiedDBN:
+        """The same model with weights of its own for each way, for ``training.UpDown``.
+
+        Args:
+            top: In place of the top machine, for example a ``LabelRBM`` that learned from what the
+                one below gives, and labels.
+        """
+        below = list(self.rbms)[: self.directed]
+        return UntiedDBN(cast("list[RBM]", below), self.undirected if top is None else top)
 
     def classifier(
         self, classes: int = 10, *, generator: torch.Generator | None = None

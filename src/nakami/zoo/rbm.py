@@ -106,7 +106,7 @@ class Chain:
     """What one run of the chain gives: the two ends of the statistics.
 
     Attributes:
-        hidden: ``p(h | v)`` at the data, ``(N, hidden)``.
+        hidden: ``p(h | v)`` at the data, or the means given for it, ``(N, hidden)``.
         model: The visible units after k steps, ``(N, visible)``: a sample, or its mean.
         model_hidden: ``p(h | model)``, ``(N, hidden)``.
     """
@@ -124,14 +124,15 @@ def run_chain(
     generator: torch.Generator,
     reconstruction: str = "sample",
     factors: tuple[float, float] = (1, 1),
+    hidden: Tensor | None = None,
 ) -> Chain:
     """``k`` steps of block Gibbs sampling started at the data ``v``, ``(N, visible)`` in 0..1.
 
     The hidden units see ``factors[0]`` times the visible ones, these ``factors[1]`` times the
-    hidden ones.
+    hidden ones. The chain begins at ``p(h | v)``, or at the means ``hidden``, ``(N, hidden)``.
     """
     up, down = factors
-    first = p = rbm(times(up, v))
+    first = p = rbm(times(up, v)) if hidden is None else hidden
     for _ in range(k):
         model = rbm.visible(times(down, bernoulli(p, generator)))
         if reconstruction == "sample":
