@@ -10,7 +10,7 @@ from torch import nn
 
 from checks import Killed
 from nakami import load, results
-from nakami.results import RunError, UsageError
+from nakami.results import Picture, RunError, UsageError
 from nakami.training import ContrastiveDivergence, Method, Supervised, Training, _training, fit
 from nakami.zoo.rbm import RBM
 
@@ -316,3 +316,28 @@ def test_a_stopped_training_leaves_the_module_ready_to_use(tmp_path):
     with pytest.raises(Killed):
         fit(method, (X, Y), epochs=2, after_epoch=stop)
     assert not model.training
+
+
+def test_what_took_long_is_made_once(tmp_path):
+    made = []
+
+    def figure():
+        made.append(1)
+        return {"value": 2.5, "spread": None}
+
+    for _ in range(2):
+        training = Training(tmp_path, {"seed": 0}, {})
+        assert training.kept("figure", figure) == {"value": 2.5, "spread": None}
+        training.keep_pictures(lambda: made.append(2) or [Picture("a", "b", torch.ones(1, 2, 2))])
+    assert made == [1, 2]
+
+
+def test_what_else_a_result_holds_is_written_where_it_changes(tmp_path):
+    def written(value):
+        training = Training(tmp_path, {"seed": 0}, {})
+        record = training.finish({"found": (value, torch.tensor(2))})
+        return record.result["found"], (tmp_path / "result.json").stat().st_mtime_ns
+
+    first, again, other = written(1), written(1), written(3)
+    assert first == again
+    assert other[0] == [3, 2]

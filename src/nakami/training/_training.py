@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,7 @@ from ._state import pack, saved, unpack
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
+T = TypeVar("T")
 KIND = "training"
 OLDER = "training.json"  # in the folders of versions before run.json
 SECONDS = 10.0  # between two checkpoints within a phase, at least
@@ -153,6 +154,15 @@ class Training:
         module.load_state_dict({k: torch.tensor(v) for k, v in piece.arrays.items()})
         module.eval()
         return list(piece.record["losses"])
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """A part that takes long: read back where an earlier call has left it, else made and left.
+
+        Args:
+            name: Of the part, beside the phases.
+            make: Gives it: numbers, texts, tuples, dicts.
+        """
+        return self._folder.kept(f"@{name}", make)
 
     def keep_pictures(self, make: Callable[[], Sequence[Picture]]) -> None:
         """Leave pictures for the page; ``make()`` gives them where the folder has none yet."""
