@@ -9,41 +9,33 @@ Deliberate differences: ReLU in place of scaled tanh, first weights ``N(0, 2 / i
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import nn
 
-from nakami.results import wrong
-
 from ._entry import Entry
-from ._layers import layer, seeded
+from ._perceptron import perceptron
 
 
 def make(
-    sizes: Sequence[int] = (784, 300, 100, 10), *, generator: torch.Generator | None = None
+    sizes: Sequence[int] = (784, 300, 100, 10),
+    *,
+    dropout: tuple[float, float] | None = None,
+    generator: torch.Generator | None = None,
 ) -> nn.Sequential:
     """Modules ``flatten``, ``linear1``, ``hidden1`` (ReLU), ..., ``output`` (linear).
 
     Args:
         sizes: Values per example, units of each hidden layer, classes.
+        dropout: Shares of the inputs and of the hidden units that are dropped in training, as
+            modules ``drop0``, ``drop1``, ...; None: without.
         generator: Source of the first weights; None: a fresh one with seed 0.
 
     Returns:
         A network ``(N, ...) -> (N, classes)``; the default has 266,610 parameters.
     """
-    if len(sizes) < 2:
-        raise wrong("sizes", "name input and output", tuple(sizes), "for example (784, 300, 10)")
-    generator = seeded(generator)
-    parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    for i, (n, m) in enumerate(pairwise(sizes[:-1]), 1):
-        parts[f"linear{i}"] = layer(nn.Linear, n, m, std=(2 / n) ** 0.5, generator=generator)
-        parts[f"hidden{i}"] = nn.ReLU()
-    n, m = sizes[-2:]
-    parts["output"] = layer(nn.Linear, n, m, std=(1 / n) ** 0.5, generator=generator)
-    return nn.Sequential(parts)
+    return perceptron(sizes, nn.ReLU, dropout, generator)
 
 
 ENTRY = Entry(

@@ -1,0 +1,77 @@
+"""Every recipe in a tiny size runs the same checks; a new one is one entry of ``TINY``."""
+
+import importlib
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nakami import data, recipes
+from nakami.dynamics import check
+from nakami.results import Picture
+
+STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
+TINY = {
+    "cae-digits": STACKED,
+    "dbn-digits": STACKED,
+    "maxout-digits": {"hidden": (6, 5), "epochs": 2},
+    "mlp-dropout": {"hidden": (9, 7), "epochs": 2, "plain_epochs": 1},
+    "sdae-digits": STACKED,
+}
+
+
+@pytest.fixture(params=recipes.SUBJECTS, scope="module")
+def made(request, tmp_path_factory):
+    """Name, recipe, folder, and the subject with its training recorded twice."""
+    name = request.param
+    module = importlib.import_module(f"nakami.recipes.{name.replace('-', '_')}")
+    few = data.digits("train")[:60], data.digits("test")[:20]
+    folder = tmp_path_factory.mktemp(name) / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        settings = replace(module.ENTRY.settings, **TINY[name], batch=20)
+        recipe = replace(module.ENTRY, examples=lambda files: few, settings=settings)
+        patch.setattr(module, "ENTRY", recipe)
+        before = torch.get_rng_state()
+        first = recipes.prepare(name, folder, n_inputs=2)
+        again = recipes.prepare(
+            name, folder, n_inputs=2, progress=lambda *_: pytest.fail("trained again")
+        )
+        assert torch.equal(torch.get_rng_state(), before)
+        yield recipe, recipes.preview(name), first, again, few
+
+
+def test_the_list_holds_all_recipes():
+    assert set(TINY) == set(recipes.SUBJECTS)
+
+
+def test_weights_that_are_read_back_are_those_trained(made):
+    _, _, first, again, _ = made
+    for one, other in zip(first.networks, again.networks, strict=True):
+        assert one.facts == other.facts
+        for name, value in one.model.state_dict().items():
+            assert torch.equal(value, other.model.state_dict()[name]), name
+
+
+def test_networks_are_made_as_the_preview_says(made):
+    _, preview, subject, _, _ = made
+    for network in subject.networks:
+        assert not network.model.training
+        assert network.facts
+        wanted = {k: v.shape for k, v in preview.networks[0].model.state_dict().items()}
+        assert {k: v.shape for k, v in network.model.state_dict().items()} == wanted
+        check(network.model, subject.examples.inputs, stages=subject.stages, k=2)
+    assert len({network.name for network in subject.networks}) == len(subject.networks)
+    assert len({network.training for network in subject.networks}) == len(subject.networks)
+
+
+def test_pictures_are_drawn_the_same_each_time(made):
+    recipe, _, subject, _, (_, test) = made
+    drawn = [
+        recipe.pictures(subject.networks, test, recipe.settings, torch.Generator().manual_seed(0))
+        for _ in range(2)
+    ]
+    assert drawn[0]
+    for one, other in zip(*drawn, strict=True):
+        assert isinstance(one, Picture)
+        assert (one.images == other.images).all()
+    assert len({picture.title for picture in drawn[0]}) == len(drawn[0])
