@@ -53,6 +53,10 @@ def test_settings_printed_are_settings_read(train):
     assert "noise = 0.5" in seen.out
     assert "hidden = [7]" in seen.out
     assert "seed = 5" in seen.out
+    as_json = train("sdae-digits", "--settings", "my.toml", "--print-settings", "--json").out
+    Path("my.json").write_text(as_json)
+    again = train("sdae-digits", "--settings", "my.json", "--print-settings")
+    assert again.out == Path("my.toml").read_text()
     assert not Path("nakami-out").exists()
 
 
@@ -63,7 +67,10 @@ def test_settings_printed_are_settings_read(train):
         ("batch=0", "setting batch must be a whole number from 1 on, got 0; write batch = 100, "),
         ("batch=x", "setting batch must be a whole number from 1 on, got 'x'; write batch"),
         ("momentum=1", "setting momentum must be a number from 0 to 1, not 1, got 1; write"),
-        ("hidden=[]", "setting hidden must be a list of at least one, got []; write hidden"),
+        (
+            "hidden=[]",
+            "setting hidden must be a list of one or more, each a whole number from 1 on, got []",
+        ),
         ("batch", "--set must be NAME=VALUE, got 'batch'; write --set batch=50."),
         ("seed=-1", "seed must be a whole number from 0 to 2^64 - 1, got -1; 0 is the default."),
     ],
@@ -188,6 +195,28 @@ def test_every_tenth_example_is_held_out_unless_others_are_named(train, coder, h
     assert "--data must hold 10 examples or more" in seen.err
     assert "got 9; pass examples to test on as --test PATH." in seen.err
     assert "--key must come with --data" in train("coder", "--key", "x", code=2).err
+
+
+def test_data_out_of_range_are_refused_and_leave_no_folder_in_the_way(train, here):
+    x = np.random.default_rng(0).random((40, 9)).astype(np.float32)
+    np.savez("x.npz", x=10 * x, y=np.arange(40) % 3)
+    seen = train("dbn-digits", *TINY, "--data", "x.npz", code=2)
+    assert "--data must lie in 0..1" in seen.err
+    assert not list(Path("nakami-out").rglob("*.*"))
+    np.savez("x.npz", x=x, y=np.arange(40) % 3)
+    train("dbn-digits", *TINY, "--data", "x.npz", "--no-page")
+    np.savez("x.npz", x=x / 2, y=np.arange(40) % 3)
+    seen = train("dbn-digits", *TINY, "--data", "x.npz", code=2)  # what was trained stays
+    assert "data.sha256" in seen.err
+    assert list(Path("nakami-out").rglob("finetuned.safetensors"))
+
+
+def test_devices_that_are_not_there_are_refused(train):
+    assert (
+        "--device must be one of cpu, cuda, mps, got 'tpu'"
+        in train("dbn-digits", "--device", "tpu", code=2).err
+    )
+    assert not Path("nakami-out").exists()
 
 
 def test_a_page_with_pictures_that_is_drawn_again(train, nakami):

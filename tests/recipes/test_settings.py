@@ -1,13 +1,14 @@
 """Settings of every recipe: printed with their meaning, read back to the same values."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 import pytest
 
 from nakami import recipes
 from nakami.recipes import Bounds, as_toml, read_settings, typed_setting, with_values
+from nakami.recipes._settings import _meanings
 from nakami.results import UsageError
 
 
@@ -15,9 +16,8 @@ from nakami.results import UsageError
 def test_every_setting_has_a_meaning_and_comes_back_from_its_file(name, tmp_path):
     settings = recipes.SUBJECTS[name].settings
     text = as_toml(settings, 7, ["head"])
-    blocks = text.split("\n\n")
-    assert blocks[0] == "# head"
-    assert all(block.startswith("# ") for block in blocks), f"a setting of {name} has no meaning"
+    assert text.startswith("# head\n\n# ")
+    assert {f.name for f in fields(settings)} == set(_meanings(settings)), "one has no meaning"
     (tmp_path / "a.toml").write_text(text)
     found = read_settings(tmp_path / "a.toml")
     assert found.pop("seed") == 7
@@ -53,8 +53,12 @@ def test_values_of_each_kind_go_to_the_file_and_back():
         found.pop("seed")
         assert with_values(All(), found) == settings
     text = as_toml(All())
-    assert "# Two of one meaning.\nother = 0" in text
-    assert "# Of learning: fast.\nrate = 1e-05" in text
+    assert "# Two of one meaning. A whole number from 0 on.\nother = 0" in text
+    assert "# Of learning: fast. A number from 0 on.\nrate = 1e-05" in text
+    assert "# Between. A number from -1 to 1, not 0.\nshare = 0.5" in text
+    assert '# A word. One of "a", "b".\nkind = "a"' in text
+    assert "# A list of one or more, each a whole number from 0 on.\nsizes = [3, 2]" in text
+    assert '# A whole number from 0 on or "none".\nmost = "none"' in text
 
 
 @pytest.mark.parametrize(
@@ -92,8 +96,14 @@ def test_a_typed_setting_becomes_the_value(text, value):
         ),
         ("flag=1", "setting flag must be true or false, got 1; write flag = true, its default"),
         ("text=3", "setting text must be a text, got 3"),
-        ("sizes=2.5", "setting sizes must be a list, each to be a whole number from 0 on, got 2.5"),
-        ("most=-1", "setting most must be a whole number from 0 on, got -1; write most = .none."),
+        (
+            "sizes=2.5",
+            "setting sizes must be a list of one or more, each a whole number from 0 on, got 2.5",
+        ),
+        (
+            "most=-1",
+            "setting most must be a whole number from 0 on or .none., got -1; write most = .none.",
+        ),
         ("shar=1", "setting 'shar' is unknown; nearest of 10: 'share'"),
         ("=3", "set must be NAME=VALUE, got '=3'"),
     ],

@@ -2,8 +2,10 @@
 
 ``prepare(name, folder)`` trains a subject or reads back what an earlier call left in the folder;
 ``measure(subject, out)`` takes the x-ray of each of its networks; ``preview(name)`` and
-``check(name, ...)`` tell what can be asked of it, before any training. A new subject is a new file
-with an ``ENTRY``. The names in ``SUBJECTS`` are known without torch.
+``check(name, ...)`` tell what can be asked of it, before any training. ``with_values`` and
+``read_settings`` make settings of texts, ``DataFiles`` names data of the caller's, ``trained_as``
+reads of a folder what was trained there. A new subject is a new file with an ``ENTRY``. The names
+in ``SUBJECTS`` are known without torch.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ._examples import DataFiles
 from ._settings import as_toml, with_values
 from ._subject import Network, Subject
 
-SETTINGS = "settings.toml"
+SETTINGS, RUN = "settings.toml", "run.json"
 
 
 def write_settings(
@@ -35,6 +36,16 @@ def write_settings(
         command += [f"--{option}", str(value)]
     head = (shlex.join(command), f"Data: {train.source}")
     write_new(Path(folder) / SETTINGS, as_toml(settings, seed, head), "folder")
+
+
+def leave_nothing(folder: str | PathLike[str]) -> None:
+    """Remove a training that has no piece yet, as its data or settings were refused."""
+    path = Path(folder)
+    if not any((path / "pieces").glob("*")):
+        for file in (RUN, SETTINGS):
+            (path / file).unlink(missing_ok=True)
+        with suppress(OSError):  # it may hold what is not ours
+            path.rmdir()
 
 
 def trained_as(folder: str | PathLike[str]) -> tuple[str, dict[str, Any]]:

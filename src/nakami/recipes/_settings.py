@@ -23,6 +23,7 @@ from nakami.results import UsageError, as_path, is_number, is_whole, unknown, wr
 
 S = TypeVar("S")
 SEED = "seed"  # stands in the same file
+WORDS = {bool: "true or false", str: "a text"}
 NONE = "none"  # TOML has no word for it
 FILES = (".toml", ".json")
 
@@ -41,14 +42,14 @@ class Bounds:
         return inside and math.isfinite(value)
 
     def worded(self, noun: str) -> str:
-        """The rule, of a ``noun``: ``a number``."""
+        """Which they are, of a ``noun``: ``a number from 0 on``."""
         if self.most < math.inf:
-            span = f"be {noun} from {self.least:g} to {self.most:g}"
-            return span + (
-                f", not {' or '.join(f'{x:g}' for x in self.without)}" * bool(self.without)
+            left_out = " or ".join(f"{x:g}" for x in self.without)
+            return f"{noun} from {self.least:g} to {self.most:g}" + (
+                f", not {left_out}" if left_out else ""
             )
         above = self.least in self.without
-        return f"be {noun} above {self.least:g}" if above else f"be {noun} from {self.least:g} on"
+        return f"{noun} above {self.least:g}" if above else f"{noun} from {self.least:g} on"
 
 
 POSITIVE = Bounds(0, without=(0,))
@@ -123,10 +124,12 @@ def as_toml(settings: Any, seed: int = 0, head: Iterable[str] = ()) -> str:
         head: Lines of comment at the top.
     """
     meanings = {SEED: "Decides first weights, order and samples.", **_meanings(settings)}
+    hints = {SEED: int, **get_type_hints(type(settings), include_extras=True)}
     lines = [f"# {line}" for line in head]
     for name in (SEED, *_names(settings)):
         value = seed if name == SEED else getattr(settings, name)
-        lines += ["", *([f"# {meanings[name]}"] if name in meanings else [])]
+        said = f"{meanings.get(name, '')} {_capital(_rule(hints[name], Bounds()))}.".strip()
+        lines += ["", f"# {said}"]
         lines.append(f"{name} = {_literal(value)}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
@@ -141,61 +144,84 @@ def changed(settings: Any, usual: Any) -> dict[str, str]:
     }
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _names(settings: Any) -> list[str]:
     return [f.name for f in fields(settings) if f.init]
 
 
 def _taken(name: str, hint: Any, value: Any, usual: Mapping[str, Any]) -> Any:
-    """The value as the field has it, or a refusal that shows the default."""
-    found = _as(hint, value, Bounds())
-    if isinstance(found, _Refused):
+    """The value as the field has it, or a refusal that shows the rule and the default."""
+    try:
+        return _as(hint, value, Bounds())
+    except _Refused as error:
         way_out = f"write {name} = {_literal(usual[name])}, its default"
-        raise wrong(f"setting {name}", found.rule, repr(value), way_out)
-    return found
+        raise wrong(
+            f"setting {name}", f"be {_rule(hint, Bounds())}", repr(value), way_out
+        ) from error
 
 
-@dataclass(frozen=True)
-class _Refused:
-    """Why a value is not taken."""
+class _Refused(Exception):
+    """A value is not what the type takes."""
 
-    rule: str
+
+def _rule(hint: Any, bounds: Bounds) -> str:
+    """What a type takes, in words."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _rule(parts[0], _bounds(parts, bounds))
+    if origin in (Union, UnionType):
+        words = [_rule(part, bounds) for part in parts if part is not NoneType]
+        return " or ".join(words + [f'"{NONE}"'] * (NoneType in parts))
+    if origin is Literal:
+        return f"one of {', '.join(map(_literal, parts))}"
+    if origin is tuple:
+        return f"a list of one or more, each {_rule(parts[0], bounds)}"
+    nouns = {int: "a whole number", float: "a number"}
+    return bounds.worded(nouns[hint]) if hint in nouns else WORDS.get(hint, str(hint))
 
 
 def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
     """A value as this type, or ``_Refused``."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        named = next((x for x in parts[1:] if isinstance(x, Bounds)), bounds)
-        return _as(parts[0], value, named)
+        return _as(parts[0], value, _bounds(parts, bounds))
     if origin in (Union, UnionType):
-        if NoneType in parts and value in (None, NONE):
-            return None
-        found = [_as(part, value, bounds) for part in parts if part is not NoneType]
-        return next((x for x in found if not isinstance(x, _Refused)), found[0])
-    if origin is Literal:
-        choices = ", ".join(map(_literal, parts))
-        return value if value in parts else _Refused(f"be one of {choices}")
+        return _as_one_of(parts, value, bounds)
     if origin is tuple:
-        return _as_tuple(parts[0], value, bounds)
-    if hint is bool:
-        return value if isinstance(value, bool) else _Refused("be true or false")
-    if hint is int:
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if not values:
+            raise _Refused
+        return tuple(_as(parts[0], one, bounds) for one in values)
+    if origin is Literal:
+        good = value in parts
+    elif hint is int:
         good = is_whole(value) and bounds.holds(value)
-        return int(value) if good else _Refused(bounds.worded("a whole number"))
-    if hint is float:
+    elif hint is float:
         good = is_number(value) and not isinstance(value, bool) and bounds.holds(value)
-        return float(value) if good else _Refused(bounds.worded("a number"))
-    noun = "a text" if hint is str else f"of type {hint.__name__}"
-    return value if isinstance(value, hint) else _Refused(f"be {noun}")
+    else:
+        good = isinstance(value, hint)
+    if not good:
+        raise _Refused
+    return hint(value) if hint in (int, float) else value
 
 
-def _as_tuple(hint: Any, value: Any, bounds: Bounds) -> Any:
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    found = [_as(hint, one, bounds) for one in values]
-    bad = next((one for one in found if isinstance(one, _Refused)), None)
-    if bad is not None:
-        return _Refused(f"be a list, each to {bad.rule}")
-    return tuple(found) if found else _Refused("be a list of at least one")
+def _as_one_of(parts: tuple[Any, ...], value: Any, bounds: Bounds) -> Any:
+    if NoneType in parts and value in (None, NONE):
+        return None
+    for part in parts:
+        try:
+            return _as(part, value, bounds)
+        except _Refused:
+            continue
+    raise _Refused
+
+
+def _bounds(parts: tuple[Any, ...], usual: Bounds) -> Bounds:
+    """Those that an ``Annotated`` names."""
+    return next((part for part in parts[1:] if isinstance(part, Bounds)), usual)
 
 
 def _literal(value: Any) -> str:

@@ -13,13 +13,13 @@ from torch import nn
 
 from nakami.data import Examples
 from nakami.operators import View
-from nakami.results import Progress, Xray, holds, share, wrong
+from nakami.results import Progress, UsageError, Xray, holds, share, wrong
 from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels, data_files
 from ._facts import fingerprint
-from ._left import table_of_facts, told_of, write_settings
+from ._left import leave_nothing, table_of_facts, told_of, write_settings
 from ._subject import Network, Recipe, Subject
 
 
@@ -69,7 +69,11 @@ def prepare(
     training = Training(folder, about, epochs, accelerator=accelerator, progress=progress)
     write_settings(folder, name, settings, seed, train, files)
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
-        networks = recipe.train(training, train, test, settings)
+        try:
+            networks = recipe.train(training, train, test, settings)
+        except UsageError:
+            leave_nothing(folder)
+            raise
         if pictures and recipe.pictures is not None:
             make, generator = recipe.pictures, training.generator("pictures")
             training.keep_pictures(lambda: make(networks, test, settings, generator))

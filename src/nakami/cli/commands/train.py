@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,11 +63,9 @@ def run(
     chosen_seed = in_file if seed is None else seed
     values = recipes.with_values(recipes.SUBJECTS[name].settings, given)
     if print_settings:
-        typer.echo(recipes.as_toml(values, chosen_seed), nl=False)
+        _print_settings(values, chosen_seed, output.as_json)
         return
-    from nakami.results import read_record
-
-    from .. import _runs, _tables
+    from .. import _runs
     from .._progress import Meter
 
     check_choice("--device", device, DEVICES, "leave it out for the processor")
@@ -80,18 +79,36 @@ def run(
         subject = recipes.prepare(
             name, folder, n_inputs=1, progress=meter, pictures=page, **training
         )
-    files = recipes.write_weights(subject, folder)
+    _tell(folder, recipes.write_weights(subject, folder), page, output)
+
+
+def _tell(folder: Path, weights: dict[str, Path], page: bool, output: OutputOptions) -> None:
+    """Draw the page of a training, and print its tables or JSON."""
+    from nakami.results import read_record
+
+    from .. import _runs, _tables
+
     path = _runs.page_again(read_record(folder), folder / "report.html") if page else None
     result = _runs.finished(folder)
     tables = [_tables.TextTable(**table).drawn() for table in result.pop("tables")]
     lines = [
-        f"Weights: {', '.join(map(str, files.values()))}",
+        *result.pop("lines"),
+        f"Weights: {', '.join(map(str, weights.values()))}",
         f"Settings: {folder / 'settings.toml'}",
         f"To look inside: nakami xray {shlex.quote(str(folder))}",
     ]
-    result.pop("lines")
-    body = {**result, "weights": {n: str(file) for n, file in files.items()}}
+    body = {**result, "weights": {name: str(file) for name, file in weights.items()}}
     _tables.tell(output, path, body, tables, lines)
+
+
+def _print_settings(values: Any, seed: int, as_json: bool) -> None:
+    """All settings, as a file of either kind holds them."""
+    if as_json:
+        from .. import _tables
+
+        _tables.echo_json({"seed": seed, **asdict(values)})
+    else:
+        typer.echo(recipes.as_toml(values, seed), nl=False)
 
 
 def _typed(texts: list[str] | None) -> dict[str, Any]:
