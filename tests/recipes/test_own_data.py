@@ -1,0 +1,44 @@
+"""Every recipe takes its sizes from the data: pictures of another size, classes or no labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from checks import neighbour
+from nakami import recipes
+from nakami.report.page._kinds import page_of
+from nakami.results import UsageError, read_record, training_report
+
+TINY = neighbour("recipes", "test_every_recipe").TINY
+
+
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_a_recipe_trains_on_other_pictures_and_has_a_page(name, tmp_path):
+    recipe = recipes.SUBJECTS[name]
+    x = np.random.default_rng(0).integers(0, 256, (40, 1, 6, 6), dtype=np.uint8)
+    labels = {"y": np.arange(40) % 4} if recipe.labelled else {}
+    np.savez(tmp_path / "x.npz", x=x, **labels)
+    settings = replace(recipe.settings, **TINY[name], batch=12)
+    out = tmp_path / "out"
+    options = {"n_inputs": 2, "settings": settings, "pictures": True}
+    subject = recipes.prepare(name, out, data=tmp_path / "x.npz", **options)
+    for network in subject.networks:
+        given = network.model(subject.examples.inputs)
+        assert len(given) == 2
+        assert not recipe.labelled or given.shape[1] == 4
+    report = training_report(read_record(out))
+    assert report.source.startswith("40 examples of x.npz")
+    assert report.settings["data"]["examples"] == 36  # without every tenth
+    assert report.pictures
+    assert all(picture.images.shape[3:] == (6, 6) for picture in report.pictures)
+    sections = [section.id for section in page_of(report).sections]
+    assert sections == ["losses", "facts", "pictures"]
+
+
+@pytest.mark.parametrize("name", [n for n, r in recipes.SUBJECTS.items() if r.labelled])
+def test_a_recipe_that_needs_labels_says_so_before_training(name, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((20, 9), np.float32))
+    with pytest.raises(UsageError, match=f"data must hold labels, which {name} needs, got none"):
+        recipes.prepare(name, tmp_path / "out", data=tmp_path / "x.npy")
+    assert not (tmp_path / "out").exists()
