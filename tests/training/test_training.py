@@ -330,6 +330,8 @@ def test_what_took_long_is_made_once(tmp_path):
         assert training.kept("figure", figure) == {"value": 2.5, "spread": None}
         training.keep_pictures(lambda: made.append(2) or [Picture("a", "b", torch.ones(1, 2, 2))])
     assert made == [1, 2]
+    training.keep_pictures(lambda: made.append(3) or [], of="other examples")
+    assert made == [1, 2, 3]
 
 
 def test_what_else_a_result_holds_is_written_where_it_changes(tmp_path):

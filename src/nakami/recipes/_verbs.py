@@ -76,7 +76,8 @@ def prepare(
             raise
         if pictures and recipe.pictures is not None:
             make, generator = recipe.pictures, training.generator("pictures")
-            training.keep_pictures(lambda: make(networks, test, settings, generator))
+            of = str(fingerprint(test)["sha256"])
+            training.keep_pictures(lambda: make(networks, test, settings, generator), of)
     result = {"source": train.source, "networks": told_of(networks)}
     training.finish(result, [table_of_facts(networks)])
     return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)

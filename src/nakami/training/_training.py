@@ -164,12 +164,18 @@ class Training:
         """
         return self._folder.kept(f"@{name}", make)
 
-    def keep_pictures(self, make: Callable[[], Sequence[Picture]]) -> None:
-        """Leave pictures for the page; ``make()`` gives them where the folder has none yet."""
-        if not self._folder.has(PICTURES):
-            began = time.monotonic()
-            record, arrays = packed_pictures(make())
-            self._folder.write(PICTURES, record, arrays, time.monotonic() - began)
+    def keep_pictures(self, make: Callable[[], Sequence[Picture]], of: str = "") -> None:
+        """Leave pictures for the page; ``make()`` gives them where the folder has none of these.
+
+        Args:
+            make: Gives them.
+            of: What they were made of, beside the weights: the same text, the same pictures.
+        """
+        if self._folder.has(PICTURES) and self._folder.read(PICTURES).record.get("of") == of:
+            return
+        began = time.monotonic()
+        record, arrays = packed_pictures(make())
+        self._folder.write(PICTURES, {**record, "of": of}, arrays, time.monotonic() - began)
 
     def finish(
         self, more: Mapping[str, Any] | None = None, tables: Sequence[Mapping[str, Any]] = ()
