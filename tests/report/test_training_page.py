@@ -57,6 +57,15 @@ def test_it_says_the_facts_with_their_doubt_and_which_losses_fell():
     assert not {"recipe", "seed"} & {row[0] for row in page.frame.how.rows}
 
 
+def test_what_a_reconstruction_error_does_not_say_stands_beside_one_alone():
+    def may_not(loss):
+        phases = (TrainedPhase("all", loss, (2.0, 1.0), 100, 1.0),)
+        return " ".join(page_of(trained(phases=phases)).sections[0].may_not)
+
+    assert "reconstruction" in may_not("mean squared reconstruction error")
+    assert "reconstruction" not in may_not("cross-entropy, nats")
+
+
 def test_a_training_without_networks_or_losses_has_a_page():
     page = page_of(trained(networks=(), pictures=()))
     assert page.frame.verdict.headline == "small: cross-entropy, nats 1.25 in the last epoch"

@@ -46,11 +46,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis: its title, whether it is logarithmic, and ends that are kept in sight."""
+    """An axis: its title, whether it is logarithmic, ends that are kept in sight, whole ticks."""
 
     title: str
     log: bool = False
     ends: tuple[float, ...] = ()
+    whole: bool = False
 
 
 def curves(
@@ -135,4 +136,4 @@ def _axis(scale: Scale, values: list[float]) -> dict[str, Any]:
         return kit.axis(low / 1.1, high * 1.1, scale.title, log=True)
     if high == low:
         high = low + 1
-    return kit.axis(low, high, scale.title, log=False)
+    return kit.axis(low, high, scale.title, log=False, whole=scale.whole)

@@ -40,7 +40,11 @@ def losses_section(found: TrainingReport) -> Section | None:
         layout=side_by_side(charts),
         table=phases_table(found),
     )
-    return section(say, "losses", heading, say("losses.text"), [figure], wide=len(phases) > 1)
+    may_not = [say("losses.not_test")]
+    if any("reconstruction" in phase.loss for phase in phases):
+        may_not.append(say("losses.not_likelihood"))
+    text = say("losses.text")
+    return section(say, "losses", heading, text, [figure], may_not=may_not, wide=len(phases) > 1)
 
 
 def loss_chart(index: int, phase: TrainedPhase) -> Chart:
@@ -52,7 +56,7 @@ def loss_chart(index: int, phase: TrainedPhase) -> Chart:
     text = say(
         "losses.alt", name=phase.name, loss=phase.loss, n=n, first=losses[0], last=losses[-1]
     )
-    x = Scale(say("axis.epoch"), ends=(1.0, float(max(n, 2))))
+    x = Scale(say("axis.epoch"), ends=(1.0, float(max(n, 2))), whole=True)
     title = f"{phase.name}: {phase.loss}"
     return curves(f"loss{index}", [line], x, Scale(say("axis.loss")), text, height=220, title=title)
 
