@@ -41,13 +41,14 @@ class All:
     kind: Literal["a", "b"] = "a"
     sizes: tuple[int, ...] = (3, 2)
     words: tuple[str, ...] = ("x",)
+    pair: tuple[float, float] = (0.5, 1.0)
     flag: bool = True
     most: int | None = None
     text: str = 'say "é"'
 
 
 def test_values_of_each_kind_go_to_the_file_and_back():
-    other = All(1, 2, 2.0, -1.0, "b", (1,), ("y z", "w"), False, 4, "\\")
+    other = All(1, 2, 2.0, -1.0, "b", (1,), ("y z", "w"), (1.0, 2.0), False, 4, "\\")
     for settings in (All(), other):
         found = tomllib.loads(as_toml(settings))
         found.pop("seed")
@@ -70,6 +71,7 @@ def test_values_of_each_kind_go_to_the_file_and_back():
         ("sizes=5,6", (5, 6)),
         ("sizes=[5]", (5,)),
         ("words=a", ("a",)),
+        ("pair=1,2", (1.0, 2.0)),
         ("kind=b", "b"),
         ("flag=false", False),
         ("most=none", None),
@@ -104,7 +106,7 @@ def test_a_typed_setting_becomes_the_value(text, value):
             "most=-1",
             "setting most must be a whole number from 0 on or .none., got -1; write most = .none.",
         ),
-        ("shar=1", "setting 'shar' is unknown; nearest of 10: 'share'"),
+        ("shar=1", "setting 'shar' is unknown; nearest of 11: 'share'"),
         ("=3", "set must be NAME=VALUE, got '=3'"),
     ],
 )

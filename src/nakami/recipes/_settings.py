@@ -178,7 +178,8 @@ def _rule(hint: Any, bounds: Bounds) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(_literal, parts))}"
     if origin is tuple:
-        return f"a list of one or more, each {_rule(parts[0], bounds)}"
+        many = "one or more" if parts[-1] is Ellipsis else str(len(parts))
+        return f"a list of {many}, each {_rule(parts[0], bounds)}"
     nouns = {int: "a whole number", float: "a number"}
     return bounds.worded(nouns[hint]) if hint in nouns else WORDS.get(hint, str(hint))
 
@@ -192,9 +193,10 @@ def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
         return _as_one_of(parts, value, bounds)
     if origin is tuple:
         values = list(value) if isinstance(value, list | tuple) else [value]
-        if not values:
+        each = parts[:1] * len(values) if parts[-1] is Ellipsis else parts
+        if not values or len(values) != len(each):
             raise _Refused
-        return tuple(_as(parts[0], one, bounds) for one in values)
+        return tuple(_as(part, one, bounds) for part, one in zip(each, values, strict=True))
     if origin is Literal:
         good = value in parts
     elif hint is int:
