@@ -13,8 +13,17 @@ from nakami.results import Picture
 STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
 TINY = {
     "cae-digits": STACKED,
+    "dae-digits": {"hidden": 9, "epochs": 2},
     "dbn-digits": STACKED,
     "maxout-digits": {"hidden": (6, 5), "epochs": 2},
+    "mimic-digits": {
+        "teacher": "mlp",
+        "hidden": 9,
+        "bottleneck": 5,
+        "teacher_epochs": 1,
+        "label_epochs": 1,
+        "mimic_epochs": 1,
+    },
     "mlp-dropout": {"hidden": (9, 7), "epochs": 2, "plain_epochs": 1},
     "sdae-digits": STACKED,
 }

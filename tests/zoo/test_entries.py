@@ -68,5 +68,5 @@ def test_a_file_without_an_entry_is_refused(more):
         TypeError, match=r"nakami\.zoo\.empty\.ENTRY must be of type Entry, got NoneType"
     ):
         dict(zoo.ENTRIES.items())
-    with pytest.raises(UsageError, match="model 'emty' is unknown; nearest of 19: 'empty'"):
+    with pytest.raises(UsageError, match="model 'emty' is unknown; nearest of 20: 'empty'"):
         zoo.build("emty")

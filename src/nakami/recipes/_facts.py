@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nakami.data import Examples
 from nakami.results import counted, wrong
@@ -26,6 +26,18 @@ def error_fact(model: nn.Module, examples: Examples, label: str = "test error") 
         "spread": 100 * (p * (1 - p) / n) ** 0.5,
         "spread_kind": f"binomial standard error, {counted(n, examples.noun)}",
         "unit": "%",
+    }
+
+
+def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> dict[str, Any]:
+    """Mean of a number of each example, ``(N,)``, with its standard error."""
+    n = len(values)
+    return {
+        "label": label,
+        "value": float(values.mean()),
+        "spread": float(values.std()) / n**0.5,
+        "spread_kind": f"standard error, {counted(n, noun)}",
+        "unit": unit,
     }
 
 

@@ -14,31 +14,45 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from nakami.results import wrong
+
 from ._entry import Entry
 from ._layers import layer, seeded
 
 
-def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
+def make(
+    shape: tuple[int, int, int] = (1, 28, 28),
+    classes: int = 10,
+    *,
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
     """Modules ``conv1``, ``relu1``, ``pool1``, ``conv2``, ..., ``linear``, ``hidden``, ``output``.
 
     Args:
+        shape: Channels, height and width of an example; 16 pixels or more on each side.
+        classes: Number of outputs.
         generator: Source of the first weights ``N(0, 2 / fan-in)``; None: a fresh one with seed 0.
 
     Returns:
-        A network ``(N, 1, 28, 28) -> (N, 10)`` with 431,080 parameters.
+        A network ``(N, *shape) -> (N, classes)``; the default has 431,080 parameters.
     """
-    g = seeded(generator)
+    if len(shape) != 3 or min(shape[1:]) < 16:
+        rule = "be (channels, height, width), 16 pixels or more on each side"
+        raise wrong("shape", rule, tuple(shape), "for example (1, 28, 28)")
+    g, channels = seeded(generator), shape[0]
+    height, width = (((side - 4) // 2 - 4) // 2 for side in shape[1:])
+    n = 50 * height * width
     parts = OrderedDict[str, nn.Module](
-        conv1=layer(nn.Conv2d, 1, 20, 5, std=(2 / 25) ** 0.5, generator=g),  # (20, 24, 24)
+        conv1=layer(nn.Conv2d, channels, 20, 5, generator=g),  # (20, 24, 24) of 28 x 28
         relu1=nn.ReLU(),
         pool1=nn.MaxPool2d(2),  # (20, 12, 12)
-        conv2=layer(nn.Conv2d, 20, 50, 5, std=(2 / 500) ** 0.5, generator=g),  # (50, 8, 8)
+        conv2=layer(nn.Conv2d, 20, 50, 5, generator=g),  # (50, 8, 8)
         relu2=nn.ReLU(),
         pool2=nn.MaxPool2d(2),  # (50, 4, 4)
         flatten=nn.Flatten(),
-        linear=layer(nn.Linear, 800, 500, std=(2 / 800) ** 0.5, generator=g),
+        linear=layer(nn.Linear, n, 500, generator=g),
         hidden=nn.ReLU(),
-        output=layer(nn.Linear, 500, 10, std=(1 / 500) ** 0.5, generator=g),
+        output=layer(nn.Linear, 500, classes, std=(1 / 500) ** 0.5, generator=g),
     )
     return nn.Sequential(parts)
 
