@@ -12,6 +12,7 @@ import pytest
 from nakami import report
 from nakami.report.charts import _axes as scales
 from nakami.report.page import _palette as palette
+from nakami.report.page._encoded import encoded
 from nakami.report.page._kinds import page_of
 from nakami.report.pages.xray import _images as images
 from nakami.report.pages.xray import _spectrum_chart as series
@@ -169,9 +170,8 @@ def test_what_is_a_picture(make):
 def test_an_encoded_picture_reads_back():
     from PIL import Image
 
-    shape = images.Frame(1, 4, 4, np.zeros(1), np.ones(1))
     pixels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
-    uri = images.encoded(pixels, shape, 50)
+    uri = encoded(pixels, small=True)
     raw = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(raw))), pixels[0])
 

@@ -15,7 +15,7 @@ from torch import nn
 import nakami
 from nakami import dynamics, geometry, recurrent, report, sampling, transport
 from nakami.report.page._kinds import KINDS, PLOTS
-from nakami.results import Plotted, UsageError
+from nakami.results import Plotted, TrainedPhase, TrainingReport, UsageError
 from nakami.theory import meanfield, phase, plateau
 
 X = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 4)
@@ -69,6 +69,9 @@ RESULTS = {
     "PlateauStudy": lambda: plateau.study([2], starts=1),
     "TrainingSetting": lambda: nakami.tune(net(), batches(), "cross_entropy", steps=1500),
     "LearningRate": lambda: nakami.learning_rate(net(), batches(), "cross_entropy"),
+    "TrainingReport": lambda: TrainingReport(
+        "small", (TrainedPhase("all", "loss", (2.0, 1.0), 10, 1.0),), (), (), {"seed": 0}
+    ),
     "LearningRateReport": lambda: geometry.learning_rate_report(
         net(), [(X, torch.tensor([0, 1]))], "cross_entropy"
     ),

@@ -116,4 +116,4 @@ def _value(fact: Mapping[str, Any]) -> tuple[str, str]:
     if not spread:
         return f"{fact['value']:.4g}{unit}", ""
     places = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{fact['value']:.{places}f}{unit}", f"{spread:.{places}f}{unit}"
+    return f"{fact['value']:z.{places}f}{unit}", f"{spread:z.{places}f}{unit}"

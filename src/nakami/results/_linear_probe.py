@@ -55,6 +55,5 @@ class LinearProbe(Shown):
 
     def __repr__(self) -> str:
         pairs = zip(self.stages, self.error, self.standard_error, strict=True)
-        return (
-            f"LinearProbe({', '.join(f'{n} {100 * e:.1f} ± {100 * s:.1f} %' for n, e, s in pairs)})"
-        )
+        texts = (f"{n} {100 * e:z.1f} ± {100 * s:z.1f} %" for n, e, s in pairs)
+        return f"LinearProbe({', '.join(texts)})"

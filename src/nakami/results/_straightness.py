@@ -51,5 +51,5 @@ class Straightness(Shown):
 
     def __repr__(self) -> str:
         means = np.mean(self.angles, axis=1)
-        texts = (f"{name} {mean:.1f}°" for name, mean in zip(self.stages, means, strict=True))
+        texts = (f"{name} {mean:z.1f}°" for name, mean in zip(self.stages, means, strict=True))
         return f"Straightness({', '.join(texts)})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._picture import Picture
-from ._shown import Shown
+from ._plotted import Plotted
 
 if TYPE_CHECKING:
     from ._record import Record
@@ -49,7 +49,7 @@ class TrainedNetwork:
 
 
 @dataclass(frozen=True, repr=False)
-class TrainingReport(Shown):
+class TrainingReport(Plotted):
     """A finished training as its page shows it.
 
     Attributes:
