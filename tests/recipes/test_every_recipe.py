@@ -14,6 +14,7 @@ STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
 TINY = {
     "cae-digits": STACKED,
     "dae-digits": {"hidden": 9, "epochs": 2},
+    "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},
     "dbn-digits": STACKED,
     "maxout-digits": {"hidden": (6, 5), "epochs": 2},
     "mimic-digits": {
@@ -25,6 +26,7 @@ TINY = {
         "mimic_epochs": 1,
     },
     "mlp-dropout": {"hidden": (9, 7), "epochs": 2, "plain_epochs": 1},
+    "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "sdae-digits": STACKED,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nakami import data
 from nakami.data import Examples
 from nakami.training import Method, Supervised, Training
+from nakami.zoo.rbm import times
 
 from ..results import counted
 from ._examples import digits_from as digits_from
@@ -68,15 +69,26 @@ def stacked(
     layers: Sequence[nn.Module],
     method: Callable[[nn.Module], Method],
     batch: int,
+    ups: Sequence[float] | None = None,
 ) -> None:
-    """Train each layer on what those below it give: phases ``layer1``, ``layer2``, ..."""
+    """Train each layer on what those below it give: phases ``layer1``, ``layer2``, ...
+
+    Args:
+        training: Runs the phases.
+        pixels: What the lowest layer learns from.
+        layers: From the bottom up.
+        method: How a layer learns.
+        batch: Examples of one update.
+        ups: What the inputs of each layer are multiplied by on the way up; None: 1.
+    """
+    ups = [1] * len(layers) if ups is None else ups
     for i, layer in enumerate(layers):
 
         @torch.no_grad()
         def below(depth: int = i) -> tuple[Tensor]:
             parts = pixels.split(PART)
-            for lower in layers[:depth]:
-                parts = tuple(lower(part) for part in parts)
+            for lower, up in zip(layers[:depth], ups, strict=False):
+                parts = tuple(lower(times(up, part)) for part in parts)
             return (torch.cat(parts),)
 
         training.run(f"layer{i + 1}", method(layer), below, batch=batch)
@@ -84,11 +96,12 @@ def stacked(
 
 def finetuned(
     training: Training,
-    start: nn.Sequential,
+    start: nn.Module,
     before: str,
     examples: tuple[Examples, Examples],
     settings: StackedSettings,
     origin: nn.Module | None = None,
+    facts: Sequence[dict[str, Any]] = (),
 ) -> tuple[Network, Network]:
     """The network as pre-training leaves it, and a copy trained on labels.
 
@@ -99,12 +112,14 @@ def finetuned(
         examples: To train, and to test.
         settings: Of the recipe.
         origin: The layers as they were pre-trained, for pictures.
+        facts: More figures of the network as pre-training leaves it.
     """
     train, test = examples
     tuned = copy.deepcopy(start)
     assert train.labels is not None  # as check_labels has seen
     inputs, labels = train.inputs, train.labels
-    descent = torch.optim.SGD(tuned.parameters(), settings.finetune_rate, settings.momentum)
+    learned = [p for p in tuned.parameters() if p.requires_grad]
+    descent = torch.optim.SGD(learned, settings.finetune_rate, settings.momentum)
     method = Supervised(tuned, descent)
     training.run("finetuned", method, lambda: (inputs, labels), batch=settings.batch)
     after = (
@@ -114,6 +129,6 @@ def finetuned(
     )
     label = "test error (output layer not trained yet)"
     return (
-        Network("pretrained", start, before, [error_fact(start, test, label)], origin),
+        Network("pretrained", start, before, [error_fact(start, test, label), *facts], origin),
         Network("finetuned", tuned, after, [error_fact(tuned, test)]),
     )

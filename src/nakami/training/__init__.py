@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._corruption import Gaussian as Gaussian
     from ._corruption import Masking as Masking
     from ._corruption import SaltAndPepper as SaltAndPepper
+    from ._falling import Falling as Falling
     from ._fit import fit as fit
     from ._fit import require as require
     from ._mean_field import MeanFieldLearning as MeanFieldLearning

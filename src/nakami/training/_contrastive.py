@@ -85,6 +85,7 @@ class ContrastiveDivergence(Method):
         if reconstruction not in ("sample", "mean"):
             raise unknown("reconstruction", reconstruction, ("sample", "mean"))
         self.rate, self._shares = _shares_of(module, rate)
+        self._first_rate = self.rate
         pair = momentum if isinstance(momentum, tuple) else (momentum, momentum)
         for factor in pair:
             if not 0 <= factor < 1:
@@ -126,6 +127,10 @@ class ContrastiveDivergence(Method):
     def epoch(self, index: int) -> None:
         """Take the momentum of this epoch."""
         self.momentum = self._momenta[index >= self._switch]
+
+    def at_rate(self, share: float) -> None:
+        """Learn at this share of the first rate from here on."""
+        self.rate = self._first_rate * share
 
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:

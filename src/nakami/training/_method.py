@@ -40,6 +40,12 @@ class Method(ABC):
     def epoch(self, index: int) -> None:  # noqa: B027
         """Called before each epoch, counted from 0."""
 
+    def at_rate(self, share: float) -> None:
+        """Learn at this share of the first learning rates from here on, those of the optimizers."""
+        for optimizer in self.optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+
     @abstractmethod
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
         """One update.

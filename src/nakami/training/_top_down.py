@@ -66,6 +66,11 @@ class TopDown(Method):
         for learner in self._learners:
             learner.epoch(index)
 
+    def at_rate(self, share: float) -> None:
+        """Every machine learns at this share of its first rate from here on."""
+        for learner in self._learners:
+            learner.at_rate(share)
+
     @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
         """One update of every machine, all from the weights before it."""
