@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from nakami.nn import Maxout
+from nakami.results import check_at_least
 
 from ._entry import Entry
 from ._perceptron import perceptron
@@ -42,6 +43,7 @@ def make(
     Returns:
         A network ``(N, ...) -> (N, classes)``; the default has 1,233,610 parameters.
     """
+    pieces = check_at_least("pieces", pieces, 1, "pass pieces=5")
     return perceptron(sizes, partial(Maxout, pieces), dropout, generator, pieces)
 
 
