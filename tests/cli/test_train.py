@@ -177,7 +177,7 @@ def test_labels_decide_the_outputs_and_are_asked_for(train, here):
     assert "give an .npz with the arrays x and y" in seen.err
 
 
-def test_every_tenth_example_is_held_out_unless_others_are_named(train, coder, here):
+def test_a_tenth_of_the_examples_is_held_out_unless_others_are_named(train, coder, here):
     kinds_of_data(here)
     train("coder", "--data", "values.npy")
     np.save("test.npy", np.zeros((3, 7), np.float32))

@@ -29,11 +29,25 @@ def test_a_recipe_trains_on_other_pictures_and_has_a_page(name, tmp_path):
         assert not recipe.labelled or given.shape[1] == 4
     report = training_report(read_record(out))
     assert report.source.startswith("40 examples of x.npz")
-    assert report.settings["data"]["examples"] == 36  # without every tenth
+    assert report.settings["data"]["examples"] == 36  # without a tenth
     assert report.pictures
     assert all(picture.images.shape[3:] == (6, 6) for picture in report.pictures)
     sections = [section.id for section in page_of(report).sections]
     assert sections == ["losses", "facts", "pictures"]
+
+
+@pytest.mark.parametrize("turn", [2, 5, 10])
+def test_the_examples_held_out_are_of_all_classes_in_whatever_order(turn, tmp_path):
+    x, n = np.arange(400, dtype=np.float32)[:, None], np.arange(400)
+    for labels in (n % turn, n * turn // 400):  # in turns, and sorted
+        np.savez(tmp_path / "x.npz", x=x, y=labels)
+        train, test = recipes.digits_from(tmp_path / "x.npz")
+        assert (len(train), len(test)) == (360, 40)
+        assert len(set(test.labels.tolist())) == len(set(train.labels.tolist())) == turn
+        rows = [part.inputs.flatten().tolist() for part in (train, test)]
+        assert rows == [sorted(part) for part in rows]
+        assert sorted(rows[0] + rows[1]) == n.tolist()
+        assert rows[1] == recipes.digits_from(tmp_path / "x.npz")[1].inputs.flatten().tolist()
 
 
 @pytest.mark.parametrize("name", [n for n, r in recipes.SUBJECTS.items() if r.labelled])

@@ -204,8 +204,8 @@ class TrainingDataOptions(ReadOptions):
         typer.Option(
             callback=there,
             metavar="PATH",
-            help="Examples to test on. Default: the test part of --data; where it has none every "
-            "tenth example, which is then left out of training.",
+            help="Examples to test on. Default: the test part of --data; where it has none a "
+            "random tenth, the same for each run, which is then left out of training.",
         ),
     ] = None
 

@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nakami import data
@@ -17,7 +18,7 @@ LABELS = (
     "give an .npz with the arrays x and y, an IDX file beside its labels, or a folder with a "
     "folder of pictures for each class"
 )
-HELD_OUT = 10  # every tenth example is tested on where no test part is there
+HELD_OUT = 10  # one of so many examples is tested on where no test part is there
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class DataFiles(PathLike[str]):
 
     Attributes:
         path: File or folder. test: another of examples to test on; None: the test part of ``path``,
-            or where it has none every tenth example, which is then left out of training.
+            or where it has none a random tenth, always the same, which is left out of training.
         size: Of pictures. mode: likewise. key: of an ``.npz``.
     """
 
@@ -89,17 +90,22 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
 
 
 def _held_out(examples: Examples) -> tuple[Examples, Examples]:
-    """All but every tenth example, and these: the same share of each part of a sorted file."""
-    rows = range(len(examples))
-    if len(examples) < HELD_OUT:
-        rule = f"hold {HELD_OUT} examples or more, as every tenth is tested on"
-        raise wrong("data", rule, len(examples), "pass examples to test on as {test}=PATH")
-    test = [i for i in rows if i % HELD_OUT == HELD_OUT - 1]
-    train = [i for i in rows if i % HELD_OUT != HELD_OUT - 1]
+    """All but a random tenth of the examples, and these, both in order.
+
+    The same rows for each run. Rows at equal distances would be of one class alone where the
+    classes of a file come in turns.
+    """
+    n = len(examples)
+    if n < HELD_OUT:
+        rule = f"hold {HELD_OUT} examples or more, as a tenth is tested on"
+        raise wrong("data", rule, n, "pass examples to test on as {test}=PATH")
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    held = torch.zeros(n, dtype=torch.bool)
+    held[order[: n // HELD_OUT]] = True
     whole = examples.source
     return (
-        replace(examples[train], source=f"{whole}, without every tenth"),
-        replace(examples[test], source=f"{whole}, every tenth"),
+        replace(examples[~held], source=f"{whole}, without a random tenth"),
+        replace(examples[held], source=f"{whole}, a random tenth"),
     )
 
 
