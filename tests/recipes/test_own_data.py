@@ -56,3 +56,25 @@ def test_a_recipe_that_needs_labels_says_so_before_training(name, tmp_path):
     with pytest.raises(UsageError, match=f"data must hold labels, which {name} needs, got none"):
         recipes.prepare(name, tmp_path / "out", data=tmp_path / "x.npy")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
+    recipe, gen = recipes.SUBJECTS[name], np.random.default_rng(0)
+    for file, n in (("train", 40), ("one", 10), ("other", 12)):
+        x = gen.integers(0, 256, (n, 1, 6, 6), dtype=np.uint8)
+        np.savez(tmp_path / f"{file}.npz", x=x, y=np.arange(n) % 4)
+    settings = replace(recipe.settings, **TINY[name], batch=12)
+
+    def figures(folder, test):
+        files = recipes.DataFiles(tmp_path / "train.npz", tmp_path / f"{test}.npz")
+        found = recipes.prepare(
+            name, tmp_path / folder, data=files, n_inputs=2, settings=settings, pictures=True
+        )
+        shown = training_report(read_record(tmp_path / folder)).pictures
+        return [n.facts for n in found.networks], [p.images.tobytes() for p in shown]
+
+    first = figures("a", "one")
+    assert first != (other := figures("a", "other"))
+    assert other == figures("b", "other")
+    assert first == figures("a", "one")

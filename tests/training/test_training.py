@@ -332,6 +332,9 @@ def test_what_took_long_is_made_once(tmp_path):
     assert made == [1, 2]
     training.keep_pictures(lambda: made.append(3) or [], of="other examples")
     assert made == [1, 2, 3]
+    assert training.kept("figure", lambda: 4, of="other examples") == 4
+    assert training.kept("figure", figure) == {"value": 2.5, "spread": None}
+    assert training.kept("figure", lambda: 5, of="other examples") == 4
 
 
 def test_what_else_a_result_holds_is_written_where_it_changes(tmp_path):

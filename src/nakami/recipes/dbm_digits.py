@@ -31,7 +31,7 @@ from nakami.zoo.rbm import RBM
 
 from ..results import Picture, counted
 from ._examples import classes, digits_from
-from ._facts import drawn_pixels, likelihood_facts
+from ._facts import drawn_pixels, fingerprint, likelihood_facts
 from ._pictures import filters, gallery
 from ._settings import POSITIVE, Bounds
 from ._stacked import StackedSettings, finetuned, pixels_of_digits, stacked, stages
@@ -93,6 +93,7 @@ def train(
             "log-likelihood, lower bound",
             temperatures=settings.temperatures,
         ),
+        of=str(fingerprint(test)["sha256"]),
     )
     output = training.generator("output")
     start = machine.classifier(classes(train), generator=output).eval()

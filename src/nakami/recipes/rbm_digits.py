@@ -28,7 +28,7 @@ from nakami.zoo.rbm import RBM
 
 from ..results import Picture, counted
 from ._examples import digits_from
-from ._facts import drawn_pixels, likelihood_facts
+from ._facts import drawn_pixels, fingerprint, likelihood_facts
 from ._pictures import COLUMNS, filters, gallery, rows_of
 from ._settings import POSITIVE, Bounds
 from ._stacked import pixels_of_digits
@@ -93,6 +93,7 @@ def train(
             temperatures=settings.temperatures,
             noun=test.noun,
         ),
+        of=str(fingerprint(test)["sha256"]),
     )
     chains = "persistent chains" if settings.chains == "persistent" else "chains from the data"
     said = (

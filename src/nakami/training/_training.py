@@ -155,14 +155,15 @@ class Training:
         module.eval()
         return list(piece.record["losses"])
 
-    def kept(self, name: str, make: Callable[[], T]) -> T:
+    def kept(self, name: str, make: Callable[[], T], of: str = "") -> T:
         """A part that takes long: read back where an earlier call has left it, else made and left.
 
         Args:
             name: Of the part, beside the phases.
             make: Gives it: numbers, texts, tuples, dicts.
+            of: What it is made of, beside the weights: other examples, another part.
         """
-        return self._folder.kept(f"@{name}", make)
+        return self._folder.kept(f"@{name}@{of}" if of else f"@{name}", make)
 
     def keep_pictures(self, make: Callable[[], Sequence[Picture]], of: str = "") -> None:
         """Leave pictures for the page; ``make()`` gives them where the folder has none of these.
