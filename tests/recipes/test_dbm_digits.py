@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from nakami import data, recipes, sampling
 from nakami.recipes import dbm_digits
 from nakami.recipes.dbm_digits import DBMSettings
+from nakami.results import UsageError
 from nakami.training import ContrastiveDivergence, Falling, MeanFieldLearning, fit
 from nakami.training._random import phase_generator
 from nakami.zoo.dbm import DBM
@@ -19,13 +20,17 @@ TINY = DBMSettings(
 )
 
 
-@pytest.fixture(scope="module")
-def subject(tmp_path_factory):
+def prepared(folder, settings=TINY):
     few = data.digits("train")[:100], data.digits("test")[:50]
     with pytest.MonkeyPatch.context() as patch:
-        entry = replace(dbm_digits.ENTRY, examples=lambda folder: few, settings=TINY)
+        entry = replace(dbm_digits.ENTRY, examples=lambda folder: few, settings=settings)
         patch.setattr(dbm_digits, "ENTRY", entry)
-        yield recipes.prepare("dbm-digits", tmp_path_factory.mktemp("dbm") / "run", n_inputs=2)
+        return recipes.prepare("dbm-digits", folder, n_inputs=2)
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory):
+    return prepared(tmp_path_factory.mktemp("dbm") / "run")
 
 
 def drawn(split, n, name):
@@ -77,3 +82,14 @@ def test_what_its_page_shows_and_what_is_measured(subject, tmp_path):
     assert list(run.names) == ["hidden1", "hidden2"]
     assert subject.networks[0].training.startswith("2 machines with doubled inputs, one on the")
     assert list(dbm_digits.epochs(TINY)) == ["layer1", "layer2", "together", "finetuned"]
+
+
+def test_three_layers_are_trained_and_one_is_refused_before_any_training(tmp_path):
+    deep = prepared(tmp_path / "deep", replace(TINY, hidden=(9, 7, 5)))
+    machine, tuned = deep.networks[0].origin, deep.networks[1].model
+    assert machine.sizes == (784, 9, 7, 5)
+    assert deep.stages == ("hidden1", "hidden2", "hidden3")
+    assert tuned(data.digits("test")[:3].inputs).shape == (3, 10)
+    with pytest.raises(UsageError, match=r"setting hidden must name two layers or more, got \[9\]"):
+        prepared(tmp_path / "flat", replace(TINY, hidden=(9,)))
+    assert not (tmp_path / "flat").exists()

@@ -29,7 +29,7 @@ from nakami.training import ContrastiveDivergence, Falling, MeanFieldLearning, T
 from nakami.zoo.dbm import DBM, doublings
 from nakami.zoo.rbm import RBM
 
-from ..results import Picture, counted
+from ..results import Picture, counted, wrong
 from ._examples import classes, digits_from
 from ._facts import drawn_pixels, fingerprint, likelihood_facts
 from ._pictures import filters, gallery
@@ -67,7 +67,14 @@ def untrained(settings: DBMSettings) -> nn.Module:
 
 
 def epochs(settings: DBMSettings) -> Mapping[str, int]:
-    """One phase for each layer, all together, then back-propagation."""
+    """One phase for each layer, all together, then back-propagation.
+
+    Raises:
+        UsageError: Fewer than two hidden layers.
+    """
+    if len(settings.hidden) < 2:
+        ways = ["write hidden = [500, 500]", "train rbm-digits, which has one layer"]
+        raise wrong("setting hidden", "name two layers or more", list(settings.hidden), ways)
     each = dict(stacked_epochs(settings))
     last = each.popitem()
     return {**each, "together": settings.joint_epochs, **dict([last])}
