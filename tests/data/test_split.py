@@ -66,6 +66,22 @@ def test_folders_train_and_test_are_two_parts(tmp_path):
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 0, 1], [0, 1])
 
 
+def test_classes_of_the_test_part_are_those_of_the_training_part(tmp_path):
+    write_pictures(tmp_path / "p" / "train", names=("ape/0", "bee/1", "cat/2"))
+    write_pictures(tmp_path / "p" / "test", names=("cat/3", "bee/4"))
+    train, test = data.read_split(tmp_path / "p")
+    assert train.classes == test.classes == ("ape", "bee", "cat")
+    assert [test.classes[label] for label in test.labels] == ["bee", "cat"]
+    write_pictures(tmp_path / "one", names=("cat/5", ".thumbnails/cat"))  # hidden: no class
+    one, _ = data.read_split(tmp_path / "one", classes=train.classes)
+    assert one.labels.tolist() == [2]
+    write_pictures(tmp_path / "p" / "test", names=("dog/6",))
+    message = "path must hold folders of the classes to train on, ape, bee, cat, got dog"
+    for folder, classes in (("p", ()), ("p/test", train.classes)):
+        with pytest.raises(UsageError, match=message):
+            data.read_split(tmp_path / folder, classes=classes)
+
+
 @pytest.mark.parametrize(("size", "other"), [((6, 6), (5, 5)), ((6, 4), (6, 4))])
 def test_pictures_of_several_sizes_or_not_square_need_a_size(tmp_path, size, other):
     write_pictures(tmp_path / "p", size)

@@ -58,6 +58,14 @@ def test_a_recipe_that_needs_labels_says_so_before_training(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_named_to_test_on_gives_its_test_part(tmp_path):
+    x = np.arange(12, dtype=np.float32)[:, None]
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=np.arange(12), x_test=-x[1:3], y_test=[1, 2])
+    files = recipes.DataFiles(tmp_path / "x.npz", tmp_path / "x.npz")
+    train, test = recipes.digits_from(files)
+    assert (len(train), test.inputs.flatten().tolist()) == (12, [-1, -2])
+
+
 @pytest.mark.parametrize("name", recipes.SUBJECTS)
 def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
     recipe, gen = recipes.SUBJECTS[name], np.random.default_rng(0)

@@ -33,6 +33,7 @@ class Examples:
         picture: How to undo the normalisation per channel, ``pixel = x * std + mean`` in 0..1, as
             ``{"mean": [...], "std": [...]}``; None when the inputs are not pictures.
         noun: What one example is called: ``"digit"``, with an s for more than one.
+        classes: Names of the classes 0, 1, ..., where they are known: of folders of pictures.
     """
 
     inputs: Inputs
@@ -42,6 +43,7 @@ class Examples:
     source: str
     picture: dict[str, list[float]] | None = None
     noun: str = "input"
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

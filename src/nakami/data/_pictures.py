@@ -35,7 +35,7 @@ def is_picture(path: Path) -> bool:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All picture files of a folder and of the folders inside, by name.
+    """All picture files of a folder and of the folders inside, by name; not of hidden ones.
 
     Raises:
         UsageError: The root of a file system, or a folder inside cannot be read.
@@ -44,7 +44,8 @@ def pictures_in(folder: Path) -> list[Path]:
     if folder.resolve().parent == folder.resolve():
         raise wrong("path", rule, f"{folder}, a whole file system", way_out)
     try:
-        return sorted(f for f in folder.rglob("*") if is_picture(f) and f.is_file())
+        found = sorted(f for f in folder.rglob("*") if is_picture(f) and f.is_file())
+        return [f for f in found if not any(p[0] == "." for p in f.relative_to(folder).parts)]
     except OSError as error:
         raise wrong("path", rule, f"{folder}, where {error}", way_out) from error
 

@@ -28,13 +28,14 @@ def read_split(
     size: int | None = None,
     mode: str | None = None,
     key: str | None = None,
+    classes: tuple[str, ...] = (),
 ) -> tuple[Examples, Examples | None]:
     """Examples for a training, with labels where there are some, and the test part if there is one.
 
     * A folder with the files of MNIST or Fashion-MNIST: training and test files.
     * ``.npz`` with ``x_train`` and ``x_test``: both, with ``y_train`` and ``y_test``.
     * A folder of pictures, or in it ``train`` and ``test`` with pictures each: pixels in 0..1; a
-      folder for each class gives labels. Without ``size`` pictures are taken as they are and must
+      folder for each class gives labels, the same in both parts. Without ``size`` pictures are taken as they are and must
       all be of one size; without ``mode`` they are grey where all files are.
     * Any other file that ``read`` takes; no test part.
 
@@ -43,9 +44,12 @@ def read_split(
         size: Pictures: scale the shorter side to it and cut out the centre.
         mode: Pictures: ``"RGB"`` or ``"grey"``.
         key: Name of the inputs in an ``.npz``.
+        classes: Folders of pictures: the names of the classes 0, 1, ..., as the ``classes`` of
+            other examples; default: those that are there, by name.
 
     Raises:
-        UsageError: What ``read`` refuses; pictures of several sizes without ``size``.
+        UsageError: What ``read`` refuses; folders of other classes than ``classes``, or a test part
+            with others than the training part; pictures of several sizes without ``size``.
     """
     path = as_path("path", path, "give the file or folder of the examples")
     if path.is_dir() and not pictures_in(path) and any(map(is_idx, path.iterdir())):
@@ -54,11 +58,12 @@ def read_split(
         parts = {name: _part(path, names) for name, names in (("train", TRAINING), ("test", TEST))}
         if parts["train"] and parts["test"]:
             size, mode = _as_they_are(pictures_in(path), size, mode)
-            one, two = (_pictures(parts[name], size, mode, key) for name in ("train", "test"))
-            return one, two
+            one = _labelled(_pictures(parts["train"], size, mode, key), classes)
+            return one, _labelled(_pictures(parts["test"], size, mode, key), one.classes)
     if path.is_dir() or is_picture(path):
         files = pictures_in(path) if path.is_dir() else [path]
-        return _pictures(path, *_as_they_are(files, size, mode), key), None
+        found = _pictures(path, *_as_they_are(files, size, mode), key)
+        return _labelled(found, classes), None
     found = read(path, size=size, mode=mode, key=key)
     test = _test_key(path, key) if path.suffix == ".npz" else None
     return found, None if test is None else read(path, key=test)
@@ -106,14 +111,24 @@ def _as_they_are(
 
 def _pictures(path: Path | None, size: int | None, mode: str | None, key: str | None) -> Examples:
     assert path is not None
-    found = read(path, size=size, mode=mode, normalise="unit", key=key)
+    return read(path, size=size, mode=mode, normalise="unit", key=key)
+
+
+def _labelled(found: Examples, classes: tuple[str, ...]) -> Examples:
+    """Pictures with the class that each one's folder is, if all lie in folders of classes."""
     of = [Path(name).parts[0] if len(Path(name).parts) > 1 else "" for name in found.names]
-    classes = sorted(set(of))
-    if "" in classes or len(classes) < 2:
+    folders = sorted(set(of))
+    if "" in folders or (len(folders) < 2 and not classes):
         return found
-    labels = torch.tensor([classes.index(each) for each in of])
-    source = f"{found.source}; {len(classes)} classes by folder"
-    return replace(found, labels=labels, source=source)
+    others = [name for name in folders if name not in classes]
+    if classes and others:
+        rule = f"hold folders of the classes to train on, {first_names(classes)}"
+        way_out = "leave out pictures of other classes"
+        raise wrong("path", rule, first_names(others), way_out)
+    names = classes or tuple(folders)
+    labels = torch.tensor([names.index(each) for each in of])
+    source = f"{found.source}; {len(folders)} classes by folder"
+    return replace(found, labels=labels, source=source, classes=names)
 
 
 def _test_key(path: Path, key: str | None) -> str | None:

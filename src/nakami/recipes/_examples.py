@@ -26,7 +26,8 @@ class DataFiles(PathLike[str]):
     """The caller's examples, as ``nakami.data.read_split`` reads them.
 
     Attributes:
-        path: File or folder. test: another of examples to test on; None: the test part of ``path``,
+        path: File or folder. test: another of examples to test on, its test part if it has one;
+            None: the test part of ``path``,
             or where it has none a random tenth, always the same, which is left out of training.
         size: Of pictures. mode: likewise. key: of an ``.npz``.
     """
@@ -75,7 +76,8 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
         train, test = data.read_split(files.path, **files.reading)
     if files.test is not None:
         with named_as("path", "test"):
-            test, _ = data.read_split(files.test, **files.reading)
+            other, part = data.read_split(files.test, classes=train.classes, **files.reading)
+            test = part or other
     if test is None:
         train, test = _held_out(train)
     for argument, examples in (("data", train), ("test", test)):
