@@ -1,5 +1,6 @@
 """Every recipe takes its sizes from the data: pictures of another size, classes or no labels."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_a_file_named_to_test_on_gives_its_test_part(tmp_path):
     files = recipes.DataFiles(tmp_path / "x.npz", tmp_path / "x.npz")
     train, test = recipes.digits_from(files)
     assert (len(train), test.inputs.flatten().tolist()) == (12, [-1, -2])
+
+
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_one_example_to_test_on_has_figures_without_a_spread(name, tmp_path):
+    recipe = recipes.SUBJECTS[name]
+    x = np.random.default_rng(0).random((10, 1, 6, 6)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(10, int))
+    settings = replace(recipe.settings, **TINY[name], batch=12)
+    recipes.prepare(name, tmp_path / "out", data=tmp_path / "x.npz", n_inputs=1, settings=settings)
+    record = read_record(tmp_path / "out")
+    assert record.result["tables"]
+    json.loads((tmp_path / "out" / "result.json").read_text(), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize("name", recipes.SUBJECTS)

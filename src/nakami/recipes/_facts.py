@@ -34,12 +34,12 @@ def error_fact(model: nn.Module, examples: Examples, label: str = "test error") 
 
 
 def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> dict[str, Any]:
-    """Mean of a number of each example, ``(N,)``, with its standard error."""
+    """Mean of a number of each example, ``(N,)``, with its standard error; None of one alone."""
     n = len(values)
     return {
         "label": label,
         "value": float(values.mean()),
-        "spread": float(values.std()) / n**0.5,
+        "spread": float(values.std()) / n**0.5 if n > 1 else None,
         "spread_kind": f"standard error, {counted(n, noun)}",
         "unit": unit,
     }
@@ -86,11 +86,12 @@ def likelihood_facts(
             warnings.simplefilter("ignore", NakamiWarning)
             found = measure(rows, log_partition=known, **how)
         known = found.log_partition
+        spread = math.hypot(found.standard_error, found.spread)
         facts.append(
             {
                 "label": f"{name} {label}",
                 "value": found.value,
-                "spread": math.hypot(found.standard_error, found.spread),
+                "spread": spread if math.isfinite(spread) else None,  # NaN of one example
                 "spread_kind": f"standard errors of log Z and of {counted(len(rows), noun)}",
                 "unit": f"nats a {noun}",
             }
