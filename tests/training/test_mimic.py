@@ -85,6 +85,16 @@ def test_the_loss_is_the_formula():
             r"outputs must have shape \(5, 5\), got \(5, 2\); give the student as many outputs",
         ),
         (
+            lambda: learner(nn.Linear(1, 2), torch.ones(0, 2)),
+            r"logits must be finite, of shape \(N, C\), got shape \(0, 2\)",
+        ),
+        (
+            lambda: learner(nn.Linear(1, 5), standard_logits()).start(
+                (torch.ones(9, 1), torch.zeros(9)), torch.Generator()
+            ),
+            r"data must be inputs and logits of shape \(N, 5\), got 2 tensors of shape",
+        ),
+        (
             lambda: learner(nn.Linear(1, 5), standard_logits()).fold(nn.Linear(2, 5, bias=False)),
             "layer must be a Linear with a bias, got Linear; pass student.output",
         ),

@@ -128,7 +128,15 @@ def test_a_training_goes_on_from_its_state():
         (lambda: TopDown(stack(4, 3), learner, phi=1.5), "phi must .*, got 1.5; use 0.1"),
         (
             lambda: fit(TopDown(stack(4, 3), learner), (some()[0], some()[1] + 5), epochs=1),
-            "data must have labels of 3 classes, 0 on, got labels up to 6; end the stack",
+            "labels must be 30 whole numbers from 0 to 2, a tensor, got 5 to 6",
+        ),
+        (
+            lambda: fit(TopDown(stack(4, 3), learner), (some()[0], some()[1].float()), epochs=1),
+            "labels must be .* whole numbers from 0 to 2, a tensor, got torch.float32 of shape",
+        ),
+        (
+            lambda: fit(TopDown(stack(4, 3), learner), (*some(), some()[0]), epochs=1),
+            "data must be pixels, or pixels and labels, got 3 tensors",
         ),
     ],
 )

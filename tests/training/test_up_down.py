@@ -11,6 +11,7 @@ from nakami import sampling
 from nakami.results import UsageError
 from nakami.training import ContrastiveDivergence, UpDown, fit
 from nakami.zoo.dbn import DBN, LabelRBM
+from nakami.zoo.rbm import RBM
 
 
 def every(n):
@@ -150,6 +151,30 @@ def test_it_learns_to_name_and_to_give_patterns():
         (
             lambda: begun((4, 3, 2), LabelRBM(3, 2, 2), torch.ones(5, 4)),
             r"data must be pixels of shape \(N, 4\) and labels, got 1 tensors",
+        ),
+        (
+            lambda: begun((4, 3, 2), None, torch.full((5, 4), 255.0)),
+            "data must lie in 0..1, got 255 to 255; pass data / 255 for bytes",
+        ),
+        (
+            lambda: begun((4, 3, 2), LabelRBM(3, 2, 2), torch.ones(5, 4), torch.arange(5) - 1),
+            "labels must be 5 whole numbers from 0 to 1, a tensor, got -1 to 3; number the classes",
+        ),
+        (
+            lambda: LabelRBM(3, 2, 2).labelled(torch.ones(2, 3), torch.zeros(2)),
+            r"labels must be 2 whole numbers .*, got torch.float32 of shape \(2,\)",
+        ),
+        (
+            lambda: DBN((4, 3, 2)).untied(LabelRBM(3, 2, 2)).sample(3, labels=torch.zeros(2).int()),
+            r"labels must be 3 whole numbers .*, got torch.int32 of shape \(2,\)",
+        ),
+        (
+            lambda: DBN((4, 3, 2)).untied(LabelRBM(3, 2, 2)).sample(2, labels=[0, 1]),
+            "labels must be 2 whole numbers from 0 to 1, a tensor, got list",
+        ),
+        (
+            lambda: sampling.likelihood_bound(RBM(3, 2), torch.ones(2, 3)),
+            "model must bound .*, got RBM; pass a DBM or DBN, or take sampling.log_likelihood",
         ),
     ],
 )

@@ -35,8 +35,9 @@ def read_split(
     * A folder with the files of MNIST or Fashion-MNIST: training and test files.
     * ``.npz`` with ``x_train`` and ``x_test``: both, with ``y_train`` and ``y_test``.
     * A folder of pictures, or in it ``train`` and ``test`` with pictures each: pixels in 0..1; a
-      folder for each class gives labels, the same in both parts. Without ``size`` pictures are taken as they are and must
-      all be of one size; without ``mode`` they are grey where all files are.
+      folder for each class gives labels, the same in both parts. Without ``size`` pictures are
+      taken as they are and must all be of one size; without ``mode`` they are grey where all files
+      are.
     * Any other file that ``read`` takes; no test part.
 
     Args:

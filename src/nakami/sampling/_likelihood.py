@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..results import is_number, told, wrong
+from ..results import is_number, told, wrong, wrong_type
 from ._importance import LogPartition, annealed_importance_sampling
 from ._machine import Machine, PairEnergy, check_rows, check_states, machine_of
 
@@ -131,6 +131,11 @@ def likelihood_bound(
     Raises:
         UsageError: Data that are not binary; weights that are not finite.
     """
+    given: object = model
+    if not all(hasattr(given, name) for name in ("bound", "undirected", "undirected_means")):
+        way_out = "pass a DBM or DBN, or take sampling.log_likelihood"
+        rule = "bound log p(v), as zoo.dbm.DBM does"
+        raise wrong_type("model", rule, type(given).__name__, way_out)
     machine = machine_of(model.undirected)
     v = check_rows("data", data, model.visible_units, machine.weight)
     if log_partition is None:

@@ -45,8 +45,9 @@ class Mimic(Method):
     loss_name = "half the squared error of standardised logits"
 
     def __init__(self, module: nn.Module, optimizer: Optimizer, logits: Tensor):
-        if logits.ndim != 2 or not torch.isfinite(logits).all():
-            got = f"shape {tuple(logits.shape)}" if logits.ndim != 2 else "some that are not"
+        shaped = logits.ndim == 2 and len(logits)
+        if not shaped or not torch.isfinite(logits).all():
+            got = "some that are not" if shaped else f"shape {tuple(logits.shape)}"
             raise wrong("logits", "be finite, of shape (N, C)", got, "pass teacher(inputs)")
         self.module, self.optimizer = module, optimizer
         self.scale, self.mean = torch.std_mean(logits.detach(), 0, correction=0)
@@ -58,6 +59,14 @@ class Mimic(Method):
     def optimizers(self) -> Sequence[Optimizer]:
         """The one."""
         return (self.optimizer,)
+
+    def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
+        """Refuse data that are not inputs and logits."""
+        shapes = [tuple(part.shape) for part in data]
+        if len(data) != 2 or shapes[1][1:] != self.mean.shape:
+            rule = f"be inputs and logits of shape (N, {len(self.mean)})"
+            got = f"{len(data)} tensors of shape {', '.join(map(str, shapes))}"
+            raise wrong("data", rule, got, "pass (inputs, logits)")
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
         """One update from inputs ``(N, ...)`` and the teacher's logits at them, ``(N, C)``."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nakami.results import check_fraction, wrong
+from nakami.zoo._layers import one_on
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
 
@@ -53,10 +54,11 @@ class TopDown(Method):
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
         """Check the data, and give each machine the generator."""
-        classes = self.module.undirected.weight.shape[0]
-        if len(data) == 2 and not (data[1].min() >= 0 and data[1].max() < classes):
-            got, way_out = f"labels up to {int(data[1].max())}", "end the stack with a unit a class"
-            raise wrong("data", f"have labels of {classes} classes, 0 on", got, way_out)
+        if not 1 <= len(data) <= 2:
+            got, way_out = f"{len(data)} tensors", "pass (pixels.flatten(1),) or (pixels, labels)"
+            raise wrong("data", "be pixels, or pixels and labels", got, way_out)
+        if len(data) == 2:  # the stack ends with a unit for each class
+            one_on("labels", data[1], len(data[0]), self.module.undirected.weight.shape[0])
         with torch.no_grad():
             for depth, learner in enumerate(self._learners):
                 learner.start((self.module(data[0], depth),), generator)

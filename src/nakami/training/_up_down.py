@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from nakami.results import check_at_least, wrong
+from nakami.sampling import BinaryUnits
 from nakami.sampling._units import bernoulli
 from nakami.zoo._directed import log_probability
 from nakami.zoo._label_rbm import LabelRBM
-from nakami.zoo._layers import seeded
+from nakami.zoo._layers import one_on, seeded
 from nakami.zoo._untied_dbn import UntiedDBN
 from nakami.zoo.rbm import run_chain
 
@@ -44,6 +45,10 @@ class UpDown(Method):
         optimizer: Of its parameters, at a small rate.
         k: Gibbs steps of the top machine. The paper takes 3, later 6 and 10.
         generator: Source of the draws until ``start`` gives one; None: a fresh one with seed 0.
+
+    Raises:
+        UsageError: At the start, pixels of another shape or outside 0..1, or labels that are not
+            the classes of the top machine.
     """
 
     loss_name = "wake, top and sleep losses, nats"
@@ -72,6 +77,9 @@ class UpDown(Method):
             rule = f"be pixels of shape (N, {n})" + (" and labels" if wanted == 2 else " alone")
             got = f"{len(data)} tensors, the first {shape}"
             raise wrong("data", rule, got, "pass (pixels.flatten(1),) or (pixels, labels)")
+        BinaryUnits().check("data", data[0])
+        if isinstance(self.module.top, LabelRBM):
+            one_on("labels", data[1], len(data[0]), self.module.top.classes)
         self._generator = generator
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:

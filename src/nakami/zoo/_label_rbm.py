@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from nakami.sampling import BinaryUnits, MixedUnits, SoftmaxUnits
 
+from ._layers import one_on
 from .rbm import RBM
 
 
@@ -52,7 +53,7 @@ class LabelRBM(RBM):
 
     def labelled(self, v: Tensor, labels: Tensor) -> Tensor:
         """``v`` and the units of labels ``(N,)``, ``(N, visible) -> (N, visible + classes)``."""
-        return torch.cat([v, F.one_hot(labels, self.classes).to(v)], 1)
+        return torch.cat([v, one_on("labels", labels, len(v), self.classes).to(v)], 1)
 
     def label_logits(self, v: Tensor) -> Tensor:
         """``log p(label | v)`` but for a constant, exactly, ``(N, visible) -> (N, classes)``.

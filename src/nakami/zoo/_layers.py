@@ -7,17 +7,32 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from nakami.results import wrong, wrong_type
 from nakami.sampling._units import normal_like as normal
 from nakami.sampling._units import uniform_like as uniform
 
-__all__ = ["features_alone", "layer", "normal", "numbered", "seeded", "uniform"]
+__all__ = ["features_alone", "layer", "normal", "numbered", "one_on", "seeded", "uniform"]
 
 
 def seeded(generator: torch.Generator | None) -> torch.Generator:
     """The generator itself, or a fresh one with seed 0."""
     return generator if generator is not None else torch.Generator().manual_seed(0)
+
+
+def one_on(argument: str, labels: object, rows: int, classes: int) -> Tensor:
+    """Units of classes of which one is on, ``(rows,) -> (rows, classes)`` int64, or a refusal."""
+    rule = f"be {rows} whole numbers from 0 to {classes - 1}, a tensor"
+    way_out = f"number the classes from 0 on and pass {argument}.long()"
+    if not isinstance(labels, Tensor):
+        raise wrong_type(argument, rule, type(labels).__name__, way_out)
+    if labels.is_floating_point() or tuple(labels.shape) != (rows,):
+        raise wrong(argument, rule, f"{labels.dtype} of shape {tuple(labels.shape)}", way_out)
+    if rows and not (labels.min() >= 0 and labels.max() < classes):
+        raise wrong(argument, rule, f"{int(labels.min())} to {int(labels.max())}", way_out)
+    return F.one_hot(labels.long(), classes)
 
 
 def layer(

@@ -18,7 +18,7 @@ from nakami.results import wrong
 
 from . import _directed
 from ._label_rbm import LabelRBM
-from ._layers import seeded
+from ._layers import one_on, seeded
 from .rbm import RBM
 
 
@@ -124,7 +124,7 @@ class UntiedDBN(nn.Module):
         if labels is not None:
             if not isinstance(self.top, LabelRBM):
                 raise wrong("labels", "be left out without label units", labels, "pass a LabelRBM")
-            held = F.one_hot(labels, self.top.classes).to(self.top.weight)
+            held = one_on("labels", labels, count, self.top.classes).to(self.top.weight)
         return _directed.sample(self, count, steps, seeded(generator), held)
 
     def bound(self, v: Tensor, draws: int = 10, generator: torch.Generator | None = None) -> Tensor:
