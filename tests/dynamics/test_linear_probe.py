@@ -116,6 +116,9 @@ X, Y = xor(20, 0)
         ((X, Y.float()), (X, Y), "data must hold one whole number, its class, for each example"),
         ((X, Y[:5]), (X, Y), "data must hold as many labels as inputs, one at least, got 20 inp"),
         ((X, Y - 1), (X, Y), "data must hold classes from 0 on, got -1; leave out examples wit"),
+        ((X, Y * 10**9), (X, Y), "data must hold classes below its number of examples, 20, got 10"),
+        ((X, Y), (X[:, :1], Y), "test must hold inputs of the shape of data, (2,), got (1,)"),
+        ((X[:1], Y[:1] * 0), (X, Y * 0), "data must hold two examples to choose a penalty by, got"),
         ((X, Y), (X, Y + 1), "test must hold classes of data, got class 2, where data have 0 t"),
     ],
 )

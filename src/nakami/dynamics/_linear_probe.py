@@ -64,7 +64,14 @@ def linear_probe(
     if int(found[1][1].max()) >= classes:
         got = f"class {int(found[1][1].max())}, where data have 0 to {classes - 1}"
         raise wrong("test", "hold classes of data", got, "pass labels of the same classes")
+    shapes = [tuple(inputs.shape[1:]) for inputs, _ in found]
+    if shapes[0] != shapes[1]:
+        rule = f"hold inputs of the shape of data, {shapes[0]}"
+        raise wrong("test", rule, shapes[1], "pass examples of the same kind")
     levels = sorted(_penalties(penalties), reverse=True)
+    if len(levels) > 1 and len(found[0][1]) < 2:
+        way_out = "pass one number as penalties, or more examples"
+        raise wrong("data", "hold two examples to choose a penalty by", 1, way_out)
     order = torch.randperm(
         len(found[0][1]), generator=torch.Generator().manual_seed(check_seed(seed))
     )
@@ -95,6 +102,9 @@ def _labelled(argument: str, given: Any) -> tuple[Tensor, Tensor]:
     if len(labels) != len(inputs) or not len(labels):
         got = f"{len(inputs)} inputs and {len(labels)} labels"
         raise wrong(argument, "hold as many labels as inputs, one at least", got, way_out)
+    if argument == "data" and int(labels.max()) >= len(labels):
+        rule = f"hold classes below its number of examples, {len(labels)}"
+        raise wrong(argument, rule, int(labels.max()), "number the classes from 0 on")
     if int(labels.min()) < 0:
         way_out = "leave out examples without a class"
         raise wrong(argument, "hold classes from 0 on", int(labels.min()), way_out)
