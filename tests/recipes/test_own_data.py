@@ -59,6 +59,24 @@ def test_a_recipe_that_needs_labels_says_so_before_training(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", [n for n, r in recipes.SUBJECTS.items() if r.in_unit])
+def test_values_out_of_range_are_refused_in_both_parts_before_training(name, tmp_path):
+    x, gone = np.random.default_rng(0).random((40, 9)).astype(np.float32), tmp_path / "out"
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(40) % 4)
+    np.savez(tmp_path / "bytes.npz", x=255 * x, y=np.arange(40) % 4)
+    for argument, files in (("data", ("bytes", "x")), ("test", ("x", "bytes"))):
+        files = recipes.DataFiles(*(tmp_path / f"{file}.npz" for file in files))
+        with pytest.raises(UsageError, match=f"{argument} must lie in 0..1, which {name} needs"):
+            recipes.prepare(name, gone, data=files)
+        assert not gone.exists()
+
+
+def test_labels_that_number_no_classes_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((40, 9), np.float32), y=10**8 * (np.arange(40) % 4))
+    with pytest.raises(UsageError, match="data must hold labels below its number of examples, 36"):
+        recipes.prepare("mlp-dropout", tmp_path / "out", data=tmp_path / "x.npz")
+
+
 def test_a_file_named_to_test_on_gives_its_test_part(tmp_path):
     x = np.arange(12, dtype=np.float32)[:, None]
     np.savez(tmp_path / "x.npz", x_train=x, y_train=np.arange(12), x_test=-x[1:3], y_test=[1, 2])

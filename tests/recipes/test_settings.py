@@ -128,3 +128,11 @@ def test_a_file_that_holds_no_settings_is_refused(tmp_path, file, text, message)
     (tmp_path / file).write_text(text)
     with pytest.raises(UsageError, match=message):
         read_settings(tmp_path / file)
+
+
+def test_a_list_may_need_more_entries_than_one():
+    usual = recipes.SUBJECTS["dbm-digits"].settings
+    message = r"setting hidden must be a list of two or more, each a whole number from 1 on, got 3"
+    with pytest.raises(UsageError, match=message):
+        recipes.with_values(usual, {"hidden": 3})
+    assert recipes.with_values(usual, {"hidden": [3, 4]}).hidden == (3, 4)

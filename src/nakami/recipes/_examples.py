@@ -125,10 +125,23 @@ def check_labels(name: str, train: Examples, test: Examples) -> None:
                 "count classes from 0",
             )
     known = classes(train)
+    if known > max(2, len(train)):
+        rule = f"hold labels below its number of examples, {len(train)}"
+        raise wrong("data", rule, known - 1, "number the classes 0, 1, 2, ...")
     assert test.labels is not None
     if int(test.labels.max()) >= known:
         rule = f"hold labels of the {known} classes of the examples to train on"
         raise wrong("test", rule, int(test.labels.max()), "leave out examples of other classes")
+
+
+def check_unit(name: str, train: Examples, test: Examples) -> None:
+    """Refuse values that are no probabilities."""
+    for argument, examples in (("data", train), ("test", test)):
+        least, most = (float(end) for end in examples.inputs.aminmax())
+        if not (least >= 0 and most <= 1):
+            way_out = "divide by 255 where they are bytes"
+            rule = f"lie in 0..1, which {name} needs"
+            raise wrong(argument, rule, f"{least:g} to {most:g}", way_out)
 
 
 def classes(examples: Examples) -> int:

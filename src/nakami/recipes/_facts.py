@@ -53,14 +53,8 @@ def fingerprint(examples: Examples) -> dict[str, str | int]:
 
 
 def drawn_pixels(examples: Examples, generator: torch.Generator) -> Tensor:
-    """Zeros and ones, drawn once with the values as probabilities, ``(N, values)``.
-
-    Raises:
-        UsageError: A value outside 0..1.
-    """
-    pixels = examples.inputs.flatten(1)
-    sampling.BinaryUnits().check("data", pixels)
-    return sampling.BinaryUnits().drawn(pixels, generator)
+    """Zeros and ones, drawn once with the values as probabilities, ``(N, values)``."""
+    return sampling.BinaryUnits().drawn(examples.inputs.flatten(1), generator)
 
 
 def likelihood_facts(

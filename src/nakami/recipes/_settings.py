@@ -30,11 +30,15 @@ FILES = (".toml", ".json")
 
 @dataclass(frozen=True)
 class Bounds:
-    """Which numbers a setting takes: from ``least`` to ``most``, but those in ``without``."""
+    """Which numbers a setting takes: from ``least`` to ``most``, but those in ``without``.
+
+    ``entries``: How many a list of any length holds at least.
+    """
 
     least: float = 0
     most: float = math.inf
     without: tuple[float, ...] = ()
+    entries: int = 1
 
     def holds(self, value: float) -> bool:
         """Whether it is one of them; never for NaN and infinity."""
@@ -178,7 +182,8 @@ def _rule(hint: Any, bounds: Bounds) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(_literal, parts))}"
     if origin is tuple:
-        many = "one or more" if parts[-1] is Ellipsis else str(len(parts))
+        least = {1: "one", 2: "two"}.get(bounds.entries, str(bounds.entries))
+        many = f"{least} or more" if parts[-1] is Ellipsis else str(len(parts))
         return f"a list of {many}, each {_rule(parts[0], bounds)}"
     nouns = {int: "a whole number", float: "a number"}
     return bounds.worded(nouns[hint]) if hint in nouns else WORDS.get(hint, str(hint))
@@ -194,7 +199,8 @@ def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
     if origin is tuple:
         values = list(value) if isinstance(value, list | tuple) else [value]
         each = parts[:1] * len(values) if parts[-1] is Ellipsis else parts
-        if not values or len(values) != len(each):
+        few = parts[-1] is Ellipsis and len(values) < bounds.entries
+        if few or len(values) != len(each):
             raise _Refused
         return tuple(_as(part, one, bounds) for part, one in zip(each, values, strict=True))
     if origin is Literal:

@@ -69,6 +69,7 @@ class Recipe:
         stages: ``stages(settings)``, where to cut.
         dtype: Arithmetic to measure in; None: that of the weights.
         labelled: Whether it needs labels; data without are then refused before any training.
+        in_unit: Whether it needs values in 0..1, as probabilities; likewise.
         pictures: ``pictures(networks, test, settings, generator)``, what the page of a training
             shows beside the losses: filters, samples, reconstructions. The generator is a new one
             with the training's seed.
@@ -82,6 +83,7 @@ class Recipe:
     stages: Callable[[Any], tuple[str, ...] | Literal["auto"]] = lambda _: "auto"
     dtype: torch.dtype | None = None
     labelled: bool = True
+    in_unit: bool = False
     pictures: (
         Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Picture]] | None
     ) = None

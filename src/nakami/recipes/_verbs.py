@@ -17,7 +17,7 @@ from nakami.results import Progress, UsageError, Xray, holds, share, wrong
 from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
 from . import SUBJECTS
-from ._examples import DataFiles, check_labels, data_files
+from ._examples import DataFiles, check_labels, check_unit, data_files
 from ._facts import fingerprint
 from ._left import leave_nothing, table_of_facts, told_of, write_settings
 from ._subject import Network, Recipe, Subject
@@ -133,6 +133,8 @@ def _examples(name: str, files: DataFiles | None) -> tuple[Examples, Examples]:
     train, test = recipe.examples(files)
     if recipe.labelled:
         check_labels(name, train, test)
+    if recipe.in_unit:
+        check_unit(name, train, test)
     return train, test
 
 

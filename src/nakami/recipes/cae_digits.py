@@ -71,5 +71,6 @@ ENTRY = Recipe(
     train=train,
     stages=stages,
     dtype=torch.float64,
+    in_unit=True,
     pictures=pictures,
 )

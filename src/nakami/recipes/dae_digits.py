@@ -142,5 +142,6 @@ ENTRY = Recipe(
     train=train,
     stages=stages,
     labelled=False,
+    in_unit=True,
     pictures=pictures,
 )

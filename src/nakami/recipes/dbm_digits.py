@@ -53,7 +53,7 @@ class DBMSettings(StackedSettings):
         temperatures: Steps of annealed importance sampling, 100 runs, for the bound.
     """
 
-    hidden: Annotated[tuple[int, ...], Bounds(1)] = (500, 500)
+    hidden: Annotated[tuple[int, ...], Bounds(1, entries=2)] = (500, 500)
     pretrain_rate: Annotated[float, POSITIVE] = 0.05
     finetune_epochs: int = 15
     joint_epochs: int = 10
@@ -151,5 +151,6 @@ ENTRY = Recipe(
     train=train,
     stages=stages,
     dtype=torch.float64,
+    in_unit=True,
     pictures=pictures,
 )

@@ -102,5 +102,6 @@ ENTRY = Recipe(
     stages=stages,
     # In float32 a third layer's small values lie below the floor of the arithmetic.
     dtype=torch.float64,
+    in_unit=True,
     pictures=pictures,
 )

@@ -170,5 +170,6 @@ ENTRY = Recipe(
     stages=lambda _: ("hidden",),
     dtype=torch.float64,
     labelled=False,
+    in_unit=True,
     pictures=pictures,
 )
