@@ -251,6 +251,21 @@ def test_xray_reads_the_folder_of_a_training_with_its_settings_and_data(train, n
     assert "must hold a run.json, got empty, where nothing is yet" in nakami("xray", "empty").err
 
 
+def test_reading_a_training_leaves_its_figures_of_the_last_test_data(train, nakami, here):
+    x, y = np.random.default_rng(0).random((60, 9)).astype(np.float32), np.arange(60) % 3
+    np.savez("x.npz", x=x, y=y)
+    for part, wrong in (("one", 0), ("other", 1)):
+        Path(part).mkdir()
+        np.savez(f"{part}/test.npz", x=x[:5], y=(y[:5] + wrong) % 3)
+        train("dbn-digits", *TINY, "--data", "x.npz", "--test", f"{part}/test.npz", "--no-page")
+    (folder,) = Path("nakami-out/dbn-digits").glob("weights-*")  # read back for the second
+    before = nakami("show", folder).out
+    assert nakami("xray", folder, "--no-page").code == 0  # as many inputs as there are
+    assert nakami("show", folder).out == before
+    assert recipes.trained_as(folder)[1]["data"].test == str(here / "other/test.npz")
+    assert "between 1 and 5, got 6" in nakami("xray", folder, "--inputs", 6).err
+
+
 def test_the_command_in_the_settings_file_makes_the_same_bits(train, here, monkeypatch):
     kinds_of_data(here)
     train("dbn-digits", *TINY, "--data", "labelled.npz", "--seed", 4, "--no-page")

@@ -64,7 +64,7 @@ def trained_as(folder: str | PathLike[str]) -> tuple[str, dict[str, Any]]:
         raise wrong("folder", "hold the training of a recipe", record.folder, way_out)
     usual = SUBJECTS[kept["recipe"]].settings
     settings = with_values(usual, {k: v for k, v in kept.items() if hasattr(usual, k)})
-    files = kept.get("files")
+    files = record.result.get("files", kept.get("files"))  # those of its figures
     return kept["recipe"], {
         "data": files and DataFiles(files.pop("data"), **files),
         "seed": kept["seed"],

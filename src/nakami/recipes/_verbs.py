@@ -22,13 +22,15 @@ from ._facts import fingerprint
 from ._left import leave_nothing, table_of_facts, told_of, write_settings
 from ._subject import Network, Recipe, Subject
 
+INPUTS = 16  # of a subject, unless asked for otherwise
+
 
 def prepare(
     name: str,
     folder: str | PathLike[str],
     *,
     data: str | PathLike[str] | None = None,
-    n_inputs: int = 16,
+    n_inputs: int | None = None,
     seed: int = 0,
     settings: Any = None,
     progress: Progress | None = None,
@@ -43,7 +45,8 @@ def prepare(
             call goes on, to the same bits. Training runs on one thread, whatever torch's number.
         data: File or folder with examples of the caller's, or ``DataFiles`` with a part to test on
             and how to read them; None: the shipped sample.
-        n_inputs: The subject's inputs are the first ``n_inputs`` test examples.
+        n_inputs: The subject's inputs are the first ``n_inputs`` test examples; None: the first
+            16, or all where there are fewer.
         seed: Decides weights, order and samples; torch's global generator is not touched.
         settings: In place of the recipe's own, ``SUBJECTS[name].settings``.
         progress: ``progress(done, total, seconds left, what)`` after each epoch; not called when
@@ -58,7 +61,9 @@ def prepare(
     recipe, settings = _asked(name, settings)
     files = None if data is None else data_files(data)
     train, test = _examples(name, files)
-    if not 1 <= n_inputs <= len(test):
+    if n_inputs is None:
+        n_inputs = min(INPUTS, len(test))
+    elif not 1 <= n_inputs <= len(test):
         rule = f"lie between 1 and {len(test)}"
         raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")
     about, epochs = _record(name, train, seed, settings), recipe.epochs(settings)
@@ -79,6 +84,8 @@ def prepare(
             of = str(fingerprint(test)["sha256"])
             training.keep_pictures(lambda: make(networks, test, settings, generator), of)
     result = {"source": train.source, "networks": told_of(networks)}
+    if files is not None:  # those of the figures; the settings keep those of the first time
+        result |= {"files": files.about()}
     training.finish(result, [table_of_facts(networks)])
     return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
 

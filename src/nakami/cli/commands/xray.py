@@ -223,7 +223,9 @@ def _shipped_subject(
         output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
     )
     with Meter() as meter:
-        subject = recipes.prepare(name, weights, n_inputs=reading.n, progress=meter, **training)
+        subject = recipes.prepare(
+            name, weights, n_inputs=reading.inputs, progress=meter, **training
+        )
         if options.get("device") is None:
             seconds = recipes.expected_seconds(subject, **options)
             spread = _spread.unasked(spread, seconds, options["spectrum"].memory_budget)
