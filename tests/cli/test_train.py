@@ -43,6 +43,12 @@ def test_weights_figures_and_the_settings_that_made_them(train, nakami):
     assert "finetuned" in nakami("show", FOLDER).out
 
 
+def test_a_training_goes_where_out_says_also_if_the_usual_folder_has_it(train):
+    for out in ("nakami-out", "mine"):
+        train("dbn-digits", *TINY, "--out", out, "--no-page")
+        assert (out / FOLDER.relative_to("nakami-out") / "networks/finetuned.safetensors").exists()
+
+
 def test_settings_printed_are_settings_read(train):
     Path("my.toml").write_text(train("sdae-digits", "--print-settings", "--seed", 5).out)
     assert "# Share of the entries" in Path("my.toml").read_text()

@@ -84,9 +84,14 @@ def weights(
         chosen: As for ``reading``.
         trained: Whether a folder holds the finished training that is asked for.
     """
-    folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if k in chosen)])
-    own, usual = (place / name / slug(folder, letters=LETTERS) for place in (out, Path(OUT)))
+    own, usual = (weights_below(place, name, chosen) for place in (out, Path(OUT)))
     return usual if own != usual and not trained(own) and trained(usual) else own
+
+
+def weights_below(out: Path, name: str, chosen: Mapping[str, object]) -> Path:
+    """Folder of a subject's weights under ``out``; see ``weights``."""
+    folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if k in chosen)])
+    return out / name / slug(folder, letters=LETTERS)
 
 
 def references(run: Xray) -> list[str]:

@@ -140,8 +140,7 @@ def _folder(name: str, inputs: TrainingDataOptions, training: dict[str, Any], ou
             "set": (",".join(f"{key}-{value}" for key, value in texts.items()), ""),
         }
     )
-    folder = _runs.weights(out, name, chosen, lambda f: recipes.trained(name, f, **training))
-    return _runs.writable("out", folder)
+    return _runs.writable("out", _runs.weights_below(out, name, chosen))
 
 
 ENTRY = Command(run, goes_on=True)
