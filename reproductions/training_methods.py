@@ -63,7 +63,9 @@ def main() -> None:
     from _training_methods_report import draw, report
 
     to = out if asked.tiny else HERE / "results"
-    (to / f"{name}.json").write_text(json.dumps(records, indent=1) + "\n")
+    short = json.loads(json.dumps(records), parse_float=lambda text: float(f"{float(text):.5g}"))
+    lines = ",\n".join(json.dumps(record) for record in short)
+    (to / f"{name}.json").write_text(f"[{lines}]\n")
     (to / f"{name}.md").write_text("\n".join(report(plan, records)) + "\n")
     draw(records, to / f"{name}.svg")
     print(to / f"{name}.md")
