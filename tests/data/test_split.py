@@ -82,6 +82,31 @@ def test_classes_of_the_test_part_are_those_of_the_training_part(tmp_path):
             data.read_split(tmp_path / folder, classes=classes)
 
 
+def test_one_part_alone_is_no_class(tmp_path):
+    write_pictures(tmp_path / "p" / "train")
+    alone, test = data.read_split(tmp_path / "p")
+    assert (alone.labels.tolist(), alone.classes, test) == ([0, 0, 1], ("a", "b"), None)
+    write_pictures(tmp_path / "p" / "Testing", names=("b/0",))
+    assert data.read_split(tmp_path / "p")[1].labels.tolist() == [1]
+    write_pictures(tmp_path / "ways", names=("plane/0", "train/1"))
+    assert data.read_split(tmp_path / "ways")[0].classes == ("plane", "train")
+    found, none = data.read_split(write_mnist(tmp_path / "mnist", "t10k"))
+    assert (found.source, none) == ("12 test pictures of mnist", None)
+    (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(UsageError, match="path must be a folder with t10k-labels-idx1-ubyte"):
+        data.read_split(tmp_path / "mnist")
+
+
+def test_of_several_test_parts_that_called_test_is_taken(tmp_path):
+    write_pictures(tmp_path / "p" / "train")
+    for i, name in enumerate(("aval", "val", "test", "validation"), 1):
+        write_pictures(tmp_path / "p" / name, names=[f"a/{k}" for k in range(i)])
+    assert data.read_split(tmp_path / "p")[1].source.startswith("3 pictures of test")
+    parts = {f"x_{name}": BYTES[:n] for n, name in enumerate(("val", "test", "train"), 2)}
+    np.savez(tmp_path / "x.npz", **parts)
+    assert [len(part) for part in data.read_split(tmp_path / "x.npz")] == [4, 3]
+
+
 @pytest.mark.parametrize(("size", "other"), [((6, 6), (5, 5)), ((6, 4), (6, 4))])
 def test_pictures_of_several_sizes_or_not_square_need_a_size(tmp_path, size, other):
     write_pictures(tmp_path / "p", size)

@@ -10,7 +10,8 @@ from nakami.results import wrong
 INPUTS = ("inputs", "x", "images", "data", "arr_0", "input_ids", "features")
 LABELS = ("labels", "y", "targets", "label", "target")
 TRAINING = ("train", "training")
-SPLITS = (*TRAINING, "test", "val", "valid", "validation")
+TEST = ("test", "testing", "val", "valid", "validation")  # the first that is there
+SPLITS = (*TRAINING, *TEST)
 # what models of tokens take by name beside input_ids
 BESIDE = ("attention_mask", "token_type_ids", "position_ids", "decoder_input_ids")
 NO_INPUTS = ("classes", "class_names", "label_names", "names", "mean", "std")

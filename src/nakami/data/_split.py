@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nakami.results import as_path, first_names, wrong
+from nakami.results import as_path, first_names, named_as, wrong
 
 from ._arrays import reading
 from ._digits import STEMS, Split, mnist
 from ._examples import Examples
 from ._idx import is_idx
-from ._npz import INPUTS, TRAINING, parts_of
+from ._npz import INPUTS, TEST, TRAINING, parts_of
 from ._pictures import is_picture, kinds_of_pictures, pictures_in
 from ._read import read
-
-TEST = ("test", "val", "valid", "validation")
 
 
 def read_split(
@@ -32,12 +30,13 @@ def read_split(
 ) -> tuple[Examples, Examples | None]:
     """Examples for a training, with labels where there are some, and the test part if there is one.
 
-    * A folder with the files of MNIST or Fashion-MNIST: training and test files.
+    * A folder with the files of MNIST or Fashion-MNIST: training and test files; if those of one
+      part alone are there, they are the examples.
     * ``.npz`` with ``x_train`` and ``x_test``: both, with ``y_train`` and ``y_test``.
-    * A folder of pictures, or in it ``train`` and ``test`` with pictures each: pixels in 0..1; a
-      folder for each class gives labels, the same in both parts. Without ``size`` pictures are
-      taken as they are and must all be of one size; without ``mode`` they are grey where all files
-      are.
+    * A folder of pictures, or in it ``train`` and ``test`` (else ``val``) with pictures each, or
+      one of them alone: pixels in 0..1; a folder for each class gives labels, the same in both
+      parts. Without ``size`` pictures are taken as they are and must all be of one size; without
+      ``mode`` they are grey where all files are.
     * Any other file that ``read`` takes; no test part.
 
     Args:
@@ -56,11 +55,12 @@ def read_split(
     if path.is_dir() and not pictures_in(path) and any(map(is_idx, path.iterdir())):
         return _idx_folder(path, size, mode, key)
     if path.is_dir():
-        parts = {name: _part(path, names) for name, names in (("train", TRAINING), ("test", TEST))}
+        parts = {name: _part(path, of) for name, of in (("train", TRAINING), ("test", TEST))}
         if parts["train"] and parts["test"]:
             size, mode = _as_they_are(pictures_in(path), size, mode)
             one = _labelled(_pictures(parts["train"], size, mode, key), classes)
             return one, _labelled(_pictures(parts["test"], size, mode, key), one.classes)
+        path = _alone(path, parts["train"] or parts["test"], classes)
     if path.is_dir() or is_picture(path):
         files = pictures_in(path) if path.is_dir() else [path]
         found = _pictures(path, *_as_they_are(files, size, mode), key)
@@ -76,20 +76,29 @@ def _idx_folder(
     for name, value in (("size", size), ("mode", mode), ("key", key)):
         if value is not None:
             raise wrong(name, "be left out with IDX files", value, f"leave {{{name}}} out")
-    parts = []
     splits: tuple[Split, ...] = ("train", "test")
-    for split in splits:
-        if split == "train" or any(f.name.startswith(STEMS[split]) for f in folder.iterdir()):
+    files, parts = [f.name for f in folder.iterdir()], []
+    there = [split for split in splits if any(name.startswith(STEMS[split]) for name in files)]
+    for split in there or splits[:1]:
+        with named_as("data", "path"):
             found = mnist(folder, split)
-            source = f"{len(found):,} {split} pictures of {folder.resolve().name}"
-            names = tuple(f"{split} picture {i}" for i in range(len(found)))
-            parts.append(replace(found, names=names, source=source, noun="picture"))
+        source = f"{len(found):,} {split} pictures of {folder.resolve().name}"
+        names = tuple(f"{split} picture {i}" for i in range(len(found)))
+        parts.append(replace(found, names=names, source=source, noun="picture"))
     return parts[0], parts[1] if len(parts) > 1 else None
 
 
 def _part(folder: Path, names: tuple[str, ...]) -> Path | None:
-    found = [f for f in sorted(folder.iterdir()) if f.is_dir() and f.name.lower() in names]
+    folders = [f for f in sorted(folder.iterdir()) if f.is_dir()]
+    found = [f for name in names for f in folders if f.name.lower() == name]
     return found[0] if found else None
+
+
+def _alone(folder: Path, part: Path | None, classes: tuple[str, ...]) -> Path:
+    """The part that holds all pictures of a folder, and is no class; else the folder."""
+    if part is None or part.name in classes:
+        return folder
+    return part if pictures_in(folder) == pictures_in(part) != [] else folder
 
 
 def _as_they_are(
@@ -141,4 +150,5 @@ def _test_key(path: Path, key: str | None) -> str | None:
         stem for name, (stem, split) in of.items() if split in TRAINING and key in (None, name)
     }
     stems = stems if key is not None else stems & {*INPUTS}
-    return next((n for n, (stem, split) in of.items() if split in TEST and stem in stems), None)
+    found = [n for n, (stem, split) in of.items() if split in TEST and stem in stems]
+    return min(found, key=lambda name: TEST.index(of[name][1]), default=None)
