@@ -117,3 +117,6 @@ def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
     assert first != (other := figures("a", "other"))
     assert other == figures("b", "other")
     assert first == figures("a", "one")
+    files = recipes.DataFiles(tmp_path / "train.npz", tmp_path / "other.npz")
+    recipes.prepare(name, tmp_path / "a", data=files, n_inputs=2, settings=settings)
+    assert not training_report(read_record(tmp_path / "a")).pictures  # those of "one" are there

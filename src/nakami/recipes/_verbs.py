@@ -79,11 +79,11 @@ def prepare(
         except UsageError:
             leave_nothing(folder)
             raise
+        of = str(fingerprint(test)["sha256"])
         if pictures and recipe.pictures is not None:
             make, generator = recipe.pictures, training.generator("pictures")
-            of = str(fingerprint(test)["sha256"])
             training.keep_pictures(lambda: make(networks, test, settings, generator), of)
-    result = {"source": train.source, "networks": told_of(networks)}
+    result = {"source": train.source, "networks": told_of(networks), "tested_on": of}
     if files is not None:  # those of the figures; the settings keep those of the first time
         result |= {"files": files.about()}
     training.finish(result, [table_of_facts(networks)])

@@ -101,7 +101,9 @@ def training_report(record: Record) -> TrainingReport:
     pictures: tuple[Picture, ...] = ()
     if record.has(PICTURES):
         piece = record.piece(PICTURES)
-        pictures = unpacked_pictures(piece.record, piece.arrays)
+        of = piece.record.get("of")
+        if result.get("tested_on", of) == of:  # else they were made of other examples
+            pictures = unpacked_pictures(piece.record, piece.arrays)
     recipe, source = settings.get("recipe", "training"), result.get("source", "")
     return TrainingReport(recipe, phases, networks, pictures, settings, source)
 
