@@ -1,5 +1,7 @@
 """Walkback against plain denoising: the pairs it makes, and what it does to a long chain."""
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from nakami.results import UsageError
 from nakami.sampling import DenoisingChain
 from nakami.training import Autoencoding, Gaussian, Masking, Walkback, fit
 from nakami.zoo._layers import uniform
-from nakami.zoo.autoencoder import Autoencoder, Coder
+from nakami.zoo.autoencoder import Autoencoder, Coder, EncoderDecoder
 
 RING = 30
 LAW = torch.zeros(RING)
@@ -135,3 +137,43 @@ def test_wrong_use(options, data, message):
 
     with pytest.raises(UsageError, match=message):
         act()
+
+
+class InPlace(nn.Module):
+    """Twice its input, in place or not."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, x):
+        return x.mul_(2) if self.inplace else x * 2
+
+
+def halved(x, generator, inplace):
+    torch.rand(1, generator=generator)
+    return x.mul_(0.5) if inplace else x * 0.5
+
+
+@pytest.mark.parametrize("contraction", [0, 0.3])
+def test_encoders_and_noise_that_work_in_place_change_nothing(contraction):
+    x = torch.rand(6, 3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for inplace in (True, False):
+        layers = InPlace(inplace), nn.Linear(3, 4), nn.Linear(4, 3)
+        with torch.no_grad():
+            for i, p in enumerate(p for layer in layers for p in layer.parameters()):
+                p.copy_(torch.sin(torch.arange(p.numel()) + i).reshape(p.shape))
+        net = EncoderDecoder(nn.Sequential(*layers[:2]), layers[2])
+        noise = functools.partial(halved, inplace=inplace)
+        descent, given = torch.optim.SGD(net.parameters(), 0.1), x.clone()
+        losses = [
+            Autoencoding(net, descent, contraction=contraction, corruption=c).loss(given)
+            for c in (None, noise)
+        ]
+        chain = DenoisingChain(net.draw, noise, given)
+        walk = Walkback(net, descent, noise, steps=3)
+        found.append([*losses, walk.loss(given), chain.sweep(3), chain.corrupted])
+        assert torch.equal(given, x)
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

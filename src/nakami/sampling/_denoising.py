@@ -60,8 +60,8 @@ class DenoisingChain(Run):
     def sweep(self, count: int = 1) -> Tensor:
         """States after ``count`` sweeps, ``(chains, ...)``."""
         for _ in each(check_at_least("count", count, 1, "pass count=1"), "sweeps"):
-            self.corrupted = self._corrupt(self.states, self._generator)
-            self.states = self._draw(self.corrupted, self._generator)
+            self.corrupted = self._corrupt(self.states.clone(), self._generator)
+            self.states = self._draw(self.corrupted.clone(), self._generator)
         return self.states
 
     def state_dict(self) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class Autoencoding(Method):
 
     def loss(self, x: Tensor) -> Tensor:
         """The mean over the batch, a scalar; noise and probes are drawn anew."""
-        given = x if self.corruption is None else self.corruption(x, self._generator)
+        given = x.clone()  # what works in place leaves the target as it was
+        if self.corruption is not None:
+            given = self.corruption(given, self._generator)
         asked = torch.is_grad_enabled()
         with torch.set_grad_enabled(asked or self._by_autograd):
             if self._by_autograd:
@@ -118,7 +120,7 @@ class Autoencoding(Method):
     def _of(self, given: Tensor, x: Tensor) -> Tensor:
         """The loss of clean examples ``x`` where the network is given others."""
         net = self.module
-        h = net(given)
+        h = net(given.clone() if self._by_autograd else given)  # in place on no leaf
         each = net.error(h, x)
         if self._by_autograd:
             norm = squared_norm(h, given, self.contraction_probes, self._generator)

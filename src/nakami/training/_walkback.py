@@ -92,7 +92,7 @@ class Walkback(Method):
     @torch.no_grad()
     def walk(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of a batch: what the network is given, and the clean examples, ``(pairs, ...)``."""
-        given, wanted = [self.corruption(x, self._generator)], [x]
+        given, wanted = [self.corruption(x.clone(), self._generator)], [x]
         while self.steps is None or len(given) < self.steps:
             y, target = given[-1], wanted[-1]
             if self.steps is None:
@@ -100,7 +100,7 @@ class Walkback(Method):
                 y, target = y[on], target[on]
             if not len(y):
                 break
-            state = self.module.draw(y, self._generator)
+            state = self.module.draw(y.clone(), self._generator)  # which may work in place
             given.append(self.corruption(state, self._generator))
             wanted.append(target)
         return torch.cat(given), torch.cat(wanted)
