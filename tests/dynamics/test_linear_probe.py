@@ -106,6 +106,15 @@ def test_dead_entries_and_single_stages():
     assert np.isfinite(found.cross_entropy).all()
 
 
+def test_it_can_be_called_in_inference_mode():
+    net, data, test = unfolding(), xor(40, 0), xor(30, 1)
+    expected = linear_probe(net, data, test)
+    with torch.inference_mode():
+        inside = [tuple(part.clone() for part in parts) for parts in (data, test)]
+        for given in ((data, test), inside):
+            assert np.array_equal(linear_probe(net, *given).error, expected.error)
+
+
 X, Y = xor(20, 0)
 
 

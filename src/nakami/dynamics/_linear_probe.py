@@ -81,7 +81,10 @@ def linear_probe(
     fits = []
     for name in names:
         states = [states_at(network, inputs, name) for inputs, _ in found]
-        fits.append(_probed(states, [labels for _, labels in found], classes, levels, order))
+        with torch.inference_mode(False):  # the caller may be in it, and fits need gradients
+            parts = [_ordinary(part) for part in states]
+            labels = [_ordinary(part) for _, part in found]
+            fits.append(_probed(parts, labels, classes, levels, order))
     error, train_error, loss, penalty, gradient = np.array(fits).T
     n_train, n_test = (len(labels) for _, labels in found)
     converged = gradient <= TOLERANCE
@@ -144,6 +147,11 @@ def _probed(
     ]
     loss = float(F.cross_entropy(_logits(test, weights), labels[1]))
     return (*errors, loss, level, gradient)
+
+
+def _ordinary(part: Tensor) -> Tensor:
+    """A tensor that gradients can be taken with, also if it was made in inference mode."""
+    return part.clone() if part.is_inference() else part
 
 
 def _logits(states: Tensor, weights: Tensor) -> Tensor:
