@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from nakami import data, recipes, sampling
 from nakami.recipes import rbm_digits
+from nakami.recipes._facts import likelihood_facts
 from nakami.recipes.rbm_digits import RBMSettings
 from nakami.training import ContrastiveDivergence
 from nakami.training._random import phase_generator
@@ -74,3 +75,14 @@ def test_what_its_page_shows_and_what_is_measured(subject, tmp_path):
     run = recipes.measure(subject, tmp_path)[0]
     assert list(run.names) == ["hidden"]
     assert subject.networks[0].training.startswith("persistent chains of 1 Gibbs step, 3 epochs")
+
+
+def test_the_unit_reads_well_with_any_noun():
+    rbm, v = RBM(3, 2), torch.ones(2, 3)
+    facts = likelihood_facts(
+        lambda rows, **how: sampling.log_likelihood(rbm, rows, **how),
+        {"test": v},
+        "input",
+        temperatures=5,
+    )
+    assert facts[0]["unit"] == "nats per input"

@@ -87,7 +87,7 @@ def likelihood_facts(
                 "value": found.value,
                 "spread": spread if math.isfinite(spread) else None,  # NaN of one example
                 "spread_kind": f"standard errors of log Z and of {counted(len(rows), noun)}",
-                "unit": f"nats a {noun}",
+                "unit": f"nats per {noun}",
             }
         )
     assert known is not None
