@@ -180,3 +180,10 @@ def test_the_mode_of_gradients_is_that_of_before():
         assert not torch.is_grad_enabled()
     assert last < first
     assert torch.is_grad_enabled()
+
+
+def test_a_tensor_alone_is_no_tuple_of_its_rows():
+    net = nn.Linear(3, 2)
+    method = Supervised(net, torch.optim.SGD(net.parameters(), 0.1))
+    with pytest.raises(UsageError, match=r"data must be a tuple of tensors, got Tensor; pass \(d"):
+        fit(method, torch.randn(2, 3))

@@ -71,7 +71,7 @@ def test_the_mean_update_starts_from_the_signal():
     before = rbm.weight.detach().clone()
     plain = ContrastiveDivergence(copy.deepcopy(rbm), rate=1.0, momentum=0.0, decay=0.0)
     method = ContrastiveDivergence(rbm, rate=1.0, momentum=0.0, decay=0.0)
-    method.step((v.repeat(n, 1), target.repeat(n, 1)))
+    method.step_from(v.repeat(n, 1), target.repeat(n, 1))
     chain = rbm_of(before, rbm).visible(target).detach()  # v given this h
     visible = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * 4)
     law = (visible * chain + (1 - visible) * (1 - chain)).prod(1)

@@ -132,16 +132,18 @@ class ContrastiveDivergence(Method):
         """Learn at this share of the first rate from here on."""
         self.rate = self._first_rate * share
 
-    @torch.no_grad()
     def step(self, batch: Sequence[Tensor], descend: Descend | None = None) -> Tensor:
-        """One update from a batch ``(N, visible)``; in 0..1 if the units are binary.
+        """One update from a batch ``(N, visible)``; in 0..1 if the units are binary."""
+        v = alone("batch", batch)
+        return self.step_from(v) if self._sampler is None else self._sampled_step(v, self._sampler)
 
-        A second tensor, ``(N, hidden)``, stands for ``p(h | v)`` at the data, and the chain starts
-        from it: what other layers say of the hidden units (``TopDown``).
+    @torch.no_grad()
+    def step_from(self, v: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """One update by a chain from the data ``v``, ``(N, visible)``; without a sampler.
+
+        ``hidden``, ``(N, hidden)``, stands for ``p(h | v)`` at the data, and the chain starts from
+        it: what other layers say of the hidden units (``TopDown``).
         """
-        v, hidden = batch if len(batch) == 2 else (alone("batch", batch), None)
-        if self._sampler is not None:
-            return self._sampled_step(alone("batch", batch), self._sampler)
         rbm, units = self.module, self.module.units
         chain = run_chain(
             rbm, v, self.k, self._generator, self.reconstruction, self.factors, hidden
@@ -170,6 +172,7 @@ class ContrastiveDivergence(Method):
             self._sampler.begin(self.module, v, self._generator)
         self._begun = True
 
+    @torch.no_grad()
     def _sampled_step(self, v: Tensor, sampler: Sampler) -> Tensor:
         if not self._begun:  # a step by hand, without start
             self._begin(v)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nakami.results import RunError, check_at_least, wrong
+from nakami.results import RunError, check_at_least, wrong, wrong_type
 
 from ._batches import Batches
 from ._method import Method
@@ -72,6 +72,9 @@ def go_on(
     after: Callable[[int], object],
 ) -> None:
     """Train from ``position``, which goes along, until ``epochs`` are done."""
+    given: object = data
+    if isinstance(given, Tensor):  # its rows would be taken for parts
+        raise wrong_type("data", "be a tuple of tensors", "Tensor", "pass (data,)")
     lengths = [len(part) for part in data]
     if len(set(lengths)) != 1 or not lengths[0]:
         rule = "hold tensors with equally many rows, one at least"

@@ -78,7 +78,7 @@ class TopDown(Method):
         """One update of every machine, all from the weights before it."""
         signals = self.signals(*batch)
         steps = zip(self._learners, signals, signals[1:], strict=False)
-        errors = [learner.step(pair) for learner, *pair in steps]
+        errors = [learner.step_from(*pair) for learner, *pair in steps]
         return torch.stack(errors).mean()
 
     def signals(self, v: Tensor, labels: Tensor | None = None) -> list[Tensor]:
