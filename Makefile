@@ -33,7 +33,7 @@ test: $(VENV)/.ready-test  ## the tests, with every extra installed
 	$(PYTEST) $(ARGS)
 
 test-all: $(VENV)/.ready-test-all  ## every test, also the slow ones and those of other libraries' models
-	$(PYTEST) -m "slow or not slow" $(ARGS)
+	$(PYTEST) -m "slow or not slow" -o faulthandler_timeout=3600 $(ARGS)
 
 check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the public names, floors
 	$(BIN)/ruff format --check .

@@ -5,10 +5,10 @@
 # the chains; the last batch of one row is a noisy step, a hundredth of an epoch.
 #
 # Seen: after 20 epochs on 8 x 8 digits the pseudo-likelihood of 1,000 rows rises to about -25.5 (the
-# untrained machine has about -44). With 1,001 rows it falls to about -62. For each
-# batch the data's statistics are summed over its rows, those of the persistent chains over all 100
-# chains, and both are divided by the number of rows in the batch: a batch of one row takes the
-# negative part a hundred times too large. No warning. With 1,050 rows a nat is lost.
+# untrained machine has about -44). With 1,001 rows it falls to about -62. For each batch the data's
+# statistics are summed over its rows, those of the persistent chains over all 100 chains, and both
+# are divided by the number of rows in the batch: a batch of one row takes the negative part a
+# hundred times too large. No warning. With 1,050 rows a nat is lost.
 #
 # Exits 0 while this is so, 1 when it changes.
 set -euo pipefail
@@ -31,7 +31,7 @@ def trained(rows, epochs=20):
     for seed in range(3):
         rbm = BernoulliRBM(64, learning_rate=0.05, batch_size=100, n_iter=epochs, random_state=seed)
         rbm.fit(x[:rows])
-        scores.append(rbm.score_samples(x[:1000]).mean())
+        scores.append(float(rbm.score_samples(x[:1000]).mean()))
     return scores
 
 

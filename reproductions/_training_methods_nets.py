@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from nakami.data import Examples
+from nakami.recipes._stacked import stacked
 from nakami.training import (
     Autoencoding,
     ContrastiveDivergence,
     Masking,
     MeanFieldLearning,
-    Method,
     Supervised,
     Training,
 )
@@ -29,6 +29,7 @@ from nakami.zoo.dbm import DBM, doublings
 from nakami.zoo.rbm import RBM
 
 METHODS = ("plain", "dropout", "ae", "sdae", "cae", "dbn", "dbm")
+BATCH = 100
 LEARNED = METHODS[2:]  # those with layers learned without labels
 
 
@@ -110,16 +111,12 @@ def _begun(plan: Plan, method: str, training: Training, pixels: Tensor) -> Train
     if method in ("dbn", "dbm"):
         factors = doublings(len(plan.hidden)) if method == "dbm" else [(1, 1)] * len(plan.hidden)
         rbms = [RBM(n, m, generator=generator) for n, m in pairwise(sizes)]
-        _stacked(
-            training,
-            pixels,
-            rbms,
-            [
-                ContrastiveDivergence(r, rate=plan.machine_rate, factors=f)
-                for r, f in zip(rbms, factors, strict=True)
-            ],
-            [up for up, _ in factors],
-        )
+        learners = {
+            r: ContrastiveDivergence(r, rate=plan.machine_rate, factors=f)
+            for r, f in zip(rbms, factors, strict=True)
+        }
+        ups = [up for up, _ in factors]
+        stacked(training, pixels, rbms, learners.__getitem__, BATCH, ups)
         if method == "dbn":
             return Trained(classifier_of(rbms, generator=top).eval(), [r.visible for r in rbms])
         return _together(plan, training, pixels, DBM.from_rbms(rbms), top)
@@ -129,32 +126,12 @@ def _begun(plan: Plan, method: str, training: Training, pixels: Tensor) -> Train
         "sdae": {"corruption": Masking(plan.noise)},
         "cae": {"contraction": plan.contraction},
     }[method]
-    learners = [
-        Autoencoding(c, torch.optim.SGD(c.parameters(), plan.coder_rate), **how) for c in coders
-    ]
-    _stacked(training, pixels, coders, learners, [1] * len(coders))
+    coding = {
+        c: Autoencoding(c, torch.optim.SGD(c.parameters(), plan.coder_rate), **how) for c in coders
+    }
+    stacked(training, pixels, coders, coding.__getitem__, BATCH)
     down = [lambda h, c=c: torch.sigmoid(c.decoded(h)) for c in coders]
     return Trained(classifier_of(coders, generator=top).eval(), down)
-
-
-def _stacked(
-    training: Training,
-    pixels: Tensor,
-    layers: Sequence[nn.Module],
-    learners: Sequence[Method],
-    ups: Sequence[float],
-) -> None:
-    """Each layer on what those below it give, which see ``ups`` times their inputs."""
-    for i, learner in enumerate(learners):
-
-        @torch.no_grad()
-        def below(depth: int = i) -> tuple[Tensor]:
-            x = pixels
-            for layer, up in zip(layers[:depth], ups, strict=False):
-                x = layer(up * x)
-            return (x,)
-
-        training.run(f"layer{i + 1}", learner, below)
 
 
 def _together(

@@ -26,7 +26,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ import torch
 from torch import Tensor, nn
 
 from nakami import sampling
-from nakami.training import ContrastiveDivergence, MeanFieldLearning, Method, Training
+from nakami.recipes._stacked import stacked
+from nakami.training import ContrastiveDivergence, Falling, MeanFieldLearning, Method, Training
 from nakami.zoo.dbm import DBM, doublings
 from nakami.zoo.dbn import DBN
 from nakami.zoo.rbm import RBM
@@ -52,45 +53,12 @@ SETTINGS = {
     "epochs": 15, "rate": 0.05, "joint_rate": 0.005, "dbn": [784, 500, 2000], "dbn_k": 5,
     "dbm": [784, 500, 1000], "chains": 100, "chain_sweeps": 5, "runs": 100, "temperatures": 14_500,
 }  # fmt: skip
+BATCH = 100
 PUBLISHED = {"dbn": "about -84.55 (quoted)", "dbm": "-84.62"}
 
 
-class Falling(Method):
-    """A method whose rate falls linearly to 0 over the epochs."""
-
-    def __init__(self, inner: Any, set_rate: Callable[[float], object], rate: float, epochs: int):
-        self.inner, self.module, self.loss_name = inner, inner.module, inner.loss_name
-        self._set, self._rate, self._epochs = set_rate, rate, epochs
-        self.optimizers, self.start, self.step = inner.optimizers, inner.start, inner.step
-        self.state_dict, self.load_state_dict = inner.state_dict, inner.load_state_dict
-
-    def step(self, batch: Sequence[Tensor], descend: Any) -> Tensor:
-        """Replaced by that of ``inner``."""
-        raise NotImplementedError
-
-    def epoch(self, index: int) -> None:
-        """Set the rate of this one."""
-        self._set(self._rate * (1 - index / self._epochs))
-        self.inner.epoch(index)
-
-
-def falling_machine(method: ContrastiveDivergence, epochs: int) -> Falling:
-    return Falling(method, lambda rate: setattr(method, "rate", rate), method.rate, epochs)
-
-
-def stacked(training: Training, x: Tensor, rbms: list[RBM], factors: Any, k: int) -> None:
-    """Each machine on what those below it give."""
-    for i, (rbm, pair) in enumerate(zip(rbms, factors, strict=True)):
-
-        @torch.no_grad()
-        def below(depth: int = i) -> tuple[Tensor]:
-            states = x
-            for machine, (up, _) in zip(rbms[:depth], factors, strict=False):
-                states = torch.cat([machine(up * part) for part in states.split(5000)])
-            return (states,)
-
-        method = ContrastiveDivergence(rbm, rate=SETTINGS["rate"], k=k, factors=pair)
-        training.run(f"layer{i + 1}", falling_machine(method, SETTINGS["epochs"]), below)
+def falling(method: Method) -> Falling:
+    return Falling(method, SETTINGS["epochs"])
 
 
 def dbn(x: Tensor) -> DBN:
@@ -98,7 +66,11 @@ def dbn(x: Tensor) -> DBN:
     phases = dict.fromkeys(("layer1", "layer2"), SETTINGS["epochs"])
     training = Training(OUT / "dbn", {**SETTINGS, "seed": 0}, phases)
     net = DBN(SETTINGS["dbn"], generator=training.generator("first weights"))
-    stacked(training, x, list(net.rbms), [(1, 1), (1, 1)], SETTINGS["dbn_k"])
+
+    def learner(rbm: nn.Module) -> Falling:
+        return falling(ContrastiveDivergence(rbm, rate=SETTINGS["rate"], k=SETTINGS["dbn_k"]))
+
+    stacked(training, x, list(net.rbms), learner, BATCH)
     return net
 
 
@@ -108,17 +80,19 @@ def dbm(x: Tensor) -> DBM:
     training = Training(OUT / "dbm", {**SETTINGS, "seed": 0}, phases)
     source = training.generator("first weights")
     rbms = [RBM(n, m, generator=source) for n, m in pairwise(SETTINGS["dbm"])]
-    stacked(training, x, rbms, doublings(len(rbms)), 1)
+    factors = doublings(len(rbms))
+    pair_of = dict(zip(rbms, factors, strict=True))
+
+    def learner(rbm: nn.Module) -> Falling:
+        method = ContrastiveDivergence(rbm, rate=SETTINGS["rate"], factors=pair_of[rbm])
+        return falling(method)
+
+    stacked(training, x, rbms, learner, BATCH, [up for up, _ in factors])
     machine = DBM.from_rbms(rbms)
     descent = torch.optim.SGD(machine.parameters(), SETTINGS["joint_rate"])
     chains = sampling.Persistent(SETTINGS["chains"], SETTINGS["chain_sweeps"])
     method = MeanFieldLearning(machine, descent, sampler=chains)
-
-    def set_rate(rate: float) -> None:
-        descent.param_groups[0]["lr"] = rate
-
-    joint = Falling(method, set_rate, SETTINGS["joint_rate"], SETTINGS["epochs"])
-    training.run("together", joint, lambda: (x,))
+    training.run("together", falling(method), lambda: (x,), batch=BATCH)
     return machine
 
 

