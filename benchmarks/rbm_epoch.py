@@ -1,14 +1,17 @@
-"""An epoch of CD-1, 784 x 500, on 10,000 binary digits beside scikit-learn, learnergy and a loop.
+"""An epoch of CD-1, 784 x 500, on 10,000 binary digits beside scikit-learn, learnergy and rbms.
 
-    pip install scikit-learn==1.9.1 learnergy==2.0.2
+    pip install scikit-learn==1.9.1 learnergy==2.0.2 rbms==0.5.0
     OMP_NUM_THREADS=1 python benchmarks/rbm_epoch.py
 
 CPU seconds of an epoch in mini-batches of 100, float32 but where a name says otherwise; each method
 in processes of its own, in ``ROUNDS`` turns; the median counts. ``floor`` makes the matrix products
 and random numbers of CD-1 and nothing else; ``loop`` is plain torch without momentum, decay or
 error. scikit-learn does persistent CD, which takes as many products. Where a library does more (the
-error of each batch, momentum) it does so as it comes. The reconstruction error of 1,000 digits
-after the epoch says that all have learned the same thing. Real digits from $NAKAMI_DATA/mnist.
+error of each batch, momentum) it does so as it comes. rbms divides each gradient by its norm, so
+its rate is another thing, ten times its default here; its updates are those of its ``train`` with
+``training_type="cd"``, without the file that it writes after each. The reconstruction error of
+1,000 digits after the epoch says that all have learned the same thing. Real digits from
+$NAKAMI_DATA/mnist.
 """
 
 from __future__ import annotations
@@ -24,9 +27,9 @@ import torch
 from _side_by_side import apart, cpu_seconds, data_folder, keep, middle, table
 
 METHODS = ("floor", "loop", "nakami", "nakami, no momentum or decay", "nakami, training.fit",
-           "scikit-learn, float32", "scikit-learn, float64", "learnergy")  # fmt: skip
+           "scikit-learn, float32", "scikit-learn, float64", "learnergy", "rbms")  # fmt: skip
 NEEDS = {"scikit-learn, float32": "sklearn", "scikit-learn, float64": "sklearn",
-         "learnergy": "learnergy"}  # fmt: skip
+         "learnergy": "learnergy", "rbms": "rbms"}  # fmt: skip
 N, BATCH, HIDDEN, RATE, ROUNDS = 10_000, 100, 500, 0.05, 3
 Work = Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]  # W (hidden, visible), a, b
 
@@ -131,6 +134,28 @@ def learnergy(v: torch.Tensor, how: str) -> Work:
     return work
 
 
+def rbms(v: torch.Tensor, how: str) -> Work:
+    from types import SimpleNamespace
+
+    from rbms.bernoulli_bernoulli.classes import BBRBM
+    from rbms.training.pcd import fit_batch_pcd
+
+    of = SimpleNamespace(data=v.numpy())
+    net = BBRBM.init_parameters(HIDDEN, of, torch.device("cpu"), torch.float32)
+    net.init_grad()
+    descent, shares = torch.optim.SGD(net.parameters(), 0.1, maximize=True), torch.ones(BATCH)
+
+    def work() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        with torch.no_grad():
+            for rows in v.split(BATCH):
+                chains = net.init_chains(BATCH, weights=shares, start_v=rows)
+                fit_batch_pcd((rows, shares), chains, net, gibbs_steps=1, beta=1.0)
+                descent.step()
+        return net.weight_matrix.T.numpy(), net.vbias.numpy(), net.hbias.numpy()
+
+    return work
+
+
 def child(method: str) -> dict[str, float]:
     """Seconds of one epoch from the start, and the error after it."""
     torch.set_num_threads(1)
@@ -142,6 +167,7 @@ def child(method: str) -> dict[str, float]:
         "nakami": lambda: nakami(v, method),
         "scikit-learn": lambda: sklearn(v, method),
         "learnergy": lambda: learnergy(v, method),
+        "rbms": lambda: rbms(v, method),
     }
     kind = method.split(",")[0]
     make[kind]()()  # imports and first calls outside the clock

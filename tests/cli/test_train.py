@@ -43,6 +43,16 @@ def test_weights_figures_and_the_settings_that_made_them(train, nakami):
     assert "finetuned" in nakami("show", FOLDER).out
 
 
+def test_the_first_word_of_a_recipe_will_do(train, nakami):
+    train("dbn", *TINY, "--no-page")
+    assert (FOLDER / "networks/finetuned.safetensors").exists()
+    assert "recipe 'dbm-dig' is unknown" in nakami("xray", "dbm-dig").err
+    assert "'nosuch'" in nakami("xray", "dbm", "--stages", "nosuch").err  # a recipe it is
+    Path("dbm").mkdir()  # a folder of that name goes before the recipe
+    assert "recipe" not in (seen := nakami("xray", "dbm").err)
+    assert "dbm" in seen
+
+
 def test_a_training_goes_where_out_says_also_if_the_usual_folder_has_it(train):
     for out in ("nakami-out", "mine"):
         train("dbn-digits", *TINY, "--out", out, "--no-page")

@@ -43,7 +43,7 @@ CASES = {
     ),
     "command": (("xry",), r"No such command 'xry'.*nakami --help"),
     "unknown option": (("xray", "--speed", "3"), r"--speed.*nakami xray --help"),
-    "subject": (("xray", "dbn-digit"), r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"),
+    "subject": (("xray", "dbn-digit"), r"recipe 'dbn-digit' is unknown; nearest.*'dbn-digits'"),
     "both": (("xray", "dbn-digits", "--model", "a:b"), r"subject and --model.*leave one out\.$"),
     "weights alone": (("xray", "--weights", "x.npy"), r"--weights must come with --model"),
     "zoo name": (("xray", "--model", "dbq"), r"--model must be package.*'dbq'; put :factory"),

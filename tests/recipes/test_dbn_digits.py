@@ -185,7 +185,7 @@ def test_prepare_by_name_with_the_mnist_files_of_a_folder(tmp_path):
     subject = recipes.prepare("dbn-digits", out, data=tmp_path, n_inputs=2, settings=TINY)
     assert len(subject.examples) == 2
     assert f"40 train pictures of {tmp_path.name}" in subject.networks[0].training
-    with pytest.raises(UsageError, match=r"subject 'dbn-digit' is unknown; nearest.*'dbn-digits'"):
+    with pytest.raises(UsageError, match=r"recipe 'dbn-digit' is unknown; nearest.*'dbn-digits'"):
         recipes.prepare("dbn-digit", tmp_path / "out")
 
 
@@ -247,7 +247,7 @@ def test_check_refuses_before_training(options, match):
     with pytest.raises(UsageError, match=match):
         recipes.check(recipes.DEFAULT, **options)
     recipes.check(recipes.DEFAULT, stages=None, k=784)
-    with pytest.raises(UsageError, match=r"subject 'dbm' is unknown"):
+    with pytest.raises(UsageError, match=r"recipe 'dbm' is unknown"):
         recipes.check("dbm")
 
 

@@ -102,5 +102,5 @@ def test_its_weights_are_those_of_the_same_loop(more, tmp_path):
 
 
 def test_without_the_file_there_is_no_such_subject():
-    with pytest.raises(UsageError, match=r"subject 'small-mlp' is unknown"):
+    with pytest.raises(UsageError, match=r"recipe 'small-mlp' is unknown"):
         recipes.preview("small-mlp")

@@ -40,6 +40,21 @@ def test_an_entry_is_the_object_of_its_module(fruits):
         fruits["aple"]
 
 
+@pytest.mark.parametrize(
+    ("given", "whole"), [("blood", "blood-orange"), ("bl", "bl"), ("apple", "apple"), ("", "")]
+)
+def test_a_first_word_stands_for_the_only_name_that_starts_with_it(fruits, given, whole):
+    assert fruits.full(given) == whole
+
+
+def test_a_first_word_of_two_names_or_a_whole_name_stays(fruits, tmp_path):
+    for name in ("blood_plum", "apple_green"):
+        (tmp_path / "fruits" / f"{name}.py").write_text("ENTRY = 'x'\n")
+    assert (fruits.full("blood"), fruits.full("apple")) == ("blood", "apple")
+    with pytest.raises(UsageError, match=r"'blood' is unknown; nearest of 6: 'blood-plum'"):
+        fruits["blood"]
+
+
 @pytest.mark.parametrize(("name", "got"), [("pear", "NoneType"), ("plum", "int")])
 def test_a_module_without_its_entry_is_refused(fruits, name, got):
     with pytest.raises(

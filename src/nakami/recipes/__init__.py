@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ._verbs import preview as preview
     from ._verbs import trained as trained
 
-SUBJECTS = Entries(__name__, Recipe, "subject")
+SUBJECTS = Entries(__name__, Recipe, "recipe")
 DEFAULT = "dbn-digits"
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -61,6 +61,11 @@ class Entries(Generic[E]):
             )
         return entry
 
+    def full(self, name: str) -> str:
+        """The whole name: ``dbn`` is ``dbn-digits`` where one name alone starts with ``dbn-``."""
+        longer = [known for known in self.names if known.startswith(f"{name}-")]
+        return longer[0] if name not in self and len(longer) == 1 else name
+
     def __contains__(self, name: object) -> bool:
         return name in self.names
 

@@ -20,7 +20,11 @@ DEVICES = ("cpu", "cuda", "mps")
 
 def run(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"A recipe: {', '.join(recipes.SUBJECTS)}.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help=f"A recipe: {', '.join(recipes.SUBJECTS)}; or its first word, as dbn.",
+        ),
     ],
     *,
     inputs: TrainingDataOptions,
@@ -57,6 +61,7 @@ def run(
     A stopped training is continued by the same command, to the same bits. `nakami xray NAME` reads
     the weights without training again.
     """
+    name = recipes.SUBJECTS.full(name)
     inputs.check()
     given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
     in_file = check_seed(given.pop("seed", 0))

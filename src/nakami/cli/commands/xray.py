@@ -166,7 +166,8 @@ def _asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
     """A subject by name, or the folder of a training."""
     folder = Path(subject)
     if subject in recipes.SUBJECTS or not folder.is_dir():
-        return Asked(subject, {"data": inputs.data, "seed": train_seed or 0})
+        whole = recipes.SUBJECTS.full(subject)
+        return Asked(whole, {"data": inputs.data, "seed": train_seed or 0})
     if train_seed is not None:
         rule = "be left out with the folder of a training"
         raise wrong("--train-seed", rule, train_seed, "leave it out")
