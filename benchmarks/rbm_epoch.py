@@ -8,7 +8,7 @@ in processes of its own, in ``ROUNDS`` turns; the median counts. ``floor`` makes
 and random numbers of CD-1 and nothing else; ``loop`` is plain torch without momentum, decay or
 error. scikit-learn does persistent CD, which takes as many products. Where a library does more (the
 error of each batch, momentum) it does so as it comes. rbms divides each gradient by its norm, so
-its rate is another thing, ten times its default here; its updates are those of its ``train`` with
+its rate is another thing, 1 here; its updates are those of its ``train`` with
 ``training_type="cd"``, without the file that it writes after each. The reconstruction error of
 1,000 digits after the epoch says that all have learned the same thing. Real digits from
 $NAKAMI_DATA/mnist.
@@ -30,7 +30,7 @@ METHODS = ("floor", "loop", "nakami", "nakami, no momentum or decay", "nakami, t
            "scikit-learn, float32", "scikit-learn, float64", "learnergy", "rbms")  # fmt: skip
 NEEDS = {"scikit-learn, float32": "sklearn", "scikit-learn, float64": "sklearn",
          "learnergy": "learnergy", "rbms": "rbms"}  # fmt: skip
-N, BATCH, HIDDEN, RATE, ROUNDS = 10_000, 100, 500, 0.05, 3
+N, BATCH, HIDDEN, RATE, ROUNDS = 10_000, 100, 500, 0.05, 7
 Work = Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]  # W (hidden, visible), a, b
 
 
@@ -143,7 +143,7 @@ def rbms(v: torch.Tensor, how: str) -> Work:
     of = SimpleNamespace(data=v.numpy())
     net = BBRBM.init_parameters(HIDDEN, of, torch.device("cpu"), torch.float32)
     net.init_grad()
-    descent, shares = torch.optim.SGD(net.parameters(), 0.1, maximize=True), torch.ones(BATCH)
+    descent, shares = torch.optim.SGD(net.parameters(), 1.0, maximize=True), torch.ones(BATCH)
 
     def work() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with torch.no_grad():
