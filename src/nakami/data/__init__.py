@@ -1,7 +1,10 @@
-"""From files to tensors: the shipped digits, arrays, IDX files, pictures, and weights of a model.
+"""From files to tensors: the shipped digits, arrays, IDX files, pictures, weights, made scenes.
 
 Conventions, the same for every reader: examples along axis 0, float32, channels first; bytes
 (uint8) are divided by 255, which ``Examples.unit`` says; floating arrays are taken as they are.
+
+``scenes`` and ``film`` paste ``Objects`` on backgrounds and know where each is; ``shapes`` draws
+objects, ``objects_of`` takes the pictures of examples.
 """
 
 from nakami.results import PIXEL
@@ -15,10 +18,14 @@ from ._examples import (
     some_rows,
     tensors_of,
 )
+from ._film import film
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
+from ._objects import Objects, objects_of, shapes
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
+from ._scenes import Scenes, scenes
 from ._split import read_split
+from ._textures import textures
 from ._weights import (
     described,
     fingerprint,
@@ -36,21 +43,28 @@ __all__ = [
     "TOKEN",
     "Examples",
     "LabelledExamples",
+    "Objects",
+    "Scenes",
     "described",
     "digits",
+    "film",
     "fingerprint",
     "is_picture",
     "load_weights",
     "mnist",
+    "objects_of",
     "pictures_in",
     "pillow",
     "read",
     "read_labelled",
     "read_split",
     "save_weights",
+    "scenes",
+    "shapes",
     "shipped_weights",
     "some_rows",
     "tensors_of",
+    "textures",
     "weights_fingerprint",
     "with_targets",
 ]
