@@ -7,7 +7,6 @@ from ..results import lazy
 if TYPE_CHECKING:
     from ._adaptive_dropout import AdaptiveDropout as AdaptiveDropout
     from ._contrast import LocalContrastNorm2d as LocalContrastNorm2d
-    from ._convolutional import Convolutional as Convolutional
     from ._convolutional import convolutional as convolutional
     from ._drop_connect import DropConnect as DropConnect
     from ._max_norm import MaxNorm as MaxNorm
