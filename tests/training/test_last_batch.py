@@ -8,6 +8,7 @@ from machines import tiny
 from nakami.sampling import Sampler
 from nakami.training import ContrastiveDivergence, MeanFieldLearning
 from nakami.zoo.dbm import DBM
+from nakami.zoo.rbm import RBM
 
 
 class Given(Sampler):
@@ -68,3 +69,25 @@ def test_those_of_a_deep_machine_too(rows):
     for layer in range(2):
         wanted = data[layer + 1].T @ data[layer] / rows - model[layer + 1].T @ model[layer] / 100
         assert_close(change[f"weights.{layer}"], wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("reconstruction", ["sample", "mean"])
+def test_repeated_examples_weigh_alike_in_both_halves(reconstruction):
+    """A machine that copies its data learns nothing from them, however often each is there."""
+    rbm = RBM(6, 6, dtype=torch.float64)
+    with torch.no_grad():
+        rbm.weight.copy_(200 * torch.eye(6))
+        rbm.visible_bias.fill_(-100)
+        rbm.hidden_bias.fill_(-100)
+    gen = torch.Generator().manual_seed(0)
+    v = torch.randint(0, 2, (40, 6), generator=gen).double()
+    v = v.repeat_interleave(1 + 9 * v[:, 0].long(), 0)  # ten times where the first is on
+    assert v[:, 0].mean() > 0.85
+    method = ContrastiveDivergence(
+        rbm, rate=1.0, momentum=0.0, decay=0.0, reconstruction=reconstruction
+    )
+    for name, change in moved(rbm, method, v).items():
+        assert_close(change, torch.zeros_like(change), rtol=0, atol=1e-12, msg=name)
+    other = v[v[:, 0] == 0]
+    method = ContrastiveDivergence(rbm, rate=1.0, momentum=0.0, decay=0.0, sampler=Given(other))
+    assert moved(rbm, method, v)["visible_bias"][0] > 0.85  # by itself the data's half pulls
