@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _get, __dir__, __all__ = lazy(
     __name__,
-    *("data", "dynamics", "geometry", "nn", "operators", "recipes"),
+    *("data", "detection", "dynamics", "geometry", "nn", "operators", "recipes"),
     *("optim", "recurrent", "report", "results", "sampling", "spectra", "theory", "training"),
     *("transport", "zoo"),
 )

@@ -68,5 +68,6 @@ def test_a_file_without_an_entry_is_refused(more):
         TypeError, match=r"nakami\.zoo\.empty\.ENTRY must be of type Entry, got NoneType"
     ):
         dict(zoo.ENTRIES.items())
-    with pytest.raises(UsageError, match="model 'emty' is unknown; nearest of 20: 'empty'"):
+    known = f"nearest of {len(zoo.ENTRIES)}: 'empty'"
+    with pytest.raises(UsageError, match=f"model 'emty' is unknown; {known}"):
         zoo.build("emty")

@@ -1,0 +1,19 @@
+"""Objects in pictures: windows to learn from, a detector, merged boxes, and how good they are.
+
+Boxes are left, top, right and bottom, in pixels; ``data.scenes`` makes pictures with known ones.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..results import lazy
+
+if TYPE_CHECKING:
+    from ._boxes import Detections as Detections
+    from ._boxes import overlaps as overlaps
+    from ._merging import match_scores as match_scores
+    from ._merging import merge as merge
+    from ._precision import PrecisionRecall as PrecisionRecall
+    from ._precision import mean_average_precision as mean_average_precision
+    from ._precision import precision_recall as precision_recall
+
+__getattr__, __dir__, __all__ = lazy(__name__)
