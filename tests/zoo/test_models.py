@@ -16,6 +16,7 @@ PARAMETERS = {
     "dbn": 784 * 1000 + 1000 + 2 * (1000 * 1000 + 1000) + 1000 * 10 + 10,
     "mlp": 784 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10,
     "cnn": 431_080,  # as the Caffe example of these sizes
+    "lenet": 431_080,
 }
 DIGITS = tuple(PARAMETERS)
 

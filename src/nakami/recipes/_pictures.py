@@ -14,6 +14,7 @@ from nakami.training import Corruption
 from nakami.zoo.autoencoder import ACTIVATIONS, Autoencoder
 
 COLUMNS, FILTERS = 10, 60  # in a row, and how many of many are shown
+CHANNELS = (1, 3)  # grey, colour
 
 
 def shape_of(examples: Examples) -> tuple[int, int, int] | None:
@@ -22,7 +23,7 @@ def shape_of(examples: Examples) -> tuple[int, int, int] | None:
     Flat examples are pictures where their number of values is a square.
     """
     shape = tuple(examples.inputs.shape[1:])
-    if len(shape) == 3 and shape[0] in (1, 3):
+    if len(shape) == 3 and shape[0] in CHANNELS:
         return shape
     if len(shape) == 2:
         return (1, *shape)
@@ -42,6 +43,21 @@ def filters(weight: Tensor, examples: Examples, what: str = "the first layer") -
     shown = "all" if len(rows) == len(weight) else f"the first {len(rows)} of {len(weight):,}"
     caption = f"Weights of {shown} units to the input; all on one scale, 0 in its middle."
     return gallery(f"Filters of {what}", caption, rows, examples, None)
+
+
+def kernels(weight: Tensor, what: str) -> list[Picture]:
+    """The kernels of a convolution on grey or coloured pictures; else empty.
+
+    Args:
+        weight: ``(maps, channels, height, width)``; the first 60 maps are shown.
+        what: Whose kernels they are.
+    """
+    cells = weight.detach().cpu()[:FILTERS]
+    if cells.shape[1] not in CHANNELS:
+        return []
+    shown = "all" if len(cells) == len(weight) else f"the first {len(cells)} of {len(weight):,}"
+    caption = f"Weights of {shown} maps to the input; all on one scale, 0 in its middle."
+    return [Picture(f"Filters of {what}", caption, cells[None], None)]
 
 
 def gallery(

@@ -1,23 +1,12 @@
-"""Small convolutional network in the line of LeNet: 20 and 50 maps, 500 units, 10 classes.
-
-Origin: LeCun, Bottou, Bengio, Haffner, Proc. IEEE 86 (1998); in the sizes that the Caffe examples
-made common (two 5x5 convolutions without padding, each followed by 2x2 pooling).
-
-Deliberate differences from 1998: maximum pooling without weights, every map sees every map below,
-ReLU after both convolutions and the hidden layer, logits for a softmax.
-"""
+"""Small convolutional network: ``lenet`` with maximum pooling and without normalisation."""
 
 from __future__ import annotations
-
-from collections import OrderedDict
 
 import torch
 from torch import nn
 
-from nakami.results import wrong
-
+from . import lenet
 from ._entry import Entry
-from ._layers import layer, seeded
 
 
 def make(
@@ -26,7 +15,7 @@ def make(
     *,
     generator: torch.Generator | None = None,
 ) -> nn.Sequential:
-    """Modules ``conv1``, ``relu1``, ``pool1``, ``conv2``, ..., ``linear``, ``hidden``, ``output``.
+    """As ``lenet.make``.
 
     Args:
         shape: Channels, height and width of an example; 16 pixels or more on each side.
@@ -36,34 +25,16 @@ def make(
     Returns:
         A network ``(N, *shape) -> (N, classes)``; the default has 431,080 parameters.
     """
-    if len(shape) != 3 or min(shape[1:]) < 16:
-        rule = "be (channels, height, width), 16 pixels or more on each side"
-        raise wrong("shape", rule, tuple(shape), "for example (1, 28, 28)")
-    g, channels = seeded(generator), shape[0]
-    height, width = (((side - 4) // 2 - 4) // 2 for side in shape[1:])
-    n = 50 * height * width
-    parts = OrderedDict[str, nn.Module](
-        conv1=layer(nn.Conv2d, channels, 20, 5, generator=g),  # (20, 24, 24) of 28 x 28
-        relu1=nn.ReLU(),
-        pool1=nn.MaxPool2d(2),  # (20, 12, 12)
-        conv2=layer(nn.Conv2d, 20, 50, 5, generator=g),  # (50, 8, 8)
-        relu2=nn.ReLU(),
-        pool2=nn.MaxPool2d(2),  # (50, 4, 4)
-        flatten=nn.Flatten(),
-        linear=layer(nn.Linear, n, 500, generator=g),
-        hidden=nn.ReLU(),
-        output=layer(nn.Linear, 500, classes, std=(1 / 500) ** 0.5, generator=g),
-    )
-    return nn.Sequential(parts)
+    return lenet.make(shape, classes, generator=generator)
 
 
 ENTRY = Entry(
     make=make,
-    input=(1, 28, 28),
-    output=(10,),
-    parameters=431_080,
+    input=lenet.ENTRY.input,
+    output=lenet.ENTRY.output,
+    parameters=lenet.ENTRY.parameters,
     task="classification",
-    origin="LeCun et al. 1998, in the sizes of Caffe",
+    origin=lenet.ENTRY.origin,
     preprocessing="unit",
     data="digits",
 )
