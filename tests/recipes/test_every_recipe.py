@@ -29,6 +29,14 @@ TINY = {
     "mlp-dropout": {"hidden": (9, 7), "epochs": 2, "plain_epochs": 1},
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "sdae-digits": STACKED,
+    "sfnn-digits": {
+        "hidden": (9, 7),
+        "stochastic": (3, 2),
+        "samples": 3,
+        "plain_epochs": 1,
+        "epochs": 1,
+        "test_samples": 4,
+    },
 }
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ._collapsed import CollapsedSuwaTodo as CollapsedSuwaTodo
     from ._collapsed import Lifted as Lifted
     from ._collapsed import RandomFlips as RandomFlips
+    from ._conditional import ConditionalLikelihood as ConditionalLikelihood
+    from ._conditional import Stochastic as Stochastic
+    from ._conditional import conditional_likelihood as conditional_likelihood
     from ._denoising import DenoisingChain as DenoisingChain
     from ._diagnostics import AutocorrelationTime as AutocorrelationTime
     from ._diagnostics import autocorrelation_time as autocorrelation_time

@@ -2,8 +2,8 @@
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
 the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
-``Mimic``, or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be
-made; what is finished is read back without it.
+``Mimic``, ``ImportanceEM``, or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a
+step is to be made; what is finished is read back without it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._falling import Falling as Falling
     from ._fit import fit as fit
     from ._fit import require as require
+    from ._importance_em import ImportanceEM as ImportanceEM
     from ._mean_field import MeanFieldLearning as MeanFieldLearning
     from ._method import Descend as Descend
     from ._method import Method as Method
