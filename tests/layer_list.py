@@ -73,6 +73,22 @@ def contrast(layer, x):
     return v / spread.maximum(spread.mean((1, 2, 3), keepdim=True))
 
 
+def local(layer, x):
+    """Place by place, without a product of many matrices."""
+    up, left = layers.modules.utils._pair(layer.padding)
+    (h, w), (k, m) = layer.output_size, layer.kernel_size
+    x = layers.functional.pad(x, (left, left, up, up))
+    weight = layer.weight.unflatten(0, (h, w, -1)).unflatten(2, (layer.groups, -1))
+    made = torch.zeros(len(x), layer.out_channels, h, w, dtype=x.dtype)
+    for i, j in torch.cartesian_prod(torch.arange(h), torch.arange(w)).tolist():
+        (s, t), (d, e) = layer.stride, layer.dilation
+        field = x[:, :, i * s :, j * t :][:, :, : d * (k - 1) + 1 : d, : e * (m - 1) + 1 : e]
+        field = field.unflatten(1, (layer.groups, -1))
+        made[..., i, j] = (field[:, :, None] * weight[i, j]).sum((-3, -2, -1)).flatten(1)
+    bias = 0 if layer.bias is None else layer.bias.reshape(h, w, -1).permute(2, 0, 1)
+    return made + bias
+
+
 CASES = {
     "maxout": Case(lambda: nn.Maxout(3), (4, 6, 5), maxout),
     "drop connect": Case(
@@ -82,6 +98,14 @@ CASES = {
     "l2 pooling": Case(lambda: nn.L2Pool2d(3, 2), (2, 3, 7, 7), l2),
     "gaussian pooling": Case(lambda: nn.GaussianPool2d(3, 2, sigma=0.8), (2, 3, 7, 7), gaussian),
     "gaussian mean": Case(lambda: nn.GaussianPool2d(3, 2, power=1), (2, 3, 7, 7), gaussian_mean),
+    "local": Case(lambda: nn.LocallyConnected2d(2, 3, 3, input_size=5), (2, 2, 5, 5), local),
+    "local, all options": Case(
+        lambda: nn.LocallyConnected2d(
+            2, 4, (2, 3), (1, 2), (1, 2), (2, 1), 2, False, "zeros", input_size=(5, 4)
+        ),
+        (2, 2, 5, 4),
+        local,
+    ),
     "contrast": Case(lambda: nn.LocalContrastNorm2d(5), (2, 3, 7, 8), contrast),
     "contrast, no root": Case(
         lambda: nn.LocalContrastNorm2d(5, root=False), (2, 3, 7, 8), contrast

@@ -188,6 +188,42 @@ def test_max_norm_holds_after_each_step_until_it_is_removed():
             lambda: ours.GaussianPool2d(2, sigma=0),
             "sigma must be a finite number above 0, in pixels",
         ),
+        (
+            lambda: ours.LocallyConnected2d(3, 4, 3, groups=2, input_size=9),
+            "in_channels must be divisible by groups=2, got 3; use 4",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(2, 3, 3, groups=2, input_size=9),
+            "out_channels must be divisible by groups=2, got 3; use 4",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, groups=0, input_size=9),
+            "groups must be a whole number from 1 on, got 0",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, padding="full", input_size=9),
+            "padding must be one of same, valid, got 'full'; or pass numbers",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, 2, "same", input_size=9),
+            "padding must be a number where stride is not 1, got 'same'; use padding=0",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, padding_mode="mirror", input_size=9),
+            "padding_mode must be one of zeros, reflect, replicate, circular, got 'mirror'",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, 1, 4, padding_mode="reflect", input_size=4),
+            "padding must be at most 3 with padding_mode='reflect', got 4",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(1, 1, 3, dilation=2, input_size=(4, 9)),
+            r"kernel_size must reach over at most 4 x 9 pixels, .* got \(5, 5\)",
+        ),
+        (
+            lambda: ours.LocallyConnected2d(2, 1, 3, input_size=6)(torch.ones(1, 2, 6, 5)),
+            r"x must have shape \(N, 2, 6, 6\), got shape \(1, 2, 6, 5\)",
+        ),
         (lambda: ours.LocalContrastNorm2d(4), "kernel_size must be odd, got 4; use 5"),
         (lambda: ours.LocalContrastNorm2d(floor=-1), "floor must be a number, at least 0, got -1"),
         (
@@ -209,7 +245,12 @@ def test_wrong_use_is_refused_in_a_sentence(make, message):
 
 @pytest.mark.parametrize(
     "layer",
-    [ours.L2Pool2d(2), ours.GaussianPool2d(3, 2, 1), ours.LocalContrastNorm2d(3)],
+    [
+        ours.L2Pool2d(2),
+        ours.GaussianPool2d(3, 2, 1),
+        ours.LocalContrastNorm2d(3),
+        ours.LocallyConnected2d(3, 2, 3, input_size=(6, 8)).double(),
+    ],
 )
 def test_a_picture_without_an_axis_of_examples(layer):
     x = drawn(3, 6, 8)

@@ -7,17 +7,9 @@ from torch.nn.functional import avg_pool2d
 
 from ..results import check_at_least, wrong
 from ._gaussian import weighed, window
+from ._padding import pair
 
 EPS = 1e-8  # below the root
-
-
-def pair(argument: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    """Two whole numbers from one or two, at least 1."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2:
-        raise wrong(argument, "be one number or two", value, "pass 2, or (2, 2)")
-    first, second = (check_at_least(argument, each, 1, "use 2") for each in both)
-    return first, second
 
 
 class L2Pool2d(nn.Module):
