@@ -26,6 +26,7 @@ from ._read import read
 from ._scenes import Scenes, scenes
 from ._split import read_split
 from ._textures import textures
+from ._trees import Trees, read_trees
 from ._weights import (
     described,
     fingerprint,
@@ -45,6 +46,7 @@ __all__ = [
     "LabelledExamples",
     "Objects",
     "Scenes",
+    "Trees",
     "described",
     "digits",
     "film",
@@ -58,6 +60,7 @@ __all__ = [
     "read",
     "read_labelled",
     "read_split",
+    "read_trees",
     "save_weights",
     "scenes",
     "shapes",

@@ -1,0 +1,70 @@
+"""A recursive network along one tree: the heights as layers, for whoever reads layers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .recursive import RecursiveNet
+
+
+class Merges(nn.Module):
+    """All merges of one height: ``(N, nodes, values) -> (N, fewer nodes, values)``.
+
+    The first ``len(kept)`` nodes that come out are those that wait for a higher parent; behind them
+    stand the new ones.
+    """
+
+    def __init__(self, net: RecursiveNet, kept: list[int], left: list[int], right: list[int]):
+        super().__init__()
+        self.net = net
+        for name, places in (("kept", kept), ("left", left), ("right", right)):
+            self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The nodes without a parent so far, after this height."""
+        kept, left, right = (self.get_buffer(name) for name in ("kept", "left", "right"))
+        new = self.net.merged(x[:, left].flatten(0, 1), x[:, right].flatten(0, 1))
+        return torch.cat([x[:, kept], new.unflatten(0, (len(x), len(left)))], 1)
+
+
+class Root(nn.Module):
+    """Logits of the one node that is left, ``(N, 1, values) -> (N, classes)``."""
+
+    def __init__(self, net: RecursiveNet):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the root."""
+        logits: Tensor = self.net.output(x[:, 0, : self.net.size])
+        return logits
+
+
+def levels(net: RecursiveNet, tree: Tensor) -> nn.Sequential:
+    """``height1``, ``height2``, ... and ``output``: from the leaves' values to the root's logits.
+
+    Args:
+        net: Its weights are shared, not copied.
+        tree: ``(nodes, 4)``, a row of ``data.Trees.nodes``.
+
+    Returns:
+        A network ``(N, leaves, values) -> (N, classes)``; leaves in the order of the tree's nodes,
+        which is that of the sentence.
+    """
+    rows = [row for row in tree.tolist() if row[3] >= 0]
+    front = [node for node, row in enumerate(rows) if row[3] == 0]
+    parts = OrderedDict[str, nn.Module]()
+    for height in range(1, max(row[3] for row in rows) + 1):
+        parents = [node for node, row in enumerate(rows) if row[3] == height]
+        place = {node: i for i, node in enumerate(front)}
+        left, right = ([place[rows[p][side]] for p in parents] for side in (1, 2))
+        kept = sorted(set(place.values()) - {*left, *right})
+        parts[f"height{height}"] = Merges(net, kept, left, right)
+        front = [front[i] for i in kept] + parents
+    parts["output"] = Root(net)
+    return nn.Sequential(parts)

@@ -1,0 +1,145 @@
+"""Recursive networks: all nodes at once are node by node; cells are their formulas."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from nakami import data, jacobian
+from nakami.results import UsageError
+from nakami.zoo.recursive import KINDS, RecursiveNet, balanced
+
+DOUBLE = {"dtype": torch.float64}
+TEXT = """(3 (2 It) (4 (4 (2 's) (4 (3 (2 a) (4 (3 lovely) (2 film))) (3 (2 with) (2 you)))) (2 .)))
+(1 (1 (1 (1 (1 not) (2 a)) (3 lovely)) (2 film)) (2 (2 .) (2 .)))
+(4 good)
+(0 (2 It) (1 not))
+"""
+
+
+@pytest.fixture
+def trees(tmp_path):
+    (tmp_path / "trees.txt").write_text(TEXT)
+    return data.read_trees(tmp_path / "trees.txt")
+
+
+def net_of(kind, trees, **options):
+    net = RecursiveNet(len(trees.words), 3, 4, kind, **DOUBLE, **options)
+    with torch.no_grad():  # away from the first weights, where much is zero
+        g = torch.Generator().manual_seed(5)
+        for p in net.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=g, **DOUBLE)
+    return net
+
+
+def one_by_one(net, tree, node):
+    """The state of a node by recursion."""
+    word, left, right, _ = tree[node].tolist()
+    if word >= 0:
+        return net.leaf(torch.tensor([word]))
+    return net.merged(one_by_one(net, tree, left), one_by_one(net, tree, right))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_trees_at_once_are_each_node_by_recursion(trees, kind):
+    net = net_of(kind, trees)
+    logits, vectors = net(trees.nodes), net.vectors(trees.nodes)
+    target = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1), **DOUBLE)
+    rows = []
+    for t, tree in enumerate(trees.nodes):
+        for node in range(len(tree)):
+            there = tree[node, 3] >= 0
+            vector = one_by_one(net, tree, node)[0, :3] if there else torch.zeros(3, **DOUBLE)
+            assert_close(vectors[t, node], vector, rtol=0, atol=1e-12)
+            wanted = net.output(vector) if there else torch.zeros(4, **DOUBLE)
+            assert_close(logits[t, node], wanted, rtol=0, atol=1e-12)
+            rows.append(wanted)
+    fast = torch.autograd.grad((logits * target).sum(), list(net.parameters()))
+    slow = torch.autograd.grad(
+        (torch.stack(rows).view_as(target) * target).sum(), list(net.parameters())
+    )
+    for ours, theirs in zip(fast, slow, strict=True):
+        assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_cells_are_the_formulas():
+    b, c = (
+        torch.randn(1, 12, generator=torch.Generator().manual_seed(i), **DOUBLE) for i in (1, 2)
+    )
+    u = torch.cat([b[0, :3], c[0, :3]])
+    for kind in KINDS:
+        net = RecursiveNet(2, 3, kind=kind, **DOUBLE)
+        w, bias = net.merge.weight, net.merge.bias
+        if kind == "mv":
+            big_b, big_c = b[0, 3:].view(3, 3), c[0, 3:].view(3, 3)
+            vector = torch.tanh(w @ torch.cat([big_c @ b[0, :3], big_b @ c[0, :3]]) + bias)
+            matrix = net.merge_matrices @ torch.cat([big_b, big_c])
+            wanted = torch.cat([vector, matrix.flatten()])
+            assert_close(net.merged(b, c)[0], wanted, rtol=1e-12, atol=0)
+            continue
+        more = torch.stack([u @ v @ u for v in net.tensor]) if kind == "rntn" else 0
+        wanted = torch.tanh(w @ u + bias + more)
+        assert_close(net.merged(b[:, :3], c[:, :3])[0], wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_through_two_levels(kind):
+    net = RecursiveNet(4, 2, 2, kind, **DOUBLE)
+    names, weights = zip(*net.named_parameters(), strict=True)
+
+    def logits(*given):
+        return torch.func.functional_call(
+            net, dict(zip(names, given, strict=True)), balanced(2)[None]
+        )
+
+    assert torch.autograd.gradcheck(logits, weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_along_one_tree_heights_are_layers(trees, kind):
+    net = net_of(kind, trees)
+    for t, root in enumerate(trees.roots.tolist()):
+        tree = trees.nodes[t]
+        words = tree[tree[:, 3] == 0][:, 0]
+        leaves = net.leaf(words)[None]
+        layered = net.along(tree)
+        assert len(layered) == int(tree[:, 3].max()) + 1
+        assert_close(layered(leaves)[0], net(trees.nodes)[t, root], rtol=1e-12, atol=1e-14)
+        assert {id(p) for p in layered.parameters()} == {id(p) for p in net.parameters()}
+    leaves = torch.cat([leaves, leaves + 0.1])
+    assert layered(leaves).shape == (2, 4)
+    dense = torch.autograd.functional.jacobian(layered, leaves[:1]).reshape(4, -1)
+    assert_close(jacobian(layered, leaves[:1]).dense(), dense, rtol=1e-10, atol=1e-12)
+
+
+def test_a_parent_begins_as_the_mean_of_its_children():
+    net = RecursiveNet(4, 6, kind="rnn", **DOUBLE)
+    x = 0.01 * torch.randn(50, 6, generator=torch.Generator().manual_seed(0), **DOUBLE)
+    parents = net.merged(x, x.flip(0))
+    assert (parents - (x + x.flip(0)) / 2).norm() < 0.3 * parents.norm()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n: n.float(), r"nodes must be int64 of shape \(N, nodes, 4\), got torch.float32"),
+        (lambda n: n[0], r"nodes must be int64 of shape \(N, nodes, 4\), got torch.int64 of shape"),
+        (
+            lambda n: n + 20,
+            r"nodes must name words below 11, got \d+; read the trees with the same",
+        ),
+        (lambda n: n * 0 - 1, r"nodes must hold a node, got none; pass data.read_trees"),
+    ],
+)
+def test_wrong_nodes_are_refused(trees, change, message):
+    net = RecursiveNet(len(trees.words), 3)
+    with pytest.raises(UsageError, match=message):
+        net(change(trees.nodes))
+
+
+def test_wrong_kinds_and_sizes_are_refused():
+    with pytest.raises(UsageError, match=r"kind 'rnnt' is unknown; nearest.*'rntn'"):
+        RecursiveNet(5, kind="rnnt")
+    with pytest.raises(
+        UsageError, match=r"size must be a whole number from 1 on, got 0; pass a pos"
+    ):
+        RecursiveNet(5, 0)
