@@ -89,6 +89,16 @@ def local(layer, x):
     return made + bias
 
 
+def convolution(layer, x):
+    """Sums over windows, group by group."""
+    (down, across), n = layer.stride, layer.groups
+    patches = layers.functional.pad(x, layer._reversed_padding_repeated_twice)
+    patches = patches.unfold(2, layer.kernel_size[0], down).unfold(3, layer.kernel_size[1], across)
+    parts = zip(patches.chunk(n, 1), layer.weight.chunk(n), strict=True)
+    sums = [torch.einsum("nchwij,ocij->nohw", part, weight) for part, weight in parts]
+    return torch.cat(sums, 1) + layer.bias[:, None, None]
+
+
 CASES = {
     "maxout": Case(lambda: nn.Maxout(3), (4, 6, 5), maxout),
     "drop connect": Case(
@@ -105,6 +115,11 @@ CASES = {
         ),
         (2, 2, 5, 4),
         local,
+    ),
+    "fft convolution": Case(
+        lambda: nn.FFTConv2d(4, 6, (3, 2), (2, 1), (1, 2), groups=2, method="fft"),
+        (2, 4, 5, 6),
+        convolution,
     ),
     "contrast": Case(lambda: nn.LocalContrastNorm2d(5), (2, 3, 7, 8), contrast),
     "contrast, no root": Case(
