@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 from nakami.results import lazy
 
 if TYPE_CHECKING:
+    from ._augmentation import Augmented as Augmented
+    from ._augmentation import ColourShift as ColourShift
+    from ._augmentation import RandomCrop as RandomCrop
+    from ._augmentation import RandomFlip as RandomFlip
     from ._autoencoding import Autoencoding as Autoencoding
     from ._contrastive import ContrastiveDivergence as ContrastiveDivergence
     from ._corruption import Corruption as Corruption
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from ._corruption import Masking as Masking
     from ._corruption import SaltAndPepper as SaltAndPepper
     from ._falling import Falling as Falling
+    from ._falling import Plateaus as Plateaus
     from ._fit import fit as fit
     from ._fit import require as require
     from ._importance_em import ImportanceEM as ImportanceEM

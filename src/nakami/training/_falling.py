@@ -1,4 +1,4 @@
-"""Any method, at a learning rate that falls to 0."""
+"""Any method, at a learning rate that falls."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from torch import Tensor
-from torch.optim import Optimizer
 
-from nakami.results import check_at_least
+from nakami.results import check_at_least, check_fraction, is_number, wrong
 
 from ._method import Descend, Method
+from ._wrapped import Wrapped
 
 
 @final
-class Falling(Method):
+class Falling(Wrapped):
     """A method whose learning rates fall linearly, epoch by epoch, to 0 after the last one.
 
     Persistent chains need this to follow the model that they are drawn from.
@@ -25,34 +25,81 @@ class Falling(Method):
     """
 
     def __init__(self, method: Method, epochs: int):
-        self.method, self.module, self.loss_name = method, method.module, method.loss_name
+        super().__init__(method)
         self._epochs = check_at_least("epochs", epochs, 0, "pass those of the training")
-
-    def optimizers(self) -> Sequence[Optimizer]:
-        """Those of the method."""
-        return self.method.optimizers()
-
-    def start(self, data: Sequence[Tensor], generator: Any) -> None:
-        """As the method does."""
-        self.method.start(data, generator)
 
     def epoch(self, index: int) -> None:
         """Set the rates of this one."""
         self.at_rate(max(0.0, 1 - index / max(1, self._epochs)))
         self.method.epoch(index)
 
-    def at_rate(self, share: float) -> None:
-        """As the method does."""
-        self.method.at_rate(share)
+
+@final
+class Plateaus(Wrapped):
+    """A method whose learning rates are cut where its loss has stopped falling.
+
+    Krizhevsky, Sutskever & Hinton (NIPS 2012) divided theirs by 10, three times, when the error of
+    held-out pictures no longer fell; here the mean loss of an epoch of training decides.
+
+    Args:
+        method: Any with ``at_rate``.
+        share: What the rates are multiplied by, between 0 and 1.
+        patience: After so many epochs without a new best loss.
+        least: A new best lies this share below the last one.
+        times: How often, at most.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        share: float = 0.1,
+        *,
+        patience: int = 5,
+        least: float = 0.01,
+        times: int = 3,
+    ):
+        super().__init__(method)
+        check_fraction("share", share, "use 0.1")
+        if not (is_number(least) and 0 <= least < 1):
+            raise wrong("least", "be a number from 0 on and below 1", least, "use 0.01")
+        self._share, self._least = share, least
+        self._patience = check_at_least("patience", patience, 1, "use 5")
+        self._times = check_at_least("times", times, 0, "use 3")
+        self._cuts, self._waited = 0, 0
+        self._best: float | None = None
+        self._sum: Tensor | None = None  # of the losses of this epoch's rows
+        self._rows = 0
+
+    def epoch(self, index: int) -> None:
+        """Judge the epoch before, and set the rates of this one."""
+        if self._sum is not None:
+            self._judge(float(self._sum) / self._rows)
+        self._sum, self._rows = None, 0
+        self.at_rate(self._share**self._cuts)
+        self.method.epoch(index)
+
+    def _judge(self, loss: float) -> None:
+        if self._best is None or loss < self._best - self._least * abs(self._best):
+            self._best, self._waited = loss, 0
+            return
+        self._waited += 1
+        if self._waited >= self._patience and self._cuts < self._times:
+            self._cuts, self._waited = self._cuts + 1, 0
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
-        """As the method does."""
-        return self.method.step(batch, descend)
+        """As the method does; its loss is added up."""
+        loss = self.method.step(batch, descend)
+        part = loss.detach().double() * len(batch[0])
+        self._sum = part if self._sum is None else self._sum + part
+        self._rows += len(batch[0])
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """What the method carries."""
-        return self.method.state_dict()
+        """What was seen so far, and what the method carries."""
+        seen = (self._cuts, self._waited, self._best, self._sum, self._rows)
+        return {"seen": seen, "method": self.method.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what the method carried."""
-        self.method.load_state_dict(state)
+        """Take both up."""
+        self._cuts, self._waited, self._best, self._sum, self._rows = state["seen"]
+        self.method.load_state_dict(state["method"])
