@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from nakami import data, jacobian
 from nakami.results import UsageError
-from nakami.zoo.recursive import KINDS, RecursiveNet, balanced
+from nakami.zoo.recursive import KINDS, RecursiveNet, balanced, node_cross_entropy
 
 DOUBLE = {"dtype": torch.float64}
 TEXT = """(3 (2 It) (4 (4 (2 's) (4 (3 (2 a) (4 (3 lovely) (2 film))) (3 (2 with) (2 you)))) (2 .)))
@@ -109,6 +109,16 @@ def test_along_one_tree_heights_are_layers(trees, kind):
     assert layered(leaves).shape == (2, 4)
     dense = torch.autograd.functional.jacobian(layered, leaves[:1]).reshape(4, -1)
     assert_close(jacobian(layered, leaves[:1]).dense(), dense, rtol=1e-10, atol=1e-12)
+
+
+def test_the_loss_is_the_mean_over_labelled_nodes(trees):
+    net, labels = net_of("rnn", trees), trees.labels.clamp(max=3)
+    labels[0, 2] = -1
+    logs = net(trees.nodes).log_softmax(-1)
+    wanted = [
+        -logs[t, n, c] for t, row in enumerate(labels.tolist()) for n, c in enumerate(row) if c >= 0
+    ]
+    assert_close(node_cross_entropy(net(trees.nodes), labels), torch.stack(wanted).mean())
 
 
 def test_a_parent_begins_as_the_mean_of_its_children():

@@ -198,6 +198,16 @@ def _checked(nodes: Tensor, words: int) -> Tensor:
     return there
 
 
+def node_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over all nodes with a class, nats: the loss of a training on trees.
+
+    Args:
+        logits: ``(N, nodes, classes)``.
+        labels: ``(N, nodes)``, -1 for none, as ``data.Trees.labels``.
+    """
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-1)
+
+
 def balanced(height: int) -> Tensor:
     """Nodes of a tree with all leaves, words 0, 1, ..., at one depth, ``(2^(height+1) - 1, 4)``."""
     rows = list[list[int]]()
