@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nakami import data, recipes
+from nakami import recipes
 from nakami.dynamics import check
 from nakami.results import Picture
 
@@ -30,6 +30,7 @@ TINY = {
     "mlp-dropout": {"hidden": (9, 7), "epochs": 2, "plain_epochs": 1},
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "sdae-digits": STACKED,
+    "tica-patches": {"components": 9, "sheet": (6, 6), "epochs": 2},
     "sfnn-digits": {
         "hidden": (9, 7),
         "stochastic": (3, 2),
@@ -46,7 +47,8 @@ def made(request, tmp_path_factory):
     """Name, recipe, folder, and the subject with its training recorded twice."""
     name = request.param
     module = importlib.import_module(f"nakami.recipes.{name.replace('-', '_')}")
-    few = data.digits("train")[:60], data.digits("test")[:20]
+    train, test = module.ENTRY.examples(None)
+    few = train[:60], test[:20]
     folder = tmp_path_factory.mktemp(name) / "run"
     with pytest.MonkeyPatch.context() as patch:
         settings = replace(module.ENTRY.settings, **TINY[name], batch=20)

@@ -1,5 +1,6 @@
 """The loop that Lightning runs against the same loop written out, bit for bit."""
 
+import copy
 import csv
 import logging
 import signal
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nakami.results import RunError, UsageError
-from nakami.training import Method, Supervised, _batches, _fit, fit
+from nakami.training import Method, Supervised, Unsupervised, _batches, _fit, fit
 
 
 def network(seed=0):
@@ -156,11 +157,54 @@ def test_wrong_use_is_one_sentence(change, match):
         fit(method(network()), **{"data": examples(), "epochs": 1, **change})
 
 
-def test_an_optimizer_that_wants_a_closure_is_refused():
-    model = network()
-    newton = Supervised(model, torch.optim.LBFGS(model.parameters()))
+def newton(model):
+    return torch.optim.LBFGS(model.parameters(), max_iter=5, line_search_fn="strong_wolfe")
+
+
+class ByValue(Method):
+    """Gives its loss as a number alone."""
+
+    def __init__(self, module):
+        self.module, self.optimizer = module, newton(module)
+
+    def optimizers(self):
+        return [self.optimizer]
+
+    def step(self, batch, descend):
+        return descend(torch.zeros(()), self.optimizer)
+
+
+def test_an_optimizer_that_wants_a_closure_is_given_one_or_refused():
+    model, rows = network(), len(examples()[0])
     with pytest.raises(UsageError, match=r"optimizer must step without a closure, got LBFGS"):
-        fit(newton, examples())
+        fit(ByValue(model), examples())
+    with pytest.raises(UsageError, match=rf"batch must hold all {rows} rows for LBFGS.* got 10"):
+        fit(Supervised(model, newton(model)), examples(), batch=10)
+    other = copy.deepcopy(model)
+    losses = fit(Supervised(model, newton(model)), examples(), batch=rows, epochs=3)
+    optimizer, (x, y) = newton(other), examples()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(other(x), y)
+        loss.backward()
+        return loss
+
+    wanted = [float(optimizer.step(closure).detach()) for _ in range(3)]
+    torch.testing.assert_close(losses, wanted, rtol=1e-4, atol=1e-6)  # rows in another order
+    assert losses[2] < losses[1] < losses[0]
+
+
+def test_an_objective_without_targets_is_lowered():
+    model = torch.nn.Linear(3, 3, bias=False)
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+
+    def objective(x):
+        return (model(x) - x).square().sum(1)
+
+    method = Unsupervised(model, newton(model), objective)
+    losses = fit(method, (x,), batch=40, epochs=6)
+    assert losses[-1] < 1e-6 < losses[0]
 
 
 def test_without_the_host_it_says_what_to_install(monkeypatch):

@@ -93,6 +93,26 @@ def test_the_optimizer_goes_on_from_where_it_was(optimizer, tmp_path):
     assert torch.equal(train(tmp_path / "b", optimizer=optimizer)[0], wanted)
 
 
+def test_an_optimizer_that_asks_for_the_loss_itself_goes_on_too(tmp_path):
+    def lowered(folder, progress=None):
+        training = Training(folder, {"seed": 0}, {"all": 4}, progress=progress)
+        net = nn.Linear(6, 3)
+        with torch.no_grad():
+            for p in net.parameters():
+                p.normal_(generator=training.generator("first"))
+        newton = torch.optim.LBFGS(net.parameters(), max_iter=4, line_search_fn="strong_wolfe")
+        losses = training.run("all", Supervised(net, newton), lambda: (X, Y), batch=40)
+        return net.weight.detach(), losses
+
+    wanted, losses = lowered(tmp_path / "a")
+    with pytest.raises(Killed):
+        lowered(tmp_path / "b", killed_after(2))
+    found, again = lowered(tmp_path / "b")
+    assert torch.equal(found, wanted)
+    assert again == losses
+    assert losses[3] < losses[0]
+
+
 def test_snapshots_are_the_weights_on_the_way(tmp_path, unbroken):
     weights, losses = train(tmp_path, snapshots={2: "early", 4: "late"})
     assert torch.equal(weights, unbroken[0])

@@ -9,6 +9,7 @@ objects, ``objects_of`` takes the pictures of examples.
 
 from nakami.results import PIXEL
 
+from ._dead_leaves import dead_leaves
 from ._digits import digits, mnist
 from ._examples import (
     CENTRED_PIXEL,
@@ -21,6 +22,7 @@ from ._examples import (
 from ._film import film
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
 from ._objects import Objects, objects_of, shapes
+from ._patches import patches
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._scenes import Scenes, scenes
@@ -35,6 +37,7 @@ from ._weights import (
     shipped_weights,
     weights_fingerprint,
 )
+from ._whitening import Whitening, whitening
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -47,6 +50,8 @@ __all__ = [
     "Objects",
     "Scenes",
     "Trees",
+    "Whitening",
+    "dead_leaves",
     "described",
     "digits",
     "film",
@@ -55,6 +60,7 @@ __all__ = [
     "load_weights",
     "mnist",
     "objects_of",
+    "patches",
     "pictures_in",
     "pillow",
     "read",
@@ -69,5 +75,6 @@ __all__ = [
     "tensors_of",
     "textures",
     "weights_fingerprint",
+    "whitening",
     "with_targets",
 ]

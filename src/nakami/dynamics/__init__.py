@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._linear_probe import linear_probe as linear_probe
     from ._plan import SpectrumOptions as SpectrumOptions
     from ._plan import check as check
+    from ._topography import OrientationTuning as OrientationTuning
+    from ._topography import SheetContrast as SheetContrast
+    from ._topography import orientation_tuning as orientation_tuning
+    from ._topography import sheet_contrast as sheet_contrast
     from ._xray import xray as xray
     from .experiments.arithmetic import arithmetic as arithmetic
     from .experiments.noise import noise as noise

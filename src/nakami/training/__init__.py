@@ -2,8 +2,9 @@
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
 the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
-``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, or a ``Method`` of the caller's. Needs the
-extra ``train`` as soon as a step is to be made; what is finished is read back without it.
+``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, ``Unsupervised``, or a ``Method`` of the
+caller's. Needs the extra ``train`` as soon as a step is to be made; what is finished is read back
+without it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ._method import Descend as Descend
     from ._method import Method as Method
     from ._method import Supervised as Supervised
+    from ._method import Unsupervised as Unsupervised
     from ._mimic import Mimic as Mimic
     from ._random import one_thread as one_thread
     from ._top_down import TopDown as TopDown

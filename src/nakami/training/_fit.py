@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from torch import Tensor
 from nakami.results import RunError, check_at_least, wrong, wrong_type
 
 from ._batches import Batches
-from ._method import Method
+from ._method import Method, needs_function
 from ._position import Place, Position
 
 if TYPE_CHECKING:
@@ -81,15 +80,24 @@ def go_on(
         raise wrong("data", rule, lengths, "pass rows of the same examples")
     epochs = check_at_least("epochs", epochs, 0, "pass epochs=10")
     batch = check_at_least("batch", batch, 1, "pass batch=100")
-    for optimizer in position.method.optimizers():
-        closure = inspect.signature(optimizer.step).parameters.get("closure")
-        if closure is not None and closure.default is inspect.Parameter.empty:
-            got, way_out = type(optimizer).__name__, "pass torch.optim.SGD or Adam"
-            raise wrong("optimizer", "step without a closure", got, way_out)
+    _check_optimizers(position.method, lengths[0], batch)
     require()
     from ._lightning import trained
 
     trained(position, Batches(data, batch, position.generator), epochs, place, after)
+
+
+def _check_optimizers(method: Method, rows: int, batch: int) -> None:
+    """Refuse those that ask for the loss several times, where they cannot or where it changes."""
+    for optimizer in method.optimizers():
+        got = type(optimizer).__name__
+        if not needs_function(optimizer):
+            continue
+        if not method.by_function:
+            raise wrong("optimizer", "step without a closure", got, "pass torch.optim.SGD or Adam")
+        if batch < rows:
+            rule = f"hold all {rows:,} rows for {got}, whose steps compare losses"
+            raise wrong("batch", rule, batch, f"pass batch={rows}")
 
 
 def require() -> None:

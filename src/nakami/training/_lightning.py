@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from nakami.results import wrong
 
 from ._batches import Batches
+from ._method import needs_function
 from ._position import Place, Position
 
 EXPECTED = (  # Lightning warns of what is meant here
@@ -90,11 +91,22 @@ class _Host(LightningModule):
         self._after(len(losses))
 
 
-def _descend(loss: Tensor, optimizer: Optimizer) -> None:
+def _descend(loss: Tensor | Callable[[], Tensor], optimizer: Optimizer) -> Tensor:
     """On one device in full precision Lightning's own calls add a tenth of a millisecond only."""
-    optimizer.zero_grad()
-    loss.backward()
+
+    def evaluated() -> Tensor:
+        value = loss() if callable(loss) else loss
+        optimizer.zero_grad()
+        value.backward()
+        return value
+
+    if needs_function(optimizer):
+        step: Any = optimizer.step
+        first: Tensor = step(evaluated)
+        return first.detach()
+    value = evaluated()
     optimizer.step()
+    return value.detach()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, final
@@ -11,7 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-Descend: TypeAlias = Callable[[Tensor, Optimizer], None]
+Descend: TypeAlias = Callable[[Tensor | Callable[[], Tensor], Optimizer], Tensor]
+
+
+def needs_function(optimizer: Optimizer) -> bool:
+    """Whether a step of it must be given the loss as a function, a closure."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 class Method(ABC):
@@ -20,10 +27,13 @@ class Method(ABC):
     Attributes:
         module: What learns; its state dict is what a training leaves.
         loss_name: What ``step`` returns, with its unit: ``"cross-entropy, nats"``.
+        by_function: Whether ``step`` gives ``descend`` the loss as a function, so that optimizers
+            may ask for it more than once, as LBFGS does.
     """
 
     module: nn.Module
     loss_name: str = "loss"
+    by_function: bool = False
 
     def optimizers(self) -> Sequence[Optimizer]:
         """Those that ``step`` passes to ``descend``; none by default."""
@@ -52,7 +62,9 @@ class Method(ABC):
 
         Args:
             batch: The rows of one mini-batch, ``(B, ...)`` each.
-            descend: ``descend(loss, optimizer)`` sets gradients to zero, differentiates and steps.
+            descend: ``descend(loss, optimizer)`` sets gradients to zero, differentiates and steps;
+                it returns the loss before that, detached. A function gives the loss each time it is
+                called.
 
         Returns:
             The **mean** over the mini-batch of what is lowered, before the update; a scalar.
@@ -68,7 +80,7 @@ class Method(ABC):
 
 @final
 class Supervised(Method):
-    """Gradient descent on a loss of outputs and targets.
+    """Gradient descent on a loss of outputs and targets; LBFGS where a batch is all of the data.
 
     Args:
         module: Called with the first tensor of a batch.
@@ -76,6 +88,8 @@ class Supervised(Method):
         loss: ``loss(outputs, *others)`` with the other tensors of the batch: a scalar, the mean.
         loss_name: As for ``Method``.
     """
+
+    by_function = True
 
     def __init__(
         self,
@@ -92,6 +106,35 @@ class Supervised(Method):
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
         inputs, *others = batch
-        loss = self.loss(self.module(inputs), *others)
-        descend(loss, self.optimizer)
-        return loss.detach()
+        return descend(lambda: self.loss(self.module(inputs), *others), self.optimizer)
+
+
+@final
+class Unsupervised(Method):
+    """Descent on the mean of an objective of each example; LBFGS where a batch is all of the data.
+
+    Args:
+        module: What learns.
+        optimizer: Of its parameters.
+        objective: ``objective(x)``, of each example of a batch, ``(N,)``.
+        loss_name: As for ``Method``.
+    """
+
+    by_function = True
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        objective: Callable[[Tensor], Tensor],
+        loss_name: str = "objective of an example",
+    ):
+        self.module, self.optimizer, self.objective = module, optimizer, objective
+        self.loss_name = loss_name
+
+    def optimizers(self) -> Sequence[Optimizer]:
+        return (self.optimizer,)
+
+    def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
+        x = batch[0]
+        return descend(lambda: self.objective(x).mean(), self.optimizer)

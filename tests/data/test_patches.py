@@ -1,0 +1,101 @@
+"""Dead leaves, patches and whitening."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from nakami import data
+from nakami.results import UsageError
+
+
+def test_dead_leaves_repeat_and_cover_the_picture():
+    before = torch.get_rng_state()
+    one, again, other = (data.dead_leaves(3, size=32, seed=s) for s in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(one.inputs, again.inputs)
+    assert not torch.equal(one.inputs, other.inputs)
+    assert one.inputs.shape == (3, 1, 32, 32)
+    assert 0 <= one.inputs.min() < 0.2 < 0.8 < one.inputs.max() <= 1
+    assert len(one.inputs.unique()) > 20
+    assert (one.inputs == 0.5).double().mean() < 0.02
+
+
+def test_dead_leaves_have_the_spectrum_of_photographs():
+    """Power falls about as the square of the frequency, alike along both axes."""
+    pictures = data.dead_leaves(40, size=64).inputs[:, 0].double()
+    power = torch.fft.fft2(pictures - pictures.mean((1, 2), keepdim=True)).abs().square().mean(0)
+    cycles = torch.arange(3, 13, dtype=torch.float64).log()
+    for line in (power[3:13, 0], power[0, 3:13]):
+        slope = torch.linalg.lstsq(
+            torch.stack([cycles, torch.ones(10, dtype=torch.float64)], 1), line.log()[:, None]
+        ).solution[0]
+        assert -3.2 < float(slope) < -1.5
+
+
+def test_patches_are_parts_of_their_pictures():
+    pictures = data.dead_leaves(4, size=20)
+    cut = data.patches(pictures, 30, 6, seed=2)
+    assert cut.inputs.shape == (30, 1, 6, 6)
+    for patch, name in zip(cut.inputs, cut.names, strict=True):
+        whole = pictures.inputs[int(name.split()[-1])]
+        parts = whole.unfold(1, 6, 1).unfold(2, 6, 1)
+        assert (parts == patch[:, None, None]).all((3, 4)).any()
+    assert len({name.split()[-1] for name in cut.names}) == 4
+    assert torch.equal(data.patches(pictures, 30, 6, seed=2).inputs, cut.inputs)
+
+
+def mixed(n=500, d=6):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(n, d, generator=g, dtype=torch.float64)
+    return x @ torch.randn(d, d, generator=g, dtype=torch.float64) + 3
+
+
+@pytest.mark.parametrize("kind", ["pca", "zca"])
+def test_whitened_values_are_uncorrelated_and_come_back(kind):
+    x = mixed()
+    white = data.whitening(x, kind=kind)
+    z = white(x)
+    assert_close(z.T @ z / len(z), torch.eye(6, dtype=x.dtype))
+    assert_close(white.inverse(z), x)
+    assert_close(white.layer()(x), z)
+    assert not any(p.requires_grad for p in white.layer().parameters())
+    few = data.whitening(x, 3, kind=kind)
+    assert_close(few.matrix @ few.back, (few.matrix @ few.back) @ (few.matrix @ few.back))
+    assert_close(white.variances, torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0))
+
+
+def test_zca_turns_least_and_pca_does_not_mix():
+    x = mixed()
+    zca, pca = (data.whitening(x, kind=kind) for kind in ("zca", "pca"))
+    assert_close(zca.matrix, zca.matrix.T)
+    centred = x - x.mean(0)
+    assert (zca(x) - centred).norm() < (pca(x) - centred).norm()
+    assert_close(pca.matrix @ pca.matrix.T, torch.diag(1 / pca.variances))
+
+
+def test_eps_holds_directions_without_variance_down():
+    x = mixed()
+    x = torch.cat([x, x[:, :1]], 1)  # one value twice
+    with pytest.raises(UsageError, match="components must be at most 6, the directions in which"):
+        data.whitening(x)
+    white = data.whitening(x, eps=0.01)
+    assert_close(white.inverse(white(x)), x)
+    assert white(x).square().mean(0).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: data.whitening(mixed(), kind="ica"), "kind must be one of pca, zca, got 'ica'"),
+        (lambda: data.whitening(mixed(), 9), "components must be a whole number from 1 to 6"),
+        (lambda: data.whitening(mixed(), eps=-1), "eps must be a number from 0 on, got -1"),
+        (lambda: data.dead_leaves(0), "n must be a whole number from 1 on, got 0"),
+        (
+            lambda: data.patches(data.dead_leaves(1, size=8), 5, 9),
+            "size must be at most the shorter side of the pictures, 8, got 9",
+        ),
+    ],
+)
+def test_wrong_use_is_refused_in_a_sentence(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
