@@ -155,6 +155,7 @@ def test_lengths_of_transforms_have_small_factors():
 
 def test_what_watches_convolutions_sees_one():
     assert FFTConv2d.forward is nn.Conv2d.forward
+    assert nn.utils.skip_init(FFTConv2d, 2, 3, 5).weight.shape == (3, 2, 5, 5)
 
 
 def test_wrong_use_is_refused():

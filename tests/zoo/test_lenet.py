@@ -49,6 +49,24 @@ def test_the_first_half_is_the_formula():
     assert isinstance(lenet.make(normalisation="contrast").norm2, ours.LocalContrastNorm2d)
 
 
+def test_without_shared_weights_each_place_has_its_own():
+    net = lenet.make((1, 20, 19), 3, sharing="local", maps=(2, 4), units=5)
+    assert net(x(1, 20, 19)).shape == (3, 3)
+    assert isinstance(net.conv2, ours.LocallyConnected2d)
+    assert net.conv2.weight.shape == (4 * 3 * 4, 2, 5, 5)
+    assert abs(float(net.conv1.weight.detach().std()) - (2 / 25) ** 0.5) < 0.01
+    shared = lenet.make((1, 20, 19), 3, maps=(2, 4), units=5)
+    with torch.no_grad():  # the same filters everywhere: the convolution
+        for name in ("conv1", "conv2"):
+            local, conv = (each.get_submodule(name) for each in (net, shared))
+            places = len(local.weight) // len(conv.weight)
+            local.weight.copy_(conv.weight.repeat(places, 1, 1, 1))
+            local.bias.copy_(conv.bias.repeat(places))
+    rest = {k: v for k, v in shared.state_dict().items() if "conv" not in k}
+    net.load_state_dict(rest, strict=False)
+    assert_close(net(x(1, 20, 19)), shared(x(1, 20, 19)), rtol=1e-5, atol=1e-6)
+
+
 def test_the_convolutional_network_is_its_usual_form():
     assert_close(dict(cnn.make().state_dict()), dict(lenet.make().state_dict()), rtol=0, atol=0)
     assert repr(cnn.make()) == repr(lenet.make())

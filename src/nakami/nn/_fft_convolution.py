@@ -26,7 +26,8 @@ class FFTConv2d(nn.Conv2d):
     Args:
         args, options: As of ``nn.Conv2d``: channels, ``kernel_size``, ``stride``, ``padding``
             (``"same"``, ``"valid"``), ``dilation``, ``groups``, ``bias``, ``padding_mode``,
-            ``device``, ``dtype``.
+            ``dtype``.
+        device: As of ``nn.Conv2d``.
         method: ``"fft"``, ``"direct"`` (torch's own), or ``"auto"``: by a rule fitted to times of
             a forward and backward pass on a processor, from all sizes. It does not measure anything
             itself, so that a network has the same bits in each run.
@@ -47,10 +48,14 @@ class FFTConv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, *args: Any, method: Literal["auto", "fft", "direct"] = "auto", **options: Any
+        self,
+        *args: Any,
+        method: Literal["auto", "fft", "direct"] = "auto",
+        device: torch.device | str | None = None,  # named, for torch.nn.utils.skip_init
+        **options: Any,
     ):
         check_choice("method", method, METHODS, "leave it out")
-        super().__init__(*args, **options)
+        super().__init__(*args, **{**options, "device": device})
         self.method: Literal["auto", "fft", "direct"] = method
 
     def _conv_forward(  # torch's name for it; so forward stays that of nn.Conv2d

@@ -46,7 +46,8 @@ def layer(
 
     Without ``std`` the variance is ``2 / fan-in`` (He et al. 2015).
     """
-    made: Any = nn.utils.skip_init(kind, *args, **options)
+    place = options.pop("device", "cpu")  # as skip_init, which wants to see device in a signature
+    made: Any = kind(*args, device="meta", **options).to_empty(device=place)
     if std is None:
         std = (2 / made.weight[0].numel()) ** 0.5
     with torch.no_grad():

@@ -12,21 +12,24 @@ architecture for object recognition?", ICCV 2009, whose rectification is the abs
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeAlias
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 
-from nakami.nn import GaussianPool2d, L2Pool2d, LocalContrastNorm2d
+from nakami.nn import GaussianPool2d, L2Pool2d, LocalContrastNorm2d, LocallyConnected2d
 from nakami.results import check_choice, wrong
 
 from ._entry import Entry
 from ._layers import layer, seeded
 
 Pooling: TypeAlias = Literal["max", "average", "l2", "gaussian"]
+Sharing: TypeAlias = Literal["convolution", "local"]
 Normalisation: TypeAlias = Literal["none", "contrast", "response"]
 
 POOLINGS: dict[str, Callable[[], nn.Module]] = {  # all make a map of n pixels one of n // 2
@@ -48,6 +51,9 @@ def make(
     *,
     pooling: Pooling = "max",
     normalisation: Normalisation = "none",
+    sharing: Sharing = "convolution",
+    maps: tuple[int, int] = (20, 50),
+    units: int = 500,
     generator: torch.Generator | None = None,
 ) -> nn.Sequential:
     """Modules ``conv1``, ``relu1``, (``norm1``), ``pool1``, ``conv2``, ..., ``hidden``, ``output``.
@@ -59,35 +65,36 @@ def make(
         pooling: ``"max"``, ``"average"``, ``"l2"`` (root of the mean square), or ``"gaussian"``:
             root of the squares weighed by a Gaussian of 1 pixel, in a 4x4 window of stride 2.
         normalisation: ``"none"``, ``"contrast"`` (5x5, over all maps), or ``"response"``.
+        sharing: ``"convolution"``, or ``"local"``: filters of their own at each place.
+        maps: Of both convolutions.
+        units: Of the hidden layer.
         generator: Source of the first weights ``N(0, 2 / fan-in)``; None: a fresh one with seed 0.
 
     Returns:
         A network ``(N, *shape) -> (N, classes)``; the default has 431,080 parameters. Neither
-        pooling nor normalisation has any, so weights of one fit all.
+        pooling nor normalisation has any, so weights of one fit all of the same ``sharing``.
     """
     check_choice("pooling", pooling, list(POOLINGS), 'use "max"')
     check_choice("normalisation", normalisation, list(LEAST), 'use "none"')
     if len(shape) != 3 or min(shape[1:]) < LEAST[normalisation]:
         rule = f"be (channels, height, width), {LEAST[normalisation]} pixels or more on each side"
         raise wrong("shape", rule, tuple(shape), "for example (1, 28, 28)")
-    g, n = seeded(generator), 50
-    for side in shape[1:]:
-        n *= ((side - 4) // 2 - 4) // 2
+    check_choice("sharing", sharing, ["convolution", "local"], 'use "convolution"')
+    g, size = seeded(generator), tuple(shape[1:])
     parts = OrderedDict[str, nn.Module]()
-
-    def maps(at: int, inputs: int, outputs: int) -> None:
-        parts[f"conv{at}"] = layer(nn.Conv2d, inputs, outputs, 5, generator=g)
+    for at, (inputs, outputs) in enumerate(pairwise((shape[0], *maps)), 1):
+        kind: type[nn.Module] = nn.Conv2d if sharing == "convolution" else LocallyConnected2d
+        where: dict[str, Any] = {} if sharing == "convolution" else {"input_size": size}
+        parts[f"conv{at}"] = layer(kind, inputs, outputs, 5, generator=g, **where)
         parts[f"relu{at}"] = nn.ReLU()
         if normalisation != "none":
             parts[f"norm{at}"] = NORMALISATIONS[normalisation]()
         parts[f"pool{at}"] = POOLINGS[pooling]()
-
-    maps(1, shape[0], 20)  # (20, 24, 24), then (20, 12, 12) of 28 x 28
-    maps(2, 20, 50)  # (50, 8, 8), then (50, 4, 4)
+        size = tuple((side - 4) // 2 for side in size)  # 24 and 12, then 8 and 4 of 28 pixels
     parts["flatten"] = nn.Flatten()
-    parts["linear"] = layer(nn.Linear, n, 500, generator=g)
+    parts["linear"] = layer(nn.Linear, maps[1] * math.prod(size), units, generator=g)
     parts["hidden"] = nn.ReLU()
-    parts["output"] = layer(nn.Linear, 500, classes, std=(1 / 500) ** 0.5, generator=g)
+    parts["output"] = layer(nn.Linear, units, classes, std=(1 / units) ** 0.5, generator=g)
     return nn.Sequential(parts)
 
 
