@@ -1,6 +1,8 @@
 """Convolution by Fourier transforms against torch's own, and when it is chosen."""
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from nakami.nn import FFTConv2d
 from nakami.nn._convolution_rule import fast_length
 from nakami.results import UsageError
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "convolution.json"
 MODES = ("zeros", "reflect", "replicate", "circular")
 OPTIONS = [
     {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "bias": bias}
@@ -142,6 +145,22 @@ def test_auto_gives_the_numbers_of_what_it_chooses():
     assert not torch.equal(layer(x), own(x))
     layer.method = "direct"
     assert torch.equal(layer(x), own(x))
+
+
+def test_the_rule_is_within_its_limit_in_nearly_all_measured_cases():
+    ratios = []
+    for line in RESULTS.read_text().splitlines()[1:]:
+        row = json.loads(line)
+        batch, channels, outputs, groups = row["layer"]
+        for case in row["kernels"]:
+            side, kernel = row["side"], case["kernel"]
+            way = choice(
+                channels, outputs, kernel, padding=kernel // 2, groups=groups,
+                shape=(batch, channels, side, side), dtype=getattr(torch, row["dtype"]),
+            )  # fmt: skip
+            ratios.append(case[way] / min(case["fft"], case["direct"]))
+    assert sum(r <= 1.2 for r in ratios) > 0.9 * len(ratios)
+    assert max(ratios) < 3
 
 
 def test_lengths_of_transforms_have_small_factors():
