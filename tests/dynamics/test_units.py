@@ -106,3 +106,53 @@ def test_bad_units_are_refused_and_pieces_come_back(tmp_path):
     with pytest.raises(UsageError, match="unit '99' is unknown"):
         again.cosine(99)
     assert (again.arrays["exact"] == first.arrays["exact"]).all()
+
+
+def test_the_guided_projection_is_gated_and_rectified():
+    net, x = Net(), pictures(2)
+    found = dynamics.units(net, x, nakami.xray(net, x, stages=["output"]), units=[2])
+    for i in range(2):
+        first = net.first(x[i : i + 1])
+        pooled, switches = functional.max_pool2d(functional.relu(first), 2, return_indices=True)
+        last = net.second(pooled)
+        signal = torch.zeros_like(last)
+        signal.reshape(1, 4, -1)[0, 2, found.arrays["place"][i, 0]] = 1
+        back = functional.conv_transpose2d(signal * (last > 0), net.second.weight)
+        back = functional.max_unpool2d(back, switches, 2, output_size=first.shape[-2:])
+        back = back.clamp_min(0) * (first > 0)
+        wanted = functional.conv_transpose2d(back, net.first.weight).reshape(-1)
+        np.testing.assert_allclose(found.arrays["guided"][i, 0], wanted, atol=1e-6)
+
+
+def test_row_deconvolution_and_guided_coincide_where_all_signals_are_positive():
+    """Positive weights and inputs: no ReLU is off, and nothing on the way back is negative."""
+    net, x = Net(), pictures(3).abs()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.abs_()
+    found = dynamics.units(net, x, nakami.xray(net, x, stages=["output"]), units=[0, 3])
+    for name in ("deconvolved", "guided"):
+        np.testing.assert_allclose(found.arrays[name], found.arrays["exact"], rtol=1e-6)
+    np.testing.assert_allclose(found.arrays["cosine_guided"], 1)
+    with torch.no_grad():
+        net.second.weight[0, 2] *= -1  # one negative signal, and they part
+    found = dynamics.units(net, x, nakami.xray(net, x, stages=["output"]), units=[0])
+    assert (found.arrays["cosine"] < 0.9999).all()
+
+
+def test_a_hidden_part_changes_the_unit_as_a_run_without_it_does():
+    net, x = Net(), pictures(1)
+    run = nakami.xray(net, x, stages=["output"])
+    found = dynamics.units(net, x, run, units=[1], occlude=3)
+    place = found.arrays["place"][0, 0]
+    plain = net(x)[0, 1].reshape(-1)[place]
+    for i, rows in enumerate([(0, 2), (3, 5), (6, 8)]):
+        for j, columns in enumerate([(0, 2), (3, 5), (6, 8)]):
+            hidden = x.clone()
+            mean = x.mean((2, 3), keepdim=True)[0]
+            hidden[0, :, slice(*rows), slice(*columns)] = mean
+            change = net(hidden)[0, 1].reshape(-1)[place] - plain
+            assert found.arrays["occlusion"][0, 0, i, j] == pytest.approx(float(change), abs=1e-6)
+    assert "occlusion" not in dynamics.units(net, x, run, units=[1], occlude=0).arrays
+    with pytest.raises(UsageError, match="occlude must be a whole number from 0 to 64, got -1"):
+        dynamics.units(net, x, run, occlude=-1)

@@ -22,6 +22,9 @@ def made(run, alike=False, lit=True):
         "exact": exact,
         "deconvolved": other,
         "cosine": cosine.astype(np.float64),
+        "guided": exact,
+        "cosine_guided": np.ones((n, 2)),
+        "occlusion": rng.normal(size=(n, 2, 4, 4)).astype(np.float32),
     }
     return Units({"stages": ["hidden3"], "units": [5, 8], "rectified": 2}, (0, 1, 2), arrays)
 
@@ -37,8 +40,17 @@ def test_the_heading_follows_the_cosine(run, tmp_path):
     assert same.heading == "Row of the Jacobian and deconvolution agree"
     assert "2 ReLUs lie between" in same.text
     grids = differ.figures[0].grids
-    assert [row.name for row in grids.by_stage["hidden3"][0].rows] == ["row", "deconv."]
+    assert [row.name for row in grids.by_stage["hidden3"][0].rows] == [
+        "row",
+        "guided",
+        "deconv.",
+        "hidden",
+        "v1",
+    ]
     assert "unit 5, test digit 1" in str(grids.by_stage["hidden3"][0].inputs[0].alt).lower()
+    ranks = grids.by_stage
+    assert list(ranks) == ["hidden3, place 3", "hidden3, place 2", "hidden3"]
+    assert "unit 5, test digit 2" in str(ranks["hidden3, place 2"][0].inputs[0].alt).lower()
     page = report.write(run.including(made(run)), tmp_path / "page.html").read_text("utf-8")
     assert "share of the largest value of each picture" in page
 

@@ -1,7 +1,8 @@
-"""Units at the inputs that excite them most, seen in two ways."""
+"""Units at the inputs that excite them most, seen in several ways."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from ...results import Progress, Units, Xray, check_at_least, is_whole, told, wr
 from ...spectra import without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
+from .._projections import deconvolved, occlusion
 
-COUNT = 8
+COUNT, PLACES, MOST_PLACES = 8, 8, 64
 
 
 @told
@@ -28,16 +30,19 @@ def units(
     *,
     units: Sequence[int] | None = None,
     count: int = COUNT,
+    occlude: int = PLACES,
     progress: Progress | None = None,
 ) -> Units:
-    """Project units back to the input, exactly and through the deconvolutional network.
+    """Project units back to the input: exactly, deconvolutional, guided; and hide parts of it.
 
     For each unit and input: where the unit is largest, the row of the Jacobian there (the gradient
     of its activation by the input), and beside it the deconvolutional projection: one at the unit,
     passed back through transposed layers and the switches of max pooling, rectified at each ReLU
     instead of gated by it. The two agree where, on the way back, no negative signal meets a ReLU
-    that is on and no positive one meets a ReLU that is off; without ReLUs they are the same. Only
-    the exact row says what a small change does.
+    that is on and no positive one meets a ReLU that is off; without ReLUs they are the same. The
+    guided projection passes where both do: a positive signal and a ReLU that is on. Only the exact
+    row says what a small change does. Of pictures, a square that hides a part of it is moved over
+    the picture: by how much the unit changes is a large change, where the row is a small one.
 
     Args:
         model: The model that the x-ray read, or its ``View``; left as it was.
@@ -48,31 +53,53 @@ def units(
             ``(positions, components)``, else entries. Default: those with the largest activation at
             any input.
         count: How many where ``units`` is not given.
+        occlude: Places of the hiding square along each side of a picture; 0: none. Inputs of other
+            shapes than ``(channels, height, width)`` are not hidden.
         progress: ``progress(done, total, seconds_left, what)``, called after each input.
 
     Returns:
-        A ``Units``: activations, places, both projections and the cosine between them.
+        A ``Units``: activations, places, projections, cosines with the row, occlusion.
 
     Raises:
         UsageError: Another model or other inputs than the x-ray's, an unknown stage or unit.
 
-    Cost: a run of the network for each input to choose units, then two backward passes a unit;
-    ``8 U n`` bytes an input for U units, n the size of an input.
+    Cost: a run of the network for each input to choose units, then three backward passes a unit,
+    and ``occlude^2`` runs; ``12 U n`` bytes an input for U units, n the size of an input.
     Source: Zeiler and Fergus, ECCV 2014 (arXiv 1311.2901); Simonyan et al. 2014 (1312.6034) on how
-    it differs from the gradient.
+    it differs from the gradient; Springenberg et al. 2015 (1412.6806), guided.
     """
     table = bench(model, inputs, run)
     table.check_one_length()
     stage = table.stages(stage or run.path[-1])[0]
     total = _channels(_shape(table, table.inputs.at(0), stage))
     chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
-    settings = {"stages": [stage], "units": chosen, "rectified": _relus(table, stage)}
+    if not is_whole(occlude) or not 0 <= occlude <= MOST_PLACES:
+        rule = f"be a whole number from 0 to {MOST_PLACES}"
+        raise wrong("occlude", rule, repr(occlude), f"{PLACES} is the default")
+    shape = _picture(table)
+    places = occlude if shape is not None else 0
+    settings = {
+        "stages": [stage], "units": chosen, "rectified": _relus(table, stage), "occlude": places
+    }  # fmt: skip
 
     def measure(i: int, x: Example) -> Arrays:
         op = Jacobian(table.network, x, table.places_at(x), stage, table.source)
-        return _at_one_input(op, _shape(table, x, stage), chosen)
+        found, flat = _at_one_input(op, _shape(table, x, stage), chosen)
+        if shape is not None and places:
+            found["occlusion"] = as_array(occlusion(op, flat, shape, places).to(torch.float32))
+        return found
 
     return conducted(Units, table, settings, measure, progress)
+
+
+def _picture(table: Bench) -> tuple[int, int, int] | None:
+    """The shape of inputs that are pictures; None of others."""
+    parts = table.parts(table.inputs.at(0))
+    shape = parts[0].shape[-3:]
+    if table.source != "input" or len(parts) != 1 or len(shape) != 3:
+        return None
+    channels, height, width = shape
+    return (channels, height, width) if parts[0].numel() == math.prod(shape) else None
 
 
 def _given(units: Sequence[int], total: int) -> list[int]:
@@ -121,31 +148,24 @@ def _relus(table: Bench, stage: str) -> int:
     return way.count
 
 
-def _at_one_input(op: Jacobian, shape: tuple[int, ...], chosen: list[int]) -> Arrays:
+def _at_one_input(op: Jacobian, shape: tuple[int, ...], chosen: list[int]) -> tuple[Arrays, Tensor]:
+    """What is read at one input, and the entries of the state."""
     values, index = _by_unit(op.output, shape)
     largest = values[chosen].max(1)
     flat = index[chosen].gather(1, largest.indices[:, None])[:, 0]
     ones = torch.zeros(op.shape[0], len(chosen), dtype=op.dtype, device=op.device)
     ones[flat, torch.arange(len(chosen), device=op.device)] = 1
     exact = (op.T @ ones).T
-    projected = _deconvolved(op, flat)
-    cosine = torch.nn.functional.cosine_similarity(exact, projected, dim=1, eps=0.0)
-    return {
-        "activation": as_array(largest.values),
-        "place": as_array(largest.indices),
-        "exact": as_array(exact.to(torch.float32)),
-        "deconvolved": as_array(projected.to(torch.float32)),
-        "cosine": as_array(cosine).astype(np.float64),
-    }
+    found = {"activation": as_array(largest.values), "place": as_array(largest.indices)}
+    found["exact"] = as_array(exact.to(torch.float32))
+    for name, guided in (("deconvolved", False), ("guided", True)):
+        projected = deconvolved(op, flat, guided=guided)
+        cosine = torch.nn.functional.cosine_similarity(exact, projected, dim=1, eps=0.0)
+        found[name] = as_array(projected.to(torch.float32))
+        found["cosine_guided" if guided else "cosine"] = as_array(cosine).astype(np.float64)
+    return found, flat
 
 
-def _deconvolved(op: Jacobian, flat: Tensor) -> Tensor:
-    """Projections of one at each of some entries of the state, ``(U, n)``."""
-    point = op.point.detach().clone().requires_grad_()
-    with Deconvolution(), torch.enable_grad():
-        state = op.function(point)
-    rows = [torch.autograd.grad(state[at], point, retain_graph=True)[0] for at in flat]
-    return torch.stack(rows)
-
-
-ENTRY = ExperimentEntry(units, "units at the inputs that excite them, exact and deconvolutional")
+ENTRY = ExperimentEntry(
+    units, "units at the inputs that excite them: exact, deconvolutional, guided, occluded"
+)

@@ -25,6 +25,9 @@ class Units(Experiment):
             positions. ``exact`` (N, U, n) float32: the row of the Jacobian of ``J_all`` there.
             ``deconvolved`` (N, U, n) float32: the projection of a one through the deconvolutional
             network. ``cosine`` (N, U) of the angle between the two; NaN where one of them is 0.
+            ``guided`` and ``cosine_guided``: likewise of the guided projection. Of pictures
+            ``occlusion`` (N, U, places, places) float32: change of the activation where a square of
+            a quarter of each side, evenly placed from border to border, hides the picture.
     """
 
     name: ClassVar[str] = "units"
@@ -83,6 +86,7 @@ class Units(Experiment):
                     "cosine_best": float(self.arrays["cosine"][at, u]),
                     "cosine": over.mean,
                     "cosine_se": over.se,
+                    "cosine_guided": float(self.arrays["cosine_guided"][at, u]),
                 }
             )
         return out

@@ -1,4 +1,4 @@
-"""The section of units: rows of the Jacobian beside deconvolutional projections."""
+"""The section of units: rows of the Jacobian beside other ways back to the input."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ._pictures import PERCENTILE
 from ._stage_charts import Group, stage_chart
 
 COLUMNS = {True: 6, False: 4}  # units shown, of small pictures and of photographs
+INPUTS = 3  # of each unit, those that excite it most
+PROJECTIONS = ("exact", "guided", "deconvolved", "occlusion")
 
 
 def units_section(reading: Reading) -> Section | None:
@@ -75,11 +77,23 @@ def _table(reading: Reading, found: Units) -> Table:
 
 
 def _grids(reading: Reading, found: Units, shape: Frame) -> Grids:
-    """Of each unit its best input, and both projections there."""
+    """Of each unit its best inputs, and all ways back there."""
     pixels = unnormalised(shape, reading.main.run.inputs)
+    by_stage = {}
+    for rank in reversed(range(min(INPUTS, len(found.inputs)))):  # the last one is opened
+        name = found.stage if rank == 0 else say("units.rank", stage=found.stage, rank=rank + 1)
+        by_stage[str(name)] = [_grid(reading, found, shape, pixels, rank)]
+    dark = shape.channels == 1 and shape.small and float(np.median(pixels)) < 0.1
+    return Grids(
+        shape.width, shape.height, shape.small, 1.0, dark, by_stage,
+        say("units.pictures"), say("units.scale"), ("", ""),
+    )  # fmt: skip
+
+
+def _grid(reading: Reading, found: Units, shape: Frame, pixels: np.ndarray, rank: int) -> Grid:
+    """Each unit at the input that excites it most, second most, ..."""
     shown = list(enumerate(found.units))[: COLUMNS[shape.small]]
-    best = [found.best(unit, 1)[0] for _, unit in shown]
-    at = [(found.inputs.index(i), u) for i, (u, _) in zip(best, shown, strict=True)]
+    best = [found.best(unit, rank + 1)[rank] for _, unit in shown]
     inputs = [
         Picture(
             encoded(pixels[i], shape.small),
@@ -88,24 +102,48 @@ def _grids(reading: Reading, found: Units, shape: Frame) -> Grids:
         )
         for i, (_, unit) in zip(best, shown, strict=True)
     ]
+    at = [(found.inputs.index(i), u) for i, (u, _) in zip(best, shown, strict=True)]
+    planes = {
+        name: [_plane(found, name, r, u, shape) for r, u in at]
+        for name in PROJECTIONS
+        if name in found.arrays
+    }
+    leading = [_leading(reading, found, *place, shape) for place in at]
+    planes["singular"] = [plane for plane in leading if plane is not None]
     rows = []
-    for name in ("exact", "deconvolved"):
-        vectors = [found.arrays[name][r, u] for r, u in at]
-        planes = [_unit(signed_plane(shape.planes(v))) for v in vectors]
-        pictures = [
-            Picture(
-                encoded(grey(plane, 1.0)[None], shape.small, VECTOR),
-                escape(say(f"units.alt_{name}", unit=unit)),
-            )
-            for plane, (_, unit) in zip(planes, shown, strict=True)
-        ]
-        rows.append(Row(say(f"units.{name}"), pictures, "", ""))
-    dark = shape.channels == 1 and shape.small and float(np.median(pixels)) < 0.1
-    grids = {found.stage: [Grid("", inputs, rows)]}
-    return Grids(
-        shape.width, shape.height, shape.small, 1.0, dark, grids,
-        say("units.pictures"), say("units.scale"), ("", ""),
-    )  # fmt: skip
+    for name, some in planes.items():
+        if len(some) == len(shown):
+            pictures = [
+                Picture(
+                    encoded(grey(_unit(plane), 1.0)[None], shape.small, VECTOR),
+                    escape(say(f"units.alt_{name}", unit=unit)),
+                )
+                for plane, (_, unit) in zip(some, shown, strict=True)
+            ]
+            rows.append(Row(say(f"units.{name}"), pictures, "", ""))
+    return Grid("", inputs, rows)
+
+
+def _plane(found: Units, name: str, r: int, u: int, shape: Frame) -> np.ndarray:
+    """One way back as a picture; of the occlusion how much the unit falls, place by place."""
+    values = found.arrays[name][r, u]
+    if name != "occlusion":
+        return signed_plane(shape.planes(values))
+    y, x = (
+        np.minimum(np.arange(side) * len(values) // side, len(values) - 1)
+        for side in (shape.height, shape.width)
+    )
+    return -values[np.ix_(y, x)]
+
+
+def _leading(reading: Reading, found: Units, r: int, u: int, shape: Frame) -> np.ndarray | None:
+    """The first right singular vector of the stage at that input, on the side of the row."""
+    for spectrum in reading.main.run.at(found.stage):
+        if spectrum.input == found.inputs[r] and len(spectrum.right):
+            v = spectrum.right[0]
+            sign = 1.0 if float(v @ found.arrays["exact"][r, u]) >= 0 else -1.0
+            return signed_plane(shape.planes(sign * v))
+    return None
 
 
 def _unit(plane: np.ndarray) -> np.ndarray:
