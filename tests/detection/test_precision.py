@@ -1,13 +1,22 @@
 """Average precision against COCO's own program, and against cases counted by hand."""
 
 import math
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from nakami.data import Scenes
-from nakami.detection import Detections, mean_average_precision, precision_recall
+from nakami.detection import (
+    Detections,
+    coco_average_precision,
+    mean_average_precision,
+    mean_average_precision_error,
+    precision_recall,
+)
+from nakami.results import RunError
 
 
 def case(seed, classes=3, pictures=12):
@@ -38,45 +47,12 @@ def case(seed, classes=3, pictures=12):
     return found, scenes
 
 
-def coco(found, scenes, overlap):
-    """COCO's average precision of each class, all sizes, 100 detections a picture."""
-    pytest.importorskip("pycocotools", reason="COCO's program comes with the extra detection")
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    def boxes(of, **more):
-        return [
-            {
-                "id": i + 1,
-                "image_id": int(of.rows[i]) + 1,
-                "category_id": int(of.labels[i]) + 1,
-                "bbox": [x0, y0, x1 - x0, y1 - y0],
-                "area": (x1 - x0) * (y1 - y0),
-                "iscrowd": 0,
-                **{k: float(v[i]) for k, v in more.items()},
-            }
-            for i, (x0, y0, x1, y1) in enumerate(of.boxes.double().tolist())
-        ]
-
-    truth = COCO()
-    truth.dataset = {
-        "images": [{"id": i + 1} for i in range(len(scenes))],
-        "categories": [{"id": i + 1} for i in range(len(scenes.classes))],
-        "annotations": boxes(scenes),
-    }
-    truth.createIndex()
-    evaluation = COCOeval(truth, truth.loadRes(boxes(found, score=found.scores)), "bbox")
-    evaluation.params.iouThrs = np.array([overlap])
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation.eval["precision"][0, :, :, 0, 2].mean(0)  # by recall, class
-
-
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("overlap", [0.5, 0.75])
 def test_average_precision_is_that_of_coco(seed, overlap):
     found, scenes = case(seed)
-    wanted = coco(found, scenes, overlap)
+    pytest.importorskip("pycocotools", reason="COCO's program comes with the extra detection")
+    (wanted,) = coco_average_precision(found, scenes, (overlap,))
     assert wanted.min() > 0.02
     assert wanted.max() < 0.98
     for label in range(3):
@@ -88,11 +64,11 @@ def test_average_precision_is_that_of_coco(seed, overlap):
 
 def made(boxes, labels, rows, scores=None):
     boxes, labels = torch.tensor(boxes).reshape(-1, 4).float(), torch.tensor(labels)
-    rows, n = torch.tensor(rows), len(labels)
+    rows, n = torch.tensor(rows).long(), len(labels)
     if scores is not None:
-        return Detections(boxes, labels.long(), torch.tensor(scores), rows.long(), 2)
+        return Detections(boxes, labels.long(), torch.tensor(scores), rows, 2)
     empty = torch.zeros(2, 1, 50, 50)
-    return Scenes(empty, boxes, labels, rows, torch.arange(n), ("",) * n, ("a", "b"), "made")
+    return Scenes(empty, boxes, labels.long(), rows, torch.arange(n), ("",) * n, ("a", "b"), "made")
 
 
 A, B = [0.0, 0, 10, 10], [20.0, 20, 30, 30]
@@ -119,3 +95,29 @@ def test_perfect_none_and_empty():
     other = Detections(scenes.boxes + 8, scenes.labels, torch.ones(3), scenes.rows, 2)
     assert mean_average_precision(other, scenes) == 0
     assert math.isnan(precision_recall(perfect, made([], [], [])).average)
+
+
+def test_coco_is_asked_for_in_a_sentence_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    monkeypatch.setattr("nakami.detection._coco.find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"pip install 'nakami\[detection\]' adds it"):
+        coco_average_precision(*case(0))
+
+
+def test_the_error_is_that_of_drawing_pictures_again():
+    """By hand: pictures copied as often as they are drawn, evaluated from the start."""
+    found, scenes = case(2)
+    g, values = torch.Generator().manual_seed(5), []
+    for _ in range(20):
+        drawn = torch.randint(12, (12,), generator=g).tolist()
+        parts = [[(of.rows == row).nonzero().flatten() for row in drawn] for of in (found, scenes)]
+        rows = [torch.cat([torch.full_like(p, i) for i, p in enumerate(part)]) for part in parts]
+        one, other = map(torch.cat, parts)
+        again = Detections(found.boxes[one], found.labels[one], found.scores[one], rows[0], 12)
+        there = replace(
+            scenes, boxes=scenes.boxes[other], labels=scenes.labels[other], rows=rows[1]
+        )
+        values.append(mean_average_precision(again, there))
+    error = mean_average_precision_error(found, scenes, draws=20, seed=5)
+    assert error == pytest.approx(np.std(values, ddof=1), rel=1e-9)
+    assert 0.01 < error < 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from checks import neighbour
 from nakami import report
 from nakami.report.page._kinds import page_of
 from nakami.report.page._mosaic import mosaic
-from nakami.results import Picture, TrainedNetwork, TrainedPhase, TrainingReport, UsageError
+from nakami.results import (
+    Box,
+    Lines,
+    Picture,
+    TrainedNetwork,
+    TrainedPhase,
+    TrainingReport,
+    UsageError,
+)
+from nakami.results._trained import packed_pictures, unpacked_pictures
 
 BROWSER = neighbour("report", "test_browser")
 RAMP = np.linspace(-2, 1, 6 * 4 * 5, dtype=np.float32).reshape(6, 4, 5)
@@ -121,3 +131,39 @@ def test_in_a_browser_it_is_quiet_and_shows_every_image(browser, tmp_path, width
         assert page.locator("img.pic").count() == 12
         names = page.locator(".gk .k").all_inner_texts()
         assert names == ["input", "output"]
+
+
+BOXES = (Box(0, 1, 1, 2, 3, 4, "7 <b>", "right"), Box(0, 1, 0, 0, 2, 2, "", "there"))
+BOXED = Picture("Found", "In scenes.", ROWS[:1], (0.0, 1.0), boxes=BOXES, columns=2)
+LINES = Lines("Curves", "Two.", "recall", "precision", {"a": ((0, 1), (1, 0.5)), "b": ((0,), (1,))})
+
+
+def test_boxes_stand_on_their_image_and_are_told_to_readers():
+    made = mosaic(BOXED)
+    (row,) = [pictures for _, pictures in made.rows]
+    assert [len(picture.boxes) for picture in row] == [0, 2, 0]
+    assert (made.columns, made.boxed) == (2, True)
+    assert made.kinds == {"there": "there", "right": "found"}
+    assert row[1].alt == "Found, 2, found 7 &lt;b&gt;"
+    with pytest.raises(UsageError, match="boxes must be on images that are there"):
+        Picture("", "", ROWS, boxes=(Box(0, 3, 0, 0, 1, 1),))
+
+
+def test_the_page_draws_boxes_and_curves_with_colours_of_their_own(tmp_path):
+    found = trained(pictures=(BOXED, LINES))
+    page = page_of(found)
+    assert page.frame.n_curves == 2
+    assert page.charts[-1].data["c0"]["y"] == [1.0, 0.5]
+    text = report.write(found, tmp_path / "page.html").read_text()
+    assert '<rect class="b-right" x="1.0" y="2.0" width="2.0" height="2.0"/>' in text
+    assert "7 &lt;b&gt;</text>" in text
+
+
+def test_boxes_and_curves_go_through_the_folder():
+    texts, arrays = packed_pictures([BOXED, LINES])
+    again = unpacked_pictures(json.loads(json.dumps(texts)), arrays)
+    assert again[0].boxes == BOXES
+    assert again[0].columns == 2
+    assert {k: tuple(map(tuple, v)) for k, v in again[1].lines.items()} == LINES.lines
+    older = {"title": "a", "caption": "", "range": None, "rows": []}
+    assert unpacked_pictures({"pictures": [older]}, {"0": RAMP})[0].boxes == ()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nakami.data import Scenes
+from nakami.results import check_at_least, check_seed
 
 from ._boxes import Detections, overlaps
 
@@ -46,53 +47,108 @@ class PrecisionRecall:
         reached = first < len(best)
         return float(best[first[reached]].sum() / POINTS)
 
+    @property
+    def best_score(self) -> float:
+        """Where the harmonic mean of precision and recall is largest; infinity without any."""
+        if not len(self.scores):
+            return float("inf")
+        both = 2 * self.precision * self.recall / (self.precision + self.recall).clamp_min(1e-12)
+        return float(self.scores[int(both.argmax())])
+
 
 def precision_recall(
-    found: Detections, scenes: Scenes, label: int | None = None, overlap: float = 0.5
+    found: Detections,
+    scenes: Scenes,
+    label: int | None = None,
+    overlap: float = 0.5,
+    *,
+    right: Tensor | None = None,
+    times: Tensor | None = None,
 ) -> PrecisionRecall:
     """Precision and recall of one class, or of all together.
-
-    By falling score, each detection takes the object of its class in its picture that it overlaps
-    most, among those not yet taken; it is right where they overlap enough.
 
     Args:
         found: In the pictures of ``scenes``.
         scenes: What there is.
         label: A class; None: all, each with its own.
+        overlap: Least intersection over union of a right detection.
+        right: ``right_ones(found, scenes, overlap)``, where it is known.
+        times: ``(pictures,)``, how often each picture counts, for a bootstrap; None: once.
+    """
+    right = right_ones(found, scenes, overlap) if right is None else right
+    times = torch.ones(len(scenes)) if times is None else times
+    own = torch.ones(len(found), dtype=torch.bool) if label is None else found.labels == label
+    there = scenes.rows if label is None else scenes.rows[scenes.labels == label]
+    order = own.nonzero().flatten()
+    order = order[found.scores[order].argsort(descending=True, stable=True)]
+    counts, objects = times[found.rows[order]].double(), int(times[there].sum())
+    hits, so_far = (counts * right[order]).cumsum(0), counts.cumsum(0).clamp_min(1e-300)
+    return PrecisionRecall(found.scores[order], hits / so_far, hits / max(1, objects), objects)
+
+
+def right_ones(found: Detections, scenes: Scenes, overlap: float = 0.5) -> Tensor:
+    """Whether each detection is right, ``(M,)``.
+
+    By falling score, each takes the object of its class in its picture that it overlaps most, among
+    those not yet taken; it is right where they overlap enough.
+
+    Args:
+        found: In the pictures of ``scenes``.
+        scenes: What there is.
         overlap: Least intersection over union.
 
     Source: the matching of COCO's evaluation (Lin et al. 2014).
     """
-    own = torch.ones(len(found), dtype=torch.bool) if label is None else found.labels == label
-    order = own.nonzero().flatten()
-    order = order[found.scores[order].argsort(descending=True, stable=True)]
-    there = scenes.boxes if label is None else scenes.boxes[scenes.labels == label]
-    taken, right = set[int](), torch.zeros(len(order), dtype=torch.float64)
-    ids = torch.arange(len(scenes.boxes))
-    for place, i in enumerate(order.tolist()):
-        same = (scenes.rows == found.rows[i]) & (scenes.labels == found.labels[i])
-        free = [j for j in ids[same].tolist() if j not in taken]
-        if not free:
-            continue
-        shared = overlaps(found.boxes[i : i + 1].double(), scenes.boxes[free].double())[0]
-        if float(shared.max()) >= overlap:
-            taken.add(free[int(shared.argmax())])
-            right[place] = 1
-    hits = right.cumsum(0)
-    so_far = torch.arange(1, len(order) + 1, dtype=torch.float64)
-    return PrecisionRecall(
-        found.scores[order], hits / so_far, hits / max(1, len(there)), len(there)
-    )
+    right = torch.zeros(len(found), dtype=torch.bool)
+    order = found.scores.argsort(descending=True, stable=True)
+    for row in found.rows.unique().tolist():
+        there, labels = scenes.within(row)
+        own = order[found.rows[order] == row]
+        shared = overlaps(found.boxes[own].double(), there.double())
+        shared[found.labels[own][:, None] != labels[None]] = -1.0
+        for i, each in zip(own.tolist(), shared, strict=True):
+            if len(each) and float(each.max()) >= overlap:
+                right[i] = True
+                shared[:, int(each.argmax())] = -1.0
+    return right
 
 
 def mean_average_precision(found: Detections, scenes: Scenes, overlap: float = 0.5) -> float:
-    """Mean over the classes that occur of their average precision, in 0..1.
+    """Mean over the classes that occur of their average precision, in 0..1; NaN without objects.
 
     Args:
         found: In the pictures of ``scenes``.
         scenes: What there is.
         overlap: Least intersection over union of a right detection.
     """
-    present = scenes.labels.unique().tolist()
-    values = [precision_recall(found, scenes, label, overlap).average for label in present]
+    return _mean(found, scenes, right_ones(found, scenes, overlap), None)
+
+
+def mean_average_precision_error(
+    found: Detections, scenes: Scenes, overlap: float = 0.5, *, draws: int = 200, seed: int = 0
+) -> float:
+    """Its standard error over pictures: the deviation when as many are drawn with replacement.
+
+    Args:
+        found: In the pictures of ``scenes``.
+        scenes: What there is.
+        overlap: Least intersection over union of a right detection.
+        draws: Sets of pictures.
+        seed: Decides them.
+    """
+    right, n = right_ones(found, scenes, overlap), len(scenes)
+    g = torch.Generator().manual_seed(check_seed(seed))
+    values = []
+    for _ in range(check_at_least("draws", draws, 2, "pass draws=200")):
+        times = torch.bincount(torch.randint(n, (n,), generator=g), minlength=n)
+        values.append(_mean(found, scenes, right, times))
+    return float(np.nanstd(values, ddof=1))
+
+
+def _mean(found: Detections, scenes: Scenes, right: Tensor, times: Tensor | None) -> float:
+    curves = [
+        precision_recall(found, scenes, label, right=right, times=times)
+        for label in scenes.labels.unique().tolist()
+    ]
+    values = [curve.average for curve in curves if curve.objects]
     return sum(values) / len(values) if values else float("nan")

@@ -17,6 +17,7 @@ from nakami.results import Entries, lazy
 from ._subject import Network, Recipe, Subject
 
 if TYPE_CHECKING:
+    from ..results import Lines as Lines
     from ..results import Picture as Picture
     from ._examples import DataFiles as DataFiles
     from ._examples import classes as classes

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami.data import Examples
-    from nakami.results import Picture
+    from nakami.results import Lines, Picture
     from nakami.training import Training
 
     from ._examples import DataFiles
@@ -85,5 +85,6 @@ class Recipe:
     labelled: bool = True
     in_unit: bool = False
     pictures: (
-        Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Picture]] | None
+        Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Picture | Lines]]
+        | None
     ) = None

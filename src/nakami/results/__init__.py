@@ -97,6 +97,8 @@ if TYPE_CHECKING:
     from ._pairs import pair_contrast as pair_contrast
     from ._parts import Keep as Keep
     from ._parts import at_once as at_once
+    from ._picture import Box as Box
+    from ._picture import Lines as Lines
     from ._picture import Picture as Picture
     from ._pieces import Piece as Piece
     from ._plotted import Plotted as Plotted

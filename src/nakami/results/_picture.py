@@ -1,15 +1,56 @@
-"""Pictures that a training leaves: filters, samples, reconstructions."""
+"""Pictures that a training leaves: filters, samples, reconstructions, boxes, curves."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ._errors import wrong
 
 CHANNELS = (1, 3)
+
+
+class Box(NamedTuple):
+    """A rectangle on an image of a ``Picture``.
+
+    Attributes:
+        row, column: The image.
+        left, top, right, bottom: In its pixels, from its top left corner.
+        text: Written at it.
+        kind: How it is drawn: ``"there"``, what is known, dashed; ``"right"`` or ``"wrong"``, what
+            was found; or ``"0"`` to ``"5"``, a colour for what is the same in several images.
+    """
+
+    row: int
+    column: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    text: str = ""
+    kind: Literal["there", "right", "wrong", "0", "1", "2", "3", "4", "5"] = "right"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A few curves on two axes.
+
+    Attributes:
+        title: What they show. caption: A sentence below.
+        x: What the horizontal axis has, with its unit. y: likewise.
+        lines: The two coordinates of each curve's points, by name.
+        ends: Values of both axes that are kept in sight.
+    """
+
+    title: str
+    caption: str
+    x: str
+    y: str
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    ends: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +65,8 @@ class Picture:
         range: Values drawn black and white; None: from ``-m`` to ``m``, so that zero is in
             the middle; 99.8 % of the magnitudes lie below ``m``.
         rows: Names of the rows, for example ``("input", "output")``; none: without.
+        boxes: Rectangles drawn on images.
+        columns: Images beside each other, where they are one row; None: ten.
     """
 
     title: str
@@ -31,6 +74,8 @@ class Picture:
     images: Any
     range: tuple[float, float] | None = None
     rows: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    columns: int | None = None
 
     def __post_init__(self) -> None:
         images = np.asarray(self.images, dtype=np.float32)
@@ -45,4 +90,8 @@ class Picture:
         if self.rows and len(self.rows) != len(images):
             rule = f"name {len(images)} rows"
             raise wrong("rows", rule, self.rows, "give a name for each row of images")
+        for box in self.boxes:
+            if not (0 <= box.row < images.shape[0] and 0 <= box.column < images.shape[1]):
+                rule = "be on images that are there"
+                raise wrong("boxes", rule, box[:2], "count rows and columns from 0")
         object.__setattr__(self, "images", images)

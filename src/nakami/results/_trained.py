@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._picture import Picture
+from ._picture import Box, Lines, Picture
 from ._plotted import Plotted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class TrainingReport(Plotted):
     recipe: str
     phases: tuple[TrainedPhase, ...]
     networks: tuple[TrainedNetwork, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Picture | Lines, ...]
     settings: Mapping[str, Any]
     source: str = ""
 
@@ -98,7 +98,7 @@ def training_report(record: Record) -> TrainingReport:
         TrainedNetwork(name, n["training"], tuple(n["facts"].values()))
         for name, n in result.get("networks", {}).items()
     )
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[Picture | Lines, ...] = ()
     if record.has(PICTURES):
         piece = record.piece(PICTURES)
         of = piece.record.get("of")
@@ -109,25 +109,40 @@ def training_report(record: Record) -> TrainingReport:
 
 
 def packed_pictures(
-    pictures: Sequence[Picture],
+    pictures: Sequence[Picture | Lines],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Pictures as a piece holds them: texts, and arrays by number."""
     texts = [{k: v for k, v in vars(picture).items() if k != "images"} for picture in pictures]
-    arrays = {str(i): np.ascontiguousarray(p.images) for i, p in enumerate(pictures)}
+    arrays = {
+        str(i): np.ascontiguousarray(p.images)
+        for i, p in enumerate(pictures)
+        if isinstance(p, Picture)
+    }
     return {"pictures": texts}, arrays
 
 
 def unpacked_pictures(
     record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[Picture, ...]:
+) -> tuple[Picture | Lines, ...]:
     """The inverse of ``packed_pictures``."""
     return tuple(
-        Picture(
-            text["title"],
-            text["caption"],
-            arrays[str(i)],
-            text["range"] and tuple(text["range"]),
-            tuple(text["rows"]),
-        )
+        _picture(text, arrays[str(i)]) if str(i) in arrays else _lines(text)
         for i, text in enumerate(record["pictures"])
     )
+
+
+def _picture(text: Mapping[str, Any], images: np.ndarray) -> Picture:
+    return Picture(
+        text["title"],
+        text["caption"],
+        images,
+        text["range"] and tuple(text["range"]),
+        tuple(text["rows"]),
+        tuple(Box(*box) for box in text.get("boxes", ())),
+        text.get("columns"),
+    )
+
+
+def _lines(text: Mapping[str, Any]) -> Lines:
+    lines = {name: (tuple(x), tuple(y)) for name, (x, y) in text["lines"].items()}
+    return Lines(text["title"], text["caption"], text["x"], text["y"], lines, tuple(text["ends"]))

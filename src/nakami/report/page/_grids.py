@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from nakami.results import Box
+
 from ..words import _numbers as num
 
 
@@ -22,6 +24,7 @@ class Picture:
     doubt: str = ""
     gain: str = ""
     area: str = ""
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)

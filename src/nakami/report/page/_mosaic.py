@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from markupsafe import escape
@@ -15,6 +15,7 @@ from ._grids import Picture
 
 COLUMNS = 10  # of pictures that come without rows
 PERCENTILE = 99.8  # of magnitudes: the end of a signed scale, so that one weight does not hide all
+KINDS = {"there": "there", "right": "found", "wrong": "found wrongly"}
 DARK = 0.1  # median below which pictures are white on black
 
 
@@ -29,6 +30,7 @@ class Mosaic:
         inverted: Whether images are white on black, to be inverted on light paper.
         label: What is shown. ticks: Values along the colour scale of signed images, evenly spaced;
             none for others. values: What the values are, in words.
+        kinds: Of boxes, with a name, those that occur. boxed: Whether images have boxes.
     """
 
     rows: list[tuple[str, list[Picture]]]
@@ -40,6 +42,8 @@ class Mosaic:
     label: str
     ticks: list[str]
     values: str
+    kinds: dict[str, str] = field(default_factory=dict)
+    boxed: bool = False
 
     @property
     def named(self) -> bool:
@@ -60,21 +64,37 @@ def mosaic(picture: results.Picture) -> Mosaic:
     dark = grey and small and not signed and float(np.median(shades)) < DARK
     ticks = [num.number(v * top, 2) for v in (-1, -0.5, 0, 0.5, 1)] if signed and grey else []
     rows = [
-        (name, [_image(picture, name, i, shade, signed and grey) for i, shade in enumerate(row)])
-        for name, row in zip(picture.rows or [""] * len(shades), shades, strict=True)
+        (
+            name,
+            [_image(picture, (r, i), name, shade, signed and grey) for i, shade in enumerate(row)],
+        )
+        for r, (name, row) in enumerate(
+            zip(picture.rows or [""] * len(shades), shades, strict=True)
+        )
     ]
-    columns = images.shape[1] if len(images) > 1 else min(COLUMNS, images.shape[1])
+    columns = images.shape[1]
+    if len(images) == 1:
+        columns = min(picture.columns or COLUMNS, columns)
     values = f"values from {num.number(low)} to {num.number(high)}"
     return Mosaic(
-        rows, columns, width, height, small, dark, picture.title, ticks, values
+        rows, columns, width, height, small, dark, picture.title, ticks, values,
+        _kinds(picture), bool(picture.boxes),
     )  # fmt: skip
 
 
 def _image(
-    picture: results.Picture, row: str, index: int, shade: np.ndarray, signed: bool
+    picture: results.Picture, at: tuple[int, int], row: str, shade: np.ndarray, signed: bool
 ) -> Picture:
-    alt = ", ".join(filter(None, (picture.title, row, str(index + 1))))
+    boxes = tuple(box for box in picture.boxes if box[:2] == at)
+    named = [f"{KINDS.get(box.kind, '')} {box.text}".strip() for box in boxes if box.text]
+    alt = ", ".join(filter(None, (picture.title, row, str(at[1] + 1), *named)))
     small = is_small(*shade.shape[1:])
     # the page colours bytes around 128, which is 0
     image = np.round(1 + 254 * shade).astype(np.uint8) if signed else shade
-    return Picture(encoded(image, small), escape(alt), signed=signed)
+    return Picture(encoded(image, small), escape(alt), signed=signed, boxes=boxes)
+
+
+def _kinds(picture: results.Picture) -> dict[str, str]:
+    """The kinds of boxes that have a name, where they occur."""
+    found = {box.kind for box in picture.boxes}
+    return {kind: name for kind, name in KINDS.items() if kind in found}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nakami.results import TrainingReport
+from nakami.results import Lines, TrainingReport
 
 from ...page._origin import BESIDE, measured, versions
 from ...page._sections import Frame, KeyFigure, Section, Table, Text, Verdict
@@ -23,7 +23,7 @@ def frame(found: TrainingReport, sections: list[Section]) -> Frame:
         how=_how(found),
         note=BESIDE,
         words=say.words,
-        n_curves=1,
+        n_curves=max([1, *(len(p.lines) for p in found.pictures if isinstance(p, Lines))]),
         **measured(found.settings),
     )
 

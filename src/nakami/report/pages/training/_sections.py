@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nakami.results import TrainedPhase, TrainingReport
+from nakami.results import Lines, Picture, TrainedPhase, TrainingReport
 
 from ...charts._chart import Chart
 from ...charts._curves import Curve, Scale, curves
@@ -112,6 +112,18 @@ def pictures_section(found: TrainingReport) -> Section | None:
     """The pictures of the recipe."""
     if not found.pictures:
         return None
-    figures = [Figure(p.title, p.caption, mosaic=mosaic(p)) for p in found.pictures]
+    figures = [
+        Figure(p.title, p.caption, mosaic=mosaic(p))
+        if isinstance(p, Picture)
+        else Figure(p.title, p.caption, [lines_chart(i, p)])
+        for i, p in enumerate(found.pictures)
+    ]
     heading = say("pictures.heading", n=len(figures))
     return section(say, "pictures", heading, say("pictures.text"), figures, wide=True)
+
+
+def lines_chart(index: int, found: Lines) -> Chart:
+    """Curves that a recipe offers."""
+    made = [Curve(name, x, y) for name, (x, y) in found.lines.items()]
+    axes = Scale(found.x, ends=found.ends), Scale(found.y, ends=found.ends)
+    return curves(f"lines{index}", made, *axes, f"{found.title}. {found.caption}")
