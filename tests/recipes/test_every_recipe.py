@@ -12,6 +12,7 @@ from nakami.results import Lines, Picture
 
 STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
 TINY = {
+    "alexnet-pictures": {"width": 0.05, "epochs": 2},
     "cae-digits": STACKED,
     "dae-digits": {"hidden": 9, "epochs": 2},
     "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},

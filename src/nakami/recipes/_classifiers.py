@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from nakami.data import Examples
 from nakami.nn import MaxNorm
-from nakami.training import Supervised, Training
+from nakami.training import Method, Supervised, Training
 
 from ..results import Picture, counted
 from ._facts import error_fact
@@ -64,6 +64,7 @@ class Descent:
     Attributes:
         epochs: Passes over the data. rate: learning rate. momentum: share of the last update.
         batch: Examples of one update. max_norm: bound on the weights of a unit; None: without.
+        decay: Share of the weights, times the rate, that is taken off at each update.
     """
 
     epochs: int
@@ -71,6 +72,7 @@ class Descent:
     momentum: float
     batch: int
     max_norm: float | None = None
+    decay: float = 0.0
 
     @classmethod
     def of(cls, settings: DropoutSettings) -> Descent:
@@ -80,6 +82,7 @@ class Descent:
 
     def __str__(self) -> str:
         bound = "" if self.max_norm is None else f", weights of a unit at most {self.max_norm} long"
+        bound += f", weight decay {self.decay}" if self.decay else ""
         return (
             f"{counted(self.epochs, 'epoch')} of gradient descent on the cross-entropy at rate "
             f"{self.rate}, momentum {self.momentum}{bound}"
@@ -93,6 +96,7 @@ def classifier(
     examples: tuple[Examples, Examples],
     descent: Descent,
     what: str = "",
+    wrap: Callable[[Method], Method] = lambda method: method,
 ) -> Network:
     """A network trained by labels, in the phase of its name.
 
@@ -103,14 +107,17 @@ def classifier(
         examples: To train, and to test.
         descent: How it is trained.
         what: What it is, for the sentence on its training: ``"with dropout, "``.
+        wrap: Puts something around the descent: changed pictures, rates that fall.
     """
     train, test = examples
     assert train.labels is not None  # as check_labels has seen
     inputs, labels = train.inputs, train.labels
-    optimizer = torch.optim.SGD(model.parameters(), descent.rate, descent.momentum)
+    optimizer = torch.optim.SGD(
+        model.parameters(), descent.rate, descent.momentum, weight_decay=descent.decay
+    )
     if descent.max_norm is not None:
         MaxNorm(model, descent.max_norm).attach(optimizer)
-    method = Supervised(model, optimizer)
+    method = wrap(Supervised(model, optimizer))
     training.run(name, method, lambda: (inputs, labels), batch=descent.batch)
     said = f"{what}{descent} on the {train.source}"
     return Network(name, model, said, [error_fact(model, test)])
