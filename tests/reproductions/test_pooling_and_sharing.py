@@ -12,9 +12,10 @@ FOLDER = Path(__file__).resolve().parents[2] / "reproductions"
 
 @pytest.fixture(scope="module")
 def page():
+    path = list(sys.path)
     sys.path.insert(0, str(FOLDER))
     yield importlib.import_module("_pooling_report")
-    sys.path.remove(str(FOLDER))
+    sys.path[:] = path
 
 
 def records(**errors):

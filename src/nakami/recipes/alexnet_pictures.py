@@ -7,8 +7,8 @@ mirrored at random, and their colours moved along the principal axes of all.
 Deliberate differences: pictures of 64 pixels in place of 224, a quarter of the maps and units
 (``width``), batches of 32 in place of 128; crops move a picture by some pixels in place of cutting
 224 out of 256, and the whole picture is tested in place of ten crops; the loss decides on plateaus.
-First weights of variance 2 / fan-in: with those of 2012 (``first="original"``) a network of a
-quarter of the width on the default pictures had learned nothing after 15 passes.
+First weights of variance 2 / fan-in: with those of 2012 (``first="original"``) a network of this
+width had learned nothing of such pictures after 15 passes (five classes, batches of 128).
 
 With ``trunk`` the five convolutions of torchvision's AlexNet come from a file, and all is trained.
 
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from nakami import data
 from nakami.data import Examples
+from nakami.data._pictures import NORMALISATIONS
 from nakami.results import wrong
 from nakami.training import (
     Augmented,
@@ -50,7 +51,7 @@ from ._pictures import CHANNELS, kernels, rows_of
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+_, *IMAGENET = NORMALISATIONS["imagenet"]  # mean and deviation
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def network(
 def _colours(settings: AlexNetSettings, pictures: Tensor) -> tuple[list[float], list[float]]:
     """What is taken off each channel, and divided by."""
     if settings.trunk:
-        return IMAGENET
+        return IMAGENET[0], IMAGENET[1]
     mean = pictures.mean((0, 2, 3)).tolist()
     if settings.first == "original":
         return mean, [1 / 255]
