@@ -6,6 +6,7 @@ from ..results import lazy
 
 if TYPE_CHECKING:
     from ._curves import straightness as straightness
+    from ._evolution import feature_evolution as feature_evolution
     from ._experiment import EXPERIMENTS as EXPERIMENTS
     from ._experiment import experimented as experimented
     from ._forecast import expected_seconds as expected_seconds

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..operators import Deconvolution, Jacobian
+from ..results import is_whole, wrong
+from ._inputs import as_array
 
 SHARE = 4  # the side of a hiding square is this part of the picture's
 
@@ -61,3 +66,45 @@ def _spans(size: int, places: int) -> list[tuple[int, int]]:
     side = max(1, round(size / SHARE))
     starts = torch.linspace(0, size - side, places) if places > 1 else [(size - side) / 2]
     return [(round(float(a)), round(float(a)) + side) for a in starts]
+
+
+def unit_count(shape: tuple[int, ...]) -> int:
+    """Number of units of a state of this shape."""
+    return shape[-1] if len(shape) == 2 else shape[0]
+
+
+def by_unit(state: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """A flat state as ``(units, places)``, and the flat index of each entry."""
+    index = torch.arange(state.numel(), device=state.device)
+    if len(shape) == 2:
+        return state.reshape(-1, shape[-1]).T, index.reshape(-1, shape[-1]).T
+    return state.reshape(shape[0], -1), index.reshape(shape[0], -1)
+
+
+def asked_units(units: Sequence[int], total: int) -> list[int]:
+    """Numbers of units, or a refusal."""
+    asked = list(units) if isinstance(units, Sequence) else [units]
+    if not asked or not all(is_whole(u) and 0 <= u < total for u in asked):
+        rule = f"be numbers from 0 to {total - 1}"
+        raise wrong("units", rule, repr(units), "leave it out for the most excited ones")
+    return [int(u) for u in asked]
+
+
+def seen_back(
+    op: Jacobian, shape: tuple[int, ...], chosen: list[int]
+) -> tuple[dict[str, np.ndarray], Tensor]:
+    """What is read at one input, and the entries of the state."""
+    values, index = by_unit(op.output, shape)
+    largest = values[chosen].max(1)
+    flat = index[chosen].gather(1, largest.indices[:, None])[:, 0]
+    ones = torch.zeros(op.shape[0], len(chosen), dtype=op.dtype, device=op.device)
+    ones[flat, torch.arange(len(chosen), device=op.device)] = 1
+    exact = (op.T @ ones).T
+    found = {"activation": as_array(largest.values), "place": as_array(largest.indices)}
+    found["exact"] = as_array(exact.to(torch.float32))
+    for name, guided in (("deconvolved", False), ("guided", True)):
+        projected = deconvolved(op, flat, guided=guided)
+        cosine = torch.nn.functional.cosine_similarity(exact, projected, dim=1, eps=0.0)
+        found[name] = as_array(projected.to(torch.float32))
+        found["cosine_guided" if guided else "cosine"] = as_array(cosine).astype(np.float64)
+    return found, flat

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ._experiment import EXPERIMENTS as EXPERIMENTS
     from ._experiment import Experiment as Experiment
     from ._experiment import ExperimentKind as ExperimentKind
+    from ._feature_evolution import FeatureEvolution as FeatureEvolution
     from ._files import as_json as as_json
     from ._files import disk as disk
     from ._files import plain as plain

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from ...results import Progress, Units, Xray, check_at_least, is_whole, told, wr
 from ...spectra import without_autocast
 from .._experiment import Arrays, Bench, ExperimentEntry, bench, conducted
 from .._inputs import as_array
-from .._projections import deconvolved, occlusion
+from .._projections import asked_units, by_unit, occlusion, seen_back, unit_count
 
 COUNT, PLACES, MOST_PLACES = 8, 8, 64
 
@@ -71,8 +70,8 @@ def units(
     table = bench(model, inputs, run)
     table.check_one_length()
     stage = table.stages(stage or run.path[-1])[0]
-    total = _channels(_shape(table, table.inputs.at(0), stage))
-    chosen = _given(units, total) if units is not None else _strongest(table, stage, count)
+    total = unit_count(_shape(table, table.inputs.at(0), stage))
+    chosen = asked_units(units, total) if units is not None else _strongest(table, stage, count)
     if not is_whole(occlude) or not 0 <= occlude <= MOST_PLACES:
         rule = f"be a whole number from 0 to {MOST_PLACES}"
         raise wrong("occlude", rule, repr(occlude), f"{PLACES} is the default")
@@ -84,7 +83,7 @@ def units(
 
     def measure(i: int, x: Example) -> Arrays:
         op = Jacobian(table.network, x, table.places_at(x), stage, table.source)
-        found, flat = _at_one_input(op, _shape(table, x, stage), chosen)
+        found, flat = seen_back(op, _shape(table, x, stage), chosen)
         if shape is not None and places:
             found["occlusion"] = as_array(occlusion(op, flat, shape, places).to(torch.float32))
         return found
@@ -102,29 +101,9 @@ def _picture(table: Bench) -> tuple[int, int, int] | None:
     return (channels, height, width) if parts[0].numel() == math.prod(shape) else None
 
 
-def _given(units: Sequence[int], total: int) -> list[int]:
-    asked = list(units) if isinstance(units, Sequence) else [units]
-    if not asked or not all(is_whole(u) and 0 <= u < total for u in asked):
-        rule = f"be numbers from 0 to {total - 1}"
-        raise wrong("units", rule, repr(units), "leave it out for the most excited ones")
-    return [int(u) for u in asked]
-
-
 def _shape(table: Bench, x: Example, stage: str) -> tuple[int, ...]:
     """The shape of what is read of a stage at one input."""
     return table.network.ends(table.places_at(x), stage)[0].shape
-
-
-def _channels(shape: tuple[int, ...]) -> int:
-    return shape[-1] if len(shape) == 2 else shape[0]
-
-
-def _by_unit(state: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """A flat state as ``(units, places)``, and the flat index of each entry."""
-    index = torch.arange(state.numel(), device=state.device)
-    if len(shape) == 2:
-        return state.reshape(-1, shape[-1]).T, index.reshape(-1, shape[-1]).T
-    return state.reshape(shape[0], -1), index.reshape(shape[0], -1)
 
 
 def _strongest(table: Bench, stage: str, count: int) -> list[int]:
@@ -134,7 +113,7 @@ def _strongest(table: Bench, stage: str, count: int) -> list[int]:
         x = table.inputs.at(i)
         with torch.no_grad():
             state = table.network.read_at(table.network.activations(x.tree, (stage,)))[0]
-        top = _by_unit(state.reshape(-1), _shape(table, x, stage))[0].amax(1)
+        top = by_unit(state.reshape(-1), _shape(table, x, stage))[0].amax(1)
         most = top if most is None else torch.maximum(most, top)
     assert most is not None
     order = torch.sort(most, descending=True, stable=True).indices
@@ -146,24 +125,6 @@ def _relus(table: Bench, stage: str) -> int:
     with Deconvolution() as way, torch.no_grad():
         table.network.activations(table.inputs.at(0).tree, (stage,))
     return way.count
-
-
-def _at_one_input(op: Jacobian, shape: tuple[int, ...], chosen: list[int]) -> tuple[Arrays, Tensor]:
-    """What is read at one input, and the entries of the state."""
-    values, index = _by_unit(op.output, shape)
-    largest = values[chosen].max(1)
-    flat = index[chosen].gather(1, largest.indices[:, None])[:, 0]
-    ones = torch.zeros(op.shape[0], len(chosen), dtype=op.dtype, device=op.device)
-    ones[flat, torch.arange(len(chosen), device=op.device)] = 1
-    exact = (op.T @ ones).T
-    found = {"activation": as_array(largest.values), "place": as_array(largest.indices)}
-    found["exact"] = as_array(exact.to(torch.float32))
-    for name, guided in (("deconvolved", False), ("guided", True)):
-        projected = deconvolved(op, flat, guided=guided)
-        cosine = torch.nn.functional.cosine_similarity(exact, projected, dim=1, eps=0.0)
-        found[name] = as_array(projected.to(torch.float32))
-        found["cosine_guided" if guided else "cosine"] = as_array(cosine).astype(np.float64)
-    return found, flat
 
 
 ENTRY = ExperimentEntry(
