@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from nakami.nn import LocallyConnected2d
+from nakami.results import UsageError
 
 OPTIONS = {
     "plain": {},
@@ -114,6 +115,25 @@ def test_nothing_but_weights_and_inputs_is_held_for_the_way_back():
         layer(x)
     places = {t.untyped_storage().data_ptr() for t in held}
     assert places <= {x.untyped_storage().data_ptr(), layer.weight.untyped_storage().data_ptr()}
+
+
+@pytest.mark.parametrize("name", ["plain", "strided"])
+def test_the_transpose_is_that_of_the_jacobian(name):
+    layer, x = made(OPTIONS[name], 1)
+    dense = torch.autograd.functional.jacobian(layer, x).reshape(-1, x.numel())
+    y = torch.randn(layer(x).shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
+    assert_close(layer.transpose(y).flatten(), dense.T @ y.flatten())
+    compiled = torch.compile(layer.transpose, backend="aot_eager", fullgraph=True)
+    assert_close(compiled(y), layer.transpose(y))
+    assert torch.autograd.gradcheck(layer.transpose, y.requires_grad_(), fast_mode=True)
+
+
+def test_the_transpose_refuses_other_shapes_and_padding():
+    layer, x = made(OPTIONS["reflected"], 1)
+    with pytest.raises(UsageError, match=r"y must have shape \(N, 4, 2, 3\), got shape"):
+        layer.transpose(x)
+    with pytest.raises(UsageError, match="padding_mode must be 'zeros' for the transposed map"):
+        layer.transpose(layer(x))
 
 
 def test_first_weights_are_those_of_a_convolution():

@@ -39,6 +39,7 @@ TINY = {
     },
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "sdae-digits": STACKED,
+    "three-stage": {"maps": (2, 3, 4), "epochs": 1, "joint_epochs": 1},
     "tica-patches": {"components": 9, "sheet": (6, 6), "epochs": 2},
     "sfnn-digits": {
         "hidden": (9, 7),

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from ..results import lazy
 
 if TYPE_CHECKING:
+    from ._best_unit import BestUnits as BestUnits
+    from ._best_unit import best_units as best_units
     from ._curves import straightness as straightness
     from ._evolution import feature_evolution as feature_evolution
     from ._experiment import EXPERIMENTS as EXPERIMENTS

@@ -64,6 +64,23 @@ def outputs(x: Tensor, weight: Tensor, fields: Fields) -> Tensor:
     return made
 
 
+def transposed(y: Tensor, weight: Tensor, fields: Fields) -> Tensor:
+    """The transpose of the map ``outputs``, for fixed weights.
+
+    Args:
+        y: ``(N, units, *fields.places)``.
+        weight: As for ``outputs``.
+        fields: Where they lie.
+
+    Returns:
+        ``(N, C, *fields.size)``.
+    """
+    if torch.compiler.is_compiling():
+        return _Inputs.forward(weight, y, fields)
+    made: Tensor = _Inputs.apply(weight, y, fields)
+    return made
+
+
 class _Slope(Function):
     """What the three have in common: two tensors and the fields go in, one tensor comes out."""
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..results import check_at_least, wrong
-from ._local_products import Fields, outputs
+from ._local_products import Fields, outputs, transposed
 from ._padding import check_pads, padded, pair
 
 
@@ -97,6 +97,24 @@ class LocallyConnected2d(nn.Module):
         if bias is not None:
             y = y + bias.reshape(*self.output_size, -1).permute(2, 0, 1)
         return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+    def transpose(self, y: Tensor) -> Tensor:
+        """The transposed map without biases, ``(N, maps, h, w) -> (N, C, H, W)``: a tied decoder.
+
+        Raises:
+            UsageError: Outputs of another shape, or padding by other values than zeros.
+        """
+        wanted = (self.out_channels, *self.output_size)
+        if y.ndim != 4 or y.shape[1:] != wanted:
+            rule, got = f"have shape (N, {', '.join(map(str, wanted))})", f"shape {tuple(y.shape)}"
+            raise wrong("y", rule, got, "pass what the layer gives")
+        left, right, up, down = self._pads
+        if any(self._pads) and self.padding_mode != "zeros":
+            got, way_out = repr(self.padding_mode), "make the layer with padding_mode='zeros'"
+            raise wrong("padding_mode", "be 'zeros' for the transposed map", got, way_out)
+        y, weight = _as_autocast(y, self.weight)
+        x = transposed(y, weight, self._fields)
+        return x[..., up : x.shape[2] - down, left : x.shape[3] - right]
 
     def _divided(self, argument: str, value: int) -> int:
         """Channels that the groups divide."""

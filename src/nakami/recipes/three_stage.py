@@ -1,0 +1,189 @@
+"""Three stages of local filters learned without labels, and what their best unit tells.
+
+Each stage of ``zoo.three_stage`` (origin, and what was scaled down) learns on what those below it
+give, then all together. Labels serve the measure alone: for each class the unit of the last stage
+and the threshold that tell it best from the others, chosen on training examples, measured on
+others; beside it the same network with random weights. A guess is right in half of the cases, as
+class and others count alike.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from nakami.data import Examples
+from nakami.dynamics import best_units
+from nakami.training import Training, Unsupervised
+from nakami.zoo import three_stage
+from nakami.zoo.three_stage import Stage, ThreeStage
+
+from ..results import Picture, counted
+from ._examples import digits_from
+from ._pictures import filters, shape_of
+from ._settings import POSITIVE, Bounds
+from ._stacked import stacked
+from ._subject import Network, Recipe
+
+PART = 1000  # examples that go through at once
+
+
+@dataclass(frozen=True)
+class ThreeStageSettings:
+    """What decides the weights, beside seed and data.
+
+    Attributes:
+        fields: Side of the fields of each stage.
+        maps: Filters at each place, of each stage.
+        cost: Weight of sparsity against reconstruction.
+        epochs: Passes over the data of each stage.
+        joint_epochs: Passes of all stages together.
+        rate: Learning rate of Adam.
+        joint_rate: That of all stages together.
+        batch: Examples of one update.
+    """
+
+    fields: Annotated[tuple[int, int, int], Bounds(1)] = (5, 5, 3)
+    maps: Annotated[tuple[int, int, int], Bounds(1)] = (8, 16, 32)
+    cost: Annotated[float, POSITIVE] = 0.1
+    epochs: int = 10
+    joint_epochs: int = 5
+    rate: Annotated[float, POSITIVE] = 0.001
+    joint_rate: Annotated[float, POSITIVE] = 0.0001
+    batch: Annotated[int, Bounds(1)] = 100
+
+
+def made(
+    settings: ThreeStageSettings,
+    shape: tuple[int, int, int],
+    generator: torch.Generator | None = None,
+) -> ThreeStage:
+    """The network with first weights."""
+    s = settings
+    return three_stage.make(shape, fields=s.fields, maps=s.maps, cost=s.cost, generator=generator)
+
+
+def untrained(settings: ThreeStageSettings) -> nn.Sequential:
+    """The network with first weights, in evaluation mode."""
+    return made(settings, (1, 28, 28)).eval()
+
+
+def epochs(settings: ThreeStageSettings) -> Mapping[str, int]:
+    """Three stages, then all together."""
+    each = {f"layer{i}": settings.epochs for i in (1, 2, 3)}
+    return {**each, "joint": settings.joint_epochs}
+
+
+def stages(settings: ThreeStageSettings) -> tuple[str, ...]:
+    """The outputs of the stages."""
+    return ("stage1", "stage2", "stage3")
+
+
+def train(
+    training: Training, train: Examples, test: Examples, settings: ThreeStageSettings
+) -> tuple[Network, ...]:
+    """Random weights, stage by stage, all together."""
+    shape = shape_of(train)
+    assert shape is not None
+    x = train.inputs.reshape(-1, *shape)
+    start = made(settings, shape, training.generator("first weights")).eval()
+    net = copy.deepcopy(start)
+    rate = settings.rate
+
+    def learner(stage: nn.Module) -> Unsupervised:
+        assert isinstance(stage, Stage)
+        adam = torch.optim.Adam(stage.parameters(), rate)
+        return Unsupervised(stage, adam, stage.objective, NAME)
+
+    with torch.no_grad():
+        seen = torch.cat([net.seen(part) for part in x.split(PART)])
+    stacked(training, seen, net.stages, learner, settings.batch)
+    joint = copy.deepcopy(net)
+    adam = torch.optim.Adam(joint.parameters(), settings.joint_rate)
+    method = Unsupervised(joint, adam, joint.objective, NAME)
+    training.run("joint", method, lambda: (x,), batch=settings.batch)
+    by_stage = f"{counted(settings.epochs, 'epoch')} of Adam a stage at rate {rate}"
+    together = f"then {counted(settings.joint_epochs, 'epoch')} together"
+    said = {
+        "random": (start, f"first weights as drawn; the best unit chosen on the {train.source}"),
+        "stages": (net.eval(), f"{by_stage}, one on the other, on the {train.source}"),
+        "joint": (joint.eval(), f"{by_stage}, {together} at rate {settings.joint_rate}"),
+    }
+    examples = (train, test)
+    return tuple(
+        Network(name, model, how, facts(model, examples)) for name, (model, how) in said.items()
+    )
+
+
+NAME = "objective of an input value"
+
+
+@torch.no_grad()
+def activations(model: nn.Module, examples: Examples) -> Tensor:
+    """Units of the last stage, ``(N, units)``."""
+    return torch.cat([model(part) for part in examples.inputs.split(PART)])
+
+
+def facts(model: nn.Module, examples: tuple[Examples, Examples]) -> list[dict[str, Any]]:
+    """What the best units tell: the mean over the classes, and the class that is told best."""
+    train, test = examples
+    assert train.labels is not None
+    assert test.labels is not None
+    found = best_units(
+        activations(model, train), train.labels, activations(model, test), test.labels
+    )
+    best = int(found.accuracy.nan_to_num(0.0).argmax())
+    name = train.classes[best] if train.classes else best
+    kind = f"binomial standard error, {counted(len(test), test.noun)}; a guess: 50"
+    known = found.errors[found.units >= 0]
+    mean, error = found.accuracy.nanmean(), known.square().sum().sqrt() / len(known)
+    values = {
+        "right by the best unit, mean of classes": (mean, error),
+        f"right by the best unit for class {name}": (found.accuracy[best], found.errors[best]),
+    }
+    return [
+        {
+            "label": label,
+            "value": 100 * float(right),
+            "spread": 100 * float(error),
+            "spread_kind": kind,
+            "unit": "%",
+        }
+        for label, (right, error) in values.items()
+    ]
+
+
+def pictures(
+    networks: Sequence[Network],
+    test: Examples,
+    settings: ThreeStageSettings,
+    generator: torch.Generator,
+) -> list[Picture]:
+    """Filters of the first stage at five neighbouring places in the middle."""
+    model = networks[-1].model
+    assert isinstance(model, ThreeStage)
+    layer = model.stages[0].filters
+    channels = layer.in_channels
+    fields = layer.weight.detach()
+    middle = layer.output_size[0] // 2 * layer.output_size[1] + layer.output_size[1] // 2
+    some = fields[middle * layer.out_channels :][: 5 * layer.out_channels]
+    part = Examples(
+        some.new_zeros(1, channels, *layer.kernel_size), None, ("field",), test.unit, test.source
+    )
+    return filters(some, part, "the first stage, five neighbouring places in turn")
+
+
+ENTRY = Recipe(
+    settings=ThreeStageSettings(),
+    examples=digits_from,
+    untrained=untrained,
+    epochs=epochs,
+    train=train,
+    stages=stages,
+    pictures=pictures,
+)
