@@ -32,6 +32,7 @@ TINY = {
     "overfeat-digits": {
         "scenes": 6,
         "test_scenes": 4,
+        "frames": 3,
         "looks": 1,
         "epochs": 1,
         "hard_epochs": 1,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._precision import mean_average_precision_error as mean_average_precision_error
     from ._precision import precision_recall as precision_recall
     from ._precision import right_ones as right_ones
+    from ._tracking import TrackingScores as TrackingScores
+    from ._tracking import link as link
+    from ._tracking import tracking_scores as tracking_scores
     from ._windows import FIT as FIT
     from ._windows import Windows as Windows
     from ._windows import windows as windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from nakami import data, detection
 from nakami.data import Examples, Scenes
-from nakami.results import Box, Lines, Picture, wrong
+from nakami.results import Box, Lines, Picture, counted, wrong
 
 from ._settings import Bounds
 
@@ -24,6 +25,7 @@ class SceneSettings:
 
     Attributes:
         scenes: Pictures to train on. test_scenes: pictures to test on.
+        frames: Of a film with moving objects, on which tracks are tested.
         size: Pixels of a scene's side.
         sides: Least and greatest longer side of an object in a scene, in pixels.
         scales: Sizes at which the detector looks at a scene.
@@ -32,6 +34,7 @@ class SceneSettings:
 
     scenes: Annotated[int, Bounds(1)] = 600
     test_scenes: Annotated[int, Bounds(1)] = 100
+    frames: Annotated[int, Bounds(1)] = 30
     size: Annotated[int, Bounds(32)] = 96
     sides: Annotated[tuple[int, int], Bounds(4)] = (14, 42)
     scales: Annotated[int, Bounds(1)] = 6
@@ -40,10 +43,22 @@ class SceneSettings:
 
 def made(settings: SceneSettings, examples: Examples, known: int, n: int, seed: int) -> Scenes:
     """Scenes with the pictures of these examples as objects."""
-    names = examples.classes or tuple(str(i) for i in range(known))
-    objects = data.objects_of(replace(examples, classes=names))
     size = (settings.size, settings.size)
+    objects = _objects(examples, known)
     return data.scenes(objects, n, size=size, sides=settings.sides, seed=seed)
+
+
+def test_film(settings: SceneSettings, examples: Examples, known: int) -> Scenes:
+    """Four objects of the smaller half of the sizes that move."""
+    low, high = settings.sides
+    sides, size = (low, math.sqrt(low * high)), (settings.size, settings.size)
+    objects = _objects(examples, known)
+    return data.film(objects, settings.frames, size=size, sides=sides, seed=TEST_SEED)
+
+
+def _objects(examples: Examples, known: int) -> data.Objects:
+    names = examples.classes or tuple(str(i) for i in range(known))
+    return data.objects_of(replace(examples, classes=names))
 
 
 def test_scenes(settings: SceneSettings, examples: Examples, known: int) -> Scenes:
@@ -96,6 +111,48 @@ def found_in(
     )
 
 
+def tracking_facts(found: detection.Detections, film: Scenes, sure: float) -> list[dict[str, Any]]:
+    """How well boxes of a score of ``sure`` or more are linked over a film."""
+    kept = found.above(sure)
+    scores = detection.tracking_scores(kept, detection.link(kept), film)
+    told = {"IDF1 of tracks": scores.idf1, "MOTA of tracks": scores.mota}
+    return [
+        {"label": label, "value": 100 * value, "spread": None, "spread_kind": "", "unit": "%"}
+        for label, value in told.items()
+    ]
+
+
+def tracking_picture(found: detection.Detections, film: Scenes, sure: float) -> Picture:
+    """Eight frames with the tracks of boxes of a score of ``sure`` or more."""
+    kept = found.above(sure)
+    tracks = detection.link(kept)
+    step = max(1, len(film) // 8)
+    frames = range(0, len(film), step)[:8]
+    boxes = [
+        Box(0, column, *_corners(kept.boxes[i]), str(int(tracks[i])), _colour(int(tracks[i])))
+        for column, frame in enumerate(frames)
+        for i in (kept.rows == frame).nonzero().flatten().tolist()
+    ]
+    return Picture(
+        "Tracks in a film",
+        f"Frames {frames[0]} to {frames[-1]} of a film, each {counted(step, 'frame')} after the "
+        "one before. Boxes with the same number and colour are one track.",
+        film.pictures[list(frames)][None],
+        (0.0, 1.0),
+        boxes=tuple(boxes),
+        columns=4,
+    )
+
+
+def _colour(track: int) -> Any:
+    return str(track % 6)
+
+
+def _corners(box: Tensor) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box.tolist()
+    return left, top, right, bottom
+
+
 def detection_facts(found: detection.Detections, scenes: Scenes) -> list[dict[str, Any]]:
     """Mean average precision with its error over scenes, and COCO's where its program is there."""
     facts = [
@@ -122,11 +179,10 @@ def detection_facts(found: detection.Detections, scenes: Scenes) -> list[dict[st
 
 
 def detection_pictures(
-    found: detection.Detections, scenes: Scenes, shown: int = 12
+    found: detection.Detections, scenes: Scenes, sure: float, shown: int = 12
 ) -> list[Picture | Lines]:
     """The first test scenes with what is there and what was found; precision by recall."""
     rows = range(min(shown, len(scenes)))
-    sure = detection.precision_recall(found, scenes).best_score
     boxes = [box for row in rows for box in _boxes_of(found, scenes, row, sure)]
     picture = Picture(
         "Objects found in test scenes",
@@ -162,16 +218,11 @@ def detection_pictures(
 def _boxes_of(found: detection.Detections, scenes: Scenes, row: int, sure: float) -> list[Box]:
     """What is there, and what was found at a score of ``sure`` or more, right or wrong."""
     there, _ = scenes.within(row)
-
-    def corners_of(box: Tensor) -> tuple[float, float, float, float]:
-        left, top, right, bottom = box.tolist()
-        return left, top, right, bottom
-
-    out = [Box(0, row, *corners_of(box), "", "there") for box in there]
+    out = [Box(0, row, *_corners(box), "", "there") for box in there]
     own = ((found.rows == row) & (found.scores >= sure)).nonzero().flatten()
     right = detection.right_ones(found, scenes)
     for i in own.tolist():
         text = scenes.classes[int(found.labels[i])]
         kind: Literal["right", "wrong"] = "right" if right[i] else "wrong"
-        out.append(Box(0, row, *corners_of(found.boxes[i]), text, kind))
+        out.append(Box(0, row, *_corners(found.boxes[i]), text, kind))
     return out

@@ -195,7 +195,13 @@ def _facts(
 ) -> list[dict[str, Any]]:
     scenes = _scenes.test_scenes(settings, test, known)
     found = _scenes.found_in(net, scenes, settings, side)
-    return _scenes.detection_facts(found, scenes)
+    film = _scenes.test_film(settings, test, known)
+    tracked = _scenes.found_in(net, film, settings, side)
+    sure = detection.precision_recall(found, scenes).best_score
+    return [
+        *_scenes.detection_facts(found, scenes),
+        *_scenes.tracking_facts(tracked, film, sure),
+    ]
 
 
 def pictures(
@@ -204,12 +210,17 @@ def pictures(
     settings: OverFeatSettings,
     generator: torch.Generator,
 ) -> list[Picture | Lines]:
-    """Test scenes with the boxes found, and the curve of precision and recall."""
+    """Test scenes with the boxes found, the curve of precision and recall, tracks in a film."""
     net = networks[0].model
     assert isinstance(net, overfeat.OverFeat)
     scenes = _scenes.test_scenes(settings, test, net.classes - 1)
-    found = _scenes.found_in(net, scenes, settings, _scenes.side_of(test))
-    return _scenes.detection_pictures(found, scenes)
+    film, side = _scenes.test_film(settings, test, net.classes - 1), _scenes.side_of(test)
+    found, tracked = (_scenes.found_in(net, of, settings, side) for of in (scenes, film))
+    sure = detection.precision_recall(found, scenes).best_score
+    return [
+        *_scenes.detection_pictures(found, scenes, sure),
+        _scenes.tracking_picture(tracked, film, sure),
+    ]
 
 
 ENTRY = Recipe(
