@@ -36,6 +36,7 @@ PUBLISHED = {
     "dbn-digits": "1.24 (3 x 1,000, Vincent et al. 2010, quoted); 1.2 (Salakhutdinov, Hinton 2009)",
     "dbm-digits": "0.95 (500-1,000, Salakhutdinov, Hinton 2009)",
     "sdae-digits": "1.28 (3 x 1,000, 25 % masked, Vincent et al. 2010, quoted)",
+    "lenet-digits": "none read of this network; 0.63 (DropConnect, 3 convolutions, quoted)",
     "mlp-dropout": "1.25; with max-norm 1.06 (3 x 1,024 ReLU, Srivastava et al. 2014, quoted)",
     "maxout-digits": "0.94 (2 x 240 x 5 pieces, dropout, max-norm, quoted)",
 }
