@@ -38,6 +38,7 @@ from ._weights import (
     weights_fingerprint,
 )
 from ._whitening import Whitening, whitening
+from ._words import WordVectors, read_words
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -51,6 +52,7 @@ __all__ = [
     "Scenes",
     "Trees",
     "Whitening",
+    "WordVectors",
     "dead_leaves",
     "described",
     "digits",
@@ -67,6 +69,7 @@ __all__ = [
     "read_labelled",
     "read_split",
     "read_trees",
+    "read_words",
     "save_weights",
     "scenes",
     "shapes",

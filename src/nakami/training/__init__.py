@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ._method import Unsupervised as Unsupervised
     from ._mimic import Mimic as Mimic
     from ._random import one_thread as one_thread
+    from ._rank import HingeRank as HingeRank
+    from ._rank import hits as hits
     from ._top_down import TopDown as TopDown
     from ._training import KIND as KIND
     from ._training import Training as Training
