@@ -42,7 +42,7 @@ def best_units(activations: Tensor, labels: Tensor, test: Tensor, test_labels: T
         UsageError: No class has examples and others in both parts.
 
     Cost: a sort of each unit's activations.
-    Source: Le et al., ICML 2012, section 4, who choose on the examples that they report.
+    Source: the best neuron of Le et al., ICML 2012; here class and others count alike.
     """
     classes = int(labels.max()) + 1
     rows, order = activations.detach().double().sort(0)
