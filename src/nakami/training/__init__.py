@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ._random import one_thread as one_thread
     from ._rank import HingeRank as HingeRank
     from ._rank import hits as hits
+    from ._split_sheet import SplitSheet as SplitSheet
     from ._top_down import TopDown as TopDown
     from ._training import KIND as KIND
     from ._training import Training as Training

@@ -10,6 +10,7 @@ from typing import Any, final
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -45,6 +46,7 @@ def trained(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            plugins=[LightningEnvironment()],  # one device, also where torchrun started this
         )
         try:
             module.to(trainer.strategy.root_device).train()
