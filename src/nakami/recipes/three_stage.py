@@ -3,8 +3,8 @@
 Each stage of ``zoo.three_stage`` (origin, and what was scaled down) learns on what those below it
 give, then all together. Labels serve the measure alone: for each class the unit of the last stage
 and the threshold that tell it best from the others, chosen on training examples, measured on
-others; beside it the same network with random weights. A guess is right in half of the cases, as
-class and others count alike.
+others; beside it the same network with random weights and the best single input value. A guess is
+right in half of the cases, as class and others count alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from nakami.data import Examples
-from nakami.dynamics import best_units
+from nakami.dynamics import BestUnits, best_units
 from nakami.training import Training, Unsupervised
 from nakami.zoo import three_stage
 from nakami.zoo.three_stage import Stage, ThreeStage
@@ -115,9 +115,11 @@ def train(
         "joint": (joint.eval(), f"{by_stage}, {together} at rate {settings.joint_rate}"),
     }
     examples = (train, test)
-    return tuple(
+    networks = tuple(
         Network(name, model, how, facts(model, examples)) for name, (model, how) in said.items()
     )
+    networks[0].facts.append(pixel_fact(examples))
+    return networks
 
 
 NAME = "objective of an input value"
@@ -132,30 +134,44 @@ def activations(model: nn.Module, examples: Examples) -> Tensor:
 def facts(model: nn.Module, examples: tuple[Examples, Examples]) -> list[dict[str, Any]]:
     """What the best units tell: the mean over the classes, and the class that is told best."""
     train, test = examples
-    assert train.labels is not None
-    assert test.labels is not None
-    found = best_units(
-        activations(model, train), train.labels, activations(model, test), test.labels
-    )
+    found = _best([activations(model, part) for part in examples], examples)
     best = int(found.accuracy.nan_to_num(0.0).argmax())
     name = train.classes[best] if train.classes else best
-    kind = f"binomial standard error, {counted(len(test), test.noun)}; a guess: 50"
-    known = found.errors[found.units >= 0]
-    mean, error = found.accuracy.nanmean(), known.square().sum().sqrt() / len(known)
-    values = {
-        "right by the best unit, mean of classes": (mean, error),
-        f"right by the best unit for class {name}": (found.accuracy[best], found.errors[best]),
-    }
+    told = found.accuracy[best], found.errors[best]
     return [
-        {
-            "label": label,
-            "value": 100 * float(right),
-            "spread": 100 * float(error),
-            "spread_kind": kind,
-            "unit": "%",
-        }
-        for label, (right, error) in values.items()
+        _mean(found, "unit", test),
+        _fact(f"right by the best unit for class {name}", *told, test),
     ]
+
+
+def pixel_fact(examples: tuple[Examples, Examples]) -> dict[str, Any]:
+    """What the best single input value tells, the mean over the classes."""
+    found = _best([part.inputs.flatten(1) for part in examples], examples)
+    return _mean(found, "input value", examples[1])
+
+
+def _best(values: Sequence[Tensor], examples: tuple[Examples, Examples]) -> BestUnits:
+    train, test = examples
+    assert train.labels is not None
+    assert test.labels is not None
+    return best_units(values[0], train.labels, values[1], test.labels)
+
+
+def _mean(found: BestUnits, what: str, test: Examples) -> dict[str, Any]:
+    known = found.errors[found.units >= 0]
+    error = known.square().sum().sqrt() / len(known)
+    label = f"right by the best {what}, mean of classes"
+    return _fact(label, found.accuracy.nanmean(), error, test)
+
+
+def _fact(label: str, right: Tensor, error: Tensor, test: Examples) -> dict[str, Any]:
+    return {
+        "label": label,
+        "value": 100 * float(right),
+        "spread": 100 * float(error),
+        "spread_kind": f"binomial standard error, {counted(len(test), test.noun)}; a guess: 50",
+        "unit": "%",
+    }
 
 
 def pictures(
