@@ -26,7 +26,7 @@ from nakami.dynamics import OrientationTuning, orientation_tuning, sheet_contras
 from nakami.training import Training, Unsupervised
 from nakami.zoo.tica import TopographicICA
 
-from ..results import Picture, counted
+from ..results import Picture, counted, named_as, wrong
 from ._examples import DataFiles, digits_from
 from ._facts import mean_fact
 from ._pictures import rows_of, shape_of
@@ -73,7 +73,11 @@ def patches_from(files: DataFiles | None) -> tuple[Examples, Examples]:
     if files is None:
         return _made()
     train, test = digits_from(files)
-    return patches(train, PATCHES, SIDE), patches(test, HELD, SIDE)
+    if train.inputs.ndim in (3, 4) and min(train.inputs.shape[-2:]) < SIDE:
+        rule = f"hold pictures of {SIDE} x {SIDE} pixels or more"
+        raise wrong("data", rule, tuple(train.inputs.shape[1:]), "raise {size}")
+    with named_as("examples", "data"):
+        return patches(train, PATCHES, SIDE), patches(test, HELD, SIDE)
 
 
 def without_mean(x: Tensor) -> Tensor:
