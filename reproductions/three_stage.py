@@ -102,11 +102,11 @@ def report(records: list[dict[str, Any]]) -> Iterator[str]:
     yield "seed has a binomial standard error of about"
     spread = np.mean([e for r in records for n in r["networks"].values() for e in n["errors"]])
     yield f"{100 * spread:.1f}. Theirs, with 10^9 weights and 10 million pictures, as a summary"
-    yield "quotes: faces 81.7, cats 74.8, bodies 76.7, where class and others do not count alike."
+    yield "quotes: faces 81.7, cats 74.8, bodies 76.7; what a guess has there was not found."
     yield ""
     names = list(records[0]["networks"])
     found = {n: np.array([r["networks"][n]["accuracy"] for r in records]) for n in names}
-    yield "The best single input value, added after the protocol, on the same pictures: "
+    yield "The best single input value, added after the protocol, on the same pictures:"
     yield f"{100 * pixels():.1f} (mean of the classes)."
     yield ""
     rows = []
