@@ -74,13 +74,18 @@ def main() -> None:
             data.load_weights(model, folder / "imagenet-weights" / file)
         x = data.read(folder / "imagenet-samples" / "images", pictures).inputs
         for stage in stages:
-            key = f"{name}, {'trained' if trained else 'random'}, {stage}"
-            if key not in kept.records:
+            record_name = key(name, trained, stage)
+            if record_name not in kept.records:
                 began = time.process_time()
                 record = measured(model.eval(), x, stage)
-                kept.add(key, {**record, "cpu": digits(time.process_time() - began, 3)})
-                print(key, kept.records[key], flush=True)
+                kept.add(record_name, {**record, "cpu": digits(time.process_time() - began, 3)})
+                print(record_name, kept.records[record_name], flush=True)
     (HERE / "results" / f"{NAME}.md").write_text("\n".join(report(kept)), encoding="utf-8")
+
+
+def key(name: str, trained: bool, stage: str) -> str:
+    """Name of a record."""
+    return f"{name}, {'trained' if trained else 'random'}, {stage}"
 
 
 def measured(model: nn.Module, x: torch.Tensor, stage: str) -> dict[str, Any]:
@@ -124,14 +129,19 @@ def report(kept: Kept) -> Iterator[str]:
     yield "# What units of AlexNet's and VGG-16's trunks answer to"
     yield ""
     yield "Means over the eight most excited units, ± the standard error over pictures (8 of"
-    yield "AlexNet, 3 of VGG-16, whose errors are then rough)."
+    yield "AlexNet, 3 of VGG-16, whose errors are then rough). The rank correlation is high where a"
+    yield "unit sees a small part of the picture: elsewhere row and change are both 0."
     yield ""
     rows = [
-        [key, *(f"{r[name][0]:.2f} ± {r[name][1]:.2f}" for name in MEASURES), f"{r['cpu']:.0f}"]
-        for key, r in kept.records.items()
+        [case, *(f"{r[name][0]:.2f} ± {r[name][1]:.2f}" for name in MEASURES), f"{r['cpu']:.0f}"]
+        for case, r in kept.records.items()
     ]
     yield from table(["network, weights, stage", *MEASURES.values(), "CPU s"], rows)
     yield ""
+    asked = [key(name, trained, stage) for name, trained in CASES for stage in NETS[name][2]]
+    if missing := kept.missing(asked):
+        yield f"Not run yet: {'; '.join(missing)}."
+        yield ""
     yield made_in(sum(r["cpu"] for r in kept.records.values()))
     yield ""
 
