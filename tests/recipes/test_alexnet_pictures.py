@@ -82,6 +82,14 @@ def test_changes_follow_the_settings():
     assert recipe.changes(bare, pictures) == []
 
 
+@pytest.mark.parametrize(("flip", "said"), [(True, "changed pictures, rate"), (False, "rate")])
+def test_its_sentence_says_whether_pictures_are_changed(tmp_path, flip, said):
+    settings = replace(SMALL, epochs=0, crop=0, colour=0.0, flip=flip)
+    run = Training(tmp_path, {"seed": 0}, recipe.epochs(settings))
+    network = recipe.train(run, *few(), settings)[0]
+    assert network.training.startswith(f"{said} divided by 10 at plateaus, 0 epochs")
+
+
 def test_the_original_takes_sizes_and_keeps_its_own():
     net = original.make(side=64, classes=4, width=0.1)
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 4)

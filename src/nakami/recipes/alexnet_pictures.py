@@ -183,7 +183,8 @@ def train(
         return Plateaus(Augmented(method, *changes(s, train.inputs)), patience=s.patience)
 
     what = "convolutions trained on ImageNet, " if s.trunk else ""
-    what += "changed pictures, rate divided by 10 at plateaus, "
+    what += "changed pictures, " if changes(s, train.inputs[:2]) else ""
+    what += "rate divided by 10 at plateaus, "
     return (classifier(training, "trained", model, (train, test), descent, what, wrap),)
 
 
