@@ -8,17 +8,20 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nakami import sampling
+from nakami import data, detection, sampling
 from nakami.nn import (
     AdaptiveDropout,
     DropConnect,
+    FFTConv2d,
     GaussianPool2d,
     L2Pool2d,
     LocalContrastNorm2d,
+    LocallyConnected2d,
     Maxout,
     max_norm,
 )
 from nakami.training import Gaussian, Masking, SaltAndPepper
+from nakami.zoo import overfeat
 from nakami.zoo.dbm import DBM
 from nakami.zoo.dbn import DBN
 from nakami.zoo.gaussian_rbm import GaussianRBM
@@ -36,6 +39,8 @@ LAYERS: dict[str, tuple[Callable[[], list[nn.Module]], tuple[int, ...], tuple[in
     "adaptive-dropout": (lambda: [AdaptiveDropout(20, 8)], ROW, (2, 20)),
     "l2-pooling": (lambda: [nn.Conv2d(2, 4, 3), L2Pool2d(2)], MAPS, (3, 18)),
     "gaussian-pooling": (lambda: [nn.Conv2d(2, 4, 3), GaussianPool2d(3, 2)], MAPS, (3, 18)),
+    "fft-convolution": (lambda: [FFTConv2d(2, 4, 5, padding=2, method="fft")], MAPS, (12, 50)),
+    "local-fields": (lambda: [LocallyConnected2d(2, 4, 3, input_size=12)], MAPS, (2, 18)),
     "contrast": (lambda: [nn.Conv2d(2, 4, 3), LocalContrastNorm2d(5)], MAPS, (6, 100)),
 }
 
@@ -83,7 +88,22 @@ def _drawn(device: str) -> Iterator[tuple[str, Tensor]]:
     yield "max-norm", max_norm(x, 1.0)
 
 
+def detected(setting: Setting, found: Found) -> None:
+    """Boxes, scores and classes in a scene by a network with first weights."""
+    scene = data.scenes(data.shapes(20), 1)
+    net = overfeat.make((1, 28, 28), classes=4).eval()
+    rows = [
+        detection.detect(net.to(device), scene.pictures.to(device), [0.7, 1.0], least=0.2)
+        for device in ("cpu", setting.device)
+    ]
+    found.holds("objects", len(rows[1]) == len(rows[0]) > 0)
+    bound = bounds.product(8, 1000)
+    for what in ("boxes", "scores"):
+        found.near(what, *(getattr(each, what) for each in reversed(rows)), bound)
+
+
 UNITS = [
+    Unit("detected", detected),
     *(Unit(f"layers/{name}", partial(layers, name=name)) for name in LAYERS),
     Unit("drawn", drawn),
 ]

@@ -52,7 +52,7 @@ def detect(
 
     Args:
         model: In evaluation mode.
-        pictures: ``(N, C, H, W)``.
+        pictures: ``(N, C, H, W)``, where the model is; what is found lies on the processor.
         scales: Factors by which pictures are made larger or smaller.
         side: Pixels of a window's side.
         least: Probability of a class, in 0..1.
@@ -71,7 +71,7 @@ def detect(
         raise wrong("pictures", rule, tuple(pictures.shape), "pass pictures[None] for one")
     dense = convolutional(model.windows, (pictures.shape[1], side, side), fine=fine)
     found = [_at_one_scale(model, dense, pictures, scale, side, least) for scale in scales]
-    boxes, scores, rows = (torch.cat(parts) for parts in zip(*found, strict=True))
+    boxes, scores, rows = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     good = (boxes[:, 2:] > boxes[:, :2]).all(1)
     boxes, scores, rows = boxes[good], scores[good], rows[good]
     size = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2).to(boxes)
@@ -95,7 +95,7 @@ def _at_one_scale(
     chances = dense(scaled).softmax(1)[:, :-1]  # (N, classes, h, w)
     row, i, j = (chances.amax(1) >= least).nonzero(as_tuple=True)
     scores = chances[row, :, i, j]
-    corners = torch.stack([j, i], 1) * torch.tensor(dense.stride[::-1])
+    corners = torch.stack([j, i], 1) * torch.tensor(dense.stride[::-1]).to(i)
     boxes = torch.cat(
         [
             _boxes(model, scaled, one, at, side, score)
@@ -104,7 +104,7 @@ def _at_one_scale(
             )
         ]
     )
-    in_scene = (boxes * side + corners.repeat(1, 2) - margin) / torch.tensor(factors * 2)
+    in_scene = (boxes * side + corners.repeat(1, 2) - margin) / torch.tensor(factors * 2).to(boxes)
     return in_scene, scores, row
 
 
@@ -114,8 +114,12 @@ def _boxes(
     """What the regressor says of windows, ``(n, 4)``; of the likeliest class where each has one."""
     if not len(rows):
         return scaled.new_zeros(0, 4)
-    steps = torch.arange(side)
+    steps = torch.arange(side, device=rows.device)
     y, x = (corners[:, axis, None] + steps for axis in (1, 0))  # (n, side)
     cut = scaled[rows[:, None, None], :, y[:, :, None], x[:, None, :]].movedim(3, 1)
     boxes = model.boxes(cut)
-    return boxes if boxes.ndim == 2 else boxes[torch.arange(len(boxes)), scores.argmax(1)]
+    return (
+        boxes
+        if boxes.ndim == 2
+        else boxes[torch.arange(len(boxes), device=boxes.device), scores.argmax(1)]
+    )
