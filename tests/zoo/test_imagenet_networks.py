@@ -112,6 +112,8 @@ def test_the_network_of_2012():
         for name, part in model.named_children():
             x = part(x)
             assert x.shape[-1] == maps.get(name, x.shape[-1])
+    assert alexnet_original.make(2, width=0.02).fc6.in_features == 6 * 6 * 6  # at 224 pixels
+    assert alexnet_original.make(0, side=99, width=0.02).fc6.in_features == 2 * 2 * 6
     starts = {n: m.bias[0].item() for n, m in model.named_children() if hasattr(m, "weight")}
     assert starts == {n: float(n[-1] not in "138") for n in starts}
     for conv, groups in ((model.conv2, 2), (model.conv3, 1), (model.conv4, 2), (model.conv5, 2)):

@@ -118,7 +118,8 @@ def train(
     networks = tuple(
         Network(name, model, how, facts(model, examples)) for name, (model, how) in said.items()
     )
-    networks[0].facts.append(pixel_fact(examples))
+    if _told(examples):
+        networks[0].facts.append(pixel_fact(examples))
     return networks
 
 
@@ -132,8 +133,13 @@ def activations(model: nn.Module, examples: Examples) -> Tensor:
 
 
 def facts(model: nn.Module, examples: tuple[Examples, Examples]) -> list[dict[str, Any]]:
-    """What the best units tell: the mean over the classes, and the class that is told best."""
+    """What the best units tell: the mean over the classes, and the class that is told best.
+
+    Nothing where no class is in both parts with others beside it.
+    """
     train, test = examples
+    if not _told(examples):
+        return []
     found = _best([activations(model, part) for part in examples], examples)
     best = int(found.accuracy.nan_to_num(0.0).argmax())
     name = train.classes[best] if train.classes else best
@@ -148,6 +154,12 @@ def pixel_fact(examples: tuple[Examples, Examples]) -> dict[str, Any]:
     """What the best single input value tells, the mean over the classes."""
     found = _best([part.inputs.flatten(1) for part in examples], examples)
     return _mean(found, "input value", examples[1])
+
+
+def _told(examples: tuple[Examples, Examples]) -> bool:
+    """Whether some class can be told from others in both parts."""
+    seen = [set(part.labels.tolist()) for part in examples if part.labels is not None]
+    return min(map(len, seen)) > 1 and bool(set.intersection(*seen))
 
 
 def _best(values: Sequence[Tensor], examples: tuple[Examples, Examples]) -> BestUnits:

@@ -24,7 +24,7 @@ from ._layers import layer, seeded
 def make(
     padding: int = 2,
     *,
-    side: int = 224,
+    side: int | None = None,
     classes: int = 1000,
     width: float = 1.0,
     std: float | None = 0.01,
@@ -38,7 +38,8 @@ def make(
 
     Args:
         padding: Pixels around the picture; 2 for 224 pixels, 0 for 227.
-        side: Of the picture; 63 or more with padding 2. The fully connected layers follow it.
+        side: Of the picture; 63 or more with padding 2. The fully connected layers follow it. None:
+            that of 2012, 6 x 6 values before them.
         classes: Number of outputs.
         width: Share of the maps and units of 2012, rounded to even numbers.
         std: Of the first weights, and biases of 1 in conv2, conv4, conv5, fc6 and fc7, as in the
@@ -46,7 +47,8 @@ def make(
             networks on small pictures do not begin to learn otherwise.
         generator: Source of the first weights; None: a fresh one with seed 0.
     """
-    g, last, one = seeded(generator), last_side(side, padding), 0.0 if std is None else 1.0
+    last = 6 if side is None else last_side(side, padding)
+    g, one = seeded(generator), 0.0 if std is None else 1.0
     n1, n2, n3, n6 = (_even(width, n) for n in (96, 256, 384, 4096))
 
     def conv(inputs: int, maps: int, side: int, bias: float = 0.0, **options: int) -> nn.Module:
