@@ -35,11 +35,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adagrad, Optimizer
+from torch.optim import Adagrad
 
 from nakami import data
 from nakami.data import Trees
-from nakami.training import Method, fit
+from nakami.training import Supervised, fit
+from nakami.training._wrapped import Wrapped
 from nakami.zoo.recursive import KINDS, RecursiveNet, node_cross_entropy
 
 HERE = Path(__file__).parent
@@ -54,31 +55,15 @@ NEUTRAL = 2
 THEIRS = {"rnn": "", "mv": "- / 44.4 / - / 82.9", "rntn": "80.7 / 45.7 / 87.6 / 85.4"}
 
 
-class Chosen(Method):
+class Chosen(Wrapped):
     """A training that keeps the weights of the epoch with the best accuracy on other trees."""
 
-    loss_name = "cross-entropy at all nodes, nats"
-
     def __init__(self, net: RecursiveNet, development: Trees):
-        self.module = self.net = net
-        decay = SETTINGS["decay"]
-        self.optimizer = Adagrad(net.parameters(), SETTINGS["rate"], weight_decay=decay)
-        self.development, self.best, self.weights = (
-            development,
-            -1.0,
-            copy.deepcopy(net.state_dict()),
-        )
-
-    def optimizers(self) -> Sequence[Optimizer]:
-        """The one."""
-        return (self.optimizer,)
-
-    def step(self, batch: Sequence[Tensor], descend: Any) -> Tensor:
-        """Descent on the mean over all nodes."""
-        nodes, labels = batch
-        loss = node_cross_entropy(self.net(nodes), labels)
-        descend(loss, self.optimizer)
-        return loss.detach()
+        adagrad = Adagrad(net.parameters(), SETTINGS["rate"], weight_decay=SETTINGS["decay"])
+        name = "cross-entropy at all nodes, nats"
+        super().__init__(Supervised(net, adagrad, node_cross_entropy, name))
+        self.net, self.development = net, development
+        self.best, self.weights = -1.0, copy.deepcopy(net.state_dict())
 
     def epoch(self, index: int) -> None:
         """Look at what the epoch before has left."""

@@ -1,21 +1,12 @@
 """How ``alexnet_cifar.py`` tells errors on the same pictures apart, against a mean by hand."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "reproductions"
-
 
 @pytest.fixture(scope="module")
-def script():
-    path = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("alexnet_cifar")
-    sys.path[:] = path
+def script(reproduction):
+    return reproduction("alexnet_cifar")
 
 
 def test_the_difference_is_the_mean_of_paired_ones(script):

@@ -1,21 +1,12 @@
 """How ``pooling_and_sharing.py`` judges its expectations, on numbers made by hand."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 from scipy import stats
 
-FOLDER = Path(__file__).resolve().parents[2] / "reproductions"
-
 
 @pytest.fixture(scope="module")
-def page():
-    path = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("_pooling_report")
-    sys.path[:] = path
+def page(reproduction):
+    return reproduction("_pooling_report")
 
 
 def records(**errors):

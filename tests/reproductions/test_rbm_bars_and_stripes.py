@@ -1,26 +1,16 @@
 """Bars and stripes: the patterns, and their likelihood against a sum over all states."""
 
-import importlib
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from machines import energies
 
-FOLDER = Path(__file__).parents[2] / "reproductions"
-
 
 @pytest.fixture(scope="module")
-def script():
-    if not FOLDER.is_dir():
-        pytest.skip("the reproductions are not part of this installation")
-    path = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("rbm_bars_and_stripes")
-    sys.path[:] = path
+def script(reproduction):
+    return reproduction("rbm_bars_and_stripes")
 
 
 def test_there_are_14_patterns_of_whole_rows_or_columns(script):

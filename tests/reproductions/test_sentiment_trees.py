@@ -1,15 +1,10 @@
 """Recursive networks on sentences: how accuracies and negations are counted, by hand."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from nakami import data
 
-FOLDER = Path(__file__).parents[2] / "reproductions"
 TEXT = """(1 (1 (2 not) (4 good)) (2 .))
 (3 (2 It) (2 (2 never) (0 bores)))
 (2 (2 no) (2 way))
@@ -17,13 +12,8 @@ TEXT = """(1 (1 (2 not) (4 good)) (2 .))
 
 
 @pytest.fixture(scope="module")
-def script():
-    if not FOLDER.is_dir():
-        pytest.skip("the reproductions are not part of this installation")
-    path = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("sentiment_trees")
-    sys.path[:] = path
+def script(reproduction):
+    return reproduction("sentiment_trees")
 
 
 @pytest.fixture

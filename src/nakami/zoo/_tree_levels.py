@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from .recursive import RecursiveNet
+
+class TreeCell(nn.Module):
+    """What merges two nodes, and tells the class of one.
+
+    Attributes:
+        size: Values of a node's vector. output: logits of a vector.
+    """
+
+    size: int
+    output: nn.Linear
+
+    @abstractmethod
+    def merged(self, left: Tensor, right: Tensor) -> Tensor:
+        """Parents of two nodes each, ``(n, values), (n, values) -> (n, values)``."""
 
 
 class Merges(nn.Module):
@@ -19,7 +31,7 @@ class Merges(nn.Module):
     stand the new ones.
     """
 
-    def __init__(self, net: RecursiveNet, kept: list[int], left: list[int], right: list[int]):
+    def __init__(self, net: TreeCell, kept: list[int], left: list[int], right: list[int]):
         super().__init__()
         self.net = net
         for name, places in (("kept", kept), ("left", left), ("right", right)):
@@ -35,7 +47,7 @@ class Merges(nn.Module):
 class Root(nn.Module):
     """Logits of the one node that is left, ``(N, 1, values) -> (N, classes)``."""
 
-    def __init__(self, net: RecursiveNet):
+    def __init__(self, net: TreeCell):
         super().__init__()
         self.net = net
 
@@ -45,7 +57,7 @@ class Root(nn.Module):
         return logits
 
 
-def levels(net: RecursiveNet, tree: Tensor) -> nn.Sequential:
+def levels(net: TreeCell, tree: Tensor) -> nn.Sequential:
     """``height1``, ``height2``, ... and ``output``: from the leaves' values to the root's logits.
 
     Args:

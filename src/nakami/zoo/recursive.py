@@ -36,13 +36,13 @@ from nakami.results import check_at_least, unknown, wrong
 
 from ._entry import Entry
 from ._layers import layer, normal, seeded
-from ._tree_levels import levels
+from ._tree_levels import TreeCell, levels
 
 Kind = Literal["rnn", "mv", "rntn"]
 KINDS = ("rnn", "mv", "rntn")
 
 
-class RecursiveNet(nn.Module):
+class RecursiveNet(TreeCell):
     """A class for every node of binary trees.
 
     Args:
