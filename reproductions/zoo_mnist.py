@@ -31,7 +31,7 @@ from _wide import table  # noqa: E402
 
 from nakami.recipes import SUBJECTS, prepare  # noqa: E402
 
-OUT = Path("nakami-out") / "zoo_mnist"
+OUT, RESULTS = Path("nakami-out") / "zoo_mnist", HERE / "results" / "zoo_mnist"
 PUBLISHED = {
     "dbn-digits": "1.24 (3 x 1,000, Vincent et al. 2010, quoted); 1.2 (Salakhutdinov, Hinton 2009)",
     "dbm-digits": "0.95 (500-1,000, Salakhutdinov, Hinton 2009)",
@@ -47,23 +47,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(PUBLISHED), help="recipes")
     folder = Path(os.environ.get("NAKAMI_DATA", "../shared/data")) / "mnist"
+    records = known()
     for name in parser.parse_args().names:
-        if (OUT / f"{name}.json").exists():
+        settings = asdict(SUBJECTS[name].settings)
+        if name in records and records[name]["settings"] == json.loads(json.dumps(settings)):
             continue
         start = time.process_time()
         subject = prepare(name, OUT / name, data=folder, n_inputs=1)
-        record = {
-            "settings": asdict(SUBJECTS[name].settings),
+        records[name] = {
+            "settings": settings,
             "networks": [
                 {"name": n.name, "training": n.training, "facts": n.facts} for n in subject.networks
             ],
             "cpu": time.process_time() - start,
         }
-        (OUT / f"{name}.json").write_text(json.dumps(record, indent=1))
-        print(name, record["networks"][-1]["facts"], record["cpu"], flush=True)
-    records = {n: kept(OUT / f"{n}.json") for n in PUBLISHED if (OUT / f"{n}.json").exists()}
-    (HERE / "results" / "zoo_mnist.json").write_text(json.dumps(records, indent=1) + "\n")
-    (HERE / "results" / "zoo_mnist.md").write_text("\n".join(report(records)) + "\n")
+        write(records)
+        print(name, records[name]["networks"][-1]["facts"], records[name]["cpu"], flush=True)
+    write(records)
+
+
+def known() -> dict[str, dict[str, Any]]:
+    """The records of earlier runs, by recipe."""
+    return kept(RESULTS.with_suffix(".json")) if RESULTS.with_suffix(".json").exists() else {}
+
+
+def write(records: dict[str, dict[str, Any]]) -> None:
+    """Records and page, in the order of ``PUBLISHED``."""
+    records = {name: records[name] for name in PUBLISHED if name in records}
+    RESULTS.with_suffix(".json").write_text(json.dumps(records, indent=1) + "\n")
+    RESULTS.with_suffix(".md").write_text("\n".join(report(records)) + "\n")
 
 
 def report(records: dict[str, dict[str, Any]]) -> Iterator[str]:
