@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami import data
+from nakami.recipes._made_pictures import shapes_in_noise
 from nakami.training import HingeRank, Supervised, fit, hits
 from nakami.zoo import cnn
 
@@ -81,13 +82,8 @@ def main() -> None:
 
 def pictures(seed: int) -> tuple[Tensor, Tensor]:
     """Pictures ``(N, 3, 28, 28)`` and their classes."""
-    drawn = data.shapes(PICTURES, KINDS, colours=COLOURS, turn=30, size=SIZE - 6, seed=seed)
-    source, x = generator(seed, 7), torch.zeros(PICTURES, 3, SIZE, SIZE)
-    places = torch.randint(7, (PICTURES, 2), generator=source).tolist()
-    for i, (y, z) in enumerate(places):
-        x[i, :, y : y + SIZE - 6, z : z + SIZE - 6] = drawn.pictures[i] * drawn.opacity[i]
-    x += 0.3 * torch.randn(x.shape, generator=source)
-    return x, torch.tensor([CLASSES.index(name) for name in drawn.names])
+    source = generator(seed, 7)
+    return shapes_in_noise(PICTURES, CLASSES, size=SIZE, seed=seed, generator=source)
 
 
 def vectors(seed: int) -> Tensor:

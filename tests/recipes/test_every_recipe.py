@@ -17,6 +17,7 @@ TINY = {
     "dae-digits": {"hidden": 9, "epochs": 2},
     "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},
     "dbn-digits": STACKED,
+    "devise-shapes": {"epochs": 1, "matrix_epochs": 1, "joint_epochs": 1},
     "drsae-digits": {"hidden": 9, "steps": 3, "pretrain_epochs": 1, "finetune_epochs": 1},
     "lenet-digits": {"epochs": 1, "pooling": "gaussian", "normalisation": "contrast"},
     "maxout-digits": {"hidden": (6, 5), "epochs": 2},

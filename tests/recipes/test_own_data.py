@@ -12,7 +12,13 @@ from nakami.report.page._kinds import page_of
 from nakami.results import UsageError, read_record, training_report
 
 TINY = neighbour("recipes", "test_every_recipe").TINY
-SIDES = {"lenet-digits": 28, "overfeat-digits": 28, "three-stage": 28, "tica-patches": 28}
+SIDES = {
+    "devise-shapes": 28,
+    "lenet-digits": 28,
+    "overfeat-digits": 28,
+    "three-stage": 28,
+    "tica-patches": 28,
+}
 
 BACKGROUND = {"overfeat-digits"}  # a class more
 CUT = {"tica-patches": 10_000}  # patches out of the pictures

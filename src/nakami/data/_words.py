@@ -44,13 +44,18 @@ class WordVectors:
         for name in names:
             tried = [name, name.lower()]
             whole = [place[one] for one in tried if one in place][:1]
-            parts = name.lower().replace("_", " ").replace("-", " ").split()
+            parts = self.parts(name)
             found = whole or [place[part] for part in parts if part in place]
             if not found or (not whole and len(found) < len(parts)):
                 lost = next((part for part in parts if part not in place), name)
                 raise unknown("word", lost, list(self.names))
             rows.append(F.normalize(self.vectors[found], dim=1).mean(0))
         return F.normalize(torch.stack(rows), dim=1)
+
+    @staticmethod
+    def parts(name: str) -> list[str]:
+        """The words of a name, in small letters: ``"Tiger_shark"`` has two."""
+        return name.lower().replace("_", " ").replace("-", " ").split()
 
 
 def read_words(path: str | PathLike[str]) -> WordVectors:

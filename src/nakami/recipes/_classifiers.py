@@ -120,7 +120,8 @@ def classifier(
     method = wrap(Supervised(model, optimizer))
     training.run(name, method, lambda: (inputs, labels), batch=descent.batch)
     said = f"{what}{descent} on the {train.source}"
-    return Network(name, model, said, [error_fact(model, test)])
+    facts = [error_fact(model, test)] if len(test) else []
+    return Network(name, model, said, facts)
 
 
 def first_filters(networks: Sequence[Network], test: Examples) -> list[Picture]:

@@ -22,13 +22,18 @@ def error_fact(model: nn.Module, examples: Examples, label: str = "test error") 
     if examples.labels is None:
         raise wrong("examples", "have labels", None, "pass data.digits()")
     answers = torch.cat([model(part).argmax(1) for part in examples.inputs.split(1000)])
-    n = len(examples)
-    p = float((answers != examples.labels).sum()) / n
+    return share_fact(label, answers != examples.labels, examples.noun)
+
+
+def share_fact(label: str, which: Tensor, noun: str, more: str = "") -> dict[str, Any]:
+    """Share of what is True, ``(N,)``, in percent, with the binomial standard error."""
+    n = len(which)
+    p = float(which.sum()) / n
     return {
         "label": label,
         "value": 100 * p,
         "spread": 100 * (p * (1 - p) / n) ** 0.5,
-        "spread_kind": f"binomial standard error, {counted(n, examples.noun)}",
+        "spread_kind": f"binomial standard error, {counted(n, noun)}{more}",
         "unit": "%",
     }
 
