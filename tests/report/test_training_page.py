@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,6 +158,18 @@ def test_the_page_draws_boxes_and_curves_with_colours_of_their_own(tmp_path):
     text = report.write(found, tmp_path / "page.html").read_text()
     assert '<rect class="b-right" x="1.0" y="2.0" width="2.0" height="2.0"/>' in text
     assert "7 &lt;b&gt;</text>" in text
+
+
+def test_points_are_not_joined_and_go_through_the_folder():
+    texts, arrays = packed_pictures([LINES, replace(LINES, joined=False)])
+    again = unpacked_pictures(json.loads(json.dumps(texts)), arrays)
+    assert [one.joined for one in again] == [True, False]
+    del texts["pictures"][0]["joined"]  # as older folders have it
+    assert unpacked_pictures(texts, arrays)[0].joined
+    charts = page_of(trained(pictures=again)).charts[-2:]
+    marks = [json.dumps([layer["mark"] for layer in chart.spec["layer"]]) for chart in charts]
+    assert '"line"' in marks[0]
+    assert '"line"' not in marks[1]
 
 
 def test_boxes_and_curves_go_through_the_folder():

@@ -25,7 +25,7 @@ from nakami.training import Autoencoding, DiscriminativeCoding, Falling, Trainin
 from nakami.zoo import drsae
 from nakami.zoo.drsae import CLASS_ROWS, DrSAE
 
-from ..results import Picture, counted
+from ..results import Lines, Picture, counted
 from ._examples import classes, digits_from
 from ._facts import error_fact, mean_fact
 from ._pictures import COLUMNS, rows_of
@@ -148,7 +148,7 @@ def alignment_facts(coder: DrSAE, head: nn.Sequential) -> list[dict[str, Any]]:
     """Units whose encoder and decoder are apart, and how much the classifier listens to them."""
     aligned = coder.alignment()
     apart = aligned < ALIGNED
-    lengths = head.get_submodule("output").weight.detach().norm(dim=0)  # type: ignore[operator]
+    lengths = heard(head)
 
     def fact(label: str, value: Tensor, what: str) -> dict[str, Any]:
         return {
@@ -172,9 +172,11 @@ def pictures(
     test: Examples,
     settings: DrSAESettings,
     generator: torch.Generator,
-) -> list[Picture]:
-    """Encoder and decoder of the units least and most aligned, and codes decoded step by step."""
-    found = []
+) -> list[Picture | Lines]:
+    """Units by alignment, as points and as filters, and codes decoded step by step."""
+    last = networks[-1]
+    assert isinstance(last.origin, DrSAE)
+    found: list[Picture | Lines] = [units(last.origin, last.model)]
     for network in networks:
         coder = network.origin
         assert isinstance(coder, DrSAE)
@@ -187,6 +189,39 @@ def pictures(
         caption = "First test examples, and what the code gives back after some steps."
         found += rows_of(f"Reconstructions, {network.name}", caption, rows, test)
     return found
+
+
+def units(coder: DrSAE, model: nn.Module) -> Lines:
+    """Each unit by its alignment and by how much the classifier listens to it."""
+    aligned, lengths = coder.alignment(), heard(model)
+    groups = {}
+    for kind, some in (
+        ("part units", aligned >= ALIGNED),
+        ("categorical units", aligned < ALIGNED),
+    ):
+        if some.any():
+            groups[kind] = (aligned[some].tolist(), lengths[some].tolist())
+    caption = (
+        "A point for each unit. Part units undo in the decoder what they see in the encoder; units "
+        f"with a cosine below {ALIGNED} are driven by other units. One cloud across that limit "
+        "means that the two kinds have not parted."
+    )
+    return Lines(
+        "Part and categorical units",
+        caption,
+        "cosine of a unit's encoder and decoder",
+        "length of its weights to the classes",
+        groups,
+        (0.0,),
+        joined=False,
+    )
+
+
+def heard(model: nn.Module) -> Tensor:
+    """Length of each unit's weights to the classes, ``(units,)``."""
+    output = model.get_submodule("output")
+    assert isinstance(output, nn.Linear)
+    return output.weight.detach().norm(dim=0)
 
 
 def filters_by_alignment(coder: DrSAE, name: str, test: Examples) -> list[Picture]:

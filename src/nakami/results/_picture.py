@@ -36,13 +36,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Lines:
-    """A few curves on two axes.
+    """A few curves on two axes, or groups of points.
 
     Attributes:
         title: What they show. caption: A sentence below.
         x: What the horizontal axis has, with its unit. y: likewise.
         lines: The two coordinates of each curve's points, by name.
         ends: Values of both axes that are kept in sight.
+        joined: Whether the points of each are joined by a line.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Lines:
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     ends: tuple[float, ...] = ()
+    joined: bool = True
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def pictures_section(found: TrainingReport) -> Section | None:
 
 
 def lines_chart(index: int, found: Lines) -> Chart:
-    """Curves that a recipe offers."""
-    made = [Curve(name, x, y) for name, (x, y) in found.lines.items()]
+    """Curves or points that a recipe offers."""
+    made = [Curve(name, x, y, line=found.joined) for name, (x, y) in found.lines.items()]
     axes = Scale(found.x, ends=found.ends), Scale(found.y, ends=found.ends)
     return curves(f"lines{index}", made, *axes, f"{found.title}. {found.caption}")
