@@ -99,6 +99,23 @@ def convolution(layer, x):
     return torch.cat(sums, 1) + layer.bias[:, None, None]
 
 
+FREQUENCIES = (3, 50, 1, 0, 20, 7, 4, 9)
+
+
+def factored(layer, x):
+    """Word by word, from the class and its members."""
+    order, found, first = layer.order.tolist(), {}, 0
+    logits = x @ layer.weight.T + layer.bias
+    classes = logits[:, : len(layer.sizes)].softmax(1)
+    for kind, size in enumerate(layer.sizes):
+        begin = len(layer.sizes) + first
+        within = logits[:, begin : begin + size].softmax(1)
+        for place, word in enumerate(order[first : first + size]):
+            found[word] = (classes[:, kind] * within[:, place]).log()
+        first += size
+    return torch.stack([found[word] for word in range(len(found))], 1)
+
+
 CASES = {
     "maxout": Case(lambda: nn.Maxout(3), (4, 6, 5), maxout),
     "drop connect": Case(
@@ -116,6 +133,7 @@ CASES = {
         (2, 2, 5, 4),
         local,
     ),
+    "factored softmax": Case(lambda: nn.FactoredSoftmax(5, FREQUENCIES), (4, 5), factored),
     "fft convolution": Case(
         lambda: nn.FFTConv2d(4, 6, (3, 2), (2, 1), (1, 2), groups=2, method="fft"),
         (2, 4, 5, 6),

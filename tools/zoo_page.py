@@ -19,6 +19,7 @@ def table() -> str:
     rows = [HEAD, ("---",) * len(HEAD)]
     for name, entry in zoo.ENTRIES.items():
         takes, gives = (" x ".join(map(str, shape)) for shape in (entry.input, entry.output))
+        takes += f" of {entry.tokens} tokens" if entry.tokens else ""
         count, pictures = f"{entry.parameters:,}", f"`{entry.preprocessing}`"
         rows.append((f"`{name}`", takes, gives, count, pictures, entry.state, entry.origin))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -29,6 +29,7 @@ def test_an_entry_is_true(name):
     assert not model.training
     assert sum(p.numel() for p in model.parameters()) == entry.parameters
     x = torch.rand(1, *entry.input, generator=torch.Generator().manual_seed(0))
+    x = (x * entry.tokens).long() if entry.tokens else x
     with torch.no_grad():
         assert model(x).shape == (1, *entry.output)
     assert len(entry.origin) > 5

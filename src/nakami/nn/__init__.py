@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._contrast import LocalContrastNorm2d as LocalContrastNorm2d
     from ._convolutional import convolutional as convolutional
     from ._drop_connect import DropConnect as DropConnect
+    from ._factored_softmax import FactoredSoftmax as FactoredSoftmax
     from ._fft_convolution import FFTConv2d as FFTConv2d
     from ._locally_connected import LocallyConnected2d as LocallyConnected2d
     from ._max_norm import MaxNorm as MaxNorm

@@ -2,9 +2,9 @@
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
 the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
-``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, ``Unsupervised``, or a ``Method`` of the
-caller's. Needs the extra ``train`` as soon as a step is to be made; what is finished is read back
-without it.
+``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, ``Unsupervised``, ``TruncatedBPTT``, or a
+``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is
+finished is read back without it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ._training import KIND as KIND
     from ._training import Training as Training
     from ._training import on_accelerator as on_accelerator
+    from ._truncated import TruncatedBPTT as TruncatedBPTT
     from ._up_down import UpDown as UpDown
     from ._walkback import Walkback as Walkback
 

@@ -30,7 +30,7 @@ def fit(
     logger: Logger | None = None,
     after_epoch: Callable[[int, float], object] | None = None,
 ) -> list[float]:
-    """Train a method's module in place, in shuffled mini-batches.
+    """Train a method's module in place, in mini-batches, shuffled unless its rows are in order.
 
     Args:
         method: What a step is.
@@ -84,7 +84,8 @@ def go_on(
     require()
     from ._lightning import trained
 
-    trained(position, Batches(data, batch, position.generator), epochs, place, after)
+    batches = Batches(data, batch, position.generator, position.method.in_order)
+    trained(position, batches, epochs, place, after)
 
 
 def _check_optimizers(method: Method, rows: int, batch: int) -> None:

@@ -29,11 +29,13 @@ class Method(ABC):
         loss_name: What ``step`` returns, with its unit: ``"cross-entropy, nats"``.
         by_function: Whether ``step`` gives ``descend`` the loss as a function, so that optimizers
             may ask for it more than once, as LBFGS does.
+        in_order: Whether mini-batches are the rows of the data in order, not shuffled.
     """
 
     module: nn.Module
     loss_name: str = "loss"
     by_function: bool = False
+    in_order: bool = False
 
     def optimizers(self) -> Sequence[Optimizer]:
         """Those that ``step`` passes to ``descend``; none by default."""

@@ -21,7 +21,7 @@ class Wrapped(Method):
 
     def __init__(self, method: Method):
         self.method, self.module, self.loss_name = method, method.module, method.loss_name
-        self.by_function = method.by_function
+        self.by_function, self.in_order = method.by_function, method.in_order
 
     def optimizers(self) -> Sequence[Optimizer]:
         """Those of the method."""

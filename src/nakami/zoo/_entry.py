@@ -24,6 +24,7 @@ class Entry:
         preprocessing: How pictures are normalised for it, a name that ``data.read`` takes.
         state: Whose names the state dict has.
         data: Name of the shipped data that it takes, or None.
+        tokens: Of an input of whole numbers, how many kinds there are; 0: floating numbers.
     """
 
     make: Callable[..., nn.Module]
@@ -35,3 +36,4 @@ class Entry:
     preprocessing: Literal["unit", "imagenet", "efficientnet-lite"]
     state: str = "ours"
     data: Literal["digits"] | None = None
+    tokens: int = 0

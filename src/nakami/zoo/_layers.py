@@ -52,7 +52,7 @@ def layer(
         std = (2 / made.weight[0].numel()) ** 0.5
     with torch.no_grad():
         made.weight.normal_(0.0, std, generator=generator)
-        if made.bias is not None:
+        if getattr(made, "bias", None) is not None:  # an embedding has none
             made.bias.zero_()
     return made
 
