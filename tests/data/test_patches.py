@@ -20,6 +20,12 @@ def test_dead_leaves_repeat_and_cover_the_picture():
     assert (one.inputs == 0.5).double().mean() < 0.02
 
 
+@pytest.mark.parametrize(("size", "radii"), [(96, (3, 12)), (40, (6, 6))])
+def test_leaves_cover_pictures_much_larger_than_they_are(size, radii):
+    one = data.dead_leaves(1, size=size, radii=radii).inputs
+    assert (one == 0.5).double().mean() < 0.02
+
+
 def test_dead_leaves_have_the_spectrum_of_photographs():
     """Power falls about as the square of the frequency, alike along both axes."""
     pictures = data.dead_leaves(40, size=64).inputs[:, 0].double()
@@ -60,7 +66,9 @@ def test_whitened_values_are_uncorrelated_and_come_back(kind):
     assert_close(white.layer()(x), z)
     assert not any(p.requires_grad for p in white.layer().parameters())
     few = data.whitening(x, 3, kind=kind)
-    assert_close(few.matrix @ few.back, (few.matrix @ few.back) @ (few.matrix @ few.back))
+    onto = torch.linalg.eigh(torch.cov(x.T))[1][:, -3:]  # the three directions kept
+    assert_close(few.back @ few.matrix, onto @ onto.T)
+    assert_close(few.matrix @ few.back, torch.eye(3).to(x) if kind == "pca" else onto @ onto.T)
     assert_close(white.variances, torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0))
 
 
@@ -89,6 +97,22 @@ def test_eps_holds_directions_without_variance_down():
         (lambda: data.whitening(mixed(), kind="ica"), "kind must be one of pca, zca, got 'ica'"),
         (lambda: data.whitening(mixed(), 9), "components must be a whole number from 1 to 6"),
         (lambda: data.whitening(mixed(), eps=-1), "eps must be a number from 0 on, got -1"),
+        (lambda: data.whitening(mixed().float() / 0), "x must be finite, got NaN or infinity"),
+        (lambda: data.whitening(torch.ones(5, 3)), "x must hold rows that differ, got 5 alike"),
+        (lambda: data.whitening(torch.ones(1, 3), eps=0.1), "x must hold rows that differ"),
+        (
+            lambda: data.whitening(torch.arange(6).reshape(3, 2)),
+            r"x must be a floating tensor \(N, ...\) with rows, got torch.int64 of shape \(3, 2\)",
+        ),
+        *(
+            (lambda r=radii: data.dead_leaves(1, radii=r), "radii must be the least and the great")
+            for radii in [(0, 4), (8, 4), (4, float("nan")), 4, (1, 2, 3), ("a", "b")]
+        ),
+        (
+            lambda: data.patches(data.dead_leaves(1, size=8)[:0], 5, 3),
+            r"examples must hold pictures, got shape \(0, 1, 8, 8\)",
+        ),
+        (lambda: data.patches(torch.rand(2, 9, 9), 5, 3), "examples must be Examples, got Tensor"),
         (lambda: data.dead_leaves(0), "n must be a whole number from 1 on, got 0"),
         (
             lambda: data.patches(data.dead_leaves(1, size=8), 5, 9),

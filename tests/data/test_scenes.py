@@ -1,5 +1,7 @@
 """Scenes against what can be seen in them: boxes by the pixels that differ from the background."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,35 @@ REFUSED = [
     (lambda: data.scenes(DIGITS, 0), r"n must be a whole number from 1 on"),
     (lambda: data.scenes(DIGITS, 1, count=(3, 1)), r"count must be the fewest and the most"),
     (lambda: data.scenes(DIGITS, 1, sides=(10, 200)), r"sides must be the least and the greatest"),
+    (lambda: data.scenes(DIGITS, 1, count=(1, 2.5)), r"count must be the fewest and the most"),
+    (lambda: data.scenes(DIGITS, 1, count=2), r"count must be the fewest and the most"),
+    (lambda: data.scenes(DIGITS, 1, sides="large"), r"sides must be the least and the greatest"),
+    (lambda: data.scenes(DIGITS, 1, size=96), r"size must be height and width in pixels"),
+    (lambda: data.scenes(DIGITS, 1, overlap=float("nan")), r"overlap must be a number from 0 to 1"),
+    (lambda: data.film(DIGITS, 2, speed=(4, 1)), r"speed must be the least and the greatest way"),
+    (lambda: data.film(DIGITS, 2, speed=(0, float("inf"))), r"speed must be the least and the gr"),
+    (
+        lambda: data.scenes(DIGITS, 1, backgrounds=torch.full((1, 1, 96, 96), 255.0)),
+        r"backgrounds must be pictures in 0\.\.1, got 255 to 255; pass pictures / 255 for bytes",
+    ),
+    (
+        lambda: data.scenes(DIGITS, 1, backgrounds=torch.full((1, 1, 96, 96), torch.nan)),
+        r"backgrounds must be pictures in 0\.\.1, got nan to nan",
+    ),
+    (
+        lambda: data.scenes(DIGITS, 1, backgrounds=torch.zeros(0, 1, 96, 96)),
+        r"backgrounds must be pictures in 0\.\.1, got none",
+    ),
+    (lambda: data.scenes(DIGITS, 1, backgrounds=7), r"backgrounds must be a path, got 7; pass pic"),
+    (lambda: data.scenes(data.digits(), 1), r"objects must be Objects, one or more, got Examples"),
+    (lambda: data.objects_of(torch.rand(2, 1, 8, 8)), r"examples must be Examples, got Tensor"),
+    (lambda: data.shapes(3, colours=()), r"colours must name one colour or more, got none"),
+    (lambda: data.shapes(3, turn=float("nan")), r"turn must be a number of degrees from 0 to 360"),
+    (lambda: data.objects_of(data.digits()[:0]), r"examples must hold pictures"),
+    (
+        lambda: data.objects_of(replace(data.digits()[:30], classes=("0", "1"))),
+        r"examples must have labels from 0 to 1, got 0 to 9; leave the others out",
+    ),
     (lambda: data.shapes(3, ("sqare",)), r"kinds 'sqare' is unknown"),
     (lambda: data.shapes(3, ()), r"kinds must name one kind or more"),
     (lambda: data.shapes(3, colours=("rde",)), r"colours 'rde' is unknown"),

@@ -40,7 +40,8 @@ def test_a_word_may_hold_a_no_break_space_and_a_tree_may_be_deep(written):
     deep = "(1 (1 a) " * 5000 + "(0 8\u00a01\\/2)" + ")" * 5000
     trees = data.read_trees(written(deep))
     assert set(trees.words) == {"<unknown>", "a", "8\u00a01\\/2"}
-    assert trees.nodes[0, -1].tolist() == [-1, 4999, 9999, 5000] or trees.nodes[0, -1, 3] == 5000
+    assert trees.nodes[0, -1].tolist() == [-1, 0, 9999, 5000]
+    assert trees.sentence(0) == "a " * 5000 + "8\u00a01\\/2"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def test_a_word_may_hold_a_no_break_space_and_a_tree_may_be_deep(written):
         ("b", r"got 'b' outside brackets"),
         ("(S a)", r"got '\(S'"),
         ("(", r"got '\('"),
+        ("(² a)", r"got '\(²'"),
+        ("(--3 a)", r"got '\(--3'"),
+        ("(-5 a)", r"got '\(-5'"),
         ("\n\n", r"path must hold a tree or more"),
         (b"(3 \xff)", r"path must be UTF-8 text"),
     ],
@@ -60,6 +64,16 @@ def test_a_word_may_hold_a_no_break_space_and_a_tree_may_be_deep(written):
 def test_what_is_no_binary_tree_is_refused_by_its_line(written, text, got):
     with pytest.raises(UsageError, match=got):
         data.read_trees(written(text))
+
+
+@pytest.mark.parametrize("words", ["It works", ("It", "works"), ()])
+def test_a_vocabulary_without_a_place_for_unknown_words_is_refused(written, words):
+    with pytest.raises(UsageError, match=r"words must begin with '<unknown>', got "):
+        data.read_trees(written("(1 It)"), words)
+
+
+def test_nodes_of_class_minus_one_have_none(written):
+    assert data.read_trees(written("(3 (-1 It) (4 works))")).labels.tolist() == [[-1, 4, 3]]
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -41,10 +41,14 @@ def test_what_is_no_file_of_word_vectors_is_refused(tmp_path):
         data.read_words(tmp_path / "none.txt")
     bad = tmp_path / "bad.txt"
     bad.write_text("tiger 1 2\nshark 1\n")
-    with pytest.raises(UsageError, match="words must have 2 numbers a word, got 1 in line 2"):
+    with pytest.raises(
+        UsageError, match=r"line 2 of bad.txt must be a word and 2 numbers, got 1 number;"
+    ):
         data.read_words(bad)
     bad.write_text("tiger 1 2\nshark one two\n")
-    with pytest.raises(UsageError, match=r"line 2 of .* is not a word and numbers"):
+    with pytest.raises(
+        UsageError, match=r"line 2 of bad.txt must be a word and numbers, got 'one'"
+    ):
         data.read_words(bad)
     bad.write_text("tiger 0 0\nshark 1 2\n")
     with pytest.raises(UsageError, match="words must hold finite vectors that are not 0"):
@@ -52,3 +56,44 @@ def test_what_is_no_file_of_word_vectors_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.ones((2, 2)))
     with pytest.raises(UsageError, match="words must hold the arrays words and vectors, got x"):
         data.read_words(tmp_path / "other.npz")
+
+
+def test_words_may_hold_spaces_and_lines_may_be_empty(tmp_path):
+    """As in GloVe's largest file, where words are '. . .' or hold a no-break space."""
+    file = tmp_path / "words.txt"
+    file.write_bytes("tiger 3 4 \r\n. . . 0 2\n\nto\u00a0me\u0085 1 0\n\n".encode())
+    words = data.read_words(file)
+    assert words.names == ("tiger", ". . .", "to\u00a0me\u0085")
+    torch.testing.assert_close(words.vectors, torch.tensor(ROWS))
+    file.write_text("2 2\n. . . 0 2\ntiger 3 4\n")  # the first line tells the numbers
+    assert data.read_words(file).names == (". . .", "tiger")
+    assert words.of([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"tiger 1 2\nshark 1 2 3\n", "line 2 of bad.txt must be a word and 2 numbers, got 3 num"),
+        (b"tiger\n", "line 1 of bad.txt must be a word and its numbers, got 0 numbers"),
+        (b"1 2\ntiger \xff\xfe\x00", "words must be UTF-8 text, or .npz, got .*; write word2vec's"),
+        (b"\n\n", "words must hold a vector for each word, got 0 words"),
+        (b"tiger 1e300 2\n", "words must hold finite vectors that are not 0"),
+    ],
+)
+def test_other_texts_are_refused_in_a_sentence(tmp_path, content, message):
+    (tmp_path / "bad.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        data.read_words(tmp_path / "bad.txt")
+
+
+def test_other_arrays_are_refused_in_a_sentence(tmp_path):
+    file = tmp_path / "words.npz"
+    file.write_bytes(b"nothing of the kind")
+    with pytest.raises(UsageError, match="must start like a NumPy file"):
+        data.read_words(file)
+    np.savez(file, words=np.array(["a", 1], dtype=object), vectors=np.ones((2, 2)))
+    with pytest.raises(UsageError, match="must hold plain numbers, got an object array"):
+        data.read_words(file)
+    np.savez(file, words=np.array([b"a", b"b"]), vectors=np.ones((2, 2)))
+    with pytest.raises(UsageError, match=r"words must be texts with vectors of numbers, got .*S1"):
+        data.read_words(file)

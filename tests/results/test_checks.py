@@ -9,6 +9,7 @@ from nakami.results import (
     check_at_least,
     check_budget,
     check_count,
+    check_ends,
     check_fraction,
     check_seed,
     is_number,
@@ -37,6 +38,21 @@ def test_real_numbers(value):
     check_fraction("tol", value, "use 0.1")
     with pytest.raises(UsageError, match="k must be a whole number from 1 on"):
         check_at_least("k", value, 1, "use 1")
+
+
+@pytest.mark.parametrize("value", [(1, 2), [1.0, 2.0], np.array([1, 2]), torch.tensor([1.0, 2])])
+def test_two_ends(value):
+    assert check_ends("ends", value, 0, 3, "be two numbers", "write (1, 2)") == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "value", [(2, 1), (1, 4), (-1, 2), (1, float("nan")), (0, 1, 2), 1, "12", None, ("1", "2")]
+)
+def test_what_is_no_two_ends(value):
+    with pytest.raises(UsageError, match=r"ends must be two numbers, got .*; write \(1, 2\)"):
+        check_ends("ends", value, 0, 3, "be two numbers", "write (1, 2)")
+    with pytest.raises(UsageError, match="ends must"):
+        check_ends("ends", (0, float("inf")), 0, float("inf"), "be finite", "write (1, 2)")
 
 
 @pytest.mark.parametrize("value", ["3", None, [3], torch.ones(2), np.ones(1), 1j])

@@ -107,3 +107,14 @@ def check_finite(inputs: Tensor, what: str, rows: Sequence[int] | None = None) -
         of = f"{len(bad)} of {counted(len(good), 'example')}"
         got = f"NaN or infinity in {of} (first: row {min(bad)}, counted from 0)"
         raise wrong(what, "hold finite numbers", got, "leave those examples out of the file")
+
+
+def pictures_of(examples: Examples, way_out: str) -> Tensor:
+    """The pictures of examples, one at least, ``(N, C, H, W)``, or a refusal."""
+    if not isinstance(examples, Examples):
+        raise wrong_type("examples", "be Examples", type(examples).__name__, way_out)
+    x = examples.inputs
+    if not isinstance(x, Tensor) or x.ndim not in (3, 4) or not len(x):
+        got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else "tokens"
+        raise wrong("examples", "hold pictures", got, way_out)
+    return x[:, None] if x.ndim == 3 else x

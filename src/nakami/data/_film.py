@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from nakami.results import check_at_least, check_seed, counted
+from nakami.results import check_at_least, check_ends, check_seed, counted
 
 from ._objects import Objects
 from ._scenes import Scenes, check_asked, made, thing, uniform
@@ -44,7 +44,9 @@ def film(
     """
     frames = check_at_least("frames", frames, 1, "pass frames=40")
     count = check_at_least("count", count, 1, "pass count=4")
-    check_asked(objects, size, (count, count), sides)
+    size, _, sides = check_asked(objects, size, (count, count), sides)
+    rule = "be the least and the greatest way in pixels, from 0 on"
+    speed = check_ends("speed", speed, 0, math.inf, rule, "write speed=(1, 4)")
     g = torch.Generator().manual_seed(check_seed(seed))
     ground = backdrops(backgrounds, 1, (objects.pictures.shape[1], *size), g)
     pictures = ground.repeat(frames, 1, 1, 1)

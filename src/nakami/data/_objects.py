@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nakami.results import check_at_least, check_choice, check_seed, unknown, wrong
+from nakami.results import check_at_least, check_choice, check_seed, is_number, unknown, wrong
 
-from ._examples import Examples
+from ._examples import Examples, pictures_of
 
 VISIBLE = 0.3  # opacity from which on a pixel belongs to an object's box
 BORDER = 0.02  # mean value of the border below which pictures are ink on black
@@ -79,13 +79,12 @@ def objects_of(examples: Examples, opacity: str = "auto") -> Objects:
             ``"auto"``: ink where the outermost pixels are black, as those of digits are.
 
     Raises:
-        UsageError: No pictures, no labels, or values outside 0..1.
+        UsageError: No pictures, no labels, labels without a class, or values outside 0..1.
     """
     check_choice("opacity", opacity, ("auto", "ink", "full"), "leave it out")
-    x, labels = examples.inputs, examples.labels
-    x = x[:, None] if isinstance(x, Tensor) and x.ndim == 3 else x
-    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] not in (1, 3) or labels is None:
-        rule = "hold pictures (N, C, H, W) with labels"
+    x, labels = pictures_of(examples, "pass data.digits()"), examples.labels
+    if x.shape[1] not in (1, 3) or labels is None:
+        rule = "hold pictures of 1 or 3 channels, with labels"
         raise wrong("examples", rule, examples.source, "pass data.digits()")
     if not (x.min() >= 0 and x.max() <= 1):
         got = f"{float(x.min()):g} to {float(x.max()):g}"
@@ -96,6 +95,10 @@ def objects_of(examples: Examples, opacity: str = "auto") -> Objects:
     covered = bright if ink else torch.ones_like(bright)
     colours = x / bright.clamp_min(1e-6) if ink else x  # of the ink itself
     known = examples.classes or tuple(str(i) for i in range(int(labels.max()) + 1))
+    if not (labels.min() >= 0 and labels.max() < len(known)):
+        got = f"{int(labels.min())} to {int(labels.max())}"
+        rule, way_out = f"have labels from 0 to {len(known) - 1}", "leave the others out"
+        raise wrong("examples", rule, got, way_out)
     names = tuple(known[i] for i in labels.tolist())
     return Objects(colours.clamp(0, 1), covered, labels, names, known, examples.source)
 
@@ -117,7 +120,7 @@ def shapes(
             ``"cross"``.
         colours: Names of colours, which make RGB pictures: ``"red"``, ``"green"``, ``"blue"``,
             ``"yellow"``, ``"magenta"``, ``"white"``; None: grey pictures, white.
-        turn: Each is turned by up to so many degrees to either side.
+        turn: Each is turned by up to so many degrees to either side, from 0 on.
         size: Pixels of a side.
         seed: Decides all that is random.
 
@@ -131,6 +134,10 @@ def shapes(
                 raise unknown(argument, str(name), known)
     if not kinds:
         raise wrong("kinds", "name one kind or more", "none", "write ('square', 'circle')")
+    if colours is not None and not colours:
+        raise wrong("colours", "name one colour or more", "none", "leave it out for grey shapes")
+    if not (is_number(turn) and 0 <= turn <= 360):
+        raise wrong("turn", "be a number of degrees from 0 to 360", turn, "use 15")
     g = torch.Generator().manual_seed(check_seed(seed))
     labels = torch.randint(len(kinds), (n,), generator=g)
     painted = torch.randint(len(colours or "-"), (n,), generator=g)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from nakami.results import check_at_least, check_seed, counted, wrong
 
-from ._examples import Examples
+from ._examples import Examples, pictures_of
 
 
 def patches(examples: Examples, n: int, size: int, *, seed: int = 0) -> Examples:
@@ -28,11 +27,7 @@ def patches(examples: Examples, n: int, size: int, *, seed: int = 0) -> Examples
         UsageError: Examples that are no pictures, or pictures smaller than a patch.
     """
     n, size = check_at_least("n", n, 1, "pass n=1000"), check_at_least("size", size, 1, "use 12")
-    x = examples.inputs
-    if not isinstance(x, Tensor) or x.ndim not in (3, 4):
-        got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else "tokens"
-        raise wrong("examples", "hold pictures", got, "pass data.read(FOLDER, mode='grey')")
-    x = x[:, None] if x.ndim == 3 else x
+    x = pictures_of(examples, "pass data.read(FOLDER, mode='grey')")
     if min(x.shape[2:]) < size:
         rule = f"be at most the shorter side of the pictures, {min(x.shape[2:])}"
         raise wrong("size", rule, size, "lower it, or pass larger pictures")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import wrong
+from nakami.results import as_path, wrong
 
 from ._pictures import pictures_in
 from ._read import read
@@ -60,8 +59,8 @@ def backdrops(
         generator: Decides which picture and part.
 
     Raises:
-        UsageError: What ``nakami.data.read`` refuses; pictures of another number of channels, or
-            smaller than a scene.
+        UsageError: What ``nakami.data.read`` refuses; pictures of another number of channels,
+            smaller than a scene, or outside 0..1.
     """
     if given is None:
         return textures(n, shape, generator)
@@ -71,6 +70,9 @@ def backdrops(
     if small or found.shape[1] != channels:
         rule = f"be pictures (B, {channels}, H, W) of at least {height} x {width} pixels"
         raise wrong("backgrounds", rule, tuple(found.shape), "leave it out for textures")
+    if not len(found) or not (found.min() >= 0 and found.max() <= 1):
+        got = f"{float(found.min()):g} to {float(found.max()):g}" if len(found) else "none"
+        raise wrong("backgrounds", "be pictures in 0..1", got, "pass pictures / 255 for bytes")
     which = torch.randint(len(found), (n,), generator=generator).tolist()
     room = torch.tensor([found.shape[2] - height + 1, found.shape[3] - width + 1])
     corners = (torch.rand(n, 2, generator=generator) * room).long().tolist()
@@ -80,7 +82,8 @@ def backdrops(
 
 def _read(given: str | PathLike[str], channels: int, size: int) -> Tensor:
     """Pictures of a file or a folder, the shorter side ``size`` pixels."""
-    path, mode = Path(given), "RGB" if channels == 3 else "grey"
+    path = as_path("backgrounds", given, "pass pictures or a folder of them")
+    mode = "RGB" if channels == 3 else "grey"
     if path.is_dir() and not pictures_in(path):
         raise wrong("backgrounds", "be pictures", f"{path}, without any", "pass a folder of them")
     found: Tensor = read(path, size=size, mode=mode, normalise="unit").inputs

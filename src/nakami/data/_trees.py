@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nakami.results import UsageError, as_path, check_at_least, counted, wrong
 
+CLASS = re.compile(r"-1|[0-9]{1,9}")
 PIECES = re.compile(r"[()]|[^ \t\r()]+")  # a no-break space belongs to its word
 UNKNOWN = "<unknown>"
 NONE = -1  # no word, no child, no label, no node
@@ -54,13 +55,15 @@ class Trees:
 
     def sentence(self, tree: int) -> str:
         """Words of a tree from left to right."""
-        return " ".join(self._spelled(tree, int(self.roots[tree])))
-
-    def _spelled(self, tree: int, node: int) -> list[str]:
-        word, left, right, _ = self.nodes[tree, node].tolist()
-        if word != NONE:
-            return [self.words[word]]
-        return self._spelled(tree, left) + self._spelled(tree, right)
+        rows = self.nodes[tree].tolist()
+        waiting, found = [int(self.roots[tree])], list[str]()
+        while waiting:  # not by recursion: a tree may be deep
+            word, left, right, _ = rows[waiting.pop()]
+            if word == NONE:
+                waiting += [right, left]
+            else:
+                found.append(self.words[word])
+        return " ".join(found)
 
 
 @dataclass(frozen=True)
@@ -81,19 +84,28 @@ def read_trees(
     """Read trees such as ``(3 (2 It) (4 (2 's) (4 good)))``, one a line, of a UTF-8 text.
 
     The form of the Stanford Sentiment Treebank: behind a bracket stands the class of the node, then
-    a word, or two nodes. Empty lines are left out.
+    a word, or two nodes. A class is a whole number from 0 on, or -1 for none. Empty lines are left
+    out.
 
     Args:
         path: The file.
-        words: The vocabulary to use, as ``Trees.words`` of the trees that were trained on; None:
-            the words of this file in order of their frequency.
+        words: The vocabulary to use, as ``Trees.words`` of the trees that were trained on, which
+            begins with that of unknown words; None: the words of this file in order of their
+            frequency.
         least: Words that are rarer in the file are left out of its vocabulary.
         lower: Take words in small letters.
 
     Raises:
-        UsageError: Nothing there, no tree, or a line that is no binary tree; the sentence gives its
-            number.
+        UsageError: Nothing there, no tree, a line that is no binary tree (the sentence gives its
+            number), or a vocabulary that does not begin with ``"<unknown>"``.
     """
+    if words is not None and (isinstance(words, str) or tuple(words[:1]) != (UNKNOWN,)):
+        got = repr(words if isinstance(words, str) else next(iter(words), ""))
+        rule, way_out = (
+            f"begin with {UNKNOWN!r}",
+            "pass the words of the trees that were trained on",
+        )
+        raise wrong("words", rule, got, way_out)
     path = as_path("path", path, "give the file of the trees")
     least = check_at_least("least", least, 1, "pass least=2 to leave out words seen once")
     if not path.is_file():
@@ -140,7 +152,7 @@ def _parse(line: str, where: str) -> _Parsed:
             raise _wrong(where, f"'{piece}' behind the tree")
         if piece == "(":
             name = pieces[at + 1] if at + 1 < len(pieces) else ""
-            if not name.lstrip("-").isdigit():
+            if not CLASS.fullmatch(name):
                 raise _wrong(where, f"'({name}'")
             open_.append((int(name), [], []))
             at += 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +16,10 @@ class Whitening:
     """``z = M (x - mean)`` and back, ``x = B z + mean``.
 
     Attributes:
-        mean: ``(d,)``. matrix: ``M``, ``(k, d)``. back: ``B``, ``(d, k)``, with ``M B = 1`` for
-            ``k`` components and ``B M`` the projection onto them (both at ``eps=0``).
-        variances: Of the components, ``(k,)``, largest first.
+        mean: ``(d,)``. matrix: ``M``, ``(k, d)``; ``(d, d)`` for ``"zca"``. back: ``B``, of the
+            transposed shape: ``B M`` is the projection onto the ``k`` components, and so is
+            ``M B`` for ``"zca"``, while it is 1 for ``"pca"``.
+        variances: Of the components, ``(k,)``, largest first, with what ``eps`` adds.
     """
 
     mean: Tensor
@@ -26,11 +28,11 @@ class Whitening:
     variances: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Whitened, ``(N, ...) -> (N, k)``."""
+        """Whitened, ``(N, ...) -> (N, k)``; ``(N, d)`` for ``"zca"``."""
         return (x.flatten(1) - self.mean) @ self.matrix.T
 
     def inverse(self, z: Tensor) -> Tensor:
-        """From whitened values, ``(N, k) -> (N, d)``."""
+        """From whitened values, ``(N, k)`` or ``(N, d)``, to ``(N, d)``."""
         return z @ self.back.T + self.mean
 
     def layer(self) -> nn.Linear:
@@ -49,21 +51,22 @@ def whitening(
     """The whitening of the rows of ``x``, by the eigenvectors of their covariance (1/N).
 
     Args:
-        x: ``(N, ...)``, flattened.
+        x: ``(N, ...)`` of a floating type, flattened.
         components: How many are kept, those of the largest variance; None: all.
         kind: ``"pca"``: each output is one component, ``M = L^-1/2 U^T``. ``"zca"``: turned back to
             the axes of the input, ``M = U L^-1/2 U^T``, as near to ``x`` as a whitening can be.
         eps: Added to the variances, as a share of the largest, so that noise is not raised.
 
     Raises:
-        UsageError: More components than have a variance above rounding, where ``eps`` is 0.
+        UsageError: Values that are not finite, rows that are all the same, or, where ``eps`` is 0,
+            more components than have a variance above float32's rounding.
 
     Cost: ``N d^2 + d^3`` multiplications, in float64.
     """
     check_choice("kind", kind, ("pca", "zca"), "use 'pca'")
-    if not (is_number(eps) and eps >= 0):
+    if not (is_number(eps) and 0 <= eps < math.inf):
         raise wrong("eps", "be a number from 0 on", eps, "use 0.01")
-    rows = x.detach().flatten(1).double()
+    rows = _rows(x)
     mean = rows.mean(0)
     values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
@@ -78,3 +81,18 @@ def whitening(
     if kind == "zca":
         matrix, back = vectors @ matrix, back @ vectors.T
     return Whitening(*(t.to(x.dtype) for t in (mean, matrix, back, values)))
+
+
+def _rows(x: Tensor) -> Tensor:
+    """The rows flat, in float64, or a refusal."""
+    floating = isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 1 and x.numel() > 0
+    if not floating:
+        got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        way_out = "pass data.patches(...).inputs"
+        raise wrong("x", "be a floating tensor (N, ...) with rows", got, way_out)
+    rows = x.detach().flatten(1).double()
+    if not torch.isfinite(rows).all():
+        raise wrong("x", "be finite", "NaN or infinity", "leave these rows out")
+    if (rows == rows[0]).all():
+        raise wrong("x", "hold rows that differ", f"{len(rows)} alike", "pass more examples")
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,8 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import UsageError, as_path, unknown, wrong
+from nakami.results import as_path, counted, unknown, wrong
 
+from ._arrays import reading, single
+
+SPACES = re.compile("[ \t]+")  # others, as a no-break space, belong to a word
 NAMES = ("words", "names", "labels", "vocab")
 VECTORS = ("vectors", "embeddings", "x", "arr_0")
 
@@ -40,8 +44,8 @@ class WordVectors:
             UsageError: A word, or one of its parts, is not there.
         """
         place = {name: i for i, name in enumerate(self.names)}
-        rows = []
-        for name in names:
+        rows = self.vectors.new_zeros(len(names), self.vectors.shape[1])
+        for i, name in enumerate(names):
             tried = [name, name.lower()]
             whole = [place[one] for one in tried if one in place][:1]
             parts = self.parts(name)
@@ -49,8 +53,8 @@ class WordVectors:
             if not found or (not whole and len(found) < len(parts)):
                 lost = next((part for part in parts if part not in place), name)
                 raise unknown("word", lost, list(self.names))
-            rows.append(F.normalize(self.vectors[found], dim=1).mean(0))
-        return F.normalize(torch.stack(rows), dim=1)
+            rows[i] = F.normalize(self.vectors[found], dim=1).mean(0)
+        return F.normalize(rows, dim=1)
 
     @staticmethod
     def parts(name: str) -> list[str]:
@@ -64,7 +68,7 @@ def read_words(path: str | PathLike[str]) -> WordVectors:
     Args:
         path: ``.npz`` with the arrays ``words`` and ``vectors``; else a text file with a word and
             its numbers in each line, as word2vec and GloVe write them, with or without a first line
-            of two counts.
+            of two counts. A word may hold spaces; empty lines are left out.
 
     Raises:
         UsageError: It is not there, or holds something else.
@@ -76,35 +80,61 @@ def read_words(path: str | PathLike[str]) -> WordVectors:
     if vectors.ndim != 2 or len(vectors) != len(names) or not len(names):
         got = f"{len(names)} words and vectors of shape {vectors.shape}"
         raise wrong("words", "hold a vector for each word", got, "store (C, d)")
+    vectors = single(vectors).numpy()
     if not np.isfinite(vectors).all() or not vectors.any(1).all():
         got = "NaN, infinity or a vector of zeros"
         raise wrong("words", "hold finite vectors that are not 0", got, "leave these words out")
-    return WordVectors(tuple(names), torch.tensor(vectors, dtype=torch.float32))
+    return WordVectors(tuple(names), torch.from_numpy(vectors))
 
 
 def _of_npz(path: Path) -> tuple[list[str], np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         found = [next((n for n in some if n in arrays), None) for some in (NAMES, VECTORS)]
         if None in found:
             rule = "hold the arrays words and vectors"
             raise wrong("words", rule, ", ".join(arrays), "np.savez(file, words=..., vectors=...)")
         names, vectors = (arrays[str(name)] for name in found)
+    if vectors.dtype.kind not in "fiu" or names.dtype.kind != "U":
+        got = f"words of {names.dtype} and vectors of {vectors.dtype}"
+        raise wrong("words", "be texts with vectors of numbers", got, "store np.array of each")
     return [str(name) for name in names.tolist()], vectors
 
 
 def _of_text(path: Path) -> tuple[list[str], np.ndarray]:
-    names, rows = list[str](), list[list[float]]()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        word, *rest = line.split()
-        if number == 1 and len(rest) == 1:  # counts
-            continue
-        try:
-            row = [float(x) for x in rest]
-        except ValueError as error:
-            raise UsageError(f"line {number} of {path} is not a word and numbers.") from error
-        if rows and len(row) != len(rows[0]):
-            got = f"{len(row)} in line {number}"
-            raise wrong("words", f"have {len(rows[0])} numbers a word", got, "mend that line")
-        names.append(word)
-        rows.append(row)
-    return names, np.array(rows, dtype=np.float32).reshape(len(names), -1)
+    names, rows, width = list[str](), list[np.ndarray](), 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                parts = SPACES.split(line.strip(" \t\r\n"))
+                if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
+                    width = int(parts[1])  # behind the number of words
+                elif parts != [""]:
+                    width = width or len(parts) - 1
+                    name, row = _parted(parts, width, f"line {number} of {path.name}")
+                    names.append(name)
+                    rows.append(row)
+    except UnicodeDecodeError as broken:
+        got, way_out = f"{path}: {broken.reason}", "write word2vec's binary vectors as text"
+        raise wrong("words", "be UTF-8 text, or .npz", got, way_out) from None
+    return names, np.array(rows, dtype=np.float32).reshape(len(names), width)
+
+
+def _parted(parts: list[str], width: int, where: str) -> tuple[str, np.ndarray]:
+    """A word, which may hold spaces, and the ``width`` numbers behind it."""
+    if len(parts) <= max(width, 1) or (len(parts) > width + 1 and _is_number(parts[-width - 1])):
+        rule = f"be a word and {width or 'its'} numbers"
+        raise wrong(where, rule, counted(len(parts) - 1, "number"), "mend that line")
+    try:
+        with np.errstate(over="ignore"):  # infinity is refused
+            return " ".join(parts[:-width]), np.array(parts[-width:], dtype=np.float32)
+    except ValueError:
+        got = next(part for part in parts[-width:] if not _is_number(part))
+        raise wrong(where, "be a word and numbers", repr(got), "mend that line") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

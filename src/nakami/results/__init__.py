@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._checks import check_budget as check_budget
     from ._checks import check_choice as check_choice
     from ._checks import check_count as check_count
+    from ._checks import check_ends as check_ends
     from ._checks import check_fraction as check_fraction
     from ._checks import check_seed as check_seed
     from ._checks import is_number as is_number

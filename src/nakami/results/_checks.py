@@ -5,7 +5,8 @@ Numbers of Python, NumPy and torch (scalars, tensors of one number) are taken al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
@@ -13,6 +14,7 @@ from ._errors import wrong
 
 DEFAULT_BUDGET = 1 << 30  # bytes
 MOST_SEEDS = 1 << 64
+FINITE = sys.float_info.max
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -58,6 +60,17 @@ def check_budget(memory_budget: object) -> int:
         rule, way_out = "be a whole number of bytes, at least 1", "write 2**30 for 1 GiB"
         raise wrong("memory_budget", rule, repr(memory_budget), way_out)
     return int(size)
+
+
+def check_ends(
+    argument: str, value: object, least: float, most: float, rule: str, way_out: str
+) -> tuple[float, float]:
+    """Two finite numbers, ``least <= first <= second <= most``; ``rule`` says it in words."""
+    both = tuple(value) if isinstance(value, Iterable) else ()
+    ends = [_scalar(each) for each in both if is_number(each)]
+    if len(both) != 2 or len(ends) != 2 or not least <= ends[0] <= ends[1] <= min(most, FINITE):
+        raise wrong(argument, rule, repr(value), way_out)
+    return float(ends[0]), float(ends[1])
 
 
 def check_seed(seed: object) -> int:

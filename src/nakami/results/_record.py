@@ -286,7 +286,7 @@ def read_record(folder: str | PathLike[str], argument: str = "folder") -> Record
         raise wrong(argument, f"hold a {RUN}", got, way_out)
     settings = _read_json(path / RUN)
     kind, _, number = str(settings.get("schema", "")).removeprefix("nakami.").partition("/")
-    if kind not in KINDS or not number.isdigit():
+    if kind not in KINDS or not number.isdecimal():
         raise wrong(
             "schema",
             f"name a kind of run ({', '.join(KINDS)})",
