@@ -119,6 +119,7 @@ def test_labels_are_learned():
         (lambda: DrSAE(12, 0), "hidden must be a whole number from 1 on, got 0"),
         (lambda: DrSAE(12, 3, steps=0), "steps must be a whole number from 1 on, got 0"),
         (lambda: DrSAE(12, 3, l1=-1), "l1 must be a number from 0 on, got -1"),
+        (lambda: DrSAE(12, 3, limit=0), "limit must be a number above 0, or None, got 0"),
         (
             lambda: DiscriminativeCoding(coder(), None, None, weight=-1),
             "weight must be a number, at least 0, got -1",

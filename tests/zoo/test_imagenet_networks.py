@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 import nakami
 from nakami import data, zoo
+from nakami.results import UsageError
 from nakami.zoo import alexnet_original
 from nakami.zoo.efficientnet_lite0 import InvertedResidual, SameConv2d
 from nakami.zoo.squeezenet import Fire
@@ -114,6 +115,13 @@ def test_the_network_of_2012():
             assert x.shape[-1] == maps.get(name, x.shape[-1])
     assert alexnet_original.make(2, width=0.02).fc6.in_features == 6 * 6 * 6  # at 224 pixels
     assert alexnet_original.make(0, side=99, width=0.02).fc6.in_features == 2 * 2 * 6
+    assert alexnet_original.last_side(63, 2) == alexnet_original.last_side(67, 0) == 1
+    for side, padding in ((62, 2), (66, 0)):
+        with pytest.raises(UsageError, match=f"side must be {side + 1} or more, .* {side + 1} pix"):
+            alexnet_original.last_side(side, padding)
+    for wrong in ({"std": -1}, {"width": float("inf")}, {"classes": 0}, {"padding": -1}):
+        with pytest.raises(UsageError, match=f"{next(iter(wrong))} must be a"):
+            alexnet_original.make(**wrong)
     starts = {n: m.bias[0].item() for n, m in model.named_children() if hasattr(m, "weight")}
     assert starts == {n: float(n[-1] not in "138") for n in starts}
     for conv, groups in ((model.conv2, 2), (model.conv3, 1), (model.conv4, 2), (model.conv5, 2)):

@@ -46,6 +46,15 @@ def test_boxes_have_a_row_for_each_class_unless_they_are_shared(shared):
     assert same <= {id(p) for p in net.windows.parameters()}
 
 
+def test_the_windows_leave_the_mode_of_the_parts_alone():
+    net = overfeat.make()
+    net.features.eval()  # held still while the heads learn
+    assert net.windows.training
+    assert not net.features.training
+    assert not any(part.training for part in net.features)
+    assert net.classifier.training
+
+
 def test_windows_that_are_too_small_are_refused():
     with pytest.raises(UsageError, match="shape must be large enough for all layers"):
         overfeat.make((1, 10, 10))

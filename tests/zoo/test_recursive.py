@@ -137,6 +137,12 @@ def test_a_parent_begins_as_the_mean_of_its_children():
             lambda n: n + 20,
             r"nodes must name words below 11, got \d+; read the trees with the same",
         ),
+        (lambda n: n.int(), r"nodes must be int64 of shape \(N, nodes, 4\), got torch.int32"),
+        (
+            lambda n: n.flip(1),
+            "nodes must be words of height 0, and parents one higher than the higher of two",
+        ),
+        (lambda n: n * torch.tensor([1, 1, 1, 2]), "nodes must be words of height 0, and parents"),
         (lambda n: n * 0 - 1, r"nodes must hold a node, got none; pass data.read_trees"),
     ],
 )

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from nakami.results import wrong
+
 
 class Prepared(nn.Module):
     """``(picture - mean) / std`` in three channels at another size.
@@ -30,6 +32,9 @@ class Prepared(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The pictures."""
+        if x.ndim != 4 or x.shape[1] not in (1, 3):
+            rule, got = "be pictures (N, C, H, W) with 1 or 3 channels", f"shape {tuple(x.shape)}"
+            raise wrong("x", rule, got, "pass pictures[None] for one")
         x = x.expand(-1, 3, -1, -1)
         if tuple(x.shape[-2:]) != (self.side, self.side):
             size = (self.side, self.side)

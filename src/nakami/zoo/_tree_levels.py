@@ -8,6 +8,8 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from nakami.results import wrong
+
 
 class TreeCell(nn.Module):
     """What merges two nodes, and tells the class of one.
@@ -80,3 +82,33 @@ def levels(net: TreeCell, tree: Tensor) -> nn.Sequential:
         front = [front[i] for i in kept] + parents
     parts["output"] = Root(net)
     return nn.Sequential(parts)
+
+
+def checked_nodes(nodes: Tensor, words: int) -> Tensor:
+    """Where nodes are, ``(N, nodes)``; what no tree can be is refused."""
+    if nodes.ndim != 3 or nodes.shape[2] != 4 or nodes.dtype != torch.long:
+        got = f"{nodes.dtype} of shape {tuple(nodes.shape)}"
+        raise wrong(
+            "nodes", "be int64 of shape (N, nodes, 4)", got, "pass data.read_trees(path).nodes"
+        )
+    if nodes.numel() and int(nodes[..., 0].max()) >= words:
+        most = int(nodes[..., 0].max())
+        raise wrong(
+            "nodes", f"name words below {words}", most, "read the trees with the same words"
+        )
+    there = nodes[..., 3] >= 0
+    if not there.any():
+        raise wrong("nodes", "hold a node", "none", "pass data.read_trees(path).nodes")
+    if not _in_order(nodes)[there].all():
+        rule = "be words of height 0, and parents one higher than the higher of two children"
+        raise wrong("nodes", rule, "others", "pass data.read_trees(path).nodes")
+    return there
+
+
+def _in_order(nodes: Tensor) -> Tensor:
+    """Which nodes are leaves with a word, or parents of the height of their children and 1."""
+    children, heights = nodes[..., 1:3], nodes[..., 3]
+    known = ((children >= 0) & (children < nodes.shape[1])).all(-1)
+    below = heights[:, :, None].expand(-1, -1, 2).gather(1, children.clamp(0, nodes.shape[1] - 1))
+    parent = known & (below >= 0).all(-1) & (heights == below.amax(-1) + 1)
+    return torch.where(heights == 0, nodes[..., 0] >= 0, parent)

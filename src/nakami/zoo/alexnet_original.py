@@ -10,6 +10,7 @@ otherwise (227 pixels without padding do).
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -47,6 +48,10 @@ def make(
             networks on small pictures do not begin to learn otherwise.
         generator: Source of the first weights; None: a fresh one with seed 0.
     """
+    padding = check_at_least("padding", padding, 0, "use 2 for 224 pixels")
+    classes = check_at_least("classes", classes, 1, "use 1000")
+    if std is not None and not (is_number(std) and 0 < std < math.inf):
+        raise wrong("std", "be a number above 0, or None", std, "use 0.01")
     last = 6 if side is None else last_side(side, padding)
     g, one = seeded(generator), 0.0 if std is None else 1.0
     n1, n2, n3, n6 = (_even(width, n) for n in (96, 256, 384, 4096))
@@ -92,14 +97,14 @@ def last_side(side: int, padding: int) -> int:
     for _ in range(3):
         n = (n - 3) // 2 + 1
     if n < 1:
-        rule, way_out = f"be {63 + 2 * (2 - padding)} or more", "scale the pictures to 64 pixels"
-        raise wrong("side", rule, side, way_out)
+        least = 67 - 2 * padding
+        raise wrong("side", f"be {least} or more", side, f"scale the pictures to {least} pixels")
     return n
 
 
 def _even(width: float, n: int) -> int:
     """That share of ``n``, an even number from 2 on."""
-    if not (is_number(width) and width > 0):
+    if not (is_number(width) and 0 < width < math.inf):
         raise wrong("width", "be a number above 0", width, "use 1")
     return max(2, 2 * round(width * n / 2))
 

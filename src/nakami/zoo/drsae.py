@@ -14,6 +14,7 @@ Published: its abstract calls the results on MNIST excellent and gives no number
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -65,9 +66,10 @@ class DrSAE(Coder):
         super().__init__("linear")
         for name, value in (("visible", visible), ("hidden", hidden), ("steps", steps)):
             check_at_least(name, value, 1, f"pass {name}=11")
-        for name, number in (("l1", l1), ("limit", ROWS if limit is None else limit)):
-            if not is_number(number) or not number >= 0:
-                raise wrong(name, "be a number from 0 on", number, "leave it out for the default")
+        if not (is_number(l1) and 0 <= l1 < math.inf):
+            raise wrong("l1", "be a number from 0 on", l1, "leave it out for the default")
+        if limit is not None and not (is_number(limit) and limit > 0):
+            raise wrong("limit", "be a number above 0, or None", limit, f"use {ROWS}")
         self.steps, self.limit = steps, limit
         drawn = torch.empty(hidden, visible, dtype=torch.float64)
         d = F.normalize(drawn.normal_(generator=seeded(generator)), dim=1)

@@ -80,6 +80,8 @@ def make(
         rule = f"be (channels, height, width), {LEAST[normalisation]} pixels or more on each side"
         raise wrong("shape", rule, tuple(shape), "for example (1, 28, 28)")
     check_choice("sharing", sharing, ["convolution", "local"], 'use "convolution"')
+    if len(maps) != 2:
+        raise wrong("maps", "be those of both convolutions", tuple(maps), "use (20, 50)")
     g, size = seeded(generator), tuple(shape[1:])
     parts = OrderedDict[str, nn.Module]()
     for at, (inputs, outputs) in enumerate(pairwise((shape[0], *maps)), 1):

@@ -96,7 +96,9 @@ class OverFeat(nn.Module):
     @property
     def windows(self) -> nn.Sequential:
         """The classifier as one sequence, for ``nakami.nn.convolutional``."""
-        return nn.Sequential(self.features, self.classifier).train(self.training)
+        made = nn.Sequential(self.features, self.classifier)
+        made.training = self.training  # its own: the mode of the parts stays what it is
+        return made
 
 
 def make(

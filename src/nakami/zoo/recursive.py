@@ -32,11 +32,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.results import check_at_least, unknown, wrong
+from nakami.results import check_at_least, unknown
 
 from ._entry import Entry
 from ._layers import layer, normal, seeded
-from ._tree_levels import TreeCell, levels
+from ._tree_levels import TreeCell, checked_nodes, levels
 
 Kind = Literal["rnn", "mv", "rntn"]
 KINDS = ("rnn", "mv", "rntn")
@@ -124,7 +124,7 @@ class RecursiveNet(TreeCell):
             A network from the values of the leaves, ``leaf(words)[None]``, ``(N, leaves, values)``,
             to the logits of the root, ``(N, classes)``; its weights are these.
         """
-        _checked(tree[None], len(self.words))
+        checked_nodes(tree[None], len(self.words))
         return levels(self, tree)
 
     def leaf(self, words: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ class RecursiveNet(TreeCell):
 
     def _states(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """States of all nodes that are there, by tree and position; and where they are."""
-        there = _checked(nodes, len(self.words))
+        there = checked_nodes(nodes, len(self.words))
         count = int(there.sum())
         heights = nodes[..., 3][there]
         order = heights.argsort(stable=True)  # nodes of one height are neighbours
@@ -178,24 +178,6 @@ class RecursiveNet(TreeCell):
     def _filled(self, values: Tensor, there: Tensor) -> Tensor:
         out = values.new_zeros(*there.shape, values.shape[1])
         return out.masked_scatter(there[..., None], values)
-
-
-def _checked(nodes: Tensor, words: int) -> Tensor:
-    """Where nodes are, ``(N, nodes)``; what no tree can be is refused."""
-    if nodes.ndim != 3 or nodes.shape[2] != 4 or nodes.is_floating_point():
-        got = f"{nodes.dtype} of shape {tuple(nodes.shape)}"
-        raise wrong(
-            "nodes", "be int64 of shape (N, nodes, 4)", got, "pass data.read_trees(path).nodes"
-        )
-    if nodes.numel() and int(nodes[..., 0].max()) >= words:
-        most = int(nodes[..., 0].max())
-        raise wrong(
-            "nodes", f"name words below {words}", most, "read the trees with the same words"
-        )
-    there = nodes[..., 3] >= 0
-    if not there.any():
-        raise wrong("nodes", "hold a node", "none", "pass data.read_trees(path).nodes")
-    return there
 
 
 def node_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.results import check_at_least, check_choice, unknown, wrong
+from nakami.results import check_at_least, check_choice, is_whole, unknown, wrong
 from nakami.sampling._units import bernoulli
 
 from ._entry import Entry
@@ -148,7 +148,9 @@ class SFNN(nn.Sequential):
         super().__init__()
         if output not in OUTPUTS:
             raise unknown("output", output, OUTPUTS)
-        if not hidden or not all(d >= 0 and s >= 0 and d + s > 0 for d, s in hidden):
+        inputs = check_at_least("inputs", inputs, 1, "pass the values of what is given")
+        outputs = check_at_least("outputs", outputs, 1, "pass the values of y")
+        if not hidden or not all(map(_are_units, hidden)):
             rule = "name deterministic and stochastic units of each layer"
             raise wrong("hidden", rule, list(hidden), "write [(200, 50), (200, 50)]")
         generator, n = seeded(generator), inputs
@@ -175,7 +177,7 @@ class SFNN(nn.Sequential):
             states: Of all stochastic units, lowest layer first, ``(M, N, stochastic)`` or, the
                 same for all examples, ``(M, 1, stochastic)``.
         """
-        y, rows = self._checked(y), states.expand(-1, len(x), -1)
+        y, rows = self.checked(y), states.expand(-1, len(x), -1)
         parts = rows.split([part.stochastic for part in self._hybrids], -1)
         return self._terms(x, y, parts)
 
@@ -183,7 +185,7 @@ class SFNN(nn.Sequential):
         self, x: Tensor, y: Tensor, samples: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """As ``log_terms``, at states drawn from ``p(h | x)``."""
-        return self._terms(x, self._checked(y), [Draw(samples, generator)] * len(self._hybrids))
+        return self._terms(x, self.checked(y), [Draw(samples, generator)] * len(self._hybrids))
 
     @torch.no_grad()
     def sample(
@@ -232,8 +234,8 @@ class SFNN(nn.Sequential):
             log_prior = log_prior + log_p
         return self.get_submodule("output")(h), log_prior
 
-    def _checked(self, y: Tensor) -> Tensor:
-        """The targets, or a refusal."""
+    def checked(self, y: Tensor) -> Tensor:
+        """The targets ``(N, outputs)``, or a refusal."""
         n = self.outputs
         if y.ndim != 2 or y.shape[1] != n:
             raise wrong("y", f"have shape (N, {n})", tuple(y.shape), "pass y.flatten(1)")
@@ -241,6 +243,12 @@ class SFNN(nn.Sequential):
             got = f"{float(y.min()):g} to {float(y.max()):g}"
             raise wrong("y", "lie in 0..1 for a sigmoid output", got, "pass output='linear'")
         return y
+
+
+def _are_units(given: object) -> bool:
+    """Whether it counts deterministic and stochastic units, one at least."""
+    numbers = list(given) if isinstance(given, Sequence) else []
+    return len(numbers) == 2 and all(is_whole(n) and n >= 0 for n in numbers) and sum(numbers) > 0
 
 
 def make(*, generator: torch.Generator | None = None) -> SFNN:

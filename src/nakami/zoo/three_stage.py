@@ -60,7 +60,9 @@ class Stage(nn.Module):
         misfit = (self.filters.transpose(y) - x).square().flatten(1).sum(1)
         side = self.pool.kernel_size[0] * self.pool.kernel_size[1]
         energies = side * nn.functional.avg_pool2d(y.square(), self.pool.kernel_size)
-        return (misfit + self.cost * (EPS + energies).sqrt().flatten(1).sum(1)) / x[0].numel()
+        return (misfit + self.cost * (EPS + energies).sqrt().flatten(1).sum(1)) / x.shape[
+            1:
+        ].numel()
 
 
 class ThreeStage(nn.Sequential):
@@ -107,6 +109,8 @@ def make(
     Returns:
         A network ``(N, *shape) -> (N, units of the last stage)``.
     """
+    if len(shape) != 3:
+        raise wrong("shape", "be channels, height and width", tuple(shape), "use (1, 28, 28)")
     if len(fields) != len(maps) or not fields:
         raise wrong("maps", "name as many stages as fields", tuple(maps), "use (8, 16, 32)")
     if not (is_number(cost) and cost >= 0):

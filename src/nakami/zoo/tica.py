@@ -20,6 +20,9 @@ the paper of 2011, or rows of ``W`` have length 1. Published: pictures of filter
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -115,16 +118,15 @@ class TopographicICA(nn.Module):
     ):
         super().__init__()
         inputs = check_at_least("inputs", inputs, 1, "use 100")
-        rows, columns = (check_at_least("sheet", n, 1, "use (10, 10)") for n in sheet)
-        self.sheet = (rows, columns)
+        self.sheet = _checked(sheet)
         for name, value in (("cost", cost), ("eps", eps)):
             if not (is_number(value) and value >= 0):
                 raise wrong(name, "be a number from 0 on", value, "leave it out")
         self.cost, self.eps = float(cost), float(eps)
-        first = normal(torch.empty(rows * columns, inputs), seeded(generator))
+        first = normal(torch.empty(math.prod(self.sheet), inputs), seeded(generator))
         self.weight = nn.Parameter(_orthonormal(first))
         self.back = None if tied else nn.Parameter(self.weight.detach().clone())
-        self.register_buffer("pool", neighbourhoods(sheet, side), persistent=False)
+        self.register_buffer("pool", neighbourhoods(self.sheet, side), persistent=False)
 
     @property
     def filters(self) -> Tensor:
@@ -165,12 +167,20 @@ def neighbourhoods(sheet: tuple[int, int], side: int) -> Tensor:
         sheet: Rows and columns.
         side: Of the square, odd.
     """
-    side = check_at_least("side", side, 1, "use 3")
+    sheet, side = _checked(sheet), check_at_least("side", side, 1, "use 3")
     if side % 2 == 0 or side > min(sheet):
         rule = f"be odd, at most the shorter side of the sheet, {min(sheet)}"
         raise wrong("side", rule, side, "use 3")
     near = [(distances(n) <= side // 2).float() for n in sheet]
     return torch.kron(*near)
+
+
+def _checked(sheet: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns, or a refusal."""
+    if not (isinstance(sheet, Sequence) and len(sheet) == 2):
+        raise wrong("sheet", "be rows and columns", sheet, "use (10, 10)")
+    rows, columns = (check_at_least("sheet", n, 1, "use (10, 10)") for n in sheet)
+    return rows, columns
 
 
 def distances(n: int) -> Tensor:
