@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nakami import zoo
-from nakami.nn import convolutional
+from nakami.nn import GaussianPool2d, L2Pool2d, convolutional
 from nakami.results import UsageError
 
 
@@ -26,6 +26,7 @@ def classifier(pool=nn.MaxPool2d, last=3, padding=0):
         nn.Sequential(
             OrderedDict(
                 flatten=nn.Flatten(),
+                first=nn.Dropout(),  # behind flatten, as in AlexNet
                 fc=nn.Linear(5 * side * side, 7),
                 drop=nn.Dropout(),
                 relu=nn.ReLU(),
@@ -37,7 +38,13 @@ def classifier(pool=nn.MaxPool2d, last=3, padding=0):
 
 
 SHAPE = {2: (2, 30, 30), 3: (2, 26, 26)}
-CASES = [(nn.MaxPool2d, 2), (nn.MaxPool2d, 3), (nn.AvgPool2d, 3)]
+CASES = [
+    (nn.MaxPool2d, 2),
+    (nn.MaxPool2d, 3),
+    (nn.AvgPool2d, 3),
+    (L2Pool2d, 3),
+    (GaussianPool2d, 3),
+]
 
 
 def windows(model, picture, shape, stride):
@@ -132,7 +139,38 @@ def test_weights_are_shared():
     torch.testing.assert_close(dense(x)[..., 0, 0], model(x))
 
 
+def with_norm(norm):
+    """Nothing pads here, but the norm looks at the whole picture."""
+    return nn.Sequential(nn.Conv2d(2, 4, 5), norm, nn.Flatten(), nn.Linear(1936, 3)).eval()
+
+
+class Strided(nn.Module):
+    """Steps that no attribute tells."""
+
+    def forward(self, x):
+        return x[..., ::2, ::2]
+
+
+def partly_training():
+    model = classifier()
+    model[1].train()
+    return model
+
+
 REFUSED = [
+    (partly_training, {}, "model must be in evaluation mode"),
+    (
+        lambda: with_norm(nn.GroupNorm(2, 4)),
+        {},
+        "model must give on a map what it gives on a window, got a difference of",
+    ),
+    (lambda: with_norm(nn.InstanceNorm2d(4)), {}, "model must give on a map what it gives"),
+    (
+        lambda: nn.Sequential(Strided(), nn.Flatten(), nn.Linear(338, 4)).eval(),
+        {},
+        "model must give on a map .* got steps other than the product of its strides",
+    ),
+    (lambda: nn.Sequential(nn.Conv2d(3, 4, 5)).eval(), {}, "shape must be one that the model tak"),
     (lambda: classifier().train(), {}, "model must be in evaluation mode"),
     (lambda: nn.Linear(4, 2), {}, "model must be an nn.Sequential"),
     (

@@ -224,6 +224,12 @@ def test_max_norm_holds_after_each_step_until_it_is_removed():
             lambda: ours.LocallyConnected2d(2, 1, 3, input_size=6)(torch.ones(1, 2, 6, 5)),
             r"x must have shape \(N, 2, 6, 6\), got shape \(1, 2, 6, 5\)",
         ),
+        (
+            lambda: ours.LocallyConnected2d(2, 1, "3", input_size=6),
+            r"kernel_size must be one number or two, got '3'; pass 2, or \(2, 2\)",
+        ),
+        (lambda: ours.L2Pool2d(2.5), "kernel_size must be a whole number from 1 on, got 2.5"),
+        (lambda: ours.L2Pool2d((2, 2, 2)), "kernel_size must be one number or two"),
         (lambda: ours.LocalContrastNorm2d(4), "kernel_size must be odd, got 4; use 5"),
         (lambda: ours.LocalContrastNorm2d(floor=-1), "floor must be a number, at least 0, got -1"),
         (

@@ -142,3 +142,8 @@ def test_first_weights_are_those_of_a_convolution():
     for values in layer.parameters():
         assert values.detach().abs().max() <= bound
         assert abs(float(values.detach().std()) - bound / 3**0.5) < 0.05 * bound
+
+
+def test_on_meta_it_tells_shapes():
+    layer = LocallyConnected2d(2, 3, 3, input_size=6, device="meta")
+    assert layer(torch.zeros(4, 2, 6, 6, device="meta")).shape == (4, 3, 4, 4)

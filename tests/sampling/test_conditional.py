@@ -74,6 +74,12 @@ def test_parts_of_the_examples_are_the_whole(problem, monkeypatch):
         ),
         (
             lambda p: sampling.conditional_likelihood(
+                SFNN(3, [(1, 2)], 5, output="linear").double(), p[1], p[2] / p[2]
+            ),
+            r"x must have a finite log p\(y \| x\) .* got NaN or infinity in \d of 6; leave these",
+        ),
+        (
+            lambda p: sampling.conditional_likelihood(
                 SFNN(3, [(1, 17)], 5).double(), *p[1:], samples=None
             ),
             "model must have at most 16 stochastic units to be enumerated, got 17; pass samples",

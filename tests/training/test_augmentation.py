@@ -169,9 +169,46 @@ def test_wrappers_pass_everything_on():
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
 
 
+def test_an_optimizer_that_compares_losses_is_refused_where_pictures_change():
+    net, _ = made()
+    method = Supervised(net, torch.optim.LBFGS(net.parameters()))
+    x, y = pictures(), torch.tensor([0, 1, 0, 1, 1, 0])
+    with pytest.raises(UsageError, match="optimizer must step without a closure, got LBFGS"):
+        fit(Plateaus(Augmented(method, RandomFlip())), (x, y), batch=6)
+
+
+GREY = torch.rand(5, 8, 8)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: RandomCrop(8)(pictures(), source()),
+            "padding must be at most 7 for pictures of 8 x 9 with 'reflect', got 8; lower it",
+        ),
+        (
+            lambda: RandomCrop(9, "circular")(pictures(), source()),
+            "padding must be at most 8 for pictures of 8 x 9 with 'circular', got 9",
+        ),
+        (lambda: RandomCrop(2)(GREY, source()), r"x must be floating pictures \(N, C, H, W\)"),
+        (lambda: RandomFlip()(GREY, source()), r"x must be .* got torch.float32 of shape \(5, 8"),
+        (
+            lambda: RandomFlip()(torch.ones(2, 1, 4, 4).byte(), source()),
+            "x must be floating pictures .* got torch.uint8",
+        ),
+        (lambda: ColourShift.of(GREY), "pictures must be floating pictures"),
+        (
+            lambda: ColourShift.of(torch.full((2, 3, 4, 4), torch.nan)),
+            "pictures must hold two finite pixels or more, got NaN",
+        ),
+        (lambda: ColourShift.of(torch.ones(1, 3, 1, 1)), "pictures must hold two finite pixels"),
+        (
+            lambda: ColourShift.of(pictures())(pictures(channels=1), source()),
+            r"x must have 3 channels, got shape \(6, 1, 8, 9\)",
+        ),
+        (lambda: ColourShift(torch.ones(3)), r"axes must be finite, \(C, C\), got \(3,\)"),
+        (lambda: Augmented(Given([]), "flip"), r"changes must be a function, called as change\("),
         (lambda: RandomCrop(-1), "padding must be a whole number from 0 on, got -1; use 4"),
         (lambda: RandomCrop(2, "mirror"), "border must be one of reflect, constant, .* 'mirror'"),
         (lambda: RandomFlip(1.5), "share must lie between 0 and 1, got 1.5; use 0.5"),

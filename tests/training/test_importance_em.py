@@ -107,13 +107,23 @@ def test_without_stochastic_units_it_is_maximum_likelihood():
     ("data", "message"),
     [
         ((torch.ones(4, 3),), r"data must be inputs and targets, got 1; pass \(x, y\)"),
-        ((torch.ones(4, 3), torch.ones(4, 5)), r"y must have shape \(N, 2\), got \(1, 5\)"),
+        ((torch.ones(4, 3), torch.ones(4, 5)), r"y must have shape \(N, 2\), got \(4, 5\)"),
     ],
 )
 def test_wrong_data(data, message):
     net, _, _ = problem()
     with pytest.raises(UsageError, match=message):
         learner(net.float()).start(data, torch.Generator())
+
+
+def test_the_check_of_the_data_leaves_no_trace():
+    """On what looks at the upper half there may be layers that draw, or that average."""
+    given = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout())
+    net = SFNN(3, [(2, 2)], 2, given=given).train()
+    before, state = torch.get_rng_state(), given[0].running_mean.clone()
+    learner(net).start((torch.ones(4, 3), torch.ones(4, 2)), torch.Generator())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(given[0].running_mean, state)
 
 
 def test_wrong_samples():

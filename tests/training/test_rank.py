@@ -57,6 +57,16 @@ def test_hits_are_those_of_sorting():
     assert found.tolist() == [a == b for a, b in zip(left, labels[some].tolist(), strict=True)]
 
 
+def test_an_output_that_tells_nothing_is_no_hit():
+    words = torch.eye(4)
+    outputs = torch.stack([torch.zeros(4), words[1], words[0] + words[1]])
+    labels = torch.tensor([1, 1, 1])
+    assert hits(outputs, labels, words).tolist() == [False, True, False]
+    assert hits(outputs, labels, words, 2).tolist() == [False, True, True]
+    assert hits(outputs, labels, words, 4).all()
+    assert hits(outputs, labels, words, 3, among=[1, 1, 2, 3]).all()  # each candidate once
+
+
 def zero_shot(words):
     """Hits on held-out classes of pictures whose features carry two attributes."""
     gen = torch.Generator().manual_seed(0)
@@ -96,6 +106,18 @@ def test_unseen_classes_are_told_by_the_meaning_of_their_words():
         (
             lambda: HingeRank(torch.eye(3))(torch.ones(2, 5), torch.zeros(2).long()),
             r"outputs must have shape \(N, 3\), as the words, got \(2, 5\); end the network",
+        ),
+        (
+            lambda: hits(torch.full((1, 3), torch.nan), torch.tensor([0]), torch.eye(3)),
+            r"outputs must be finite, of shape \(1, 3\), got 3 others in shape \(1, 3\)",
+        ),
+        (
+            lambda: hits(torch.ones(2, 3), torch.tensor([0]), torch.eye(3)),
+            r"outputs must be finite, of shape \(1, 3\), got 0 others in shape \(2, 3\)",
+        ),
+        (
+            lambda: hits(torch.ones(1, 3), torch.tensor([0]), torch.eye(3), among=[0, 7]),
+            r"among must be numbers of words, from 0 to 2, got \[0, 7\]; leave it out for all",
         ),
         (
             lambda: hits(torch.ones(1, 3), torch.tensor([0]), torch.eye(3), 4),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from nakami.results import wrong, wrong_type
+from nakami.results import is_whole, wrong, wrong_type
+
+from ._pooling import L2Pool2d
 
 TOLERANCE = 1e-3  # of the largest output: far above rounding, far below another network
 WAY_OUT = "pass an nn.Sequential of convolutions, poolings, nn.Flatten and nn.Linear"
@@ -54,23 +57,41 @@ def convolutional(
     Cost: that of one convolution, in place of one run for every window.
 
     Raises:
-        UsageError: The model is in training mode, or a layer cannot be applied to a map.
+        UsageError: The model or a part of it is in training mode, does not take such windows, or
+            has a layer that cannot be applied to a map: one that looks at the whole picture, or a
+            step that is not that of a convolution or pooling.
 
     Source: Sermanet et al., OverFeat, ICLR 2014, sections 3.3 and 3.5.
     """
     if not isinstance(model, nn.Sequential):
         raise wrong_type("model", "be an nn.Sequential", type(model).__name__, WAY_OUT)
-    if model.training:
+    if any(part.training for part in model.modules()):
         raise wrong("model", "be in evaluation mode", "training mode", "call model.eval()")
-    weight = next(iter(model.parameters()), torch.zeros(()))
-    g = torch.Generator().manual_seed(0)
-    x = torch.rand(1, *shape, generator=g).to(weight)
+    x = _window(model, shape)
     parts = list(_leaves(model))
     last = max((i for i, part in enumerate(parts) if fine and _pools(part)), default=None)
     layers, strides = _converted(parts, x, last)
     made = Convolutional(layers, (shape[1], shape[2]), strides).eval()
-    _check_same(model(x), made, x)
+    _check_same(model, made, x)
     return made
+
+
+def _window(model: nn.Sequential, shape: tuple[int, int, int]) -> Tensor:
+    """A window of random values that the model takes, ``(1, *shape)``, or a refusal."""
+    whole = isinstance(shape, Sequence) and all(is_whole(n) and n > 0 for n in shape)
+    if not whole or len(shape) != 3:
+        rule = "be channels, height and width of a window"
+        raise wrong("shape", rule, repr(shape), "for example (1, 28, 28)")
+    weight = next(iter(model.parameters()), torch.zeros(()))
+    x = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0)).to(weight)
+    try:
+        model(x)
+    except RuntimeError as error:
+        got = f"{tuple(shape)}: {_first_line(error)}"
+        raise wrong(
+            "shape", "be one that the model takes", got, "pass that of one window"
+        ) from error
+    return x
 
 
 def _leaves(model: nn.Sequential) -> Iterator[nn.Module]:
@@ -80,7 +101,7 @@ def _leaves(model: nn.Sequential) -> Iterator[nn.Module]:
 
 
 def _pools(part: nn.Module) -> bool:
-    return isinstance(part, nn.MaxPool2d | nn.AvgPool2d | nn.LPPool2d)
+    return isinstance(part, nn.MaxPool2d | nn.AvgPool2d | nn.LPPool2d | L2Pool2d)
 
 
 def _converted(
@@ -107,8 +128,10 @@ def _converted(
         elif not isinstance(part, nn.Flatten):
             layers.append(part)
         x = part(x)
-        flat = (1, 1, 1) if not isinstance(part, nn.Flatten) else maps
-        maps = tuple(x.shape[1:]) if x.ndim == 4 else flat
+        if x.ndim == 4:
+            maps = tuple(x.shape[1:])
+        elif isinstance(part, nn.Linear):  # else flat, but the same values
+            maps = (1, 1, 1)
     return layers, (steps[0] // apart[0], steps[1] // apart[1])
 
 
@@ -156,11 +179,9 @@ def _dilated(part: Any, apart: tuple[int, int]) -> nn.Module:
 
 def _pooled_everywhere(part: Any) -> nn.Module:
     """The pooling with stride 1, which holds those at all offsets, interleaved."""
-    if isinstance(part, nn.MaxPool2d):
-        return nn.MaxPool2d(part.kernel_size, 1, part.padding, part.dilation)
-    if isinstance(part, nn.LPPool2d):
-        return nn.LPPool2d(part.norm_type, part.kernel_size, 1)
-    return nn.AvgPool2d(part.kernel_size, 1, part.padding, False, part.count_include_pad)
+    made: nn.Module = copy.copy(part)
+    made.stride = (1, 1)  # type: ignore[assignment]
+    return made
 
 
 def _of_maps(part: nn.BatchNorm1d) -> nn.BatchNorm2d:
@@ -179,15 +200,37 @@ def _averaged(part: nn.AdaptiveAvgPool2d, maps: Any) -> list[nn.Module]:
     return [nn.AvgPool2d(sides, 1)] if wanted == (1, 1) else [part]
 
 
-def _check_same(wanted: Tensor, made: Convolutional, x: Tensor) -> None:
-    """Refuse a network that says something else of a single window."""
+def _check_same(model: nn.Sequential, made: Convolutional, x: Tensor) -> None:
+    """Refuse a network that says something else of a window, alone or in a larger picture.
+
+    Windows within a picture are compared where no layer pads; what layers make of the whole
+    picture, such as its mean, shows there.
+    """
+    (h, w), (down, across) = made.window, (2 * step for step in made.stride)
+    g = torch.Generator().manual_seed(1)
+    wide = torch.rand(1, x.shape[1], h + down, w + across, generator=g).to(x)
+    wide[..., :h, :w] = x
     try:
-        got = made(x)
-        far = float((got[..., 0, 0] - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30))
-        good = got.ndim == 4 and far <= TOLERANCE
+        one, several = made(x), made(wide)
+        steps = [n - m for n, m in zip(several.shape[2:], one.shape[2:], strict=True)]
+        good, said = steps == [2, 2], "steps other than the product of its strides"
+        pairs = [(one[..., 0, 0], model(x))]
+        if good and not any(_pads(part) for part in made.modules()):
+            pairs.append((several[..., 2, 2], model(wide[..., down:, across:])))
+        far = [float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs]
+        if good and not all(each <= TOLERANCE for each in far):
+            good, said = False, f"a difference of {max(far):.2g}"
     except (RuntimeError, IndexError, ValueError) as error:
-        good, far = False, error  # type: ignore[assignment]
+        good, said = False, _first_line(error)
     if not good:
-        rule = "give on a map what it gives on a window"
-        said = f"a difference of {far:.2g}" if isinstance(far, float) else str(far).splitlines()[0]
-        raise wrong("model", rule, said, WAY_OUT)
+        raise wrong("model", "give on a map what it gives on a window", said, WAY_OUT)
+
+
+def _pads(part: nn.Module) -> bool:
+    """Whether a layer puts something around its maps."""
+    padding = getattr(part, "padding", 0)
+    return padding not in (0, (0, 0), "valid")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

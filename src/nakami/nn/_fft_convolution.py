@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..results import check_choice, wrong_type
+from ._autocast import casts, result_type
 from ._convolution_rule import Sizes, fast_length, prefers_fft
 
 METHODS = ("auto", "fft", "direct")
@@ -66,14 +67,14 @@ class FFTConv2d(nn.Conv2d):
     ) -> Tensor:
         if not self._agree(input, weight):
             return super()._conv_forward(input, weight, bias)
-        kind, dtype = input.device.type, _result_type(input)
+        kind, dtype = input.device.type, result_type(input)
         if self.plan(input) == "direct":
             return super()._conv_forward(input, weight, bias)
         if not dtype.is_floating_point:
             way_out = 'pass method="direct"'
             raise wrong_type("x", 'be real for method="fft"', str(dtype), way_out)
         wide = torch.float32 if input.dtype in LOW else input.dtype
-        with torch.autocast(kind, enabled=False) if _casts(kind) else nullcontext():
+        with torch.autocast(kind, enabled=False) if casts(kind) else nullcontext():
             sums = self._transformed(input.to(wide), weight.to(wide))
             if bias is not None:
                 sums = sums + bias.to(wide)[:, None, None]
@@ -81,7 +82,7 @@ class FFTConv2d(nn.Conv2d):
 
     def _agree(self, x: Tensor, weight: Tensor) -> bool:
         """Whether there is something to compute; torch refuses what does not fit."""
-        alike = x.dtype == weight.dtype or _casts(x.device.type)
+        alike = x.dtype == weight.dtype or casts(x.device.type)
         known = x.ndim in (3, 4) and x.shape[-3] == self.in_channels and alike
         return known and x.numel() > 0 and min(self._outputs(x)) > 0
 
@@ -111,7 +112,7 @@ class FFTConv2d(nn.Conv2d):
             around=(x.shape[-2] + max(top, bottom), x.shape[-1] + max(left, right)),
             places=(rows, columns),
         )
-        return "fft" if prefers_fft(sizes, _result_type(x), x.device.type) else "direct"
+        return "fft" if prefers_fft(sizes, result_type(x), x.device.type) else "direct"
 
     def _transformed(self, x: Tensor, weight: Tensor) -> Tensor:
         left, right, top, bottom = self._reversed_padding_repeated_twice
@@ -134,19 +135,6 @@ class FFTConv2d(nn.Conv2d):
     def extra_repr(self) -> str:
         """Settings, as torch prints them."""
         return f"{super().extra_repr()}, method={self.method}"
-
-
-def _casts(kind: str) -> bool:
-    """Whether autocast is on for this kind of device."""
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-
-
-def _result_type(x: Tensor) -> torch.dtype:
-    """That of torch's own convolution, which autocast decides."""
-    kind = x.device.type
-    if _casts(kind) and x.dtype != torch.float64:
-        return torch.get_autocast_dtype(kind)
-    return x.dtype
 
 
 def _spread(weight: Tensor, dilation: tuple[int, ...]) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..results import check_at_least, wrong
+from ._autocast import casts, result_type
 from ._local_products import Fields, outputs, transposed
 from ._padding import check_pads, padded, pair
 
@@ -148,8 +149,7 @@ def _as_autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
     """The tensors in the type that autocast gives to products of matrices, if it is on."""
     first = tensors[0]
     assert first is not None
-    device = first.device.type
-    if not torch.is_autocast_enabled(device) or first.dtype == torch.float64:
+    if not casts(first.device.type):
         return tensors
-    dtype = torch.get_autocast_dtype(device)
+    dtype = result_type(first)
     return tuple(None if t is None else t.to(dtype) for t in tensors)

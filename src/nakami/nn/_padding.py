@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from ..results import check_at_least, check_choice, wrong
 
 MODES = ("zeros", "reflect", "replicate", "circular")
@@ -9,9 +12,9 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 
 def pair(argument: str, value: int | tuple[int, int], least: int = 1) -> tuple[int, int]:
     """Two whole numbers from one or two, at least ``least``."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2:
-        raise wrong(argument, "be one number or two", value, "pass 2, or (2, 2)")
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(both) != 2 or isinstance(value, str):
+        raise wrong(argument, "be one number or two", repr(value), "pass 2, or (2, 2)")
     first, second = (check_at_least(argument, each, least, "use 2") for each in both)
     return first, second
 
@@ -44,8 +47,12 @@ def padded(
 def check_pads(pads: tuple[int, int, int, int], size: tuple[int, int], mode: str) -> None:
     """Refuse modes there are not, and reflections or copies of more than the pictures hold."""
     check_choice("padding_mode", mode, MODES, "use 'zeros'")
-    least = {"reflect": 1, "circular": 0}.get(mode)
     for side, around in zip(size, (max(pads[2:]), max(pads[:2])), strict=True):
-        if least is not None and around > side - least:
-            rule = f"be at most {side - least} with padding_mode={mode!r}"
+        if around > (most := most_padding(side, mode)):
+            rule = f"be at most {most:g} with padding_mode={mode!r}"
             raise wrong("padding", rule, around, "use padding_mode='zeros'")
+
+
+def most_padding(side: int, mode: str) -> float:
+    """Pixels that can be put around a picture's side: a reflection leaves out the border."""
+    return {"reflect": side - 1, "circular": side}.get(mode, math.inf)

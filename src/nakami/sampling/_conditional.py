@@ -85,7 +85,8 @@ def conditional_likelihood(
         generator: Source of the draws; None: a fresh one with seed 0.
 
     Raises:
-        UsageError: No examples, too many units to enumerate, or not a whole number of samples.
+        UsageError: No examples, too many units to enumerate, not a whole number of samples, or a
+            log-likelihood that is not finite.
 
     Cost: M forward passes of each example.
     Source: Tang & Salakhutdinov 2013; error and bias by the delta method.
@@ -113,7 +114,10 @@ def conditional_likelihood(
 
 def _found(each: Tensor, variance: Tensor, samples: int) -> ConditionalLikelihood:
     """The result; ``variance`` is that of each estimate of ``p(y | x)`` over its square."""
-    n = len(each)
+    n, bad = len(each), int((~torch.isfinite(each)).sum())
+    if bad:
+        got, way_out = f"NaN or infinity in {bad} of {n}", "leave these examples out"
+        raise wrong("x", "have a finite log p(y | x) with its y and the model", got, way_out)
     share = samples / (1 + variance * (samples - 1))  # (sum w)^2 / sum w^2
     return ConditionalLikelihood(
         value=float(each.mean()),

@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import check_at_least, check_choice, check_fraction, is_number, wrong
+from nakami.nn._padding import most_padding
+from nakami.results import (
+    check_at_least,
+    check_callable,
+    check_choice,
+    check_fraction,
+    is_number,
+    wrong,
+)
 from nakami.zoo._layers import normal, uniform
 
 from ._corruption import Corruption
@@ -41,7 +49,10 @@ class RandomCrop:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The pictures ``(N, C, H, W)``, moved."""
-        n, channels, height, width = x.shape
+        n, channels, height, width = _pictures("x", x).shape
+        if self.padding > (most := most_padding(min(height, width), self.border)):
+            rule = f"be at most {most:g} for pictures of {height} x {width} with {self.border!r}"
+            raise wrong("padding", rule, self.padding, "lower it, or use border='constant'")
         around = F.pad(x, [self.padding] * 4, mode=self.border)
         shape, ends, at = (2, n, 1), 2 * self.padding + 1, generator.device
         places = torch.randint(ends, shape, generator=generator, device=at).to(x.device)
@@ -67,6 +78,7 @@ class RandomFlip:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The pictures ``(N, C, H, W)``."""
+        x = _pictures("x", x)
         flipped = uniform(x.new_empty(len(x), 1, 1, 1), generator) < self.share
         return torch.where(flipped, x.flip(-1), x)
 
@@ -93,19 +105,37 @@ class ColourShift:
     def __post_init__(self) -> None:
         if not is_number(self.scale) or not self.scale > 0:
             raise wrong("scale", "be a number above 0", self.scale, "use 0.1")
+        shape = tuple(self.axes.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or not torch.isfinite(self.axes).all():
+            raise wrong("axes", "be finite, (C, C)", shape, "use ColourShift.of(pictures)")
 
     @classmethod
     def of(cls, pictures: Tensor, scale: float = 0.1) -> ColourShift:
-        """With the axes of these pictures, ``(N, C, H, W)``."""
-        pixels = pictures.detach().transpose(0, 1).flatten(1).double()
+        """With the axes of these pictures, ``(N, C, H, W)``; two pixels or more."""
+        pixels = _pictures("pictures", pictures).detach().transpose(0, 1).flatten(1).double()
+        if pixels.shape[1] < 2 or not torch.isfinite(pixels).all():
+            got = f"NaN, infinity, or nothing in {tuple(pictures.shape)}"
+            raise wrong("pictures", "hold two finite pixels or more", got, "leave out the others")
         covariance = torch.atleast_2d(torch.cov(pixels))
         values, vectors = torch.linalg.eigh(covariance)
         return cls((vectors * values).to(pictures.dtype), scale)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The pictures ``(N, C, H, W)``."""
+        if _pictures("x", x).shape[1] != len(self.axes):
+            rule, way_out = f"have {len(self.axes)} channels", "use ColourShift.of(pictures)"
+            raise wrong("x", rule, f"shape {tuple(x.shape)}", way_out)
         drawn = normal(x.new_empty(x.shape[:2]), generator) * self.scale
         return x + (drawn @ self.axes.to(x).T)[:, :, None, None]
+
+
+def _pictures(argument: str, x: Tensor) -> Tensor:
+    """The pictures, or a refusal."""
+    if not isinstance(x, Tensor) or x.ndim != 4 or not x.is_floating_point():
+        got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else repr(x)
+        rule, way_out = "be floating pictures (N, C, H, W)", "pass x[:, None] where C is missing"
+        raise wrong(argument, rule, got, way_out)
+    return x
 
 
 @final
@@ -113,7 +143,8 @@ class Augmented(Wrapped):
     """A method that learns from pictures changed at random, anew in each step.
 
     Draws come from the training's generator, so a training that goes on after a stop sees the
-    changes that it would have seen.
+    changes that it would have seen. Optimizers that compare the losses of several steps (LBFGS) are
+    refused, as each step sees other pictures.
 
     Args:
         method: Any whose batches begin with pictures ``(N, C, H, W)``.
@@ -123,7 +154,9 @@ class Augmented(Wrapped):
 
     def __init__(self, method: Method, *changes: Corruption):
         super().__init__(method)
-        self._changes = changes
+        for change in changes:
+            check_callable("changes", change, "change(pictures, generator)")
+        self._changes, self.by_function = changes, False
 
     def start(self, data: Sequence[Tensor], generator: torch.Generator) -> None:
         """As the method does; the changes draw from the same generator."""

@@ -69,9 +69,7 @@ class ImportanceEM(Method):
         """Check the data, and take the generator."""
         if len(data) != 2:
             raise wrong("data", "be inputs and targets", len(data), "pass (x, y)")
-        x, y = data
-        with torch.no_grad():  # refuses targets of another shape
-            self.module.drawn_terms(x[:1], y[:1], 1, torch.Generator(y.device))
+        self.module.checked(data[1])
         self._generator = generator
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:

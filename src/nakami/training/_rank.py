@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import check_at_least, is_number, wrong, wrong_type
+from nakami.results import check_at_least, is_number, is_whole, wrong, wrong_type
 
 TO_UNIT = "pass torch.nn.functional.normalize(words)"
 
@@ -64,7 +64,7 @@ def unit_words(words: Any) -> Tensor:
     if words.ndim != 2 or len(words) < 2 or not words.is_floating_point():
         got = f"{words.dtype} of shape {tuple(words.shape)}"
         raise wrong("words", "be two vectors or more, (C, d)", got, "pass one for each class")
-    lengths = words.norm(dim=1)
+    lengths = words.detach().double().norm(dim=1)
     if not ((lengths - 1).abs() < 1e-4).all():
         got = f"{float(lengths.min()):.3g} to {float(lengths.max()):.3g}"
         raise wrong("words", "have length 1 each", got, TO_UNIT)
@@ -81,8 +81,10 @@ def hits(
 ) -> Tensor:
     """Whether the right word is among the k nearest of an output (flat hit@k), ``(N,)`` bool.
 
-    Nearest by the cosine. Chance alone is right in ``k / C`` of the cases; words dealt to the
-    classes at random say what a network gains by their meaning.
+    Nearest by the cosine; words as near as the right one stand before it, so that an output of
+    zeros, which tells nothing, is no hit while there are more than ``k`` candidates. Chance alone
+    is right in ``k / C`` of the cases; words dealt to the classes at random say what a network
+    gains by their meaning.
 
     Args:
         outputs: Of the network, ``(N, d)``.
@@ -93,10 +95,15 @@ def hits(
             of classes that were not trained on; None: all.
 
     Raises:
-        UsageError: More to be named than there are candidates, or a right word that is none.
+        UsageError: More to be named than there are candidates, a right word that is none, or
+            outputs of another shape or not finite.
     """
     words = unit_words(words)
-    chosen = torch.arange(len(words)) if among is None else torch.tensor(list(among))
+    if outputs.shape != (len(labels), words.shape[1]) or not torch.isfinite(outputs).all():
+        got = f"{int((~torch.isfinite(outputs)).sum())} others in shape {tuple(outputs.shape)}"
+        rule = f"be finite, of shape ({len(labels)}, {words.shape[1]})"
+        raise wrong("outputs", rule, got, "pass what the network gives")
+    chosen = torch.arange(len(words)) if among is None else _candidates(among, len(words))
     check_at_least("k", k, 1, "pass k=1")
     if k > len(chosen):
         raise wrong("k", f"be at most {len(chosen)}, the number of candidates", k, "pass k=1")
@@ -106,4 +113,13 @@ def hits(
         raise wrong("labels", "be among the candidates", lost, "leave such examples out")
     scores = F.normalize(outputs, dim=1) @ words[chosen.to(words.device)].to(outputs).T
     right = scores.gather(1, place.argmax(1, keepdim=True).to(scores.device))
-    return (scores > right).sum(1) < k
+    return (scores >= right).sum(1) <= k  # the right one is at least as near as itself
+
+
+def _candidates(among: Sequence[int], words: int) -> Tensor:
+    """Numbers of words, each once."""
+    numbers = list(dict.fromkeys(torch.as_tensor(among).tolist()))
+    if not all(is_whole(n) and 0 <= n < words for n in numbers):
+        rule = f"be numbers of words, from 0 to {words - 1}"
+        raise wrong("among", rule, numbers, "leave it out for all")
+    return torch.tensor(numbers, dtype=torch.long)

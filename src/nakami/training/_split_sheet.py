@@ -31,7 +31,8 @@ class SplitSheet(nn.Module):
         weight, back: The rows of ``whole.weight`` and ``whole.back`` of the own units.
 
     Raises:
-        UsageError: No group of processes is there, or more processes than rows of the sheet.
+        UsageError: No group of processes is there, this process is not in it, or it has more
+            processes than the sheet has rows.
 
     Source: the model parallelism of Le et al., ICML 2012.
     """
@@ -44,6 +45,8 @@ class SplitSheet(nn.Module):
             way_out = "run torchrun and call torch.distributed.init_process_group()"
             raise wrong("group", "be made before the sheet is split", group, way_out)
         rank, size = dist.get_rank(group), dist.get_world_size(group)
+        if rank < 0:
+            raise wrong("group", "hold this process", "others", "split the sheet in its members")
         rows, columns = whole.sheet
         if size > rows:
             rule = f"have at most as many processes as the sheet has rows, {rows}"

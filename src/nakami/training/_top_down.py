@@ -59,9 +59,10 @@ class TopDown(Method):
             raise wrong("data", "be pixels, or pixels and labels", got, way_out)
         if len(data) == 2:  # the stack ends with a unit for each class
             one_on("labels", data[1], len(data[0]), self.module.undirected.weight.shape[0])
+        v = data[0].to(self.module.undirected.weight.device)
         with torch.no_grad():
             for depth, learner in enumerate(self._learners):
-                learner.start((self.module(data[0], depth),), generator)
+                learner.start((self.module(v, depth),), generator)
 
     def epoch(self, index: int) -> None:
         """Take the momentum of this epoch."""
