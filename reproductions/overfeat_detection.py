@@ -92,7 +92,7 @@ def tiles(pixels: Tensor, boxes: Tensor, name: str) -> Scenes:
 
 
 def crowns(pixels: Tensor, boxes: Tensor, name: str) -> Objects:
-    """What is inside the boxes, as objects of 64 x 64 pixels; pasted in their own proportions."""
+    """What is inside the boxes of 8 pixels or more a side, each in its own proportions."""
     cut = []
     for x0, y0, x1, y1 in boxes.round().long().tolist():
         part = pixels[:, y0:y1, x0:x1]
@@ -157,11 +157,7 @@ def judged(net: overfeat.OverFeat, scenes: Scenes, seed: int) -> dict[str, Any]:
         detection.detect(net, pictures, scales(), side=SIDE, least=0.8)
         for pictures in scenes.pictures.split(5)
     ]
-    found = detection.Detections(
-        *(torch.cat([getattr(p, k) for p in parts]) for k in ("boxes", "labels", "scores")),
-        torch.cat([p.rows + 5 * i for i, p in enumerate(parts)]),
-        len(scenes),
-    )
+    found = detection.Detections.joined(parts)
     row: dict[str, Any] = {
         "objects": len(scenes.boxes),
         "pictures": len(scenes),

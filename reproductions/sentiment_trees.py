@@ -67,6 +67,7 @@ class Chosen(Wrapped):
 
     def epoch(self, index: int) -> None:
         """Look at what the epoch before has left."""
+        super().epoch(index)
         self.look()
 
     def look(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nakami import data, detection, sampling
+from nakami import data, detection, dynamics, sampling
 from nakami.nn import (
     AdaptiveDropout,
     DropConnect,
@@ -102,8 +102,35 @@ def detected(setting: Setting, found: Found) -> None:
         found.near(what, *(getattr(each, what) for each in reversed(rows)), bound)
 
 
+def tuned(setting: Setting, found: Found) -> None:
+    """Tuning of filters, order of a sheet, the best units and false alarms, in float64."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(36, 49, dtype=torch.float64, generator=g)
+    labels, scenes = torch.arange(36) % 2, data.scenes(data.shapes(20), 1)
+    net = overfeat.make((1, 28, 28), classes=4).eval()
+    ends = []
+    for device in ("cpu", setting.device):
+        at = x.to(device)
+        told = dynamics.best_units(at, labels.to(device), at, labels)
+        sheet = dynamics.sheet_contrast(torch.corrcoef(at), (6, 6), shuffles=5)
+        alarms = detection.false_alarms(
+            net.to(device).windows, scenes, (1.0,), least=0.2, generator=g.manual_seed(1)
+        )
+        found.holds("alarms", alarms.device.type == "cpu" and len(alarms) > 0)
+        ends.append(
+            {
+                "selectivity": dynamics.orientation_tuning(at.reshape(36, 7, 7)).selectivity,
+                "accuracy": told.accuracy,
+                "sheet": torch.tensor([sheet.near, sheet.far, sheet.spread]),
+            }
+        )
+    for what, wanted in ends[0].items():
+        found.near(what, ends[1][what], wanted, bounds.product(8, 1000, "float64"))
+
+
 UNITS = [
     Unit("detected", detected),
+    Unit("tuned", tuned),
     *(Unit(f"layers/{name}", partial(layers, name=name)) for name in LAYERS),
     Unit("drawn", drawn),
 ]

@@ -131,11 +131,37 @@ def test_false_alarms_are_the_windows_of_background_that_are_taken_for_objects()
     assert 10 < len(fewer) < count
 
 
+@torch.no_grad()
+def test_boxes_outside_their_picture_are_left_out():
+    """The regressor says that each object lies a window's side to the left of its window."""
+    net = overfeat.make(classes=4, generator=seeded(2)).eval()
+    net.regressor.output.weight.zero_()
+    net.regressor.output.bias.copy_(torch.tensor([-1.0, 0.2, -0.2, 0.8]))
+    found = detection.detect(net, torch.rand(1, 1, 30, 60), (1.0,), least=0.2, threshold=0.0)
+    assert len(found) > 10
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    net.regressor.output.bias.copy_(torch.tensor([-9.0, 0.2, -8.2, 0.8]))
+    assert len(detection.detect(net, torch.rand(1, 1, 30, 60), (1.0,), least=0.2)) == 0
+
+
 def test_wrong_arguments_are_refused():
-    net = overfeat.make().eval()
-    with pytest.raises(UsageError, match=r"pictures must be pictures \(N, C, H, W\)"):
-        detection.detect(net, torch.zeros(1, 28, 28), (1.0,))
+    net, black = overfeat.make().eval(), torch.zeros(1, 1, 28, 28)
+    for bad in (black[0], black[:0]):
+        with pytest.raises(UsageError, match=r"pictures must be pictures \(N, C, H, W\)"):
+            detection.detect(net, bad, (1.0,))
+    with pytest.raises(UsageError, match="pictures must be finite, got NaN or infinity"):
+        detection.detect(net, black * float("nan"), (1.0,))
+    for scales in ((), (1.0, 0.0), (float("nan"),)):
+        with pytest.raises(UsageError, match="scales must be one or more numbers above 0"):
+            detection.detect(net, black, scales)
+    with pytest.raises(UsageError, match="side must be a whole number from 1 on, got 0"):
+        detection.detect(net, black, (1.0,), side=0)
+    with pytest.raises(UsageError, match="threshold must be a number from 0 on"):
+        detection.detect(None, black, (1.0,), threshold=-1)  # before anything is looked at
+    scenes = data.scenes(DIGITS, 1)
+    with pytest.raises(UsageError, match=r"least must lie in 0\.\.1, got 2"):
+        detection.false_alarms(net.windows, scenes, (1.0,), least=2, generator=seeded())
     with pytest.raises(UsageError, match="least must"):
-        detection.detect(net, torch.zeros(1, 1, 28, 28), (1.0,), least=2)
+        detection.detect(net, black, (1.0,), least=2)
     with pytest.raises(UsageError, match="model must be in evaluation mode"):
         detection.detect(net.train(), torch.zeros(1, 1, 28, 28), (1.0,))

@@ -114,3 +114,7 @@ def test_wrong_arguments_are_refused():
         merge(TWO, torch.zeros(3))
     with pytest.raises(UsageError, match="threshold must be a number from 0 on"):
         merge(TWO, torch.zeros(2), -1)
+    with pytest.raises(UsageError, match="boxes must be finite"):
+        merge(TWO * float("nan"), torch.zeros(2))
+    with pytest.raises(UsageError, match="scores must be finite"):
+        merge(TWO, torch.full((2,), float("inf")))

@@ -132,6 +132,31 @@ def test_misses_false_alarms_and_switches_counted_by_hand():
     assert (kept.switches, kept.false_alarms) == (1, 2)  # a keeps 5 where 4 fits as well
 
 
+def test_a_track_that_goes_over_to_another_object_is_counted_once():
+    """a is followed by 1; then a is gone and b is followed by it; then both stand there."""
+    box = [0.0, 0, 10, 10]
+    film = data.Scenes(
+        torch.zeros(3, 1, 20, 20),
+        torch.tensor([box, box, box, box]),
+        torch.zeros(4).long(),
+        torch.tensor([0, 1, 2, 2]),
+        torch.tensor([0, 1, 0, 1]),
+        ("",) * 4,
+        ("x",),
+        "made",
+    )
+    boxes, rows = torch.tensor([box] * 3), torch.arange(3)
+    found = Detections(boxes, torch.zeros(3).long(), torch.ones(3), rows, 3)
+    scores = tracking_scores(found, torch.ones(3).long(), film)
+    assert (scores.misses, scores.false_alarms, scores.switches) == (1, 0, 0)
+    assert scores.mota == pytest.approx(1 - 1 / 4)
+    more = Detections(  # and a further track for a, which it is followed by from then on
+        boxes[[0, 1, 2, 2]], torch.zeros(4).long(), torch.ones(4), torch.tensor([0, 1, 2, 2]), 3
+    )
+    scores = tracking_scores(more, torch.tensor([1, 1, 1, 2]), film)
+    assert (scores.misses, scores.false_alarms, scores.switches) == (0, 0, 1)
+
+
 def test_perfect_and_empty():
     film = data.film(SHAPES, 10, count=3, seed=2)
     found, true = seen(film)

@@ -57,3 +57,28 @@ def test_a_class_without_examples_has_no_unit_and_one_alone_is_refused():
     assert found.accuracy.isnan().tolist() == [False, False, True]
     with pytest.raises(UsageError, match=r"test_labels must hold a class .* and others, got \[0"):
         best_units(drawn(6, 2), labels, drawn(4, 2), torch.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"activations": drawn(6)}, r"activations must have shape \(examples, units\), .*\(6,\)"),
+        ({"activations": drawn(0, 2)}, r"activations must have shape \(examples, units\)"),
+        ({"activations": drawn(6, 2) / 0}, "activations must be finite"),
+        ({"test": drawn(6, 3)}, "test must have as many units as activations, 2, got 3"),
+        ({"test": drawn(6, 2) * torch.nan}, "test must be finite"),
+        ({"labels": torch.arange(5)}, "labels must be a whole number .* 6 rows of activations"),
+        ({"labels": torch.arange(6) - 1}, "labels must be a whole number from 0 on"),
+        ({"test_labels": torch.arange(6) / 2}, "test_labels must be a whole number from 0 on"),
+    ],
+)
+def test_wrong_use_is_refused_in_a_sentence(changes, message):
+    labels = torch.arange(6) % 2
+    given = {
+        "activations": drawn(6, 2),
+        "labels": labels,
+        "test": drawn(6, 2),
+        "test_labels": labels,
+    }
+    with pytest.raises(UsageError, match=message):
+        best_units(**{**given, **changes})

@@ -86,5 +86,13 @@ def test_wrong_use():
         dynamics.feature_evolution(one, x, {}, "3")
     with pytest.raises(UsageError, match="units must be numbers from 0 to 2"):
         dynamics.feature_evolution(one, x, {0: one.state_dict()}, "3", units=[3])
+    other = nn.Conv2d(1, 4, 3).state_dict()
+    with pytest.raises(
+        UsageError, match=r"weights in snapshots\['b'\] must have the model's names"
+    ):
+        dynamics.feature_evolution(one, x, {"a": one.state_dict(), "b": other}, "3")
+    wide = {k: v.repeat(2, *[1] * (v.ndim - 1)) for k, v in one.state_dict().items()}
+    with pytest.raises(UsageError, match=r"weights in snapshots\[0\] must have the model's shapes"):
+        dynamics.feature_evolution(one, x, {0: wide}, "3")
     with pytest.raises(UsageError, match="stage '9' is unknown"):
         dynamics.feature_evolution(one, x, {0: one.state_dict()}, "9")

@@ -72,6 +72,16 @@ def test_pairs_that_have_no_value_are_left_out():
     ("call", "message"),
     [
         (lambda: orientation_tuning(torch.ones(3, 3)), r"filters must have shape \(K, H, W\)"),
+        (lambda: orientation_tuning(torch.ones(2, 0, 3)), r"filters must have shape \(K, H, W\)"),
+        (lambda: orientation_tuning(torch.full((1, 3, 3), torch.nan)), "filters must be finite"),
+        (
+            lambda: sheet_contrast(torch.ones(36, 36), (6, 6), shuffles=1),
+            "shuffles must be .* 2 on",
+        ),
+        (
+            lambda: sheet_contrast(torch.ones(36, 36), (6, 6), seed=-1),
+            "seed must be a whole number",
+        ),
         (lambda: sheet_contrast(torch.ones(9, 9), (3, 4)), "alike must have shape .* 3 x 4"),
         (lambda: sheet_contrast(torch.ones(9, 9), (3, 3)), "sheet must have units 3 steps apart"),
     ],

@@ -71,8 +71,11 @@ def made(request, tmp_path_factory):
         again = recipes.prepare(
             name, folder, n_inputs=2, progress=lambda *_: pytest.fail("trained again")
         )
+        preview, other = (recipes.preview(name) for _ in range(2))
         assert torch.equal(torch.get_rng_state(), before)
-        yield recipe, recipes.preview(name), first, again, few
+        for key, value in preview.networks[0].model.state_dict().items():
+            assert torch.equal(value, other.networks[0].model.state_dict()[key]), key
+        yield recipe, preview, first, again, few
 
 
 def test_the_list_holds_all_recipes():

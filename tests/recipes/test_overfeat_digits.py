@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from nakami import data, recipes
+from nakami import data, detection, recipes
 from nakami.recipes import overfeat_digits
 from nakami.results import UsageError
 
@@ -81,10 +82,29 @@ def test_false_alarms_and_boxes_leave_what_they_should(folder, tmp_path):
         assert same != name.startswith("regressor"), name
 
 
+def test_the_figure_of_coco_is_made_once_its_program_is_there(folder, tmp_path, monkeypatch):
+    def labels():
+        network = prepared(tmp_path / "run", folder).networks[0]
+        return [fact["label"].partition(",")[0] for fact in network.facts], network.training
+
+    monkeypatch.setattr(detection, "has_coco", lambda: False)
+    found, said = labels()
+    assert "COCO's average precision" not in found
+    assert said.endswith("pip install 'nakami[detection]' adds it")
+    monkeypatch.setattr(detection, "has_coco", lambda: True)
+    monkeypatch.setattr(detection, "coco_average_precision", lambda *_: np.full((10, 2), 0.25))
+    found, said = labels()
+    assert "COCO's average precision" in found
+    assert "pip" not in said
+
+
+def test_a_share_that_no_window_holds_more_of_is_refused():
+    with pytest.raises(UsageError, match="inside must be a number from 0 to 1, not 1, got 1"):
+        recipes.with_values(overfeat_digits.ENTRY.settings, {"inside": 1})
+
+
 def test_pictures_that_are_not_square_are_refused(tmp_path):
     path = tmp_path / "wide.npz"
-    import numpy as np
-
     np.savez(path, x=np.zeros((20, 1, 10, 14), np.uint8), y=np.arange(20) % 2)
     with pytest.raises(UsageError, match="data must hold square pictures"):
         prepared(tmp_path / "run", path)

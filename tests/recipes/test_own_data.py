@@ -9,7 +9,7 @@ import pytest
 from checks import neighbour
 from nakami import recipes
 from nakami.report.page._kinds import page_of
-from nakami.results import UsageError, read_record, training_report
+from nakami.results import Picture, UsageError, read_record, training_report
 
 TINY = neighbour("recipes", "test_every_recipe").TINY
 SIDES = {
@@ -50,7 +50,9 @@ def test_a_recipe_trains_on_other_pictures_and_has_a_page(name, tmp_path):
     assert report.settings["data"]["examples"] == CUT.get(name, 36)  # without a tenth
     assert report.pictures
     if name not in {*SIDES, "alexnet-pictures"}:  # whose filters are smaller than the pictures
-        assert all(picture.images.shape[3:] == (6, 6) for picture in report.pictures)
+        drawn = [shown for shown in report.pictures if isinstance(shown, Picture)]
+        assert drawn
+        assert all(picture.images.shape[3:] == (6, 6) for picture in drawn)
     sections = [section.id for section in page_of(report).sections]
     assert sections == ["losses", "facts", "pictures"]
 
@@ -87,6 +89,22 @@ def test_values_out_of_range_are_refused_in_both_parts_before_training(name, tmp
         with pytest.raises(UsageError, match=f"{argument} must lie in 0..1, which {name} needs"):
             recipes.prepare(name, gone, data=files)
         assert not gone.exists()
+
+
+@pytest.mark.parametrize("name", ["sfnn-digits", "three-stage"])
+@pytest.mark.parametrize("shape", [(28, 28), (784,)])
+def test_pictures_of_any_form_are_taken_and_others_are_refused_first(name, shape, tmp_path):
+    recipe = recipes.SUBJECTS[name]
+    settings = replace(recipe.settings, **TINY[name], batch=12)
+    x = np.random.default_rng(0).random((40, *shape)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(40) % 4)
+    subject = recipes.prepare(name, tmp_path / "out", data=tmp_path / "x.npz", settings=settings)
+    assert subject.examples.inputs.shape == (4, 1, 28, 28)
+    assert all(network.facts for network in subject.networks)
+    np.savez(tmp_path / "no.npz", x=x.reshape(-1, 7), y=np.arange(40 * 112) % 4)
+    with pytest.raises(UsageError, match="data must hold pictures"):
+        recipes.prepare(name, tmp_path / "no", data=tmp_path / "no.npz", settings=settings)
+    assert not (tmp_path / "no").exists()
 
 
 def test_labels_that_number_no_classes_are_refused(tmp_path):
@@ -129,7 +147,8 @@ def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
             name, tmp_path / folder, data=files, n_inputs=2, settings=settings, pictures=True
         )
         shown = training_report(read_record(tmp_path / folder)).pictures
-        return [n.facts for n in found.networks], [p.images.tobytes() for p in shown]
+        drawn = [p.images.tobytes() if isinstance(p, Picture) else repr(p) for p in shown]
+        return [n.facts for n in found.networks], drawn
 
     first = figures("a", "one")
     assert first != (other := figures("a", "other"))

@@ -24,6 +24,18 @@ def test_patches_of_own_pictures_and_of_what_is_none(tmp_path):
         tica_patches.patches_from(recipes.DataFiles(tmp_path / "flat.npy"))
 
 
+def test_of_two_channels_nothing_is_said_that_only_pictures_have(tmp_path):
+    x = np.random.default_rng(0).random((20, 2, 16, 16), dtype=np.float32)
+    np.save(tmp_path / "two.npy", x)
+    settings = replace(
+        recipes.SUBJECTS["tica-patches"].settings, components=9, sheet=(6, 6), epochs=1
+    )
+    subject = recipes.prepare(
+        "tica-patches", tmp_path / "run", data=tmp_path / "two.npy", settings=settings
+    )
+    assert [fact["label"] for fact in subject.networks[0].facts] == ["test objective"]
+
+
 def test_gradient_descent_lowers_the_objective_too(tmp_path):
     settings = replace(
         recipes.SUBJECTS["tica-patches"].settings,

@@ -24,6 +24,7 @@ from nakami.results import (
     TrainingReport,
     UsageError,
 )
+from nakami.results._files import as_json, plain
 from nakami.results._trained import packed_pictures, unpacked_pictures
 
 BROWSER = neighbour("report", "test_browser")
@@ -170,6 +171,40 @@ def test_points_are_not_joined_and_go_through_the_folder():
     marks = [json.dumps([layer["mark"] for layer in chart.spec["layer"]]) for chart in charts]
     assert '"line"' in marks[0]
     assert '"line"' not in marks[1]
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        (
+            Box(0, 0, 3, 0, 1, 1),
+            "boxes must be left, top, right and bottom, finite and in this order",
+        ),
+        (Box(0, 0, 0, 0, float("nan"), 1), "boxes must be left, top, right and bottom, finite"),
+        (Box(0, 0, 0, 0, 1, 1, "", "maybe"), "kind must be one of there, right, wrong, 0"),
+    ],
+)
+def test_boxes_that_cannot_be_drawn_are_refused(box, message):
+    with pytest.raises(UsageError, match=message):
+        Picture("", "", ROWS, boxes=(box,))
+
+
+def test_columns_and_curves_that_cannot_be_drawn_are_refused():
+    with pytest.raises(UsageError, match="columns must be a number from 1 on, got 0"):
+        Picture("", "", ROWS, columns=0)
+    for lines in ({}, {"a": ((0, 1), (1,))}, {"a": ((0, 1),)}):
+        with pytest.raises(UsageError, match="lines must hold two coordinates for each point"):
+            Lines("", "", "x", "y", lines)
+
+
+def test_points_that_are_no_numbers_are_left_out_before_and_behind_the_folder():
+    lines = {"a": (np.arange(3.0), np.array([1.0, np.nan, 0.5])), "b": ([0, 1], [1, 0])}
+    made = Lines("Curves", "Two.", "recall", "precision", lines)
+    texts, arrays = packed_pictures([made])
+    (again,) = unpacked_pictures(json.loads(as_json(plain(texts))), arrays)
+    for one in (made, again):
+        data = page_of(trained(pictures=(one,))).charts[-1].data
+        assert (data["c0"]["x"], data["c0"]["y"]) == ([0.0, 2.0], [1.0, 0.5])
 
 
 def test_boxes_and_curves_go_through_the_folder():

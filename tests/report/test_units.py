@@ -1,10 +1,12 @@
 """Units on the page: pictures of both projections, and the cosine between them."""
 
 import numpy as np
+import pytest
 
 from nakami import report
+from nakami.dynamics._projections import _spans
 from nakami.report.pages.xray._data import read
-from nakami.report.pages.xray._units import units_section
+from nakami.report.pages.xray._units import _nearest, units_section
 from nakami.results import Units
 
 
@@ -53,6 +55,22 @@ def test_the_heading_follows_the_cosine(run, tmp_path):
     assert "unit 5, test digit 2" in str(ranks["hidden3, place 2"][0].inputs[0].alt).lower()
     page = report.write(run.including(made(run)), tmp_path / "page.html").read_text("utf-8")
     assert "share of the largest value of each picture" in page
+
+
+@pytest.mark.parametrize(("side", "places"), [(28, 8), (224, 8), (12, 3), (7, 1), (6, 8)])
+def test_pixels_show_the_hiding_square_whose_middle_is_nearest(side, places):
+    squares = _spans(side, places)
+    for pixel, place in enumerate(_nearest(side, places)):
+        far = [abs((a + b) / 2 - pixel - 0.5) for a, b in squares]
+        assert far[place] <= min(far) + 1  # squares begin at whole pixels
+
+
+def test_a_folder_of_an_earlier_version_has_its_rows(run, tmp_path):
+    new = made(run)
+    few = {k: v for k, v in new.arrays.items() if k not in ("guided", "cosine_guided", "occlusion")}
+    old = Units(new.settings, new.inputs, few)
+    assert [row["cosine"] for row in old.rows()] == [row["cosine"] for row in new.rows()]
+    report.write(run.including(old), tmp_path / "page.html")
 
 
 def test_units_that_are_off_everywhere_are_said(run, tmp_path):

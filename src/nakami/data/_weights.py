@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,18 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> str:
     if not path.is_file():
         way_out = f"pass a path that exists, relative to {Path.cwd()}"
         raise wrong("weights", "be an existing file", path, way_out)
+    return _load(model, states_in(path), path)
+
+
+def load_state(model: nn.Module, state: Mapping[str, Tensor], name: str) -> str:
+    """As ``load_weights``, of a state dict; ``name`` stands for it where it is refused."""
+    return _load(model, {"": {k: v for k, v in state.items() if isinstance(v, Tensor)}}, name)
+
+
+def _load(model: nn.Module, states: dict[str, State], source: Path | str) -> str:
     own = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
-    state, done = _fitting(own, states_in(path), path)
-    _check(own, state, path)
+    state, done = _fitting(own, states, source)
+    _check(own, state, source)
     model.load_state_dict(state, strict=False)  # the names are checked above
     return done
 
@@ -87,7 +97,7 @@ def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     write_whole(path, save(state), "path")
 
 
-def _fitting(own: State, states: dict[str, State], path: Path) -> tuple[State, str]:
+def _fitting(own: State, states: dict[str, State], path: Path | str) -> tuple[State, str]:
     """The weights of the file under the model's names, and what was done to them."""
     found = {place: fit for place, state in states.items() if (fit := _named(own, state))}
     if not found:
@@ -133,7 +143,7 @@ def _twins(own: State) -> list[dict[str, str]]:
     return [{}, *twins] if shared else [{}]
 
 
-def _misfit(own: State, state: State, path: Path, place: str) -> UsageError:
+def _misfit(own: State, state: State, path: Path | str, place: str) -> UsageError:
     missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
     parts = [f"missing {first_names(sorted(missing))}"] * bool(missing)
     parts += [f"unexpected {first_names(sorted(extra))}"] * bool(extra)
@@ -142,7 +152,7 @@ def _misfit(own: State, state: State, path: Path, place: str) -> UsageError:
     return wrong(where, "have the model's names", got, SAVED)
 
 
-def _check(own: State, state: State, path: Path) -> None:
+def _check(own: State, state: State, path: Path | str) -> None:
     odd = [key for key in own if own[key].shape != state[key].shape]
     if odd:
         pairs = (f"{k} {tuple(state[k].shape)}, model {tuple(own[k].shape)}" for k in odd)

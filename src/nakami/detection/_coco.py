@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nakami.data import Scenes
-from nakami.results import RunError
+from nakami.results import RunError, check_fraction
 
 from ._boxes import Detections
 
@@ -43,6 +43,9 @@ def coco_average_precision(
     """
     if not has_coco():
         raise RunError(MISSING)
+    found.check_of(scenes)
+    for overlap in overlaps:
+        check_fraction("overlaps", overlap, "pass (0.5,)")
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from nakami.nn import convolutional
-from nakami.results import check_fraction, wrong
+from nakami.results import check_fraction
 
-from ._boxes import Detections
-from ._merging import THRESHOLD, merge
-from ._windows import at_scale
+from ._boxes import Detections, areas
+from ._merging import THRESHOLD, check_threshold, merge
+from ._windows import at_scale, check_looks
 
 AT_ONCE = 4096  # windows whose boxes are asked for together
 
@@ -55,24 +55,24 @@ def detect(
         pictures: ``(N, C, H, W)``, where the model is; what is found lies on the processor.
         scales: Factors by which pictures are made larger or smaller.
         side: Pixels of a window's side.
-        least: Probability of a class, in 0..1.
+        least: Probability of a class, between 0 and 1.
         threshold: Of the match score up to which two boxes are merged.
         fine: Whether windows are taken at all offsets of the last pooling.
 
     Returns:
         Boxes in pixels of the pictures, cut at their borders; scores in windows: the sum of the
-        probabilities of those merged. A box that ends before it begins is left out.
+        probabilities of those merged. A box that ends before it begins, or lies outside its
+        picture, is left out.
 
     Source: Sermanet et al. 2014, section 4.
     """
     check_fraction("least", least, "pass 0.5")
-    if pictures.ndim != 4 or not len(scales):
-        rule = "be pictures (N, C, H, W), and {scales} one or more"
-        raise wrong("pictures", rule, tuple(pictures.shape), "pass pictures[None] for one")
+    check_threshold(threshold)
+    side = check_looks(pictures, scales, side)
     dense = convolutional(model.windows, (pictures.shape[1], side, side), fine=fine)
     found = [_at_one_scale(model, dense, pictures, scale, side, least) for scale in scales]
     boxes, scores, rows = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-    good = (boxes[:, 2:] > boxes[:, :2]).all(1)
+    good = areas(boxes) > 0
     boxes, scores, rows = boxes[good], scores[good], rows[good]
     size = torch.tensor([pictures.shape[3], pictures.shape[2]] * 2).to(boxes)
     merged = [
@@ -83,7 +83,8 @@ def detect(
     best, labels = sums.max(1) if len(sums) else (sums.sum(1), sums.sum(1).long())
     where = [torch.full((len(boxes),), row) for row, (boxes, _) in enumerate(merged)]
     boxes = torch.minimum(kept.clamp_min(0), size)
-    return Detections(boxes, labels, best, torch.cat(where), len(pictures))
+    there, rows = areas(boxes) > 0, torch.cat(where)
+    return Detections(boxes[there], labels[there], best[there], rows[there], len(pictures))
 
 
 def _at_one_scale(

@@ -59,14 +59,21 @@ def merge(boxes: Tensor, scores: Tensor, threshold: float = THRESHOLD) -> tuple[
     if len(scores) != len(boxes):
         rule = f"be as many as boxes, {len(boxes)}"
         raise wrong("scores", rule, len(scores), "pass a score or a row of scores for each box")
-    if not is_number(threshold) or math.isnan(threshold) or threshold < 0:
-        raise wrong("threshold", "be a number from 0 on", threshold, "leave it out for 1.0")
+    check_threshold(threshold)
+    if not scores.isfinite().all():
+        raise wrong("scores", "be finite", "NaN or infinity", "leave those boxes out")
     where, sums = (part.detach().double().cpu().numpy().copy() for part in (boxes, scores))
     left = _merged(where, sums, float(threshold)) if len(where) > 1 else slice(None)
     where, sums = where[left], sums[left]
     best = sums if sums.ndim == 1 else sums.max(1)
     order = np.argsort(-best, kind="stable")
     return torch.from_numpy(where[order]).to(boxes), torch.from_numpy(sums[order]).to(scores)
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse what is no bound of match scores."""
+    if not is_number(threshold) or math.isnan(threshold) or threshold < 0:
+        raise wrong("threshold", "be a number from 0 on", threshold, "leave it out for 1.0")
 
 
 def _merged(where: np.ndarray, sums: np.ndarray, threshold: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nakami.data import Scenes
-from nakami.results import check_at_least, check_seed
+from nakami.results import check_at_least, check_fraction, check_seed
 
 from ._boxes import Detections, overlaps
 
@@ -75,6 +75,7 @@ def precision_recall(
         right: ``right_ones(found, scenes, overlap)``, where it is known.
         times: ``(pictures,)``, how often each picture counts, for a bootstrap; None: once.
     """
+    found.check_of(scenes)
     right = right_ones(found, scenes, overlap) if right is None else right
     times = torch.ones(len(scenes)) if times is None else times
     own = torch.ones(len(found), dtype=torch.bool) if label is None else found.labels == label
@@ -99,6 +100,8 @@ def right_ones(found: Detections, scenes: Scenes, overlap: float = 0.5) -> Tenso
 
     Source: the matching of COCO's evaluation (Lin et al. 2014).
     """
+    check_fraction("overlap", overlap, "pass 0.5")
+    found.check_of(scenes)
     right = torch.zeros(len(found), dtype=torch.bool)
     order = found.scores.argsort(descending=True, stable=True)
     for row in found.rows.unique().tolist():

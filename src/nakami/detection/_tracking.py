@@ -93,8 +93,8 @@ def tracking_scores(
 ) -> TrackingScores:
     """Misses, false alarms and switches of tracks on a film, classes left out.
 
-    In each frame an object keeps the track of its last match while they overlap enough; the others
-    are assigned with the greatest sum of overlaps.
+    In each frame an object keeps the track of its last match while they overlap enough and no other
+    object has been matched to it since; the others are assigned with the greatest sum of overlaps.
 
     Args:
         found: In the frames of ``film``.
@@ -105,6 +105,7 @@ def tracking_scores(
     Source: Bernardin & Stiefelhagen 2008 (MOTA); Ristani et al. 2016 (IDF1).
     """
     check_fraction("overlap", overlap, "pass 0.5")
+    found.check_of(film)
     if len(tracks) != len(found):
         rule = f"be a number for each of the {len(found)} detections"
         raise wrong("tracks", rule, len(tracks), "pass link(found)")
@@ -112,7 +113,8 @@ def tracking_scores(
     if len(each.unique(dim=0)) != len(each):
         rule = "have one box in a frame at most"
         raise wrong("tracks", rule, "two", "pass link(found)")
-    before, switches, matched = dict[int, int](), 0, 0
+    before, owner = dict[int, int](), dict[int, int]()  # an object's last track, and a track's
+    switches = matched = 0
     names, objects = tracks.unique(), film.tracks.unique()
     together = np.zeros((len(objects), len(names)))
     for frame in range(len(film)):
@@ -121,12 +123,14 @@ def tracking_scores(
         rows = torch.searchsorted(objects, film.tracks[there]).tolist()
         columns = torch.searchsorted(names, tracks[own]).tolist()
         together[np.ix_(rows, columns)] += shared >= overlap
-        kept = {i: columns.index(before[r]) for i, r in enumerate(rows) if before.get(r) in columns}
+        own_tracks = [t if owner.get(t := before.get(r, -1)) == r else -1 for r in rows]
+        kept = {i: columns.index(t) for i, t in enumerate(own_tracks) if t in columns}
         kept = {i: j for i, j in kept.items() if shared[i, j] >= overlap}
         shared[list(kept)], shared[:, list(kept.values())] = 0.0, 0.0
         fresh = dict(_assigned(shared, overlap))
         switches += sum(before.get(rows[i], columns[j]) != columns[j] for i, j in fresh.items())
-        before |= {rows[i]: columns[j] for i, j in {**kept, **fresh}.items()}
+        for i, j in {**kept, **fresh}.items():
+            before[rows[i]], owner[columns[j]] = columns[j], rows[i]
         matched += len(kept) + len(fresh)
     best = linear_sum_assignment(together, maximize=True)
     return TrackingScores(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nakami.data import Scenes
-from nakami.results import check_at_least
+from nakami.results import check_at_least, is_number, wrong
 
 from ._boxes import areas, intersections
 
@@ -30,7 +32,8 @@ class Windows:
         pictures: ``(N, C, H, W)``.
         labels: ``(N,)`` int64: the class of the object in the middle, the number of classes for
             background, -1 where neither is clear.
-        boxes: ``(N, 4)``, that of the object most of which is inside, in windows of side 1.
+        boxes: ``(N, 4)``, that of the object in the middle, else of the one most of which is
+            inside, in windows of side 1.
         inside: ``(N,)``, the share of this box that lies inside, 0 without an object.
         objects: ``(N,)`` int64, its class; 0 without an object.
     """
@@ -43,6 +46,18 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+
+def check_looks(pictures: Tensor, scales: Sequence[float], side: int) -> int:
+    """Refuse pictures, scales or windows that nothing can be found with; the side as a number."""
+    if pictures.ndim != 4 or not len(pictures):
+        rule = "be pictures (N, C, H, W), one or more"
+        raise wrong("pictures", rule, tuple(pictures.shape), "pass pictures[None] for one")
+    if not pictures.isfinite().all():
+        raise wrong("pictures", "be finite", "NaN or infinity", "leave those pictures out")
+    if not len(scales) or not all(is_number(s) and 0 < s < math.inf for s in scales):
+        raise wrong("scales", "be one or more numbers above 0", scales, "pass (0.7, 1.0)")
+    return check_at_least("side", side, 1, "pass side=28")
 
 
 def at_scale(pictures: Tensor, factor: float, margin: int) -> tuple[Tensor, tuple[float, float]]:
@@ -84,6 +99,7 @@ def windows(
         generator: Decides all that is random.
     """
     looks = check_at_least("looks", looks, 1, "pass looks=5")
+    side = check_at_least("side", side, 1, "pass side=28")
     margin, cut, there, known = side // 2, list[Tensor](), list[Tensor](), list[Tensor]()
     for row in range(len(scenes)):
         boxes, labels = scenes.within(row)

@@ -39,11 +39,17 @@ def best_units(activations: Tensor, labels: Tensor, test: Tensor, test_labels: T
         test_labels: ``(M,)``.
 
     Raises:
-        UsageError: No class has examples and others in both parts.
+        UsageError: Activations that are no rows of the same units or not finite, not one label for
+            each, or no class with examples and others in both parts.
 
     Cost: a sort of each unit's activations.
     Source: the best neuron of Le et al., ICML 2012; here class and others count alike.
     """
+    labels = _checked("activations", activations, "labels", labels)
+    test_labels = _checked("test", test, "test_labels", test_labels)
+    if test.shape[1] != activations.shape[1]:
+        rule = f"have as many units as activations, {activations.shape[1]}"
+        raise wrong("test", rule, test.shape[1], "pass the same layer")
     classes = int(labels.max()) + 1
     rows, order = activations.detach().double().sort(0)
     ends = torch.full((1, rows.shape[1]), float("inf"), dtype=rows.dtype, device=rows.device)
@@ -69,3 +75,18 @@ def best_units(activations: Tensor, labels: Tensor, test: Tensor, test_labels: T
         raise wrong("test_labels", rule, test_labels.unique().tolist(), way_out)
     units, *rest = zip(*found, strict=True)
     return BestUnits(torch.tensor(units), *(torch.tensor(r, dtype=torch.float64) for r in rest))
+
+
+def _checked(argument: str, rows: Tensor, name: str, labels: Tensor) -> Tensor:
+    """The labels where the rows are; refuses rows that are none, and other labels."""
+    if rows.ndim != 2 or 0 in rows.shape:
+        rule = "have shape (examples, units), one or more of each"
+        raise wrong(argument, rule, tuple(rows.shape), "pass x.flatten(1)")
+    if not rows.isfinite().all():
+        raise wrong(argument, "be finite", "NaN or infinity", "leave those examples out")
+    numbers = labels.long()
+    if labels.shape != rows.shape[:1] or (numbers != labels).any() or int(numbers.min()) < 0:
+        rule = f"be a whole number from 0 on for each of the {len(rows)} rows of {argument}"
+        got = f"shape {tuple(labels.shape)} of {labels.dtype}"
+        raise wrong(name, rule, got, "number the classes 0, 1, 2, ...")
+    return numbers.to(rows.device)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data import load_weights
+from ..data._weights import load_state
 from ..operators import FunctionalModel, Jacobian, View, as_view, natural_start
-from ..results import FeatureEvolution, wrong
+from ..results import FeatureEvolution, wrong, wrong_type
 from ..spectra import svd, without_autocast
 from ._inputs import as_array
 from ._projections import asked_units, by_unit, seen_back, unit_count
@@ -59,15 +60,17 @@ def feature_evolution(
     """
     if not snapshots:
         raise wrong("snapshots", "name at least one time", {}, "pass {1: 'weights.safetensors'}")
+    if not isinstance(inputs, Tensor):
+        raise wrong_type("inputs", "be a tensor", type(inputs).__name__, "pass x of shape (N, ...)")
     view = as_view(model)
     own = replace(view, model=copy.deepcopy(view.model))
     chosen = None if units is None else list(units)
     if chosen is None:
-        most = _Moment(own, list(snapshots.values())[-1], inputs, stage).tops().amax(0)
+        most = _Moment(own, list(snapshots.items())[-1], inputs, stage).tops().amax(0)
         chosen = most.argsort(descending=True, stable=True)[:COUNT].tolist()
     found: dict[str, list[Any]] = {}
-    for weights in snapshots.values():
-        moment = _Moment(own, weights, inputs, stage)
+    for time, weights in snapshots.items():
+        moment = _Moment(own, (time, weights), inputs, stage)
         chosen = asked_units(chosen, unit_count(moment.shape))
         best = moment.tops()[:, chosen].argmax(0).tolist()
         seen = [moment.seen(i, unit) for i, unit in zip(best, chosen, strict=True)]
@@ -82,9 +85,10 @@ def feature_evolution(
 class _Moment:
     """The network at one time, read at a stage whose states have this ``shape``."""
 
-    def __init__(self, view: View, weights: Weights, inputs: Tensor, stage: str):
+    def __init__(self, view: View, snapshot: tuple[Any, Weights], inputs: Tensor, stage: str):
+        time, weights = snapshot
         if isinstance(weights, Mapping):
-            view.model.load_state_dict(dict(weights))
+            load_state(view.model, weights, f"snapshots[{time!r}]")
         else:
             load_weights(view.model, weights)
         self.network, self.inputs, self.stage = FunctionalModel(view), inputs, stage

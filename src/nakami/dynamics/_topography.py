@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nakami.results import check_at_least, wrong
+from nakami.results import check_at_least, check_seed, wrong
 from nakami.zoo.tica import distances
 
 ANGLES, FREQUENCIES = 24, 12
@@ -41,13 +42,16 @@ def orientation_tuning(filters: Tensor) -> OrientationTuning:
 
     Source: Ringach, Shapley & Hawken, Journal of Neuroscience 22 (2002), for the selectivity.
     """
-    if filters.ndim != 3:
+    if filters.ndim != 3 or 0 in filters.shape:
         rule, way_out = "have shape (K, H, W)", "pass one map of each filter"
         raise wrong("filters", rule, tuple(filters.shape), way_out)
+    if not filters.isfinite().all():
+        raise wrong("filters", "be finite", "NaN or infinity", "leave those filters out")
     w = filters.detach().double()
-    rows, columns = (torch.arange(n, dtype=w.dtype) for n in w.shape[1:])
-    angles = torch.arange(ANGLES, dtype=w.dtype) * (math.pi / ANGLES)
-    cycles = torch.linspace(1 / max(w.shape[1:]), 0.5, FREQUENCIES, dtype=w.dtype)
+    like: dict[str, Any] = {"dtype": w.dtype, "device": w.device}
+    rows, columns = (torch.arange(n, **like) for n in w.shape[1:])
+    angles = torch.arange(ANGLES, **like) * (math.pi / ANGLES)
+    cycles = torch.linspace(1 / max(w.shape[1:]), 0.5, FREQUENCIES, **like)
     waves = 2 * math.pi * cycles[:, None] * torch.stack([angles.sin(), angles.cos()])[:, None]
     down = torch.exp(1j * waves[0][..., None] * rows)  # (frequencies, angles, H)
     along = torch.exp(1j * waves[1][..., None] * columns)
@@ -88,14 +92,15 @@ def sheet_contrast(
     Args:
         alike: ``(K, K)``, how alike each pair is: a correlation, a cosine; NaN pairs are left out.
         sheet: Rows and columns, ``K`` places, row by row.
-        shuffles: Random sheets for the spread.
+        shuffles: Random sheets for the spread, two or more.
         seed: Of these.
     """
     rows, columns = (check_at_least("sheet", n, 1, "use (10, 10)") for n in sheet)
     if tuple(alike.shape) != (rows * columns,) * 2:
         rule = f"have shape {(rows * columns,) * 2}, for a sheet of {rows} x {columns}"
         raise wrong("alike", rule, tuple(alike.shape), "pass that of all units")
-    value = alike.detach().double()
+    shuffles = check_at_least("shuffles", shuffles, 2, "leave it out for 200")
+    value = alike.detach().double().cpu()
     good = value.isfinite().double()
     value = value.nan_to_num(0.0, 0.0, 0.0)
     apart = torch.maximum(
@@ -111,7 +116,7 @@ def sheet_contrast(
         near, far = ((masks * v).sum((1, 2)) / (masks * g).sum((1, 2))).tolist()
         return near, far
 
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator().manual_seed(check_seed(seed))
     near, far = means(torch.arange(len(value)))
     shuffled = [means(torch.randperm(len(value), generator=g)) for _ in range(shuffles)]
     return SheetContrast(near, far, float(torch.tensor([a - b for a, b in shuffled]).std()))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
 
 import torch
 from torch import Tensor, nn
 
 from nakami.data import Examples
-from nakami.results import Picture
+from nakami.results import Picture, wrong
 from nakami.training import Corruption
 from nakami.zoo.autoencoder import ACTIVATIONS, Autoencoder
+
+from ._examples import digits_from
 
 COLUMNS, FILTERS = 10, 60  # in a row, and how many of many are shown
 CHANNELS = (1, 3)  # grey, colour
@@ -29,6 +33,26 @@ def shape_of(examples: Examples) -> tuple[int, int, int] | None:
         return (1, *shape)
     side = math.isqrt(math.prod(shape))
     return (1, side, side) if len(shape) == 1 and side * side == shape[0] else None
+
+
+def pictures_from(files: str | PathLike[str] | None, least: int = 1) -> tuple[Examples, Examples]:
+    """Training and test pictures ``(N, C, H, W)``: the shipped digits, or those of the caller.
+
+    Args:
+        files: As for ``digits_from``.
+        least: Pixels of their shorter side, at least.
+
+    Raises:
+        UsageError: What ``digits_from`` refuses; examples that are no pictures, or too small ones.
+    """
+    train, test = digits_from(files)
+    shape = shape_of(train)
+    if shape is None or min(shape[1:]) < least:
+        rule = "hold pictures" + (f" of {least} pixels a side or more" if least > 1 else "")
+        way_out = "pass a folder of pictures, IDX files, or an .npz of shape (N, H, W)"
+        raise wrong("data", rule, tuple(train.inputs.shape), way_out)
+    train, test = (replace(e, inputs=e.inputs.reshape(-1, *shape)) for e in (train, test))
+    return train, test
 
 
 def filters(weight: Tensor, examples: Examples, what: str = "the first layer") -> list[Picture]:

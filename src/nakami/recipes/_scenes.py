@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from nakami import data, detection
@@ -101,14 +100,7 @@ def found_in(
         )
         for part in scenes.pictures.split(20)
     ]
-    rows = [part.rows + 20 * i for i, part in enumerate(parts)]
-    return detection.Detections(
-        torch.cat([part.boxes for part in parts]),
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.scores for part in parts]),
-        torch.cat(rows),
-        len(scenes),
-    )
+    return detection.Detections.joined(parts)
 
 
 def tracking_facts(found: detection.Detections, film: Scenes, sure: float) -> list[dict[str, Any]]:
@@ -123,7 +115,7 @@ def tracking_facts(found: detection.Detections, film: Scenes, sure: float) -> li
 
 
 def tracking_picture(found: detection.Detections, film: Scenes, sure: float) -> Picture:
-    """Eight frames with the tracks of boxes of a score of ``sure`` or more."""
+    """Eight frames, or all of fewer, with the tracks of boxes of a score of ``sure`` or more."""
     kept = found.above(sure)
     tracks = detection.link(kept)
     step = max(1, len(film) // 8)
@@ -183,12 +175,13 @@ def detection_pictures(
 ) -> list[Picture | Lines]:
     """The first test scenes with what is there and what was found; precision by recall."""
     rows = range(min(shown, len(scenes)))
-    boxes = [box for row in rows for box in _boxes_of(found, scenes, row, sure)]
+    right = detection.right_ones(found, scenes)
+    boxes = [box for row in rows for box in _boxes_of(found, scenes, right, row, sure)]
     picture = Picture(
         "Objects found in test scenes",
         "The first test scenes. A box is right where it has the class of an object there and an "
-        f"overlap with it of 0.5 or more. Boxes of a score from {sure:.3g} on, where the harmonic "
-        "mean of precision and recall is largest.",
+        "overlap with it of 0.5 or more, and no surer box has found it. Boxes of a score from "
+        f"{sure:.3g} on, where the harmonic mean of precision and recall is largest.",
         scenes.pictures[: len(rows)][None],
         (0.0, 1.0),
         boxes=tuple(boxes),
@@ -215,14 +208,15 @@ def detection_pictures(
     return [picture, lines]
 
 
-def _boxes_of(found: detection.Detections, scenes: Scenes, row: int, sure: float) -> list[Box]:
+def _boxes_of(
+    found: detection.Detections, scenes: Scenes, right_ones: Tensor, row: int, sure: float
+) -> list[Box]:
     """What is there, and what was found at a score of ``sure`` or more, right or wrong."""
     there, _ = scenes.within(row)
     out = [Box(0, row, *_corners(box), "", "there") for box in there]
     own = ((found.rows == row) & (found.scores >= sure)).nonzero().flatten()
-    right = detection.right_ones(found, scenes)
     for i in own.tolist():
         text = scenes.classes[int(found.labels[i])]
-        kind: Literal["right", "wrong"] = "right" if right[i] else "wrong"
+        kind: Literal["right", "wrong"] = "right" if right_ones[i] else "wrong"
         out.append(Box(0, row, *_corners(found.boxes[i]), text, kind))
     return out

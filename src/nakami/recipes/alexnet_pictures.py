@@ -139,7 +139,8 @@ def _colours(settings: AlexNetSettings, pictures: Tensor) -> tuple[list[float], 
 
 def untrained(settings: AlexNetSettings) -> nn.Sequential:
     """The network with first weights, in evaluation mode."""
-    return network(settings, torch.rand(2, 3, 2, 2), len(KINDS) * len(COLOURS)).eval()
+    ends = torch.tensor([0.0, 1.0])[:, None, None, None].expand(2, 3, 2, 2)  # black and white
+    return network(settings, ends, len(KINDS) * len(COLOURS)).eval()
 
 
 def epochs(settings: AlexNetSettings) -> Mapping[str, int]:

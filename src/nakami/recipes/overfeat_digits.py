@@ -44,7 +44,7 @@ class OverFeatSettings(_scenes.SceneSettings):
         momentum: Share of the last update that is repeated.
         batch: Windows of one update.
         boxes: Whether all classes share the regressor's last layer, or each has its own.
-        inside: Share of an object that a window holds for its box to be learned there.
+        inside: Share of an object of which a window holds more, for its box to be learned there.
     """
 
     looks: Annotated[int, Bounds(1)] = 5
@@ -55,7 +55,7 @@ class OverFeatSettings(_scenes.SceneSettings):
     momentum: Annotated[float, Bounds(0, 1, without=(1,))] = 0.9
     batch: Annotated[int, Bounds(1)] = 100
     boxes: Literal["shared", "each"] = "shared"
-    inside: Annotated[float, Bounds(0, 1)] = 0.5
+    inside: Annotated[float, Bounds(0, 1, without=(1,))] = 0.5
 
 
 def made(
@@ -117,7 +117,7 @@ def train(
     )
     net.eval()
     facts = training.kept(
-        "figures",
+        "figures with COCO's" if detection.has_coco() else "figures",  # anew once it is installed
         lambda: {"facts": _facts(net, test, settings, known, side)},
         str(fingerprint(test)["sha256"]),
     )["facts"]

@@ -11,7 +11,7 @@ Published figures for this task on digits: none was read; the paper's are of fac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
@@ -23,9 +23,8 @@ from nakami.training import Falling, ImportanceEM, Training
 from nakami.zoo.sfnn import SFNN, Half
 
 from ..results import Picture, counted, wrong
-from ._examples import digits_from
 from ._facts import fingerprint, mean_fact
-from ._pictures import COLUMNS, rows_of, shape_of
+from ._pictures import COLUMNS, pictures_from, rows_of
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -89,14 +88,8 @@ def untrained(settings: SFNNSettings) -> SFNN:
 
 
 def examples(files: Any) -> tuple[Examples, Examples]:
-    """Pictures ``(N, C, H, W)``."""
-    train, test = digits_from(files)
-    shape = shape_of(train)
-    if shape is None or min(shape[1:]) < 2:
-        way_out = "pass a folder of pictures, IDX files, or an .npz of shape (N, H, W)"
-        raise wrong("data", "hold pictures", tuple(train.inputs.shape), way_out)
-    train, test = (replace(e, inputs=e.inputs.reshape(-1, *shape)) for e in (train, test))
-    return train, test
+    """Pictures ``(N, C, H, W)`` that have halves."""
+    return pictures_from(files, least=2)
 
 
 def epochs(settings: SFNNSettings) -> Mapping[str, int]:

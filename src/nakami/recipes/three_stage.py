@@ -24,8 +24,7 @@ from nakami.zoo import three_stage
 from nakami.zoo.three_stage import Stage, ThreeStage
 
 from ..results import Picture, counted
-from ._examples import digits_from
-from ._pictures import filters, shape_of
+from ._pictures import filters, pictures_from
 from ._settings import POSITIVE, Bounds
 from ._stacked import stacked
 from ._subject import Network, Recipe
@@ -88,9 +87,8 @@ def train(
     training: Training, train: Examples, test: Examples, settings: ThreeStageSettings
 ) -> tuple[Network, ...]:
     """Random weights, stage by stage, all together."""
-    shape = shape_of(train)
-    assert shape is not None
-    x = train.inputs.reshape(-1, *shape)
+    x, (channels, height, width) = train.inputs, train.inputs.shape[1:]
+    shape = (channels, height, width)
     start = made(settings, shape, training.generator("first weights")).eval()
     net = copy.deepcopy(start)
     rate = settings.rate
@@ -208,7 +206,7 @@ def pictures(
 
 ENTRY = Recipe(
     settings=ThreeStageSettings(),
-    examples=digits_from,
+    examples=pictures_from,
     untrained=untrained,
     epochs=epochs,
     train=train,

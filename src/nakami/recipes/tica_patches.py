@@ -114,7 +114,7 @@ def train(
     white = whitening(without_mean(train.inputs), settings.components)
     model = made(settings, white.layer(), training.generator("first weights"))
     sheet = _sheet(model)
-    before = _selectivity(model, test)
+    before = _selectivity(model, test, "orientation selectivity before training")
     every = settings.solver == "lbfgs"
     optimizer: Any = (
         torch.optim.LBFGS(
@@ -135,7 +135,7 @@ def train(
         f"{how} on reconstruction and {settings.cost:g} times the energies of "
         f"{settings.side} x {settings.side} units, on {train.source}"
     )
-    return (Network("trained", model.eval(), said, [*facts(model, test), before], sheet),)
+    return (Network("trained", model.eval(), said, [*facts(model, test), *before], sheet),)
 
 
 def facts(model: nn.Module, test: Examples) -> list[dict[str, Any]]:
@@ -183,11 +183,11 @@ def _sheet(model: nn.Module) -> TopographicICA:
     return found
 
 
-def _selectivity(model: nn.Module, test: Examples) -> dict[str, Any]:
-    label = "orientation selectivity before training"
+def _selectivity(model: nn.Module, test: Examples, label: str) -> list[dict[str, Any]]:
+    """The mean over the units; nothing where filters are no pictures."""
     if shape_of(test) is None:
-        return {"label": label, "value": 0.0, "spread": None, "unit": ""}
-    return _selective(orientation_tuning(filters(model, test)), label)
+        return []
+    return [_selective(orientation_tuning(filters(model, test)), label)]
 
 
 def _selective(tuned: OrientationTuning, label: str) -> dict[str, Any]:

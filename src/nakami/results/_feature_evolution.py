@@ -61,12 +61,12 @@ class FeatureEvolution(Shown):
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict for each time and unit."""
-        found = []
+        found, alike = [], self.alike
         for t, time in enumerate(self.times):
             for u, unit in enumerate(self.units):
                 row = {"time": time, "unit": unit, "best": int(self.best[t, u])}
                 row["activation"] = float(self.activation[t, u])
-                row["alike"] = float(self.alike[t - 1, u]) if t else float("nan")
+                row["alike"] = float(alike[t - 1, u]) if t else float("nan")
                 found.append({**row, "value": float(self.value[t, u])})
         return found
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from ._checks import check_choice, is_whole
 from ._errors import wrong
 
 CHANNELS = (1, 3)
+BoxKind = Literal["there", "right", "wrong", "0", "1", "2", "3", "4", "5"]
 
 
 class Box(NamedTuple):
@@ -31,7 +34,7 @@ class Box(NamedTuple):
     right: float
     bottom: float
     text: str = ""
-    kind: Literal["there", "right", "wrong", "0", "1", "2", "3", "4", "5"] = "right"
+    kind: BoxKind = "right"
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,13 @@ class Lines:
     Attributes:
         title: What they show. caption: A sentence below.
         x: What the horizontal axis has, with its unit. y: likewise.
-        lines: The two coordinates of each curve's points, by name.
+        lines: The two coordinates of each curve's points, by name; kept as tuples of numbers. What
+            is not finite is left out.
         ends: Values of both axes that are kept in sight.
         joined: Whether the points of each are joined by a line.
+
+    Raises:
+        UsageError: No curve, or one whose coordinates are not as many.
     """
 
     title: str
@@ -53,6 +60,21 @@ class Lines:
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     ends: tuple[float, ...] = ()
     joined: bool = True
+
+    def __post_init__(self) -> None:
+        made = {name: tuple(map(_numbers, axes)) for name, axes in self.lines.items()}
+        if not made or any(
+            len(axes) != 2 or len(axes[0]) != len(axes[1]) for axes in made.values()
+        ):
+            got = {name: tuple(map(len, axes)) for name, axes in made.items()}
+            rule = "hold two coordinates for each point of one curve or more"
+            raise wrong("lines", rule, got, "pass {'name': (x, y)}")
+        object.__setattr__(self, "lines", made)
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+    """Numbers of any kind; those that JSON has as null are NaN again."""
+    return tuple(float("nan") if value is None else float(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -92,8 +114,19 @@ class Picture:
         if self.rows and len(self.rows) != len(images):
             rule = f"name {len(images)} rows"
             raise wrong("rows", rule, self.rows, "give a name for each row of images")
+        if self.columns is not None and not (is_whole(self.columns) and self.columns > 0):
+            raise wrong("columns", "be a number from 1 on", self.columns, "leave it out for ten")
         for box in self.boxes:
-            if not (0 <= box.row < images.shape[0] and 0 <= box.column < images.shape[1]):
-                rule = "be on images that are there"
-                raise wrong("boxes", rule, box[:2], "count rows and columns from 0")
+            _check_box(box, *images.shape[:2])
         object.__setattr__(self, "images", images)
+
+
+def _check_box(box: Box, rows: int, columns: int) -> None:
+    if not (0 <= box.row < rows and 0 <= box.column < columns):
+        rule = "be on images that are there"
+        raise wrong("boxes", rule, box[:2], "count rows and columns from 0")
+    left, top, right, bottom = map(float, box[2:6])
+    if not (-math.inf < left <= right < math.inf and -math.inf < top <= bottom < math.inf):
+        rule = "be left, top, right and bottom, finite and in this order"
+        raise wrong("boxes", rule, box[2:6], "leave those boxes out")
+    check_choice("kind", box.kind, get_args(BoxKind), "leave it out for 'right'")

@@ -144,13 +144,12 @@ def _picture(text: Mapping[str, Any], images: np.ndarray) -> Picture:
 
 
 def _lines(text: Mapping[str, Any]) -> Lines:
-    lines = {name: (tuple(x), tuple(y)) for name, (x, y) in text["lines"].items()}
     return Lines(
         text["title"],
         text["caption"],
         text["x"],
         text["y"],
-        lines,
+        text["lines"],
         tuple(text["ends"]),
         text.get("joined", True),
     )

@@ -78,17 +78,13 @@ class Units(Experiment):
         for u, unit in enumerate(self.units):
             best, over = self.best(unit, 1)[0], self.cosine(unit)
             at = self.inputs.index(best)
-            out.append(
-                {
-                    "unit": unit,
-                    "best": best,
-                    "activation": float(self.arrays["activation"][at, u]),
-                    "cosine_best": float(self.arrays["cosine"][at, u]),
-                    "cosine": over.mean,
-                    "cosine_se": over.se,
-                    "cosine_guided": float(self.arrays["cosine_guided"][at, u]),
-                }
-            )
+            row: dict[str, Any] = {"unit": unit, "best": best}
+            row["activation"] = float(self.arrays["activation"][at, u])
+            row["cosine_best"] = float(self.arrays["cosine"][at, u])
+            row |= {"cosine": over.mean, "cosine_se": over.se}
+            if "cosine_guided" in self.arrays:  # not in folders of earlier versions
+                row["cosine_guided"] = float(self.arrays["cosine_guided"][at, u])
+            out.append(row)
         return out
 
     def as_dict(self) -> dict[str, Any]:

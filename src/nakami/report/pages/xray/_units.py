@@ -129,11 +129,14 @@ def _plane(found: Units, name: str, r: int, u: int, shape: Frame) -> np.ndarray:
     values = found.arrays[name][r, u]
     if name != "occlusion":
         return signed_plane(shape.planes(values))
-    y, x = (
-        np.minimum(np.arange(side) * len(values) // side, len(values) - 1)
-        for side in (shape.height, shape.width)
-    )
+    y, x = (_nearest(side, len(values)) for side in (shape.height, shape.width))
     return -values[np.ix_(y, x)]
+
+
+def _nearest(side: int, places: int) -> np.ndarray:
+    """For each pixel of a side the hiding square, of a quarter of it, whose middle is nearest."""
+    middles = np.linspace(side / 8, side * 7 / 8, places) if places > 1 else np.array([side / 2])
+    return np.abs(np.arange(side)[:, None] + 0.5 - middles).argmin(1)
 
 
 def _leading(reading: Reading, found: Units, r: int, u: int, shape: Frame) -> np.ndarray | None:
