@@ -27,6 +27,7 @@ from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._scenes import Scenes, scenes
 from ._split import read_split
+from ._text import Text
 from ._textures import textures
 from ._trees import Trees, read_trees
 from ._weights import (
@@ -50,6 +51,7 @@ __all__ = [
     "LabelledExamples",
     "Objects",
     "Scenes",
+    "Text",
     "Trees",
     "Whitening",
     "WordVectors",

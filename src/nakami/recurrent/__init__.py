@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..results import Margin as Margin
     from ..results import RecurrentXray as RecurrentXray
     from ..results import SpectraOverTime as SpectraOverTime
+    from ..results import TimeScales as TimeScales
     from ._arrays import project_kernel as project_kernel
     from ._blocks import Block as Block
     from ._blocks import candidate_blocks as candidate_blocks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ._over_time import spectra_over_time as spectra_over_time
     from ._projection import project as project
     from ._state_map import StateMap as StateMap
+    from ._time_scales import time_scales as time_scales
     from ._xray import xray as xray
     from .explosion._episodes import ExplosionReading as ExplosionReading
     from .explosion._lightning import LightningExplosionMonitor as LightningExplosionMonitor

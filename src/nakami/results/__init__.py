@@ -135,6 +135,7 @@ if TYPE_CHECKING:
     from ._summary import brief as brief
     from ._summary import estimate as estimate
     from ._summary import span as span
+    from ._time_scales import TimeScales as TimeScales
     from ._trained import PICTURES as PICTURES
     from ._trained import TrainedNetwork as TrainedNetwork
     from ._trained import TrainedPhase as TrainedPhase
