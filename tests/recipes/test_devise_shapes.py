@@ -112,6 +112,11 @@ def test_a_network_that_gives_the_words_is_right_and_one_that_gives_others_is_no
     wrong = nn.Linear(5, 5, bias=False)
     wrong.weight.data = torch.roll(vectors, 3, 0)  # 0 as 3, 3 as 1, 1 as 4, 2 as 0
     assert [fact["value"] for fact in told(wrong, words, test)][:2] == [0, 0]
+    one = replace(words, seen=torch.tensor([0, 1, 2, 4]))  # which is among all alone a question
+    assert [fact["label"] for fact in told(nn.Identity(), one, test)] == [
+        "seen class told among all",
+        "unseen class told among all",
+    ]
     alone = replace(words, seen=torch.arange(5))
     assert [fact["label"] for fact in told(nn.Identity(), alone, test)] == [
         "seen class told among all"
@@ -144,6 +149,17 @@ def test_pictures_of_classes_never_shown_carry_the_word_that_is_nearest(tmp_path
     assert [box.kind for box in named.boxes] == right
     none_held = replace(SMALL, held_out=0)
     assert len(recipe.pictures(networks, test, none_held, generator())) == 1
+
+
+def test_a_test_part_that_lacks_the_last_classes_is_told_by_all_words(tmp_path):
+    train, test = (replace(part, labels=part.labels % 12, classes=()) for part in few())
+    networks = trained(tmp_path, SMALL, (train, test))
+    some = test[test.labels < 8]
+    _, named = recipe.pictures(networks, some, SMALL, generator())
+    rows = ((some.labels % 6) == 0).nonzero()[:12, 0]
+    said = networks[-1].model(some.inputs[rows]).argmax(1).tolist()
+    assert [box.text for box in named.boxes] == [str(label) for label in said]
+    assert max(said) >= 8  # a class that this part does not have
 
 
 def test_what_it_cannot_train_on_is_refused(tmp_path):

@@ -103,7 +103,7 @@ def told(model: nn.Module, words: WordClasses, test: Examples) -> list[dict[str,
 
     Returns:
         Facts in percent: seen classes among all words, unseen ones among all, and among unseen
-        alone; those that test examples are there for.
+        alone; those that test examples are there for, with more words than one to choose among.
     """
     assert test.labels is not None
     facts, unseen = [], words.unseen.tolist()
@@ -113,11 +113,12 @@ def told(model: nn.Module, words: WordClasses, test: Examples) -> list[dict[str,
         ("unseen class told among unseen", words.unseen, unseen),
     ):
         some = test[torch.isin(test.labels, those)]
-        if not len(some) or len(those) < 2:
+        choices = len(words.names if among is None else among)
+        if not len(some) or choices < 2:
             continue
         assert some.labels is not None
         outputs = torch.cat([model(part) for part in some.inputs.split(PART)])
         right = hits(outputs, some.labels, words.vectors, among=among)
-        guess = 100 / (len(words.names) if among is None else len(among))
+        guess = 100 / choices
         facts.append(share_fact(kind, right, test.noun, f"; a guess: {guess:.3g}"))
     return facts

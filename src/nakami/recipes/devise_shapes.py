@@ -31,7 +31,7 @@ from nakami.zoo._layers import layer
 
 from ..results import Box, Picture, counted
 from ._classifiers import Descent, classifier
-from ._examples import DataFiles, classes, digits_from
+from ._examples import DataFiles, digits_from
 from ._made_pictures import thirty_classes
 from ._pictures import kernels, shape_of
 from ._settings import POSITIVE, Bounds
@@ -206,11 +206,12 @@ def pictures(
 @torch.no_grad()
 def named(model: nn.Module, test: Examples, settings: DeViSESettings) -> list[Picture]:
     """Test pictures of classes never trained on, with the nearest of all words."""
-    unseen = held_out(classes(test), settings.held_out).nonzero()[:, 0]
+    known = len(model.get_submodule("scores").weight)  # type: ignore[arg-type]
+    unseen = held_out(known, settings.held_out).nonzero()[:, 0]
     shown = test[torch.isin(_labels(test), unseen)][:SHOWN]
     if not len(shown) or shape_of(shown) is None:
         return []
-    names = test.classes or tuple(map(str, range(classes(test))))
+    names = test.classes or tuple(map(str, range(known)))
     height, width = shown.inputs.shape[-2:]
     boxes = []
     for i, (said, label) in enumerate(
