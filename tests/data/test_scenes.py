@@ -170,6 +170,7 @@ REFUSED = [
         r"examples must have labels from 0 to 1, got 0 to 9; leave the others out",
     ),
     (lambda: data.shapes(3, ("sqare",)), r"kinds 'sqare' is unknown"),
+    (lambda: data.shapes(3, None), r"kinds must be a sequence of names, got NoneType; write"),
     (lambda: data.shapes(3, ()), r"kinds must name one kind or more"),
     (lambda: data.shapes(3, colours=("rde",)), r"colours 'rde' is unknown"),
     (lambda: data.objects_of(data.digits(flat=True)), r"examples must hold pictures"),

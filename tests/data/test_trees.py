@@ -66,7 +66,7 @@ def test_what_is_no_binary_tree_is_refused_by_its_line(written, text, got):
         data.read_trees(written(text))
 
 
-@pytest.mark.parametrize("words", ["It works", ("It", "works"), ()])
+@pytest.mark.parametrize("words", ["It works", ("It", "works"), (), 3])
 def test_a_vocabulary_without_a_place_for_unknown_words_is_refused(written, words):
     with pytest.raises(UsageError, match=r"words must begin with '<unknown>', got "):
         data.read_trees(written("(1 It)"), words)

@@ -12,6 +12,7 @@ from nakami.results import (
     check_ends,
     check_fraction,
     check_seed,
+    check_sizes,
     is_number,
     is_whole,
 )
@@ -53,6 +54,17 @@ def test_what_is_no_two_ends(value):
         check_ends("ends", value, 0, 3, "be two numbers", "write (1, 2)")
     with pytest.raises(UsageError, match="ends must"):
         check_ends("ends", (0, float("inf")), 0, float("inf"), "be finite", "write (1, 2)")
+
+
+def test_sizes():
+    for value in ((3, 4), [np.int64(3), torch.tensor(4)], torch.Size([3, 4])):
+        for count in (2, None):
+            assert check_sizes("shape", value, count, "be two", "write (3, 4)") == (3, 4)
+    for value in ((3,), (3, 0), (3, 4.5), "34", 3, None, (3, True), (), {3, 4}):
+        with pytest.raises(UsageError, match=r"shape must be two, got .*; write \(3, 4\)"):
+            check_sizes("shape", value, 2, "be two", "write (3, 4)")
+    with pytest.raises(UsageError, match="shape must be any"):
+        check_sizes("shape", (), None, "be any", "write (3, 4)")
 
 
 @pytest.mark.parametrize("value", ["3", None, [3], torch.ones(2), np.ones(1), 1j])

@@ -69,6 +69,10 @@ def test_parts_of_the_examples_are_the_whole(problem, monkeypatch):
     [
         (lambda p: estimate(p, 1), "samples must be a whole number from 2 on, got 1"),
         (
+            lambda p: sampling.conditional_likelihood(p[0], 3, p[2]),
+            r"x must be a tensor \(N, ...\)",
+        ),
+        (
             lambda p: sampling.conditional_likelihood(p[0], p[1], p[2][:3]),
             "x must hold as many examples as y, at least one, got 6 inputs and 3 targets",
         ),

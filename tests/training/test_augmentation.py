@@ -208,6 +208,8 @@ GREY = torch.rand(5, 8, 8)
             r"x must have 3 channels, got shape \(6, 1, 8, 9\)",
         ),
         (lambda: ColourShift(torch.ones(3)), r"axes must be finite, \(C, C\), got \(3,\)"),
+        (lambda: ColourShift(None), r"axes must be finite, \(C, C\), got \(\); use ColourShift.of"),
+        (lambda: Plateaus(torch.nn.Linear(1, 1)), "method must be a training.Method, got Linear"),
         (lambda: Augmented(Given([]), "flip"), r"changes must be a function, called as change\("),
         (lambda: RandomCrop(-1), "padding must be a whole number from 0 on, got -1; use 4"),
         (lambda: RandomCrop(2, "mirror"), "border must be one of reflect, constant, .* 'mirror'"),

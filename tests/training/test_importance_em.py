@@ -126,6 +126,11 @@ def test_the_check_of_the_data_leaves_no_trace():
     assert torch.equal(given[0].running_mean, state)
 
 
+def test_another_module_is_refused():
+    with pytest.raises(UsageError, match="module must be a stochastic network, got Linear; pass"):
+        learner(nn.Linear(3, 2))
+
+
 def test_wrong_samples():
     with pytest.raises(UsageError, match="samples must be a whole number from 1 on, got 0"):
         learner(problem()[0], 0)

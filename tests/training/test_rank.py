@@ -112,6 +112,11 @@ def test_unseen_classes_are_told_by_the_meaning_of_their_words():
             r"outputs must be finite, of shape \(1, 3\), got 3 others in shape \(1, 3\)",
         ),
         (
+            lambda: hits([1.0], torch.tensor([0]), torch.eye(3)),
+            "outputs must be a tensor, got list",
+        ),
+        (lambda: hits(torch.ones(1, 3), 0, torch.eye(3)), "labels must be a tensor, got int"),
+        (
             lambda: hits(torch.ones(2, 3), torch.tensor([0]), torch.eye(3)),
             r"outputs must be finite, of shape \(1, 3\), got 0 others in shape \(2, 3\)",
         ),

@@ -128,6 +128,16 @@ def test_labels_are_learned():
             lambda: DiscriminativeCoding(coder(), None, None).start([examples()], None),
             r"data must be examples and labels, got 1; pass \(x, labels\)",
         ),
+        (
+            lambda: DiscriminativeCoding(coder(), None, None).start([examples(), examples()], None),
+            r"data must have int64 labels \(N,\) from 0 on, got torch.float64 of shape \(6, 12\)",
+        ),
+        (
+            lambda: DiscriminativeCoding(coder(), None, None).start(
+                [examples(), torch.arange(-1, 5)], None
+            ),
+            "data must have int64 labels .* from -1 on; pass labels.long",
+        ),
     ],
 )
 def test_wrong_use(act, message):

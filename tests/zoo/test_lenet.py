@@ -77,6 +77,9 @@ def test_the_convolutional_network_is_its_usual_form():
     [
         ({"shape": (1, 15, 28)}, r"shape must be \(channels, .* 16 pixels .* got \(1, 15, 28\)"),
         ({"shape": (1, 17, 17), "normalisation": "contrast"}, "18 pixels or more"),
+        ({"units": 0}, "units must be a whole number from 1 on, got 0"),
+        ({"classes": "ten"}, "classes must be a whole number from 1 on, got 'ten'"),
+        ({"shape": 28}, r"shape must be \(channels, .* got 28; for example"),
         ({"maps": (20,)}, r"maps must be those of both convolutions, got \(20,\)"),
         ({"pooling": "mean"}, "pooling must be one of max, average, l2, gaussian, got 'mean'"),
         ({"normalisation": "batch"}, "normalisation must be one of none, .* got 'batch'"),

@@ -58,5 +58,7 @@ def test_the_windows_leave_the_mode_of_the_parts_alone():
 def test_windows_that_are_too_small_are_refused():
     with pytest.raises(UsageError, match="shape must be large enough for all layers"):
         overfeat.make((1, 10, 10))
+    with pytest.raises(UsageError, match=r"shape must be channels, height and .* got \(28, 28\)"):
+        overfeat.make((28, 28))
     with pytest.raises(UsageError, match="classes must be a whole number from 2 on"):
         overfeat.make(classes=1)

@@ -137,6 +137,7 @@ def test_a_parent_begins_as_the_mean_of_its_children():
             lambda n: n + 20,
             r"nodes must name words below 11, got \d+; read the trees with the same",
         ),
+        (lambda n: n.tolist(), r"nodes must be int64 of shape \(N, nodes, 4\), got list"),
         (lambda n: n.int(), r"nodes must be int64 of shape \(N, nodes, 4\), got torch.int32"),
         (
             lambda n: n.flip(1),
@@ -153,6 +154,8 @@ def test_wrong_nodes_are_refused(trees, change, message):
 
 
 def test_wrong_kinds_and_sizes_are_refused():
+    with pytest.raises(UsageError, match="height must be a whole number from 0 on, got -1"):
+        balanced(-1)
     with pytest.raises(UsageError, match=r"kind 'rnnt' is unknown; nearest.*'rntn'"):
         RecursiveNet(5, kind="rnnt")
     with pytest.raises(

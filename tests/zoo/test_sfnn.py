@@ -116,6 +116,8 @@ def test_halves_are_the_whole():
     [
         (lambda: SFNN(4, [], 3), "hidden must name deterministic and stochastic units of each"),
         (lambda: SFNN(4, [(0, 0)], 3), "hidden must name deterministic and stochastic units"),
+        (lambda: SFNN(4, 5, 3), "hidden must name deterministic and stochastic units .* got 5"),
+        (lambda: SFNN(4, [(2, 1)], 3, output=None), "output None is unknown; nearest"),
         (lambda: SFNN(4, [5], 3), "hidden must name deterministic and stochastic units"),
         (lambda: SFNN(4, [(2.5, 1)], 3), "hidden must name deterministic and stochastic units"),
         (lambda: SFNN(0, [(2, 1)], 3), "inputs must be a whole number from 1 on, got 0"),

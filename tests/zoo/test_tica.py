@@ -132,7 +132,7 @@ def test_energies_of_neighbours_go_together_where_variances_do():
         (lambda: TopographicICA(3, (4, 2), side=3), "side must be odd, at most .* 2, got 3"),
         (lambda: TopographicICA(3, 16), "sheet must be rows and columns, got 16"),
         (lambda: neighbourhoods((4, 4, 4), 3), r"sheet must be rows and columns, got \(4, 4, 4\)"),
-        (lambda: neighbourhoods((4, 0), 1), "sheet must be a whole number from 1 on, got 0"),
+        (lambda: neighbourhoods((4, 0), 1), r"sheet must be rows and columns, got \(4, 0\)"),
         (lambda: TopographicICA(3, (4, 4), eps=-1), "eps must be a number from 0 on, got -1"),
     ],
 )

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nakami.results import check_at_least, check_choice, check_seed, is_number, unknown, wrong
+from nakami.results import (
+    check_at_least,
+    check_choice,
+    check_seed,
+    is_number,
+    unknown,
+    wrong,
+    wrong_type,
+)
 
 from ._examples import Examples, pictures_of
 
@@ -129,6 +137,10 @@ def shapes(
     """
     n, size = check_at_least("n", n, 1, "pass n=100"), check_at_least("size", size, 4, "pass 28")
     for argument, names, known in (("kinds", kinds, KINDS), ("colours", colours or (), COLOURS)):
+        given: object = names
+        if not isinstance(given, Sequence):
+            got, way_out = type(names).__name__, f"write ({next(iter(known))!r},)"
+            raise wrong_type(argument, "be a sequence of names", got, way_out)
         for name in names:
             if name not in known:
                 raise unknown(argument, str(name), known)

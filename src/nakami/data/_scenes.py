@@ -14,9 +14,9 @@ from nakami.results import (
     check_at_least,
     check_ends,
     check_seed,
+    check_sizes,
     counted,
     is_number,
-    is_whole,
     wrong,
 )
 
@@ -138,21 +138,22 @@ def check_asked(
     objects: Objects, size: tuple[int, int], count: tuple[int, int], sides: tuple[float, float]
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[float, float]]:
     """Size, counts and sides, or a refusal."""
-    two = isinstance(size, Sequence) and len(size) == 2
-    if not two or not all(is_whole(each) and each >= 2 for each in size):
-        raise wrong("size", "be height and width in pixels, from 2 on", size, "write size=(96, 96)")
+    rule = "be height and width in pixels, from 2 on"
+    height, width = check_sizes("size", size, 2, rule, "write size=(96, 96)", least=2)
     rule, way_out = "be the fewest and the most objects of a picture", "write count=(1, 3)"
     fewest, most = check_ends("count", count, 0, math.inf, rule, way_out)
     if not (fewest.is_integer() and most.is_integer()):
         raise wrong("count", rule, count, way_out)
-    rule = f"be the least and the greatest side, from 2 to the picture's {min(size)} pixels"
-    sides = check_ends("sides", sides, 2, min(size), rule, "write sides=(14, 42)")
+    rule = (
+        f"be the least and the greatest side, from 2 to the picture's {min(height, width)} pixels"
+    )
+    sides = check_ends("sides", sides, 2, min(height, width), rule, "write sides=(14, 42)")
     if not isinstance(objects, Objects) or not len(objects):
         got = "none" if isinstance(objects, Objects) else type(objects).__name__
         raise wrong(
             "objects", "be Objects, one or more", got, "pass data.objects_of(data.digits())"
         )
-    return (int(size[0]), int(size[1])), (int(fewest), int(most)), sides
+    return (height, width), (int(fewest), int(most)), sides
 
 
 def uniform(ends: Sequence[float], g: torch.Generator) -> float:

@@ -99,8 +99,9 @@ def read_trees(
         UsageError: Nothing there, no tree, a line that is no binary tree (the sentence gives its
             number), or a vocabulary that does not begin with ``"<unknown>"``.
     """
-    if words is not None and (isinstance(words, str) or tuple(words[:1]) != (UNKNOWN,)):
-        got = repr(words if isinstance(words, str) else next(iter(words), ""))
+    named = isinstance(words, Sequence) and not isinstance(words, str)
+    if words is not None and not (named and tuple(words[:1]) == (UNKNOWN,)):
+        got = repr(words[0] if named and words else words)
         rule, way_out = (
             f"begin with {UNKNOWN!r}",
             "pass the words of the trees that were trained on",

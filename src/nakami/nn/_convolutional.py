@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from nakami.results import is_whole, wrong, wrong_type
+from nakami.results import check_sizes, wrong, wrong_type
 
 from ._pooling import L2Pool2d
 
@@ -78,10 +78,8 @@ def convolutional(
 
 def _window(model: nn.Sequential, shape: tuple[int, int, int]) -> Tensor:
     """A window of random values that the model takes, ``(1, *shape)``, or a refusal."""
-    whole = isinstance(shape, Sequence) and all(is_whole(n) and n > 0 for n in shape)
-    if not whole or len(shape) != 3:
-        rule = "be channels, height and width of a window"
-        raise wrong("shape", rule, repr(shape), "for example (1, 28, 28)")
+    rule = "be channels, height and width of a window"
+    check_sizes("shape", shape, 3, rule, "for example (1, 28, 28)")
     weight = next(iter(model.parameters()), torch.zeros(()))
     x = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0)).to(weight)
     try:

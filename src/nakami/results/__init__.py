@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._checks import check_ends as check_ends
     from ._checks import check_fraction as check_fraction
     from ._checks import check_seed as check_seed
+    from ._checks import check_sizes as check_sizes
     from ._checks import is_number as is_number
     from ._checks import is_whole as is_whole
     from ._compare import NumberChanges as NumberChanges

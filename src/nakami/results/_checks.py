@@ -73,6 +73,17 @@ def check_ends(
     return float(ends[0]), float(ends[1])
 
 
+def check_sizes(
+    argument: str, value: object, count: int | None, rule: str, way_out: str, least: int = 1
+) -> tuple[int, ...]:
+    """So many whole numbers from ``least`` on, one or more for None; ``rule`` says it in words."""
+    sizes = list(value) if isinstance(value, Sequence) else []
+    right = bool(sizes) and count in (None, len(sizes))
+    if not right or not all(is_whole(n) and n >= least for n in sizes):
+        raise wrong(argument, rule, repr(value), way_out)
+    return tuple(int(_scalar(n)) for n in sizes)
+
+
 def check_seed(seed: object) -> int:
     """What a generator takes: a whole number from 0 on, of 64 bits."""
     seed = _scalar(seed)

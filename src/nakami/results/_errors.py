@@ -172,7 +172,7 @@ def wrong_type(
     return UsageTypeError(MUST, argument=argument, rule=rule, got=got, way_out=way_out)
 
 
-def unknown(argument: str, name: str, known: Iterable[str], way_out: str = "") -> UsageError:
+def unknown(argument: str, name: object, known: Iterable[str], way_out: str = "") -> UsageError:
     """An unknown name, answered with the nearest known ones (at most five).
 
     Args:
@@ -182,7 +182,7 @@ def unknown(argument: str, name: str, known: Iterable[str], way_out: str = "") -
         way_out: What else to type, as for ``wrong``.
     """
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or known[:5]
+    near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.4) or known[:5]
     more = f" of {len(known)}" if len(known) > len(near) else ""
     ways = [f"nearest{more}: {', '.join(map(repr, near))}", *([way_out] if way_out else [])]
     return UsageError(UNKNOWN, argument=argument, rule="be known", got=repr(name), way_out=ways)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..results import check_at_least, told, wrong
+from ..results import check_at_least, told, wrong, wrong_type
 
 MOST_UNITS = 16  # to be enumerated
 STATES = 1 << 10  # taken together
@@ -91,6 +91,9 @@ def conditional_likelihood(
     Cost: M forward passes of each example.
     Source: Tang & Salakhutdinov 2013; error and bias by the delta method.
     """
+    for name, given in (("x", x), ("y", y)):
+        if not isinstance(given, Tensor) or not given.ndim:
+            raise wrong_type(name, "be a tensor (N, ...)", type(given).__name__, "pass examples")
     if not len(x) or len(x) != len(y):
         got = f"{len(x)} inputs and {len(y)} targets"
         raise wrong("x", "hold as many examples as y, at least one", got, "pass one of each")

@@ -105,7 +105,7 @@ class ColourShift:
     def __post_init__(self) -> None:
         if not is_number(self.scale) or not self.scale > 0:
             raise wrong("scale", "be a number above 0", self.scale, "use 0.1")
-        shape = tuple(self.axes.shape)
+        shape = tuple(getattr(self.axes, "shape", ()))
         if len(shape) != 2 or shape[0] != shape[1] or not torch.isfinite(self.axes).all():
             raise wrong("axes", "be finite, (C, C)", shape, "use ColourShift.of(pictures)")
 

@@ -35,7 +35,8 @@ class DiscriminativeCoding(Method):
         l1: Weight of ``|z|_1`` within.
 
     Raises:
-        UsageError: A weight below 0; at the start, data that are not examples and labels.
+        UsageError: A weight below 0; at the start, data that are not examples and labels, int64
+            from 0 on.
     """
 
     loss_name = "reconstruction, sparsity and cross-entropy, nats"
@@ -65,6 +66,10 @@ class DiscriminativeCoding(Method):
         if len(data) != 2:
             raise wrong("data", "be examples and labels", len(data), "pass (x, labels)")
         checked(self.coder, data[0])
+        labels = data[1]
+        if labels.ndim != 1 or labels.dtype != torch.long or int(labels.min()) < 0:
+            got = f"{labels.dtype} of shape {tuple(labels.shape)}, from {float(labels.min()):g} on"
+            raise wrong("data", "have int64 labels (N,) from 0 on", got, "pass labels.long()")
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
         """One update from examples ``(N, ...)`` and labels ``(N,)``."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from nakami.results import check_at_least, wrong
+from nakami.results import check_at_least, wrong, wrong_type
 from nakami.zoo._layers import seeded
 from nakami.zoo.sfnn import SFNN
 
@@ -56,6 +56,10 @@ class ImportanceEM(Method):
         generator: torch.Generator | None = None,
     ):
         samples = check_at_least("samples", samples, 1, "pass samples=20")
+        given: object = module
+        if not isinstance(given, SFNN):
+            way_out = "pass zoo.sfnn.SFNN(...)"
+            raise wrong_type("module", "be a stochastic network", type(module).__name__, way_out)
         self.module: SFNN = module
         self.optimizer = optimizer
         self.samples = samples if module.stochastic else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeAlias, final
 
 import torch
@@ -17,7 +18,13 @@ Descend: TypeAlias = Callable[[Tensor | Callable[[], Tensor], Optimizer], Tensor
 
 def needs_function(optimizer: Optimizer) -> bool:
     """Whether a step of it must be given the loss as a function, a closure."""
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return _needs_function(type(optimizer))  # type: ignore[arg-type]  # it has a hash
+
+
+@cache
+def _needs_function(kind: type[Optimizer]) -> bool:
+    """Asked in each step; looking takes as long as a small step of SGD."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
 
 

@@ -99,6 +99,9 @@ def hits(
             outputs of another shape or not finite.
     """
     words = unit_words(words)
+    for name, given in (("outputs", outputs), ("labels", labels)):
+        if not isinstance(given, Tensor):
+            raise wrong_type(name, "be a tensor", type(given).__name__, "pass one for all examples")
     if outputs.shape != (len(labels), words.shape[1]) or not torch.isfinite(outputs).all():
         got = f"{int((~torch.isfinite(outputs)).sum())} others in shape {tuple(outputs.shape)}"
         rule = f"be finite, of shape ({len(labels)}, {words.shape[1]})"
@@ -118,7 +121,9 @@ def hits(
 
 def _candidates(among: Sequence[int], words: int) -> Tensor:
     """Numbers of words, each once."""
-    numbers = list(dict.fromkeys(torch.as_tensor(among).tolist()))
+    given: object = among
+    given = given.tolist() if isinstance(given, Tensor) and given.ndim == 1 else given
+    numbers = list(dict.fromkeys(given)) if isinstance(given, Sequence) else [given]
     if not all(is_whole(n) and 0 <= n < words for n in numbers):
         rule = f"be numbers of words, from 0 to {words - 1}"
         raise wrong("among", rule, numbers, "leave it out for all")

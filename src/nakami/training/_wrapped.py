@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from nakami.results import wrong_type
+
 from ._method import Descend, Method
 
 
@@ -20,6 +22,10 @@ class Wrapped(Method):
     """
 
     def __init__(self, method: Method):
+        given: object = method
+        if not isinstance(given, Method):
+            got, way_out = type(method).__name__, "pass Supervised(net, optimizer)"
+            raise wrong_type("method", "be a training.Method", got, way_out)
         self.method, self.module, self.loss_name = method, method.module, method.loss_name
         self.by_function, self.in_order = method.by_function, method.in_order
 

@@ -86,8 +86,9 @@ def levels(net: TreeCell, tree: Tensor) -> nn.Sequential:
 
 def checked_nodes(nodes: Tensor, words: int) -> Tensor:
     """Where nodes are, ``(N, nodes)``; what no tree can be is refused."""
-    if nodes.ndim != 3 or nodes.shape[2] != 4 or nodes.dtype != torch.long:
-        got = f"{nodes.dtype} of shape {tuple(nodes.shape)}"
+    tensor = isinstance(nodes, Tensor)
+    if not tensor or nodes.ndim != 3 or nodes.shape[2] != 4 or nodes.dtype != torch.long:
+        got = f"{nodes.dtype} of shape {tuple(nodes.shape)}" if tensor else type(nodes).__name__
         raise wrong(
             "nodes", "be int64 of shape (N, nodes, 4)", got, "pass data.read_trees(path).nodes"
         )

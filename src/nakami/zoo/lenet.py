@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from nakami.nn import GaussianPool2d, L2Pool2d, LocalContrastNorm2d, LocallyConnected2d
-from nakami.results import check_choice, wrong
+from nakami.results import check_at_least, check_choice, check_sizes, wrong
 
 from ._entry import Entry
 from ._layers import layer, seeded
@@ -76,12 +76,14 @@ def make(
     """
     check_choice("pooling", pooling, list(POOLINGS), 'use "max"')
     check_choice("normalisation", normalisation, list(LEAST), 'use "none"')
-    if len(shape) != 3 or min(shape[1:]) < LEAST[normalisation]:
-        rule = f"be (channels, height, width), {LEAST[normalisation]} pixels or more on each side"
+    rule = f"be (channels, height, width), {LEAST[normalisation]} pixels or more on each side"
+    check_sizes("shape", shape, 3, rule, "for example (1, 28, 28)")
+    if min(shape[1:]) < LEAST[normalisation]:
         raise wrong("shape", rule, tuple(shape), "for example (1, 28, 28)")
     check_choice("sharing", sharing, ["convolution", "local"], 'use "convolution"')
-    if len(maps) != 2:
-        raise wrong("maps", "be those of both convolutions", tuple(maps), "use (20, 50)")
+    check_sizes("maps", maps, 2, "be those of both convolutions", "use (20, 50)")
+    for name, value in (("classes", classes), ("units", units)):
+        check_at_least(name, value, 1, f"pass {name}=10")
     g, size = seeded(generator), tuple(shape[1:])
     parts = OrderedDict[str, nn.Module]()
     for at, (inputs, outputs) in enumerate(pairwise((shape[0], *maps)), 1):

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nakami.results import check_at_least, wrong
+from nakami.results import check_at_least, check_sizes, wrong
 
 from ._entry import Entry
 from ._layers import layer, seeded
@@ -118,6 +118,8 @@ def make(
         shared: Whether all classes have one box (published: better), or each its own.
         generator: Source of the first weights; None: a fresh one with seed 0.
     """
+    rule, way_out = "be channels, height and width of a window", "for example (1, 28, 28)"
+    check_sizes("shape", shape, 3, rule, way_out)
     classes = check_at_least("classes", classes, 2, "count the background as one")
     g, (channels, *sides) = seeded(generator), shape
     parts = OrderedDict[str, nn.Module]()

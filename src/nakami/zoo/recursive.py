@@ -192,7 +192,7 @@ def node_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def balanced(height: int) -> Tensor:
     """Nodes of a tree with all leaves, words 0, 1, ..., at one depth, ``(2^(height+1) - 1, 4)``."""
-    rows = list[list[int]]()
+    height, rows = check_at_least("height", height, 0, "use 3"), list[list[int]]()
 
     def grow(levels: int) -> int:
         if levels:

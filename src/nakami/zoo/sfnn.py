@@ -150,9 +150,9 @@ class SFNN(nn.Sequential):
             raise unknown("output", output, OUTPUTS)
         inputs = check_at_least("inputs", inputs, 1, "pass the values of what is given")
         outputs = check_at_least("outputs", outputs, 1, "pass the values of y")
-        if not hidden or not all(map(_are_units, hidden)):
+        if not isinstance(hidden, Sequence) or not hidden or not all(map(_are_units, hidden)):
             rule = "name deterministic and stochastic units of each layer"
-            raise wrong("hidden", rule, list(hidden), "write [(200, 50), (200, 50)]")
+            raise wrong("hidden", rule, repr(hidden), "write [(200, 50), (200, 50)]")
         generator, n = seeded(generator), inputs
         self.add_module("given", nn.Flatten() if given is None else given)
         for i, (d, s) in enumerate(hidden, 1):

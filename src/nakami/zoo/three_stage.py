@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from nakami.nn import L2Pool2d, LocalContrastNorm2d, LocallyConnected2d
-from nakami.results import check_at_least, is_number, wrong
+from nakami.results import check_at_least, check_sizes, is_number, wrong
 
 from ._entry import Entry
 from ._layers import layer, seeded
@@ -109,10 +109,10 @@ def make(
     Returns:
         A network ``(N, *shape) -> (N, units of the last stage)``.
     """
-    if len(shape) != 3:
-        raise wrong("shape", "be channels, height and width", tuple(shape), "use (1, 28, 28)")
-    if len(fields) != len(maps) or not fields:
-        raise wrong("maps", "name as many stages as fields", tuple(maps), "use (8, 16, 32)")
+    check_sizes("shape", shape, 3, "be channels, height and width", "use (1, 28, 28)")
+    fields = check_sizes("fields", fields, None, "be sides of fields", "use (5, 5, 3)")
+    rule = "name as many stages as fields"
+    maps = check_sizes("maps", maps, len(fields), rule, "use (8, 16, 32)")
     if not (is_number(cost) and cost >= 0):
         raise wrong("cost", "be a number from 0 on", cost, "use 0.1")
     pool, g = check_at_least("pool", pool, 1, "use 2"), seeded(generator)

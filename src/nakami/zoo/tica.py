@@ -21,12 +21,11 @@ the paper of 2011, or rows of ``W`` have length 1. Published: pictures of filter
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from nakami.results import check_at_least, is_number, wrong
+from nakami.results import check_at_least, check_sizes, is_number, wrong
 
 from ._entry import Entry
 from ._layers import normal, seeded
@@ -177,9 +176,7 @@ def neighbourhoods(sheet: tuple[int, int], side: int) -> Tensor:
 
 def _checked(sheet: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns, or a refusal."""
-    if not (isinstance(sheet, Sequence) and len(sheet) == 2):
-        raise wrong("sheet", "be rows and columns", sheet, "use (10, 10)")
-    rows, columns = (check_at_least("sheet", n, 1, "use (10, 10)") for n in sheet)
+    rows, columns = check_sizes("sheet", sheet, 2, "be rows and columns", "use (10, 10)")
     return rows, columns
 
 
