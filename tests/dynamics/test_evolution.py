@@ -58,6 +58,10 @@ def test_the_same_weights_twice_do_not_jump_and_pictures_are_drawn():
     assert [p.rows for p in drawn] == [("a", "b")] * 3
     assert drawn[0].images.shape == (2, 3, 1, 8, 8)
     assert "3 units of 3, a to b" in repr(found)
+    (one,) = found.pictures("deconvolved")
+    np.testing.assert_array_equal(one.images, drawn[1].images)
+    with pytest.raises(UsageError, match="names"):
+        found.pictures("deconv")
 
 
 def test_snapshots_of_a_training_are_read_from_its_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -97,6 +98,7 @@ def classifier(
     descent: Descent,
     what: str = "",
     wrap: Callable[[Method], Method] = lambda method: method,
+    times: Sequence[int] = (),
 ) -> Network:
     """A network trained by labels, in the phase of its name.
 
@@ -108,6 +110,8 @@ def classifier(
         descent: How it is trained.
         what: What it is, for the sentence on its training: ``"with dropout, "``.
         wrap: Puts something around the descent: changed pictures, rates that fall.
+        times: Epochs after which weights are kept too, as ``milestones`` gives them; the network
+            then holds these, the first weights and the last.
     """
     train, test = examples
     assert train.labels is not None  # as check_labels has seen
@@ -118,10 +122,25 @@ def classifier(
     if descent.max_norm is not None:
         MaxNorm(model, descent.max_norm).attach(optimizer)
     method = wrap(Supervised(model, optimizer))
-    training.run(name, method, lambda: (inputs, labels), batch=descent.batch)
+    snapshots = {epoch: f"{name}, epoch {epoch}" for epoch in times}
+    kept = {"start": copy.deepcopy(model.state_dict())} if times else {}
+    training.run(name, method, lambda: (inputs, labels), batch=descent.batch, snapshots=snapshots)
+    if times:
+        last, other = copy.deepcopy(model.state_dict()), copy.deepcopy(model)
+        for epoch, snapshot in snapshots.items():
+            if training.has(snapshot):  # a folder of an older nakami has none
+                training.read(snapshot, other)
+                kept[f"epoch {epoch}"] = copy.deepcopy(other.state_dict())
+        kept[f"epoch {descent.epochs}"] = last
     said = f"{what}{descent} on the {train.source}"
     facts = [error_fact(model, test)] if len(test) else []
-    return Network(name, model, said, facts)
+    return Network(name, model, said, facts, times=kept)
+
+
+def milestones(epochs: int) -> tuple[int, ...]:
+    """Epochs before the last at which a training is looked at: 1, 2, 5, 10, 20, 50, ..."""
+    found = (step * 10**power for power in range(len(str(epochs))) for step in (1, 2, 5))
+    return tuple(epoch for epoch in found if epoch < epochs)
 
 
 def first_filters(networks: Sequence[Network], test: Examples) -> list[Picture]:

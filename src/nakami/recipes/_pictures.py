@@ -10,12 +10,14 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
+from nakami import dynamics
 from nakami.data import Examples
 from nakami.results import Picture, wrong
 from nakami.training import Corruption
 from nakami.zoo.autoencoder import ACTIVATIONS, Autoencoder
 
 from ._examples import digits_from
+from ._subject import Network
 
 COLUMNS, FILTERS = 10, 60  # in a row, and how many of many are shown
 CHANNELS = (1, 3)  # grey, colour
@@ -82,6 +84,22 @@ def kernels(weight: Tensor, what: str) -> list[Picture]:
     shown = "all" if len(cells) == len(weight) else f"the first {len(cells)} of {len(weight):,}"
     caption = f"Weights of {shown} maps to the input; all on one scale, 0 in its middle."
     return [Picture(f"Filters of {what}", caption, cells[None], None)]
+
+
+def evolution(network: Network, examples: Examples, stage: str, shown: int = 200) -> list[Picture]:
+    """What units of a stage answer to over the training, each at the input it then likes best.
+
+    Args:
+        network: With ``times``; without, nothing is shown.
+        examples: The first ``shown`` of them are looked through.
+        stage: Whose units: the six that are excited most at the end.
+        shown: At most so many.
+    """
+    if not network.times:
+        return []
+    inputs = examples.inputs[:shown]
+    found = dynamics.feature_evolution(network.model, inputs, network.times, stage)
+    return found.pictures("deconvolved")
 
 
 def gallery(

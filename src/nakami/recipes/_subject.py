@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Network:
             ``spread_kind`` and ``unit``.
         origin: The module that was trained, where the network is made from it: a stack of machines,
             autoencoders. For pictures.
+        times: Weights at times of the training, by name and in order. For pictures.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Network:
     training: str
     facts: list[dict[str, Any]]
     origin: nn.Module | None = None
+    times: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

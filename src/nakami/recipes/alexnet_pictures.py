@@ -44,10 +44,10 @@ from nakami.zoo._layers import layer
 from nakami.zoo._prepared import Prepared
 
 from ..results import Picture
-from ._classifiers import SHARE, Descent, classifier
+from ._classifiers import SHARE, Descent, classifier, milestones
 from ._examples import DataFiles, classes, digits_from
 from ._made_pictures import COLOURS, KINDS, SIDE, coloured_shapes
-from ._pictures import CHANNELS, kernels, rows_of
+from ._pictures import CHANNELS, evolution, kernels, rows_of
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -186,7 +186,8 @@ def train(
     what = "convolutions trained on ImageNet, " if s.trunk else ""
     what += "changed pictures, " if changes(s, train.inputs[:2]) else ""
     what += "rate divided by 10 at plateaus, "
-    return (classifier(training, "trained", model, (train, test), descent, what, wrap),)
+    times = milestones(s.epochs)
+    return (classifier(training, "trained", model, (train, test), descent, what, wrap, times),)
 
 
 def pictures(
@@ -195,7 +196,7 @@ def pictures(
     settings: AlexNetSettings,
     generator: torch.Generator,
 ) -> list[Picture]:
-    """The kernels of the first convolution, and pictures as training changed them."""
+    """Kernels of the first convolution, changed pictures, what maps answer to over epochs."""
     first = next(m for m in networks[0].model.modules() if isinstance(m, nn.Conv2d))
     shown = test.inputs[:10]
     changed = shown
@@ -204,6 +205,7 @@ def pictures(
     caption = "First test pictures, and as such pictures are changed in a step of training."
     rows = {"picture": shown, "changed": changed}
     found = rows_of("Changed pictures", caption, rows, test)
+    found += evolution(networks[0], test, stages(settings)[2])
     return [*kernels(first.weight, "the first convolution"), *found]
 
 

@@ -23,9 +23,9 @@ from nakami.zoo import lenet
 from nakami.zoo.lenet import Normalisation, Pooling
 
 from ..results import Picture
-from ._classifiers import Descent, classifier
+from ._classifiers import Descent, classifier, milestones
 from ._examples import classes, digits_from
-from ._pictures import kernels
+from ._pictures import evolution, kernels
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -97,7 +97,8 @@ def train(
     normalised = "" if s.normalisation == "none" else f"local {s.normalisation} normalisation, "
     descent = Descent(s.epochs, s.rate, s.momentum, s.batch)
     what = f"{s.pooling} pooling, {normalised}"
-    return (classifier(training, "trained", model, (train, test), descent, what),)
+    times = milestones(s.epochs)
+    return (classifier(training, "trained", model, (train, test), descent, what, times=times),)
 
 
 def pictures(
@@ -106,10 +107,11 @@ def pictures(
     settings: LeNetSettings,
     generator: torch.Generator,
 ) -> list[Picture]:
-    """The kernels of the first convolution."""
+    """The kernels of the first convolution, and what maps of the second answer to over epochs."""
     first = networks[0].model.get_submodule("conv1")
     assert isinstance(first, nn.Conv2d)
-    return kernels(first.weight, "the first convolution")
+    found = kernels(first.weight, "the first convolution")
+    return found + evolution(networks[0], test, "pool2")
 
 
 ENTRY = Recipe(

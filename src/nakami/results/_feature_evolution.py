@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ._checks import check_choice
 from ._picture import Picture
 from ._shown import Shown
 
@@ -70,16 +71,22 @@ class FeatureEvolution(Shown):
                 found.append({**row, "value": float(self.value[t, u])})
         return found
 
-    def pictures(self) -> list[Picture]:
+    def pictures(self, *names: str) -> list[Picture]:
         """A row of pictures for each time, a column for each unit; none where inputs are none.
 
         For ``Training.keep_pictures`` or ``nakami.report``. Each is scaled by itself; colours are
         the mean over channels.
+
+        Args:
+            names: Of ``"exact"``, ``"deconvolved"``, ``"singular"``; none: all three.
         """
+        for name in names:
+            check_choice("names", name, list(ROWS), 'pass "exact"')
         if len(self.shape) != 3:
             return []
         found = []
-        for name, what in ROWS.items():
+        for name in names or ROWS:
+            what = ROWS[name]
             planes = getattr(self, name).reshape(*self.best.shape, *self.shape).mean(2)
             top = np.abs(planes).max((2, 3), keepdims=True)
             planes = planes / np.where(top > 0, top, 1)
