@@ -151,7 +151,7 @@ def test_wrong_arguments_are_refused():
             detection.detect(net, bad, (1.0,))
     with pytest.raises(UsageError, match="pictures must be finite, got NaN or infinity"):
         detection.detect(net, black * float("nan"), (1.0,))
-    for scales in ((), (1.0, 0.0), (float("nan"),)):
+    for scales in ((), (1.0, 0.0), (float("nan"),), 1.0, "1"):
         with pytest.raises(UsageError, match="scales must be one or more numbers above 0"):
             detection.detect(net, black, scales)
     with pytest.raises(UsageError, match="side must be a whole number from 1 on, got 0"):

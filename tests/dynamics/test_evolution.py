@@ -86,8 +86,13 @@ def test_snapshots_of_a_training_are_read_from_its_folder(tmp_path):
 
 def test_wrong_use():
     one, x = net(0), pictures()
-    with pytest.raises(UsageError, match="snapshots must name at least one time"):
-        dynamics.feature_evolution(one, x, {}, "3")
+    for snapshots, got in (({}, "none"), ([one.state_dict()], "list")):
+        with pytest.raises(UsageError, match=f"snapshots must hold weights by the name .* {got};"):
+            dynamics.feature_evolution(one, x, snapshots, "3")
+    with pytest.raises(UsageError, match="units must be numbers from 0 to 2, got 5"):
+        dynamics.feature_evolution(one, x, {0: one.state_dict()}, "3", units=5)
+    with pytest.raises(UsageError, match="inputs must be a tensor, got dict"):
+        dynamics.feature_evolution(one, {"x": x}, {0: one.state_dict()}, "3")
     with pytest.raises(UsageError, match="units must be numbers from 0 to 2"):
         dynamics.feature_evolution(one, x, {0: one.state_dict()}, "3", units=[3])
     other = nn.Conv2d(1, 4, 3).state_dict()

@@ -82,6 +82,7 @@ def test_pairs_that_have_no_value_are_left_out():
             lambda: sheet_contrast(torch.ones(36, 36), (6, 6), seed=-1),
             "seed must be a whole number",
         ),
+        (lambda: sheet_contrast(torch.ones(9, 9), (9,)), "sheet must be rows and columns"),
         (lambda: sheet_contrast(torch.ones(9, 9), (3, 4)), "alike must have shape .* 3 x 4"),
         (lambda: sheet_contrast(torch.ones(9, 9), (3, 3)), "sheet must have units 3 steps apart"),
     ],

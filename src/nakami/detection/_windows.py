@@ -55,7 +55,8 @@ def check_looks(pictures: Tensor, scales: Sequence[float], side: int) -> int:
         raise wrong("pictures", rule, tuple(pictures.shape), "pass pictures[None] for one")
     if not pictures.isfinite().all():
         raise wrong("pictures", "be finite", "NaN or infinity", "leave those pictures out")
-    if not len(scales) or not all(is_number(s) and 0 < s < math.inf for s in scales):
+    given = scales if hasattr(scales, "__len__") else ()
+    if not len(given) or not all(is_number(s) and 0 < s < math.inf for s in given):
         raise wrong("scales", "be one or more numbers above 0", scales, "pass (0.7, 1.0)")
     return check_at_least("side", side, 1, "pass side=28")
 

@@ -58,13 +58,16 @@ def feature_evolution(
 
     Cost: for each time a run over all inputs, and a leading singular vector for each unit.
     """
-    if not snapshots:
-        raise wrong("snapshots", "name at least one time", {}, "pass {1: 'weights.safetensors'}")
+    given: object = snapshots
+    if not isinstance(given, Mapping) or not snapshots:
+        got = "none" if isinstance(given, Mapping) else type(given).__name__
+        rule = "hold weights by the name of a time, one or more"
+        raise wrong("snapshots", rule, got, "pass {1: 'weights.safetensors'}")
     if not isinstance(inputs, Tensor):
         raise wrong_type("inputs", "be a tensor", type(inputs).__name__, "pass x of shape (N, ...)")
     view = as_view(model)
     own = replace(view, model=copy.deepcopy(view.model))
-    chosen = None if units is None else list(units)
+    chosen = units
     if chosen is None:
         most = _Moment(own, list(snapshots.items())[-1], inputs, stage).tops().amax(0)
         chosen = most.argsort(descending=True, stable=True)[:COUNT].tolist()

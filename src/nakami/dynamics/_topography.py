@@ -95,6 +95,8 @@ def sheet_contrast(
         shuffles: Random sheets for the spread, two or more.
         seed: Of these.
     """
+    if len(sheet) != 2:
+        raise wrong("sheet", "be rows and columns", sheet, "use (10, 10)")
     rows, columns = (check_at_least("sheet", n, 1, "use (10, 10)") for n in sheet)
     if tuple(alike.shape) != (rows * columns,) * 2:
         rule = f"have shape {(rows * columns,) * 2}, for a sheet of {rows} x {columns}"
