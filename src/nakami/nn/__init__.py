@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._max_norm import MaxNorm as MaxNorm
     from ._max_norm import max_norm as max_norm
     from ._maxout import Maxout as Maxout
+    from ._measured_convolutions import measure_convolutions as measure_convolutions
     from ._pooling import GaussianPool2d as GaussianPool2d
     from ._pooling import L2Pool2d as L2Pool2d
 

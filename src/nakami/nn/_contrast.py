@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ..results import check_at_least, is_number, wrong
+from ._autocast import uncast, widened
 from ._gaussian import weighed, window
 
 
@@ -16,7 +17,10 @@ class LocalContrastNorm2d(nn.Module):
     ``v = x - sum w x``, ``s = sqrt(sum w v^2)``, ``y = v / max(c, s)``. Sums go over a Gaussian
     window and all maps, with weights of sum 1; ``c`` is the mean of ``s`` over the picture. So
     ``y`` is the same for ``a x + b`` with any ``a > 0``. Rounding is not raised: ``s`` counts as at
-    least 100 times that of the largest value, so that an even picture stays near 0.
+    least 100 times that of the largest value, so that an even picture stays near 0. A picture of
+    zeros gives zeros, and gradients as if ``max(c, s)`` were 1, or ``floor`` where it is above 0.
+    Numbers of 16 bits are worked on in float32, also under autocast, and the result is rounded to
+    them; their own rounding in a picture that is even but for it is raised like any contrast.
 
     Args:
         kernel_size: Side of the window, odd. sigma: in pixels; default a quarter of it.
@@ -58,10 +62,17 @@ class LocalContrastNorm2d(nn.Module):
         if min(x.shape[-2:]) <= half:
             rule = f"have sides longer than {half}, half the window"
             raise wrong("x", rule, f"shape {tuple(x.shape)}", "lower kernel_size")
+        with uncast(x):
+            return self._normalised(widened(x)).to(x.dtype)
+
+    def _normalised(self, x: Tensor) -> Tensor:
         v = x - self._mean(x)
         limits = torch.finfo(v.dtype)
-        noise = x.detach().abs().amax((-3, -2, -1), keepdim=True) * (100 * limits.eps)
-        spread = torch.maximum(self._mean(v.square()), noise.square().clamp_min(limits.tiny))
+        top = x.detach().abs().amax((-3, -2, -1), keepdim=True)
+        noise = (top * (100 * limits.eps)).square().clamp_min(limits.tiny)
+        if not self.floor:
+            noise = torch.where(top == 0, 1.0, noise)
+        spread = torch.maximum(self._mean(v.square()), noise)
         if self.root:
             spread = spread.sqrt()
         if self.floor is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..results import check_choice, wrong_type
-from ._autocast import casts, result_type
+from ._autocast import casts, result_type, uncast, widened
 from ._convolution_rule import Sizes, fast_length, prefers_fft
 
 METHODS = ("auto", "fft", "direct")
-LOW = (torch.float16, torch.bfloat16)
 
 
 class FFTConv2d(nn.Conv2d):
@@ -31,7 +29,7 @@ class FFTConv2d(nn.Conv2d):
         device: As of ``nn.Conv2d``.
         method: ``"fft"``, ``"direct"`` (torch's own), or ``"auto"``: by a rule fitted to times of
             a forward and backward pass on a processor, from all sizes. It does not measure anything
-            itself, so that a network has the same bits in each run.
+            itself, so that a network has the same bits in each run; ``measure_convolutions`` does.
 
     Shape: ``(N, C, H, W)`` or ``(C, H, W)``, as ``nn.Conv2d``.
 
@@ -42,7 +40,8 @@ class FFTConv2d(nn.Conv2d):
     weights.
 
     Numbers of 16 bits, by themselves or under autocast, are transformed in float32 and the result
-    is rounded to them; ``"auto"`` takes torch's own sums there.
+    is rounded to them; ``"auto"`` takes torch's own sums there. ``torch.jit.trace`` records torch's
+    own sums whatever the method.
 
     Source: Mathieu, Henaff & LeCun, "Fast training of convolutional networks through FFTs", ICLR
     2014.
@@ -65,19 +64,18 @@ class FFTConv2d(nn.Conv2d):
         weight: Tensor,
         bias: Tensor | None,
     ) -> Tensor:
-        if not self._agree(input, weight):
+        traced = torch.jit.is_tracing()  # which would keep sizes of this input as constants
+        if traced or not self._agree(input, weight) or self.plan(input) == "direct":
             return super()._conv_forward(input, weight, bias)
-        kind, dtype = input.device.type, result_type(input)
-        if self.plan(input) == "direct":
-            return super()._conv_forward(input, weight, bias)
+        dtype = result_type(input)
         if not dtype.is_floating_point:
             way_out = 'pass method="direct"'
             raise wrong_type("x", 'be real for method="fft"', str(dtype), way_out)
-        wide = torch.float32 if input.dtype in LOW else input.dtype
-        with torch.autocast(kind, enabled=False) if casts(kind) else nullcontext():
-            sums = self._transformed(input.to(wide), weight.to(wide))
+        x = widened(input)
+        with uncast(x):
+            sums = self._transformed(x, weight.to(x))
             if bias is not None:
-                sums = sums + bias.to(wide)[:, None, None]
+                sums = sums + bias.to(x)[:, None, None]
         return sums.to(dtype)
 
     def _agree(self, x: Tensor, weight: Tensor) -> bool:

@@ -34,6 +34,6 @@ def weighed(
     """The weighted sums of each map by itself, ``(..., H, W)``."""
     weights = weights.to(x)
     weights = weights / weights.sum()  # to the last digit of this type
-    maps = x.reshape(x.shape[:-2].numel(), 1, *x.shape[-2:])
+    maps = x.flatten(0, -3)[:, None]  # sizes stay symbols for torch.export
     sums = conv2d(maps, weights, stride=stride, padding=padding)
-    return sums.reshape(*x.shape[:-2], *sums.shape[-2:])
+    return sums[:, 0].unflatten(0, x.shape[:-2])

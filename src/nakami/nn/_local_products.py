@@ -98,9 +98,9 @@ class _Outputs(_Slope):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, fields: Fields) -> Tensor:
-        n, (h, w) = len(x), fields.places
+        n, (h, w) = x.shape[0], fields.places
         sums = _product(_matrices(weight, fields), _cut(x, fields))  # (places groups, units, N)
-        return sums.reshape(h, w, len(weight) // (h * w), n).permute(3, 2, 0, 1).contiguous()
+        return sums.reshape(h, w, weight.shape[0] // (h * w), n).permute(3, 2, 0, 1).contiguous()
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
@@ -215,4 +215,6 @@ def _put_back(cut: Tensor, fields: Fields) -> Tensor:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """``a b``, matrix by matrix; ``b`` has the examples as columns."""
-    return torch.bmm(b.mT, a.mT).mT if b.shape[-1] < FEW else torch.bmm(a, b)
+    compiling = torch.compiler.is_compiling()  # where the number of examples may be a symbol
+    few = not compiling and b.shape[-1] < FEW
+    return torch.bmm(b.mT, a.mT).mT if few else torch.bmm(a, b)

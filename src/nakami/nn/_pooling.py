@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from ..results import check_at_least, wrong
+from ._autocast import uncast, widened
 from ._gaussian import weighed, window
 from ._padding import pair
 
@@ -16,7 +17,8 @@ class L2Pool2d(nn.Module):
     """``sqrt(mean of x^2 over the window + 1e-8)``.
 
     Between average and maximum where nothing is negative. ``nn.LPPool2d(2)`` is the same but for a
-    sum in place of the mean.
+    sum in place of the mean. Numbers of 16 bits are squared in float32, also under autocast, and
+    the result is rounded to them.
 
     Args:
         kernel_size: Of the window. stride: default the window. padding: zeros around, which count.
@@ -39,6 +41,10 @@ class L2Pool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The pooled maps."""
+        with uncast(x):
+            return self._pooled(widened(x)).to(x.dtype)
+
+    def _pooled(self, x: Tensor) -> Tensor:
         squares = avg_pool2d(x.square(), self.kernel_size, self.stride, self.padding)
         return (squares + EPS).sqrt()
 
@@ -78,8 +84,7 @@ class GaussianPool2d(L2Pool2d):
         self.power = power
         self.register_buffer("window", window(self.kernel_size, sigma), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The pooled maps."""
+    def _pooled(self, x: Tensor) -> Tensor:
         if self.power == 1:
             return weighed(x, self.window, self.stride, self.padding)
         return (weighed(x.square(), self.window, self.stride, self.padding) + EPS).sqrt()
