@@ -88,6 +88,15 @@ def _assigned(shared: np.ndarray, least: float) -> list[tuple[int, int]]:
     return [(int(i), int(j)) for i, j in pairs if worth[i, j] > 0]
 
 
+def _matched(shared: np.ndarray, last: list[int], least: float) -> list[tuple[int, int]]:
+    """Rows with their ``last`` columns, -1 for none, where they share enough; others assigned."""
+    kept = [(i, j) for i, j in enumerate(last) if j >= 0 and shared[i, j] >= least]
+    rest = shared.copy()
+    for i, j in kept:
+        rest[i], rest[:, j] = 0.0, 0.0
+    return kept + _assigned(rest, least)
+
+
 def tracking_scores(
     found: Detections, tracks: Tensor, film: Scenes, overlap: float = 0.5
 ) -> TrackingScores:
@@ -124,14 +133,11 @@ def tracking_scores(
         columns = torch.searchsorted(names, tracks[own]).tolist()
         together[np.ix_(rows, columns)] += shared >= overlap
         own_tracks = [t if owner.get(t := before.get(r, -1)) == r else -1 for r in rows]
-        kept = {i: columns.index(t) for i, t in enumerate(own_tracks) if t in columns}
-        kept = {i: j for i, j in kept.items() if shared[i, j] >= overlap}
-        shared[list(kept)], shared[:, list(kept.values())] = 0.0, 0.0
-        fresh = dict(_assigned(shared, overlap))
-        switches += sum(before.get(rows[i], columns[j]) != columns[j] for i, j in fresh.items())
-        for i, j in {**kept, **fresh}.items():
+        last = [columns.index(t) if t in columns else -1 for t in own_tracks]
+        for i, j in _matched(shared, last, overlap):
+            switches += before.get(rows[i], columns[j]) != columns[j]
             before[rows[i]], owner[columns[j]] = columns[j], rows[i]
-        matched += len(kept) + len(fresh)
+            matched += 1
     best = linear_sum_assignment(together, maximize=True)
     return TrackingScores(
         objects=len(film.boxes),
