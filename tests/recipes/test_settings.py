@@ -1,8 +1,13 @@
 """Settings of every recipe: printed with their meaning, read back to the same values."""
 
+import inspect
+import itertools
+import math
+import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import pytest
 
@@ -22,6 +27,51 @@ def test_every_setting_has_a_meaning_and_comes_back_from_its_file(name, tmp_path
     found = read_settings(tmp_path / "a.toml")
     assert found.pop("seed") == 7
     assert with_values(settings, found) == settings
+
+
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_meanings_are_whole_sentences_of_the_docstring(name):
+    settings = recipes.SUBJECTS[name].settings
+    meanings = _meanings(settings)
+    assert [text for text in meanings.values() if not text.endswith(".")] == []
+    said = (inspect.getdoc(type(settings)) or "").partition("Attributes:")[2].replace("``", "")
+    own = [name for name in meanings if re.search(rf"\b{name}: ", said)]
+    cut = Counter(" ".join(f"{name}: {meanings[name]}" for name in own).split())
+    assert cut == Counter(said.split()), "a word is lost, or stands at two settings"
+
+
+def test_the_name_of_a_setting_within_a_sentence_begins_no_other():
+    found = _meanings(recipes.SUBJECTS["lenet-digits"].settings)
+    assert found["pooling"] == "Of both convolutions."
+    assert found["normalisation"] == "Before pooling: local contrast, local response, or none."
+
+
+def bounds_of(hint):
+    """Those named anywhere in an annotation."""
+    found = [part for part in get_args(hint) if isinstance(part, Bounds)]
+    return found + [b for part in get_args(hint) for b in bounds_of(part)]
+
+
+EVERY = {Bounds(), Bounds(2, 5, (3,)), Bounds(0, 1, (0,)), Bounds(0, without=(0, 3))} | {
+    bounds
+    for name in recipes.SUBJECTS
+    for hint in get_type_hints(type(recipes.SUBJECTS[name].settings), include_extras=True).values()
+    for bounds in bounds_of(hint)
+}
+
+
+@pytest.mark.parametrize("bounds", sorted(EVERY, key=repr), ids=str)
+def test_the_words_of_bounds_hold_what_the_bounds_hold(bounds):
+    words = bounds.worded("a number")
+    least, most = (re.search(rf"{word} (-?[\d.]+)", words) for word in ("(?:from|above)", "to"))
+    assert least
+    without = [float(x) for x in re.findall(r"-?[\d.]+", words.partition("not ")[2])]
+    without += [float(least[1])] if "above" in words else []
+    ends = (bounds.least, bounds.most, *bounds.without)
+    for end, step in itertools.product(ends, (-1, -0.5, 0, 0.5, 1)):
+        if math.isfinite(end):
+            inside = float(least[1]) <= end + step <= (float(most[1]) if most else math.inf)
+            assert bounds.holds(end + step) == (inside and end + step not in without), words
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,12 @@ class Bounds:
         return inside and math.isfinite(value)
 
     def worded(self, noun: str) -> str:
-        """Which they are, of a ``noun``: ``a number from 0 on``."""
-        if self.most < math.inf:
-            left_out = " or ".join(f"{x:g}" for x in self.without)
-            return f"{noun} from {self.least:g} to {self.most:g}" + (
-                f", not {left_out}" if left_out else ""
-            )
-        above = self.least in self.without
-        return f"{noun} above {self.least:g}" if above else f"{noun} from {self.least:g} on"
+        """Which they are, of a ``noun``: ``a number from 0 on, not 1``."""
+        above = self.most == math.inf and self.least in self.without
+        start = f"above {self.least:g}" if above else f"from {self.least:g}"
+        end = "" if above else " on" if self.most == math.inf else f" to {self.most:g}"
+        left_out = " or ".join(f"{x:g}" for x in self.without if not above or x != self.least)
+        return f"{noun} {start}{end}" + (f", not {left_out}" if left_out else "")
 
 
 POSITIVE = Bounds(0, without=(0,))
@@ -244,15 +242,19 @@ def _literal(value: Any) -> str:
 
 
 def _meanings(settings: Any) -> dict[str, str]:
-    """What the docstrings of the class, and of those it comes from, say of each field."""
+    """What the docstrings of the class, and of those it comes from, say of each field.
+
+    An entry begins a line of its own or follows the end of a sentence, so a name within a sentence
+    (``Before pooling: ...``) begins none.
+    """
     names = sorted(_names(settings), key=len, reverse=True)
     one = "|".join(names)
-    entry = re.compile(rf"(?:^|(?<=\s))((?:{one})(?:, (?:{one}))*): ")
+    entry = re.compile(rf"(?:^ {{4}}|(?<=\.\s)\s*)((?:{one})(?:, (?:{one}))*): ", re.MULTILINE)
     found: dict[str, str] = {}
     for kind in reversed(type(settings).__mro__):
-        said = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
-        said = " ".join(said.partition("Attributes:")[2].split()).replace("``", "")
+        said = inspect.cleandoc(kind.__dict__.get("__doc__") or "").partition("Attributes:")[2]
         _, *parts = entry.split(said)
         for keys, text in zip(parts[::2], parts[1::2], strict=True):
-            found |= dict.fromkeys(keys.split(", "), text.strip())
+            meaning = " ".join(text.split()).replace("``", "")
+            found |= dict.fromkeys(keys.split(", "), meaning)
     return found
