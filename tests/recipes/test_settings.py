@@ -1,19 +1,23 @@
 """Settings of every recipe: printed with their meaning, read back to the same values."""
 
+import hashlib
 import inspect
 import itertools
 import math
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Literal, get_args, get_type_hints
 
+import numpy as np
 import pytest
 
+from checks import neighbour
 from nakami import recipes
 from nakami.recipes import Bounds, as_toml, read_settings, typed_setting, with_values
-from nakami.recipes._settings import _meanings
+from nakami.recipes._settings import _meanings, contents
 from nakami.results import UsageError
 
 
@@ -186,3 +190,34 @@ def test_a_list_may_need_more_entries_than_one():
     with pytest.raises(UsageError, match=message):
         recipes.with_values(usual, {"hidden": 3})
     assert recipes.with_values(usual, {"hidden": [3, 4]}).hidden == (3, 4)
+
+
+def test_a_file_that_a_setting_names_is_known_by_its_contents(tmp_path):
+    recipe = recipes.SUBJECTS["devise-shapes"]
+    file = tmp_path / "words.txt"
+    with pytest.raises(UsageError, match="setting words must be the path of a file, or empty"):
+        with_values(recipe.settings, {"words": str(file)})
+    file.write_text("red 1 0\n")
+    settings = with_values(recipe.settings, {"words": str(file)})
+    first = contents(settings)
+    assert first == {"words_sha256": hashlib.sha256(b"red 1 0\n").hexdigest()[:16]}
+    file.write_text("red 0 1\n")
+    assert contents(settings) != first
+    assert contents(recipe.settings) == {}
+    assert "The path of a file, or empty." in as_toml(settings)
+
+
+def test_another_file_at_the_same_path_is_another_training(tmp_path):
+    tiny = neighbour("recipes", "test_every_recipe").TINY["devise-shapes"]
+    words, x = tmp_path / "words.npz", np.zeros((40, 1, 16, 16), np.float32)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(40) % 2)
+    settings = replace(recipes.SUBJECTS["devise-shapes"].settings, **tiny, words=str(words))
+    for rows in (np.eye(2), np.eye(2)[::-1]):
+        np.savez(words, words=["0", "1"], vectors=rows)
+        asked = partial(recipes.prepare, "devise-shapes", tmp_path / "run",
+                        data=tmp_path / "x.npz", n_inputs=1, settings=settings)  # fmt: skip
+        if rows[0, 0]:
+            asked()
+        else:
+            with pytest.raises(UsageError, match="words_sha256"):
+                asked()

@@ -8,6 +8,7 @@ docstring of the class or of one that it comes from.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import math
@@ -16,6 +17,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from os import PathLike
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -55,6 +57,28 @@ class Bounds:
 
 
 POSITIVE = Bounds(0, without=(0,))
+
+
+@dataclass(frozen=True)
+class Readable:
+    """Marks a text that is the path of a file, or empty: ``Annotated[str, Readable()]``."""
+
+
+FILE = Readable()
+
+
+def contents(settings: Any) -> dict[str, str]:
+    """A hash of each file that a setting names, by ``<setting>_sha256``.
+
+    A path alone does not tell a training apart: the file may be another one later.
+    """
+    hints, found = get_type_hints(type(settings), include_extras=True), {}
+    for name in _names(settings):
+        path = getattr(settings, name)
+        if path and FILE in get_args(hints[name]):
+            with Path(path).open("rb") as file:
+                found[f"{name}_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return found
 
 
 def with_values(settings: S, given: Mapping[str, Any]) -> S:
@@ -173,6 +197,8 @@ def _rule(hint: Any, bounds: Bounds) -> str:
     """What a type takes, in words."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
+        if FILE in parts:
+            return "the path of a file, or empty"
         return _rule(parts[0], _bounds(parts, bounds))
     if origin in (Union, UnionType):
         words = [_rule(part, bounds) for part in parts if part is not NoneType]
@@ -191,6 +217,8 @@ def _as(hint: Any, value: Any, bounds: Bounds) -> Any:
     """A value as this type, or ``_Refused``."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
+        if FILE in parts and value and not (isinstance(value, str) and Path(value).is_file()):
+            raise _Refused
         return _as(parts[0], value, _bounds(parts, bounds))
     if origin in (Union, UnionType):
         return _as_one_of(parts, value, bounds)

@@ -20,6 +20,7 @@ from . import SUBJECTS
 from ._examples import DataFiles, check_labels, check_unit, data_files
 from ._facts import fingerprint
 from ._left import leave_nothing, table_of_facts, told_of, write_settings
+from ._settings import contents
 from ._subject import Network, Recipe, Subject
 
 INPUTS = 16  # of a subject, unless asked for otherwise
@@ -152,7 +153,8 @@ def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:
 
 def _record(name: str, train: Examples, seed: int, settings: Any) -> dict[str, Any]:
     """All that decides the weights."""
-    return {"recipe": name, "seed": seed, **asdict(settings), "data": fingerprint(train)}
+    files = contents(settings)
+    return {"recipe": name, "seed": seed, **asdict(settings), **files, "data": fingerprint(train)}
 
 
 def check(name: str, settings: Any = None, **options: Any) -> None:

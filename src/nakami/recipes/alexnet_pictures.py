@@ -48,7 +48,7 @@ from ._classifiers import SHARE, Descent, classifier, milestones
 from ._examples import DataFiles, classes, digits_from
 from ._made_pictures import COLOURS, KINDS, SIDE, coloured_shapes
 from ._pictures import CHANNELS, evolution, kernels, rows_of
-from ._settings import POSITIVE, Bounds
+from ._settings import FILE, POSITIVE, Bounds
 from ._subject import Network, Recipe
 
 _, *IMAGENET = NORMALISATIONS["imagenet"]  # mean and deviation
@@ -77,7 +77,7 @@ class AlexNetSettings:
     width: Annotated[float, Bounds(0, 1, without=(0,))] = 0.25
     side: Annotated[int, Bounds(63)] = SIDE
     first: Literal["fan-in", "original"] = "fan-in"
-    trunk: str = ""
+    trunk: Annotated[str, FILE] = ""
     epochs: int = 20
     rate: Annotated[float, POSITIVE] = 0.01
     momentum: Annotated[float, Bounds(0, 1, without=(1,))] = 0.9

@@ -34,7 +34,7 @@ from ._classifiers import Descent, classifier
 from ._examples import DataFiles, digits_from
 from ._made_pictures import thirty_classes
 from ._pictures import kernels, shape_of
-from ._settings import POSITIVE, Bounds
+from ._settings import FILE, POSITIVE, Bounds
 from ._subject import Network, Recipe
 from ._word_classes import WordClasses, held_out, told, word_classes
 
@@ -58,7 +58,7 @@ class DeViSESettings:
         batch: Examples of one update.
     """
 
-    words: str = ""
+    words: Annotated[str, FILE] = ""
     width: Annotated[int, Bounds(2)] = 20
     held_out: Annotated[int, Bounds(0, without=(1,))] = 6
     margin: Annotated[float, POSITIVE] = 0.1
