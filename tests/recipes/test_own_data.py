@@ -91,7 +91,9 @@ def test_values_out_of_range_are_refused_in_both_parts_before_training(name, tmp
         assert not gone.exists()
 
 
-@pytest.mark.parametrize("name", ["sfnn-digits", "three-stage"])
+@pytest.mark.parametrize(
+    "name", ["alexnet-pictures", "devise-shapes", "lenet-digits", "sfnn-digits", "three-stage"]
+)
 @pytest.mark.parametrize("shape", [(28, 28), (784,)])
 def test_pictures_of_any_form_are_taken_and_others_are_refused_first(name, shape, tmp_path):
     recipe = recipes.SUBJECTS[name]

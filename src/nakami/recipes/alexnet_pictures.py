@@ -45,9 +45,9 @@ from nakami.zoo._prepared import Prepared
 
 from ..results import Picture
 from ._classifiers import SHARE, Descent, classifier, milestones
-from ._examples import DataFiles, classes, digits_from
+from ._examples import DataFiles, classes
 from ._made_pictures import COLOURS, KINDS, SIDE, coloured_shapes
-from ._pictures import CHANNELS, evolution, kernels, rows_of
+from ._pictures import CHANNELS, evolution, kernels, pictures_from, rows_of
 from ._settings import FILE, POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -89,9 +89,9 @@ class AlexNetSettings:
     colour: float = 0.1
 
 
-def pictures_from(files: DataFiles | None) -> tuple[Examples, Examples]:
+def examples_from(files: DataFiles | None) -> tuple[Examples, Examples]:
     """Training and test examples: made here, or those of the caller's files."""
-    return coloured_shapes() if files is None else digits_from(files)
+    return coloured_shapes() if files is None else pictures_from(files)
 
 
 def network(
@@ -211,7 +211,7 @@ def pictures(
 
 ENTRY = Recipe(
     settings=AlexNetSettings(),
-    examples=pictures_from,
+    examples=examples_from,
     untrained=untrained,
     epochs=epochs,
     train=train,

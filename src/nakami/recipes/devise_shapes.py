@@ -31,9 +31,9 @@ from nakami.zoo._layers import layer
 
 from ..results import Box, Picture, counted
 from ._classifiers import Descent, classifier
-from ._examples import DataFiles, digits_from
+from ._examples import DataFiles
 from ._made_pictures import thirty_classes
-from ._pictures import kernels, shape_of
+from ._pictures import kernels, pictures_from, shape_of
 from ._settings import FILE, POSITIVE, Bounds
 from ._subject import Network, Recipe
 from ._word_classes import WordClasses, held_out, told, word_classes
@@ -71,9 +71,9 @@ class DeViSESettings:
     batch: Annotated[int, Bounds(1)] = 100
 
 
-def pictures_from(files: DataFiles | None) -> tuple[Examples, Examples]:
+def examples_from(files: DataFiles | None) -> tuple[Examples, Examples]:
     """Training and test examples: thirty classes made here, or the caller's files."""
-    return thirty_classes() if files is None else digits_from(files)
+    return thirty_classes() if files is None else pictures_from(files)
 
 
 def untrained(settings: DeViSESettings) -> nn.Sequential:
@@ -231,7 +231,7 @@ def named(model: nn.Module, test: Examples, settings: DeViSESettings) -> list[Pi
 
 ENTRY = Recipe(
     settings=DeViSESettings(),
-    examples=pictures_from,
+    examples=examples_from,
     untrained=untrained,
     epochs=epochs,
     train=train,

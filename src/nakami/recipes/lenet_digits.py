@@ -24,8 +24,8 @@ from nakami.zoo.lenet import Normalisation, Pooling
 
 from ..results import Picture
 from ._classifiers import Descent, classifier, milestones
-from ._examples import classes, digits_from
-from ._pictures import evolution, kernels
+from ._examples import classes
+from ._pictures import evolution, kernels, pictures_from
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -116,7 +116,7 @@ def pictures(
 
 ENTRY = Recipe(
     settings=LeNetSettings(),
-    examples=digits_from,
+    examples=pictures_from,
     untrained=untrained,
     epochs=epochs,
     train=train,
