@@ -9,6 +9,7 @@ objects, ``objects_of`` takes the pictures of examples.
 
 from nakami.results import PIXEL
 
+from ._analogies import answered, read_analogies
 from ._dead_leaves import dead_leaves
 from ._digits import digits, mnist
 from ._examples import (
@@ -39,6 +40,7 @@ from ._weights import (
     weights_fingerprint,
 )
 from ._whitening import Whitening, whitening
+from ._word_pairs import word_pairs
 from ._words import WordVectors, read_words
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Trees",
     "Whitening",
     "WordVectors",
+    "answered",
     "dead_leaves",
     "described",
     "digits",
@@ -68,6 +71,7 @@ __all__ = [
     "pictures_in",
     "pillow",
     "read",
+    "read_analogies",
     "read_labelled",
     "read_split",
     "read_trees",
@@ -82,4 +86,5 @@ __all__ = [
     "weights_fingerprint",
     "whitening",
     "with_targets",
+    "word_pairs",
 ]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._method import Supervised as Supervised
     from ._method import Unsupervised as Unsupervised
     from ._mimic import Mimic as Mimic
+    from ._negative_sampling import NegativeSampling as NegativeSampling
     from ._random import one_thread as one_thread
     from ._rank import HingeRank as HingeRank
     from ._rank import hits as hits
