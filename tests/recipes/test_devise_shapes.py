@@ -162,6 +162,21 @@ def test_a_test_part_that_lacks_the_last_classes_is_told_by_all_words(tmp_path):
     assert max(said) >= 8  # a class that this part does not have
 
 
+@pytest.mark.parametrize(("known", "step", "seen"), [(3, 2, 1), (4, 2, 2), (4, 3, 2), (2, 2, 2)])
+def test_one_class_alone_is_not_trained_on(tmp_path, known, step, seen):
+    train, test = (replace(part, labels=part.labels % known, classes=()) for part in few())
+    left = known if step >= known else sum(1 for i in range(known) if i % step)
+    assert left == seen
+    settings = replace(SMALL, held_out=step)
+    if seen < 2:
+        message = r"setting held_out must leave two of the 3 classes or more to train on, got 2, "
+        with pytest.raises(UsageError, match=message + r"which leaves 1; write held_out = 0\."):
+            trained(tmp_path, settings, (train, test))
+        assert not list(tmp_path.glob("pieces/*"))  # before any training
+        settings = replace(SMALL, held_out=0)  # what was said to write
+    assert len(trained(tmp_path / "other", settings, (train, test))) == 3
+
+
 def test_what_it_cannot_train_on_is_refused(tmp_path):
     small = tuple(replace(part, inputs=part.inputs[..., :12, :12]) for part in few())
     with pytest.raises(UsageError, match="data must hold pictures of 16 pixels a side or more"):

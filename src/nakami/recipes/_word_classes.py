@@ -76,9 +76,17 @@ def word_classes(
         path: File of word vectors; empty: a random one of each word of a name.
         width: Of a random one.
         generator: Of the random ones.
+
+    Raises:
+        UsageError: Fewer than two classes to train on, no examples of them, or a word without a
+            vector.
     """
     names = tuple(examples.classes or map(str, range(classes(examples))))
     held = held_out(len(names), step)
+    seen = len(names) - int(held.sum())
+    if seen < 2:
+        rule = f"leave two of the {len(names)} classes or more to train on"
+        raise wrong("setting held_out", rule, f"{step}, which leaves {seen}", "write held_out = 0")
     if path:
         source = read_words(path)
     else:
