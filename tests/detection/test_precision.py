@@ -121,3 +121,5 @@ def test_the_error_is_that_of_drawing_pictures_again():
     error = mean_average_precision_error(found, scenes, draws=20, seed=5)
     assert error == pytest.approx(np.std(values, ddof=1), rel=1e-9)
     assert 0.01 < error < 0.3
+    mean = mean_average_precision_error(found, scenes, (0.5, 0.5), draws=20, seed=5)
+    assert mean == pytest.approx(error, rel=1e-9)

@@ -50,6 +50,15 @@ def test_the_error_is_the_spread_over_samples():
     assert_close(float(values.std()), float(seen[0].errors[1]), rtol=0.2, atol=0)
 
 
+def test_all_right_is_not_certain():
+    labels = torch.arange(20) % 2
+    x = labels[:, None].float()
+    found = best_units(x, labels, x, labels)
+    assert found.accuracy.tolist() == [0.5, 1.0]  # 1 - x is no unit: none tells class 0
+    bound = 1 - 0.32 ** (1 / 10)
+    assert_close(found.errors, torch.full((2,), bound / 2**0.5, dtype=torch.float64))
+
+
 def test_a_class_without_examples_has_no_unit_and_one_alone_is_refused():
     labels = torch.arange(6) % 3
     found = best_units(drawn(6, 2), labels, drawn(4, 2), torch.tensor([0, 1, 1, 0]))

@@ -95,6 +95,9 @@ def test_networks_are_made_as_the_preview_says(made):
     for network in subject.networks:
         assert not network.model.training
         assert network.facts
+        for fact in network.facts:  # a doubt, or a word on what is known of it
+            assert fact["spread_kind"]
+            assert fact["spread"] is None or fact["spread"] >= 0
         wanted = {k: v.shape for k, v in preview.networks[0].model.state_dict().items()}
         assert {k: v.shape for k, v in network.model.state_dict().items()} == wanted
         check(network.model, subject.examples.inputs, stages=subject.stages, k=2)

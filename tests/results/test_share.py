@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nakami.results import Share
+from nakami.results import LinearProbe, Share, binomial_error
 from nakami.results._share import share_of
 
 
@@ -16,6 +16,23 @@ def test_sixteen_of_sixteen_is_not_certain():
     assert (found.mean, found.low, found.high) == pytest.approx((1, wanted.low, 1))
     assert str(found) == "1 (0.81 to 1)"
     assert found.named("kept") == {"kept": 1, "kept_low": found.low, "kept_high": 1}
+
+
+def test_a_share_of_0_or_1_has_the_bound_of_the_beta_distribution():
+    for n in (1, 6, 30, 1000):
+        bound = stats.beta.ppf(0.68, 1, n)  # Clopper and Pearson's, one-sided
+        assert binomial_error(0, n) == pytest.approx(bound)
+        assert binomial_error(1.0, n) == pytest.approx(bound)
+        assert stats.binom.pmf(0, n, bound) == pytest.approx(0.32)
+
+
+def test_other_shares_have_the_spread_of_counts():
+    shares = np.array([0.1, 0.5, np.nan])
+    found = binomial_error(shares, [50, 10, 7])
+    assert found[:2] == pytest.approx(stats.binom.std([50, 10], shares[:2]) / [50, 10])
+    assert np.isnan(found[2])
+    probe = LinearProbe(("a", "b"), np.array([0, 0.1]), *[np.zeros(2)] * 5, 40, 50, 2)
+    assert probe.standard_error == pytest.approx([1 - 0.32 ** (1 / 50), found[0]])
 
 
 def test_several_draws_at_one_input_count_as_one():

@@ -10,6 +10,7 @@ from ..results import lazy
 if TYPE_CHECKING:
     from ._boxes import Detections as Detections
     from ._boxes import overlaps as overlaps
+    from ._coco import OVERLAPS as OVERLAPS
     from ._coco import coco_average_precision as coco_average_precision
     from ._coco import has_coco as has_coco
     from ._detector import detect as detect
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ._tracking import TrackingScores as TrackingScores
     from ._tracking import link as link
     from ._tracking import tracking_scores as tracking_scores
+    from ._tracking_errors import tracking_errors as tracking_errors
     from ._windows import FIT as FIT
     from ._windows import Windows as Windows
     from ._windows import windows as windows

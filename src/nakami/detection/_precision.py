@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,23 +129,30 @@ def mean_average_precision(found: Detections, scenes: Scenes, overlap: float = 0
 
 
 def mean_average_precision_error(
-    found: Detections, scenes: Scenes, overlap: float = 0.5, *, draws: int = 200, seed: int = 0
+    found: Detections,
+    scenes: Scenes,
+    overlap: float | Sequence[float] = 0.5,
+    *,
+    draws: int = 200,
+    seed: int = 0,
 ) -> float:
     """Its standard error over pictures: the deviation when as many are drawn with replacement.
 
     Args:
         found: In the pictures of ``scenes``.
         scenes: What there is.
-        overlap: Least intersection over union of a right detection.
+        overlap: Least intersection over union of a right detection; of several, the mean over them
+            is what the error is of.
         draws: Sets of pictures.
         seed: Decides them.
     """
-    right, n = right_ones(found, scenes, overlap), len(scenes)
+    several = overlap if isinstance(overlap, Sequence) else (overlap,)
+    right, n = [right_ones(found, scenes, each) for each in several], len(scenes)
     g = torch.Generator().manual_seed(check_seed(seed))
     values = []
     for _ in range(check_at_least("draws", draws, 2, "pass draws=200")):
         times = torch.bincount(torch.randint(n, (n,), generator=g), minlength=n)
-        values.append(_mean(found, scenes, right, times))
+        values.append(np.mean([_mean(found, scenes, each, times) for each in right]))
     return float(np.nanstd(values, ddof=1))
 
 

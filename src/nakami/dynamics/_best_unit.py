@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nakami.results import wrong
+from nakami.results import binomial_error, wrong
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class BestUnits:
         thresholds: ``(classes,)``: above it the unit says that the class is there.
         accuracy: ``(classes,)``, mean of the shares of the class and of others that are right, on
             the test examples; 0.5 for a guess.
-        errors: ``(classes,)``, its binomial standard error.
+        errors: ``(classes,)``, its binomial standard error, a share of 0 or 1 with the one-sided
+            68 % bound in place of its own.
     """
 
     units: Tensor
@@ -68,7 +69,7 @@ def best_units(activations: Tensor, labels: Tensor, test: Tensor, test_labels: T
         said = test[:, unit].double() > threshold
         right = [float((said[there]).double().mean()), float((~said[~there]).double().mean())]
         counts = int(there.sum()), int((~there).sum())
-        error = sum(p * (1 - p) / n for p, n in zip(right, counts, strict=True)) ** 0.5 / 2
+        error = float((binomial_error(right, counts) ** 2).sum()) ** 0.5 / 2
         found.append((unit, threshold, sum(right) / 2, error))
     if all(unit < 0 for unit, *_ in found):
         rule, way_out = "hold a class of labels and others", "pass more examples"

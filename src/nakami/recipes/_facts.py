@@ -13,39 +13,72 @@ from torch import Tensor, nn
 
 from nakami import sampling
 from nakami.data import Examples
-from nakami.results import NakamiWarning, counted, wrong
+from nakami.results import NakamiWarning, binomial_error, counted, wrong
+
+Fact = dict[str, Any]  # label, value, spread, spread_kind, unit
+BOUND = "one-sided bound of 68 %"  # of shares of which the counted are all alike
 
 
 @torch.no_grad()
-def error_fact(model: nn.Module, examples: Examples, label: str = "test error") -> dict[str, Any]:
-    """Share of wrong answers in percent, with the binomial standard error of the sample."""
+def error_fact(model: nn.Module, examples: Examples, label: str = "test error") -> Fact:
+    """Share of wrong answers in percent, as ``share_fact``."""
     if examples.labels is None:
         raise wrong("examples", "have labels", None, "pass data.digits()")
     answers = torch.cat([model(part).argmax(1) for part in examples.inputs.split(1000)])
     return share_fact(label, answers != examples.labels, examples.noun)
 
 
-def share_fact(label: str, which: Tensor, noun: str, more: str = "") -> dict[str, Any]:
-    """Share of what is True, ``(N,)``, in percent, with the binomial standard error."""
-    n = len(which)
-    p = float(which.sum()) / n
-    return {
-        "label": label,
-        "value": 100 * p,
-        "spread": 100 * (p * (1 - p) / n) ** 0.5,
-        "spread_kind": f"binomial standard error, {counted(n, noun)}{more}",
-        "unit": "%",
-    }
+def share_fact(label: str, which: Tensor, noun: str, more: str = "") -> Fact:
+    """Share of what is True, ``(N,)``, in percent, with the binomial standard error.
+
+    Of a share of 0 or 1, which has none, with the one-sided bound of 68 %.
+    """
+    p, n = float(which.double().mean()), counted(len(which), noun)
+    kind = f"{BOUND}, {n} all alike" if p in (0, 1) else f"binomial standard error, {n}"
+    error = 100 * float(binomial_error(p, len(which)))
+    return _percent(label, p, error, f"{kind}{more}")
 
 
-def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> dict[str, Any]:
+def resampled_fact(label: str, share: float, error: float, n: int, noun: str, how: str) -> Fact:
+    """A figure in percent with the error that repeats of ``n`` parts gave.
+
+    Where all parts are alike, repeats give 0; there it is the one-sided bound of 68 % of the share
+    of parts that are otherwise, and of one part alone there is none.
+
+    Args:
+        label: What is measured.
+        share: In 0..1, or below.
+        error: Of the repeats, likewise.
+        n: Number of parts.
+        noun: What one part is.
+        how: What the error is of, in words.
+    """
+    if n < 2 or not math.isfinite(error):
+        return _percent(label, share, None, _kind("", n, noun))
+    if error:
+        return _percent(label, share, 100 * error, f"standard error, {how}")
+    bound = 100 * float(binomial_error(0, n))
+    return _percent(label, share, bound, f"{BOUND}, {counted(n, noun)} all alike")
+
+
+def _kind(kind: str, n: int, noun: str) -> str:
+    """What an error is, or that there is none of one alone."""
+    return kind if kind and n > 1 else f"unknown of {counted(n, noun)}"
+
+
+def _percent(label: str, share: float, error: float | None, kind: str) -> Fact:
+    value = 100 * share
+    return {"label": label, "value": value, "spread": error, "spread_kind": kind, "unit": "%"}
+
+
+def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> Fact:
     """Mean of a number of each example, ``(N,)``, with its standard error; None of one alone."""
     n = len(values)
     return {
         "label": label,
         "value": float(values.mean()),
         "spread": float(values.std()) / n**0.5 if n > 1 else None,
-        "spread_kind": f"standard error, {counted(n, noun)}",
+        "spread_kind": _kind(f"standard error, {counted(n, noun)}", n, noun),
         "unit": unit,
     }
 
@@ -68,7 +101,7 @@ def likelihood_facts(
     noun: str,
     label: str = "log-likelihood",
     **how: Any,
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[Fact, ...]:
     """Mean log-probability of examples in nats, with both errors joined, and how safe it is.
 
     Args:
@@ -86,12 +119,13 @@ def likelihood_facts(
             found = measure(rows, log_partition=known, **how)
         known = found.log_partition
         spread = math.hypot(found.standard_error, found.spread)
+        said = f"standard errors of log Z and of {counted(len(rows), noun)}"
         facts.append(
             {
                 "label": f"{name} {label}",
                 "value": found.value,
                 "spread": spread if math.isfinite(spread) else None,  # NaN of one example
-                "spread_kind": f"standard errors of log Z and of {counted(len(rows), noun)}",
+                "spread_kind": _kind(said, len(rows), noun),
                 "unit": f"nats per {noun}",
             }
         )

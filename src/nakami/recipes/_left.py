@@ -114,6 +114,6 @@ def _value(fact: Mapping[str, Any]) -> tuple[str, str]:
     spread, unit = fact.get("spread"), str(fact.get("unit") or "")
     unit = unit and f" {unit}"
     if not spread:
-        return f"{fact['value']:.4g}{unit}", ""
+        return f"{fact['value']:.4g}{unit}", "" if spread is None else f"0{unit}"
     places = max(0, 1 - math.floor(math.log10(spread)))
     return f"{fact['value']:z.{places}f}{unit}", f"{spread:z.{places}f}{unit}"

@@ -12,10 +12,12 @@ from nakami import data, detection
 from nakami.data import Examples, Scenes
 from nakami.results import Box, Lines, Picture, counted, wrong
 
+from ._facts import resampled_fact
 from ._settings import Bounds
 
 TEST_SEED = 1_000_000  # the same test scenes for each seed of a training
 RESAMPLED = 200  # sets of test scenes drawn for the error of a figure
+PARTS = 10  # of a film, left out in turn for the error of a figure
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,12 @@ def found_in(
 def tracking_facts(found: detection.Detections, film: Scenes, sure: float) -> list[dict[str, Any]]:
     """How well boxes of a score of ``sure`` or more are linked over a film."""
     kept = found.above(sure)
-    scores = detection.tracking_scores(kept, detection.link(kept), film)
-    told = {"IDF1 of tracks": scores.idf1, "MOTA of tracks": scores.mota}
-    return [
-        {"label": label, "value": 100 * value, "spread": None, "spread_kind": "", "unit": "%"}
-        for label, value in told.items()
-    ]
+    linked = detection.link(kept)
+    scores, n = detection.tracking_scores(kept, linked, film), min(PARTS, len(film))
+    mota, idf1 = detection.tracking_errors(kept, linked, film, parts=n) if n > 1 else (0.0, 0.0)
+    told = {"IDF1 of tracks": (scores.idf1, idf1), "MOTA of tracks": (scores.mota, mota)}
+    how = f"each of {n} parts of one film left out in turn"
+    return [resampled_fact(label, *both, n, "film part", how) for label, both in told.items()]
 
 
 def tracking_picture(found: detection.Detections, film: Scenes, sure: float) -> Picture:
@@ -147,26 +149,19 @@ def _corners(box: Tensor) -> tuple[float, float, float, float]:
 
 def detection_facts(found: detection.Detections, scenes: Scenes) -> list[dict[str, Any]]:
     """Mean average precision with its error over scenes, and COCO's where its program is there."""
-    facts = [
-        {
-            "label": "mean average precision, overlap 0.5",
-            "value": 100 * detection.mean_average_precision(found, scenes),
-            "spread": 100 * detection.mean_average_precision_error(found, scenes, draws=RESAMPLED),
-            "spread_kind": f"standard error, {len(scenes)} test scenes drawn {RESAMPLED} times",
-            "unit": "%",
-        }
-    ]
+    told: dict[str, tuple[float, float | tuple[float, ...]]] = {
+        "mean average precision, overlap 0.5": (
+            detection.mean_average_precision(found, scenes), 0.5
+        )
+    }  # fmt: skip
     if detection.has_coco():
         values = detection.coco_average_precision(found, scenes)
-        facts.append(
-            {
-                "label": "COCO's average precision, overlaps 0.50 to 0.95",
-                "value": 100 * float(values[:, values[0] >= 0].mean()),
-                "spread": None,
-                "spread_kind": "",
-                "unit": "%",
-            }
-        )
+        mean = float(values[:, values[0] >= 0].mean())
+        told["COCO's average precision, overlaps 0.50 to 0.95"] = mean, detection.OVERLAPS
+    how, facts = f"{counted(len(scenes), 'test scene')} drawn {RESAMPLED} times", []
+    for label, (value, overlap) in told.items():
+        error = detection.mean_average_precision_error(found, scenes, overlap, draws=RESAMPLED)
+        facts.append(resampled_fact(label, value, error, len(scenes), "test scene", how))
     return facts
 
 

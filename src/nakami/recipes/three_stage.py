@@ -4,7 +4,8 @@ Each stage of ``zoo.three_stage`` (origin, and what was scaled down) learns on w
 give, then all together. Labels serve the measure alone: for each class the unit of the last stage
 and the threshold that tell it best from the others, chosen on training examples, measured on
 others; beside it the same network with random weights and the best single input value. A guess is
-right in half of the cases, as class and others count alike.
+right in half of the cases, as class and others count alike. One class is shown for all networks,
+that which the last one tells best on training examples.
 """
 
 from __future__ import annotations
@@ -113,15 +114,15 @@ def train(
         "joint": (joint.eval(), f"{by_stage}, {together} at rate {settings.joint_rate}"),
     }
     examples = (train, test)
-    networks = tuple(
-        Network(name, model, how, facts(model, examples)) for name, (model, how) in said.items()
+    figures = facts([model for model, _ in said.values()], examples)
+    return tuple(
+        Network(name, model, how, of)
+        for (name, (model, how)), of in zip(said.items(), figures, strict=True)
     )
-    if _told(examples):
-        networks[0].facts.append(pixel_fact(examples))
-    return networks
 
 
 NAME = "objective of an input value"
+CHOSEN = "; the class that joint tells best in training"
 
 
 @torch.no_grad()
@@ -130,22 +131,33 @@ def activations(model: nn.Module, examples: Examples) -> Tensor:
     return torch.cat([model(part) for part in examples.inputs.split(PART)])
 
 
-def facts(model: nn.Module, examples: tuple[Examples, Examples]) -> list[dict[str, Any]]:
-    """What the best units tell: the mean over the classes, and the class that is told best.
+def facts(
+    models: Sequence[nn.Module], examples: tuple[Examples, Examples]
+) -> list[list[dict[str, Any]]]:
+    """What the best units of each tell: the mean over the classes, and one class, the same for all.
 
-    Nothing where no class is in both parts with others beside it.
+    The class is that which the last network tells best on training examples, of those that are in
+    both parts. Nothing where no class is in both with others beside it. The first also has what
+    the best single input value tells.
     """
     train, test = examples
     if not _told(examples):
-        return []
-    found = _best([activations(model, part) for part in examples], examples)
-    best = int(found.accuracy.nan_to_num(0.0).argmax())
-    name = train.classes[best] if train.classes else best
-    told = found.accuracy[best], found.errors[best]
-    return [
-        _mean(found, "unit", test),
-        _fact(f"right by the best unit for class {name}", *told, test),
+        return [[] for _ in models]
+    values = [[activations(model, part) for part in examples] for model in models]
+    found = [_best(each, examples) for each in values]
+    in_training = _best([values[-1][0]] * 2, (train, train)).accuracy
+    there = found[-1].units >= 0
+    best = int(in_training.where(there, torch.tensor(0.0)).argmax())
+    label = f"right by the best unit for class {train.classes[best] if train.classes else best}"
+    told = [
+        [
+            _mean(each, "unit", test),
+            _fact(label, each.accuracy[best], each.errors[best], test, CHOSEN),
+        ]
+        for each in found
     ]
+    told[0].append(pixel_fact(examples))
+    return told
 
 
 def pixel_fact(examples: tuple[Examples, Examples]) -> dict[str, Any]:
@@ -174,12 +186,15 @@ def _mean(found: BestUnits, what: str, test: Examples) -> dict[str, Any]:
     return _fact(label, found.accuracy.nanmean(), error, test)
 
 
-def _fact(label: str, right: Tensor, error: Tensor, test: Examples) -> dict[str, Any]:
+def _fact(
+    label: str, right: Tensor, error: Tensor, test: Examples, more: str = ""
+) -> dict[str, Any]:
+    said = f"binomial standard error, {counted(len(test), test.noun)}; a guess: 50{more}"
     return {
         "label": label,
         "value": 100 * float(right),
         "spread": 100 * float(error),
-        "spread_kind": f"binomial standard error, {counted(len(test), test.noun)}; a guess: 50",
+        "spread_kind": said,
         "unit": "%",
     }
 

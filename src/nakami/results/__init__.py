@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from ._recurrent_xray import RecurrentXray as RecurrentXray
     from ._remainder import Remainder as Remainder
     from ._share import Share as Share
+    from ._share import binomial_error as binomial_error
     from ._share import share_text as share_text
     from ._shown import Shown as Shown
     from ._spectrum import Spectrum as Spectrum

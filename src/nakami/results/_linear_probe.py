@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
+from ._share import binomial_error
 from ._shown import Shown
 
 Array = npt.NDArray[Any]
@@ -45,8 +45,11 @@ class LinearProbe(Shown):
 
     @property
     def standard_error(self) -> Array:
-        """Binomial standard error of ``error``: of these weights, over test examples."""
-        return np.sqrt(self.error * (1 - self.error) / self.n_test)
+        """Binomial standard error of ``error``: of these weights, over test examples.
+
+        Of an error of 0 or 1 the one-sided 68 % bound.
+        """
+        return binomial_error(self.error, self.n_test)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each stage."""

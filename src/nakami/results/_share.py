@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._locality import wilson
+
+BEYOND = 0.32  # as often a value lies beyond one standard error
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,23 @@ def share_of(samples: np.ndarray) -> Share:
     mean, n = float(np.mean(samples)), len(samples)
     low, high = wilson(n * mean, n) if math.isfinite(mean) else (math.nan, math.nan)
     return Share(mean, low, high, n)
+
+
+def binomial_error(share: npt.ArrayLike, n: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The standard error of shares of ``n`` that were counted; a bound where all are alike.
+
+    A share of 0 or 1 has a binomial standard error of 0, which says nothing; there it is the
+    one-sided 68 % bound of how far the true share lies from it, ``1 - 0.32^(1/n)``.
+
+    Args:
+        share: In 0..1, NaN stays.
+        n: How many were counted, from 1 on; broadcast with ``share``.
+
+    Source: Clopper & Pearson, Biometrika 1934, for the bound.
+    """
+    share, n = np.asarray(share, dtype=float), np.asarray(n, dtype=float)
+    alike = (share == 0) | (share == 1)
+    return np.where(alike, 1 - BEYOND ** (1 / n), np.sqrt(share * (1 - share) / n))
 
 
 def share_text(mean: float, low: float, high: float) -> str:
