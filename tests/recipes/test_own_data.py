@@ -21,7 +21,8 @@ SIDES = {
 }
 
 BACKGROUND = {"overfeat-digits"}  # a class more
-CUT = {"tica-patches": 10_000}  # patches out of the pictures
+CUT = {"tica-patches": 10_000, "rnnlm-text": 180}  # patches out of the pictures; short texts
+TEXTS = {"rnnlm-text": "3,600 characters, text of x.txt"}
 
 
 def small(name):
@@ -29,27 +30,41 @@ def small(name):
     return SIDES.get(name, 6)
 
 
+def written(name, stem, n, gen, labels=None):
+    """A file of n examples as the recipe takes them: pictures, or blocks of text."""
+    if name in TEXTS:
+        file = stem.with_suffix(".txt")
+        file.write_text("".join(gen.choice(list("abcd \n"), 100 * n)), encoding="utf-8")
+        return file
+    x = gen.integers(0, 256, (n, 1, small(name), small(name)), dtype=np.uint8)
+    y = np.arange(n) % 4 if labels is None else labels
+    np.savez(stem.with_suffix(".npz"), x=x, **({"y": y} if recipes.SUBJECTS[name].labelled else {}))
+    return stem.with_suffix(".npz")
+
+
 @pytest.mark.parametrize("name", recipes.SUBJECTS)
-def test_a_recipe_trains_on_other_pictures_and_has_a_page(name, tmp_path):
+def test_a_recipe_trains_on_other_data_and_has_a_page(name, tmp_path):
     recipe = recipes.SUBJECTS[name]
-    side = small(name)
-    x = np.random.default_rng(0).integers(0, 256, (40, 1, side, side), dtype=np.uint8)
-    labels = {"y": np.arange(40) % 4} if recipe.labelled else {}
-    np.savez(tmp_path / "x.npz", x=x, **labels)
+    file = written(name, tmp_path / "x", 40, np.random.default_rng(0))
     settings = replace(recipe.settings, **TINY[name], batch=12)
     out = tmp_path / "out"
     options = {"n_inputs": 2, "settings": settings, "pictures": True}
-    subject = recipes.prepare(name, out, data=tmp_path / "x.npz", **options)
+    subject = recipes.prepare(name, out, data=file, **options)
     for network in subject.networks:
         given = network.model(subject.examples.inputs)
         assert len(given) == 2
         assert not recipe.labelled or given.shape[1] == 4 + (name in BACKGROUND)
     report = training_report(read_record(out))
-    assert report.source.startswith("40 examples of x.npz") or name in CUT
-    assert "40 examples of x.npz" in report.source
+    said = TEXTS.get(name, "40 examples of x.npz")
+    assert report.source.startswith(said) or name in CUT
+    assert said in report.source
     assert report.settings["data"]["examples"] == CUT.get(name, 36)  # without a tenth
     assert report.pictures
-    if name not in {*SIDES, "alexnet-pictures"}:  # whose filters are smaller than the pictures
+    if name not in {
+        *SIDES,
+        *TEXTS,
+        "alexnet-pictures",
+    }:  # whose filters are smaller than the pictures
         drawn = [shown for shown in report.pictures if isinstance(shown, Picture)]
         assert drawn
         assert all(picture.images.shape[3:] == (6, 6) for picture in drawn)
@@ -126,10 +141,9 @@ def test_a_file_named_to_test_on_gives_its_test_part(tmp_path):
 @pytest.mark.parametrize("name", recipes.SUBJECTS)
 def test_one_example_to_test_on_has_figures_without_a_spread(name, tmp_path):
     recipe = recipes.SUBJECTS[name]
-    x = np.random.default_rng(0).random((10, 1, small(name), small(name))).astype(np.float32)
-    np.savez(tmp_path / "x.npz", x=x, y=np.zeros(10, int))
+    file = written(name, tmp_path / "x", 10, np.random.default_rng(0), np.zeros(10, int))
     settings = replace(recipe.settings, **TINY[name], batch=12)
-    recipes.prepare(name, tmp_path / "out", data=tmp_path / "x.npz", n_inputs=1, settings=settings)
+    recipes.prepare(name, tmp_path / "out", data=file, n_inputs=1, settings=settings)
     record = read_record(tmp_path / "out")
     assert record.result["tables"]
     json.loads((tmp_path / "out" / "result.json").read_text(), parse_constant=pytest.fail)
@@ -138,15 +152,16 @@ def test_one_example_to_test_on_has_figures_without_a_spread(name, tmp_path):
 @pytest.mark.parametrize("name", recipes.SUBJECTS)
 def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
     recipe, gen = recipes.SUBJECTS[name], np.random.default_rng(0)
-    for file, n in (("train", 40), ("one", 10), ("other", 12)):
-        x = gen.integers(0, 256, (n, 1, small(name), small(name)), dtype=np.uint8)
-        np.savez(tmp_path / f"{file}.npz", x=x, y=np.arange(n) % 4)
+    files = {
+        stem: written(name, tmp_path / stem, n, gen)
+        for stem, n in (("train", 40), ("one", 10), ("other", 12))
+    }
     settings = replace(recipe.settings, **TINY[name], batch=12)
 
     def figures(folder, test):
-        files = recipes.DataFiles(tmp_path / "train.npz", tmp_path / f"{test}.npz")
+        given = recipes.DataFiles(files["train"], files[test])
         found = recipes.prepare(
-            name, tmp_path / folder, data=files, n_inputs=2, settings=settings, pictures=True
+            name, tmp_path / folder, data=given, n_inputs=2, settings=settings, pictures=True
         )
         shown = training_report(read_record(tmp_path / folder)).pictures
         drawn = [p.images.tobytes() if isinstance(p, Picture) else repr(p) for p in shown]
@@ -156,6 +171,6 @@ def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
     assert first != (other := figures("a", "other"))
     assert other == figures("b", "other")
     assert first == figures("a", "one")
-    files = recipes.DataFiles(tmp_path / "train.npz", tmp_path / "other.npz")
-    recipes.prepare(name, tmp_path / "a", data=files, n_inputs=2, settings=settings)
+    given = recipes.DataFiles(files["train"], files["other"])
+    recipes.prepare(name, tmp_path / "a", data=given, n_inputs=2, settings=settings)
     assert not training_report(read_record(tmp_path / "a")).pictures  # those of "one" are there

@@ -22,13 +22,14 @@ from ._examples import (
 )
 from ._film import film
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
+from ._made_text import made_text
 from ._objects import Objects, objects_of, shapes
 from ._patches import patches
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._scenes import Scenes, scenes
 from ._split import read_split
-from ._text import Text
+from ._text import Text, plain_text
 from ._textures import textures
 from ._trees import Trees, read_trees
 from ._weights import (
@@ -65,11 +66,13 @@ __all__ = [
     "fingerprint",
     "is_picture",
     "load_weights",
+    "made_text",
     "mnist",
     "objects_of",
     "patches",
     "pictures_in",
     "pillow",
+    "plain_text",
     "read",
     "read_analogies",
     "read_labelled",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami.data import Examples
-    from nakami.results import Lines, Picture
+    from nakami.results import Show
     from nakami.training import Training
 
     from ._examples import DataFiles
@@ -72,6 +72,8 @@ class Recipe:
         dtype: Arithmetic to measure in; None: that of the weights.
         labelled: Whether it needs labels; data without are then refused before any training.
         in_unit: Whether it needs values in 0..1, as probabilities; likewise.
+        arranged: ``arranged(train, test, settings)``, the examples as networks take them, where
+            settings decide that: text by characters or by words.
         pictures: ``pictures(networks, test, settings, generator)``, what the page of a training
             shows beside the losses: filters, samples, reconstructions. The generator is a new one
             with the training's seed.
@@ -86,7 +88,10 @@ class Recipe:
     dtype: torch.dtype | None = None
     labelled: bool = True
     in_unit: bool = False
+    arranged: Callable[[Examples, Examples, Any], tuple[Examples, Examples]] = lambda a, b, _: (
+        a,
+        b,
+    )
     pictures: (
-        Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Picture | Lines]]
-        | None
+        Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Show]] | None
     ) = None

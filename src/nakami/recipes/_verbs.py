@@ -61,7 +61,7 @@ def prepare(
     """
     recipe, settings = _asked(name, settings)
     files = None if data is None else data_files(data)
-    train, test = _examples(name, files)
+    train, test = _examples(name, files, settings)
     if n_inputs is None:
         n_inputs = min(INPUTS, len(test))
     elif not 1 <= n_inputs <= len(test):
@@ -114,7 +114,7 @@ def trained(
         UsageError: Unknown name, or wrong data.
     """
     recipe, settings = _asked(name, settings)
-    train, _ = _examples(name, None if data is None else data_files(data))
+    train, _ = _examples(name, None if data is None else data_files(data), settings)
     about = {**_record(name, train, seed, settings), **on_accelerator(accelerator)}
     return holds(folder, KIND, about, recipe.epochs(settings))
 
@@ -131,11 +131,11 @@ def preview(name: str, settings: Any = None) -> Subject:
     """
     recipe, settings = _asked(name, settings)
     network = Network("untrained", recipe.untrained(settings), "not trained", [])
-    _, test = recipe.examples(None)
+    _, test = _examples(name, None, settings)
     return Subject(name, (network,), test[:1], recipe.stages(settings), recipe.dtype)
 
 
-def _examples(name: str, files: DataFiles | None) -> tuple[Examples, Examples]:
+def _examples(name: str, files: DataFiles | None, settings: Any) -> tuple[Examples, Examples]:
     """To train and to test on, checked for what the recipe needs."""
     recipe = SUBJECTS[name]
     train, test = recipe.examples(files)
@@ -143,7 +143,7 @@ def _examples(name: str, files: DataFiles | None) -> tuple[Examples, Examples]:
         check_labels(name, train, test)
     if recipe.in_unit:
         check_unit(name, train, test)
-    return train, test
+    return recipe.arranged(train, test, settings)
 
 
 def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:

@@ -103,6 +103,8 @@ if TYPE_CHECKING:
     from ._picture import Box as Box
     from ._picture import Lines as Lines
     from ._picture import Picture as Picture
+    from ._picture import Show as Show
+    from ._picture import Texts as Texts
     from ._pieces import Piece as Piece
     from ._plotted import Plotted as Plotted
     from ._plotted import drawn_by as drawn_by

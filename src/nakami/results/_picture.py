@@ -1,11 +1,11 @@
-"""Pictures that a training leaves: filters, samples, reconstructions, boxes, curves."""
+"""Pictures that a training leaves: filters, samples, reconstructions, boxes, curves, texts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -78,6 +78,27 @@ def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A table of texts: what a model wrote, what it was asked.
+
+    Attributes:
+        title: What they show. caption: A sentence below.
+        head: Names of the columns.
+        rows: A text for each column.
+    """
+
+    title: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.rows or any(len(row) != len(self.head) for row in self.rows):
+            rule, got = f"be rows of {len(self.head)} texts each", [len(row) for row in self.rows]
+            raise wrong("rows", rule, got, "give a text for each column of head")
+
+
+@dataclass(frozen=True)
 class Picture:
     """A grid of small images on one scale of values.
 
@@ -130,3 +151,6 @@ def _check_box(box: Box, rows: int, columns: int) -> None:
         rule = "be left, top, right and bottom, finite and in this order"
         raise wrong("boxes", rule, box[2:6], "leave those boxes out")
     check_choice("kind", box.kind, get_args(BoxKind), "leave it out for 'right'")
+
+
+Show: TypeAlias = Picture | Lines | Texts

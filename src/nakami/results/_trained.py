@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._picture import Box, Lines, Picture
+from ._picture import Box, Lines, Picture, Show, Texts
 from ._plotted import Plotted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class TrainingReport(Plotted):
     recipe: str
     phases: tuple[TrainedPhase, ...]
     networks: tuple[TrainedNetwork, ...]
-    pictures: tuple[Picture | Lines, ...]
+    pictures: tuple[Show, ...]
     settings: Mapping[str, Any]
     source: str = ""
 
@@ -98,7 +98,7 @@ def training_report(record: Record) -> TrainingReport:
         TrainedNetwork(name, n["training"], tuple(n["facts"].values()))
         for name, n in result.get("networks", {}).items()
     )
-    pictures: tuple[Picture | Lines, ...] = ()
+    pictures: tuple[Show, ...] = ()
     if record.has(PICTURES):
         piece = record.piece(PICTURES)
         of = piece.record.get("of")
@@ -109,7 +109,7 @@ def training_report(record: Record) -> TrainingReport:
 
 
 def packed_pictures(
-    pictures: Sequence[Picture | Lines],
+    pictures: Sequence[Show],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Pictures as a piece holds them: texts, and arrays by number."""
     texts = [{k: v for k, v in vars(picture).items() if k != "images"} for picture in pictures]
@@ -123,12 +123,21 @@ def packed_pictures(
 
 def unpacked_pictures(
     record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[Picture | Lines, ...]:
+) -> tuple[Show, ...]:
     """The inverse of ``packed_pictures``."""
     return tuple(
-        _picture(text, arrays[str(i)]) if str(i) in arrays else _lines(text)
+        _picture(text, arrays[str(i)])
+        if str(i) in arrays
+        else _texts(text)
+        if "head" in text
+        else _lines(text)
         for i, text in enumerate(record["pictures"])
     )
+
+
+def _texts(text: Mapping[str, Any]) -> Texts:
+    rows = tuple(tuple(row) for row in text["rows"])
+    return Texts(text["title"], text["caption"], tuple(text["head"]), rows)
 
 
 def _picture(text: Mapping[str, Any], images: np.ndarray) -> Picture:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._falling import Plateaus as Plateaus
     from ._fit import fit as fit
     from ._fit import require as require
+    from ._held import Held as Held
     from ._importance_em import ImportanceEM as ImportanceEM
     from ._mean_field import MeanFieldLearning as MeanFieldLearning
     from ._method import Descend as Descend

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from nakami.results import (
     PICTURES,
-    Lines,
-    Picture,
     Progress,
     Record,
     RecordFolder,
+    Show,
     Work,
     check_at_least,
     check_seed,
@@ -166,7 +165,7 @@ class Training:
         """
         return self._folder.kept(f"@{name}@{of}" if of else f"@{name}", make)
 
-    def keep_pictures(self, make: Callable[[], Sequence[Picture | Lines]], of: str = "") -> None:
+    def keep_pictures(self, make: Callable[[], Sequence[Show]], of: str = "") -> None:
         """Leave pictures for the page; ``make()`` gives them where the folder has none of these.
 
         Args:

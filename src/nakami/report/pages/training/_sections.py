@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nakami.results import Lines, Picture, TrainedPhase, TrainingReport
+from nakami.results import Lines, Picture, Show, TrainedPhase, TrainingReport
 
 from ...charts._chart import Chart
 from ...charts._curves import Curve, Scale, curves
@@ -112,14 +112,19 @@ def pictures_section(found: TrainingReport) -> Section | None:
     """The pictures of the recipe."""
     if not found.pictures:
         return None
-    figures = [
-        Figure(p.title, p.caption, mosaic=mosaic(p))
-        if isinstance(p, Picture)
-        else Figure(p.title, p.caption, [lines_chart(i, p)])
-        for i, p in enumerate(found.pictures)
-    ]
+    figures = [shown(i, picture) for i, picture in enumerate(found.pictures)]
     heading = say("pictures.heading", n=len(figures))
     return section(say, "pictures", heading, say("pictures.text"), figures, wide=True)
+
+
+def shown(index: int, found: Show) -> Figure:
+    """A picture, curves or texts as a figure."""
+    if isinstance(found, Picture):
+        return Figure(found.title, found.caption, mosaic=mosaic(found))
+    if isinstance(found, Lines):
+        return Figure(found.title, found.caption, [lines_chart(index, found)])
+    rows = [list[Text](row) for row in found.rows]
+    return Figure(found.title, found.caption, table=Table(found.title, [*found.head], rows))
 
 
 def lines_chart(index: int, found: Lines) -> Chart:

@@ -1,0 +1,160 @@
+"""Texts to train on and to test on, and what is measured of a language model on them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nakami.data import EMBEDDED, Examples, Text, made_text
+from nakami.data import plain_text as read
+from nakami.results import counted, named_as, wrong
+from nakami.zoo.rnnlm import RecurrentLM
+
+from ._examples import HELD_OUT, DataFiles
+from ._facts import mean_fact
+
+BLOCK, LENGTH = 100, 20  # characters of a block of raw text; places of an example
+PIECES, PART = 20, 200  # of a text for a standard error; places at a time
+MADE = (200_000, 20_000)  # characters that are made to train on, to test on
+
+
+def text_from(files: DataFiles | None) -> tuple[Examples, Examples]:
+    """Raw text in blocks of 100 characters, as code points: made here, or that of files.
+
+    Args:
+        files: A file of text in UTF-8, and one to test on, without which the last tenth is left out
+            of training; None: sentences made by rules.
+    """
+    if files is None:
+        return _made()
+    for name, value in files.reading.items():
+        if value is not None:
+            raise wrong(name, "be left out with a text", value, f"leave {{{name}}} out")
+    with named_as("path", "data"):
+        whole, name = read(files.path), str(files.about()["data"]).rpartition("/")[2]
+    if files.test is not None:
+        with named_as("path", "test"):
+            return _blocks("data", whole, f"text of {name}"), _blocks("test", read(files.test), "")
+    n = len(whole) // BLOCK
+    if n < HELD_OUT:
+        rule = f"hold {HELD_OUT * BLOCK:,} characters or more, as a tenth is tested on"
+        way_out = "pass a text to test on as {test}=PATH"
+        raise wrong("data", rule, f"{len(whole):,}", way_out)
+    cut = (n - n // HELD_OUT) * BLOCK
+    return (
+        _blocks("data", whole[:cut], f"text of {name}, without the last tenth"),
+        _blocks("test", whole[cut:], ""),
+    )
+
+
+@cache
+def _made() -> tuple[Examples, Examples]:
+    generator = torch.Generator().manual_seed(0)
+    (train, _), (test, bits) = (made_text(n, generator) for n in MADE)
+    said = f"made sentences; the rules that made those to test on have {bits:.3f} bits a character"
+    return _blocks("data", train, said), _blocks("test", test, said)
+
+
+def _blocks(argument: str, text: str, what: str) -> Examples:
+    """Code points in rows; what fills no row is left out."""
+    n = len(text) // BLOCK
+    if not n:
+        rule, way_out = f"hold {BLOCK} characters or more", "pass a longer text"
+        raise wrong(argument, rule, len(text), way_out)
+    points = torch.tensor([ord(c) for c in text[: n * BLOCK]]).view(n, BLOCK)
+    names = tuple(f"block {i}" for i in range(n))
+    return Examples(points, None, names, EMBEDDED, f"{n * BLOCK:,} characters, {what}")
+
+
+def arranged(train: Examples, test: Examples, unit: Any, least: int) -> tuple[Examples, Examples]:
+    """Both texts by characters or words, in rows of 20 places; ``classes`` are the kinds.
+
+    Args:
+        train: Raw text.
+        test: Likewise.
+        unit: As for ``Text.of``.
+        least: Likewise, of the text to train on.
+    """
+    raw = ["".join(map(chr, part.inputs.flatten().tolist())) for part in (train, test)]
+    first = Text.of(raw[0], unit, least=least)
+    kinds = first.kinds if least > 1 else (*first.kinds, *sorted(set(raw[1]) - set(first.kinds)))
+    texts = (Text.of(part, unit, kinds=kinds, least=least) for part in raw)
+    found = (_rows(text, part) for text, part in zip(texts, (train, test), strict=True))
+    return next(found), next(found)
+
+
+def _rows(text: Text, raw: Examples) -> Examples:
+    n = len(text) // LENGTH
+    if not n:
+        got, way_out = f"{len(text)} {text.unit}", "pass a longer text"
+        raise wrong("data", f"hold {LENGTH} {text.unit} or more", got, way_out)
+    names = tuple(f"text {i}, {text.unit}" for i in range(n))
+    rows = text.ids[: n * LENGTH].view(n, LENGTH)
+    return replace(raw, inputs=rows, names=names, classes=text.kinds, noun="text")
+
+
+def as_text(examples: Examples, unit: Any) -> Text:
+    """Arranged examples as one text again."""
+    return Text(examples.inputs.flatten(), examples.classes, unit)
+
+
+@torch.no_grad()
+def nats(model: RecurrentLM, text: Text) -> Tensor:
+    """Mean ``-log p`` of each piece of a text read in order, ``(pieces,)`` float64."""
+    pieces = text.streams(max(1, min(PIECES, len(text) // 50))).T
+    state, found = None, list[Tensor]()
+    for first in range(0, pieces.shape[1] - 1, PART):
+        x = pieces[:, first : first + PART + 1]
+        features, state = model.unroll(x[:, :-1], state)
+        found.append(-model.log_prob(features, x[:, 1:]).double())
+    return torch.cat(found, 1).mean(1)
+
+
+def language_facts(model: RecurrentLM, test: Text) -> list[dict[str, Any]]:
+    """Bits of a place, and of words the perplexity, beside those of frequencies alone."""
+    each, place = nats(model, test), test.unit.removesuffix("s")
+    bits = mean_fact(each / math.log(2), f"bits per {place}", "bits", "piece")
+    found = [bits]
+    if test.unit == "words":
+        value, spread = math.exp(float(each.mean())), bits["spread"]
+        more = None if spread is None else value * spread * math.log(2)
+        found = [{**bits, "label": "perplexity", "value": value, "spread": more, "unit": ""}, bits]
+    return found
+
+
+def frequency_bits(train: Text, test: Text) -> dict[str, Any]:
+    """What the frequencies of the text to train on alone give, bits of a place."""
+    often = train.counts.double() + 1
+    bits = -(often / often.sum()).log2()[test.ids]
+    n = counted(len(test), test.unit.removesuffix("s"))
+    return {
+        "label": "the same by frequencies alone",
+        "value": float(bits.mean()),
+        "spread": None,
+        "spread_kind": f"of {n}",
+        "unit": "bits",
+    }
+
+
+@torch.no_grad()
+def written(model: RecurrentLM, begun: Text, length: int, generator: torch.Generator) -> str:
+    """A text that the model goes on with, drawn place by place.
+
+    Args:
+        model: A language model.
+        begun: What it reads first.
+        length: Places to draw.
+        generator: Source of the draws.
+    """
+    features, state = model.unroll(begun.ids[None])
+    drawn = list[int]()
+    for _ in range(length):
+        odds = model.output(features[:, -1]).softmax(1)
+        drawn.append(int(torch.multinomial(odds[0], 1, generator=generator)))
+        features, state = model.unroll(torch.tensor([[drawn[-1]]]), state)
+    return begun.spelled(torch.tensor(drawn))
