@@ -112,7 +112,10 @@ def test_eps_holds_directions_without_variance_down():
             lambda: data.patches(data.dead_leaves(1, size=8)[:0], 5, 3),
             r"examples must hold pictures, got shape \(0, 1, 8, 8\)",
         ),
-        (lambda: data.patches(torch.rand(2, 9, 9), 5, 3), "examples must be Examples, got Tensor"),
+        (
+            lambda: data.patches(torch.rand(2, 9, 9), 5, 3),
+            "examples must be Examples, or a list of picture files, got Tensor",
+        ),
         (lambda: data.dead_leaves(0), "n must be a whole number from 1 on, got 0"),
         (
             lambda: data.patches(data.dead_leaves(1, size=8), 5, 9),
@@ -123,3 +126,59 @@ def test_eps_holds_directions_without_variance_down():
 def test_wrong_use_is_refused_in_a_sentence(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def written(folder, sizes, mode="L"):
+    """Pictures of these widths and heights, random bytes; their pixels by name."""
+    pillow = pytest.importorskip("PIL.Image")
+    g, found = torch.Generator().manual_seed(3), {}
+    for i, (width, height) in enumerate(sizes):
+        shape = (height, width) if mode == "L" else (height, width, 3)
+        array = torch.randint(256, shape, generator=g, dtype=torch.uint8)
+        folder.mkdir(parents=True, exist_ok=True)
+        pillow.fromarray(array.numpy(), mode).save(folder / f"{i}.png")
+        found[f"{i}.png"] = (array if mode == "RGB" else array[..., None]).movedim(-1, 0) / 255
+    return found
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_patches_of_files_are_parts_of_pictures_of_any_size(tmp_path, mode):
+    pixels = written(tmp_path, [(30, 20), (9, 40), (12, 12)], mode)
+    cut = data.patches(sorted(tmp_path.glob("*.png")), 60, 8)
+    assert cut.inputs.shape == (60, 1 if mode == "L" else 3, 8, 8)
+    places = {name: [] for name in pixels}
+    for patch, name in zip(cut.inputs, cut.names, strict=True):
+        windows = pixels[name.split()[-1]].unfold(1, 8, 1).unfold(2, 8, 1)
+        where = (windows == patch[:, None, None]).all(-1).all(-1).all(0).nonzero()
+        assert len(where) == 1
+        places[name.split()[-1]].append(tuple(where[0].tolist()))
+    assert all(len(found) > 10 for found in places.values())
+    top, left = zip(*places["0.png"], strict=True)
+    assert max(top) > 8  # of 0 to 12
+    assert max(left) > 15  # of 0 to 22
+
+
+def test_files_of_one_size_give_the_patches_that_the_pictures_read_give(tmp_path):
+    written(tmp_path, [(20, 20)] * 5)
+    read = data.read(tmp_path, size=20, mode="grey")
+    files = sorted(tmp_path.glob("*.png"))
+    cut, wanted = data.patches(files, 40, 6, seed=4), data.patches(read, 40, 6, seed=4)
+    assert torch.equal(cut.inputs, wanted.inputs)
+    assert cut.names == wanted.names
+    assert (cut.unit, cut.picture) == (wanted.unit, wanted.picture)
+
+
+def test_files_that_give_no_patches_are_refused(tmp_path):
+    written(tmp_path, [(20, 20), (30, 7)])
+    files = sorted(tmp_path.glob("*.png"))
+    message = "examples must hold pictures of 8 x 8 pixels or more, got 1.png of 30 x 7; leave"
+    with pytest.raises(UsageError, match=message):
+        data.patches(files, 5, 8)
+    with pytest.raises(UsageError, match="examples must hold pictures, got no file"):
+        data.patches([], 5, 8)
+    with pytest.raises(UsageError, match="or a list of picture files, got str"):
+        data.patches(str(files[0]), 5, 8)
+    with pytest.raises(UsageError, match="mode 'blue' is unknown"):
+        data.patches(files[:1], 5, 8, mode="blue")
+    with pytest.raises(UsageError, match="mode must be left out, as it is for files"):
+        data.patches(data.dead_leaves(1, size=20), 5, 8, mode="grey")

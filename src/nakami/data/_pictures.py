@@ -50,24 +50,35 @@ def pictures_in(folder: Path) -> list[Path]:
         raise wrong("path", rule, f"{folder}, where {error}", way_out) from error
 
 
-def kinds_of_pictures(files: list[Path]) -> tuple[set[tuple[int, int]], bool]:
-    """The sizes (width, height) of picture files, and whether all are grey; reads their heads."""
-    sizes, grey = set(), True
+def heads_of_pictures(files: list[Path]) -> tuple[list[tuple[int, int]], bool]:
+    """Width and height of each picture file, and whether all are grey; reads their heads."""
+    sizes, grey = [], True
     for file in files:
         with _opened(file) as image:
-            sizes.add(image.size)
+            sizes.append(image.size)
             grey = grey and image.mode in GREY
     return sizes, grey
+
+
+def as_it_is(file: Path, mode: str) -> Tensor:
+    """Pixels in 0..1 of a picture at its own size, ``(C, H, W)``; ``mode`` as ``read`` takes it."""
+    return _pixels(file, checked_mode(mode), None)[0]
+
+
+def checked_mode(mode: str) -> str:
+    """The mode of Pillow's, or a refusal."""
+    name = str(mode).lower()
+    if name not in MODES:
+        raise unknown("mode", str(mode), ("RGB", "grey"))
+    return MODES[name]
 
 
 def read_pictures(
     files: list[Path], root: Path, size: int | None, mode: str | None, normalise: str | None
 ) -> Examples:
     """Examples of picture files; the contract stands in ``nakami.data.read``."""
-    name = str(mode or "RGB").lower()
-    if name not in MODES:
-        raise unknown("mode", str(mode), ("RGB", "grey"))
-    channels = 3 if MODES[name] == "RGB" else 1
+    own_mode = checked_mode(mode or "RGB")
+    channels = 3 if own_mode == "RGB" else 1
     normalise = str(normalise or ("imagenet" if channels == 3 else "unit"))
     if normalise not in NORMALISATIONS:
         raise unknown("normalise", normalise, NORMALISATIONS)
@@ -75,7 +86,8 @@ def read_pictures(
         raise wrong("normalise", "be 'unit' for grey pictures", repr(normalise), "pass 'unit'")
     if size is not None:
         size = check_at_least("size", size, 1, "pass the pixels of a side, as 224")
-    pixels, shapes = zip(*(_pixels(file, MODES[name], size) for file in files), strict=True)
+    cut = _side_and_crop(size)
+    pixels, shapes = zip(*(_pixels(file, own_mode, cut) for file in files), strict=True)
     x = torch.stack(pixels)
     unit, mean, std = NORMALISATIONS[normalise]
     if normalise != "unit":
@@ -112,13 +124,17 @@ def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
     return f"from {were}, shorter side scaled to {side}, centre {crop} x {crop} cut out"
 
 
-def _pixels(file: Path, mode: str, size: int | None) -> tuple[Tensor, tuple[int, int]]:
-    """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has."""
+def _pixels(file: Path, mode: str, cut: tuple[int, int] | None) -> tuple[Tensor, tuple[int, int]]:
+    """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has.
+
+    ``cut``: What its shorter side is scaled to, and the side of the centre that is cut out.
+    """
     with _opened(file) as opened:
         if opened.mode[0] in "IF":  # conversion to 8 bits would cut, not scale
             rule, got = "hold 8 bits per channel", f"mode {opened.mode}"
             raise wrong(f"{file}", rule, got, "save it as 8-bit PNG")
-        shape, image = opened.size, _cut(opened.convert(mode), size)
+        shape, image = opened.size, opened.convert(mode)
+        image = image if cut is None else _cut(image, *cut)
     array = np.asarray(image, dtype=np.float32) / 255
     array = array[..., None] if array.ndim == 2 else array  # (H, W, C)
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, 0))), shape
@@ -143,9 +159,8 @@ def _side_and_crop(size: int | None) -> tuple[int, int]:
     return (SIDE, CROP) if size is None else (size, size)
 
 
-def _cut(image: Image.Image, size: int | None) -> Image.Image:
+def _cut(image: Image.Image, side: int, crop: int) -> Image.Image:
     """Scale the shorter side (bilinear), then cut the centre."""
-    side, crop = _side_and_crop(size)
     w, h = image.size
     if min(w, h) != side:
         scale = side / min(w, h)

@@ -16,7 +16,7 @@ from ._digits import STEMS, Split, mnist
 from ._examples import Examples
 from ._idx import is_idx
 from ._npz import INPUTS, TEST, TRAINING, parts_of
-from ._pictures import is_picture, kinds_of_pictures, pictures_in
+from ._pictures import heads_of_pictures, is_picture, pictures_in
 from ._read import read
 
 
@@ -54,17 +54,13 @@ def read_split(
     path = as_path("path", path, "give the file or folder of the examples")
     if path.is_dir() and not pictures_in(path) and any(map(is_idx, path.iterdir())):
         return _idx_folder(path, size, mode, key)
-    if path.is_dir():
-        parts = {name: _part(path, of) for name, of in (("train", TRAINING), ("test", TEST))}
-        if parts["train"] and parts["test"]:
-            size, mode = _as_they_are(pictures_in(path), size, mode)
-            one = _labelled(_pictures(parts["train"], size, mode, key), classes)
-            return one, _labelled(_pictures(parts["test"], size, mode, key), one.classes)
-        path = _alone(path, parts["train"] or parts["test"], classes)
     if path.is_dir() or is_picture(path):
-        files = pictures_in(path) if path.is_dir() else [path]
-        found = _pictures(path, *_as_they_are(files, size, mode), key)
-        return _labelled(found, classes), None
+        first, second = _parts(path, classes)
+        size, mode = _as_they_are(_files(path if second else first), size, mode)
+        one = _labelled(_pictures(first, size, mode, key), classes)
+        if second is None:
+            return one, None
+        return one, _labelled(_pictures(second, size, mode, key), one.classes)
     found = read(path, size=size, mode=mode, key=key)
     test = _test_key(path, key) if path.suffix == ".npz" else None
     return found, None if test is None else read(path, key=test)
@@ -88,6 +84,26 @@ def _idx_folder(
     return parts[0], parts[1] if len(parts) > 1 else None
 
 
+def picture_files(path: Path) -> tuple[list[Path], list[Path]]:
+    """The picture files that ``read_split`` takes to train and to test on; empty for none."""
+    if not is_picture(path) and not path.is_dir():
+        return [], []
+    first, second = _parts(path, ())
+    return _files(first), _files(second) if second else []
+
+
+def _files(path: Path) -> list[Path]:
+    return pictures_in(path) if path.is_dir() else [path]
+
+
+def _parts(path: Path, classes: tuple[str, ...]) -> tuple[Path, Path | None]:
+    """Folders of pictures to train and to test on; the second is None where there is one alone."""
+    if not path.is_dir():
+        return path, None
+    train, test = _part(path, TRAINING), _part(path, TEST)
+    return (train, test) if train and test else (_alone(path, train or test, classes), None)
+
+
 def _part(folder: Path, names: tuple[str, ...]) -> Path | None:
     folders = [f for f in sorted(folder.iterdir()) if f.is_dir()]
     found = [f for name in names for f in folders if f.name.lower() == name]
@@ -107,20 +123,20 @@ def _as_they_are(
     """Size and mode that leave pictures as they are, where none were given."""
     if not files or (size is not None and mode is not None):
         return size, mode
-    sizes, grey = kinds_of_pictures(files)
+    heads, grey = heads_of_pictures(files)
     mode = mode or ("grey" if grey else "RGB")
     if size is not None:
         return size, mode
-    (width, height), *others = sorted(sizes)
+    sizes = sorted(set(heads))
+    (width, height), *others = sizes
     if others or width != height:
-        shown = first_names([f"{w} x {h}" for w, h in sorted(sizes)])
+        shown = first_names([f"{w} x {h}" for w, h in sizes])
         rule = "be given where pictures differ in size or are not square"
         raise wrong("size", rule, shown, "write {size}=28")
     return width, mode
 
 
-def _pictures(path: Path | None, size: int | None, mode: str | None, key: str | None) -> Examples:
-    assert path is not None
+def _pictures(path: Path, size: int | None, mode: str | None, key: str | None) -> Examples:
     return read(path, size=size, mode=mode, normalise="unit", key=key)
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nakami import data
 from nakami.data import Examples
-from nakami.results import named_as, wrong
+from nakami.data._split import picture_files as split_picture_files
+from nakami.results import as_path, named_as, wrong
 
 LABELS = (
     "give an .npz with the arrays x and y, an IDX file beside its labels, or a folder with a "
@@ -91,24 +92,53 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
     return train, test
 
 
-def _held_out(examples: Examples) -> tuple[Examples, Examples]:
-    """All but a random tenth of the examples, and these, both in order.
+def picture_files(files: DataFiles) -> tuple[list[Path], list[Path]]:
+    """Picture files to train and to test on, as ``digits_from`` would take them; else empty.
 
-    The same rows for each run. Rows at equal distances would be of one class alone where the
-    classes of a file come in turns.
+    Empty too where they are to be scaled.
+
+    Raises:
+        UsageError: Too few pictures to test on some, or no picture at ``test``.
     """
-    n = len(examples)
+    if files.size is not None or files.key is not None:
+        return [], []
+    train, test = split_picture_files(as_path("data", files.path))
+    if not train:
+        return [], []
+    if files.test is not None:
+        other, part = split_picture_files(as_path("test", files.test))
+        test = part or other
+        if not test:
+            way_out = "give a folder with some"
+            raise wrong("test", "be pictures, as {data} is", Path(files.test).name, way_out)
+    if not test:
+        held = _tenth(len(train)).tolist()
+        test = [file for file, out in zip(train, held, strict=True) if out]
+        train = [file for file, out in zip(train, held, strict=True) if not out]
+    return train, test
+
+
+def _held_out(examples: Examples) -> tuple[Examples, Examples]:
+    """All but a random tenth of the examples, and these, both in order."""
+    held, whole = _tenth(len(examples)), examples.source
+    return (
+        replace(examples[~held], source=f"{whole}, without a random tenth"),
+        replace(examples[held], source=f"{whole}, a random tenth"),
+    )
+
+
+def _tenth(n: int) -> Tensor:
+    """Which of ``n`` are held out, ``(n,)`` bool, the same for each run.
+
+    Rows at equal distances would be of one class alone where the classes of a file come in turns.
+    """
     if n < HELD_OUT:
         rule = f"hold {HELD_OUT} examples or more, as a tenth is tested on"
         raise wrong("data", rule, n, "pass examples to test on as {test}=PATH")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     held = torch.zeros(n, dtype=torch.bool)
     held[order[: n // HELD_OUT]] = True
-    whole = examples.source
-    return (
-        replace(examples[~held], source=f"{whole}, without a random tenth"),
-        replace(examples[held], source=f"{whole}, a random tenth"),
-    )
+    return held
 
 
 def check_labels(name: str, train: Examples, test: Examples) -> None:

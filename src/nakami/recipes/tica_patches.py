@@ -4,7 +4,8 @@ Patches of 12 x 12 pixels lose their mean and are whitened to 72 components; 100
 10 x 10 learn sparse energies of 3 x 3 neighbourhoods (``zoo.tica`` has objective, origin and
 differences). By default the patches are of dead leaves, discs that hide each other: digits have
 strokes of one width alone, while dead leaves have edges at all scales, as photographs do, and are
-made from a seed, so that nothing has to be shipped. ``--data`` takes any folder of pictures.
+made from a seed, so that nothing has to be shipped. ``--data`` takes any folder of pictures, each
+at its own size.
 
 The whole of the patches is one batch of L-BFGS, as in the papers; an epoch is 20 of its steps.
 ``solver = "sgd"`` descends in mini-batches.
@@ -16,18 +17,20 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from nakami.data import Examples, dead_leaves, patches, whitening
+from nakami.data._pictures import heads_of_pictures
 from nakami.dynamics import OrientationTuning, orientation_tuning, sheet_contrast
 from nakami.training import Training, Unsupervised
 from nakami.zoo.tica import TopographicICA
 
 from ..results import Picture, counted, named_as, wrong
-from ._examples import DataFiles, digits_from
+from ._examples import DataFiles, digits_from, picture_files
 from ._facts import mean_fact
 from ._pictures import rows_of, shape_of
 from ._settings import POSITIVE, Bounds
@@ -72,12 +75,25 @@ def patches_from(files: DataFiles | None) -> tuple[Examples, Examples]:
     """Patches to train and to test on: of dead leaves, or of the caller's pictures."""
     if files is None:
         return _made()
+    own = picture_files(files)
+    if own[0]:
+        return _of_files(own, files)
     train, test = digits_from(files)
     if train.inputs.ndim in (3, 4) and min(train.inputs.shape[-2:]) < SIDE:
         rule = f"hold pictures of {SIDE} x {SIDE} pixels or more"
         raise wrong("data", rule, tuple(train.inputs.shape[1:]), "raise {size}")
     with named_as("examples", "data"):
         return patches(train, PATCHES, SIDE), patches(test, HELD, SIDE)
+
+
+def _of_files(own: tuple[list[Path], list[Path]], files: DataFiles) -> tuple[Examples, Examples]:
+    """Patches of pictures, each at its own size; grey where all are."""
+    train, test = own
+    mode = files.mode or ("grey" if heads_of_pictures(train + test)[1] else "RGB")
+    with named_as("examples", "data"):
+        one = patches(train, PATCHES, SIDE, mode=mode)
+    with named_as("examples", "data" if files.test is None else "test"):
+        return one, patches(test, HELD, SIDE, mode=mode)
 
 
 def without_mean(x: Tensor) -> Tensor:
