@@ -11,14 +11,21 @@ development trees with one seed (0.01 with 1e-5, 0.03 with 1e-4). Two classes: n
 out, the greater of the summed probabilities of both sides.
 
 **Negation.** All nodes of the test trees whose left child is one of the words not, n't, never, no,
-nothing, neither, hardly and whose right child R is labelled positive (3, 4) or negative (0, 1): the
-mean class by the network's probabilities, of R and of the node. Reported: how often it falls
-(rises), and by how much, beside the same of the treebank's own labels.
+nothing, neither, hardly (in small or large letters) and whose right child R is labelled positive
+(3, 4) or negative (0, 1): by how much the mean class by the network's probabilities rises from R to
+the node, beside the treebank's own labels, as curves of the phrases in order of their change, and
+how often it falls for positive and rises for negative phrases; for negative ones also the
+probability of not being negative. Published (abstract): the RNTN "is the only model that can
+accurately capture the effects of negation and its scope at various tree levels for both positive
+and negative phrases".
+
+**Length.** Share of right classes of five among nodes of 1, 2, 3-4, 5-8, 9-16, 17-32, 33-99 words.
 
     python reproductions/sentiment_trees.py              all; goes on where it was stopped
     python reproductions/sentiment_trees.py rntn         one kind
 
-The trees lie in $NAKAMI_DATA/sst (see DATA.md).
+One thread; estimate made before: 0.5, 1 and 2.7 minutes for a network of rnn, rntn and mv, three of
+each, 13 CPU minutes. The trees lie in $NAKAMI_DATA/sst (see DATA.md).
 """
 
 from __future__ import annotations
@@ -30,6 +37,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +47,19 @@ from torch.optim import Adagrad
 
 from nakami import data
 from nakami.data import Trees
+from nakami.recipes._sentiment import SIDES, accuracies, negations, probabilities, share_of
 from nakami.training import Supervised, fit
 from nakami.training._wrapped import Wrapped
 from nakami.zoo.recursive import KINDS, RecursiveNet, node_cross_entropy
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from _shared import made_in  # noqa: E402
+from _shared import charts, made_in  # noqa: E402
 from _wide import Kept, digits, generator, table  # noqa: E402
 
 NAME = "sentiment_trees"
 SETTINGS = {"size": 25, "rate": 0.01, "decay": 1e-5, "batch": 25, "epochs": 12, "seeds": 3}
-NEGATORS = ("not", "n't", "never", "no", "nothing", "neither", "hardly")
-NEUTRAL = 2
+NEUTRAL, LENGTHS = 2, (1, 2, 3, 5, 9, 17, 33, 100)
 THEIRS = {"rnn": "", "mv": "- / 44.4 / - / 82.9", "rntn": "80.7 / 45.7 / 87.6 / 85.4"}
 
 
@@ -72,7 +80,9 @@ class Chosen(Wrapped):
 
     def look(self) -> None:
         """Keep the weights as they are if they are the best so far."""
-        found = accuracies(predicted(self.net, self.development), self.development)["all"]
+        trees = self.development
+        answers = probabilities(self.net, trees.nodes)
+        found = accuracies(answers, trees.nodes, trees.labels)["all"].value
         if found > self.best:
             self.best, self.weights = found, copy.deepcopy(self.net.state_dict())
 
@@ -94,12 +104,16 @@ def main() -> None:
         kind, seed = name.split()
         began = time.process_time()
         net = trained(kind, int(seed), train, development)
-        answers = predicted(net, test)
-        record = {**accuracies(answers, test), **negation(answers, test)}
-        record["cpu"] = time.process_time() - began
-        kept.add(name, {key: digits(value, 5) for key, value in record.items()})
+        record = {**measured(net, test), "cpu": time.process_time() - began}
+        kept.add(name, {key: rounded(value) for key, value in record.items()})
         print(name, kept.records[name], flush=True)
     (HERE / "results" / f"{NAME}.md").write_text("\n".join(report(kept)), encoding="utf-8")
+    draw(kept)
+
+
+def rounded(value: Any) -> Any:
+    """A number, or those of a list, to five digits."""
+    return [digits(v, 5) for v in value] if isinstance(value, list) else digits(value, 5)
 
 
 def trained(kind: Any, seed: int, train: Trees, development: Trees) -> RecursiveNet:
@@ -120,49 +134,34 @@ def trained(kind: Any, seed: int, train: Trees, development: Trees) -> Recursive
     return net
 
 
-@torch.no_grad()
-def predicted(net: RecursiveNet, trees: Trees) -> Tensor:
-    """Probabilities of the classes, ``(N, nodes, 5)``."""
-    return torch.cat([net(part) for part in trees.nodes.split(200)]).softmax(2)
-
-
-def accuracies(answers: Tensor, trees: Trees) -> dict[str, float]:
-    """Shares of right answers in %: five classes and two, at all nodes and at the root."""
-    roots = torch.zeros_like(trees.labels, dtype=torch.bool)
-    roots[torch.arange(len(trees)), trees.roots] = True
-    labels, found = trees.labels, {}
-    positive = answers[..., NEUTRAL + 1 :].sum(2) > answers[..., :NEUTRAL].sum(2)
-    right = {"": answers.argmax(2) == labels, " of two": positive == (labels > NEUTRAL)}
-    for kind, hits in right.items():
-        counted = labels >= 0 if not kind else (labels >= 0) & (labels != NEUTRAL)
-        for where, there in (("all", counted), ("root", counted & roots)):
-            found[where + kind] = 100 * float(hits[there].float().mean())
+def measured(net: RecursiveNet, test: Trees) -> dict[str, Any]:
+    """Shares of right answers in %, by length too, and what a negator does."""
+    answers = probabilities(net, test.nodes)
+    found: dict[str, Any] = {
+        name: 100 * share.value
+        for name, share in accuracies(answers, test.nodes, test.labels).items()
+    }
+    right, words = answers.argmax(2) == test.labels, lengths(test.nodes)
+    for low, high in pairwise(LENGTHS):
+        within = (words >= low) & (words < high) & (test.labels >= 0)
+        found[f"words {low}"] = 100 * share_of(right, within).value
+    moved = negations(answers, test.nodes, test.labels, test.words)
+    for side in SIDES:
+        of = moved.of(side)
+        found[f"{side} moves"] = of.moves.tolist()
+        found[f"{side} label moves"] = of.label_moves.tolist()
+        signs = torch.where(torch.arange(answers.shape[2]) >= NEUTRAL, 1.0, 0.0)
+        found[f"{side} not negative"] = ((of.above - of.below) @ signs).tolist()
     return found
 
 
-def negation(answers: Tensor, trees: Trees) -> dict[str, float]:
-    """What a negator to the left does to the mean class, by the network and by the labels."""
-    known = {trees.words.index(word) for word in NEGATORS if word in trees.words}
-    means = (answers * torch.arange(answers.shape[2])).sum(2)
-    moved: dict[str, list[tuple[float, float]]] = {"positive": [], "negative": []}
-    for tree, rows in enumerate(trees.nodes.tolist()):
-        for node, (_, left, right, height) in enumerate(rows):
-            if height < 1 or rows[left][0] not in known:
-                continue
-            before, after = (int(trees.labels[tree, n]) for n in (right, node))
-            if before < 0 or after < 0 or before == NEUTRAL:
-                continue
-            ours = float(means[tree, node] - means[tree, right])
-            moved["positive" if before > NEUTRAL else "negative"].append((ours, after - before))
-    found: dict[str, float] = {}
-    for kind, moves in moved.items():
-        sign = -1 if kind == "positive" else 1
-        found[f"{kind} phrases"] = len(moves)
-        for whose, part in (("ours", 0), ("labels", 1)):
-            steps = [sign * move[part] for move in moves]
-            found[f"{kind} {whose} share"] = 100 * statistics.mean(s > 0 for s in steps)
-            found[f"{kind} {whose} step"] = statistics.mean(steps)
-    return found
+def lengths(nodes: Tensor) -> Tensor:
+    """Words below each node, ``(N, nodes, 4) -> (N, nodes)``."""
+    words = (nodes[..., 3] == 0).long()
+    for height in range(1, int(nodes[..., 3].max()) + 1):
+        tree, node = (nodes[..., 3] == height).nonzero().T
+        words[tree, node] = sum(words[tree, nodes[tree, node, side]] for side in (1, 2))
+    return words
 
 
 def report(kept: Kept) -> Iterator[str]:
@@ -186,30 +185,93 @@ def report(kept: Kept) -> Iterator[str]:
         yield f"Not run yet: {', '.join(missing)}."
         yield ""
     yield "A negator to the left of a phrase: how often, in %, the mean class falls for positive"
-    yield "phrases and rises for negative ones, and the mean step, in classes."
+    yield "phrases and rises for negative ones, the mean step that way in classes, and quarters of the"
+    yield "rise (the curves are `sentiment_trees.svg`); last, how often the probability of not being"
+    yield "negative rises."
     yield ""
-    rows = []
-    for kind in ("positive", "negative"):
-        one = next(r for of in seeds.values() for r in of)
-        share, step = (one[f"{kind} labels {what}"] for what in ("share", "step"))
-        rows.append(
-            [kind, f"{one[f'{kind} phrases']:.0f}", "the labels", f"{share:.1f}", f"{step:.2f}"]
-        )
-        for name, of in seeds.items():
-            if of:
-                share, step = (
-                    spread(of, f"{kind} ours {what}", n) for what, n in (("share", 1), ("step", 2))
-                )
-                rows.append(["", "", name, share, step])
-    yield from table(["phrases", "number", "judged by", "share that moves so", "mean step"], rows)
+    head = ["phrases", "number", "judged by", "share that moves so", "mean step", "quarters"]
+    yield from table([*head, "less negative"], list(negation_rows(seeds)))
+    yield ""
+    yield "Share of right classes of five, in %, by the words below a node:"
+    yield ""
+    names = [f"{low}-{high - 1}" if high > low + 1 else f"{low}" for low, high in pairwise(LENGTHS)]
+    rows = [
+        [kind, *(spread(of, f"words {low}") for low in LENGTHS[:-1])]
+        for kind, of in seeds.items()
+        if of
+    ]
+    yield from table(["network", *names], rows)
     yield ""
     yield made_in(sum(r["cpu"] for of in seeds.values() for r in of))
     yield ""
 
 
+def negation_rows(seeds: dict[str, list[dict[str, Any]]]) -> Iterator[list[str]]:
+    """Of the labels and of each kind, for both sides."""
+    for side in SIDES:
+        labels = next(of[0] for of in seeds.values() if of)[f"{side} label moves"]
+        yield [side, str(len(labels)), "the labels", *steps(side, [labels]), ""]
+        for kind, of in seeds.items():
+            if of:
+                less = [100 * statistics.mean(m > 0 for m in r[f"{side} not negative"]) for r in of]
+                moves = [record[f"{side} moves"] for record in of]
+                yield ["", "", kind, *steps(side, moves), told(less)]
+
+
+def steps(side: str, moves: Sequence[Sequence[float]]) -> Iterator[str]:
+    """Share that moves against the side, mean step that way, quarters of the rise."""
+    sign = -1 if side == "positive" else 1
+    yield told([100 * statistics.mean(sign * m > 0 for m in some) for some in moves])
+    yield told([sign * statistics.mean(some) for some in moves], 2)
+    yield " ".join(f"{q:.2f}" for q in statistics.quantiles([m for s in moves for m in s], n=4))
+
+
+def draw(kept: Kept) -> None:
+    """Curves of the change by a negator, phrases in order of it."""
+    alt = charts()
+    if alt is None:
+        return
+    rows = []
+    for name, record in kept.records.items():
+        of = {
+            f"{name.split()[0]}": "moves",
+            **({"labels": "label moves"} if name[-1] == "0" else {}),
+        }
+        for whose, key in of.items():
+            for side in SIDES:
+                moves = sorted(record[f"{side} {key}"])
+                at = [100 * (i + 0.5) / len(moves) for i in range(len(moves))]
+                rows += [
+                    {
+                        "of": whose,
+                        "phrases": f"negated {side} phrases",
+                        "seed": name,
+                        "x": x,
+                        "y": y,
+                    }
+                    for x, y in zip(at, moves, strict=True)
+                ]
+    chart = (
+        alt.Chart(alt.Data(values=rows), width=300, height=240)
+        .mark_line(interpolate="step")
+        .encode(
+            x=alt.X("x:Q", title="phrases in order of the change, %"),
+            y=alt.Y("y:Q", title="rise of the mean class"),
+            color=alt.Color("of:N", title=None),
+            detail="seed:N",
+            column=alt.Column("phrases:N", title=None, sort="descending"),
+        )
+    )
+    chart.save(HERE / "results" / f"{NAME}.svg")
+
+
 def spread(records: Sequence[dict[str, float]], key: str, places: int = 1) -> str:
     """Mean ± standard deviation over seeds."""
-    values = [record[key] for record in records]
+    return told([record[key] for record in records], places)
+
+
+def told(values: Sequence[float], places: int = 1) -> str:
+    """Mean ± standard deviation."""
     deviation = f" ± {statistics.stdev(values):.{places}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{places}f}{deviation}"
 
