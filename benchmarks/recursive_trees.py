@@ -29,7 +29,8 @@ def recursion(net: Any, tree: list[list[int]], node: int, seen: list[Tensor]) ->
     if word >= 0:
         state = net.leaf(torch.tensor([word]))
     else:
-        state = net.merged(*(recursion(net, tree, child, seen) for child in (left, right)))
+        children = [recursion(net, tree, child, seen) for child in (left, right)]
+        state = net.merged(torch.stack(children, 1))
     seen.append(net.output(state[:, : net.size]))
     return state
 

@@ -185,9 +185,9 @@ def report(kept: Kept) -> Iterator[str]:
         yield f"Not run yet: {', '.join(missing)}."
         yield ""
     yield "A negator to the left of a phrase: how often, in %, the mean class falls for positive"
-    yield "phrases and rises for negative ones, the mean step that way in classes, and quarters of the"
-    yield "rise (the curves are `sentiment_trees.svg`); last, how often the probability of not being"
-    yield "negative rises."
+    yield "phrases and rises for negative ones, the mean step that way in classes, and quarters of"
+    yield "the rise (the curves are `sentiment_trees.svg`); last, how often the probability of not"
+    yield "being negative rises."
     yield ""
     head = ["phrases", "number", "judged by", "share that moves so", "mean step", "quarters"]
     yield from table([*head, "less negative"], list(negation_rows(seeds)))

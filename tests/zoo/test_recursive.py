@@ -36,7 +36,8 @@ def one_by_one(net, tree, node):
     word, left, right, _ = tree[node].tolist()
     if word >= 0:
         return net.leaf(torch.tensor([word]))
-    return net.merged(one_by_one(net, tree, left), one_by_one(net, tree, right))
+    children = [one_by_one(net, tree, child) for child in (left, right)]
+    return net.merged(torch.stack(children, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,11 +75,11 @@ def test_cells_are_the_formulas():
             vector = torch.tanh(w @ torch.cat([big_c @ b[0, :3], big_b @ c[0, :3]]) + bias)
             matrix = net.merge_matrices @ torch.cat([big_b, big_c])
             wanted = torch.cat([vector, matrix.flatten()])
-            assert_close(net.merged(b, c)[0], wanted, rtol=1e-12, atol=0)
+            assert_close(net.merged(torch.stack([b, c], 1))[0], wanted, rtol=1e-12, atol=0)
             continue
         more = torch.stack([u @ v @ u for v in net.tensor]) if kind == "rntn" else 0
         wanted = torch.tanh(w @ u + bias + more)
-        assert_close(net.merged(b[:, :3], c[:, :3])[0], wanted, rtol=1e-12, atol=1e-12)
+        assert_close(net.merged(torch.stack([b, c], 1)[..., :3])[0], wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +125,7 @@ def test_the_loss_is_the_mean_over_labelled_nodes(trees):
 def test_a_parent_begins_as_the_mean_of_its_children():
     net = RecursiveNet(4, 6, kind="rnn", **DOUBLE)
     x = 0.01 * torch.randn(50, 6, generator=torch.Generator().manual_seed(0), **DOUBLE)
-    parents = net.merged(x, x.flip(0))
+    parents = net.merged(torch.stack([x, x.flip(0)], 1))
     assert (parents - (x + x.flip(0)) / 2).norm() < 0.3 * parents.norm()
 
 

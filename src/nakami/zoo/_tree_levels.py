@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import OrderedDict
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +24,8 @@ class TreeCell(nn.Module):
     output: nn.Linear
 
     @abstractmethod
-    def merged(self, left: Tensor, right: Tensor) -> Tensor:
-        """Parents of two nodes each, ``(n, values), (n, values) -> (n, values)``."""
+    def merged(self, pairs: Tensor) -> Tensor:
+        """Parents of two nodes each, left and right, ``(n, 2, values) -> (n, values)``."""
 
 
 class Merges(nn.Module):
@@ -33,17 +35,18 @@ class Merges(nn.Module):
     stand the new ones.
     """
 
-    def __init__(self, net: TreeCell, kept: list[int], left: list[int], right: list[int]):
+    def __init__(self, net: TreeCell, kept: list[int], pairs: list[int]):
         super().__init__()
         self.net = net
-        for name, places in (("kept", kept), ("left", left), ("right", right)):
+        for name, places in (("kept", kept), ("pairs", pairs)):
             self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """The nodes without a parent so far, after this height."""
-        kept, left, right = (self.get_buffer(name) for name in ("kept", "left", "right"))
-        new = self.net.merged(x[:, left].flatten(0, 1), x[:, right].flatten(0, 1))
-        return torch.cat([x[:, kept], new.unflatten(0, (len(x), len(left)))], 1)
+        kept, pairs = (self.get_buffer(name) for name in ("kept", "pairs"))
+        n, parents = len(x), len(pairs) // 2
+        new = self.net.merged(x[:, pairs].view(n * parents, 2, x.shape[2]))
+        return torch.cat([x[:, kept], new.unflatten(0, (n, parents))], 1)
 
 
 class Root(nn.Module):
@@ -76,12 +79,48 @@ def levels(net: TreeCell, tree: Tensor) -> nn.Sequential:
     for height in range(1, max(row[3] for row in rows) + 1):
         parents = [node for node, row in enumerate(rows) if row[3] == height]
         place = {node: i for i, node in enumerate(front)}
-        left, right = ([place[rows[p][side]] for p in parents] for side in (1, 2))
-        kept = sorted(set(place.values()) - {*left, *right})
-        parts[f"height{height}"] = Merges(net, kept, left, right)
+        pairs = [place[rows[p][side]] for p in parents for side in (1, 2)]
+        kept = sorted(set(place.values()) - set(pairs))
+        parts[f"height{height}"] = Merges(net, kept, pairs)
         front = [front[i] for i in kept] + parents
     parts["output"] = Root(net)
     return nn.Sequential(parts)
+
+
+def climbing(nodes: Tensor, there: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
+    """The order in which all nodes are computed, by height, and what each height takes.
+
+    Nodes that wait for their parent stand in a front, which begins as all leaves. Each node has one
+    parent at most, so a height takes its children out of the front and adds itself behind.
+
+    Args:
+        nodes: ``(N, nodes, 4)``.
+        there: Where there are any, ``(N, nodes)``.
+
+    Returns:
+        The order as places among the nodes that are there, ``(count,)``; for each height places in
+        the front, the two children of each of its nodes, then those that wait on, and how many
+        nodes it has.
+    """
+    rows, here = nodes.cpu().numpy(), there.cpu().numpy()
+    heights = rows[..., 3][here]
+    order = heights.argsort(kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    of_tree = np.zeros(here.shape, dtype=order.dtype)
+    of_tree[here] = rank
+    ends = np.bincount(heights).cumsum()
+    below = np.take_along_axis(of_tree[..., None], np.maximum(rows[..., 1:3], 0), 1)[here][order]
+    taken_at = np.full(len(order), len(ends))  # the height of the parent
+    taken_at[below[ends[0] :]] = heights[order][ends[0] :, None]
+    steps, device = list[tuple[Tensor, int]](), nodes.device
+    for height, (start, end) in enumerate(pairwise(ends.tolist()), 1):
+        waiting = taken_at[:start] >= height
+        place = waiting.cumsum() - 1
+        kept = place[taken_at[:start] > height]
+        taken = np.concatenate([place[below[start:end]].ravel(), kept])
+        steps.append((torch.from_numpy(taken).to(device), end - start))
+    return torch.from_numpy(order).to(device), steps
 
 
 def checked_nodes(nodes: Tensor, words: int) -> Tensor:

@@ -25,7 +25,6 @@ at the root: RNTN 45.7 and 85.4; MV-RNN 44.4 and 82.9 (as Kim 2014 quotes them).
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -36,7 +35,7 @@ from nakami.results import check_at_least, unknown
 
 from ._entry import Entry
 from ._layers import layer, normal, seeded
-from ._tree_levels import TreeCell, checked_nodes, levels
+from ._tree_levels import TreeCell, checked_nodes, climbing, levels
 
 Kind = Literal["rnn", "mv", "rntn"]
 KINDS = ("rnn", "mv", "rntn")
@@ -138,42 +137,39 @@ class RecursiveNet(TreeCell):
         diagonal = one * (1 + F.embedding(words, self.diagonal))[:, :, None]
         return torch.cat([vector, (low @ high + diagonal).flatten(1)], 1)
 
-    def merged(self, left: Tensor, right: Tensor) -> Tensor:
-        """Parents of two nodes each, ``(n, values), (n, values) -> (n, values)``."""
+    def merged(self, pairs: Tensor) -> Tensor:
+        """Parents of two nodes each, left and right, ``(n, 2, values) -> (n, values)``."""
         if self.kind == "mv":
-            return self._merged_with_matrices(left, right)
-        both = torch.cat([left, right], 1)
-        sums = self.merge(both)
-        if self.kind == "rntn":
-            halves = both @ self.tensor.flatten(0, 1).T  # (n, size * 2 size)
-            sums = sums + (halves.unflatten(1, self.tensor.shape[:2]) @ both[:, :, None])[..., 0]
-        return torch.tanh(sums)
+            return self._merged_with_matrices(pairs)
+        both = pairs.flatten(1)
+        if self.kind == "rnn":
+            return torch.tanh(self.merge(both))
+        w, v = self.merge.weight, self.tensor
+        slopes = F.linear(both, v.flatten(0, 1), w.flatten()).unflatten(1, w.shape)  # V u + W
+        return torch.tanh((slopes * both[:, None]).sum(2) + self.merge.bias)
 
-    def _merged_with_matrices(self, left: Tensor, right: Tensor) -> Tensor:
+    def _merged_with_matrices(self, pairs: Tensor) -> Tensor:
         d = self.size
-        (b, big_b), (c, big_c) = ((x[:, :d], x[:, d:].unflatten(1, (d, d))) for x in (left, right))
-        crossed = torch.cat([(big_c @ b[:, :, None])[..., 0], (big_b @ c[:, :, None])[..., 0]], 1)
-        matrix = self.merge_matrices @ torch.cat([big_b, big_c], 1)
+        vectors, matrices = pairs[..., :d], pairs[..., d:].unflatten(2, (d, d))
+        crossed = (matrices.flip(1) @ vectors[..., None]).flatten(1)  # [C b; B c]
+        matrix = self.merge_matrices @ matrices.flatten(1, 2)
         return torch.cat([torch.tanh(self.merge(crossed)), matrix.flatten(1)], 1)
 
     def _states(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """States of all nodes that are there, by tree and position; and where they are."""
         there = checked_nodes(nodes, len(self.words))
-        count = int(there.sum())
-        heights = nodes[..., 3][there]
-        order = heights.argsort(stable=True)  # nodes of one height are neighbours
-        place = torch.empty_like(order)
-        place[order] = torch.arange(count, device=order.device)
-        of_tree = torch.zeros_like(there, dtype=torch.long)
-        of_tree[there] = place
-        children = [of_tree.gather(1, nodes[..., side].clamp_min(0))[there] for side in (1, 2)]
-        left, right = (side[order] for side in children)
-        ends = heights.bincount().cumsum(0).tolist()
-        levels = [self.leaf(nodes[..., 0][there][order[: ends[0]]])]
-        for start, end in pairwise(ends):
-            below = torch.cat(levels)
-            levels.append(self.merged(below[left[start:end]], below[right[start:end]]))
-        return torch.cat(levels)[place], there
+        order, steps = climbing(nodes, there)
+        words = nodes[..., 0][there][order]
+        front = self.leaf(words[words >= 0])  # words come first
+        states = [front]
+        for taken, parents in steps:
+            below, kept = front.index_select(0, taken).split(
+                [2 * parents, len(taken) - 2 * parents]
+            )
+            new = self.merged(below.unflatten(0, (parents, 2)))
+            states.append(new)
+            front = torch.cat([kept, new])
+        return torch.cat(states).index_select(0, order.argsort()), there
 
     def _filled(self, values: Tensor, there: Tensor) -> Tensor:
         out = values.new_zeros(*there.shape, values.shape[1])
