@@ -67,7 +67,7 @@ def of_task(task: Task, records: dict[str, Any]) -> Iterator[str]:
     yield (
         "(theirs, at any budget: 5-grams 141.2, RNNLM 124.7, mixed 105.7)."
         if words
-        else (f"(mean of {task.seeds} seeds, and in brackets how far the seeds lie apart).")
+        else (f"({_seeds(task, records)}).")
     )
     yield ""
     rows = []
@@ -114,6 +114,14 @@ def of_task(task: Task, records: dict[str, Any]) -> Iterator[str]:
                 sigma,
             ])  # fmt: skip
     yield from table(["model", "layer", "time scale", "largest", f"{K}th", "sigma_1"], rows)
+
+
+def _seeds(task: Task, records: dict[str, Any]) -> str:
+    """How many were run of those planned."""
+    done = sum(f"{name}/{s}" in records for name in task.nets for s in range(task.seeds))
+    planned = task.seeds * len(task.nets)
+    text = f"means of {task.seeds} seeds; in brackets how far they lie apart"
+    return text if done == planned else f"{done} of the {planned} trainings planned were run"
 
 
 def _joined(figures: list[list[float]]) -> list[float]:

@@ -88,7 +88,8 @@ def test_without_a_model_the_shipped_gru(nakami, here):
 
 
 WRONG = {
-    "subject": (("dbn-digits",), r"a subject must be left out with --recurrent, got 'dbn-digits'"),
+    "subject": (("dbn-digits",), r"a subject must hold recurrent layers, which --recurrent reads"),
+    "train seed": (("--train-seed", "1"), r"--train-seed must come with a subject where --recurr"),
     "stages": (("--stages", "rnn"), r"--stages must be left out with --recurrent"),
     "experiments": (("--experiments", "noise"), r"--experiments must be left out with --recurrent"),
     "dtype": (("--dtype", "float32"), r"--dtype must be left out with --recurrent"),
@@ -135,3 +136,23 @@ def test_where_comes_with_recurrent(nakami, here):
     done = nakami("xray", "--at", "mean")
     assert done.code == 2
     assert done.err == "nakami: --at must come with --recurrent, got an x-ray; leave it out.\n"
+
+
+def test_the_networks_of_a_training_are_read(nakami, sequences):
+    settings = ("hidden=4", "layers=2", "epochs=1", "batch=4", "window=10")
+    options = [part for text in settings for part in ("--set", text)]
+    (sequences / "text.txt").write_text("the cat sat on the mat.\n" * 60, encoding="utf-8")
+    made = nakami("train", "rnnlm-text", "--data", "text.txt", "--no-page", *options)
+    folder = next((sequences / "nakami-out/rnnlm-text").glob("weights-*"))
+    assert made.code == 0, made.err
+    run = ("xray", str(folder), "--recurrent", "--no-page", "--inputs", "5")
+    done = nakami(*run, "--json")
+    body = json.loads(done.out)
+    assert list(body["layers"]) == ["layer1", "layer2"]
+    assert body["settings"]["subject"] == "rnnlm-text/tanh"
+    assert body["settings"]["layers"][0]["sequences"] == 5
+    assert "tanh units" in body["settings"]["training"]
+    assert body["folder"].startswith("nakami-out/rnnlm-text/recurrent,data-text.txt")
+    again = nakami(*run)
+    assert again.code == 0, again.err
+    assert "layer2" in again.out

@@ -106,7 +106,7 @@ class RecurrentOptions:
             rich_help_panel=RECURRENT,
             help="Read the recurrent layers (RNN, GRU, LSTM) of --model in place of singular "
             "values: states of rest, Lyapunov exponents along the sequences in --data, growth. "
-            "Without --model: a small GRU that reads shipped digits row by row.",
+            "Without --model: those of a trained SUBJECT, or a small GRU on shipped digits.",
         ),
     ] = False
     at: Annotated[

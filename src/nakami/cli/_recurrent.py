@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nakami.results import RecurrentLayer, RecurrentXray
 
     from ._groups import DataOptions, JsonOptions, ModelOptions, OutputOptions
+    from ._subjects import Asked
 
 DEFAULT = "gru"
 SHIPPED = "shipped weights, trained on the 4,000 shipped digits"
@@ -70,6 +71,58 @@ def read(
     tell(found, page, output)
     if not output.as_json:
         typer.echo(f"Run: {found.folder}")
+
+
+def read_subject(
+    asked: Asked, n: int | None, seed: int, options: dict[str, Any], output: OutputOptions
+) -> None:
+    """The recurrent layers of a subject's networks, each a run with its page.
+
+    Args:
+        asked: The subject.
+        n: Test examples; None: the first 16.
+        seed: Of random starts and directions.
+        options: ``at``, ``k`` and ``steps`` of the library.
+        output: Where runs go, and how they are printed.
+    """
+    from nakami import recipes, recurrent
+    from nakami.results import check_choice
+
+    from ._progress import Meter
+
+    at, k, steps = options["at"], options["k"], options["steps"]
+    check_choice("--at", at, tuple(WHERE), "leave it out for zero")
+    model = recipes.preview(asked.name, asked.training.get("settings")).networks[0].model
+    if not recurrent.recurrent_modules(model):
+        rule = "hold recurrent layers, which --recurrent reads"
+        raise wrong("a subject", rule, repr(asked.name), "leave --recurrent out")
+    training, data = asked.training, asked.training.get("data")
+    chosen = _runs.chosen({
+        "data": (data and Path(data).resolve().name, None), "train-seed": (training["seed"], 0),
+        "inputs": (n, None), "top": (k, None), "at": (at, "zero"), "seed": (seed, 0),
+        "steps": ("+".join(map(str, steps)), STEPS.replace(",", "+")),
+    })  # fmt: skip
+    weights, place = (
+        asked.weights(output.out, chosen),
+        _runs.reading(asked.named(chosen), "recurrent"),
+    )
+    with Meter() as meter:
+        subject = recipes.prepare(asked.name, weights, n_inputs=n, progress=meter, **training)
+        for network in subject.networks:
+            folder = _runs.writable("out", output.out / asked.name / place / network.name)
+            about = {
+                "subject": f"{asked.name}/{network.name}",
+                **subject.examples.about(),
+                "training": network.training,
+            }
+            found = recurrent.xray(
+                network.model, subject.examples.inputs, seed=seed, out=folder, about=about,
+                progress=meter, **options,
+            )  # fmt: skip
+            page = None if output.no_page else _runs.page(found, folder / "report.html")
+            tell(found, page, output)
+            if not output.as_json:
+                typer.echo(f"Run: {found.folder}")
 
 
 def tell(found: RecurrentXray, page: Path | None, output: JsonOptions) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._arrays import project_kernel as project_kernel
     from ._blocks import Block as Block
     from ._blocks import candidate_blocks as candidate_blocks
+    from ._calls import recurrent_modules as recurrent_modules
     from ._constraint import BlockRecord as BlockRecord
     from ._constraint import SpectralConstraint as SpectralConstraint
     from ._fixed_points import fixed_points as fixed_points

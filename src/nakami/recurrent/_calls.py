@@ -71,7 +71,7 @@ def driven_layers(model: nn.Module, inputs: Any, names: list[str] | None) -> lis
         data = StateMap(model).sequences(inputs)
         starts = [data.new_zeros(StateMap(model).state_size)] * len(data)
         return [Driven("", model, list(data), starts)]
-    there = {name: m for name, m in model.named_modules() if is_recurrent(m)}
+    there = recurrent_modules(model)
     if not there:
         way_out = "pass a network with one, or use fixed_points with a function step(x, h)"
         raise wrong("model", "hold an nn.RNN, nn.GRU or nn.LSTM", type(model).__name__, way_out)
@@ -111,6 +111,11 @@ def driven_layers(model: nn.Module, inputs: Any, names: list[str] | None) -> lis
             way_out = "pass longer sequences, or read it alone with inputs of its own"
             raise wrong("inputs", "be sequences that carry the state on", got, way_out)
     return layers
+
+
+def recurrent_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The ``nn.RNN``, ``nn.GRU`` and ``nn.LSTM`` of a network, and cells, by name."""
+    return {name: m for name, m in model.named_modules() if is_recurrent(m)}
 
 
 def _hook(driven: Driven, ran: list[str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,8 @@ from .._readings import (
 
 if TYPE_CHECKING:
     from nakami.results import Xray
+
+    from .._subjects import Asked
 
 LONG = 60.0  # seconds from which it is said before the work how long it will take
 
@@ -63,7 +65,15 @@ def run(
     """
     _check_together(subject, network, inputs, train_seed, states)
     if states.recurrent:
-        _of_recurrent_layers(network, inputs, reading, states, compute, spread, output)
+        _check_recurrent(network, reading, compute, spread)
+        asked_for = {"at": states.at, "k": reading.top, "steps": states.times}
+        from .. import _recurrent, _subjects
+
+        if subject is None:
+            _recurrent.read(network, inputs, reading.inputs or SEQUENCES, asked_for, output)
+        else:
+            read = _subjects.asked(subject, inputs, train_seed)
+            _recurrent.read_subject(read, reading.inputs, network.seed, asked_for, output)
         return
     of_models = {
         "--batch-statistics": compute.batch_statistics is not None,
@@ -87,7 +97,7 @@ def run(
     for name in [] if reading.tried == "all" else reading.tried:
         if name not in nakami.dynamics.EXPERIMENTS:
             raise unknown("--experiments", name, nakami.dynamics.EXPERIMENTS.names)
-    from .. import _runs, _spread, _tables
+    from .. import _runs, _spread, _subjects, _tables
 
     _spread.spread(spread)  # refused before anything is built or trained
     page = not output.no_page and _runs.can_draw()
@@ -96,7 +106,7 @@ def run(
             network.model, network, inputs, reading, compute, output, options, spread
         )
     else:
-        asked = _asked(subject or recipes.DEFAULT, inputs, train_seed)
+        asked = _subjects.asked(subject or recipes.DEFAULT, inputs, train_seed)
         chosen = _chosen(network, inputs, reading, compute, train_seed)
         options |= compute.place()
         try:
@@ -123,10 +133,9 @@ def _check_together(
     states: RecurrentOptions,
 ) -> None:
     if states.recurrent:
-        for option, given in (("a subject", subject), ("--train-seed", train_seed)):
-            if given is not None:
-                way_out = "leave it out, or name a network with --model"
-                raise wrong(option, "be left out with --recurrent", repr(given), way_out)
+        if train_seed is not None and subject is None:
+            rule = "come with a subject where --recurrent stands"
+            raise wrong("--train-seed", rule, train_seed, "leave it out, or name a subject")
     elif states.at != "zero" or states.steps != STEPS:
         option = "--steps" if states.at == "zero" else "--at"
         raise wrong(option, "come with --recurrent", "an x-ray", "leave it out")
@@ -146,33 +155,6 @@ def _check_together(
             ", ".join(inputs.typed), "come with --model",
             "a shipped subject", "leave it out, nakami train reads data with it",
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Which training is read.
-
-    Attributes:
-        name: The subject. training: as ``recipes.prepare`` takes it.
-        folder: Where its weights lie, if that was given.
-    """
-
-    name: str
-    training: dict[str, Any]
-    folder: Path | None = None
-
-
-def _asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
-    """A subject by name, or the folder of a training."""
-    folder = Path(subject)
-    if subject in recipes.SUBJECTS or not folder.is_dir():
-        whole = recipes.SUBJECTS.full(subject)
-        return Asked(whole, {"data": inputs.data, "seed": train_seed or 0})
-    if train_seed is not None:
-        rule = "be left out with the folder of a training"
-        raise wrong("--train-seed", rule, train_seed, "leave it out")
-    name, training = recipes.trained_as(folder)
-    return Asked(name, training | ({"data": inputs.data} if inputs.data else {}), folder)
 
 
 def _chosen(
@@ -215,14 +197,8 @@ def _shipped_subject(
     if options["stages"] == "auto":  # a subject knows its own
         options = {**options, "stages": None}
     recipes.check(name, training.get("settings"), **options)
-    if asked.folder is not None:  # weights-set-batch-50 gives set-batch-50
-        chosen = {asked.folder.resolve().name.removeprefix("weights").lstrip("-"): True, **chosen}
-        chosen.pop("", None)
-        chosen.pop("data", None)
-    folder = _runs.writable("out", output.out / name / _runs.reading(chosen))
-    weights = asked.folder or _runs.weights(
-        output.out, name, chosen, lambda f: recipes.trained(name, f, **training)
-    )
+    folder = _runs.writable("out", output.out / name / _runs.reading(asked.named(chosen)))
+    weights = asked.weights(output.out, chosen)
     with Meter() as meter:
         subject = recipes.prepare(
             name, weights, n_inputs=reading.inputs, progress=meter, **training
@@ -287,16 +263,10 @@ def _own_network(
     return (result,), folder
 
 
-def _of_recurrent_layers(
-    network: ModelOptions,
-    inputs: DataOptions,
-    reading: ReadingOptions,
-    states: RecurrentOptions,
-    compute: BudgetOptions,
-    spread: SpreadOptions,
-    output: OutputOptions,
+def _check_recurrent(
+    network: ModelOptions, reading: ReadingOptions, compute: BudgetOptions, spread: SpreadOptions
 ) -> None:
-    """Read the recurrent layers of a network, or of the small GRU that is shipped."""
+    """Refuse what is not read of recurrent layers."""
     others = {
         "--stages": list(reading.stages) != ["auto"],
         "--layers": reading.layers,
@@ -312,10 +282,6 @@ def _of_recurrent_layers(
         if given:
             rule = "be left out with --recurrent"
             raise wrong(option.replace("memory", "memory-budget"), rule, "both", "leave it out")
-    from .. import _recurrent
-
-    options = {"at": states.at, "k": reading.top, "steps": states.times}
-    _recurrent.read(network, inputs, reading.inputs or SEQUENCES, options, output)
 
 
 ENTRY = Command(run, goes_on=True)
