@@ -25,6 +25,7 @@ from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
 from ._made_text import made_text
 from ._objects import Objects, objects_of, shapes
 from ._patches import patches
+from ._pentomino import Pentominoes, pentominoes
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._scenes import Scenes, scenes
@@ -53,6 +54,7 @@ __all__ = [
     "Examples",
     "LabelledExamples",
     "Objects",
+    "Pentominoes",
     "Scenes",
     "Text",
     "Trees",
@@ -70,6 +72,7 @@ __all__ = [
     "mnist",
     "objects_of",
     "patches",
+    "pentominoes",
     "pictures_in",
     "pillow",
     "plain_text",
