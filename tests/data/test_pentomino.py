@@ -98,3 +98,19 @@ def test_the_same_seed_gives_the_same_pictures_and_patches_are_cut_in_order(made
 def test_a_wrong_count_is_refused():
     with pytest.raises(UsageError, match="n must be"):
         data.pentominoes(0)
+    with pytest.raises(UsageError, match="grid must be"):
+        data.pentominoes(1, grid=1)
+
+
+@pytest.mark.parametrize("grid", [2, 8])
+def test_patches_are_read_from_the_pixels(grid):
+    made = data.pentominoes(500, grid=grid, seed=1)
+    assert made.pictures.shape == (500, 1, 8 * grid, 8 * grid)
+    assert torch.equal(data.pentomino_patches(made.pictures), made.patches)
+    other = made.pictures.clone()
+    other[3, 0, :8, :8] = 0
+    other[3, 0, 0, 0] = 1  # a single pixel
+    with pytest.raises(UsageError, match="one of the ten sprites, got another in patch 0 of"):
+        data.pentomino_patches(other)
+    with pytest.raises(UsageError, match="sides that are multiples of 8"):
+        data.pentomino_patches(other[:, :, 1:])

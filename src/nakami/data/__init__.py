@@ -25,7 +25,7 @@ from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
 from ._made_text import made_text
 from ._objects import Objects, objects_of, shapes
 from ._patches import patches
-from ._pentomino import Pentominoes, pentominoes
+from ._pentomino import Pentominoes, pentomino_patches, pentominoes
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._scenes import Scenes, scenes
@@ -72,6 +72,7 @@ __all__ = [
     "mnist",
     "objects_of",
     "patches",
+    "pentomino_patches",
     "pentominoes",
     "pictures_in",
     "pillow",

@@ -16,6 +16,7 @@ Published: learners without hints stay at chance, with hints the task is solved 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +38,8 @@ class LogOdds(nn.Linear):
         inputs: ``n``.
     """
 
-    def __init__(self, inputs: int, bias: bool = True, device: object = None, dtype: object = None):
-        super().__init__(inputs, 1, bias, device, dtype)  # type: ignore[arg-type]
+    def __init__(self, inputs: int, bias: bool = True, device: Any = None, dtype: Any = None):
+        super().__init__(inputs, 1, bias, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Two logits, the first 0."""
@@ -109,9 +110,9 @@ def make(
     ):
         check_at_least(name, number, least, f"pass {least} or more")
     g, whole = seeded(generator), kinds * (height // SIDE) * (width // SIDE)
-    kernel = {"kernel_size": SIDE, "stride": SIDE, "generator": g}
-    soft = {"kernel_size": 1, "std": patch_units**-0.5, "generator": g}
-    last = (LogOdds, units) if classes == 2 else (nn.Linear, units, classes)
+    kernel: dict[str, Any] = {"kernel_size": SIDE, "stride": SIDE, "generator": g}
+    soft: dict[str, Any] = {"kernel_size": 1, "std": patch_units**-0.5, "generator": g}
+    last: tuple[Any, ...] = (LogOdds, units) if classes == 2 else (nn.Linear, units, classes)
     parts: dict[str, nn.Module] = {
         "patch_hidden": layer(nn.Conv2d, channels, patch_units, **kernel),
         "patch_units": nn.ReLU(),
@@ -128,17 +129,21 @@ def make(
 
 def patches(net: nn.Sequential) -> nn.Sequential:
     """The lower network, pictures to logits of patches ``(N, kinds, rows, columns)``; shared."""
-    return net[:3]
+    return _part(net, slice(None, 3))
 
 
 def answers(net: nn.Sequential) -> nn.Sequential:
     """Pictures to probabilities of what patches are, ``(N, kinds rows columns)``; shared."""
-    return net[:5]
+    return _part(net, slice(None, 5))
 
 
 def picture(net: nn.Sequential) -> nn.Sequential:
     """The upper network, probabilities of patches to logits of a picture; shared."""
-    return net[5:]
+    return _part(net, slice(5, None))
+
+
+def _part(net: nn.Sequential, some: slice) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(list(net.named_children())[some]))
 
 
 ENTRY = Entry(
