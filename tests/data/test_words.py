@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nakami import data
-from nakami.results import UsageError
+from nakami.results import NakamiWarning, UsageError
 
 ROWS = [[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]]
 
@@ -77,13 +77,36 @@ def test_words_may_hold_spaces_and_lines_may_be_empty(tmp_path):
         (b"tiger\n", "line 1 of bad.txt must be a word and its numbers, got 0 numbers"),
         (b"1 2\ntiger \xff\xfe\x00", "words must be UTF-8 text, or .npz, got .*; write word2vec's"),
         (b"\n\n", "words must hold a vector for each word, got 0 words"),
-        (b"tiger 1e300 2\n", "words must hold finite vectors that are not 0"),
+        (b"", "words must hold a vector for each word, got 0 words"),
+        (
+            b"a 1 2\ntiger 1e300 2\n",
+            "finite vectors that are not 0, got NaN or infinity for 'tiger'",
+        ),
+        (b"a 1 2\nb 0 0\nc 0 0\n", "finite vectors that are not 0, got zeros for 'b', 'c'; leave"),
+        (b"3 2\na 1 2\nb 3 4\n", "words must hold the 3 words that its first line says, got 2; f"),
+        (b"1 2\na 1 2\nb 3 4\n", "words must hold the 1 word that its first line says, got 2"),
     ],
 )
 def test_other_texts_are_refused_in_a_sentence(tmp_path, content, message):
     (tmp_path / "bad.txt").write_bytes(content)
     with pytest.raises(UsageError, match=message):
         data.read_words(tmp_path / "bad.txt")
+
+
+@pytest.mark.parametrize("kind", ["txt", "npz"])
+def test_a_word_that_stands_twice_has_its_first_vector_and_a_warning(tmp_path, kind):
+    names, rows = ["a", "b", "a", "c", "b"], [[1, 2], [3, 4], [5, 6], [7, 8], [9, 1]]
+    file = tmp_path / f"words.{kind}"
+    if kind == "npz":
+        np.savez(file, words=np.array(names), vectors=np.array(rows))
+    else:
+        lines = (f"{n} {x} {y}\n" for n, (x, y) in zip(names, rows, strict=True))
+        file.write_text("5 2\n" + "".join(lines))
+    message = r"words\.\w+ holds 2 words more than once \('a', 'b'\); each has its first vector"
+    with pytest.warns(NakamiWarning, match=message):
+        words = data.read_words(file)
+    assert words.names == ("a", "b", "c")
+    torch.testing.assert_close(words.vectors, torch.tensor([[1.0, 2], [3, 4], [7, 8]]))
 
 
 def test_other_arrays_are_refused_in_a_sentence(tmp_path):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import as_path, counted, unknown, wrong
+from nakami.results import as_path, counted, first_names, unknown, warn, wrong
 
 from ._arrays import reading, single
 
@@ -70,8 +70,13 @@ def read_words(path: str | PathLike[str]) -> WordVectors:
             its numbers in each line, as word2vec and GloVe write them, with or without a first line
             of two counts. A word may hold spaces; empty lines are left out.
 
+    Returns:
+        The words in order. One that stands more than once has its first vector, and a warning says
+        so.
+
     Raises:
-        UsageError: It is not there, or holds something else.
+        UsageError: It is not there, or holds something else; another number of words than its first
+            line says; a vector of zeros, NaN or infinity, whose word is named.
     """
     path = as_path("words", path, "give a file of word vectors")
     if not path.is_file():
@@ -81,10 +86,20 @@ def read_words(path: str | PathLike[str]) -> WordVectors:
         got = f"{len(names)} words and vectors of shape {vectors.shape}"
         raise wrong("words", "hold a vector for each word", got, "store (C, d)")
     vectors = single(vectors).numpy()
-    if not np.isfinite(vectors).all() or not vectors.any(1).all():
-        got = "NaN, infinity or a vector of zeros"
-        raise wrong("words", "hold finite vectors that are not 0", got, "leave these words out")
-    return WordVectors(tuple(names), torch.from_numpy(vectors))
+    for bad, what in (
+        (~np.isfinite(vectors).all(1), "NaN or infinity"),
+        (~vectors.any(1), "zeros"),
+    ):
+        if bad.any():
+            got = f"{what} for {first_names(repr(names[i]) for i in np.flatnonzero(bad))}"
+            raise wrong("words", "hold finite vectors that are not 0", got, "leave these words out")
+    first: dict[str, int] = {}
+    again = {name for i, name in enumerate(names) if first.setdefault(name, i) != i}
+    if again:
+        shown = first_names(map(repr, sorted(again)))
+        several = f"{counted(len(again), 'word')} more than once ({shown})"
+        warn(f"{path.name} holds {several}; each has its first vector.")
+    return WordVectors(tuple(first), torch.from_numpy(vectors[list(first.values())]))
 
 
 def _of_npz(path: Path) -> tuple[list[str], np.ndarray]:
@@ -101,13 +116,13 @@ def _of_npz(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _of_text(path: Path) -> tuple[list[str], np.ndarray]:
-    names, rows, width = list[str](), list[np.ndarray](), 0
+    names, rows, width, announced = list[str](), list[np.ndarray](), 0, None
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 parts = SPACES.split(line.strip(" \t\r\n"))
                 if number == 1 and len(parts) == 2 and all(part.isdecimal() for part in parts):
-                    width = int(parts[1])  # behind the number of words
+                    announced, width = map(int, parts)
                 elif parts != [""]:
                     width = width or len(parts) - 1
                     name, row = _parted(parts, width, f"line {number} of {path.name}")
@@ -116,6 +131,9 @@ def _of_text(path: Path) -> tuple[list[str], np.ndarray]:
     except UnicodeDecodeError as broken:
         got, way_out = f"{path}: {broken.reason}", "write word2vec's binary vectors as text"
         raise wrong("words", "be UTF-8 text, or .npz", got, way_out) from None
+    if announced not in (None, len(names)):
+        rule = f"hold the {counted(announced, 'word')} that its first line says"
+        raise wrong("words", rule, len(names), "fetch the file again, or leave its first line out")
     return names, np.array(rows, dtype=np.float32).reshape(len(names), width)
 
 
