@@ -63,7 +63,7 @@ def test_a_stage_learns_to_give_back_and_joint_learning_goes_on():
         ({"maps": (8, 16)}, r"maps must name as many stages as fields, got \(8, 16\)"),
         ({"shape": (28, 28)}, r"shape must be channels, height and width, got \(28, 28\)"),
         ({"cost": -1}, "cost must be a number from 0 on, got -1"),
-        ({"pool": 30}, "fields must leave 30 pixels or more to pool in stage 1"),
+        ({"pool": 30}, "fields must leave 30 pixels or more a side to pool in stage 1, of 28"),
     ],
 )
 def test_wrong_use_is_refused_in_a_sentence(options, message):

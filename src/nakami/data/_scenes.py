@@ -144,10 +144,10 @@ def check_asked(
     fewest, most = check_ends("count", count, 0, math.inf, rule, way_out)
     if not (fewest.is_integer() and most.is_integer()):
         raise wrong("count", rule, count, way_out)
-    rule = (
-        f"be the least and the greatest side, from 2 to the picture's {min(height, width)} pixels"
-    )
-    sides = check_ends("sides", sides, 2, min(height, width), rule, "write sides=(14, 42)")
+    shorter = min(height, width)
+    rule = f"be the least and the greatest side, from 2 to the picture's {shorter} pixels"
+    way_out = f"write sides=({min(14, max(2, shorter // 3))}, {min(42, shorter)})"
+    sides = check_ends("sides", sides, 2, shorter, rule, way_out)
     if not isinstance(objects, Objects) or not len(objects):
         got = "none" if isinstance(objects, Objects) else type(objects).__name__
         raise wrong(

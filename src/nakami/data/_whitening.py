@@ -71,11 +71,15 @@ def whitening(
     values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     d = len(values)
-    k = d if components is None else check_count("components", components, d, "values of x", "")
+    k = (
+        d
+        if components is None
+        else check_count("components", components, d, "values of x", f"use {min(72, d)}")
+    )
     there = int((values > d * torch.finfo(torch.float32).eps * values[0]).sum())
     if k > there and eps == 0:
         rule = f"be at most {there}, the directions in which x varies"
-        raise wrong("components", rule, k, ["lower it", "pass eps=0.01"])
+        raise wrong("components", rule, k, ["lower it", "pass {eps}=0.01"])
     values, vectors = values[:k] + eps * values[0], vectors[:, :k]
     matrix, back = vectors.T / values.sqrt()[:, None], vectors * values.sqrt()
     if kind == "zca":

@@ -171,9 +171,15 @@ def train(
 ) -> tuple[Network]:
     """The one network."""
     s, shape = settings, tuple(train.inputs.shape[1:])
-    if len(shape) != 3 or shape[0] not in CHANNELS or min(shape[1:]) <= s.crop:
-        rule = f"hold pictures, grey or coloured, of more than {s.crop} pixels a side"
-        raise wrong("data", rule, f"shape {shape}", "pass a folder of pictures with {size}=64")
+    if len(shape) != 3 or shape[0] not in CHANNELS:
+        rule, way_out = (
+            "hold pictures, grey or coloured",
+            "pass a folder of pictures with {size}=64",
+        )
+        raise wrong("data", rule, f"shape {shape}", way_out)
+    if min(shape[1:]) <= s.crop:
+        rule = f"be less than the shorter side of the pictures, {min(shape[1:])} pixels"
+        raise wrong("setting crop", rule, s.crop, f"write crop = {min(4, min(shape[1:]) - 1)}")
     model = network(s, train.inputs, classes(train), training.generator("first weights"))
     if s.trunk and not training.has("trained"):
         features = nn.Sequential(OrderedDict(features=model.get_submodule("features")))

@@ -71,7 +71,8 @@ def made(
         s > n for s, n in zip(drawn, settings.hidden, strict=True)
     ):
         rule = f"name so many units of each hidden layer as it has, {settings.hidden}, or fewer"
-        raise wrong("stochastic", rule, drawn, "write --set stochastic=50,50")
+        way_out = f"write stochastic = {[min(50, n) for n in settings.hidden]}"
+        raise wrong("setting stochastic", rule, drawn, way_out)
     drawn = drawn if stochastic else (0,) * len(drawn)
     layers = [(n - s, s) for n, s in zip(settings.hidden, drawn, strict=True)]
     sizes = [

@@ -135,7 +135,8 @@ def rising(steps: Sequence[int], length: int | None = None) -> tuple[int, ...]:
     if not good or sorted(set(times)) != times:
         most = "1" if length is None else f"1 to {length}, the length of a sequence"
         rule = f"be rising whole numbers from {most}"
-        raise wrong("steps", rule, repr(steps), "1, 5, 10, 20 is the default")
+        usual = [str(t) for t in STEPS if length is None or t <= length]
+        raise wrong("steps", rule, repr(steps), f"{', '.join(usual)} will do")
     return tuple(int(t) for t in times)
 
 

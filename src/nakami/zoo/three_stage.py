@@ -112,22 +112,23 @@ def make(
     check_sizes("shape", shape, 3, "be channels, height and width", "use (1, 28, 28)")
     fields = check_sizes("fields", fields, None, "be sides of fields", "use (5, 5, 3)")
     rule = "name as many stages as fields"
-    maps = check_sizes("maps", maps, len(fields), rule, "use (8, 16, 32)")
+    usual = tuple(8 * 2**i for i in range(len(fields)))
+    maps = check_sizes("maps", maps, len(fields), rule, f"use {usual}")
     if not (is_number(cost) and cost >= 0):
         raise wrong("cost", "be a number from 0 on", cost, "use 0.1")
     pool, g = check_at_least("pool", pool, 1, "use 2"), seeded(generator)
     parts: OrderedDict[str, nn.Module] = OrderedDict(contrast=LocalContrastNorm2d(5))
     channels, size = shape[0], (shape[1], shape[2])
     for i, (field, number) in enumerate(zip(fields, maps, strict=True), 1):
+        if min(size) - field + 1 < pool:
+            rule = f"leave {pool} pixels or more a side to pool in stage {i}, of {min(size)}"
+            raise wrong("fields", rule, tuple(fields), "lower them, or pass larger pictures")
         where = {"bias": False, "input_size": size}
         filters = layer(LocallyConnected2d, channels, number, field, std=1.0, generator=g, **where)
         scale = (channels * size[0] * size[1] / len(filters.weight)) ** 0.5
         with torch.no_grad():
             filters.weight.mul_(scale / filters.weight[0].numel() ** 0.5)
         h, w = (side // pool for side in filters.output_size)
-        if not h * w:
-            rule = f"leave {pool} pixels or more to pool in stage {i}"
-            raise wrong("fields", rule, tuple(fields), "lower them, or pass larger pictures")
         window = max(n for n in (5, 3, 1) if n // 2 < min(h, w))
         parts[f"stage{i}"] = Stage(filters, pool, window, cost)
         channels, size = number, (h, w)

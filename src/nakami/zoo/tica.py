@@ -169,7 +169,7 @@ def neighbourhoods(sheet: tuple[int, int], side: int) -> Tensor:
     sheet, side = _checked(sheet), check_at_least("side", side, 1, "use 3")
     if side % 2 == 0 or side > min(sheet):
         rule = f"be odd, at most the shorter side of the sheet, {min(sheet)}"
-        raise wrong("side", rule, side, "use 3")
+        raise wrong("side", rule, side, f"use {3 if min(sheet) > 2 else 1}")
     near = [(distances(n) <= side // 2).float() for n in sheet]
     return torch.kron(*near)
 

@@ -85,8 +85,9 @@ def subspaces(
     table = bench(model, inputs, run)
     table.check_one_length()
     n, read = run.stages[0].size, len(table.measured)
-    r = max(1, min(DIMENSION, n // 2)) if dimension is None else dimension
-    r = check_count("dimension", r, n, "the size of the input", "10 is the default")
+    usual = max(1, min(DIMENSION, n // 2))
+    r = usual if dimension is None else dimension
+    r = check_count("dimension", r, n, "the size of the input", f"{usual} is the default here")
     check_fraction("tol", tol, "1e-5 is the default")
     names = table.stages(_fitting(run, 4 * r * n * read) if stages is None else stages)
     settings = {
