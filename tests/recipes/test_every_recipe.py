@@ -18,6 +18,16 @@ TINY = {
     "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},
     "dbn-digits": STACKED,
     "devise-shapes": {"epochs": 1, "matrix_epochs": 1, "joint_epochs": 1},
+    "dqn-cartpole": {
+        "hidden": (6,),
+        "epochs": 2,
+        "steps": 32,
+        "play": 16,
+        "updates": 2,
+        "warmup": 32,
+        "replay": 200,
+        "games": 2,
+    },
     "drsae-digits": {"hidden": 9, "steps": 3, "pretrain_epochs": 1, "finetune_epochs": 1},
     "lenet-digits": {"epochs": 1, "pooling": "gaussian", "normalisation": "contrast"},
     "maxout-digits": {"hidden": (6, 5), "epochs": 2},
@@ -55,10 +65,15 @@ TINY = {
 }
 
 
+EXTRAS = {"dqn-cartpole": ("gymnasium", "stable_baselines3", "ale_py")}
+
+
 @pytest.fixture(params=recipes.SUBJECTS, scope="module")
 def made(request, tmp_path_factory):
     """Name, recipe, folder, and the subject with its training recorded twice."""
     name = request.param
+    for package in EXTRAS.get(name, ()):
+        pytest.importorskip(package, reason=f"{name} needs an extra")
     module = importlib.import_module(f"nakami.recipes.{name.replace('-', '_')}")
     train, test = module.ENTRY.examples(None)
     few = train[:60], test[:20]

@@ -1,0 +1,45 @@
+"""Games played to their end."""
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import agents
+from nakami.zoo import dqn, mlp
+
+pytest.importorskip("gymnasium")
+pytest.importorskip("stable_baselines3")
+pytest.importorskip("ale_py")
+
+
+def test_scores_are_sums_of_rewards_and_repeat():
+    game = agents.game("CartPole-v1")
+    one, other = (agents.play(None, game, 5, seed=3, every=4) for _ in range(2))
+    assert torch.equal(one.scores, other.scores)
+    assert torch.equal(one.scores, one.lengths.double())  # 1 for each step
+    assert one.states.shape == (-(-int(one.lengths.sum()) // 4), 4)
+
+
+def test_a_network_that_leans_against_the_pole_does_better_than_chance():
+    net = mlp.make((4, 2))
+    with torch.no_grad():
+        for p in net.parameters():
+            p.zero_()
+        net[-1].weight[1] = torch.tensor([0.0, 0.0, 1.0, 1.0])  # to where it falls
+    game = agents.game("CartPole-v1")
+    leaned = agents.play(net, game, 5).scores.mean()
+    assert leaned > 3 * agents.play(None, game, 5).scores.mean()
+    assert agents.play(net, game, 5, randomness=1.0).scores.mean() < leaned / 3
+
+
+def test_atari_is_what_the_network_takes_and_lives_are_episodes_in_training_alone():
+    lives, whole = agents.atari("breakout", training=True), agents.atari("breakout")
+    state, _ = whole.reset(seed=1)
+    assert (state.shape, state.dtype) == ((4, 84, 84), np.uint8)
+    x = agents.as_input(state)
+    assert 0 < float(x.max()) <= 1
+    assert dqn.make(year="2013")(x[None]).shape == (1, 4)
+    found, game = (agents.play(None, each, 5, seed=1) for each in (lives, whole))
+    first = int(game.lengths[0])
+    assert int(found.lengths[:4].sum()) < first  # five lives are one game
+    assert found.scores.max() < 5
