@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from checks import neighbour
 from nakami import recipes
@@ -176,3 +177,16 @@ def test_figures_are_those_of_the_examples_to_test_on(name, tmp_path):
     given = recipes.DataFiles(files["train"], files["other"])
     recipes.prepare(name, tmp_path / "a", data=given, n_inputs=2, settings=settings)
     assert not training_report(read_record(tmp_path / "a")).pictures  # those of "one" are there
+
+
+def test_a_folder_of_one_class_alone_is_told_that_two_are_needed(tmp_path):
+    one = tmp_path / "all" / "cats"
+    one.mkdir(parents=True)
+    for i in range(12):
+        Image.new("L", (20, 20), i).save(one / f"{i}.png")
+    with pytest.raises(
+        UsageError, match=r"data must hold two classes or more, got the folder cats alone; add a"
+    ):
+        recipes.prepare("lenet-digits", tmp_path / "run", data=tmp_path / "all")
+    with pytest.raises(UsageError, match="data must hold labels, which lenet-digits needs"):
+        recipes.prepare("lenet-digits", tmp_path / "run", data=one)

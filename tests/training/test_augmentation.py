@@ -80,6 +80,12 @@ def test_grey_pictures_become_brighter_or_darker():
     assert len(moved[:, 0, 0, 0].unique()) == 4
 
 
+def test_a_share_of_0_or_1_mirrors_none_or_all():
+    x = torch.rand(40, 1, 5, 6, generator=source())
+    assert torch.equal(RandomFlip(0)(x, source()), x)
+    assert torch.equal(RandomFlip(1.0)(x, source()), x.flip(3))
+
+
 CHANGES = (RandomCrop(2), RandomFlip(), Gaussian(0.01))
 
 
@@ -213,7 +219,16 @@ GREY = torch.rand(5, 8, 8)
         (lambda: Augmented(Given([]), "flip"), r"changes must be a function, called as change\("),
         (lambda: RandomCrop(-1), "padding must be a whole number from 0 on, got -1; use 4"),
         (lambda: RandomCrop(2, "mirror"), "border must be one of reflect, constant, .* 'mirror'"),
-        (lambda: RandomFlip(1.5), "share must lie between 0 and 1, got 1.5; use 0.5"),
+        (lambda: RandomFlip(1.5), "share must be a number from 0 to 1, got 1.5; use 0.5"),
+        (lambda: RandomFlip(float("nan")), "share must be a number from 0 to 1, got nan"),
+        (
+            lambda: ColourShift.of(torch.rand(8, 20, 20, 3)),
+            r"pictures must hold .* first.*\(8, 20, 20, 3\); pass x.movedim\(-1, 1\)",
+        ),
+        (
+            lambda: RandomFlip()(torch.rand(8, 20, 20, 3), source()),
+            "x must hold pictures channels first",
+        ),
         (lambda: ColourShift(torch.eye(3), 0), "scale must be a number above 0, got 0; use 0.1"),
         (lambda: Plateaus(Given([]), 2), "share must lie between 0 and 1, got 2; use 0.1"),
         (lambda: Plateaus(Given([]), least=1), "least must be a number from 0 on and below 1"),

@@ -122,7 +122,7 @@ def from_array(
     Where they stand in the file; default from the first on.
     """
     check_examples(array, path)
-    if array.dtype == np.uint8 and _channels_last(array.shape):
+    if array.dtype == np.uint8 and channels_last(array.shape):
         raise wrong(
             f"{path}", "hold pictures channels first, (N, C, H, W)", f"shape {array.shape}",
             "store np.moveaxis(x, -1, 1)",
@@ -189,5 +189,5 @@ def whole(array: np.ndarray, what: str) -> Tensor:
     return torch.from_numpy(array.astype(np.int64))
 
 
-def _channels_last(shape: tuple[int, ...]) -> bool:
+def channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and shape[-1] in (1, 3) and shape[1] not in (1, 3)

@@ -145,6 +145,9 @@ def check_labels(name: str, train: Examples, test: Examples) -> None:
     """Refuse examples without labels, or with labels that no classifier is trained on."""
     for argument, examples in (("data", train), ("test", test)):
         if examples.labels is None:
+            if folder := _one_folder(examples):
+                rule, way_out = "hold two classes or more", "add a folder of pictures for another"
+                raise wrong(argument, rule, f"the folder {folder} alone", way_out)
             rule = f"hold labels, which {name} needs"
             raise wrong(argument, rule, f"none ({examples.source})", LABELS)
         if int(examples.labels.min()) < 0:
@@ -162,6 +165,13 @@ def check_labels(name: str, train: Examples, test: Examples) -> None:
     if int(test.labels.max()) >= known:
         rule = f"hold labels of the {known} classes of the examples to train on"
         raise wrong("test", rule, int(test.labels.max()), "leave out examples of other classes")
+
+
+def _one_folder(examples: Examples) -> str:
+    """The folder that all pictures lie in, where they do; else empty."""
+    parts = [Path(name).parts for name in examples.names if examples.noun == "picture"]
+    folders = {each[0] if len(each) > 1 else "" for each in parts}
+    return folders.pop() if len(folders) == 1 else ""
 
 
 def check_unit(name: str, train: Examples, test: Examples) -> None:

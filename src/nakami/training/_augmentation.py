@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nakami.data._arrays import channels_last
 from nakami.nn._padding import most_padding
 from nakami.results import (
     check_at_least,
     check_callable,
     check_choice,
-    check_fraction,
     is_number,
     wrong,
 )
@@ -68,13 +68,14 @@ class RandomFlip:
     """Each picture mirrored, left to right, with probability ``share``.
 
     Attributes:
-        share: Between 0 and 1.
+        share: From 0 to 1; 1 mirrors all.
     """
 
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_fraction("share", self.share, "use 0.5")
+        if not is_number(self.share) or not 0 <= self.share <= 1:
+            raise wrong("share", "be a number from 0 to 1", repr(self.share), "use 0.5")
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """The pictures ``(N, C, H, W)``."""
@@ -135,6 +136,9 @@ def _pictures(argument: str, x: Tensor) -> Tensor:
         got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else repr(x)
         rule, way_out = "be floating pictures (N, C, H, W)", "pass x[:, None] where C is missing"
         raise wrong(argument, rule, got, way_out)
+    if channels_last(x.shape):
+        rule, way_out = "hold pictures channels first, (N, C, H, W)", "pass x.movedim(-1, 1)"
+        raise wrong(argument, rule, f"shape {tuple(x.shape)}", way_out)
     return x
 
 
