@@ -51,6 +51,7 @@ TINY = {
     },
     "rnnlm-text": {"hidden": 6, "layers": 2, "epochs": 1, "window": 10, "grow": True},
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
+    "rntn-trees": {"size": 4, "epochs": 1},
     "sdae-digits": STACKED,
     "three-stage": {"maps": (2, 3, 4), "epochs": 1, "joint_epochs": 1},
     "tica-patches": {"components": 9, "sheet": (6, 6), "epochs": 2},

@@ -25,7 +25,7 @@ BACKGROUND = {"overfeat-digits"}  # a class more
 OTHERS = {"dqn-cartpole"}  # take no files of pictures; their own tests try them on other data
 PICTURED = [name for name in recipes.SUBJECTS if name not in OTHERS]
 CUT = {"tica-patches": 10_000, "rnnlm-text": 180}  # patches out of the pictures; short texts
-TEXTS = {"rnnlm-text": "3,600 characters, text of x.txt"}
+TEXTS = {"rnnlm-text": "3,600 characters, text of x.txt", "rntn-trees": "40 trees of x.txt"}
 
 
 def small(name):
@@ -37,7 +37,11 @@ def written(name, stem, n, gen, labels=None):
     """A file of n examples as the recipe takes them: pictures, or blocks of text."""
     if name in TEXTS:
         file = stem.with_suffix(".txt")
-        file.write_text("".join(gen.choice(list("abcd \n"), 100 * n)), encoding="utf-8")
+        text = "".join(gen.choice(list("abcd \n"), 100 * n))
+        if name == "rntn-trees":
+            words = gen.choice(9, n)
+            text = "\n".join(f"({word % 4} (0 not) (1 {word}))" for word in words)
+        file.write_text(text, encoding="utf-8")
         return file
     x = gen.integers(0, 256, (n, 1, small(name), small(name)), dtype=np.uint8)
     y = np.arange(n) % 4 if labels is None else labels

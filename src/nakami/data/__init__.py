@@ -23,6 +23,7 @@ from ._examples import (
 from ._film import film
 from ._labelled import TOKEN, LabelledExamples, read_labelled, with_targets
 from ._made_text import made_text
+from ._made_trees import made_trees
 from ._objects import Objects, objects_of, shapes
 from ._patches import patches
 from ._pentomino import Pentominoes, pentomino_patches, pentominoes
@@ -69,6 +70,7 @@ __all__ = [
     "is_picture",
     "load_weights",
     "made_text",
+    "made_trees",
     "mnist",
     "objects_of",
     "patches",

@@ -115,13 +115,28 @@ def read_trees(
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as broken:
         raise wrong("path", "be UTF-8 text", f"{path}: {broken.reason}", "convert it") from None
+    lines = [line.lower() for line in lines] if lower else lines
+    return parsed_trees(lines, path.name, words, least)
+
+
+def parsed_trees(
+    lines: Sequence[str], name: str, words: Sequence[str] | None = None, least: int = 1
+) -> Trees:
+    """Trees of the lines of a text, empty ones left out; as ``read_trees``.
+
+    Args:
+        lines: One tree each.
+        name: What holds them.
+        words: The vocabulary to use, or None.
+        least: Words that are rarer are left out of theirs.
+    """
     parsed = [
-        _parse(line.lower() if lower else line, f"line {number} of {path.name}")
+        _parse(line, f"line {number} of {name}")
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
     if not parsed:
-        raise wrong("path", "hold a tree or more", path, "give a file with one tree a line")
+        raise wrong("path", "hold a tree or more", name, "give a file with one tree a line")
     known = tuple(words) if words is not None else _vocabulary(parsed, least)
     index = {word: i for i, word in enumerate(known)}
     longest = max(len(tree.labels) for tree in parsed)
@@ -131,8 +146,7 @@ def read_trees(
         rows = [(NONE if word is None else index.get(word, 0), *rest) for word, *rest in tree.nodes]
         nodes[row, : len(rows)] = torch.tensor(rows)
         labels[row, : len(rows)] = torch.tensor(tree.labels)
-    source = f"{counted(len(parsed), 'tree')} of {path.name}"
-    return Trees(nodes, labels, known, source)
+    return Trees(nodes, labels, known, f"{counted(len(parsed), 'tree')} of {name}")
 
 
 def _vocabulary(trees: list[_Parsed], least: int) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..results import Lines as Lines
     from ..results import Picture as Picture
     from ..results import Texts as Texts
+    from ..results import Tree as Tree
     from ._examples import DataFiles as DataFiles
     from ._examples import classes as classes
     from ._examples import digits_from as digits_from

@@ -80,7 +80,7 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
             other, part = data.read_split(files.test, classes=train.classes, **files.reading)
             test = part or other
     if test is None:
-        train, test = _held_out(train)
+        train, test = held_out(train)
     for argument, examples in (("data", train), ("test", test)):
         if not isinstance(examples.inputs, Tensor) or not examples.inputs.is_floating_point():
             rule, way_out = "hold pictures or floating numbers", "store measured numbers as float32"
@@ -118,7 +118,7 @@ def picture_files(files: DataFiles) -> tuple[list[Path], list[Path]]:
     return train, test
 
 
-def _held_out(examples: Examples) -> tuple[Examples, Examples]:
+def held_out(examples: Examples) -> tuple[Examples, Examples]:
     """All but a random tenth of the examples, and these, both in order."""
     held, whole = _tenth(len(examples)), examples.source
     return (

@@ -86,7 +86,7 @@ def write_weights(subject: Subject, folder: str | PathLike[str]) -> dict[str, Pa
     files = {n.name: Path(folder) / "networks" / f"{n.name}.safetensors" for n in subject.networks}
     for network in subject.networks:
         if not files[network.name].exists():
-            save_weights(network.model, files[network.name])
+            save_weights(network.trained or network.model, files[network.name])
     return files
 
 

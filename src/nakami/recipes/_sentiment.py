@@ -32,12 +32,14 @@ class Share:
 
     Attributes:
         value: In 0..1. error: its standard error over trees, whose nodes are not independent; NaN
-            of one tree alone. nodes: how many were counted.
+            of one tree alone.
+        nodes: How many were counted. trees: in how many they stand.
     """
 
     value: float
     error: float
     nodes: int
+    trees: int
 
 
 def share_of(right: Tensor, counted: Tensor) -> Share:
@@ -50,7 +52,9 @@ def share_of(right: Tensor, counted: Tensor) -> Share:
     trees, nodes = len(each), float(each.sum())
     value = float(hits.sum()) / nodes if nodes else float("nan")
     off = float(((hits - value * each) ** 2).sum()) * trees / (trees - 1) if trees > 1 else None
-    return Share(value, float("nan") if off is None else off**0.5 / nodes, int(nodes))
+    return Share(
+        value, float("nan") if off is None or not nodes else off**0.5 / nodes, int(nodes), trees
+    )
 
 
 def accuracies(answers: Tensor, nodes: Tensor, labels: Tensor) -> dict[str, Share]:

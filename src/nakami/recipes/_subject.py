@@ -29,6 +29,7 @@ class Network:
         origin: The module that was trained, where the network is made from it: a stack of machines,
             autoencoders. For pictures.
         times: Weights at times of the training, by name and in order. For pictures.
+        trained: The module whose weights are written to a file; None: the model.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Network:
     facts: list[dict[str, Any]]
     origin: nn.Module | None = None
     times: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
+    trained: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Recipe:
         in_unit: Whether it needs values in 0..1, as probabilities; likewise.
         arranged: ``arranged(train, test, settings)``, the examples as networks take them, where
             settings decide that: text by characters or by words.
+        measured: ``measured(networks, test)``, what an x-ray opens and at which inputs, where that
+            is not the networks at the test examples: a recursive network along one tree.
         pictures: ``pictures(networks, test, settings, generator)``, what the page of a training
             shows beside the losses: filters, samples, reconstructions. The generator is a new one
             with the training's seed.
@@ -91,6 +95,9 @@ class Recipe:
     arranged: Callable[[Examples, Examples, Any], tuple[Examples, Examples]] = lambda a, b, _: (
         a,
         b,
+    )
+    measured: Callable[[Sequence[Network], Examples], tuple[Sequence[Network], Examples]] = (
+        lambda networks, test: (networks, test)
     )
     pictures: (
         Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Show]] | None

@@ -88,7 +88,7 @@ def prepare(
     if files is not None:  # those of the figures; the settings keep those of the first time
         result |= {"files": files.about()}
     training.finish(result, [table_of_facts(networks)])
-    return Subject(name, tuple(networks), test[:n_inputs], recipe.stages(settings), recipe.dtype)
+    return _subject(name, networks, test[:n_inputs], settings)
 
 
 def trained(
@@ -132,7 +132,14 @@ def preview(name: str, settings: Any = None) -> Subject:
     recipe, settings = _asked(name, settings)
     network = Network("untrained", recipe.untrained(settings), "not trained", [])
     _, test = _examples(name, None, settings)
-    return Subject(name, (network,), test[:1], recipe.stages(settings), recipe.dtype)
+    return _subject(name, (network,), test[:1], settings)
+
+
+def _subject(name: str, networks: Sequence[Network], test: Examples, settings: Any) -> Subject:
+    """What an x-ray opens of trained networks."""
+    recipe = SUBJECTS[name]
+    opened, examples = recipe.measured(networks, test)
+    return Subject(name, tuple(opened), examples, recipe.stages(settings), recipe.dtype)
 
 
 def _examples(name: str, files: DataFiles | None, settings: Any) -> tuple[Examples, Examples]:

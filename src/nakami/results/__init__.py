@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from ._picture import Picture as Picture
     from ._picture import Show as Show
     from ._picture import Texts as Texts
+    from ._picture import Tree as Tree
     from ._pieces import Piece as Piece
     from ._plotted import Plotted as Plotted
     from ._plotted import drawn_by as drawn_by

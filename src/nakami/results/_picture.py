@@ -99,6 +99,35 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Tree:
+    """A tree with a value at each node, above and below 0: the sentiments of a sentence.
+
+    Attributes:
+        title: What it shows. caption: A sentence below.
+        parents: Of each node its parent's place, -1 of the root; children stand before their
+            parents, leaves in order.
+        texts: Of each node; those of leaves are written below them.
+        values: Of each node.
+    """
+
+    title: str
+    caption: str
+    parents: tuple[int, ...]
+    texts: tuple[str, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        n, parents = len(self.parents), self.parents
+        rule, way_out = "be after its children, and -1 of the last node", "list children first"
+        if not n or parents[-1] != -1 or any(not i < p < n for i, p in enumerate(parents[:-1])):
+            raise wrong("parents", rule, parents, way_out)
+        for name in ("texts", "values"):
+            if len(getattr(self, name)) != n:
+                rule = f"be one for each of {n} nodes"
+                raise wrong(name, rule, len(getattr(self, name)), "give one for each parent")
+
+
+@dataclass(frozen=True)
 class Picture:
     """A grid of small images on one scale of values.
 
@@ -153,4 +182,4 @@ def _check_box(box: Box, rows: int, columns: int) -> None:
     check_choice("kind", box.kind, get_args(BoxKind), "leave it out for 'right'")
 
 
-Show: TypeAlias = Picture | Lines | Texts
+Show: TypeAlias = Picture | Lines | Texts | Tree

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._picture import Box, Lines, Picture, Show, Texts
+from ._picture import Box, Lines, Picture, Show, Texts, Tree
 from ._plotted import Plotted
 
 if TYPE_CHECKING:
@@ -126,13 +126,17 @@ def unpacked_pictures(
 ) -> tuple[Show, ...]:
     """The inverse of ``packed_pictures``."""
     return tuple(
-        _picture(text, arrays[str(i)])
-        if str(i) in arrays
-        else _texts(text)
-        if "head" in text
-        else _lines(text)
+        _picture(text, arrays[str(i)]) if str(i) in arrays else _of_texts(text)
         for i, text in enumerate(record["pictures"])
     )
+
+
+def _of_texts(text: Mapping[str, Any]) -> Show:
+    """What has no images."""
+    if "parents" in text:
+        lists = (tuple(text[name]) for name in ("parents", "texts", "values"))
+        return Tree(text["title"], text["caption"], *lists)
+    return _texts(text) if "head" in text else _lines(text)
 
 
 def _texts(text: Mapping[str, Any]) -> Texts:

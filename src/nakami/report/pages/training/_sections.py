@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nakami.results import Lines, Picture, Show, TrainedPhase, TrainingReport
+from nakami.results import Lines, Picture, Show, TrainedPhase, TrainingReport, Tree
 
 from ...charts._chart import Chart
 from ...charts._curves import Curve, Scale, curves
@@ -16,6 +16,7 @@ from ...page._mosaic import mosaic
 from ...page._sections import Figure, Section, Table, Text, section, side_by_side
 from ...words import _numbers as num
 from ...words._sentences import Sentences
+from ._tree import tree_chart
 
 say = Sentences(__file__)
 SHOWN = 400  # points of a curve
@@ -118,11 +119,13 @@ def pictures_section(found: TrainingReport) -> Section | None:
 
 
 def shown(index: int, found: Show) -> Figure:
-    """A picture, curves or texts as a figure."""
+    """A picture, curves, a tree or texts as a figure."""
     if isinstance(found, Picture):
         return Figure(found.title, found.caption, mosaic=mosaic(found))
     if isinstance(found, Lines):
         return Figure(found.title, found.caption, [lines_chart(index, found)])
+    if isinstance(found, Tree):
+        return Figure(found.title, found.caption, [tree_chart(index, found)])
     rows = [list[Text](row) for row in found.rows]
     return Figure(found.title, found.caption, table=Table(found.title, [*found.head], rows))
 
