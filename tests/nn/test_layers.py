@@ -1,6 +1,7 @@
 """What is special to each layer: limits, masks, moments, and refusals."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -262,3 +263,26 @@ def test_a_picture_without_an_axis_of_examples(layer):
     x = drawn(3, 6, 8)
     assert_close(layer(x), layer(x[None])[0])
     assert layer(x.expand(0, 3, 6, 8)).shape == (0, *layer(x).shape)
+
+
+def test_pools_take_a_padding_for_each_axis_as_torchs_do():
+    x = drawn_pictures()
+    wanted = torch.nn.AvgPool2d((3, 2), 2, (1, 0))(x.square())
+    assert_close(ours.L2Pool2d((3, 2), 2, (1, 0))(x), (wanted + 1e-8).sqrt())
+    wide = ours.GaussianPool2d((3, 2), 2, (1, 0), sigma=1e4, power=1)
+    assert_close(wide(x), torch.nn.AvgPool2d((3, 2), 2, (1, 0))(x), rtol=1e-6, atol=1e-7)
+    with pytest.raises(UsageError, match=r"at most half of the window, \(1, 1\), got 2"):
+        ours.L2Pool2d((3, 2), padding=2)
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 1e-200])
+def test_the_narrowest_window_is_the_middle_of_pictures(sigma):
+    x = drawn_pictures()
+    assert_close(ours.GaussianPool2d(2, sigma=sigma, power=1)(x), torch.nn.AvgPool2d(2)(x))
+    assert_close(ours.GaussianPool2d(3, 1, 1, sigma=sigma, power=1)(x), x)
+    with pytest.raises(UsageError, match=r"sigma must be a finite number .* got inf"):
+        ours.GaussianPool2d(2, sigma=math.inf)
+
+
+def drawn_pictures():
+    return torch.rand(2, 3, 6, 8, generator=torch.Generator().manual_seed(0))

@@ -18,18 +18,22 @@ def window(size: tuple[int, int], sigma: float | None) -> Tensor:
     """
     if sigma is None:
         sigma = max(size) / 4
-    elif not is_number(sigma) or not sigma > 0:
+    elif not is_number(sigma) or not 0 < sigma < math.inf:
         raise wrong("sigma", "be a finite number above 0, in pixels", sigma, "leave it out")
     sides = []
     for length in size:
-        at = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
-        sides.append(torch.exp(-(at.square()) / (2 * sigma**2)))
+        squares = (torch.arange(length, dtype=torch.float64) - (length - 1) / 2).square()
+        squares = squares - squares.min()  # so that the middle is 1 for the least sigma, too
+        sides.append(torch.exp(-(squares / sigma) / sigma / 2))
     weights = torch.outer(*sides)
     return (weights / math.fsum(weights.flatten().tolist())).float()[None, None]
 
 
 def weighed(
-    x: Tensor, weights: Tensor, stride: int | tuple[int, int] = 1, padding: int = 0
+    x: Tensor,
+    weights: Tensor,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
 ) -> Tensor:
     """The weighted sums of each map by itself, ``(..., H, W)``."""
     weights = weights.to(x)

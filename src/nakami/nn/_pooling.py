@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from ..results import check_at_least, wrong
+from ..results import wrong
 from ._autocast import uncast, widened
 from ._gaussian import weighed, window
 from ._padding import pair
@@ -32,12 +32,16 @@ class L2Pool2d(nn.Module):
         self,
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
-        padding: int = 0,
+        padding: int | tuple[int, int] = 0,
     ):
         super().__init__()
         self.kernel_size = pair("kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else pair("stride", stride)
-        self.padding = check_at_least("padding", padding, 0, "use 0")
+        self.padding = pair("padding", padding, least=0)
+        most = tuple(side // 2 for side in self.kernel_size)  # as torch's pools: no window is empty
+        if self.padding[0] > most[0] or self.padding[1] > most[1]:
+            rule = f"be at most half of the window, {most}"
+            raise wrong("padding", rule, padding, f"use {most}")
 
     def forward(self, x: Tensor) -> Tensor:
         """The pooled maps."""
@@ -73,7 +77,7 @@ class GaussianPool2d(L2Pool2d):
         self,
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
-        padding: int = 0,
+        padding: int | tuple[int, int] = 0,
         *,
         sigma: float | None = None,
         power: int = 2,
