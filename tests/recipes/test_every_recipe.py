@@ -53,6 +53,7 @@ TINY = {
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "rntn-trees": {"size": 4, "epochs": 1},
     "sdae-digits": STACKED,
+    "skipgram-words": {"width": 4, "least": 2, "epochs": 1},
     "three-stage": {"maps": (2, 3, 4), "epochs": 1, "joint_epochs": 1},
     "tica-patches": {"components": 9, "sheet": (6, 6), "epochs": 2},
     "sfnn-digits": {

@@ -24,8 +24,10 @@ SIDES = {
 BACKGROUND = {"overfeat-digits"}  # a class more
 OTHERS = {"dqn-cartpole"}  # take no files of pictures; their own tests try them on other data
 PICTURED = [name for name in recipes.SUBJECTS if name not in OTHERS]
-CUT = {"tica-patches": 10_000, "rnnlm-text": 180}  # patches out of the pictures; short texts
-TEXTS = {"rnnlm-text": "3,600 characters, text of x.txt", "rntn-trees": "40 trees of x.txt"}
+# patches out of the pictures, short texts, words
+CUT = {"tica-patches": 10_000, "rnnlm-text": 180, "skipgram-words": 1462}
+TEXTS = dict.fromkeys(["rnnlm-text", "skipgram-words"], "3,600 characters, text of x.txt")
+TEXTS["rntn-trees"] = "40 trees of x.txt"
 
 
 def small(name):

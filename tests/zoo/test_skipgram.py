@@ -25,7 +25,7 @@ def table(rows, columns):
     """A network whose scores are ``rows @ columns.T``."""
     net = SkipGram(len(rows), rows.shape[1], dtype=torch.float64)
     with torch.no_grad():
-        net.vectors.weight.copy_(rows.T)
+        net.embedding.weight.copy_(rows)
         net.scores.weight.copy_(columns)
     return net
 
@@ -35,15 +35,18 @@ def random_net(words=6, width=4, seed=0):
     return table(*(torch.randn(words, width, generator=g).double() for _ in range(2)))
 
 
-def test_one_word_gives_its_scores_and_the_first_layer_is_the_embedding():
-    net = random_net()
-    everything = net(torch.eye(6).double())
+def test_one_word_gives_its_scores_and_what_it_does_to_them_is_the_matrix_around():
+    net, words = random_net(), torch.arange(6)
+    everything = net(words)
     assert_close(everything, net.word_vectors @ net.context_vectors.T)
+    assert_close(net(words[:, None]), everything)
     around = torch.tensor([[0, 5], [2, 2]])
     assert_close(net.pairs(torch.tensor([1, 4]), around), everything[[[1], [4]], around])
-    found = nakami.svd(nakami.jacobian(net, torch.eye(6).double()[:1], to="vectors"))
-    exact = torch.linalg.svdvals(net.word_vectors)
-    assert_close(torch.as_tensor(found.values)[:4], exact, rtol=1e-6, atol=1e-9)
+    found = nakami.svd(nakami.jacobian(net, words[2:3, None], start="embedding"))
+    exact = torch.linalg.svdvals(net.context_vectors)
+    assert_close(torch.as_tensor(found.values), exact, rtol=1e-6, atol=1e-9)
+    with pytest.raises(UsageError, match=r"words must have shape \(N,\) or \(N, 1\), got shape"):
+        net(words.reshape(2, 3))
 
 
 @pytest.mark.parametrize("negatives", [1, 3])

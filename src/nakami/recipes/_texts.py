@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -23,15 +24,18 @@ PIECES, PART = 20, 200  # of a text for a standard error; places at a time
 MADE = (200_000, 20_000)  # characters that are made to train on, to test on
 
 
-def text_from(files: DataFiles | None) -> tuple[Examples, Examples]:
+def text_from(
+    files: DataFiles | None, made: Callable[[], tuple[Examples, Examples]] | None = None
+) -> tuple[Examples, Examples]:
     """Raw text in blocks of 100 characters, as code points: made here, or that of files.
 
     Args:
         files: A file of text in UTF-8, and one to test on, without which the last tenth is left out
-            of training; None: sentences made by rules.
+            of training; None: that of ``made``.
+        made: Gives a text where there are no files; None: sentences made by rules.
     """
     if files is None:
-        return _made()
+        return (made or _made)()
     for name, value in files.reading.items():
         if value is not None:
             raise wrong(name, "be left out with a text", value, f"leave {{{name}}} out")
@@ -39,7 +43,7 @@ def text_from(files: DataFiles | None) -> tuple[Examples, Examples]:
         whole, name = read(files.path), str(files.about()["data"]).rpartition("/")[2]
     if files.test is not None:
         with named_as("path", "test"):
-            return _blocks("data", whole, f"text of {name}"), _blocks("test", read(files.test), "")
+            return blocks("data", whole, f"text of {name}"), blocks("test", read(files.test), "")
     n = len(whole) // BLOCK
     if n < HELD_OUT:
         rule = f"hold {HELD_OUT * BLOCK:,} characters or more, as a tenth is tested on"
@@ -47,8 +51,8 @@ def text_from(files: DataFiles | None) -> tuple[Examples, Examples]:
         raise wrong("data", rule, f"{len(whole):,}", way_out)
     cut = (n - n // HELD_OUT) * BLOCK
     return (
-        _blocks("data", whole[:cut], f"text of {name}, without the last tenth"),
-        _blocks("test", whole[cut:], ""),
+        blocks("data", whole[:cut], f"text of {name}, without the last tenth"),
+        blocks("test", whole[cut:], ""),
     )
 
 
@@ -57,11 +61,11 @@ def _made() -> tuple[Examples, Examples]:
     generator = torch.Generator().manual_seed(0)
     (train, _), (test, bits) = (made_text(n, generator) for n in MADE)
     said = f"made sentences; the rules that made those to test on have {bits:.3f} bits a character"
-    return _blocks("data", train, said), _blocks("test", test, said)
+    return blocks("data", train, said), blocks("test", test, said)
 
 
-def _blocks(argument: str, text: str, what: str) -> Examples:
-    """Code points in rows; what fills no row is left out."""
+def blocks(argument: str, text: str, what: str) -> Examples:
+    """A text as code points in rows; what fills no row is left out."""
     n = len(text) // BLOCK
     if not n:
         rule, way_out = f"hold {BLOCK} characters or more", "pass a longer text"
@@ -71,31 +75,35 @@ def _blocks(argument: str, text: str, what: str) -> Examples:
     return Examples(points, None, names, EMBEDDED, f"{n * BLOCK:,} characters, {what}")
 
 
-def arranged(train: Examples, test: Examples, unit: Any, least: int) -> tuple[Examples, Examples]:
-    """Both texts by characters or words, in rows of 20 places; ``classes`` are the kinds.
+def arranged(
+    train: Examples, test: Examples, unit: Any, least: int, length: int = LENGTH
+) -> tuple[Examples, Examples]:
+    """Both texts by characters or words, in rows of places; ``classes`` are the kinds.
 
     Args:
         train: Raw text.
         test: Likewise.
         unit: As for ``Text.of``.
         least: Likewise, of the text to train on.
+        length: Places of a row.
     """
     raw = ["".join(map(chr, part.inputs.flatten().tolist())) for part in (train, test)]
     first = Text.of(raw[0], unit, least=least)
     kinds = first.kinds if least > 1 else (*first.kinds, *sorted(set(raw[1]) - set(first.kinds)))
     texts = (Text.of(part, unit, kinds=kinds, least=least) for part in raw)
-    found = (_rows(text, part) for text, part in zip(texts, (train, test), strict=True))
+    found = (_rows(text, part, length) for text, part in zip(texts, (train, test), strict=True))
     return next(found), next(found)
 
 
-def _rows(text: Text, raw: Examples) -> Examples:
-    n = len(text) // LENGTH
+def _rows(text: Text, raw: Examples, length: int) -> Examples:
+    n = len(text) // length
     if not n:
         got, way_out = f"{len(text)} {text.unit}", "pass a longer text"
-        raise wrong("data", f"hold {LENGTH} {text.unit} or more", got, way_out)
+        raise wrong("data", f"hold {length} {text.unit} or more", got, way_out)
     names = tuple(f"text {i}, {text.unit}" for i in range(n))
-    rows = text.ids[: n * LENGTH].view(n, LENGTH)
-    return replace(raw, inputs=rows, names=names, classes=text.kinds, noun="text")
+    rows = text.ids[: n * length].view(n, length)
+    noun = "text" if length > 1 else text.unit.removesuffix("s")
+    return replace(raw, inputs=rows, names=names, classes=text.kinds, noun=noun)
 
 
 def as_text(examples: Examples, unit: Any) -> Text:

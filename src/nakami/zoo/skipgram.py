@@ -4,10 +4,8 @@ Origin: Mikolov, Sutskever, Chen, Corrado & Dean, "Distributed representations o
 and their compositionality", NIPS 2013; what it factorises: Levy & Goldberg, "Neural word embedding
 as implicit matrix factorization", NIPS 2014.
 
-As a network it takes one word (one number 1, the others 0) and gives a score for each word around
-it: ``vectors`` is a linear layer from words to ``width`` numbers, its columns are the word vectors
-``v``; ``scores`` is one back to words, its rows are the vectors ``u`` of the words around. The
-vectors' layer is the embedding, so that its Jacobian has the embedding's spectrum.
+As a network it takes one word and gives a score for each word around it: rows of ``embedding`` are
+the word vectors ``v``, rows of the linear layer ``scores`` the vectors ``u`` of words around.
 
 Deliberate differences: none in the model; ``training.NegativeSampling`` has those of the training.
 
@@ -16,8 +14,6 @@ Published, accuracy in % on Google's analogies (1 billion words of news, vocabul
 """
 
 from __future__ import annotations
-
-from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +27,8 @@ from ._layers import seeded, uniform
 POWER = 0.75  # of the frequencies that negatives are drawn by
 
 
-class SkipGram(nn.Sequential):
-    """``(N, words)`` of a word each to the scores ``u . v`` of all words around, ``(N, words)``.
+class SkipGram(nn.Module):
+    """A word each, ``(N,)`` or ``(N, 1)``, to the scores ``u . v`` of all words around it.
 
     Args:
         words: Number of words, 2 or more.
@@ -50,30 +46,34 @@ class SkipGram(nn.Sequential):
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
     ):
+        super().__init__()
         words = check_at_least("words", words, 2, "pass how many words there are")
         width = check_at_least("width", width, 1, "pass width=100")
-        vectors = nn.utils.skip_init(nn.Linear, words, width, bias=False, dtype=dtype)
-        scores = nn.utils.skip_init(nn.Linear, width, words, bias=False, dtype=dtype)
-        super().__init__(OrderedDict(vectors=vectors, scores=scores))
+        self.embedding = nn.utils.skip_init(nn.Embedding, words, width, dtype=dtype)
+        self.scores = nn.utils.skip_init(nn.Linear, width, words, bias=False, dtype=dtype)
         with torch.no_grad():
-            drawn = uniform(vectors.weight, seeded(generator))
-            vectors.weight.copy_((drawn - 0.5) / width)
-            scores.weight.zero_()
+            drawn = uniform(self.embedding.weight, seeded(generator))
+            self.embedding.weight.copy_((drawn - 0.5) / width)
+            self.scores.weight.zero_()
+
+    def forward(self, words: Tensor) -> Tensor:
+        """``(N, words)``."""
+        if words.ndim not in (1, 2) or (words.ndim == 2 and words.shape[1] != 1):
+            got, way_out = f"shape {tuple(words.shape)}", "pass words.reshape(-1)"
+            raise wrong("words", "have shape (N,) or (N, 1)", got, way_out)
+        v: Tensor = self.embedding(words)
+        scores: Tensor = self.scores(v if words.ndim == 1 else v[:, 0])
+        return scores
 
     @property
     def word_vectors(self) -> Tensor:
         """``v``, ``(words, width)``."""
-        return self._table("vectors").T
+        return self.embedding.weight
 
     @property
     def context_vectors(self) -> Tensor:
         """``u``, likewise."""
-        return self._table("scores")
-
-    def _table(self, name: str) -> Tensor:
-        layer = self.get_submodule(name)
-        assert isinstance(layer, nn.Linear)
-        return layer.weight
+        return self.scores.weight
 
     def pairs(self, words: Tensor, around: Tensor) -> Tensor:
         """``u . v`` of pairs.
@@ -155,10 +155,11 @@ def make(*, generator: torch.Generator | None = None) -> SkipGram:
 
 ENTRY = Entry(
     make=make,
-    input=(1000,),
+    input=(1,),
     output=(1000,),
     parameters=200_000,
     task="features",
     origin="Mikolov et al. 2013",
     preprocessing="unit",
+    tokens=1000,
 )

@@ -1,0 +1,128 @@
+"""What is special to the recipe ``skipgram-words``: its text, analogies, and what its facts say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from nakami import recipes
+from nakami.data import Text
+from nakami.recipes import skipgram_words as recipe
+from nakami.recipes._made_words import PARTS, STEMS, known_analogies, own_words, parted_words
+from nakami.recipes._texts import as_text
+from nakami.training import Training
+from nakami.zoo.skipgram import SkipGram, expected_loss, noise
+
+SMALL = replace(recipe.SkipGramSettings(), epochs=1)
+
+
+def test_made_sentences_have_a_name_between_words_of_its_stem_and_of_its_part():
+    train, test = recipe.by_words(*parted_words(), SMALL)
+    text = as_text(test, "words")
+    lines = [line.split() for line in text.spelled(text.ids).splitlines()[:-1]]
+    assert len(lines) > 750
+    for line in lines:
+        stem = next(s for s in STEMS if line[3].startswith(s) and line[3][len(s) :] in PARTS)
+        assert set(line[:3:2]) <= set(own_words(stem))
+        assert set(line[4::2]) <= set(PARTS[line[3][len(stem) :]])
+    unknown = train.classes.index("<unk>")  # a word that the last block cuts
+    assert int((train.inputs == unknown).sum()) <= 1
+
+
+def test_known_analogies_are_all_pairs_of_stems_and_parts():
+    questions = known_analogies()
+    assert len(questions) == len(set(questions)) == 12 * 11 * 4 * 3
+    assert ("arland", "arcity", "belland", "belcity") in questions
+
+
+def test_pairs_stay_within_lines_and_ends_are_no_words():
+    text = Text.of("a b\nc d\n" * 20, "words")
+    words, around = recipe.pairs_of(text, replace(SMALL, window=5), 0)
+    pairs = {(text.kinds[w], text.kinds[c]) for w, c in zip(words.tolist(), around.tolist(),
+                                                            strict=True)}  # fmt: skip
+    assert pairs == {("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")}
+    counts = recipe.counts_of(text)
+    assert {text.kinds[i]: int(n) for i, n in enumerate(counts)} == {
+        "<eos>": 0, "a": 20, "b": 20, "c": 20, "d": 20
+    }  # fmt: skip
+
+
+def random_net(words=5, width=3):
+    net = SkipGram(words, width, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        net.embedding.weight.normal_(generator=torch.Generator().manual_seed(2))
+        net.scores.weight.normal_(generator=torch.Generator().manual_seed(3))
+    return net
+
+
+def test_the_loss_of_test_pairs_is_near_its_expectation():
+    g = torch.Generator().manual_seed(0)
+    pairs = (torch.randint(5, (20_000,), generator=g), torch.randint(5, (20_000,), generator=g))
+    counts, net = torch.tensor([9, 4, 0, 1, 6]), random_net()
+    (fact,) = recipe.loss_fact(net, counts, pairs, 3, torch.Generator().manual_seed(4))
+    joint = torch.zeros(5, 5).index_put_(pairs, torch.ones(20_000), accumulate=True)
+    scores = net.word_vectors @ net.context_vectors.T
+    wanted = float(expected_loss(scores.detach().double(), joint, noise(counts), 3))
+    assert abs(fact["value"] - wanted) < 4 * fact["spread"]
+    assert 0 < fact["spread"] < 0.05
+
+
+def test_rank_and_correlation_are_those_of_dense_matrices():
+    g, net = torch.Generator().manual_seed(0), random_net()
+    pairs = (torch.randint(5, (800,), generator=g), torch.randint(4, (800,), generator=g))
+    counts = torch.bincount(pairs[0], minlength=5)
+    rank, follows = recipe.matrix_facts(net, pairs, counts, 2)
+    s = np.linalg.svd(net.word_vectors.detach().double().numpy(), compute_uv=False)
+    assert rank["value"] == pytest.approx((s**2).sum() ** 2 / (s**4).sum())
+    joint = np.zeros((5, 5))
+    np.add.at(joint, tuple(p.numpy() for p in pairs), 1)
+    seen = joint >= 10
+    p = joint / joint.sum()
+    chances = counts.numpy() ** 0.75 / (counts.numpy() ** 0.75).sum()
+    with np.errstate(divide="ignore"):
+        pmi = np.log(p / (p.sum(1, keepdims=True) * chances))
+    scores = (net.word_vectors @ net.context_vectors.T).detach().double().numpy()
+    assert follows["value"] == pytest.approx(np.corrcoef(pmi[seen], scores[seen])[0, 1])
+
+
+def test_analogies_of_a_file_are_asked_and_unknown_words_left_out(tmp_path):
+    text = Text.of("king queen man woman far " * 3, "words")
+    net = SkipGram(5, 4)
+    rows = dict(zip(("king", "queen", "man", "woman"),
+                    torch.tensor([[1.0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0]]),
+                    strict=True))  # fmt: skip
+    with torch.no_grad():
+        net.embedding.weight.copy_(
+            torch.stack([rows.get(k, torch.tensor([0.0, 0, 0, -1])) for k in text.kinds])
+        )
+    file = tmp_path / "q.txt"
+    file.write_text(": a\nman king woman queen\nking queen man woman\n: b\nman king woman nobody\n")
+    (fact,) = recipe.analogy_facts(net, text, replace(SMALL, questions=str(file)))
+    assert fact["value"] == 100
+    assert "2 questions" in fact["spread_kind"]
+    assert recipe.analogy_facts(net, text, SMALL) == []  # none of the made names is there
+
+
+def test_analogies_of_the_made_text_are_learned(tmp_path):
+    run = Training(tmp_path, {"seed": 0}, recipe.epochs(replace(SMALL, epochs=3)))
+    examples = recipe.by_words(*parted_words(), SMALL)
+    (network,) = recipe.train(run, *examples, replace(SMALL, epochs=3))
+    facts = {fact["label"]: fact["value"] for fact in network.facts}
+    assert facts["analogies right"] > 95
+    assert facts["correlation of scores with mutual information"] > 0.9
+    shown = recipe.pictures([network], examples[1], SMALL, torch.Generator())
+    values = np.array(shown[0].lines["words"][1])
+    assert_close(
+        torch.tensor(values),
+        torch.linalg.svdvals(network.model.word_vectors.detach().double()),
+    )
+    near = dict(shown[1].rows)
+    stem = next(word for word in near if word[:-1] in STEMS or word[:-2] in STEMS)
+    owner = next(s for s in STEMS if stem in own_words(s))
+    assert sum(word in own_words(owner) for word in near[stem].split(", ")) == 3
+
+
+def test_the_name_is_found_by_its_first_word():
+    assert "skipgram-words" in recipes.SUBJECTS
