@@ -43,3 +43,34 @@ def test_atari_is_what_the_network_takes_and_lives_are_episodes_in_training_alon
     first = int(game.lengths[0])
     assert int(found.lengths[:4].sum()) < first  # five lives are one game
     assert found.scores.max() < 5
+
+
+def test_rewards_are_cut_in_training_alone():
+    seen = {}
+    for training in (True, False):
+        game = agents.atari("space_invaders", training=training)
+        game.action_space.seed(0)
+        game.reset(seed=1)
+        rewards = set()
+        for _ in range(300):
+            _, reward, ended, _, _ = game.step(game.action_space.sample())
+            rewards.add(reward)
+            if ended:
+                game.reset()
+        seen[training] = rewards
+    assert seen[True] == {0.0, 1.0}
+    assert max(seen[False]) >= 5
+
+
+def test_stable_baselines_shows_our_network_pictures_in_0_to_1():
+    from nakami.agents._stable_baselines import Learner
+
+    game, plan = agents.atari("breakout", training=True), agents.QPlan(replay=40, warmup=40)
+    net = dqn.make(year="2013")
+    inside = Learner(net, game, plan, torch.device("cpu"))
+    inside.played(40, 0)
+    pictures = inside.replay_buffer.observations[::10, 0]
+    assert (pictures.dtype, pictures.max() > 1) == (np.uint8, True)
+    with torch.no_grad():
+        found = inside.q_net(torch.from_numpy(pictures))
+        torch.testing.assert_close(found, net(agents.as_input(pictures)))
