@@ -14,6 +14,7 @@ STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
 TINY = {
     "alexnet-pictures": {"width": 0.05, "epochs": 2},
     "cae-digits": STACKED,
+    "speech-digits": {**STACKED, "states": 2, "rounds": 1, "realign_epochs": 1},
     "dae-digits": {"hidden": 9, "epochs": 2},
     "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},
     "dbn-digits": STACKED,
@@ -67,7 +68,10 @@ TINY = {
 }
 
 
-EXTRAS = {"dqn-cartpole": ("gymnasium", "stable_baselines3", "ale_py")}
+EXTRAS = {
+    "dqn-cartpole": ("gymnasium", "stable_baselines3", "ale_py"),
+    "speech-digits": ("kaldi_native_fbank", "jiwer"),
+}
 
 
 @pytest.fixture(params=recipes.SUBJECTS, scope="module")

@@ -22,7 +22,10 @@ SIDES = {
 }
 
 BACKGROUND = {"overfeat-digits"}  # a class more
-OTHERS = {"dqn-cartpole"}  # take no files of pictures; their own tests try them on other data
+OTHERS = {
+    "dqn-cartpole",
+    "speech-digits",
+}  # take no files of pictures; their own tests try them on other data
 PICTURED = [name for name in recipes.SUBJECTS if name not in OTHERS]
 # patches out of the pictures, short texts, words
 CUT = {"tica-patches": 10_000, "rnnlm-text": 180, "skipgram-words": 1462}

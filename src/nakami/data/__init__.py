@@ -29,8 +29,10 @@ from ._patches import patches
 from ._pentomino import Pentominoes, pentomino_patches, pentominoes
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
+from ._recordings import Recordings, read_recordings
 from ._scenes import Scenes, scenes
 from ._split import read_split
+from ._spoken import spoken_words
 from ._text import Text, plain_text
 from ._textures import textures
 from ._trees import Trees, read_trees
@@ -56,6 +58,7 @@ __all__ = [
     "LabelledExamples",
     "Objects",
     "Pentominoes",
+    "Recordings",
     "Scenes",
     "Text",
     "Trees",
@@ -82,6 +85,7 @@ __all__ = [
     "read",
     "read_analogies",
     "read_labelled",
+    "read_recordings",
     "read_split",
     "read_trees",
     "read_words",
@@ -90,6 +94,7 @@ __all__ = [
     "shapes",
     "shipped_weights",
     "some_rows",
+    "spoken_words",
     "tensors_of",
     "textures",
     "weights_fingerprint",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nakami import sampling
-from nakami.data import Examples
+from nakami.data import Examples, tensors_of
 from nakami.results import NakamiWarning, binomial_error, counted, wrong
 
 Fact = dict[str, Any]  # label, value, spread, spread_kind, unit
@@ -85,7 +85,9 @@ def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> Fact:
 
 def fingerprint(examples: Examples) -> dict[str, str | int]:
     """What identifies training data: number, and hash of inputs and labels."""
-    digest = hashlib.sha256(examples.inputs.numpy().tobytes())
+    digest = hashlib.sha256()
+    for tensor in tensors_of(examples.inputs):
+        digest.update(tensor.numpy().tobytes())
     digest.update(b"" if examples.labels is None else examples.labels.numpy().tobytes())
     return {"examples": len(examples), "sha256": digest.hexdigest()[:16]}
 
