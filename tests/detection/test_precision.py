@@ -62,6 +62,27 @@ def test_average_precision_is_that_of_coco(seed, overlap):
     assert mean == pytest.approx(wanted.mean(), abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_that_are_equal_count_by_picture_in_whatever_order_they_come(seed):
+    found, scenes = case(seed)
+    tied = replace(found, scores=(4 * found.scores).floor() / 4)
+    # no two of one picture and class alike, whose order no rule could know
+    _, first = np.unique(
+        torch.stack([tied.rows, tied.labels, 4 * tied.scores]).numpy(), axis=1, return_index=True
+    )
+    values, g = [], torch.Generator().manual_seed(seed)
+    for _ in range(5):
+        order = torch.as_tensor(first)[torch.randperm(len(first), generator=g)]
+        part = Detections(
+            tied.boxes[order], tied.labels[order], tied.scores[order], tied.rows[order], len(scenes)
+        )
+        values.append(mean_average_precision(part, scenes))
+    assert max(values) == min(values)
+    pytest.importorskip("pycocotools", reason="COCO's program comes with the extra detection")
+    (wanted,) = coco_average_precision(part, scenes, (0.5,))
+    assert values[0] == pytest.approx(float(wanted[wanted >= 0].mean()), abs=1e-12)
+
+
 def made(boxes, labels, rows, scores=None):
     boxes, labels = torch.tensor(boxes).reshape(-1, 4).float(), torch.tensor(labels)
     rows, n = torch.tensor(rows).long(), len(labels)

@@ -128,6 +128,14 @@ def test_batch_norms_of_units_become_those_of_maps():
     torch.testing.assert_close(found, windows(model, picture, (1, 6, 6), 1), rtol=0, atol=1e-12)
 
 
+def test_a_network_that_is_a_map_already_is_taken():
+    model = nn.Sequential(nn.Conv2d(2, 4, 6), nn.ReLU(), nn.Conv2d(4, 3, 1)).double().eval()
+    made = convolutional(model, (2, 6, 6))
+    x = torch.rand(2, 2, 9, 8, generator=torch.Generator().manual_seed(0)).double()
+    assert torch.equal(made(x), model(x))
+    assert (made.window, made.stride) == ((6, 6), (1, 1))
+
+
 def test_weights_are_shared():
     model = classifier()
     dense = convolutional(model, SHAPE[3])

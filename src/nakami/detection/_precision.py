@@ -81,11 +81,17 @@ def precision_recall(
     times = torch.ones(len(scenes)) if times is None else times
     own = torch.ones(len(found), dtype=torch.bool) if label is None else found.labels == label
     there = scenes.rows if label is None else scenes.rows[scenes.labels == label]
-    order = own.nonzero().flatten()
-    order = order[found.scores[order].argsort(descending=True, stable=True)]
+    order = by_score(found)
+    order = order[own[order]]
     counts, objects = times[found.rows[order]].double(), int(times[there].sum())
     hits, so_far = (counts * right[order]).cumsum(0), counts.cumsum(0).clamp_min(1e-300)
     return PrecisionRecall(found.scores[order], hits / so_far, hits / max(1, objects), objects)
+
+
+def by_score(found: Detections) -> Tensor:
+    """Detections by falling score, those of one score by picture, as COCO's evaluation has them."""
+    order = found.rows.argsort(stable=True)
+    return order[found.scores[order].argsort(descending=True, stable=True)]
 
 
 def right_ones(found: Detections, scenes: Scenes, overlap: float = 0.5) -> Tensor:
@@ -104,7 +110,7 @@ def right_ones(found: Detections, scenes: Scenes, overlap: float = 0.5) -> Tenso
     check_fraction("overlap", overlap, "pass 0.5")
     found.check_of(scenes)
     right = torch.zeros(len(found), dtype=torch.bool)
-    order = found.scores.argsort(descending=True, stable=True)
+    order = by_score(found)
     for row in found.rows.unique().tolist():
         there, labels = scenes.within(row)
         own = order[found.rows[order] == row]

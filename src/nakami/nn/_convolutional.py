@@ -212,9 +212,9 @@ def _check_same(model: nn.Sequential, made: Convolutional, x: Tensor) -> None:
         one, several = made(x), made(wide)
         steps = [n - m for n, m in zip(several.shape[2:], one.shape[2:], strict=True)]
         good, said = steps == [2, 2], "steps other than the product of its strides"
-        pairs = [(one[..., 0, 0], model(x))]
+        pairs = [(one[..., 0, 0], model(x).flatten(1))]
         if good and not any(_pads(part) for part in made.modules()):
-            pairs.append((several[..., 2, 2], model(wide[..., down:, across:])))
+            pairs.append((several[..., 2, 2], model(wide[..., down:, across:]).flatten(1)))
         far = [float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs]
         if good and not all(each <= TOLERANCE for each in far):
             good, said = False, f"a difference of {max(far):.2g}"
