@@ -120,8 +120,9 @@ def _seeds(task: Task, records: dict[str, Any]) -> str:
     """How many were run of those planned."""
     done = sum(f"{name}/{s}" in records for name in task.nets for s in range(task.seeds))
     planned = task.seeds * len(task.nets)
-    text = f"means of {task.seeds} seeds; in brackets how far they lie apart"
-    return text if done == planned else f"{done} of the {planned} trainings planned were run"
+    text = f"in brackets how far {task.seeds} seeds, of which it is the mean, lie apart"
+    left = "" if done == planned else f"; {done} of the {planned} trainings planned were run"
+    return text + left
 
 
 def _joined(figures: list[list[float]]) -> list[float]:
