@@ -22,33 +22,41 @@ def trees(tmp_path):
     return data.read_trees(tmp_path / "t.txt")
 
 
-def answers_like(labels):
-    return torch.nn.functional.one_hot(labels.clamp_min(0), 5).float()
+def measured(script, trees, labels):
+    """What is measured of a network that is sure of these classes."""
+    sure = 50 * torch.nn.functional.one_hot(labels.clamp_min(0), 5).float()
+    return script.measured(lambda nodes: sure, trees)
 
 
 def test_right_answers_are_counted_at_labelled_nodes(script, trees):
-    answers = answers_like(trees.labels)
-    assert script.accuracies(answers, trees) == {
-        "all": 100, "root": 100, "all of two": 100, "root of two": 100
-    }  # fmt: skip
-    answers[0, trees.roots[0]] = torch.tensor([0, 0, 0, 1.0, 0])  # positive, where it is negative
-    answers[1, trees.roots[1]] = torch.tensor([0, 0, 0, 0, 1.0])  # another class of the right side
-    found = script.accuracies(answers, trees)
-    assert found["all"] == pytest.approx(100 * 11 / 13)
-    assert found["root"] == pytest.approx(100 / 3)
-    assert found["root of two"] == pytest.approx(50)  # the third is neutral
-    assert found["all of two"] == pytest.approx(100 * 4 / 5)
+    names = ("all", "root", "all of two", "root of two")
+    found = measured(script, trees, trees.labels)
+    assert [found[name] for name in names] == [100] * 4
+    labels = trees.labels.clone()
+    labels[0, trees.roots[0]] = 3  # positive, where it is negative
+    labels[1, trees.roots[1]] = 4  # another class of the right side
+    found = measured(script, trees, labels)
+    wanted = (100 * 11 / 13, 100 / 3, 100 * 4 / 5, 50)  # the third root is neutral
+    assert [found[name] for name in names] == pytest.approx(wanted)
+    assert [found[f"words {low}"] for low in (1, 2, 3)] == pytest.approx([100, 100, 0])
 
 
 def test_negated_phrases_move_as_labels_say_where_the_network_gives_the_labels(script, trees):
-    found = script.negation(answers_like(trees.labels), trees)
-    assert (found["positive phrases"], found["negative phrases"]) == (1, 1)
-    for kind, step in (("positive", 3), ("negative", 2)):
-        for whose in ("ours", "labels"):
-            assert found[f"{kind} {whose} share"] == 100
-            assert found[f"{kind} {whose} step"] == pytest.approx(step)
-    still = torch.zeros(3, 5, 5).index_fill_(2, torch.tensor(2), 1.0)
-    assert script.negation(still, trees)["positive ours share"] == 0
+    found = measured(script, trees, trees.labels)
+    for side, move in (("positive", -3), ("negative", 2)):
+        assert found[f"{side} moves"] == pytest.approx([move])
+        assert found[f"{side} label moves"] == [move]
+        assert found[f"{side} not negative"] == pytest.approx([-1 if move < 0 else 1])
+        share, step, _ = script.steps(side, [found[f"{side} moves"] * 2])
+        assert (share, step) == ("100.0", f"{abs(move):.2f}")
+    still = measured(script, trees, torch.full_like(trees.labels, 2))
+    assert next(script.steps("positive", [still["positive moves"] * 2])) == "0.0"
+
+
+def test_words_below_a_node_are_counted(script, trees):
+    assert script.lengths(trees.nodes).tolist() == [
+        [1, 1, 2, 1, 3], [1, 1, 1, 2, 3], [1, 1, 2, 0, 0]
+    ]  # fmt: skip
 
 
 def test_kept_values_are_what_the_page_says(script):
