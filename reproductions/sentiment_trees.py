@@ -178,8 +178,16 @@ def report(kept: Kept) -> Iterator[str]:
     for kind, of in seeds.items():
         if of:
             figures = [spread(of, key) for key in keys]
-            shown.append([kind, *figures, THEIRS[kind], f"{sum(r['cpu'] for r in of) / 60:.1f}"])
-    yield from table(["network", *keys, "theirs, in this order", "CPU minutes"], shown)
+            shown.append(
+                [
+                    kind,
+                    str(len(of)),
+                    *figures,
+                    THEIRS[kind],
+                    f"{sum(r['cpu'] for r in of) / 60:.1f}",
+                ]
+            )
+    yield from table(["network", "seeds", *keys, "theirs, in this order", "CPU minutes"], shown)
     yield ""
     if missing := [kind for kind, of in seeds.items() if not of]:
         yield f"Not run yet: {', '.join(missing)}."
@@ -187,7 +195,8 @@ def report(kept: Kept) -> Iterator[str]:
     yield "A negator to the left of a phrase: how often, in %, the mean class falls for positive"
     yield "phrases and rises for negative ones, the mean step that way in classes, and quarters of"
     yield "the rise (the curves are `sentiment_trees.svg`); last, how often the probability of not"
-    yield "being negative rises."
+    yield "being negative rises. Published of the RNTN (abstract): it alone captures negation of"
+    yield "both positive and negative phrases."
     yield ""
     head = ["phrases", "number", "judged by", "share that moves so", "mean step", "quarters"]
     yield from table([*head, "less negative"], list(negation_rows(seeds)))

@@ -12,7 +12,8 @@ from ...charts._marks import Axes
 from ...words import _numbers as num
 
 LEVEL, BELOW = 44, 70  # pixels of a level, and of the texts of the leaves
-LEAST, NONE = 0.05, "var(--ink-2)"  # a smaller value is written as 0, in this colour
+LEAST = 0.05  # of a value; a smaller one is written as 0
+NEGATIVE, NONE = "var(--d0)", "var(--ink-2)"
 
 
 def tree_chart(index: int, found: results.Tree) -> Chart:
@@ -27,7 +28,7 @@ def tree_chart(index: int, found: results.Tree) -> Chart:
             x=x,
             y=y,
             fill=[
-                kit.AFTER if v > LEAST else kit.BEFORE if v < -LEAST else NONE for v in found.values
+                kit.AFTER if v > LEAST else NEGATIVE if v < -LEAST else NONE for v in found.values
             ],
             value=[f"{v:+.1f}" if abs(v) > LEAST else "0" for v in found.values],
         ),
