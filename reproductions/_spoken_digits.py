@@ -27,7 +27,8 @@ class SpokenDigits:
         features: ``(N, T, 39)``. counts: frames of each, ``(N,)``.
         labels: ``(N,)``. speakers: ``(N,)`` int64. names: of the speakers.
         states: ``(N, T)`` int64, aligned senones as 0, 1, ...; -1 where there are none.
-        lexicon: Words as senones.
+        takes: ``(N,)`` int64: the how manieth recording of its word and speaker, 0 to 49.
+        lexicon: The ten words in order, as senones.
     """
 
     features: Tensor
@@ -36,6 +37,7 @@ class SpokenDigits:
     speakers: Tensor
     names: tuple[str, ...]
     states: Tensor
+    takes: Tensor
     lexicon: speech.Lexicon
 
 
@@ -43,6 +45,8 @@ def spoken_digits(folder: Path) -> SpokenDigits:
     """All 3,000 recordings of ``spoken-digits``."""
     found = with_pauses(data.read_recordings(folder / "fsdd.npz"))
     features, counts = speech.cepstra(found)
+    with np.load(folder / "fsdd.npz") as arrays:
+        takes = torch.as_tensor(arrays["takes"].astype(np.int64))
     with np.load(folder / "fsdd_alignments.npz") as arrays:
         segments, phones = arrays["segments"], arrays["phones"].tolist()
     rows = dict[int, list[np.ndarray]]()
@@ -70,6 +74,7 @@ def spoken_digits(folder: Path) -> SpokenDigits:
         torch.tensor([names.index(s) for s in found.speakers]),
         names,
         states,
+        takes,
         speech.Lexicon(
             tuple(WORDS[word] for word, _ in pairs), tuple(chain for _, chain in pairs), silence
         ),

@@ -14,7 +14,7 @@ from ..results import Lines, Picture
 from ._facts import share_fact
 from ._recordings import CONTEXT, parts_of
 
-SHIFT = 10  # ms
+SHIFT, LARGER = 10, 12  # ms between frames; pixels a side of a number that is drawn
 
 
 def word_fact(scores: Tensor, hmm: speech.HMM, test: Examples, label: str) -> dict[str, Any]:
@@ -50,10 +50,10 @@ def confusion(scores: Tensor, hmm: speech.HMM, test: Examples) -> list[Picture]:
     table = table / table.sum(1, keepdim=True).clamp_min(1)
     names = test.classes or tuple(map(str, range(words)))
     caption = (
-        "Rows: words spoken; columns: words heard; bright where a word is often taken for another. "
+        "Rows: words spoken; columns: words heard; the stronger, the larger the share of a row. "
         f"Both in the order {', '.join(names)}."
     )
-    return [Picture("Words spoken and words heard", caption, table[None], (0.0, 1.0))]
+    return [Picture("Words spoken and words heard", caption, _large(table), (0.0, 1.0))]
 
 
 def alignments(scores: dict[str, Tensor], hmm: speech.HMM, test: Examples) -> list[Picture | Lines]:
@@ -82,8 +82,13 @@ def alignments(scores: dict[str, Tensor], hmm: speech.HMM, test: Examples) -> li
     title = "Alignment of a test recording"
     return [
         Lines(title, caption, "time, ms", "state, from left to right", lines),
-        Picture("Probability of the states along it", probable, shown[None], (0.0, 1.0)),
+        Picture("Probability of the states along it", probable, _large(shown), (0.0, 1.0)),
     ]
+
+
+def _large(numbers: Tensor) -> Tensor:
+    """A picture of numbers, ``(H, W) -> (1, 12 H, 12 W)``."""
+    return numbers.repeat_interleave(LARGER, 0).repeat_interleave(LARGER, 1)[None]
 
 
 def _states(hmm: speech.HMM, word: int) -> Tensor:
