@@ -98,11 +98,25 @@ def test_a_film_moves_each_object_straight_on_within_the_picture():
 
 def test_shapes_cover_their_areas():
     areas = {"square": 0.64, "circle": 0.9 * np.pi / 4, "triangle": 0.32, "diamond": 0.95**2 / 2}
+    areas["equilateral"] = 3**0.5 / 4 * (1.35 * 2 / 3**0.5) ** 2 / 4
     for kind, area in areas.items():
         made = data.shapes(1, (kind,), size=40)
         assert float(made.opacity.mean()) == pytest.approx(area, abs=0.01)
         turned = data.shapes(1, (kind,), size=40, turn=20, seed=1)
         assert float(turned.opacity.mean()) == pytest.approx(area, abs=0.02)
+
+
+def test_shapes_are_stretched_along_either_axis_and_keep_their_kinds():
+    made = data.shapes(60, ("square", "circle"), stretch=3, size=40, seed=2)
+    assert torch.equal(made.labels, data.shapes(60, ("square", "circle"), seed=2).labels)
+    share = made.opacity.mean((1, 2, 3)) / torch.tensor([0.64, 0.9 * np.pi / 4])[made.labels]
+    assert share.min() > 1 / 3 - 0.02
+    assert share.max() < 1.02
+    assert share.max() / share.min() > 2
+    tall = [
+        [int(made.opacity[i, 0].amax(axis).ge(0.5).sum()) for axis in (0, 1)] for i in range(60)
+    ]
+    assert {w > h for w, h in tall} == {True, False}
 
 
 def test_shapes_have_colours_and_names():
@@ -169,6 +183,7 @@ REFUSED = [
         lambda: data.objects_of(replace(data.digits()[:30], classes=("0", "1"))),
         r"examples must have labels from 0 to 1, got 0 to 9; leave the others out",
     ),
+    (lambda: data.shapes(3, stretch=0.5), r"stretch must be a number from 1 to 8, got 0.5"),
     (lambda: data.shapes(3, ("sqare",)), r"kinds 'sqare' is unknown"),
     (lambda: data.shapes(3, None), r"kinds must be a sequence of names, got NoneType; write"),
     (lambda: data.shapes(3, ()), r"kinds must name one kind or more"),

@@ -50,6 +50,7 @@ TINY = {
         "hard_epochs": 1,
         "box_epochs": 1,
     },
+    "pentomino": {"patch_units": 6, "units": 5, "patch_epochs": 1, "epochs": 2},
     "rnnlm-text": {"hidden": 6, "layers": 2, "epochs": 1, "window": 10, "grow": True},
     "rbm-digits": {"hidden": 9, "epochs": 2, "temperatures": 50},
     "rntn-trees": {"size": 4, "epochs": 1},

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from checks import neighbour
-from nakami import recipes
+from nakami import data, recipes
 from nakami.report.page._kinds import page_of
 from nakami.results import Picture, UsageError, read_record, training_report
 
@@ -17,6 +17,7 @@ SIDES = {
     "devise-shapes": 28,
     "lenet-digits": 28,
     "overfeat-digits": 28,
+    "pentomino": 16,
     "three-stage": 28,
     "tica-patches": 28,
 }
@@ -49,6 +50,8 @@ def written(name, stem, n, gen, labels=None):
         file.write_text(text, encoding="utf-8")
         return file
     x = gen.integers(0, 256, (n, 1, small(name), small(name)), dtype=np.uint8)
+    if name == "pentomino":
+        x = data.pentominoes(n, grid=2, seed=int(x[0, 0, 0, 0])).pictures.numpy()
     y = np.arange(n) % 4 if labels is None else labels
     np.savez(stem.with_suffix(".npz"), x=x, **({"y": y} if recipes.SUBJECTS[name].labelled else {}))
     return stem.with_suffix(".npz")

@@ -26,7 +26,13 @@ from ._made_text import made_text
 from ._made_trees import made_trees
 from ._objects import Objects, objects_of, shapes
 from ._patches import patches
-from ._pentomino import Pentominoes, pentomino_patches, pentominoes
+from ._pentomino import (
+    PENTOMINO_TYPES,
+    Pentominoes,
+    pentomino_cells,
+    pentomino_patches,
+    pentominoes,
+)
 from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._recordings import Recordings, read_recordings
@@ -51,6 +57,7 @@ from ._words import WordVectors, read_words
 __all__ = [
     "CENTRED_PIXEL",
     "EMBEDDED",
+    "PENTOMINO_TYPES",
     "PIXEL",
     "STANDARD_PIXEL",
     "TOKEN",
@@ -77,6 +84,7 @@ __all__ = [
     "mnist",
     "objects_of",
     "patches",
+    "pentomino_cells",
     "pentomino_patches",
     "pentominoes",
     "pictures_in",

@@ -35,6 +35,7 @@ KINDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # x to the right, y do
     "square": lambda x, y: torch.maximum(x.abs(), y.abs()) <= 0.8,
     "circle": lambda x, y: x.square() + y.square() <= 0.9,
     "triangle": lambda x, y: (y <= 0.8) & (y + 0.8 >= 2 * x.abs()),
+    "equilateral": lambda x, y: (y <= 0.45) & (y + 0.9 >= 3**0.5 * x.abs()),
     "diamond": lambda x, y: x.abs() + y.abs() <= 0.95,
     "cross": lambda x, y: (
         (torch.minimum(x.abs(), y.abs()) <= 0.3) & (torch.maximum(x.abs(), y.abs()) <= 0.9)
@@ -117,6 +118,7 @@ def shapes(
     *,
     colours: Sequence[str] | None = None,
     turn: float = 0.0,
+    stretch: float = 1.0,
     size: int = 28,
     seed: int = 0,
 ) -> Objects:
@@ -124,11 +126,13 @@ def shapes(
 
     Args:
         n: How many.
-        kinds: The classes, in order: ``"square"``, ``"circle"``, ``"triangle"``, ``"diamond"``,
-            ``"cross"``.
+        kinds: The classes, in order: ``"square"``, ``"circle"``, ``"triangle"``, ``"equilateral"``
+            (a triangle), ``"diamond"``, ``"cross"``.
         colours: Names of colours, which make RGB pictures: ``"red"``, ``"green"``, ``"blue"``,
             ``"yellow"``, ``"magenta"``, ``"white"``; None: grey pictures, white.
         turn: Each is turned by up to so many degrees to either side, from 0 on.
+        stretch: Before that each is made narrower or lower, by a factor drawn evenly on a
+            logarithmic scale from 1 to so much: rectangles, ellipses.
         size: Pixels of a side.
         seed: Decides all that is random.
 
@@ -150,12 +154,18 @@ def shapes(
         raise wrong("colours", "name one colour or more", "none", "leave it out for grey shapes")
     if not (is_number(turn) and 0 <= turn <= 360):
         raise wrong("turn", "be a number of degrees from 0 to 360", turn, "use 15")
+    if not (is_number(stretch) and 1 <= stretch <= 8):
+        raise wrong("stretch", "be a number from 1 to 8", stretch, "use 2")
     g = torch.Generator().manual_seed(check_seed(seed))
     labels = torch.randint(len(kinds), (n,), generator=g)
     painted = torch.randint(len(colours or "-"), (n,), generator=g)
     angles = (2 * torch.rand(n, generator=g) - 1) * turn * torch.pi / 180
+    sides = _sides(n, stretch, g)
     opacity = torch.stack(
-        [_drawn(kinds[k], float(a), size) for k, a in zip(labels.tolist(), angles, strict=True)]
+        [
+            _drawn(kinds[k], float(a), size, pair)
+            for k, a, pair in zip(labels.tolist(), angles, sides.tolist(), strict=True)
+        ]
     )
     source = f"{n:,} shapes drawn from seed {seed}"
     found = Objects(
@@ -171,11 +181,20 @@ def shapes(
     return replace(found, pictures=pictures, names=names)
 
 
-def _drawn(kind: str, angle: float, size: int) -> Tensor:
+def _sides(n: int, stretch: float, g: torch.Generator) -> Tensor:
+    """Shares of width and height that shapes keep, ``(n, 2)``; draws only where they may differ."""
+    sides = torch.ones(n, 2)
+    if stretch > 1:
+        factors = float(stretch) ** -torch.rand(n, generator=g)
+        sides[torch.arange(n), torch.randint(2, (n,), generator=g)] = factors
+    return sides
+
+
+def _drawn(kind: str, angle: float, size: int, sides: Sequence[float]) -> Tensor:
     """Share of each pixel that a shape covers, ``(1, size, size)``."""
     points = size * FINE
     axis = (2 * torch.arange(points) + 1) / points - 1
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     cos, sin = torch.cos(torch.tensor(angle)), torch.sin(torch.tensor(angle))
-    inside = KINDS[kind](cos * x + sin * y, cos * y - sin * x).float()
-    return torch.nn.functional.avg_pool2d(inside[None], FINE)
+    across, down = (cos * x + sin * y) / sides[0], (cos * y - sin * x) / sides[1]
+    return torch.nn.functional.avg_pool2d(KINDS[kind](across, down).float()[None], FINE)

@@ -28,6 +28,7 @@ SPRITES = {  # rows from top to bottom, x is on
     "Y2": "x. xx x. x.",
 }
 SIDE, SHOWN = 8, 3  # pixels of a patch, sprites in a picture
+PENTOMINO_TYPES = tuple(SPRITES)
 CLASSES = ("different", "same")
 WAY_OUT = "make some with data.pentominoes(1000)"
 
@@ -64,10 +65,10 @@ class Pentominoes:
 
     def cut(self) -> Tensor:
         """All patches, ``(N, grid^2, 1, 8, 8)``, in the order of ``patches``."""
-        return cut(self.pictures)
+        return pentomino_cells(self.pictures)
 
 
-def cut(pictures: Tensor) -> Tensor:
+def pentomino_cells(pictures: Tensor) -> Tensor:
     """Patches row by row, ``(N, 1, H, W) -> (N, H W / 64, 1, 8, 8)``."""
     cells = pictures.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE)
     return cells.reshape(len(pictures), -1, 1, SIDE, SIDE)
@@ -104,7 +105,7 @@ def pentominoes(n: int, *, grid: int = 8, seed: int = 0) -> Pentominoes:
     cells[torch.arange(n)[:, None], where] = drawn
     cells = cells.reshape(n, grid, grid, SIDE, SIDE).transpose(2, 3)
     pictures = cells.reshape(n, 1, grid * SIDE, grid * SIDE)
-    return Pentominoes(pictures, targets, patches, tuple(SPRITES), seed)
+    return Pentominoes(pictures, targets, patches, PENTOMINO_TYPES, seed)
 
 
 def _types(n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -158,7 +159,7 @@ def pentomino_patches(pictures: Tensor) -> Tensor:
     if pictures.ndim != 4 or pictures.shape[1] != 1 or any(n % SIDE for n in pictures.shape[2:]):
         rule, way_out = "be (N, 1, H, W) with sides that are multiples of 8", WAY_OUT
         raise wrong("pictures", rule, tuple(pictures.shape), way_out)
-    cells = cut(pictures).flatten(2) >= 0.5  # (N, patches, 64)
+    cells = pentomino_cells(pictures).flatten(2) >= 0.5  # (N, patches, 64)
     keys = (cells.long() << torch.arange(SIDE * SIDE)).sum(2)  # all 64 bits of an int64
     known, kinds = _known()
     place = torch.searchsorted(known, keys).clamp_max(len(known) - 1)

@@ -2,9 +2,9 @@
 
 ``fit`` trains in memory. ``Training`` keeps every phase in a folder and goes on after a kill, to
 the same bits. Methods: ``Supervised``, ``ContrastiveDivergence``, ``Autoencoding``, ``Walkback``,
-``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, ``Unsupervised``, ``TruncatedBPTT``, or a
-``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be made; what is
-finished is read back without it.
+``Mimic``, ``ImportanceEM``, ``DiscriminativeCoding``, ``Unsupervised``, ``TruncatedBPTT``,
+``Culture``, or a ``Method`` of the caller's. Needs the extra ``train`` as soon as a step is to be
+made; what is finished is read back without it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ._corruption import Gaussian as Gaussian
     from ._corruption import Masking as Masking
     from ._corruption import SaltAndPepper as SaltAndPepper
+    from ._culture import Culture as Culture
+    from ._curriculum import Curriculum as Curriculum
     from ._discriminative import DiscriminativeCoding as DiscriminativeCoding
     from ._falling import Falling as Falling
     from ._falling import Plateaus as Plateaus
