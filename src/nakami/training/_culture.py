@@ -55,7 +55,8 @@ class Culture(Method):
             raise wrong("noise", "be a number from 0 to 1", noise, "use 0.3")
         if not is_number(weight) or not 0 <= weight < float("inf"):
             raise wrong("weight", "be a number from 0 on", weight, "use 1.0")
-        self.module, self._own = nn.ModuleList(agents), list(own)
+        self._agents, self._own = list(agents), list(own)
+        self.module = nn.ModuleList(agents)
         self._optimizers = [optimizer(agent.parameters()) for agent in agents]
         self.noise, self.weight = float(noise), float(weight)
         self._silent = check_at_least("silent", silent, 0, "leave it out")
@@ -71,9 +72,9 @@ class Culture(Method):
 
     def heard(self, pool: Tensor) -> list[Tensor]:
         """Labels that each agent hears of ``(B, ...)`` from a random other, ``(B,)`` each."""
-        n, g = len(self.module), self._generator
+        n, g = len(self._agents), self._generator
         with torch.no_grad():
-            logits = [agent(pool) for agent in self.module]
+            logits = [agent(pool) for agent in self._agents]
         others = torch.randint(1, n, (n,), generator=g, device=g.device).tolist()
         found = []
         for i, step in enumerate(others):
@@ -86,13 +87,13 @@ class Culture(Method):
 
     def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
         """One round: every agent makes one step."""
-        pool, n = batch[0], len(self.module)
+        pool, n = batch[0], len(self._agents)
         talk = self.weight > 0 and self._rounds >= self._silent
         heard: Sequence[Tensor | None] = self.heard(pool) if talk else [None] * n
         self._rounds += 1
         losses = []
         for agent, optimizer, (x, y), said in zip(
-            self.module, self._optimizers, self._own, heard, strict=True
+            self._agents, self._optimizers, self._own, heard, strict=True
         ):
             own = F.cross_entropy(agent(x.to(pool.device)), y.to(pool.device))
             more = self.weight * F.cross_entropy(agent(pool), said) if said is not None else 0.0

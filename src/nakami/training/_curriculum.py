@@ -51,7 +51,8 @@ class Curriculum(Wrapped):
         if method.in_order:
             rule, got = "take its rows in any order", type(method).__name__
             raise wrong("method", rule, got, "pass one with in_order = False")
-        if not isinstance(difficulty, Tensor):
+        given: object = difficulty
+        if not isinstance(given, Tensor):
             rule, got = "be a tensor, a number for each row", type(difficulty).__name__
             raise wrong_type("difficulty", rule, got, "pass torch.tensor(difficulty)")
         if difficulty.ndim != 1 or not len(difficulty) or not torch.isfinite(difficulty).all():
