@@ -180,7 +180,7 @@ def report(kept: Kept) -> Iterator[str]:
             for order in ("easy", "hard"):
                 key = f"{measure} {order}"
                 rows.append(["", word, order, pm(record[key]), pm(record[f"{key} less"])])
-    yield from table(["noise", "by", "first", "error", "less random"], rows)
+    yield from table(["noise", "by", "first", "error", "minus random"], rows)
     yield ""
     yield f"Shapes: error in % on {TESTED:,} hard ones, means over {len(SEEDS)} seeds ± their"
     yield "standard error, and the paired difference to all from the beginning:"
@@ -190,7 +190,7 @@ def report(kept: Kept) -> Iterator[str]:
         found = [kept.records[f"{s} {way}"]["error"] for s in SEEDS]
         less = [a - b for a, b in zip(found, usual, strict=True)]
         rows.append([word, pm(mean_error(found)), "" if way == "all" else pm(mean_error(less))])
-    yield from table(["order", "error", "less all"], rows)
+    yield from table(["order", "error", "minus all"], rows)
     yield ""
     yield made_in(sum(r["cpu"] for r in kept.records.values()))
     yield ""

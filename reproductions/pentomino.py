@@ -269,7 +269,8 @@ def readings(there: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     yield from table(["network", "epoch", "largest", "trace", "ratio"], rows(keys))
     yield ""
     yield "Jacobian from the pixels, mean of 4 test pictures: largest singular value, participation"
-    yield "ratio of the first 25:"
+    yield "ratio of the first 25. 8 of the 12 spectra of each row with right hints (1 of 12 with"
+    yield "coarse ones) had not converged to 1e-4, so these rows are known to their order alone:"
     yield ""
     head = [f"{word}, {key}" for word in STAGES.values() for key in ("largest", "ratio")]
     keys = [(stage, key) for stage in STAGES for key in ("largest", "rank")]
