@@ -157,7 +157,9 @@ def report(kept: Kept) -> Iterator[str]:
     yield "# Deep Q-learning on Breakout and CartPole, and three recurrent policies"
     yield ""
     yield "Scores: mean ± standard error over games (least to most). Singular values of d values /"
-    yield "d state, or of d logits / d picture, means over states; effective rank."
+    yield "d state, or of d logits / d picture, means over states; effective rank. Frames before"
+    yield "the first update, at random (4,000 of Breakout), are not counted. The best look was"
+    yield "picked by its score, which is therefore too high."
     for name in ("breakout", *(f"cartpole {seed}" for seed in SEEDS)):
         if name in records:
             yield from film(name, records[name]["looks"], 4 if name == "breakout" else 1)
@@ -167,19 +169,24 @@ def report(kept: Kept) -> Iterator[str]:
     rows = [[name, *cells] for name, cells in compared(records)]
     yield from table(["", "score", "games", "frames seen in training"], rows)
     yield ""
-    yield "## Recurrent policies"
+    yield from policies(records)
+    yield made_in(sum(record["cpu"] for record in records.values()))
     yield ""
+
+
+def policies(records: dict[str, Any]) -> Iterator[str]:
+    """Scores and spectra of the recurrent policies."""
     rows = []
     for name in GAMES:
         if r := records.get(f"policy {name}"):
             cells = [score(r["scores"]), "{} ± {}".format(*PUBLISHED[name])]
             values = ", ".join(f"{x:.3g}" for x in r["values"])
             rows.append([name, *cells, str(len(r["scores"])), values, f"{r['rank']:.2f}"])
-    head = ["", "score", "published", "games", "singular values", "rank"]
-    yield from table(head, rows)
-    yield ""
-    yield made_in(sum(record["cpu"] for record in records.values()))
-    yield ""
+    if rows:
+        yield "## Recurrent policies"
+        yield ""
+        yield from table(["", "score", "published", "games", "singular values", "rank"], rows)
+        yield ""
 
 
 def film(name: str, looks: list[dict[str, Any]], repeat: int) -> Iterator[str]:
