@@ -101,7 +101,7 @@ def test_the_examples_held_out_are_of_all_classes_in_whatever_order(turn, tmp_pa
         assert rows[1] == recipes.digits_from(tmp_path / "x.npz")[1].inputs.flatten().tolist()
 
 
-@pytest.mark.parametrize("name", [n for n, r in recipes.SUBJECTS.items() if r.labelled])
+@pytest.mark.parametrize("name", [n for n in PICTURED if recipes.SUBJECTS[n].labelled])
 def test_a_recipe_that_needs_labels_says_so_before_training(name, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((20, 9), np.float32))
     with pytest.raises(UsageError, match=f"data must hold labels, which {name} needs, got none"):

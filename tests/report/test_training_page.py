@@ -215,3 +215,12 @@ def test_boxes_and_curves_go_through_the_folder():
     assert {k: tuple(map(tuple, v)) for k, v in again[1].lines.items()} == LINES.lines
     older = {"title": "a", "caption": "", "range": None, "rows": []}
     assert unpacked_pictures({"pictures": [older]}, {"0": RAMP})[0].boxes == ()
+
+
+def test_curves_alone_say_nothing_of_filters_and_samples():
+    for pictures, about in (((LINES,), False), ((LINES, BOXED), True)):
+        part = page_of(trained(pictures=pictures)).sections[-1]
+        said = " ".join([*part.may, *part.may_not, *part.do])
+        assert part.id == "pictures"
+        assert ("filter" in said, "samples" in said) == (about, about)
+        assert part.heading.startswith("What was learned")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,8 +115,11 @@ def pictures_section(found: TrainingReport) -> Section | None:
     if not found.pictures:
         return None
     figures = [shown(i, picture) for i, picture in enumerate(found.pictures)]
-    heading = say("pictures.heading", n=len(figures))
-    return section(say, "pictures", heading, say("pictures.text"), figures, wide=True)
+    seen = any(isinstance(picture, Picture) for picture in found.pictures)
+    name = "pictures" if seen else "drawn"  # nothing is said of filters where none is there
+    heading = say(f"{name}.heading", n=len(figures))
+    made = section(say, name, heading, say(f"{name}.text"), figures, wide=True)
+    return replace(made, id="pictures")
 
 
 def shown(index: int, found: Show) -> Figure:
