@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from ..spectra import _lapack
 from ._dense import check_dense
 
 Pairs = list[tuple[Tensor, Tensor]]  # a layer's inputs and slopes, (rows, positions, numbers)
@@ -64,7 +65,7 @@ def average(state: dict[str, Any], key: str, new: Tensor, decay: float) -> None:
 def decompose(state: dict[str, Any]) -> None:
     for key in ("inputs", "slopes"):
         # in float64: LAPACK may fail on float32 matrices with many equal small eigenvalues
-        values, basis = torch.linalg.eigh(state[key].double())
+        values, basis = _lapack.eigh(state[key].double())
         kind = state[key].dtype
         state[f"{key}_values"] = values.clamp_min(0).to(kind)
         state[f"{key}_basis"] = basis.to(kind)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..results import RunError, is_number, wrong, wrong_type
+from ..spectra import _lapack
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}  # of the bound
 SPARE = 5  # vectors beside those above the bound
@@ -86,7 +87,7 @@ def _clipped(matrix: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor]:
     the values before the projection.
     """
     exact = matrix if matrix.device.type == "mps" else matrix.double()
-    u, s, vh = torch.linalg.svd(exact, full_matrices=False)
+    u, s, vh = _lapack.svd(exact, full_matrices=False)
     n = int((s > bound).sum())
     projected = matrix - ((u[:, :n] * (s[:n] - bound)) @ vh[:n]) if n else exact
     return projected.to(matrix.dtype), s, vh.to(matrix.dtype)
@@ -170,7 +171,7 @@ class SpectralBall:
         basis = self._start(matrix)
         images = matrix @ basis
         for _ in range(PASSES):
-            squares, turn = torch.linalg.eigh(images.T @ images)
+            squares, turn = _lapack.eigh(images.T @ images)
             s, turn = squares.flip(0).clamp_min(0).sqrt(), turn.flip(1)
             n, near = int((s > limit).sum()), int((s > NEAR * bound).sum())
             if near + SPARE > matrix.shape[1] // MOST:

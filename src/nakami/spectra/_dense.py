@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import wrong
+from . import _lapack
 from ._operator import LinearOperator, finite
 from ._residuals import residual_bounds
 from ._result import Found, nearest_gaps, nearest_shifts
@@ -22,7 +23,7 @@ def dense_svd(op: LinearOperator, k: int) -> Found:
     matrix = finite(op.dense())
     a = matrix.double()
     with one_thread(a):
-        u, s, vh = torch.linalg.svd(a, full_matrices=False)
+        u, s, vh = _lapack.svd(a, full_matrices=False)
     left, right = u[:, :k].to(op.dtype), vh[:k].T.to(op.dtype)
     u, v = left.double(), right.double()  # the residuals are of what is returned
     top = s[:k]
@@ -57,7 +58,7 @@ def gram_svd(op: LinearOperator, k: int) -> Found:
     for _, part in _columns(a):
         gram += part @ part.T
     with one_thread(gram):
-        squares, vectors = torch.linalg.eigh(gram)
+        squares, vectors = _lapack.eigh(gram)
     order = torch.arange(a.shape[0] - 1, -1, -1, device=a.device)[:k]
     every = squares.flip(0).clamp_min(0).sqrt()
     small = vectors[:, order]  # (p, k)
@@ -104,7 +105,7 @@ def dense_eigh(op: LinearOperator, k: int, which: str) -> Found:
     a = finite(op.dense()).double()
     a = (a + a.T) / 2
     with one_thread(a):
-        every, vectors = torch.linalg.eigh(a)
+        every, vectors = _lapack.eigh(a)
     order = keys(every, which).argsort(descending=True, stable=True)[:k]
     values, returned = every[order], vectors[:, order].to(op.dtype)
     v = returned.double()  # the residuals are of what is returned

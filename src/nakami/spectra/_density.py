@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..results import Ended, Outcome, Plotted, SpectrumEnding, counted, told, wrong
+from . import _lapack
 from ._autocast import without_autocast
 from ._check import (
     check_at_least,
@@ -228,7 +229,7 @@ def _quadrature(
         del run  # its memory is wanted
     small = torch.cat(parts)
     with one_thread(small[0]):
-        nodes, vectors = torch.linalg.eigh(small)
+        nodes, vectors = _lapack.eigh(small)
     return nodes, vectors[:, 0].square() / probes
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..results import Remainder, wrong
+from . import _lapack
 from ._autocast import without_autocast
 from ._check import check_at_least, check_budget, check_seed
 from ._operator import LinearOperator, as_operator, finite
@@ -111,7 +112,7 @@ class _Complement:
         nothing = self.known[:0]
         rows = random_rows(self.size, self.known, nothing, self.generator)
         small = (rows.double() @ _gram(self.op)(rows)[0].double().T).cpu()
-        squares = torch.linalg.eigvalsh((small + small.T) / 2).clamp_min(0) * self.scale
+        squares = _lapack.eigvalsh((small + small.T) / 2).clamp_min(0) * self.scale
         below, beyond = _levels(found)
         return Remainder(
             self.size,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..results import counted, told, wrong
+from . import _lapack
 from ._autocast import without_autocast
 from ._check import check_at_least, check_seed, check_square, check_start
 from ._operator import LinearOperator, as_operator
@@ -85,7 +86,7 @@ def ritz(
         while run.made < steps and run.alive.all():
             run.step()
         with one_thread(run.alpha):
-            values, vectors = torch.linalg.eigh(run.tridiagonal()[0])
+            values, vectors = _lapack.eigh(run.tridiagonal()[0])
         last = vectors[:, -1]
         v = last.to(run.rows) @ run.rows[0, : run.made]
         residual = float(run.beta[0, run.made - 1]) * abs(float(last[-1]))

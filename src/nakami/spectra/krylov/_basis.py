@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._threads import one_thread
 
 SLICE = 1 << 14  # columns of one step of a sum over long rows
@@ -95,7 +96,7 @@ def thin(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     q, r = torch.linalg.qr(rows.T)
     sizes = lengths(q.T)
     with one_thread(r):
-        u, s, vh = torch.linalg.svd((r * sizes[:, None]).double().cpu())
+        u, s, vh = _lapack.svd((r * sizes[:, None]).double().cpu())
     return q / sizes, u, s, vh
 
 

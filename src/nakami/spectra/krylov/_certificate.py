@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._threads import one_thread
 
 DELTA = 1e-3  # chance over seeds that a certified level does not hold, at most
@@ -51,7 +52,7 @@ class Form:
     def expected(self, level: float) -> float:
         """About the largest eigenvalue of ``B + N^T K N``, from what the run has shown."""
         with one_thread(self.coupling):
-            return float(torch.linalg.eigvalsh(self.eliminated(level))[-1]) + self.outlook
+            return float(_lapack.eigvalsh(self.eliminated(level))[-1]) + self.outlook
 
     def bounds(self, level: float) -> Tensor:
         """Upper bounds of the values above the level, index by index, if it holds.
@@ -67,11 +68,11 @@ class Form:
         with one_thread(theta):
             if not self.rooted:
                 m = torch.cat([torch.cat([theta.diag(), g.T], 1), torch.cat([g, corner], 1)])
-                top = torch.linalg.eigvalsh(m).flip(0)[: len(theta)]
+                top = _lapack.eigvalsh(m).flip(0)[: len(theta)]
                 return top.maximum(theta)
             s = theta.sqrt()
             g = g / s
-            left, turned = torch.linalg.eigh(corner - g @ g.T)
+            left, turned = _lapack.eigh(corner - g @ g.T)
             root = (turned * left.clamp_min(0).sqrt()) @ turned.T
             zero = torch.zeros(len(g), len(s), dtype=s.dtype)
             m = torch.cat([torch.cat([s.diag(), g.T], 1), torch.cat([zero, root], 1)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._operator import LinearOperator, finite
 from .._threads import one_thread
 from ._basis import project
@@ -128,6 +129,6 @@ def outside(
 def _ritz(t: Tensor, shares: Tensor, corner: Tensor) -> tuple[float, Tensor, Tensor]:
     """Largest Ritz value of ``B + N^T K N``; all of ``B``, descending, and their small vectors."""
     with one_thread(t):
-        top = torch.linalg.eigvalsh(t)[-1]
-        gains, vectors = torch.linalg.eigh(t - shares @ corner @ shares.T)
+        top = _lapack.eigvalsh(t)[-1]
+        gains, vectors = _lapack.eigh(t - shares @ corner @ shares.T)
     return float(top), gains.flip(0), vectors.flip(1)

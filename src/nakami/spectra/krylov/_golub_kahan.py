@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._operator import LinearOperator
 from .._result import arithmetic_floor
 from .._threads import one_thread
@@ -65,7 +66,7 @@ class GolubKahan(KrylovDecomposition):
         c = self.filled
         if self._solved is None:
             with one_thread(self.core):
-                p, s, qh = torch.linalg.svd(self.core[:c, :c])
+                p, s, qh = _lapack.svd(self.core[:c, :c])
             last = p[c - self.tail.shape[1] :]
             self._solved = s, p, qh.T, (self.tail @ last).norm(dim=0)
         return self._solved

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._operator import LinearOperator
 from .._result import root_errors
 from .._threads import one_thread
@@ -187,9 +188,9 @@ def _graded(sizes: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
     with one_thread(overlap):
         lower, failed = torch.linalg.cholesky_ex(overlap)
         if failed:  # vectors that depend on each other, far below s_1
-            near_one, axes = torch.linalg.eigh(overlap)
+            near_one, axes = _lapack.eigh(overlap)
             lower = axes * near_one.clamp_min(0).sqrt()
-        turned_by, values, _ = torch.linalg.svd(sizes[:, None] * lower)
+        turned_by, values, _ = _lapack.svd(sizes[:, None] * lower)
     return turned_by, values
 
 

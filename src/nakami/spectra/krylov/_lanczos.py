@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .. import _lapack
 from .._operator import LinearOperator
 from .._result import arithmetic_floor
 from .._threads import one_thread
@@ -62,7 +63,7 @@ class SymmetricDecomposition(KrylovDecomposition):
         c = self.filled
         if self._solved is None:
             with one_thread(self.core):
-                values, p = torch.linalg.eigh(self.core[:c, :c])
+                values, p = _lapack.eigh(self.core[:c, :c])
             order = keys(values, self.which).argsort(descending=True, stable=True)
             p = p[:, order]
             last = p[c - self.tail.shape[1] :]
@@ -77,7 +78,7 @@ class SymmetricDecomposition(KrylovDecomposition):
     def _form(self, sign: int) -> Form:
         values, p, _ = self.solve()
         at, end = self.filled - self.tail.shape[1], self.filled
-        seen = torch.linalg.eigvalsh(self.core[at:end, at:end])
+        seen = _lapack.eigvalsh(self.core[at:end, at:end])
         coupling = self.tail @ p[at:]
         theta, order = (sign * values).sort(descending=True, stable=True)
         outlook = float((sign * seen).max())
