@@ -115,10 +115,12 @@ def pictures_section(found: TrainingReport) -> Section | None:
     if not found.pictures:
         return None
     figures = [shown(i, picture) for i, picture in enumerate(found.pictures)]
-    seen = any(isinstance(picture, Picture) for picture in found.pictures)
-    name = "pictures" if seen else "drawn"  # nothing is said of filters where none is there
-    heading = say(f"{name}.heading", n=len(figures))
-    made = section(say, name, heading, say(f"{name}.text"), figures, wide=True)
+    n = len(figures)
+    if any(isinstance(picture, Picture) for picture in found.pictures):
+        heading, text = say("pictures.heading", n=n), say("pictures.text")
+        return section(say, "pictures", heading, text, figures, wide=True)
+    heading, text = say("drawn.heading", n=n), say("drawn.text")  # nothing of filters
+    made = section(say, "drawn", heading, text, figures, wide=True)
     return replace(made, id="pictures")
 
 
