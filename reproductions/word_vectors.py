@@ -33,12 +33,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 
 import nakami
 from nakami import data
 from nakami.training import Falling, NegativeSampling, fit
-from nakami.zoo.skipgram import SkipGram, noise
+from nakami.zoo.skipgram import SkipGram, pair_information
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -181,13 +180,7 @@ def pmi_correlation(text: data.Text, vectors: np.ndarray, around: np.ndarray, se
     articles = [line.split() for line in (DATA / "enwiki_clean.txt").read_text().splitlines()]
     ids, counts = numbered(articles, text)
     pairs = data.word_pairs(ids, WINDOW, threshold=THRESHOLD, end=len(counts), seed=100 + seed)
-    ones = np.ones(len(pairs[0]))
-    shape = (len(counts), len(counts))
-    joint = sparse.coo_matrix((ones, (pairs[0].numpy(), pairs[1].numpy())), shape).tocsr().tocoo()
-    often = joint.data >= OFTEN
-    w, c, n = joint.row[often], joint.col[often], joint.data[often]
-    rows = np.asarray(joint.tocsr().sum(1))[:, 0]
-    pmi = np.log(n / (rows[w] * noise(counts).numpy()[c])) - np.log(NEGATIVES)
+    w, c, pmi = (x.numpy() for x in pair_information(pairs, counts, OFTEN))
     return float(np.corrcoef((vectors[w] * around[c]).sum(1), pmi)[0, 1])
 
 

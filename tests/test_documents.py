@@ -69,3 +69,11 @@ def test_what_is_said_of_neighbours_is_held_by_tests_that_exist():
         for name in named:
             known = name in tests or (name.startswith("findings/") and (ROOT / name).exists())
             assert known, f"{name} does not exist"
+
+
+def test_each_reproduction_has_one_row():
+    scripts = sorted(f.name for f in (ROOT / "reproductions").glob("[!_]*.py"))
+    if not scripts:
+        pytest.skip("the reproductions are not part of this installation")
+    rows = re.findall(r"^\| `(\w+\.py)`", (DOCS / "reproductions.md").read_text("utf-8"), re.M)
+    assert sorted(rows) == scripts

@@ -20,6 +20,16 @@ def test_scores_are_sums_of_rewards_and_repeat():
     assert one.states.shape == (-(-int(one.lengths.sum()) // 4), 4)
 
 
+def test_each_part_of_a_network_stays_in_its_mode():
+    net = torch.nn.Sequential(mlp.make((4, 3)), torch.nn.Dropout(), mlp.make((3, 2)))
+    net.train()
+    net[0].eval()
+    modes = [part.training for part in net.modules()]
+    one, other = (agents.play(net, agents.game("CartPole-v1"), 2).scores for _ in range(2))
+    assert torch.equal(one, other)  # no dropout while it plays
+    assert [part.training for part in net.modules()] == modes
+
+
 def test_a_network_that_leans_against_the_pole_does_better_than_chance():
     net = mlp.make((4, 2))
     with torch.no_grad():

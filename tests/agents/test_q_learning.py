@@ -85,10 +85,10 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
 
     def stop(done, total, left, what):
         if done == 2:
-            raise Stopped
+            raise Stopped("after two epochs")
 
     whole = trained(tmp_path / "whole")
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped, match="after two epochs"):
         trained(tmp_path / "parts", stop)
     for name, value in trained(tmp_path / "parts").items():
         assert torch.equal(value, whole[name]), name

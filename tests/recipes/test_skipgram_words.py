@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from nakami import recipes
 from nakami.data import Text
 from nakami.recipes import skipgram_words as recipe
 from nakami.recipes._made_words import PARTS, STEMS, known_analogies, own_words, parted_words
@@ -73,7 +72,7 @@ def test_rank_and_correlation_are_those_of_dense_matrices():
     g, net = torch.Generator().manual_seed(0), random_net()
     pairs = (torch.randint(5, (800,), generator=g), torch.randint(4, (800,), generator=g))
     counts = torch.bincount(pairs[0], minlength=5)
-    rank, follows = recipe.matrix_facts(net, pairs, counts, 2)
+    rank, follows = recipe.matrix_facts(net, pairs, counts)
     s = np.linalg.svd(net.word_vectors.detach().double().numpy(), compute_uv=False)
     assert rank["value"] == pytest.approx((s**2).sum() ** 2 / (s**4).sum())
     joint = np.zeros((5, 5))
@@ -122,7 +121,3 @@ def test_analogies_of_the_made_text_are_learned(tmp_path):
     stem = next(word for word in near if word[:-1] in STEMS or word[:-2] in STEMS)
     owner = next(s for s in STEMS if stem in own_words(s))
     assert sum(word in own_words(owner) for word in near[stem].split(", ")) == 3
-
-
-def test_the_name_is_found_by_its_first_word():
-    assert "skipgram-words" in recipes.SUBJECTS

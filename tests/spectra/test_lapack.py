@@ -14,7 +14,7 @@ def given_up(monkeypatch):
     def fails(*_, **__):
         raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
 
-    for name in ("eigh", "eigvalsh", "svd"):
+    for name in ("eigh", "eigvalsh", "svd", "svdvals"):
         monkeypatch.setattr(torch.linalg, name, fails)
 
 
@@ -51,16 +51,16 @@ def test_shapes_types_and_order_are_those_of_torch(monkeypatch):
     a = matrix(6, 10, torch.float32)
     gram = a @ a.T
     plain = [*_lapack.svd(a), *_lapack.svd(a, full_matrices=False), *_lapack.eigh(gram)]
-    plain.append(_lapack.eigvalsh(gram))
+    plain += [_lapack.eigvalsh(gram), _lapack.svdvals(a)]
 
     def fails(*_, **__):
         raise torch.linalg.LinAlgError("failed to converge")
 
-    for name in ("eigh", "eigvalsh", "svd"):
+    for name in ("eigh", "eigvalsh", "svd", "svdvals"):
         monkeypatch.setattr(torch.linalg, name, fails)
     other = [*_lapack.svd(a), *_lapack.svd(a, full_matrices=False), *_lapack.eigh(gram)]
-    other.append(_lapack.eigvalsh(gram))
+    other += [_lapack.eigvalsh(gram), _lapack.svdvals(a)]
     for one, two in zip(plain, other, strict=True):
         assert (one.shape, one.dtype) == (two.shape, two.dtype)
-    for i in (1, 4, 6, 8):  # values
+    for i in (1, 4, 6, 8, 9):  # values
         torch.testing.assert_close(plain[i], other[i], rtol=1e-5, atol=1e-5)

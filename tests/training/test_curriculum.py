@@ -95,7 +95,7 @@ def trained(folder, stop=None):
 
         def epoch(index):
             if next(count) == stop:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("stopped")
             seen(index)
 
         wrapped.epoch = epoch
@@ -106,7 +106,7 @@ def trained(folder, stop=None):
 def test_a_training_that_was_stopped_ends_in_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr("nakami.training._training.SECONDS", 0.0)
     wanted = trained(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         trained(tmp_path / "cut", stop=4)
     assert torch.equal(trained(tmp_path / "cut"), wanted)
 

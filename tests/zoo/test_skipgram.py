@@ -88,6 +88,20 @@ def test_the_best_vectors_of_full_width_give_the_shifted_pmi(negatives):
     assert_close(scores.detach(), wanted, rtol=0, atol=1e-5)
 
 
+def test_information_at_pairs_seen_often_is_that_of_the_whole_matrix():
+    g = torch.Generator().manual_seed(0)
+    words, around = torch.randint(4, (2, 90), generator=g)
+    counts = torch.tensor([20, 30, 25, 15])
+    whole = torch.zeros(4, 4).index_put_((words, around), torch.ones(90), accumulate=True)
+    w, c, found = skipgram.pair_information((words, around), counts, 5)
+    often = whole >= 5
+    assert 3 < int(often.sum()) < 16
+    assert {(int(a), int(b)) for a, b in zip(w, c, strict=True)} == {
+        (int(a), int(b)) for a, b in often.nonzero()
+    }
+    assert_close(found, shifted_pmi(whole, noise(counts), 1)[w, c])
+
+
 def test_a_pair_that_never_occurs_has_no_finite_optimum():
     counts = joint()
     counts[0, 1] = 0

@@ -57,7 +57,10 @@ def play(
     generator = torch.Generator().manual_seed(check_seed(seed))
     actions, scores, lengths = int(game.action_space.n), list[float](), list[int]()
     kept = list[Tensor]()
-    was_training = network is not None and network.training
+    weight = None if network is None else next(network.parameters(), None)
+    device = torch.device("cpu") if weight is None else weight.device
+    parts = [] if network is None else list(network.modules())
+    modes = [part.training for part in parts]
     if network is not None:
         network.eval()
     try:
@@ -71,13 +74,13 @@ def play(
                 if network is None or at_random:
                     action = int(torch.randint(actions, (1,), generator=generator))
                 else:
-                    action = int(network(as_input(state)[None]).argmax())
+                    action = int(network(as_input(state)[None].to(device)).argmax())
                 state, reward, ended, cut, _ = game.step(action)
                 score, steps, over = score + float(reward), steps + 1, ended or cut
             scores.append(score)
             lengths.append(steps)
     finally:
-        if network is not None:
-            network.train(was_training)
+        for part, mode in zip(parts, modes, strict=True):
+            part.training = mode
     states = torch.stack(kept) if kept else torch.empty(0)
     return Episodes(torch.tensor(scores, dtype=torch.float64), torch.tensor(lengths), states)

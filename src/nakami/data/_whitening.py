@@ -68,7 +68,9 @@ def whitening(
         raise wrong("eps", "be a number from 0 on", eps, "use 0.01")
     rows = _rows(x)
     mean = rows.mean(0)
-    values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    from nakami.spectra import _lapack  # which reading files does without
+
+    values, vectors = _lapack.eigh((rows - mean).T @ (rows - mean) / len(rows))
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     d = len(values)
     k = (

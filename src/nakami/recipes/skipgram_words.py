@@ -24,7 +24,7 @@ from nakami import data
 from nakami.data import Examples, Text, WordVectors
 from nakami.spectra import svd
 from nakami.training import Falling, NegativeSampling, Training
-from nakami.zoo.skipgram import SkipGram, noise, sampled_loss
+from nakami.zoo.skipgram import SkipGram, noise, pair_information, sampled_loss
 
 from ..results import Lines, Show, Texts, counted
 from ._examples import DataFiles
@@ -104,7 +104,7 @@ def train(
     facts = [
         *loss_fact(net, counts, asked, s.negatives, source),
         *analogy_facts(net, text, s),
-        *matrix_facts(net, pairs, counts, s.negatives),
+        *matrix_facts(net, pairs, counts),
     ]
     said = (
         f"{counted(s.epochs, 'epoch')} of Adam from rate {s.rate} on {len(pairs[0]):,} pairs of "
@@ -175,7 +175,7 @@ def vectors_of(net: SkipGram, text: Text) -> WordVectors:
 
 
 def matrix_facts(
-    net: SkipGram, pairs: tuple[Tensor, Tensor], counts: Tensor, negatives: int
+    net: SkipGram, pairs: tuple[Tensor, Tensor], counts: Tensor
 ) -> list[dict[str, Any]]:
     """What the matrix of word vectors is: its rank, and the mutual information it follows."""
     values = np.asarray(spectrum(net.word_vectors))
@@ -189,20 +189,16 @@ def matrix_facts(
             "unit": "",
         }
     ]
-    both = torch.unique(torch.stack(pairs), dim=1, return_counts=True)
-    often = both[1] >= OFTEN
-    (w, c), n = both[0][:, often], both[1][often]
-    if len(n) > 3:
-        rows = torch.bincount(pairs[0], minlength=len(counts)).double()
-        pmi = (n.double() / (rows[w] * noise(counts)[c])).log()
+    w, c, pmi = pair_information(pairs, counts, OFTEN)
+    if len(pmi) > 3:
         scores = net.pairs(w, c[:, None])[:, 0].detach().double()
         r = float(torch.corrcoef(torch.stack([pmi, scores]))[0, 1])
         found.append(
             {
                 "label": "correlation of scores with mutual information",
                 "value": r,
-                "spread": (1 - r**2) / (len(n) - 1) ** 0.5,
-                "spread_kind": f"standard error, {len(n):,} pairs seen {OFTEN} times or more",
+                "spread": (1 - r**2) / (len(pmi) - 1) ** 0.5,
+                "spread_kind": f"standard error, {len(pmi):,} pairs seen {OFTEN} times or more",
                 "unit": "",
             }
         )
@@ -236,9 +232,9 @@ def pictures(
 
 def nearest(net: SkipGram, text: Text) -> list[Texts]:
     """Words of a text, the frequent ones first, and the words whose vectors are nearest."""
-    order = counts_of(text).argsort(descending=True, stable=True)
-    asked = [int(i) for i in order if text.kinds[int(i)] not in ("<unk>", "<eos>")][:60:5]
-    asked = [i for i in asked if counts_of(text)[i]]
+    counts = counts_of(text)
+    order = counts.argsort(descending=True, stable=True).tolist()
+    asked = [i for i in order if counts[i] and text.kinds[i] != "<unk>"][:60:5]
     v = F.normalize(net.word_vectors.detach(), dim=1)
     rows = []
     for i in asked:

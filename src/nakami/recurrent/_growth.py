@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..operators import jacobian
 from ..results import Growth, check_at_least, check_count, wrong
-from ..spectra import svd
+from ..spectra import _lapack, svd
 from ._rollout import rolled
 from ._state_map import StateMap, Step, as_state_map
 
@@ -67,7 +67,7 @@ def _read(step_map: StateMap, inputs: Tensor, states: Tensor, k: int) -> tuple[A
         for jacobian_ in step_map.jacobian(inputs, states):
             size *= float(torch.linalg.matrix_norm(jacobian_, 2))
             product = jacobian_ @ product
-        values = torch.linalg.svdvals(product)[:k].cpu().numpy()
+        values = _lapack.svdvals(product)[:k].cpu().numpy()
         errors = size / np.maximum(values, np.finfo(float).tiny)  # of a product of rounded steps
         if errors.max() <= TOL:
             return values, errors, np.array(True)

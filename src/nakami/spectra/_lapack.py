@@ -6,7 +6,6 @@ as on matrices with many equal eigenvalues; QR iteration then takes its place, o
 
 from __future__ import annotations
 
-import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -16,6 +15,8 @@ def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     try:
         values, vectors = torch.linalg.eigh(a)
     except torch.linalg.LinAlgError:
+        import scipy.linalg  # takes longer to load than most matrices take
+
         found = scipy.linalg.eigh(a.detach().cpu().numpy(), driver="ev")
         values, vectors = (torch.from_numpy(part).to(a.device) for part in found)
     return values, vectors
@@ -34,7 +35,17 @@ def svd(a: Tensor, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     try:
         u, s, vh = torch.linalg.svd(a, full_matrices=full_matrices)
     except torch.linalg.LinAlgError:
+        import scipy.linalg
+
         matrix = a.detach().cpu().numpy()
         found = scipy.linalg.svd(matrix, full_matrices=full_matrices, lapack_driver="gesvd")
         u, s, vh = (torch.from_numpy(part).to(a.device) for part in found)
     return u, s, vh
+
+
+def svdvals(a: Tensor) -> Tensor:
+    """Singular values alone, as ``torch.linalg.svdvals``."""
+    try:
+        return torch.linalg.svdvals(a)
+    except torch.linalg.LinAlgError:
+        return svd(a, full_matrices=False)[1]

@@ -122,7 +122,7 @@ class WordErrors:
 
     @property
     def rate(self) -> float:
-        """Errors by words spoken; above 1 where more words are heard than wrongly left out."""
+        """Errors by words spoken; above 1 where more words are put in than were heard rightly."""
         return sum(self.errors) / sum(self.words)
 
 

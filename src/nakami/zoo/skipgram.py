@@ -148,6 +148,25 @@ def shifted_pmi(joint: Tensor, chances: Tensor, negatives: int) -> Tensor:
     return (p / (p.sum(1, keepdim=True) * chances.double())).log() - torch.tensor(negatives).log()
 
 
+def pair_information(
+    pairs: tuple[Tensor, Tensor], counts: Tensor, least: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``log P(w, c) / (P(w) Pn(c))`` at the pairs seen often, where all together are too many.
+
+    Args:
+        pairs: Words and words around, ``(N,)`` each.
+        counts: How often each word occurs, as for ``noise``.
+        least: How often a pair is seen.
+
+    Returns:
+        Words and words around, ``(M,)`` each, and the mutual information there, float64.
+    """
+    (w, c), n = torch.unique(torch.stack(pairs), dim=1, return_counts=True)
+    w, c, n = (x[n >= least] for x in (w, c, n))
+    rows = torch.bincount(pairs[0], minlength=len(counts)).double()
+    return w, c, (n.double() / (rows[w] * noise(counts)[c])).log()
+
+
 def make(*, generator: torch.Generator | None = None) -> SkipGram:
     """A thousand words in 100 numbers each."""
     return SkipGram(1000, 100, generator=generator)

@@ -76,7 +76,7 @@ class Form:
             root = (turned * left.clamp_min(0).sqrt()) @ turned.T
             zero = torch.zeros(len(g), len(s), dtype=s.dtype)
             m = torch.cat([torch.cat([s.diag(), g.T], 1), torch.cat([zero, root], 1)])
-            return torch.linalg.svdvals(m)[: len(s)].maximum(s)
+            return _lapack.svdvals(m)[: len(s)].maximum(s)
 
     def level(self, key: float) -> float:
         """The level of a value."""
