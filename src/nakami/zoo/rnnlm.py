@@ -153,6 +153,11 @@ class RecurrentLM(nn.Module):
             after += [part[0] for part in (end if self.cell == "lstm" else (end,))]
         return every, torch.cat(after, 1)
 
+    def read(self, state: Tensor) -> Tensor:
+        """What the output reads of flat states, ``(N, state_size) -> (N, features)``."""
+        layers = [part[:, : self.hidden] for part in state.chunk(len(self.names), 1)]
+        return torch.cat(layers, -1) if self.outputs == "all" else layers[-1]
+
     def loss(self, features: Tensor, nexts: Tensor) -> Tensor:
         """Mean of ``-log p(next word)``, nats: ``(N, T, features)`` and ``(N, T)``."""
         return -self.log_prob(features, nexts).mean()
