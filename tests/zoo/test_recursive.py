@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from nakami import data, jacobian
+from nakami import data, jacobian, stages
 from nakami.results import UsageError
 from nakami.zoo.recursive import KINDS, RecursiveNet, balanced, node_cross_entropy
 
@@ -31,13 +31,15 @@ def net_of(kind, trees, **options):
     return net
 
 
-def one_by_one(net, tree, node):
-    """The state of a node by recursion."""
+def one_by_one(net, tree, node, moved=None, vector=None):
+    """The state of a node by recursion; of a node that is moved with another vector."""
     word, left, right, _ = tree[node].tolist()
     if word >= 0:
-        return net.leaf(torch.tensor([word]))
-    children = [one_by_one(net, tree, child) for child in (left, right)]
-    return net.merged(torch.stack(children, 1))
+        state = net.leaf(torch.tensor([word]))
+    else:
+        children = [one_by_one(net, tree, child, moved, vector) for child in (left, right)]
+        state = net.merged(torch.stack(children, 1))
+    return torch.cat([vector[None], state[:, net.size :]], 1) if node == moved else state
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,11 +107,69 @@ def test_along_one_tree_heights_are_layers(trees, kind):
         layered = net.along(tree)
         assert len(layered) == int(tree[:, 3].max()) + 1
         assert_close(layered(leaves)[0], net(trees.nodes)[t, root], rtol=1e-12, atol=1e-14)
-        assert {id(p) for p in layered.parameters()} == {id(p) for p in net.parameters()}
+        used = net.parameters() if len(layered) > 1 else net.output.parameters()
+        assert {id(p) for p in layered.parameters()} == {id(p) for p in used}
+        if len(layered) > 2:
+            heights = tuple(f"height{i}" for i in range(1, len(layered)))
+            assert stages(layered, leaves.detach()).auto == (*heights, "output")
     leaves = torch.cat([leaves, leaves + 0.1])
     assert layered(leaves).shape == (2, 4)
     dense = torch.autograd.functional.jacobian(layered, leaves[:1]).reshape(4, -1)
     assert_close(jacobian(layered, leaves[:1]).dense(), dense, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_each_node_to_the_root_ancestors_are_layers(trees, kind):
+    net, dense = net_of(kind, trees), torch.autograd.functional.jacobian
+    tree = trees.nodes[0]
+    vectors = net.vectors(tree[None])[0].detach()
+    lengths = []
+    for node in range(len(tree)):
+        way, x = net.up(tree, node), vectors[node]
+        above = [n for n in range(len(tree)) if n != node and node in below(tree, n)]  # upwards
+        assert [name for name, _ in way.named_children()][:-1] == [
+            f"ancestor{i}" for i in range(1, len(above) + 1)
+        ]
+        ends = [(f"ancestor{i}", n) for i, n in enumerate(above, 1)]
+        for stage, end in [*ends, ("output", None)]:
+
+            def end_of(v, end=end, node=node):
+                state = one_by_one(net, tree, len(tree) - 1 if end is None else end, node, v)
+                return net.output(state[0, :3]) if end is None else state[0, :3]
+
+            wanted = dense(end_of, x)
+            assert_close(jacobian(way, x[None], to=stage).dense(), wanted, rtol=1e-10, atol=1e-12)
+        lengths.append(len(above))
+    assert max(lengths) == int(tree[:, 3].max())
+    assert lengths[-1] == 0
+
+
+def below(tree, node):
+    """All nodes below one, and itself."""
+    children = [child for child in tree[node, 1:3].tolist() if child >= 0]
+    return {node}.union(*(below(tree, child) for child in children))
+
+
+def test_the_way_up_holds_what_it_does_not_pass_and_leaves_no_trace(trees):
+    net = net_of("rntn", trees)
+    tree = trees.nodes[1]
+    way, x = net.up(tree, 0), net.vectors(tree[None])[:, 0].detach()
+    assert stages(way, x).auto == (*(f"ancestor{i}" for i in range(1, 5)), "output")
+    assert_close(way(x), net(tree[None])[:, 10])
+    words = net.words.detach().clone()
+    with torch.no_grad():
+        net.words.add_(1)
+    assert not torch.allclose(way(x), net(tree[None])[:, 10])  # siblings stay, merges follow
+    with torch.no_grad():
+        net.words.copy_(words)
+    assert_close(way(x), net(tree[None])[:, 10])
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+
+@pytest.mark.parametrize("node", [-1, 11, 1.5])
+def test_the_way_up_begins_at_a_node_of_the_tree(trees, node):
+    with pytest.raises(UsageError, match=r"node must be a node of the tree, 0 to 10, got"):
+        net_of("rnn", trees).up(trees.nodes[1], node)
 
 
 def test_the_loss_is_the_mean_over_labelled_nodes(trees):

@@ -50,15 +50,15 @@ class Merges(nn.Module):
 
 
 class Root(nn.Module):
-    """Logits of the one node that is left, ``(N, 1, values) -> (N, classes)``."""
+    """Logits of the last node, ``(N, 1, values)`` or ``(N, values) -> (N, classes)``."""
 
     def __init__(self, net: TreeCell):
         super().__init__()
-        self.net = net
+        self.size, self.linear = net.size, net.output  # alone, so that a stage has this name
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the root."""
-        logits: Tensor = self.net.output(x[:, 0, : self.net.size])
+        logits: Tensor = self.linear(x.flatten(1)[:, : self.size])
         return logits
 
 

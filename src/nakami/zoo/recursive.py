@@ -36,6 +36,7 @@ from nakami.results import check_at_least, unknown
 from ._entry import Entry
 from ._layers import layer, normal, seeded
 from ._tree_levels import TreeCell, checked_nodes, climbing, levels
+from ._tree_paths import ascents
 
 Kind = Literal["rnn", "mv", "rntn"]
 KINDS = ("rnn", "mv", "rntn")
@@ -125,6 +126,25 @@ class RecursiveNet(TreeCell):
         """
         checked_nodes(tree[None], len(self.words))
         return levels(self, tree)
+
+    @torch.no_grad()
+    def up(self, tree: Tensor, node: int) -> nn.Sequential:
+        """The network from one node to the root, its ancestors as layers: ``ancestor1``, ....
+
+        All beside the way is held as it is at the present weights: states of the siblings, and
+        matrices of ``"mv"``, which do not depend on vectors. Singular values at ``ancestor3`` tell
+        what three merges keep of a small change of the node.
+
+        Args:
+            tree: ``(nodes, 4)``, a row of ``data.Trees.nodes``.
+            node: A word or phrase of it, by its position.
+
+        Returns:
+            A network from the node's vector, ``vectors(tree[None])[:, node]``, ``(N, size)``, to
+            the logits of the root, ``(N, classes)``, by ``output``; its weights are these.
+        """
+        states, _ = self._states(tree[None])
+        return ascents(self, tree, states, node)
 
     def leaf(self, words: Tensor) -> Tensor:
         """What words bring in, ``(n,) -> (n, values)``: vectors; for ``"mv"`` matrices behind."""

@@ -240,7 +240,7 @@ def _trunk(places: Sequence[Place]) -> list[Place]:
 
     A module that holds most of the network, or blocks, is no layer, even if its last step is a sum.
     """
-    total = sum(p.weighted for p in places)
+    total = sum(_is_layer(p) for p in places)
     blocks = _blocks(places)
     joining = [
         p
