@@ -20,6 +20,7 @@ class Stands(tuple[str, ...]):
 
 
 THEORY = ("theory", "What theory says of networks, samplers and transport, without a network.")
+DATA = ("data", "Your own files: what is in them, and how it becomes numbers.")
 
 
 @dataclass(frozen=True)

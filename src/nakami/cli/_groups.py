@@ -41,7 +41,9 @@ LABELLED = (
 TRAINED_ON = (
     "Examples: a folder with the files of MNIST or Fashion-MNIST, one IDX file (.gz), an .npy or "
     ".npz, or a folder of pictures, with a folder inside for each class where there are labels. "
-    "Pixels are in 0..1. Language models take a text in UTF-8. Default: what is shipped."
+    "Pixels are in 0..1. Or a schema (.toml) of `nakami data inspect`. Language models take a text "
+    "in UTF-8, networks of trees sentences in brackets, speech a folder of "
+    "WAV files for each word. Default: what is shipped."
 )
 PICTURES = "Pictures in --data"
 SPREAD = "Several processes"

@@ -53,6 +53,17 @@ from ._weights import (
 from ._whitening import Whitening, whitening
 from ._word_pairs import word_pairs
 from ._words import WordVectors, read_words
+from .schema import (
+    Column,
+    Preparation,
+    Prepared,
+    Schema,
+    Split,
+    inspect,
+    prepare,
+    read_preparation,
+    read_schema,
+)
 
 __all__ = [
     "CENTRED_PIXEL",
@@ -61,12 +72,17 @@ __all__ = [
     "PIXEL",
     "STANDARD_PIXEL",
     "TOKEN",
+    "Column",
     "Examples",
     "LabelledExamples",
     "Objects",
     "Pentominoes",
+    "Preparation",
+    "Prepared",
     "Recordings",
     "Scenes",
+    "Schema",
+    "Split",
     "Text",
     "Trees",
     "Whitening",
@@ -77,6 +93,7 @@ __all__ = [
     "digits",
     "film",
     "fingerprint",
+    "inspect",
     "is_picture",
     "load_weights",
     "made_text",
@@ -90,10 +107,13 @@ __all__ = [
     "pictures_in",
     "pillow",
     "plain_text",
+    "prepare",
     "read",
     "read_analogies",
     "read_labelled",
+    "read_preparation",
     "read_recordings",
+    "read_schema",
     "read_split",
     "read_trees",
     "read_words",

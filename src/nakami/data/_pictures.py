@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,26 @@ def read_pictures(
     files: list[Path], root: Path, size: int | None, mode: str | None, normalise: str | None
 ) -> Examples:
     """Examples of picture files; the contract stands in ``nakami.data.read``."""
+    x, shapes, normalise = picture_tensor(files, size, mode, normalise)
+    unit, mean, std = NORMALISATIONS[normalise]
+    picture = {"mean": mean[: x.shape[1]], "std": std[: x.shape[1]]}  # copies
+    many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
+    names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
+    done = f"{_scaled(shapes, size)}, {'RGB' if x.shape[1] == 3 else 'grey'}, {normalise}"
+    return Examples(x, None, names, unit, f"{many}: {done}", picture, "picture")
+
+
+def picture_tensor(
+    files: Sequence[Any], size: int | None, mode: str | None, normalise: str | None
+) -> tuple[Tensor, set[tuple[int, int]], str]:
+    """Pictures ``(N, C, H, W)``, the widths and heights they had, and how they are normalised.
+
+    Args:
+        files: Paths, or open files whose text is their name.
+        size: As for ``nakami.data.read``.
+        mode: Likewise.
+        normalise: Likewise.
+    """
     own_mode = checked_mode(mode or "RGB")
     channels = 3 if own_mode == "RGB" else 1
     normalise = str(normalise or ("imagenet" if channels == 3 else "unit"))
@@ -89,14 +109,10 @@ def read_pictures(
     cut = _side_and_crop(size)
     pixels, shapes = zip(*(_pixels(file, own_mode, cut) for file in files), strict=True)
     x = torch.stack(pixels)
-    unit, mean, std = NORMALISATIONS[normalise]
     if normalise != "unit":
+        _, mean, std = NORMALISATIONS[normalise]
         x = (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
-    picture = {"mean": mean[:channels], "std": std[:channels]}  # copies
-    many = f"{len(files)} pictures of {root.name}" if len(files) > 1 else files[0].name
-    names = tuple(str(f.relative_to(root)) if f != root else f.name for f in files)
-    done = f"{_scaled(set(shapes), size)}, {'RGB' if channels == 3 else 'grey'}, {normalise}"
-    return Examples(x, None, names, unit, f"{many}: {done}", picture, "picture")
+    return x, set(shapes), normalise
 
 
 def pillow() -> Any:
@@ -124,7 +140,7 @@ def _scaled(shapes: set[tuple[int, int]], size: int | None) -> str:
     return f"from {were}, shorter side scaled to {side}, centre {crop} x {crop} cut out"
 
 
-def _pixels(file: Path, mode: str, cut: tuple[int, int] | None) -> tuple[Tensor, tuple[int, int]]:
+def _pixels(file: Any, mode: str, cut: tuple[int, int] | None) -> tuple[Tensor, tuple[int, int]]:
     """Pixels ``(C, H, W)`` in 0..1, and the width and height that the file has.
 
     ``cut``: What its shorter side is scaled to, and the side of the centre that is cut out.
@@ -141,7 +157,7 @@ def _pixels(file: Path, mode: str, cut: tuple[int, int] | None) -> tuple[Tensor,
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(file: Any) -> Iterator[Image.Image]:
     """A picture file, or a sentence that it is damaged."""
     image_module = pillow()
     try:

@@ -73,6 +73,10 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
     if files is None:
         return data.digits("train"), data.digits("test")
     files = data_files(files)
+    if is_schema(files):
+        both = of_schema(files)
+        check_floats(*both)
+        return both
     with named_as("path", "data"):
         train, test = data.read_split(files.path, **files.reading)
     if files.test is not None:
@@ -81,15 +85,39 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
             test = part or other
     if test is None:
         train, test = held_out(train)
-    for argument, examples in (("data", train), ("test", test)):
-        if not isinstance(examples.inputs, Tensor) or not examples.inputs.is_floating_point():
-            rule, way_out = "hold pictures or floating numbers", "store measured numbers as float32"
-            raise wrong(argument, rule, f"tokens ({examples.source})", way_out)
+    check_floats(train, test)
     shapes = [tuple(examples.inputs.shape[1:]) for examples in (train, test)]
     if shapes[0] != shapes[1]:
         rule = f"hold examples of the shape of those to train on, {shapes[0]}"
         raise wrong("test", rule, shapes[1], "pass files of the same kind")
     return train, test
+
+
+def is_schema(files: DataFiles) -> bool:
+    """Whether a schema of ``nakami data inspect`` stands in place of the data."""
+    return Path(files.path).suffix == ".toml"
+
+
+def of_schema(files: DataFiles) -> tuple[Examples, Examples]:
+    """Both parts of a schema's data.
+
+    Raises:
+        UsageError: What ``data.prepare`` refuses; options, which the schema names itself.
+    """
+    for name, value in ({**files.reading, "test": files.test}).items():
+        if value is not None:
+            raise wrong(name, "be left out with a schema", value, "write it into the schema")
+    with named_as("path", "data"):
+        prepared = data.prepare(data.read_schema(files.path))
+    return prepared.examples("train"), prepared.examples("test")
+
+
+def check_floats(train: Examples, test: Examples) -> None:
+    """Refuse tokens."""
+    for argument, examples in (("data", train), ("test", test)):
+        if not isinstance(examples.inputs, Tensor) or not examples.inputs.is_floating_point():
+            rule, way_out = "hold pictures or floating numbers", "store measured numbers as float32"
+            raise wrong(argument, rule, f"tokens ({examples.source})", way_out)
 
 
 def picture_files(files: DataFiles) -> tuple[list[Path], list[Path]]:

@@ -1,0 +1,170 @@
+"""Picture and sound files as numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nakami.results import RunError, UsageError
+
+from .._pictures import picture_tensor
+from ._columns import Standardise
+from ._log_mel import log_mel, mel_bands
+from ._vector import Check, Values, Vector, above_zero, one_of, whole
+
+RATE, BANDS, SECONDS = 16_000, 40, 1.0
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+
+class Held(io.BytesIO):
+    """A file that is held in memory, under its name."""
+
+    def __init__(self, data: bytes, name: str):
+        super().__init__(data)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Picture(Vector):
+    """Pixels: the shorter side scaled to ``size`` and the centre cut out.
+
+    With ``normalise = "unit"`` (usual) in 0..1, else as ``data.read`` has it.
+    """
+
+    name = "pixels"
+
+    @classmethod
+    def options(cls) -> Mapping[str, Check]:
+        """Size, mode and normalise, as ``data.read`` takes them."""
+        return {
+            "size": whole(1, "write 64"),
+            "mode": one_of("RGB", "grey"),
+            "normalise": one_of("unit", "imagenet", "efficientnet-lite"),
+        }
+
+    def _read(self, files: list[Any]) -> Tensor:
+        size, mode = self.chosen.get("size", 64), self.chosen.get("mode", "RGB")
+        return picture_tensor(files, size, mode, self.chosen.get("normalise", "unit"))[0]
+
+    def wrong(self, values: Values) -> Mapping[int, str]:
+        """Files that cannot be read."""
+        found = {}
+        for i, file in enumerate(values):
+            try:
+                self._read([_again(file)])
+            except UsageError as error:
+                found[i] = str(error)
+        return found
+
+    def apply(self, values: Values) -> Tensor:
+        """``(n, C, size, size)``."""
+        return self._read([_again(file) for file in values])
+
+
+class LogMel(Standardise):
+    """Logarithms of the power in mel bands of 25 ms each 10 ms, standardised by band.
+
+    Every sound is taken at ``rate``, its channels averaged, and cut or filled with nothing to
+    ``seconds``.
+    """
+
+    name = "log-mel"
+
+    @classmethod
+    def options(cls) -> Mapping[str, Check]:
+        """Rate of samples, bands, and length in seconds."""
+        return {
+            "rate": whole(100, "write 16000"),
+            "bands": whole(1, "write 40"),
+            "seconds": above_zero("write 1.0"),
+        }
+
+    def samples(self, file: Any) -> np.ndarray:
+        """``(rate * seconds,)`` float32."""
+        rate = self.chosen.get("rate", RATE)
+        signal, own = read_sound(_again(file))
+        if own != rate:
+            from scipy.signal import resample_poly
+
+            ratio = Fraction(rate, own)
+            signal = resample_poly(signal, ratio.numerator, ratio.denominator)
+        n = max(1, round(rate * self.chosen.get("seconds", SECONDS)))
+        self.counted += len(signal) > n
+        return np.pad(signal[:n], (0, max(0, n - len(signal)))).astype(np.float32)
+
+    def raw(self, values: Values) -> np.ndarray:
+        """Before it is standardised, ``(n, frames, bands)``."""
+        rate, bands = self.chosen.get("rate", RATE), self.chosen.get("bands", BANDS)
+        signals = torch.from_numpy(np.stack([self.samples(file) for file in values]))
+        return log_mel(signals, rate, mel_bands(rate, bands)).numpy()
+
+    def learn(self, values: Values) -> None:
+        """Mean and deviation of each band."""
+        if len(values):
+            super().learn(self.raw(values).reshape(-1, self.chosen.get("bands", BANDS)))
+
+    def wrong(self, values: Values) -> Mapping[int, str]:
+        """Files that cannot be read."""
+        found = {}
+        for i, file in enumerate(values):
+            try:
+                read_sound(_again(file))
+            except UsageError as error:
+                found[i] = str(error)
+        return found
+
+    def apply(self, values: Values) -> Tensor:
+        """``(n, 1, bands, frames)``."""
+        return super().apply(self.raw(values)).mT[:, None]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """No row."""
+        return ()
+
+
+def read_sound(file: Any) -> tuple[np.ndarray, int]:
+    """Samples of a sound file in -1..1, channels averaged, and their rate.
+
+    Raises:
+        UsageError: It cannot be read, or holds none or other than finite samples.
+        RunError: soundfile is not installed.
+    """
+    try:
+        import soundfile
+    except ImportError as error:
+        raise RunError(
+            "sounds need soundfile, which is not installed; pip install 'nakami[data]' adds it."
+        ) from error
+    try:
+        signal, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        _damaged(file, str(error))
+    if not len(signal):
+        _damaged(file, "it holds no sample")
+    if not np.isfinite(signal).all():
+        _damaged(file, "it holds NaN or infinity")
+    return signal.mean(1), int(rate)
+
+
+def _damaged(file: Any, why: str) -> NoReturn:
+    raise UsageError(f"{file} cannot be read as a sound ({why}); repair or remove that file.")
+
+
+def _again(file: Any) -> Any:
+    """A file from its beginning."""
+    return Held(file.getvalue(), file.name) if isinstance(file, Held) else file
+
+
+def digest(file: Any) -> bytes:
+    """The bytes of a file."""
+    return file.getvalue() if isinstance(file, Held) else Path(file).read_bytes()

@@ -1,0 +1,204 @@
+"""How rows become what a network takes: a schema with what training rows taught, kept as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nakami.results import UsageError, as_path, wrong
+
+from ._schema import Column, Schema, schema_of
+from ._source import Part, WrongRow
+from ._vector import Vector
+from ._vectors import VECTORS
+
+FORMAT = "nakami.preparation/1"
+NEAR = "give the preparation.json of a run"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What turns rows into tensors, the same in training and afterwards.
+
+    Attributes:
+        schema: Which columns there are and how each becomes numbers.
+        vectors: Of the columns used, by name, with what training rows taught them.
+    """
+
+    schema: Schema
+    vectors: Mapping[str, Vector]
+
+    @classmethod
+    def of(cls, schema: Schema) -> Preparation:
+        """One that knows nothing yet."""
+        used = (*schema.used("input"), *schema.used("target"))
+        return cls(schema, {column.name: vector_of(column) for column in used})
+
+    @property
+    def target(self) -> Column | None:
+        """The column that is foreseen, if there is one."""
+        return next(iter(self.schema.used("target")), None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes 0, 1, ... of the target; empty for numbers."""
+        return () if self.target is None else self.vectors[self.target.name].classes
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the components of an input, where it is a row of numbers."""
+        parts = (self.vectors[column.name].components for column in self.schema.used("input"))
+        return tuple(name for part in parts for name in part)
+
+    def types(self, target: bool = True) -> dict[str, str]:
+        """The columns used, with their types."""
+        used = self.schema.used("input") + (self.schema.used("target") if target else ())
+        return {column.name: column.type for column in used}
+
+    def rows(self, part: Part, target: bool = True) -> tuple[Tensor, Tensor | None, Rows]:
+        """Inputs and targets of the rows of a part that are right, and which these are.
+
+        Args:
+            part: Rows of a source.
+            target: Whether targets are there.
+        """
+        rows = Rows(part)
+        names = list(self.types(target))
+        tensors = {name: rows.apply(name, self.vectors[name]) for name in names}
+        kept = [i for i in range(len(part.names)) if i not in rows.wrong]
+        found = {name: tensor[rows.places(name, kept)] for name, tensor in tensors.items()}
+        inputs = joined([found[column.name] for column in self.schema.used("input")])
+        own = self.target if target else None
+        rows.kept = kept
+        return inputs, None if own is None else found[own.name].squeeze(-1), rows
+
+    def to_json(self, folder: Path | None = None) -> dict[str, Any]:
+        """Plain values, for ``from_json``."""
+        learned = {name: vector.learned() for name, vector in self.vectors.items()}
+        return {"format": FORMAT, "schema": self.schema.to_toml(folder), "learned": learned}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any], folder: Path) -> Preparation:
+        """One that was kept."""
+        import tomllib
+
+        if not isinstance(found, Mapping) or found.get("format") != FORMAT:
+            raise wrong("preparation", f"be of the format {FORMAT}", repr(found)[:60], NEAR)
+        made = cls.of(schema_of(tomllib.loads(found["schema"]), folder))
+        for name, vector in made.vectors.items():
+            vector.restore(found["learned"][name])
+        return made
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it as JSON; float64 numbers come back to the same bits."""
+        path = as_path("path", path, "give the file to write, as preparation.json")
+        path.write_text(json.dumps(self.to_json(), ensure_ascii=False), encoding="utf-8")
+        return path
+
+
+def read_preparation(path: str | PathLike[str]) -> Preparation:
+    """A preparation from its file.
+
+    Raises:
+        UsageError: It is not there, or is none.
+    """
+    path = as_path("path", path, NEAR)
+    if not path.is_file():
+        raise wrong("path", "be a file that exists", path, NEAR)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read as JSON ({error}); {NEAR}.") from error
+    return Preparation.from_json(found, path.resolve().parent)
+
+
+class Rows:
+    """The rows of a part, of which more and more are found to be wrong.
+
+    Attributes:
+        wrong: Why some are, by place. kept: places of those that are right, once that is known.
+    """
+
+    def __init__(self, part: Part):
+        self.part, self.wrong, self.kept = part, dict(part.wrong), list[int]()
+        self._taken: dict[str, list[int]] = {}
+
+    def values(self, name: str) -> Any:
+        """Values of a column in rows that are right so far."""
+        held = self.part.values[name]
+        taken = [i for i in range(len(self.part.names)) if i not in self.wrong]
+        self._taken[name] = taken
+        if len(taken) == len(held):
+            return held
+        return [held[i] for i in taken] if isinstance(held, list) else held[taken]
+
+    def _use(self, name: str, vector: Vector, use: Any) -> Any:
+        """``use(values)``, without rows that it cannot take."""
+        values = self.values(name)
+        faults = vector.quick(values)
+        if not faults:
+            try:
+                return use(values)
+            except UsageError:
+                faults = vector.wrong(values)
+                if not faults:
+                    raise
+        taken = self._taken[name]
+        for i, why in faults.items():
+            row = taken[i]
+            self.wrong[row] = WrongRow(self.part.names[row], name, why)
+        return use(self.values(name))
+
+    def learn(self, name: str, vector: Vector, where: np.ndarray) -> None:
+        """Teach a vector the rows that are right and lie in training."""
+
+        def taught(values: Any) -> None:
+            own = [i for i, row in enumerate(self._taken[name]) if where[row]]
+            if len(own) < len(values):
+                values = [values[i] for i in own] if isinstance(values, list) else values[own]
+            vector.learn(values)
+
+        self._use(name, vector, taught)
+
+    def apply(self, name: str, vector: Vector) -> Tensor:
+        """Numbers of the rows that are right so far."""
+        values = self.values(name)
+        if not len(values):
+            return torch.empty(0)
+        return self._use(name, vector, vector.apply)
+
+    def places(self, name: str, kept: Sequence[int]) -> Any:
+        """Where rows stand among those that were taken of a column."""
+        taken = self._taken[name]
+        if len(taken) == len(kept):
+            return slice(None)
+        at = {row: i for i, row in enumerate(taken)}
+        return [at[row] for row in kept]
+
+
+def vector_of(column: Column) -> Vector:
+    """What turns a column into numbers."""
+    return VECTORS[column.type][column.vector](column.name, column.options, column.classes)
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Rows of numbers side by side; one tensor of another form as it is.
+
+    Raises:
+        UsageError: Several, of which one is no row of numbers.
+    """
+    if len(tensors) == 1:
+        return tensors[0]
+    if any(tensor.ndim != 2 or not tensor.is_floating_point() for tensor in tensors):
+        shapes = ", ".join(str(tuple(tensor.shape[1:])) for tensor in tensors)
+        rule = "be rows of numbers, or one alone of another form"
+        raise wrong("input columns", rule, f"shapes {shapes}", 'write use = "ignored" for others')
+    return torch.cat(list(tensors), 1)

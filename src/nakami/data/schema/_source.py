@@ -1,0 +1,71 @@
+"""Rows of a file or folder, read part by part."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ._vector import Values
+
+ROWS = 8192  # of a part, where the source decides
+
+
+@dataclass(frozen=True)
+class WrongRow:
+    """A row that breaks a rule.
+
+    Attributes:
+        row: As a person finds it: ``row 17``, a file's name. column: ``""`` of the whole row.
+        why: What is wrong with it.
+    """
+
+    row: str
+    column: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.row}{f', {self.column}' if self.column else ''}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that follow each other.
+
+    Attributes:
+        names: Of each row. values: by column, those of all rows.
+        wrong: By place in the part, why a row cannot be taken; its values stand for nothing.
+        left_out: Rows that could not be told into columns at all.
+    """
+
+    names: tuple[str, ...]
+    values: Mapping[str, Values]
+    wrong: Mapping[int, WrongRow]
+    left_out: Sequence[WrongRow] = ()
+
+
+class Source(ABC):
+    """A file or folder as rows of columns.
+
+    Attributes:
+        path: Where it is. columns: what is stored, by column: number, text, file, array or other.
+        kind: What it is, for people.
+    """
+
+    path: Path
+    kind: str
+    columns: Mapping[str, str]
+
+    @abstractmethod
+    def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
+        """All rows in order.
+
+        Args:
+            types: Columns to read, each with the type of a schema that it is taken as.
+        """
+
+    def described(self) -> Mapping[str, Any]:
+        """How it is read, for the schema: ``reading``."""
+        return {}

@@ -1,0 +1,214 @@
+"""Tables: CSV, JSON lines, Parquet, and data sets of Hugging Face on disk, by Arrow."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nakami.results import UsageError, wrong
+
+from ._arrow import arrow, stored_as, values_of
+from ._source import ROWS, Part, Source, WrongRow
+
+SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
+DELIMITERS = ";\t|,"  # of equal right, the first: a comma may be a decimal point
+ENDINGS = {
+    ".csv": "CSV", ".tsv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines",
+    ".parquet": "Parquet", ".arrow": "Arrow",
+}  # fmt: skip
+
+
+def is_table(path: Path) -> bool:
+    """Whether it is a table, or a data set that Hugging Face's ``save_to_disk`` wrote."""
+    return path.suffix.lower() in ENDINGS or (path / "dataset_info.json").is_file()
+
+
+class Table(Source):
+    """Rows of a table; numbers, texts, and files that are named or held."""
+
+    def __init__(self, path: Path, reading: Mapping[str, Any] | None = None):
+        arrow()
+        self.path, self._folder = path, path if path.is_dir() else path.parent
+        self.kind = ENDINGS.get(path.suffix.lower(), "data set on disk")
+        self._form: Mapping[str, Any] = {}
+        if self.kind == "CSV":
+            self._form = {**_form(path), **(reading or {})}
+        elif reading:
+            raise wrong("reading", "be left out, which is for CSV", path.name, "leave it out")
+        with self._readable():
+            self._schema = next(self._batches([], {}), None)
+        if self._schema is None:
+            raise wrong("path", "hold a row", f"none in {path.name}", "give a table with rows")
+        self.columns = {
+            field.name: "text" if self.kind == "CSV" else stored_as(field.type)
+            for field in self._schema.schema
+        }
+
+    def described(self) -> Mapping[str, Any]:
+        """Of CSV what is not usual."""
+        usual = {"delimiter": ",", "decimal": ".", "header": True}
+        return {name: value for name, value in self._form.items() if value != usual[name]}
+
+    def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
+        """All rows, in batches of the file's own size."""
+        for name in types:
+            if name not in self.columns:
+                known = ", ".join(self.columns)
+                rule, way_out = f"hold the column {name!r}", "name columns as the file has them"
+                raise wrong(f"{self.path.name}", rule, known, way_out)
+        first, ragged = 0, list[tuple[int, WrongRow]]()
+        with self._readable():
+            for batch in self._batches(ragged, types):
+                yield self._part(batch, first, types, ragged)
+                ragged.clear()
+                first += batch.num_rows
+
+    def _part(
+        self, batch: Any, first: int, types: Mapping[str, str], ragged: list[tuple[int, WrongRow]]
+    ) -> Part:
+        values, faults = dict[str, Any](), dict[int, WrongRow]()
+        names = tuple(f"row {first + i + 1}" for i in range(batch.num_rows))
+        for name, kind in types.items():
+            values[name], wrongs = values_of(batch.column(name), kind, name, self._folder)
+            for i, why in wrongs.items():
+                faults.setdefault(i, WrongRow(names[i], name, why))
+        return Part(names, values, faults, tuple(row for _, row in ragged))
+
+    def _batches(
+        self, ragged: list[tuple[int, WrongRow]], types: Mapping[str, str]
+    ) -> Iterator[Any]:
+        if self.kind == "CSV":
+            yield from _csv_batches(self.path, self._form, ragged)
+        elif self.kind == "JSON lines":
+            from pyarrow import json
+
+            yield from json.open_json(self.path)
+        elif self.kind == "Parquet":
+            from pyarrow import parquet
+
+            with parquet.ParquetFile(self.path) as file:
+                yield from file.iter_batches(ROWS, columns=[*types] or None)
+        else:
+            files = sorted(self.path.glob("*.arrow")) if self.path.is_dir() else [self.path]
+            for file in files:
+                with arrow().memory_map(str(file)) as mapped:
+                    yield from _ipc(mapped)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        pa = arrow()
+        try:
+            yield
+        except (pa.ArrowException, UnicodeError, OSError) as error:
+            text = " ".join(str(error).split())
+            raise UsageError(
+                f"{self.path} cannot be read as {self.kind} ({text}); repair the file."
+            ) from error
+
+
+def _ipc(mapped: Any) -> Iterator[Any]:
+    ipc = arrow().ipc
+    try:
+        yield from ipc.open_stream(mapped)
+    except arrow().ArrowInvalid:
+        mapped.seek(0)
+        file = ipc.open_file(mapped)
+        for i in range(file.num_record_batches):
+            yield file.get_batch(i)
+
+
+def _csv_batches(
+    path: Path, form: Mapping[str, Any], ragged: list[tuple[int, WrongRow]]
+) -> Iterator[Any]:
+    """Every column as text, so that each wrong value can be named."""
+    pa = arrow()
+    from pyarrow import csv as reader
+
+    names = _names(path, form)
+
+    def left_out(row: Any) -> str:
+        number = row.number - (1 if form["header"] else 0)
+        why = f"{row.actual_columns} fields in place of {row.expected_columns}"
+        ragged.append((row.number, WrongRow(f"row {number}", "", why)))
+        return "skip"
+
+    found = reader.open_csv(
+        path,
+        read_options=reader.ReadOptions(
+            use_threads=False,
+            column_names=None if form["header"] else names,
+        ),
+        parse_options=reader.ParseOptions(
+            delimiter=form["delimiter"], newlines_in_values=True, invalid_row_handler=left_out
+        ),
+        convert_options=reader.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    )
+    for batch in found:
+        if form["decimal"] != ".":
+            columns = [_points(column, form["decimal"]) for column in batch.columns]
+            batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
+        yield batch
+
+
+def _points(column: Any, decimal: str) -> Any:
+    """Numbers with another sign as the decimal point; other texts as they are."""
+    import pyarrow.compute as compute
+
+    sign = rf"^(\s*[+-]?\d*){decimal}(\d+(?:[eE][+-]?\d+)?\s*)$"
+    return compute.replace_substring_regex(column, sign, r"\1.\2")
+
+
+def _first_rows(path: Path, delimiter: str) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=delimiter)
+        return [row for row, _ in zip(rows, range(20), strict=False)]
+
+
+def _names(path: Path, form: Mapping[str, Any]) -> list[str]:
+    first = _first_rows(path, form["delimiter"])[0]
+    if not form["header"]:
+        return [f"column {i + 1}" for i in range(len(first))]
+    if len(set(first)) < len(first):
+        twice = next(name for name in first if first.count(name) > 1)
+        rule, way_out = "name each column once in its first line", "rename one"
+        raise wrong(path.name, rule, f"{twice!r} twice", way_out)
+    return first
+
+
+def _form(path: Path) -> Mapping[str, Any]:
+    """Delimiter, decimal sign and whether there is a line of names, guessed from the beginning."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read(SNIFFED)
+    except UnicodeDecodeError as error:
+        raise wrong("path", "hold text in UTF-8", f"{path} ({error})", "convert it") from error
+    if not text.strip():
+        raise wrong("path", "hold a row", f"none in {path.name}", "give a table with rows")
+    lines = text.splitlines()[:20]
+    counts = {sign: [line.count(sign) for line in lines] for sign in DELIMITERS}
+    best = max(DELIMITERS, key=lambda sign: (min(counts[sign]) > 0, min(counts[sign])))
+    delimiter = best if counts[best][0] else ","
+    rows = list(csv.reader(lines, delimiter=delimiter))
+    numbers = [value for value in rows[0] if _is_number(value, ".,")]
+    whole = all(value.isdigit() for value in numbers)  # years may be names of columns
+    header = whole and len(numbers) < len(rows[0])
+    cells = [value for row in rows[1:] for value in row]
+    commas = sum(_is_number(value, ",") and not _is_number(value, ".") for value in cells)
+    points = sum("." in value and _is_number(value, ".") for value in cells)
+    decimal = "," if delimiter != "," and commas > points else "."
+    return {"delimiter": delimiter, "decimal": decimal, "header": header}
+
+
+def _is_number(text: str, signs: str) -> bool:
+    for sign in signs:
+        try:
+            float(text.replace(sign, "."))
+        except ValueError:
+            continue
+        return True
+    return False

@@ -1,0 +1,58 @@
+"""From a file to a schema, to counted rows, to a trained recipe."""
+
+import json
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def sensors(here):
+    rows = [
+        f"{i},{(i * 7) % 31 / 3},{'abc'[i % 3]},{'hot' if i * 7 % 31 > 15 else 'cold'}"
+        for i in range(200)
+    ]
+    (here / "sensors.csv").write_text("id,heat,machine,state\n" + "\n".join(rows))
+    return here
+
+
+def test_inspected_checked_and_trained(sensors, nakami):
+    said = nakami("data", "inspect", "sensors.csv").out
+    assert "numbers its rows" in said
+    assert "nakami data check sensors.toml" in said
+    body = json.loads(nakami("data", "check", "sensors.toml", "--json").out)
+    assert (body["rows"], body["classes"]) == (200, ["cold", "hot"])
+    assert body["train"] + body["test"] == 200
+    tiny = [f"--set={each}" for each in ("epochs=1", "plain_epochs=1", "hidden=8")]
+    trained = nakami("train", "mlp-dropout", "--data", "sensors.toml", *tiny, "--no-page")
+    assert trained.code == 0, trained.err
+    assert f"{body['test']} rows" in trained.out
+
+
+def test_a_schema_is_not_written_over(sensors, nakami):
+    assert nakami("data", "inspect", "sensors.csv").code == 0
+    again = nakami("data", "inspect", "sensors.csv")
+    assert again.code == 2
+    assert "--to must be a file that is not there yet, got sensors.toml" in again.err
+    assert nakami("data", "inspect", "sensors.csv", "--force").code == 0
+
+
+def test_wrong_rows_are_named_with_what_to_type(sensors, nakami):
+    nakami("data", "inspect", "sensors.csv")
+    path = sensors / "sensors.csv"
+    path.write_text(path.read_text() + "\n200,warm,a,hot")
+    refused = nakami("data", "check", "sensors.toml")
+    assert refused.code == 2
+    assert "row 201, heat: 'warm' is no number" in refused.err
+    assert 'write wrong_rows = "skip"' in refused.err
+    schema = sensors / "sensors.toml"
+    schema.write_text(schema.read_text().replace('"refuse"', '"skip"'))
+    assert "wrong: row 201, heat: 'warm' is no number" in nakami("data", "check", schema).out
+
+
+def test_options_that_the_schema_names_are_refused(sensors, nakami):
+    nakami("data", "inspect", "sensors.csv")
+    refused = nakami("train", "mlp-dropout", "--data", "sensors.toml", "--size", "8")
+    assert refused.code == 2
+    assert "--size must be left out with a schema, got 8" in refused.err

@@ -1,0 +1,158 @@
+"""Tables become tensors, and what is wrong in them is named."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nakami import data
+from nakami.results import UsageError
+
+pa = pytest.importorskip("pyarrow")
+
+SIZES = (3.5, -0.25, 8.0, 1e6, 2.125, 7.0, 0.0, 4.0)
+KINDS = ("oak", "elm", "oak", "ash", "elm", "oak", "ash", "elm")
+OLD = ("yes", "no", "no", "yes", "no", "no", "yes", "yes")
+
+
+@pytest.fixture
+def trees(tmp_path):
+    """A table as CSV, JSON lines, Parquet, and as Hugging Face's save_to_disk leaves it."""
+    rows = [{"size": s, "kind": k, "old": o} for s, k, o in zip(SIZES, KINDS, OLD, strict=True)]
+    with (tmp_path / "trees.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (tmp_path / "trees.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    table = pa.Table.from_pylist(rows)
+    from pyarrow import parquet
+
+    parquet.write_table(table, tmp_path / "trees.parquet")
+    folder = tmp_path / "on_disk"
+    folder.mkdir()
+    (folder / "dataset_info.json").write_text("{}")
+    file = pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb")
+    with file as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    return tmp_path
+
+
+def schema_for(path, **changes):
+    text = f'''
+path = "{path}"
+wrong_rows = "{changes.get("wrong_rows", "refuse")}"
+[split]
+test = 0.4
+[columns.size]
+type = "number"
+vector = "{changes.get("vector", "standardise")}"
+[columns.kind]
+type = "category"
+[columns.old]
+type = "category"
+use = "target"
+'''
+    file = path.parent / "schema.toml"
+    file.write_text(text)
+    return data.read_schema(file)
+
+
+@pytest.mark.parametrize("name", ["trees.csv", "trees.jsonl", "trees.parquet", "on_disk"])
+def test_every_form_gives_the_same_tensors(trees, name):
+    prepared = data.prepare(schema_for(trees / name))
+    train, test = prepared.examples("train"), prepared.examples("test")
+    assert len(train) + len(test) == len(SIZES)
+    rows = [int(name.split()[1]) - 1 for name in train.names]
+    sizes = np.array(SIZES)[rows]
+    expected = np.stack(
+        [
+            (sizes - sizes.mean()) / sizes.std(),
+            *([KINDS[i] == kind for i in rows] for kind in sorted({KINDS[i] for i in rows})),
+        ],
+        1,
+    )
+    assert torch.allclose(train.inputs, torch.from_numpy(expected).float(), atol=1e-6)
+    assert [train.classes[i] for i in train.labels.tolist()] == [OLD[i] for i in rows]
+    assert train.classes == ("no", "yes")
+
+
+def test_a_row_stays_in_its_part_whatever_the_order(trees):
+    def tested(path):
+        names = data.prepare(schema_for(path)).examples("test").names
+        lines = path.read_text().splitlines()
+        return {lines[int(name.split()[1])] for name in names}
+
+    path = trees / "trees.csv"
+    before = tested(path)
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, *reversed(rows), "5.5,oak,no", rows[0]]))
+    after = tested(path)
+    assert before <= after <= before | {"5.5,oak,no"}
+
+
+def test_the_share_of_the_hash_is_the_share_asked_for(tmp_path):
+    path = tmp_path / "many.csv"
+    path.write_text("size,kind,old\n" + "\n".join(f"{i},oak,no" for i in range(4000)))
+    tested = len(data.prepare(schema_for(path)).examples("test"))
+    assert abs(tested - 1600) < 4 * (4000 * 0.4 * 0.6) ** 0.5
+
+
+def test_wrong_rows_are_named_or_left_out(trees):
+    path = trees / "trees.csv"
+    text = path.read_text().replace("-0.25", "small").replace("8.0,oak,no", "8.0,oak")
+    path.write_text(text.replace("2.125", "nan").replace("7.0,oak", "7.0,"))
+    with pytest.raises(UsageError, match=r"hold no wrong row, got 4 \(.*row 2, size: 'small' is"):
+        data.prepare(schema_for(path))
+    report = data.prepare(schema_for(path, wrong_rows="skip")).report
+    assert {str(row) for row in report.wrong} == {
+        "row 2, size: 'small' is no number",
+        "row 3: 2 fields in place of 3",
+        "row 4, size: nan is not finite",
+        "row 5, kind: missing",
+    }
+    assert (report.rows, report.train + report.test) == (8, 4)
+
+
+def test_learned_from_training_rows_alone(trees):
+    prepared = data.prepare(schema_for(trees / "trees.csv", vector="unit"))
+    inputs = prepared.examples("train").inputs[:, 0]
+    assert (inputs.min(), inputs.max()) == (0, 1)
+
+
+def test_large_means_do_not_spoil_the_deviation(tmp_path):
+    path = tmp_path / "far.csv"
+    values = 1e8 + np.arange(40) % 7
+    path.write_text("size,kind,old\n" + "\n".join(f"{v},k{i},no" for i, v in enumerate(values)))
+    train = data.prepare(schema_for(path)).examples("train")
+    assert train.inputs[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    assert train.inputs[:, 0].mean().item() == pytest.approx(0, abs=1e-5)
+
+
+def test_commas_as_decimal_points_and_no_line_of_names(tmp_path):
+    path = tmp_path / "messung.csv"
+    path.write_text(
+        "mm;trocken\n" + "\n".join(f"{i % 5},5;{'ja' if i % 2 else 'nein'}" for i in range(30))
+    )
+    schema = data.inspect(path)
+    assert schema.reading == {"delimiter": ";", "decimal": ","}
+    assert [c.type for c in schema.columns] == ["number", "category"]
+    path.write_text("\n".join(f"{i * 3 % 7},5;{i % 2}" for i in range(30)))
+    schema = data.inspect(path)
+    assert schema.reading == {"delimiter": ";", "decimal": ",", "header": False}
+    assert [c.name for c in schema.columns] == ["column 1", "column 2"]
+    assert schema.columns[0].seen == "numbers from 0.5 to 6.5"
+
+
+def test_a_target_of_numbers_is_a_target_of_a_loss(trees):
+    text = schema_for(trees / "trees.csv").to_toml(trees)
+    text = text.replace('"input"', '"target"', 1).replace('"standardise"', '"as stored"')
+    text = text.replace('"target"\nvector = "classes"', '"ignored"')
+    (trees / "schema.toml").write_text(text)
+    prepared = data.prepare(data.read_schema(trees / "schema.toml"))
+    train = prepared.labelled("train")
+    assert set(train.targets.tolist()) <= set(SIZES)
+    assert train.targets.shape == (len(train),)
+    with pytest.raises(UsageError, match="target must hold classes, got numbers"):
+        prepared.examples("train")
