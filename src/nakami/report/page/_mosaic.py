@@ -16,6 +16,7 @@ from ._grids import Picture
 COLUMNS = 10  # of pictures that come without rows
 PERCENTILE = 99.8  # of magnitudes: the end of a signed scale, so that one weight does not hide all
 KINDS = {"there": "there", "right": "found", "wrong": "found wrongly"}
+FEW, LEAST, WHOLE, TALL = 3, 72, 740, 200  # columns; pixels of the page: least, all, of a height
 DARK = 0.1  # median below which pictures are white on black
 
 
@@ -44,6 +45,13 @@ class Mosaic:
     values: str
     kinds: dict[str, str] = field(default_factory=dict)
     boxed: bool = False
+
+    @property
+    def side(self) -> int:
+        """Width of an image on the page, in its pixels; of a few images larger than of many."""
+        if self.boxed or self.columns > FEW:
+            return 168 if self.boxed else LEAST
+        return max(LEAST, min(WHOLE // self.columns, round(TALL * self.width / self.height)))
 
     @property
     def named(self) -> bool:
