@@ -10,7 +10,7 @@ import torch
 from nakami import data
 from nakami.dynamics import feature_evolution
 from nakami.recipes import lenet_digits as recipe
-from nakami.recipes._classifiers import milestones
+from nakami.recipes._times import milestones
 from nakami.results import UsageError
 from nakami.training import Training
 from nakami.training._random import phase_generator

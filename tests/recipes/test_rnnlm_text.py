@@ -1,5 +1,6 @@
 """Language models on texts: made sentences, files by characters and words, cells of each kind."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from nakami import recipes
 from nakami.recipes import _texts, rnnlm_text
-from nakami.results import Lines, Texts, UsageError
+from nakami.results import Lines, Texts, UsageError, packed_pictures
+from nakami.results._trained import unpacked_pictures
 from nakami.training import Held
 from nakami.zoo.rnnlm import RecurrentLM
 
@@ -48,6 +50,41 @@ def test_characters_and_words_are_learned(tmp_path):
     words = trained(tmp_path, name="w", unit="words", factored=True, **settings)
     assert 1 < value(words, "perplexity") < 6
     assert words.examples.classes[-1] == "<unk>"
+
+
+def test_words_of_the_test_text_alone_are_kinds_where_none_is_unknown(tmp_path):
+    (tmp_path / "a.txt").write_text("to be or\n" * 100, encoding="utf-8-sig")
+    (tmp_path / "b.txt").write_text("to dream\n" * 100, encoding="utf-8")
+    files = recipes.DataFiles(tmp_path / "a.txt", tmp_path / "b.txt")
+    train, test = _texts.arranged(*_texts.text_from(files), "words", 1)
+    assert set(train.classes) == {"to", "be", "or", "dream", "<eos>"}  # no mark of order
+    assert test.classes == train.classes
+    text = _texts.as_text(test, "words")
+    assert text.spelled(text.ids).startswith("to dream\nto dream")
+
+
+def test_a_test_text_of_a_few_words_is_enough(tmp_path):
+    (tmp_path / "b.txt").write_text("the cat sat on the mat.\n" * 5, encoding="utf-8")
+    (tmp_path / "x.txt").write_text(LINES, encoding="utf-8")
+    settings = replace(rnnlm_text.ENTRY.settings, **TINY | {"unit": "words", "epochs": 1})
+    files = recipes.DataFiles(tmp_path / "x.txt", tmp_path / "b.txt")
+    subject = recipes.prepare("rnnlm-text", tmp_path / "out", data=files, settings=settings)
+    shown = rnnlm_text.pictures(
+        subject.networks, subject.examples, settings, torch.Generator().manual_seed(0)
+    )
+    (again, _) = unpacked_pictures(*packed_pictures(shown))
+    read = len(again.lines["layer1"][1])
+    assert 0 < sum(y == y for y in again.lines["layer1"][1]) < read  # NaN behind the end
+    assert value(subject, "perplexity") > 1
+
+
+def test_frequencies_alone_have_their_entropy_and_its_error():
+    train = _texts.Text.of("aab" * 100)
+    fact = _texts.frequency_bits(train, _texts.Text.of("ab" * 500, kinds=train.kinds))
+    p = 201 / 302
+    assert fact["value"] == pytest.approx(-(math.log2(p) + math.log2(1 - p)) / 2, rel=0.02)
+    assert 0 <= fact["spread"] < 0.02
+    assert fact["spread_kind"] == "standard error, 20 pieces"
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
@@ -120,4 +157,8 @@ def test_what_is_no_text_is_refused_before_training(tmp_path):
         trained(tmp_path, "short")
     with pytest.raises(UsageError, match="data must hold 20 words or more"):
         trained(tmp_path, "a" * 2000, unit="words")
+    with pytest.raises(
+        UsageError, match="data must hold two different characters or more, got 'a'"
+    ):
+        trained(tmp_path, "a" * 2000, least=1)
     assert not (tmp_path / "out").exists()

@@ -100,10 +100,12 @@ def test_a_folder_in_the_treebanks_form_is_taken(trees, tmp_path):
         (lambda p: recipes.DataFiles(p / "x"), "data must name a file"),
         (lambda p: recipes.DataFiles(p / "none"), "data must have a class at a node or more"),
         (lambda p: recipes.DataFiles(p / "low", p / "high"), "test must hold labels of the 2 cl"),
+        (lambda p: recipes.DataFiles(p / "huge"), "data must hold classes below its number of nod"),
+        (lambda p: recipes.DataFiles(p / "low", p / "huge"), "test must hold labels of the 2 cl"),
     ],
 )
 def test_other_files_are_refused(make, message, tmp_path):
-    for name, label in (("none", -1), ("low", 1), ("high", 4)):
+    for name, label in (("none", -1), ("low", 1), ("high", 4), ("huge", 999_999_999)):
         (tmp_path / name).write_text(f"({label} word)\n" * 20)
     with pytest.raises(UsageError, match=message):
         rntn_trees.trees_from(make(tmp_path))

@@ -180,6 +180,10 @@ def test_the_loss_is_the_mean_over_labelled_nodes(trees):
         -logs[t, n, c] for t, row in enumerate(labels.tolist()) for n, c in enumerate(row) if c >= 0
     ]
     assert_close(node_cross_entropy(net(trees.nodes), labels), torch.stack(wanted).mean())
+    none = node_cross_entropy(net(trees.nodes), labels * 0 - 1)  # a batch without any class
+    none.backward()
+    assert float(none.detach()) == 0
+    assert not any(p.grad.any() for p in net.parameters())
 
 
 def test_a_parent_begins_as_the_mean_of_its_children():
@@ -206,6 +210,19 @@ def test_a_parent_begins_as_the_mean_of_its_children():
         ),
         (lambda n: n * torch.tensor([1, 1, 1, 2]), "nodes must be words of height 0, and parents"),
         (lambda n: n * 0 - 1, r"nodes must hold a node, got none; pass data.read_trees"),
+        *(
+            (
+                lambda n, rows=rows: torch.tensor([rows]),
+                "nodes must be trees, children before their",
+            )
+            for rows in (
+                [[0, -1, -1, 0], [-1, 0, 0, 1]],  # a child taken twice
+                [[0, -1, -1, 0], [1, -1, -1, 0], [-1, 0, 1, 1], [-1, 0, 2, 2]],  # by two parents
+                [[0, -1, -1, 0], [1, -1, -1, 0]],  # two roots
+                [[0, -1, -1, 0], [-1] * 4, [1, -1, -1, 0], [-1, 0, 2, 1]],  # a gap
+                [[-1, 1, 2, 1], [0, -1, -1, 0], [1, -1, -1, 0]],  # the root first
+            )
+        ),
     ],
 )
 def test_wrong_nodes_are_refused(trees, change, message):

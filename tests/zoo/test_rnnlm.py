@@ -8,7 +8,7 @@ import nakami
 from nakami import recurrent
 from nakami.results import UsageError
 from nakami.training import TruncatedBPTT, fit
-from nakami.zoo.rnnlm import CELLS, RecurrentLM
+from nakami.zoo.rnnlm import CELLS, RecurrentLM, SigmoidRNN
 
 WORDS = torch.randint(9, (4, 11), generator=torch.Generator().manual_seed(0))
 
@@ -101,3 +101,14 @@ def test_wrong_arguments_are_refused():
         RecurrentLM(9, counts=[1, 2])
     with pytest.raises(UsageError, match="layers must be a whole number from 1 on, got 0"):
         RecurrentLM(9, layers=0)
+
+
+@pytest.mark.parametrize("option", [{"num_layers": 2}, {"bidirectional": True}, {"bias": False}])
+def test_sigmoid_units_are_one_layer_in_one_direction(option):
+    with pytest.raises(
+        UsageError, match=f"options must be device and dtype alone, got {next(iter(option))}"
+    ):
+        SigmoidRNN(3, 4, **option)
+    states, last = SigmoidRNN(3, 4)(torch.zeros(2, 5, 3))
+    assert states.shape == (2, 5, 4)
+    assert torch.equal(last[0], states[:, -1])

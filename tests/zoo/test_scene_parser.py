@@ -113,6 +113,16 @@ def test_the_margin_loss_is_that_of_greed_by_sets_and_of_right_trees():
         assert min(known) - 1e-12 <= sum(score for score, _ in gold) <= max(known) + 1e-12
 
 
+@pytest.mark.parametrize("segments", [1, 3])
+def test_scenes_without_a_merge_have_no_loss(segments):
+    net, objects = net_of(), torch.full((2, segments), -1)
+    objects[:, 0] = 0
+    loss = net.margin_loss(torch.randn(2, segments, 3, **DOUBLE), objects)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert not any(p.grad is not None and p.grad.any() for p in net.parameters())
+
+
 def test_gradients_of_the_loss_are_those_of_differences():
     net, (features, objects) = net_of(2), scenes(3, 4)
     names, weights = zip(*net.named_parameters(), strict=True)

@@ -122,7 +122,7 @@ def words_of(text: str) -> list[str]:
 
 
 def plain_text(path: str | PathLike[str]) -> str:
-    """A file in UTF-8.
+    """A file in UTF-8; a mark of the order of bytes at its beginning is left out.
 
     Raises:
         UsageError: It is not there, or is no such text.
@@ -131,6 +131,6 @@ def plain_text(path: str | PathLike[str]) -> str:
     if not path.is_file():
         raise wrong("path", "be a file of text that exists", path, "check the path")
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise wrong("path", "hold text in UTF-8", f"{path} ({error})", "convert it") from error

@@ -48,7 +48,21 @@ def word_pairs(
     if threshold is not None and not (is_number(threshold) and threshold > 0):
         raise wrong("threshold", "be a share above 0", threshold, "pass 1e-3, or leave it out")
     source = torch.Generator().manual_seed(check_seed(seed))
-    ids = ids.long().cpu()
+    found = pairs_near(ids.long().cpu(), window, threshold, end, dynamic, source)
+    if not len(found[0]):
+        raise wrong("ids", "hold words beside each other", f"{len(ids)} words", "pass a text")
+    return found
+
+
+def pairs_near(
+    ids: Tensor,
+    window: int,
+    threshold: float | None,
+    end: int | None,
+    dynamic: bool,
+    source: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """As ``word_pairs``, without checks; there may be none."""
     ends = ids == end if end is not None else torch.zeros(len(ids), dtype=torch.bool)
     sentence, ids = ends.cumsum(0)[~ends], ids[~ends]
     if threshold is not None and len(ids):
@@ -57,7 +71,7 @@ def word_pairs(
     reach = torch.full((len(ids),), window)
     if dynamic:
         reach = torch.randint(1, window + 1, (len(ids),), generator=source)
-    centres, around = [], []
+    centres, around = [ids[:0]], [ids[:0]]
     for distance in range(1, min(window, len(ids) - 1) + 1):
         left, right = slice(None, -distance), slice(distance, None)
         one = sentence[left] == sentence[right]
@@ -65,8 +79,6 @@ def word_pairs(
             near = one & (reach[centre] >= distance)
             centres.append(ids[centre][near])
             around.append(ids[other][near])
-    if not sum(map(len, centres)):
-        raise wrong("ids", "hold words beside each other", f"{len(ids)} words", "pass a text")
     return torch.cat(centres), torch.cat(around)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,6 +18,7 @@ from ._facts import error_fact
 from ._pictures import filters
 from ._settings import POSITIVE, Bounds
 from ._subject import Network
+from ._times import run_looked_at
 
 SHARE = Bounds(0, 1, without=(0, 1))
 
@@ -122,25 +122,16 @@ def classifier(
     if descent.max_norm is not None:
         MaxNorm(model, descent.max_norm).attach(optimizer)
     method = wrap(Supervised(model, optimizer))
-    snapshots = {epoch: f"{name}, epoch {epoch}" for epoch in times}
-    kept = {"start": copy.deepcopy(model.state_dict())} if times else {}
-    training.run(name, method, lambda: (inputs, labels), batch=descent.batch, snapshots=snapshots)
+    kept = {}
     if times:
-        last, other = copy.deepcopy(model.state_dict()), copy.deepcopy(model)
-        for epoch, snapshot in snapshots.items():
-            if training.has(snapshot):  # a folder of an older nakami has none
-                training.read(snapshot, other)
-                kept[f"epoch {epoch}"] = copy.deepcopy(other.state_dict())
-        kept[f"epoch {descent.epochs}"] = last
+        kept = run_looked_at(
+            training, name, method, lambda: (inputs, labels), descent.batch, times, descent.epochs
+        )
+    else:
+        training.run(name, method, lambda: (inputs, labels), batch=descent.batch)
     said = f"{what}{descent} on the {train.source}"
     facts = [error_fact(model, test)] if len(test) else []
     return Network(name, model, said, facts, times=kept)
-
-
-def milestones(epochs: int) -> tuple[int, ...]:
-    """Epochs before the last at which a training is looked at: 1, 2, 5, 10, 20, 50, ..."""
-    found = (step * 10**power for power in range(len(str(epochs))) for step in (1, 2, 5))
-    return tuple(epoch for epoch in found if epoch < epochs)
 
 
 def first_filters(networks: Sequence[Network], test: Examples) -> list[Picture]:

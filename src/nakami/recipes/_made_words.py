@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations, permutations
 
 import torch
 
@@ -53,13 +54,13 @@ def _sentence(generator: torch.Generator) -> str:
     )
 
 
-def known_analogies() -> list[Question]:
-    """Land to city as in another stem, for all pairs of parts and all pairs of stems."""
-    return [
-        (a + first, a + second, b + first, b + second)
-        for first in PARTS
-        for second in PARTS
-        for a in STEMS
-        for b in STEMS
-        if first != second and a != b
-    ]
+def known_analogies() -> dict[str, list[Question]]:
+    """Land to city as in another stem, for all pairs of stems, by both parts."""
+    return {
+        f"{one} and {other}": [
+            (a + first, a + second, b + first, b + second)
+            for first, second in ((one, other), (other, one))
+            for a, b in permutations(STEMS, 2)
+        ]
+        for one, other in combinations(PARTS, 2)
+    }

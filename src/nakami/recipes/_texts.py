@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nakami.data import EMBEDDED, Examples, Text, made_text
 from nakami.data import plain_text as read
-from nakami.results import counted, named_as, wrong
+from nakami.results import first_names, named_as, wrong
 from nakami.zoo.rnnlm import RecurrentLM
 
 from ._examples import HELD_OUT, DataFiles
@@ -88,18 +88,22 @@ def arranged(
         length: Places of a row.
     """
     raw = ["".join(map(chr, part.inputs.flatten().tolist())) for part in (train, test)]
-    first = Text.of(raw[0], unit, least=least)
-    kinds = first.kinds if least > 1 else (*first.kinds, *sorted(set(raw[1]) - set(first.kinds)))
-    texts = (Text.of(part, unit, kinds=kinds, least=least) for part in raw)
-    found = (_rows(text, part, length) for text, part in zip(texts, (train, test), strict=True))
-    return next(found), next(found)
+    kinds = Text.of(raw[0], unit, least=least).kinds
+    if least == 1:
+        kinds += tuple(sorted(set(Text.of(raw[1], unit).kinds) - set(kinds)))
+    first, second = (Text.of(part, unit, kinds=kinds) for part in raw)
+    found = _rows("data", first, train, length), _rows("test", second, test, length)
+    if len(kinds) < 2:
+        rule, way_out = f"hold two different {unit} or more", "pass another text"
+        raise wrong("data", rule, first_names(map(repr, kinds)), way_out)
+    return found
 
 
-def _rows(text: Text, raw: Examples, length: int) -> Examples:
+def _rows(argument: str, text: Text, raw: Examples, length: int) -> Examples:
     n = len(text) // length
     if not n:
         got, way_out = f"{len(text)} {text.unit}", "pass a longer text"
-        raise wrong("data", f"hold {length} {text.unit} or more", got, way_out)
+        raise wrong(argument, f"hold {length} {text.unit} or more", got, way_out)
     names = tuple(f"text {i}, {text.unit}" for i in range(n))
     rows = text.ids[: n * length].view(n, length)
     noun = "text" if length > 1 else text.unit.removesuffix("s")
@@ -111,10 +115,15 @@ def as_text(examples: Examples, unit: Any) -> Text:
     return Text(examples.inputs.flatten(), examples.classes, unit)
 
 
+def _pieces(text: Text) -> Tensor:
+    """A text in pieces for a standard error, ``(pieces, places)``."""
+    return text.streams(max(1, min(PIECES, len(text) // 50))).T
+
+
 @torch.no_grad()
 def nats(model: RecurrentLM, text: Text) -> Tensor:
     """Mean ``-log p`` of each piece of a text read in order, ``(pieces,)`` float64."""
-    pieces = text.streams(max(1, min(PIECES, len(text) // 50))).T
+    pieces = _pieces(text)
     state, found = None, list[Tensor]()
     for first in range(0, pieces.shape[1] - 1, PART):
         x = pieces[:, first : first + PART + 1]
@@ -138,15 +147,10 @@ def language_facts(model: RecurrentLM, test: Text) -> list[dict[str, Any]]:
 def frequency_bits(train: Text, test: Text) -> dict[str, Any]:
     """What the frequencies of the text to train on alone give, bits of a place."""
     often = train.counts.double() + 1
-    bits = -(often / often.sum()).log2()[test.ids]
-    n = counted(len(test), test.unit.removesuffix("s"))
-    return {
-        "label": "the same by frequencies alone",
-        "value": float(bits.mean()),
-        "spread": None,
-        "spread_kind": f"of {n}",
-        "unit": "bits",
-    }
+    bits = -(often / often.sum()).log2()[
+        _pieces(test)[:, 1:]
+    ]  # at the places that a model is asked
+    return mean_fact(bits.mean(1), "the same by frequencies alone", "bits", "piece")
 
 
 @torch.no_grad()

@@ -31,9 +31,20 @@ class TreeExamples(Examples):
     words: tuple[str, ...] = ()
 
 
-def examples_of(trees: Trees, what: str) -> TreeExamples:
-    """Trees as examples named after what they are for."""
-    known = int(trees.labels.max()) + 1
+def examples_of(trees: Trees, what: str, classes: tuple[str, ...] | None = None) -> TreeExamples:
+    """Trees as examples named after what they are for.
+
+    Args:
+        trees: With classes.
+        what: They are for.
+        classes: Names of the classes; None: those of the treebank if there are five, else numbers.
+    """
+    known, nodes = int(trees.labels.max()) + 1, int((trees.nodes[..., 3] >= 0).sum())
+    if classes is None and known > max(2, nodes):
+        rule = f"hold classes below its number of nodes, {nodes}"
+        raise wrong("path", rule, known - 1, "number the classes from 0 on")
+    if classes is None:
+        classes = FIVE if known == len(FIVE) else tuple(map(str, range(known)))
     return TreeExamples(
         trees.nodes,
         trees.labels,
@@ -41,7 +52,7 @@ def examples_of(trees: Trees, what: str) -> TreeExamples:
         EMBEDDED,
         trees.source,
         noun="tree",
-        classes=FIVE if known == len(FIVE) else tuple(map(str, range(known))),
+        classes=classes,
         words=trees.words,
     )
 
@@ -66,7 +77,7 @@ def trees_from(files: DataFiles | None) -> tuple[TreeExamples, TreeExamples]:
         found, test = held_out(train)
     else:
         with named_as("path", "test"):
-            found, test = train, examples_of(read_trees(second, train.words), "test")
+            found, test = train, examples_of(read_trees(second, train.words), "test", train.classes)
     assert isinstance(found, TreeExamples)
     assert isinstance(test, TreeExamples)
     _check_labels(found, test)

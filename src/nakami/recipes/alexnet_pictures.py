@@ -44,12 +44,13 @@ from nakami.zoo._layers import layer
 from nakami.zoo._prepared import Prepared
 
 from ..results import Picture
-from ._classifiers import SHARE, Descent, classifier, milestones
+from ._classifiers import SHARE, Descent, classifier
 from ._examples import DataFiles, classes
 from ._made_pictures import COLOURS, KINDS, SIDE, coloured_shapes
 from ._pictures import CHANNELS, evolution, kernels, pictures_from, rows_of
 from ._settings import FILE, POSITIVE, Bounds
 from ._subject import Network, Recipe
+from ._times import milestones
 
 _, *IMAGENET = NORMALISATIONS["imagenet"]  # mean and deviation
 

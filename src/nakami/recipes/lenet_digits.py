@@ -23,11 +23,12 @@ from nakami.zoo import lenet
 from nakami.zoo.lenet import Normalisation, Pooling
 
 from ..results import Picture
-from ._classifiers import Descent, classifier, milestones
+from ._classifiers import Descent, classifier
 from ._examples import classes
 from ._pictures import evolution, kernels, pictures_from
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
+from ._times import milestones
 
 
 @dataclass(frozen=True)

@@ -177,10 +177,11 @@ def memory(model: RecurrentLM, text: Text) -> list[dict[str, Any]]:
     """For how many steps each layer remembers a change of one place."""
     found, place = time_scales(model, *_changed(text)), text.unit.removesuffix("s")
     facts = []
+    ahead = found.shares.shape[2] - CHANGED
     for name, steps, cut in zip(found.names, found.steps, found.cut_share, strict=True):
         values = torch.from_numpy(steps).double()
         fact = mean_fact(values, f"time scale of {name}", f"{place}s", "text")
-        more = f"; {cut:.0%} outlast the {AHEAD} shown" if cut else ""
+        more = f"; {cut:.0%} outlast the {ahead} read" if cut else ""
         facts.append({**fact, "spread_kind": fact["spread_kind"] + more})
     return facts
 

@@ -125,6 +125,7 @@ class Tree:
             if len(getattr(self, name)) != n:
                 rule = f"be one for each of {n} nodes"
                 raise wrong(name, rule, len(getattr(self, name)), "give one for each parent")
+        object.__setattr__(self, "values", _numbers(self.values))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._files import plain
 from ._picture import Box, Lines, Picture, Show, Texts, Tree
 from ._plotted import Plotted
 
@@ -111,8 +112,10 @@ def training_report(record: Record) -> TrainingReport:
 def packed_pictures(
     pictures: Sequence[Show],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Pictures as a piece holds them: texts, and arrays by number."""
-    texts = [{k: v for k, v in vars(picture).items() if k != "images"} for picture in pictures]
+    """Pictures as a piece holds them: texts, and arrays by number; NaN and infinity as null."""
+    texts = [
+        {k: plain(v) for k, v in vars(picture).items() if k != "images"} for picture in pictures
+    ]
     arrays = {
         str(i): np.ascontiguousarray(p.images)
         for i, p in enumerate(pictures)

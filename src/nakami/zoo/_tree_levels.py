@@ -136,12 +136,15 @@ def checked_nodes(nodes: Tensor, words: int) -> Tensor:
         raise wrong(
             "nodes", f"name words below {words}", most, "read the trees with the same words"
         )
-    there = nodes[..., 3] >= 0
+    there, way_out = nodes[..., 3] >= 0, "pass data.read_trees(path).nodes"
     if not there.any():
-        raise wrong("nodes", "hold a node", "none", "pass data.read_trees(path).nodes")
+        raise wrong("nodes", "hold a node", "none", way_out)
     if not _in_order(nodes)[there].all():
         rule = "be words of height 0, and parents one higher than the higher of two children"
-        raise wrong("nodes", rule, "others", "pass data.read_trees(path).nodes")
+        raise wrong("nodes", rule, "others", way_out)
+    if not _whole(nodes, there):
+        rule = "be trees, children before their one parent, the root last, then -1"
+        raise wrong("nodes", rule, "others", way_out)
     return there
 
 
@@ -152,3 +155,17 @@ def _in_order(nodes: Tensor) -> Tensor:
     below = heights[:, :, None].expand(-1, -1, 2).gather(1, children.clamp(0, nodes.shape[1] - 1))
     parent = known & (below >= 0).all(-1) & (heights == below.amax(-1) + 1)
     return torch.where(heights == 0, nodes[..., 0] >= 0, parent)
+
+
+def _whole(nodes: Tensor, there: Tensor) -> bool:
+    """Whether each row is one tree: all its nodes but the last have one parent, behind them."""
+    n, size = there.shape
+    inner = nodes[..., 3] > 0
+    children = nodes[..., 1:3].clamp_min(0)
+    places = torch.arange(size, device=nodes.device)
+    behind = (children < places[:, None]).all(-1) | ~inner
+    parents = nodes.new_zeros(n, size)
+    parents.scatter_add_(1, children.flatten(1), inner.long().repeat_interleave(2, 1))
+    wanted = places < there.sum(1, keepdim=True) - 1
+    first = there == (places <= there.sum(1, keepdim=True) - 1)
+    return bool((behind & first & (parents == wanted)).all())

@@ -201,19 +201,21 @@ def node_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: ``(N, nodes, classes)``.
-        labels: ``(N, nodes)``, -1 for none, as ``data.Trees.labels``.
+        labels: ``(N, nodes)``, -1 for none, as ``data.Trees.labels``. Without any the loss is 0.
     """
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-1)
+    flat = labels.flatten()
+    total = F.cross_entropy(logits.flatten(0, 1), flat, ignore_index=-1, reduction="sum")
+    return total / (flat >= 0).sum().clamp_min(1)
 
 
 def balanced(height: int) -> Tensor:
     """Nodes of a tree with all leaves, words 0, 1, ..., at one depth, ``(2^(height+1) - 1, 4)``."""
     height, rows = check_at_least("height", height, 0, "use 3"), list[list[int]]()
 
-    def grow(levels: int) -> int:
-        if levels:
-            children = [grow(levels - 1), grow(levels - 1)]
-            rows.append([-1, *children, levels])
+    def grow(high: int) -> int:
+        if high:
+            children = [grow(high - 1), grow(high - 1)]
+            rows.append([-1, *children, high])
         else:
             rows.append([sum(row[3] == 0 for row in rows), -1, -1, 0])
         return len(rows) - 1

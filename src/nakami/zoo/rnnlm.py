@@ -38,10 +38,18 @@ OUTPUTS = ("last", "all")
 
 
 class SigmoidRNN(nn.RNN):
-    """``nn.RNN`` of one layer, batch first, with sigmoid units: a loop over the steps."""
+    """``nn.RNN`` of one layer, batch first, with sigmoid units: a loop over the steps.
+
+    Args:
+        input_size: Numbers of an input.
+        hidden_size: Units.
+        options: ``device`` and ``dtype``, as torch takes them.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any):
-        super().__init__(input_size, hidden_size, **options)
+        if other := sorted(set(options) - {"batch_first", "device", "dtype"}):
+            raise wrong("options", "be device and dtype alone", ", ".join(other), "leave it out")
+        super().__init__(input_size, hidden_size, **options | {"batch_first": True})
         self.nonlinearity = "sigmoid"  # by which readings make a step of it
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:  # type: ignore[override]  # noqa: A002

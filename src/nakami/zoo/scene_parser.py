@@ -107,7 +107,9 @@ class SceneParser(TreeCell):
         all_ = self._climb(features, objects, kappa, right_alone=False)
         right = self._climb(features, objects, 0.0, right_alone=True)
         guess = all_.scores + kappa * all_.wrong.to(all_.scores.dtype)
-        return (guess - right.scores).cumsum(1).amax(1).relu().mean()
+        rises = (guess - right.scores).cumsum(1)
+        none = rises.new_zeros(len(rises), 1)  # also of scenes of one segment
+        return torch.cat([none, rises], 1).amax(1).mean()
 
     def _climb(
         self, features: Tensor, objects: Tensor, bonus: float, *, right_alone: bool
@@ -140,8 +142,8 @@ class SceneParser(TreeCell):
             alive = alive.clone()
             alive[rows[more], j[more]] = False
         if not found:
-            empty = features.new_zeros(n, 0)
-            return Parses(empty, empty.bool(), empty.bool()[..., None].expand(n, 0, most))
+            none = self.output(states)[:, :0, 0]
+            return Parses(none, none.bool(), none.bool()[..., None].expand(n, 0, most))
         scores, off, nodes = (torch.stack(part, 1) for part in zip(*found, strict=True))
         return Parses(scores, off, nodes)
 
