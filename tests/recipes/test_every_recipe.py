@@ -14,6 +14,13 @@ STACKED = {"hidden": (9, 7), "pretrain_epochs": 1, "finetune_epochs": 1}
 TINY = {
     "alexnet-pictures": {"width": 0.05, "epochs": 2},
     "cae-digits": STACKED,
+    "captions": {
+        "hidden": 6,
+        "trunk_epochs": 1,
+        "language_epochs": 1,
+        "frozen_epochs": 1,
+        "finetune_epochs": 1,
+    },
     "speech-digits": {**STACKED, "states": 2, "rounds": 1, "realign_epochs": 1},
     "dae-digits": {"hidden": 9, "epochs": 2},
     "dbm-digits": {**STACKED, "joint_epochs": 1, "temperatures": 50},

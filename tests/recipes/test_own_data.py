@@ -14,6 +14,7 @@ from nakami.results import Picture, UsageError, read_record, training_report
 
 TINY = neighbour("recipes", "test_every_recipe").TINY
 SIDES = {
+    "captions": 16,
     "devise-shapes": 28,
     "lenet-digits": 28,
     "overfeat-digits": 28,
@@ -32,6 +33,7 @@ PICTURED = [name for name in recipes.SUBJECTS if name not in OTHERS]
 CUT = {"tica-patches": 10_000, "rnnlm-text": 180, "skipgram-words": 1462}
 TEXTS = dict.fromkeys(["rnnlm-text", "skipgram-words"], "3,600 characters, text of x.txt")
 TEXTS["rntn-trees"] = "40 trees of x.txt"
+TEXTS["captions"] = "40 pictures of x with 40 captions"
 
 
 def small(name):
@@ -40,7 +42,15 @@ def small(name):
 
 
 def written(name, stem, n, gen, labels=None):
-    """A file of n examples as the recipe takes them: pictures, or blocks of text."""
+    """A file of n examples as the recipe takes them, pictures or text; or a folder of both."""
+    if name == "captions":
+        stem.mkdir()
+        rows = [f"{i}.png,a {['red', 'blue'][i % 2]} {gen.choice(9)}" for i in range(n)]
+        (stem / "captions.txt").write_text("\n".join(["image,caption", *rows]))
+        for i in range(n):
+            x = gen.integers(0, 256, (small(name), small(name)), dtype=np.uint8)
+            Image.fromarray(x).save(stem / f"{i}.png")
+        return stem
     if name in TEXTS:
         file = stem.with_suffix(".txt")
         text = "".join(gen.choice(list("abcd \n"), 100 * n))

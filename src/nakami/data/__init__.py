@@ -10,6 +10,7 @@ objects, ``objects_of`` takes the pictures of examples.
 from nakami.results import PIXEL
 
 from ._analogies import answered, read_analogies
+from ._captioned import Captioned, captioned_shapes, read_captioned
 from ._dead_leaves import dead_leaves
 from ._digits import digits, mnist
 from ._examples import (
@@ -37,6 +38,7 @@ from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._recordings import Recordings, read_recordings
 from ._scenes import Scenes, scenes
+from ._shape_sentences import is_sentence, is_true, sentence_odds
 from ._split import read_split
 from ._spoken import spoken_words
 from ._text import Text, plain_text
@@ -72,6 +74,7 @@ __all__ = [
     "PIXEL",
     "STANDARD_PIXEL",
     "TOKEN",
+    "Captioned",
     "Column",
     "Examples",
     "LabelledExamples",
@@ -88,6 +91,7 @@ __all__ = [
     "Whitening",
     "WordVectors",
     "answered",
+    "captioned_shapes",
     "dead_leaves",
     "described",
     "digits",
@@ -95,6 +99,8 @@ __all__ = [
     "fingerprint",
     "inspect",
     "is_picture",
+    "is_sentence",
+    "is_true",
     "load_weights",
     "made_text",
     "made_trees",
@@ -110,6 +116,7 @@ __all__ = [
     "prepare",
     "read",
     "read_analogies",
+    "read_captioned",
     "read_labelled",
     "read_preparation",
     "read_recordings",
@@ -119,6 +126,7 @@ __all__ = [
     "read_words",
     "save_weights",
     "scenes",
+    "sentence_odds",
     "shapes",
     "shipped_weights",
     "some_rows",

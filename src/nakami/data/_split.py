@@ -56,7 +56,7 @@ def read_split(
         return _idx_folder(path, size, mode, key)
     if path.is_dir() or is_picture(path):
         first, second = _parts(path, classes)
-        size, mode = _as_they_are(_files(path if second else first), size, mode)
+        size, mode = as_they_are(_files(path if second else first), size, mode)
         one = _labelled(_pictures(first, size, mode, key), classes)
         if second is None:
             return one, None
@@ -117,7 +117,7 @@ def _alone(folder: Path, part: Path | None, classes: tuple[str, ...]) -> Path:
     return part if pictures_in(folder) == pictures_in(part) != [] else folder
 
 
-def _as_they_are(
+def as_they_are(
     files: list[Path], size: int | None, mode: str | None
 ) -> tuple[int | None, str | None]:
     """Size and mode that leave pictures as they are, where none were given."""

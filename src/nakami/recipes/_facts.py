@@ -61,6 +61,22 @@ def resampled_fact(label: str, share: float, error: float, n: int, noun: str, ho
     return _percent(label, share, bound, f"{BOUND}, {counted(n, noun)} all alike")
 
 
+def ratio_of_sums(values: Tensor, weights: Tensor) -> tuple[float, float]:
+    """Sum of values by sum of weights, and its standard error over rows; NaN of one alone.
+
+    Args:
+        values: Of rows that are independent, ``(N,)``.
+        weights: Likewise; where all are 0 there is neither.
+    """
+    values, weights = values.double(), weights.double()
+    total, n = float(weights.sum()), len(values)
+    ratio = float(values.sum()) / total if total else math.nan
+    if n < 2 or not total:
+        return ratio, math.nan
+    off = float(((values - ratio * weights) ** 2).sum()) * n / (n - 1)
+    return ratio, off**0.5 / total
+
+
 def _kind(kind: str, n: int, noun: str) -> str:
     """What an error is, or that there is none of one alone."""
     return kind if kind and n > 1 else f"unknown of {counted(n, noun)}"

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from nakami.zoo.recursive import RecursiveNet
 
+from ._facts import ratio_of_sums
+
 NEGATORS = ("not", "n't", "never", "no", "nothing", "neither", "hardly")
 SIDES = ("positive", "negative")
 PART = 200  # trees at a time
@@ -49,12 +51,8 @@ def share_of(right: Tensor, counted: Tensor) -> Share:
     """
     each, hits = counted.sum(1).double(), (right & counted).sum(1).double()
     each, hits = each[each > 0], hits[each > 0]
-    trees, nodes = len(each), float(each.sum())
-    value = float(hits.sum()) / nodes if nodes else float("nan")
-    off = float(((hits - value * each) ** 2).sum()) * trees / (trees - 1) if trees > 1 else None
-    return Share(
-        value, float("nan") if off is None or not nodes else off**0.5 / nodes, int(nodes), trees
-    )
+    value, error = ratio_of_sums(hits, each)
+    return Share(value, error, int(each.sum()), len(each))
 
 
 def accuracies(answers: Tensor, nodes: Tensor, labels: Tensor) -> dict[str, Share]:

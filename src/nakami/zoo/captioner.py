@@ -184,17 +184,17 @@ def make(*, generator: torch.Generator | None = None) -> nn.Sequential:
         generator: Source of the first weights; None: a fresh one with seed 0.
     """
     g = seeded(generator)
-    trunk = cnn.make((3, 32, 32), generator=g)[:-1]
-    language = RecurrentLM(14, generator=g)
+    trunk = cnn.make((3, 28, 28), generator=g)[:-1]
+    language = RecurrentLM(15, generator=g)
     return Captioner(trunk, language, 500, generator=g).along(4)
 
 
 ENTRY = Entry(
     make=make,
-    input=(3, 32, 32),
-    output=(14,),
-    parameters=(75 * 20 + 20) + (500 * 50 + 50) + (1250 * 500 + 500) + (500 * 64 + 64)
-    + 14 * 64 + 2 * (192 * 64 + 192) + (64 * 14 + 14),
+    input=(3, 28, 28),
+    output=(15,),
+    parameters=(75 * 20 + 20) + (500 * 50 + 50) + (800 * 500 + 500) + (500 * 64 + 64)
+    + 15 * 64 + 2 * (192 * 64 + 192) + (64 * 15 + 15),
     task="features",
     origin="Vinyals et al. 2015",
     preprocessing="unit",
