@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from nakami.data import read_preparation
+
 pytest.importorskip("pyarrow")
 
 
@@ -28,6 +30,9 @@ def test_inspected_checked_and_trained(sensors, nakami):
     trained = nakami("train", "mlp-dropout", "--data", "sensors.toml", *tiny, "--no-page")
     assert trained.code == 0, trained.err
     assert f"{body['test']} rows" in trained.out
+    kept = read_preparation(next(sensors.rglob("preparation.json")))
+    assert kept.components == ("heat", "machine=a", "machine=b", "machine=c")
+    assert kept.classes == ("cold", "hot")
 
 
 def test_a_schema_is_not_written_over(sensors, nakami):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nakami import data
-from nakami.data import Examples
+from nakami.data import Examples, Prepared
 from nakami.data._split import picture_files as split_picture_files
 from nakami.results import as_path, named_as, wrong
 
@@ -107,9 +108,22 @@ def of_schema(files: DataFiles) -> tuple[Examples, Examples]:
     for name, value in ({**files.reading, "test": files.test}).items():
         if value is not None:
             raise wrong(name, "be left out with a schema", value, "write it into the schema")
-    with named_as("path", "data"):
-        prepared = data.prepare(data.read_schema(files.path))
+    prepared = prepared_of(files)
     return prepared.examples("train"), prepared.examples("test")
+
+
+def prepared_of(files: DataFiles) -> Prepared:
+    """The data of a schema; read again only where schema or data were changed."""
+    with named_as("path", "data"):
+        schema = data.read_schema(files.path)
+    stamp = schema.path.stat().st_mtime_ns if schema.path.exists() else 0
+    return _prepared(Path(files.path).resolve(), schema.to_toml(), stamp)
+
+
+@lru_cache(maxsize=1)
+def _prepared(path: Path, schema: str, stamp: int) -> Prepared:
+    with named_as("path", "data"):
+        return data.prepare(data.read_schema(path))
 
 
 def check_floats(train: Examples, test: Examples) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,11 @@ from nakami.results import read_record, write_new, wrong
 from nakami.training import KIND
 
 from . import SUBJECTS
-from ._examples import DataFiles
+from ._examples import DataFiles, is_schema, prepared_of
 from ._settings import as_toml, with_values
 from ._subject import Network, Subject
 
-SETTINGS, RUN = "settings.toml", "run.json"
+SETTINGS, RUN, PREPARATION = "settings.toml", "run.json", "preparation.json"
 
 
 def write_settings(
@@ -38,11 +39,21 @@ def write_settings(
     write_new(Path(folder) / SETTINGS, as_toml(settings, seed, head), "folder")
 
 
+def write_preparation(folder: str | PathLike[str], files: DataFiles | None) -> None:
+    """Write ``preparation.json``, which turns other rows into numbers as these were.
+
+    Of data by a schema alone; one that is there stays.
+    """
+    if files is not None and is_schema(files):
+        kept = json.dumps(prepared_of(files).preparation.to_json(), ensure_ascii=False)
+        write_new(Path(folder) / PREPARATION, kept, "folder")
+
+
 def leave_nothing(folder: str | PathLike[str]) -> None:
     """Remove a training that has no piece yet, as its data or settings were refused."""
     path = Path(folder)
     if not any((path / "pieces").glob("*")):
-        for file in (RUN, SETTINGS):
+        for file in (RUN, SETTINGS, PREPARATION):
             (path / file).unlink(missing_ok=True)
         with suppress(OSError):  # it may hold what is not ours
             path.rmdir()

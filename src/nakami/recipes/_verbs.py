@@ -19,7 +19,7 @@ from nakami.training import KIND, Training, on_accelerator, one_thread, require
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels, check_unit, data_files
 from ._facts import fingerprint
-from ._left import leave_nothing, table_of_facts, told_of, write_settings
+from ._left import leave_nothing, table_of_facts, told_of, write_preparation, write_settings
 from ._settings import contents
 from ._subject import Network, Recipe, Subject
 
@@ -74,6 +74,7 @@ def prepare(
         about |= {"files": files.about()}
     training = Training(folder, about, epochs, accelerator=accelerator, progress=progress)
     write_settings(folder, name, settings, seed, train, files)
+    write_preparation(folder, files)
     with one_thread():  # a fact is kept in the run, so the number of threads may not show in it
         try:
             networks = recipe.train(training, train, test, settings)

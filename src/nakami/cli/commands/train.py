@@ -100,6 +100,7 @@ def _tell(folder: Path, weights: dict[str, Path], page: bool, output: OutputOpti
         *result.pop("lines"),
         f"Weights: {', '.join(map(str, weights.values()))}",
         f"Settings: {folder / 'settings.toml'}",
+        *(f"Preparation: {file}" for file in folder.glob("preparation.json")),
         f"To look inside: nakami xray {shlex.quote(str(folder))}",
     ]
     body = {**result, "weights": {name: str(file) for name, file in weights.items()}}
