@@ -55,6 +55,20 @@ def test_atari_is_what_the_network_takes_and_lives_are_episodes_in_training_alon
     assert found.scores.max() < 5
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_ball_is_served_by_itself_at_each_life_of_a_training_alone(training):
+    game, lengths = agents.atari("breakout", training=training), []
+    game.reset(seed=3)
+    for _ in range(3):
+        steps, over = 0, False
+        while not over and steps < 200:  # nothing is pressed
+            _, _, over, _, _ = game.step(0)
+            steps += 1
+        lengths.append(steps)
+        game.reset()
+    assert all((steps < 60) == training for steps in lengths)
+
+
 def test_rewards_are_cut_in_training_alone():
     seen = {}
     for training in (True, False):

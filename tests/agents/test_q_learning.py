@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nakami import agents
-from nakami.results import UsageError
+from nakami.results import RunError, UsageError
 from nakami.training import Training, fit
 from nakami.zoo import mlp
 
@@ -39,6 +39,51 @@ def test_its_values_are_those_of_our_network():
     inside = learner(net)
     for theirs in (inside.q_net, inside.q_net_target):
         torch.testing.assert_close(theirs(x), net(x), rtol=0, atol=0)
+
+
+def short_games(ends, cut):
+    """Games of bytes in a row that end after three moves, or are cut there, with rewards of 1."""
+    import gymnasium
+
+    class Short(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(0, 255, (4,), np.uint8)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            self.moves = 0
+            return np.full(4, 10, np.uint8), {}
+
+        def step(self, action):
+            self.moves += 1
+            over = self.moves == 3
+            return np.full(4, 50 * self.moves, np.uint8), 1.0, ends and over, cut and over, {}
+
+    return Short()
+
+
+@pytest.mark.parametrize(("ends", "cut"), [(True, False), (False, True), (True, True)])
+def test_a_game_that_is_cut_goes_on_in_the_target_and_one_that_ended_does_not(ends, cut):
+    from nakami.agents._stable_baselines import Learner
+
+    inside = Learner(network(), short_games(ends, cut), PLAN, torch.device("cpu"))
+    inside.played(32, 0)
+    rows = inside.replay_buffer.sample(200)
+    last = rows.next_observations[:, 0] == 150  # the state after the end, not that of the next game
+    assert 0 < int(last.sum()) < 200
+    assert (rows.next_observations[:, 0] > 10).all()
+    assert torch.equal(rows.dones[:, 0] == 1, last & ends)
+
+
+def test_bytes_of_any_shape_are_given_in_0_to_1():
+    from nakami.agents._stable_baselines import Learner
+
+    net = network()
+    inside = Learner(net, short_games(True, False), PLAN, torch.device("cpu"))
+    bytes_ = np.array([[0, 10, 100, 255]], np.uint8)
+    with torch.no_grad():
+        found = inside.policy.q_net(torch.from_numpy(bytes_))
+        torch.testing.assert_close(found, net(agents.as_input(bytes_)), rtol=0, atol=0)
+    assert inside.replay_buffer.observations.dtype == np.uint8
 
 
 def test_its_loss_is_our_formula():
@@ -75,11 +120,12 @@ class Stopped(Exception):
 
 def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr("nakami.training._training.SECONDS", 0.0)
+    plan = replace(PLAN, explore=0.01, explore_steps=1)  # the first move too has its share
 
     def trained(folder, progress=None):
         net = network()
-        training = Training(folder, {"seed": 1}, {"all": 4}, progress=progress)
-        method = agents.QLearning(net, cartpole, PLAN)
+        training = Training(folder, {"seed": 4}, {"all": 4}, progress=progress)
+        method = agents.QLearning(net, cartpole, plan)
         training.run("all", method, lambda: (torch.arange(24),), batch=24)
         return net.state_dict()
 
@@ -92,6 +138,16 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
         trained(tmp_path / "parts", stop)
     for name, value in trained(tmp_path / "parts").items():
         assert torch.equal(value, whole[name]), name
+
+
+def test_flags_of_cudnn_come_back():
+    from nakami.agents._stable_baselines import apart
+
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    with apart():  # as set_random_seed sets them where there is a GPU
+        cudnn.deterministic, cudnn.benchmark = not before[0], not before[1]
+    assert (cudnn.deterministic, cudnn.benchmark) == before
 
 
 def test_moves_at_random_fall_from_one():
@@ -134,5 +190,9 @@ def test_what_does_not_fit_the_game_is_refused():
         agents.game("NoGame-v7")
     with pytest.raises(UsageError, match="name must be a game with a few actions"):
         agents.game("Pendulum-v1")
+    with pytest.raises(RunError, match="nomodule:X-v0 needs a package that is not installed"):
+        agents.game("nomodule:X-v0")
+    with pytest.raises(UsageError, match="randomness must be a number from 0 to 1, got 5"):
+        agents.play(None, cartpole(), 1, randomness=5)
     with pytest.raises(UsageError, match=r"Atari game .brakeout. is unknown.*breakout"):
         agents.atari("brakeout")

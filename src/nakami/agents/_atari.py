@@ -28,7 +28,7 @@ class AtariGame(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new game; behind the loss of a life in training the game goes on."""
+        """A new game; behind the loss of a life in training the game goes on, FIRE pressed."""
         super().reset(seed=seed)
         if self._over and seed is None:  # the next step begins anew, or goes on with the next life
             states, *_ = self._games.step(np.zeros(1, np.int64))

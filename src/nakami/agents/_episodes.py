@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nakami.results import check_at_least, check_seed
+from nakami.results import check_at_least, check_seed, is_number, wrong
+from nakami.training._evaluating import evaluating
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,18 @@ def play(
         game: As Gymnasium has it; the first game is seeded.
         games: How many.
         seed: Decides the games and the moves at random.
-        randomness: Share of moves at random.
+        randomness: Share of moves at random, 0 to 1.
         every: Keep each so many-th state; 0: none.
     """
     games = check_at_least("games", games, 1, "pass games=10")
+    if not is_number(randomness) or not 0 <= randomness <= 1:
+        raise wrong("randomness", "be a number from 0 to 1", randomness, "use 0.05")
     generator = torch.Generator().manual_seed(check_seed(seed))
     actions, scores, lengths = int(game.action_space.n), list[float](), list[int]()
     kept = list[Tensor]()
     weight = None if network is None else next(network.parameters(), None)
     device = torch.device("cpu") if weight is None else weight.device
-    parts = [] if network is None else list(network.modules())
-    modes = [part.training for part in parts]
-    if network is not None:
-        network.eval()
-    try:
+    with evaluating(nn.Identity() if network is None else network):
         for index in range(games):
             state, _ = game.reset(seed=seed if index == 0 else None)
             score, steps, over = 0.0, 0, False
@@ -79,8 +78,5 @@ def play(
                 score, steps, over = score + float(reward), steps + 1, ended or cut
             scores.append(score)
             lengths.append(steps)
-    finally:
-        for part, mode in zip(parts, modes, strict=True):
-            part.training = mode
     states = torch.stack(kept) if kept else torch.empty(0)
     return Episodes(torch.tensor(scores, dtype=torch.float64), torch.tensor(lengths), states)

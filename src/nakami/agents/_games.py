@@ -24,10 +24,10 @@ def require() -> None:
 
 
 def game(name: str) -> Any:
-    """A game of Gymnasium's, by its name there: ``"CartPole-v1"``.
+    """A game of Gymnasium's, by its name there: ``"CartPole-v1"``, or ``"module:NAME"``.
 
     Raises:
-        RunError: The extra ``agents`` is not installed.
+        RunError: The extra ``agents`` is not installed, or a package that this game needs.
         UsageError: No such game, or one whose actions cannot be numbered.
     """
     require()
@@ -35,6 +35,8 @@ def game(name: str) -> Any:
 
     try:
         made = gymnasium.make(name)
+    except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
+        raise RunError(f"{name} needs a package that is not installed: {error}") from error
     except gymnasium.error.Error as error:
         raise wrong("name", "be a game of Gymnasium", repr(name), 'use "CartPole-v1"') from error
     if not isinstance(made.action_space, gymnasium.spaces.Discrete):
@@ -50,6 +52,11 @@ def atari(name: str, *, training: bool = False) -> Any:
     grey, at 84x84; a state is the last four of these pictures. At most 30 frames of nothing at the
     start; no action is repeated at random. A game ends when it is over, after 108,000 frames at the
     latest.
+
+    ale-py presses FIRE at the start of each episode where a game has it. In training this is the
+    start of each life, so that a network hardly learns to serve the next ball; in a whole game
+    nobody else does, and without moves at random (``play(..., randomness=0.05)``) it may wait until
+    the limit.
 
     Args:
         name: As ale-py has it: ``"breakout"``.

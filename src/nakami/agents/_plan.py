@@ -15,7 +15,8 @@ class QPlan:
         rate: Learning rate of Adam.
         batch: Steps of one update, drawn from the replay.
         discount: Of a reward one step later.
-        replay: Steps that are kept.
+        replay: Steps that are kept, each with the state after it, as the game gives them: 56 kB a
+            step of bytes ``(4, 84, 84)``; a checkpoint of a ``Training`` has all of them.
         warmup: Steps at random before the first update; a multiple of ``play``.
         play: Steps between two rounds of updates.
         updates: Updates of one round.

@@ -19,14 +19,19 @@ from ._plan import QPlan
 
 
 class Body(BaseFeaturesExtractor):
-    """All layers of a network but the last, as Stable-Baselines3 takes features."""
+    """All layers of a network but the last, as Stable-Baselines3 takes features.
+
+    It is given numbers as they are stored: bytes become 0..1 here, as in ``as_input``, whatever
+    their shape.
+    """
 
     def __init__(self, observation_space: Any, layers: nn.Sequential, features: int):
         super().__init__(observation_space, features)
         self.layers = copy.deepcopy(layers)
+        self.scale = 255 if observation_space.dtype == np.uint8 else 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        return self.layers(x / self.scale)
 
 
 class Learner(DQN):
@@ -57,10 +62,12 @@ class Learner(DQN):
                 "features_extractor_class": Body,
                 "features_extractor_kwargs": body,
                 "net_arch": [],
+                "normalize_images": False,
             },
             device=device,
         )
         # of what it is given, the share of steps left, a second call of learn makes another course
+        self.plan = plan
         self.exploration_schedule = lambda _: plan.randomness(self.num_timesteps)
         self.lr_schedule = lambda _: plan.rate_at(self.num_timesteps)
         self.set_logger(Logger(None, []))
@@ -79,6 +86,7 @@ class Learner(DQN):
         self.losses.clear()
         self._last_obs = None
         self.set_random_seed(seed)
+        self.exploration_rate = self.plan.randomness(self.num_timesteps)  # of the first move
         self.learn(steps, log_interval=None, reset_num_timesteps=False)
         return list(self.losses)
 
@@ -125,11 +133,13 @@ COUNTS = ("num_timesteps", "_n_calls", "_n_updates", "_episode_num")
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Random streams of Python, NumPy and torch, which Stable-Baselines3 draws from, come back."""
-    python, numbers = random.getstate(), np.random.get_state()
+    """Random streams and cuDNN's flags, which Stable-Baselines3 sets, are as before afterwards."""
+    python, numbers, cudnn = random.getstate(), np.random.get_state(), torch.backends.cudnn
+    flags = cudnn.deterministic, cudnn.benchmark
     try:
         with torch.random.fork_rng():
             yield
     finally:
+        cudnn.deterministic, cudnn.benchmark = flags
         random.setstate(python)
         np.random.set_state(numbers)
