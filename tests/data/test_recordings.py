@@ -53,6 +53,9 @@ def test_arrays_of_an_npz(tmp_path):
     found = data.read_recordings(tmp_path / "x.npz")
     assert (found.rate, found.classes, found.labels.tolist()) == (8000, ("0", "1"), [1, 0])
     assert found.signal(1).tolist() == (audio[5:] / 32768).astype(np.float32).tolist()
+    np.savez(tmp_path / "x.npz", **(given | {"audio": (audio + 128).astype(np.uint8)}))
+    found = data.read_recordings(tmp_path / "x.npz")
+    assert found.signal(1).tolist() == (audio[5:] / 128).astype(np.float32).tolist()
     more = {"rate": 16000, "classes": np.array(["no", "yes"]), "speakers": np.array(["a", "b"])}
     np.savez(tmp_path / "x.npz", **given, **more)
     found = data.read_recordings(tmp_path / "x.npz", classes=("yes", "no"))
@@ -69,6 +72,16 @@ def test_what_is_no_recording_is_refused(tmp_path):
         data.read_recordings(tmp_path / "x.npz")
     np.savez(tmp_path / "x.npz", audio=np.zeros(3), offsets=[0, 2], labels=[0])
     with pytest.raises(UsageError, match="offsets from 0 to the 3 samples"):
+        data.read_recordings(tmp_path / "x.npz")
+    given = {"audio": np.zeros(4), "offsets": [0, 2, 4]}
+    np.savez(tmp_path / "x.npz", **given, labels=[0, -1])
+    with pytest.raises(UsageError, match="have labels from 0 on, got -1 to 0"):
+        data.read_recordings(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", **given, labels=[0, 2], classes=["no", "yes"])
+    with pytest.raises(UsageError, match="have labels from 0 to 1, got 0 to 2"):
+        data.read_recordings(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", **given, labels=[0, 1], speakers=["ann"])
+    with pytest.raises(UsageError, match="name a speaker for each of its 2 recordings, or none"):
         data.read_recordings(tmp_path / "x.npz")
     write(tmp_path, ["no/ann_0.wav"])
     with pytest.raises(UsageError, match="the words to train on, yes, got no"):

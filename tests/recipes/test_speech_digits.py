@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import wavfile
 
 from nakami import data, recipes
@@ -65,6 +66,39 @@ def test_files_to_test_on_have_the_same_rate_and_options_of_pictures_are_refused
         RECIPE.examples(recipes.DataFiles(folder, tmp_path))
     with pytest.raises(UsageError, match="data must hold recordings"):
         RECIPE.examples(recipes.DataFiles(tmp_path / "ai" / "x_0.wav"))
+
+
+def test_an_error_over_speakers_is_that_of_their_means_and_of_the_bootstrap():
+    from nakami.recipes._speech import error_over
+
+    g = torch.Generator().manual_seed(0)
+    speakers = torch.arange(200) % 5
+    wrong = (torch.rand(200, generator=g) < 0.1 + 0.1 * speakers).double()
+    means = torch.stack([wrong[speakers == s].mean() for s in range(5)])
+    assert error_over(wrong, speakers) == pytest.approx(float(means.std()) / 5**0.5)
+    who = torch.multinomial(torch.rand(30, generator=g), 900, True, generator=g)
+    wrong = (torch.rand(900, generator=g) < torch.rand(30, generator=g)[who]).double()
+    n = torch.bincount(who, minlength=30).double()
+    total = torch.zeros(30).double().index_add(0, who, wrong)
+    drawn = torch.randint(30, (4000, 30), generator=g)
+    repeats = total[drawn].sum(1) / n[drawn].sum(1)
+    assert error_over(wrong, who) == pytest.approx(float(repeats.std()), rel=0.1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_tested_on_is_not_in_the_normalisation_of_what_is_trained_on(tmp_path, known):
+    made, file = data.spoken_words(40, 2, seed=3), recipes.DataFiles(tmp_path / "x.npz")
+    arrays = {"audio": made.audio, "offsets": made.offsets, "labels": made.labels}
+    arrays |= {"speakers": np.array(made.speakers)} if known else {}
+    np.savez(file.path, **arrays)
+    before, test = RECIPE.examples(file)
+    audio = made.audio.clone()
+    for row in (int(name.split()[1]) for name in test.names):
+        audio[made.offsets[row] : made.offsets[row + 1]] *= 3
+    np.savez(file.path, **(arrays | {"audio": audio}))
+    after, _ = RECIPE.examples(file)
+    assert torch.equal(after.inputs["features"], before.inputs["features"])
+    assert len(test.inputs["speaker"].unique()) == 1
 
 
 def test_speakers_that_are_not_known_leave_a_random_tenth(folder, tmp_path):

@@ -46,6 +46,31 @@ def test_likelihoods_are_those_of_scipy():
         assert found(x)[:, s].exp().numpy() == pytest.approx(density, rel=1e-9)
 
 
+def test_variances_have_a_floor_and_a_state_without_frames_is_as_wide_as_all():
+    x, states, _ = drawn(400, 3)
+    x[states == 1] = x[states == 1][:1]  # all frames of a state alike
+    states[:20], whole = -1, x.var(0, correction=0)
+    found = StateMixtures.fit(x, states, 4, mixed=4, floor=0.05)
+    assert torch.allclose(found.variances[1], (0.05 * whole).expand(4, 2))
+    assert (found.variances >= 0.05 * whole).all()
+    for empty in (2, 3):
+        assert torch.equal(found.variances[empty], whole.expand(4, 2))
+    assert found(x).isfinite().all()
+
+
+def test_realignment_leaves_recordings_that_are_too_short_out():
+    lexicon = speech.Lexicon.untied(("a", "b"), 3)
+    counts, labels = torch.tensor([9, 2, 8]), torch.tensor([0, 1, 0])
+    scores = torch.randn(3, 9, 7, generator=torch.Generator().manual_seed(4))
+    hmm = speech.grammar(lexicon, torch.full((7,), 0.5))
+    states, stays = speech.realigned(scores, counts, hmm, labels, 7)
+    assert (states[9:11] == -1).all()
+    assert (states[:9] >= 0).all()
+    assert (states[11:] >= 0).all()
+    assert stays[3:6].tolist() == [0.5] * 3  # never seen
+    assert speech.log_priors(states, 7).exp()[3:6].tolist() == pytest.approx([1 / 24] * 3)
+
+
 def test_more_gaussians_fit_better_and_a_number_that_is_no_power_of_two_is_refused():
     x, states, _ = drawn(500, 2)
     own = torch.arange(500), states

@@ -137,14 +137,19 @@ def _wav(file: Path) -> tuple[int, Tensor]:
             rate, samples = wavfile.read(file)
     except (ValueError, OSError, EOFError) as error:
         raise wrong("path", "hold WAV files", f"{file.name}: {error}", "convert it") from error
+    signal = _in_units(samples)
+    signal = signal.mean(1) if signal.ndim == 2 else signal
+    _check_signals([signal], file.name)
+    return int(rate), signal
+
+
+def _in_units(samples: np.ndarray) -> Tensor:
+    """Samples in -1..1: of bytes 128 is 0, as in WAV files."""
     if samples.dtype == np.uint8:
         samples = samples.astype(np.float32) / 128 - 1
     elif samples.dtype.kind == "i":
         samples = samples / float(2 ** (8 * samples.dtype.itemsize - 1))
-    signal = torch.as_tensor(samples, dtype=torch.float32)
-    signal = signal.mean(1) if signal.ndim == 2 else signal
-    _check_signals([signal], file.name)
-    return int(rate), signal
+    return torch.as_tensor(samples, dtype=torch.float32)
 
 
 def _arrays(path: Path, classes: tuple[str, ...], rate: int) -> Recordings:
@@ -159,14 +164,15 @@ def _arrays(path: Path, classes: tuple[str, ...], rate: int) -> Recordings:
     if not n or len(ends) != n + 1 or int(ends[0]) != 0 or int(ends[-1]) != len(audio):
         rule = f"hold offsets from 0 to the {len(audio)} samples, one more than its {n} labels"
         raise wrong(f"{path}", rule, f"{len(ends)} from {ends[:1].tolist()}", TAKEN)
-    scale = float(np.iinfo(audio.dtype).max) + 1 if audio.dtype.kind == "i" else 1.0
-    signal = torch.as_tensor(audio / scale, dtype=torch.float32)
+    signal = _in_units(audio)
     _check_signals([signal[a:b] for a, b in pairwise(ends.tolist())], path.name)
     labels = torch.as_tensor(np.asarray(labels, dtype=np.int64))
-    own = held.get("classes", np.arange(int(labels.max()) + 1))
-    names = tuple(map(str, own.tolist()))
+    names = _words(path, labels, held.get("classes"))
     known = _known(list(names), classes)
     speakers = tuple(map(str, held.get("speakers", np.full(n, "")).tolist()))
+    if len(speakers) != n:
+        rule = f"name a speaker for each of its {n} recordings, or none"
+        raise wrong(f"{path}", rule, len(speakers), "leave the array speakers out")
     rate = check_at_least("rate", int(held.get("rate", rate)), 1, "pass samples per second")
     return Recordings(
         signal,
@@ -178,6 +184,16 @@ def _arrays(path: Path, classes: tuple[str, ...], rate: int) -> Recordings:
         tuple(f"recording {i}" for i in range(n)),
         _said(n, known, speakers, path.name),
     )
+
+
+def _words(path: Path, labels: Tensor, names: np.ndarray | None) -> tuple[str, ...]:
+    """Names of the words that labels number."""
+    low, high = int(labels.min()), int(labels.max())
+    most = high if names is None else len(names) - 1
+    if low < 0 or high > most:
+        rule = f"have labels from 0 to {most}" if names is not None else "have labels from 0 on"
+        raise wrong(f"{path}", rule, f"{low} to {high}", "number the words from 0 on")
+    return tuple(map(str, range(high + 1) if names is None else names.tolist()))
 
 
 def _check_signals(signals: Sequence[Tensor], where: str) -> None:

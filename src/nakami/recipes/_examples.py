@@ -154,7 +154,7 @@ def picture_files(files: DataFiles) -> tuple[list[Path], list[Path]]:
             way_out = "give a folder with some"
             raise wrong("test", "be pictures, as {data} is", Path(files.test).name, way_out)
     if not test:
-        held = _tenth(len(train)).tolist()
+        held = tenth(len(train)).tolist()
         test = [file for file, out in zip(train, held, strict=True) if out]
         train = [file for file, out in zip(train, held, strict=True) if not out]
     return train, test
@@ -162,14 +162,14 @@ def picture_files(files: DataFiles) -> tuple[list[Path], list[Path]]:
 
 def held_out(examples: Examples) -> tuple[Examples, Examples]:
     """All but a random tenth of the examples, and these, both in order."""
-    held, whole = _tenth(len(examples)), examples.source
+    held, whole = tenth(len(examples)), examples.source
     return (
         replace(examples[~held], source=f"{whole}, without a random tenth"),
         replace(examples[held], source=f"{whole}, a random tenth"),
     )
 
 
-def _tenth(n: int) -> Tensor:
+def tenth(n: int) -> Tensor:
     """Which of ``n`` are held out, ``(n,)`` bool, the same for each run.
 
     Rows at equal distances would be of one class alone where the classes of a file come in turns.

@@ -12,9 +12,9 @@ from nakami.data import Examples, Recordings, read_recordings, spoken_words
 from nakami.results import named_as, wrong
 from nakami.speech import cepstra, windows
 
-from ._examples import DataFiles, held_out
+from ._examples import DataFiles, tenth
 
-FEATURES, FRAMES = "features", "frames"
+FEATURES, FRAMES, SPEAKER = "features", "frames", "speaker"
 UNIT = "standard deviation of a cepstrum or a slope over its speaker"
 CONTEXT = 5  # frames before and behind
 MADE, NOISE = ((600, 6), (200, 4)), 0.08  # recordings and speakers, to train and to test
@@ -56,27 +56,35 @@ def _made() -> tuple[Examples, Examples]:
 
 
 def _parted(found: Recordings) -> tuple[Examples, Examples]:
-    """All but those of the last speaker, and these; or all but a random tenth."""
+    """All but those of the last speaker, and these; or all but a random tenth.
+
+    Each part is normalised by itself.
+    """
     speakers = sorted({*found.speakers} - {""})
     if len(speakers) < 2:
-        return held_out(frames_of(found))
-    last = torch.tensor([speaker == speakers[-1] for speaker in found.speakers])
-    parts = frames_of(found)
-    return (
-        _told(parts[~last], f", without those of {speakers[-1]}"),
-        _told(parts[last], f", those of {speakers[-1]}"),
-    )
+        held, said = tenth(len(found)), ("without a random tenth", "a random tenth")
+    else:
+        last = speakers[-1]
+        held = torch.tensor([speaker == last for speaker in found.speakers])
+        said = f"without those of {last}", f"those of {last}"
+    return _told(frames_of(found[~held]), said[0]), _told(frames_of(found[held]), said[1])
 
 
 def _told(examples: Examples, more: str) -> Examples:
-    return replace(examples, source=examples.source + more)
+    return replace(examples, source=f"{examples.source}, {more}")
 
 
 def frames_of(recordings: Recordings) -> Examples:
-    """One example for each recording: ``features`` ``(N, T, 39)`` and ``frames`` ``(N,)``."""
+    """One example for each recording.
+
+    ``features`` ``(N, T, 39)``, ``frames`` ``(N,)``, and ``speaker`` ``(N,)``: 0, 1, ... in the
+    order in which they come, -1 where it is not known.
+    """
     features, counts = cepstra(recordings)
+    names = [name for name in dict.fromkeys(recordings.speakers) if name]
+    speakers = [names.index(name) if name else -1 for name in recordings.speakers]
     return Examples(
-        {FEATURES: features, FRAMES: counts},
+        {FEATURES: features, FRAMES: counts, SPEAKER: torch.tensor(speakers)},
         recordings.labels,
         recordings.names,
         UNIT,

@@ -201,7 +201,8 @@ def pictures(
     last = networks[-1].origin
     assert isinstance(last, _Recogniser)
     scores = last.scores(test)
-    by = {"GMM-HMM": last.gmm.scores(*parts_of(test)[:2]), "network": scores}
+    of_mixtures = last.gmm.scores(*parts_of(test)[:2])
+    by = {"GMM-HMM": (of_mixtures, last.gmm.hmm), "network": (scores, last.hmm)}
     first = networks[-1].model.get_submodule("linear1")
     assert isinstance(first, nn.Linear)
     weights = first.weight.detach()[:SHOWN].reshape(-1, 2 * CONTEXT + 1, INPUTS // 11)
@@ -210,7 +211,7 @@ def pictures(
         "the slopes of these."
     )
     return [
-        *alignments(by, last.hmm, test),
+        *alignments(by, test),
         *confusion(scores, last.hmm, test),
         Picture("Filters of the first layer", caption, weights.transpose(1, 2), None),
     ]

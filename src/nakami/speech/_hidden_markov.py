@@ -92,7 +92,8 @@ def viterbi(scores: Tensor, hmm: HMM, counts: Tensor | None = None) -> tuple[Ten
         best = torch.where(live[:, t, None], arriving + scores[:, t], best)
         back.append(came.to(small))
     total, state = (best + hmm.log_last).max(1)
-    path, rows = torch.full((n, length), -1, device=scores.device), torch.arange(n)
+    path = torch.full((n, length), -1, device=scores.device)
+    rows = torch.arange(n, device=scores.device)
     for t in range(length - 1, -1, -1):
         path[:, t] = torch.where(live[:, t], state, -1)
         if t:
@@ -102,7 +103,10 @@ def viterbi(scores: Tensor, hmm: HMM, counts: Tensor | None = None) -> tuple[Ten
 
 
 def words_of(path: Tensor, hmm: HMM) -> list[list[int]]:
-    """The words of paths ``(N, T)``: one each time that a path enters one."""
+    """The words of paths ``(N, T)``: one each time that a path enters one.
+
+    A word of one state that follows itself at once counts once: its path is that of one long word.
+    """
     words, entries = hmm.words.tolist(), hmm.entries.tolist()
     found = []
     for states in path.tolist():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..results import RunError, wrong
-from ._features import padded, windows
+from ._features import padded, windows, within
 from ._hidden_markov import HMM, viterbi, words_of
 
 PART = 200  # recordings, or thousands of frames, at a time
@@ -35,11 +35,12 @@ def log_priors(states: Tensor, count: int) -> Tensor:
 def stay_probabilities(path: Tensor, hmm: HMM, count: int) -> Tensor:
     """How often a tied state was followed by itself on paths ``(N, T)``, ``(count,)``.
 
-    One step more of either kind is added to each.
+    One step more of either kind is added to each. The end of a path is no step: recordings are cut
+    somewhere in the silence behind a word.
     """
     before, after = path[:, :-1], path[:, 1:]
     there = after >= 0
-    senones = hmm.senones[before[there]]
+    senones = hmm.senones.to(path.device)[before[there]]
     stayed = torch.bincount(senones[before[there] == after[there]], minlength=count)
     return (stayed + 1.0) / (torch.bincount(senones, minlength=count) + 2.0)
 
@@ -92,12 +93,12 @@ def decode(scores: Tensor, counts: Tensor, hmm: HMM) -> list[list[int]]:
 def _paths(
     scores: Tensor, counts: Tensor, hmm: HMM, labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    found = []
+    found, hmm = [], hmm.to(scores)
     for i in range(0, len(scores), PART):
         part, n = scores[i : i + PART], counts[i : i + PART]
         of_states = part[:, :, hmm.senones]
         if labels is not None:
-            own = (hmm.words == labels[i : i + PART, None]) | (hmm.words < 0)
+            own = (hmm.words == labels[i : i + PART, None].to(scores.device)) | (hmm.words < 0)
             of_states = of_states.masked_fill(~own[:, None], -torch.inf)
         found.append(viterbi(of_states, hmm, n))
     return torch.cat([path for path, _ in found]), torch.cat([total for _, total in found])
@@ -105,8 +106,8 @@ def _paths(
 
 def tied(path: Tensor, hmm: HMM, counts: Tensor) -> Tensor:
     """Senones of the frames on paths, one recording after the other, ``(frames,)``."""
-    inside = torch.arange(path.shape[1]) < counts[:, None]
-    return hmm.senones[path[inside]]
+    inside = within(counts.to(path.device), path.shape[1])
+    return hmm.senones.to(path.device)[path[inside]]
 
 
 @dataclass(frozen=True)
