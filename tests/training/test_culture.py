@@ -104,7 +104,76 @@ def test_silent_rounds_have_no_messages():
     fit(talked := Culture(one, own, sgd, silent=1), (pool,), epochs=1, batch=5)
     fit(Culture(other, own, sgd, weight=0.0), (pool,), epochs=1, batch=5)
     assert not torch.equal(one[0].weight, other[0].weight)
-    assert talked.state_dict() == {"rounds": 2}
+    assert talked.state_dict()["rounds"] == 2
+
+
+def test_agents_speak_in_evaluation_mode_and_learn_in_their_own():
+    nets = [nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.9), net) for net in agents()]
+    method = Culture(nets, [examples(n) for n in (5, 6, 7)], sgd)
+    method.start((), torch.Generator().manual_seed(0))
+    pool, before = examples(9)[0], [p.clone() for p in method.module.state_dict().values()]
+    spoken = [labels.tolist() for labels in method.heard(pool)]
+    assert all(net.training for net in nets)
+    assert all(map(torch.equal, method.module.state_dict().values(), before))
+    said = [net.eval()(pool).argmax(1).tolist() for net in nets]
+    assert all(labels in said[:i] + said[i + 1 :] for i, labels in enumerate(spoken))
+
+
+def speakers(*names):
+    """Agents that name one class, and examples mostly of class 0, of class 2 a single one."""
+    labels = [torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 0, 2])]
+    return [Says(name) for name in names], [(torch.zeros(4, 2), y) for y in labels]
+
+
+def test_the_worst_on_the_examples_of_others_begins_again_and_hears_the_best_alone():
+    nets, own = speakers(0, 1, 2)
+    method = Culture(nets, own, lambda p: torch.optim.SGD(p, 0.1, 0.9), select=2)
+    method.start((), torch.Generator().manual_seed(0))
+    cpu = torch.device("cpu")
+    assert method.right_of_others(cpu) == [5 / 8, 1 / 8, 0]  # not on the examples of its own
+    first = nets[2].bias.detach().clone()
+    fit(method, (torch.zeros(4, 2),), epochs=2, batch=4)  # two rounds of messages
+    pupil, teacher = method.state_dict()["taught"].tolist()
+    assert (pupil, teacher) == (-1, -1)
+    assert not torch.equal(nets[2].bias, first)
+    shares = method.right_of_others(cpu)
+    worst, best = shares.index(min(shares)), shares.index(max(shares))
+    method._selected(cpu)
+    assert method.state_dict()["taught"].tolist() == [worst, best]
+    assert torch.equal(nets[worst].bias, F.one_hot(torch.tensor(worst), CLASSES).float())
+    others = [i for i in range(3) if i != worst]
+    assert [len(method.optimizers()[i].state) for i in (worst, *others)] == [0, 1, 1]
+    said = int(nets[best](torch.zeros(1, 2)).argmax())
+    for _ in range(20):
+        assert method.heard(torch.zeros(1, 2))[worst].tolist() == [said]
+
+
+def test_selections_come_after_so_many_rounds_of_messages_and_go_on_where_they_were():
+    (nets, own), pool = speakers(0, 1, 2), torch.zeros(4, 2)
+    method = Culture(nets, own, sgd, silent=1, select=2)
+    pairs, step = [], method.step
+
+    def listened(batch, descend):
+        found = step(batch, descend)
+        pairs.append(method.state_dict()["taught"].tolist())
+        return found
+
+    method.step = listened
+    fit(method, (pool,), epochs=6, batch=4)
+    assert pairs[:3] == [[-1, -1]] * 3  # one silent, two of messages
+    assert pairs[3][0] >= 0
+    assert pairs[3] == pairs[4]
+    again = Culture(speakers(0, 1, 2)[0], own, sgd, silent=1, select=2)
+    again.load_state_dict(method.state_dict())
+    assert again.state_dict()["taught"].tolist() == pairs[-1]
+
+
+def test_without_selection_all_weights_stay_those_of_the_rounds():
+    one, other = agents(), agents()
+    own, pool = [examples(n) for n in (5, 6, 7)], examples(10)[0]
+    fit(Culture(one, own, sgd), (pool,), epochs=2, batch=5)
+    fit(Culture(other, own, sgd, select=4), (pool,), epochs=2, batch=5)  # would come in the fifth
+    assert all(torch.equal(a.weight, b.weight) for a, b in zip(one, other, strict=True))
 
 
 def test_wrong_arguments_are_refused():
@@ -112,5 +181,7 @@ def test_wrong_arguments_are_refused():
         Culture(agents()[:1], [examples()], sgd)
     with pytest.raises(UsageError, match="noise must be"):
         Culture(agents(), [examples()] * 3, sgd, noise=1.5)
+    with pytest.raises(UsageError, match="select must be"):
+        Culture(agents(), [examples()] * 3, sgd, select=-1)
     with pytest.raises(UsageError, match="weight must be"):
         Culture(agents(), [examples()] * 3, sgd, weight=-1.0)

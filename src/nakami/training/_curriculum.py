@@ -97,7 +97,10 @@ class Curriculum(Wrapped):
             self._rows = self._dealt()
         n = len(batch[0])
         rows, self._rows = self._rows[:n], self._rows[n:]
-        return self.method.step([part[rows] for part in self._data], descend)
+        chosen = [
+            part[rows].to(given.device) for part, given in zip(self._data, batch, strict=True)
+        ]
+        return self.method.step(chosen, descend)
 
     def state_dict(self) -> dict[str, Any]:
         """The order, and what the method carries."""
