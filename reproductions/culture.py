@@ -11,10 +11,18 @@ uniform in 0.1..1, 0.75 turns and noise 0.15; networks 2-64-64-4, ReLU, Adam at 
 Expected: gains of 0.1 or more at p <= .3, none at p = 1. Each seed draws points, labels and first
 weights anew; alone and together share them all and make as many steps. Differences are paired.
 
+Added later, its protocol before its results: selection (``Culture(select=350)``) at p = 0, .3 and
+1. After 350, 700 and 1,050 rounds of messages the agent that is worst on the labelled examples of
+the others begins again from its first weights and hears the best alone until the next; 250 rounds
+are left after the last. Nothing is published. Expected: no gain at p <= .3, where the worst agent
+is as good as the mean, and at p = 1 a loss, as an agent that began again has fewer steps and hears
+nothing but noise.
+
     python reproductions/culture.py    goes on where it was stopped
 
 One thread; estimate made before, of 300 steps timed: 10 s a training, 4 trainings of each of 3
-seeds, 2 CPU minutes. (The plan had five seeds, cut during the run for time.)
+seeds, 2 CPU minutes. (The plan had five seeds, cut during the run for time.) Selection: 12 s each,
+9 trainings, 2 CPU minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +52,11 @@ ARMS, TURNS, SPREAD = 4, 0.75, 0.15
 AGENTS, LABELS, POOL, TESTED = 6, 30, 1000, 2000
 STEPS, SILENT, BATCH, RATE = 1500, 200, 100, 3e-3
 SEEDS = range(3)
-NOISES: dict[str, float | None] = {"alone": None, "0": 0.0, "0.3": 0.3, "1": 1.0}
+WAYS: dict[str, dict[str, Any]] = {
+    "alone": {"weight": 0.0},
+    **{noise: {"noise": float(noise)} for noise in ("0", "0.3", "1")},
+    **{f"{noise} selected": {"noise": float(noise), "select": 350} for noise in ("0", "0.3", "1")},
+}
 SETTINGS = {"agents": AGENTS, "labels": LABELS, "pool": POOL, "steps": STEPS, "rate": RATE}
 
 
@@ -51,10 +64,10 @@ def main() -> None:
     """Train what is missing, then write the table."""
     torch.set_num_threads(1)
     kept = Kept(HERE / "results" / f"{NAME}.json", SETTINGS)
-    for name in kept.missing([f"{seed} {noise}" for seed in SEEDS for noise in NOISES]):
-        seed, noise = name.split()
+    for name in kept.missing([f"{seed} {way}" for way in WAYS for seed in SEEDS]):
+        seed, way = name.split(maxsplit=1)
         began = time.process_time()
-        right = judged(int(seed), NOISES[noise])
+        right = judged(int(seed), WAYS[way])
         cpu = digits(time.process_time() - began, 3)
         kept.add(name, {"right": right, "cpu": cpu})
         print(name, kept.records[name], flush=True)
@@ -70,14 +83,13 @@ def spiral(n: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
     return radius[:, None] * torch.stack([angle.cos(), angle.sin()], 1), arms
 
 
-def judged(seed: int, noise: float | None) -> list[float]:
-    """Accuracy of each agent on new points; without noise given they learn alone."""
+def judged(seed: int, how: dict[str, Any]) -> list[float]:
+    """Accuracy of each agent on new points, with these options of the culture."""
     source = generator(seed, 1)
     own = [spiral(LABELS, source) for _ in range(AGENTS)]
     pool, (x, y) = spiral(POOL, source)[0], spiral(TESTED, source)
     agents = [mlp.make((2, 64, 64, ARMS), generator=generator(seed, 2, i)) for i in range(AGENTS)]
-    talk = {"weight": 0.0} if noise is None else {"noise": noise}
-    method = Culture(agents, own, partial(Adam, lr=RATE), silent=SILENT, **talk)
+    method = Culture(agents, own, partial(Adam, lr=RATE), silent=SILENT, **how)
     fit(method, (pool,), epochs=STEPS * BATCH // POOL, batch=BATCH, generator=generator(seed, 3))
     with torch.no_grad():
         return [digits(float((agent(x).argmax(1) == y).double().mean())) for agent in agents]
@@ -93,15 +105,16 @@ def report(kept: Kept) -> Iterator[str]:
     yield ""
     mean = {
         name: [sum(r) / len(r) for s in SEEDS for r in [kept.records[f"{s} {name}"]["right"]]]
-        for name in NOISES
+        for name in WAYS
     }
     rows = []
     for name, found in mean.items():
         gain = [a - b for a, b in zip(found, mean["alone"], strict=True)]
         worst = [min(kept.records[f"{s} {name}"]["right"]) for s in SEEDS]
         cells = [f"{m:.3f} ± {e:.3f}" for m, e in map(mean_error, (found, gain, worst))]
-        word = "alone" if name == "alone" else f"messages, redrawn with probability {name}"
-        rows.append([word, *cells])
+        noise, *selected = name.split()
+        word = f"messages, redrawn with probability {noise}{', selection' if selected else ''}"
+        rows.append(["alone" if name == "alone" else word, *cells])
     rows[0][2] = ""
     yield from table(["agents", "accuracy", "gain over alone", "worst agent"], rows)
     yield ""
