@@ -20,6 +20,17 @@ def test_scores_are_sums_of_rewards_and_repeat():
     assert one.states.shape == (-(-int(one.lengths.sum()) // 4), 4)
 
 
+def test_numbered_states_are_rows_with_a_single_1():
+    lake, cards = agents.game("FrozenLake-v1"), agents.game("Blackjack-v1")
+    state, _ = lake.reset(seed=0)
+    assert state.tolist() == [1] + [0] * 15
+    assert agents.as_input(state).dtype == torch.float32
+    state, _ = cards.reset(seed=0)  # sum of the hand, the card that is seen, whether an ace counts
+    assert state.shape == cards.observation_space.shape
+    assert int(state.sum()) == 3
+    assert agents.play(mlp.make((16, 4)), lake, 2).lengths.max() <= 100
+
+
 def test_each_part_of_a_network_stays_in_its_mode():
     net = torch.nn.Sequential(mlp.make((4, 3)), torch.nn.Dropout(), mlp.make((3, 2)))
     net.train()

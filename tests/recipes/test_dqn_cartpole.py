@@ -48,11 +48,23 @@ def test_the_film_begins_with_the_spectrum_of_the_first_weights(tmp_path):
         assert not value.equal(trained[name])
 
 
+def pictures():
+    import gymnasium
+
+    game = gymnasium.Env()
+    game.observation_space = gymnasium.spaces.Box(0, 1, (3, 8, 8))
+    game.action_space = gymnasium.spaces.Discrete(2)
+    return game
+
+
 def test_files_and_games_of_other_states_are_refused_first(tmp_path):
+    import gymnasium
+
+    gymnasium.register("Pictures-v0", pictures, disable_env_checker=True)
     with pytest.raises(UsageError, match="data must be left out, as an agent makes its own"):
         recipes.prepare(NAME, tmp_path / "out", data=tmp_path / "x.npz")
     with pytest.raises(UsageError, match="game must have states that are rows of numbers"):
-        recipes.prepare(NAME, tmp_path / "out", settings=settings(game="FrozenLake-v1"))
+        recipes.prepare(NAME, tmp_path / "out", settings=settings(game="Pictures-v0"))
     with pytest.raises(UsageError, match="steps must be a multiple of play, 16, got 40"):
         replace(settings(), steps=40)
     assert not (tmp_path / "out").exists()

@@ -26,6 +26,9 @@ def require() -> None:
 def game(name: str) -> Any:
     """A game of Gymnasium's, by its name there: ``"CartPole-v1"``, or ``"module:NAME"``.
 
+    States that are numbered, or made of several parts, come as one row of numbers: of 16 fields
+    of a lake a row of 16 with a single 1.
+
     Raises:
         RunError: The extra ``agents`` is not installed, or a package that this game needs.
         UsageError: No such game, or one whose actions cannot be numbered.
@@ -42,6 +45,8 @@ def game(name: str) -> Any:
     if not isinstance(made.action_space, gymnasium.spaces.Discrete):
         got = f"{name} with {made.action_space}"
         raise wrong("name", "be a game with a few actions", got, 'use "CartPole-v1"')
+    if not isinstance(made.observation_space, gymnasium.spaces.Box):
+        made = gymnasium.wrappers.FlattenObservation(made)
     return made
 
 
