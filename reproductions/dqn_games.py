@@ -1,4 +1,4 @@
-"""Deep Q-learning on CartPole to convergence and on Breakout for 10^5 frames, x-rayed on the way.
+"""Deep Q-learning on Breakout for 10^5 frames and on CartPole, x-rayed on the way.
 
 Mnih et al. report a mean reward on Breakout of 168 (2013, 10 million frames, 0.05 of the moves at
 random) and 401.2 ± 26.9 (2015), and 1.2 and 1.7 for moves at random (their tables as repeated by
@@ -20,6 +20,9 @@ nothing about the method.
 
     python reproductions/dqn_games.py                     goes on where it was stopped
     python reproductions/dqn_games.py --only breakout     some
+
+A game to convergence is in ``frozen_lake.py``. MinAtar, whose games are made for this, was not
+taken: its package 1.0.15 asks for matplotlib and seaborn, and with them for six packages more.
 
 One thread. Estimate made before, from 1,000 moves timed on a busy machine (9 s trained, 1 s
 played): Breakout 5 CPU minutes, CartPole 1 each, policies 1 each.
