@@ -9,8 +9,8 @@ answers standardised first, .989 after 5; without hints .49 to .51 for 20 epochs
 20,000 pictures to train on, 5,000 to test on (``data.pentominoes``). Lower network 64-256-11 on
 patches, as many with a sprite as empty ones, 12 epochs; upper network 704-1024-1 on its softmax, 20
 epochs; ReLU, Adam at 0.001, batches of 128, first weights as torch draws them. Without hints both
-at once. Three seeds with
-hints, two standardised and two without; each seed has pictures of its own.
+at once. Three seeds with hints, two standardised and two without; each seed has pictures of its
+own.
 
 Changed after its first run: with 2 epochs the lower network had .993 of the patches right (five in
 six of those with a sprite), and the upper one .683 of the pictures after 20 epochs; the reference
