@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,9 @@ class Preparation:
         rows = Rows(part)
         names = list(self.types(target))
         tensors = {name: rows.apply(name, self.vectors[name]) for name in names}
-        kept = [i for i in range(len(part.names)) if i not in rows.wrong]
-        found = {name: tensor[rows.places(name, kept)] for name, tensor in tensors.items()}
+        found = {name: tensor[rows.places(name)] for name, tensor in tensors.items()}
         inputs = joined([found[column.name] for column in self.schema.used("input")])
         own = self.target if target else None
-        rows.kept = kept
         return inputs, None if own is None else found[own.name].squeeze(-1), rows
 
     def to_json(self, folder: Path | None = None) -> dict[str, Any]:
@@ -124,25 +123,28 @@ class Rows:
     """The rows of a part, of which more and more are found to be wrong.
 
     Attributes:
-        wrong: Why some are, by place. kept: places of those that are right, once that is known.
+        wrong: Why some are, by place. right: which are right so far, ``(n,)`` bool.
     """
 
     def __init__(self, part: Part):
-        self.part, self.wrong, self.kept = part, dict(part.wrong), list[int]()
-        self._taken: dict[str, list[int]] = {}
+        self.part, self.wrong = part, dict(part.wrong)
+        self.right = np.ones(len(part.names), bool)
+        self.right[[*self.wrong]] = False
+        self._taken: dict[str, np.ndarray] = {}
 
-    def values(self, name: str) -> Any:
-        """Values of a column in rows that are right so far."""
-        held = self.part.values[name]
-        taken = [i for i in range(len(self.part.names)) if i not in self.wrong]
-        self._taken[name] = taken
-        if len(taken) == len(held):
-            return held
-        return [held[i] for i in taken] if isinstance(held, list) else held[taken]
+    def learn(self, name: str, vector: Vector, where: np.ndarray) -> None:
+        """Teach a vector the rows that are right and lie in training."""
+        self._use(name, vector, vector.learn, where)
 
-    def _use(self, name: str, vector: Vector, use: Any) -> Any:
-        """``use(values)``, without rows that it cannot take."""
-        values = self.values(name)
+    def apply(self, name: str, vector: Vector) -> Tensor:
+        """Numbers of the rows that are right so far."""
+        if not self.right.any():
+            return torch.empty(0)
+        return self._use(name, vector, vector.apply, None)
+
+    def _use(self, name: str, vector: Vector, use: Any, where: np.ndarray | None) -> Any:
+        """``use(values)`` of right rows that lie there, without those that it cannot take."""
+        values = self._values(name, where)
         faults = vector.quick(values)
         if not faults:
             try:
@@ -151,37 +153,28 @@ class Rows:
                 faults = vector.wrong(values)
                 if not faults:
                     raise
-        taken = self._taken[name]
+        taken = np.flatnonzero(self._taken[name])
         for i, why in faults.items():
-            row = taken[i]
+            row = int(taken[i])
+            self.right[row] = False
             self.wrong[row] = WrongRow(self.part.names[row], name, why)
-        return use(self.values(name))
+        return use(self._values(name, where))
 
-    def learn(self, name: str, vector: Vector, where: np.ndarray) -> None:
-        """Teach a vector the rows that are right and lie in training."""
+    def _values(self, name: str, where: np.ndarray | None) -> Any:
+        self._taken[name] = taken = self.right.copy() if where is None else self.right & where
+        return some(self.part.values[name], taken)
 
-        def taught(values: Any) -> None:
-            own = [i for i, row in enumerate(self._taken[name]) if where[row]]
-            if len(own) < len(values):
-                values = [values[i] for i in own] if isinstance(values, list) else values[own]
-            vector.learn(values)
-
-        self._use(name, vector, taught)
-
-    def apply(self, name: str, vector: Vector) -> Tensor:
-        """Numbers of the rows that are right so far."""
-        values = self.values(name)
-        if not len(values):
-            return torch.empty(0)
-        return self._use(name, vector, vector.apply)
-
-    def places(self, name: str, kept: Sequence[int]) -> Any:
-        """Where rows stand among those that were taken of a column."""
+    def places(self, name: str) -> Any:
+        """Where right rows stand among those that were taken of a column."""
         taken = self._taken[name]
-        if len(taken) == len(kept):
-            return slice(None)
-        at = {row: i for i, row in enumerate(taken)}
-        return [at[row] for row in kept]
+        return slice(None) if taken.sum() == self.right.sum() else self.right[taken]
+
+
+def some(values: Any, taken: np.ndarray) -> Any:
+    """The values of a column at some places of a mask."""
+    if taken.all():
+        return values
+    return list(compress(values, taken)) if isinstance(values, list) else values[taken]
 
 
 def vector_of(column: Column) -> Vector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from .._labelled import LabelledExamples
 from .._pictures import NORMALISATIONS
 from ._hashes import hashes, shares
 from ._open import opened
-from ._preparation import Preparation, Rows
+from ._preparation import Preparation, Rows, some
 from ._schema import Schema
 from ._source import Part, Source, WrongRow
 
@@ -202,15 +203,9 @@ class _Rows:
 
     @staticmethod
     def _hashes(part: Part, types: dict[str, str]) -> np.ndarray:
-        right = [i for i in range(len(part.names)) if i not in part.wrong]
-        found = np.zeros(len(part.names), dtype=np.uint64)
-        values = {name: part.values[name] for name in types}
-        if len(right) < len(found):
-            values = {
-                name: [held[i] for i in right] if isinstance(held, list) else held[right]
-                for name, held in values.items()
-            }
-        found[right] = hashes(values, types, len(right))
+        right, found = Rows(part).right, np.zeros(len(part.names), dtype=np.uint64)
+        values = {name: some(part.values[name], right) for name in types}
+        found[right] = hashes(values, types, int(right.sum()))
         return found
 
 
@@ -234,7 +229,7 @@ class _Taken:
         hashed: np.ndarray,
     ) -> None:
         """Take rows of a part."""
-        if not rows.kept:
+        if not rows.right.any():
             return
         size = inputs[0].numel() * inputs.element_size() * self._rows
         if size > self._budget:
@@ -244,9 +239,9 @@ class _Taken:
         self._inputs.append(inputs)
         if targets is not None:
             self._targets.append(targets)
-        self._names += [rows.part.names[i] for i in rows.kept]
-        self._tested.append(tested[rows.kept])
-        self._hashed.append(hashed[rows.kept])
+        self._names += compress(rows.part.names, rows.right)
+        self._tested.append(tested[rows.right])
+        self._hashed.append(hashed[rows.right])
 
     def parts(self) -> dict[str, tuple[Tensor, Tensor | None, tuple[str, ...]]]:
         """Inputs, targets and names by part."""
