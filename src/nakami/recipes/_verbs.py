@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ def prepare(
     folder: str | PathLike[str],
     *,
     data: str | PathLike[str] | None = None,
-    n_inputs: int | None = None,
+    n_inputs: int | Literal["all"] | None = None,
     seed: int = 0,
     settings: Any = None,
     progress: Progress | None = None,
@@ -46,8 +46,8 @@ def prepare(
             call goes on, to the same bits. Training runs on one thread, whatever torch's number.
         data: File or folder with examples of the caller's, or ``DataFiles`` with a part to test on
             and how to read them; None: the shipped sample.
-        n_inputs: The subject's inputs are the first ``n_inputs`` test examples; None: the first
-            16, or all where there are fewer.
+        n_inputs: The subject's inputs are the first ``n_inputs`` test examples; ``"all"``: all;
+            None: the first 16, or all where there are fewer.
         seed: Decides weights, order and samples; torch's global generator is not touched.
         settings: In place of the recipe's own, ``SUBJECTS[name].settings``.
         progress: ``progress(done, total, seconds left, what)`` after each epoch; not called when
@@ -64,6 +64,8 @@ def prepare(
     train, test = _examples(name, files, settings)
     if n_inputs is None:
         n_inputs = min(INPUTS, len(test))
+    elif n_inputs == "all":
+        n_inputs = len(test)
     elif not 1 <= n_inputs <= len(test):
         rule = f"lie between 1 and {len(test)}"
         raise wrong("n_inputs", rule, n_inputs, f"pass a number up to {len(test)}")

@@ -1,0 +1,61 @@
+"""``nakami export``: a trained network as a file for another runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nakami.results import check_choice
+
+from .._command import Command
+from .._groups import JsonOptions
+
+TARGETS = ("onnx",)
+
+
+def run(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a training by `nakami train`.")
+    ],
+    *,
+    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx.")] = "onnx",
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which network of the training (default: the last)."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write (default: RUN/export/NETWORK-TARGET)."),
+    ] = None,
+    limit: Annotated[
+        float,
+        typer.Option(help="Largest difference from torch, as a share of the largest output."),
+    ] = 1e-4,
+    no_int8: Annotated[
+        bool, typer.Option("--no-int8", help="Make no file with weights of eight bits.")
+    ] = False,
+    output: JsonOptions,
+) -> None:
+    """Write a trained network for another runtime, with labels, checked against torch.
+
+    The numbers of the file are compared with torch's on test examples, size and time of a call are
+    measured, and the same with weights of eight bits. All is kept in export.json and card.md.
+    """
+    check_choice("--to", to, TARGETS, "leave it out for onnx")
+    from nakami import export as leaving
+    from nakami.results import plain
+
+    from .. import _export_tables, _tables
+
+    source = leaving.from_run(folder, network)
+    place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
+    found = leaving.export(source, place, to, limit=limit, int8=not no_int8)
+    lines = [f"The file takes one size only: {axis}." for axis in found.fixed]
+    lines.append(f"Model: {found.file.path}")
+    body = {"folder": str(found.folder), **plain(vars(found) | {"folder": str(found.folder)})}
+    _tables.tell(output, None, body, _export_tables.tables(source.name, found), lines)
+
+
+ENTRY = Command(run)

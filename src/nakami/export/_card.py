@@ -1,0 +1,71 @@
+"""A model card: what a person who gets the file must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nakami.results import counted
+
+if TYPE_CHECKING:
+    from ._export import Exported
+    from ._source import Source
+
+
+def card(source: Source, exported: Exported, labels: tuple[str, ...]) -> str:
+    """The card as Markdown, after Mitchell et al., Model Cards for Model Reporting (2019)."""
+    parts = [
+        f"# {source.name}",
+        *_inside(exported, source, labels),
+        "## Training",
+        source.training or "Not known.",
+        "## Data",
+        source.examples.source,
+        "## Figures",
+        *_figures(source, exported),
+        "## Limits",
+        *_limits(source, exported),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _inside(exported: Exported, source: Source, labels: tuple[str, ...]) -> Iterator[str]:
+    inputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.inputs.items())
+    outputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.outputs.items())
+    yield f"`{exported.file.path.name}`, {exported.bytes:,} bytes, ONNX."
+    yield f"Input: {inputs}; unit: {source.examples.unit}. Output: {outputs}."
+    if labels:
+        shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+        yield f"{counted(len(labels), 'class', 'classes')}: {shown} (labels.json)."
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _figures(source: Source, exported: Exported) -> Iterator[str]:
+    for fact in source.facts:
+        spread = f" ± {fact['spread']:.2g}" if fact.get("spread") else ""
+        kind = f" ({fact['spread_kind']})" if fact.get("spread_kind") else ""
+        unit = f" {fact['unit']}" if fact.get("unit") else ""
+        yield f"* {fact['label']}: {fact['value']:.4g}{spread}{unit}{kind}"
+    found = exported.agreement
+    yield (
+        f"* The file differs from torch by {found.absolute:.1e} at most, {found.relative:.1e} of "
+        f"the largest output, on {counted(found.examples, source.examples.noun)}."
+    )
+    if exported.accuracy is not None:
+        told = exported.accuracy
+        yield (
+            f"* Right answers: {100 * told.before:.2f} ± {100 * told.error:.2f} %; with weights of "
+            f"eight bits {100 * told.change:+.2f} ± {100 * told.change_error:.2f} points."
+        )
+
+
+def _limits(source: Source, exported: Exported) -> Iterator[str]:
+    yield (
+        "Measured on examples of the kind that it was trained on; nothing is known of others. "
+        "It gives an answer for any input, also for one that is none of its classes."
+    )
+    for axis in exported.fixed:
+        yield f"The file takes one size only: {axis}."
