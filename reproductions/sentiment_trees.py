@@ -196,7 +196,10 @@ def report(kept: Kept) -> Iterator[str]:
     yield "phrases and rises for negative ones, the mean step that way in classes, and quarters of"
     yield "the rise (the curves are `sentiment_trees.svg`); last, how often the probability of not"
     yield "being negative rises. Published of the RNTN (abstract): it alone captures negation of"
-    yield "both positive and negative phrases."
+    yield "both positive and negative phrases. ± is the deviation over seeds, which share phrases;"
+    numbers = [len(next(of[0] for of in seeds.values() if of)[f"{side} moves"]) for side in SIDES]
+    doubt = " and ".join(f"{50 / n**0.5:.1f} of {n}" for n in numbers)
+    yield f"the binomial standard error of a share is at most {doubt} phrases."
     yield ""
     head = ["phrases", "number", "judged by", "share that moves so", "mean step", "quarters"]
     yield from table([*head, "less negative"], list(negation_rows(seeds)))

@@ -47,7 +47,7 @@ def test_a_file_of_sections_is_read(tmp_path):
     file.write_text("a b c d\n")
     assert list(read_analogies(file)) == ["all"]
     file.write_text("a b c\n")
-    with pytest.raises(UsageError, match=r"line 1 of .* has 3 words, not four"):
+    with pytest.raises(UsageError, match=r"line 1 of .* must hold four words, got 3; write"):
         read_analogies(file)
     file.write_text("")
     with pytest.raises(UsageError, match="path must hold questions"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nakami import data
-from nakami.data._made_trees import ADJECTIVES
+from nakami.data._made_trees import ADJECTIVES, MOST
 from nakami.results import UsageError
 
 OWN = {word: sentiment - 2 for sentiment, words in enumerate(ADJECTIVES) for word in words}
@@ -33,7 +33,8 @@ def test_the_class_of_each_sentence_is_that_of_its_words():
     assert trees.root_labels.tolist() == [2 + sentiment(s.split()) for s in sentences]
     assert set(trees.root_labels.tolist()) == set(range(5))
     assert torch.equal(data.made_trees(300, seed=3).nodes, trees.nodes)
-    assert sentences != [data.made_trees(300, seed=4).sentence(i) for i in range(300)]
+    other = data.made_trees(300, seed=4)
+    assert sentences != [other.sentence(i) for i in range(300)]
 
 
 def test_negation_goes_to_the_weaker_class_of_the_other_side():
@@ -47,5 +48,17 @@ def test_negation_goes_to_the_weaker_class_of_the_other_side():
 
 
 def test_wrong_numbers_are_refused():
-    with pytest.raises(UsageError, match="n must be a whole number from 1 on, got 0"):
-        data.made_trees(0)
+    for n in (0, 353_221):
+        with pytest.raises(
+            UsageError, match=f"n must be a whole number from 1 to 353220 .* got {n}"
+        ):
+            data.made_trees(n)
+
+
+def test_the_grammar_has_as_many_sentences_as_are_counted():
+    words, phrases = [()], list[tuple[str, ...]]()
+    for _ in range(3):
+        phrases += [(*before, word) for before in words for row in ADJECTIVES for word in row]
+        words = [(*before, word) for before in words for word in ("very", "not")]
+    clauses = 4 * len(set(phrases))
+    assert clauses + 2 * clauses**2 == MOST

@@ -82,6 +82,22 @@ def test_the_loss_of_a_test_text_is_near_its_expectation_with_the_error_of_repea
     assert abs(float(values.mean()) - wanted) < 4 * float(values.std()) / 10**0.5
 
 
+def test_a_test_text_is_thinned_out_by_the_frequencies_of_the_other():
+    counts, g = torch.tensor([10_000, 100, 0]), torch.Generator().manual_seed(0)
+    net = SkipGram(3, 2, generator=g)
+    with torch.no_grad():
+        net.embedding.weight.copy_(torch.eye(2)[[0, 1, 1]])
+        net.scores.weight.copy_(4 * torch.eye(2)[[0, 1, 1]])
+    text = Text(torch.tensor([0, 0, 1, 2] * 500), ("a", "b", "c"), "words")
+
+    def loss(thin):
+        return word_facts.loss_fact(net, counts, text, word_facts.Asked(1, thin, 1), g)[0]["value"]
+
+    alone = Text(torch.tensor([1, 2] * 500), ("a", "b", "c"), "words")
+    rare = word_facts.loss_fact(net, counts, alone, word_facts.Asked(1, None, 1), g)[0]
+    assert abs(loss(1e-6) - rare["value"]) < 0.1 < abs(loss(None) - rare["value"])
+
+
 def test_a_test_text_without_a_pair_has_no_loss():
     text = Text(torch.tensor([0]), ("a", "b"), "words")
     asked = word_facts.Asked(3, None, 3)

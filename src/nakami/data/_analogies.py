@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nakami.results import UsageError, unknown, wrong
+from nakami.results import unknown, wrong
 
 from ._text import plain_text
 from ._words import WordVectors
@@ -36,7 +36,8 @@ def read_analogies(path: str | PathLike[str]) -> dict[str, list[Question]]:
         elif len(words) == 4:
             found.setdefault(section, []).append((words[0], words[1], words[2], words[3]))
         elif words:
-            raise UsageError(f"line {number} of {path} has {len(words)} words, not four.")
+            where, way_out = f"line {number} of {path}", "write Athens Greece Oslo Norway"
+            raise wrong(where, "hold four words", len(words), way_out)
     if not found:
         raise wrong("path", "hold questions", "none", "write four words in a line")
     return found

@@ -66,7 +66,8 @@ def pairs_near(
     ends = ids == end if end is not None else torch.zeros(len(ids), dtype=torch.bool)
     sentence, ids = ends.cumsum(0)[~ends], ids[~ends]
     if threshold is not None and len(ids):
-        kept = torch.rand(len(ids), generator=source) < _chances(ids, threshold)
+        chances = chances_kept(torch.bincount(ids), threshold)
+        kept = torch.rand(len(ids), generator=source) < chances[ids]
         sentence, ids = sentence[kept], ids[kept]
     reach = torch.full((len(ids),), window)
     if dynamic:
@@ -82,8 +83,7 @@ def pairs_near(
     return torch.cat(centres), torch.cat(around)
 
 
-def _chances(ids: Tensor, threshold: float) -> Tensor:
-    """Of each word of the text to be kept."""
-    share = torch.bincount(ids).double() / len(ids)
-    ratio = threshold / share
-    return (ratio.sqrt() + ratio)[ids]
+def chances_kept(counts: Tensor, threshold: float) -> Tensor:
+    """Of each kind of word to be kept where frequent ones are thinned out, ``(kinds,)`` float64."""
+    ratio = threshold / (counts.double() / counts.sum())
+    return ratio.sqrt() + ratio

@@ -14,7 +14,7 @@ from nakami import data
 from nakami.data import Text, WordVectors
 from nakami.data._analogies import Question
 from nakami.data._text import END, UNKNOWN
-from nakami.data._word_pairs import pairs_near
+from nakami.data._word_pairs import chances_kept, pairs_near
 from nakami.spectra import svd
 from nakami.zoo.skipgram import SkipGram, noise, pair_information, sampled_loss
 
@@ -43,7 +43,8 @@ class Asked:
     """Which pairs of a test text are asked.
 
     Attributes:
-        window: As for ``data.word_pairs``. thin: its ``threshold``. negatives: of each pair.
+        window: As for ``data.word_pairs``. thin: its ``threshold``, by the frequencies of the text
+            to train on. negatives: of each pair.
     """
 
     window: int
@@ -61,14 +62,17 @@ def loss_fact(
 
     Args:
         net: The vectors.
-        counts: Of the text to train on, by which negatives are drawn.
+        counts: Of the text to train on, by which negatives are drawn and words thinned out.
         test: Cut into 20 pieces; of each at most 1,000 pairs are asked.
         asked: Which.
         generator: Of windows, pairs and negatives.
     """
-    chances, end, each = noise(counts), end_of(test), list[float]()
-    for ids in test.ids.tensor_split(min(PIECES, len(test))):
-        words, around = pairs_near(ids, asked.window, asked.thin, end, True, generator)
+    chances, end, each, ids = noise(counts), end_of(test), list[float](), test.ids
+    if asked.thin is not None:
+        drawn = torch.rand(len(ids), generator=generator)
+        ids = ids[(drawn < chances_kept(counts, asked.thin)[ids]) | (ids == end)]
+    for piece in ids.tensor_split(PIECES):
+        words, around = pairs_near(piece, asked.window, None, end, True, generator)
         some = torch.randperm(len(words), generator=generator)[:ASKED]
         if len(some):
             n = len(some) * asked.negatives
