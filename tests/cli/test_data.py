@@ -61,3 +61,20 @@ def test_options_that_the_schema_names_are_refused(sensors, nakami):
     refused = nakami("train", "mlp-dropout", "--data", "sensors.toml", "--size", "8")
     assert refused.code == 2
     assert "--size must be left out with a schema, got 8" in refused.err
+
+
+def test_a_network_of_the_callers_is_trained_and_opened(sensors, nakami):
+    nakami("data", "inspect", "sensors.csv")
+    (sensors / "own_net.py").write_text(
+        "from torch import nn\n\n\ndef make():\n"
+        "    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))\n"
+    )
+    trained = nakami("train", "own_net.py:make", "--data", "sensors.toml", "--set", "epochs=3")
+    assert trained.code == 0, trained.err
+    assert "error of the most frequent class" in trained.out
+    opened = nakami("xray", "nakami-out/make/weights-data-sensors.toml-set-epochs-3")
+    assert opened.code == 0, opened.err
+    assert "2×4" in opened.out
+    without = nakami("train", "own_net.py:make")
+    assert without.code == 2
+    assert "--data must be given to train a network of your own" in without.err

@@ -92,7 +92,11 @@ def read_subject(
 
     at, k, steps = options["at"], options["k"], options["steps"]
     check_choice("--at", at, tuple(WHERE), "leave it out for zero")
-    model = recipes.preview(asked.name, asked.training.get("settings")).networks[0].model
+    model = (
+        recipes.preview(asked.name, asked.training.get("settings"), asked.training.get("data"))
+        .networks[0]
+        .model
+    )
     if not recurrent.recurrent_modules(model):
         rule = "hold recurrent layers, which --recurrent reads"
         raise wrong("a subject", rule, repr(asked.name), "leave --recurrent out")

@@ -91,7 +91,7 @@ def weights(
 def weights_below(out: Path, name: str, chosen: Mapping[str, object]) -> Path:
     """Folder of a subject's weights under ``out``; see ``weights``."""
     folder = "-".join(["weights", *(f"{k}-{chosen[k]}" for k in TRAINING if k in chosen)])
-    return out / name / slug(folder, letters=LETTERS)
+    return out / short(name) / slug(folder, letters=LETTERS)
 
 
 def references(run: Xray) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nakami import recipes
-from nakami.results import wrong
+from nakami.results import read_record, wrong
 
 from . import _runs
 
@@ -49,6 +49,16 @@ class Asked:
         )
 
 
+def known(name: str) -> str:
+    """The whole name of a recipe; a network of the caller's is made one."""
+    if ":" not in name:
+        return recipes.SUBJECTS.full(name)
+    from . import _model
+
+    _model.check(name)
+    return recipes.own(name, lambda seed: _model.build(name, None, seed))
+
+
 def asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
     """A subject by name, or the folder of a training."""
     folder = Path(subject)
@@ -58,5 +68,6 @@ def asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
     if train_seed is not None:
         rule = "be left out with the folder of a training"
         raise wrong("--train-seed", rule, train_seed, "leave it out")
+    known(read_record(folder).settings.get("recipe", ""))
     name, training = recipes.trained_as(folder)
     return Asked(name, training | ({"data": inputs.data} if inputs.data else {}), folder)

@@ -26,7 +26,7 @@ class Examples:
     Attributes:
         inputs: ``(N, ...)`` float32, as the network takes them; pictures are ``(N, C, H, W)``.
             Tokens are int64; with a mask or others beside them, a dict by the model's names.
-        labels: ``(N,)`` int64, or None.
+        labels: ``(N,)`` int64, or None; float32 where numbers were asked for in place of classes.
         names: One for each example: ``"test digit 12"``, a file name.
         unit: Unit of one input component; counts of singular values above 1 depend on it.
         source: One sentence: what this is and where it came from.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ._facts import error_fact as error_fact
     from ._left import trained_as as trained_as
     from ._left import write_weights as write_weights
+    from ._own import own as own
+    from ._own import recipe_of as recipe_of
     from ._settings import Bounds as Bounds
     from ._settings import as_toml as as_toml
     from ._settings import changed as changed

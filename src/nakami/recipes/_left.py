@@ -15,8 +15,8 @@ from nakami.data import Examples, save_weights
 from nakami.results import read_record, write_new, wrong
 from nakami.training import KIND
 
-from . import SUBJECTS
 from ._examples import DataFiles, is_schema, prepared_of
+from ._own import recipe_of
 from ._settings import as_toml, with_values
 from ._subject import Network, Subject
 
@@ -73,7 +73,7 @@ def trained_as(folder: str | PathLike[str]) -> tuple[str, dict[str, Any]]:
     if record.kind != KIND or "recipe" not in kept:
         way_out = "give a folder that nakami train has made, or the name of a recipe"
         raise wrong("folder", "hold the training of a recipe", record.folder, way_out)
-    usual = SUBJECTS[kept["recipe"]].settings
+    usual = recipe_of(kept["recipe"]).settings
     settings = with_values(usual, {k: v for k, v in kept.items() if hasattr(usual, k)})
     files = record.result.get("files", kept.get("files"))  # those of its figures
     return kept["recipe"], {

@@ -78,6 +78,8 @@ class Recipe:
             settings decide that: text by characters or by words.
         measured: ``measured(networks, test)``, what an x-ray opens and at which inputs, where that
             is not the networks at the test examples: a recursive network along one tree.
+        identity: ``identity(seed)``, what else decides the weights, as JSON takes it: of a network
+            of the caller's own its first weights.
         pictures: ``pictures(networks, test, settings, generator)``, what the page of a training
             shows beside the losses: filters, samples, reconstructions. The generator is a new one
             with the training's seed.
@@ -99,6 +101,7 @@ class Recipe:
     measured: Callable[[Sequence[Network], Examples], tuple[Sequence[Network], Examples]] = (
         lambda networks, test: (networks, test)
     )
+    identity: Callable[[int], Mapping[str, Any]] = lambda _: {}
     pictures: (
         Callable[[Sequence[Network], Examples, Any, torch.Generator], Sequence[Show]] | None
     ) = None

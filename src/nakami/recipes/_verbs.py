@@ -16,10 +16,10 @@ from nakami.operators import View
 from nakami.results import Progress, UsageError, Xray, holds, share, wrong
 from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
-from . import SUBJECTS
 from ._examples import DataFiles, check_labels, check_unit, data_files
 from ._facts import fingerprint
 from ._left import leave_nothing, table_of_facts, told_of, write_preparation, write_settings
+from ._own import OWN, recipe_of
 from ._settings import contents
 from ._subject import Network, Recipe, Subject
 
@@ -122,32 +122,34 @@ def trained(
     return holds(folder, KIND, about, recipe.epochs(settings))
 
 
-def preview(name: str, settings: Any = None) -> Subject:
+def preview(name: str, settings: Any = None, data: str | PathLike[str] | None = None) -> Subject:
     """A subject with one untrained network and one example: its shapes, in a moment.
 
     Args:
         name: One of ``SUBJECTS``.
         settings: As for ``prepare``.
+        data: As for ``prepare``; needed for a network of the caller's alone.
 
     Raises:
         UsageError: Unknown name.
     """
     recipe, settings = _asked(name, settings)
     network = Network("untrained", recipe.untrained(settings), "not trained", [])
-    _, test = _examples(name, None, settings)
+    files = data_files(data) if data is not None and name in OWN else None
+    _, test = _examples(name, files, settings)
     return _subject(name, (network,), test[:1], settings)
 
 
 def _subject(name: str, networks: Sequence[Network], test: Examples, settings: Any) -> Subject:
     """What an x-ray opens of trained networks."""
-    recipe = SUBJECTS[name]
+    recipe = recipe_of(name)
     opened, examples = recipe.measured(networks, test)
     return Subject(name, tuple(opened), examples, recipe.stages(settings), recipe.dtype)
 
 
 def _examples(name: str, files: DataFiles | None, settings: Any) -> tuple[Examples, Examples]:
     """To train and to test on, checked for what the recipe needs."""
-    recipe = SUBJECTS[name]
+    recipe = recipe_of(name)
     train, test = recipe.examples(files)
     if recipe.labelled:
         check_labels(name, train, test)
@@ -157,22 +159,28 @@ def _examples(name: str, files: DataFiles | None, settings: Any) -> tuple[Exampl
 
 
 def _asked(name: str, settings: Any) -> tuple[Recipe, Any]:
-    recipe = SUBJECTS[name]
+    recipe = recipe_of(name)
     return recipe, recipe.settings if settings is None else settings
 
 
 def _record(name: str, train: Examples, seed: int, settings: Any) -> dict[str, Any]:
     """All that decides the weights."""
-    files = contents(settings)
-    return {"recipe": name, "seed": seed, **asdict(settings), **files, "data": fingerprint(train)}
+    more = {**contents(settings), **recipe_of(name).identity(seed)}
+    return {"recipe": name, "seed": seed, **asdict(settings), **more, "data": fingerprint(train)}
 
 
-def check(name: str, settings: Any = None, **options: Any) -> None:
+def check(
+    name: str,
+    settings: Any = None,
+    data: str | PathLike[str] | None = None,
+    **options: Any,
+) -> None:
     """Refuse what ``measure`` would refuse, before anything is trained for it.
 
     Args:
         name: One of ``SUBJECTS``.
         settings: As for ``prepare``.
+        data: As for ``preview``.
         options: As for ``measure``.
 
     Raises:
@@ -180,7 +188,7 @@ def check(name: str, settings: Any = None, **options: Any) -> None:
     """
     from nakami.dynamics import check as check_plan
 
-    subject = preview(name, settings)
+    subject = preview(name, settings, data)
     options = _filled(subject, options)
     view = _view(subject.networks[0].model, options)
     check_plan(view, subject.examples.inputs, **options)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._discriminative import DiscriminativeCoding as DiscriminativeCoding
     from ._falling import Falling as Falling
     from ._falling import Plateaus as Plateaus
+    from ._falling import Scheduled as Scheduled
     from ._fit import fit as fit
     from ._fit import require as require
     from ._held import Held as Held

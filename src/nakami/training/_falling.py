@@ -7,6 +7,7 @@ from typing import Any, final
 
 from torch import Tensor
 
+from nakami.geometry.rate._schedule import named_course
 from nakami.results import check_at_least, check_fraction, is_number, wrong
 
 from ._method import Descend, Method
@@ -103,3 +104,34 @@ class Plateaus(Wrapped):
         """Take both up."""
         self._cuts, self._waited, self._best, self._sum, self._rows = state["seen"]
         self.method.load_state_dict(state["method"])
+
+
+@final
+class Scheduled(Wrapped):
+    """A method whose rates rise in a short warm-up and then fall linearly to 0, step by step.
+
+    Args:
+        method: Any with ``at_rate``.
+        batches: Steps of an epoch.
+        steps: Of the whole training.
+        warmup: Of these, steps of the warm-up.
+    """
+
+    def __init__(self, method: Method, batches: int, steps: int, warmup: int):
+        super().__init__(method)
+        self._batches = check_at_least("batches", batches, 1, "pass the steps of an epoch")
+        self._course = named_course(
+            "linear", max(1, steps), check_at_least("warmup", warmup, 0, "0")
+        )
+        self._step = 0
+
+    def epoch(self, index: int) -> None:
+        """Go on with its first step."""
+        self._step = index * self._batches
+        self.method.epoch(index)
+
+    def step(self, batch: Sequence[Tensor], descend: Descend) -> Tensor:
+        """As the method does, at the rate of this step."""
+        self.at_rate(self._course.factor(self._step))
+        self._step += 1
+        return self.method.step(batch, descend)

@@ -23,7 +23,8 @@ def run(
         str,
         typer.Argument(
             metavar="NAME",
-            help=f"A recipe: {', '.join(recipes.SUBJECTS)}; or its first word, as dbn.",
+            help=f"A recipe: {', '.join(recipes.SUBJECTS)}; or its first word, as dbn. Or "
+            "a network of yours, package.module:factory or path/file.py:factory, with --data.",
         ),
     ],
     *,
@@ -61,12 +62,14 @@ def run(
     A stopped training is continued by the same command, to the same bits. `nakami xray NAME` reads
     the weights without training again.
     """
-    name = recipes.SUBJECTS.full(name)
+    from .. import _subjects
+
+    name = _subjects.known(name)
     inputs.check()
     given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
     in_file = check_seed(given.pop("seed", 0))
     chosen_seed = in_file if seed is None else seed
-    values = recipes.with_values(recipes.SUBJECTS[name].settings, given)
+    values = recipes.with_values(recipes.recipe_of(name).settings, given)
     if print_settings:
         _print_settings(values, chosen_seed, output.as_json)
         return
@@ -132,7 +135,7 @@ def _folder(name: str, inputs: TrainingDataOptions, training: dict[str, Any], ou
     """Where the weights lie: where ``nakami xray`` looks for them."""
     from .. import _runs
 
-    usual = recipes.SUBJECTS[name].settings
+    usual = recipes.recipe_of(name).settings
     texts = recipes.changed(training["settings"], usual)
     chosen = _runs.chosen(
         {

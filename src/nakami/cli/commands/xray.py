@@ -196,8 +196,10 @@ def _shipped_subject(
     name, training = asked.name, asked.training
     if options["stages"] == "auto":  # a subject knows its own
         options = {**options, "stages": None}
-    recipes.check(name, training.get("settings"), **options)
-    folder = _runs.writable("out", output.out / name / _runs.reading(asked.named(chosen)))
+    recipes.check(name, training.get("settings"), training.get("data"), **options)
+    folder = _runs.writable(
+        "out", output.out / _runs.short(name) / _runs.reading(asked.named(chosen))
+    )
     weights = asked.weights(output.out, chosen)
     with Meter() as meter:
         subject = recipes.prepare(

@@ -68,14 +68,18 @@ class Prepared:
         kind = "numbers" if inputs.is_floating_point() else "places of words"
         return f"{shape} {kind}"
 
-    def examples(self, part: str) -> Examples:
+    def examples(self, part: str, *, numbers: bool = False) -> Examples:
         """The part ``"train"`` or ``"test"`` as examples of classes, or without labels.
+
+        Args:
+            part: Which.
+            numbers: Whether the target may be a number; ``labels`` are then float32.
 
         Raises:
             UsageError: The target is a number.
         """
         inputs, targets, names = self._parts[part]
-        if targets is not None and targets.is_floating_point():
+        if not numbers and targets is not None and targets.is_floating_point():
             way_out = 'write type = "category" for classes, or pass prepared.labelled(...)'
             raise wrong("target", "hold classes", "numbers", way_out)
         kind, unit, picture = _unit(self.preparation)

@@ -1,0 +1,206 @@
+"""A network of the caller's own as a recipe: trained on data by a schema, by what is advised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nakami.data import Examples, weights_fingerprint
+from nakami.geometry import tune
+from nakami.results import UsageError, counted, wrong
+from nakami.training import Scheduled, Supervised, Training
+
+from . import SUBJECTS
+from ._examples import DataFiles, check_labels, digits_from, is_schema, prepared_of
+from ._facts import error_fact, mean_fact, share_fact
+from ._settings import POSITIVE, Bounds
+from ._subject import Network, Recipe
+
+Make = Callable[[int], nn.Module]  # a network with first weights, by seed
+OWN: dict[str, Recipe] = {}
+UNKNOWN = 1e-3  # where no rate is known
+
+
+@dataclass(frozen=True)
+class OwnSettings:
+    """What decides the weights, beside seed, data and the network's code.
+
+    Attributes:
+        epochs: Passes over the data.
+        batch: Examples of one update.
+        optimizer: adamw, or sgd with momentum 0.9.
+        rate: Peak of the learning rate, which falls in a line to 0 behind a short warm-up; none:
+            what nakami.tune advises for so many steps.
+        budget: Most gradients for that advice, as a share of the training's.
+    """
+
+    epochs: int = 20
+    batch: Annotated[int, Bounds(1)] = 50
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    rate: Annotated[float | None, POSITIVE] = None
+    budget: Annotated[float, Bounds(0, 1, without=(0, 1))] = 0.05
+
+
+def own(name: str, make: Make) -> str:
+    """Make a network of the caller's a recipe in this process.
+
+    Args:
+        name: Under which ``prepare`` and the others find it, with a ``:`` in it.
+        make: ``make(seed)`` gives the network with its first weights.
+
+    Returns:
+        The name.
+    """
+    OWN[name] = Recipe(
+        settings=OwnSettings(),
+        examples=partial(_examples, name),
+        untrained=lambda settings: _first(make, 0).eval(),
+        epochs=lambda settings: {"trained": settings.epochs},
+        train=partial(_train, make),
+        labelled=False,
+        measured=_without_numbers,
+        identity=lambda seed: {"network": weights_fingerprint(_first(make, seed))},
+    )
+    return name
+
+
+def recipe_of(name: str) -> Recipe:
+    """A recipe by name: shipped, or made by ``own``.
+
+    Raises:
+        UsageError: There is none.
+    """
+    return OWN[name] if name in OWN else SUBJECTS[name]
+
+
+def _examples(name: str, files: DataFiles | None) -> tuple[Examples, Examples]:
+    if files is None:
+        way_out = "pass a schema, which nakami data inspect PATH proposes"
+        raise wrong("data", "be given to train a network of your own", "none", way_out)
+    if is_schema(files):
+        prepared = prepared_of(files)
+        train, test = (prepared.examples(part, numbers=True) for part in ("train", "test"))
+        if train.labels is None:
+            way_out = 'write use = "target" below the column to be foreseen'
+            raise wrong("data", "name a target", "none", way_out)
+        return train, test
+    train, test = digits_from(files)
+    check_labels(name, train, test)
+    return train, test
+
+
+def _train(
+    make: Make, training: Training, train: Examples, test: Examples, settings: OwnSettings
+) -> tuple[Network, ...]:
+    """One network."""
+    s, targets = settings, train.labels
+    assert targets is not None
+    model = _first(make, training.seed).train()
+    numbers = targets.is_floating_point()
+    loss, loss_name = (F.mse_loss, "squared error") if numbers else (_cross, "cross-entropy, nats")
+    batches = -(-len(train) // s.batch)
+    advice = _advice(training, model, train, s, loss if numbers else "cross_entropy", batches)
+    steps = s.epochs * batches
+    method = Supervised(model, _optimizer(model, s, advice["rate"]), _fitting(loss), loss_name)
+    falling = Scheduled(method, batches, steps, int(advice["warmup"]))
+    training.run("trained", falling, lambda: (train.inputs, targets), batch=s.batch)
+    rate = f"{s.optimizer} from rate {advice['rate']:.3g} ({advice['why']})"
+    said = f"{counted(s.epochs, 'epoch')} of {rate}, in batches of {s.batch}, on {train.source}"
+    facts = (
+        _errors(model, train, test) if numbers else [error_fact(model, test), _guess(train, test)]
+    )
+    return (Network("trained", model.eval(), said, facts),)
+
+
+def _first(make: Make, seed: int) -> nn.Module:
+    """The network with first weights; the global random state stays."""
+    with torch.random.fork_rng(devices=[]):
+        return make(seed)
+
+
+def _without_numbers(
+    networks: Sequence[Network], test: Examples
+) -> tuple[Sequence[Network], Examples]:
+    """What an x-ray opens: numbers are no labels of it."""
+    numbers = test.labels is not None and test.labels.is_floating_point()
+    return networks, replace(test, labels=None) if numbers else test
+
+
+def _advice(
+    training: Training, model: nn.Module, train: Examples, s: OwnSettings, loss: Any, batches: int
+) -> Mapping[str, Any]:
+    """Peak rate, steps of warm-up, and where they come from; found once, kept in the folder."""
+    steps = max(1, s.epochs * batches)
+    if s.rate is not None:
+        return {"rate": s.rate, "warmup": steps // 20, "why": "as it was set"}
+
+    def asked() -> dict[str, Any]:
+        generator = training.generator("advice")
+        order = torch.randperm(len(train), generator=generator)
+        parts = order.split(s.batch)
+        targets: Tensor = train.labels  # type: ignore[assignment]  # as _examples has seen
+        data = [(train.inputs[part], _shaped(targets[part])) for part in parts]
+        kind = "adamw" if s.optimizer == "adamw" else _optimizer(model, s, UNKNOWN)
+        try:
+            found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)
+        except UsageError as error:
+            return {"rate": UNKNOWN, "warmup": steps // 20, "why": f"no advice: {error}"}
+        if found.rate is None:
+            return {
+                "rate": UNKNOWN,
+                "warmup": found.warmup,
+                "why": f"no rate known: {found.reason}",
+            }
+        why = f"advised at the cost of {found.share:.1%} of the training's gradients"
+        return {"rate": found.rate, "warmup": found.warmup, "why": why}
+
+    return training.kept("advice", asked, f"{steps} {s.batch} {s.optimizer} {s.budget}")
+
+
+def _optimizer(model: nn.Module, s: OwnSettings, rate: float) -> torch.optim.Optimizer:
+    if s.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), rate, 0.9)
+    return torch.optim.AdamW(model.parameters(), rate)
+
+
+def _cross(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs, targets)
+
+
+def _fitting(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of targets of the shape of the outputs, where they are numbers."""
+    return lambda outputs, targets: loss(outputs, _shaped(targets))
+
+
+def _shaped(targets: Tensor) -> Tensor:
+    """Numbers as a column, classes as they are."""
+    return targets[:, None] if targets.is_floating_point() and targets.ndim == 1 else targets
+
+
+@torch.no_grad()
+def _errors(model: nn.Module, train: Examples, test: Examples) -> list[dict[str, Any]]:
+    """Squared errors, and those of the mean of the targets trained on."""
+    model.eval()
+    assert train.labels is not None
+    assert test.labels is not None
+    answers = torch.cat([model(part) for part in test.inputs.split(1000)]).flatten(1).squeeze(-1)
+    off = ((answers - test.labels).double() ** 2).flatten(1 if answers.ndim > 1 else 0)
+    guess = (train.labels.double().mean() - test.labels.double()) ** 2
+    return [
+        mean_fact(off, "squared error of test rows", "", test.noun),
+        mean_fact(guess, "the same by the mean of the training rows", "", test.noun),
+    ]
+
+
+def _guess(train: Examples, test: Examples) -> dict[str, Any]:
+    """Error of the most frequent class."""
+    assert train.labels is not None
+    assert test.labels is not None
+    most = int(train.labels.bincount().argmax())
+    return share_fact("error of the most frequent class", test.labels != most, test.noun)

@@ -1,0 +1,117 @@
+"""A network of the caller's own, trained on data by a schema."""
+
+import math
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from nakami import data, recipes
+from nakami.results import UsageError, read_record
+from nakami.training import Scheduled, Supervised
+
+pytest.importorskip("pyarrow")
+
+
+def make(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
+
+
+def line(seed=0):
+    torch.manual_seed(seed)
+    return nn.Linear(2, 1)
+
+
+@pytest.fixture
+def schema(tmp_path):
+    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(1))
+    lines = [f"{a},{b},{'in' if a * b > 0 else 'out'},{3 * a - b + 1}" for a, b in rows.tolist()]
+    (tmp_path / "t.csv").write_text("a,b,class,level\n" + "\n".join(lines))
+    found = data.inspect(tmp_path / "t.csv")
+    text = found.to_toml(tmp_path)
+    kept, _, _ = text.partition("[columns.level]")
+    (tmp_path / "classes.toml").write_text(kept)
+    level = '[columns.level]\ntype = "number"\nuse = "target"\n'
+    (tmp_path / "numbers.toml").write_text(kept.partition("[columns.class]")[0] + level)
+    return tmp_path
+
+
+def test_it_learns_at_the_advised_rate_and_says_what_a_guess_gives(schema, tmp_path):
+    name = recipes.own("nets:make", make)
+    before = torch.get_rng_state()
+    subject = recipes.prepare(name, tmp_path / "run", data=schema / "classes.toml")
+    assert torch.equal(before, torch.get_rng_state())
+    (network,) = subject.networks
+    facts = {fact["label"]: fact["value"] for fact in network.facts}
+    assert facts["test error"] < 15 < facts["error of the most frequent class"]
+    assert "advised at the cost of" in network.training
+    assert read_record(tmp_path / "run").settings["rate"] is None
+    again = data.read_preparation(tmp_path / "run" / "preparation.json")
+    assert again.components == ("a", "b")
+
+
+def test_numbers_are_met_by_least_squares(schema, tmp_path):
+    name = recipes.own("nets:line", line)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 60})
+    options = {"data": schema / "numbers.toml", "settings": settings}
+    (network,) = recipes.prepare(name, tmp_path / "run", **options).networks
+    facts = {fact["label"]: fact["value"] for fact in network.facts}
+    assert facts["squared error of test rows"] < 1e-3  # the level is a plane
+    assert facts["the same by the mean of the training rows"] > 5
+    assert recipes.prepare(name, tmp_path / "run", **options).examples.labels is None
+
+
+def test_a_stopped_training_ends_in_the_same_bits(schema, tmp_path, monkeypatch):
+    name = recipes.own("nets:make", make)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 4, "rate": 0.01})
+    options = {"data": schema / "classes.toml", "settings": settings}
+    monkeypatch.setattr("nakami.training._training.SECONDS", 0.0)
+    (whole,) = recipes.prepare(name, tmp_path / "whole", **options).networks
+
+    def stop(done, total, left, what):
+        if done == 2:
+            shutil.copytree(tmp_path / "part", tmp_path / "stopped")
+
+    recipes.prepare(name, tmp_path / "part", progress=stop, **options)
+    (other,) = recipes.prepare(name, tmp_path / "stopped", **options).networks
+    for one, two in zip(whole.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_other_first_weights_are_another_training(schema, tmp_path):
+    name = recipes.own("nets:make", make)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 1, "rate": 0.01})
+    options = {"data": schema / "classes.toml", "settings": settings}
+    recipes.prepare(name, tmp_path / "run", **options)
+    recipes.own("nets:make", lambda seed: make(seed + 1))
+    with pytest.raises(UsageError, match="network"):
+        recipes.prepare(name, tmp_path / "run", **options)
+
+
+def test_without_data_or_a_target_it_is_refused(schema, tmp_path):
+    name = recipes.own("nets:make", make)
+    with pytest.raises(UsageError, match="data must be given to train a network of your own"):
+        recipes.prepare(name, tmp_path / "run")
+    text = (schema / "classes.toml").read_text().replace('"target"', '"ignored"')
+    (schema / "none.toml").write_text(text)
+    with pytest.raises(UsageError, match="data must name a target, got none"):
+        recipes.prepare(name, tmp_path / "run", data=schema / "none.toml")
+
+
+def test_rates_rise_and_fall_in_lines():
+    net = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(net.parameters(), 0.5)
+    method = Scheduled(Supervised(net, optimizer, nn.functional.mse_loss), 5, 15, 3)
+    seen = []
+    for epoch in range(3):
+        method.epoch(epoch)
+        for _ in range(5):
+            method.step((torch.ones(1, 1), torch.ones(1, 1)), lambda loss, _: loss())
+            seen.append(optimizer.param_groups[0]["lr"])
+    expected = [0.5 * min((t + 1) / 4, 1) * (1 if t < 3 else 1 - (t - 3) / 12) for t in range(15)]
+    assert all(math.isclose(a, b) for a, b in zip(seen, expected, strict=True))
+    method.epoch(1)  # as after a stop
+    method.step((torch.ones(1, 1), torch.ones(1, 1)), lambda loss, _: loss())
+    assert math.isclose(optimizer.param_groups[0]["lr"], expected[5])
