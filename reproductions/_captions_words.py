@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from _wide import digits
 from torch import Tensor
 
@@ -29,7 +28,7 @@ def by_role(odds: Tensor, test: Captioned) -> dict[str, float]:
         for caption in captions:
             own = (-odds[row]).tolist()
             for role, nats, rule in zip(
-                roles(caption), own, rule_words(layout, caption), strict=False
+                roles(caption), own, data.word_nats(caption, layout), strict=False
             ):
                 if role is not None:
                     found[role] += nats - rule
@@ -49,18 +48,6 @@ def roles(caption: str) -> list[str | None]:
         else:
             found.append("second shape" if second else "first shape")
     return [*found, None if second else "relation"]
-
-
-def rule_words(layout: Sequence[int], caption: str) -> list[float]:
-    """``-log p`` of each word and of the end under the rules, given the words before."""
-    chances = {(*text.split(), ""): p for text, p in data.sentence_odds(layout).items()}
-    whole, found = (*caption.split(), ""), list[float]()
-    before = 1.0
-    for n in range(1, len(whole) + 1):
-        now = sum(p for words, p in chances.items() if words[:n] == whole[:n])
-        found.append(-float(torch.tensor(now / before, dtype=torch.float64).log()))
-        before = now
-    return found
 
 
 def told(written: Sequence[str], test: Captioned) -> dict[str, float]:

@@ -47,7 +47,6 @@ from nakami import data
 from nakami.data import Captioned
 from nakami.recipes import _captions as figures
 from nakami.recipes import captions as recipe
-from nakami.recipes._facts import ratio_of_sums
 from nakami.training import fit
 from nakami.zoo.captioner import Captioner, sentence_log_prob
 
@@ -130,9 +129,9 @@ def trained(train: Captioned, seed: int) -> Iterator[tuple[str, Captioner]]:
 
 def alone(model: Captioner, test: Captioned) -> dict[str, Any]:
     """Perplexity without pictures, and of the rules."""
-    total, words = figures.nats(model.language, test, None), figures.counts(test)
+    each, words = figures.nats(model.language, test, None), figures.counts(test)
     rules = figures.least_perplexity(test)["value"]
-    return {"perplexity": _perplexity(total, words), "rules": digits(rules)} | by_role(
+    return {"perplexity": _perplexity(each, words), "rules": digits(rules)} | by_role(
         sentence_log_prob(model.language, figures.sentences(test)), test
     )
 
@@ -153,8 +152,8 @@ def judged(model: Captioner, test: Captioned) -> dict[str, Any]:
     return found | {"directions": directions(model, test)}
 
 
-def _perplexity(total: Tensor, words: Tensor) -> float:
-    return digits(float(torch.tensor(ratio_of_sums(total, words)[0]).exp()))
+def _perplexity(each: Tensor, words: Tensor) -> float:
+    return digits(figures.perplexity_fact("", each, words)["value"])
 
 
 def directions(model: Captioner, test: Captioned) -> dict[str, list[float]]:

@@ -46,7 +46,6 @@ from torch import Tensor, nn
 import nakami
 from nakami.data import Captioned
 from nakami.recipes import _captions as figures
-from nakami.recipes._facts import ratio_of_sums
 from nakami.training import Method, Supervised, Unsupervised, fit
 from nakami.zoo.captioner import Captioner, sentence_log_prob
 from nakami.zoo.rnnlm import RecurrentLM
@@ -112,7 +111,7 @@ def measured(
     asked = figures.sentences(choose)
     rows = (figures.sentences(train),)
     learn(method, lambda: -sentence_log_prob(language, asked).sum(), rows, SETTINGS["held"], seed)
-    alone = figures.nats(language, test, None)
+    alone = figures.nats(language, test, None).sum((1, 2))
     yield "alone", {"perplexity": _perplexity(alone, test),
                     "unknown": digits(100 * float((figures.labels(test) == 1).sum()
                                                   / figures.counts(test).sum()))}  # fmt: skip
@@ -165,7 +164,7 @@ def _loss(
 
 
 def _perplexity(total: Tensor, test: Captioned) -> float:
-    return digits(float(torch.tensor(ratio_of_sums(total, figures.counts(test))[0]).exp()))
+    return digits(figures.perplexity_fact("", total, figures.counts(test))["value"])
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Pictures with captions: the grammar against the truth of its sentences, files, numbers."""
 
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_chances_of_a_picture_counted_by_hand():
     assert diagonal["a square above a triangle"] == pytest.approx(3 / 4 / 2 / 2 / 9)
     same = data.sentence_odds([4, 4, -1, -1])  # two ways to say the same
     assert same["a circle"] == pytest.approx(1 / 4 / 3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_words_have_the_probability_of_their_sentence(layout):
+    for text, p in data.sentence_odds(layout).items():
+        each = data.word_nats(text, layout)
+        assert len(each) == len(text.split()) + 1
+        assert sum(each) == pytest.approx(-math.log(p))
+    alone = data.word_nats("a red square", [0, -1, -1, -1])
+    assert alone == pytest.approx([0, math.log(3 / 2), 0, 0])
 
 
 def test_no_sentence_and_no_truth_of_anything_else():

@@ -93,9 +93,22 @@ def test_the_perplexity_of_the_rules_is_that_of_many_captions():
     exact = helpers.least_perplexity(test)["value"]
     words = helpers.counts(test)
     fact = helpers.perplexity_fact("", helpers.rule_nats(test), words)
+    assert (
+        fact["value"]
+        == helpers.perplexity_fact("", helpers.rule_nats(test).sum((1, 2)), words)["value"]
+    )
     mean = math.exp(float(helpers.rule_nats(test).sum() / words.sum()))
     assert fact["value"] == pytest.approx(mean)
     assert mean == pytest.approx(exact, rel=0.01)
+
+
+def test_the_rules_are_nothing_above_themselves_at_any_place():
+    _, test = few()
+    places, above = helpers.excess_by_place(helpers.rule_nats(test), test)
+    assert places == list(range(1, 10))
+    assert above == [0] * 9
+    each = helpers.rule_nats(test) + (test.labels >= 0)
+    assert helpers.excess_by_place(each, test)[1] == pytest.approx([1] * 9)
 
 
 def test_a_ratio_of_sums_has_the_error_of_repeats():
@@ -128,13 +141,18 @@ def test_tags_are_the_shapes_or_the_words():
 
 def test_the_page_has_what_is_written_before_and_after(networks):
     drawn = recipe.pictures(networks, few()[1], SMALL, torch.Generator())
-    shown, texts, kernels = drawn
+    shown, texts, lost, kernels = drawn
     assert isinstance(shown, Picture)
     assert isinstance(texts, Texts)
     assert texts.head == ("picture", "frozen", "finetuned", "given")
     assert len(texts.rows) == shown.images.shape[1] == 10
     after = helpers.describe(networks[1].model, few()[1][:10], 3, 20)
-    assert [row[2] for row in texts.rows] == after
+    told = [row[2].removesuffix(" (false)") for row in texts.rows]
+    assert told == after
+    layouts = few()[1].layout[:10].tolist()
+    for row, text, layout in zip(texts.rows, told, layouts, strict=True):
+        assert (row[2] == text) == data.is_true(text, layout)
+    assert list(lost.lines) == ["frozen", "finetuned"]
     assert kernels.images.shape[2:] == (3, 5, 5)
 
 

@@ -25,7 +25,7 @@ def test_what_words_tell(words):
 @pytest.mark.parametrize("layout", [[0, 5, -1, -1], [4, -1, 9, 4], [-1, -1, 7, -1]])
 def test_nats_of_words_under_the_rules_are_those_of_the_sentence(words, layout):
     for text, p in data.sentence_odds(layout).items():
-        each = words.rule_words(layout, text)
+        each = data.word_nats(text, layout)
         assert len(each) == len(words.roles(text)) == len(text.split()) + 1
         assert sum(each) == pytest.approx(-math.log(p), abs=1e-9)
         forced = [nats for nats, role in zip(each, words.roles(text), strict=True) if not role]
@@ -37,7 +37,7 @@ def test_the_rules_themselves_are_nothing_above_the_rules(words):
     longest = test.labels.shape[2]
     odds = torch.zeros(60, longest, dtype=torch.float64)
     pairs = zip(test.layout.tolist(), test.captions, strict=True)
-    each = [words.rule_words(layout, text) for layout, some in pairs for text in some]
+    each = [data.word_nats(text, layout) for layout, some in pairs for text in some]
     for row, nats in enumerate(each):
         odds[row, : len(nats)] = -torch.tensor(nats, dtype=torch.float64)
     assert all(abs(value) < 1e-9 for value in words.by_role(odds, test).values())

@@ -38,7 +38,7 @@ from ._pictures import is_picture, pictures_in, pillow
 from ._read import read
 from ._recordings import Recordings, read_recordings
 from ._scenes import Scenes, scenes
-from ._shape_sentences import is_sentence, is_true, sentence_odds
+from ._shape_sentences import is_sentence, is_true, sentence_odds, word_nats
 from ._split import read_split
 from ._spoken import spoken_words
 from ._text import Text, plain_text
@@ -136,5 +136,6 @@ __all__ = [
     "weights_fingerprint",
     "whitening",
     "with_targets",
+    "word_nats",
     "word_pairs",
 ]

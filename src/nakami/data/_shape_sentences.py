@@ -6,6 +6,7 @@ A layout is what lies in the four cells of a picture, from the top left one on i
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,23 @@ def _relations(one: Shape, other: Shape) -> Iterator[str]:
         yield "above" if one.row < other.row else "below"
     if one.column != other.column:
         yield "left of" if one.column < other.column else "right of"
+
+
+def word_nats(text: str, layout: Sequence[int]) -> list[float]:
+    """``-log p`` of each word of a sentence and of its end under the rules, given those before.
+
+    Args:
+        text: One of ``sentence_odds``.
+        layout: As there.
+    """
+    chances = [((*words.split(), ""), p) for words, p in sentence_odds(layout).items()]
+    whole, found, before = (*text.split(), ""), list[float](), 1.0
+    for n in range(1, len(whole) + 1):
+        chances = [(words, p) for words, p in chances if words[:n] == whole[:n]]
+        now = sum(p for _, p in chances)
+        found.append(math.log(before / now))
+        before = now
+    return found
 
 
 def is_sentence(text: str) -> bool:

@@ -18,6 +18,7 @@ from nakami.data import (
     is_true,
     read_captioned,
     sentence_odds,
+    word_nats,
 )
 from nakami.results import counted, named_as, wrong
 from nakami.zoo.captioner import Captioner, sentence_log_prob
@@ -100,7 +101,7 @@ def features(net: torch.nn.Module, examples: Examples) -> Tensor:
 
 @torch.no_grad()
 def nats(language: RecurrentLM, examples: Captioned, states: Tensor | None) -> Tensor:
-    """``-log p`` of the captions of each picture together, ``(N,)`` float64.
+    """``-log p`` of each word of the captions, 0 behind their ends, ``(N, K, T)`` float64.
 
     Args:
         language: Of the captioner, or alone.
@@ -113,7 +114,7 @@ def nats(language: RecurrentLM, examples: Captioned, states: Tensor | None) -> T
         begun = None if states is None else states[first : first + PART]
         begun = None if begun is None else begun.repeat_interleave(words.shape[1], 0)
         each = sentence_log_prob(language, words.flatten(0, 1), begun)
-        found.append(-each.double().unflatten(0, words.shape[:2]).sum((1, 2)))
+        found.append(-each.double().unflatten(0, words.shape[:2]))
     return torch.cat(found)
 
 
@@ -127,9 +128,10 @@ def perplexity_fact(label: str, total: Tensor, words: Tensor) -> Fact:
 
     Args:
         label: What is measured.
-        total: Nats of each picture's captions, ``(N,)``.
-        words: Their number.
+        total: As ``nats``, or of each picture's captions together, ``(N,)``.
+        words: Their number, ``(N,)``.
     """
+    total = total.flatten(1).sum(1) if total.ndim > 1 else total
     mean, error = ratio_of_sums(total, words)
     value = math.exp(mean)
     known, many = math.isfinite(error), counted(len(total), "picture")
@@ -149,13 +151,14 @@ def others(examples: Examples) -> Tensor:
 
 
 def rule_nats(examples: Captioned) -> Tensor:
-    """``-log p`` of the captions of each made picture under the rules that made them, ``(N,)``."""
+    """The same of made pictures under the rules that made their captions, ``(N, K, T)``."""
     assert examples.layout is not None
-    found = list[float]()
-    for layout, captions in zip(examples.layout.tolist(), examples.captions, strict=True):
-        odds = sentence_odds(layout)
-        found.append(-sum(math.log(odds[caption]) for caption in captions))
-    return torch.tensor(found, dtype=torch.float64)
+    found = torch.zeros(labels(examples).shape, dtype=torch.float64)
+    for row, layout in enumerate(examples.layout.tolist()):
+        for column, caption in enumerate(examples.captions[row]):
+            each = word_nats(caption, layout)
+            found[row, column, : len(each)] = torch.tensor(each, dtype=torch.float64)
+    return found
 
 
 def least_perplexity(examples: Captioned) -> Fact:
@@ -186,7 +189,7 @@ def captioner_facts(model: Captioner, test: Captioned, beam: int, most: int) -> 
         found.append(perplexity_fact("perplexity, pictures shuffled", shuffled, words))
     if test.layout is None:
         return found
-    excess = (right - rule_nats(test)) / words.mean()
+    excess = (right - rule_nats(test)).sum((1, 2)) / words.mean()
     label = "above the rules, on the same captions"
     written = describe(model, test, beam, most)
     found += [
@@ -200,6 +203,18 @@ def captioner_facts(model: Captioner, test: Captioned, beam: int, most: int) -> 
         label = "the same true of another picture"
         found.append(share_fact(label, _true(swapped, test), "picture"))
     return found
+
+
+def excess_by_place(each: Tensor, test: Captioned) -> tuple[list[float], list[float]]:
+    """Places of words from 1 on, and the mean nats above the rules there.
+
+    Args:
+        each: As ``nats`` gives.
+        test: Made pictures.
+    """
+    there = (labels(test) >= 0).double().sum((0, 1))
+    above = (each - rule_nats(test)).sum((0, 1)) / there.clamp(min=1)
+    return [float(i) for i in range(1, len(above) + 1)], above.tolist()
 
 
 def describe(model: Captioner, test: Captioned, beam: int, most: int) -> list[str]:

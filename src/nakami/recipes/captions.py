@@ -22,20 +22,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.data import Captioned, Examples
+from nakami.data import Captioned, Examples, is_true
 from nakami.results import wrong
 from nakami.training import Falling, Supervised, Training, Unsupervised
 from nakami.zoo import cnn, lenet
 from nakami.zoo.captioner import Captioner, sentence_log_prob
 from nakami.zoo.rnnlm import RecurrentLM
 
-from ..results import Picture, Show, Texts, counted
+from ..results import Lines, Picture, Show, Texts, counted
 from ._captions import (
     captioned,
     captioner_facts,
     captions_from,
     counts,
     describe,
+    excess_by_place,
     features,
     labels,
     least_perplexity,
@@ -213,30 +214,52 @@ def pictures(
     generator: torch.Generator,
 ) -> list[Show]:
     """Test pictures with what is written below them before and after, and kernels."""
-    shown = captioned(test)[:SHOWN]
-    found = {}
+    models, asked = {}, captioned(test)
     for network in networks:
         model = network.trained or network.model
         assert isinstance(model, Captioner)
-        found[network.name] = describe(model, shown, settings.beam, MOST)
-    rows = tuple(
-        (f"{i}", *texts, shown.captions[i - 1][0])
-        for i, texts in enumerate(zip(*found.values(), strict=True), 1)
-    )
-    caption = "The first test pictures, number 1 to the left; what is written below them follows."
+        models[network.name] = model
     first = model.get_submodule("trunk").get_submodule("conv1")
     assert isinstance(first, nn.Conv2d)
-    return [
+    drawn = kernels(first.weight, "the first convolution, fine-tuned")
+    return [*written(models, asked[:SHOWN], settings), *lost(models, asked), *drawn]
+
+
+def written(
+    models: Mapping[str, Captioner], shown: Captioned, settings: CaptionSettings
+) -> tuple[Picture, Texts]:
+    """Pictures, and what is written below them; of made ones whether it is true."""
+    columns = []
+    for model in models.values():
+        texts = describe(model, shown, settings.beam, MOST)
+        if shown.layout is not None:
+            pairs = zip(texts, shown.layout.tolist(), strict=True)
+            texts = [text + ("" if is_true(text, layout) else " (false)") for text, layout in pairs]
+        columns.append(texts)
+    given = [captions[0] for captions in shown.captions]
+    rows = zip(map(str, range(1, len(shown) + 1)), *columns, given, strict=True)
+    caption = "The first test pictures, number 1 to the left; what is written below them follows."
+    how = "What is written by beam search with both parts held and fine-tuned, beside a caption."
+    return (
         Picture("Pictures", caption, shown.inputs.cpu()[None], (0.0, 1.0)),
-        Texts(
-            "Captions",
-            "What is written by beam search with both parts held and fine-tuned, beside a given "
-            "caption.",
-            ("picture", *found, "given"),
-            rows,
-        ),
-        *kernels(first.weight, "the first convolution, fine-tuned"),
-    ]
+        Texts("Captions", how, ("picture", *models, "given"), tuple(rows)),
+    )
+
+
+def lost(models: Mapping[str, Captioner], test: Captioned) -> list[Lines]:
+    """Nats above the rules by the place of a word, of made pictures."""
+    if test.layout is None:
+        return []
+    lines = {
+        name: excess_by_place(nats(model.language, test, features(model, test)), test)
+        for name, model in models.items()
+    }
+    caption = (
+        "Mean of -log p less that of the rules which made the captions, at each word given the "
+        "true ones before it: what the model does not know of the picture when it is asked."
+    )
+    x, y = "place of the word in its caption", "nats above the rules"
+    return [Lines("Where the picture is forgotten", caption, x, y, lines, (0.0,))]
 
 
 ENTRY = Recipe(
