@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nakami.results import RunError, UsageError
 
+from ._refused import refuse_dropped
 from ._translations import table
 
 OPSET = 20  # what torch writes by default; runtimes of years know it
@@ -100,7 +101,11 @@ def write(
                 verbose=False,
             )
             assert program is not None
+            assert program.exported_program is not None
+            refuse_dropped(program.exported_program.graph)
             program.save(str(path), external_data=False)
+    except RunError:
+        raise
     except Exception as error:  # torch raises what it likes
         raise RunError(f"torch cannot export this network to ONNX: {_reason(error)}.") from error
     proto = onnx.load(str(path))

@@ -16,7 +16,60 @@ import torch
 def table() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Our translations, by the operator of torch's that each stands for."""
     aten = torch.ops.aten
-    return {aten.scaled_dot_product_attention.default: attention}
+    return {
+        aten.scaled_dot_product_attention.default: attention,
+        aten.log_sigmoid.default: log_sigmoid,
+        aten.logaddexp.default: logaddexp,
+        aten.log1p.default: log1p,
+        aten.expm1.default: expm1,
+        aten.logcumsumexp.default: _refusing("logcumsumexp"),
+        aten.special_log_ndtr.default: _refusing("special.log_ndtr"),
+    }
+
+
+def log_sigmoid(x: Any) -> Any:
+    """``-softplus(-x)``; the plain formula is -16.2 at -17 and minus infinity from -50 on."""
+    from onnxscript import opset20 as op
+
+    return op.Neg(op.Softplus(op.Neg(x)))
+
+
+def logaddexp(a: Any, b: Any) -> Any:
+    """``max(a, b) + softplus(-|a - b|)``; the plain formula is infinite at (100, 0)."""
+    from onnxscript import opset20 as op
+
+    return op.Add(op.Max(a, b), op.Softplus(op.Neg(op.Abs(op.Sub(a, b)))))
+
+
+def log1p(x: Any) -> Any:
+    """``x log(u) / (u - 1)`` with ``u = 1 + x``, right for small x; the plain formula is 0 there.
+
+    Source: Kahan, as in Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., 1.14.1.
+    """
+    from onnxscript import opset20 as op
+
+    one = op.CastLike(1.0, x)
+    u = op.Add(one, x)
+    rest = op.Sub(u, one)
+    small = op.Where(op.Equal(u, one), x, op.Div(op.Mul(x, op.Log(u)), rest))
+    return op.Where(op.Less(op.Abs(x), one), small, op.Log(u))
+
+
+def expm1(x: Any) -> Any:
+    """``(e^x + 1) tanh(x / 2)``, right for small x; the plain formula is 0 there."""
+    from onnxscript import opset20 as op
+
+    one = op.CastLike(1.0, x)
+    whole = op.Exp(x)
+    small = op.Mul(op.Add(whole, one), op.Tanh(op.Mul(x, op.CastLike(0.5, x))))
+    return op.Where(op.Less(op.Abs(x), one), small, op.Sub(whole, one))
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{name} would be written as a formula that overflows")
+
+    return refuse
 
 
 def attention(
