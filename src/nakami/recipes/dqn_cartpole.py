@@ -189,8 +189,8 @@ def pictures(
     values = torch.stack(spectra).T.tolist()
     score = Lines(
         "Score over the training",
-        f"{LOOKS} games without moves at random at each look. The loss may rise while the score does: "
-        "its target is made of the values that are learned.",
+        f"{LOOKS} games without moves at random at each look. The loss may rise while the score "
+        "does: its target is made of the values that are learned.",
         "steps of the training",
         "reward a game",
         {name: (steps, row) for name, row in rows.items()},
