@@ -33,13 +33,28 @@ def test_effective_rank_without_the_mean(script):
 
 def test_shares_have_the_larger_error_and_none_right_a_bound(script):
     class Kept:
-        records = {f"run {s}": {"right": {"x": [s, 100], "y": [0, 50]}} for s in (0, 1, 2)}  # noqa: RUF012
+        records = {  # noqa: RUF012
+            f"run {s}": {
+                "right": {"x": [s, 100], "y": [0, 50]},
+                "errors": {"x": 2.0 + s, "y": 0.0, "all": 0.1},
+            }
+            for s in (0, 1, 2)
+        }
 
-    shares = np.array([0, 0.01, 0.02])
-    error = max(shares.std(ddof=1) / 3**0.5, (0.01 * 0.99 / 100) ** 0.5)
-    assert script.accuracy(Kept, "run", ["x"]) == f"1.0 ± {100 * error:.1f}"
+    assert script.accuracy(Kept, "run", "x", ["x"]) == "1.0 ± 3.0"
+    shares = np.array([0, 1 / 150, 2 / 150])
+    assert script.accuracy(Kept, "run", "all", ["x", "y"]) == (
+        f"0.7 ± {100 * shares.std(ddof=1) / 3**0.5:.1f}"
+    )
     bound = -100 * math.expm1(math.log(0.32) / 50)
-    assert script.accuracy(Kept, "run", ["y"]) == f"0, at most {bound:.1f}"
+    assert script.accuracy(Kept, "run", "y", ["y"]) == f"0, at most {bound:.1f}"
+
+
+def test_groups_hold_all_sections(script):
+    sections = [f"s{i}" for i in range(14)]
+    found = script.groups(sections)
+    assert found["meaning"] + found["grammar"] == found["all"] == sections
+    assert found["s3"] == ["s3"]
 
 
 def test_cosines_of_rows(script):
