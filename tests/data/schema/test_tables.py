@@ -156,3 +156,39 @@ def test_a_target_of_numbers_is_a_target_of_a_loss(trees):
     assert train.targets.shape == (len(train),)
     with pytest.raises(UsageError, match="target must hold classes, got numbers"):
         prepared.examples("train")
+
+
+def test_types_are_those_of_all_records_not_of_the_first(tmp_path):
+    """Arrow's streaming reader refuses all three behind its first megabyte."""
+    rows = [{"size": i, "kind": None, "old": "no"} for i in range(20)]
+    rows += [{"size": i + 0.5, "kind": "oak", "old": "yes", "more": 3} for i in range(20)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    report = data.prepare(schema_for(tmp_path / "t.jsonl", wrong_rows="skip")).report
+    assert (report.rows, len(report.wrong), report.wrong[0].why) == (40, 20, "missing")
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    again = data.prepare(schema_for(tmp_path / "t.json", wrong_rows="skip")).report
+    assert (again.train, again.test) == (report.train, report.test)
+
+
+def test_lines_that_are_no_records_are_wrong_rows(tmp_path):
+    lines = [json.dumps({"v": [i, i / 3], "y": "ab"[i % 2]}) for i in range(40)]
+    lines[3], lines[5], lines[7] = "{broken", "[1, 2]", '{"v": [1], "y": "a"}'
+    lines[9] = '{"v": [1, "two"], "y": "a"}'
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    schema = data.inspect(tmp_path / "t.jsonl")
+    assert [(c.name, c.type, c.use) for c in schema.columns] == [
+        ("v", "array", "input"),
+        ("y", "category", "target"),
+    ]
+    (tmp_path / "s.toml").write_text(schema.to_toml().replace('"refuse"', '"skip"'))
+    prepared = data.prepare(data.read_schema(tmp_path / "s.toml"))
+    said = sorted(str(row) for row in prepared.report.wrong)
+    assert said[0] == "line 10, v: no list of numbers"
+    assert said[1].startswith("line 4: no JSON (")
+    assert said[2:] == [
+        "line 6: no record, but list",
+        "line 8, v: an array of other lengths than (2,)",
+    ]
+    train = prepared.examples("train")
+    row = int(train.names[0].split()[1]) - 1
+    assert train.inputs[0].tolist() == pytest.approx([row, row / 3])

@@ -10,12 +10,14 @@ from nakami.results import wrong
 
 from .._idx import is_idx
 from ._folders import Arrays, Lines, files_in
+from ._records import ENDINGS as RECORDS
+from ._records import Records
 from ._source import Source
 from ._tables import Table, is_table
 
 KINDS = (
-    ".csv, .tsv, .jsonl, .parquet, .txt, .npy, .npz, an IDX file, a folder of pictures or sounds, "
-    "or a data set that Hugging Face's save_to_disk wrote"
+    ".csv, .tsv, .jsonl, .json, .parquet, .txt, .npy, .npz, an IDX file, a folder of pictures or "
+    "sounds, or a data set that Hugging Face's save_to_disk wrote"
 )
 
 
@@ -30,6 +32,8 @@ def opened(path: Path, reading: Mapping[str, Any] | None = None) -> Source:
         raise wrong("path", f"exist ({KINDS})", path, way_out)
     if is_table(path):
         return Table(path, reading)
+    if path.suffix.lower() in RECORDS and not reading:
+        return Records(path)
     if reading:
         raise wrong("reading", "be left out, which is for CSV", path.name, "leave it out")
     if path.is_dir():

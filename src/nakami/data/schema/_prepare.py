@@ -139,8 +139,9 @@ def prepare(schema: Schema, *, memory_budget: int | None = None) -> Prepared:
     report = taken.report(source, made)
     for part_name, n in (("train", report.train), ("test", report.test)):
         if not n:
-            rule = f"leave rows to {part_name} on"
-            raise wrong("split", rule, "none", "change test or values below [split]")
+            got = f"none of {report.train + report.test} (rows with the same inputs stay together)"
+            way_out = "change test or values below [split], or use more columns"
+            raise wrong("split", f"leave rows to {part_name} on", got, way_out)
     return Prepared(made, report, taken.parts())
 
 

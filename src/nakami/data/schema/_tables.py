@@ -1,4 +1,4 @@
-"""Tables: CSV, JSON lines, Parquet, and data sets of Hugging Face on disk, by Arrow."""
+"""Tables: CSV, Parquet, and data sets of Hugging Face on disk, by Arrow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from ._source import ROWS, Part, Source, WrongRow
 SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
 DELIMITERS = ";\t|,"  # of equal right, the first: a comma may be a decimal point
 ENDINGS = {
-    ".csv": "CSV", ".tsv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines",
-    ".parquet": "Parquet", ".arrow": "Arrow",
+    ".csv": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow",
 }  # fmt: skip
 
 
@@ -82,10 +81,6 @@ class Table(Source):
     ) -> Iterator[Any]:
         if self.kind == "CSV":
             yield from _csv_batches(self.path, self._form, ragged)
-        elif self.kind == "JSON lines":
-            from pyarrow import json
-
-            yield from json.open_json(self.path)
         elif self.kind == "Parquet":
             from pyarrow import parquet
 
