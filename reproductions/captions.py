@@ -148,7 +148,7 @@ def judged(model: Captioner, test: Captioned) -> dict[str, Any]:
     rows = states.repeat_interleave(figures.labels(test).shape[1], 0)
     odds = sentence_log_prob(model.language, figures.sentences(test), rows)
     found |= by_role(odds, test)
-    found |= told(figures.describe(model, test, SETTINGS.beam, recipe.MOST), test)
+    found |= told(figures.describe(model, test, SETTINGS.beam), test)
     return found | {"directions": directions(model, test)}
 
 

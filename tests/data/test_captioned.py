@@ -121,6 +121,8 @@ def test_numbers_are_words_by_how_often_they_are_said():
     assert torch.equal((some.labels > 0).sum(2), lengths)
     other = found[:5].numbered(("<eos>", "<unk>", "circle"))
     assert set(other.labels.flatten().tolist()) <= {-1, 0, 1, 2}
+    with pytest.raises(UsageError, match="words must begin with"):
+        found.numbered(("circle", "square"))
 
 
 def folder(path, table="captions.txt", text=None, sizes=((20, 20),) * 3):

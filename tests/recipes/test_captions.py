@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from nakami import data, recipes
+from nakami.recipes import _caption_pictures as page
 from nakami.recipes import _captions as helpers
 from nakami.recipes import captions as recipe
 from nakami.recipes._facts import ratio_of_sums
@@ -82,7 +83,7 @@ def test_figures_are_those_of_the_captions(networks):
     rules = -sum(map(math.log, chances))
     excess = by["above the rules, on the same captions"]["value"]
     assert excess == pytest.approx((total - rules) / count, rel=1e-5)
-    written = helpers.describe(model, test, 3, 20)
+    written = helpers.describe(model, test, 3)
     right = [data.is_true(*pair) for pair in zip(written, test.layout.tolist(), strict=True)]
     share = by["captions written that are true"]["value"]
     assert share == pytest.approx(100 * sum(right) / len(right))
@@ -104,11 +105,11 @@ def test_the_perplexity_of_the_rules_is_that_of_many_captions():
 
 def test_the_rules_are_nothing_above_themselves_at_any_place():
     _, test = few()
-    places, above = helpers.excess_by_place(helpers.rule_nats(test), test)
+    places, above = page.excess_by_place(helpers.rule_nats(test), test)
     assert places == list(range(1, 10))
     assert above == [0] * 9
     each = helpers.rule_nats(test) + (test.labels >= 0)
-    assert helpers.excess_by_place(each, test)[1] == pytest.approx([1] * 9)
+    assert page.excess_by_place(each, test)[1] == pytest.approx([1] * 9)
 
 
 def test_a_ratio_of_sums_has_the_error_of_repeats():
@@ -146,7 +147,7 @@ def test_the_page_has_what_is_written_before_and_after(networks):
     assert isinstance(texts, Texts)
     assert texts.head == ("picture", "frozen", "finetuned", "given")
     assert len(texts.rows) == shown.images.shape[1] == 10
-    after = helpers.describe(networks[1].model, few()[1][:10], 3, 20)
+    after = helpers.describe(networks[1].model, few()[1][:10], 3)
     told = [row[2].removesuffix(" (false)") for row in texts.rows]
     assert told == after
     layouts = few()[1].layout[:10].tolist()

@@ -43,7 +43,8 @@ TRAINED_ON = (
     ".npz, or a folder of pictures, with a folder inside for each class where there are labels. "
     "Pixels are in 0..1. Or a schema (.toml) of `nakami data inspect`. Language models take a text "
     "in UTF-8, networks of trees sentences in brackets, speech a folder of "
-    "WAV files for each word. Default: what is shipped."
+    "WAV files for each word, captions a folder of pictures with a table captions.txt "
+    "(image,caption). Default: what is shipped."
 )
 PICTURES = "Pictures in --data"
 SPREAD = "Several processes"

@@ -35,6 +35,7 @@ from ._text import END, UNKNOWN, plain_text
 
 MOST, MARGIN, TURN = 3, 4, 20  # shapes of a picture; free pixels of a cell; degrees to either side
 HEADS = (("image", "caption"), ("file_name", "text"))
+FIRST = END, UNKNOWN  # words of any captions
 TABLES = ("captions.txt", "captions.csv", "metadata.csv")
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 TAKEN = (
@@ -82,7 +83,10 @@ class Captioned(Examples):
         if words is None:
             often = Counter(word for some in every for caption in some for word in caption)
             order = sorted(often, key=lambda word: (-often[word], word))
-            words = (END, UNKNOWN, *(word for word in order if often[word] >= least))
+            words = (*FIRST, *(word for word in order if often[word] >= least))
+        elif tuple(words[:2]) != FIRST:
+            rule, way_out = f"begin with {FIRST}", "pass the words of the captions to train on"
+            raise wrong("words", rule, tuple(words[:2]), way_out)
         place = {word: i for i, word in enumerate(words)}
         size = max(map(len, every)), max(len(caption) for some in every for caption in some) + 1
         labels = torch.full((len(every), *size), NONE)

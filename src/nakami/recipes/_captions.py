@@ -28,7 +28,7 @@ from ._examples import DataFiles, held_out
 from ._facts import Fact, mean_fact, ratio_of_sums, share_fact
 
 MADE, KINDS = (4000, 1000), 12  # pictures to train on, to test on; shapes of a colour and a kind
-PART = 250  # pictures at a time
+PART, MOST = 250, 20  # pictures at a time; words that are written
 
 
 def captions_from(files: DataFiles | None) -> tuple[Captioned, Captioned]:
@@ -179,7 +179,7 @@ def least_perplexity(examples: Captioned) -> Fact:
     }
 
 
-def captioner_facts(model: Captioner, test: Captioned, beam: int, most: int) -> list[Fact]:
+def captioner_facts(model: Captioner, test: Captioned, beam: int) -> list[Fact]:
     """Perplexity with the right and with other pictures; of made ones what is true."""
     states, other, words = features(model, test), others(test), counts(test)
     right = nats(model.language, test, states)
@@ -191,7 +191,7 @@ def captioner_facts(model: Captioner, test: Captioned, beam: int, most: int) -> 
         return found
     excess = (right - rule_nats(test)).sum((1, 2)) / words.mean()
     label = "above the rules, on the same captions"
-    written = describe(model, test, beam, most)
+    written = describe(model, test, beam)
     found += [
         mean_fact(excess, label, "nats per word", "picture"),
         share_fact("captions written that are true", _true(written, test), "picture"),
@@ -205,21 +205,9 @@ def captioner_facts(model: Captioner, test: Captioned, beam: int, most: int) -> 
     return found
 
 
-def excess_by_place(each: Tensor, test: Captioned) -> tuple[list[float], list[float]]:
-    """Places of words from 1 on, and the mean nats above the rules there.
-
-    Args:
-        each: As ``nats`` gives.
-        test: Made pictures.
-    """
-    there = (labels(test) >= 0).double().sum((0, 1))
-    above = (each - rule_nats(test)).sum((0, 1)) / there.clamp(min=1)
-    return [float(i) for i in range(1, len(above) + 1)], above.tolist()
-
-
-def describe(model: Captioner, test: Captioned, beam: int, most: int) -> list[str]:
+def describe(model: Captioner, test: Captioned, beam: int) -> list[str]:
     """What a captioner writes below each picture."""
-    parts = [model.describe(part, beam, most)[0] for part in test.inputs.split(PART)]
+    parts = [model.describe(part, beam, MOST)[0] for part in test.inputs.split(PART)]
     return [test.spelled(ids) for ids in torch.cat(parts)]
 
 

@@ -22,21 +22,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nakami.data import Captioned, Examples, is_true
+from nakami.data import Captioned, Examples
 from nakami.results import wrong
 from nakami.training import Falling, Supervised, Training, Unsupervised
 from nakami.zoo import cnn, lenet
 from nakami.zoo.captioner import Captioner, sentence_log_prob
 from nakami.zoo.rnnlm import RecurrentLM
 
-from ..results import Lines, Picture, Show, Texts, counted
+from ..results import Show, counted
+from ._caption_pictures import lost, written
 from ._captions import (
     captioned,
     captioner_facts,
     captions_from,
     counts,
-    describe,
-    excess_by_place,
     features,
     labels,
     least_perplexity,
@@ -50,7 +49,7 @@ from ._pictures import kernels
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
-LEAST, FEATURES, SHOWN, MOST, STEPS = lenet.LEAST["none"], 500, 10, 20, 6
+LEAST, FEATURES, SHOWN, STEPS = lenet.LEAST["none"], 500, 10, 6
 SLOWER = 0.3  # the rate of the network of pictures where all learn, by that of the others
 NATS = "nats a sentence"
 
@@ -144,7 +143,7 @@ def train(
         "finetuned": (whole, f"{how}, {s.finetune_epochs} on all, on the {pairs.source}", []),
     }
     return tuple(
-        Network(name, net.eval(), text, [*captioner_facts(net, asked, s.beam, MOST), *more])
+        Network(name, net.eval(), text, [*captioner_facts(net, asked, s.beam), *more])
         for name, (net, text, more) in said.items()
     )
 
@@ -222,44 +221,7 @@ def pictures(
     first = model.get_submodule("trunk").get_submodule("conv1")
     assert isinstance(first, nn.Conv2d)
     drawn = kernels(first.weight, "the first convolution, fine-tuned")
-    return [*written(models, asked[:SHOWN], settings), *lost(models, asked), *drawn]
-
-
-def written(
-    models: Mapping[str, Captioner], shown: Captioned, settings: CaptionSettings
-) -> tuple[Picture, Texts]:
-    """Pictures, and what is written below them; of made ones whether it is true."""
-    columns = []
-    for model in models.values():
-        texts = describe(model, shown, settings.beam, MOST)
-        if shown.layout is not None:
-            pairs = zip(texts, shown.layout.tolist(), strict=True)
-            texts = [text + ("" if is_true(text, layout) else " (false)") for text, layout in pairs]
-        columns.append(texts)
-    given = [captions[0] for captions in shown.captions]
-    rows = zip(map(str, range(1, len(shown) + 1)), *columns, given, strict=True)
-    caption = "The first test pictures, number 1 to the left; what is written below them follows."
-    how = "What is written by beam search with both parts held and fine-tuned, beside a caption."
-    return (
-        Picture("Pictures", caption, shown.inputs.cpu()[None], (0.0, 1.0)),
-        Texts("Captions", how, ("picture", *models, "given"), tuple(rows)),
-    )
-
-
-def lost(models: Mapping[str, Captioner], test: Captioned) -> list[Lines]:
-    """Nats above the rules by the place of a word, of made pictures."""
-    if test.layout is None:
-        return []
-    lines = {
-        name: excess_by_place(nats(model.language, test, features(model, test)), test)
-        for name, model in models.items()
-    }
-    caption = (
-        "Mean of -log p less that of the rules which made the captions, at each word given the "
-        "true ones before it: what the model does not know of the picture when it is asked."
-    )
-    x, y = "place of the word in its caption", "nats above the rules"
-    return [Lines("Where the picture is forgotten", caption, x, y, lines, (0.0,))]
+    return [*written(models, asked[:SHOWN], settings.beam), *lost(models, asked), *drawn]
 
 
 ENTRY = Recipe(
