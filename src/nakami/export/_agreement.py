@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from ._onnx import called, flat_outputs, rows
+from ._source import Source
 
 Array = npt.NDArray[Any]
 Runs = Callable[[Mapping[str, Tensor]], Sequence[Array]]  # an exported file as a function
@@ -41,29 +42,30 @@ class Agreement:
 
 
 def agreement(
-    model: nn.Module, runs: Runs, inputs: Mapping[str, Tensor], time: Mapping[str, int]
+    source: Source, runs: Runs, given: Mapping[str, Tensor], time: Mapping[str, int]
 ) -> Agreement:
     """Compare at batches of one and of many, and where time may change at two lengths.
 
     Args:
-        model: In evaluation mode.
+        source: Network and prepared inputs, which torch gets.
         runs: The file: arrays of the outputs, in torch's order.
-        inputs: By name, rows first.
-        time: Of inputs whose length may change, the axis.
+        given: What the file gets: the same rows as they were before the preparation that it holds.
+        time: Of inputs whose length may change, the axis; both get these.
     """
-    n = min(EXAMPLES, len(next(iter(inputs.values()))))
-    whole = rows(inputs, slice(0, n))
-    parts = [rows(whole, slice(i, i + BATCH)) for i in range(0, n, BATCH)]
-    parts += [rows(whole, slice(i, i + 1)) for i in range(min(4, n))]
-    lengths = [length for name, axis in time.items() for length in [inputs[name].shape[axis]]]
+    n = min(EXAMPLES, len(source.examples))
+    places = [slice(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
+    places += [slice(i, i + 1) for i in range(min(4, n))]
+    pairs = [(rows(source.inputs, place), rows(given, place)) for place in places]
+    lengths = [given[name].shape[axis] for name, axis in time.items()]
     if lengths and (half := max(1, min(lengths) // 2)) < min(lengths):
-        parts += [_shortened(part, time, half) for part in parts[:2]]
+        pairs += [(part, part) for _, own in pairs[:2] for part in [_shortened(own, time, half)]]
         lengths.append(half)
-    ours, theirs = _all(parts, lambda part: _torch(model, part)), _all(parts, runs)
+    ours = _all(_torch(source.model, part) for part, _ in pairs)
+    theirs = _all(runs(part) for _, part in pairs)
     absolute = max(_largest(a - b) for a, b in zip(ours, theirs, strict=True))
     scale = max(1.0, *(_largest(a) for a in ours))
     same = _same_answers(ours, theirs)
-    sizes = tuple(sorted({len(next(iter(part.values()))) for part in parts}))
+    sizes = tuple(sorted({place.stop - place.start for place in places}))
     return Agreement(absolute, absolute / scale, n, sizes, tuple(sorted(set(lengths))), same)
 
 
@@ -71,8 +73,8 @@ def _torch(model: nn.Module, part: Mapping[str, Tensor]) -> list[Array]:
     return [each.detach().cpu().numpy() for each in flat_outputs(called(model, part))]
 
 
-def _all(parts: Iterable[Mapping[str, Tensor]], runs: Runs) -> list[Array]:
-    return [np.asarray(each, dtype=np.float64) for part in parts for each in runs(part)]
+def _all(outputs: Iterable[Sequence[Array]]) -> list[Array]:
+    return [np.asarray(each, dtype=np.float64) for part in outputs for each in part]
 
 
 def _shortened(

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ._source import Source
 
 
-def card(source: Source, exported: Exported, labels: tuple[str, ...]) -> str:
+def card(source: Source, exported: Exported) -> str:
     """The card as Markdown, after Mitchell et al., Model Cards for Model Reporting (2019)."""
     parts = [
         f"# {source.name}",
-        *_inside(exported, source, labels),
+        *_inside(exported),
         "## Training",
         source.training or "Not known.",
         "## Data",
@@ -29,12 +29,15 @@ def card(source: Source, exported: Exported, labels: tuple[str, ...]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _inside(exported: Exported, source: Source, labels: tuple[str, ...]) -> Iterator[str]:
+def _inside(exported: Exported) -> Iterator[str]:
     inputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.inputs.items())
     outputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.outputs.items())
     yield f"`{exported.file.path.name}`, {exported.bytes:,} bytes, ONNX."
-    yield f"Input: {inputs}; unit: {source.examples.unit}. Output: {outputs}."
-    if labels:
+    yield f"Input: {inputs}; unit: {exported.unit}. Output: {outputs}."
+    for name, columns in exported.columns.items():
+        more = ", each as its place in preparation.json, -1 for none" * (name == "categories")
+        yield f"`{name}`: columns {', '.join(columns)}{more}."
+    if labels := exported.labels:
         shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
         yield f"{counted(len(labels), 'class', 'classes')}: {shown} (labels.json)."
 

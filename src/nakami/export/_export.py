@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nakami.results import (
-    RunError,
-    as_json,
-    as_path,
-    check_choice,
-    disk,
-    plain,
-    versions,
-    write_whole,
-    wrong,
-)
-from nakami.training import one_thread
+from nakami.results import RunError, as_path, check_choice, disk, wrong
 
 from ._agreement import Agreement, agreement
-from ._card import card
-from ._int8 import Accuracy, Int8, accuracy, quantise
-from ._latency import Latency, latencies
-from ._onnx import OnnxFile, called, rows, write
+from ._int8 import Accuracy, Int8, quantise
+from ._latency import Latency
+from ._left import about, labels_of, leave
+from ._measured import latency, right_answers
+from ._onnx import OnnxFile, rows, write
+from ._raw import raw_of
 from ._runtime import runs_of
-from ._source import PREPARATION, Source
+from ._source import Source
 
 TARGETS = ("onnx",)
-FORMAT = "nakami.export/1"
 LIMIT = 1e-4
 FILE, REFUSED = "model.onnx", "model.refused.onnx"
 
@@ -49,7 +33,9 @@ class Exported:
 
     Attributes:
         folder: Holds the file, ``export.json``, ``card.md``, ``labels.json``.
-        file: The model. agreement: its numbers beside torch's.
+        file: The model. columns: of a schema, which stand in which input, in order.
+        unit: Of its inputs. labels: names of the classes; empty: there are none.
+        agreement: Its numbers beside torch's.
         fixed: Axes that were to change and do not, in words.
         latency: Of each batch size, of ``onnxruntime`` and ``torch``, one thread, this machine.
         int8: The file with weights of eight bits; None: not asked for.
@@ -58,6 +44,9 @@ class Exported:
 
     folder: Path
     file: OnnxFile
+    columns: Mapping[str, Sequence[str]]
+    unit: str
+    labels: tuple[str, ...]
     agreement: Agreement
     fixed: tuple[str, ...]
     latency: Mapping[int, Mapping[str, Latency]]
@@ -98,37 +87,37 @@ def export(
     folder = as_path("out", out)
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    inputs, labels = source.inputs, labels_of(source)
-    axes = changing_axes(source.model, source.inputs)
-    example = rows(
-        inputs, torch.arange(max(2, min(4, len(source.examples)))) % len(source.examples)
-    )
-    written = write(source.model, example, folder / REFUSED, axes, about(source, labels))
-    found = agreement(source.model, runs_of(written), inputs, time_axes(written, axes))
+    given, labels, n = raw_of(source), labels_of(source), len(source.examples)
+    axes = changing_axes(source, given.inputs)
+    example = rows(given.inputs, torch.arange(max(2, min(4, n))) % n)
+    kept = about(source, given, labels)
+    written = write(given.model, example, folder / REFUSED, axes, kept)
+    found = agreement(source, runs_of(written), given.inputs, time_axes(written, axes))
     _judge(written, found, axes, limit)
-    path = written.path.replace(folder / FILE)
-    written = OnnxFile(path, written.inputs, written.outputs, written.nodes)
-    small = quantise(path, folder / "model.int8.onnx") if int8 else None
+    written = replace(written, path=written.path.replace(folder / FILE))
+    small = quantise(written.path, folder / "model.int8.onnx") if int8 else None
     exported = Exported(
-        folder, written, found, tuple(written.fixed(axes)), _latency(source, written), small,
-        _accuracy(source, written, small),
+        folder, written, given.columns, given.unit, labels, found, tuple(written.fixed(axes)),
+        latency(given, written), small, right_answers(source, given, written, small),
     )  # fmt: skip
-    _leave(source, exported, labels)
+    leave(source, exported)
     return exported
 
 
-def changing_axes(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+def changing_axes(source: Source, given: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
     """Rows always; the second axis of sequences, which layers over time tell.
 
     Args:
-        model: Looked through for recurrent layers and attention.
-        inputs: Of ``(n, time)`` or ``(n, time, features)`` where they are sequences.
+        source: Its network is looked through for recurrent layers and attention.
+        given: What the file takes; of ``(n, time)`` or ``(n, time, features)`` where the network's
+            own inputs are sequences.
     """
     kinds = (nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer)
-    over_time = any(isinstance(module, kinds) for module in model.modules())
+    over_time = any(isinstance(module, kinds) for module in source.model.modules())
+    own = over_time and set(given) == set(source.inputs)
     return {
-        name: {0: "batch", 1: "time"} if over_time and value.ndim in (2, 3) else {0: "batch"}
-        for name, value in inputs.items()
+        name: {0: "batch", 1: "time"} if own and value.ndim in (2, 3) else {0: "batch"}
+        for name, value in given.items()
     }
 
 
@@ -140,34 +129,6 @@ def time_axes(written: OnnxFile, axes: Mapping[str, Mapping[int, str]]) -> dict[
         for place, axis in changing.items()
         if axis == "time" and isinstance(written.inputs[name][place], str)
     }
-
-
-def labels_of(source: Source) -> tuple[str, ...]:
-    """Names of the classes; numbers where they have none; empty without classes."""
-    if source.preparation is not None and source.preparation.classes:
-        return source.preparation.classes
-    if source.examples.labels is None:
-        return ()
-    outputs = called(source.model, rows(source.inputs, slice(0, 2)))
-    if not (isinstance(outputs, torch.Tensor) and outputs.ndim == 2):
-        return ()
-    names = source.examples.classes
-    return names if len(names) == outputs.shape[1] else tuple(map(str, range(outputs.shape[1])))
-
-
-def about(source: Source, labels: tuple[str, ...]) -> dict[str, str]:
-    """What an ONNX file keeps beside its graph."""
-    told = {
-        "nakami.name": source.name,
-        "nakami.input": source.examples.unit,
-        "nakami.training": source.training,
-        "nakami.versions": json.dumps(versions()),
-    }
-    if labels:
-        told["nakami.labels"] = json.dumps(labels, ensure_ascii=False)
-    if source.preparation is not None:
-        told["nakami.preparation"] = json.dumps(source.preparation.to_json(), ensure_ascii=False)
-    return told
 
 
 def _judge(
@@ -184,71 +145,3 @@ def _judge(
             f"of the largest output), more than {limit:g}; it is kept as {written.path}, "
             "and {limit} lets more through."
         )
-
-
-def _latency(source: Source, written: OnnxFile) -> dict[int, dict[str, Latency]]:
-    found, runs, n = {}, runs_of(written), len(source.examples)
-    with one_thread():
-        for size in (1, 32):
-            part = rows(source.inputs, torch.arange(size) % n)
-            calls = {
-                "onnxruntime": partial(runs, part),
-                "torch": partial(called, source.model, part),
-            }
-            found[size] = latencies(calls)
-    return found
-
-
-def _accuracy(source: Source, written: OnnxFile, small: Int8 | None) -> Accuracy | None:
-    labels = source.examples.labels
-    if small is None or not small.quantised or labels is None or labels.ndim != 1:
-        return None
-    other = OnnxFile(written.path.with_name(small.file), written.inputs, written.outputs, {})
-    found = []
-    for file in (written, other):
-        runs = runs_of(file)
-        outputs = [runs(rows(source.inputs, slice(i, i + 100))) for i in range(0, len(labels), 100)]
-        if len(outputs[0]) != 1 or outputs[0][0].ndim != 2:
-            return None
-        found.append(np.concatenate([part[0] for part in outputs]))
-    return accuracy(found[0], found[1], labels.numpy())
-
-
-def _leave(source: Source, exported: Exported, labels: tuple[str, ...]) -> None:
-    """Write what belongs beside the model."""
-    folder = exported.folder
-    if labels:
-        write_whole(folder / "labels.json", json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
-    if source.preparation is not None:
-        text = json.dumps(source.preparation.to_json(), ensure_ascii=False)
-        write_whole(folder / PREPARATION, text)
-    body = told(source, exported, labels)
-    write_whole(folder / "export.json", as_json(body))
-    write_whole(folder / "card.md", card(source, exported, labels))
-    with suppress(FileNotFoundError):
-        (folder / REFUSED).unlink()
-
-
-def told(source: Source, exported: Exported, labels: tuple[str, ...]) -> dict[str, Any]:
-    """All that was found, as ``export.json`` has it."""
-    file = exported.file
-    return plain(
-        {
-            "format": FORMAT,
-            "name": source.name,
-            "file": file.path.name,
-            "bytes": exported.bytes,
-            "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
-            "inputs": file.inputs,
-            "input_unit": source.examples.unit,
-            "outputs": file.outputs,
-            "labels": labels,
-            "nodes": file.nodes,
-            "fixed_axes": exported.fixed,
-            "agreement": exported.agreement,
-            "latency_ms": exported.latency,
-            "int8": exported.int8,
-            "accuracy": exported.accuracy,
-            "versions": versions(),
-        }
-    )

@@ -1,0 +1,90 @@
+"""What lies in an exported file and beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nakami.results import as_json, plain, versions, write_whole
+
+from ._card import card
+from ._onnx import called, rows
+from ._raw import RawInputs
+from ._source import PREPARATION, Source
+
+if TYPE_CHECKING:
+    from ._export import Exported
+
+FORMAT = "nakami.export/1"
+
+
+def labels_of(source: Source) -> tuple[str, ...]:
+    """Names of the classes; numbers where they have none; empty without classes."""
+    if source.preparation is not None and source.preparation.classes:
+        return source.preparation.classes
+    if source.examples.labels is None:
+        return ()
+    outputs = called(source.model, rows(source.inputs, slice(0, 2)))
+    if not (isinstance(outputs, torch.Tensor) and outputs.ndim == 2):
+        return ()
+    names = source.examples.classes
+    return names if len(names) == outputs.shape[1] else tuple(map(str, range(outputs.shape[1])))
+
+
+def about(source: Source, given: RawInputs, labels: tuple[str, ...]) -> dict[str, str]:
+    """What an ONNX file keeps beside its graph."""
+    told = {
+        "nakami.name": source.name,
+        "nakami.input": given.unit,
+        "nakami.training": source.training,
+        "nakami.versions": json.dumps(versions()),
+    }
+    if labels:
+        told["nakami.labels"] = json.dumps(labels, ensure_ascii=False)
+    if given.columns:
+        told["nakami.columns"] = json.dumps(given.columns, ensure_ascii=False)
+    if source.preparation is not None:
+        told["nakami.preparation"] = json.dumps(source.preparation.to_json(), ensure_ascii=False)
+    return told
+
+
+def leave(source: Source, exported: Exported) -> None:
+    """Write what belongs beside the model."""
+    folder, labels = exported.folder, exported.labels
+    if labels:
+        write_whole(folder / "labels.json", json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
+    if source.preparation is not None:
+        text = json.dumps(source.preparation.to_json(), ensure_ascii=False)
+        write_whole(folder / PREPARATION, text)
+    write_whole(folder / "export.json", as_json(told(source, exported)))
+    write_whole(folder / "card.md", card(source, exported))
+
+
+def told(source: Source, exported: Exported) -> dict[str, Any]:
+    """All that was found, as ``export.json`` has it."""
+    file = exported.file
+    found: dict[str, Any] = plain(
+        {
+            "format": FORMAT,
+            "name": source.name,
+            "file": file.path.name,
+            "bytes": exported.bytes,
+            "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
+            "inputs": file.inputs,
+            "columns": exported.columns,
+            "input_unit": exported.unit,
+            "outputs": file.outputs,
+            "labels": exported.labels,
+            "nodes": file.nodes,
+            "fixed_axes": exported.fixed,
+            "agreement": exported.agreement,
+            "latency_ms": exported.latency,
+            "int8": exported.int8,
+            "accuracy": exported.accuracy,
+            "versions": versions(),
+        }
+    )
+    return found

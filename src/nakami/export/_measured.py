@@ -1,0 +1,54 @@
+"""Time of a call and right answers of exported files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from nakami.training import one_thread
+
+from ._int8 import Accuracy, Int8, accuracy
+from ._latency import Latency, latencies
+from ._onnx import OnnxFile, called, rows
+from ._raw import RawInputs
+from ._runtime import runs_of
+from ._source import Source
+
+SIZES = (1, 32)
+BATCH = 100
+
+
+def latency(given: RawInputs, written: OnnxFile) -> dict[int, dict[str, Latency]]:
+    """Of each batch size, of ``onnxruntime`` and ``torch``, preparation included."""
+    found, runs = {}, runs_of(written)
+    n = len(next(iter(given.inputs.values())))
+    with one_thread():
+        for size in SIZES:
+            part = rows(given.inputs, torch.arange(size) % n)
+            calls = {
+                "onnxruntime": partial(runs, part),
+                "torch": partial(called, given.model, part),
+            }
+            found[size] = latencies(calls)
+    return found
+
+
+def right_answers(
+    source: Source, given: RawInputs, written: OnnxFile, small: Int8 | None
+) -> Accuracy | None:
+    """Of both files; None where there are no labels or nothing was quantised."""
+    labels = source.examples.labels
+    if small is None or not small.quantised or labels is None or labels.ndim != 1:
+        return None
+    if labels.is_floating_point() or len(next(iter(written.outputs.values()))) != 2:
+        return None
+    found = []
+    for file in (written, replace(written, path=written.path.with_name(small.file))):
+        runs = runs_of(file)
+        starts = range(0, len(labels), BATCH)
+        parts = [runs(rows(given.inputs, slice(i, i + BATCH))) for i in starts]
+        found.append(np.concatenate([part[0] for part in parts]))
+    return accuracy(found[0], found[1], labels.numpy())
