@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from nakami.training import Curriculum, Method, Supervised, fit
 from nakami.zoo import mlp
 
-WORDS, BEFORE, WINDOWS, ASKED = 3000, 4, 45_000, 40_000
-EMBEDDED, HIDDEN, EPOCHS, BATCH, RATE = 32, 64, 6, 100, 1e-3
+WORDS, BEFORE, ASKED = 3000, 4, 40_000
+EMBEDDED, HIDDEN, BATCH, RATE = 32, 64, 100, 1e-3
+TEXTS = {  # windows, passes over them, deviation of the first vectors
+    "words": (45_000, 6, 1.0),
+    "text": (250_000, 4, 0.1),
+}
 STEP = 300_000  # words between the parts of the text of two seeds
 ORDERS = {
     "all": "all from the beginning",
@@ -27,11 +31,11 @@ ORDERS = {
 class NextWord(nn.Module):
     """Numbers of four words to logits of the next: their vectors, one hidden layer of ReLUs."""
 
-    def __init__(self, source: torch.Generator):
+    def __init__(self, source: torch.Generator, deviation: float):
         super().__init__()
         self.vectors = nn.utils.skip_init(nn.Embedding, WORDS, EMBEDDED)
         with torch.no_grad():
-            self.vectors.weight.normal_(generator=source)
+            self.vectors.weight.normal_(0, deviation, generator=source)
         self.body = mlp.make((BEFORE * EMBEDDED, HIDDEN, WORDS), generator=source)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,17 +66,17 @@ def windows(text: Tensor, begin: int, n: int) -> tuple[Tensor, Tensor]:
     return found[:, :-1].contiguous(), found[:, -1].contiguous()
 
 
-def loss(root: Path, seed: int, order: str) -> float:
-    """Nats a word of the test text after training in this order."""
-    train, test = texts(root)
-    x, y = windows(train, STEP * seed, WINDOWS)
+def loss(root: Path, seed: int, order: str, kind: str) -> float:
+    """Nats a word of the test text after training in this order on one of ``TEXTS``."""
+    (train, test), (n, epochs, deviation) = texts(root), TEXTS[kind]
+    x, y = windows(train, STEP * seed, n)
     rarest = torch.cat([x, y[:, None]], 1).max(1).values
-    net = NextWord(generator(seed, 8))
+    net = NextWord(generator(seed, 8), deviation)
     method: Method = Supervised(net, torch.optim.Adam(net.parameters(), RATE))
     if order != "all":
         share = float((rarest < WORDS // 4).double().mean())
-        method = Curriculum(method, rarest, EPOCHS // 2, first=share, order=order)  # type: ignore[arg-type]
-    fit(method, (x, y), epochs=EPOCHS, batch=BATCH, generator=generator(seed, 9))
+        method = Curriculum(method, rarest, epochs // 2, first=share, order=order)  # type: ignore[arg-type]
+    fit(method, (x, y), epochs=epochs, batch=BATCH, generator=generator(seed, 9))
     asked, truth = windows(test, 0, ASKED)
     total = 0.0
     with torch.no_grad():
@@ -81,9 +85,9 @@ def loss(root: Path, seed: int, order: str) -> float:
     return digits(total / ASKED, 5)
 
 
-def frequencies_alone(root: Path, seed: int) -> float:
+def frequencies_alone(root: Path, seed: int, kind: str) -> float:
     """Nats a word by how often words stand in the training windows, one more added to each."""
     train, test = texts(root)
-    counts = torch.bincount(windows(train, STEP * seed, WINDOWS)[1], minlength=WORDS) + 1.0
+    counts = torch.bincount(windows(train, STEP * seed, TEXTS[kind][0])[1], minlength=WORDS) + 1.0
     told = (counts / counts.sum()).log()[windows(test, 0, ASKED)[1]]
     return digits(-float(told.double().mean()), 5)

@@ -273,7 +273,8 @@ def readings(there: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     counts = [f["converged"] for _, _, found in shown for f in found]
     good, every = (sum(count[i] for count in counts) for i in (0, 1))
     yield "Jacobian from the pixels, mean of 4 test pictures: largest singular value, participation"
-    yield f"ratio of all. {good} of {every} spectra are known to 1e-4:"
+    yield "ratio (sum s)² / sum s² of all (of values, where the effective rank has their squares)."
+    yield f"{good} of {every} spectra are known to 1e-4:"
     yield ""
     head = [f"{word}, {key}" for word in STAGES.values() for key in ("largest", "ratio")]
     keys = [(stage, key) for stage in STAGES for key in ("largest", "rank")]

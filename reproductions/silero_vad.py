@@ -120,9 +120,7 @@ class Features(nn.Module):
 def reading(net: SileroVAD, chunk: Tensor, state: Tensor) -> list[float]:
     """The numbers of ``READINGS``."""
     into = nakami.jacobian(Features(net), chunk[None])
-    values = np.asarray(nakami.svd(into, min(into.shape)).values)
-    share = values**2 / (values**2).sum()
-    share = share[share > 0]
+    into_features = nakami.svd(into, min(into.shape))
     step = recurrent.StateMap(net.lstm_cell)
     x = net.features(chunk[None]).detach()
     own = step.jacobian(x, state[None])[0]
@@ -130,8 +128,8 @@ def reading(net: SileroVAD, chunk: Tensor, state: Tensor) -> list[float]:
     return [
         float(net.probability(net.step(x, state[None])).detach()),
         float(chunk.square().mean().sqrt()),
-        float(values.max()),
-        float(np.exp(-(share * np.log(share)).sum())),
+        float(np.max(into_features.values)),
+        into_features.effective_rank,
         float(stretch[0]),
         float(torch.linalg.eigvals(own).abs().max()),
         float(stretch.log().mean()),
