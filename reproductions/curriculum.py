@@ -236,8 +236,8 @@ def words(kept: Kept, kind: str) -> Iterator[str]:
         rows.append([word, pm(mean_error(found), 4), *cells])
     n, passes, _ = TEXTS[kind]
     yield f"Language models, {n:,} windows, {passes} passes: nats a word of the test text, means"
-    yield f"over {len(SEEDS)} seeds ± their standard error, and the paired difference to all from the"
-    yield f"beginning (frequencies of words alone: {pm(alone, 4)}):"
+    yield f"over {len(SEEDS)} seeds ± their standard error, and the paired difference to all from"
+    yield f"the beginning (frequencies of words alone: {pm(alone, 4)}):"
     yield ""
     yield from table(["order", "nats", "minus all"], rows)
     yield ""

@@ -26,7 +26,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from scipy.signal import resample_poly
 from torch import Tensor, nn
@@ -120,7 +119,8 @@ class Features(nn.Module):
 def reading(net: SileroVAD, chunk: Tensor, state: Tensor) -> list[float]:
     """The numbers of ``READINGS``."""
     into = nakami.jacobian(Features(net), chunk[None])
-    into_features = nakami.svd(into, min(into.shape))
+    values = torch.as_tensor(nakami.svd(into, min(into.shape)).values)
+    squares = values.square()
     step = recurrent.StateMap(net.lstm_cell)
     x = net.features(chunk[None]).detach()
     own = step.jacobian(x, state[None])[0]
@@ -128,8 +128,8 @@ def reading(net: SileroVAD, chunk: Tensor, state: Tensor) -> list[float]:
     return [
         float(net.probability(net.step(x, state[None])).detach()),
         float(chunk.square().mean().sqrt()),
-        float(np.max(into_features.values)),
-        into_features.effective_rank,
+        float(values.max()),
+        float(squares.sum() ** 2 / squares.square().sum()),  # as ``Spectrum.effective_rank``
         float(stretch[0]),
         float(torch.linalg.eigvals(own).abs().max()),
         float(stretch.log().mean()),
