@@ -21,8 +21,9 @@ from ._onnx import OnnxFile, rows, write
 from ._raw import raw_of
 from ._runtime import runs_of
 from ._source import Source
+from ._web import add_page, check_web
 
-TARGETS = ("onnx",)
+TARGETS = ("onnx", "web")
 LIMIT = 1e-4
 FILE, REFUSED = "model.onnx", "model.refused.onnx"
 
@@ -40,6 +41,7 @@ class Exported:
         latency: Of each batch size, of ``onnxruntime`` and ``torch``, one thread, this machine.
         int8: The file with weights of eight bits; None: not asked for.
         accuracy: Before and after that; None: no labels, or nothing was quantised.
+        page: Of ``web``, to be served with its folder.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Exported:
     latency: Mapping[int, Mapping[str, Latency]]
     int8: Int8 | None
     accuracy: Accuracy | None
+    page: Path | None = None
 
     @property
     def bytes(self) -> int:
@@ -66,6 +69,7 @@ def export(
     *,
     limit: float = LIMIT,
     int8: bool = True,
+    runtime: str | PathLike[str] | None = None,
 ) -> Exported:
     """Write a network for another runtime, with labels and what was measured.
 
@@ -75,6 +79,7 @@ def export(
         to: One of ``TARGETS``.
         limit: Largest ``Agreement.relative`` that is let through.
         int8: Whether a file with weights of eight bits is made as well.
+        runtime: Of ``web``: folder or archive of onnxruntime-web; None: npm fetches it.
 
     Raises:
         UsageError: Unknown target, the extra ``export`` is not installed.
@@ -82,12 +87,16 @@ def export(
             differ by more than ``limit``; the file is then kept as ``model.refused.onnx``.
     """
     check_choice("to", to, TARGETS, "write onnx")
+    if runtime is not None and to != "web":
+        raise wrong("runtime", "come with {to}=web", to, "leave it out")
     if not 0 < limit < 1:
         raise wrong("limit", "lie between 0 and 1", limit, "leave it out for 1e-4")
     folder = as_path("out", out)
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     given, labels, n = raw_of(source), labels_of(source), len(source.examples)
+    if to == "web":
+        check_web(given)
     axes = changing_axes(source, given.inputs)
     example = rows(given.inputs, torch.arange(max(2, min(4, n))) % n)
     kept = about(source, given, labels)
@@ -101,6 +110,9 @@ def export(
         latency(given, written), small, right_answers(source, given, written, small),
     )  # fmt: skip
     leave(source, exported)
+    if to == "web":
+        own = None if runtime is None else as_path("runtime", runtime)
+        return replace(exported, page=add_page(source, given, exported, limit, own))
     return exported
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from nakami.results import check_choice
 from .._command import Command
 from .._groups import JsonOptions
 
-TARGETS = ("onnx",)
+TARGETS = ("onnx", "web")
 
 
 def run(
@@ -20,7 +21,7 @@ def run(
         Path, typer.Argument(metavar="RUN", help="The folder of a training by `nakami train`.")
     ],
     *,
-    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx.")] = "onnx",
+    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, or web: with a page.")] = "onnx",
     network: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which network of the training (default: the last)."),
@@ -36,6 +37,13 @@ def run(
     no_int8: Annotated[
         bool, typer.Option("--no-int8", help="Make no file with weights of eight bits.")
     ] = False,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Of web: folder or archive of onnxruntime-web (default: npm fetches it).",
+        ),
+    ] = None,
     output: JsonOptions,
 ) -> None:
     """Write a trained network for another runtime, with labels, checked against torch.
@@ -51,10 +59,12 @@ def run(
 
     source = leaving.from_run(folder, network)
     place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
-    found = leaving.export(source, place, to, limit=limit, int8=not no_int8)
+    found = leaving.export(source, place, to, limit=limit, int8=not no_int8, runtime=runtime)
     lines = [f"The file takes one size only: {axis}." for axis in found.fixed]
     lines.append(f"Model: {found.file.path}")
-    body = {"folder": str(found.folder), **plain(vars(found) | {"folder": str(found.folder)})}
+    if found.page is not None:
+        lines.append(f"Page: python -m http.server --directory {shlex.quote(str(found.folder))}")
+    body = {"folder": str(found.folder), **plain(vars(found))}
     _tables.tell(output, None, body, _export_tables.tables(source.name, found), lines)
 
 

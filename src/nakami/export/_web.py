@@ -1,0 +1,148 @@
+"""A folder with a page that answers: the ONNX file, onnxruntime-web beside it, no other server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from nakami.results import RunError, as_json, disk, write_whole, wrong
+
+from ._onnx import called, flat_outputs, rows
+from ._raw import RawInputs
+from ._source import Source
+
+if TYPE_CHECKING:
+    from ._export import Exported
+
+PACKAGE = "onnxruntime-web@1.30.0"
+RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+PAGE = ("page.css", "page.js", "model.js", "node.mjs")
+FONTS = ("nakami-sans.woff2", "nakami-serif.woff2", "OFL.txt")
+EXAMPLES = 12
+SHOWN = ("numbers", "categories")
+
+
+def check_web(given: RawInputs) -> None:
+    """Refuse inputs that the page has no field for, before anything is written.
+
+    Raises:
+        UsageError: They are neither pictures of 1 or 3 channels nor columns of a table.
+    """
+    tables = set(given.inputs) <= set(SHOWN) and bool(given.columns)
+    if not tables and not _are_pictures(given.inputs):
+        shapes = ", ".join(f"{name} {tuple(x.shape[1:])}" for name, x in given.inputs.items())
+        rule = "be onnx unless pictures of 1 or 3 channels or columns of a table go in"
+        raise wrong("to", rule, f"web with {shapes}", "write {to}=onnx")
+
+
+def add_page(
+    source: Source, given: RawInputs, exported: Exported, limit: float, runtime: Path | None
+) -> Path:
+    """Put the page, its script for Node and onnxruntime-web beside an ONNX file.
+
+    Args:
+        source: Network and prepared examples.
+        given: The same rows as the file takes them.
+        exported: What was written.
+        limit: The page warns above this difference from torch, too.
+        runtime: Folder or archive (.tgz) of onnxruntime-web; None: npm fetches ``PACKAGE``.
+
+    Returns:
+        The page.
+    """
+    folder, own = exported.folder, files(__package__) / "web"
+    with disk(folder):
+        (folder / "ort").mkdir(exist_ok=True)
+        for name in PAGE:
+            write_whole(folder / name, (own / name).read_bytes())
+        fonts = files("nakami.report") / "page" / "assets"
+        for name in FONTS:
+            write_whole(folder / name, (fonts / name).read_bytes())
+    _bring(folder / "ort", runtime)
+    write_whole(folder / "page.json", as_json(_about(source, given, exported, limit)))
+    return write_whole(folder / "index.html", (own / "page.html").read_bytes())
+
+
+def _about(source: Source, given: RawInputs, exported: Exported, limit: float) -> dict[str, Any]:
+    vectors = source.preparation.vectors if source.preparation else {}
+    classes = {name: [*vectors[name].classes] for name in given.columns.get("categories", ())}
+    examples = []
+    for i in range(min(EXAMPLES, len(source.examples))):
+        output = flat_outputs(called(source.model, rows(source.inputs, slice(i, i + 1))))[0]
+        one = rows(given.inputs, slice(i, i + 1))
+        inputs = {name: _packed(value) for name, value in one.items()}
+        name = source.examples.names[i]
+        examples.append({"name": name, "inputs": inputs, "output": output.flatten().tolist()})
+    return {
+        "name": source.name,
+        "training": source.training,
+        "labels": list(exported.labels),
+        "picture": _are_pictures(given.inputs),
+        "shapes": {name: list(value.shape) for name, value in given.inputs.items()},
+        "columns": {name: [*names] for name, names in given.columns.items()},
+        "classes": classes,
+        "limit": limit,
+        "examples": examples,
+    }
+
+
+def _packed(value: Tensor) -> dict[str, Any]:
+    kind = str(value.dtype).removeprefix("torch.")
+    return {"type": kind, "dims": list(value.shape), "data": value.flatten().tolist()}
+
+
+def _are_pictures(inputs: Mapping[str, Tensor]) -> bool:
+    found = inputs.get("input")
+    return found is not None and found.ndim == 4 and found.shape[1] in (1, 3)
+
+
+def _bring(place: Path, runtime: Path | None) -> None:
+    """Three files of onnxruntime-web, from npm or from where the user has it."""
+    if runtime is not None and runtime.is_dir():
+        _copied(place, runtime)
+        return
+    with tempfile.TemporaryDirectory() as there:
+        archive = _packed_by_npm(Path(there)) if runtime is None else runtime
+        wanted = [f"package/{name}" for name in (*(f"dist/{n}" for n in RUNTIME), "package.json")]
+        try:
+            with tarfile.open(archive) as packed:
+                members = [packed.getmember(name) for name in wanted]
+                packed.extractall(there, members, filter="data")
+        except (tarfile.TarError, KeyError, OSError) as error:
+            way_out = f"give the archive that npm pack {PACKAGE} writes"
+            raise wrong("runtime", "hold onnxruntime-web", archive, way_out) from error
+        _copied(place, Path(there) / "package")
+
+
+def _copied(place: Path, package: Path) -> None:
+    dist = package / "dist" if (package / "dist").is_dir() else package
+    missing = [name for name in RUNTIME if not (dist / name).is_file()]
+    if missing:
+        rule = f"hold {', '.join(RUNTIME)}"
+        raise wrong("runtime", rule, f"{package} without {missing[0]}", f"unpack {PACKAGE}")
+    for name in RUNTIME:
+        shutil.copyfile(dist / name, place / name)
+
+
+def _packed_by_npm(folder: Path) -> Path:
+    npm = shutil.which("npm")
+    way_out = f"install Node.js, or name an unpacked {PACKAGE} with {{runtime}}"
+    if npm is None:
+        raise wrong("to", "be onnx where npm is missing, which fetches it", "web", way_out)
+    command: Sequence[str] = (npm, "pack", "--silent", PACKAGE)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    archives = [*folder.glob("*.tgz")]
+    if done.returncode or not archives:
+        said = " ".join(done.stderr.split())[-200:]
+        raise RunError(
+            f"npm could not fetch {PACKAGE} ({said}); name an unpacked one with {{runtime}}."
+        )
+    return archives[0]
