@@ -36,19 +36,19 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adagrad
 
 from nakami import data
 from nakami.data import Trees
 from nakami.recipes._sentiment import SIDES, accuracies, negations, probabilities, share_of
-from nakami.training import Supervised, fit
+from nakami.training import Method, Supervised, fit
 from nakami.training._wrapped import Wrapped
 from nakami.zoo.recursive import KINDS, RecursiveNet, node_cross_entropy
 
@@ -64,14 +64,17 @@ THEIRS = {"rnn": "", "mv": "- / 44.4 / - / 82.9", "rntn": "80.7 / 45.7 / 87.6 / 
 
 
 class Chosen(Wrapped):
-    """A training that keeps the weights of the epoch with the best accuracy on other trees."""
+    """A training that keeps the weights of the epoch with the best score on other examples.
 
-    def __init__(self, net: RecursiveNet, development: Trees):
-        adagrad = Adagrad(net.parameters(), SETTINGS["rate"], weight_decay=SETTINGS["decay"])
-        name = "cross-entropy at all nodes, nats"
-        super().__init__(Supervised(net, adagrad, node_cross_entropy, name))
-        self.net, self.development = net, development
-        self.best, self.weights = -1.0, copy.deepcopy(net.state_dict())
+    Args:
+        method: How it learns.
+        score: Of the module as it is.
+    """
+
+    def __init__(self, method: Method, score: Callable[[], float]):
+        super().__init__(method)
+        self.score = score
+        self.best, self.weights = -1.0, copy.deepcopy(method.module.state_dict())
 
     def epoch(self, index: int) -> None:
         """Look at what the epoch before has left."""
@@ -80,11 +83,19 @@ class Chosen(Wrapped):
 
     def look(self) -> None:
         """Keep the weights as they are if they are the best so far."""
-        trees = self.development
-        answers = probabilities(self.net, trees.nodes)
-        found = accuracies(answers, trees.nodes, trees.labels)["all"].value
+        found = self.score()
         if found > self.best:
-            self.best, self.weights = found, copy.deepcopy(self.net.state_dict())
+            self.best, self.weights = found, copy.deepcopy(self.module.state_dict())
+
+    def take(self) -> None:
+        """Look once more, and take the best weights."""
+        self.look()
+        self.module.load_state_dict(self.weights)
+
+
+def adagrad(net: nn.Module) -> Adagrad:
+    """The optimizer of all networks on sentences."""
+    return Adagrad(net.parameters(), SETTINGS["rate"], weight_decay=SETTINGS["decay"])
 
 
 def main() -> None:
@@ -103,7 +114,7 @@ def main() -> None:
     for name in kept.missing(names):
         kind, seed = name.split()
         began = time.process_time()
-        net = trained(kind, int(seed), train, development)
+        net = trained(kind, int(seed), train, development, epochs=SETTINGS["epochs"])
         record = {**measured(net, test), "cpu": time.process_time() - began}
         kept.add(name, {key: rounded(value) for key, value in record.items()})
         print(name, kept.records[name], flush=True)
@@ -116,21 +127,26 @@ def rounded(value: Any) -> Any:
     return [digits(v, 5) for v in value] if isinstance(value, list) else digits(value, 5)
 
 
-def trained(kind: Any, seed: int, train: Trees, development: Trees) -> RecursiveNet:
+def first(kind: Any, seed: int, words: int, classes: int = 5) -> RecursiveNet:
+    """A network with first weights."""
+    return RecursiveNet(words, SETTINGS["size"], classes, kind=kind, generator=generator(seed, 1))
+
+
+def trained(
+    kind: Any, seed: int, train: Trees, development: Trees, classes: int = 5, epochs: int = 12
+) -> RecursiveNet:
     """A network with the weights of its best epoch."""
-    size = SETTINGS["size"]
-    net = RecursiveNet(len(train.words), size, kind=kind, generator=generator(seed, 1))
-    method = Chosen(net, development)
-    epochs, batch = SETTINGS["epochs"], SETTINGS["batch"]
-    fit(
-        method,
-        (train.nodes, train.labels),
-        epochs=epochs,
-        batch=batch,
-        generator=generator(seed, 2),
-    )
-    method.look()
-    net.load_state_dict(method.weights)
+    net = first(kind, seed, len(train.words), classes)
+
+    def score() -> float:
+        answers = probabilities(net, development.nodes)
+        return accuracies(answers, development.nodes, development.labels)["all"].value
+
+    name = "cross-entropy at all nodes, nats"
+    method = Chosen(Supervised(net, adagrad(net), node_cross_entropy, name), score)
+    examples, batch = (train.nodes, train.labels), SETTINGS["batch"]
+    fit(method, examples, epochs=epochs, batch=batch, generator=generator(seed, 2))
+    method.take()
     return net
 
 
