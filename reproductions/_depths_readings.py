@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,23 +142,29 @@ def to_the_end(layer: nn.RNNBase, inputs: Sequence[Tensor], words: Sequence[int]
     return [out[i] for i in range(len(inputs))]
 
 
-def figures(inputs: Sequence[Input]) -> dict[str, Any]:
+def figures(inputs: Sequence[Input], others: Sequence[Input]) -> dict[str, Any]:
     """What is kept of a reading: means with standard errors over inputs, and a few numbers of each.
+
+    Args:
+        inputs: The reading.
+        others: That of the network beside it, at the same inputs.
 
     Returns:
         ``curves``: by depth the inputs, then pairs of values kept, effective rank, ``ln s_1``.
         ``span``: the greatest depth up to ``SPAN``; what follows is of inputs that go so far.
         ``rates``: of each ``ln s_1`` a unit between depths 1 and span. ``first``, ``flat``: of each
-        ``|ln s_1| / span`` and the mean ``|ln s_i| / span`` at depth span. ``spectrum``: ``ln s_i /
-        span`` at quantiles of i, over inputs with most values above the floor. ``bends``: slope and
+        ``|ln s_1| / span`` and the mean ``|ln s_i| / span`` at depth span, over values that lie
+        above the floor in both networks; ``counts``: how many do in this one. ``spectrum``: ``ln
+        s_i / span`` at quantiles of i, None below the floor of an input. ``bends``: slope and
         quadratic term of ``ln s_1`` over depth, pairs. ``ends``: of each input, of any depth, its
         last one: depth, words, ``ln s_1``, values kept, effective rank.
     """
     deepest = max(one.end for one in inputs)
     span = max(t for t in DEPTHS if t <= min(SPAN, deepest))
-    far = [one for one in inputs if span in one.values and 1 in one.values]
+    deep = [i for i, one in enumerate(inputs) if span in one.values]
+    common = [min(len(logs(some[i], span)) for some in (inputs, others)) for i in deep]
+    far = [inputs[i] for i in deep]
     exponents = [logs(one, span) / span for one in far]
-    whole = [e for e in exponents if len(e) == max(map(len, exponents))]
     fits = [np.polyfit(*curve(one), 2) for one in far if len(one.values) > 3]
     lines = [np.polyfit(*curve(one), 1) for one in far]
     return {
@@ -166,8 +172,9 @@ def figures(inputs: Sequence[Input]) -> dict[str, Any]:
         "span": span,
         "rates": [rounded(rate(one, span)) for one in far],
         "first": [rounded(abs(e[0])) for e in exponents],
-        "flat": [rounded(np.abs(e).mean()) for e in exponents],
-        "spectrum": [pair(each) for each in np.transpose([quantiles(e) for e in whole])],
+        "flat": [rounded(np.abs(e[:n]).mean()) for e, n in zip(exponents, common, strict=True)],
+        "counts": pair([len(e) for e in exponents]),
+        "spectrum": list(quantiles(exponents, len(far[0].values[span]))),
         "bends": [pair([row[0] for row in some]) for some in (lines, fits)],
         "ends": [of_end(one) for one in inputs],
     }
@@ -184,9 +191,10 @@ def curve(one: Input) -> tuple[list[int], list[float]]:
     return depths, [float(logs(one, t)[0]) for t in depths]
 
 
-def quantiles(values: np.ndarray) -> np.ndarray:
-    """Values at evenly spread indices, first and last included."""
-    return values[np.linspace(0, len(values) - 1, QUANTILES).round().astype(int)]
+def quantiles(exponents: Sequence[np.ndarray], size: int) -> Iterator[list[float] | None]:
+    """Means at evenly spread indices of ``size`` values; None where an input has none there."""
+    for i in np.linspace(0, size - 1, QUANTILES).round().astype(int):
+        yield pair([e[i] for e in exponents]) if all(len(e) > i for e in exponents) else None
 
 
 def at_depth(inputs: Sequence[Input], depth: int) -> list[Any]:

@@ -74,7 +74,7 @@ def in_order(records: Records) -> list[tuple[str, dict[str, Any]]]:
 def of_network(record: dict[str, Any]) -> list[str]:
     """Axis, inputs, figure, seconds."""
     what, value = record["figure"]
-    figure = f"{what} {value:.3g}" if value is not None else ""
+    figure = f"{what}: {value:.3g}" if value is not None else ""
     return [record["axis"], str(len(record["trained"]["ends"])), figure, f"{record['cpu']:.0f}"]
 
 
@@ -94,7 +94,8 @@ def spectra(records: Records) -> list[list[str]]:
     for key, record in in_order(records):
         for weights in WEIGHTS if key.endswith("/0") else ():
             found = record[weights]["spectrum"]
-            cells = [told(found[round(i * (len(found) - 1) / 4)]) for i in range(5)]
+            some = [found[round(i * (len(found) - 1) / 4)] for i in range(5)]
+            cells = ["below the floor" if each is None else told(each) for each in some]
             name = key[:-2] if weights == "trained" else ""
             rows.append([name, weights, str(record[weights]["span"]), *cells])
     return rows
@@ -118,6 +119,8 @@ def structure(records: Records) -> Iterator[str]:
     for weights in WEIGHTS:
         for rival in RIVALS:
             signs = [sign(p) for r, w, _, ps in found if (r, w) == (rival, weights) for p in ps]
+            if not signs:
+                continue
             yield f"* {weights}, {rival}: the tree keeps more in {counted(signs, 1)}, less in"
             yield f"  {counted(signs, -1)}, undecided in {counted(signs, 0)} (lengths and seeds)."
 
@@ -138,9 +141,13 @@ def training(records: Records) -> Iterator[str]:
     rows, said = [], list[tuple[str, str]]()
     for key, record in in_order(records):
         first, flat, verdict = toward_one(record)
-        rows.append([key, record["axis"], told(first), told(flat), verdict])
+        above = [told(record[weights]["counts"]) for weights in WEIGHTS]
+        rows.append([key, record["axis"], told(first), told(flat), *above, verdict])
         said.append((record["axis"], verdict))
-    head = ["network", "depth in", "change of the first", "change of the mean of all", "verdict"]
+    yield "Changes of `|ln s_1| / t` and of the mean `|ln s_i| / t`, and how many values are above"
+    yield "the floor:"
+    yield ""
+    head = ["network", "depth in", "first", "mean", *WEIGHTS, "verdict"]
     yield from table(head, rows)
     yield ""
     for axis in AXES:

@@ -36,7 +36,7 @@ DEPTH, WORDS, TOP, KEPT, RANK = range(5)  # columns of the ends
 def sign(pair: Pair) -> int:
     """1 or -1 for a mean above or below 0 by two errors, else 0."""
     mean, error = pair
-    return 0 if not abs(mean) > 2 * error else int(math.copysign(1, mean))
+    return int(math.copysign(1, mean)) if abs(mean) > 2 * error else 0
 
 
 def ends(records: Records, key: str, column: int, weights: str = "trained") -> np.ndarray:
