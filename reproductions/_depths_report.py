@@ -237,24 +237,31 @@ def draw(records: Records, path: Path) -> None:
         ).resolve_scale(color="independent", y="shared")
         for y, scale in (("ln s1", alt.Scale(domain=RANGE)), ("effective rank", LOG))
     ]
-    last = panel(alt, list(by_words(records)), "a word at the end", "ln s1", alt.Scale(zero=False))
-    last = last.encode(x=alt.X("words:O", title="words of the sentence", sort=None))
-    alt.vconcat(*grid, last).resolve_scale(color="independent").save(path)
+    level = alt.Axis(labelAngle=0)
+    last = panel(
+        alt,
+        list(by_words(records)),
+        "a word of a sentence, at its end",
+        "ln s1",
+        alt.Scale(zero=False),
+    )
+    last = last.encode(x=alt.X("words:O", title="words", sort=None, axis=level))
+    chart = alt.vconcat(*grid, last).resolve_scale(color="independent")
+    chart.configure(aria=False).save(path)
 
 
 def panel(alt: Any, rows: list[dict[str, Any]], title: str, y: str, scale: Any) -> Any:
     """Lines by depth, trained ones drawn through and untrained ones dashed."""
     legend = alt.Legend(columns=1, labelLimit=260)
+    title = f"{title} (dashed: untrained)"
     return (
         alt.Chart(alt.Data(values=rows), width=240, height=220, title=title)
-        .mark_line(clip=True, point={"size": 20})
+        .mark_line(clip=True)
         .encode(
             x=alt.X("depth:Q", title="units of depth"),
             y=alt.Y(f"{y}:Q", title=y, scale=scale),
             color=alt.Color("network:N", title=None, sort=None, legend=legend),
-            strokeDash=alt.StrokeDash(
-                "weights:N", sort=list(WEIGHTS), legend=alt.Legend(symbolType="stroke")
-            ),
+            strokeDash=alt.StrokeDash("weights:N", sort=list(WEIGHTS), legend=None),
         )
     )
 
