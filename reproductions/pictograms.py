@@ -46,6 +46,7 @@ from torch import Tensor, nn
 import nakami
 from nakami.data import Captioned
 from nakami.recipes import _captions as figures
+from nakami.results import counted
 from nakami.training import Method, Supervised, Unsupervised, fit
 from nakami.zoo.captioner import Captioner, sentence_log_prob
 from nakami.zoo.rnnlm import RecurrentLM
@@ -209,16 +210,19 @@ def report(kept: Kept) -> Iterator[str]:
     """The page."""
     records = kept.records
 
+    whole = [seed for seed in SEEDS if f"{seed} both" in records]
+
     def cell(way: str, name: str) -> str:
-        mean, error = mean_error([records[f"{seed} {way}"][name] for seed in SEEDS])
-        return f"{mean:.1f} ± {error:.1f}"
+        mean, error = mean_error([records[f"{seed} {way}"][name] for seed in whole])
+        return f"{mean:.1f} ± {error:.1f}" if len(whole) > 1 else f"{mean:.1f}"
 
     yield "# Names of pictograms, by a network of photographs and a language model, joined"
     yield ""
-    yield f"{TEST} test names, means over {len(SEEDS)} divisions ± the standard error over them."
+    doubt = ", means ± the standard error over them" if len(whole) > 1 else ""
+    yield f"{TEST} test names, {counted(len(whole), 'division')} of the pictograms{doubt}."
     yield f"Perplexity without pictures {cell('alone', 'perplexity')}; {cell('alone', 'unknown')} %"
     yield "of the words to be foreseen (ends counted) are unknown ones. Ranks: among the test names"
-    yield f"of known words, {', '.join(str(records[f'{seed} held']['names']) for seed in SEEDS)}."
+    yield f"of known words, {', '.join(str(records[f'{seed} held']['names']) for seed in whole)}."
     yield ""
     names = ("perplexity", "shuffled", "first", "ten", "median")
     head = [
@@ -230,7 +234,7 @@ def report(kept: Kept) -> Iterator[str]:
         "median, % of the names",
     ]
     rows = [[text, *(cell(way, name) for name in names)] for way, text in WAYS.items()]
-    n = [records[f"{seed} held"]["names"] for seed in SEEDS]
+    n = [records[f"{seed} held"]["names"] for seed in whole]
     first = 100 * sum(1 / m for m in n) / len(n)
     chance = ["chance", "", "", f"{first:.1f}", f"{10 * first:.1f}", "50"]
     yield from table(head, [*rows, chance])
