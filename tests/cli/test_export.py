@@ -45,6 +45,19 @@ def test_another_network_another_place_and_json(nakami, trained):
     assert Path("there/model.onnx").is_file()
 
 
+def test_the_card_tells_of_an_xray(nakami, trained):
+    seen = nakami("xray", trained, "--inputs", 2, "--top", 3, "--no-page", "--json")
+    assert seen.code == 0, seen.err
+    run = next(path.parent for path in Path("nakami-out").glob("**/finetuned/run.json"))
+    assert nakami("export", trained, "--xray", run, "--no-int8").code == 0
+    card = (trained / "export/finetuned-onnx/card.md").read_text()
+    assert "## Inside" in card
+    assert "means over 2 inputs" in card
+    assert "xray must hold an x-ray" in nakami("export", trained, "--xray", trained).err.replace(
+        "--", ""
+    )
+
+
 def test_what_is_refused(nakami, trained):
     assert "'nosuch'" in nakami("export", trained, "--network", "nosuch").err
     assert "--to" in nakami("export", trained, "--to", "tape").err

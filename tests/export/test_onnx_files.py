@@ -10,6 +10,7 @@ from torch import nn
 from exported_families import FAMILIES, source
 from nakami.data import Examples
 from nakami.export import Source, export
+from nakami.export._int8 import accuracy
 from nakami.results import RunError, UsageError
 
 onnx = pytest.importorskip("onnx")
@@ -67,9 +68,17 @@ def test_what_lies_beside_the_model_and_in_it(tmp_path):
     assert body["int8"]["quantised"] == {"ConvInteger": 1, "MatMulInteger": 1}
     assert body["accuracy"]["examples"] == 6
     for size in ("1", "32"):
-        for who in ("onnxruntime", "torch"):
+        for who in ("onnxruntime", "int8", "torch"):
             told = body["latency_ms"][size][who]
             assert 0 < told["lower"] <= told["median"] <= told["upper"]
+
+
+def test_the_change_by_eight_bits_is_counted_over_the_same_examples():
+    before, after = torch.eye(3)[[0, 1, 2, 0]], torch.eye(3)[[0, 2, 2, 1]]
+    found = accuracy(before, after, torch.tensor([0, 1, 2, 1]))
+    assert (found.before, found.after, found.other_answers) == (0.75, 0.75, 2)
+    assert found.change_error == pytest.approx((2 / 3) ** 0.5 / 2)  # of 0, -1, 0, 1
+    assert found.error == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
 
 
 def test_a_file_holds_no_paths_of_the_machine_that_made_it(tmp_path):

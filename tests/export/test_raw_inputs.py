@@ -79,7 +79,9 @@ def test_rows_of_a_table_go_in_as_they_stand(table):
     with torch.no_grad():
         truth = given.model(given.examples.inputs[:1])
     torch.testing.assert_close(torch.from_numpy(one), truth, rtol=1e-5, atol=1e-6)
-    assert "columns time, heat, raw" in (table / "out/card.md").read_text()
+    card = (table / "out/card.md").read_text()
+    assert "columns time, heat, raw" in card
+    assert "| place | input | category | one-hot |" in card
 
 
 def test_a_class_that_training_never_saw_is_none_of_them(table):

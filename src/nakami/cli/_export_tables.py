@@ -36,6 +36,7 @@ def tables(name: str, found: Exported) -> list[Table]:
                 "change by eight bits",
                 f"{100 * told.change:+.2f} ± {100 * told.change_error:.2f} points",
             ),
+            ("other answers by eight bits", f"{told.other_answers:,} of {told.examples:,}"),
         ]
     written = TextTable(f"{name} as {found.file.path.name}", "", ("", "found"), tuple(rows))
     return [written.drawn(), _latency(found)]

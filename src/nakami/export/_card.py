@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nakami.results import counted
+from nakami.results import brief, counted
 
 if TYPE_CHECKING:
     from ._export import Exported
@@ -21,8 +21,10 @@ def card(source: Source, exported: Exported) -> str:
         source.training or "Not known.",
         "## Data",
         source.examples.source,
+        *_schema(source),
         "## Figures",
         *_figures(source, exported),
+        *_inner(source),
         "## Limits",
         *_limits(source, exported),
     ]
@@ -46,6 +48,36 @@ def _shape(shape: tuple[int | str, ...]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"
 
 
+def _schema(source: Source) -> Iterator[str]:
+    """Columns and how they became numbers."""
+    if source.preparation is None:
+        return
+    schema = source.preparation.schema
+    used = (*schema.used("input"), *schema.used("target"))
+    rows = [f"| {c.name} | {c.use} | {c.type} | {c.vector} |" for c in used]
+    head = ["| column | use | type | as numbers |", "| --- | --- | --- | --- |"]
+    yield "\n".join([*head, *rows])
+
+
+def _inner(source: Source) -> Iterator[str]:
+    """What an x-ray says of the network: singular values of its Jacobians, by depth."""
+    if source.xray is None:
+        return
+    stages = source.xray.summary("input")
+    rows = [
+        f"| {s.stage} | {brief(s.largest.mean)} | {brief(s.count.mean)} | "
+        f"{brief(s.effective_rank.mean)} |"
+        for s in stages
+    ]
+    head = ["| up to stage | largest | above 1 | effective rank |", "| --- | --- | --- | --- |"]
+    yield "## Inside"
+    yield (
+        "Singular values of the Jacobian from the input on, means over "
+        f"{counted(source.xray.n_inputs, 'input')}."
+    )
+    yield "\n".join([*head, *rows])
+
+
 def _figures(source: Source, exported: Exported) -> Iterator[str]:
     for fact in source.facts:
         spread = f" ± {fact['spread']:.2g}" if fact.get("spread") else ""
@@ -61,7 +93,8 @@ def _figures(source: Source, exported: Exported) -> Iterator[str]:
         told = exported.accuracy
         yield (
             f"* Right answers: {100 * told.before:.2f} ± {100 * told.error:.2f} %; with weights of "
-            f"eight bits {100 * told.change:+.2f} ± {100 * told.change_error:.2f} points."
+            f"eight bits {100 * told.change:+.2f} ± {100 * told.change_error:.2f} points, "
+            f"{told.other_answers:,} of {told.examples:,} answers are other ones."
         )
 
 

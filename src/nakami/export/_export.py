@@ -38,7 +38,7 @@ class Exported:
         unit: Of its inputs. labels: names of the classes; empty: there are none.
         agreement: Its numbers beside torch's.
         fixed: Axes that were to change and do not, in words.
-        latency: Of each batch size, of ``onnxruntime`` and ``torch``, one thread, this machine.
+        latency: Of each batch size, of ``onnxruntime``, ``int8`` there and ``torch``, one thread.
         int8: The file with weights of eight bits; None: not asked for.
         accuracy: Before and after that; None: no labels, or nothing was quantised.
         page: Of ``web``, to be served with its folder.
@@ -107,7 +107,7 @@ def export(
     small = quantise(written.path, folder / "model.int8.onnx") if int8 else None
     exported = Exported(
         folder, written, given.columns, given.unit, labels, found, tuple(written.fixed(axes)),
-        latency(given, written), small, right_answers(source, given, written, small),
+        latency(given, written, small), small, right_answers(source, given, written, small),
     )  # fmt: skip
     leave(source, exported)
     if to == "web":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from nakami.results import binomial_error
 
-from ._onnx import described, packages
+from ._onnx import packages
 
 QUANTISED = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QLinearConv", "QLinearMatMul")
 HAVE_WEIGHTS = ("Gemm", "MatMul", "Conv", "ConvTranspose", "GRU", "LSTM", "RNN", "Attention")
@@ -42,6 +43,7 @@ class Accuracy:
         before, after: Of the file with float32 and with eight bits. error: binomial standard error
             of ``before``; of a share of 0 or 1 the one-sided bound of 68 %.
         change: ``after - before``. change_error: its standard error over the same examples.
+        other_answers: How many answers are other ones, right or wrong.
     """
 
     before: float
@@ -49,6 +51,7 @@ class Accuracy:
     error: float
     change: float
     change_error: float
+    other_answers: int
     examples: int
 
 
@@ -75,17 +78,25 @@ def quantise(path: Path, target: Path) -> Int8:
     finally:
         root.setLevel(before)
         prepared.unlink(missing_ok=True)
-    nodes = described(onnx.load(str(target)), target).nodes
-    found = [{k: n for k, n in nodes.items() if k in kinds} for kinds in (QUANTISED, HAVE_WEIGHTS)]
-    return Int8(target.name, target.stat().st_size, *found)
+    graph = onnx.load(str(target)).graph
+    weights = {each.name for each in graph.initializer}
+    made = [node.op_type for node in graph.node if node.op_type in QUANTISED]
+    kept = [
+        node.op_type
+        for node in graph.node
+        if node.op_type in HAVE_WEIGHTS and weights.intersection(node.input)
+    ]
+    return Int8(target.name, target.stat().st_size, Counter(made), Counter(kept))
 
 
 def accuracy(before: Any, after: Any, labels: Any) -> Accuracy:
     """Of rows of outputs, ``(n, classes)``, and the right classes, ``(n,)``."""
-    right = [np.asarray(each).argmax(1) == np.asarray(labels) for each in (before, after)]
+    answers = [np.asarray(each).argmax(1) for each in (before, after)]
+    right = [each == np.asarray(labels) for each in answers]
     n = len(right[0])
     change = right[1].astype(float) - right[0]
     spread = float(change.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     shares = [float(each.mean()) for each in right]
     error = float(binomial_error(shares[0], n))
-    return Accuracy(shares[0], shares[1], error, float(change.mean()), spread, n)
+    others = int((answers[0] != answers[1]).sum())
+    return Accuracy(shares[0], shares[1], error, float(change.mean()), spread, others, n)

@@ -1,4 +1,7 @@
-"""How long one call takes, in a runtime and in torch, by turns on one thread."""
+"""How long one call takes, in a runtime and in torch, by turns on one thread.
+
+Processor time: on one thread what a call takes on a machine that does nothing else.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,21 @@ class Latency:
 
 
 def latencies(functions: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:
-    """Wall time of each function, called by turns so that a busy machine harms all alike.
+    """Of each function, called by turns so that other work on the machine harms all alike.
 
     About half a second for each, 20 to 2,000 calls, after one that is not counted.
     """
     spans: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function()
-    start = time.perf_counter()
+    start = time.process_time()
     while len(next(iter(spans.values()))) < MOST:
         for name, function in functions.items():
-            before = time.perf_counter()
+            before = time.process_time()
             function()
-            spans[name].append(1e3 * (time.perf_counter() - before))
+            spans[name].append(1e3 * (time.process_time() - before))
         done = len(next(iter(spans.values())))
-        if done >= LEAST and time.perf_counter() - start > SECONDS * len(functions):
+        if done >= LEAST and time.process_time() - start > SECONDS * len(functions):
             break
     return {name: _told(found) for name, found in spans.items()}
 

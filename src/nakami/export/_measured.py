@@ -21,17 +21,20 @@ SIZES = (1, 32)
 BATCH = 100
 
 
-def latency(given: RawInputs, written: OnnxFile) -> dict[int, dict[str, Latency]]:
-    """Of each batch size, of ``onnxruntime`` and ``torch``, preparation included."""
-    found, runs = {}, runs_of(written)
+def latency(
+    given: RawInputs, written: OnnxFile, small: Int8 | None
+) -> dict[int, dict[str, Latency]]:
+    """Of each batch size, of ``onnxruntime``, ``int8`` there, ``torch``; preparation included."""
+    found, files = {}, {"onnxruntime": written}
+    if small is not None and small.quantised:
+        files["int8"] = replace(written, path=written.path.with_name(small.file))
+    runs = {name: runs_of(file) for name, file in files.items()}
     n = len(next(iter(given.inputs.values())))
     with one_thread():
         for size in SIZES:
             part = rows(given.inputs, torch.arange(size) % n)
-            calls = {
-                "onnxruntime": partial(runs, part),
-                "torch": partial(called, given.model, part),
-            }
+            calls = {name: partial(each, part) for name, each in runs.items()}
+            calls["torch"] = partial(called, given.model, part)
             found[size] = latencies(calls)
     return found
 

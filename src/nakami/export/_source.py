@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nakami import recipes
 from nakami.data import Examples
 from nakami.data.schema import Preparation, read_preparation
-from nakami.results import unknown, wrong
+from nakami.results import Xray, load, unknown, wrong
 
 PREPARATION = "preparation.json"
 
@@ -31,7 +31,7 @@ class Source:
         facts: Figures as recipes keep them: ``label``, ``value``, ``spread``, ``unit``.
         preparation: How rows of the user's files became inputs; None: inputs are as ``examples``
             has them.
-        run: The folder of its training; None: it has none.
+        run: The folder of its training; None: it has none. xray: of this network, for the card.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Source:
     facts: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     preparation: Preparation | None = None
     run: Path | None = None
+    xray: Xray | None = None
 
     @property
     def inputs(self) -> dict[str, Tensor]:
@@ -49,15 +50,21 @@ class Source:
         return dict(found) if isinstance(found, Mapping) else {"input": found}
 
 
-def from_run(folder: str | PathLike[str], network: str | None = None) -> Source:
+def from_run(
+    folder: str | PathLike[str],
+    network: str | None = None,
+    xray: str | PathLike[str] | None = None,
+) -> Source:
     """A network that ``nakami train`` has made.
 
     Args:
         folder: The training, as ``nakami train`` names it.
         network: Which of its networks; None: the last, which was trained longest.
+        xray: Folder of its x-ray, which the card then tells of.
 
     Raises:
-        UsageError: No training is there, it has not ended, or it has no such network.
+        UsageError: No training is there, it has not ended, or it has no such network; the other
+            folder holds no x-ray.
     """
     name, training = recipes.trained_as(folder)
     if not recipes.trained(name, folder, **training):
@@ -77,4 +84,12 @@ def from_run(folder: str | PathLike[str], network: str | None = None) -> Source:
         found.facts,
         read_preparation(kept) if kept.is_file() else None,
         Path(folder),
+        None if xray is None else _xray(xray),
     )
+
+
+def _xray(folder: str | PathLike[str]) -> Xray:
+    found = load(folder)
+    if not isinstance(found, Xray):
+        raise wrong("xray", "hold an x-ray", folder, "give the folder that nakami xray names")
+    return found

@@ -30,6 +30,10 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write (default: RUN/export/NETWORK-TARGET)."),
     ] = None,
+    xray: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="An x-ray of this network, of which the card then tells."),
+    ] = None,
     limit: Annotated[
         float,
         typer.Option(help="Largest difference from torch, as a share of the largest output."),
@@ -57,7 +61,7 @@ def run(
 
     from .. import _export_tables, _tables
 
-    source = leaving.from_run(folder, network)
+    source = leaving.from_run(folder, network, xray)
     place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
     found = leaving.export(source, place, to, limit=limit, int8=not no_int8, runtime=runtime)
     lines = [f"The file takes one size only: {axis}." for axis in found.fixed]
