@@ -18,7 +18,7 @@ def test_code_of_the_page_runs(tmp_path, monkeypatch):
         ends.append(names["losses"])
     assert ends[0][-1] < ends[0][0] < 2.4
     assert len(ends[2]) == len(ends[3]) == 2
-    assert len(codes) == 14
+    assert len(codes) == 15
     assert names["threes"].shape == (4, 784)
     assert names["drawn"].shape == (20, 784)
     assert names["bound"].value < 0 < names["bound"].standard_error < 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from nakami.results import Entries
 
 from ._command import Command
+from ._processes import leave_to_the_first
 
 COMMANDS = Entries("nakami.cli.commands", Command, "command")
 
@@ -28,25 +28,10 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    _leave_to_the_first()
+    if context.invoked_subcommand != "train":  # which may take all of them
+        leave_to_the_first()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-def _leave_to_the_first() -> None:
-    """End where torchrun started several of us and this is not the first, which does it all.
-
-    Raises:
-        typer.Exit: With code 0, so that torchrun lets the first go on.
-    """
-    rank, size = (os.environ.get(name, "0") for name in ("RANK", "WORLD_SIZE"))
-    if "TORCHELASTIC_RUN_ID" in os.environ and rank != "0":
-        typer.echo(
-            f"note: process {rank} of torchrun's {size} ends here: the command works in process 0 "
-            "alone; unset RANK to start one of its own.",
-            err=True,
-        )
-        raise typer.Exit
 
 
 def _group(text: str) -> typer.Typer:

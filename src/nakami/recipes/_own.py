@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nakami.data import Examples, weights_fingerprint
 from nakami.geometry import tune
 from nakami.results import UsageError, counted, wrong
-from nakami.training import Scheduled, Supervised, Training
+from nakami.training import Scheduled, Supervised, Training, ranks
 
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels, digits_from, is_schema, prepared_of
@@ -160,7 +160,9 @@ def _advice(
         why = f"advised at the cost of {found.share:.1%} of the training's gradients"
         return {"rate": found.rate, "warmup": found.warmup, "why": why}
 
-    return training.kept("advice", asked, f"{steps} {s.batch} {s.optimizer} {s.budget}")
+    return training.kept(
+        "advice", lambda: ranks().same(asked), f"{steps} {s.batch} {s.optimizer} {s.budget}"
+    )
 
 
 def _optimizer(model: nn.Module, s: OwnSettings, rate: float) -> torch.optim.Optimizer:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from ._rank import HingeRank as HingeRank
     from ._rank import hits as hits
     from ._split_sheet import SplitSheet as SplitSheet
+    from ._together import ranks as ranks
+    from ._together import shared_folder as shared_folder
+    from ._together import together as together
     from ._top_down import TopDown as TopDown
     from ._training import KIND as KIND
     from ._training import Training as Training

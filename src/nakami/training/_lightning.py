@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -19,6 +20,7 @@ from nakami.results import wrong
 from ._batches import Batches
 from ._method import needs_function
 from ._position import Place, Position
+from ._together import Ranks, ranks
 
 EXPECTED = (  # Lightning warns of what is meant here
     r"`LightningModule.configure_optimizers` returned `None`",
@@ -35,12 +37,13 @@ def trained(
     after: Callable[[int], object],
 ) -> None:
     """Run the epochs that are missing; ``after(epochs done)`` is called at the end of each."""
-    module = position.method.module
+    module, here = position.method.module, ranks()
+    here.check_module(module)
     with _quiet(), _interruptible(), torch.enable_grad():  # the trainer leaves its own mode behind
         trainer = Trainer(
             max_epochs=epochs - len(position.losses),
             accelerator=place.accelerator,
-            devices=1,
+            devices=1 if here.size == 1 or place.accelerator == "cpu" else [here.local],
             logger=place.logger or False,
             log_every_n_steps=1,  # else Lightning warns of short epochs
             enable_checkpointing=False,
@@ -67,19 +70,26 @@ class _Host(LightningModule):
         self._method, self._rows = position.method, rows
         self._position, self._after = position, after
         self._losses: list[Tensor] = []
+        self._ranks = ranks()
 
     def configure_optimizers(self) -> Any:
         return list(self._method.optimizers()) or None
 
     def on_train_epoch_start(self) -> None:
-        self._losses = []
-        self._method.epoch(len(self._position.losses))
+        self._losses, done = [], len(self._position.losses)
+        if self._ranks.size > 1:  # dropout of other rows is drawn apart, also after a stop
+            start = self._position.generator.initial_seed()
+            torch.manual_seed((start + done * self._ranks.size + self._ranks.rank) % (1 << 63))
+        self._method.epoch(done)
 
     def training_step(self, batches: list[Sequence[Tensor]], index: int) -> None:
         for batch in batches:
-            self._losses.append(self._method.step(batch, _descend) * len(batch[0]))
+            own, share = self._ranks.own(batch)
+            descend = partial(_descend, here=self._ranks, share=share)
+            self._losses.append(self._method.step(own, descend) * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
+        self._ranks.check_same(self.learner)
         losses = self._position.losses
         loss = float(torch.stack(self._losses).cpu().double().sum()) / self._rows
         finite = all(bool(torch.isfinite(p).all()) for p in self.learner.parameters())
@@ -93,14 +103,24 @@ class _Host(LightningModule):
         self._after(len(losses))
 
 
-def _descend(loss: Tensor | Callable[[], Tensor], optimizer: Optimizer) -> Tensor:
-    """On one device in full precision Lightning's own calls add a tenth of a millisecond only."""
+def _descend(
+    loss: Tensor | Callable[[], Tensor], optimizer: Optimizer, here: Ranks, share: float
+) -> Tensor:
+    """On one device in full precision Lightning's own calls add a tenth of a millisecond only.
+
+    The loss is the mean over the rows of this process, which are that share of the mini-batch.
+    """
 
     def evaluated() -> Tensor:
         value = loss() if callable(loss) else loss
         optimizer.zero_grad()
-        value.backward()
-        return value
+        if here.size == 1:
+            value.backward()
+            return value
+        part = value * share
+        part.backward()
+        here.sum_gradients(optimizer)
+        return here.summed(part.detach())
 
     if needs_function(optimizer):
         step: Any = optimizer.step

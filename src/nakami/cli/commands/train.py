@@ -14,8 +14,16 @@ from nakami.results import check_choice, check_seed, wrong
 
 from .._command import Command, Stands
 from .._groups import SEEDS, ComputeOptions, OutputOptions, TrainingDataOptions, there
+from .._processes import leave_to_the_first
 
 DEVICES = ("cpu", "cuda", "mps")
+
+
+def _alone_unless_own(name: str) -> str:
+    """Of torchrun's processes all take part in the training of a caller's network, else one."""
+    if ":" not in name:
+        leave_to_the_first()
+    return name
 
 
 def run(
@@ -23,6 +31,8 @@ def run(
         str,
         typer.Argument(
             metavar="NAME",
+            is_eager=True,
+            callback=_alone_unless_own,
             help=f"A recipe: {', '.join(recipes.SUBJECTS)}; or its first word, as dbn. Or "
             "a network of yours, package.module:factory or path/file.py:factory, with --data.",
         ),
@@ -62,7 +72,7 @@ def run(
     A stopped training is continued by the same command, to the same bits. `nakami xray NAME` reads
     the weights without training again.
     """
-    from .. import _subjects
+    from .. import _processes, _subjects
 
     name = _subjects.known(name)
     inputs.check()
@@ -83,11 +93,12 @@ def run(
     }  # fmt: skip
     folder = _folder(name, inputs, training, output.out)
     page = not output.no_page and _runs.can_draw()
-    with Meter() as meter:
+    with _processes.shared(device, folder) as (place, first), Meter() as meter:
         subject = recipes.prepare(
-            name, folder, n_inputs=1, progress=meter, pictures=page, **training
+            name, place, n_inputs=1, progress=meter if first else None, pictures=page, **training
         )
-    _tell(folder, recipes.write_weights(subject, folder), page, output)
+        if first:
+            _tell(place, recipes.write_weights(subject, place), page, output)
 
 
 def _tell(folder: Path, weights: dict[str, Path], page: bool, output: OutputOptions) -> None:

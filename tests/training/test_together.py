@@ -1,0 +1,60 @@
+"""Several processes share a training and end where one does."""
+
+import pytest
+import torch
+
+import shared_training
+from ranks import measured_by
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARED_TRAINING", str(tmp_path))
+
+    def run(function, size):
+        folder = tmp_path / f"{function}-{size}"
+        folder.mkdir()
+        return measured_by(f"shared_training:{function}", size, folder)
+
+    return run
+
+
+@pytest.mark.parametrize(("function", "size", "batch"), [
+    ("plain", 2, 8), ("fewer_rows_than_processes", 3, 2),
+])  # fmt: skip
+def test_weights_and_losses_are_those_of_one_process(measured, tmp_path, function, size, batch):
+    alone, losses = shared_training.trained(tmp_path / "alone", batch=batch)
+    for weights, shared in measured(function, size):
+        assert shared == pytest.approx(losses, rel=1e-5)
+        for one, other in zip(alone, weights, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+def test_one_that_was_stopped_goes_on_to_the_same_bits_with_dropout(measured):
+    first, second = measured("stopped", 2)
+    for (whole, losses), (gone_on, again) in (first, second):
+        assert losses == again
+        assert all(map(torch.equal, whole, gone_on))
+    assert all(map(torch.equal, first[0][0], second[0][0]))
+
+
+def test_layers_that_need_the_whole_batch_are_refused(measured):
+    for said in measured("batch_norm", 2):
+        assert "model must normalise no batch where several processes share it, got 1; use" in said
+
+
+def test_each_attempt_of_torchrun_has_keys_of_its_own(monkeypatch):
+    """The store of torchrun's agent lives on behind a restart."""
+    import torch.distributed as dist
+
+    from nakami.training import _together
+
+    store, seen = dist.HashStore(), []
+    monkeypatch.setattr(dist, "rendezvous", lambda url: iter([(store, 0, 1)]))
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, store, **__: seen.append(store))
+    for attempt in ("0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        _together._join("gloo")
+    seen[0].set("address", "of one that is gone")
+    assert seen[0].check(["address"])
+    assert not seen[1].check(["address"])
