@@ -322,3 +322,28 @@ def test_unexpected_error_is_a_sentence_with_a_hint(nakami, here, monkeypatch):
     assert re.search(r"stopped by ZeroDivisionError: by zero; .*NAKAMI_TRACEBACK=1", outcome.err)
     monkeypatch.setenv("NAKAMI_TRACEBACK", "1")
     assert "Traceback" in nakami(*OWN).err
+
+
+SAID = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+CARD = type("OutOfMemoryError", (RuntimeError,), {})  # as torch names it
+
+
+@pytest.mark.parametrize(
+    ("error", "wish"),
+    [
+        (MemoryError("Unable to allocate 14.2 PiB for an array with shape"), "14.2 PiB at once"),
+        (RuntimeError(f"{SAID}you tried to allocate 8000000000000 bytes."), "8 TB at once"),
+        (RuntimeError(f"{SAID}you tried to allocate 65536000 bytes."), "65.5 MB at once"),
+        (CARD("CUDA out of memory. Tried to allocate 2.50 GiB. GPU"), "2.50 GiB at once"),
+        (MemoryError(), "more"),
+    ],
+)
+def test_memory_that_is_not_there_is_a_sentence(nakami, here, monkeypatch, error, wish):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("nakami.cli.commands.xray._own_network", fail)
+    outcome = nakami(*OWN)
+    assert outcome.code == 1
+    assert f"memory must hold what is asked for, got a wish for {wish}; " in outcome.err
+    assert outcome.err.endswith("take smaller sizes, fewer examples at once, or more memory.\n")

@@ -50,7 +50,7 @@ def test_a_file_of_sections_is_read(tmp_path):
     with pytest.raises(UsageError, match=r"line 1 of .* must hold four words, got 3; write"):
         read_analogies(file)
     file.write_text("")
-    with pytest.raises(UsageError, match="path must hold questions"):
+    with pytest.raises(UsageError, match=r"must hold questions, got none; write four words"):
         read_analogies(file)
 
 

@@ -68,3 +68,18 @@ def test_files_and_games_of_other_states_are_refused_first(tmp_path):
     with pytest.raises(UsageError, match="steps must be a multiple of play, 16, got 40"):
         replace(settings(), steps=40)
     assert not (tmp_path / "out").exists()
+
+
+def test_settings_say_their_bounds_and_refuse_the_rest_before_training():
+    usual = recipes.SUBJECTS[NAME].settings
+    whole = ("batch", "replay", "warmup", "play", "updates", "target", "rate_steps")
+    for name in (*whole, "explore_steps", "hidden", "steps", "games"):
+        with pytest.raises(
+            UsageError, match=rf"setting {name} must .*from 1 on.*, got .*0.*; write"
+        ):
+            recipes.with_values(usual, {name: [0] if name == "hidden" else 0})
+    for name in ("discount", "explore"):
+        with pytest.raises(UsageError, match=f"setting {name} must be a number from 0 to 1, got 5"):
+            recipes.with_values(usual, {name: 5})
+    with pytest.raises(UsageError, match="setting rate must be a number above 0, got 0"):
+        recipes.with_values(usual, {"rate": 0})

@@ -8,11 +8,13 @@ import scipy.linalg
 import torch
 from torch.testing import assert_close
 
+from nakami import recipes
 from nakami.data import Text, word_pairs
 from nakami.recipes import _word_facts as word_facts
 from nakami.recipes import skipgram_words as recipe
 from nakami.recipes._made_words import PARTS, STEMS, known_analogies, own_words, parted_words
 from nakami.recipes._texts import as_text
+from nakami.results import UsageError
 from nakami.training import Training
 from nakami.zoo.skipgram import SkipGram, expected_loss, noise
 
@@ -186,3 +188,19 @@ def test_analogies_of_the_made_text_are_learned(tmp_path):
     stem = next(word for word in near if word[:-1] in STEMS or word[:-2] in STEMS)
     owner = next(s for s in STEMS if stem in own_words(s))
     assert sum(word in own_words(owner) for word in near[stem].split(", ")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a b c\n", "line 1 of .*asked.txt must hold four words, got 3"),
+        ("", "asked.txt must hold questions, got none"),
+    ],
+)
+def test_questions_of_another_form_are_refused_before_anything_is_trained(tmp_path, text, message):
+    asked = tmp_path / "asked.txt"
+    asked.write_text(text)
+    settings = replace(SMALL, questions=str(asked))
+    with pytest.raises(UsageError, match=message):
+        recipes.prepare("skipgram-words", tmp_path / "out", settings=settings)
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ._command import Command
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 TOGETHER = 1.0  # seconds between two Ctrl-C that count as one
 
 
@@ -132,7 +134,26 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, Worded):
         return WRONG_USE if isinstance(error, UsageError) else FAILED, in_options(error)
     kept = "finished pieces are kept, " if _goes_on() and _kept() else ""
+    if wish := _unmet_wish(error):
+        way_out = "take smaller sizes, fewer examples at once, or more memory"
+        return FAILED, f"memory must hold what is asked for, got {wish}; {kept}{way_out}."
     return FAILED, f"stopped by {one_line(error)}; {kept}NAKAMI_TRACEBACK=1 shows where."
+
+
+def _unmet_wish(error: Exception) -> str:
+    """How much memory could not be had, empty if the error says something else."""
+    said = str(error)
+    by_name = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if not by_name and not re.search("allocate memory|not enough memory|out of memory", said):
+        return ""
+    found = re.search(r"allocate ([\d.]+) ?([KMGTPE]?i?B|bytes)", said)
+    if found is None:
+        return "a wish for more"
+    number, unit = found.groups()
+    if unit == "bytes":
+        thousands = min(len(PREFIXES) - 1, (len(number) - 1) // 3)
+        number, unit = f"{int(number) / 1000**thousands:.3g}", f"{PREFIXES[thousands]}B"
+    return f"a wish for {number} {unit} at once"
 
 
 def _running() -> Command | None:

@@ -39,7 +39,7 @@ def read_analogies(path: str | PathLike[str]) -> dict[str, list[Question]]:
             where, way_out = f"line {number} of {path}", "write Athens Greece Oslo Norway"
             raise wrong(where, "hold four words", len(words), way_out)
     if not found:
-        raise wrong("path", "hold questions", "none", "write four words in a line")
+        raise wrong(str(path), "hold questions", "none", "write four words in a line")
     return found
 
 

@@ -42,7 +42,7 @@ def examples_of(trees: Trees, what: str, classes: tuple[str, ...] | None = None)
     known, nodes = int(trees.labels.max()) + 1, int((trees.nodes[..., 3] >= 0).sum())
     if classes is None and known > max(2, nodes):
         rule = f"hold classes below its number of nodes, {nodes}"
-        raise wrong("path", rule, known - 1, "number the classes from 0 on")
+        raise wrong("path", rule, known - 1, "give more trees, or number the classes from 0 on")
     if classes is None:
         classes = FIVE if known == len(FIVE) else tuple(map(str, range(known)))
     return TreeExamples(

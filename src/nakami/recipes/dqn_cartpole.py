@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from nakami.zoo import mlp
 from ..results import Lines, counted
 from ._examples import DataFiles
 from ._facts import mean_fact
+from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
 STATES, LOOKS = 16, 10
@@ -45,6 +46,7 @@ class CartPoleSettings(QPlan):
     """What decides the weights, beside the seed; ``agents.QPlan`` has the rest.
 
     Attributes:
+        rate_steps: Steps in which the rate falls evenly to 0; none: it stays.
         game: Its name, as Gymnasium's ``make`` takes it.
         hidden: Units of each hidden layer.
         epochs: Parts of the training, each from a new game on.
@@ -52,21 +54,22 @@ class CartPoleSettings(QPlan):
         games: To measure a score by.
     """
 
-    rate: float = 2.3e-3
-    batch: int = 64
-    replay: int = 100_000
-    warmup: int = 1024
-    play: int = 256
-    updates: int = 128
-    target: int = 10
-    rate_steps: int | None = 52_224
-    explore: float = 0.04
-    explore_steps: int = 8_000
+    rate: Annotated[float, POSITIVE] = 2.3e-3
+    batch: Annotated[int, Bounds(1)] = 64
+    discount: Annotated[float, Bounds(0, 1)] = 0.99
+    replay: Annotated[int, Bounds(1)] = 100_000
+    warmup: Annotated[int, Bounds(1)] = 1024
+    play: Annotated[int, Bounds(1)] = 256
+    updates: Annotated[int, Bounds(1)] = 128
+    target: Annotated[int, Bounds(1)] = 10
+    rate_steps: Annotated[int | None, Bounds(1)] = 52_224
+    explore: Annotated[float, Bounds(0, 1)] = 0.04
+    explore_steps: Annotated[int, Bounds(1)] = 8_000
     game: str = "CartPole-v1"
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: Annotated[tuple[int, ...], Bounds(1)] = (256, 256)
     epochs: int = 20
-    steps: int = 2_560
-    games: int = 30
+    steps: Annotated[int, Bounds(1)] = 2_560
+    games: Annotated[int, Bounds(1)] = 30
 
     def __post_init__(self) -> None:
         super().__post_init__()

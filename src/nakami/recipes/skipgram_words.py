@@ -81,7 +81,9 @@ def words_from(files: DataFiles | None) -> tuple[Examples, Examples]:
 def by_words(
     train: Examples, test: Examples, settings: SkipGramSettings
 ) -> tuple[Examples, Examples]:
-    """Both texts word by word."""
+    """Both texts word by word; the caller's questions are read too, before anything is trained."""
+    if settings.questions:
+        data.read_analogies(settings.questions)
     return arranged(train, test, "words", max(2, settings.least), length=1)
 
 
