@@ -115,3 +115,16 @@ def test_rates_rise_and_fall_in_lines():
     method.epoch(1)  # as after a stop
     method.step((torch.ones(1, 1), torch.ones(1, 1)), lambda loss, _: loss())
     assert math.isclose(optimizer.param_groups[0]["lr"], expected[5])
+
+
+def test_a_network_that_does_not_fit_is_refused_before_any_advice(schema, tmp_path):
+    wide = recipes.own("nets:wide", lambda seed: nn.Linear(5, 2))
+    with pytest.raises(UsageError, match="model must take the inputs of the data"):
+        recipes.prepare(wide, tmp_path / "run", data=schema / "classes.toml")
+    few = recipes.own("nets:few", lambda seed: nn.Linear(2, 1))
+    with pytest.raises(UsageError, match=r"model must give 2 numbers for each row, \(N, 2\), got"):
+        recipes.prepare(few, tmp_path / "run", data=schema / "classes.toml")
+    many = recipes.own("nets:many", make)
+    with pytest.raises(UsageError, match=r"model must give 1 number for each row, .* got \(2, 2\)"):
+        recipes.prepare(many, tmp_path / "run", data=schema / "numbers.toml")
+    assert not (tmp_path / "run").exists()

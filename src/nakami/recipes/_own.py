@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from nakami.data import Examples, weights_fingerprint
 from nakami.geometry import tune
-from nakami.results import UsageError, counted, wrong
+from nakami.results import counted, wrong
 from nakami.training import Scheduled, Supervised, Training, ranks
 
 from . import SUBJECTS
@@ -103,6 +104,7 @@ def _train(
     assert targets is not None
     model = _first(make, training.seed).train()
     numbers = targets.is_floating_point()
+    _check_fits(model, train, 1 if numbers else int(targets.max()) + 1)
     loss, loss_name = (F.mse_loss, "squared error") if numbers else (_cross, "cross-entropy, nats")
     batches = -(-len(train) // s.batch)
     advice = _advice(training, model, train, s, loss if numbers else "cross_entropy", batches)
@@ -122,6 +124,24 @@ def _first(make: Make, seed: int) -> nn.Module:
     """The network with first weights; the global random state stays."""
     with torch.random.fork_rng(devices=[]):
         return make(seed)
+
+
+@torch.no_grad()
+def _check_fits(model: nn.Module, train: Examples, outputs: int) -> None:
+    """Refuse a network that does not take the inputs, or gives too little for the targets."""
+    rows = train.inputs[:2]
+    try:
+        found = copy.deepcopy(model).eval()(rows)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        got = f"inputs of shape {tuple(rows.shape[1:])} and from it {str(error)[:200]}"
+        way_out = "make its first layer take as many"
+        raise wrong("model", "take the inputs of the data", got, way_out) from error
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    right = isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(rows)
+    if not right or (found.shape[1] != 1 if outputs == 1 else found.shape[1] < outputs):
+        rule = f"give {counted(outputs, 'number')} for each row, (N, {outputs})"
+        got = f"{shape} of {len(rows)} rows"
+        raise wrong("model", rule, got, f"end it with nn.Linear(..., {outputs})")
 
 
 def _without_numbers(
@@ -147,10 +167,7 @@ def _advice(
         targets: Tensor = train.labels  # type: ignore[assignment]  # as _examples has seen
         data = [(train.inputs[part], _shaped(targets[part])) for part in parts]
         kind = "adamw" if s.optimizer == "adamw" else _optimizer(model, s, UNKNOWN)
-        try:
-            found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)
-        except UsageError as error:
-            return {"rate": UNKNOWN, "warmup": steps // 20, "why": f"no advice: {error}"}
+        found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)
         if found.rate is None:
             return {
                 "rate": UNKNOWN,
