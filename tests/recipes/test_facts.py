@@ -51,5 +51,9 @@ def test_of_one_alone_the_error_is_unknown_and_says_so():
     assert row_of(undefined)[2:] == ("nan %", "", "unknown of 5 film parts")
 
 
-def test_a_mean_of_equal_values_has_an_error_of_0():
-    assert row_of(mean_fact(torch.full((4,), 2.0), "units", "", "digit"))[2:4] == ("2", "0")
+def test_values_that_are_all_alike_have_no_error():
+    fact = mean_fact(torch.full((20,), 13.27583351001347367), "bits", "bits", "piece")
+    assert (fact["spread"], fact["spread_kind"]) == (None, "unknown of 20 pieces, all alike")
+    assert row_of(mean_fact(torch.full((4,), 2.0), "units", "", "digit"))[2:4] == ("2", "")
+    fact = mean_fact(torch.tensor([1.0, 2.0, 3.0, 4.0]), "bits", "bits", "piece")
+    assert fact["spread"] == pytest.approx((5 / 3) ** 0.5 / 2)

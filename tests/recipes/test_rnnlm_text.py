@@ -83,8 +83,12 @@ def test_frequencies_alone_have_their_entropy_and_its_error():
     fact = _texts.frequency_bits(train, _texts.Text.of("ab" * 500, kinds=train.kinds))
     p = 201 / 302
     assert fact["value"] == pytest.approx(-(math.log2(p) + math.log2(1 - p)) / 2, rel=0.02)
-    assert 0 <= fact["spread"] < 0.02
-    assert fact["spread_kind"] == "standard error, 20 pieces"
+    assert (fact["spread"], fact["spread_kind"]) == (None, "unknown of 20 pieces, all alike")
+    other = _texts.frequency_bits(train, _texts.Text.of("a" * 500 + "b" * 500, kinds=train.kinds))
+    assert other["value"] == pytest.approx(fact["value"], rel=0.02)  # a letter more in one piece
+    half = abs(math.log2(p) - math.log2(1 - p)) / 2  # ten pieces lie so far above the mean
+    assert other["spread"] == pytest.approx(half / 19**0.5, rel=0.05)
+    assert other["spread_kind"] == "standard error, 20 pieces"
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
@@ -162,3 +166,12 @@ def test_what_is_no_text_is_refused_before_training(tmp_path):
     ):
         trained(tmp_path, "a" * 2000, least=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bound_on_grus_goes_with_grus():
+    usual = recipes.SUBJECTS["rnnlm-text"].settings
+    with pytest.raises(
+        UsageError, match=r"delta must be left out, or go with GRUs, .* 1 with tanh"
+    ):
+        recipes.with_values(usual, {"delta": 1.0})
+    assert recipes.with_values(usual, {"delta": 1.0, "cell": "gru"}).delta == 1.0

@@ -44,6 +44,12 @@ def test_meanings_are_whole_sentences_of_the_docstring(name):
     assert cut == Counter(said.split()), "a word is lost, or stands at two settings"
 
 
+@pytest.mark.parametrize("name", recipes.SUBJECTS)
+def test_meanings_stand_alone(name):
+    lines = recipes.as_toml(recipes.SUBJECTS[name].settings).splitlines()
+    assert not [line for line in lines if line.startswith("# ") and line[2].islower()]
+
+
 def test_the_name_of_a_setting_within_a_sentence_begins_no_other():
     found = _meanings(recipes.SUBJECTS["lenet-digits"].settings)
     assert found["pooling"] == "Of both convolutions."

@@ -204,3 +204,10 @@ def test_questions_of_another_form_are_refused_before_anything_is_trained(tmp_pa
     with pytest.raises(UsageError, match=message):
         recipes.prepare("skipgram-words", tmp_path / "out", settings=settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_thinned_out_to_nothing_names_the_setting():
+    text = Text.of("a b c a b c a b c a b c", "words")
+    settings = replace(recipe.ENTRY.settings, thin=1e-12)
+    with pytest.raises(UsageError, match="thin must leave words beside each other, got 1e-12"):
+        recipe.pairs_of(text, settings, 0)

@@ -50,6 +50,9 @@ def word_pairs(
     source = torch.Generator().manual_seed(check_seed(seed))
     found = pairs_near(ids.long().cpu(), window, threshold, end, dynamic, source)
     if not len(found[0]):
+        if threshold is not None:
+            got, way_out = f"{threshold:g}", "pass 1e-3, or leave it out"
+            raise wrong("threshold", "leave words beside each other", got, way_out)
         raise wrong("ids", "hold words beside each other", f"{len(ids)} words", "pass a text")
     return found
 

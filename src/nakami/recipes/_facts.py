@@ -16,6 +16,7 @@ from nakami.data import Examples, tensors_of
 from nakami.results import NakamiWarning, binomial_error, counted, wrong
 
 Fact = dict[str, Any]  # label, value, spread, spread_kind, unit
+ALIKE = 1e-9  # of a mean: values that differ by rounding alone
 BOUND = "one-sided bound of 68 %"  # of shares of which the counted are all alike
 
 
@@ -88,15 +89,16 @@ def _percent(label: str, share: float, error: float | None, kind: str) -> Fact:
 
 
 def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> Fact:
-    """Mean of a number of each example, ``(N,)``, with its standard error; None of one alone."""
-    n = len(values)
-    return {
-        "label": label,
-        "value": float(values.mean()),
-        "spread": float(values.std()) / n**0.5 if n > 1 else None,
-        "spread_kind": _kind(f"standard error, {counted(n, noun)}", n, noun),
-        "unit": unit,
-    }
+    """Mean of a number of each example, ``(N,)``, with its standard error.
+
+    None of one alone, and where all are alike: a spread of 0 says nothing of others.
+    """
+    n, mean = len(values), float(values.mean())
+    error = float(values.std()) / n**0.5 if n > 1 else None
+    kind = _kind(f"standard error, {counted(n, noun)}", n, noun)
+    if error is not None and error <= ALIKE * abs(mean):  # says nothing of how far others lie
+        error, kind = None, f"unknown of {counted(n, noun)}, all alike"
+    return {"label": label, "value": mean, "spread": error, "spread_kind": kind, "unit": unit}
 
 
 def fingerprint(examples: Examples) -> dict[str, str | int]:

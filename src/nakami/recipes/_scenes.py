@@ -25,7 +25,8 @@ class SceneSettings:
     """Scenes with objects, and how a detector looks at them.
 
     Attributes:
-        scenes: Pictures to train on. test_scenes: pictures to test on.
+        scenes: Pictures to train on.
+        test_scenes: Pictures to test on.
         frames: Of a film with moving objects, on which tracks are tested.
         size: Pixels of a scene's side.
         sides: Least and greatest longer side of an object in a scene, in pixels.

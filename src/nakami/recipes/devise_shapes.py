@@ -50,8 +50,9 @@ class DeViSESettings:
         width: Numbers of a random word vector.
         held_out: One class of so many is never trained on, the first of them; 0: none.
         margin: Of the hinge rank loss.
-        epochs: Passes by softmax. matrix_epochs: of the matrix, features held. joint_epochs: of
-            all together.
+        epochs: Passes by softmax.
+        matrix_epochs: Passes of the matrix, features held.
+        joint_epochs: Passes of all together.
         rate: Learning rate by softmax.
         momentum: Share of the last update that is repeated there.
         word_rate: Adam's learning rate of the matrix; a tenth of it for all together.

@@ -38,7 +38,8 @@ class OverFeatSettings(_scenes.SceneSettings):
 
     Attributes:
         looks: At each training scene; each gives four windows.
-        epochs: Passes over the windows. hard_epochs: passes with the false alarms among them.
+        epochs: Passes over the windows.
+        hard_epochs: Passes with the false alarms among them.
         box_epochs: Passes of the regressor.
         rate: Learning rate; it falls to 0 over ``hard_epochs`` and ``box_epochs``.
         momentum: Share of the last update that is repeated.

@@ -27,7 +27,7 @@ from nakami.recurrent import margins, time_scales
 from nakami.training import Falling, Held, Method, Training, TruncatedBPTT
 from nakami.zoo.rnnlm import RecurrentLM
 
-from ..results import Lines, Show, Texts, counted
+from ..results import Lines, Show, Texts, counted, wrong
 from ._facts import mean_fact
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
@@ -45,7 +45,8 @@ class RNNLMSettings:
         unit: What is foreseen.
         least: Characters or words seen more rarely are one kind, unknown.
         cell: Units of the layers; elman: sigmoid.
-        layers: How many. hidden: units of each.
+        layers: How many.
+        hidden: Units of each layer.
         outputs: What is read out: the last layer or all of them.
         grow: Layers are added one after another, each read out in its turn, an epoch for each but
             the last.
@@ -75,6 +76,11 @@ class RNNLMSettings:
     most: Annotated[float, POSITIVE] = 1.0
     delta: Annotated[float | None, Bounds(0, 2, without=(0, 2))] = None
     batch: Annotated[int, Bounds(1)] = 32
+
+    def __post_init__(self) -> None:
+        if self.delta is not None and self.cell != "gru":
+            rule = "be left out, or go with GRUs, which it holds"
+            raise wrong("delta", rule, f"{self.delta:g} with {self.cell}", 'take cell = "gru"')
 
 
 def arranged_by(

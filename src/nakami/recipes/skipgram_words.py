@@ -23,7 +23,7 @@ from nakami.data import Examples, Text
 from nakami.training import Falling, NegativeSampling, Training
 from nakami.zoo.skipgram import SkipGram
 
-from ..results import Show, counted
+from ..results import Show, counted, named_as
 from ._embedding_drift import drift, spectra
 from ._examples import DataFiles
 from ._made_words import known_analogies, parted_words
@@ -128,7 +128,8 @@ def train(
 def pairs_of(text: Text, settings: SkipGramSettings, seed: int) -> tuple[Tensor, Tensor]:
     """Words with words around them, within a line."""
     thin, end = settings.thin or None, end_of(text)
-    return data.word_pairs(text.ids, settings.window, threshold=thin, end=end, seed=seed)
+    with named_as("threshold", "thin"):
+        return data.word_pairs(text.ids, settings.window, threshold=thin, end=end, seed=seed)
 
 
 def analogies_of(net: SkipGram, kinds: Sequence[str], questions: str) -> dict[str, Answers]:

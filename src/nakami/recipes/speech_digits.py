@@ -49,7 +49,8 @@ class SpeechSettings(StackedSettings):
     """As ``StackedSettings``; the lowest machine learns at a tenth of the rate.
 
     Attributes:
-        states: Of each word, from left to right. silence: states of silence.
+        states: Of each word, from left to right.
+        silence: States of silence.
         mixed: Gaussians of a state of the GMM-HMM, a power of two.
         rounds: Of its fitting and aligning.
         finetune_epochs: Passes by the states that the GMM-HMM has aligned.

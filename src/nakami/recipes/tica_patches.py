@@ -49,9 +49,10 @@ class TICASettings:
         sheet: Rows and columns of the sheet.
         side: Of the square of units that is pooled over, odd.
         cost: Weight of sparsity against reconstruction.
-        solver: lbfgs with all patches at once, or sgd in mini-batches.
+        solver: L-BFGS with all patches at once, or SGD in mini-batches.
         epochs: Of 20 steps of L-BFGS each, or passes of sgd.
-        rate: Learning rate of sgd. batch: patches of one of its updates.
+        rate: Learning rate of sgd.
+        batch: Patches of one of its updates.
     """
 
     components: Annotated[int, Bounds(1)] = 72
