@@ -35,11 +35,11 @@ def test_a_stopped_training_ends_as_one_that_was_not(case, tmp_path, monkeypatch
     descend = _lightning._descend
 
     def run(folder, stop=None):
-        def counted(*args):
+        def counted(*given, **more):
             if len(steps) == stop:
                 raise Stopped
             steps.append(1)
-            return descend(*args)
+            return descend(*given, **more)
 
         steps.clear()
         monkeypatch.setattr(_lightning, "_descend", counted)

@@ -22,7 +22,7 @@ def tables(name: str, found: Exported) -> list[Table]:
         ("examples compared", f"{agreed.examples:,}"),
     ]
     if agreed.same_answers is not None:
-        rows.append(("answers as torch's", f"{100 * agreed.same_answers:.2f} %"))
+        rows.append(("answers as torch's", f"{100 * agreed.same_answers:z.2f} %"))
     if small is not None:
         rows += [
             ("size, eight bits", f"{small.bytes:,} bytes"),
@@ -31,10 +31,10 @@ def tables(name: str, found: Exported) -> list[Table]:
         ]
     if (told := found.accuracy) is not None:
         rows += [
-            ("right answers", f"{100 * told.before:.2f} ± {100 * told.error:.2f} %"),
+            ("right answers", f"{100 * told.before:z.2f} ± {100 * told.error:z.2f} %"),
             (
                 "change by eight bits",
-                f"{100 * told.change:+.2f} ± {100 * told.change_error:.2f} points",
+                f"{100 * told.change:+z.2f} ± {100 * told.change_error:z.2f} points",
             ),
             ("other answers by eight bits", f"{told.other_answers:,} of {told.examples:,}"),
         ]
@@ -44,7 +44,7 @@ def tables(name: str, found: Exported) -> list[Table]:
 
 def _latency(found: Exported) -> Table:
     rows = [
-        (str(size), who, f"{one.median:.3f}", f"{one.lower:.3f} to {one.upper:.3f}")
+        (str(size), who, f"{one.median:z.3f}", f"{one.lower:z.3f} to {one.upper:z.3f}")
         for size, both in found.latency.items()
         for who, one in both.items()
     ]
