@@ -90,6 +90,11 @@ def test_other_first_weights_are_another_training(schema, tmp_path):
         recipes.prepare(name, tmp_path / "run", **options)
 
 
+def test_one_that_is_not_known_here_is_refused_with_what_makes_it_so(tmp_path):
+    with pytest.raises(UsageError, match=r"call recipes.own\(name, make\) first"):
+        recipes.prepare("nets:nobody", tmp_path / "run", data="t.toml")
+
+
 def test_without_data_or_a_target_it_is_refused(schema, tmp_path):
     name = recipes.own("nets:make", make)
     with pytest.raises(UsageError, match="data must be given to train a network of your own"):

@@ -59,6 +59,11 @@ def known(name: str) -> str:
     return recipes.own(name, lambda seed: _model.build(name, None, seed))
 
 
+def made_known(folder: Path) -> None:
+    """Where a folder holds the training of a caller's network, make that a recipe."""
+    known(str(read_record(folder).settings.get("recipe", "")))
+
+
 def asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
     """A subject by name, or the folder of a training."""
     folder = Path(subject)
@@ -68,6 +73,6 @@ def asked(subject: str, inputs: DataOptions, train_seed: int | None) -> Asked:
     if train_seed is not None:
         rule = "be left out with the folder of a training"
         raise wrong("--train-seed", rule, train_seed, "leave it out")
-    known(read_record(folder).settings.get("recipe", ""))
+    made_known(folder)
     name, training = recipes.trained_as(folder)
     return Asked(name, training | ({"data": inputs.data} if inputs.data else {}), folder)

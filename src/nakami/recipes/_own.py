@@ -77,6 +77,9 @@ def recipe_of(name: str) -> Recipe:
     Raises:
         UsageError: There is none.
     """
+    if ":" in name and name not in OWN:
+        way_out = "call recipes.own(name, make) first"
+        raise wrong("recipe", "be made known in this process", repr(name), way_out)
     return OWN[name] if name in OWN else SUBJECTS[name]
 
 

@@ -59,8 +59,9 @@ def run(
     from nakami import export as leaving
     from nakami.results import plain
 
-    from .. import _export_tables, _tables
+    from .. import _export_tables, _subjects, _tables
 
+    _subjects.made_known(folder)
     source = leaving.from_run(folder, network, xray)
     place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
     found = leaving.export(source, place, to, limit=limit, int8=not no_int8, runtime=runtime)
