@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from _wide import digits
 from torch import Tensor
 
 from nakami import data
 from nakami.data import Captioned
 from nakami.data._shape_sentences import RELATIONS
+from nakami.results import Xray
 
 ROLES = ("first shape", "relation", "second shape")
 SIDES = {relation.split()[0] for relation in RELATIONS}  # a relation is told by its first word
@@ -78,3 +80,12 @@ def _halves(text: str) -> tuple[str, str]:
         if middle:
             return first, second
     return text, ""
+
+
+def means(run: Xray, stages: Sequence[str]) -> dict[str, list[float]]:
+    """Mean over inputs of the number of singular values above 1, and of the largest, by stage."""
+    values = [torch.as_tensor(run.values(stage)) for stage in stages]
+    return {
+        "above 1": [digits(float((v > 1).double().sum(1).mean())) for v in values],
+        "largest": [digits(float(v[:, 0].double().mean())) for v in values],
+    }

@@ -52,7 +52,7 @@ from nakami.zoo.captioner import Captioner, sentence_log_prob
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from _captions_words import ROLES, by_role, told  # noqa: E402
+from _captions_words import ROLES, by_role, means, told  # noqa: E402
 from _shared import made_in  # noqa: E402
 from _wide import Kept, digits, generator, mean_error, table  # noqa: E402
 
@@ -161,12 +161,7 @@ def directions(model: Captioner, test: Captioned) -> dict[str, list[float]]:
     assert test.layout is not None
     many = ((test.layout >= 0).sum(1) > 1).nonzero()[:LOOKED, 0]
     opened: nn.Module = model.along(recipe.STEPS).eval()
-    run = nakami.xray(opened, test.inputs[many], stages=STAGES)
-    values = [torch.as_tensor(run.values(stage)) for stage in STAGES]
-    return {
-        "above 1": [digits(float((v > 1).double().sum(1).mean())) for v in values],
-        "largest": [digits(float(v[:, 0].double().mean())) for v in values],
-    }
+    return means(nakami.xray(opened, test.inputs[many], stages=STAGES), STAGES)
 
 
 def report(kept: Kept) -> Iterator[str]:

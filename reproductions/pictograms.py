@@ -53,6 +53,7 @@ from nakami.zoo.rnnlm import RecurrentLM
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+from _captions_words import means  # noqa: E402
 from _pictograms import Chosen, Still, pictograms, trunk  # noqa: E402
 from _shared import made_in  # noqa: E402
 from _wide import Kept, digits, generator, mean_error, table  # noqa: E402
@@ -199,11 +200,7 @@ def directions(low: nn.Module, net: Captioner, shown: Tensor) -> dict[str, list[
     """Mean number of singular values above 1, and the largest, from the picture to each stage."""
     opened = nn.Sequential(OrderedDict([("low", low), *net.along(STEPS).named_children()]))
     run = nakami.xray(opened.eval(), shown, stages=STAGES, k=SETTINGS["hidden"])
-    values = [torch.as_tensor(run.values(stage)) for stage in STAGES]
-    return {
-        "above 1": [digits(float((v > 1).double().sum(1).mean())) for v in values],
-        "largest": [digits(float(v[:, 0].double().mean())) for v in values],
-    }
+    return means(run, STAGES)
 
 
 def report(kept: Kept) -> Iterator[str]:

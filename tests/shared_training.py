@@ -66,6 +66,18 @@ def stopped(rank):
         return whole, trained(own, 0.5)
 
 
+def diverged(rank=None):
+    if rank is not None:
+        launched(rank, torch.distributed.get_world_size())
+    model = net(0.0)
+    method = Supervised(model, torch.optim.SGD(model.parameters(), 1e38))
+    try:
+        training.fit(method, data(), epochs=3)
+    except ValueError as error:
+        return str(error)
+    return "trained"
+
+
 def batch_norm(rank):
     launched(rank, torch.distributed.get_world_size())
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))

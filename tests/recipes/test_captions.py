@@ -55,9 +55,9 @@ def test_both_parts_are_held_while_the_projection_learns(networks, tmp_path):
 def test_a_stopped_training_goes_on_to_the_same_bits(networks, tmp_path, stop):
     def progress(done, *_):
         if done == stop:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("as by Ctrl-C")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="as by Ctrl-C"):
         trained(tmp_path, progress=progress)
     for one, other in zip(networks, trained(tmp_path), strict=True):
         assert one.facts == other.facts

@@ -37,7 +37,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(case, tmp_path, monkeypatch
     def run(folder, stop=None):
         def counted(*given, **more):
             if len(steps) == stop:
-                raise Stopped
+                raise Stopped("as by a kill")
             steps.append(1)
             return descend(*given, **more)
 
@@ -48,7 +48,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(case, tmp_path, monkeypatch
         return network
 
     whole = run(tmp_path / "whole")
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped, match="as by a kill"):
         run(tmp_path / "other", stop=len(steps) * 3 // 4)
     again = run(tmp_path / "other")
     assert len(steps) > 1

@@ -43,6 +43,12 @@ def test_layers_that_need_the_whole_batch_are_refused(measured):
         assert "model must normalise no batch where several processes share it, got 1; use" in said
 
 
+def test_a_rate_too_large_is_told_as_in_one_process(measured):
+    alone = shared_training.diverged()
+    assert "rate must keep loss and parameters finite" in alone
+    assert measured("diverged", 2) == [alone, alone]
+
+
 def test_each_attempt_of_torchrun_has_keys_of_its_own(monkeypatch):
     """The store of torchrun's agent lives on behind a restart."""
     import torch.distributed as dist

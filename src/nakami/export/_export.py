@@ -82,9 +82,10 @@ def export(
         runtime: Of ``web``: folder or archive of onnxruntime-web; None: npm fetches it.
 
     Raises:
-        UsageError: Unknown target, the extra ``export`` is not installed.
-        RunError: torch cannot export the network, the batch is fixed in the file, or its numbers
-            differ by more than ``limit``; the file is then kept as ``model.refused.onnx``.
+        UsageError: Unknown target.
+        RunError: The extra ``export`` is not installed, torch cannot export the network, the batch
+            is fixed in the file, or its numbers differ by more than ``limit``; the file is then
+            kept as ``model.refused.onnx``.
     """
     check_choice("to", to, TARGETS, "write onnx")
     if runtime is not None and to != "web":

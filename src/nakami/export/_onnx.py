@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nakami.results import RunError, UsageError
+from nakami.results import RunError
 
 from ._refused import refuse_dropped
 from ._translations import table
@@ -51,14 +51,14 @@ def packages() -> tuple[Any, Any]:
     """``onnx`` and ``onnxruntime``.
 
     Raises:
-        UsageError: The extra is not installed.
+        RunError: The extra is not installed.
     """
     try:
         import onnx
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
-        raise UsageError(
+        raise RunError(
             f"export to ONNX needs {error.name}, which is not installed; pip install '{EXTRA}'."
         ) from error
     return onnx, onnxruntime

@@ -89,7 +89,6 @@ class _Host(LightningModule):
             self._losses.append(self._method.step(own, descend) * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
-        self._ranks.check_same(self.learner)
         losses = self._position.losses
         loss = float(torch.stack(self._losses).cpu().double().sum()) / self._rows
         finite = all(bool(torch.isfinite(p).all()) for p in self.learner.parameters())
@@ -97,6 +96,7 @@ class _Host(LightningModule):
             got = f"a loss of {loss:g}" if finite else "parameters that are not"
             rule = f"keep loss and parameters finite, epoch {len(losses) + 1} included"
             raise wrong("rate", rule, got, "pass a smaller rate")
+        self._ranks.check_same(self.learner)
         losses.append(loss)
         for logger in self.loggers:
             logger.log_metrics({self._method.loss_name: loss}, step=len(losses))

@@ -109,8 +109,8 @@ def test_wrong_rows_are_named_or_left_out(trees):
     assert {str(row) for row in report.wrong} == {
         "row 2, size: 'small' is no number",
         "row 3: 2 fields in place of 3",
-        "row 4, size: nan is not finite",
-        "row 5, kind: missing",
+        "row 5, size: nan is not finite",
+        "row 6, kind: missing",
     }
     assert (report.rows, report.train + report.test) == (8, 4)
 
@@ -192,3 +192,50 @@ def test_lines_that_are_no_records_are_wrong_rows(tmp_path):
     train = prepared.examples("train")
     row = int(train.names[0].split()[1]) - 1
     assert train.inputs[0].tolist() == pytest.approx([row, row / 3])
+
+
+def test_rows_keep_their_numbers_behind_one_that_is_left_out(tmp_path):
+    lines = [f"{i}.5,k{i % 3},{'no' if i % 2 else 'yes'}" for i in range(1, 41)]
+    lines[4], lines[9] = "5.5,k2", "1,2,3,4,5"  # rows 5 and 10
+    (tmp_path / "t.csv").write_text("size,kind,old\n" + "\n".join(lines))
+    prepared = data.prepare(schema_for(tmp_path / "t.csv", wrong_rows="skip"))
+    numbers = {*range(1, 41)} - {5, 10}
+    for part in ("train", "test"):
+        for name, size in zip(*_sizes(prepared, part), strict=True):
+            assert size == pytest.approx(int(name.split()[1]) + 0.5, rel=1e-5)
+            numbers.remove(int(name.split()[1]))
+    assert not numbers
+
+
+def _sizes(prepared, part):
+    examples, vector = prepared.examples(part), prepared.preparation.vectors["size"]
+    return examples.names, [
+        x * float(vector.scale) + float(vector.shift) for x in examples.inputs[:, 0].tolist()
+    ]
+
+
+def test_a_number_that_float32_has_no_place_for_is_a_wrong_row(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "size,kind,old\n1e300,oak,no\n" + "\n".join(f"{i},oak,no" for i in range(30))
+    )
+    schema = schema_for(tmp_path / "t.csv", vector="as stored")
+    with pytest.raises(UsageError, match=r"row 1, size: 1e\+300 is too large for 32 bits"):
+        data.prepare(schema)
+
+
+def test_parts_may_be_numbered_and_rows_of_a_second_file_are_told_apart(tmp_path):
+    rows = "\n".join(f"{i},oak,{'no' if i % 2 else 'yes'},{i % 4}" for i in range(40))
+    (tmp_path / "t.csv").write_text("size,kind,old,fold\n" + rows)
+    text = schema_for(tmp_path / "t.csv").to_toml(tmp_path).replace("test = 0.4", "")
+    text = text.replace('by = "content"', 'by = "fold"\nvalues = ["3"]')
+    fold = '\n[columns.fold]\ntype = "number"\nuse = "ignored"\n'
+    (tmp_path / "s.toml").write_text(text + fold)
+    prepared = data.prepare(data.read_schema(tmp_path / "s.toml"))
+    assert [int(n.split()[1]) % 4 for n in prepared.examples("test").names] == [0] * 10
+    (tmp_path / "u.csv").write_text("size,kind,old\n3.5,oak,no\nx,oak,no\n")
+    text = schema_for(tmp_path / "t.csv", wrong_rows="skip").to_toml(tmp_path)
+    text = text.replace('by = "content"\ntest = 0.4', 'path = "u.csv"')
+    (tmp_path / "s.toml").write_text(text)
+    prepared = data.prepare(data.read_schema(tmp_path / "s.toml"))
+    assert prepared.examples("test").names == ("u.csv, row 1",)
+    assert [str(row) for row in prepared.report.wrong] == ["u.csv, row 2, size: 'x' is no number"]

@@ -41,8 +41,7 @@ def run(
         ("inputs as in an earlier row", f"{report.repeated:,}"),
         ("of these with another target", f"{report.contradictory:,}"),
     ]
-    rows += [(f"{name}: taken as nothing, as training never saw it", f"{n:,}")
-             for name, n in report.unseen.items()]  # fmt: skip
+    rows += [(what, f"{n:,}") for what, n in report.reduced.items()]
     table = _tables.TextTable(f"Rows of {made.schema.path.name}", "", ("", "found"), tuple(rows))
     named = [f"wrong: {row}" for row in report.wrong[:SHOWN]]
     named += [f"in both parts: {name}" for name in report.copies[:SHOWN]]

@@ -95,7 +95,12 @@ def run(
     page = not output.no_page and _runs.can_draw()
     with _processes.shared(device, folder) as (place, first), Meter() as meter:
         subject = recipes.prepare(
-            name, place, n_inputs=1, progress=meter if first else None, pictures=page, **training
+            name,
+            place,
+            n_inputs=1,
+            progress=meter if first else None,
+            pictures=page and first,
+            **training,
         )
         if first:
             _tell(place, recipes.write_weights(subject, place), page, output)

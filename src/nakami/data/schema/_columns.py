@@ -14,11 +14,21 @@ from nakami.results import counted, wrong
 
 from ._vector import Values, Vector
 
+MOST = float(np.finfo(np.float32).max)
+
 
 class AsStored(Vector):
     """Numbers as they are; rounded to float32."""
 
     name, for_targets = "as stored", True
+
+    def quick(self, values: Values) -> Mapping[int, str]:
+        """Numbers that float32 has no place for."""
+        x = np.asarray(values)
+        if x.ndim != 1 or not len(x) or float(np.abs(x).max()) <= MOST:
+            return {}
+        away = np.flatnonzero(np.abs(x) > MOST)
+        return {int(i): f"{x[i]:g} is too large for 32 bits" for i in away}
 
     def apply(self, values: Values) -> Tensor:
         """``(n, 1)``, or rows as they are."""
@@ -38,6 +48,10 @@ class Scaled(AsStored):
     """Numbers less ``shift``, divided by ``scale``."""
 
     for_targets = False
+
+    def quick(self, values: Values) -> Mapping[int, str]:
+        """None: they are scaled in 64 bits."""
+        return {}
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -141,7 +155,7 @@ class Kinds(Vector):
 class OneHot(Kinds):
     """A component for each class: 1 there, 0 elsewhere; all 0 for one that is none of them."""
 
-    name = "one-hot"
+    name, counts = "one-hot", "of a kind that training never saw, taken as none"
 
     def apply(self, values: Values) -> Tensor:
         """``(n, classes)``."""

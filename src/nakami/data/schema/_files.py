@@ -77,7 +77,11 @@ class LogMel(Standardise):
     ``seconds``.
     """
 
-    name = "log-mel"
+    name, counts = "log-mel", "longer than seconds, cut"
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._cut = 0  # since the last look
 
     @classmethod
     def options(cls) -> Mapping[str, Check]:
@@ -98,7 +102,7 @@ class LogMel(Standardise):
             ratio = Fraction(rate, own)
             signal = resample_poly(signal, ratio.numerator, ratio.denominator)
         n = max(1, round(rate * self.chosen.get("seconds", SECONDS)))
-        self.counted += len(signal) > n
+        self._cut += len(signal) > n
         return np.pad(signal[:n], (0, max(0, n - len(signal)))).astype(np.float32)
 
     def raw(self, values: Values) -> np.ndarray:
@@ -124,7 +128,10 @@ class LogMel(Standardise):
 
     def apply(self, values: Values) -> Tensor:
         """``(n, 1, bands, frames)``."""
-        return super().apply(self.raw(values)).mT[:, None]
+        self._cut = 0  # learning looks at the same sounds
+        raw = self.raw(values)
+        self.counted += self._cut
+        return super().apply(raw).mT[:, None]
 
     @property
     def components(self) -> tuple[str, ...]:

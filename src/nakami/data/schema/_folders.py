@@ -39,6 +39,7 @@ class Files(Source):
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
         """Files in order of name."""
+        self.check_columns(types)
         held: dict[str, Any] = {FILE: self._files, CLASS: self._classes, PART: self._parts}
         names = [str(file.relative_to(self.path)) for file in self._files]
         for i in range(0, len(names), ROWS):
@@ -72,6 +73,7 @@ class Arrays(Source):
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
         """All rows in order."""
+        self.check_columns(types)
         for i in range(0, len(self._names), ROWS):
             cut = slice(i, i + ROWS)
             values = {name: self._held[name][cut] for name in types}
@@ -93,6 +95,7 @@ class Lines(Source):
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
         """All lines in order."""
+        self.check_columns(types)
         for i in range(0, len(self._lines), ROWS):
             cut = self._lines[i : i + ROWS]
             names = tuple(f"line {number}" for number, _ in cut)

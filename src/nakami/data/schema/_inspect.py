@@ -83,7 +83,9 @@ def _column(name: str, source: Source, values: Sequence[Any] | None) -> Column:
     if not len(values):
         return Column(name, "text", "ignored", seen="nothing in it")
     if stored in ("picture", "sound", "file"):
-        return _file_column(name, "sound" if stored == "sound" else "picture", values)
+        ending = Path(str(values[0])).suffix.lower()
+        sound = stored == "sound" or (stored == "file" and ending in SOUNDS)
+        return _file_column(name, "sound" if sound else "picture", values)
     if stored == "array":
         shape = tuple(np.asarray(values[0]).shape)
         return Column(name, "array", "input", "as stored", seen=f"arrays of {shape}")

@@ -77,7 +77,10 @@ class Preparation:
         found = {name: tensor[rows.places(name)] for name, tensor in tensors.items()}
         inputs = joined([found[column.name] for column in self.schema.used("input")])
         own = self.target if target else None
-        return inputs, None if own is None else found[own.name].squeeze(-1), rows
+        targets = None if own is None else found[own.name]
+        if targets is not None and targets.ndim > 1:  # a number stands in a column
+            targets = targets.squeeze(1)
+        return inputs, targets, rows
 
     def to_json(self, folder: Path | None = None) -> dict[str, Any]:
         """Plain values, for ``from_json``."""

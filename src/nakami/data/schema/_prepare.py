@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -36,7 +36,8 @@ class Report:
         copies: Rows to test on whose inputs are those of one to train on, by name: leakage.
         repeated: Rows whose inputs are those of an earlier row.
         contradictory: Rows whose inputs are those of an earlier row with another target.
-        unseen: Values that training never saw and that were taken as nothing, by column.
+        reduced: How many values lost something, by column and what: a kind that training never
+            saw, a text or a sound that was cut.
     """
 
     rows: int
@@ -46,7 +47,7 @@ class Report:
     copies: tuple[str, ...]
     repeated: int
     contradictory: int
-    unseen: dict[str, int]
+    reduced: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ class _Rows:
             tested = np.full(len(hashed), only_tested)
             split = self.schema.split
             if split.values:
-                tested = np.array([str(v) in split.values for v in part.values[split.by]], bool)
+                own_values = part.values[split.by]
+                tested = np.array([_named(v) in split.values for v in own_values], bool)
             elif not split.path:
                 own = self._hashes(part, self._by) if self._by else hashed
                 tested = shares(own) < split.test
@@ -204,7 +206,7 @@ class _Rows:
     def _parts(self) -> Iterator[tuple[Part, bool]]:
         for source, tested in self._sources:
             for part in source.parts(self._types):
-                yield part, tested
+                yield (_in_file(part, source.path.name) if tested else part), tested
 
     @staticmethod
     def _hashes(part: Part, types: dict[str, str]) -> np.ndarray:
@@ -212,6 +214,20 @@ class _Rows:
         values = {name: some(part.values[name], right) for name in types}
         found[right] = hashes(values, types, int(right.sum()))
         return found
+
+
+def _named(value: object) -> str:
+    """A value of a split as the schema writes it: 1 for 1.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _in_file(part: Part, name: str) -> Part:
+    """Rows of a second file, told apart from those of the first."""
+    wrongs = {i: replace(row, row=f"{name}, {row.row}") for i, row in part.wrong.items()}
+    left_out = [replace(row, row=f"{name}, {row.row}") for row in part.left_out]
+    return replace(
+        part, names=tuple(f"{name}, {n}" for n in part.names), wrong=wrongs, left_out=left_out
+    )
 
 
 class _Taken:
@@ -271,7 +287,8 @@ class _Taken:
             targets = torch.cat(self._targets).numpy()
             differs = targets != targets[first[same]]
         copies = tested & np.isin(hashed, hashed[~tested])
-        unseen = {name: v.counted for name, v in made.vectors.items() if v.counted}
+        vectors = made.vectors.items()
+        reduced = {f"{name}: {v.counts}": v.counted for name, v in vectors if v.counted}
         return Report(
             rows=source.count + sum(not row.column for row in source.wrong),
             wrong=source.wrong,
@@ -280,7 +297,7 @@ class _Taken:
             copies=tuple(self._names[i] for i in np.flatnonzero(copies)),
             repeated=int(repeated.sum()),
             contradictory=int((repeated & differs).sum()),
-            unseen=unseen,
+            reduced=reduced,
         )
 
 

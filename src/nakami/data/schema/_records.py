@@ -36,11 +36,7 @@ class Records(Source):
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
         """All records in order."""
-        for name in types:
-            if name not in self.columns:
-                known = ", ".join(self.columns)
-                rule, way_out = f"hold the column {name!r}", "name columns as the file has them"
-                raise wrong(self.path.name, rule, known, way_out)
+        self.check_columns(types)
         left_out = list[WrongRow]()
         records = self._records(left_out)
         while taken := list(islice(records, ROWS)):

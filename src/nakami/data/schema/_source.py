@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nakami.results import wrong
 
 from ._vector import Values
 
@@ -65,6 +67,18 @@ class Source(ABC):
         Args:
             types: Columns to read, each with the type of a schema that it is taken as.
         """
+
+    def check_columns(self, names: Iterable[str]) -> None:
+        """Refuse a column that is not there.
+
+        Raises:
+            UsageError: One is not.
+        """
+        for name in names:
+            if name not in self.columns:
+                known = ", ".join(self.columns)
+                rule, way_out = f"hold the column {name!r}", "name columns as the file has them"
+                raise wrong(self.path.name, rule, known, way_out)
 
     def described(self) -> Mapping[str, Any]:
         """How it is read, for the schema: ``reading``."""

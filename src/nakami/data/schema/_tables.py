@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Table(Source):
         elif reading:
             raise wrong("reading", "be left out, which is for CSV", path.name, "leave it out")
         with self._readable():
-            self._schema = next(self._batches([], {}), None)
+            self._schema = next(self._batches({}, {}), None)
         if self._schema is None:
             raise wrong("path", "hold a row", f"none in {path.name}", "give a table with rows")
         self.columns = {
@@ -53,32 +54,30 @@ class Table(Source):
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
         """All rows, in batches of the file's own size."""
-        for name in types:
-            if name not in self.columns:
-                known = ", ".join(self.columns)
-                rule, way_out = f"hold the column {name!r}", "name columns as the file has them"
-                raise wrong(f"{self.path.name}", rule, known, way_out)
-        first, ragged = 0, list[tuple[int, WrongRow]]()
+        self.check_columns(types)
+        first, told, ragged = 0, 0, dict[int, WrongRow]()
         with self._readable():
             for batch in self._batches(ragged, types):
-                yield self._part(batch, first, types, ragged)
-                ragged.clear()
-                first += batch.num_rows
+                names = tuple(f"row {i}" for i in _numbers(first, batch.num_rows, ragged))
+                new = tuple(ragged.values())[told:]
+                yield self._part(batch, names, types, new)
+                first, told = first + batch.num_rows, told + len(new)
 
     def _part(
-        self, batch: Any, first: int, types: Mapping[str, str], ragged: list[tuple[int, WrongRow]]
+        self,
+        batch: Any,
+        names: tuple[str, ...],
+        types: Mapping[str, str],
+        left_out: tuple[WrongRow, ...],
     ) -> Part:
         values, faults = dict[str, Any](), dict[int, WrongRow]()
-        names = tuple(f"row {first + i + 1}" for i in range(batch.num_rows))
         for name, kind in types.items():
             values[name], wrongs = values_of(batch.column(name), kind, name, self._folder)
             for i, why in wrongs.items():
                 faults.setdefault(i, WrongRow(names[i], name, why))
-        return Part(names, values, faults, tuple(row for _, row in ragged))
+        return Part(names, values, faults, left_out)
 
-    def _batches(
-        self, ragged: list[tuple[int, WrongRow]], types: Mapping[str, str]
-    ) -> Iterator[Any]:
+    def _batches(self, ragged: dict[int, WrongRow], types: Mapping[str, str]) -> Iterator[Any]:
         if self.kind == "CSV":
             yield from _csv_batches(self.path, self._form, ragged)
         elif self.kind == "Parquet":
@@ -115,9 +114,15 @@ def _ipc(mapped: Any) -> Iterator[Any]:
             yield file.get_batch(i)
 
 
-def _csv_batches(
-    path: Path, form: Mapping[str, Any], ragged: list[tuple[int, WrongRow]]
-) -> Iterator[Any]:
+def _numbers(first: int, n: int, left_out: Collection[int]) -> Iterable[int]:
+    """Numbers of ``n`` rows behind ``first`` others, both without those that were left out."""
+    if not left_out:
+        return range(first + 1, first + n + 1)
+    numbers = (i for i in range(1, first + n + len(left_out) + 1) if i not in left_out)
+    return islice(numbers, first, first + n)
+
+
+def _csv_batches(path: Path, form: Mapping[str, Any], ragged: dict[int, WrongRow]) -> Iterator[Any]:
     """Every column as text, so that each wrong value can be named."""
     pa = arrow()
     from pyarrow import csv as reader
@@ -127,7 +132,7 @@ def _csv_batches(
     def left_out(row: Any) -> str:
         number = row.number - (1 if form["header"] else 0)
         why = f"{row.actual_columns} fields in place of {row.expected_columns}"
-        ragged.append((row.number, WrongRow(f"row {number}", "", why)))
+        ragged[number] = WrongRow(f"row {number}", "", why)
         return "skip"
 
     found = reader.open_csv(

@@ -19,12 +19,14 @@ class Vector(ABC):
 
     Attributes:
         name: As a schema names it.
-        for_targets: Whether a target may be given so. counted: values that training never saw and
-            that were taken as nothing, by ``apply`` since the start.
+        for_targets: Whether a target may be given so.
+        counts: What ``counted`` counts, in words.
+        counted: Values of which ``apply`` left something out, since the start.
     """
 
     name: ClassVar[str]
     for_targets: ClassVar[bool] = False
+    counts: ClassVar[str] = ""
 
     def __init__(self, column: str, options: Mapping[str, Any], classes: Sequence[str] = ()):
         self.column, self.chosen, self.classes = column, dict(options), tuple(classes)

@@ -83,7 +83,7 @@ class Words(Counted):
     counted.
     """
 
-    name = "words"
+    name, counts = "words", "longer than length, cut"
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
