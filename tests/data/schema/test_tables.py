@@ -1,6 +1,7 @@
 """Tables become tensors, and what is wrong in them is named."""
 
 import csv
+import itertools
 import json
 
 import numpy as np
@@ -19,7 +20,7 @@ OLD = ("yes", "no", "no", "yes", "no", "no", "yes", "yes")
 
 @pytest.fixture
 def trees(tmp_path):
-    """A table as CSV, JSON lines, Parquet, and as Hugging Face's save_to_disk leaves it."""
+    """A table in every form: CSV, JSON lines, Parquet, as Spark leaves it, as save_to_disk does."""
     rows = [{"size": s, "kind": k, "old": o} for s, k, o in zip(SIZES, KINDS, OLD, strict=True)]
     with (tmp_path / "trees.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -30,6 +31,7 @@ def trees(tmp_path):
     from pyarrow import parquet
 
     parquet.write_table(table, tmp_path / "trees.parquet")
+    as_spark_writes(table, tmp_path / "parts.parquet", (0, 0, 3, 8))
     folder = tmp_path / "on_disk"
     folder.mkdir()
     (folder / "dataset_info.json").write_text("{}")
@@ -37,6 +39,20 @@ def trees(tmp_path):
     with file as out, pa.ipc.new_stream(out, table.schema) as stream:
         stream.write_table(table)
     return tmp_path
+
+
+def as_spark_writes(table, folder, ends):
+    """Parts of a table, some of them without rows, beside files that are no parts."""
+    from pyarrow import parquet
+
+    folder.mkdir(parents=True)
+    for i, (first, last) in enumerate(itertools.pairwise(ends)):
+        name = f"part-{i:05}-6fa1-c000.snappy.parquet"
+        parquet.write_table(table.slice(first, last - first), folder / name)
+        (folder / f".{name}.crc").write_bytes(b"crc\0")
+    (folder / "_SUCCESS").touch()
+    (folder / "_temporary").mkdir()
+    parquet.write_table(table, folder / "_temporary" / "half.parquet")
 
 
 def schema_for(path, **changes):
@@ -59,7 +75,9 @@ use = "target"
     return data.read_schema(file)
 
 
-@pytest.mark.parametrize("name", ["trees.csv", "trees.jsonl", "trees.parquet", "on_disk"])
+@pytest.mark.parametrize(
+    "name", ["trees.csv", "trees.jsonl", "trees.parquet", "parts.parquet", "on_disk"]
+)
 def test_every_form_gives_the_same_tensors(trees, name):
     prepared = data.prepare(schema_for(trees / name))
     train, test = prepared.examples("train"), prepared.examples("test")
@@ -76,6 +94,38 @@ def test_every_form_gives_the_same_tensors(trees, name):
     assert torch.allclose(train.inputs, torch.from_numpy(expected).float(), atol=1e-6)
     assert [train.classes[i] for i in train.labels.tolist()] == [OLD[i] for i in rows]
     assert train.classes == ("no", "yes")
+
+
+def test_columns_in_the_names_of_folders_are_read(tmp_path):
+    for year in (2019, 2020):
+        table = pa.table({"a": [0.25 * year, 1.5], "site": ["x", "y"]})
+        as_spark_writes(table, tmp_path / "t" / f"year={year}" / "wing=north east", (0, 2))
+    schema = data.inspect(tmp_path / "t")
+    kinds = {column.name: (column.type, column.seen) for column in schema.columns}
+    assert kinds["year"] == ("number", "numbers from 2019 to 2020")
+    assert kinds["wing"] == ("category", "always north east")
+    assert kinds["a"] == ("number", "numbers from 1.5 to 505")
+
+
+def test_no_column_of_a_later_part_is_dropped(tmp_path):
+    for i, table in enumerate(({"a": [1, 2]}, {"a": [2.5], "b": ["yes"]})):
+        as_spark_writes(pa.table(table), tmp_path / "t" / f"part={i}", (0, len(table["a"])))
+    text = 'path = "t"\n[columns.a]\ntype = "number"\n[columns.b]\ntype = "category"\n'
+    (tmp_path / "t.toml").write_text(text)
+    said = r"hold no wrong row, got 2 \(row 1, b: missing, row 2, b: missing\)"
+    with pytest.raises(UsageError, match=said):
+        data.prepare(data.read_schema(tmp_path / "t.toml"))
+    assert data.inspect(tmp_path / "t").columns[0].seen == "numbers from 1 to 2.5"
+
+
+def test_parts_without_a_row_or_of_other_columns_are_refused(tmp_path):
+    as_spark_writes(pa.table({"a": [1.0]}).slice(0, 0), tmp_path / "none", (0, 0))
+    with pytest.raises(UsageError, match="path must hold a row, got none in none"):
+        data.inspect(tmp_path / "none")
+    for i, table in enumerate(({"a": [1]}, {"a": ["one"]})):
+        as_spark_writes(pa.table(table), tmp_path / "t" / f"part={i}", (0, 1))
+    with pytest.raises(UsageError, match=r"t cannot be read as Parquet \(Unable to merge: Field a"):
+        data.inspect(tmp_path / "t")
 
 
 def test_a_row_stays_in_its_part_whatever_the_order(trees):

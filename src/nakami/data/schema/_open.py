@@ -16,8 +16,8 @@ from ._source import Source
 from ._tables import Table, is_table
 
 KINDS = (
-    ".csv, .tsv, .jsonl, .json, .parquet, .txt, .npy, .npz, an IDX file, a folder of pictures or "
-    "sounds, or a data set that Hugging Face's save_to_disk wrote"
+    ".csv, .tsv, .jsonl, .json, .parquet, .txt, .npy, .npz, an IDX file, a folder of pictures, "
+    "sounds or Parquet files, or a data set that Hugging Face's save_to_disk wrote"
 )
 
 

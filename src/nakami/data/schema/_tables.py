@@ -1,4 +1,4 @@
-"""Tables: CSV, Parquet, and data sets of Hugging Face on disk, by Arrow."""
+"""Tables: CSV, Parquet in one file or a folder of parts, data sets on disk, by Arrow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from nakami.results import UsageError, wrong
 
 from ._arrow import arrow, stored_as, values_of
+from ._parts import batches, parts_in
 from ._source import ROWS, Part, Source, WrongRow
 
 SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
@@ -22,8 +23,17 @@ ENDINGS = {
 
 
 def is_table(path: Path) -> bool:
-    """Whether it is a table, or a data set that Hugging Face's ``save_to_disk`` wrote."""
-    return path.suffix.lower() in ENDINGS or (path / "dataset_info.json").is_file()
+    """Whether it is a table, a folder of Parquet files, or what ``save_to_disk`` wrote."""
+    return kind_of(path) is not None
+
+
+def kind_of(path: Path) -> str | None:
+    """What reads it, of tables; None of others."""
+    if not path.is_dir():
+        return ENDINGS.get(path.suffix.lower())
+    if (path / "dataset_info.json").is_file():
+        return "data set on disk"
+    return "Parquet" if any(parts_in(path)) else None
 
 
 class Table(Source):
@@ -32,7 +42,7 @@ class Table(Source):
     def __init__(self, path: Path, reading: Mapping[str, Any] | None = None):
         arrow()
         self.path, self._folder = path, path if path.is_dir() else path.parent
-        self.kind = ENDINGS.get(path.suffix.lower(), "data set on disk")
+        self.kind = kind_of(path) or ""
         self._form: Mapping[str, Any] = {}
         if self.kind == "CSV":
             self._form = {**_form(path), **(reading or {})}
@@ -80,6 +90,8 @@ class Table(Source):
     def _batches(self, ragged: dict[int, WrongRow], types: Mapping[str, str]) -> Iterator[Any]:
         if self.kind == "CSV":
             yield from _csv_batches(self.path, self._form, ragged)
+        elif self.kind == "Parquet" and self.path.is_dir():
+            yield from batches(self.path, types)
         elif self.kind == "Parquet":
             from pyarrow import parquet
 

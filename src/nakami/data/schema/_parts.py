@@ -1,0 +1,47 @@
+"""A folder of Parquet files as one table, as Spark's ``df.write.parquet`` leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from ._arrow import arrow
+from ._source import ROWS
+
+HIDDEN = (".", "_")  # how names begin that are no data: _SUCCESS, .part-00000.parquet.crc
+
+
+def parts_in(folder: Path) -> Iterator[Path]:
+    """Its Parquet files in order of name, also those below folders ``column=value``."""
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.name.startswith(HIDDEN):
+            continue
+        if entry.is_dir() and "=" in entry.name:
+            yield from parts_in(entry)
+        elif entry.suffix.lower() == ".parquet" and entry.is_file():
+            yield entry
+
+
+def batches(folder: Path, columns: Collection[str]) -> Iterator[Any]:
+    """Record batches of all parts; none where they hold no row.
+
+    A column that some parts lack is missing there; whole numbers and others side by side are
+    numbers.
+
+    Args:
+        folder: With one part or more.
+        columns: Which to read; empty: all.
+    """
+    from pyarrow import dataset
+
+    files = [str(file) for file in parts_in(folder)]
+    form = {"format": "parquet", "partitioning": "hive", "partition_base_dir": str(folder)}
+    found = dataset.dataset(files, **form)
+    kinds = [part.physical_schema for part in found.get_fragments()]
+    whole = arrow().unify_schemas([*kinds, found.schema], promote_options="permissive")
+    for batch in dataset.dataset(files, whole, **form).to_batches(
+        columns=[*columns] or None, batch_size=ROWS, batch_readahead=1, fragment_readahead=1
+    ):
+        if batch.num_rows:  # Spark also writes parts without rows
+            yield batch
