@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nakami.data.schema import Preparation
 from nakami.results import as_json, plain, versions, write_whole
 
 from ._card import card
@@ -47,8 +48,14 @@ def about(source: Source, given: RawInputs, labels: tuple[str, ...]) -> dict[str
     if given.columns:
         told["nakami.columns"] = json.dumps(given.columns, ensure_ascii=False)
     if source.preparation is not None:
-        told["nakami.preparation"] = json.dumps(source.preparation.to_json(), ensure_ascii=False)
+        told["nakami.preparation"] = preparation_of(source.preparation)
     return told
+
+
+def preparation_of(preparation: Preparation) -> str:
+    """A preparation as JSON, which names the data but not where they lie on this machine."""
+    found = preparation.to_json(preparation.schema.path.parent)
+    return json.dumps(found, ensure_ascii=False)
 
 
 def leave(source: Source, exported: Exported) -> None:
@@ -57,8 +64,7 @@ def leave(source: Source, exported: Exported) -> None:
     if labels:
         write_whole(folder / "labels.json", json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
     if source.preparation is not None:
-        text = json.dumps(source.preparation.to_json(), ensure_ascii=False)
-        write_whole(folder / PREPARATION, text)
+        write_whole(folder / PREPARATION, preparation_of(source.preparation))
     write_whole(folder / "export.json", as_json(told(source, exported)))
     write_whole(folder / "card.md", card(source, exported))
 

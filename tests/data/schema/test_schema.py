@@ -69,6 +69,10 @@ TWO = '[columns.c]\ntype = "text"\n[columns.d]\ntype = "number"\nuse = "target"\
         ),
         (("[columns.a]", '[reading]\ndelimiter = ";;"\n[columns.a]'), "delimiter of reading must"),
         (('"category"', '"category"\nclasses = ["x", "x"]'), "classes of b must name each class"),
+        (
+            ('"category"', '"text"'),
+            "type of b must be a category or a number where it is the target, got text",
+        ),
         (("[columns", "[[columns"), "cannot be read as TOML"),
     ],
 )
@@ -81,6 +85,18 @@ def test_what_makes_no_sense_is_refused_with_a_way_out(tmp_path, change, message
     with pytest.raises(UsageError, match=message) as error:
         data.read_schema(file)
     assert re.search(r"; \S", str(error.value))
+
+
+def test_a_category_changes_its_use_by_one_line(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,x\n2,y\n" * 20)
+    proposed = data.inspect(tmp_path / "t.csv").to_toml(tmp_path)
+    file, found = tmp_path / "s.toml", []
+    for use in ("target", "input"):
+        head, own = proposed.split("[columns.b]")
+        own = re.sub('"(input|target)"', f'"{use}"', own)
+        file.write_text(f"{head}[columns.b]{own}")
+        found.append(data.read_schema(file).columns[1].vector)
+    assert found == ["classes", "one-hot"]
 
 
 def test_without_inputs_nothing_is_read(tmp_path):

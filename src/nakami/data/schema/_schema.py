@@ -24,7 +24,7 @@ from nakami.results import (
     wrong,
 )
 
-from ._vectors import TYPES, VECTORS, usual_vector
+from ._vectors import TYPES, VECTORS, fitting_vector, usual_vector
 
 USES = ("input", "target", "ignored")
 WRONG_ROWS = ("refuse", "skip")
@@ -177,9 +177,15 @@ def _column(name: str, entry: Any) -> Column:
     check_choice(f"type of {name}", kind, TYPES, NEAR)
     check_choice(f"use of {name}", use, USES, 'write use = "ignored" to leave it out')
     kind, use = str(kind), str(use)
-    vector = entry.get("vector", usual_vector(kind, use))
-    choices = VECTORS[kind]
+    usual, choices = usual_vector(kind, use), VECTORS[kind]
+    if not usual:
+        way_out = 'write type = "category" or "number", or use = "input"'
+        raise wrong(
+            f"type of {name}", "be a category or a number where it is the target", kind, way_out
+        )
+    vector = entry.get("vector", usual)
     check_choice(f"vector of {name}", vector, tuple(choices), f'write "{next(iter(choices))}"')
+    vector = fitting_vector(kind, use, vector)
     known = choices[vector].options()
     rest = {k: v for k, v in entry.items() if k not in ("type", "use", "vector", "classes")}
     if rest and not known:

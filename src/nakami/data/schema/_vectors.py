@@ -31,3 +31,11 @@ def usual_vector(kind: str, use: str) -> str:
     if use == "target":
         return next((name for name, each in choices.items() if each.for_targets), "")
     return next(iter(choices))
+
+
+def fitting_vector(kind: str, use: str, vector: str) -> str:
+    """What is taken where the schema names ``vector``: of a category what its use needs.
+
+    So an input becomes the target, and a target an input, by a change of ``use`` alone.
+    """
+    return usual_vector(kind, use) if kind == "category" else vector
