@@ -80,6 +80,33 @@ def test_a_stopped_training_ends_in_the_same_bits(schema, tmp_path, monkeypatch)
         assert torch.equal(one, two)
 
 
+def test_larger_than_memory_it_is_trained_to_the_same_bits_and_goes_on(
+    schema, tmp_path, monkeypatch
+):
+    name = recipes.own("nets:make", make)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 4})
+    monkeypatch.setattr("nakami.training._training.SECONDS", 0.0)
+
+    def trained(run, budget, **options):
+        files = recipes.DataFiles(schema / "classes.toml", memory_budget=budget)
+        return recipes.prepare(name, tmp_path / run, data=files, settings=settings, **options)
+
+    def stop(done, total, left, what):
+        if done == 2:
+            shutil.copytree(tmp_path / "mapped", tmp_path / "stopped")
+
+    held = trained("held", None)
+    assert not (schema / "classes.prepared").exists()
+    runs = [trained("mapped", 1, progress=stop), trained("stopped", 1)]
+    assert (schema / "classes.prepared").is_dir()
+    examples = read_record(tmp_path / "held").settings["data"]
+    for run, folder in zip(runs, ("mapped", "stopped"), strict=True):
+        assert read_record(tmp_path / folder).settings["data"] == examples
+        assert run.networks[0].facts == held.networks[0].facts
+        own, other = (each.networks[0].model.parameters() for each in (held, run))
+        assert all(torch.equal(a, b) for a, b in zip(own, other, strict=True))
+
+
 def test_other_first_weights_are_another_training(schema, tmp_path):
     name = recipes.own("nets:make", make)
     settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 1, "rate": 0.01})

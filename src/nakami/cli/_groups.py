@@ -211,6 +211,14 @@ class TrainingDataOptions(ReadOptions):
             "random tenth, the same for each run, which is then left out of training.",
         ),
     ] = None
+    memory_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for the tensors of a schema, e.g. 1GiB (default: 4GiB); larger ones are "
+            "kept in a folder beside the schema and read from there, to the same bits.",
+        ),
+    ] = None
 
     @property
     def files(self) -> DataFiles | None:
@@ -219,14 +227,16 @@ class TrainingDataOptions(ReadOptions):
 
         if self.data is None:
             return None
-        return DataFiles(self.data, self.test, self.size, self.mode, self.key)
+        budget = memory_budget(self.memory_budget)
+        return DataFiles(self.data, self.test, self.size, self.mode, self.key, budget)
 
     def check(self) -> None:
         """Refuse options that read no data."""
         for name, value in vars(self).items():
             if self.data is None and value is not None:
                 way_out = "name the data with --data"
-                raise wrong(f"--{name}", "come with --data", "shipped data", way_out)
+                option = name.replace("_", "-")
+                raise wrong(f"--{option}", "come with --data", "shipped data", way_out)
 
 
 @dataclass(frozen=True)

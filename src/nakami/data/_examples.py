@@ -38,7 +38,7 @@ class Examples:
 
     inputs: Inputs
     labels: Tensor | None
-    names: tuple[str, ...]
+    names: Sequence[str]
     unit: str
     source: str
     picture: dict[str, list[float]] | None = None
@@ -60,14 +60,14 @@ class Examples:
 
     def __getitem__(self, part: slice | Sequence[int] | np.ndarray | Tensor) -> Examples:
         """The examples of a slice, of indices, or of a mask (True or False for each example)."""
-        rows = list(range(len(self)))
+        whole = range(len(self))
         picked = part.tolist() if isinstance(part, np.ndarray | np.generic | Tensor) else part
         if isinstance(picked, slice):
-            rows = rows[picked]
+            rows = [*whole[picked]]
         elif isinstance(picked, Sequence) and all(map(is_whole, picked)):
-            rows = [rows[int(i)] for i in picked]
-        elif isinstance(picked, Sequence) and [type(p) for p in picked] == [bool] * len(rows):
-            rows = [i for i in rows if picked[i]]
+            rows = [whole[int(i)] for i in picked]
+        elif isinstance(picked, Sequence) and [type(p) for p in picked] == [bool] * len(whole):
+            rows = [i for i in whole if picked[i]]
         else:
             way_out = "write [i : i + 1] for example i"
             raise wrong_type("part", "be a slice or indices", repr(part), way_out)

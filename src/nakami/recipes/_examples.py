@@ -32,6 +32,9 @@ class DataFiles(PathLike[str]):
             None: the test part of ``path``,
             or where it has none a random tenth, always the same, which is left out of training.
         size: Of pictures. mode: likewise. key: of an ``.npz``.
+        memory_budget: Bytes that the tensors of a schema may take in memory, None: 4 GiB. Larger
+            ones are kept beside the schema, in a folder of its name that ends in ``.prepared``, and
+            read from there, to the same bits.
     """
 
     path: str | PathLike[str]
@@ -39,6 +42,7 @@ class DataFiles(PathLike[str]):
     size: int | None = None
     mode: str | None = None
     key: str | None = None
+    memory_budget: int | None = None
 
     def __fspath__(self) -> str:
         return fspath(self.path)
@@ -117,13 +121,14 @@ def prepared_of(files: DataFiles) -> Prepared:
     with named_as("path", "data"):
         schema = data.read_schema(files.path)
     stamp = schema.path.stat().st_mtime_ns if schema.path.exists() else 0
-    return _prepared(Path(files.path).resolve(), schema.to_toml(), stamp)
+    return _prepared(Path(files.path).resolve(), schema.to_toml(), stamp, files.memory_budget)
 
 
 @lru_cache(maxsize=1)
-def _prepared(path: Path, schema: str, stamp: int) -> Prepared:
+def _prepared(path: Path, schema: str, stamp: int, budget: int | None) -> Prepared:
+    folder = path.with_suffix(".prepared")
     with named_as("path", "data"):
-        return data.prepare(data.read_schema(path))
+        return data.prepare(data.read_schema(path), memory_budget=budget, folder=folder)
 
 
 def check_floats(train: Examples, test: Examples) -> None:

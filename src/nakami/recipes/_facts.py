@@ -104,9 +104,10 @@ def mean_fact(values: Tensor, label: str, unit: str, noun: str) -> Fact:
 def fingerprint(examples: Examples) -> dict[str, str | int]:
     """What identifies training data: number, and hash of inputs and labels."""
     digest = hashlib.sha256()
-    for tensor in tensors_of(examples.inputs):
-        digest.update(tensor.numpy().tobytes())
-    digest.update(b"" if examples.labels is None else examples.labels.numpy().tobytes())
+    labels = [] if examples.labels is None else [examples.labels]
+    for tensor in [*tensors_of(examples.inputs), *labels]:
+        for part in tensor.split(1000):  # which may be a map of a large file
+            digest.update(part.numpy().tobytes())
     return {"examples": len(examples), "sha256": digest.hexdigest()[:16]}
 
 

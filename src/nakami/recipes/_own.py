@@ -26,6 +26,7 @@ from ._subject import Network, Recipe
 Make = Callable[[int], nn.Module]  # a network with first weights, by seed
 OWN: dict[str, Recipe] = {}
 UNKNOWN = 1e-3  # where no rate is known
+READ = 1 << 28  # bytes of inputs that advice may read
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,10 @@ def _advice(
     def asked() -> dict[str, Any]:
         generator = training.generator("advice")
         order = torch.randperm(len(train), generator=generator)
-        parts = order.split(s.batch)
+        size = train.inputs[0].numel() * train.inputs.element_size()
+        most = max(s.batch, READ // max(1, size))
         targets: Tensor = train.labels  # type: ignore[assignment]  # as _examples has seen
+        parts = order[:most].split(s.batch)
         data = [(train.inputs[part], _shaped(targets[part])) for part in parts]
         kind = "adamw" if s.optimizer == "adamw" else _optimizer(model, s, UNKNOWN)
         found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)

@@ -21,15 +21,13 @@ def run(
 ) -> None:
     """Read all rows of a schema: how many are wrong and why, and what lies in both parts.
 
-    Inputs are turned into numbers as training would, and nothing is written.
+    Inputs are turned into numbers as training would, and nothing is held or written.
     """
     from nakami.data import schema as reading
 
     from .. import _tables
 
-    prepared = reading.prepare(reading.read_schema(schema))
-    report, made = prepared.report, prepared.preparation
-    examples = prepared.shapes()
+    made, report, examples = reading.survey(reading.read_schema(schema))
     rows = [
         ("rows", f"{report.rows:,}"),
         ("wrong, left out", f"{len(report.wrong):,}"),

@@ -2,7 +2,8 @@
 
 from ._inspect import inspect
 from ._preparation import Preparation, read_preparation
-from ._prepare import Prepared, Report, prepare
+from ._prepare import Prepared, prepare, survey
+from ._report import Report
 from ._schema import Column, Schema, Split, read_schema
 from ._source import WrongRow
 
@@ -18,4 +19,5 @@ __all__ = [
     "prepare",
     "read_preparation",
     "read_schema",
+    "survey",
 ]

@@ -15,7 +15,7 @@ from .._pictures import pictures_in
 from .._split import read_split
 from .._text import plain_text
 from ._files import SOUNDS
-from ._source import ROWS, Part, Source
+from ._source import FILES, ROWS, Part, Source
 
 PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test",
          "val": "validation", "valid": "validation", "validation": "validation"}  # fmt: skip
@@ -42,8 +42,8 @@ class Files(Source):
         self.check_columns(types)
         held: dict[str, Any] = {FILE: self._files, CLASS: self._classes, PART: self._parts}
         names = [str(file.relative_to(self.path)) for file in self._files]
-        for i in range(0, len(names), ROWS):
-            cut = slice(i, i + ROWS)
+        for i in range(0, len(names), FILES):
+            cut = slice(i, i + FILES)
             yield Part(tuple(names[cut]), {name: held[name][cut] for name in types}, {})
 
 

@@ -12,6 +12,7 @@ from .._idx import is_idx
 from ._folders import Arrays, Lines, files_in
 from ._records import ENDINGS as RECORDS
 from ._records import Records
+from ._schema import Schema
 from ._source import Source
 from ._tables import Table, is_table
 
@@ -43,3 +44,13 @@ def opened(path: Path, reading: Mapping[str, Any] | None = None) -> Source:
     if path.suffix.lower() in (".txt", ".text"):
         return Lines(path)
     raise wrong("path", f"be {KINDS}", path, "save it as CSV")
+
+
+def sources_of(schema: Schema) -> list[tuple[Source, bool]]:
+    """The rows of a schema, each source with whether it is only tested on."""
+    found = [(opened(schema.path, schema.reading or None), False)]
+    if schema.split.path:
+        path = schema.path.parent / schema.split.path
+        form = schema.reading if path.suffix == schema.path.suffix else None
+        found.append((opened(path, form or None), True))
+    return found

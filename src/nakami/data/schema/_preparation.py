@@ -74,6 +74,8 @@ class Preparation:
         rows = Rows(part)
         names = list(self.types(target))
         tensors = {name: rows.apply(name, self.vectors[name]) for name in names}
+        if not rows.right.any():
+            return torch.empty(0), None, rows
         found = {name: tensor[rows.places(name)] for name, tensor in tensors.items()}
         inputs = joined([found[column.name] for column in self.schema.used("input")])
         own = self.target if target else None
@@ -94,9 +96,14 @@ class Preparation:
 
         if not isinstance(found, Mapping) or found.get("format") != FORMAT:
             raise wrong("preparation", f"be of the format {FORMAT}", repr(found)[:60], NEAR)
-        made = cls.of(schema_of(tomllib.loads(found["schema"]), folder))
+        return cls.again(schema_of(tomllib.loads(found["schema"]), folder), found["learned"])
+
+    @classmethod
+    def again(cls, schema: Schema, learned: Mapping[str, Any]) -> Preparation:
+        """One of a schema, with what training rows had taught."""
+        made = cls.of(schema)
         for name, vector in made.vectors.items():
-            vector.restore(found["learned"][name])
+            vector.restore(learned[name])
         return made
 
     def save(self, path: str | PathLike[str]) -> Path:

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import compress
+from os import PathLike
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import check_budget, counted, first_names, wrong
+from nakami.results import as_path, check_budget, counted, wrong
 
 from .._examples import AS_STORED, Examples
 from .._labelled import LabelledExamples
 from .._pictures import NORMALISATIONS
-from ._hashes import hashes, shares
-from ._open import opened
-from ._preparation import Preparation, Rows, some
+from ._kept import Kept
+from ._preparation import Preparation, Rows
+from ._report import Report, Seen
+from ._rows import SchemaRows
 from ._schema import Schema
-from ._source import Part, Source, WrongRow
+from ._source import ROWS
+from ._stores import InMemory, Nowhere, OnDisk, Store, Stored
 
 STANDARD = "deviation of the training rows"
 NOUNS = {"picture": "picture", "sound": "recording", "text": "text"}
 BUDGET = 4 << 30  # bytes of tensors
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was found while data were read.
-
-    Attributes:
-        rows: All there are. wrong: those that break a rule, each with its reason.
-        train: How many are trained on. test: tested on.
-        copies: Rows to test on whose inputs are those of one to train on, by name: leakage.
-        repeated: Rows whose inputs are those of an earlier row.
-        contradictory: Rows whose inputs are those of an earlier row with another target.
-        reduced: How many values lost something, by column and what: a kind that training never
-            saw, a text or a sound that was cut.
-    """
-
-    rows: int
-    wrong: tuple[WrongRow, ...]
-    train: int
-    test: int
-    copies: tuple[str, ...]
-    repeated: int
-    contradictory: int
-    reduced: dict[str, int]
+BLOCK = 1 << 25  # bytes of inputs that are made at a time
 
 
 @dataclass(frozen=True)
@@ -60,14 +41,11 @@ class Prepared:
 
     preparation: Preparation
     report: Report
-    _parts: dict[str, tuple[Tensor, Tensor | None, tuple[str, ...]]]
+    _parts: dict[str, Stored]
 
     def shapes(self) -> str:
         """Shape and kind of one input, in words."""
-        inputs = self._parts["train"][0]
-        shape = " x ".join(map(str, inputs.shape[1:])) or "1"
-        kind = "numbers" if inputs.is_floating_point() else "places of words"
-        return f"{shape} {kind}"
+        return _in_words(self._parts["train"][0])
 
     def examples(self, part: str, *, numbers: bool = False) -> Examples:
         """The part ``"train"`` or ``"test"`` as examples of classes, or without labels.
@@ -105,24 +83,68 @@ class Prepared:
         return LabelledExamples(inputs, targets, unit, source, classes, picture)
 
 
-def prepare(schema: Schema, *, memory_budget: int | None = None) -> Prepared:
+def prepare(
+    schema: Schema,
+    *,
+    memory_budget: int | None = None,
+    folder: str | PathLike[str] | None = None,
+) -> Prepared:
     """Read the data of a schema twice: to learn from training rows, and to turn all into tensors.
 
     A row goes to the test part by a hash of its inputs (``schema.split``), so the same inputs never
     lie in both, whatever the order of the rows. Means, classes and words are those of training
     rows alone.
 
+    Tensors that do not fit the budget are written to ``folder`` once and read by memory map, to the
+    same bits; a later call with the same schema and the same contents of its files finds them
+    there. Beside the tensors about 100 bytes are held of each row while they are made.
+
     Args:
         schema: As ``read_schema`` gives it.
-        memory_budget: Bytes that the tensors may take; None: 4 GiB.
+        memory_budget: Bytes that the tensors may take in memory; None: 4 GiB.
+        folder: Where larger ones are kept; None: they are refused.
 
     Raises:
         UsageError: A wrong row, where the schema refuses them; a column that is not there; a part
-            without rows; too little memory.
+            without rows; too little memory; or what is kept was damaged.
+        RunError: No room on the disk.
     """
     budget = BUDGET if memory_budget is None else check_budget(memory_budget)
+    kept = None if folder is None else Kept(as_path("folder", folder, "give a folder"), schema)
+    if kept is not None and (found := kept.read()) is not None:
+        return _of_kept(*found, schema)
+    made, source = _learned(schema)
+    row = _bytes_of_a_row(made, source)
+    size = row * source.count
+    if size <= budget:
+        stores = {"train": InMemory(source.count - source.tested), "test": InMemory(source.tested)}
+        report = _fill(made, source, stores, row)()
+        return Prepared(made, report, {part: store.stored() for part, store in stores.items()})
+    if kept is None:
+        got = f"{budget:,} bytes for {source.count:,} rows of {row:,}"
+        way_out = [f"pass {{memory_budget}}={size}", "name a {folder} to keep them on disk"]
+        raise wrong("memory_budget", "hold all rows", got, [*way_out, "take smaller inputs"])
+
+    def fill(stores: Mapping[str, OnDisk]) -> Callable[[], Mapping[str, Any]]:
+        report = _fill(made, source, stores, row)
+        return lambda: {"learned": made.to_json()["learned"], "report": asdict(report())}
+
+    return _of_kept(*kept.made(fill), schema)
+
+
+def survey(schema: Schema) -> tuple[Preparation, Report, str]:
+    """What ``prepare`` would find, and the shape of an input in words; no tensors are kept."""
+    made, source = _learned(schema)
+    shape = _in_words(_first_row(made, source))
+    stores = {"train": Nowhere(), "test": Nowhere()}
+    report = _fill(made, source, stores, _bytes_of_a_row(made, source))()
+    return made, report, shape
+
+
+def _learned(schema: Schema) -> tuple[Preparation, SchemaRows]:
+    """The first time through the rows."""
     made = Preparation.of(schema)
-    source = _Rows(schema, made)
+    source = SchemaRows(schema, made)
     for part, tested in source.first():
         rows = Rows(part)
         for name, vector in made.vectors.items():
@@ -131,174 +153,65 @@ def prepare(schema: Schema, *, memory_budget: int | None = None) -> Prepared:
     for vector in made.vectors.values():
         vector.finish()
     source.refuse()
-    taken = _Taken(source.count, budget)
-    for part, tested, hashed in source.again():
+    return made, source
+
+
+def _fill(
+    made: Preparation, source: SchemaRows, stores: Mapping[str, Store], row: int
+) -> Callable[[], Report]:
+    """The second time: rows as numbers, into stores; gives what makes the report behind it."""
+    seen = Seen()
+    for part, tested, hashed in source.again(max(1, min(ROWS, BLOCK // max(1, row)))):
         inputs, targets, rows = made.rows(part)
         source.note(rows)
-        taken.add(inputs, targets, rows, tested, hashed)
+        right = rows.right
+        if not right.any():
+            continue
+        names = [*compress(part.names, right)]
+        seen.add(tested[right], hashed[right], targets)
+        for name, own in (("train", ~tested[right]), ("test", tested[right])):
+            here = torch.from_numpy(own)
+            chosen = None if targets is None else targets[here]
+            stores[name].add(inputs[here], chosen, [*compress(names, own)])
     source.refuse()
-    report = taken.report(source, made)
-    for part_name, n in (("train", report.train), ("test", report.test)):
-        if not n:
-            got = f"none of {report.train + report.test} (rows with the same inputs stay together)"
+    for name, store in stores.items():
+        if not store.rows:
+            total = sum(each.rows for each in stores.values())
+            got = f"none of {total} (rows with the same inputs stay together)"
             way_out = "change test or values below [split], or use more columns"
-            raise wrong("split", f"leave rows to {part_name} on", got, way_out)
-    return Prepared(made, report, taken.parts())
+            raise wrong("split", f"leave rows to {name} on", got, way_out)
+    return lambda: seen.report(source, made, stores["test"].names())
 
 
-class _Rows:
-    """Rows of the sources of a schema, each with whether it is tested on and its hash."""
-
-    def __init__(self, schema: Schema, made: Preparation):
-        self.schema, self.count = schema, 0
-        self._sources: list[tuple[Source, bool]] = [
-            (opened(schema.path, schema.reading or None), False)
-        ]
-        if schema.split.path:
-            path = schema.path.parent / schema.split.path
-            form = schema.reading if path.suffix == schema.path.suffix else None
-            self._sources.append((opened(path, form or None), True))
-        inputs = {column.name: column.type for column in schema.used("input")}
-        by = {c.name: c.type for c in schema.columns if c.name == schema.split.by}
-        self._hashed, self._by = inputs, by
-        self._types = {**made.types(), **by}
-        self._known: list[tuple[np.ndarray, np.ndarray]] = []
-        self._wrong: dict[str, WrongRow] = {}
-
-    def first(self) -> Iterator[tuple[Part, np.ndarray]]:
-        """Parts with who is tested on, ``(n,)`` bool."""
-        for part, only_tested in self._parts():
-            hashed = self._hashes(part, self._hashed)
-            tested = np.full(len(hashed), only_tested)
-            split = self.schema.split
-            if split.values:
-                own_values = part.values[split.by]
-                tested = np.array([_named(v) in split.values for v in own_values], bool)
-            elif not split.path:
-                own = self._hashes(part, self._by) if self._by else hashed
-                tested = shares(own) < split.test
-            self._known.append((tested, hashed))
-            self.count += len(hashed)
-            yield part, tested
-
-    def again(self) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
-        """The same once more, with hashes of the inputs."""
-        for (part, _), (tested, hashed) in zip(self._parts(), self._known, strict=True):
-            yield part, tested, hashed
-
-    def note(self, rows: Rows) -> None:
-        """Keep which rows are wrong."""
-        for row in (*rows.part.left_out, *rows.wrong.values()):
-            self._wrong.setdefault(row.row, row)
-
-    def refuse(self) -> None:
-        """End where a row is wrong and the schema wants none."""
-        if self._wrong and self.schema.wrong_rows == "refuse":
-            got = f"{len(self._wrong)} ({first_names([*map(str, self.wrong)])})"
-            way_out = 'mend them, or write wrong_rows = "skip" in the schema to leave them out'
-            raise wrong(self.schema.path.name, "hold no wrong row", got, way_out)
-
-    @property
-    def wrong(self) -> tuple[WrongRow, ...]:
-        """Wrong rows as they were found."""
-        return tuple(self._wrong.values())
-
-    def _parts(self) -> Iterator[tuple[Part, bool]]:
-        for source, tested in self._sources:
-            for part in source.parts(self._types):
-                yield (_in_file(part, source.path.name) if tested else part), tested
-
-    @staticmethod
-    def _hashes(part: Part, types: dict[str, str]) -> np.ndarray:
-        right, found = Rows(part).right, np.zeros(len(part.names), dtype=np.uint64)
-        values = {name: some(part.values[name], right) for name in types}
-        found[right] = hashes(values, types, int(right.sum()))
-        return found
+def _bytes_of_a_row(made: Preparation, source: SchemaRows) -> int:
+    first = _first_row(made, source)
+    return 0 if first is None else first.numel() * first.element_size()
 
 
-def _named(value: object) -> str:
-    """A value of a split as the schema writes it: 1 for 1.0."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _first_row(made: Preparation, source: SchemaRows) -> Tensor | None:
+    """Inputs of the first row that is right; nothing is counted."""
+    vectors = {name: copy.copy(vector) for name, vector in made.vectors.items()}
+    alike = Preparation(made.schema, vectors)
+    for part in source.parts():
+        for i in range(len(part.names)):
+            inputs, _, rows = alike.rows(part.cut(slice(i, i + 1)))
+            if rows.right.any():
+                return inputs
+    return None
 
 
-def _in_file(part: Part, name: str) -> Part:
-    """Rows of a second file, told apart from those of the first."""
-    wrongs = {i: replace(row, row=f"{name}, {row.row}") for i, row in part.wrong.items()}
-    left_out = [replace(row, row=f"{name}, {row.row}") for row in part.left_out]
-    return replace(
-        part, names=tuple(f"{name}, {n}" for n in part.names), wrong=wrongs, left_out=left_out
-    )
+def _of_kept(found: Mapping[str, Any], parts: dict[str, Stored], schema: Schema) -> Prepared:
+    """What an earlier call has kept."""
+    made = Preparation.again(schema, found["learned"])
+    return Prepared(made, Report.from_json(found["report"]), parts)
 
 
-class _Taken:
-    """Tensors of right rows, within a budget."""
-
-    def __init__(self, rows: int, budget: int):
-        self._rows, self._budget = rows, budget
-        self._inputs: list[Tensor] = []
-        self._targets: list[Tensor] = []
-        self._names: list[str] = []
-        self._tested: list[np.ndarray] = []
-        self._hashed: list[np.ndarray] = []
-
-    def add(
-        self,
-        inputs: Tensor,
-        targets: Tensor | None,
-        rows: Rows,
-        tested: np.ndarray,
-        hashed: np.ndarray,
-    ) -> None:
-        """Take rows of a part."""
-        if not rows.right.any():
-            return
-        size = inputs[0].numel() * inputs.element_size() * self._rows
-        if size > self._budget:
-            got = f"{self._budget:,} bytes for {self._rows:,} rows of {size // self._rows:,}"
-            way_out = f"pass {{memory_budget}}={size}, or take smaller inputs"
-            raise wrong("memory_budget", "hold all rows", got, way_out)
-        self._inputs.append(inputs)
-        if targets is not None:
-            self._targets.append(targets)
-        self._names += compress(rows.part.names, rows.right)
-        self._tested.append(tested[rows.right])
-        self._hashed.append(hashed[rows.right])
-
-    def parts(self) -> dict[str, tuple[Tensor, Tensor | None, tuple[str, ...]]]:
-        """Inputs, targets and names by part."""
-        inputs = torch.cat(self._inputs)
-        targets = torch.cat(self._targets) if self._targets else None
-        tested = torch.from_numpy(np.concatenate(self._tested))
-        found = {}
-        for name, own in (("train", ~tested), ("test", tested)):
-            places = own.nonzero().flatten()
-            names = tuple(self._names[i] for i in places.tolist())
-            found[name] = inputs[own], None if targets is None else targets[own], names
-        return found
-
-    def report(self, source: _Rows, made: Preparation) -> Report:
-        """What was found."""
-        tested = np.concatenate([np.zeros(0, bool), *self._tested])
-        hashed = np.concatenate([np.zeros(0, np.uint64), *self._hashed])
-        _, first, same = np.unique(hashed, return_index=True, return_inverse=True)
-        repeated = first[same] != np.arange(len(hashed))
-        differs = np.zeros(len(hashed), bool)
-        if self._targets:
-            targets = torch.cat(self._targets).numpy()
-            differs = targets != targets[first[same]]
-        copies = tested & np.isin(hashed, hashed[~tested])
-        vectors = made.vectors.items()
-        reduced = {f"{name}: {v.counts}": v.counted for name, v in vectors if v.counted}
-        return Report(
-            rows=source.count + sum(not row.column for row in source.wrong),
-            wrong=source.wrong,
-            train=int((~tested).sum()),
-            test=int(tested.sum()),
-            copies=tuple(self._names[i] for i in np.flatnonzero(copies)),
-            repeated=int(repeated.sum()),
-            contradictory=int((repeated & differs).sum()),
-            reduced=reduced,
-        )
+def _in_words(inputs: Tensor | None) -> str:
+    """Shape and kind of one input."""
+    if inputs is None:
+        return "none"
+    shape = " x ".join(map(str, inputs.shape[1:])) or "1"
+    return f"{shape} {'numbers' if inputs.is_floating_point() else 'places of words'}"
 
 
 def _unit(made: Preparation) -> tuple[str, str, dict[str, list[float]] | None]:

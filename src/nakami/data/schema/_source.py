@@ -13,6 +13,7 @@ from nakami.results import wrong
 from ._vector import Values
 
 ROWS = 8192  # of a part, where the source decides
+FILES = 256  # likewise, where each row is a file
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Part:
     wrong: Mapping[int, WrongRow]
     left_out: Sequence[WrongRow] = ()
 
+    def cut(self, rows: slice) -> Part:
+        """Some of the rows; those left out go with the first."""
+        first, last, _ = rows.indices(len(self.names))
+        wrong = {i - first: row for i, row in self.wrong.items() if first <= i < last}
+        values = {name: each[rows] for name, each in self.values.items()}
+        return Part(self.names[rows], values, wrong, () if first else self.left_out)
+
 
 class Source(ABC):
     """A file or folder as rows of columns.
@@ -79,6 +87,12 @@ class Source(ABC):
                 known = ", ".join(self.columns)
                 rule, way_out = f"hold the column {name!r}", "name columns as the file has them"
                 raise wrong(self.path.name, rule, known, way_out)
+
+    def files(self) -> list[Path]:
+        """Those that its rows are read from."""
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted(file for file in self.path.rglob("*") if file.is_file())
 
     def described(self) -> Mapping[str, Any]:
         """How it is read, for the schema: ``reading``."""

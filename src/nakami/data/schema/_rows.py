@@ -1,0 +1,105 @@
+"""Rows of the sources of a schema: which are tested on, what is wrong, twice read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from nakami.results import first_names, wrong
+
+from ._hashes import hashes, shares
+from ._open import sources_of
+from ._preparation import Preparation, Rows, some
+from ._schema import Schema
+from ._source import Part, WrongRow
+
+
+class SchemaRows:
+    """Rows of the sources of a schema, each with whether it is tested on and its hash."""
+
+    def __init__(self, schema: Schema, made: Preparation):
+        self.schema, self.count = schema, 0
+        self._sources = sources_of(schema)
+        inputs = {column.name: column.type for column in schema.used("input")}
+        by = {c.name: c.type for c in schema.columns if c.name == schema.split.by}
+        self._hashed, self._by = inputs, by
+        self._types = {**made.types(), **by}
+        self._known: list[tuple[np.ndarray, np.ndarray]] = []
+        self._wrong: dict[str, WrongRow] = {}
+
+    def first(self) -> Iterator[tuple[Part, np.ndarray]]:
+        """Parts with who is tested on, ``(n,)`` bool."""
+        for part, only_tested in self._parts():
+            hashed = self._hashes(part, self._hashed)
+            tested = np.full(len(hashed), only_tested)
+            split = self.schema.split
+            if split.values:
+                own_values = part.values[split.by]
+                tested = np.array([_named(v) in split.values for v in own_values], bool)
+            elif not split.path:
+                own = self._hashes(part, self._by) if self._by else hashed
+                tested = shares(own) < split.test
+            self._known.append((tested, hashed))
+            self.count += len(hashed)
+            yield part, tested
+
+    def again(self, most: int) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
+        """The same once more, ``most`` rows at a time, with hashes of the inputs."""
+        for (part, _), (tested, hashed) in zip(self._parts(), self._known, strict=True):
+            for i in range(0, max(1, len(hashed)), most):
+                here = slice(i, i + most)
+                yield part if len(hashed) <= most else part.cut(here), tested[here], hashed[here]
+
+    def parts(self) -> Iterator[Part]:
+        """All rows, no more."""
+        return (part for part, _ in self._parts())
+
+    def note(self, rows: Rows) -> None:
+        """Keep which rows are wrong."""
+        for row in (*rows.part.left_out, *rows.wrong.values()):
+            self._wrong.setdefault(row.row, row)
+
+    def refuse(self) -> None:
+        """End where a row is wrong and the schema wants none."""
+        if self._wrong and self.schema.wrong_rows == "refuse":
+            got = f"{len(self._wrong)} ({first_names([*map(str, self.wrong)])})"
+            way_out = 'mend them, or write wrong_rows = "skip" in the schema to leave them out'
+            raise wrong(self.schema.path.name, "hold no wrong row", got, way_out)
+
+    @property
+    def tested(self) -> int:
+        """How many rows are tested on, wrong ones included."""
+        return sum(int(tested.sum()) for tested, _ in self._known)
+
+    @property
+    def wrong(self) -> tuple[WrongRow, ...]:
+        """Wrong rows as they were found."""
+        return tuple(self._wrong.values())
+
+    def _parts(self) -> Iterator[tuple[Part, bool]]:
+        for source, tested in self._sources:
+            for part in source.parts(self._types):
+                yield (_in_file(part, source.path.name) if tested else part), tested
+
+    @staticmethod
+    def _hashes(part: Part, types: dict[str, str]) -> np.ndarray:
+        right, found = Rows(part).right, np.zeros(len(part.names), dtype=np.uint64)
+        values = {name: some(part.values[name], right) for name in types}
+        found[right] = hashes(values, types, int(right.sum()))
+        return found
+
+
+def _named(value: object) -> str:
+    """A value of a split as the schema writes it: 1 for 1.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _in_file(part: Part, name: str) -> Part:
+    """Rows of a second file, told apart from those of the first."""
+    wrongs = {i: replace(row, row=f"{name}, {row.row}") for i, row in part.wrong.items()}
+    left_out = [replace(row, row=f"{name}, {row.row}") for row in part.left_out]
+    return replace(
+        part, names=tuple(f"{name}, {n}" for n in part.names), wrong=wrongs, left_out=left_out
+    )
