@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nakami import training
+from nakami.optim import SDProp
 from nakami.training import Supervised, Training, _together, _training
 
 EPOCHS = 4
@@ -47,6 +48,73 @@ def launched(rank, size):
 def plain(rank):
     launched(rank, torch.distributed.get_world_size())
     return trained(Path(os.environ["SHARED_TRAINING"]) / f"plain-{rank}")
+
+
+def net_of_blocks(dropout):
+    """Weights whose rows two processes cannot share evenly, some outside any list."""
+    torch.manual_seed(0)
+    blocks = [nn.Linear(3, 15), nn.Tanh(), nn.Dropout(dropout)]
+    return nn.Sequential(nn.Sequential(*blocks), nn.LayerNorm(15), nn.Linear(15, 2))
+
+
+def in_parts(folder, dropout=0.0, batch=8, make=torch.optim.AdamW, stop_at=None):
+    """As ``trained``, with sharded weights; also how many numbers this process held."""
+    model = net_of_blocks(dropout)
+    learner = training.sharded(model)
+    optimizer = make(learner.parameters(), 0.01)
+
+    def after(done, total, left, what):
+        if done == stop_at and training.ranks().rank == 0:
+            shutil.copytree(folder, f"{folder}-stopped")
+
+    run = Training(folder, {"seed": 3}, {"fit": EPOCHS}, progress=after)
+    losses = run.run("fit", Supervised(learner, optimizer), data, batch=batch)
+    run.read("fit", model)
+    held = sum(getattr(p, "to_local", lambda p=p: p)().numel() for p in learner.parameters())
+    kept = [v for state in optimizer.state.values() for v in state.values()]
+    held += sum(getattr(v, "to_local", lambda v=v: v)().numel() for v in kept)
+    return [p.detach().clone() for p in model.parameters()], losses, held
+
+
+MAKERS = {
+    "adamw": torch.optim.AdamW,
+    "momentum": lambda weights, rate: torch.optim.SGD(weights, rate, 0.9),
+    "sdprop": SDProp,
+}
+
+
+def parts(rank):
+    launched(rank, torch.distributed.get_world_size())
+    folder = Path(os.environ["SHARED_TRAINING"])
+    found = {
+        (name, batch): in_parts(folder / f"{name}-{rank}-{batch}", batch=batch, make=make)
+        for name, make in MAKERS.items()
+        for batch in (8, 2)
+    }
+    return found | {"diverged": parts_diverged(), "stopped": parts_stopped()}
+
+
+def parts_stopped():
+    """An unbroken one, and one that goes on from a copy of the first process's files."""
+    _training.SECONDS = 0.0
+    folder = Path(os.environ["SHARED_TRAINING"]) / "whole"
+    with training.shared_folder(folder) as own:
+        whole = in_parts(own, 0.5, stop_at=2)
+    with training.shared_folder(folder.parent / "left") as own:
+        in_parts(own, stop_at=2)
+    torch.distributed.barrier()
+    with training.shared_folder(folder.parent / "whole-stopped") as own:
+        return whole, in_parts(own, 0.5)
+
+
+def parts_diverged():
+    learner = training.sharded(net_of_blocks(0.0))
+    method = Supervised(learner, torch.optim.SGD(learner.parameters(), 1e38))
+    try:
+        training.fit(method, data(), epochs=3)
+    except ValueError as error:
+        return str(error)
+    return "trained"
 
 
 def fewer_rows_than_processes(rank):

@@ -25,6 +25,20 @@ def test_all_but_the_first_process_end_with_a_note_and_write_nothing(nakami, her
     assert not (here / "nakami-out").exists()
 
 
+def test_splitting_weights_needs_several_processes_and_a_network_of_ones_own(nakami, here):
+    (here / "x.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    (here / "nets.py").write_text("from torch import nn\nmake = lambda: nn.Linear(1, 2)\n")
+    assert nakami("data", "inspect", "x.csv").code == 0
+    for name, said in {
+        "lenet": "--shard must be given with a network of yours, got lenet-digits; leave it out",
+        "nets.py:make": "--shard must split the weights over several processes, got one; start",
+    }.items():
+        seen = nakami("train", name, "--data", "x.toml", "--shard")
+        assert seen.code == 2
+        assert said in seen.err
+        assert not (here / "nakami-out").exists()
+
+
 @pytest.mark.parametrize("given", [(0,), (1, 2, None), (None, None)])
 def test_the_first_one_and_one_without_torchrun_work(nakami, here, rank, given):
     rank(*given)

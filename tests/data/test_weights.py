@@ -240,3 +240,22 @@ def test_prefixes_are_kept_where_not_all_names_have_them(tmp_path):
         UsageError, match=r"the file has the model under 'module\.' and other parts"
     ):
         data.load_weights(net(), tmp_path / "x.pt")
+
+
+def test_parts_of_a_sharded_checkpoint_are_told_apart_and_the_advised_command_joins_them(
+    tmp_path, monkeypatch
+):
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    monkeypatch.chdir(tmp_path)
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # dcp's own: no group of processes is there
+        dcp.save({"model": model.state_dict()}, checkpoint_id=tmp_path / "parts")
+        dcp_to_torch_save(tmp_path / "parts", tmp_path / "all.pt")  # what the command calls
+    for given in ("parts", "parts/__0_0.distcp"):
+        with pytest.raises(UsageError, match=r"index is a pickle, got .* dcp_to_torch parts all"):
+            data.load_weights(other, given)
+    data.load_weights(other, "all.pt")
+    assert torch.equal(other.weight, model.weight)

@@ -30,6 +30,32 @@ def test_weights_and_losses_are_those_of_one_process(measured, tmp_path, functio
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
 
 
+def test_weights_held_in_parts_are_trained_as_by_one_process(measured, tmp_path):
+    first, second = measured("parts", 2)
+    for name, make in shared_training.MAKERS.items():
+        for batch in (8, 2):  # of 53 rows: the last mini-batch has fewer than two
+            alone = shared_training.in_parts(tmp_path / f"{name}-{batch}", batch=batch, make=make)
+            weights, losses, numbers = alone
+            for own, shared, _ in (first[name, batch], second[name, batch]):
+                assert shared == pytest.approx(losses, rel=1e-5)
+                for one, other in zip(weights, own, strict=True):
+                    torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+            held = [found[name, batch][2] for found in (first, second)]
+            assert max(held) < 0.6 * numbers  # none holds all, nor keeps all of the optimizer's
+            assert sum(held) >= numbers
+    for found in (first, second):  # a stop: the same bits again, with dropout
+        (whole, losses, _), (gone_on, again, _) = found["stopped"]
+        assert losses == again
+        assert all(map(torch.equal, whole, gone_on))
+        assert found["diverged"] == shared_training.parts_diverged()
+    assert "rate must keep loss and parameters finite" in first["diverged"]
+    # what parts have left is whole: one process goes on with it, optimizer included
+    assert [file.name for file in (tmp_path / "left-stopped" / "pieces").glob("*@2*")]
+    _, gone_on, _ = shared_training.in_parts(tmp_path / "left-stopped")
+    assert gone_on == pytest.approx(first["adamw", 8][1], rel=1e-5)
+    assert gone_on[:2] == first["adamw", 8][1][:2]
+
+
 def test_one_that_was_stopped_goes_on_to_the_same_bits_with_dropout(measured):
     first, second = measured("stopped", 2)
     for (whole, losses), (gone_on, again) in (first, second):

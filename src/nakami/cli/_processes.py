@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from nakami.results import wrong
+
 
 def leave_to_the_first() -> None:
     """End where torchrun started several of us and this is not the first, which does it all.
@@ -27,7 +29,7 @@ def leave_to_the_first() -> None:
 
 
 @contextmanager
-def shared(accelerator: str, folder: Path) -> Iterator[tuple[Path, bool]]:
+def shared(accelerator: str, folder: Path, shard: bool) -> Iterator[tuple[Path, bool]]:
     """Within it trainings are shared by torchrun's processes.
 
     Gives the folder of the run, in all but the first a copy, which is left again; and whether this
@@ -35,5 +37,11 @@ def shared(accelerator: str, folder: Path) -> Iterator[tuple[Path, bool]]:
     """
     from nakami import training
 
-    with training.together(accelerator) as here, training.shared_folder(folder) as place:
+    with (
+        training.together(accelerator, shard=shard) as here,
+        training.shared_folder(folder) as place,
+    ):
+        if shard and here.size == 1:
+            way_out = "start torchrun --nproc-per-node 2 -m nakami train ..., or leave it out"
+            raise wrong("--shard", "split the weights over several processes", "one", way_out)
         yield place, here.rank == 0

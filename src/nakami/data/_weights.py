@@ -44,6 +44,11 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> str:
             model's dtype has it, or complex where the model's is real. The model is then unchanged.
     """
     path = as_path("weights", path, "give a file of weights")
+    parts = path if path.is_dir() else path.parent
+    if path.suffix == ".distcp" or (parts / ".metadata").is_file():
+        command = f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {parts} all.pt"
+        rule = "be one file, not parts of torch.distributed.checkpoint whose index is a pickle"
+        raise wrong("weights", rule, path, f"run {command}, where you trust it, and pass all.pt")
     if not path.is_file():
         way_out = f"pass a path that exists, relative to {Path.cwd()}"
         raise wrong("weights", "be an existing file", path, way_out)

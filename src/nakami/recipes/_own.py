@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from nakami.data import Examples, weights_fingerprint
 from nakami.geometry import tune
 from nakami.results import counted, wrong
-from nakami.training import Scheduled, Supervised, Training, ranks
+from nakami.training import Scheduled, Supervised, Training, ranks, sharded
 
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels, digits_from, is_schema, prepared_of
@@ -113,9 +113,12 @@ def _train(
     batches = -(-len(train) // s.batch)
     advice = _advice(training, model, train, s, loss if numbers else "cross_entropy", batches)
     steps = s.epochs * batches
-    method = Supervised(model, _optimizer(model, s, advice["rate"]), _fitting(loss), loss_name)
+    learner = sharded(model) if ranks().shard else model
+    optimizer = _optimizer(learner, s, advice["rate"])
+    method = Supervised(learner, optimizer, _fitting(loss), loss_name)
     falling = Scheduled(method, batches, steps, int(advice["warmup"]))
     training.run("trained", falling, lambda: (train.inputs, targets), batch=s.batch)
+    training.read("trained", model)
     rate = f"{s.optimizer} from rate {advice['rate']:.3g} ({advice['why']})"
     said = f"{counted(s.epochs, 'epoch')} of {rate}, in batches of {s.batch}, on {train.source}"
     facts = (

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ._random import one_thread as one_thread
     from ._rank import HingeRank as HingeRank
     from ._rank import hits as hits
+    from ._sharding import sharded as sharded
     from ._split_sheet import SplitSheet as SplitSheet
     from ._together import ranks as ranks
     from ._together import shared_folder as shared_folder

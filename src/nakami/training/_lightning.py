@@ -20,6 +20,7 @@ from nakami.results import wrong
 from ._batches import Batches
 from ._method import needs_function
 from ._position import Place, Position
+from ._sharding import all_finite, is_sharded
 from ._together import Ranks, ranks
 
 EXPECTED = (  # Lightning warns of what is meant here
@@ -52,11 +53,15 @@ def trained(
             plugins=[LightningEnvironment()],  # one device, also where torchrun started this
         )
         try:
-            module.to(trainer.strategy.root_device).train()
+            if not is_sharded(module):
+                module.to(trainer.strategy.root_device)
+            module.train()
             position.start(batches.data)
             trainer.fit(_Host(position, batches.rows, after), batches)
         finally:
-            module.cpu().eval()
+            module.eval()
+            if not is_sharded(module):
+                module.cpu()
 
 
 @final
@@ -71,6 +76,8 @@ class _Host(LightningModule):
         self._position, self._after = position, after
         self._losses: list[Tensor] = []
         self._ranks = ranks()
+        # torch divides what it sums of parts by the number of processes
+        self._scale = self._ranks.size if is_sharded(self.learner) else 1
 
     def configure_optimizers(self) -> Any:
         return list(self._method.optimizers()) or None
@@ -85,13 +92,13 @@ class _Host(LightningModule):
     def training_step(self, batches: list[Sequence[Tensor]], index: int) -> None:
         for batch in batches:
             own, share = self._ranks.own(batch)
-            descend = partial(_descend, here=self._ranks, share=share)
+            descend = partial(_descend, here=self._ranks, share=share, scale=self._scale)
             self._losses.append(self._method.step(own, descend) * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
         losses = self._position.losses
         loss = float(torch.stack(self._losses).cpu().double().sum()) / self._rows
-        finite = all(bool(torch.isfinite(p).all()) for p in self.learner.parameters())
+        finite = all_finite(self.learner)
         if not (finite and abs(loss) < float("inf")):
             got = f"a loss of {loss:g}" if finite else "parameters that are not"
             rule = f"keep loss and parameters finite, epoch {len(losses) + 1} included"
@@ -104,11 +111,16 @@ class _Host(LightningModule):
 
 
 def _descend(
-    loss: Tensor | Callable[[], Tensor], optimizer: Optimizer, here: Ranks, share: float
+    loss: Tensor | Callable[[], Tensor],
+    optimizer: Optimizer,
+    here: Ranks,
+    share: float,
+    scale: int,
 ) -> Tensor:
     """On one device in full precision Lightning's own calls add a tenth of a millisecond only.
 
-    The loss is the mean over the rows of this process, which are that share of the mini-batch.
+    The loss is the mean over the rows of this process, which are that share of the mini-batch; it
+    is differentiated times ``scale``.
     """
 
     def evaluated() -> Tensor:
@@ -118,7 +130,7 @@ def _descend(
             value.backward()
             return value
         part = value * share
-        part.backward()
+        (part * scale).backward()
         here.sum_gradients(optimizer)
         return here.summed(part.detach())
 

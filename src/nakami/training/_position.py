@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ._method import Method
+from ._sharding import gathered, load_module, load_optimizer
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -34,8 +35,8 @@ class Position:
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""
         return {
-            "module": self.method.module.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.method.optimizers()],
+            "module": gathered(self.method.module.state_dict()),
+            "optimizers": [gathered(each.state_dict()) for each in self.method.optimizers()],
             "method": self.method.state_dict(),
             "generator": self.generator.get_state(),
             "global": torch.get_rng_state(),
@@ -45,10 +46,10 @@ class Position:
         """Before the first epoch of this call."""
         self.method.start(data, self.generator)
         if self.resumed is not None:
-            self.method.module.load_state_dict(self.resumed["module"])
+            load_module(self.method.module, self.resumed["module"])
             states = self.resumed["optimizers"]
             for optimizer, state in zip(self.method.optimizers(), states, strict=True):
-                optimizer.load_state_dict(state)
+                load_optimizer(optimizer, state)
             self.method.load_state_dict(self.resumed["method"])
             self.generator.set_state(self.resumed["generator"])
             torch.set_rng_state(self.resumed["global"])

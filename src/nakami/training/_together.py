@@ -27,11 +27,13 @@ class Ranks:
 
     Attributes:
         rank: Which this is. size: how many there are. local: which of its machine's.
+        shard: Whether each holds a part of the weights, where a method can.
     """
 
     rank: int = 0
     size: int = 1
     local: int = 0
+    shard: bool = False
 
     def own(self, batch: Sequence[Tensor]) -> tuple[Sequence[Tensor], float]:
         """The rows of a mini-batch that this process takes, and their share of all.
@@ -53,10 +55,15 @@ class Ranks:
         return value
 
     def sum_gradients(self, optimizer: Optimizer) -> None:
-        """Sum the gradients of an optimizer's parameters; those that no process has stay none."""
+        """Sum the gradients of an optimizer's parameters; those that no process has stay none.
+
+        Those of parts are left as they are: torch has reduced them.
+        """
         if self.size == 1:
             return
-        held = [p for group in optimizer.param_groups for p in group["params"]]
+        held = [p for group in optimizer.param_groups for p in group["params"] if not is_part(p)]
+        if not held:
+            return
         has = torch.tensor([p.grad is not None for p in held], device=held[0].device).int()
         held = [p for p, n in zip(held, self.summed(has).tolist(), strict=True) if n]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in held]
@@ -83,7 +90,9 @@ class Ranks:
         """
         if self.size == 1:
             return
-        parts = [p.detach().double().sum() for p in module.parameters()]
+        parts = [p.detach().double().sum() for p in module.parameters() if not is_part(p)]
+        if not parts:
+            return
         ends = torch.stack([torch.stack(parts), -torch.stack(parts)])
         dist.all_reduce(ends, dist.ReduceOp.MAX)
         if not torch.equal(ends[0], -ends[1]):
@@ -105,6 +114,15 @@ class Ranks:
             raise wrong("model", rule, ", ".join(named), way_out)
 
 
+def is_part(tensor: Tensor) -> bool:
+    """Whether torch holds it as parts of several processes."""
+    if not dist.is_available():
+        return False
+    from torch.distributed.tensor import DTensor
+
+    return isinstance(tensor, DTensor)
+
+
 _BATCH_NORM = nn.modules.batchnorm._BatchNorm
 _current: ContextVar[Ranks | None] = ContextVar("ranks", default=None)
 
@@ -115,11 +133,12 @@ def ranks() -> Ranks:
 
 
 @contextmanager
-def together(accelerator: str = "cpu") -> Iterator[Ranks]:
+def together(accelerator: str = "cpu", *, shard: bool = False) -> Iterator[Ranks]:
     """Within it, trainings are shared by the processes that torchrun started; else one has it all.
 
     Args:
         accelerator: ``"cpu"`` (by gloo), or ``"cuda"`` (by NCCL, a card for each process).
+        shard: What ``ranks().shard`` says within it: whether recipes train ``sharded`` weights.
     """
     size = int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if size == 1:
@@ -129,7 +148,7 @@ def together(accelerator: str = "cpu") -> Iterator[Ranks]:
     if accelerator == "cuda":
         torch.cuda.set_device(local)
     _join("nccl" if accelerator == "cuda" else "gloo")
-    token = _current.set(Ranks(dist.get_rank(), size, local))
+    token = _current.set(Ranks(dist.get_rank(), size, local, shard))
     try:
         yield ranks()
     finally:

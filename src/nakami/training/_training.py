@@ -36,7 +36,9 @@ from ._fit import go_on
 from ._method import Method
 from ._position import Place, Position
 from ._random import one_thread, phase_generator
+from ._sharding import gathered, load_module
 from ._state import pack, saved, unpack
+from ._together import ranks
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -151,7 +153,7 @@ class Training:
             rule = "be a phase or a snapshot that the folder holds"
             raise wrong("name", rule, repr(name), "train it first with run(...)")
         piece = self._folder.read(name)
-        module.load_state_dict({k: torch.tensor(v) for k, v in piece.arrays.items()})
+        load_module(module, {k: torch.tensor(v) for k, v in piece.arrays.items()})
         module.eval()
         return list(piece.record["losses"])
 
@@ -231,8 +233,9 @@ class Training:
         def after(done: int) -> None:
             nonlocal last
             if done in snapshots:
-                write(snapshots[done], saved(method.module.state_dict()))
-            if done < epochs and time.monotonic() - last >= SECONDS:
+                write(snapshots[done], saved(gathered(method.module.state_dict())))
+            due = done < epochs and time.monotonic() - last >= SECONDS
+            if ranks().same(lambda: due):  # each has a clock of its own, and gathers parts
                 last = time.monotonic()
                 shape, tensors = pack(position.state())
                 write(_checkpoint(phase, done), tensors, state=shape)
@@ -240,7 +243,7 @@ class Training:
             self._work.done(f"{phase}: epoch {done} of {epochs}", phase)
 
         go_on(position, data, epochs, batch, self._place, after)
-        write(phase, saved(method.module.state_dict()))
+        write(phase, saved(gathered(method.module.state_dict())))
         self._discard(phase, epochs)
 
     def _named(self, phase: str, snapshots: Mapping[int, str] | None) -> dict[int, str]:

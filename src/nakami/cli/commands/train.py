@@ -59,6 +59,12 @@ def run(
     device: Annotated[
         str, typer.Option(help="Where it is trained: cpu, cuda or mps; one device.")
     ] = "cpu",
+    shard: Annotated[
+        bool,
+        typer.Option(
+            "--shard", help="Under torchrun: each process holds a part of the weights (FSDP2)."
+        ),
+    ] = False,
     output: OutputOptions,
 ) -> None:
     """Train a recipe: its weights, how the losses fell, what is known of the networks.
@@ -87,13 +93,15 @@ def run(
     from .._progress import Meter
 
     check_choice("--device", device, DEVICES, "leave it out for the processor")
+    if shard and ":" not in name:
+        raise wrong("--shard", "be given with a network of yours", name, "leave it out")
     ComputeOptions(device).place()  # refused where it is not there
     training: dict[str, Any] = {
         "data": inputs.files, "seed": chosen_seed, "settings": values, "accelerator": device,
     }  # fmt: skip
     folder = _folder(name, inputs, training, output.out)
     page = not output.no_page and _runs.can_draw()
-    with _processes.shared(device, folder) as (place, first), Meter() as meter:
+    with _processes.shared(device, folder, shard) as (place, first), Meter() as meter:
         subject = recipes.prepare(
             name,
             place,
