@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Python keeps what it compiled, or each process of the tests compiles 300 files for itself: 8 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: xray test test-all check bench gpu soak clean help
+.PHONY: xray test test-all check docs bench gpu soak clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ check: $(VENV)/.ready-check  ## format, lint with docstring rules, types on the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.ready-docs  ## the documentation site, into site/: warnings are errors, links are checked
+	$(BIN)/python -m tools.site $(ARGS)
+
 bench: $(BENCH)/.ready  ## the benchmarks, in an environment of their own
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BENCH)/bin/python "$$script" || exit 1; done
 
@@ -51,7 +54,7 @@ soak: $(VENV)/.ready-test  ## 2,100 fuzzed command lines: no traceback, no hang,
 	$(BIN)/python tools/soak $(ARGS)
 
 clean:  ## remove environments, caches and builds (runs in nakami-out stay)
-	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH) build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is older than pyproject.toml or constraints.txt only when something is to be installed.
@@ -74,6 +77,11 @@ $(VENV)/.ready-check: $(SETUP) | $(BIN)/python
 	$(PIP) --editable '.[report,images,train,check]'
 	@$(COMPILE) $(VENV)/lib || true
 	@touch $@ $(VENV)/.ready-run
+
+$(VENV)/.ready-docs: $(SETUP) | $(BIN)/python
+	$(PIP) --editable '.[docs]'
+	@$(COMPILE) $(VENV)/lib || true
+	@touch $@
 
 $(BENCH)/.ready: $(SETUP) $(wildcard benchmarks/requirements.txt)
 	@$(call make_venv,$(BENCH))

@@ -21,8 +21,9 @@ class LocallyConnected2d(nn.Module):
     j s + q]``. With the same filters at all places it is ``nn.Conv2d``.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-        padding_mode: As those of ``nn.Conv2d``; one number or two, height before width.
+        in_channels, out_channels, kernel_size, stride: As those of ``nn.Conv2d``; one number or
+            two, height before width.
+        padding, dilation, groups, bias, padding_mode: As those of ``nn.Conv2d``.
         input_size: Height and width of the pictures, which decide the number of places.
         factory: ``device`` and ``dtype`` of the weights.
 

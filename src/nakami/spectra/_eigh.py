@@ -54,7 +54,7 @@ def eigh(
         op: A nakami operator or a dense 2-d tensor, symmetric, shape ``(n, n)``.
         k: How many values, 1 to n.
         tol: Bound on the relative error of each value (``errors`` of the result).
-        which: ``"largest"`` or ``"smallest"`` by sign and size, or ``"magnitude"``: largest |l|.
+        which: ``"largest"`` or ``"smallest"`` by sign and size, or ``"magnitude"``: largest size.
         method: ``"auto"``, or force ``"dense"`` (float64 LAPACK) or ``"krylov"`` (block Lanczos
             with restarts; falls back on dense where n < k + 56).
         memory_budget: Bytes the method may hold beyond the operator itself; default 1 GiB, or

@@ -76,6 +76,7 @@ def viterbi(scores: Tensor, hmm: HMM, counts: Tensor | None = None) -> tuple[Ten
 
     Cost: ``N T S P`` additions for P predecessors; ``N T S`` bytes, or twice as many from 128
         predecessors on.
+
     Source: Viterbi, IEEE Transactions on Information Theory 13 (1967).
     """
     if scores.ndim != 3 or scores.shape[2] != len(hmm) or 0 in scores.shape:

@@ -23,10 +23,11 @@ def critical_gain(kind: str, bias_std: float = 0.0) -> float:
 
     * RNN (tanh): ``1``;
     * GRU, ``D = z``, ``A = (1 - z) r``: ``E[r^2]^(-1/2)``, 2 without biases, whatever the update
-    gate does; * LSTM, of the cell, ``D = f``, ``A = i``, ``B = o``: ``(E[i^2] E[o^2] E[(1 -
-    f)^-2])^(-1/2)``, 2 without
-      biases; ``E[(1 - f)^-2] = 1 + 2 e^(s^2/2) + e^(2 s^2)`` for ``s = bias_std``, so wide forget
-      biases lower it.
+      gate does;
+    * LSTM, of the cell, ``D = f``, ``A = i``, ``B = o``:
+      ``(E[i^2] E[o^2] E[(1 - f)^-2])^(-1/2)``, 2 without biases;
+      ``E[(1 - f)^-2] = 1 + 2 e^(s^2/2) + e^(2 s^2)`` for ``s = bias_std``, so wide forget biases
+      lower it.
 
     Args:
         kind: "rnn", "gru" or "lstm".

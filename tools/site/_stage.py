@@ -1,0 +1,52 @@
+"""All pages of the site as Markdown in one folder: those of docs/ and those that are generated."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import _api, _gallery
+from ._links import Links
+
+BESIDE = {  # pages of the repository outside of docs/
+    "README.md": "overview",
+    "CONTRIBUTING.md": "contributing",
+    "CHANGELOG.md": "changelog",
+    "reproductions/DATA.md": "reproductions-data",
+    "reproductions": "gallery/index",
+    "reproductions/results": "gallery/index",
+}
+
+
+def stage(root: Path, out: Path) -> None:
+    """Write the pages of the site to ``out``, and remove what lay there besides."""
+    sources = {root / name: page for name, page in BESIDE.items()}
+    sources |= {page: page.stem for page in sorted((root / "docs").glob("*.md"))}
+    links = Links(root, out, sources | _gallery.pages_of(root))
+    pages = {"index": front(root)}
+    for source, page in sources.items():
+        if source.is_file():
+            pages[page] = links.turned(source.read_text("utf-8"), source, page)
+    lay(out, pages | _gallery.pages(root, links) | _api.pages())
+
+
+def lay(out: Path, pages: Mapping[str, str]) -> None:
+    """The pages as files; one that did not change is left alone and not read by Sphinx again."""
+    files = {out / f"{page}.md": text for page, text in pages.items()}
+    for file in set(out.rglob("*.md")) - set(files):
+        file.unlink()
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_text("utf-8") != text:
+            file.write_text(text, "utf-8")
+
+
+def front(root: Path) -> str:
+    """The first page, with the order of all others."""
+    sections = tomllib.loads((root / "docs" / "nav.toml").read_text("utf-8"))["section"]
+    text = (Path(__file__).parent / "front.md").read_text("utf-8")
+    for section in sections:
+        pages = "\n".join(section["pages"])
+        text += f"\n```{{toctree}}\n:hidden:\n:caption: {section['name']}\n\n{pages}\n```\n"
+    return text
