@@ -155,3 +155,11 @@ def batch_norm(rank):
     except ValueError as error:
         return str(error)
     return "trained"
+
+
+def small():
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+
+
+def narrow():
+    return nn.Linear(3, 1)

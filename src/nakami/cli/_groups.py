@@ -378,6 +378,53 @@ class SpreadOptions:
 
 
 @dataclass(frozen=True)
+class SharedOptions(SpreadOptions):
+    """By how many processes one training is shared."""
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=SPREAD,
+            help="Share the training of a network of yours among N processes of --backend spark "
+            "(default: 2).",
+        ),
+        Stands(("processes",)),
+    ] = None
+    backend: Annotated[
+        str | None,
+        typer.Option(rich_help_panel=SPREAD, help="What starts them: spark."),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=SPREAD,
+            help="Where Spark is: spark://HOST:7077, yarn. Default: processes on this machine.",
+        ),
+    ] = None
+
+    def check(self, name: str) -> None:
+        """Refuse what is not shared in this way.
+
+        Args:
+            name: What is trained.
+        """
+        if self.backend is None:
+            for option, value in (("jobs", self.jobs), ("cluster", self.cluster)):
+                if value is not None:
+                    way_out = "add it, or start torchrun --nproc-per-node 2 -m nakami train ..."
+                    raise wrong(f"--{option}", "come with --backend spark", value, way_out)
+            return
+        if self.backend != "spark":
+            way_out = "use spark, or start torchrun --nproc-per-node 2 -m nakami train ..."
+            raise wrong("--backend", "be spark for a training", repr(self.backend), way_out)
+        if ":" not in name:
+            rule = "share the training of a network of yours, package.module:factory"
+            raise wrong("--backend", rule, name, "leave it out")
+
+
+@dataclass(frozen=True)
 class JsonOptions:
     """How to print."""
 

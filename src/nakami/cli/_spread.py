@@ -47,7 +47,7 @@ def spread(asked: SpreadOptions) -> AbstractContextManager[None]:
         raise wrong("cluster", "come with {backend}", repr(asked.cluster), way_out)
     if asked.backend is None and asked.jobs in (None, 1):
         return nullcontext()
-    _check_installed(name)
+    check_installed(name)
     _check_listened(asked.cluster or "")
     return _started(name, asked.jobs, asked.cluster)
 
@@ -143,17 +143,35 @@ def _ray(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, A
 
 def _spark(jobs: int | None, address: str | None, stack: ExitStack) -> dict[str, Any]:
     import joblibspark
-    from pyspark.sql import SparkSession
 
-    if address is None:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    with _reached(address):
-        builder = SparkSession.builder.appName("nakami")
-        session = builder.master(address or f"local[{_count(jobs)}]").getOrCreate()
-    stack.callback(session.stop)
+    session = stack.enter_context(spark_session(address, _count(jobs)))
     joblibspark.register_spark()
     slots = session.sparkContext.defaultParallelism
     return {"backend": "spark", "n_jobs": slots if jobs in (None, -1) else jobs}
+
+
+@contextmanager
+def spark_session(address: str | None, slots: int) -> Iterator[Any]:
+    """Spark at an address; None: on this machine, with so many slots.
+
+    Raises:
+        UsageError: It is not there, or does not start.
+    """
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("nakami").master(address or f"local[{slots}]")
+    if address is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        here = {"bindAddress": "127.0.0.1", "host": "127.0.0.1"}  # where its name leads elsewhere
+        for name, value in here.items():
+            builder = builder.config(f"spark.driver.{name}", value)
+    _check_listened(address or "")
+    with _reached(address):
+        session = builder.config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        yield session
+    finally:
+        session.stop()
 
 
 BACKENDS: dict[str, Backend] = {"loky": _loky, "dask": _dask, "ray": _ray, "spark": _spark}
@@ -204,7 +222,12 @@ def _check_listened(address: str) -> None:
         raise wrong("cluster", "be reached", got, "start it there, or check the address") from error
 
 
-def _check_installed(name: str) -> None:
+def check_installed(name: str) -> None:
+    """Refuse a backend whose packages are missing.
+
+    Raises:
+        UsageError: One is.
+    """
     missing = [module for module in NEEDED[name] if find_spec(module) is None]
     if missing:
         extra = "spread" if name == "loky" else name

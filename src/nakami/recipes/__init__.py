@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._facts import error_fact as error_fact
     from ._left import trained_as as trained_as
     from ._left import write_weights as write_weights
+    from ._on_spark import train_on_spark as train_on_spark
     from ._own import own as own
     from ._own import recipe_of as recipe_of
     from ._settings import Bounds as Bounds

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._rank import HingeRank as HingeRank
     from ._rank import hits as hits
     from ._sharding import sharded as sharded
+    from ._spark import on_spark as on_spark
     from ._split_sheet import SplitSheet as SplitSheet
     from ._together import ranks as ranks
     from ._together import shared_folder as shared_folder

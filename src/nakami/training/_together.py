@@ -82,6 +82,13 @@ class Ranks:
         dist.broadcast_object_list(found)
         return found[0]
 
+    def gathered(self, value: T) -> list[T]:
+        """The values of all, in order of rank."""
+        found: list[Any] = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(found, value)
+        return found
+
     def check_same(self, module: nn.Module) -> None:
         """Refuse to go on where the processes hold other weights.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,14 @@ from nakami import recipes
 from nakami.results import check_choice, check_seed, wrong
 
 from .._command import Command, Stands
-from .._groups import SEEDS, ComputeOptions, OutputOptions, TrainingDataOptions, there
+from .._groups import (
+    SEEDS,
+    ComputeOptions,
+    OutputOptions,
+    SharedOptions,
+    TrainingDataOptions,
+    there,
+)
 from .._processes import leave_to_the_first
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -65,6 +73,7 @@ def run(
             "--shard", help="Under torchrun: each process holds a part of the weights (FSDP2)."
         ),
     ] = False,
+    shared: SharedOptions,
     output: OutputOptions,
 ) -> None:
     """Train a recipe: its weights, how the losses fell, what is known of the networks.
@@ -82,6 +91,7 @@ def run(
 
     name = _subjects.known(name)
     inputs.check()
+    shared.check(name)
     given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
     in_file = check_seed(given.pop("seed", 0))
     chosen_seed = in_file if seed is None else seed
@@ -95,12 +105,16 @@ def run(
     check_choice("--device", device, DEVICES, "leave it out for the processor")
     if shard and ":" not in name:
         raise wrong("--shard", "be given with a network of yours", name, "leave it out")
+    if shard and shared.backend is not None:
+        raise wrong("--shard", "be left to torchrun", "--backend spark", "leave one of them out")
     ComputeOptions(device).place()  # refused where it is not there
     training: dict[str, Any] = {
         "data": inputs.files, "seed": chosen_seed, "settings": values, "accelerator": device,
     }  # fmt: skip
     folder = _folder(name, inputs, training, output.out)
     page = not output.no_page and _runs.can_draw()
+    if shared.backend is not None and not recipes.trained(name, folder, **training):
+        _on_spark(name, folder, shared, training)
     with _processes.shared(device, folder, shard) as (place, first), Meter() as meter:
         subject = recipes.prepare(
             name,
@@ -112,6 +126,20 @@ def run(
         )
         if first:
             _tell(place, recipes.write_weights(subject, place), page, output)
+
+
+def _on_spark(name: str, folder: Path, shared: SharedOptions, training: dict[str, Any]) -> None:
+    """Train by processes of Spark: those of a cluster, or on this machine."""
+    from .. import _model, _spread
+
+    _spread.check_installed("spark")
+    jobs, here = shared.jobs or 2, shared.cluster is None
+    options = {**training, "settings": asdict(training["settings"])}
+    with _spread.spark_session(shared.cluster, jobs if here else 1):
+        recipes.train_on_spark(
+            partial(_model.build, name, None, training["seed"]),
+            folder, name=name, processes=jobs, local=here, **options,
+        )  # fmt: skip
 
 
 def _tell(folder: Path, weights: dict[str, Path], page: bool, output: OutputOptions) -> None:
