@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nakami import data
-from nakami.data.schema import _kept, _prepare
+from nakami.data.schema import _kept, _prepare, _source
 from nakami.results import UsageError
 
 pa = pytest.importorskip("pyarrow")
@@ -82,7 +82,7 @@ def same(one, other):
 
 
 def test_on_disk_it_is_what_it_is_in_memory(schema, tmp_path, monkeypatch):
-    monkeypatch.setattr(_prepare, "BLOCK", 1000)  # so that parts are cut
+    monkeypatch.setattr(_source, "BLOCK", 1000)  # so that parts are cut
     held = data.prepare(schema)
     mapped = data.prepare(schema, memory_budget=1, folder=tmp_path / "kept")
     same(held, mapped)
@@ -164,7 +164,7 @@ def test_statistics_by_parts_are_those_of_all_rows_in_64_bits(table):
 
 
 def test_a_part_without_a_right_row_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(_prepare, "BLOCK", 64)
+    monkeypatch.setattr(_source, "BLOCK", 64)
     rows = [f"{i / 7},{i % 7},{'no' if i % 2 else 'yes'}" for i in range(30)]
     (tmp_path / "t.csv").write_text("a,b,y\n" + ",,\n" * 20 + "\n".join(rows))
     text = data.inspect(tmp_path / "t.csv").to_toml(tmp_path).replace('"refuse"', '"skip"')

@@ -289,3 +289,66 @@ def test_parts_may_be_numbered_and_rows_of_a_second_file_are_told_apart(tmp_path
     prepared = data.prepare(data.read_schema(tmp_path / "s.toml"))
     assert prepared.examples("test").names == ("u.csv, row 1",)
     assert [str(row) for row in prepared.report.wrong] == ["u.csv, row 2, size: 'x' is no number"]
+
+
+def test_a_wrong_number_far_behind_changes_no_row_before_it(tmp_path):
+    """Up to there numbers are read as numbers, from there on as text."""
+    draw = np.random.default_rng(0).normal(size=60_000)
+    lines = [f"{x!r},{'oak' if i % 3 else 'elm'},no" for i, x in enumerate(draw.tolist())]
+    path, head = tmp_path / "t.csv", "size,kind,old\n"
+    path.write_text(head + "\n".join(lines))
+    assert path.stat().st_size > 1.2e6  # several batches
+    whole = data.prepare(schema_for(path, vector="as stored"))
+    path.write_text(head + "\n".join([*lines[:-2], "1_x,oak,no", "1,2,3,4", lines[-1]]))
+    schema = schema_for(path, vector="as stored", wrong_rows="skip")
+    prepared = data.prepare(schema)
+    assert [str(row) for row in prepared.report.wrong] == [
+        "row 60000: 4 fields in place of 3",
+        "row 59999, size: '1_x' is no number",
+    ]
+    both = [each.examples(p) for each in (whole, prepared) for p in ("train", "test")]
+    rows = [dict(zip(b.names, b.inputs.tolist(), strict=True)) for b in both]
+    one, other = {**rows[0], **rows[1]}, {**rows[2], **rows[3]}
+    assert other.pop("row 60001") == one.pop("row 60000")
+    one.pop("row 59999")
+    assert one == other
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_parquet_file_is_not_held_whole(tmp_path, folder, monkeypatch):
+    from pyarrow import parquet
+
+    monkeypatch.setattr("nakami.data.schema._source.BLOCK", 1 << 19)
+    from nakami.data.schema._open import opened
+
+    path = tmp_path / "t.parquet" if not folder else tmp_path / "t" / "part-0.parquet"
+    path.parent.mkdir(exist_ok=True)
+    kind = pa.schema([("x", pa.list_(pa.float32(), 256))])
+    values = np.random.default_rng(0).normal(size=(30_000, 256)).astype(np.float32)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 256)
+    table = pa.table([column], schema=kind)
+    parquet.write_table(table, path, row_group_size=500, use_dictionary=False)
+    size, before, most, seen = path.stat().st_size, pa.total_allocated_bytes(), 0, []
+    for part in opened(path.parent if folder else path).parts({"x": "array"}):
+        most = max(most, pa.total_allocated_bytes() - before)
+        seen.append(part.values["x"][0, 0])
+    assert most < size / 2
+    assert seen[0] == values[0, 0]
+
+
+def test_texts_are_held_once_and_say_the_same(tmp_path):
+    (tmp_path / "t.csv").write_text("size,kind,old\n1,a,no\n2,,no\n3,b,yes\n4,a,yes\n")
+    from nakami.data.schema._open import opened
+
+    types = {"size": "number", "kind": "category", "old": "text"}
+    (part,) = opened(tmp_path / "t.csv").parts(types)
+    assert [*part.values["kind"]] == ["a", "", "b", "a"]
+    assert {i: row.why for i, row in part.wrong.items()} == {1: "missing"}
+    assert [*part.values["old"][np.array([True, False, True, False])]] == ["no", "yes"]
+    assert part.values["kind"].counts() == {"a": 2, "b": 1, "": 1}
+    cut = part.cut(slice(1, 3))
+    assert ([*cut.values["kind"]], [*cut.names], [*cut.wrong]) == (
+        ["", "b"],
+        ["row 2", "row 3"],
+        [0],
+    )

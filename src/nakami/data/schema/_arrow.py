@@ -11,6 +11,7 @@ import numpy as np
 from nakami.results import RunError, wrong
 
 from ._files import Held
+from ._texts import Texts
 from ._vector import Values
 
 Found = tuple[Values, dict[int, str]]  # values, and why some are wrong by place
@@ -98,11 +99,16 @@ def _numbers(column: Any) -> Found:
 
 
 def _texts(column: Any, empty: bool) -> Found:
+    """Each kind once; a missing one stands as an empty text and is wrong."""
     import pyarrow.compute as compute
 
-    texts = compute.cast(column, arrow().string()).to_pylist()
-    faults = {i: MISSING for i, t in enumerate(texts) if t is None or (t == "" and not empty)}
-    return [t or "" for t in texts], faults
+    pa = arrow()
+    held = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    kinds = compute.cast(held.dictionary, pa.string()).to_pylist()
+    places = held.indices.fill_null(len(kinds)).to_numpy(zero_copy_only=False)
+    bad = np.array([k is None or (k == "" and not empty) for k in [*kinds, None]])
+    faults = dict.fromkeys(np.flatnonzero(bad[places]).tolist(), MISSING)
+    return Texts([kind or "" for kind in [*kinds, None]], places), faults
 
 
 def _paths(column: Any, folder: Path) -> Found:
@@ -122,6 +128,36 @@ def _paths(column: Any, folder: Path) -> Found:
 
 
 def _arrays(column: Any) -> Found:
+    found = _regular(column)
+    if found is None:
+        return _ragged(column)
+    finite = np.isfinite(found.reshape(len(found), -1)).all(1)
+    faults = dict.fromkeys(np.flatnonzero(~finite).tolist(), "a number that is not finite")
+    if faults:
+        found[~finite] = 0.0
+    return found, faults
+
+
+def _regular(column: Any) -> np.ndarray | None:
+    """Arrays of one shape in which nothing is missing, ``(n, ...)`` float64."""
+    import pyarrow.compute as compute
+
+    types, shape = arrow().types, [len(column)]
+    while types.is_list(column.type) or types.is_large_list(column.type) or (
+        types.is_fixed_size_list(column.type)
+    ):  # fmt: skip
+        ends = compute.min_max(compute.list_value_length(column)).as_py()
+        if column.null_count or not ends["min"] or ends["min"] != ends["max"]:
+            return None
+        shape.append(ends["min"])
+        column = column.flatten()
+    if column.null_count or stored_as(column.type) != "number":
+        return None
+    numbers = compute.cast(column, arrow().float64()).to_numpy(zero_copy_only=False)
+    return np.array(numbers).reshape(shape)
+
+
+def _ragged(column: Any) -> Found:
     faults = dict[int, str]()
     rows = [None if row is None else _array(row) for row in column.to_pylist()]
     shape = next((row.shape for row in rows if row is not None and row.dtype == float), (0,))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nakami.results import counted, wrong
 
+from ._texts import Texts
 from ._vector import Values, Vector
 
 MOST = float(np.finfo(np.float32).max)
@@ -131,7 +132,7 @@ class Kinds(Vector):
     def learn(self, values: Values) -> None:
         """Which there are."""
         if not self.listed:
-            self._often.update(values)
+            self._often.update(values.counts() if isinstance(values, Texts) else values)
 
     def finish(self) -> None:
         """In order of name, numbers by their size."""
@@ -149,6 +150,8 @@ class Kinds(Vector):
     def places(self, values: Values) -> np.ndarray:
         """Which class each is, -1 for none of them, ``(n,)`` int64."""
         place = {name: i for i, name in enumerate(self.classes)}
+        if isinstance(values, Texts):
+            return values.by_kind(lambda kind: place.get(kind, -1), np.int64)
         return np.array([place.get(value, -1) for value in values], dtype=np.int64)
 
 

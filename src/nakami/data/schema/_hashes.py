@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._files import digest
+from ._texts import Texts
 
 WHOLE = float(1 << 64)
 
@@ -36,6 +37,8 @@ def shares(found: np.ndarray) -> np.ndarray:
 def _of_column(values: Any, kind: str) -> np.ndarray:
     if kind == "number":
         return _mixed((np.asarray(values, dtype=np.float64) + 0.0).view(np.uint64))  # no -0
+    if isinstance(values, Texts):
+        return values.by_kind(lambda text: _of_bytes(text.encode()), np.uint64)
     if kind == "array":
         rows = np.ascontiguousarray(np.asarray(values) + 0)
         each = (_of_bytes(row.astype(np.float64).tobytes()) for row in rows)

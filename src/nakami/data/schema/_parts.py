@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ._arrow import arrow
-from ._source import ROWS
+from ._source import rows_of
 
 HIDDEN = (".", "_")  # how names begin that are no data: _SUCCESS, .part-00000.parquet.crc
 
@@ -36,12 +36,25 @@ def batches(folder: Path, columns: Collection[str]) -> Iterator[Any]:
     from pyarrow import dataset
 
     files = [str(file) for file in parts_in(folder)]
-    form = {"format": "parquet", "partitioning": "hive", "partition_base_dir": str(folder)}
+    scan = dataset.ParquetFragmentScanOptions(pre_buffer=False)  # which holds all of a file
+    kind = dataset.ParquetFileFormat(default_fragment_scan_options=scan)
+    form = {"format": kind, "partitioning": "hive", "partition_base_dir": str(folder)}
     found = dataset.dataset(files, **form)
-    kinds = [part.physical_schema for part in found.get_fragments()]
+    parts = [*found.get_fragments()]
+    kinds = [part.physical_schema for part in parts]
     whole = arrow().unify_schemas([*kinds, found.schema], promote_options="permissive")
     for batch in dataset.dataset(files, whole, **form).to_batches(
-        columns=[*columns] or None, batch_size=ROWS, batch_readahead=1, fragment_readahead=1
+        columns=[*columns] or None,
+        batch_size=most_rows([part.metadata for part in parts]),
+        batch_readahead=1,
+        fragment_readahead=1,
     ):
         if batch.num_rows:  # Spark also writes parts without rows
             yield batch
+
+
+def most_rows(heads: Sequence[Any]) -> int:
+    """Rows of a batch, by the heads of Parquet files."""
+    groups = [head.row_group(i) for head in heads for i in range(head.num_row_groups)]
+    rows = sum(head.num_rows for head in heads)
+    return rows_of(sum(group.total_byte_size for group in groups) // max(1, rows))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import compress
 from os import PathLike
 from typing import Any
 
@@ -18,17 +17,17 @@ from .._examples import AS_STORED, Examples
 from .._labelled import LabelledExamples
 from .._pictures import NORMALISATIONS
 from ._kept import Kept
+from ._names import chosen
 from ._preparation import Preparation, Rows
 from ._report import Report, Seen
 from ._rows import SchemaRows
 from ._schema import Schema
-from ._source import ROWS
+from ._source import rows_of
 from ._stores import InMemory, Nowhere, OnDisk, Store, Stored
 
 STANDARD = "deviation of the training rows"
 NOUNS = {"picture": "picture", "sound": "recording", "text": "text"}
 BUDGET = 4 << 30  # bytes of tensors
-BLOCK = 1 << 25  # bytes of inputs that are made at a time
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def prepare(
     kept = None if folder is None else Kept(as_path("folder", folder, "give a folder"), schema)
     if kept is not None and (found := kept.read()) is not None:
         return _of_kept(*found, schema)
-    made, source = _learned(schema)
+    made, source = _learned(schema, budget)
     row = _bytes_of_a_row(made, source)
     size = row * source.count
     if size <= budget:
@@ -134,17 +133,17 @@ def prepare(
 
 def survey(schema: Schema) -> tuple[Preparation, Report, str]:
     """What ``prepare`` would find, and the shape of an input in words; no tensors are kept."""
-    made, source = _learned(schema)
+    made, source = _learned(schema, BUDGET)
     shape = _in_words(_first_row(made, source))
     stores = {"train": Nowhere(), "test": Nowhere()}
     report = _fill(made, source, stores, _bytes_of_a_row(made, source))()
     return made, report, shape
 
 
-def _learned(schema: Schema) -> tuple[Preparation, SchemaRows]:
+def _learned(schema: Schema, budget: int) -> tuple[Preparation, SchemaRows]:
     """The first time through the rows."""
     made = Preparation.of(schema)
-    source = SchemaRows(schema, made)
+    source = SchemaRows(schema, made, budget)
     for part, tested in source.first():
         rows = Rows(part)
         for name, vector in made.vectors.items():
@@ -161,18 +160,18 @@ def _fill(
 ) -> Callable[[], Report]:
     """The second time: rows as numbers, into stores; gives what makes the report behind it."""
     seen = Seen()
-    for part, tested, hashed in source.again(max(1, min(ROWS, BLOCK // max(1, row)))):
+    for part, tested, hashed in source.again(rows_of(row)):
         inputs, targets, rows = made.rows(part)
         source.note(rows)
         right = rows.right
         if not right.any():
             continue
-        names = [*compress(part.names, right)]
+        names = part.names if right.all() else chosen(part.names, right)
         seen.add(tested[right], hashed[right], targets)
         for name, own in (("train", ~tested[right]), ("test", tested[right])):
             here = torch.from_numpy(own)
-            chosen = None if targets is None else targets[here]
-            stores[name].add(inputs[here], chosen, [*compress(names, own)])
+            wanted = None if targets is None else targets[here]
+            stores[name].add(inputs[here], wanted, chosen(names, own))
     source.refuse()
     for name, store in stores.items():
         if not store.rows:

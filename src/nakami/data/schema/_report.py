@@ -67,13 +67,15 @@ class Seen:
         """What was found; ``names`` are those of the rows to test on."""
         tested = np.concatenate([np.zeros(0, bool), *self.tested])
         hashed = np.concatenate([np.zeros(0, np.uint64), *self.hashed])
-        _, first, same = np.unique(hashed, return_index=True, return_inverse=True)
-        repeated = first[same] != np.arange(len(hashed))
-        differs = np.zeros(len(hashed), bool)
-        if self.targets:
+        first = _first_alike(hashed)
+        repeated = np.flatnonzero(first != np.arange(len(hashed)))
+        contradictory = 0
+        if self.targets and len(repeated):
             targets = np.concatenate(self.targets)
-            differs = targets != targets[first[same]]
-        copies = np.isin(hashed[tested], hashed[~tested])
+            contradictory = int((targets[repeated] != targets[first[repeated]]).sum())
+        copies = np.zeros(0, bool)
+        if len(repeated):
+            copies = np.isin(hashed[tested], hashed[~tested])
         vectors = made.vectors.items()
         reduced = {f"{name}: {v.counts}": v.counted for name, v in vectors if v.counted}
         return Report(
@@ -82,7 +84,16 @@ class Seen:
             train=int((~tested).sum()),
             test=int(tested.sum()),
             copies=tuple(names[i] for i in np.flatnonzero(copies).tolist()),
-            repeated=int(repeated.sum()),
-            contradictory=int((repeated & differs).sum()),
+            repeated=len(repeated),
+            contradictory=contradictory,
             reduced=reduced,
         )
+
+
+def _first_alike(hashed: np.ndarray) -> np.ndarray:
+    """Of each row the place of the first with its hash, ``(n,)``."""
+    ordered = np.sort(hashed)  # an eighth of what finding the places takes
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.arange(len(hashed))
+    _, first, same = np.unique(hashed, return_index=True, return_inverse=True)
+    return first[same]

@@ -10,17 +10,26 @@ import numpy as np
 from nakami.results import first_names, wrong
 
 from ._hashes import hashes, shares
+from ._names import behind
 from ._open import sources_of
 from ._preparation import Preparation, Rows, some
 from ._schema import Schema
 from ._source import Part, WrongRow
 
+HELD = 1 << 28
+
 
 class SchemaRows:
-    """Rows of the sources of a schema, each with whether it is tested on and its hash."""
+    """Rows of the sources of a schema, each with whether it is tested on and its hash.
 
-    def __init__(self, schema: Schema, made: Preparation):
+    Args:
+        schema: Whose. made: what is used of them.
+        most: Bytes of rows that may be held from the first time to the second.
+    """
+
+    def __init__(self, schema: Schema, made: Preparation, most: int = HELD):
         self.schema, self.count = schema, 0
+        self._most, self._held = min(most, HELD), list[tuple[Part, bool]]()
         self._sources = sources_of(schema)
         inputs = {column.name: column.type for column in schema.used("input")}
         by = {c.name: c.type for c in schema.columns if c.name == schema.split.by}
@@ -31,7 +40,7 @@ class SchemaRows:
 
     def first(self) -> Iterator[tuple[Part, np.ndarray]]:
         """Parts with who is tested on, ``(n,)`` bool."""
-        for part, only_tested in self._parts():
+        for part, only_tested in self._first_read():
             hashed = self._hashes(part, self._hashed)
             tested = np.full(len(hashed), only_tested)
             split = self.schema.split
@@ -78,7 +87,21 @@ class SchemaRows:
         """Wrong rows as they were found."""
         return tuple(self._wrong.values())
 
+    def _first_read(self) -> Iterator[tuple[Part, bool]]:
+        """All parts; as long as they are small together they are held for the next time."""
+        held, size = list[tuple[Part, bool]](), 0
+        for part, tested in self._parts():
+            size += part.size()
+            held = [] if size > self._most else held
+            if size <= self._most:
+                held.append((part, tested))
+            yield part, tested
+        self._held = held
+
     def _parts(self) -> Iterator[tuple[Part, bool]]:
+        if self._held:
+            yield from self._held
+            return
         for source, tested in self._sources:
             for part in source.parts(self._types):
                 yield (_in_file(part, source.path.name) if tested else part), tested
@@ -100,6 +123,5 @@ def _in_file(part: Part, name: str) -> Part:
     """Rows of a second file, told apart from those of the first."""
     wrongs = {i: replace(row, row=f"{name}, {row.row}") for i, row in part.wrong.items()}
     left_out = [replace(row, row=f"{name}, {row.row}") for row in part.left_out]
-    return replace(
-        part, names=tuple(f"{name}, {n}" for n in part.names), wrong=wrongs, left_out=left_out
-    )
+    names = behind(part.names, f"{name}, ")
+    return replace(part, names=names, wrong=wrongs, left_out=left_out)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nakami.results import wrong
 
+from ._texts import Texts
 from ._vector import Values
 
 ROWS = 8192  # of a part, where the source decides
 FILES = 256  # likewise, where each row is a file
+BLOCK = 1 << 23  # bytes of rows that are read or made at a time
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Part:
         left_out: Rows that could not be told into columns at all.
     """
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     values: Mapping[str, Values]
     wrong: Mapping[int, WrongRow]
     left_out: Sequence[WrongRow] = ()
@@ -54,6 +59,24 @@ class Part:
         wrong = {i - first: row for i, row in self.wrong.items() if first <= i < last}
         values = {name: each[rows] for name, each in self.values.items()}
         return Part(self.names[rows], values, wrong, () if first else self.left_out)
+
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return sum(map(_size, self.values.values()))
+
+
+def rows_of(size: int) -> int:
+    """How many rows of so many bytes are read or made at a time."""
+    return max(1, min(ROWS, BLOCK // max(1, size)))
+
+
+def _size(values: Values) -> int:
+    if isinstance(values, np.ndarray):
+        return values.nbytes
+    if isinstance(values, Texts):
+        return values.places.nbytes + sum(60 + len(kind) for kind in values.kinds)
+    held = (each.getbuffer().nbytes for each in values if isinstance(each, io.BytesIO))
+    return 200 * len(values) + sum(held)
 
 
 class Source(ABC):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._names import Names, encoded
+from ._names import Written, encoded, joined
 from ._npy import NpyWriter, mapped
 
 Stored: TypeAlias = tuple[Tensor, Tensor | None, Sequence[str]]  # inputs, targets, names
@@ -49,7 +49,7 @@ class InMemory(Store):
     """
 
     def __init__(self, most: int):
-        self._most, self._names = most, list[str]()
+        self._most, self._names = most, list[Sequence[str]]()
         self._inputs = self._targets = torch.empty(0)
         self._labelled = False
 
@@ -63,16 +63,16 @@ class InMemory(Store):
         self._inputs[here] = inputs
         if targets is not None:
             self._targets[here] = targets
-        self._names += names
+        self._names.append(names)
 
     def names(self) -> Sequence[str]:
-        """Texts."""
-        return self._names
+        """Of all parts."""
+        return joined(self._names)
 
     def stored(self) -> Stored:
         """All rows."""
         targets = self._targets[: self.rows] if self._labelled else None
-        return self._inputs[: self.rows], targets, tuple(self._names)
+        return self._inputs[: self.rows], targets, self.names()
 
 
 @final
@@ -80,14 +80,14 @@ class Nowhere(Store):
     """Keeps names alone."""
 
     def __init__(self) -> None:
-        self._names = list[str]()
+        self._names = list[Sequence[str]]()
 
     def _take(self, inputs: Tensor, targets: Tensor | None, names: Sequence[str]) -> None:
-        self._names += names
+        self._names.append(names)
 
     def names(self) -> Sequence[str]:
-        """Texts."""
-        return self._names
+        """Of all parts."""
+        return joined(self._names)
 
 
 @final
@@ -118,7 +118,7 @@ class OnDisk(Store):
     def names(self) -> Sequence[str]:
         """Those of the files, once they are closed."""
         paths = [self._files[name].path for name in ("names", "ends")]
-        return Names(*(np.load(path, mmap_mode="c") for path in paths))
+        return Written(*(np.load(path, mmap_mode="c") for path in paths))
 
     def close(self) -> dict[str, str]:
         """End the files; what ``read_stored`` checks them by."""
@@ -142,4 +142,4 @@ def read_stored(folder: Path, part: str, files: dict[str, Any]) -> Stored:
         if file in files:
             found[name] = mapped(folder / file, files[file])
     targets = torch.from_numpy(found["targets"]) if "targets" in found else None
-    return torch.from_numpy(found["inputs"]), targets, Names(found["names"], found["ends"])
+    return torch.from_numpy(found["inputs"]), targets, Written(found["names"], found["ends"])

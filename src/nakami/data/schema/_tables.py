@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nakami.results import UsageError, wrong
 
 from ._arrow import arrow, stored_as, values_of
-from ._parts import batches, parts_in
-from ._source import ROWS, Part, Source, WrongRow
+from ._names import Numbered
+from ._parts import batches, most_rows, parts_in
+from ._source import Part, Source, WrongRow, rows_of
 
 SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
 DELIMITERS = ";\t|,"  # of equal right, the first: a comma may be a decimal point
+BUFFER = 1 << 20  # bytes of a Parquet file that are read at a time
 ENDINGS = {
     ".csv": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow",
 }  # fmt: skip
@@ -68,7 +72,7 @@ class Table(Source):
         first, told, ragged = 0, 0, dict[int, WrongRow]()
         with self._readable():
             for batch in self._batches(ragged, types):
-                names = tuple(f"row {i}" for i in _numbers(first, batch.num_rows, ragged))
+                names = Numbered("row", _numbers(first, batch.num_rows, ragged))
                 new = tuple(ragged.values())[told:]
                 yield self._part(batch, names, types, new)
                 first, told = first + batch.num_rows, told + len(new)
@@ -76,7 +80,7 @@ class Table(Source):
     def _part(
         self,
         batch: Any,
-        names: tuple[str, ...],
+        names: Sequence[str],
         types: Mapping[str, str],
         left_out: tuple[WrongRow, ...],
     ) -> Part:
@@ -89,19 +93,24 @@ class Table(Source):
 
     def _batches(self, ragged: dict[int, WrongRow], types: Mapping[str, str]) -> Iterator[Any]:
         if self.kind == "CSV":
-            yield from _csv_batches(self.path, self._form, ragged)
+            yield from _csv_batches(self.path, self._form, ragged, types)
         elif self.kind == "Parquet" and self.path.is_dir():
             yield from batches(self.path, types)
         elif self.kind == "Parquet":
             from pyarrow import parquet
 
-            with parquet.ParquetFile(self.path) as file:
-                yield from file.iter_batches(ROWS, columns=[*types] or None)
+            # as it is without these, all of the file stays in memory (pyarrow 26.0.1)
+            streamed = {"pre_buffer": False, "buffer_size": BUFFER}
+            with parquet.ParquetFile(self.path, **streamed) as file:
+                most = most_rows([file.metadata])
+                yield from file.iter_batches(most, columns=[*types] or None)
         else:
             files = sorted(self.path.glob("*.arrow")) if self.path.is_dir() else [self.path]
             for file in files:
                 with arrow().memory_map(str(file)) as mapped:
-                    yield from _ipc(mapped)
+                    for batch in _ipc(mapped):
+                        most = rows_of(batch.nbytes // max(1, batch.num_rows))
+                        yield from (batch[i : i + most] for i in range(0, batch.num_rows, most))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -126,20 +135,48 @@ def _ipc(mapped: Any) -> Iterator[Any]:
             yield file.get_batch(i)
 
 
-def _numbers(first: int, n: int, left_out: Collection[int]) -> Iterable[int]:
+def _numbers(first: int, n: int, left_out: Collection[int]) -> np.ndarray:
     """Numbers of ``n`` rows behind ``first`` others, both without those that were left out."""
+    found = np.arange(first + 1, first + n + 1)
     if not left_out:
-        return range(first + 1, first + n + 1)
-    numbers = (i for i in range(1, first + n + len(left_out) + 1) if i not in left_out)
-    return islice(numbers, first, first + n)
+        return found
+    gaps = np.sort(np.fromiter(left_out, dtype=np.int64)) - np.arange(len(left_out))
+    return found + np.searchsorted(gaps, found, side="right")
 
 
-def _csv_batches(path: Path, form: Mapping[str, Any], ragged: dict[int, WrongRow]) -> Iterator[Any]:
-    """Every column as text, so that each wrong value can be named."""
-    pa = arrow()
-    from pyarrow import csv as reader
-
+def _csv_batches(
+    path: Path, form: Mapping[str, Any], ragged: dict[int, WrongRow], types: Mapping[str, str]
+) -> Iterator[Any]:
+    """Numbers as numbers, until one is wrong; from there on as text, so that it can be named."""
+    pa, done = arrow(), 0
     names = _names(path, form)
+    kinds = {"number": pa.float64(), "category": pa.dictionary(pa.int32(), pa.string())}
+    quick = {name: kinds.get(kind, pa.string()) for name, kind in types.items()}
+    slow = dict.fromkeys(names, pa.string())
+    try:
+        if form["decimal"] == "." and pa.float64() in quick.values():
+            for batch in _read_csv(path, form, ragged, {**slow, **quick}, [*types]):
+                yield batch
+                done += 1
+            return
+    except pa.ArrowInvalid:
+        pass  # a number that is none, or what is wrong below too
+    for batch in islice(_read_csv(path, form, ragged, slow, [*types]), done, None):
+        if form["decimal"] != ".":
+            columns = [_points(column, form["decimal"]) for column in batch.columns]
+            batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
+        yield batch
+
+
+def _read_csv(
+    path: Path,
+    form: Mapping[str, Any],
+    ragged: dict[int, WrongRow],
+    types: Mapping[str, Any],
+    columns: list[str],
+) -> Iterator[Any]:
+    """Record batches of a megabyte, whatever the types; of these columns, or of all."""
+    from pyarrow import csv as reader
 
     def left_out(row: Any) -> str:
         number = row.number - (1 if form["header"] else 0)
@@ -147,24 +184,22 @@ def _csv_batches(path: Path, form: Mapping[str, Any], ragged: dict[int, WrongRow
         ragged[number] = WrongRow(f"row {number}", "", why)
         return "skip"
 
-    found = reader.open_csv(
+    yield from reader.open_csv(
         path,
         read_options=reader.ReadOptions(
             use_threads=False,
-            column_names=None if form["header"] else names,
+            column_names=None if form["header"] else [*types],
         ),
         parse_options=reader.ParseOptions(
             delimiter=form["delimiter"], newlines_in_values=True, invalid_row_handler=left_out
         ),
         convert_options=reader.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            column_types=types,
+            include_columns=columns,
+            strings_can_be_null=False,
+            null_values=[""],
         ),
     )
-    for batch in found:
-        if form["decimal"] != ".":
-            columns = [_points(column, form["decimal"]) for column in batch.columns]
-            batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
-        yield batch
 
 
 def _points(column: Any, decimal: str) -> Any:
