@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import nakami
 from nakami import data, recipes
 from nakami.results import UsageError, read_record
 from nakami.training import Scheduled, Supervised
@@ -160,3 +161,62 @@ def test_a_network_that_does_not_fit_is_refused_before_any_advice(schema, tmp_pa
     with pytest.raises(UsageError, match=r"model must give 1 number for each row, .* got \(2, 2\)"):
         recipes.prepare(many, tmp_path / "run", data=schema / "numbers.toml")
     assert not (tmp_path / "run").exists()
+
+
+def deep(seed=0, fixed=False):
+    """Twelve tanh layers as torch draws them: their signals fade."""
+    torch.manual_seed(0 if fixed else seed)
+    hidden = [part for _ in range(12) for part in (nn.Linear(16, 16), nn.Tanh())]
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), *hidden, nn.Linear(16, 2))
+
+
+def test_first_weights_are_scaled_where_signals_would_not_survive(schema, tmp_path):
+    name = recipes.own("nets:deep", deep)
+    usual = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 10})
+
+    def prepared(run, **changes):
+        settings = recipes.with_values(usual, changes)
+        options = {"data": schema / "classes.toml", "settings": settings, "seed": 2}
+        (network,) = recipes.prepare(name, tmp_path / run, **options).networks
+        return network.training, network.facts[0]["value"]
+
+    told, error = prepared("scaled")
+    assert "; first weights scaled, as signal vanishes: over 13 layers the mean square of" in told
+    assert error < 15
+    assert prepared("scaled") == (told, error)  # read back
+    assert "first weights" not in prepared("made", scale="as made")[0]
+    # the scales are the proposal's, and begin the training again after a stop before any checkpoint
+    prepared_data = data.prepare(data.read_schema(schema / "classes.toml"))
+    inputs = prepared_data.examples("train").inputs[:64]
+    proposed = nakami.initialisation(deep(2), inputs, seed=2).proposal.apply(deep(2))
+    untouched, _ = prepared("stopped", epochs=0)
+    (network,) = recipes.prepare(
+        name,
+        tmp_path / "stopped",
+        data=schema / "classes.toml",
+        settings=recipes.with_values(usual, {"epochs": 0}),
+        seed=2,
+    ).networks
+    for one, other in zip(network.model.parameters(), proposed.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
+    assert "first weights scaled" in untouched
+    # what no seed changes was not drawn: a pretrained network stays as it is
+    recipes.own("nets:deep", lambda seed: deep(fixed=True))
+    assert "first weights as made, though signal vanishes" in prepared("fixed")[0]
+    assert "no seed changes them, as if trained before" in prepared("fixed")[0]
+
+
+def test_first_weights_that_cannot_be_read_stay_with_the_reason(schema, tmp_path):
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.out(self.gru(x[..., None])[0][:, -1])
+
+    name = recipes.own("nets:last", lambda seed: Last())
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 1})
+    options = {"data": schema / "classes.toml", "settings": settings}
+    (network,) = recipes.prepare(name, tmp_path / "run", **options).networks
+    assert "first weights as made: not read, as model must" in network.training

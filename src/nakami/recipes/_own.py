@@ -20,6 +20,7 @@ from nakami.training import Scheduled, Supervised, Training, ranks, sharded
 from . import SUBJECTS
 from ._examples import DataFiles, check_labels, digits_from, is_schema, prepared_of
 from ._facts import error_fact, mean_fact, share_fact
+from ._first_weights import scaled
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -39,6 +40,8 @@ class OwnSettings:
         optimizer: adamw, or sgd with momentum 0.9.
         rate: Peak of the learning rate, which falls in a line to 0 behind a short warm-up; none:
             what nakami.tune advises for so many steps.
+        scale: Of the first weights, where signals or gradients would not survive the depth: what
+            nakami.initialisation proposes, with the directions kept or orthogonal ones; or as made.
         budget: Most gradients for that advice, as a share of the training's.
     """
 
@@ -46,6 +49,7 @@ class OwnSettings:
     batch: Annotated[int, Bounds(1)] = 50
     optimizer: Literal["adamw", "sgd"] = "adamw"
     rate: Annotated[float | None, POSITIVE] = None
+    scale: Literal["kept", "orthogonal", "as made"] = "kept"
     budget: Annotated[float, Bounds(0, 1, without=(0, 1))] = 0.05
 
 
@@ -111,6 +115,10 @@ def _train(
     _check_fits(model, train, 1 if numbers else int(targets.max()) + 1)
     loss, loss_name = (F.mse_loss, "squared error") if numbers else (_cross, "cross-entropy, nats")
     batches = -(-len(train) // s.batch)
+    scales = ""
+    if s.scale != "as made":
+        other = _first(make, training.seed + 1)
+        scales = scaled(training, model, other, train.inputs, s.scale)
     advice = _advice(training, model, train, s, loss if numbers else "cross_entropy", batches)
     steps = s.epochs * batches
     learner = sharded(model) if ranks().shard else model
@@ -121,6 +129,7 @@ def _train(
     training.read("trained", model)
     rate = f"{s.optimizer} from rate {advice['rate']:.3g} ({advice['why']})"
     said = f"{counted(s.epochs, 'epoch')} of {rate}, in batches of {s.batch}, on {train.source}"
+    said += f"; {scales}" if scales else ""
     facts = (
         _errors(model, train, test) if numbers else [error_fact(model, test), _guess(train, test)]
     )
