@@ -24,7 +24,7 @@ def test_what_is_written_is_read_again(tmp_path):
         data.Column("sort", "category", "target", "classes", classes=("1", "no", "ü")),
         data.Column("id", "text", "ignored", "bag"),
     )
-    split = data.Split(by="id", values=("x", "y"))
+    split = data.Split(by="id", values=("x", "y"), choose=0.25)
     schema = data.Schema(tmp_path / "t.csv", columns, split, "skip", {"delimiter": ";"})
     assert data.read_schema(schema.save(tmp_path / "s.toml")) == schema
     assert 'path = "t.csv"' in (tmp_path / "s.toml").read_text()
@@ -56,6 +56,7 @@ TWO = '[columns.c]\ntype = "text"\n[columns.d]\ntype = "number"\nuse = "target"\
         ),
         (('"category"\nuse = "target"', '"number"\nuse = "ignored"'), ""),
         (("[columns.a]", "[split]\ntest = 2\n[columns.a]"), "test of split must lie between 0 and"),
+        (("[columns.a]", "[split]\nchoose = 1\n[columns.a]"), "choose of split must lie between 0"),
         (
             ("[columns.a]", '[split]\nby = "c"\n[columns.a]'),
             "column of split 'c' is unknown; nearest: 'content'",

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def schema_for(path, **changes):
 path = "{path}"
 wrong_rows = "{changes.get("wrong_rows", "refuse")}"
 [split]
-test = 0.4
+{changes.get("split", "test = 0.4")}
 [columns.size]
 type = "number"
 vector = "{changes.get("vector", "standardise")}"
@@ -147,6 +148,31 @@ def test_the_share_of_the_hash_is_the_share_asked_for(tmp_path):
     path.write_text("size,kind,old\n" + "\n".join(f"{i},oak,no" for i in range(4000)))
     tested = len(data.prepare(schema_for(path)).examples("test"))
     assert abs(tested - 1600) < 4 * (4000 * 0.4 * 0.6) ** 0.5
+
+
+@pytest.mark.parametrize("split", ["test = 0.3", 'by = "kind"', 'by = "kind"\nvalues = ["k3"]'])
+def test_settings_are_chosen_by_rows_of_the_training_part_alone(tmp_path, split):
+    kinds = [f"k{i % 97}" for i in range(3000)]
+    olds = ["no" if i % 3 else "yes" for i in range(3000)]
+    rows = [f"{i},{kind},{old}" for i, (kind, old) in enumerate(zip(kinds, olds, strict=True))]
+    (tmp_path / "many.csv").write_text("\n".join(["size,kind,old", *rows, "x,k1,no"]))
+    schema = schema_for(tmp_path / "many.csv", wrong_rows="skip", split=split)
+    choosing = replace(schema, split=replace(schema.split, choose=0.2))
+    choosing = data.read_schema(choosing.save(tmp_path / "choosing.toml"))
+    usual, chosen = data.prepare(schema), data.prepare(choosing)
+    train, test = (usual.examples(part) for part in ("train", "test"))
+    part, held = (chosen.examples(part) for part in ("train", "test"))
+    assert {*part.names} | {*held.names} == {*train.names}
+    assert not {*part.names} & {*held.names}
+    share = 0.2 * 3000 / (3000 - len(test)) if "values" not in split else 0.2
+    deviation = (97 if split == 'by = "kind"' else len(train)) ** -0.5
+    assert abs(len(held) / len(train) - share) < 3 * deviation
+    if split == 'by = "kind"':  # rows of one value stay together
+        places = [{kinds[int(name.split()[1]) - 1] for name in e.names} for e in (part, held)]
+        assert not places[0] & places[1]
+    sizes = np.array([int(name.split()[1]) - 1.0 for name in part.names])
+    assert chosen.preparation.vectors["size"].learned()["shift"] == pytest.approx(sizes.mean())
+    assert held.source.endswith("of many.csv to choose settings by")
 
 
 def test_wrong_rows_are_named_or_left_out(trees):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from torch import Tensor
 from nakami.results import UsageError, as_path, wrong
 
 from ._schema import Column, Schema, schema_of
-from ._source import Part, WrongRow
+from ._source import Part, WrongRow, some
 from ._vector import Vector
 from ._vectors import VECTORS
 
@@ -178,13 +177,6 @@ class Rows:
         """Where right rows stand among those that were taken of a column."""
         taken = self._taken[name]
         return slice(None) if taken.sum() == self.right.sum() else self.right[taken]
-
-
-def some(values: Any, taken: np.ndarray) -> Any:
-    """The values of a column at some places of a mask."""
-    if taken.all():
-        return values
-    return list(compress(values, taken)) if isinstance(values, list) else values[taken]
 
 
 def vector_of(column: Column) -> Vector:

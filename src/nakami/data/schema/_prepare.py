@@ -62,7 +62,9 @@ class Prepared:
             raise wrong("target", "hold classes", "numbers", way_out)
         kind, unit, picture = _unit(self.preparation)
         name, noun = self.preparation.schema.path.name, NOUNS.get(kind, "row")
-        source = f"{counted(len(names), noun)} of {name} to {part} on"
+        choosing = part == "test" and self.preparation.schema.split.choose
+        use = "choose settings by" if choosing else f"{part} on"
+        source = f"{counted(len(names), noun)} of {name} to {use}"
         classes = self.preparation.classes
         return Examples(inputs, targets, names, unit, source, picture, noun, classes)
 

@@ -12,9 +12,9 @@ from nakami.results import first_names, wrong
 from ._hashes import hashes, shares
 from ._names import behind
 from ._open import sources_of
-from ._preparation import Preparation, Rows, some
+from ._preparation import Preparation, Rows
 from ._schema import Schema
-from ._source import Part, WrongRow
+from ._source import Part, WrongRow, some
 
 HELD = 1 << 28
 
@@ -36,13 +36,14 @@ class SchemaRows:
         self._hashed, self._by = inputs, by
         self._types = {**made.types(), **by}
         self._known: list[tuple[np.ndarray, np.ndarray]] = []
+        self._chosen = list[np.ndarray]()  # rows that are not left out for choosing settings
         self._wrong: dict[str, WrongRow] = {}
 
     def first(self) -> Iterator[tuple[Part, np.ndarray]]:
         """Parts with who is tested on, ``(n,)`` bool."""
         for part, only_tested in self._first_read():
             hashed = self._hashes(part, self._hashed)
-            tested = np.full(len(hashed), only_tested)
+            tested, own = np.full(len(hashed), only_tested), hashed
             split = self.schema.split
             if split.values:
                 own_values = part.values[split.by]
@@ -50,13 +51,20 @@ class SchemaRows:
             elif not split.path:
                 own = self._hashes(part, self._by) if self._by else hashed
                 tested = shares(own) < split.test
+            if split.choose:
+                self._chosen.append(others := ~tested)
+                part, hashed = part.of(others), hashed[others]
+                tested = shares(own[others]) >= 1 - split.choose
             self._known.append((tested, hashed))
             self.count += len(hashed)
             yield part, tested
 
     def again(self, most: int) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
         """The same once more, ``most`` rows at a time, with hashes of the inputs."""
-        for (part, _), (tested, hashed) in zip(self._parts(), self._known, strict=True):
+        parts: Iterator[Part] = (part for part, _ in self._parts())
+        if self._chosen:
+            parts = (part.of(mask) for part, mask in zip(parts, self._chosen, strict=True))
+        for part, (tested, hashed) in zip(parts, self._known, strict=True):
             for i in range(0, max(1, len(hashed)), most):
                 here = slice(i, i + most)
                 yield part if len(hashed) <= most else part.cut(here), tested[here], hashed[here]

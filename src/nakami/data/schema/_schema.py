@@ -66,12 +66,15 @@ class Split:
         by: ``"content"``, all input columns, or a column: rows of one value stay together.
         values: Of the column ``by``, those that are tested on; empty: by the hash.
         path: A file or folder of its own to test on, from the schema's folder on.
+        choose: Share of the rows, of those to train on, by a hash, that stand in the place of the
+            rows to test on, which are left out altogether: for choosing settings.
     """
 
     test: float = 0.1
     by: str = CONTENT
     values: tuple[str, ...] = ()
     path: str = ""
+    choose: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class Schema:
             split = {"path": self.split.path}
         else:
             split["test"] = self.split.test
+        if self.split.choose:
+            split["choose"] = self.split.choose
         lines += ["", "[split]  # rows to test on", *_pairs(split)]
         for column in self.columns:
             remark = f"  # {column.seen}" if column.seen else ""
@@ -207,7 +212,7 @@ def _column(name: str, entry: Any) -> Column:
 def _split(entry: Any, names: list[str]) -> Split:
     if not isinstance(entry, Mapping):
         raise wrong("split", "hold test and by", repr(entry), "write test = 0.1 below [split]")
-    _known(entry, ("test", "by", "values", "path"), "entry of split")
+    _known(entry, ("test", "by", "values", "path", "choose"), "entry of split")
     given = {**entry}
     if "values" in given:
         given["values"] = tuple(map(str, given["values"]))
@@ -215,6 +220,8 @@ def _split(entry: Any, names: list[str]) -> Split:
     if not is_number(split.test):
         raise wrong("test of split", "be a share of the rows", repr(split.test), "write 0.1")
     check_fraction("test of split", split.test, "write 0.1 for a tenth")
+    if split.choose != 0:
+        check_fraction("choose of split", split.choose, "write 0.1 for a tenth, or leave it out")
     if split.by not in (CONTENT, *names):
         raise unknown("column of split", split.by, [CONTENT, *names])
     if split.values and split.by == CONTENT:

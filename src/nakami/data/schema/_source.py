@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from nakami.results import wrong
 
+from ._names import chosen
 from ._texts import Texts
 from ._vector import Values
 
@@ -64,6 +66,13 @@ class Part:
         """About how many bytes it takes."""
         return sum(map(_size, self.values.values()))
 
+    def of(self, taken: np.ndarray) -> Part:
+        """The rows of a mask ``(n,)``, and what was left out."""
+        place = {int(i): k for k, i in enumerate(np.flatnonzero(taken))}
+        values = {name: some(each, taken) for name, each in self.values.items()}
+        wrong = {place[i]: row for i, row in self.wrong.items() if i in place}
+        return Part(chosen(self.names, taken), values, wrong, self.left_out)
+
 
 def rows_of(size: int) -> int:
     """How many rows of so many bytes are read or made at a time."""
@@ -77,6 +86,13 @@ def _size(values: Values) -> int:
         return values.places.nbytes + sum(60 + len(kind) for kind in values.kinds)
     held = (each.getbuffer().nbytes for each in values if isinstance(each, io.BytesIO))
     return 200 * len(values) + sum(held)
+
+
+def some(values: Values, taken: np.ndarray) -> Values:
+    """The values of a column at some places of a mask."""
+    if taken.all():
+        return values
+    return list(compress(values, taken)) if isinstance(values, list) else values[taken]
 
 
 class Source(ABC):
