@@ -38,6 +38,28 @@ class Encoder(nn.Module):
         return self.head((states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
 
 
+class MaskedRows(nn.Module):
+    """Attention in which the second position may look at nothing, which gives 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        allowed = torch.tensor([[True, False, True], [False] * 3, [True] * 3])
+        states = x.unflatten(1, (3, 4))[:, None]
+        attention = nn.functional.scaled_dot_product_attention
+        return attention(states, states, states, allowed)[:, 0].sum(-1)
+
+
+class Unpooled(nn.Module):
+    """Maxima put back where they came from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+        self.head = nn.Conv2d(1, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.unpool(*self.pool(x)))
+
+
 def convolutional() -> nn.Module:
     net = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.LocalResponseNorm(3),
@@ -62,6 +84,8 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor | dict[st
     "gru": (lambda: Recurrent(nn.GRU), lambda: torch.randn(6, 10, 3)),
     "lstm": (lambda: Recurrent(nn.LSTM), lambda: torch.randn(6, 10, 3)),
     "encoder": (Encoder, tokens),
+    "unpooling": (Unpooled, lambda: torch.rand(6, 1, 8, 8)),
+    "masked rows": (MaskedRows, lambda: torch.randn(6, 12)),
     "dbn": (lambda: DBN((64, 9, 7)).classifier(4), lambda: torch.rand(6, 64)),
     "autoencoder features": (lambda: Autoencoder(64, 9), lambda: torch.rand(6, 64)),
     "rbm features": (lambda: RBM(64, 9), lambda: torch.rand(6, 64)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from ._onnx import called, flat_outputs, rows
+from ._model_file import Runs, called, flat_outputs, rows
 from ._source import Source
 
 Array = npt.NDArray[Any]
-Runs = Callable[[Mapping[str, Tensor]], Sequence[Array]]  # an exported file as a function
 EXAMPLES = 1000  # that are compared at most
 BATCH = 100
 
@@ -42,7 +41,11 @@ class Agreement:
 
 
 def agreement(
-    source: Source, runs: Runs, given: Mapping[str, Tensor], time: Mapping[str, int]
+    source: Source,
+    runs: Runs,
+    given: Mapping[str, Tensor],
+    time: Mapping[str, int],
+    most_rows: int | None = None,
 ) -> Agreement:
     """Compare at batches of one and of many, and where time may change at two lengths.
 
@@ -51,9 +54,10 @@ def agreement(
         runs: The file: arrays of the outputs, in torch's order.
         given: What the file gets: the same rows as they were before the preparation that it holds.
         time: Of inputs whose length may change, the axis; both get these.
+        most_rows: Largest batch of the file; None: any.
     """
-    n = min(EXAMPLES, len(source.examples))
-    places = [slice(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
+    n, batch = min(EXAMPLES, len(source.examples)), min(BATCH, most_rows or BATCH)
+    places = [slice(i, min(i + batch, n)) for i in range(0, n, batch)]
     places += [slice(i, i + 1) for i in range(min(4, n))]
     pairs = [(rows(source.inputs, place), rows(given, place)) for place in places]
     lengths = [given[name].shape[axis] for name, axis in time.items()]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from nakami.results import brief, counted
 
+from ._formats import FORMATS
+
 if TYPE_CHECKING:
     from ._export import Exported
     from ._source import Source
@@ -34,7 +36,8 @@ def card(source: Source, exported: Exported) -> str:
 def _inside(exported: Exported) -> Iterator[str]:
     inputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.inputs.items())
     outputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.outputs.items())
-    yield f"`{exported.file.path.name}`, {exported.bytes:,} bytes, ONNX."
+    form = FORMATS[exported.target].words
+    yield f"`{exported.file.path.name}`, {exported.bytes:,} bytes, {form}."
     yield f"Input: {inputs}; unit: {exported.unit}. Output: {outputs}."
     for name, columns in exported.columns.items():
         more = ", each as its place in preparation.json, -1 for none" * (name == "categories")
@@ -105,3 +108,5 @@ def _limits(source: Source, exported: Exported) -> Iterator[str]:
     )
     for axis in exported.fixed:
         yield f"The file takes one size only: {axis}."
+    for axis, size in exported.file.largest.items():
+        yield f"The file takes a {axis} of at most {size}."

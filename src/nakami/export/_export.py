@@ -13,19 +13,17 @@ from torch import Tensor, nn
 from nakami.results import RunError, as_path, check_choice, disk, wrong
 
 from ._agreement import Agreement, agreement
-from ._int8 import Accuracy, Int8, quantise
+from ._formats import FORMATS, TARGETS
+from ._int8 import Accuracy, Int8
 from ._latency import Latency
 from ._left import about, labels_of, leave
 from ._measured import latency, right_answers
-from ._onnx import OnnxFile, rows, write
+from ._model_file import Axes, ModelFile, rows
 from ._raw import raw_of
-from ._runtime import runs_of
 from ._source import Source
 from ._web import add_page, check_web
 
-TARGETS = ("onnx", "web")
 LIMIT = 1e-4
-FILE, REFUSED = "model.onnx", "model.refused.onnx"
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,20 @@ class Exported:
 
     Attributes:
         folder: Holds the file, ``export.json``, ``card.md``, ``labels.json``.
-        file: The model. columns: of a schema, which stand in which input, in order.
+        target: One of ``TARGETS``. file: the model. columns: of a schema, which stand in which
+            input, in order.
         unit: Of its inputs. labels: names of the classes; empty: there are none.
         agreement: Its numbers beside torch's.
         fixed: Axes that were to change and do not, in words.
-        latency: Of each batch size, of ``onnxruntime``, ``int8`` there and ``torch``, one thread.
+        latency: Of each batch size, of the runtime, ``int8`` there and ``torch``, one thread.
         int8: The file with weights of eight bits; None: not asked for.
         accuracy: Before and after that; None: no labels, or nothing was quantised.
         page: Of ``web``, to be served with its folder.
     """
 
     folder: Path
-    file: OnnxFile
+    target: str
+    file: ModelFile
     columns: Mapping[str, Sequence[str]]
     unit: str
     labels: tuple[str, ...]
@@ -83,9 +83,9 @@ def export(
 
     Raises:
         UsageError: Unknown target.
-        RunError: The extra ``export`` is not installed, torch cannot export the network, the batch
-            is fixed in the file, or its numbers differ by more than ``limit``; the file is then
-            kept as ``model.refused.onnx``.
+        RunError: The extra of the target is not installed, the network cannot be exported, the
+            batch is fixed in an ONNX file, or the numbers differ by more than ``limit``; the file
+            is then kept as ``model.refused.onnx`` (or another ending).
     """
     check_choice("to", to, TARGETS, "write onnx")
     if runtime is not None and to != "web":
@@ -95,26 +95,38 @@ def export(
     folder = as_path("out", out)
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    form = FORMATS[to]
     given, labels, n = raw_of(source), labels_of(source), len(source.examples)
     if to == "web":
         check_web(given)
     axes = changing_axes(source, given.inputs)
     example = rows(given.inputs, torch.arange(max(2, min(4, n))) % n)
     kept = about(source, given, labels)
-    written = write(given.model, example, folder / REFUSED, axes, kept)
-    found = agreement(source, runs_of(written), given.inputs, time_axes(written, axes))
-    _judge(written, found, axes, limit)
-    written = replace(written, path=written.path.replace(folder / FILE))
-    small = quantise(written.path, folder / "model.int8.onnx") if int8 else None
+    written = form.write(given.model, example, folder / f"model.refused.{form.suffix}", axes, kept)
+    time, most = time_axes(written, axes), written.most_rows
+    found = agreement(source, form.runs(written), given.inputs, time, most)
+    _judge(written, found, axes if form.any_batch else {}, limit)
+    written = replace(written, path=written.path.replace(folder / f"model.{form.suffix}"))
+    small = None
+    if int8 and form.quantise is not None:
+        target = folder / f"model.int8.{form.suffix}"
+        small = form.quantise(given.model, given.inputs, written, target)
     exported = Exported(
-        folder, written, given.columns, given.unit, labels, found, tuple(written.fixed(axes)),
-        latency(given, written, small), small, right_answers(source, given, written, small),
+        folder, to, written, given.columns, given.unit, labels, found, tuple(written.fixed(axes)),
+        latency(given, written, small, form), small,
+        right_answers(source, given, written, small, form),
     )  # fmt: skip
     leave(source, exported)
     if to == "web":
         own = None if runtime is None else as_path("runtime", runtime)
         return replace(exported, page=add_page(source, given, exported, limit, own))
     return exported
+
+
+def ahead(source: Source, to: str) -> list[str]:
+    """What the form of file cannot do with this network, known before the work."""
+    check_choice("to", to, TARGETS, "write onnx")
+    return FORMATS[to].ahead(source.model, changing_axes(source, source.inputs))
 
 
 def changing_axes(source: Source, given: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:
@@ -134,7 +146,7 @@ def changing_axes(source: Source, given: Mapping[str, Tensor]) -> dict[str, dict
     }
 
 
-def time_axes(written: OnnxFile, axes: Mapping[str, Mapping[int, str]]) -> dict[str, int]:
+def time_axes(written: ModelFile, axes: Axes) -> dict[str, int]:
     """Where time may change in the file."""
     return {
         name: place
@@ -144,9 +156,7 @@ def time_axes(written: OnnxFile, axes: Mapping[str, Mapping[int, str]]) -> dict[
     }
 
 
-def _judge(
-    written: OnnxFile, found: Agreement, axes: Mapping[str, Mapping[int, str]], limit: float
-) -> None:
+def _judge(written: ModelFile, found: Agreement, axes: Axes, limit: float) -> None:
     batch = [axis for axis in written.fixed(axes) if axis.startswith("batch")]
     if batch:
         raise RunError(

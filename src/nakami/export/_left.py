@@ -12,7 +12,7 @@ from nakami.data.schema import Preparation
 from nakami.results import as_json, plain, versions, write_whole
 
 from ._card import card
-from ._onnx import called, rows
+from ._model_file import called, rows
 from ._raw import RawInputs
 from ._source import PREPARATION, Source
 
@@ -76,6 +76,7 @@ def told(source: Source, exported: Exported) -> dict[str, Any]:
         {
             "format": FORMAT,
             "name": source.name,
+            "target": exported.target,
             "file": file.path.name,
             "bytes": exported.bytes,
             "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
@@ -86,6 +87,7 @@ def told(source: Source, exported: Exported) -> dict[str, Any]:
             "labels": exported.labels,
             "nodes": file.nodes,
             "fixed_axes": exported.fixed,
+            "largest": file.largest,
             "agreement": exported.agreement,
             "latency_ms": exported.latency,
             "int8": exported.int8,

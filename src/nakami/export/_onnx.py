@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,12 @@ from torch import Tensor, nn
 
 from nakami.results import RunError
 
-from ._refused import refuse_dropped
+from ._model_file import Axes, ModelFile, output_names, reason
+from ._refused import refuse_dropped, refuse_state
 from ._translations import table
 
 OPSET = 20  # what torch writes by default; runtimes of years know it
 EXTRA = "nakami[export]"
-Axes = Mapping[str, Mapping[int, str]]  # of each input: place and name of the axes that change
-
-
-@dataclass(frozen=True)
-class OnnxFile:
-    """What was written.
-
-    Attributes:
-        path: The file. inputs, outputs: shapes by name, an axis that may change by its name.
-        nodes: How often each kind of node is in it.
-    """
-
-    path: Path
-    inputs: Mapping[str, tuple[int | str, ...]]
-    outputs: Mapping[str, tuple[int | str, ...]]
-    nodes: Mapping[str, int]
-
-    def fixed(self, axes: Axes) -> list[str]:
-        """Axes that were to change and have one size in the file: ``"time of input: 6"``."""
-        return [
-            f"{axis} of {name}: {self.inputs[name][place]}"
-            for name, changing in axes.items()
-            for place, axis in changing.items()
-            if isinstance(self.inputs[name][place], int)
-        ]
 
 
 def packages() -> tuple[Any, Any]:
@@ -70,7 +45,7 @@ def write(
     path: Path,
     axes: Axes,
     about: Mapping[str, str],
-) -> OnnxFile:
+) -> ModelFile:
     """Export by ``torch.onnx`` and read back what the file says.
 
     Args:
@@ -102,54 +77,28 @@ def write(
             )
             assert program is not None
             assert program.exported_program is not None
+            refuse_state(program.exported_program)
             refuse_dropped(program.exported_program.graph)
             program.save(str(path), external_data=False)
     except RunError:
         raise
     except Exception as error:  # torch raises what it likes
-        raise RunError(f"torch cannot export this network to ONNX: {_reason(error)}.") from error
+        raise RunError(f"torch cannot export this network to ONNX: {reason(error)}.") from error
     proto = onnx.load(str(path))
     _tell(proto, about)
     onnx.save(proto, str(path))
     return described(proto, path)
 
 
-def described(proto: Any, path: Path) -> OnnxFile:
+def described(proto: Any, path: Path) -> ModelFile:
     """What a loaded file says of itself."""
     kinds = [node.op_type for node in proto.graph.node]
-    return OnnxFile(
+    return ModelFile(
         path,
         {value.name: _shape(value) for value in proto.graph.input},
         {value.name: _shape(value) for value in proto.graph.output},
         {kind: kinds.count(kind) for kind in sorted(set(kinds))},
     )
-
-
-def output_names(model: nn.Module, inputs: Mapping[str, Tensor]) -> list[str]:
-    """``output``, or one for each tensor that the network gives."""
-    n = len(flat_outputs(called(model, inputs)))
-    return ["output"] if n == 1 else [f"output{i}" for i in range(n)]
-
-
-@torch.no_grad()
-def called(model: nn.Module, inputs: Mapping[str, Tensor]) -> Any:
-    """What the network gives, without a graph.
-
-    Without torch's short way for encoders, which sets padded positions to 0 and no file has.
-    """
-    single, before = list(inputs) == ["input"], torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        return model(*inputs.values()) if single else model(**inputs)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-
-
-def flat_outputs(outputs: Any) -> list[Tensor]:
-    """The tensors among what a network gives, in order."""
-    from torch.utils import _pytree
-
-    return [leaf for leaf in _pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 def _dims(changing: Mapping[int, str]) -> dict[int, Any]:
@@ -176,14 +125,6 @@ def _tell(proto: Any, about: Mapping[str, str]) -> None:
     del proto.metadata_props[:]
     for key, text in about.items():
         proto.metadata_props.add(key=key, value=text)
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause, in a line."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
 
 @contextmanager
@@ -218,8 +159,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
-
-
-def rows(inputs: Mapping[str, Tensor], part: slice | Sequence[int] | Tensor) -> dict[str, Tensor]:
-    """Some of the examples."""
-    return {name: value[part] for name, value in inputs.items()}

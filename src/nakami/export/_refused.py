@@ -59,3 +59,16 @@ def refuse_dropped(graph: Any) -> None:
                 f"an ONNX file would not have the {dropped.said}, which torch leaves out without "
                 f"a word; {dropped.way_out}."
             )
+
+
+def refuse_state(program: Any) -> None:
+    """Refuse a program of ``torch.export`` that changes its buffers when it is called.
+
+    Raises:
+        RunError: It does: an ONNX file would leave the change out, others keep it between calls.
+    """
+    if changed := sorted(set(program.graph_signature.buffers_to_mutate.values())):
+        raise RunError(
+            f"a call changes {', '.join(changed)} of this network, which no exported file does "
+            "alike; give back the new value as an output."
+        )

@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ._onnx import OnnxFile, packages
+from ._model_file import ModelFile
+from ._onnx import packages
 
 
-def runs_of(file: OnnxFile) -> Callable[[Mapping[str, Tensor]], Sequence[Any]]:
+def runs_of(file: ModelFile) -> Callable[[Mapping[str, Tensor]], Sequence[Any]]:
     """The file in onnxruntime on one thread: inputs by name to arrays."""
     _, onnxruntime = packages()
     options = onnxruntime.SessionOptions()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nakami.results import RunError, as_json, disk, write_whole, wrong
 
-from ._onnx import called, flat_outputs, rows
+from ._model_file import called, flat_outputs, rows
 from ._raw import RawInputs
 from ._source import Source
 

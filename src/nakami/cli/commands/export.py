@@ -13,7 +13,7 @@ from nakami.results import check_choice
 from .._command import Command
 from .._groups import JsonOptions
 
-TARGETS = ("onnx", "web")
+TARGETS = ("onnx", "web", "executorch")
 
 
 def run(
@@ -21,7 +21,9 @@ def run(
         Path, typer.Argument(metavar="RUN", help="The folder of a training by `nakami train`.")
     ],
     *,
-    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, or web: with a page.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(metavar="TARGET", help="onnx, web (with a page), executorch.")
+    ] = "onnx",
     network: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Which network of the training (default: the last)."),
@@ -63,9 +65,13 @@ def run(
 
     _subjects.made_known(folder)
     source = leaving.from_run(folder, network, xray)
+    for said in leaving.ahead(source, to):
+        typer.echo(f"note: {said}.", err=True)
     place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
     found = leaving.export(source, place, to, limit=limit, int8=not no_int8, runtime=runtime)
     lines = [f"The file takes one size only: {axis}." for axis in found.fixed]
+    most = found.file.largest.items()
+    lines += [f"The file takes a {axis} of at most {size}." for axis, size in most]
     lines.append(f"Model: {found.file.path}")
     if found.page is not None:
         lines.append(f"Page: python -m http.server --directory {shlex.quote(str(found.folder))}")
