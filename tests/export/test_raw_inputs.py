@@ -137,3 +137,32 @@ def test_pixels_go_in_where_pictures_are_normalised(tmp_path):
     with torch.no_grad():
         truth = net(examples.inputs)
     torch.testing.assert_close(torch.from_numpy(out), truth, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("missing", "vector"), [("mean", "unit"), ("mean+flag", "standardise")])
+def test_a_missing_number_goes_in_as_nan(table, missing, vector):
+    pytest.importorskip("pyarrow")
+    lines = (table / "rows.csv").read_text().splitlines()
+    cells = [line.split(",") for line in lines]
+    for row in cells[1::4]:
+        row[2] = ""
+    (table / "rows.csv").write_text("\n".join(map(",".join, cells)))
+    text = SCHEMA.replace('vector = "unit"', f'vector = "{vector}"\nmissing = "{missing}"')
+    (table / "rows.toml").write_text(text)
+    given = source(table, "rows.toml")
+    found = export(given, table / "out")
+    assert found.agreement.relative < 1e-6
+    session = onnxruntime.InferenceSession(str(found.file.path))
+    place = json.loads((table / "out/preparation.json").read_text())["learned"]["place"]["classes"]
+    gaps = 0
+    for name, x in zip(given.examples.names, given.examples.inputs, strict=True):
+        row = cells[int(name.split()[1])]
+        gaps += not row[2]
+        numbers = [float(row[0]), float(row[2] or "nan"), float(row[3])]
+        (answer,) = session.run(None, {
+            "numbers": np.array([numbers]), "categories": np.array([[place.index(row[1])]]),
+        })  # fmt: skip
+        with torch.no_grad():
+            expected = given.model(x[None]).numpy()
+        assert np.abs(answer - expected).max() < 1e-5
+    assert gaps

@@ -20,6 +20,7 @@ from nakami.data._examples import AS_STORED
 from nakami.data.schema import Preparation
 from nakami.data.schema._columns import AsStored, OneHot, Scaled, Unit
 from nakami.data.schema._files import LogMel
+from nakami.data.schema._gaps import FLAG, Gaps
 from nakami.data.schema._log_mel import log_mel, mel_bands
 from nakami.data.schema._open import opened
 from nakami.data.schema._preparation import some
@@ -49,6 +50,7 @@ class Numbers(Column):
     group = "numbers"
     shift: Tensor
     scale: Tensor
+    mean: Tensor
 
     def __init__(self, vector: AsStored):
         super().__init__()
@@ -57,6 +59,9 @@ class Numbers(Column):
         self.register_buffer("shift", torch.as_tensor(shift, dtype=torch.float64))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float64))
         self.cut, self.scaled = isinstance(vector, Unit), scaled
+        self.missing = vector.missing if isinstance(vector, Gaps) else ""
+        mean = vector.mean if isinstance(vector, Gaps) else 0.0
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float64))
 
     def take(self, values: Values) -> Tensor:
         """``(n, 1)``, or rows, float64; bytes that are taken as stored in 0..1."""
@@ -66,9 +71,11 @@ class Numbers(Column):
         return found[:, None] if found.ndim == 1 else found
 
     def forward(self, x: Tensor) -> Tensor:
-        """As in training."""
-        found = ((x - self.shift) / self.scale).float()
-        return found.clamp(0, 1) if self.cut else found
+        """As in training; NaN stands for a number that is missing, where the schema takes such."""
+        full = torch.where(torch.isnan(x), self.mean, x) if self.missing else x
+        found = ((full - self.shift) / self.scale).float()
+        found = found.clamp(0, 1) if self.cut else found
+        return torch.cat([found, torch.isnan(x).float()], 1) if self.missing == FLAG else found
 
 
 class Places(Column):

@@ -45,8 +45,12 @@ TWO = '[columns.c]\ntype = "text"\n[columns.d]\ntype = "number"\nuse = "target"\
         (('use = "target"', 'use = "goal"'), "use of b must be one of input, target, ignored"),
         (('"number"', '"number"\nvector = "log"'), "vector of a must be one of standardise, unit"),
         (
+            ('use = "target"', 'use = "target"\nsize = 3'),
+            "vector classes of b must stand without options, got size; leave size out",
+        ),
+        (
             ('"number"', '"number"\nsize = 3'),
-            "vector standardise of a must stand without options, got size; leave size out",
+            "option of a, vector standardise 'size' is unknown; nearest: 'missing'",
         ),
         (('"number"', '"picture"\nsize = 0'), "size of a must be a whole number from 1 on, got 0"),
         (('"number"', '"sound"\nseconds = -1'), "seconds of a must be a number above 0, got -1"),

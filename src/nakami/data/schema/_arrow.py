@@ -11,6 +11,7 @@ import numpy as np
 from nakami.results import RunError, wrong
 
 from ._files import Held
+from ._gaps import GAPS
 from ._texts import Texts
 from ._vector import Values
 
@@ -61,6 +62,7 @@ def values_of(column: Any, kind: str, name: str, folder: Path) -> Found:
     stored = stored_as(column.type)
     takes = {
         "number": ("number", "text"),
+        GAPS: ("number", "text"),
         "array": ("array",),
         "picture": ("text", "file"),
         "sound": ("text", "file"),
@@ -68,20 +70,21 @@ def values_of(column: Any, kind: str, name: str, folder: Path) -> Found:
     if stored not in takes:
         way_out = f'write use = "ignored" below [columns.{name}], or another type'
         raise wrong(f"type of {name}", f"fit what is stored, {column.type}", kind, way_out)
-    if kind == "number":
-        return _numbers(column)
+    if kind in ("number", GAPS):
+        return _numbers(column, kind == GAPS)
     if kind in ("category", "text"):
         return _texts(column, empty=kind == "text")
     return _arrays(column) if kind == "array" else _paths(column, folder)
 
 
-def _numbers(column: Any) -> Found:
+def _numbers(column: Any, gaps: bool) -> Found:
+    """With ``gaps`` those that are missing are NaN, and not wrong."""
     pa, faults = arrow(), dict[int, str]()
     import pyarrow.compute as compute
 
     try:
         cast = compute.cast(column, pa.float64())
-        found = cast.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+        found = cast.to_numpy(zero_copy_only=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         found = np.full(len(column), np.nan)
         for i, text in enumerate(column.to_pylist()):
@@ -91,10 +94,12 @@ def _numbers(column: Any) -> Found:
                 faults[i] = f"{_short(text)} is no number"
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
+        found = np.array(found)  # Arrow's own may not be changed
         empty = [value in (None, "") for value in column.take(pa.array(bad)).to_pylist()]
         for i, is_empty in zip(bad.tolist(), empty, strict=True):
-            faults.setdefault(i, MISSING if is_empty else f"{found[i]} is not finite")
-        found = np.where(np.isfinite(found), found, 0.0)
+            if i in faults or not (gaps and (is_empty or math.isnan(found[i]))):
+                faults.setdefault(i, MISSING if is_empty else f"{found[i]} is not finite")
+                found[i] = 0.0
     return found, faults
 
 

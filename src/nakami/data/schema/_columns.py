@@ -88,7 +88,9 @@ class Standardise(Scaled):
             return
         n, mean = self._n + len(x), x.mean(0)
         step = mean - self.shift if self._n else np.zeros_like(mean)
-        self._squares = self._squares + ((x - mean) ** 2).sum(0) + step**2 * self._n * len(x) / n
+        off = x - mean
+        off *= off
+        self._squares = self._squares + off.sum(0) + step**2 * self._n * len(x) / n
         self.shift = self.shift + step * len(x) / n if self._n else mean
         self._n = n
         spread = np.sqrt(self._squares / n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from fractions import Fraction
@@ -20,6 +21,7 @@ from ._log_mel import log_mel, mel_bands
 from ._vector import Check, Values, Vector, above_zero, one_of, whole
 
 RATE, BANDS, SECONDS = 16_000, 40, 1.0
+KNOWN = 1 << 28  # bytes of sounds that are remembered from learning
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
@@ -81,7 +83,8 @@ class LogMel(Standardise):
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
-        self._cut = 0  # since the last look
+        self._known: dict[Any, tuple[np.ndarray, bool]] = {}  # raw and cut, of learned sounds
+        self._room = KNOWN
 
     @classmethod
     def options(cls) -> Mapping[str, Check]:
@@ -94,6 +97,10 @@ class LogMel(Standardise):
 
     def samples(self, file: Any) -> np.ndarray:
         """``(rate * seconds,)`` float32."""
+        return self._samples(file)[0]
+
+    def _samples(self, file: Any) -> tuple[np.ndarray, bool]:
+        """The same, and whether the sound is longer."""
         rate = self.chosen.get("rate", RATE)
         signal, own = read_sound(_again(file))
         if own != rate:
@@ -102,19 +109,28 @@ class LogMel(Standardise):
             ratio = Fraction(rate, own)
             signal = resample_poly(signal, ratio.numerator, ratio.denominator)
         n = max(1, round(rate * self.chosen.get("seconds", SECONDS)))
-        self._cut += len(signal) > n
-        return np.pad(signal[:n], (0, max(0, n - len(signal)))).astype(np.float32)
+        cut = np.pad(signal[:n], (0, max(0, n - len(signal)))).astype(np.float32)
+        return cut, len(signal) > n
 
-    def raw(self, values: Values) -> np.ndarray:
-        """Before it is standardised, ``(n, frames, bands)``."""
+    def _raw(self, files: Values) -> tuple[np.ndarray, list[bool]]:
+        """Before it is standardised, ``(n, frames, bands)``, and which are cut."""
         rate, bands = self.chosen.get("rate", RATE), self.chosen.get("bands", BANDS)
-        signals = torch.from_numpy(np.stack([self.samples(file) for file in values]))
-        return log_mel(signals, rate, mel_bands(rate, bands)).numpy()
+        signals, cut = zip(*map(self._samples, files), strict=True)
+        power = log_mel(torch.from_numpy(np.stack(signals)), rate, mel_bands(rate, bands))
+        return power.numpy(), list(cut)
 
     def learn(self, values: Values) -> None:
-        """Mean and deviation of each band."""
-        if len(values):
-            super().learn(self.raw(values).reshape(-1, self.chosen.get("bands", BANDS)))
+        """Mean and deviation of each band; as far as there is room, ``apply`` need not look again.
+
+        The room is the same whatever the budget of memory, so that the bits are.
+        """
+        if not len(values):
+            return
+        raw, cut = self._raw(values)
+        super().learn(raw.reshape(-1, self.chosen.get("bands", BANDS)))
+        self._room -= raw.nbytes
+        if self._room >= 0:
+            self._known |= dict(zip(map(_key, values), zip(raw, cut, strict=True), strict=True))
 
     def wrong(self, values: Values) -> Mapping[int, str]:
         """Files that cannot be read."""
@@ -128,10 +144,12 @@ class LogMel(Standardise):
 
     def apply(self, values: Values) -> Tensor:
         """``(n, 1, bands, frames)``."""
-        self._cut = 0  # learning looks at the same sounds
-        raw = self.raw(values)
-        self.counted += self._cut
-        return super().apply(raw).mT[:, None]
+        found = [self._known.pop(_key(file), None) for file in values]
+        new = [file for file, known in zip(values, found, strict=True) if known is None]
+        made = iter(zip(*self._raw(new), strict=True)) if new else iter(())
+        both = [next(made) if known is None else known for known in found]
+        self.counted += sum(cut for _, cut in both)
+        return super().apply(np.stack([raw for raw, _ in both])).mT[:, None]
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -170,6 +188,13 @@ def _damaged(file: Any, why: str) -> NoReturn:
 def _again(file: Any) -> Any:
     """A file from its beginning."""
     return Held(file.getvalue(), file.name) if isinstance(file, Held) else file
+
+
+def _key(file: Any) -> Any:
+    """What tells a file from others."""
+    if isinstance(file, Held):
+        return hashlib.sha256(file.getbuffer()).digest()
+    return str(file)
 
 
 def digest(file: Any) -> bytes:

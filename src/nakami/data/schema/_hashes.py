@@ -57,6 +57,10 @@ def _of_bytes(data: bytes) -> np.uint64:
 def _mixed(x: np.ndarray) -> np.ndarray:
     """Every bit hangs on every bit (the last steps of splitmix64)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    shifted = x >> np.uint64(30)
+    for factor, shift in ((0xBF58476D1CE4E5B9, 27), (0x94D049BB133111EB, 31)):
+        x ^= shifted
+        x *= np.uint64(factor)
+        np.right_shift(x, np.uint64(shift), out=shifted)
+    x ^= shifted
+    return x

@@ -59,9 +59,9 @@ class Preparation:
         return tuple(name for part in parts for name in part)
 
     def types(self, target: bool = True) -> dict[str, str]:
-        """The columns used, with their types."""
+        """The columns used, with their types as sources take them."""
         used = self.schema.used("input") + (self.schema.used("target") if target else ())
-        return {column.name: column.type for column in used}
+        return {column.name: self.vectors[column.name].kind or column.type for column in used}
 
     def rows(self, part: Part, target: bool = True) -> tuple[Tensor, Tensor | None, Rows]:
         """Inputs and targets of the rows of a part that are right, and which these are.

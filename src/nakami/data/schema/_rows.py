@@ -34,7 +34,7 @@ class SchemaRows:
         inputs = {column.name: column.type for column in schema.used("input")}
         by = {c.name: c.type for c in schema.columns if c.name == schema.split.by}
         self._hashed, self._by = inputs, by
-        self._types = {**made.types(), **by}
+        self._types = {**by, **made.types()}
         self._known: list[tuple[np.ndarray, np.ndarray]] = []
         self._chosen = list[np.ndarray]()  # rows that are not left out for choosing settings
         self._wrong: dict[str, WrongRow] = {}

@@ -197,6 +197,9 @@ def _column(name: str, entry: Any) -> Column:
         way_out = f"leave {next(iter(rest))} out"
         raise wrong(f"vector {vector} of {name}", "stand without options", ", ".join(rest), way_out)
     _known(rest, tuple(known), f"option of {name}, vector {vector}")
+    if use == "target" and "missing" in rest:
+        way_out = 'leave it out, or write wrong_rows = "skip"'
+        raise wrong(f"missing of {name}", "go with an input", "a target", way_out)
     for option, value in rest.items():
         known[option](f"{option} of {name}", value)
     given = entry.get("classes", [])

@@ -18,7 +18,7 @@ from ._names import chosen
 from ._texts import Texts
 from ._vector import Values
 
-ROWS = 8192  # of a part, where the source decides
+ROWS = 1 << 15  # of a part, where the source decides
 FILES = 256  # likewise, where each row is a file
 BLOCK = 1 << 23  # bytes of rows that are read or made at a time
 
@@ -90,7 +90,7 @@ def _size(values: Values) -> int:
 
 def some(values: Values, taken: np.ndarray) -> Values:
     """The values of a column at some places of a mask."""
-    if taken.all():
+    if len(taken) == np.count_nonzero(taken):
         return values
     return list(compress(values, taken)) if isinstance(values, list) else values[taken]
 

@@ -14,6 +14,7 @@ import numpy as np
 from nakami.results import UsageError, wrong
 
 from ._arrow import arrow, stored_as, values_of
+from ._gaps import GAPS
 from ._names import Numbered
 from ._parts import batches, most_rows, parts_in
 from ._source import Part, Source, WrongRow, rows_of
@@ -21,6 +22,7 @@ from ._source import Part, Source, WrongRow, rows_of
 SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
 DELIMITERS = ";\t|,"  # of equal right, the first: a comma may be a decimal point
 BUFFER = 1 << 20  # bytes of a Parquet file that are read at a time
+BLOCK = 1 << 22  # likewise of a CSV file
 ENDINGS = {
     ".csv": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow",
 }  # fmt: skip
@@ -100,7 +102,8 @@ class Table(Source):
             from pyarrow import parquet
 
             # as it is without these, all of the file stays in memory (pyarrow 26.0.1)
-            streamed = {"pre_buffer": False, "buffer_size": BUFFER}
+            streamed: dict[str, Any] = {"pre_buffer": False, "buffer_size": BUFFER}
+            streamed["read_dictionary"] = [n for n, kind in types.items() if kind == "category"]
             with parquet.ParquetFile(self.path, **streamed) as file:
                 most = most_rows([file.metadata])
                 yield from file.iter_batches(most, columns=[*types] or None)
@@ -150,7 +153,11 @@ def _csv_batches(
     """Numbers as numbers, until one is wrong; from there on as text, so that it can be named."""
     pa, done = arrow(), 0
     names = _names(path, form)
-    kinds = {"number": pa.float64(), "category": pa.dictionary(pa.int32(), pa.string())}
+    kinds = {
+        "number": pa.float64(),
+        GAPS: pa.float64(),
+        "category": pa.dictionary(pa.int32(), pa.string()),
+    }
     quick = {name: kinds.get(kind, pa.string()) for name, kind in types.items()}
     slow = dict.fromkeys(names, pa.string())
     try:
@@ -175,7 +182,7 @@ def _read_csv(
     types: Mapping[str, Any],
     columns: list[str],
 ) -> Iterator[Any]:
-    """Record batches of a megabyte, whatever the types; of these columns, or of all."""
+    """Record batches of a block, whatever the types; of these columns, or of all."""
     from pyarrow import csv as reader
 
     def left_out(row: Any) -> str:
@@ -188,6 +195,7 @@ def _read_csv(
         path,
         read_options=reader.ReadOptions(
             use_threads=False,
+            block_size=BLOCK,
             column_names=None if form["header"] else [*types],
         ),
         parse_options=reader.ParseOptions(

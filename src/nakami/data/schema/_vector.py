@@ -37,6 +37,11 @@ class Vector(ABC):
         """What it takes beside, with what refuses a wrong value."""
         return {}
 
+    @property
+    def kind(self) -> str:
+        """What sources are asked for, where it is not the type of the column."""
+        return ""
+
     def learn(self, values: Values) -> None:  # noqa: B027 - many have nothing to learn
         """Take in a part of the training rows."""
 

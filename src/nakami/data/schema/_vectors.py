@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ._columns import AsStored, Classes, OneHot, Standardise, Unit
 from ._files import LogMel, Picture
+from ._gaps import StandardisedNumbers, StoredNumbers, UnitNumbers
 from ._vector import Vector
 from ._words import Bag, Characters, Words
 
@@ -15,7 +16,7 @@ def _by_name(*kinds: type[Vector]) -> Mapping[str, type[Vector]]:
 
 
 VECTORS: Mapping[str, Mapping[str, type[Vector]]] = {  # the first is proposed
-    "number": _by_name(Standardise, Unit, AsStored),
+    "number": _by_name(StandardisedNumbers, UnitNumbers, StoredNumbers),
     "category": _by_name(OneHot, Classes),
     "text": _by_name(Bag, Words, Characters),
     "picture": _by_name(Picture),
