@@ -34,7 +34,8 @@ RUNS_CODE = (
 LABELLED = (
     "Inputs and labels: an .npz with arrays x and y (or x_train and y_train, or "
     "input_ids and labels), an IDX file beside "
-    "its labels, or a folder with a folder of pictures for each class; with hf:FOLDER "
+    "its labels, a folder with a folder of pictures for each class, or a schema (.toml) of "
+    "`nakami data inspect`, whose training part is read; with hf:FOLDER "
     "of a model of language also .txt, one text a line. Drawn at random by --seed. "
     "Default: shipped digits."
 )
@@ -80,7 +81,8 @@ class ModelOptions:
         typer.Option(
             callback=there,
             metavar="FILE",
-            help="Weights: .safetensors, or .pt, .pth, .ckpt, .bin read without running code.",
+            help="Weights: .safetensors, or .pt, .pth, .ckpt, .bin read without running code; or "
+            "the folder of a training by `nakami train`.",
         ),
     ] = None
     select: Annotated[
@@ -120,7 +122,8 @@ class ReadOptions:
             callback=there,
             metavar="PATH",
             help="Inputs: .npy, .npz (numbers or tokens), IDX (.gz), an image or a folder of "
-            "images; with hf:FOLDER also .txt, one text a line.",
+            "images; a schema (.toml) of `nakami data inspect`, whose test part is read; with "
+            "hf:FOLDER also .txt, one text a line.",
         ),
         DATA,
     ] = None

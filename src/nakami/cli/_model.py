@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nakami.results import UsageError, as_path, first_names, wrong, wrong_type
+from nakami.results import UsageError, as_path, first_names, named_as, wrong, wrong_type
 
 from . import hf
 from ._exit_codes import one_line
@@ -21,7 +22,7 @@ from ._exit_codes import one_line
 if TYPE_CHECKING:
     from torch import nn
 
-    from nakami.data import Examples, LabelledExamples
+    from nakami.data import Examples, LabelledExamples, Prepared
 
     from ._groups import DataOptions, LabelledOptions, ModelOptions
 
@@ -71,10 +72,20 @@ def build(name: str, weights: Path | None, seed: int) -> nn.Module:
     else:
         model = zoo.build(name, torch.Generator().manual_seed(seed))
     if weights is not None:
-        done = data.load_weights(model, weights)
+        done = data.load_weights(model, _trained_in(weights))
         if done:
             typer.echo(f"note: weights from {weights}: {done}.", err=True)
     return model.eval()
+
+
+def _trained_in(weights: Path) -> Path:
+    """The file of weights itself, or the one in the folder of a training."""
+    files = sorted((weights / "networks").glob("*.safetensors")) if weights.is_dir() else [weights]
+    if len(files) > 1:
+        rule = "be the file of one network"
+        got = f"a training of {first_names([file.stem for file in files], MOST)}"
+        raise wrong("--weights", rule, got, f"pass {files[0]}")
+    return files[0] if files else weights
 
 
 def training(name: str, weights: Path | None) -> str:
@@ -99,6 +110,9 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
     found = hf.examples(model, inputs, n) if hf.is_hf(model) else None
     if found is not None:
         return found
+    prepared = _by_schema(inputs)
+    if prepared is not None:
+        return prepared.examples("test", numbers=True)[:n]
     if inputs.data is not None:
         return data.read(inputs.data, n=n, **fitting(model, inputs))
     _check_digits(model, "PATH with .npy, .npz, IDX, an image or a folder of images")
@@ -115,11 +129,36 @@ def labelled_for(
     found = hf.labelled(model, inputs, n, seed, inside) if hf.is_hf(model) else None
     if found is not None:
         return found
+    prepared = _by_schema(inputs)
+    if prepared is not None:
+        _check_inside(inside)
+        some = data.with_targets(prepared.examples("train", numbers=True), n, seed)
+        values = some.targets.is_floating_point() and some.targets.ndim == 1
+        return replace(some, targets=some.targets[:, None]) if values else some
     if inputs.data is not None:
         return data.read_labelled(
             inputs.data, n, seed=seed, inside=inside, **fitting(model, inputs)
         )
     return data.with_targets(data.digits(), n, seed)
+
+
+def _by_schema(inputs: DataOptions) -> Prepared | None:
+    """The data of a schema, where ``--data`` is one: prepared as for a training."""
+    if inputs.data is None or inputs.data.suffix != ".toml":
+        return None
+    from nakami import recipes
+
+    for option in inputs.typed:
+        raise wrong(option, "be left out with a schema", inputs.data, "write it into the schema")
+    with named_as("data", "--data"):
+        return recipes.prepared_of(recipes.DataFiles(inputs.data))
+
+
+def _check_inside(inside: bool) -> None:
+    """Refuse a schema for a network that makes its own loss."""
+    if inside:
+        rule = "name a loss where --data is a schema, which holds targets apart"
+        raise wrong("--loss", rule, "the network's own", "write --loss cross_entropy or mse")
 
 
 def check_labelled(model: str, inputs: LabelledOptions) -> None:

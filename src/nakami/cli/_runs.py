@@ -64,8 +64,19 @@ def reading(chosen: Mapping[str, object], *what: str) -> str:
 
 def of_model(model: str, what: str, weights: Path | None, chosen: Mapping[str, object]) -> Path:
     """Folder of a reading of one network: ``mlp/lr-sgd``, with the name of the weights' file."""
-    suffix = f"-{weights.stem}" if weights else ""
+    suffix = f"-{name_of_weights(weights)}" if weights else ""
     return Path(slug(short(model), letters=LETTERS), reading(chosen, f"{what}{suffix}"))
+
+
+def name_of_weights(weights: Path) -> str:
+    """What runs at these weights are named after: their file, or the folder of their training."""
+    whole = weights.resolve()
+    return of_training(whole) or "trained" if whole.is_dir() else whole.stem
+
+
+def of_training(folder: Path) -> str:
+    """What a training is called: its folder ``weights-set-batch-50`` gives ``set-batch-50``."""
+    return folder.resolve().name.removeprefix("weights").lstrip("-")
 
 
 def short(model: str) -> str:

@@ -33,8 +33,7 @@ class Asked:
         """What names the folder of a reading: with a folder of weights, what that is called."""
         if self.folder is None:
             return dict(chosen)
-        training = self.folder.resolve().name.removeprefix("weights").lstrip("-")
-        named = {training: True, **chosen}  # weights-set-batch-50 gives set-batch-50
+        named = {_runs.of_training(self.folder): True, **chosen}
         return {key: value for key, value in named.items() if key not in ("", "data")}
 
     def weights(self, out: Path, chosen: Mapping[str, object]) -> Path:

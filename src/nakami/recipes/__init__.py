@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._examples import DataFiles as DataFiles
     from ._examples import classes as classes
     from ._examples import digits_from as digits_from
+    from ._examples import prepared_of as prepared_of
     from ._facts import error_fact as error_fact
     from ._left import trained_as as trained_as
     from ._left import write_weights as write_weights

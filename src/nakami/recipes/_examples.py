@@ -117,7 +117,14 @@ def of_schema(files: DataFiles) -> tuple[Examples, Examples]:
 
 
 def prepared_of(files: DataFiles) -> Prepared:
-    """The data of a schema; read again only where schema or data were changed."""
+    """The data of a schema; read again only where schema or data were changed.
+
+    Args:
+        files: Whose ``path`` is the schema's.
+
+    Raises:
+        UsageError: What ``data.read_schema`` or ``data.prepare`` refuses.
+    """
     with named_as("path", "data"):
         schema = data.read_schema(files.path)
     stamp = schema.path.stat().st_mtime_ns if schema.path.exists() else 0

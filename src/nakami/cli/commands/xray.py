@@ -239,7 +239,7 @@ def _own_network(
     said = replace(view, batch_statistics=bool(view.batch_statistics))  # xray warns of these
     nakami.dynamics.check(said, first, **{**options, "layers": False})
     subject = _runs.short(name)
-    where = network.weights.stem if network.weights else "run"
+    where = _runs.name_of_weights(network.weights) if network.weights else "run"
     other = _runs.chosen(  # another matrix: never in the other's folder
         {"select": (network.select, None), "detached": (reading.detached, False)}
     )
