@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 import tomllib
+from math import nan
 
 import pytest
 
@@ -12,8 +13,10 @@ from pages import DOCS, ROOT
 
 stage = pytest.importorskip("tools.site._stage", reason="the site's tools are not installed")
 from tools.site import __main__ as site  # noqa: E402
-from tools.site import _api  # noqa: E402
+from tools.site import _api, _commands, _figures, _gallery  # noqa: E402
+from tools.site._figures import Figure  # noqa: E402
 from tools.site._links import BrokenLink, Links  # noqa: E402
+from tools.site._tables import Value, tables, value  # noqa: E402
 
 GOOD = """# One page
 
@@ -81,10 +84,84 @@ def test_links_of_the_repository_become_links_of_the_site(tmp_path):
 
 def test_each_page_of_docs_stands_once_in_the_order():
     sections = tomllib.loads((DOCS / "nav.toml").read_text("utf-8"))["section"]
-    listed = [page for section in sections for page in section["pages"]]
+    listed = [re.sub(r".*<(.*)>$", r"\1", p) for section in sections for p in section["pages"]]
     assert len(set(listed)) == len(listed)
-    beside = {*stage.BESIDE.values(), "gallery/index", "api/index"}
-    assert set(listed) == {page.stem for page in DOCS.glob("*.md")} | beside
+    beside = {*stage.BESIDE.values(), "gallery/index", "api/index", "commands"}
+    own = {page.relative_to(DOCS).with_suffix("").as_posix() for page in DOCS.rglob("*.md")}
+    assert set(listed) == own | beside
+
+
+def test_every_reproduction_has_a_figure_or_a_reason_why_not():
+    for one in _gallery.reproductions(ROOT):
+        drawn = [entry for entry in one.figures if "reason" not in entry]
+        assert drawn or one.kept or any(entry["reason"] for entry in one.figures), one.name
+
+
+def test_figures_show_the_numbers_of_the_tables():
+    (one,) = (r for r in _gallery.reproductions(ROOT) if r.name == "culture")
+    shown = _figures.marks(Figure(**one.figures[0]), one.results[0].read_text("utf-8"))
+    alone = [mark.at for mark in shown if (mark.row, mark.series) == ("alone", "accuracy")]
+    assert alone == [Value(0.746, 0.742, 0.75)]
+    assert [m.at.value for m in shown if m.series == "theirs" and m.row == "alone"] == [0.83, 0.78]
+
+
+def test_numbers_beside_ours_stand_in_the_text():
+    for one in _gallery.reproductions(ROOT):
+        texts = (one.theirs, one.ours, *(file.read_text("utf-8") for file in one.results))
+        known = {float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", "\n".join(texts))}
+        for entry in one.figures:
+            for given in (entry.get(key, {}) for key in ("theirs", "beside", "levels")):
+                numbers = [n for v in given.values() for n in (v if isinstance(v, list) else [v])]
+                assert set(numbers) <= known, one.name
+
+
+def test_all_figures_find_their_columns(tmp_path):
+    drawn = 0
+    for one in _gallery.reproductions(ROOT):
+        for entry in one.figures:
+            if "reason" not in entry:
+                text = one.results[0].read_text("utf-8")
+                (made,) = [_figures.chart_of(Figure(**entry), text, one.title)]
+                assert len(next(iter(made.data.values()))["x"]) > 1, one.name
+                drawn += 1
+    assert drawn > 30
+    target = tmp_path / "figure.png"
+    _figures.draw(Figure("a, %", 1, ["a"]), "| | a |\n| - | - |\n| b | 1 ± 0.5 |", target, "c")
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        ("0.746 ± 0.004", (0.746, 0.742, 0.75)),
+        ("3.1 ± 0.9 (1 to 7)", (3.1, 2.2, 4.0)),
+        ("1.63 (1.02 to 2.52), 10 steps", (1.63, 1.02, 2.52)),
+        ("-3.33 to -3.09", (-3.21, -3.33, -3.09)),
+        ("14 of 28; 6.2", (0.5, nan, nan)),
+        ("100,000", (1e5, nan, nan)),
+        ("6.9e-17", (6.9e-17, nan, nan)),
+        ("about -84.55 (quoted)", (-84.55, nan, nan)),
+    ],
+)
+def test_numbers_of_cells(cell, wanted):
+    found = value(cell)
+    assert (found.value, found.low, found.high) == pytest.approx(wanted, nan_ok=True)
+    assert value("none fits") is None
+
+
+def test_rows_of_tables():
+    text = "text\n| a | b | b |\n| --- | --- | --- |\n| x | 1 \\| 2 | 3 |\n|  | 4 | 5 |\n"
+    assert tables(text) == [[{"a": "x", "b": "1 | 2"}, {"a": "x", "b": "4"}]]
+
+
+def test_every_option_of_every_command_is_on_its_page():
+    page = _commands.page()
+    for name, command in _commands.commands():
+        section = page.split(f"## `{name}`\n")[1].split("\n## ")[0]
+        for option in command.params:
+            assert option.hidden or all(
+                f"`{word}`" in section for word in option.opts if "-" in word
+            )
 
 
 def test_every_public_name_is_in_the_reference():

@@ -53,19 +53,19 @@ class Links:
             if wanted in self.pages:
                 to = os.path.relpath(self.out / f"{self.pages[wanted]}.md", here)
             elif wanted.is_file():
-                to = os.path.relpath(self._copied(wanted), here)
+                to = self.copied(wanted, page)
             else:
                 return words  # a folder is no page
             return f"{image}[{words}]({to}{hash_}{anchor})"
 
         return turn
 
-    def _copied(self, file: Path) -> Path:
-        """A file that is no page, beside the pages."""
+    def copied(self, file: Path, page: str) -> str:
+        """The way from a page to a file that is none, copied beside the pages."""
         copy = self.out / "files" / file.relative_to(self.root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-        return copy
+        shutil.copy2(file, copy)
+        return os.path.relpath(copy, (self.out / page).parent)
 
 
 def check_external(target: str, source: Path) -> None:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import _api, _gallery
+from . import _api, _commands, _gallery
 from ._links import Links
 
 BESIDE = {  # pages of the repository outside of docs/
@@ -16,19 +16,33 @@ BESIDE = {  # pages of the repository outside of docs/
     "reproductions/DATA.md": "reproductions-data",
     "reproductions": "gallery/index",
     "reproductions/results": "gallery/index",
+    "benchmarks/results": "benchmarks",
 }
+RESULTS = "benchmarks"
 
 
 def stage(root: Path, out: Path) -> None:
     """Write the pages of the site to ``out``, and remove what lay there besides."""
     sources = {root / name: page for name, page in BESIDE.items()}
-    sources |= {page: page.stem for page in sorted((root / "docs").glob("*.md"))}
+    docs = root / "docs"
+    for file in sorted(docs.rglob("*.md")):
+        sources[file] = file.relative_to(docs).with_suffix("").as_posix()
     links = Links(root, out, sources | _gallery.pages_of(root))
-    pages = {"index": front(root)}
+    pages = {"index": front(root), "commands": _commands.page(), RESULTS: measured(root, links)}
+    links.copied(root / "docs" / "images" / "page.png", "index")
     for source, page in sources.items():
         if source.is_file():
             pages[page] = links.turned(source.read_text("utf-8"), source, page)
     lay(out, pages | _gallery.pages(root, links) | _api.pages())
+
+
+def measured(root: Path, links: Links) -> str:
+    """The page of all results of benchmarks, as their scripts have left them."""
+    text = "# Results of benchmarks\n\nRepeats, versions and machine of each number in "
+    text += "[Measurements](measurements.md), as the scripts wrote them.\n\n"
+    for file in sorted((root / "benchmarks" / "results").glob("*.json")):
+        text += f"* [{file.name}]({links.copied(file, RESULTS)})\n"
+    return text
 
 
 def lay(out: Path, pages: Mapping[str, str]) -> None:

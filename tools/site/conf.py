@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from functools import partialmethod
 from typing import Any
 
+from docutils import nodes
 from sphinx.ext.napoleon import GoogleDocstring
+from sphinx.util.nodes import make_refnode
 
 project = "nakami"
 author = "the authors of nakami"
@@ -26,7 +29,10 @@ autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Tensors")
 
 html_theme = "furo"
 html_title = "nakami"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False
 
 
@@ -48,6 +54,21 @@ def own_words(app: Any, what: str, name: str, value: Any, options: Any, lines: l
         lines.clear()
 
 
+CALL = re.compile(r"^(nakami(?:\.\w+)+)(?:\(.*\))?$", re.DOTALL)
+
+
+def linked(app: Any, tree: nodes.document, page: str) -> None:
+    """Code in a text that names what the reference describes leads there."""
+    known = app.env.get_domain("py").objects
+    for code in list(tree.findall(nodes.literal)):
+        call = CALL.match(code.astext())
+        if call and call[1] in known and not isinstance(code.parent, nodes.reference | nodes.title):
+            to = known[call[1]]
+            inner = code.deepcopy()
+            code.replace_self(make_refnode(app.builder, page, to.docname, to.node_id, inner))
+
+
 def setup(app: Any) -> None:
     """What this file adds to Sphinx."""
+    app.connect("doctree-resolved", linked)
     app.connect("autodoc-process-docstring", own_words, priority=100)
