@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nakami import sampling
 from nakami.data import Examples, tensors_of
+from nakami.data._maps import pieces
 from nakami.results import NakamiWarning, binomial_error, counted, wrong
 
 Fact = dict[str, Any]  # label, value, spread, spread_kind, unit
@@ -25,7 +26,7 @@ def error_fact(model: nn.Module, examples: Examples, label: str = "test error") 
     """Share of wrong answers in percent, as ``share_fact``."""
     if examples.labels is None:
         raise wrong("examples", "have labels", None, "pass data.digits()")
-    answers = torch.cat([model(part).argmax(1) for part in examples.inputs.split(1000)])
+    answers = torch.cat([model(part).argmax(1) for part in pieces(examples.inputs)])
     return share_fact(label, answers != examples.labels, examples.noun)
 
 
@@ -106,7 +107,7 @@ def fingerprint(examples: Examples) -> dict[str, str | int]:
     digest = hashlib.sha256()
     labels = [] if examples.labels is None else [examples.labels]
     for tensor in [*tensors_of(examples.inputs), *labels]:
-        for part in tensor.split(1000):  # which may be a map of a large file
+        for part in pieces(tensor):
             digest.update(part.numpy().tobytes())
     return {"examples": len(examples), "sha256": digest.hexdigest()[:16]}
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nakami.data import Examples, weights_fingerprint
+from nakami.data._maps import pieces
 from nakami.geometry import tune
 from nakami.results import counted, wrong
 from nakami.training import Scheduled, Supervised, Training, ranks, sharded
@@ -226,7 +227,7 @@ def _errors(model: nn.Module, train: Examples, test: Examples) -> list[dict[str,
     model.eval()
     assert train.labels is not None
     assert test.labels is not None
-    answers = torch.cat([model(part) for part in test.inputs.split(1000)]).flatten(1).squeeze(-1)
+    answers = torch.cat([model(part) for part in pieces(test.inputs)]).flatten(1).squeeze(-1)
     off = ((answers - test.labels).double() ** 2).flatten(1 if answers.ndim > 1 else 0)
     guess = (train.labels.double().mean() - test.labels.double()) ** 2
     return [

@@ -4,12 +4,14 @@ import json
 import time
 import wave
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from nakami import data
+from nakami.data._maps import let_go, pieces
 from nakami.data.schema import _kept, _prepare, _source
 from nakami.results import UsageError
 
@@ -147,6 +149,25 @@ def test_of_several_that_want_the_same_one_writes_and_the_others_wait(table, tmp
         assert torch.equal(parts["train"][0], torch.ones(2, 3))
         assert parts["test"][2][:] == ("one", "zwölf")
         assert parts["test"][2][-1] == "zwölf"
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_a_map_that_is_let_go_takes_no_memory(table, tmp_path):
+    inputs = data.prepare(table, memory_budget=1, folder=tmp_path / "kept").examples("train").inputs
+    (file,) = (tmp_path / "kept").glob("*/train-inputs.npy")
+
+    def held():
+        maps = Path("/proc/self/smaps").read_text().partition(str(file))[2]
+        return int(maps.partition("Rss:")[2].split()[0])
+
+    before = inputs.sum()
+    assert held() > 0
+    let_go(inputs[3:])
+    assert held() == 0
+    assert inputs.sum() == before
+    assert all(len(piece) <= 100 for piece in pieces(inputs, 100))
+    assert held() == 0
+    let_go(torch.ones(3))  # nothing to let go
 
 
 def test_statistics_by_parts_are_those_of_all_rows_in_64_bits(table):

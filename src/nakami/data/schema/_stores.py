@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._maps import map_of
 from ._names import Written, encoded, joined
 from ._npy import NpyWriter, mapped
 
@@ -141,5 +142,5 @@ def read_stored(folder: Path, part: str, files: dict[str, Any]) -> Stored:
         file = f"{part}-{name}.npy"
         if file in files:
             found[name] = mapped(folder / file, files[file])
-    targets = torch.from_numpy(found["targets"]) if "targets" in found else None
-    return torch.from_numpy(found["inputs"]), targets, Written(found["names"], found["ends"])
+    targets = map_of(found["targets"]) if "targets" in found else None
+    return map_of(found["inputs"]), targets, Written(found["names"], found["ends"])
