@@ -9,6 +9,7 @@ from torch import nn
 
 import nakami
 from nakami import data, recipes
+from nakami.recipes._own_loss import balanced, loss_of
 from nakami.results import UsageError, read_record
 from nakami.training import Scheduled, Supervised
 
@@ -220,3 +221,67 @@ def test_first_weights_that_cannot_be_read_stay_with_the_reason(schema, tmp_path
     options = {"data": schema / "classes.toml", "settings": settings}
     (network,) = recipes.prepare(name, tmp_path / "run", **options).networks
     assert "first weights as made: not read, as model must" in network.training
+
+
+def test_weights_are_those_of_scikit_learns_formula_by_hand():
+    labels = torch.tensor([2] * 6 + [0] * 3 + [3] * 1)  # n = 10, k = 3; class 1 has no row
+    expected = [10 / (3 * 3), 0.0, 10 / (3 * 6), 10 / (3 * 1)]
+    assert balanced(labels).tolist() == pytest.approx(expected)
+    assert balanced(labels)[labels].mean().item() == pytest.approx(1)
+    loss = loss_of(labels, "balanced").value
+    z = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+    p = z.double().exp() / z.double().exp().sum(1, keepdim=True)
+    each = [-expected[c] * math.log(p[i, c]) for i, c in enumerate(labels.tolist())]
+    assert loss(z, labels).item() == pytest.approx(sum(each) / 10, rel=1e-5)
+    whole = loss(z, labels) * 10  # rows that processes share add up
+    parts = loss(z[:4], labels[:4]) * 4 + loss(z[4:], labels[4:]) * 6
+    assert parts.item() == pytest.approx(whole.item(), rel=1e-6)
+
+
+def test_a_rare_class_counts_as_much_as_the_others_and_the_run_says_so(tmp_path):
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(600, 2, generator=draw)
+    rare = torch.rand(600, generator=draw) < 0.08
+    pairs = zip(x.tolist(), rare.tolist(), strict=True)
+    rows = [f"{a + 1.2 * r},{b},{'rare' if r else 'usual'}" for (a, b), r in pairs]
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + "\n".join(rows))
+    text = data.inspect(tmp_path / "t.csv").to_toml(tmp_path).replace("test = 0.1", "test = 0.4")
+    (tmp_path / "s.toml").write_text(text)
+    name = recipes.own("nets:make", make)
+    found = {}
+    for weights in ("equal", "balanced"):
+        change = {"epochs": 30, "rate": 0.02, "weights": weights}
+        settings = recipes.with_values(recipes.recipe_of(name).settings, change)
+        options = {"data": tmp_path / "s.toml", "settings": settings}
+        subject = recipes.prepare(name, tmp_path / weights, n_inputs="all", **options)
+        (network,) = subject.networks
+        answers, labels = network.model(subject.examples.inputs).argmax(1), subject.examples.labels
+        missed = (answers != labels)[labels == 0].double().mean().item()  # rare
+        found[weights] = missed, (answers != labels)[labels == 1].double().mean().item()
+    assert found["balanced"][0] < found["equal"][0] - 0.3
+    facts = {fact["label"]: fact["value"] for fact in network.facts}
+    mean = 100 * sum(found["balanced"]) / 2
+    assert facts["mean of the errors of the classes"] == pytest.approx(mean)
+    assert "each row weighted by n / (k n_c)" in network.training
+    record = read_record(tmp_path / "balanced")
+    assert record.settings["weights"] == "balanced"
+    assert record.result["phases"]["trained"]["loss"] == "weighted cross-entropy, nats"
+    with pytest.raises(UsageError, match="weights"):  # trained by other weights
+        recipes.prepare(name, tmp_path / "equal", **options)
+
+
+def test_numbers_have_no_classes_to_balance(schema, tmp_path):
+    name = recipes.own("nets:line", line)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"weights": "balanced"})
+    with pytest.raises(UsageError, match="weights must go with classes, got a target of numbers"):
+        recipes.prepare(name, tmp_path / "r", data=schema / "numbers.toml", settings=settings)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_rate_is_advised_for_weighted_classes_too(schema, tmp_path):
+    name = recipes.own("nets:make", make)
+    change = {"weights": "balanced", "epochs": 10}
+    settings = recipes.with_values(recipes.recipe_of(name).settings, change)
+    options = {"data": schema / "classes.toml", "settings": settings}
+    (network,) = recipes.prepare(name, tmp_path / "run", **options).networks
+    assert "advised at the cost of" in network.training

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nakami.data import Examples, weights_fingerprint
 from nakami.data._maps import pieces
@@ -22,6 +21,7 @@ from . import SUBJECTS
 from ._examples import DataFiles, check_labels, digits_from, is_schema, prepared_of
 from ._facts import error_fact, mean_fact, share_fact
 from ._first_weights import scaled
+from ._own_loss import balanced_error, loss_of, shaped
 from ._settings import POSITIVE, Bounds
 from ._subject import Network, Recipe
 
@@ -44,6 +44,8 @@ class OwnSettings:
         scale: Of the first weights, where signals or gradients would not survive the depth: what
             nakami.initialisation proposes, with the directions kept or orthogonal ones; or as made.
         budget: Most gradients for that advice, as a share of the training's.
+        weights: Of rows: equal, or balanced: n / (k n_c) of a row of class c, of which there are
+            n_c among n rows and k classes, so that all classes count alike.
     """
 
     epochs: int = 20
@@ -52,6 +54,7 @@ class OwnSettings:
     rate: Annotated[float | None, POSITIVE] = None
     scale: Literal["kept", "orthogonal", "as made"] = "kept"
     budget: Annotated[float, Bounds(0, 1, without=(0, 1))] = 0.05
+    weights: Literal["equal", "balanced"] = "equal"
 
 
 def own(name: str, make: Make) -> str:
@@ -114,26 +117,27 @@ def _train(
     model = _first(make, training.seed).train()
     numbers = targets.is_floating_point()
     _check_fits(model, train, 1 if numbers else int(targets.max()) + 1)
-    loss, loss_name = (F.mse_loss, "squared error") if numbers else (_cross, "cross-entropy, nats")
+    loss = loss_of(targets, s.weights)
     batches = -(-len(train) // s.batch)
     scales = ""
     if s.scale != "as made":
         other = _first(make, training.seed + 1)
         scales = scaled(training, model, other, train.inputs, s.scale)
-    advice = _advice(training, model, train, s, loss if numbers else "cross_entropy", batches)
+    advice = _advice(training, model, train, s, loss.advised, batches)
     steps = s.epochs * batches
     learner = sharded(model) if ranks().shard else model
     optimizer = _optimizer(learner, s, advice["rate"])
-    method = Supervised(learner, optimizer, _fitting(loss), loss_name)
+    method = Supervised(learner, optimizer, loss.value, loss.name)
     falling = Scheduled(method, batches, steps, int(advice["warmup"]))
     training.run("trained", falling, lambda: (train.inputs, targets), batch=s.batch)
     training.read("trained", model)
     rate = f"{s.optimizer} from rate {advice['rate']:.3g} ({advice['why']})"
     said = f"{counted(s.epochs, 'epoch')} of {rate}, in batches of {s.batch}, on {train.source}"
-    said += f"; {scales}" if scales else ""
+    said += "".join(f"; {more}" for more in (scales, loss.said) if more)
     facts = (
         _errors(model, train, test) if numbers else [error_fact(model, test), _guess(train, test)]
     )
+    facts += [balanced_error(model, test)] if s.weights == "balanced" else []
     return (Network("trained", model.eval(), said, facts),)
 
 
@@ -184,7 +188,7 @@ def _advice(
         most = max(s.batch, READ // max(1, size))
         targets: Tensor = train.labels  # type: ignore[assignment]  # as _examples has seen
         parts = order[:most].split(s.batch)
-        data = [(train.inputs[part], _shaped(targets[part])) for part in parts]
+        data = [(train.inputs[part], shaped(targets[part])) for part in parts]
         kind = "adamw" if s.optimizer == "adamw" else _optimizer(model, s, UNKNOWN)
         found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)
         if found.rate is None:
@@ -196,29 +200,14 @@ def _advice(
         why = f"advised at the cost of {found.share:.1%} of the training's gradients"
         return {"rate": found.rate, "warmup": found.warmup, "why": why}
 
-    return training.kept(
-        "advice", lambda: ranks().same(asked), f"{steps} {s.batch} {s.optimizer} {s.budget}"
-    )
+    of = f"{steps} {s.batch} {s.optimizer} {s.budget}"
+    return training.kept("advice", lambda: ranks().same(asked), of)
 
 
 def _optimizer(model: nn.Module, s: OwnSettings, rate: float) -> torch.optim.Optimizer:
     if s.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), rate, 0.9)
     return torch.optim.AdamW(model.parameters(), rate)
-
-
-def _cross(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(outputs, targets)
-
-
-def _fitting(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of targets of the shape of the outputs, where they are numbers."""
-    return lambda outputs, targets: loss(outputs, _shaped(targets))
-
-
-def _shaped(targets: Tensor) -> Tensor:
-    """Numbers as a column, classes as they are."""
-    return targets[:, None] if targets.is_floating_point() and targets.ndim == 1 else targets
 
 
 @torch.no_grad()
