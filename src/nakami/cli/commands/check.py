@@ -39,10 +39,14 @@ def run(
         ("inputs as in an earlier row", f"{report.repeated:,}"),
         ("of these with another target", f"{report.contradictory:,}"),
     ]
+    group = made.schema.split.grouped
+    where = {"train": "to train on", "test": "to test on", "both": "in both parts"}
+    rows += [(f"groups ({group}) {where[part]}", f"{n:,}") for part, n in report.groups.items()]
     rows += [(what, f"{n:,}") for what, n in report.reduced.items()]
     table = _tables.TextTable(f"Rows of {made.schema.path.name}", "", ("", "found"), tuple(rows))
     named = [f"wrong: {row}" for row in report.wrong[:SHOWN]]
     named += [f"in both parts: {name}" for name in report.copies[:SHOWN]]
+    named += [f"group in both parts: {name}" for name in report.torn[:SHOWN]]
     body = {**asdict(report), "inputs": examples, "classes": [*made.classes]}
     _tables.tell(output, None, body, [table.drawn()], named)
 

@@ -162,15 +162,16 @@ def _fill(
 ) -> Callable[[], Report]:
     """The second time: rows as numbers, into stores; gives what makes the report behind it."""
     seen = Seen()
-    for part, tested, hashed in source.again(rows_of(row)):
+    for part, facts in source.again(rows_of(row)):
         inputs, targets, rows = made.rows(part)
         source.note(rows)
         right = rows.right
         if not right.any():
             continue
         names = part.names if right.all() else chosen(part.names, right)
-        seen.add(tested[right], hashed[right], targets)
-        for name, own in (("train", ~tested[right]), ("test", tested[right])):
+        facts = facts if right.all() else facts[right]
+        seen.add(facts, targets)
+        for name, own in (("train", ~facts.tested), ("test", facts.tested)):
             here = torch.from_numpy(own)
             wanted = None if targets is None else targets[here]
             stores[name].add(inputs[here], wanted, chosen(names, own))

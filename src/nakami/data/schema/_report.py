@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ._preparation import Preparation
-from ._rows import SchemaRows
+from ._rows import Facts, SchemaRows
 from ._source import WrongRow
 
 
@@ -24,6 +24,9 @@ class Report:
         copies: Rows to test on whose inputs are those of one to train on, by name: leakage.
         repeated: Rows whose inputs are those of an earlier row.
         contradictory: Rows whose inputs are those of an earlier row with another target.
+        groups: Where the split knows of groups, how many are in ``"train"``, in ``"test"``, and in
+            ``"both"``, which is leakage.
+        torn: Rows to test on whose group is also trained on, by name.
         reduced: How many values lost something, by column and what: a kind that training never
             saw, a text or a sound that was cut.
     """
@@ -36,37 +39,34 @@ class Report:
     repeated: int
     contradictory: int
     reduced: dict[str, int]
+    groups: dict[str, int] = field(default_factory=dict)
+    torn: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Report:
         """One of its own values."""
         wrong = tuple(WrongRow(**row) for row in found["wrong"])
-        return cls(**{**found, "wrong": wrong, "copies": tuple(found["copies"])})
+        names = {name: tuple(found[name]) for name in ("copies", "torn")}
+        return cls(**{**found, "wrong": wrong, **names})
 
 
 @dataclass
 class Seen:
-    """What is known of right rows, part by part, about 20 bytes of each.
+    """What is known of right rows, part by part, about 30 bytes of each."""
 
-    Attributes:
-        tested: Whether each is tested on. hashed: hashes of inputs. targets: where there are any.
-    """
-
-    tested: list[np.ndarray] = field(default_factory=list)
-    hashed: list[np.ndarray] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
     targets: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, tested: np.ndarray, hashed: np.ndarray, targets: Tensor | None) -> None:
+    def add(self, facts: Facts, targets: Tensor | None) -> None:
         """Take rows."""
-        self.tested.append(tested)
-        self.hashed.append(hashed)
+        self.facts.append(facts)
         if targets is not None:
             self.targets.append(targets.numpy())
 
     def report(self, source: SchemaRows, made: Preparation, names: Sequence[str]) -> Report:
         """What was found; ``names`` are those of the rows to test on."""
-        tested = np.concatenate([np.zeros(0, bool), *self.tested])
-        hashed = np.concatenate([np.zeros(0, np.uint64), *self.hashed])
+        tested = np.concatenate([np.zeros(0, bool), *(each.tested for each in self.facts)])
+        hashed = np.concatenate([np.zeros(0, np.uint64), *(each.hashed for each in self.facts)])
         first = _first_alike(hashed)
         repeated = np.flatnonzero(first != np.arange(len(hashed)))
         contradictory = 0
@@ -76,6 +76,7 @@ class Seen:
         copies = np.zeros(0, bool)
         if len(repeated):
             copies = np.isin(hashed[tested], hashed[~tested])
+        groups, torn = self._groups(tested)
         vectors = made.vectors.items()
         reduced = {f"{name}: {v.counts}": v.counted for name, v in vectors if v.counted}
         return Report(
@@ -87,7 +88,20 @@ class Seen:
             repeated=len(repeated),
             contradictory=contradictory,
             reduced=reduced,
+            groups=groups,
+            torn=tuple(names[i] for i in np.flatnonzero(torn).tolist()),
         )
+
+    def _groups(self, tested: np.ndarray) -> tuple[dict[str, int], np.ndarray]:
+        """How many groups are where, and which rows to test on have one that is trained on."""
+        found = [each.grouped for each in self.facts if each.grouped is not None]
+        if not found:
+            return {}, np.zeros(0, bool)
+        grouped = np.concatenate(found)
+        train, test = (np.unique(grouped[own]) for own in (~tested, tested))
+        both = np.intersect1d(train, test, assume_unique=True)
+        n = {"train": len(train), "test": len(test), "both": len(both)}
+        return n, np.isin(grouped[tested], both)
 
 
 def _first_alike(hashed: np.ndarray) -> np.ndarray:

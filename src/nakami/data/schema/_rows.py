@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,23 @@ from ._source import Part, WrongRow, some
 HELD = 1 << 28
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of rows beside their values, ``(n,)`` each.
+
+    Attributes:
+        tested: Whether each is tested on. hashed: hash of its inputs. grouped: of its group.
+    """
+
+    tested: np.ndarray
+    hashed: np.ndarray
+    grouped: np.ndarray | None
+
+    def __getitem__(self, which: slice | np.ndarray) -> Facts:
+        grouped = None if self.grouped is None else self.grouped[which]
+        return Facts(self.tested[which], self.hashed[which], grouped)
+
+
 class SchemaRows:
     """Rows of the sources of a schema, each with whether it is tested on and its hash.
 
@@ -32,10 +49,12 @@ class SchemaRows:
         self._most, self._held = min(most, HELD), list[tuple[Part, bool]]()
         self._sources = sources_of(schema)
         inputs = {column.name: column.type for column in schema.used("input")}
-        by = {c.name: c.type for c in schema.columns if c.name == schema.split.by}
-        self._hashed, self._by = inputs, by
-        self._types = {**by, **made.types()}
-        self._known: list[tuple[np.ndarray, np.ndarray]] = []
+        split, known = schema.split, {c.name: c.type for c in schema.columns}
+        self._hashed = inputs
+        self._group = {name: known[name] for name in known if name == split.grouped}
+        by = {split.by: known[split.by]} if split.by in known else {}
+        self._types = {**by, **self._group, **made.types()}
+        self._known: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
         self._chosen = list[np.ndarray]()  # rows that are not left out for choosing settings
         self._wrong: dict[str, WrongRow] = {}
 
@@ -43,31 +62,34 @@ class SchemaRows:
         """Parts with who is tested on, ``(n,)`` bool."""
         for part, only_tested in self._first_read():
             hashed = self._hashes(part, self._hashed)
-            tested, own = np.full(len(hashed), only_tested), hashed
+            grouped = self._hashes(part, self._group) if self._group else None
+            tested = np.full(len(hashed), only_tested)
+            own = hashed if grouped is None else grouped
             split = self.schema.split
             if split.values:
                 own_values = part.values[split.by]
                 tested = np.array([_named(v) in split.values for v in own_values], bool)
             elif not split.path:
-                own = self._hashes(part, self._by) if self._by else hashed
                 tested = shares(own) < split.test
             if split.choose:
                 self._chosen.append(others := ~tested)
                 part, hashed = part.of(others), hashed[others]
+                grouped = None if grouped is None else grouped[others]
                 tested = shares(own[others]) >= 1 - split.choose
-            self._known.append((tested, hashed))
+            self._known.append((tested, hashed, grouped))
             self.count += len(hashed)
             yield part, tested
 
-    def again(self, most: int) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
-        """The same once more, ``most`` rows at a time, with hashes of the inputs."""
+    def again(self, most: int) -> Iterator[tuple[Part, Facts]]:
+        """The same once more, ``most`` rows at a time, with what is known of each."""
         parts: Iterator[Part] = (part for part, _ in self._parts())
         if self._chosen:
             parts = (part.of(mask) for part, mask in zip(parts, self._chosen, strict=True))
-        for part, (tested, hashed) in zip(parts, self._known, strict=True):
-            for i in range(0, max(1, len(hashed)), most):
+        for part, known in zip(parts, self._known, strict=True):
+            facts = Facts(*known)
+            for i in range(0, max(1, len(facts.tested)), most):
                 here = slice(i, i + most)
-                yield part if len(hashed) <= most else part.cut(here), tested[here], hashed[here]
+                yield part if len(facts.tested) <= most else part.cut(here), facts[here]
 
     def parts(self) -> Iterator[Part]:
         """All rows, no more."""
@@ -88,7 +110,7 @@ class SchemaRows:
     @property
     def tested(self) -> int:
         """How many rows are tested on, wrong ones included."""
-        return sum(int(tested.sum()) for tested, _ in self._known)
+        return sum(int(tested.sum()) for tested, _, _ in self._known)
 
     @property
     def wrong(self) -> tuple[WrongRow, ...]:

@@ -66,6 +66,8 @@ class Split:
         by: ``"content"``, all input columns, or a column: rows of one value stay together.
         values: Of the column ``by``, those that are tested on; empty: by the hash.
         path: A file or folder of its own to test on, from the schema's folder on.
+        group: A column (speaker, patient, machine) of which no value shall lie in both parts: rows
+            are parted by its hash; where ``values`` or ``path`` part them, those in both are told.
         choose: Share of the rows, of those to train on, by a hash, that stand in the place of the
             rows to test on, which are left out altogether: for choosing settings.
     """
@@ -74,7 +76,14 @@ class Split:
     by: str = CONTENT
     values: tuple[str, ...] = ()
     path: str = ""
+    group: str = ""
     choose: float = 0.0
+
+    @property
+    def grouped(self) -> str:
+        """The column that says what belongs together; empty: none."""
+        parted = self.by == CONTENT or self.values or self.path
+        return self.group or ("" if parted else self.by)
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,8 @@ class Schema:
             split = {"path": self.split.path}
         else:
             split["test"] = self.split.test
+        if self.split.group:
+            split["group"] = self.split.group
         if self.split.choose:
             split["choose"] = self.split.choose
         lines += ["", "[split]  # rows to test on", *_pairs(split)]
@@ -215,7 +226,7 @@ def _column(name: str, entry: Any) -> Column:
 def _split(entry: Any, names: list[str]) -> Split:
     if not isinstance(entry, Mapping):
         raise wrong("split", "hold test and by", repr(entry), "write test = 0.1 below [split]")
-    _known(entry, ("test", "by", "values", "path", "choose"), "entry of split")
+    _known(entry, ("test", "by", "values", "path", "group", "choose"), "entry of split")
     given = {**entry}
     if "values" in given:
         given["values"] = tuple(map(str, given["values"]))
@@ -227,6 +238,11 @@ def _split(entry: Any, names: list[str]) -> Split:
         check_fraction("choose of split", split.choose, "write 0.1 for a tenth, or leave it out")
     if split.by not in (CONTENT, *names):
         raise unknown("column of split", split.by, [CONTENT, *names])
+    if split.group and split.group not in names:
+        raise unknown("group of split", split.group, names)
+    if split.group and split.by != CONTENT and not split.values:
+        got, way_out = f"by = {split.by!r} and group = {split.group!r}", "leave by out"
+        raise wrong("split", "part rows by one column", got, way_out)
     if split.values and split.by == CONTENT:
         raise wrong("values of split", "go with a column", CONTENT, "name the column as by")
     return split
