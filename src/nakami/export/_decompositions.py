@@ -5,6 +5,7 @@ Each takes the place of an operator of torch's in ``ExportedProgram.run_decompos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,3 +48,32 @@ def remainder(x: Tensor, by: Any) -> Any:
     if x.is_floating_point():
         return NotImplemented
     return x - torch.ops.aten.div.Tensor_mode(x, by, rounding_mode="floor") * by
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """Attention whose rows are 0 where nothing may be looked at, as in torch; others give NaN."""
+    if enable_gqa or dropout_p:
+        return NotImplemented
+    share = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * share) @ key.transpose(-1, -2)
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
+    if attn_mask is None:
+        return torch.softmax(scores, -1) @ value
+    if attn_mask.dtype != torch.bool:
+        scores, attn_mask = scores + attn_mask, attn_mask > -math.inf
+    least = torch.finfo(scores.dtype).min
+    scores = torch.where(attn_mask, scores, torch.full_like(scores, least))
+    top = scores.amax(-1, keepdim=True)
+    weights = torch.where(attn_mask, torch.exp(scores - top), torch.zeros_like(scores))
+    total = weights.sum(-1, keepdim=True)
+    return (weights / torch.where(total == 0, torch.ones_like(total), total)) @ value

@@ -96,7 +96,7 @@ def export(
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     form = FORMATS[to]
-    given, labels, n = raw_of(source), labels_of(source), len(source.examples)
+    given, labels, n = raw_of(source, form.prepares), labels_of(source), len(source.examples)
     if to == "web":
         check_web(given)
     axes = changing_axes(source, given.inputs)
@@ -126,7 +126,10 @@ def export(
 def ahead(source: Source, to: str) -> list[str]:
     """What the form of file cannot do with this network, known before the work."""
     check_choice("to", to, TARGETS, "write onnx")
-    return FORMATS[to].ahead(source.model, changing_axes(source, source.inputs))
+    told = FORMATS[to].ahead(source.model, changing_axes(source, source.inputs))
+    if source.preparation is not None and not FORMATS[to].prepares:
+        told.append(f"{FORMATS[to].words} has no float64: rows go in as preparation.json says")
+    return told
 
 
 def changing_axes(source: Source, given: Mapping[str, Tensor]) -> dict[str, dict[int, str]]:

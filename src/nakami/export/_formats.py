@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from . import _executorch, _int8, _onnx, _runtime
+from . import _executorch, _int8, _litert, _onnx, _runtime
 from ._int8 import Int8
 from ._model_file import Axes, ModelFile, Runs
 
@@ -26,7 +26,8 @@ class Format:
         runs: A file as a function. quantise: a network, its inputs, the written file, the path of
             the smaller one; None: not offered.
         ahead: What is known of a network and its axes before the work, in sentences.
-        any_batch: Whether a fixed batch is refused.
+        any_batch: Whether a fixed batch is refused. prepares: Whether the preparation of a schema
+            can be in the file.
     """
 
     words: str
@@ -37,6 +38,7 @@ class Format:
     quantise: Quantise | None
     ahead: Callable[[nn.Module, Axes], list[str]]
     any_batch: bool = False
+    prepares: bool = True
 
 
 ONNX = Format(
@@ -49,6 +51,10 @@ FORMATS = {
     "executorch": Format(
         "ExecuTorch", "pte", "executorch", _executorch.write, _executorch.runs_of, None,
         _executorch.ahead,
+    ),
+    "litert": Format(
+        "LiteRT", "tflite", "litert", _litert.write, _litert.runs_of, _litert.quantise,
+        _litert.ahead, prepares=False,
     ),
 }  # fmt: skip
 TARGETS = tuple(FORMATS)

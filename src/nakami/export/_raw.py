@@ -219,16 +219,21 @@ class RawInputs:
     unit: str
 
 
-def raw_of(source: Source) -> RawInputs:
-    """The network with as much of its preparation as a graph can hold."""
+def raw_of(source: Source, schema: bool = True) -> RawInputs:
+    """The network with as much of its preparation as a graph can hold.
+
+    Without ``schema``, of a form of file that has no float64 and no Fourier transform, the columns
+    of a schema go in prepared.
+    """
     picture = source.examples.picture
     if picture and (set(picture["mean"]) != {0.0} or set(picture["std"]) != {1.0}):
         mean, std = (torch.tensor(picture[key])[:, None, None] for key in ("mean", "std"))
         pixels = source.inputs["input"] * std + mean
         return RawInputs(Pixels(source.model, picture).eval(), {"input": pixels}, {}, PIXEL)
-    if source.preparation is None or picture or _all_outside(source.preparation):
+    made = None if picture or not schema else source.preparation
+    if made is None or _all_outside(made):
         return RawInputs(source.model, source.inputs, {}, source.examples.unit)
-    return _of_schema(source.model, source.preparation, source.examples.names)
+    return _of_schema(source.model, made, source.examples.names)
 
 
 def _all_outside(preparation: Preparation) -> bool:

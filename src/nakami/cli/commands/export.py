@@ -13,7 +13,7 @@ from nakami.results import check_choice
 from .._command import Command
 from .._groups import JsonOptions
 
-TARGETS = ("onnx", "web", "executorch")
+TARGETS = ("onnx", "web", "executorch", "litert")
 
 
 def run(
@@ -22,7 +22,7 @@ def run(
     ],
     *,
     to: Annotated[
-        str, typer.Option(metavar="TARGET", help="onnx, web (with a page), executorch.")
+        str, typer.Option(metavar="TARGET", help="onnx, web (with a page), executorch, litert.")
     ] = "onnx",
     network: Annotated[
         str | None,
