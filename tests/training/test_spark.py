@@ -1,17 +1,20 @@
 """One training by processes that Spark starts: a stand-in here, Spark itself where it is there."""
 
+import json
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import types
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import nakami
+import on_spark
 import shared_training
 from nakami import data, recipes, training
 from nakami.results import RunError, UsageError, read_record
@@ -134,40 +137,58 @@ def test_what_is_missing_is_named_before_anything_starts(monkeypatch):
         training.on_spark(lambda: 1)
 
 
-JAVA = shutil.which("java") or os.environ.get("JAVA_HOME")
-PANDAS = "ignore:PySpark does not yet fully support pandas >= 3.0.0:FutureWarning"
-
-
 @pytest.fixture(scope="module")
-def spark():
-    """Spark with two slots, which try a task a second time."""
+def found(tmp_path_factory):
+    """What trainings on Spark have left, and what they raised."""
     pytest.importorskip("pyspark")
-    if not JAVA:
+    pytest.importorskip("pyarrow")
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         pytest.skip("Spark needs Java")
-    from nakami.cli._spread import spark_session
+    folder, tests = tmp_path_factory.mktemp("spark"), Path(__file__).parents[1]
+    paths = [str(Path(nakami.__file__).parents[1]), str(tests), os.environ.get("PYTHONPATH", "")]
+    about = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, str(tests / "on_spark.py"), str(folder)]
+    ran = subprocess.run(command, env=about, capture_output=True, text=True, timeout=580)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return folder, json.loads((folder / "found.json").read_text())
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="PySpark does not yet")
-        with spark_session("local[2,2]", 2) as session:
-            yield session
+
+def left(folder):
+    record = read_record(folder)
+    return record.result["phases"]["trained"]["losses"], record.piece("trained").arrays
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(PANDAS)
-@pytest.mark.parametrize("local", [True, False])
-def test_losses_and_weights_are_those_of_one_process(spark, tmp_path, local):
-    x, y = shared_training.data()
-    rows = [(*row, "in" if k else "out") for row, k in zip(x.tolist(), y.tolist(), strict=True)]
-    frame = spark.createDataFrame(rows, ["a", "b", "c", "kind"])
-    frame.repartition(3).write.parquet(str(tmp_path / "table"))
-    schema = data.inspect(tmp_path / "table").save(tmp_path / "table.toml")
-    shared = recipes.train_on_spark(
-        shared_training.small, tmp_path / "run", data=schema, local=local, settings=SETTINGS
-    )
-    values = recipes.with_values(recipes.recipe_of(shared.name).settings, SETTINGS)
-    alone = recipes.prepare(shared.name, tmp_path / "alone", data=schema, settings=values)
-    one, other = (read_record(tmp_path / name).result["phases"] for name in ("alone", "run"))
-    assert other["trained"]["losses"] == pytest.approx(one["trained"]["losses"], rel=1e-5)
-    nets = [each.networks[0].model.state_dict() for each in (alone, shared)]
-    for key, weights in nets[0].items():
-        torch.testing.assert_close(nets[1][key], weights, rtol=1e-4, atol=1e-5)
+def test_losses_and_weights_on_spark_are_those_of_one_process(found, tmp_path):
+    folder, said = found
+    assert said["local"] == ""
+    name = recipes.own("on_spark:make", lambda seed: seeded(on_spark.make, seed))
+    values = recipes.with_values(recipes.recipe_of(name).settings, on_spark.SETTINGS)
+    recipes.prepare(name, tmp_path / "alone", data=folder / "table.toml", settings=values)
+    (losses, weights), (others, arrays) = left(tmp_path / "alone"), left(folder / "local")
+    assert others == pytest.approx(losses, rel=1e-5)
+    for key, array in weights.items():
+        torch.testing.assert_close(*map(torch.tensor, (arrays[key], array)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_after_a_kill_in_a_barrier_stage_the_same_call_goes_on_to_the_same_bits(found):
+    """Spark does not try such a stage again, even where it may try a task four times."""
+    folder, said = found
+    assert said["killed"].startswith("RunError: a process of this training came to an end before")
+    assert said["epochs kept"] != []
+    assert said["again"] == ""
+    (losses, weights), (others, arrays) = left(folder / "local"), left(folder / "barrier")
+    assert losses == others
+    assert all((weights[key] == arrays[key]).all() for key in weights)
+
+
+@pytest.mark.slow
+def test_what_all_processes_refuse_is_the_sentence_that_one_process_says(found):
+    said = found[1]["refused"]
+    assert said.startswith("UsageError: model must normalise no batch where several processes")
+
+
+def seeded(make, seed):
+    torch.manual_seed(seed)
+    return make()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ._settings import read_settings as read_settings
     from ._settings import typed_setting as typed_setting
     from ._settings import with_values as with_values
+    from ._sweep import sweep as sweep
     from ._verbs import check as check
     from ._verbs import expected_seconds as expected_seconds
     from ._verbs import measure as measure

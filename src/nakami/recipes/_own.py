@@ -138,7 +138,8 @@ def _train(
         _errors(model, train, test) if numbers else [error_fact(model, test), _guess(train, test)]
     )
     facts += [balanced_error(model, test)] if s.weights == "balanced" else []
-    return (Network("trained", model.eval(), said, facts),)
+    advised = {} if s.rate is not None else {"rate": advice["rate"]}
+    return (Network("trained", model.eval(), said, facts, advised=advised),)
 
 
 def _first(make: Make, seed: int) -> nn.Module:

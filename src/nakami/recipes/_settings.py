@@ -170,6 +170,17 @@ def changed(settings: Any, usual: Any) -> dict[str, str]:
     }
 
 
+def as_options(settings: Any, usual: Any) -> list[str]:
+    """What is to be typed for settings that are others than the usual."""
+    found = list[str]()
+    for name in _names(settings):
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            word = NONE if value is None else value if isinstance(value, str) else _literal(value)
+            found += ["--set", f"{name}={word}"]
+    return found
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 

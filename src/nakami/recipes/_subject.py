@@ -30,6 +30,7 @@ class Network:
             autoencoders. For pictures.
         times: Weights at times of the training, by name and in order. For pictures.
         trained: The module whose weights are written to a file; None: the model.
+        advised: Settings whose value was found by the training, as it was left open, by name.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Network:
     origin: nn.Module | None = None
     times: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     trained: nn.Module | None = None
+    advised: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def run(
     name = _subjects.known(name)
     inputs.check()
     shared.check(name)
-    given = {**(recipes.read_settings(settings) if settings else {}), **_typed(set_)}
+    given = {**(recipes.read_settings(settings) if settings else {}), **typed(set_)}
     in_file = check_seed(given.pop("seed", 0))
     chosen_seed = in_file if seed is None else seed
     values = recipes.with_values(recipes.recipe_of(name).settings, given)
@@ -172,7 +172,7 @@ def _print_settings(values: Any, seed: int, as_json: bool) -> None:
         typer.echo(recipes.as_toml(values, seed), nl=False)
 
 
-def _typed(texts: list[str] | None) -> dict[str, Any]:
+def typed(texts: list[str] | None) -> dict[str, Any]:
     """The values of ``--set``, each name once."""
     found: dict[str, Any] = {}
     for text in texts or []:
