@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nakami import training
+from nakami.data import inspect, prepare
 from nakami.optim import SDProp
 from nakami.training import Supervised, Training, _together, _training
 
@@ -163,3 +164,16 @@ def small():
 
 def narrow():
     return nn.Linear(3, 1)
+
+
+def mapped(rank=None, budget=1):
+    """Weights and losses on data of a schema, by default kept on disk by whoever comes first."""
+    if rank is not None:
+        launched(rank, torch.distributed.get_world_size())
+    folder = Path(os.environ["SHARED_TRAINING"])
+    schema = inspect(folder / "rows.npz")
+    train = prepare(schema, memory_budget=budget, folder=folder / "kept").examples("train")
+    model = net(0.0)
+    method = Supervised(model, torch.optim.AdamW(model.parameters(), 0.01))
+    losses = training.fit(method, (train.inputs, train.labels), epochs=EPOCHS, batch=8)
+    return [p.detach().clone() for p in model.parameters()], losses

@@ -1,5 +1,6 @@
 """Several processes share a training and end where one does."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,6 +55,21 @@ def test_weights_held_in_parts_are_trained_as_by_one_process(measured, tmp_path)
     _, gone_on, _ = shared_training.in_parts(tmp_path / "left-stopped")
     assert gone_on == pytest.approx(first["adamw", 8][1], rel=1e-5)
     assert gone_on[:2] == first["adamw", 8][1][:2]
+
+
+def test_data_larger_than_memory_are_prepared_once_for_all(measured, tmp_path):
+    x, y = shared_training.data()
+    np.savez(tmp_path / "rows.npz", x=x.numpy(), y=y.numpy())
+    alone, losses = shared_training.mapped(budget=1 << 30)
+    assert not (tmp_path / "kept").exists()
+    for weights, shared in measured("mapped", 2):
+        assert shared == pytest.approx(losses, rel=1e-5)
+        for one, other in zip(alone, weights, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    assert len([*(tmp_path / "kept").glob("*/prepared.json")]) == 1
+    again, same = shared_training.mapped()
+    assert same == losses
+    assert all(map(torch.equal, again, alone))
 
 
 def test_one_that_was_stopped_goes_on_to_the_same_bits_with_dropout(measured):

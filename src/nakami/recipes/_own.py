@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nakami.data import Examples, weights_fingerprint
-from nakami.data._maps import pieces
+from nakami.data._maps import picked, pieces
 from nakami.geometry import tune
 from nakami.results import counted, wrong
 from nakami.training import Scheduled, Supervised, Training, ranks, sharded
@@ -189,7 +189,7 @@ def _advice(
         most = max(s.batch, READ // max(1, size))
         targets: Tensor = train.labels  # type: ignore[assignment]  # as _examples has seen
         parts = order[:most].split(s.batch)
-        data = [(train.inputs[part], shaped(targets[part])) for part in parts]
+        data = [(picked(train.inputs, part), shaped(targets[part])) for part in parts]
         kind = "adamw" if s.optimizer == "adamw" else _optimizer(model, s, UNKNOWN)
         found = tune(model, data, loss, steps=steps, optimizer=kind, budget=s.budget)
         if found.rate is None:

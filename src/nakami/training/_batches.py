@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from nakami.data._maps import let_go
+from nakami.data._maps import picked
 
 GROUP, GROUP_BYTES = 20, 2**23  # mini-batches that the host is given at a time, at most
 
@@ -41,9 +41,7 @@ class Batches:
         parts = self._order().split(self._batch)
         for first in range(0, len(parts), self._group):
             group = parts[first : first + self._group]
-            yield [tuple(part[rows] for part in self.data) for rows in group]
-            for part in self.data:
-                let_go(part)
+            yield [tuple(picked(part, rows) for part in self.data) for rows in group]
 
     def _order(self) -> Tensor:
         if self._in_order:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nakami import data
-from nakami.data._maps import let_go, pieces
+from nakami.data._maps import let_go, picked, pieces
 from nakami.data.schema import _kept, _prepare, _source
 from nakami.results import UsageError
 
@@ -167,7 +167,12 @@ def test_a_map_that_is_let_go_takes_no_memory(table, tmp_path):
     assert inputs.sum() == before
     assert all(len(piece) <= 100 for piece in pieces(inputs, 100))
     assert held() == 0
+    rows = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
+    found = picked(inputs, rows)
+    assert held() == 0
+    assert torch.equal(found, inputs.clone()[rows])
     let_go(torch.ones(3))  # nothing to let go
+    assert torch.equal(picked(torch.arange(4), rows[:1] * 0), torch.zeros(1).long())
 
 
 def test_statistics_by_parts_are_those_of_all_rows_in_64_bits(table):
