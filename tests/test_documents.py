@@ -54,7 +54,7 @@ def test_code_of_every_page_is_run_by_a_test():
             assert len(blocks) == count, f"{page.name}: {test} runs {count} blocks"
             assert page.name in (ROOT / "tests" / test).read_text("utf-8")
         elif of_guides(page):
-            assert page.relative_to(DOCS).as_posix() in GUIDES
+            assert page.name in GUIDES  # in Japanese the same code, by a test there
 
 
 def test_a_block_of_code_that_fails_or_lacks_a_module():

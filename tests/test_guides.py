@@ -42,6 +42,25 @@ def run(page, text):
         check_output(out.getvalue(), shown or "")
 
 
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+KANA = r"[\u3040-\u30ff\u4e00-\u9fff]"
+NOT_FULL_WIDTH = re.compile(rf"[\uff61-\uff9f]|{KANA}[,.;:!?(]|[,;:!?)]{KANA}")
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in (DOCS / "ja").glob("*.md")))
+def test_a_guide_in_japanese_has_the_same_code_and_headings(page):
+    english, japanese = (path.read_text("utf-8") for path in (DOCS / page, DOCS / "ja" / page))
+    assert FENCED.findall(japanese) == FENCED.findall(english)
+    levels = [
+        re.findall(r"^(#+) ", FENCED.sub("", text), re.MULTILINE) for text in (english, japanese)
+    ]
+    assert levels[0] == levels[1]
+    rows = [len(re.findall(r"^\|", text, re.MULTILINE)) for text in (english, japanese)]
+    assert rows[0] == rows[1]
+    words = re.sub(r"`[^`\n]*`|\]\([^)]*\)", "x", FENCED.sub("", japanese))
+    assert not NOT_FULL_WIDTH.findall(words)
+
+
 @pytest.mark.parametrize("page", GUIDES)
 def test_a_guide_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
