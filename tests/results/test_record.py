@@ -312,3 +312,12 @@ def test_a_run_without_pieces_has_no_folder_for_them(tmp_path):
     again.write("part", {})
     RecordFolder(tmp_path, "theory", SETTINGS, fresh=True)
     assert {path.name for path in tmp_path.iterdir()} == {"run.json"}
+
+
+def test_arrays_come_back_in_order_of_names(tmp_path):
+    """safetensors draws an order anew in each process."""
+    names = [f"w{i}" for i in range(9)]
+    folder = RecordFolder(tmp_path, "lr", SETTINGS)
+    arrays = {name: np.array([i]) for i, name in enumerate(names)}
+    folder.write("one", {}, dict(reversed(arrays.items())), seconds=0.0)
+    assert list(folder.read("one").arrays) == names

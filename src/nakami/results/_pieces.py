@@ -52,7 +52,8 @@ def read_piece(folder: Path) -> Piece:
             raise ValueError("it is not what was written")
         timing = folder / TIMING
         seconds = float(read_json(timing)["seconds"]) if timing.exists() else 0.0
-        return Piece(folder.name, record, load(stored), seconds)
+        arrays = dict(sorted(load(stored).items()))  # else in another order in each process
+        return Piece(folder.name, record, arrays, seconds)
 
 
 def write_piece(
