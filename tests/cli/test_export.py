@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from nakami import data
+from nakami import data, zoo
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -56,6 +58,44 @@ def test_the_card_tells_of_an_xray(nakami, trained):
     assert "xray must hold an x-ray" in nakami("export", trained, "--xray", trained).err.replace(
         "--", ""
     )
+
+
+def test_the_network_of_an_xray_leaves_with_what_the_xray_says(nakami, trained):
+    assert nakami("xray", trained, "--inputs", 2, "--top", 3, "--no-page").code == 0
+    run = next(path.parent for path in Path("nakami-out").glob("**/pretrained/run.json"))
+    seen = nakami("export", run, "--no-int8", "--json")
+    assert seen.code == 0, seen.err
+    folder = Path(json.loads(seen.out)["folder"])
+    assert folder == run / "export/pretrained-onnx"
+    assert "means over 2 inputs" in (folder / "card.md").read_text()
+
+
+def test_a_network_of_the_callers_with_weights_and_data(nakami, here):
+    torch.manual_seed(1)
+    net = zoo.build("mlp", torch.Generator().manual_seed(5))
+    save_file(net.state_dict(), "mine.safetensors")
+    typed = ("--model", "mlp", "--weights", "mine.safetensors")
+    seen = nakami("export", *typed, "--no-int8")
+    assert seen.code == 0, seen.err
+    file = Path("nakami-out/mlp/export/mine-onnx/model.onnx")
+    pixels = data.digits("test")[:5].inputs
+    there = onnxruntime.InferenceSession(str(file)).run(None, {"input": pixels.numpy()})[0]
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(there), net(pixels), rtol=1e-4, atol=1e-5)
+    assert nakami("xray", *typed, "--inputs", 2, "--top", 2, "--no-page").code == 0
+    assert nakami("export", "nakami-out/mlp/mine", "--no-int8").code == 0
+    assert "## Inside" in Path("nakami-out/mlp/mine/export/mine-onnx/card.md").read_text()
+    net[-1].bias.data += 1
+    save_file(net.state_dict(), "mine.safetensors")  # no longer the weights of the x-ray
+    assert "of the weights that are there now" in nakami("export", "nakami-out/mlp/mine").err
+
+
+def test_what_goes_together(nakami, trained):
+    assert "needs RUN or --model, got neither" in nakami("export").err
+    assert "got both" in nakami("export", trained, "--model", "mlp").err
+    assert "--network must come with" in nakami("export", "--model", "mlp", "--network", "a").err
+    assert "--weights must come with" in nakami("export", trained, "--weights", trained).err
+    assert "--data must come with" in nakami("export", trained, "--data", trained).err
 
 
 def test_what_is_refused(nakami, trained):

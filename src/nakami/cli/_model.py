@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami.data import Examples, LabelledExamples, Prepared
+    from nakami.data.schema import Preparation
 
     from ._groups import DataOptions, LabelledOptions, ModelOptions
 
@@ -117,6 +118,12 @@ def examples_for(model: str, inputs: DataOptions, n: int) -> Examples:
         return data.read(inputs.data, n=n, **fitting(model, inputs))
     _check_digits(model, "PATH with .npy, .npz, IDX, an image or a folder of images")
     return data.digits("test")[:n]
+
+
+def preparation_of(inputs: DataOptions) -> Preparation | None:
+    """How the rows of ``--data`` become inputs, where it is a schema."""
+    prepared = _by_schema(inputs)
+    return None if prepared is None else prepared.preparation
 
 
 def labelled_for(
@@ -268,6 +275,7 @@ def identity(
         "outputs": try_once(model, examples),
         "data": examples.source,
         "file": str(inputs.data) if inputs.data else None,
+        "weights": str(network.weights) if network.weights else None,
     }
 
 

@@ -19,5 +19,6 @@ if TYPE_CHECKING:
     from ._formats import TARGETS as TARGETS
     from ._source import Source as Source
     from ._source import from_run as from_run
+    from ._source import read_xray as read_xray
 
 __getattr__, __dir__, __all__ = lazy(__name__)

@@ -84,11 +84,16 @@ def from_run(
         found.facts,
         read_preparation(kept) if kept.is_file() else None,
         Path(folder),
-        None if xray is None else _xray(xray),
+        None if xray is None else read_xray(xray),
     )
 
 
-def _xray(folder: str | PathLike[str]) -> Xray:
+def read_xray(folder: str | PathLike[str]) -> Xray:
+    """An x-ray that a card tells of.
+
+    Raises:
+        UsageError: The folder holds none.
+    """
     found = load(folder)
     if not isinstance(found, Xray):
         raise wrong("xray", "hold an x-ray", folder, "give the folder that nakami xray names")

@@ -11,26 +11,34 @@ import typer
 from nakami.results import check_choice
 
 from .._command import Command
-from .._groups import JsonOptions
+from .._groups import DataOptions, JsonOptions, ModelOptions
 
 TARGETS = ("onnx", "web", "executorch", "litert")
 
 
 def run(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a training by `nakami train`.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="RUN",
+            help="The folder of a training by `nakami train`, or of an x-ray (default: --model).",
+        ),
+    ] = None,
     *,
     to: Annotated[
         str, typer.Option(metavar="TARGET", help="onnx, web (with a page), executorch, litert.")
     ] = "onnx",
     network: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which network of the training (default: the last)."),
+        typer.Option(
+            "--network", metavar="NAME", help="Which network of the training (default: the last)."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder to write (default: RUN/export/NETWORK-TARGET)."),
+        typer.Option(
+            metavar="DIR", help="Folder to write (default: export/NETWORK-TARGET in RUN)."
+        ),
     ] = None,
     xray: Annotated[
         Path | None,
@@ -50,6 +58,8 @@ def run(
             help="Of web: folder or archive of onnxruntime-web (default: npm fetches it).",
         ),
     ] = None,
+    own: ModelOptions,
+    inputs: DataOptions,
     output: JsonOptions,
 ) -> None:
     """Write a trained network for another runtime, with labels, checked against torch.
@@ -61,13 +71,12 @@ def run(
     from nakami import export as leaving
     from nakami.results import plain
 
-    from .. import _export_tables, _subjects, _tables
+    from .. import _export_tables, _leaving, _tables
 
-    _subjects.made_known(folder)
-    source = leaving.from_run(folder, network, xray)
+    source, beside = _leaving.source(folder, network, own, inputs, xray)
     for said in leaving.ahead(source, to):
         typer.echo(f"note: {said}.", err=True)
-    place = out or folder / "export" / f"{source.name.rpartition('/')[2]}-{to}"
+    place = out or beside / "export" / f"{source.name.rpartition('/')[2]}-{to}"
     found = leaving.export(source, place, to, limit=limit, int8=not no_int8, runtime=runtime)
     lines = [f"The file takes one size only: {axis}." for axis in found.fixed]
     most = found.file.largest.items()
