@@ -212,3 +212,26 @@ def test_a_folder_of_one_class_alone_is_told_that_two_are_needed(tmp_path):
         recipes.prepare("lenet-digits", tmp_path / "run", data=tmp_path / "all")
     with pytest.raises(UsageError, match="data must hold labels, which lenet-digits needs"):
         recipes.prepare("lenet-digits", tmp_path / "run", data=one)
+
+
+def test_a_schema_is_taken_or_refused_with_what_to_pass(tmp_path):
+    """Texts as places of words, which no recipe of pictures takes either."""
+    pytest.importorskip("pyarrow")
+    rows = [f"some words {i} here,{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("text,y\n" + "\n".join(rows))
+    words = '[columns.text]\ntype = "text"\nvector = "words"\n'
+    target = '[columns.y]\ntype = "category"\nuse = "target"\n'
+    (tmp_path / "s.toml").write_text(f'path = "t.csv"\n{words}{target}')
+    for name in recipes.SUBJECTS:
+        with pytest.raises(UsageError) as error:
+            recipes.prepare(name, tmp_path / "run", data=tmp_path / "s.toml")
+        takes = recipes.SUBJECTS[name].takes
+        expected = 'write vector = "bag" below the text in the schema'
+        if name == "dqn-cartpole":
+            expected = "data must be left out"
+        elif takes:
+            expected = (
+                f"data must be {takes}, for {name}, got a schema, {tmp_path / 's.toml'}; pass"
+            )
+        assert expected in str(error.value)
+        assert not (tmp_path / "run").exists()

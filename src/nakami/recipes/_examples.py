@@ -80,7 +80,7 @@ def digits_from(files: str | PathLike[str] | None) -> tuple[Examples, Examples]:
     files = data_files(files)
     if is_schema(files):
         both = of_schema(files)
-        check_floats(*both)
+        check_floats(*both, way_out='write vector = "bag" below the text in the schema')
         return both
     with named_as("path", "data"):
         train, test = data.read_split(files.path, **files.reading)
@@ -138,11 +138,13 @@ def _prepared(path: Path, schema: str, stamp: int, budget: int | None) -> Prepar
         return data.prepare(data.read_schema(path), memory_budget=budget, folder=folder)
 
 
-def check_floats(train: Examples, test: Examples) -> None:
+def check_floats(
+    train: Examples, test: Examples, way_out: str = "store measured numbers as float32"
+) -> None:
     """Refuse tokens."""
     for argument, examples in (("data", train), ("test", test)):
         if not isinstance(examples.inputs, Tensor) or not examples.inputs.is_floating_point():
-            rule, way_out = "hold pictures or floating numbers", "store measured numbers as float32"
+            rule = "hold pictures or floating numbers"
             raise wrong(argument, rule, f"tokens ({examples.source})", way_out)
 
 

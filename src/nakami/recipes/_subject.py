@@ -74,6 +74,7 @@ class Recipe:
             ``training.run(phase, ...)`` for each phase.
         stages: ``stages(settings)``, where to cut.
         dtype: Arithmetic to measure in; None: that of the weights.
+        takes: What it reads as data where that is no schema, in words: a schema is then refused.
         labelled: Whether it needs labels; data without are then refused before any training.
         in_unit: Whether it needs values in 0..1, as probabilities; likewise.
         arranged: ``arranged(train, test, settings)``, the examples as networks take them, where
@@ -94,6 +95,7 @@ class Recipe:
     train: Callable[[Training, Examples, Examples, Any], Sequence[Network]]
     stages: Callable[[Any], tuple[str, ...] | Literal["auto"]] = lambda _: "auto"
     dtype: torch.dtype | None = None
+    takes: str = ""
     labelled: bool = True
     in_unit: bool = False
     arranged: Callable[[Examples, Examples, Any], tuple[Examples, Examples]] = lambda a, b, _: (

@@ -16,7 +16,7 @@ from nakami.operators import View
 from nakami.results import Progress, UsageError, Xray, holds, share, wrong
 from nakami.training import KIND, Training, on_accelerator, one_thread, require
 
-from ._examples import DataFiles, check_labels, check_unit, data_files
+from ._examples import DataFiles, check_labels, check_unit, data_files, is_schema
 from ._facts import fingerprint
 from ._left import leave_nothing, table_of_facts, told_of, write_preparation, write_settings
 from ._own import OWN, recipe_of
@@ -150,6 +150,9 @@ def _subject(name: str, networks: Sequence[Network], test: Examples, settings: A
 def _examples(name: str, files: DataFiles | None, settings: Any) -> tuple[Examples, Examples]:
     """To train and to test on, checked for what the recipe needs."""
     recipe = recipe_of(name)
+    if files is not None and is_schema(files) and recipe.takes:
+        way_out = ["pass that itself", "train a network of your own, package.module:factory, by it"]
+        raise wrong("data", f"be {recipe.takes}, for {name}", f"a schema, {files.path}", way_out)
     train, test = recipe.examples(files)
     if recipe.labelled:
         check_labels(name, train, test)

@@ -227,6 +227,7 @@ def pictures(
 ENTRY = Recipe(
     settings=CaptionSettings(),
     examples=captions_from,
+    takes="a folder of pictures with a table captions.txt",
     untrained=untrained,
     epochs=epochs,
     train=train,

@@ -229,6 +229,7 @@ def pictures(
 ENTRY = Recipe(
     settings=RNNLMSettings(),
     examples=text_from,
+    takes="a text file",
     untrained=untrained,
     epochs=epochs,
     train=train,

@@ -196,6 +196,7 @@ def drawn(answers: Tensor, trees: TreeExamples) -> Tree:
 ENTRY = Recipe(
     settings=TreeSettings(),
     examples=trees_from,
+    takes="a file of trees, one a line",
     untrained=untrained,
     epochs=epochs,
     train=train,

@@ -155,6 +155,7 @@ def pictures(
 ENTRY = Recipe(
     settings=SkipGramSettings(),
     examples=words_from,
+    takes="a text file",
     untrained=untrained,
     epochs=epochs,
     train=train,

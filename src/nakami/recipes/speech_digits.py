@@ -221,6 +221,7 @@ def pictures(
 ENTRY = Recipe(
     settings=SpeechSettings(),
     examples=recordings_from,
+    takes="a folder with a folder of WAV files for each word",
     untrained=untrained,
     epochs=epochs,
     train=train,
