@@ -16,7 +16,8 @@ from test_guides import GUIDES
 
 ALL = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 ELSEWHERE = {  # blocks of code that another test runs, and how many
-    "README.md": ("test_documents.py", 4),
+    "README.md": ("test_documents.py", 1),
+    "own-network.md": ("test_documents.py", 4),
     "training.md": ("training/test_docs.py", 15),
     "monitor.md": ("dynamics/test_xray_monitor.py", 2),
 }
@@ -73,11 +74,24 @@ def test_a_wrong_figure_fails():
         run_examples("theory-meanfield.md", text.replace("chi_1 1.134", "chi_1 1.135"))
 
 
-def test_python_of_the_readme_runs(capsys):
-    text = (ROOT / "README.md").read_text("utf-8")
+def python_of(page):
+    """The names that the code of a page leaves behind, where each block goes on from the last."""
     names: dict[str, object] = {}
-    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):  # each goes on from the last
-        exec(compile(code, "README.md", "exec"), names)
+    for code in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        exec(compile(code, page.name, "exec"), names)
+    return names
+
+
+def test_python_of_the_readme_runs(capsys):
+    names = python_of(ROOT / "README.md")
+    assert names["run"].converged
+    assert names["J"].shape == (10, 784)
+    assert "above 1" in (printed := capsys.readouterr().out)
+    assert "torch.optim.AdamW(model.parameters(), lr=" in printed
+
+
+def test_python_of_the_page_on_own_networks_runs(capsys):
+    names = python_of(DOCS / "own-network.md")
     assert names["picture"].shape == (28, 28)
     assert names["run"].converged
     assert names["W"].shape == (10, 8 * 13 * 13 * 10 + 10)
