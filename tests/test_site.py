@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 import tomllib
+import zlib
 from math import nan
 
 import pytest
@@ -29,9 +30,13 @@ See [a part of the other](other.md#a-part).
 OTHER = "# Other\n\n## A part\n\nText.\n"
 
 
-pytestmark = pytest.mark.filterwarnings(  # Sphinx of another release of myst-parser
-    "ignore:'myst_parser.sphinx_ext.myst_refs.MystReferenceResolver.app' is deprecated"
-)
+pytestmark = [  # Sphinx of its own extensions and of myst-parser
+    pytest.mark.filterwarnings(f"ignore:{message}")
+    for message in (
+        "'myst_parser.sphinx_ext.myst_refs.MystReferenceResolver.app' is deprecated",
+        "The mapping interface for autodoc options objects is deprecated",
+    )
+]
 
 
 @pytest.fixture
@@ -66,6 +71,18 @@ def test_a_broken_link_stops_the_build(build, capfd, index, other, warning):
     assert build(index, other) == 1
     assert warning in capfd.readouterr().err
     assert build(index, other) == 1  # and the next one, too
+
+
+def test_docstrings_are_shown_as_they_are_written(build, tmp_path):
+    reference = "# Other\n\n## A part\n\n```{eval-rst}\n.. autoclass:: nakami.results.Xray\n```\n"
+    assert build(GOOD + "\n`nakami.results.Xray`", reference) == 0
+    html = (tmp_path / "site" / "other.html").read_text("utf-8")
+    for shown in (">Attributes<", "settings", "experiments", "property", "n_inputs"):
+        assert shown in html
+    for wrong in ("&lt;factory&gt;", "~typing", ">Type<", ">Variables<", "Return type"):
+        assert wrong not in html
+    index = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert 'href="other.html#nakami.results.Xray"' in index
 
 
 def test_links_of_the_repository_become_links_of_the_site(tmp_path):
@@ -180,3 +197,21 @@ def test_every_public_name_is_in_the_reference():
             assert re.search(rf"^\.\. auto\w+:: {re.escape(home[1])}$", text, re.MULTILINE), home[1]
             count += 1
     assert count > 600
+
+
+@pytest.mark.slow
+def test_the_whole_site_has_no_warning_and_needs_no_network(tmp_path):
+    """Two CPU minutes."""
+    for package in ("sphinx", "myst_parser", "furo", "vl_convert"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra docs)")
+    stage.stage(ROOT, tmp_path / "pages")
+    assert site.render(tmp_path / "pages", tmp_path / "site", tmp_path / "kept") == 0
+    names = {path for path, home in _api.homes(_api.public_names()).items() if path == home}
+    inventory = (tmp_path / "site" / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    listed = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
+    assert names <= listed
+    loaded = re.compile(r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(?:https?:)?//[^\"]*\"")
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 100
+    for page in pages:
+        assert not loaded.search(page.read_text("utf-8")), page.name

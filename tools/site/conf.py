@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from functools import partialmethod
 from typing import Any
 
 from docutils import nodes
+from sphinx.domains.python import PyObject
 from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.util.nodes import make_refnode
 
@@ -36,16 +38,26 @@ html_show_copyright = False
 html_copy_source = False
 
 
-# a line of several names ("height, width: ...") stands for each of them, of attributes too
-GoogleDocstring._consume_fields = partialmethod(GoogleDocstring._consume_fields, multiple=True)
-
-
+# Docstrings here are plainer than napoleon takes them: text before a colon is no type where a value
+# is returned or an attribute described, and a line of several names stands for each of them.
 def _returned(self: GoogleDocstring, preprocess_types: bool = False) -> list[tuple[str, str, Any]]:
     return [("", "", self._dedent(self._consume_to_next_section()))]
 
 
-# "Returns:" holds text alone here: what stands before a colon is no type
+def _described(self: GoogleDocstring) -> tuple[str, list[str]]:
+    return "", self._dedent(self._consume_to_end())
+
+
 GoogleDocstring._consume_returns_section = _returned
+GoogleDocstring._consume_inline_attribute = _described
+GoogleDocstring._consume_fields = partialmethod(GoogleDocstring._consume_fields, multiple=True)
+next(f for f in PyObject.doc_field_types if f.name == "variable").label = "Attributes"
+
+
+def plain_signature(app: Any, what: str, name: str, value: Any, options: Any, *texts: str) -> Any:
+    """A default that Python shows as an object, ``<factory>``, is left out."""
+    arguments, returned = texts
+    return re.sub(r"<[^<>]*>", "...", arguments or "") or None, returned
 
 
 def own_words(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
@@ -54,12 +66,21 @@ def own_words(app: Any, what: str, name: str, value: Any, options: Any, lines: l
         lines.clear()
 
 
-CALL = re.compile(r"^(nakami(?:\.\w+)+)(?:\(.*\))?$", re.DOTALL)
+CALL = re.compile(r"^(\w+(?:\.\w+)*)(?:\(.*\))?$", re.DOTALL)
 
 
 def linked(app: Any, tree: nodes.document, page: str) -> None:
-    """Code in a text that names what the reference describes leads there."""
-    known = app.env.get_domain("py").objects
+    """Code in a text that names what the reference describes leads there.
+
+    Names are given from the package on (``nakami.svd(op, k)``); within the reference a class may be
+    given by its own name where only one has it.
+    """
+    known = dict(app.env.get_domain("py").objects)
+    if page.startswith("api/"):
+        classes = [path for path, entry in known.items() if entry.objtype in ("class", "exception")]
+        own = Counter(path.rpartition(".")[2] for path in classes if not known[path].aliased)
+        short = {path.rpartition(".")[2]: known[path] for path in classes}
+        known |= {name: entry for name, entry in short.items() if own[name] == 1}
     for code in list(tree.findall(nodes.literal)):
         call = CALL.match(code.astext())
         if call and call[1] in known and not isinstance(code.parent, nodes.reference | nodes.title):
@@ -71,4 +92,5 @@ def linked(app: Any, tree: nodes.document, page: str) -> None:
 def setup(app: Any) -> None:
     """What this file adds to Sphinx."""
     app.connect("doctree-resolved", linked)
+    app.connect("autodoc-process-signature", plain_signature)
     app.connect("autodoc-process-docstring", own_words, priority=100)
