@@ -1,11 +1,8 @@
 """The page of an exported network answers in Chromium, and its script in Node."""
 
-import functools
-import http.server
 import json
 import shutil
 import subprocess
-import threading
 
 import pytest
 import torch
@@ -14,26 +11,10 @@ from torch import nn
 from exported_families import source
 from nakami import data
 from nakami.export import Source, export
-from nakami.export._web import PACKAGE
 from nakami.results import RunError, UsageError
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory):
-    """The archive of onnxruntime-web, fetched once."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed, which fetches onnxruntime-web")
-    folder = tmp_path_factory.mktemp("npm")
-    done = subprocess.run(
-        (npm, "pack", "--silent", PACKAGE), cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"npm cannot fetch {PACKAGE} here: {done.stderr[-200:]}")
-    return next(folder.glob("*.tgz"))
 
 
 @pytest.fixture(scope="module")
@@ -80,29 +61,6 @@ def table(runtime, tmp_path_factory):
     given = Source("own", net.eval(), prepared.examples("test"), preparation=prepared.preparation)
     export(given, folder / "page", "web", int8=False, runtime=runtime)
     return folder / "page"
-
-
-@pytest.fixture
-def served(request):
-    folder = request.getfixturevalue(request.param)
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    handler = functools.partial(quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-
-
-@pytest.fixture
-def browser():
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("no chromium on this machine")
-    with sync.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 def test_node_has_the_numbers_of_torch(digits):

@@ -19,9 +19,10 @@ from ._latency import Latency
 from ._left import about, labels_of, leave
 from ._measured import latency, right_answers
 from ._model_file import Axes, ModelFile, rows
+from ._page import kind_of
 from ._raw import raw_of
 from ._source import Source
-from ._web import add_page, check_web
+from ._web import add_page
 
 LIMIT = 1e-4
 
@@ -98,7 +99,7 @@ def export(
     form = FORMATS[to]
     given, labels, n = raw_of(source, form.prepares), labels_of(source), len(source.examples)
     if to == "web":
-        check_web(given)
+        kind_of(source, given)  # refused before anything is written
     axes = changing_axes(source, given.inputs)
     example = rows(given.inputs, torch.arange(max(2, min(4, n))) % n)
     kept = about(source, given, labels)

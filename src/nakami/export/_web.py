@@ -6,16 +6,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from nakami.results import RunError, as_json, disk, write_whole, wrong
 
-from ._model_file import called, flat_outputs, rows
+from ._page import about
 from ._raw import RawInputs
 from ._source import Source
 
@@ -24,23 +22,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "onnxruntime-web@1.30.0"
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-PAGE = ("page.css", "page.js", "model.js", "node.mjs")
+PAGE = ("page.css", "page.js", "model.js", "text.js", "node.mjs")
 FONTS = ("nakami-sans.woff2", "nakami-serif.woff2", "OFL.txt")
-EXAMPLES = 12
-SHOWN = ("numbers", "categories")
-
-
-def check_web(given: RawInputs) -> None:
-    """Refuse inputs that the page has no field for, before anything is written.
-
-    Raises:
-        UsageError: They are neither pictures of 1 or 3 channels nor columns of a table.
-    """
-    tables = set(given.inputs) <= set(SHOWN) and bool(given.columns)
-    if not tables and not _are_pictures(given.inputs):
-        shapes = ", ".join(f"{name} {tuple(x.shape[1:])}" for name, x in given.inputs.items())
-        rule = "be onnx unless pictures of 1 or 3 channels or columns of a table go in"
-        raise wrong("to", rule, f"web with {shapes}", "write {to}=onnx")
 
 
 def add_page(
@@ -67,41 +50,8 @@ def add_page(
         for name in FONTS:
             write_whole(folder / name, (fonts / name).read_bytes())
     _bring(folder / "ort", runtime)
-    write_whole(folder / "page.json", as_json(_about(source, given, exported, limit)))
+    write_whole(folder / "page.json", as_json(about(source, given, exported.labels, limit)))
     return write_whole(folder / "index.html", (own / "page.html").read_bytes())
-
-
-def _about(source: Source, given: RawInputs, exported: Exported, limit: float) -> dict[str, Any]:
-    vectors = source.preparation.vectors if source.preparation else {}
-    classes = {name: [*vectors[name].classes] for name in given.columns.get("categories", ())}
-    examples = []
-    for i in range(min(EXAMPLES, len(source.examples))):
-        output = flat_outputs(called(source.model, rows(source.inputs, slice(i, i + 1))))[0]
-        one = rows(given.inputs, slice(i, i + 1))
-        inputs = {name: _packed(value) for name, value in one.items()}
-        name = source.examples.names[i]
-        examples.append({"name": name, "inputs": inputs, "output": output.flatten().tolist()})
-    return {
-        "name": source.name,
-        "training": source.training,
-        "labels": list(exported.labels),
-        "picture": _are_pictures(given.inputs),
-        "shapes": {name: list(value.shape) for name, value in given.inputs.items()},
-        "columns": {name: [*names] for name, names in given.columns.items()},
-        "classes": classes,
-        "limit": limit,
-        "examples": examples,
-    }
-
-
-def _packed(value: Tensor) -> dict[str, Any]:
-    kind = str(value.dtype).removeprefix("torch.")
-    return {"type": kind, "dims": list(value.shape), "data": value.flatten().tolist()}
-
-
-def _are_pictures(inputs: Mapping[str, Tensor]) -> bool:
-    found = inputs.get("input")
-    return found is not None and found.ndim == 4 and found.shape[1] in (1, 3)
 
 
 def _bring(place: Path, runtime: Path | None) -> None:

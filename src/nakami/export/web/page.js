@@ -1,5 +1,6 @@
 import * as ort from "./ort/ort.wasm.min.mjs";
 import { checked, opened, shares } from "./model.js";
+import { decoded, encoded } from "./text.js";
 
 const at = (id) => document.getElementById(id);
 const read = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
@@ -140,18 +141,79 @@ function row(model) {
   return answer();
 }
 
+// A button for each example, named as in the data.
+function buttons(model, show) {
+  for (const { inputs, name } of model.about.examples) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: name });
+    button.addEventListener("click", () => show(inputs));
+    at("samples").append(button);
+  }
+}
+
+function text(model) {
+  const field = at("text");
+  const answer = async (input) => told(model.about, await model.run({ input }));
+  field.addEventListener("input", () => answer(encoded(field.value, model.about.text)));
+  at("words").hidden = false;
+  field.focus();
+  buttons(model, ({ input }) => {
+    field.value = decoded(input, model.about.text);
+    return answer(input);
+  });
+}
+
+function drawn(samples) {
+  const canvas = at("wave");
+  const pen = canvas.getContext("2d");
+  const { width, height } = canvas;
+  pen.clearRect(0, 0, width, height);
+  pen.fillStyle = getComputedStyle(document.body).getPropertyValue("--bar");
+  const step = samples.length / width;
+  for (let x = 0; x < width; x++) {
+    let top = 0;
+    for (let i = Math.floor(x * step); i < (x + 1) * step && i < samples.length; i++) top = Math.max(top, Math.abs(samples[i]));
+    pen.fillRect(x, (height / 2) * (1 - top), 1, Math.max(1, height * top));
+  }
+}
+
+function sound(model) {
+  const [, length] = model.about.shapes.samples;
+  const show = async (data) => {
+    drawn(data);
+    told(model.about, await model.run({ samples: { type: "float32", dims: [1, length], data } }));
+  };
+  at("audio").addEventListener("change", async (e) => {
+    if (!e.target.files.length) return;
+    const context = new OfflineAudioContext(1, 1, model.about.rate); // decoding takes its rate
+    const whole = await context.decodeAudioData(await e.target.files[0].arrayBuffer());
+    const channels = Array.from({ length: whole.numberOfChannels }, (_, c) => whole.getChannelData(c));
+    const mean = (i) => channels.reduce((sum, channel) => sum + (channel[i] ?? 0), 0) / channels.length;
+    await show(Array.from({ length }, (_, i) => mean(i)));
+  });
+  at("sound").hidden = false;
+  buttons(model, ({ samples }) => show(samples.data));
+}
+
+const KINDS = {
+  picture: ["Draw, or take a picture of yours", picture],
+  row: ["Fill in a row", row],
+  text: ["Write a text", text],
+  sound: ["Take a sound of yours", sound],
+};
+
 try {
   const model = await opened(ort, read);
   const { about } = model;
   document.title = about.name;
   at("name").textContent = about.name;
-  at("title").textContent = about.picture ? "Draw, or take a picture of yours" : "Fill in a row";
+  const [title, show] = KINDS[about.kind];
+  at("title").textContent = title;
   at("training").textContent = about.training;
-  if (about.picture) picture(model);
-  else await row(model);
+  await show(model);
   const { difference, relative } = await checked(model);
   const right = relative <= about.limit;
-  at("check").textContent = `${about.examples.length} examples in this browser differ from torch by ${difference.toExponential(1)} at most${right ? "" : ": too much, do not use the answers"}. Nothing that you draw or type leaves this machine.`;
+  at("check").textContent = `${about.examples.length === 1 ? "1 example" : `${about.examples.length} examples`} in this browser, at most ${difference.toExponential(1)} from torch${right ? "" : ": too much, do not use the answers"}. Nothing that you give leaves this machine.`;
   document.body.dataset.state = right ? "ready" : "wrong";
 } catch (error) {
   at("title").textContent = "The model cannot be loaded";
