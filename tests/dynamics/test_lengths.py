@@ -56,6 +56,17 @@ def test_spectra_are_those_of_each_text_alone(tmp_path):
     np.testing.assert_array_equal(again.inputs, padded()["input_ids"])
 
 
+def test_stages_whose_matrices_are_made_together_have_the_shapes_of_each_text():
+    model = made()
+    model.head = nn.Linear(4, 6).double()  # no narrower than the source, so both are taken at once
+    run = nakami.xray(model, padded(), stages=["mix", "output"])
+    for i, row in enumerate(IDS):
+        alone = nakami.xray(model, torch.tensor([row]), stages=["mix", "output"])
+        for stage in run.names:
+            mine, own = run.at(stage)[i].values, alone.at(stage)[0].values
+            np.testing.assert_allclose(mine, own, rtol=1e-9, atol=1e-12)
+
+
 def test_fewer_values_than_a_short_text_has():
     run = nakami.xray(made(), padded(), stages="output", k=7)
     assert [len(s.values) for s in run.spectra] == [7, 6, 7]

@@ -67,8 +67,10 @@ def spectra_of(plan: Plan, task: Sequence[Piece]) -> list[Spectrum]:
 def _matrices(plan: Plan, i: int, stages: Sequence[StageInfo]) -> dict[str, LinearOperator]:
     """The whole Jacobian of each stage at an input; none where no route takes all of them."""
     x, names = plan.inputs.at(i), [stage.name for stage in stages]
+    one_length = plan.inputs.longest == plan.inputs.shortest
+    places = plan.places if one_length else plan.network.stages(x)  # in their shapes at this text
     try:
-        joint = Jacobian(plan.network, x, plan.places, names, plan.chosen[0].name, plan.budget)
+        joint = Jacobian(plan.network, x, places, names, plan.chosen[0].name, plan.budget)
     except UsageError:
         return {}
     found: dict[str, LinearOperator] = {}
