@@ -106,6 +106,42 @@ def test_an_encoder_and_a_decoder_fed_by_tokens():
     torch.testing.assert_close(op.dense(), want, rtol=1e-10, atol=1e-12)
 
 
+class Padded(nn.Module):
+    """A network that sees by the tokens where its texts end."""
+
+    def __init__(self, reads_again=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.again = nn.Embedding(9, 4), nn.Embedding(9, 3)
+        self.gru, self.head = nn.GRU(4, 3, batch_first=True), nn.Linear(3, 2)
+        self.reads_again = reads_again
+
+    def tail(self, state, ids):
+        seen = self.gru(state)[0].masked_fill((ids == 0)[..., None], -torch.inf).amax(1)
+        return self.head(seen + self.again(ids).sum(1) if self.reads_again else seen)
+
+    def forward(self, ids):
+        return self.tail(self.embed(ids), ids)
+
+
+@pytest.mark.parametrize(
+    "ids", [[3, 5, 0, 0], [0, 0, 3, 5], [3, 3, 3, 0], [4, 0, 0, 0], [1, 2, 5, 1], [3, 0, 5, 0]]
+)
+def test_a_mask_that_the_network_makes_of_its_padding_is_held(ids):
+    net, ids = Padded().double(), torch.tensor([ids])
+    op = nakami.jacobian(net, ids)
+    want = dense(lambda v: net.tail(v, ids), net.embed(ids).detach())
+    torch.testing.assert_close(op.dense(), want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "ids", [[3, 5, 0, 0], [3, 3, 3, 0], [4, 0, 0, 0], [3, 3, 3, 3], [0, 3, 5, 0]]
+)
+def test_a_second_embedding_of_padded_tokens_is_noticed(ids):
+    with pytest.raises(UsageError, match="start must be a cut, got 'embed': 'output' also"):
+        nakami.jacobian(Padded(reads_again=True).double(), torch.tensor([ids]), start="embed")
+
+
 def test_tokens_that_pass_the_start_are_still_noticed():
     net, ids = Translator(looks_back=True).double(), torch.tensor([[1, 4, 2]])
     with pytest.raises(UsageError, match="start must be a cut, got 'source'"):

@@ -1,6 +1,7 @@
 """A training on disk, stopped anywhere and started again, against one that was not stopped."""
 
 import json
+import time
 from itertools import count
 
 import numpy as np
@@ -237,6 +238,23 @@ def test_a_method_of_ones_own_goes_on_with_its_state_and_its_optimizers(tmp_path
         with pytest.raises(Killed):
             train(tmp_path / "b", killed_after(3))
         assert torch.equal(train(tmp_path / "b"), wanted)
+
+
+class LateStart(Supervised):
+    """A second goes by before the first epoch."""
+
+    def start(self, data, generator):
+        time.sleep(1)
+        super().start(data, generator)
+
+
+def test_what_comes_before_the_first_epoch_is_not_foreseen_for_the_others(tmp_path):
+    told, net = [], nn.Linear(6, 3)
+    training = Training(tmp_path, {"seed": 0}, {"all": 9}, progress=lambda *a: told.append(a))
+    method = LateStart(net, torch.optim.SGD(net.parameters(), 0.1))
+    training.run("all", method, lambda: (X, Y), batch=10)
+    assert [(done, total) for done, total, *_ in told] == [(i, 9) for i in range(1, 10)]
+    assert told[0][2] < 4  # 8 s with the second
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,10 +44,15 @@ def pictures_in(folder: Path) -> list[Path]:
     if folder.resolve().parent == folder.resolve():
         raise wrong("path", rule, f"{folder}, a whole file system", way_out)
     try:
-        found = sorted(f for f in folder.rglob("*") if is_picture(f) and f.is_file())
-        return [f for f in found if not any(p[0] == "." for p in f.relative_to(folder).parts)]
+        return files_below(folder, is_picture)
     except OSError as error:
         raise wrong("path", rule, f"{folder}, where {error}", way_out) from error
+
+
+def files_below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    """Files of a folder and of the folders inside, by name; not of hidden ones."""
+    found = sorted(f for f in folder.rglob("*") if wanted(f) and f.is_file())
+    return [f for f in found if not any(p[0] == "." for p in f.relative_to(folder).parts)]
 
 
 def heads_of_pictures(files: list[Path]) -> tuple[list[tuple[int, int]], bool]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nakami.results import binomial_error
 
 from ._model_file import ModelFile
-from ._onnx import packages
+from ._onnx import AHEAD, packages
 
 QUANTISED = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QLinearConv", "QLinearMatMul")
 HAVE_WEIGHTS = ("Gemm", "MatMul", "Conv", "ConvTranspose", "GRU", "LSTM", "RNN", "Attention")
@@ -71,6 +71,7 @@ def quantise(path: Path, target: Path) -> Int8:
     """Dynamic quantisation of an ONNX file (``onnxruntime.quantization.quantize_dynamic``).
 
     The file is prepared first: without that an LSTM of torch's stays float32. A GRU always does.
+    The preparation of raw inputs stays float32, too: logarithms of powers need all their digits.
 
     Args:
         path: The float32 file.
@@ -86,7 +87,11 @@ def quantise(path: Path, target: Path) -> Int8:
     root.setLevel(logging.ERROR)  # it advises to prepare the file, which was done
     try:
         quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        quantize_dynamic(str(prepared), str(target), weight_type=QuantType.QInt8)
+        nodes = (node.name for node in onnx.load(str(prepared)).graph.node)
+        ahead = [name for name in nodes if name.startswith(f"{AHEAD}/")]
+        quantize_dynamic(
+            str(prepared), str(target), weight_type=QuantType.QInt8, nodes_to_exclude=ahead
+        )
     finally:
         root.setLevel(before)
         prepared.unlink(missing_ok=True)

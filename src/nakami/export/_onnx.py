@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from ._translations import table
 
 OPSET = 20  # what torch writes by default; runtimes of years know it
 EXTRA = "nakami[export]"
+AHEAD = "preparation"  # a module of this name stands before the network; so are its nodes called
 
 
 def packages() -> tuple[Any, Any]:
@@ -114,6 +116,8 @@ def _tell(proto: Any, about: Mapping[str, str]) -> None:
     graphs = [proto.graph, *proto.functions]
     for graph in graphs:
         for node in graph.node:
+            if _is_ahead(node):
+                node.name = f"{AHEAD}/{node.name}"
             del node.metadata_props[:]
             node.doc_string = ""
         del graph.metadata_props[:]
@@ -125,6 +129,12 @@ def _tell(proto: Any, about: Mapping[str, str]) -> None:
     del proto.metadata_props[:]
     for key, text in about.items():
         proto.metadata_props.add(key=key, value=text)
+
+
+def _is_ahead(node: Any) -> bool:
+    """Whether torch says that it comes from the module ``AHEAD``."""
+    scopes = (p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes")
+    return any(name.startswith(AHEAD) for each in scopes for name in ast.literal_eval(each))
 
 
 @contextmanager

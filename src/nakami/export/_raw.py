@@ -161,7 +161,7 @@ class Raw(nn.Module):
     def __init__(self, model: nn.Module, columns: Sequence[tuple[Column, int]]):
         super().__init__()
         self.model = model
-        self.columns = nn.ModuleList(column for column, _ in columns)
+        self.preparation = nn.ModuleList(column for column, _ in columns)
         self.widths = [width for _, width in columns]
         self.groups = [column.group for column, _ in columns]
 
@@ -176,10 +176,10 @@ class Raw(nn.Module):
         given = {
             "numbers": numbers, "categories": categories, "samples": samples, "prepared": prepared,
         }  # fmt: skip
-        if len(self.columns) == 1:
-            return self.model(self.columns[0](given[self.groups[0]]))
+        if len(self.preparation) == 1:
+            return self.model(self.preparation[0](given[self.groups[0]]))
         done, parts = dict.fromkeys(given, 0), []
-        for column, group, width in zip(self.columns, self.groups, self.widths, strict=True):
+        for column, group, width in zip(self.preparation, self.groups, self.widths, strict=True):
             start, whole = done[group], given[group]
             assert whole is not None
             done[group] += width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class _Host(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._losses, done = [], len(self._position.losses)
+        self._position.began = time.monotonic()
         if self._ranks.size > 1:  # dropout of other rows is drawn apart, also after a stop
             start = self._position.generator.initial_seed()
             torch.manual_seed((start + done * self._ranks.size + self._ranks.rank) % (1 << 63))

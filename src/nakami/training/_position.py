@@ -25,12 +25,14 @@ class Position:
         generator: Source of the order and of what is random in a step.
         losses: The mean loss of each epoch that is done.
         resumed: A state to begin from, in place of the start.
+        began: When the last epoch did, by ``time.monotonic``.
     """
 
     method: Method
     generator: torch.Generator
     losses: list[float] = field(default_factory=list)
     resumed: dict[str, Any] | None = None
+    began: float = 0.0
 
     def state(self) -> dict[str, Any]:
         """All that the next epoch depends on."""

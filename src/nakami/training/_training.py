@@ -240,7 +240,8 @@ class Training:
                 shape, tensors = pack(position.state())
                 write(_checkpoint(phase, done), tensors, state=shape)
                 self._discard(phase, done)
-            self._work.done(f"{phase}: epoch {done} of {epochs}", phase)
+            spent = time.monotonic() - position.began  # imports and advice are no part of an epoch
+            self._work.done(f"{phase}: epoch {done} of {epochs}", phase, spent)
 
         go_on(position, data, epochs, batch, self._place, after)
         write(phase, saved(gathered(method.module.state_dict())))

@@ -1,5 +1,7 @@
 """Folders of pictures and sounds, arrays, and texts become tensors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_folders_name_classes_and_parts(photographs):
     assert (schema.split.by, schema.split.values) == ("part", ("test",))
     prepared = data.prepare(schema)
     train, test = prepared.examples("train"), prepared.examples("test")
-    assert train.inputs.shape == (12, 3, 64, 64)
+    assert train.inputs.shape == (12, 3, 12, 12)  # no larger than they are
     assert test.classes == ("blue", "red")
     assert test.labels.tolist() == [0] * 3 + [1] * 3
     assert train.inputs[:, 0].amin((1, 2)).tolist() == [0] * 6 + [1] * 6  # red is 255 or nothing
@@ -75,22 +77,52 @@ def test_sounds_are_taken_at_one_rate_and_length(tmp_path):
     column = schema.columns[0]
     assert (column.type, dict(column.options)) == (
         "sound",
-        {"rate": 16000, "bands": 40, "seconds": 0.81},
+        {"rate": 16000, "bands": 40, "seconds": 0.8},
     )
     prepared = data.prepare(schema)
     assert prepared.report.reduced == {}
     parts = [prepared.examples(part) for part in ("train", "test")]
     inputs = torch.cat([part.inputs for part in parts])
-    assert inputs.shape == (8, 1, 40, 79)  # 0.81 s, windows of 25 ms each 10 ms
+    assert inputs.shape == (8, 1, 40, 78)  # 0.8 s, windows of 25 ms each 10 ms
     labels = torch.cat([part.labels for part in parts])
     bands = prepared.preparation.vectors["file"].learned()
     scale, shift = (torch.tensor(bands[name])[:, None] for name in ("scale", "shift"))
     loudest = (inputs[:, 0, :, :30] * scale + shift).mean(2).argmax(1)
-    text = schema.to_toml(tmp_path).replace("seconds = 0.81", "seconds = 0.55")
+    text = schema.to_toml(tmp_path).replace("seconds = 0.8", "seconds = 0.55")
     (tmp_path / "s.toml").write_text(text)
     cut = data.prepare(data.read_schema(tmp_path / "s.toml")).report.reduced
     assert cut == {"file: longer than seconds, cut": 6}  # of 0.5, 0.6, 0.7, 0.8 s in both classes
     assert loudest[labels == 0].min() > loudest[labels == 1].max()  # high, low
+
+
+def test_a_proposal_goes_by_all_heads_and_leaves_out_what_is_no_file_of_the_users(tmp_path):
+    for i in range(30):
+        tone(tmp_path / f"{i:02}.wav", 300, 8000, 0.5 if i < 29 else 0.9)
+    (tmp_path / "._29.wav").write_bytes(b"what macOS leaves beside files")
+    (tmp_path / "29b.wav").write_bytes(b"damaged")
+    (column,) = data.inspect(tmp_path).columns
+    assert dict(column.options) == {"rate": 8000, "bands": 40, "seconds": 0.9}
+    assert column.seen == "sounds of 0.5 to 0.9 s"
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i, size in enumerate(((30, 200), (90, 80))):
+        Image.new("L", size).save(pictures / f"{i}.png")
+    (column,) = data.inspect(pictures).columns
+    assert dict(column.options) == {"size": 64, "mode": "grey"}
+    assert column.seen == "pictures, shorter side 30 to 80 pixels"
+
+
+def test_a_sound_shorter_than_a_window_is_a_wrong_row(tmp_path):
+    for i in range(40):
+        tone(tmp_path / f"{i}.wav", 300 + i, 8000)
+    tone(tmp_path / "short.wav", 300, 8000, 10 / 8000)
+    schema = data.inspect(tmp_path)
+    said = r"got 1 \(short.wav, file: .*it holds 10 samples, a window has 200"
+    with pytest.raises(UsageError, match=said):
+        data.prepare(schema)
+    kept = data.prepare(replace(schema, wrong_rows="skip"))
+    assert [row.row for row in kept.report.wrong] == ["short.wav"]
+    assert kept.report.train + kept.report.test == 40
 
 
 def test_bands_are_those_of_a_dense_fourier_transform():

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import RunError, UsageError
+from nakami.results import RunError, UsageError, counted
 
 from .._pictures import picture_tensor
 from ._columns import Standardise
-from ._log_mel import log_mel, mel_bands
+from ._log_mel import frames_of, log_mel, mel_bands
 from ._vector import Check, Values, Vector, above_zero, one_of, whole
 
 RATE, BANDS, SECONDS = 16_000, 40, 1.0
@@ -62,21 +62,21 @@ class Picture(Vector):
         found = {}
         for i, file in enumerate(values):
             try:
-                self._read([_again(file)])
+                self._read([again(file)])
             except UsageError as error:
                 found[i] = str(error)
         return found
 
     def apply(self, values: Values) -> Tensor:
         """``(n, C, size, size)``."""
-        return self._read([_again(file) for file in values])
+        return self._read([again(file) for file in values])
 
 
 class LogMel(Standardise):
     """Logarithms of the power in mel bands of 25 ms each 10 ms, standardised by band.
 
     Every sound is taken at ``rate``, its channels averaged, and cut or filled with nothing to
-    ``seconds``.
+    ``seconds``. One that is shorter than a window is wrong.
     """
 
     name, counts = "log-mel", "longer than seconds, cut"
@@ -102,7 +102,7 @@ class LogMel(Standardise):
     def _samples(self, file: Any) -> tuple[np.ndarray, bool]:
         """The same, and whether the sound is longer."""
         rate = self.chosen.get("rate", RATE)
-        signal, own = read_sound(_again(file))
+        signal, own = _long_enough(file)
         if own != rate:
             from scipy.signal import resample_poly
 
@@ -137,7 +137,7 @@ class LogMel(Standardise):
         found = {}
         for i, file in enumerate(values):
             try:
-                read_sound(_again(file))
+                _long_enough(file)
             except UsageError as error:
                 found[i] = str(error)
         return found
@@ -164,12 +164,7 @@ def read_sound(file: Any) -> tuple[np.ndarray, int]:
         UsageError: It cannot be read, or holds none or other than finite samples.
         RunError: soundfile is not installed.
     """
-    try:
-        import soundfile
-    except ImportError as error:
-        raise RunError(
-            "sounds need soundfile, which is not installed; pip install 'nakami[data]' adds it."
-        ) from error
+    soundfile = _soundfile()
     try:
         signal, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
@@ -181,11 +176,44 @@ def read_sound(file: Any) -> tuple[np.ndarray, int]:
     return signal.mean(1), int(rate)
 
 
+def length_of_sound(file: Any) -> tuple[int, int]:
+    """Samples and samples per second, of the head of a sound file.
+
+    Raises:
+        UsageError: It cannot be read.
+        RunError: soundfile is not installed.
+    """
+    soundfile = _soundfile()
+    try:
+        head = soundfile.info(file)
+    except (soundfile.SoundFileError, OSError) as error:
+        _damaged(file, str(error))
+    return int(head.frames), int(head.samplerate)
+
+
+def _long_enough(file: Any) -> tuple[np.ndarray, int]:
+    """A sound of one window at least."""
+    signal, rate = read_sound(again(file))
+    if len(signal) < (least := frames_of(rate)[0]):
+        _damaged(file, f"it holds {counted(len(signal), 'sample')}, a window has {least}")
+    return signal, rate
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except ImportError as error:
+        raise RunError(
+            "sounds need soundfile, which is not installed; pip install 'nakami[data]' adds it."
+        ) from error
+    return soundfile
+
+
 def _damaged(file: Any, why: str) -> NoReturn:
     raise UsageError(f"{file} cannot be read as a sound ({why}); repair or remove that file.")
 
 
-def _again(file: Any) -> Any:
+def again(file: Any) -> Any:
     """A file from its beginning."""
     return Held(file.getvalue(), file.name) if isinstance(file, Held) else file
 

@@ -11,7 +11,7 @@ import torch
 
 from nakami.results import wrong
 
-from .._pictures import pictures_in
+from .._pictures import files_below, pictures_in
 from .._split import read_split
 from .._text import plain_text
 from ._files import SOUNDS
@@ -108,8 +108,8 @@ def files_in(path: Path) -> Files:
     Raises:
         UsageError: It holds neither, or both.
     """
-    sounds = sorted(f for f in path.rglob("*") if f.suffix.lower() in SOUNDS and f.is_file())
     pictures = pictures_in(path)
+    sounds = files_below(path, lambda f: f.suffix.lower() in SOUNDS)
     if bool(sounds) == bool(pictures):
         rule = "be a folder of pictures or of sounds"
         got = "both" if sounds else f"neither in {path.name}"

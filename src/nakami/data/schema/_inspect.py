@@ -13,8 +13,9 @@ import numpy as np
 from nakami.results import as_path, check_at_least, counted, first_names
 
 from .._pictures import SUFFIXES, is_picture
-from ._files import SOUNDS, read_sound
+from ._files import SOUNDS
 from ._folders import CLASS, LABEL, PART, PARTS
+from ._heads import proposed
 from ._open import KINDS, opened
 from ._schema import Column, Schema, Split
 from ._source import Source
@@ -95,23 +96,24 @@ def _column(name: str, source: Source, values: Sequence[Any] | None) -> Column:
 
 
 def _file_column(name: str, kind: str, values: Sequence[Any]) -> Column:
-    options: dict[str, Any] = {"size": 64}
-    if kind == "sound":
-        heads = [read_sound(file) for file in values[:20]]
-        longest = max(len(signal) / rate for signal, rate in heads)
-        rate = max(rate for _, rate in heads)
-        options = {"rate": rate, "bands": 40, "seconds": round(longest + 0.005, 2)}
-    return Column(name, kind, "input", usual_vector(kind, "input"), options, seen=f"{kind}s")
+    options, said = proposed(kind, values)
+    return Column(name, kind, "input", usual_vector(kind, "input"), options, seen=said)
 
 
 def _number_column(name: str, values: np.ndarray) -> Column:
     said = f"numbers from {values.min():g} to {values.max():g}"
     use = "input"
-    if len(values) > 2 and (np.diff(values) == 1).all():
+    if len(values) > 2 and ((np.diff(values) == 1).all() or _names_rows(name, values)):
         use, said = "ignored", "numbers its rows"
     elif (values == values[0]).all() and len(values) > 1:
         use, said = "ignored", f"always {values[0]:g}"
     return Column(name, "number", use, "standardise", seen=said)
+
+
+def _names_rows(name: str, values: np.ndarray) -> bool:
+    """Whether it is called id and holds a whole number for each row."""
+    whole = (values == np.floor(values)).all() and len(set(values.tolist())) == len(values)
+    return bool(whole) and name.lower().endswith("id")
 
 
 def _text_column(name: str, source: Source, values: list[str]) -> Column:

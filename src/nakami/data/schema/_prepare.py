@@ -24,6 +24,7 @@ from ._rows import SchemaRows
 from ._schema import Schema
 from ._source import rows_of
 from ._stores import InMemory, Nowhere, OnDisk, Store, Stored
+from ._words import Words
 
 STANDARD = "deviation of the training rows"
 NOUNS = {"picture": "picture", "sound": "recording", "text": "text"}
@@ -44,7 +45,7 @@ class Prepared:
 
     def shapes(self) -> str:
         """Shape and kind of one input, in words."""
-        return _in_words(self._parts["train"][0])
+        return _in_words(self._parts["train"][0], self.preparation)
 
     def examples(self, part: str, *, numbers: bool = False) -> Examples:
         """The part ``"train"`` or ``"test"`` as examples of classes, or without labels.
@@ -136,7 +137,7 @@ def prepare(
 def survey(schema: Schema) -> tuple[Preparation, Report, str]:
     """What ``prepare`` would find, and the shape of an input in words; no tensors are kept."""
     made, source = _learned(schema, BUDGET)
-    shape = _in_words(_first_row(made, source))
+    shape = _in_words(_first_row(made, source), made)
     stores = {"train": Nowhere(), "test": Nowhere()}
     report = _fill(made, source, stores, _bytes_of_a_row(made, source))()
     return made, report, shape
@@ -208,12 +209,15 @@ def _of_kept(found: Mapping[str, Any], parts: dict[str, Stored], schema: Schema)
     return Prepared(made, Report.from_json(found["report"]), parts)
 
 
-def _in_words(inputs: Tensor | None) -> str:
+def _in_words(inputs: Tensor | None, made: Preparation) -> str:
     """Shape and kind of one input."""
     if inputs is None:
         return "none"
     shape = " x ".join(map(str, inputs.shape[1:])) or "1"
-    return f"{shape} {'numbers' if inputs.is_floating_point() else 'places of words'}"
+    if inputs.is_floating_point():
+        return f"{shape} numbers"
+    words = [vector for vector in made.vectors.values() if isinstance(vector, Words)]
+    return f"{shape} places, each from 0 to {len(words[0].vocabulary()) - 1}"
 
 
 def _unit(made: Preparation) -> tuple[str, str, dict[str, list[float]] | None]:

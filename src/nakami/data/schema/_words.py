@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._text import UNKNOWN, words_of
+from .._text import UNKNOWN
 from ._vector import Check, Values, Vector, whole
 
 PADDING = "<pad>"
+WORD = re.compile(r"\w+(?:['’]\w+)*")  # don't is one
 
 
 class Counted(Vector):
@@ -29,8 +31,8 @@ class Counted(Vector):
         return {"kinds": whole(1, "write 10000"), "least": whole(1, "write 2")}
 
     def parts(self, text: str) -> list[str]:
-        """Words in lower case."""
-        return [word for word in words_of(text.lower()) if word != "<eos>"]
+        """Words in lower case, without the marks between them."""
+        return WORD.findall(text.lower())
 
     def learn(self, values: Values) -> None:
         """How often each part occurs."""

@@ -121,7 +121,9 @@ class Example:
         return Example(some_rows(self.tree, some, count or self.count), self.batch)
 
     def shaken(self, fixed: Collection[int] = ()) -> Any:
-        """Another example of the same form: noise on floating tensors, tokens rotated.
+        """Another example of the same form: noise on floating tensors, tokens changed.
+
+        Zeros, which fill up rows, stay: a mask that the model makes of them is held as any mask is.
 
         ``fixed``: Which of the leaves stay as they are.
         """
@@ -135,14 +137,19 @@ class Example:
             if leaf.is_floating_point():
                 noise = torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf)
                 return leaf + 0.1 * leaf.abs().amax().clamp_min(1.0) * noise
-            if leaf.dtype == torch.bool or leaf.numel() < 2:
-                return leaf
-            rolled = leaf.reshape(-1).roll(1)
-            return (rolled if not torch.equal(rolled, leaf.reshape(-1)) else rolled * 0).view_as(
-                leaf
-            )
+            return leaf if leaf.dtype == torch.bool or leaf.numel() < 2 else _rotated(leaf)
 
         return mapped(self.tree, shake)
+
+
+def _rotated(tokens: Tensor) -> Tensor:
+    """Other tokens than these, in other places, from 1 on; zeros stay where that is possible."""
+    own = tokens != 0
+    other = tokens.masked_scatter(own, (tokens[own].roll(1) - 1).clamp_min(1))
+    if not torch.equal(other, tokens):
+        return other
+    rolled = tokens.reshape(-1).roll(1)
+    return (rolled if not torch.equal(rolled, tokens.reshape(-1)) else rolled * 0).view_as(tokens)
 
 
 def _moves(leaf: Tensor) -> bool:
