@@ -100,7 +100,7 @@ def _read(record: Record, network: ModelOptions, inputs: DataOptions) -> Source:
     kept, folder = record.settings, record.folder
     if "factory" not in kept:
         return _of_subject(kept, folder)
-    weights, file = kept.get("weights"), kept.get("file")
+    weights, file = kept.get("weights_file"), kept.get("file")
     again = replace(
         network, weights=None if weights is None else Path(weights), seed=int(kept["seed"])
     )

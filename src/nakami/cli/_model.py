@@ -275,7 +275,7 @@ def identity(
         "outputs": try_once(model, examples),
         "data": examples.source,
         "file": str(inputs.data) if inputs.data else None,
-        "weights": str(network.weights) if network.weights else None,
+        "weights_file": str(network.weights) if network.weights else None,
     }
 
 

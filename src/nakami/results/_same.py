@@ -10,7 +10,7 @@ from ._counted import counted, first_names
 from ._errors import wrong
 
 # fields of run.json that say nothing about its numbers
-UNCHECKED = ("created", "schema", "input_noun", "weights")
+UNCHECKED = ("created", "schema", "input_noun", "weights_file")
 # Numbers that tell nobody what they are of, the argument that they follow from, and the setting
 # that says what was given for it (the same may be given by another path).
 FOUND = {
