@@ -18,6 +18,7 @@ from ._stage import stage
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "site"
+OWN = ("genindex.html", "search.html")  # pages of Sphinx
 
 
 def main(arguments: list[str]) -> int:
@@ -44,6 +45,10 @@ def render(pages: Path, out: Path, kept: Path) -> int:
     code = sphinx(["-q", "-W", "-c", str(settings), "-d", str(kept), str(pages), str(out)])
     if code:
         shutil.rmtree(kept, ignore_errors=True)
+    for file in out.rglob("*.html"):  # of pages that are none any more
+        page = pages / file.relative_to(out).with_suffix(".md")
+        if not page.exists() and file.name not in OWN:
+            file.unlink()
     return int(code)
 
 

@@ -134,7 +134,6 @@ def _page(one: Reproduction, shown: list[str], links: Links, table: Path) -> str
         body = re.sub(r"^!\[[^\]]*\]\([^)]*\)$", "", body, flags=re.MULTILINE)  # shown above
         deeper = re.sub(r"^##", "###", body, flags=re.MULTILINE)
         parts.append(head + links.turned(deeper, file, one.page))
-    script = links.copied(one.script, one.page)
-    parts.append(f"## Protocol\n\nThe docstring of [{one.script.name}]({script}):\n")
+    parts.append(f"## Protocol\n\nThe docstring of `reproductions/{one.script.name}`:\n")
     parts.append(f"```{{code-block}} text\n:class: protocol\n\n{one.docstring}\n```\n")
     return "\n\n".join(parts)
