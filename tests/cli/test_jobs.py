@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nakami.cli import _spread
-from nakami.cli._groups import SpreadOptions
+from nakami.cli._groups_spread import SpreadOptions
 
 GIB = 1 << 30
 

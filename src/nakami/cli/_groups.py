@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nakami import View
-    from nakami.recipes import DataFiles
 
 OUT = "nakami-out"
 UNITS = {"": 1, "b": 1}
@@ -39,16 +38,7 @@ LABELLED = (
     "of a model of language also .txt, one text a line. Drawn at random by --seed. "
     "Default: shipped digits."
 )
-TRAINED_ON = (
-    "Examples: a folder with the files of MNIST or Fashion-MNIST, one IDX file (.gz), an .npy or "
-    ".npz, or a folder of pictures, with a folder inside for each class where there are labels. "
-    "Pixels are in 0..1. Or a schema (.toml) of `nakami data inspect`. Language models take a text "
-    "in UTF-8, networks of trees sentences in brackets, speech a folder of "
-    "WAV files for each word, captions a folder of pictures with a table captions.txt "
-    "(image,caption). Default: what is shipped."
-)
 PICTURES = "Pictures in --data"
-SPREAD = "Several processes"
 DATA = Stands(("data", "inputs", "x", "path"))
 Detached = Annotated[
     bool,
@@ -186,63 +176,6 @@ class LabelledOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class TrainingDataOptions(ReadOptions):
-    """Which examples a recipe is trained and tested on."""
-
-    data: Annotated[
-        Path | None, typer.Option(callback=there, metavar="PATH", help=TRAINED_ON), DATA
-    ] = None
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            rich_help_panel=PICTURES,
-            help="Scale the shorter side to N and cut the centre N x N (default: as they are).",
-        ),
-    ] = None
-    mode: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=PICTURES, help="RGB or grey (default: as they are)."),
-    ] = None
-    test: Annotated[
-        Path | None,
-        typer.Option(
-            callback=there,
-            metavar="PATH",
-            help="Examples to test on. Default: the test part of --data; where it has none a "
-            "random tenth, the same for each run, which is then left out of training.",
-        ),
-    ] = None
-    memory_budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory for the tensors of a schema, e.g. 1GiB (default: 4GiB); larger ones are "
-            "kept in a folder beside the schema and read from there, to the same bits.",
-        ),
-    ] = None
-
-    @property
-    def files(self) -> DataFiles | None:
-        """What the recipe reads; None: what it has itself."""
-        from nakami.recipes import DataFiles
-
-        if self.data is None:
-            return None
-        budget = memory_budget(self.memory_budget)
-        return DataFiles(self.data, self.test, self.size, self.mode, self.key, budget)
-
-    def check(self) -> None:
-        """Refuse options that read no data."""
-        for name, value in vars(self).items():
-            if self.data is None and value is not None:
-                way_out = "name the data with --data"
-                option = name.replace("_", "-")
-                raise wrong(f"--{option}", "come with --data", "shipped data", way_out)
-
-
-@dataclass(frozen=True)
 class ComputeOptions:
     """Where and in what arithmetic."""
 
@@ -345,86 +278,6 @@ class BudgetOptions(ComputeOptions):
     def budget(self) -> int | None:
         """Bytes."""
         return memory_budget(self.memory_budget)
-
-
-@dataclass(frozen=True)
-class SpreadOptions:
-    """Over how many processes, and where they are."""
-
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=SPREAD,
-            help="Measure in N processes at the same time (-1: one for each core); numbers stay "
-            "the same to the last bit. Default: one, for an x-ray that takes long as many as cores "
-            "are free.",
-        ),
-        Stands(("jobs", "n_jobs")),
-    ] = None
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=SPREAD,
-            help="What runs them: loky (on this machine, the default), dask, ray or spark.",
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            rich_help_panel=SPREAD,
-            help="Where the cluster of --backend is: tcp://HOST:8786 (dask), HOST:6379 (ray), "
-            "spark://HOST:7077 (spark). Default: one that is started on this machine.",
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class SharedOptions(SpreadOptions):
-    """By how many processes one training is shared."""
-
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=SPREAD,
-            help="Share the training of a network of yours among N processes of --backend spark "
-            "(default: 2).",
-        ),
-        Stands(("processes",)),
-    ] = None
-    backend: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=SPREAD, help="What starts them: spark."),
-    ] = None
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            rich_help_panel=SPREAD,
-            help="Where Spark is: spark://HOST:7077, yarn. Default: processes on this machine.",
-        ),
-    ] = None
-
-    def check(self, name: str) -> None:
-        """Refuse what is not shared in this way.
-
-        Args:
-            name: What is trained.
-        """
-        if self.backend is None:
-            for option, value in (("jobs", self.jobs), ("cluster", self.cluster)):
-                if value is not None:
-                    way_out = "add it, or start torchrun --nproc-per-node 2 -m nakami train ..."
-                    raise wrong(f"--{option}", "come with --backend spark", value, way_out)
-            return
-        if self.backend != "spark":
-            way_out = "use spark, or start torchrun --nproc-per-node 2 -m nakami train ..."
-            raise wrong("--backend", "be spark for a training", repr(self.backend), way_out)
-        if ":" not in name:
-            rule = "share the training of a network of yours, package.module:factory"
-            raise wrong("--backend", rule, name, "leave it out")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from nakami.results import unknown, without_ctrl_c, wrong
 from ._exit_codes import one_line
 
 if TYPE_CHECKING:
-    from ._groups import SpreadOptions
+    from ._groups_spread import SpreadOptions
 
 Backend = Callable[[int | None, str | None, ExitStack], dict[str, Any]]  # for parallel_config
 

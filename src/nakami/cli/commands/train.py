@@ -14,14 +14,9 @@ from nakami import recipes
 from nakami.results import check_choice, check_seed, wrong
 
 from .._command import Command, Stands
-from .._groups import (
-    SEEDS,
-    ComputeOptions,
-    OutputOptions,
-    SharedOptions,
-    TrainingDataOptions,
-    there,
-)
+from .._groups import SEEDS, ComputeOptions, OutputOptions, there
+from .._groups_spread import SharedOptions
+from .._groups_training import TrainingDataOptions
 from .._processes import leave_to_the_first
 
 DEVICES = ("cpu", "cuda", "mps")

@@ -12,7 +12,8 @@ from nakami import recipes
 from nakami.results import UsageError, duration, unknown, wrong
 
 from .._command import Command
-from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions, SpreadOptions
+from .._groups import SEEDS, BudgetOptions, DataOptions, ModelOptions, OutputOptions
+from .._groups_spread import SpreadOptions
 from .._readings import (
     ALL,
     INPUTS,
