@@ -27,7 +27,8 @@ class Files(Source):
 
     def __init__(self, path: Path, kind: str, files: list[Path]):
         self.path, self.kind, self._files = path, f"folder of {kind}s", files
-        levels = [file.relative_to(path).parts[:-1] for file in files]
+        self._places = [file.parts[len(path.parts) :] for file in files]  # below the folder
+        levels = [place[:-1] for place in self._places]
         parted = all(level and level[0].lower() in PARTS for level in levels)
         self._parts = [PARTS[level[0].lower()] if parted else "" for level in levels]
         rest = [level[1:] if parted else level for level in levels]
@@ -41,7 +42,7 @@ class Files(Source):
         """Files in order of name."""
         self.check_columns(types)
         held: dict[str, Any] = {FILE: self._files, CLASS: self._classes, PART: self._parts}
-        names = [str(file.relative_to(self.path)) for file in self._files]
+        names = ["/".join(place) for place in self._places]
         for i in range(0, len(names), FILES):
             cut = slice(i, i + FILES)
             yield Part(tuple(names[cut]), {name: held[name][cut] for name in types}, {})

@@ -23,6 +23,7 @@ SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
 DELIMITERS = ";\t|,"  # of equal right, the first: a comma may be a decimal point
 BUFFER = 1 << 20  # bytes of a Parquet file that are read at a time
 BLOCK = 1 << 22  # likewise of a CSV file
+LOOKED_AT = 1 << 20  # likewise, to see which columns there are
 ENDINGS = {
     ".csv": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow",
 }  # fmt: skip
@@ -55,13 +56,26 @@ class Table(Source):
         elif reading:
             raise wrong("reading", "be left out, which is for CSV", path.name, "leave it out")
         with self._readable():
-            self._schema = next(self._batches({}, {}), None)
-        if self._schema is None:
+            fields = self._fields()
+        if fields is None:
             raise wrong("path", "hold a row", f"none in {path.name}", "give a table with rows")
         self.columns = {
-            field.name: "text" if self.kind == "CSV" else stored_as(field.type)
-            for field in self._schema.schema
+            field.name: "text" if self.kind == "CSV" else stored_as(field.type) for field in fields
         }
+
+    def _fields(self) -> Any:
+        """The columns with their Arrow types; None where there is no row."""
+        if self.kind == "Parquet" and self.path.is_file():
+            from pyarrow import parquet
+
+            with parquet.ParquetFile(self.path) as file:
+                return file.schema_arrow if file.metadata.num_rows else None
+        if self.kind == "CSV":
+            slow = dict.fromkeys(_names(self.path, self._form), arrow().string())
+            first = next(_read_csv(self.path, self._form, {}, slow, [], LOOKED_AT), None)
+        else:
+            first = next(self._batches({}, {}), None)
+        return None if first is None else first.schema
 
     def described(self) -> Mapping[str, Any]:
         """Of CSV what is not usual."""
@@ -181,6 +195,7 @@ def _read_csv(
     ragged: dict[int, WrongRow],
     types: Mapping[str, Any],
     columns: list[str],
+    block: int = BLOCK,
 ) -> Iterator[Any]:
     """Record batches of a block, whatever the types; of these columns, or of all."""
     from pyarrow import csv as reader
@@ -195,7 +210,7 @@ def _read_csv(
         path,
         read_options=reader.ReadOptions(
             use_threads=False,
-            block_size=BLOCK,
+            block_size=block,
             column_names=None if form["header"] else [*types],
         ),
         parse_options=reader.ParseOptions(
