@@ -30,6 +30,8 @@ See [a part of the other](other.md#a-part).
 OTHER = "# Other\n\n## A part\n\nText.\n"
 
 
+ORDER = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
+
 pytestmark = [  # Sphinx of its own extensions and of myst-parser
     pytest.mark.filterwarnings(f"ignore:{message}")
     for message in (
@@ -110,6 +112,14 @@ def test_each_page_of_docs_stands_once_in_the_order():
     beside = {*stage.BESIDE.values(), "gallery/index", "api/index", "commands"}
     own = {page.relative_to(DOCS).with_suffix("").as_posix() for page in DOCS.rglob("*.md")}
     assert set(listed) == own | beside
+
+
+def test_links_of_the_first_page_lead_to_pages_of_the_order():
+    text = stage.front(ROOT)
+    order = re.findall(r"^(?:.*<)?([\w/-]+)>?$", "".join(re.findall(ORDER, text)), re.MULTILINE)
+    linked = re.findall(r"\]\(([\w/-]+)\.md\)", text)
+    assert len(linked) > 15
+    assert set(linked) <= set(order)
 
 
 def test_every_reproduction_has_a_figure_or_a_reason_why_not():
