@@ -1,14 +1,16 @@
-"""Time of a call of exported networks: onnxruntime, its eight bits, and torch, one thread.
+"""Time of a call of exported networks: a runtime, its eight bits, and torch, one thread.
 
 Each family at a usual size with random weights and inputs; what is compared is arithmetic, not
 answers. Processor time, medians with quartiles of half a second each, by turns; sizes of files.
 
-    python benchmarks/export_latency.py      needs the extra export
+    python benchmarks/export_latency.py               needs the extra export
+    python benchmarks/export_latency.py executorch    or litert: the extra of this name
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,7 @@ from nakami.export import Exported, Source, export
 from nakami.results import plain, versions, write_whole
 from nakami.zoo import lenet, mlp
 
-RESULT = Path(__file__).parent / "results" / "export_latency.json"
+RESULTS = Path(__file__).parent / "results"
 N = 64
 
 
@@ -60,22 +62,23 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
 }
 
 
-def measured(name: str, folder: Path) -> Exported:
+def measured(name: str, folder: Path, to: str) -> Exported:
     torch.manual_seed(0)
     make, inputs = FAMILIES[name]
     names = tuple(map(str, range(N)))
     examples = Examples(inputs(), None, names, "as stored", "random numbers")
-    return export(Source(name, make().eval(), examples), folder)
+    return export(Source(name, make().eval(), examples), folder, to)
 
 
-def main() -> None:
+def main(to: str = "onnx") -> None:
     found = {}
     for name in FAMILIES:
         with tempfile.TemporaryDirectory() as folder:
-            told = measured(name, Path(folder))
+            told = measured(name, Path(folder), to)
             found[name] = {
                 "bytes": told.bytes,
                 "int8": plain(told.int8),
+                "fixed": told.fixed,
                 "relative_difference": told.agreement.relative,
                 "latency_ms": plain(told.latency),
             }
@@ -85,8 +88,11 @@ def main() -> None:
                 for who, one in each.items()
             )
             print(f"{name}, batch {size}, ms: {times}", flush=True)
-    write_whole(RESULT, json.dumps({"versions": versions(), "found": found}, indent=1) + "\n")
+    result = "export_latency.json" if to == "onnx" else f"export_latency_{to}.json"
+    write_whole(
+        RESULTS / result, json.dumps({"versions": versions(), "found": found}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -85,6 +85,24 @@ def test_what_lies_beside_the_program(runtime, tmp_path):
     assert [*found.latency[32]] == ["executorch", "torch"]
 
 
+def test_eight_bits_leave_out_what_set_their_ranges(runtime, tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 4)).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = export(replace(source("mlp"), model=net), tmp_path, "executorch")
+    assert found.int8.quantised == {"linear": 2}
+    assert found.int8.bytes < 0.6 * found.bytes
+    assert (found.int8.calibrated, found.accuracy.examples) == (3, 3)
+    assert [*found.latency[1]] == ["executorch", "int8", "torch"]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_recurrent_layers_stay_in_float32(runtime, tmp_path):
+    net = FAMILIES["lstm"][0]().eval()
+    given = made(net, torch.randn(4, 3, 3))
+    assert export(given, tmp_path, "executorch").int8.kept == {"lstm": 1}
+
+
 class Counting(nn.Module):
     def __init__(self):
         super().__init__()

@@ -132,3 +132,28 @@ def test_one_example_is_enough(tmp_path):
     found = export(Source("one", nn.Linear(64, 2).eval(), one), tmp_path, int8=False)
     assert found.file.inputs == {"input": ("batch", 64)}
     assert not (tmp_path / "labels.json").exists()
+
+
+def test_weights_of_two_gigabytes_lie_beside_the_graph(tmp_path, monkeypatch):
+    monkeypatch.setattr("nakami.export._onnx.MOST", 2000)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 4)).eval()
+    given = replace(source("mlp"), model=net)
+    found = export(given, tmp_path)
+    apart = tmp_path / "model.onnx.data"
+    assert apart.stat().st_size >= 4 * 64 * 64
+    assert found.file.path.stat().st_size < 4 * 64 * 64
+    assert found.bytes == found.file.path.stat().st_size + apart.stat().st_size
+    assert found.int8.quantised == {"MatMulInteger": 2}
+    assert sorted(each.name for each in tmp_path.glob("model*")) == [
+        "model.int8.onnx", "model.int8.onnx.data", "model.onnx", "model.onnx.data",
+    ]  # fmt: skip
+    there = session(tmp_path / "model.onnx").run(None, {"input": given.inputs["input"].numpy()})
+    with torch.no_grad():
+        truth = net(given.inputs["input"])
+    torch.testing.assert_close(torch.from_numpy(there[0]), truth, rtol=1e-5, atol=1e-6)
+    with pytest.raises(UsageError, match="to must be onnx for weights of 2 GiB"):
+        export(given, tmp_path / "web", "web")
+    monkeypatch.undo()
+    export(given, tmp_path, int8=False)
+    assert not apart.exists()

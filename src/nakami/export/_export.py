@@ -19,10 +19,9 @@ from ._latency import Latency
 from ._left import about, labels_of, leave
 from ._measured import latency, right_answers
 from ._model_file import Axes, ModelFile, rows
-from ._page import kind_of
 from ._raw import raw_of
 from ._source import Source
-from ._web import add_page
+from ._web import add_page, check_web
 
 LIMIT = 1e-4
 
@@ -60,7 +59,7 @@ class Exported:
     @property
     def bytes(self) -> int:
         """Size of the model."""
-        return self.file.path.stat().st_size
+        return self.file.bytes
 
 
 def export(
@@ -99,7 +98,7 @@ def export(
     form = FORMATS[to]
     given, labels, n = raw_of(source, form.prepares), labels_of(source), len(source.examples)
     if to == "web":
-        kind_of(source, given)  # refused before anything is written
+        check_web(source, given)
     axes = changing_axes(source, given.inputs)
     example = rows(given.inputs, torch.arange(max(2, min(4, n))) % n)
     kept = about(source, given, labels)
@@ -109,7 +108,7 @@ def export(
     _judge(written, found, axes if form.any_batch else {}, limit)
     written = replace(written, path=written.path.replace(folder / f"model.{form.suffix}"))
     small = None
-    if int8 and form.quantise is not None:
+    if int8:
         target = folder / f"model.int8.{form.suffix}"
         small = form.quantise(given.model, given.inputs, written, target)
     exported = Exported(

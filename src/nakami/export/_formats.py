@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from . import _executorch, _int8, _litert, _onnx, _runtime
+from . import _executorch, _executorch_int8, _int8, _litert, _onnx, _runtime
 from ._int8 import Int8
 from ._model_file import Axes, ModelFile, Runs
 
@@ -24,7 +24,7 @@ class Format:
         words: What it is called. suffix: of its files. runtime: what runs it here.
         write: A network, examples, the path, axes that may change, what is known of it.
         runs: A file as a function. quantise: a network, its inputs, the written file, the path of
-            the smaller one; None: not offered.
+            the smaller one.
         ahead: What is known of a network and its axes before the work, in sentences.
         any_batch: Whether a fixed batch is refused. prepares: Whether the preparation of a schema
             can be in the file.
@@ -35,7 +35,7 @@ class Format:
     runtime: str
     write: Write
     runs: Callable[[ModelFile], Runs]
-    quantise: Quantise | None
+    quantise: Quantise
     ahead: Callable[[nn.Module, Axes], list[str]]
     any_batch: bool = False
     prepares: bool = True
@@ -49,7 +49,8 @@ FORMATS = {
     "onnx": ONNX,
     "web": ONNX,
     "executorch": Format(
-        "ExecuTorch", "pte", "executorch", _executorch.write, _executorch.runs_of, None,
+        "ExecuTorch", "pte", "executorch", _executorch.write, _executorch.runs_of,
+        _executorch_int8.quantise,
         _executorch.ahead,
     ),
     "litert": Format(

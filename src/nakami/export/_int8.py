@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from nakami.results import binomial_error
 
-from ._model_file import ModelFile
-from ._onnx import AHEAD, packages
+from ._model_file import ModelFile, bytes_of
+from ._onnx import AHEAD, is_large, packages
 
 QUANTISED = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM", "QLinearConv", "QLinearMatMul")
 HAVE_WEIGHTS = ("Gemm", "MatMul", "Conv", "ConvTranspose", "GRU", "LSTM", "RNN", "Attention")
@@ -63,11 +63,11 @@ def quantised(
     model: nn.Module, inputs: Mapping[str, Tensor], file: ModelFile, target: Path
 ) -> Int8:
     """Of an ONNX file, which is enough."""
-    del model, inputs
-    return quantise(file.path, target)
+    del inputs
+    return quantise(file.path, target, is_large(model))
 
 
-def quantise(path: Path, target: Path) -> Int8:
+def quantise(path: Path, target: Path, apart: bool = False) -> Int8:
     """Dynamic quantisation of an ONNX file (``onnxruntime.quantization.quantize_dynamic``).
 
     The file is prepared first: without that an LSTM of torch's stays float32. A GRU always does.
@@ -76,26 +76,36 @@ def quantise(path: Path, target: Path) -> Int8:
     Args:
         path: The float32 file.
         target: Where the other one goes.
+        apart: Whether weights lie in a file of their own beside it, for size.
     """
     onnx, _ = packages()
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = target.with_name(f"{target.name}.prepared")
+    data = prepared.with_name(f"{prepared.name}.data")
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)  # it advises to prepare the file, which was done
     try:
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        nodes = (node.name for node in onnx.load(str(prepared)).graph.node)
-        ahead = [name for name in nodes if name.startswith(f"{AHEAD}/")]
+        quant_pre_process(
+            str(path), str(prepared), skip_symbolic_shape=True, save_as_external_data=apart,
+            all_tensors_to_one_file=apart, external_data_location=data.name if apart else None,
+        )  # fmt: skip
+        graph = onnx.load(str(prepared), load_external_data=False).graph
+        ahead = [node.name for node in graph.node if node.name.startswith(f"{AHEAD}/")]
         quantize_dynamic(
-            str(prepared), str(target), weight_type=QuantType.QInt8, nodes_to_exclude=ahead
+            str(prepared),
+            str(target),
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=ahead,
+            use_external_data_format=apart,
         )
     finally:
         root.setLevel(before)
         prepared.unlink(missing_ok=True)
-    graph = onnx.load(str(target)).graph
+        data.unlink(missing_ok=True)
+    graph = onnx.load(str(target), load_external_data=False).graph
     weights = {each.name for each in graph.initializer}
     made = [node.op_type for node in graph.node if node.op_type in QUANTISED]
     kept = [
@@ -103,7 +113,7 @@ def quantise(path: Path, target: Path) -> Int8:
         for node in graph.node
         if node.op_type in HAVE_WEIGHTS and weights.intersection(node.input)
     ]
-    return Int8(target.name, target.stat().st_size, Counter(made), Counter(kept))
+    return Int8(target.name, bytes_of(target), Counter(made), Counter(kept))
 
 
 def accuracy(before: Any, after: Any, labels: Any) -> Accuracy:

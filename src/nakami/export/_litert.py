@@ -155,6 +155,13 @@ def _kinds(opened: Any) -> dict[str, int]:
 
 
 @contextmanager
+def _nowhere() -> Iterator[None]:
+    """Progress goes to both."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Without progress and remarks of libraries to their own developers."""
     loggers = [logging.getLogger(name) for name in ("torchao", "absl", "torch.export", "jax")]
@@ -162,7 +169,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), _nowhere():
             warnings.simplefilter("ignore")
             yield
     finally:

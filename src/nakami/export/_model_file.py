@@ -31,6 +31,11 @@ class ModelFile:
     nodes: Mapping[str, int]
     largest: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def bytes(self) -> int:
+        """Size, with that of weights that lie beside it."""
+        return bytes_of(self.path)
+
     def fixed(self, axes: Axes) -> list[str]:
         """Axes that were to change and have one size in the file: ``"time of input: 6"``."""
         return [
@@ -46,6 +51,12 @@ class ModelFile:
         rows = [shape[0] for shape in self.inputs.values()]
         sizes = [row for row in rows if isinstance(row, int)]
         return min(sizes) if sizes else self.largest.get("batch")
+
+
+def bytes_of(path: Path) -> int:
+    """Size of a file, with that of weights that lie beside it."""
+    apart = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (apart.stat().st_size if apart.is_file() else 0)
 
 
 def output_names(model: nn.Module, inputs: Mapping[str, Tensor]) -> list[str]:

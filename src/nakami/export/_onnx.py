@@ -22,6 +22,8 @@ from ._translations import table
 OPSET = 20  # what torch writes by default; runtimes of years know it
 EXTRA = "nakami[export]"
 AHEAD = "preparation"  # a module of this name stands before the network; so are its nodes called
+MOST = 2**31 - 2**24  # bytes of weights in one file, which protobuf ends at 2 GiB
+DATA = "model.onnx.data"
 
 
 def packages() -> tuple[Any, Any]:
@@ -81,15 +83,33 @@ def write(
             assert program.exported_program is not None
             refuse_state(program.exported_program)
             refuse_dropped(program.exported_program.graph)
-            program.save(str(path), external_data=False)
+            apart = is_large(model)
+            program.save(str(path), external_data=apart)
     except RunError:
         raise
     except Exception as error:  # torch raises what it likes
         raise RunError(f"torch cannot export this network to ONNX: {reason(error)}.") from error
-    proto = onnx.load(str(path))
+    proto = onnx.load(str(path), load_external_data=False)
+    path.with_name(DATA).unlink(missing_ok=True)  # of an earlier export
+    if apart:
+        _rename_data(proto, path)
     _tell(proto, about)
     onnx.save(proto, str(path))
     return described(proto, path)
+
+
+def is_large(model: nn.Module) -> bool:
+    """Whether the weights go into a file of their own beside the graph."""
+    return sum(x.numel() * x.element_size() for x in model.state_dict().values()) > MOST
+
+
+def _rename_data(proto: Any, path: Path) -> None:
+    """One name, under which the graph finds it whatever its own name becomes."""
+    path.with_name(f"{path.name}.data").replace(path.with_name(DATA))
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = DATA
 
 
 def described(proto: Any, path: Path) -> ModelFile:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from nakami.results import RunError, as_json, disk, write_whole, wrong
 
-from ._page import about
+from ._onnx import is_large
+from ._page import about, kind_of
 from ._raw import RawInputs
 from ._source import Source
 
@@ -24,6 +25,17 @@ PACKAGE = "onnxruntime-web@1.30.0"
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PAGE = ("page.css", "page.js", "model.js", "text.js", "node.mjs")
 FONTS = ("nakami-sans.woff2", "nakami-serif.woff2", "OFL.txt")
+
+
+def check_web(source: Source, given: RawInputs) -> None:
+    """Refuse what a page cannot take, before anything is written.
+
+    Raises:
+        UsageError: There is no field for the inputs, or the weights do not fit into one file.
+    """
+    kind_of(source, given)
+    if is_large(given.model):
+        raise wrong("to", "be onnx for weights of 2 GiB and more", "web", "write {to}=onnx")
 
 
 def add_page(
