@@ -13,6 +13,7 @@ from nakami.cli import _spread
     (("small_net:make", "--jobs", "2"), "--jobs must come with --backend spark, got 2; add it, or"),
     (("small_net:make", "--backend", "dask"), "--backend must be spark for a training, got 'dask'"),
     (("small_net:make", "--backend", "spark", "--shard"), "--shard must be left to torchrun, got"),
+    (("small_net:make", "--backend", "spark", "--jobs", "0"), "--jobs must be at least 1, got 0"),
     (("small_net:make", "--backend", "spark"), "data must be given to train a network of your own"),
 ])  # fmt: skip
 def test_one_sentence_before_anything_starts(nakami, here, given, said, monkeypatch):

@@ -118,6 +118,12 @@ def test_what_cannot_be_tried_is_refused_in_a_sentence(schema, tmp_path, over, s
     assert not (tmp_path / "run").exists()
 
 
+def test_another_sweep_in_the_same_folder_is_refused_by_the_field(schema, tmp_path):
+    swept(schema, tmp_path / "run", 1)
+    with pytest.raises(UsageError, match=r"over.*must be as in the run"):
+        swept(schema, tmp_path / "run", 1, over={"rate": (1e-3, 0.1)})
+
+
 def test_data_without_a_schema_is_refused(schema, tmp_path):
     with pytest.raises(UsageError, match=r"data must be a schema, got .*t\.csv"):
         swept(tmp_path / "t.csv", tmp_path / "run")

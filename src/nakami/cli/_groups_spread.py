@@ -89,6 +89,8 @@ class SharedOptions(SpreadOptions):
         if self.backend != "spark":
             way_out = "use spark, or start torchrun --nproc-per-node 2 -m nakami train ..."
             raise wrong("--backend", "be spark for a training", repr(self.backend), way_out)
+        if self.jobs is not None and self.jobs < 1:
+            raise wrong("--jobs", "be at least 1", self.jobs, "use 2")
         if ":" not in name:
             rule = "share the training of a network of yours, package.module:factory"
             raise wrong("--backend", rule, name, "leave it out")

@@ -100,7 +100,7 @@ def sweep(
     held = run.path / DATA
     if not held.exists():
         schema.save(held)
-    options = {"data": DataFiles(held), "seed": seed, "accelerator": accelerator}
+    options = {"data": replace(files, path=held), "seed": seed, "accelerator": accelerator}
     sweeping = _Sweep(name, run, space, usual, options)
     found = list[dict[str, Any]]()
     for k in range(trials):
