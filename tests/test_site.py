@@ -105,6 +105,16 @@ def test_links_of_the_repository_become_links_of_the_site(tmp_path):
             links.turned(wrong, DOCS / "reach.md", "reach")
 
 
+def test_links_of_all_pages_lead_to_pages_of_the_site(tmp_path):
+    sources = stage.sources_of(ROOT)
+    links = Links(ROOT, tmp_path, sources | _gallery.pages_of(ROOT))
+    for file, page in sources.items():
+        if file.is_file():
+            assert links.turned(file.read_text("utf-8"), file, page)
+    with pytest.raises(BrokenLink, match="is no page of the site"):
+        Links(ROOT, tmp_path, {}).turned("[a](lens.md)", DOCS / "reach.md", "reach")
+
+
 def test_each_page_of_docs_stands_once_in_the_order():
     sections = tomllib.loads((DOCS / "nav.toml").read_text("utf-8"))["section"]
     listed = [re.sub(r".*<(.*)>$", r"\1", p) for section in sections for p in section["pages"]]

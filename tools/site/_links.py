@@ -52,6 +52,8 @@ class Links:
                 raise BrokenLink(f"{source.relative_to(self.root)}: {target} does not exist.")
             if wanted in self.pages:
                 to = os.path.relpath(self.out / f"{self.pages[wanted]}.md", here)
+            elif wanted.suffix == ".md":
+                raise BrokenLink(f"{target} is no page of the site; add it to BESIDE in _stage.py.")
             elif wanted.is_file():
                 to = self.copied(wanted, page)
             else:

@@ -13,6 +13,7 @@ BESIDE = {  # pages of the repository outside of docs/
     "README.md": "overview",
     "CONTRIBUTING.md": "contributing",
     "CHANGELOG.md": "changelog",
+    "examples/README.md": "examples",
     "reproductions/DATA.md": "reproductions-data",
     "reproductions": "gallery/index",
     "reproductions/results": "gallery/index",
@@ -23,10 +24,7 @@ RESULTS = "benchmarks"
 
 def stage(root: Path, out: Path) -> None:
     """Write the pages of the site to ``out``, and remove what lay there besides."""
-    sources = {root / name: page for name, page in BESIDE.items()}
-    docs = root / "docs"
-    for file in sorted(docs.rglob("*.md")):
-        sources[file] = file.relative_to(docs).with_suffix("").as_posix()
+    sources = sources_of(root)
     links = Links(root, out, sources | _gallery.pages_of(root))
     pages = {"index": front(root), "commands": _commands.page(), RESULTS: measured(root, links)}
     links.copied(root / "docs" / "images" / "page.png", "index")
@@ -34,6 +32,13 @@ def stage(root: Path, out: Path) -> None:
         if source.is_file():
             pages[page] = links.turned(source.read_text("utf-8"), source, page)
     lay(out, pages | _gallery.pages(root, links) | _api.pages())
+
+
+def sources_of(root: Path) -> dict[Path, str]:
+    """The page of each Markdown file, and of folders that one page stands for."""
+    docs = root / "docs"
+    own = {f: f.relative_to(docs).with_suffix("").as_posix() for f in sorted(docs.rglob("*.md"))}
+    return {root / name: page for name, page in BESIDE.items()} | own
 
 
 def measured(root: Path, links: Links) -> str:
