@@ -50,7 +50,7 @@ def test_an_xray_reads_the_test_part_at_the_trained_weights(trained, here, nakam
     options = ("--data", "t.toml", "--inputs", 2, "--no-page")
     said = nakami("xray", "--model", "nets.py:make", "--weights", trained, *options)
     assert said.code == 0, said.err
-    run = library.load(here / "nakami-out" / "make" / trained.name.removeprefix("weights-"))
+    run = library.load(here / "nakami-out" / "make" / trained.name.replace("weights", "network"))
     rows = data.prepare(data.read_schema("t.toml")).examples("test").inputs[:2]
     net = of(trained).double()
     for i, x in enumerate(rows.double()):
@@ -110,3 +110,23 @@ def test_of_several_networks_one_is_to_be_named(trained, nakami):
     seen = nakami("init", "--model", "nets.py:make", "--weights", trained, "--data", "t.toml")
     assert seen.code == 2
     assert "--weights must be the file of one network, got a training of other, trained" in seen.err
+
+
+def test_what_a_network_prints_does_not_stand_before_json(trained, here, nakami):
+    (here / "loud.py").write_text(
+        "from torch import nn\n\n\nclass Loud(nn.Linear):\n    def forward(self, x):\n"
+        "        print('here I am')\n        return super().forward(x)\n\n\n"
+        "def make():\n    return Loud(2, 2)\n"
+    )
+    seen = nakami("stages", "--model", "loud.py:make", "--data", "t.toml", "--json")
+    assert json.loads(seen.out)["model"] == "loud.py:make"
+    assert "here I am" in seen.err
+    seen = nakami("stages", "--model", "loud.py:make", "--data", "t.toml")
+    assert "here I am" in seen.out
+
+
+def test_a_table_in_place_of_a_schema_is_told_what_to_type(trained, nakami):
+    for command in (("xray", "--model", "nets.py:make"), ("train", "nets.py:make")):
+        seen = nakami(*command, "--data", "t.csv")
+        assert seen.code == 2
+        assert "run nakami data inspect t.csv, which writes a schema, and pass that" in seen.err

@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -287,3 +288,28 @@ def test_a_rate_is_advised_for_weighted_classes_too(schema, tmp_path):
     options = {"data": schema / "classes.toml", "settings": settings}
     (network,) = recipes.prepare(name, tmp_path / "run", **options).networks
     assert "advised at the cost of" in network.training
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda net: net.double(), r"hold weights of float32, got 0.weight of torch.float64; end the"),
+    (lambda net: net.requires_grad_(False), "hold weights that can be trained, got none; add a"),
+    (lambda net: nn.Sequential(nn.LazyLinear(2)), "hold weights of known sizes, got 0.weight, wh"),
+    (lambda net: nn.utils.vector_to_parameters(torch.full((82,), math.nan), net.parameters())
+        or net, "hold finite weights, got NaN or infinity in 0.weight; correct the function"),
+    (lambda net: nn.Sequential(net, nn.Linear(2, 3)), r"give 2 numbers for each row, \(N, 2\), g"),
+])  # fmt: skip
+def test_networks_that_cannot_be_trained_are_refused_with_what_to_do(
+    schema, tmp_path, change, said
+):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, of lazy layers
+        name = recipes.own("nets:changed", lambda seed: change(make(seed)))
+        with pytest.raises(UsageError, match=f"model must {said}"):
+            recipes.prepare(name, tmp_path / "run", data=schema / "classes.toml")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_file_to_test_on_is_refused_beside_a_schema(schema, tmp_path):
+    files = recipes.DataFiles(schema / "classes.toml", test=schema / "t.csv")
+    with pytest.raises(UsageError, match=r"write path = '.*t\.csv' below \[split\]"):
+        recipes.prepare(recipes.own("nets:make", make), tmp_path / "run", data=files)

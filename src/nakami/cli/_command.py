@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TextIO, get_args, get_origin, get_type_hints
 
 import typer
 
 running: ContextVar[Command | None] = ContextVar("running", default=None)
+answers: ContextVar[TextIO | None] = ContextVar("answers", default=None)  # where JSON goes
 place: ContextVar[Path | None] = ContextVar("place", default=None)  # folder of its run, once known
 
 
@@ -54,7 +57,15 @@ class Command:
                 name: group(**{f.name: given.pop(f.name) for f in fields(group)})
                 for name, group in groups.items()
             }
-            self.run(**given, **made)
+            if not any(getattr(group, "as_json", False) for group in made.values()):
+                self.run(**given, **made)
+                return
+            token = answers.set(sys.stdout)  # which networks that print would mix into JSON
+            try:
+                with redirect_stdout(sys.stderr):
+                    self.run(**given, **made)
+            finally:
+                answers.reset(token)
 
         call.__doc__ = self.run.__doc__
         call.__signature__ = inspect.Signature(list(self._parameters()))  # type: ignore[attr-defined]

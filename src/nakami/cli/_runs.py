@@ -71,7 +71,9 @@ def of_model(model: str, what: str, weights: Path | None, chosen: Mapping[str, o
 def name_of_weights(weights: Path) -> str:
     """What runs at these weights are named after: their file, or the folder of their training."""
     whole = weights.resolve()
-    return of_training(whole) or "trained" if whole.is_dir() else whole.stem
+    if not whole.is_dir():
+        return whole.stem
+    return "-".join(filter(None, ("network", of_training(whole))))  # beside an x-ray of the folder
 
 
 def of_training(folder: Path) -> str:

@@ -18,6 +18,8 @@ from rich.table import Column, Table
 
 from nakami.results import brief, share_text, span, unit_text
 
+from ._command import answers
+
 if TYPE_CHECKING:
     from nakami.results import (
         Estimate,
@@ -82,7 +84,7 @@ def tell(
 
 def echo_json(body: dict[str, Any]) -> None:
     """Print JSON, and nothing else, on standard output."""
-    typer.echo(json.dumps(body, indent=1, ensure_ascii=False))
+    typer.echo(json.dumps(body, indent=1, ensure_ascii=False), file=answers.get())
 
 
 def show(table: Table) -> None:

@@ -13,6 +13,7 @@ from ._examples import Examples
 from ._idx import idx_items, is_idx, read_idx
 from ._pictures import is_picture, pictures_in, read_pictures
 
+TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 KINDS = ".npy, .npz, an IDX file, a picture or a folder of pictures"
 
 
@@ -77,7 +78,10 @@ def read(
         return read_array(path, n, key)
     if is_idx(path):
         return _read_idx(path, n)
-    raise wrong("path", f"be {KINDS}", path, "convert it with np.save('x.npy', array)")
+    way_out = "convert it with np.save('x.npy', array)"
+    if path.suffix.lower() in TABLES:
+        way_out = f"run nakami data inspect {path}, which writes a schema, and pass that"
+    raise wrong("path", f"be {KINDS}", path, way_out)
 
 
 def _files(folder: Path, n: int | None) -> list[Path]:

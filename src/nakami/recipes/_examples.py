@@ -104,14 +104,7 @@ def is_schema(files: DataFiles) -> bool:
 
 
 def of_schema(files: DataFiles) -> tuple[Examples, Examples]:
-    """Both parts of a schema's data.
-
-    Raises:
-        UsageError: What ``data.prepare`` refuses; options, which the schema names itself.
-    """
-    for name, value in ({**files.reading, "test": files.test}).items():
-        if value is not None:
-            raise wrong(name, "be left out with a schema", value, "write it into the schema")
+    """Both parts of a schema's data, as ``prepared_of`` gives them."""
     prepared = prepared_of(files)
     return prepared.examples("train"), prepared.examples("test")
 
@@ -123,8 +116,15 @@ def prepared_of(files: DataFiles) -> Prepared:
         files: Whose ``path`` is the schema's.
 
     Raises:
-        UsageError: What ``data.read_schema`` or ``data.prepare`` refuses.
+        UsageError: What ``data.read_schema`` or ``data.prepare`` refuses; options, which the schema
+            names itself.
     """
+    for name, value in ({**files.reading, "test": files.test}).items():
+        if value is not None:
+            way_out = "write it into the schema"
+            if name == "test":
+                way_out = f"write path = '{fspath(value)}' below [split] of the schema"
+            raise wrong(name, "be left out with a schema", value, way_out)
     with named_as("path", "data"):
         schema = data.read_schema(files.path)
     stamp = schema.path.stat().st_mtime_ns if schema.path.exists() else 0

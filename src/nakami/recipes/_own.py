@@ -121,7 +121,7 @@ def _train(
     assert targets is not None
     model = _first(make, training.seed).train()
     numbers = targets.is_floating_point()
-    _check_fits(model, train, 1 if numbers else int(targets.max()) + 1)
+    _check_fits(model, train, 1 if numbers else max(len(train.classes), int(targets.max()) + 1))
     loss = loss_of(targets, s.weights)
     batches = -(-len(train) // s.batch)
     scales = ""
@@ -150,22 +150,46 @@ def _train(
 def _first(make: Make, seed: int) -> nn.Module:
     """The network with first weights; the global random state stays."""
     with torch.random.fork_rng(devices=[]):
-        return make(seed)
+        model = make(seed)
+    _check_weights(model)
+    return model
+
+
+def _check_weights(model: nn.Module) -> None:
+    """Refuse weights that cannot be trained as they are made."""
+    rule = ""
+    for name, p in model.named_parameters():
+        if isinstance(p, nn.parameter.UninitializedParameter):
+            rule, got = "hold weights of known sizes", f"{name}, which has none yet"
+            way_out = "write the size, or run one batch in the function that makes it"
+        elif p.dtype != torch.float32:
+            rule, got = "hold weights of float32", f"{name} of {p.dtype}"
+            way_out = "end the function that makes it with model.float()"
+        elif not bool(torch.isfinite(p).all()):
+            rule, got = "hold finite weights", f"NaN or infinity in {name}"
+            way_out = "correct the function that makes it"
+        if rule:
+            raise wrong("model", rule, got, way_out)
+    if not any(p.requires_grad for p in model.parameters()):
+        rule, way_out = "hold weights that can be trained", "add a layer, or unfreeze one"
+        raise wrong("model", rule, "none", way_out)
 
 
 @torch.no_grad()
 def _check_fits(model: nn.Module, train: Examples, outputs: int) -> None:
-    """Refuse a network that does not take the inputs, or gives too little for the targets."""
+    """Refuse a network that does not take the inputs, or gives other than the targets need."""
     rows = _two_rows(train.inputs)
     try:
         found = copy.deepcopy(model).eval()(rows)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        got = f"inputs of shape {tuple(rows.shape[1:])} and from it {str(error)[:200]}"
+        got = (
+            f"inputs of shape {tuple(rows.shape[1:])} and, of {len(rows)} rows, {str(error)[:200]}"
+        )
         way_out = "make its first layer take as many"
         raise wrong("model", "take the inputs of the data", got, way_out) from error
     shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
     right = isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(rows)
-    if not right or (found.shape[1] != 1 if outputs == 1 else found.shape[1] < outputs):
+    if not right or found.shape[1] != outputs:
         rule = f"give {counted(outputs, 'number')} for each row, (N, {outputs})"
         got = f"{shape} of {len(rows)} rows"
         raise wrong("model", rule, got, f"end it with nn.Linear(..., {outputs})")
