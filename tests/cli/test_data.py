@@ -54,6 +54,12 @@ def test_wrong_rows_are_named_with_what_to_type(sensors, nakami):
     schema = sensors / "sensors.toml"
     schema.write_text(schema.read_text().replace('"refuse"', '"skip"'))
     assert "wrong: row 201, heat: 'warm' is no number" in nakami("data", "check", schema).out
+    schema.write_text(schema.read_text().replace("[columns.", "choose = 0.2\n\n[columns.", 1))
+    chosen = nakami("data", "check", schema)
+    body = json.loads(nakami("data", "check", schema, "--json").out)
+    assert body["rows"] == len(body["wrong"]) + body["train"] + body["test"] + body["aside"]
+    assert "wrong: row 201, heat: 'warm' is no number" in chosen.out
+    assert f"to test on, left aside {body['aside']}" in " ".join(chosen.out.split())
 
 
 def test_options_that_the_schema_names_are_refused(sensors, nakami):

@@ -32,7 +32,7 @@ def run(
         ("rows", f"{report.rows:,}"),
         ("wrong, left out", f"{len(report.wrong):,}"),
         ("to train on", f"{report.train:,}"),
-        ("to test on", f"{report.test:,}"),
+        *_tested(made, report),
         ("inputs", examples),
         ("target", _target(made)),
         ("tested on, with inputs of a row to train on", f"{len(report.copies):,}"),
@@ -49,6 +49,13 @@ def run(
     named += [f"group in both parts: {name}" for name in report.torn[:SHOWN]]
     body = {**asdict(report), "inputs": examples, "classes": [*made.classes]}
     _tables.tell(output, None, body, [table.drawn()], named)
+
+
+def _tested(made, report) -> list[tuple[str, str]]:  # type: ignore[no-untyped-def]
+    if not made.schema.split.choose:
+        return [("to test on", f"{report.test:,}")]
+    left = ("to test on, left aside", f"{report.aside:,}")
+    return [("to choose settings by", f"{report.test:,}"), left]
 
 
 def _target(made) -> str:  # type: ignore[no-untyped-def]  # a Preparation, imported in run

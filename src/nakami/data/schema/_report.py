@@ -20,7 +20,8 @@ class Report:
 
     Attributes:
         rows: All there are. wrong: those that break a rule, each with its reason.
-        train: How many are trained on. test: tested on.
+        train: How many are trained on. test: tested on, or where settings are chosen, by which.
+        aside: Rows to test on that are left out while settings are chosen.
         copies: Rows to test on whose inputs are those of one to train on, by name: leakage.
         repeated: Rows whose inputs are those of an earlier row.
         contradictory: Rows whose inputs are those of an earlier row with another target.
@@ -41,6 +42,7 @@ class Report:
     reduced: dict[str, int]
     groups: dict[str, int] = field(default_factory=dict)
     torn: tuple[str, ...] = ()
+    aside: int = 0
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Report:
@@ -80,7 +82,7 @@ class Seen:
         vectors = made.vectors.items()
         reduced = {f"{name}: {v.counts}": v.counted for name, v in vectors if v.counted}
         return Report(
-            rows=source.count + sum(not row.column for row in source.wrong),
+            rows=source.count + source.aside + sum(not row.column for row in source.wrong),
             wrong=source.wrong,
             train=int((~tested).sum()),
             test=int(tested.sum()),
@@ -90,6 +92,7 @@ class Seen:
             reduced=reduced,
             groups=groups,
             torn=tuple(names[i] for i in np.flatnonzero(torn).tolist()),
+            aside=source.aside,
         )
 
     def _groups(self, tested: np.ndarray) -> tuple[dict[str, int], np.ndarray]:

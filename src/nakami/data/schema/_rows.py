@@ -42,10 +42,14 @@ class SchemaRows:
     Args:
         schema: Whose. made: what is used of them.
         most: Bytes of rows that may be held from the first time to the second.
+
+    Attributes:
+        count: How many rows there are. aside: beside them, right ones to test on that are left out
+            for choosing settings.
     """
 
     def __init__(self, schema: Schema, made: Preparation, most: int = HELD):
-        self.schema, self.count = schema, 0
+        self.schema, self.count, self.aside = schema, 0, 0
         self._most, self._held = min(most, HELD), list[tuple[Part, bool]]()
         self._sources = sources_of(schema)
         inputs = {column.name: column.type for column in schema.used("input")}
@@ -72,7 +76,9 @@ class SchemaRows:
             elif not split.path:
                 tested = shares(own) < split.test
             if split.choose:
-                self._chosen.append(others := ~tested)
+                others = ~tested | ~Rows(part).right  # of wrong rows no part is known
+                self._chosen.append(others)
+                self.aside += int((~others).sum())
                 part, hashed = part.of(others), hashed[others]
                 grouped = None if grouped is None else grouped[others]
                 tested = shares(own[others]) >= 1 - split.choose
