@@ -64,6 +64,15 @@ def test_a_page_whose_links_lead_somewhere_is_built(build, tmp_path):
     assert (tmp_path / "site" / "search.html").exists()
 
 
+def test_pages_say_their_language(build, tmp_path):
+    index = GOOD.replace("other\n```", "other\nja/one\n```")
+    stage.lay(tmp_path / "pages", {"index": index, "other": OTHER, "ja/one": "# ひとつ"})
+    assert site.render(tmp_path / "pages", tmp_path / "site", tmp_path / "kept") == 0
+    for page, language in (("index", "en"), ("ja/one", "ja")):
+        html = (tmp_path / "site" / f"{page}.html").read_text("utf-8")
+        assert f'lang="{language}"' in html.partition(">")[2].partition(">")[0]
+
+
 @pytest.mark.parametrize(
     ("index", "other", "warning"),
     [

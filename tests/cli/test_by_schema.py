@@ -130,3 +130,10 @@ def test_a_table_in_place_of_a_schema_is_told_what_to_type(trained, nakami):
         seen = nakami(*command, "--data", "t.csv")
         assert seen.code == 2
         assert "run nakami data inspect t.csv, which writes a schema, and pass that" in seen.err
+
+
+def test_a_long_xray_of_a_training_says_so_beforehand(trained, nakami, monkeypatch):
+    monkeypatch.setattr("nakami.recipes.expected_seconds", lambda *_, **__: 754.0)
+    seen = nakami("xray", trained, "--no-page", "--inputs", 1, "--jobs", 1)
+    assert seen.code == 0, seen.err
+    assert "note: this will take about 12 min 34 s; --inputs, --stages and --top say" in seen.err

@@ -89,8 +89,15 @@ def linked(app: Any, tree: nodes.document, page: str) -> None:
             code.replace_self(make_refnode(app.builder, page, to.docname, to.node_id, inner))
 
 
+def spoken(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """The language of a page, by its folder."""
+    if page.startswith("ja/"):
+        context["language"] = "ja"
+
+
 def setup(app: Any) -> None:
     """What this file adds to Sphinx."""
+    app.connect("html-page-context", spoken)
     app.connect("doctree-resolved", linked)
     app.connect("autodoc-process-signature", plain_signature)
     app.connect("autodoc-process-docstring", own_words, priority=100)

@@ -208,6 +208,7 @@ def _shipped_subject(
         )
         if options.get("device") is None:
             seconds = recipes.expected_seconds(subject, **options)
+            _say_if_long(seconds)
             spread = _spread.unasked(spread, seconds, options["spectrum"].memory_budget)
         with _spread.spread(spread):
             found = recipes.measure(
@@ -250,9 +251,7 @@ def _own_network(
     if network.weights is None and not hf.is_hf(name):
         typer.echo(f"note: no --weights given: {identity['training']}.", err=True)
     seconds = nakami.dynamics.expected_seconds(said, examples.inputs, **options)
-    if seconds > LONG:
-        about_how = "--inputs, --stages and --top say how much is read"
-        typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
+    _say_if_long(seconds)
     if view.device is None and (hf.is_hf(name) or ":" not in name):  # code that workers have too
         spread = _spread.unasked(spread, seconds, compute.budget)
     with Meter() as meter, _spread.spread(spread):
@@ -264,6 +263,13 @@ def _own_network(
             view, examples.inputs, result, reading.tried, progress=meter
         )
     return (result,), folder
+
+
+def _say_if_long(seconds: float) -> None:
+    """Say how long it will take, and what decides it."""
+    if seconds > LONG:
+        about_how = "--inputs, --stages and --top say how much is read"
+        typer.echo(f"note: this will take about {duration(seconds)}; {about_how}.", err=True)
 
 
 def _check_recurrent(
