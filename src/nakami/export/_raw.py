@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from nakami.data._examples import AS_STORED
 from nakami.data.schema import Preparation
-from nakami.data.schema._columns import AsStored, OneHot, Scaled, Unit
+from nakami.data.schema._columns import AsStored, Scaled, Unit
 from nakami.data.schema._files import LogMel
 from nakami.data.schema._gaps import FLAG, Gaps
+from nakami.data.schema._kinds import OneHot
 from nakami.data.schema._log_mel import log_mel, mel_bands
 from nakami.data.schema._open import opened
 from nakami.data.schema._preparation import some

@@ -1,8 +1,7 @@
-"""Numbers, categories and arrays as numbers."""
+"""Numbers and arrays as they are, or scaled."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,26 +9,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nakami.results import counted, wrong
+from nakami.results import wrong
 
-from ._texts import Texts
 from ._vector import Values, Vector
 
 MOST = float(np.finfo(np.float32).max)
+MOST_SQUARED = 1e15  # whose squares 32 bits can sum
+ROUNDING = 1e-12  # of a number's size: what rounding may do to a mean
 
 
 class AsStored(Vector):
-    """Numbers as they are; rounded to float32."""
+    """Numbers as they are; rounded to float32.
+
+    Attributes:
+        squared: Whether a squared error is made of them, so that their squares must fit as well.
+    """
 
     name, for_targets = "as stored", True
+    squared = False
 
     def quick(self, values: Values) -> Mapping[int, str]:
         """Numbers that float32 has no place for."""
-        x = np.asarray(values)
-        if x.ndim != 1 or not len(x) or float(np.abs(x).max()) <= MOST:
+        return self._too_large(np.asarray(values), values)
+
+    def _too_large(self, x: np.ndarray, values: Values) -> Mapping[int, str]:
+        """Which values have too large numbers ``x``, by place."""
+        most = MOST_SQUARED if self.squared else MOST
+        if x.dtype.kind != "f" or not x.size or (-most <= x.min() and x.max() <= most):
             return {}
-        away = np.flatnonzero(np.abs(x) > MOST)
-        return {int(i): f"{x[i]:g} is too large for 32 bits" for i in away}
+        away = (np.abs(x) > most).reshape(len(x), -1)
+        why = "is too large for 32 bits"
+        if self.squared:
+            why = f"{why} once it is squared"
+        told = np.asarray(values).reshape(away.shape)
+        places = np.flatnonzero(away.any(1)).tolist()
+        return {i: f"{told[i, away[i].argmax()]:g} {why}{self._way_out}" for i in places}
+
+    @property
+    def _way_out(self) -> str:
+        return ' as stored (vector = "standardise" fits)' if self.squared else ""
 
     def apply(self, values: Values) -> Tensor:
         """``(n, 1)``, or rows as they are."""
@@ -51,16 +69,45 @@ class Scaled(AsStored):
     for_targets = False
 
     def quick(self, values: Values) -> Mapping[int, str]:
-        """None: they are scaled in 64 bits."""
+        """None, as long as shift and scale are being learned."""
         return {}
+
+    def wrong(self, values: Values) -> Mapping[int, str]:
+        """Numbers that float32 has no place for once they are scaled."""
+        return self._too_large(self._scaled(values), values)
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self.shift, self.scale = np.zeros(()), np.ones(())
 
     def apply(self, values: Values) -> Tensor:
-        """``(n, 1)``, or rows."""
-        return super().apply((np.asarray(values, dtype=np.float64) - self.shift) / self.scale)
+        """``(n, 1)``, or rows.
+
+        Raises:
+            UsageError: A number is too large, as ``wrong`` tells.
+        """
+        x = self._scaled(values)
+        if self._too_large(x, values):
+            raise wrong(f"column {self.column}", "fit 32 bits", "larger numbers", "leave them out")
+        return super().apply(x)
+
+    def _scaled(self, values: Values) -> np.ndarray:
+        """In float64, in which they are divided before they are rounded."""
+        with np.errstate(over="ignore"):  # what is infinite then is too large
+            x: np.ndarray = (np.asarray(values, dtype=np.float64) - self.shift) / self.scale
+        return x
+
+    def finish(self) -> None:
+        """Refuse numbers that 64 bits have no scale for."""
+        super().finish()
+        if not np.isfinite(self.scale).all():
+            rule = f"hold smaller numbers for vector {self.name}"
+            got = "some whose squares are beyond 64 bits"
+            raise wrong(f"column {self.column}", rule, got, self._others)
+
+    @property
+    def _others(self) -> str:
+        return 'divide them by their size, or write use = "ignored"'
 
     def learned(self) -> dict[str, Any]:
         """Shift and scale."""
@@ -80,12 +127,18 @@ class Standardise(Scaled):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
         self._n, self._squares = 0, np.zeros(())
+        self._first, self._varies = np.zeros(()), np.zeros((), dtype=bool)
+        self._told = self._varies  # where deviations are more than rounding
 
+    @np.errstate(over="ignore", invalid="ignore")  # finish refuses what is infinite then
     def learn(self, values: Values) -> None:
         """Mean and deviation, by parts (Chan et al. 1979)."""
         x = np.asarray(values, dtype=np.float64)
         if not len(x):
             return
+        self._first = self._first if self._n else x[0]
+        if not self._varies.all():
+            self._varies = self._varies | (x != self._first).any(0)
         n, mean = self._n + len(x), x.mean(0)
         step = mean - self.shift if self._n else np.zeros_like(mean)
         off = x - mean
@@ -94,8 +147,22 @@ class Standardise(Scaled):
         self.shift = self.shift + step * len(x) / n if self._n else mean
         self._n = n
         spread = np.sqrt(self._squares / n)
-        small = 1e-12 * np.maximum(np.abs(self.shift), 1.0)  # rounding of a constant
-        self.scale = np.where(spread > small, spread, 1.0)
+        size = np.abs(self.shift)
+        self._told = self._varies & ~(spread <= ROUNDING * size)
+        constant = np.where(self._varies, np.maximum(size, 1.0), 1.0)
+        self.scale = np.where(self._told, spread, constant)
+
+    def finish(self) -> None:
+        """Refuse also numbers that differ by what rounding does."""
+        super().finish()
+        if self._varies.any() and not self._told.any():
+            rule = f"differ by more than {ROUNDING:g} of their size for vector {self.name}"
+            got = f"numbers about {float(np.ravel(self.shift)[0]):g}"
+            raise wrong(f"column {self.column}", rule, got, self._others)
+
+    @property
+    def _others(self) -> str:
+        return 'write vector = "unit" or use = "ignored" below it'
 
 
 class Unit(Scaled):
@@ -107,6 +174,7 @@ class Unit(Scaled):
         super().__init__(*args, **options)
         self._ends: tuple[Any, Any] | None = None
 
+    @np.errstate(over="ignore")  # finish refuses what is infinite then
     def learn(self, values: Values) -> None:
         """Least and largest."""
         x = np.asarray(values, dtype=np.float64)
@@ -118,86 +186,6 @@ class Unit(Scaled):
         self._ends = least, most
         self.shift, self.scale = least, np.where(most > least, most - least, 1.0)
 
-    def apply(self, values: Values) -> Tensor:
-        """``(n, 1)``, or rows, in 0..1."""
-        return super().apply(values).clamp(0, 1)
-
-
-class Kinds(Vector):
-    """Texts of which there are a few."""
-
-    def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, **options)
-        self._often = Counter[str]()
-        self.listed = bool(self.classes)
-
-    def learn(self, values: Values) -> None:
-        """Which there are."""
-        if not self.listed:
-            self._often.update(values.counts() if isinstance(values, Texts) else values)
-
-    def finish(self) -> None:
-        """In order of name, numbers by their size."""
-        if not self.listed:
-            self.classes = tuple(sorted(self._often, key=in_order))
-
-    def learned(self) -> dict[str, Any]:
-        """The classes."""
-        return {"classes": [*self.classes]}
-
-    def restore(self, learned: Mapping[str, Any]) -> None:
-        """Take them."""
-        self.classes = tuple(learned["classes"])
-
-    def places(self, values: Values) -> np.ndarray:
-        """Which class each is, -1 for none of them, ``(n,)`` int64."""
-        place = {name: i for i, name in enumerate(self.classes)}
-        if isinstance(values, Texts):
-            return values.by_kind(lambda kind: place.get(kind, -1), np.int64)
-        return np.array([place.get(value, -1) for value in values], dtype=np.int64)
-
-
-class OneHot(Kinds):
-    """A component for each class: 1 there, 0 elsewhere; all 0 for one that is none of them."""
-
-    name, counts = "one-hot", "of a kind that training never saw, taken as none"
-
-    def apply(self, values: Values) -> Tensor:
-        """``(n, classes)``."""
-        places = torch.from_numpy(self.places(values))
-        self.counted += int((places < 0).sum())
-        if len(self.classes) > 1000:
-            rule, got = "hold 1,000 kinds at most", counted(len(self.classes), "kind")
-            way_out = 'write use = "ignored", or type = "text"'
-            raise wrong(f"column {self.column}", rule, got, way_out)
-        return (places[:, None] == torch.arange(len(self.classes))).float()
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """The classes, each behind the column's name."""
-        return tuple(f"{self.column}={each}" for each in self.classes)
-
-
-class Classes(Kinds):
-    """The place of each among the classes."""
-
-    name, for_targets = "classes", True
-
-    def quick(self, values: Values) -> Mapping[int, str]:
-        """Those that are none of them, once they are known."""
-        if not self.classes:
-            return {}
-        away = (self.places(values) < 0).nonzero()[0].tolist()
-        return {i: f"{values[i]!r} is none of its {len(self.classes)} classes" for i in away}
-
-    def apply(self, values: Values) -> Tensor:
-        """``(n,)`` int64."""
-        return torch.from_numpy(self.places(values))
-
-
-def in_order(name: str) -> tuple[int, float, str]:
-    """Numbers by size before texts by name."""
-    try:
-        return (0, float(name), name)
-    except ValueError:
-        return (1, 0.0, name)
+    def _scaled(self, values: Values) -> np.ndarray:
+        """In 0..1."""
+        return super()._scaled(values).clip(0, 1)

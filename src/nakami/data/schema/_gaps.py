@@ -51,7 +51,8 @@ class Gaps(AsStored):
         super().learn(x)
         if len(x):
             self._given += len(x)
-            self.mean += (float(x.mean()) - self.mean) * len(x) / self._given
+            with np.errstate(over="ignore"):  # finish refuses what is infinite then
+                self.mean += (float(x.mean()) - self.mean) * len(x) / self._given
 
     def finish(self) -> None:
         """Refuse a column without any number."""
@@ -59,6 +60,9 @@ class Gaps(AsStored):
         if self.missing and not self._given:
             way_out = 'write use = "ignored" below it'
             raise wrong(f"column {self.column}", "hold a number to train on", "none", way_out)
+        if not np.isfinite(self.mean):
+            rule, got = "hold smaller numbers for a mean", "some whose sum is beyond 64 bits"
+            raise wrong(f"column {self.column}", rule, got, 'leave "missing" out')
 
     def apply(self, values: Values) -> Tensor:
         """``(n, 1)``, with a flag ``(n, 2)``."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nakami.results import UsageError, as_path, wrong
 
+from ._columns import AsStored
 from ._schema import Column, Schema, schema_of
 from ._source import Part, WrongRow, some
 from ._vector import Vector
@@ -181,7 +182,10 @@ class Rows:
 
 def vector_of(column: Column) -> Vector:
     """What turns a column into numbers."""
-    return VECTORS[column.type][column.vector](column.name, column.options, column.classes)
+    made = VECTORS[column.type][column.vector](column.name, column.options, column.classes)
+    if isinstance(made, AsStored):
+        made.squared = column.use == "target"
+    return made
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._columns import AsStored, Classes, OneHot, Standardise, Unit
+from ._columns import AsStored, Standardise, Unit
 from ._files import LogMel, Picture
 from ._gaps import StandardisedNumbers, StoredNumbers, UnitNumbers
+from ._kinds import Classes, OneHot
 from ._vector import Vector
 from ._words import Bag, Characters, Words
 
