@@ -37,7 +37,7 @@ def schema(tmp_path):
     text = found.to_toml(tmp_path)
     kept, _, _ = text.partition("[columns.level]")
     (tmp_path / "classes.toml").write_text(kept)
-    level = '[columns.level]\ntype = "number"\nuse = "target"\n'
+    level = '[columns.level]\ntype = "number"\nuse = "target"\nvector = "as stored"\n'
     (tmp_path / "numbers.toml").write_text(kept.partition("[columns.class]")[0] + level)
     return tmp_path
 

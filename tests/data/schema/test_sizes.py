@@ -104,3 +104,22 @@ def test_a_target_whose_squared_error_is_infinite_is_refused(tmp_path):
         prepared(tmp_path, x, "as stored", "target")
     y = prepared(tmp_path, x, "standardise", "target").labelled("train").targets.double()
     assert y.square().mean().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_target_of_numbers_is_standardised_unless_the_schema_says_another_way(tmp_path):
+    y = numbers_of(110.0, 1000.0)
+    rows = [f"{x!r},{each!r}" for x, each in zip(DRAW[:, 1].tolist(), y, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows]))
+    proposed = data.inspect(tmp_path / "t.csv")
+    assert [(c.name, c.vector) for c in proposed.used("target")] == [("y", "standardise")]
+    text = proposed.to_toml(tmp_path).replace('use = "target"\nvector = "standardise"', "{}")
+    given = {"": "", "standardise": "", "as stored": ""}
+    for vector in given:
+        line = f'use = "target"\nvector = "{vector}"' if vector else 'use = "target"'
+        (tmp_path / "s.toml").write_text(text.format(line))
+        made = data.prepare(data.read_schema(tmp_path / "s.toml")).labelled("train")
+        given[vector] = made.targets.double()
+    assert given[""].equal(given["standardise"])
+    stored = given["as stored"]
+    expected = (stored - stored.mean()) / stored.std(correction=0)
+    assert (given[""] - expected).abs().max() < 1e-4

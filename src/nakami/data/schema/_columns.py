@@ -66,8 +66,6 @@ class AsStored(Vector):
 class Scaled(AsStored):
     """Numbers less ``shift``, divided by ``scale``."""
 
-    for_targets = False
-
     def quick(self, values: Values) -> Mapping[int, str]:
         """None, as long as shift and scale are being learned."""
         return {}

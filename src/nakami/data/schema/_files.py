@@ -80,6 +80,7 @@ class LogMel(Standardise):
     """
 
     name, counts = "log-mel", "longer than seconds, cut"
+    for_targets = False
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
