@@ -5,6 +5,7 @@ import re
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -66,6 +67,30 @@ def test_numbers_are_met_by_least_squares(schema, tmp_path):
     assert facts["squared error of test rows"] < 1e-3  # the level is a plane
     assert facts["the same by the mean of the training rows"] > 5
     assert recipes.prepare(name, tmp_path / "run", **options).examples.labels is None
+
+
+@pytest.mark.parametrize("vector", ["standardise", "unit"])
+def test_squared_errors_are_told_in_the_unit_of_the_target(schema, tmp_path, vector):
+    text = (schema / "numbers.toml").read_text()
+    (schema / "scaled.toml").write_text(text.replace('"as stored"', f'"{vector}"'))
+    name = recipes.own("nets:line", line)
+    settings = recipes.with_values(recipes.recipe_of(name).settings, {"epochs": 2, "rate": 1e-2})
+    options = {"data": schema / "scaled.toml", "settings": settings, "n_inputs": "all"}
+    subject = recipes.prepare(name, tmp_path / "run", **options)
+    network, names = subject.networks[0], subject.examples.names
+    table = np.loadtxt(schema / "t.csv", delimiter=",", skiprows=1, usecols=(0, 1, 3))
+    held = [int(each.split()[1]) - 1 for each in names]
+    train, test = np.delete(table[:, 2], held), table[held, 2]
+    least, most = train.min(), train.max()
+    scale, shift = (most - least, least) if vector == "unit" else (train.std(), train.mean())
+    with torch.no_grad():
+        given = network.model(subject.examples.inputs).squeeze(1).numpy() * scale + shift
+    truth = test.clip(least, most) if vector == "unit" else test
+    error, guess = network.facts
+    assert error["value"] == pytest.approx(((given - truth) ** 2).mean(), rel=1e-4)
+    assert guess["value"] == pytest.approx(((train.mean() - truth) ** 2).mean(), rel=1e-4)
+    cut = ", within the range of training rows" if vector == "unit" else ""
+    assert error["unit"] == guess["unit"] == f"level squared{cut}"
 
 
 def test_a_stopped_training_ends_in_the_same_bits(schema, tmp_path, monkeypatch):

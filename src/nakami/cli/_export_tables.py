@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def tables(name: str, found: Exported) -> list[Table]:
     """What was written and how it agrees; how long a call takes."""
     agreed, small = found.agreement, found.int8
+    unit = f" ({found.column})" if found.column else ""
     rows = [
         ("size", f"{found.bytes:,} bytes"),
-        ("largest difference from torch", f"{agreed.absolute:.1e}"),
+        ("largest difference from torch", f"{agreed.absolute:.1e}{unit}"),
         ("  of the largest output", f"{agreed.relative:.1e}"),
         ("examples compared", f"{agreed.examples:,}"),
     ]

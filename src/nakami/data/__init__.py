@@ -18,6 +18,7 @@ from ._examples import (
     EMBEDDED,
     STANDARD_PIXEL,
     Examples,
+    Target,
     some_rows,
     tensors_of,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "Scenes",
     "Schema",
     "Split",
+    "Target",
     "Text",
     "Trees",
     "Whitening",

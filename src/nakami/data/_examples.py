@@ -20,6 +20,43 @@ Inputs = Any  # a tensor, or a dict of them
 
 
 @dataclass(frozen=True)
+class Target:
+    """A column of numbers that is foreseen, and how its numbers became labels.
+
+    Attributes:
+        column: Its name.
+        shift, scale: ``label = (number - shift) / scale``, learned from training rows.
+        cut: Whether labels were cut to 0..1, the range of training rows.
+    """
+
+    column: str
+    shift: float = 0.0
+    scale: float = 1.0
+    cut: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether labels are other numbers than the column has."""
+        return (self.shift, self.scale) != (0.0, 1.0)
+
+    @property
+    def loss(self) -> str:
+        """The unit of a squared error of labels."""
+        unit = "range of training rows" if self.cut else "deviation of training rows"
+        return f"({unit} of {self.column}) squared" if self.moved else f"{self.column} squared"
+
+    @property
+    def squared(self) -> str:
+        """The unit of a squared error that is taken back to the column."""
+        return f"{self.column} squared" + ", within the range of training rows" * self.cut
+
+    def numbers(self, labels: Tensor) -> np.ndarray:
+        """Labels, or outputs in their place, in the unit of the column, float64."""
+        x = labels.detach().cpu().numpy().astype(np.float64)
+        return x * self.scale + self.shift if self.moved else x
+
+
+@dataclass(frozen=True)
 class Examples:
     """Inputs of a network, read-only by agreement.
 
@@ -34,6 +71,8 @@ class Examples:
             ``{"mean": [...], "std": [...]}``; None when the inputs are not pictures.
         noun: What one example is called: ``"digit"``, with an s for more than one.
         classes: Names of the classes 0, 1, ..., where they are known: of folders of pictures.
+        target: What ``labels`` are, where they are numbers of a schema's column; it stays where
+            labels are left out.
     """
 
     inputs: Inputs
@@ -44,6 +83,7 @@ class Examples:
     picture: dict[str, list[float]] | None = None
     noun: str = "input"
     classes: tuple[str, ...] = ()
+    target: Target | None = None
 
     def __len__(self) -> int:
         return len(self.names)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from ._answer import numbers_of
 from ._model_file import Runs, called, flat_outputs, rows
 from ._source import Source
 
@@ -24,8 +25,9 @@ class Agreement:
 
     Attributes:
         absolute: Largest difference of an output component, in units of the output.
-        relative: The same over the largest component that torch has, or over 1 where all are
-            smaller. It is what a limit is put on.
+        relative: The same over the largest component that torch's network has, or over 1 where all
+            are smaller; where the file gives the number of a column, in the network's own unit, as
+            a large mean would hide any difference. It is what a limit is put on.
         examples: How many were compared. batches: sizes of the batches. lengths: of sequences, the
             lengths that were compared; empty: there is no time axis.
         same_answers: Share of the examples whose largest component is the same one; None: outputs
@@ -66,9 +68,11 @@ def agreement(
         lengths.append(half)
     ours = _all(_torch(source.model, part) for part, _ in pairs)
     theirs = _all(runs(part) for _, part in pairs)
-    absolute = max(_largest(a - b) for a, b in zip(ours, theirs, strict=True))
-    scale = max(1.0, *(_largest(a) for a in ours))
-    same = _same_answers(ours, theirs)
+    target = source.examples.target
+    told = [numbers_of(target, each) for each in ours]
+    absolute = max(_largest(a - b) for a, b in zip(told, theirs, strict=True))
+    scale = max(1.0, *(_largest(a) for a in ours)) * (target.scale if target else 1)
+    same = _same_answers(told, theirs)
     sizes = tuple(sorted({place.stop - place.start for place in places}))
     return Agreement(absolute, absolute / scale, n, sizes, tuple(sorted(set(lengths))), same)
 

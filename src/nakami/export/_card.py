@@ -38,13 +38,18 @@ def _inside(exported: Exported) -> Iterator[str]:
     outputs = ", ".join(f"`{n}` {_shape(s)}" for n, s in exported.file.outputs.items())
     form = FORMATS[exported.target].words
     yield f"`{exported.file.path.name}`, {exported.bytes:,} bytes, {form}."
-    yield f"Input: {inputs}; unit: {exported.unit}. Output: {outputs}."
+    yield f"Input: {inputs}; unit: {exported.unit}. Output: {outputs}{_number(exported)}."
     for name, columns in exported.columns.items():
         more = ", each as its place in preparation.json, -1 for none" * (name == "categories")
         yield f"`{name}`: columns {', '.join(columns)}{more}."
     if labels := exported.labels:
         shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
         yield f"{counted(len(labels), 'class', 'classes')}: {shown} (labels.json)."
+
+
+def _number(exported: Exported) -> str:
+    """Whose number comes out."""
+    return f": {exported.column}, in the unit of this column" if exported.column else ""
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:
@@ -88,9 +93,12 @@ def _figures(source: Source, exported: Exported) -> Iterator[str]:
         unit = f" {fact['unit']}" if fact.get("unit") else ""
         yield f"* {fact['label']}: {fact['value']:.4g}{spread}{unit}{kind}"
     found = exported.agreement
+    unit = f" ({exported.column})" if exported.column else ""
+    own = " of the network, before it is taken back to that unit" if unit else ""
     yield (
-        f"* The file differs from torch by {found.absolute:.1e} at most, {found.relative:.1e} of "
-        f"the largest output, on {counted(found.examples, source.examples.noun)}."
+        f"* The file differs from torch by {found.absolute:.1e}{unit} at most, "
+        f"{found.relative:.1e} of the largest output{own}, on "
+        f"{counted(found.examples, source.examples.noun)}."
     )
     if exported.accuracy is not None:
         told = exported.accuracy
@@ -102,9 +110,10 @@ def _figures(source: Source, exported: Exported) -> Iterator[str]:
 
 
 def _limits(source: Source, exported: Exported) -> Iterator[str]:
+    other = ", also for one that is none of its classes" if exported.labels else ""
     yield (
         "Measured on examples of the kind that it was trained on; nothing is known of others. "
-        "It gives an answer for any input, also for one that is none of its classes."
+        f"It gives an answer for any input{other}."
     )
     for axis in exported.fixed:
         yield f"The file takes one size only: {axis}."

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nakami.results import RunError, as_path, check_choice, disk, wrong
 
 from ._agreement import Agreement, agreement
+from ._answer import column_of, fitted
 from ._formats import FORMATS, TARGETS
 from ._int8 import Accuracy, Int8
 from ._latency import Latency
@@ -34,7 +35,8 @@ class Exported:
         folder: Holds the file, ``export.json``, ``card.md``, ``labels.json``.
         target: One of ``TARGETS``. file: the model. columns: of a schema, which stand in which
             input, in order.
-        unit: Of its inputs. labels: names of the classes; empty: there are none.
+        unit: Of its inputs. column: whose number comes out, in the unit that it has in the data;
+            empty: none. labels: names of the classes; empty: there are none.
         agreement: Its numbers beside torch's.
         fixed: Axes that were to change and do not, in words.
         latency: Of each batch size, of the runtime, ``int8`` there and ``torch``, one thread.
@@ -48,6 +50,7 @@ class Exported:
     file: ModelFile
     columns: Mapping[str, Sequence[str]]
     unit: str
+    column: str
     labels: tuple[str, ...]
     agreement: Agreement
     fixed: tuple[str, ...]
@@ -95,7 +98,7 @@ def export(
     folder = as_path("out", out)
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    form = FORMATS[to]
+    form, source = FORMATS[to], fitted(source)
     given, labels, n = raw_of(source, form.prepares), labels_of(source), len(source.examples)
     if to == "web":
         check_web(source, given)
@@ -112,7 +115,8 @@ def export(
         target = folder / f"model.int8.{form.suffix}"
         small = form.quantise(given.model, given.inputs, written, target)
     exported = Exported(
-        folder, to, written, given.columns, given.unit, labels, found, tuple(written.fixed(axes)),
+        folder, to, written, given.columns, given.unit, column_of(source), labels, found,
+        tuple(written.fixed(axes)),
         latency(given, written, small, form), small,
         right_answers(source, given, written, small, form),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 from nakami.data.schema import Preparation
 from nakami.results import as_json, plain, versions, write_whole
 
+from ._answer import column_of, outputs_of
 from ._card import card
 from ._model_file import called, rows
 from ._raw import RawInputs
@@ -23,10 +24,10 @@ FORMAT = "nakami.export/1"
 
 
 def labels_of(source: Source) -> tuple[str, ...]:
-    """Names of the classes; numbers where they have none; empty without classes."""
-    if source.preparation is not None and source.preparation.classes:
-        return source.preparation.classes
-    if source.examples.labels is None:
+    """Names of the classes, one for each output; numbers where they have none; or empty."""
+    if source.preparation is not None and (names := source.preparation.classes):
+        return names if outputs_of(source) == len(names) else ()
+    if source.examples.labels is None or source.examples.labels.is_floating_point():
         return ()
     outputs = called(source.model, rows(source.inputs, slice(0, 2)))
     if not (isinstance(outputs, torch.Tensor) and outputs.ndim == 2):
@@ -43,6 +44,8 @@ def about(source: Source, given: RawInputs, labels: tuple[str, ...]) -> dict[str
         "nakami.training": source.training,
         "nakami.versions": json.dumps(versions()),
     }
+    if column := column_of(source):
+        told["nakami.output"] = f"{column}, in its own unit"
     if labels:
         told["nakami.labels"] = json.dumps(labels, ensure_ascii=False)
     if given.columns:
@@ -84,6 +87,7 @@ def told(source: Source, exported: Exported) -> dict[str, Any]:
             "columns": exported.columns,
             "input_unit": exported.unit,
             "outputs": file.outputs,
+            "output_column": exported.column,
             "labels": exported.labels,
             "nodes": file.nodes,
             "fixed_axes": exported.fixed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from nakami.data.schema._words import Counted, Words
 from nakami.results import wrong
 
+from ._answer import numbers_of
 from ._model_file import called, flat_outputs, rows
 from ._raw import RawInputs
 from ._source import Source
@@ -41,12 +43,14 @@ def about(
     source: Source, given: RawInputs, labels: tuple[str, ...], limit: float
 ) -> dict[str, Any]:
     """What lies in ``page.json``: fields, labels, examples with torch's outputs."""
+    target = source.examples.target
     vectors = source.preparation.vectors if source.preparation else {}
     classes = {name: [*vectors[name].classes] for name in given.columns.get("categories", ())}
     return {
         "name": source.name,
         "training": source.training,
         "labels": list(labels),
+        "answer": None if target is None else asdict(target),
         "kind": kind_of(source, given),
         "shapes": {name: list(value.shape) for name, value in given.inputs.items()},
         "columns": {name: [*names] for name, names in given.columns.items()},
@@ -62,7 +66,8 @@ def about(
 
 def _example(source: Source, given: RawInputs, i: int) -> dict[str, Any]:
     one = slice(i, i + 1)
-    output = flat_outputs(called(source.model, rows(source.inputs, one)))[0]
+    found = flat_outputs(called(source.model, rows(source.inputs, one)))[0]
+    output = numbers_of(source.examples.target, found.detach().cpu().numpy())
     inputs = {name: _packed(value) for name, value in rows(given.inputs, one).items()}
     return {"name": source.examples.names[i], "inputs": inputs, "output": output.flatten().tolist()}
 

@@ -28,6 +28,7 @@ from nakami.data.schema._preparation import some
 from nakami.data.schema._vector import Values, Vector
 from nakami.results import PIXEL, wrong
 
+from ._answer import InUnit
 from ._source import Source
 
 
@@ -226,15 +227,24 @@ def raw_of(source: Source, schema: bool = True) -> RawInputs:
     Without ``schema``, of a form of file that has no float64 and no Fourier transform, the columns
     of a schema go in prepared.
     """
-    picture = source.examples.picture
+    picture, model = source.examples.picture, _in_unit(source, schema)
     if picture and (set(picture["mean"]) != {0.0} or set(picture["std"]) != {1.0}):
         mean, std = (torch.tensor(picture[key])[:, None, None] for key in ("mean", "std"))
         pixels = source.inputs["input"] * std + mean
-        return RawInputs(Pixels(source.model, picture).eval(), {"input": pixels}, {}, PIXEL)
+        return RawInputs(Pixels(model, picture).eval(), {"input": pixels}, {}, PIXEL)
     made = None if picture or not schema else source.preparation
     if made is None or _all_outside(made):
-        return RawInputs(source.model, source.inputs, {}, source.examples.unit)
-    return _of_schema(source.model, made, source.examples.names)
+        return RawInputs(model, source.inputs, {}, source.examples.unit)
+    return _of_schema(model, made, source.examples.names)
+
+
+def _in_unit(source: Source, double: bool) -> nn.Module:
+    """The network, behind it what takes numbers back to the unit of their column."""
+    target = source.examples.target
+    if target is None or not target.moved:
+        return source.model
+    dtype = torch.float64 if double else torch.float32
+    return InUnit(source.model, target, dtype).eval()
 
 
 def _all_outside(preparation: Preparation) -> bool:

@@ -132,7 +132,8 @@ def _train(
     steps = s.epochs * batches
     learner = sharded(model) if ranks().shard else model
     optimizer = _optimizer(learner, s, advice["rate"])
-    method = Supervised(learner, optimizer, loss.value, loss.name)
+    unit = f", {train.target.loss}" if train.target else ""
+    method = Supervised(learner, optimizer, loss.value, loss.name + unit)
     falling = Scheduled(method, batches, steps, int(advice["warmup"]))
     training.run("trained", falling, lambda: (train.inputs, targets), batch=s.batch)
     training.read("trained", model)
@@ -249,16 +250,17 @@ def _optimizer(model: nn.Module, s: OwnSettings, rate: float) -> torch.optim.Opt
 
 @torch.no_grad()
 def _errors(model: nn.Module, train: Examples, test: Examples) -> list[dict[str, Any]]:
-    """Squared errors, and those of the mean of the targets trained on."""
+    """Squared errors in the unit of the target, and those of the mean of the targets trained on."""
     model.eval()
     assert train.labels is not None
     assert test.labels is not None
     answers = torch.cat([model(part) for part in pieces(test.inputs)]).flatten(1).squeeze(-1)
-    off = ((answers - test.labels).double() ** 2).flatten(1 if answers.ndim > 1 else 0)
-    guess = (train.labels.double().mean() - test.labels.double()) ** 2
+    scale, unit = (test.target.scale, test.target.squared) if test.target else (1.0, "")
+    off = ((scale * (answers - test.labels).double()) ** 2).flatten(1 if answers.ndim > 1 else 0)
+    guess = (scale * (train.labels.double().mean() - test.labels.double())) ** 2
     return [
-        mean_fact(off, "squared error of test rows", "", test.noun),
-        mean_fact(guess, "the same by the mean of the training rows", "", test.noun),
+        mean_fact(off, "squared error of test rows", unit, test.noun),
+        mean_fact(guess, "the same by the mean of the training rows", unit, test.noun),
     ]
 
 

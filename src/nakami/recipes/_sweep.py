@@ -90,7 +90,9 @@ def sweep(
         raise wrong("data", "be a schema", repr(str(files.path)), way_out)
     require()
     require_optuna()
-    source, schema = Path(files.path).resolve(), _choosing(prepared_of(files).preparation.schema)
+    made = prepared_of(files).preparation
+    source, schema = Path(files.path).resolve(), _choosing(made.schema)
+    unit = made.numbers.loss if made.numbers else ""
     about = {
         "recipe": name, "seed": check_seed(seed), "over": dict(over),
         "settings": asdict(usual), "data": str(source), "columns": schema.to_toml(),
@@ -105,7 +107,7 @@ def sweep(
     found = list[dict[str, Any]]()
     for k in range(trials):
         found.append(sweeping.trial(k, found, share(progress, k, trials, f"trial {k + 1}")))
-    return run.finish(_result(name, files, options, usual, found))
+    return run.finish(_result(name, files, options, usual, found, unit))
 
 
 def _choosing(schema: Schema) -> Schema:
@@ -194,6 +196,7 @@ def _result(
     options: Mapping[str, Any],
     usual: Any,
     trials: Sequence[Mapping[str, Any]],
+    unit: str,
 ) -> dict[str, Any]:
     """What ``result.json`` holds: trials, the best of them, and how to train with its settings."""
     good = [i for i, each in enumerate(trials) if each["loss"] is not None]
@@ -211,7 +214,8 @@ def _result(
         for i, each in enumerate(trials)
     ]
     head = ("trial", *names, "loss", "±", "folder")
-    caption = "Loss of rows that no trial learns from; trial 1 has the settings that are usual."
+    kind = f"Squared error, {unit}," if unit else "Cross-entropy, nats,"
+    caption = f"{kind} of rows that no trial learns from; trial 1 has the settings that are usual."
     table = {"title": "Trials", "caption": caption, "head": head, "rows": rows, "left": 0}
     gained = trials[0]["loss"]
     said = f"Best: trial {best + 1} of {len(trials)}, loss {trials[best]['loss']:.4g}"

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nakami.results import UsageError, as_path, wrong
 
-from ._columns import AsStored
+from .._examples import Target
+from ._columns import AsStored, Scaled, Unit
 from ._schema import Column, Schema, schema_of
 from ._source import Part, WrongRow, some
 from ._vector import Vector
@@ -52,6 +53,16 @@ class Preparation:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes 0, 1, ... of the target; empty for numbers."""
         return () if self.target is None else self.vectors[self.target.name].classes
+
+    @property
+    def numbers(self) -> Target | None:
+        """How numbers of the target became labels; None: there is no target, or it has classes."""
+        if self.target is None or self.target.type != "number":
+            return None
+        name, vector = self.target.name, self.vectors[self.target.name]
+        if not isinstance(vector, Scaled):
+            return Target(name)
+        return Target(name, float(vector.shift), float(vector.scale), isinstance(vector, Unit))
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -66,8 +66,8 @@ class Prepared:
         choosing = part == "test" and self.preparation.schema.split.choose
         use = "choose settings by" if choosing else f"{part} on"
         source = f"{counted(len(names), noun)} of {name} to {use}"
-        classes = self.preparation.classes
-        return Examples(inputs, targets, names, unit, source, picture, noun, classes)
+        classes, target = self.preparation.classes, self.preparation.numbers
+        return Examples(inputs, targets, names, unit, source, picture, noun, classes, target)
 
     def labelled(self, part: str) -> LabelledExamples:
         """The same with targets of a loss, classes or numbers.

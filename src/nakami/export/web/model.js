@@ -15,19 +15,21 @@ export async function opened(ort, read) {
   return { about, run };
 }
 
-// Largest difference from torch on the examples, and the largest output.
+// Largest difference from torch on the examples, and the same of the largest output of the network,
+// which is in its own unit where the file gives the number of a column.
 export async function checked({ about, run }) {
   let difference = 0;
   let largest = 1;
+  const { shift, scale } = about.answer ?? { shift: 0, scale: 1 };
   for (const { inputs, output } of about.examples) {
     const found = await run(inputs);
     output.forEach((x, i) => {
       const gap = Math.abs(x - found[i]);
       difference = Number.isFinite(gap) ? Math.max(difference, gap) : Infinity;
-      largest = Math.max(largest, Math.abs(x));
+      largest = Math.max(largest, Math.abs((x - shift) / scale));
     });
   }
-  return { difference, relative: difference / largest };
+  return { difference, relative: difference / scale / largest };
 }
 
 // Shares of the classes: outputs that are shares already stay.

@@ -13,5 +13,6 @@ for (const { inputs } of model.about.examples) {
   const best = output.indexOf(Math.max(...output));
   answers.push(model.about.labels.length ? model.about.labels[best] : output);
 }
-console.log(JSON.stringify({ difference, relative, answers }));
+const { answer } = model.about;
+console.log(JSON.stringify({ difference, relative, column: answer?.column, answers }));
 if (!(relative <= model.about.limit)) process.exit(1);

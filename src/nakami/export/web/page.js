@@ -5,6 +5,12 @@ import { decoded, encoded } from "./text.js";
 const at = (id) => document.getElementById(id);
 const read = async (name) => new Uint8Array(await (await fetch(name)).arrayBuffer());
 
+// As many digits as a thousandth of the deviation has.
+function written(value, answer) {
+  if (!answer) return value.toPrecision(5);
+  return value.toFixed(Math.min(Math.max(3 - Math.floor(Math.log10(answer.scale)), 0), 20));
+}
+
 function told(about, output) {
   const rows = at("answers").tBodies[0];
   rows.replaceChildren();
@@ -14,8 +20,8 @@ function told(about, output) {
   if (classes) order.sort((a, b) => values[b] - values[a]);
   for (const i of order.slice(0, 10)) {
     const row = rows.insertRow();
-    row.insertCell().textContent = classes ? about.labels[i] : `output ${i + 1}`;
-    row.insertCell().textContent = classes ? `${(100 * values[i]).toFixed(1)} %` : values[i].toPrecision(5);
+    row.insertCell().textContent = classes ? about.labels[i] : about.answer?.column ?? `output ${i + 1}`;
+    row.insertCell().textContent = classes ? `${(100 * values[i]).toFixed(1)} %` : written(values[i], about.answer);
     const bar = document.createElement("i");
     if (classes) bar.style.width = `${100 * values[i]}%`;
     if (classes) row.insertCell().append(bar);
