@@ -1,10 +1,10 @@
 // A text as the network takes it, as nakami.data prepares it: words in lower case or characters.
-// White space is Python's: \s of JavaScript has one more and lacks some.
-const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+// Letters and numbers are Python's \w, which has no combining marks.
+const WORD = /[\p{L}\p{N}_]+(?:['\u2019][\p{L}\p{N}_]+)*/gu;
 
 function parts(text, vector) {
   if (vector === "characters") return [...text];
-  return text.toLowerCase().split(SPACE).filter((word) => word && word !== "<eos>");
+  return text.toLowerCase().match(WORD) ?? [];
 }
 
 // {type, dims, data} for the model; a word that is not known is 1, padding 0.
