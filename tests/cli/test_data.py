@@ -84,3 +84,40 @@ def test_a_network_of_the_callers_is_trained_and_opened(sensors, nakami):
     without = nakami("train", "own_net.py:make")
     assert without.code == 2
     assert "--data must be given to train a network of your own" in without.err
+
+
+def test_names_of_columns_are_shown_as_they_are(here, nakami):
+    names = ["[z]", ":smile:", "[bold]b[/]", "y"]
+    rows = [f"{i % 7}.5,{i * i % 11}.5,{i % 5}.25,{'no' if i % 3 else 'yes'}" for i in range(50)]
+    (here / "n.csv").write_text("\n".join([",".join(names), *rows]))
+    shown = nakami("data", "inspect", "n.csv").out
+    for name in names:
+        assert f" {name} " in shown
+
+
+def test_a_column_of_many_classes_has_its_way_to_be_the_target(here, nakami):
+    rows = [f"{i * 37 % 101}.5,c{i % 200}" for i in range(1000)]
+    (here / "many.csv").write_text("\n".join(["a,c", *rows]))
+    said = nakami("data", "inspect", "many.csv").out
+    assert 'write use = "target"' in said
+    assert 'type = "category"' in said
+    head, mark, _ = (here / "many.toml").read_text().partition("[columns.c]")
+    own = '\ntype = "category"\nuse = "target"\n'
+    (here / "many.toml").write_text(head + mark + own)
+    assert len(json.loads(nakami("data", "check", "many.toml", "--json").out)["classes"]) == 200
+
+
+@pytest.mark.parametrize(
+    "option", [["data", "check"], ["lr", "--model", "small_net:make", "--data"]]
+)
+def test_a_file_that_is_gone_is_named_with_where_paths_begin(sensors, nakami, option):
+    nakami("data", "inspect", "sensors.csv")
+    (sensors / "data-sub").mkdir()
+    (sensors / "sensors.toml").rename(sensors / "data-sub" / "sensors.toml")
+    said = nakami(*option, "data-sub/sensors.toml")
+    assert said.code == 2
+    got = f"path of the schema must name a file or folder that exists, got {sensors / 'data-sub'}"
+    assert got in said.err
+    assert (
+        "sensors.csv; write where it is now (paths begin in the folder of the schema)" in said.err
+    )

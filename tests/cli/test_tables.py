@@ -218,8 +218,8 @@ def test_a_narrow_terminal_gets_every_number_whole(monkeypatch):
         out = io.StringIO()
         monkeypatch.setattr(
             _tables, "Console",
-            lambda width=width, out=out: Console(
-                width=width, file=out, force_terminal=True, color_system=None
+            lambda width, own=width, out=out, **_: Console(
+                width=width or own, file=out, force_terminal=True, color_system=None
             ),
         )  # fmt: skip
         _tables.show(table)
@@ -239,7 +239,9 @@ def test_a_cell_wider_than_the_terminal_goes_on_below(monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(
         _tables, "Console",
-        lambda width=50: Console(width=width, file=out, force_terminal=True, color_system=None),
+        lambda width, **_: Console(
+            width=width or 50, file=out, force_terminal=True, color_system=None
+        ),
     )  # fmt: skip
     _tables.show(table)
     assert long in "".join(out.getvalue().split()).replace("name", "")

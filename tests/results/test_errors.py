@@ -52,6 +52,15 @@ def inner(argument):
         raise wrong_type(argument, "fit", 9, "pass x[i:i+1]")
 
 
+def test_parts_of_a_path_are_no_names_of_arguments():
+    way_out = "pass a path that exists, relative to /my-path/path/path.d/x-path"
+    with (
+        pytest.raises(UsageError, match=r"; pass a data that.*to /my-path/path/path\.d/x-path\.$"),
+        named_as("path", "data"),
+    ):
+        raise wrong("path", "exist", "x.npy", way_out)
+
+
 def test_an_inner_argument_is_named_as_the_caller_has_it():
     with pytest.raises(UsageTypeError, match=r"^data must fit, got 9; pass data\[i:i\+1\]\.$"):
         inner("x")

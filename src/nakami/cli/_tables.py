@@ -92,10 +92,10 @@ def show(table: Table) -> None:
 
     In a file it is as wide as its cells need; a terminal gets as many columns at a time as fit.
     """
-    console = Console()
+    console = _console()
     least, most = _widths(table)
     if not console.is_terminal:
-        console = Console(width=max(NARROWEST, console.width, least, min(most, WIDE)))
+        console = _console(max(NARROWEST, console.width, least, min(most, WIDE)))
     if most <= console.width or not console.is_terminal:
         console.print(table)
         return
@@ -105,9 +105,14 @@ def show(table: Table) -> None:
         console.print(table.caption, style="table.caption")
 
 
+def _console(width: int | None = None) -> Console:
+    """One that shows texts as they are: a name may be ``[z]`` or ``:x:``."""
+    return Console(width=width, markup=False, emoji=False)
+
+
 def _widths(table: Table) -> tuple[int, int]:
     """Columns of a screen that a table needs to show whole words, and to show whole cells."""
-    console = Console(width=WIDEST)
+    console = _console(WIDEST)
     least, most = Measurement.get(console, console.options, table)
     return least, most
 

@@ -144,7 +144,8 @@ def named_as(own: str, given: str, **others: str) -> Iterator[None]:
         if error.argument not in names:
             raise
         any_name = "|".join(names)
-        ways = [re.sub(rf"\b({any_name})\b", lambda m: names[m[1]], w) for w in error.way_out]
+        word = rf"(?<![\w/\\.-])({any_name})(?![\w/\\-])"  # not as a part of a path
+        ways = [re.sub(word, lambda m: names[m[1]], w) for w in error.way_out]
         rule = re.sub(rf"{{({any_name})}}", lambda m: f"{{{names[m[1]]}}}", error.rule)
         raise type(error)(
             error.form, argument=names[error.argument], rule=rule, got=error.got, way_out=ways

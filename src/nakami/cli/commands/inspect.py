@@ -12,6 +12,11 @@ from nakami.results import wrong
 from .._command import DATA, Command
 from .._groups import JsonOptions
 
+NO_TARGET = (
+    'note: no column is the target; write use = "target" below the one to be foreseen, and '
+    'type = "category" where its values name classes.'
+)
+
 
 def run(
     path: Annotated[
@@ -58,9 +63,7 @@ def run(
         tuple((c.name, c.type, c.use, c.vector, c.seen) for c in found.columns),
         left=5,
     ).drawn()
-    missing = () if found.used("target") else (
-        'note: no column is the target; write use = "target" below the one to be foreseen.',
-    )  # fmt: skip
+    missing = () if found.used("target") else (NO_TARGET,)
     lines = [*missing, f"Schema: {file}", f"To read all rows: nakami data check {file}"]
     columns = {c.name: {"type": c.type, "use": c.use, "vector": c.vector} for c in found.columns}
     _tables.tell(output, None, {"schema": str(file), "columns": columns}, [table], lines)

@@ -48,9 +48,17 @@ def opened(path: Path, reading: Mapping[str, Any] | None = None) -> Source:
 
 def sources_of(schema: Schema) -> list[tuple[Source, bool]]:
     """The rows of a schema, each source with whether it is only tested on."""
+    _check_there("path of the schema", schema.path)
     found = [(opened(schema.path, schema.reading or None), False)]
     if schema.split.path:
         path = schema.path.parent / schema.split.path
+        _check_there("path below [split] of the schema", path)
         form = schema.reading if path.suffix == schema.path.suffix else None
         found.append((opened(path, form or None), True))
     return found
+
+
+def _check_there(entry: str, path: Path) -> None:
+    if not path.exists():
+        way_out = "write where it is now (paths begin in the folder of the schema), or put it there"
+        raise wrong(entry, "name a file or folder that exists", path, way_out)
