@@ -185,7 +185,7 @@ def test_wrong_rows_are_named_or_left_out(trees):
     assert {str(row) for row in report.wrong} == {
         "row 2, size: 'small' is no number",
         "row 3: 2 fields in place of 3",
-        "row 5, size: nan is not finite",
+        "row 5, size: missing",
         "row 6, kind: missing",
     }
     assert (report.rows, report.train + report.test) == (8, 4)

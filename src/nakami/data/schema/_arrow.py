@@ -10,6 +10,7 @@ import numpy as np
 
 from nakami.results import RunError, wrong
 
+from ._empty import is_empty
 from ._files import Held
 from ._gaps import GAPS
 from ._texts import Texts
@@ -89,16 +90,16 @@ def _numbers(column: Any, gaps: bool) -> Found:
         found = np.full(len(column), np.nan)
         for i, text in enumerate(column.to_pylist()):
             try:
-                found[i] = math.nan if text in (None, "") else float(text)
+                found[i] = math.nan if is_empty(text) else float(text)
             except ValueError:
                 faults[i] = f"{_short(text)} is no number"
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
         found = np.array(found)  # Arrow's own may not be changed
-        empty = [value in (None, "") for value in column.take(pa.array(bad)).to_pylist()]
-        for i, is_empty in zip(bad.tolist(), empty, strict=True):
-            if i in faults or not (gaps and (is_empty or math.isnan(found[i]))):
-                faults.setdefault(i, MISSING if is_empty else f"{found[i]} is not finite")
+        empty = [is_empty(value) for value in column.take(pa.array(bad)).to_pylist()]
+        for i, nothing in zip(bad.tolist(), empty, strict=True):
+            if i in faults or not (gaps and (nothing or math.isnan(found[i]))):
+                faults.setdefault(i, MISSING if nothing else f"{found[i]} is not finite")
                 found[i] = 0.0
     return found, faults
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 from nakami.results import as_path, check_at_least, counted, first_names
 
 from .._pictures import SUFFIXES, is_picture
+from ._empty import is_empty
 from ._files import SOUNDS
 from ._folders import CLASS, LABEL, PART, PARTS
 from ._heads import proposed
@@ -23,6 +26,9 @@ from ._vectors import usual_vector
 
 TARGETS = ("label", "labels", "class", "target", "y", "category", "outcome", "sentiment", "species")
 GROUPS = ("patient", "subject", "speaker", "user", "session", "group", "person", "customer")
+TAKEN = 'missing = "mean" takes the mean'
+LEFT_OUT = 'wrong_rows = "skip" leaves them out'  # of a target
+NUMBERS = 0.8  # share of the texts of a column of numbers that are some
 FEW = 20  # kinds that a column of texts or of a target may always have
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
 
@@ -118,9 +124,10 @@ def _names_rows(name: str, values: np.ndarray) -> bool:
 
 def _text_column(name: str, source: Source, values: list[str]) -> Column:
     filled = [value for value in values if value]
-    numbers = _as_numbers(filled)
+    numbers = _as_numbers([value for value in values if not is_empty(value)])
     if numbers is not None:
-        return _number_column(name, numbers)
+        column = _number_column(name, numbers)
+        return replace(column, seen=f"{column.seen}{_no_numbers(values)}")
     kinds = sorted(set(filled))
     ending = {Path(value).suffix.lower() for value in filled[:50]}
     for kind, endings in (("picture", SUFFIXES), ("sound", SOUNDS)):
@@ -144,7 +151,7 @@ def _text_column(name: str, source: Source, values: list[str]) -> Column:
 
 
 def _as_numbers(values: list[str]) -> np.ndarray | None:
-    """Texts as numbers, where nearly all are; one in twenty may be wrong."""
+    """Texts as numbers, where nearly all are; one in five may be wrong."""
     found = []
     for value in values:
         try:
@@ -152,7 +159,21 @@ def _as_numbers(values: list[str]) -> np.ndarray | None:
         except ValueError:
             continue
     right = np.array([x for x in found if np.isfinite(x)])
-    return right if len(right) and len(right) >= 0.95 * len(values) else None
+    return right if len(right) and len(right) >= NUMBERS * len(values) else None
+
+
+def _no_numbers(values: list[str]) -> str:
+    """How many are no numbers, with the most frequent word, and what takes them."""
+    empty = Counter(value.strip() for value in values if is_empty(value))
+    others = Counter(v for v in values if not is_empty(v) and _as_numbers([v]) is None)
+    said = ""
+    for found, what in ((empty, TAKEN), (others, "no numbers")):
+        if found:
+            word = found.most_common(1)[0][0]
+            more = " and the like" if len(found) > 1 else ""
+            said += f"; {found.total()} of {len(values)} are {repr(word) if word else 'empty'}"
+            said += f"{more}: {what}"
+    return said
 
 
 def _with_target(columns: list[Column], seen: Mapping[str, Sequence[Any]]) -> list[Column]:
@@ -164,13 +185,16 @@ def _with_target(columns: list[Column], seen: Mapping[str, Sequence[Any]]) -> li
         return columns
     column = chosen[0]
     if column.type == "number":
-        kinds = sorted({float(value) for value in seen[column.name]})
+        filled = [str(value) for value in seen[column.name] if not is_empty(value)]
+        found = _as_numbers(filled)
+        kinds = [] if found is None else sorted({*found.tolist()})
         if len(kinds) <= FEW and all(kind.is_integer() for kind in kinds):
             column = Column(column.name, "category", seen=counted(len(kinds), "class", "classes"))
     if column.type == "text":
         column = Column(column.name, "category", seen=column.seen)
     vector = usual_vector(column.type, "target")
-    target = Column(column.name, column.type, "target", vector, seen=column.seen)
+    remark = column.seen.replace(TAKEN, LEFT_OUT)
+    target = Column(column.name, column.type, "target", vector, seen=remark)
     return [target if c is chosen[0] else c for c in columns]
 
 

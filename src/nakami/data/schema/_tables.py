@@ -14,6 +14,7 @@ import numpy as np
 from nakami.results import UsageError, wrong
 
 from ._arrow import arrow, stored_as, values_of
+from ._empty import EMPTY
 from ._gaps import GAPS
 from ._names import Numbered
 from ._parts import batches, most_rows, parts_in
@@ -220,7 +221,7 @@ def _read_csv(
             column_types=types,
             include_columns=columns,
             strings_can_be_null=False,
-            null_values=[""],
+            null_values=[*EMPTY],
         ),
     )
 
