@@ -13,7 +13,9 @@ from torch import nn
 from nakami import data
 from nakami.export import Source, export
 from nakami.export._answer import InUnit
+from nakami.export._formats import FORMATS
 from nakami.export._left import labels_of
+from nakami.export._raw import raw_of
 from nakami.results import RunError, UsageError
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -89,22 +91,57 @@ def by_hand(given, rows, vector):
     return raw, z * scale + shift
 
 
+def answered(file, raw):
+    session = onnxruntime.InferenceSession(str(file))
+    return session, session.run(None, {"numbers": raw})[0]
+
+
 @pytest.mark.parametrize("vector", VECTORS)
 def test_an_onnx_file_gives_the_number_of_the_column(rows, tmp_path, vector):
     given = source(tmp_path, vector)
-    found = export(given, tmp_path / "out", int8=vector == "standardise")
+    found = export(given, tmp_path / "out", int8=False)
     raw, truth = by_hand(given, rows, vector)
     assert found.agreement.relative < 1e-6
-    for file in (found.file.path, *((tmp_path / "out").glob("*int8.onnx"))):
-        session = onnxruntime.InferenceSession(str(file))
-        (answer,) = session.run(None, {"numbers": raw})
-        off = np.abs(answer - truth).max()
-        assert off < (0.5 if "int8" in file.name else 2e-5)  # seconds; the deviation is 9
+    session, answer = answered(found.file.path, raw)
+    assert np.abs(answer - truth).max() < 2e-5  # seconds; the deviation is 9
     about = json.loads((tmp_path / "out" / "export.json").read_text())
     assert (found.column, about["output_column"], found.labels) == ("time", "time", ())
     assert not (tmp_path / "out" / "labels.json").exists()
     assert session.get_modelmeta().custom_metadata_map["nakami.output"].startswith("time, ")
     assert "(batch, 1): time, in the unit of this column" in (found.folder / "card.md").read_text()
+
+
+def test_what_eight_bits_do_is_told_in_the_unit_of_the_column(rows, tmp_path):
+    given = source(tmp_path, "standardise")
+    found = export(given, tmp_path / "out")
+    raw, truth = by_hand(given, rows, "standardise")
+    _, small = answered(tmp_path / "out" / found.int8.file, raw)
+    off = small - truth
+    assert 1e-3 < found.number_change.rms < 0.5  # seconds
+    assert found.number_change.rms == pytest.approx((off**2).mean() ** 0.5, rel=1e-2)
+    assert found.number_change.largest == pytest.approx(np.abs(off).max(), rel=1e-2)
+    card = (found.folder / "card.md").read_text()
+    assert f"eight bits change time by {found.number_change.rms:.2g} (root mean square)" in card
+
+
+@pytest.mark.parametrize(
+    ("to", "package"), [("executorch", "executorch.runtime"), ("litert", "litert_torch")]
+)
+def test_other_forms_give_the_number_of_the_column(rows, tmp_path, to, package):
+    pytest.importorskip(package, reason=f"the extra {to}")
+    rows[:, 2] -= 1.7e9 - 1000  # which float32 can tell apart, as LiteRT has no float64
+    lines = ["heat,wind,time", *(",".join(f"{x:.3f}" for x in row) for row in rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    given = source(tmp_path, "standardise")
+    found = export(given, tmp_path / "out", to)
+    _, truth = by_hand(given, rows, "standardise")
+    form = FORMATS[to]
+    taken = raw_of(given, form.prepares).inputs
+    answers = [
+        form.runs(found.file)({n: x[i : i + 1] for n, x in taken.items()})[0] for i in (0, 5)
+    ]
+    assert np.abs(np.concatenate(answers) - truth[[0, 5]]).max() < 2e-4
+    assert found.number_change is None or 0 < found.number_change.rms < 1
 
 
 def test_the_script_of_a_page_gives_the_number_of_the_column(rows, tmp_path, runtime):

@@ -30,6 +30,8 @@ def tables(name: str, found: Exported) -> list[Table]:
             ("in eight bits", _nodes(small.quantised)),
             ("still in float32", _nodes(small.kept)),
         ]
+    if (change := found.number_change) is not None:
+        rows.append(("change by eight bits, rms", f"{change.rms:.2g}{unit}"))
     if (told := found.accuracy) is not None:
         rows += [
             ("right answers", f"{100 * told.before:z.2f} ± {100 * told.error:z.2f} %"),

@@ -100,6 +100,12 @@ def _figures(source: Source, exported: Exported) -> Iterator[str]:
         f"{found.relative:.1e} of the largest output{own}, on "
         f"{counted(found.examples, source.examples.noun)}."
     )
+    if (change := exported.number_change) is not None:
+        yield (
+            f"* Weights of eight bits change {exported.column} by {change.rms:.2g} (root mean "
+            f"square), {change.largest:.2g} at most, on "
+            f"{counted(change.examples, source.examples.noun)}."
+        )
     if exported.accuracy is not None:
         told = exported.accuracy
         yield (

@@ -15,10 +15,10 @@ from nakami.results import RunError, as_path, check_choice, disk, wrong
 from ._agreement import Agreement, agreement
 from ._answer import column_of, fitted
 from ._formats import FORMATS, TARGETS
-from ._int8 import Accuracy, Int8
+from ._int8 import Accuracy, Int8, NumberChange
 from ._latency import Latency
 from ._left import about, labels_of, leave
-from ._measured import latency, right_answers
+from ._measured import latency, number_change, right_answers
 from ._model_file import Axes, ModelFile, rows
 from ._raw import raw_of
 from ._source import Source
@@ -42,6 +42,7 @@ class Exported:
         latency: Of each batch size, of the runtime, ``int8`` there and ``torch``, one thread.
         int8: The file with weights of eight bits; None: not asked for.
         accuracy: Before and after that; None: no labels, or nothing was quantised.
+        number_change: By eight bits, of the number of ``column``; None likewise.
         page: Of ``web``, to be served with its folder.
     """
 
@@ -57,6 +58,7 @@ class Exported:
     latency: Mapping[int, Mapping[str, Latency]]
     int8: Int8 | None
     accuracy: Accuracy | None
+    number_change: NumberChange | None = None
     page: Path | None = None
 
     @property
@@ -119,6 +121,7 @@ def export(
         tuple(written.fixed(axes)),
         latency(given, written, small, form), small,
         right_answers(source, given, written, small, form),
+        number_change(source, given, written, small, form),
     )  # fmt: skip
     leave(source, exported)
     if to == "web":

@@ -59,6 +59,20 @@ class Accuracy:
     examples: int
 
 
+@dataclass(frozen=True)
+class NumberChange:
+    """What eight bits do to the number of a column, in its unit.
+
+    Attributes:
+        rms: Root mean square of the change. largest: of all. examples: how many, none of which set
+            ranges.
+    """
+
+    rms: float
+    largest: float
+    examples: int
+
+
 def quantised(
     model: nn.Module, inputs: Mapping[str, Tensor], file: ModelFile, target: Path
 ) -> Int8:

@@ -96,6 +96,7 @@ def told(source: Source, exported: Exported) -> dict[str, Any]:
             "latency_ms": exported.latency,
             "int8": exported.int8,
             "accuracy": exported.accuracy,
+            "number_change": exported.number_change,
             "versions": versions(),
         }
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from nakami.training import one_thread
 
 from ._formats import Format
-from ._int8 import Accuracy, Int8, accuracy
+from ._int8 import Accuracy, Int8, NumberChange, accuracy
 from ._latency import Latency, latencies
 from ._model_file import ModelFile, called, rows
 from ._raw import RawInputs
@@ -48,13 +50,33 @@ def right_answers(
         return None
     if labels.is_floating_point() or len(next(iter(written.outputs.values()))) != 2:
         return None
-    labels, batch = labels[small.calibrated :], min(BATCH, written.most_rows or BATCH)
-    if not len(labels):
+    if small.calibrated >= len(labels):
         return None
-    found = []
+    found = _both(given, written, small, form)
+    return accuracy(found[0], found[1], labels[small.calibrated :].numpy())
+
+
+def number_change(
+    source: Source, given: RawInputs, written: ModelFile, small: Int8 | None, form: Format
+) -> NumberChange | None:
+    """Of the same rows; None where no number of a column comes out, or nothing was quantised."""
+    if source.examples.target is None or small is None or not small.quantised:
+        return None
+    if small.calibrated >= len(source.examples):
+        return None
+    before, after = _both(given, written, small, form)
+    off = after.astype(np.float64) - before
+    return NumberChange(float((off**2).mean() ** 0.5), float(np.abs(off).max()), len(off))
+
+
+def _both(
+    given: RawInputs, written: ModelFile, small: Int8, form: Format
+) -> list[npt.NDArray[Any]]:
+    """First outputs of both files, of rows that set no ranges."""
+    found, batch = [], min(BATCH, written.most_rows or BATCH)
+    n = len(next(iter(given.inputs.values())))
     for file in (written, replace(written, path=written.path.with_name(small.file))):
-        runs, n = form.runs(file), len(source.examples)
-        starts = range(small.calibrated, n, batch)
+        runs, starts = form.runs(file), range(small.calibrated, n, batch)
         parts = [runs(rows(given.inputs, slice(i, min(i + batch, n)))) for i in starts]
         found.append(np.concatenate([part[0] for part in parts]))
-    return accuracy(found[0], found[1], labels.numpy())
+    return found
