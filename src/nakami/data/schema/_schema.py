@@ -29,6 +29,7 @@ from ._vectors import TYPES, VECTORS, fitting_vector, usual_vector
 USES = ("input", "target", "ignored")
 WRONG_ROWS = ("refuse", "skip")
 CONTENT = "content"
+NO_SIGN = ("thousands", "")
 HEAD = "# Which columns are there, what they are used for, and how they become numbers."
 NEAR = "begin with what nakami data inspect PATH writes"
 
@@ -95,7 +96,8 @@ class Schema:
         split: Which rows are tested on.
         wrong_rows: ``"refuse"`` data with a row that breaks a rule, or ``"skip"`` such rows, which
             are counted and named.
-        reading: How a table of text is read: ``delimiter``, ``decimal``, ``header``.
+        reading: How a table of text is read: ``delimiter``, ``decimal``, ``thousands``
+            (the sign between them), ``header``.
     """
 
     path: Path
@@ -251,10 +253,10 @@ def _split(entry: Any, names: list[str]) -> Split:
 def _reading(entry: Any) -> Mapping[str, Any]:
     if not isinstance(entry, Mapping):
         raise wrong("reading", "hold delimiter, decimal, header", repr(entry), NEAR)
-    _known(entry, ("delimiter", "decimal", "header"), "entry of reading")
-    for name in ("delimiter", "decimal"):
+    _known(entry, ("delimiter", "decimal", "thousands", "header"), "entry of reading")
+    for name in ("delimiter", "decimal", "thousands"):
         value = entry.get(name, ",")
-        if not isinstance(value, str) or len(value) != 1:
+        if not isinstance(value, str) or (len(value) != 1 and (name, value) != NO_SIGN):
             raise wrong(f"{name} of reading", "be one character", repr(value), 'write ","')
     if not isinstance(entry.get("header", True), bool):
         raise wrong("header of reading", "be true or false", repr(entry["header"]), "write true")

@@ -18,6 +18,7 @@ from ._empty import EMPTY
 from ._gaps import GAPS
 from ._names import Numbered
 from ._parts import batches, most_rows, parts_in
+from ._signs import as_points, is_number, signs_of
 from ._source import Part, Source, WrongRow, rows_of
 
 SNIFFED = 1 << 16  # characters of a CSV file that its form is guessed from
@@ -80,7 +81,7 @@ class Table(Source):
 
     def described(self) -> Mapping[str, Any]:
         """Of CSV what is not usual."""
-        usual = {"delimiter": ",", "decimal": ".", "header": True}
+        usual = {"delimiter": ",", "decimal": ".", "thousands": "", "header": True}
         return {name: value for name, value in self._form.items() if value != usual[name]}
 
     def parts(self, types: Mapping[str, str]) -> Iterator[Part]:
@@ -175,8 +176,9 @@ def _csv_batches(
     }
     quick = {name: kinds.get(kind, pa.string()) for name, kind in types.items()}
     slow = dict.fromkeys(names, pa.string())
+    foreign = form["decimal"] != "." or form["thousands"]
     try:
-        if form["decimal"] == "." and pa.float64() in quick.values():
+        if not foreign and pa.float64() in quick.values():
             for batch in _read_csv(path, form, ragged, {**slow, **quick}, [*types]):
                 yield batch
                 done += 1
@@ -184,8 +186,8 @@ def _csv_batches(
     except pa.ArrowInvalid:
         pass  # a number that is none, or what is wrong below too
     for batch in islice(_read_csv(path, form, ragged, slow, [*types]), done, None):
-        if form["decimal"] != ".":
-            columns = [_points(column, form["decimal"]) for column in batch.columns]
+        if foreign:
+            columns = [as_points(column, form) for column in batch.columns]
             batch = pa.RecordBatch.from_arrays(columns, batch.schema.names)
         yield batch
 
@@ -226,14 +228,6 @@ def _read_csv(
     )
 
 
-def _points(column: Any, decimal: str) -> Any:
-    """Numbers with another sign as the decimal point; other texts as they are."""
-    import pyarrow.compute as compute
-
-    sign = rf"^(\s*[+-]?\d*){decimal}(\d+(?:[eE][+-]?\d+)?\s*)$"
-    return compute.replace_substring_regex(column, sign, r"\1.\2")
-
-
 def _first_rows(path: Path, delimiter: str) -> list[list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, delimiter=delimiter)
@@ -265,21 +259,9 @@ def _form(path: Path) -> Mapping[str, Any]:
     best = max(DELIMITERS, key=lambda sign: (min(counts[sign]) > 0, min(counts[sign])))
     delimiter = best if counts[best][0] else ","
     rows = list(csv.reader(lines, delimiter=delimiter))
-    numbers = [value for value in rows[0] if _is_number(value, ".,")]
+    numbers = [value for value in rows[0] if is_number(value, ".,")]
     whole = all(value.isdigit() for value in numbers)  # years may be names of columns
     header = whole and len(numbers) < len(rows[0])
     cells = [value for row in rows[1:] for value in row]
-    commas = sum(_is_number(value, ",") and not _is_number(value, ".") for value in cells)
-    points = sum("." in value and _is_number(value, ".") for value in cells)
-    decimal = "," if delimiter != "," and commas > points else "."
-    return {"delimiter": delimiter, "decimal": decimal, "header": header}
-
-
-def _is_number(text: str, signs: str) -> bool:
-    for sign in signs:
-        try:
-            float(text.replace(sign, "."))
-        except ValueError:
-            continue
-        return True
-    return False
+    signs = signs_of(cells, delimiter)
+    return {"delimiter": delimiter, "header": header, **signs}
