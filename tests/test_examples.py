@@ -59,6 +59,12 @@ def commands(name: str) -> list[str]:
     return lines + [line for line in tail.splitlines() if line and not line.startswith("#")]
 
 
+def with_own_python() -> dict[str, str]:
+    """Surroundings in which ``python`` and ``nakami`` are those of this process."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path}
+
+
 def typed(line: str, folder: Path, size: int) -> str:
     """Type a line; commands of nakami in this process, which has imported all that they need."""
     line = line.replace("trained-web", "trained-onnx").removesuffix(" --to web")  # npm may be away
@@ -68,7 +74,9 @@ def typed(line: str, folder: Path, size: int) -> str:
         assert stop.value.code == 0, line
         return ""
     script = ["bash", "-ec", line, "example.sh", str(size)]
-    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        script, cwd=folder, env=with_own_python(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -179,10 +187,9 @@ def test_the_script_itself_runs_to_its_end(name, tmp_path):
     if name == "photographs" and shutil.which("npm") is None:
         pytest.skip("npm is not installed, which fetches onnxruntime-web")
     folder = shutil.copytree(EXAMPLES, tmp_path / "examples")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", folder / name / "example.sh", str(SIZES[name][0])],
-        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
+        env=with_own_python(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "\nanswer: " in done.stdout

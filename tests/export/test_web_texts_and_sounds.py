@@ -102,6 +102,8 @@ def sounds(runtime, tmp_path_factory):
 
 
 def _page(net, prepared, folder, runtime):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
     examples = prepared.examples("test")
     given = Source("own", net.eval(), examples, preparation=prepared.preparation)
     with pytest.MonkeyPatch.context() as patch:

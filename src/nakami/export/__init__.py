@@ -13,9 +13,9 @@ from nakami.results import lazy
 
 if TYPE_CHECKING:
     from ._agreement import Agreement as Agreement
-    from ._export import Exported as Exported
     from ._export import ahead as ahead
     from ._export import export as export
+    from ._exported import Exported as Exported
     from ._formats import TARGETS as TARGETS
     from ._source import Source as Source
     from ._source import from_run as from_run

@@ -10,7 +10,7 @@ from nakami.results import brief, counted
 from ._formats import FORMATS
 
 if TYPE_CHECKING:
-    from ._export import Exported
+    from ._exported import Exported
     from ._source import Source
 
 

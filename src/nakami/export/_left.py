@@ -18,7 +18,7 @@ from ._raw import RawInputs
 from ._source import PREPARATION, Source
 
 if TYPE_CHECKING:
-    from ._export import Exported
+    from ._exported import Exported
 
 FORMAT = "nakami.export/1"
 

@@ -19,7 +19,7 @@ from ._raw import RawInputs
 from ._source import Source
 
 if TYPE_CHECKING:
-    from ._export import Exported
+    from ._exported import Exported
 
 PACKAGE = "onnxruntime-web@1.30.0"
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
