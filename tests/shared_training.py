@@ -92,7 +92,11 @@ def parts(rank):
         for name, make in MAKERS.items()
         for batch in (8, 2)
     }
-    return found | {"diverged": parts_diverged(), "stopped": parts_stopped()}
+    return found | {
+        "diverged": parts_diverged(),
+        "lbfgs": parts_by_lbfgs(),
+        "stopped": parts_stopped(),
+    }
 
 
 def parts_stopped():
@@ -106,6 +110,16 @@ def parts_stopped():
     torch.distributed.barrier()
     with training.shared_folder(folder.parent / "whole-stopped") as own:
         return whole, in_parts(own, 0.5)
+
+
+def parts_by_lbfgs():
+    learner = training.sharded(net_of_blocks(0.0))
+    method = Supervised(learner, torch.optim.LBFGS(learner.parameters()))
+    try:
+        training.fit(method, data(), epochs=1, batch=53)
+    except ValueError as error:
+        return str(error)
+    return "trained"
 
 
 def parts_diverged():

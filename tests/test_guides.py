@@ -71,6 +71,6 @@ def test_a_guide_prints_what_it_shows(page, tmp_path, monkeypatch):
 def test_a_wrong_figure_or_word_in_a_guide_fails():
     page = "```python\nprint('s1 2.31, falls')\n```\n\n```text\ns1 {}\n```\n"
     run("page", page.format("2.32, falls"))
-    for wrong in ("2.64, falls", "2.31, rises"):
-        with pytest.raises(AssertionError):
+    for wrong, said in {"2.64, falls": "2.31 beside 2.64", "2.31, rises": "s1 2.31, rises"}.items():
+        with pytest.raises(AssertionError, match=said):
             run("page", page.format(wrong))

@@ -67,9 +67,9 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_trials(schema, tmp_path):
 
     def stop(done, total, left, what):
         if what.startswith("trial 3") and "epoch 2" in what:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("in trial 3")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="in trial 3"):
         swept(schema, tmp_path / "part", progress=stop)
     assert swept(schema, tmp_path / "part", trials=2).result["trials"] == whole[:2]
     made = (tmp_path / "part" / "pieces" / "0001" / "result.json").stat().st_mtime_ns

@@ -36,15 +36,6 @@ def test_the_warm_up_is_forgotten():
     assert work.done("", "a", 4.0) == 3
 
 
-def test_what_stands_before_a_piece_is_no_part_of_its_cost(monkeypatch):
-    clock = iter([0.0, 100.0, 102.0, 104.0])
-    monkeypatch.setattr("nakami.results._progress.time.monotonic", lambda: next(clock))
-    work = Work(["epoch"] * 5)
-    work.begin()  # after 100 s of imports and advice
-    assert work.done("first", "epoch") == 4 * 2.0
-    assert work.done("second", "epoch") == 3 * 2.0
-
-
 def test_every_piece_is_reported():
     seen = []
     work = Work(["a"] * 2, lambda *said: seen.append(said), before=3)

@@ -49,6 +49,7 @@ def test_weights_held_in_parts_are_trained_as_by_one_process(measured, tmp_path)
         assert losses == again
         assert all(map(torch.equal, whole, gone_on))
         assert found["diverged"] == shared_training.parts_diverged()
+        assert "optimizer must step weight by weight where processes hold parts" in found["lbfgs"]
     assert "rate must keep loss and parameters finite" in first["diverged"]
     # what parts have left is whole: one process goes on with it, optimizer included
     assert [file.name for file in (tmp_path / "left-stopped" / "pieces").glob("*@2*")]

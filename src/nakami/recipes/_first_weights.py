@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,19 +17,23 @@ LOST = ("vanishes", "explodes")
 
 
 def scaled(
-    training: Training, model: nn.Module, other: nn.Module, inputs: Tensor, directions: str
+    training: Training,
+    model: nn.Module,
+    again: Callable[[], nn.Module],
+    inputs: Tensor,
+    directions: str,
 ) -> str:
     """Scale the first weights in place, where signals or gradients do not survive the depth.
 
-    Found once, by the first process, and kept in the folder. Weights that are alike in ``other``, a
-    draw of another seed, were not drawn, and stay.
+    Found once, by the first process, and kept in the folder. Weights that are alike in
+    ``again()``, a draw of another seed, were not drawn, and stay.
 
     Returns:
         What was found and done, in a clause.
     """
 
     def asked() -> Mapping[str, Any]:
-        return _found(model, other, inputs[:READ], directions, training.seed)
+        return _found(model, again, inputs[:READ], directions, training.seed)
 
     found = training.kept("scales", lambda: ranks().same(asked), directions)
     if found["scales"]:
@@ -41,7 +45,11 @@ def scaled(
 
 
 def _found(
-    model: nn.Module, other: nn.Module, inputs: Tensor, directions: str, seed: int
+    model: nn.Module,
+    again: Callable[[], nn.Module],
+    inputs: Tensor,
+    directions: str,
+    seed: int,
 ) -> Mapping[str, Any]:
     as_made = {"scales": {}, "bias_std": {}, "rule": ""}
     try:
@@ -54,9 +62,9 @@ def _found(
         why = "signals and gradients survive the depth"
         return as_made | {"why": f"first weights as made: {why}"}
     plan = found.proposal.plan
-    own, drawn = dict(model.named_parameters()), dict(other.named_parameters())
     if not plan.scales:
         return as_made | {"why": f"first weights as made, though {lost[0]}"}
+    own, drawn = dict(model.named_parameters()), dict(again().named_parameters())
     if any(name not in drawn or torch.equal(own[name], drawn[name]) for name in plan.scales):
         why = f"though {lost[0]}: no seed changes them, as if trained before"
         return as_made | {"why": f"first weights as made, {why}"}

@@ -126,8 +126,8 @@ def _train(
     batches = -(-len(train) // s.batch)
     scales = ""
     if s.scale != "as made":
-        other = _first(make, training.seed + 1)
-        scales = scaled(training, model, other, train.inputs, s.scale)
+        again = partial(_first, make, training.seed + 1)
+        scales = scaled(training, model, again, train.inputs, s.scale)
     advice = _advice(training, model, train, s, loss.advised, batches)
     steps = s.epochs * batches
     learner = sharded(model) if ranks().shard else model
@@ -136,7 +136,8 @@ def _train(
     method = Supervised(learner, optimizer, loss.value, loss.name + unit)
     falling = Scheduled(method, batches, steps, int(advice["warmup"]))
     training.run("trained", falling, lambda: (train.inputs, targets), batch=s.batch)
-    training.read("trained", model)
+    if learner is not model:
+        training.read("trained", model)
     rate = f"{s.optimizer} from rate {advice['rate']:.3g} ({advice['why']})"
     said = f"{counted(s.epochs, 'epoch')} of {rate}, in batches of {s.batch}, on {train.source}"
     said += "".join(f"; {more}" for more in (scales, loss.said) if more)

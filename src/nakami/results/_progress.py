@@ -59,10 +59,6 @@ class Work:
         self._warmed_up: Hashable | None = None  # the kind whose only cost so far is the first
         self._last = time.monotonic()
 
-    def begin(self) -> None:
-        """The next piece begins now: what was done before it is no part of its cost."""
-        self._last = time.monotonic()
-
     def done(self, what: str, kind: Hashable = "", seconds: float | None = None) -> float:
         """Note one finished piece; returns the seconds that the others will take.
 

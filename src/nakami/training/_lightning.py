@@ -41,6 +41,7 @@ def trained(
     """Run the epochs that are missing; ``after(epochs done)`` is called at the end of each."""
     module, here = position.method.module, ranks()
     here.check_module(module)
+    _check_parts(position.method.optimizers(), module)
     with _quiet(), _interruptible(), torch.enable_grad():  # the trainer leaves its own mode behind
         trainer = Trainer(
             max_epochs=epochs - len(position.losses),
@@ -110,6 +111,18 @@ class _Host(LightningModule):
         for logger in self.loggers:
             logger.log_metrics({self._method.loss_name: loss}, step=len(losses))
         self._after(len(losses))
+
+
+def _check_parts(optimizers: Sequence[Optimizer], module: torch.nn.Module) -> None:
+    """Refuse optimizers that compare losses, of weights that processes hold in parts.
+
+    Raises:
+        UsageError: One is LBFGS or the like.
+    """
+    named = [type(each).__name__ for each in optimizers if needs_function(each)]
+    if named and is_sharded(module):
+        rule = "step weight by weight where processes hold parts"
+        raise wrong("optimizer", rule, named[0], "pass torch.optim.AdamW or SGD")
 
 
 def _descend(

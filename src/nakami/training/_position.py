@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ class Position:
         generator: Source of the order and of what is random in a step.
         losses: The mean loss of each epoch that is done.
         resumed: A state to begin from, in place of the start.
-        begun: Called right before the first step.
         began: When the last epoch did, by ``time.monotonic``.
     """
 
@@ -33,7 +32,6 @@ class Position:
     generator: torch.Generator
     losses: list[float] = field(default_factory=list)
     resumed: dict[str, Any] | None = None
-    begun: Callable[[], object] = lambda: None
     began: float = 0.0
 
     def state(self) -> dict[str, Any]:
@@ -57,7 +55,6 @@ class Position:
             self.method.load_state_dict(self.resumed["method"])
             self.generator.set_state(self.resumed["generator"])
             torch.set_rng_state(self.resumed["global"])
-        self.begun()
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,7 @@ class Training:
         snapshots: Mapping[int, str],
     ) -> None:
         epochs = self._epochs[phase]
-        position = Position(method, self.generator(phase), begun=self._work.begin)
+        position = Position(method, self.generator(phase))
         torch.manual_seed(position.generator.initial_seed())  # for dropout and the like
         began = time.monotonic() - self._resume(phase, position)
         last = time.monotonic()

@@ -123,9 +123,13 @@ def test_a_damaged_file_is_refused_with_what_to_delete(table, tmp_path):
 
 def test_a_preparation_that_was_killed_leaves_nothing_that_is_taken(table, tmp_path, monkeypatch):
     asked = {"memory_budget": 1, "folder": tmp_path / "kept"}
+
+    def killed(store):
+        raise KeyboardInterrupt("while it closed")
+
     with monkeypatch.context() as patch:
-        patch.setattr(_kept.OnDisk, "close", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(_kept.OnDisk, "close", killed)
+        with pytest.raises(KeyboardInterrupt, match="while it closed"):
             data.prepare(table, **asked)
     assert not [*(tmp_path / "kept").glob("*/*")]
     same(data.prepare(table, **asked), data.prepare(table))
