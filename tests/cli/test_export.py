@@ -103,3 +103,22 @@ def test_what_is_refused(nakami, trained):
     assert "--to" in nakami("export", trained, "--to", "tape").err
     assert nakami("export", "small_net.py").code == 2
     assert "--limit" in nakami("export", trained, "--limit", "0").err
+
+
+def test_nothing_of_an_earlier_export_stays(nakami, trained):
+    where = ("--out", trained / "out")
+    assert nakami("export", trained, *where).code == 0
+    stale = [trained / "out" / name for name in ("model.int8.onnx", "preparation.json")]
+    stale[1].touch()  # as of a network of other rows
+    assert stale[0].exists()
+    assert nakami("export", trained, "--network", "pretrained", "--no-int8", *where).code == 0
+    assert not any(file.exists() for file in stale)
+
+
+def test_options_of_a_training_are_refused_beside_an_xray(nakami, trained):
+    said = json.loads(nakami("xray", trained, "--inputs", 1, "--top", 1, "--no-page", "--json").out)
+    assert said
+    run = next(Path("nakami-out/dbn-digits").glob("*/finetuned"))
+    seen = nakami("export", run, "--network", "pretrained")
+    assert seen.code == 2
+    assert "--network must come with the folder of a training" in seen.err

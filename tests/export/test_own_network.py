@@ -26,7 +26,7 @@ def test_from_a_table_to_a_file_that_takes_raw_numbers(tmp_path, monkeypatch, ca
         ("train", "leaving_net.py:make", "--data", "t.toml", "--set", "epochs=30", "--no-page"),
         (
             "export",
-            "nakami-out/make/weights-data-t.toml-set-epochs-30",
+            f"nakami-out/make/{TRAINED}",
             "--no-int8",
             "--out",
             "left",

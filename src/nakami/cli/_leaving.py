@@ -44,6 +44,9 @@ def source(
         return found, Path(OUT) / _runs.short(network.model)
     record = read_record(folder)
     if record.kind == "xray":
+        for option, value in (("--network", chosen), ("--xray", xray)):
+            if value is not None:
+                raise wrong(option, "come with the folder of a training", folder, "leave it out")
         return _read(record, network, inputs), folder
     return _trained(folder, chosen, xray), folder
 
@@ -121,7 +124,10 @@ def _of_subject(kept: dict[str, Any], folder: Path) -> Source:
     chosen = str(kept["subject"]).rpartition("/")[2]
     for place in (folder.parent, folder.parent.parent):
         for weights in sorted(place.glob("weights*")):
-            found = _trained(weights, chosen, folder)
+            try:
+                found = _trained(weights, chosen, folder)
+            except UsageError:  # one that did not end, or of another recipe
+                continue
             if _same(found.model, kept):
                 return found
     way_out = "give the folder of the training"

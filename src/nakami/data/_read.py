@@ -13,7 +13,7 @@ from ._examples import Examples
 from ._idx import idx_items, is_idx, read_idx
 from ._pictures import is_picture, pictures_in, read_pictures
 
-TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow")
 KINDS = ".npy, .npz, an IDX file, a picture or a folder of pictures"
 
 

@@ -45,8 +45,8 @@ def fitted(source: Source) -> Source:
     """The same, of which ``examples.target`` is what the network gives, or None.
 
     Raises:
-        UsageError: A network of the caller's gives another number of outputs than there are
-            classes, or than the one number of its target.
+        UsageError: A network of the caller's that was trained by its own name gives another number
+            of outputs than there are classes, or than the one number of its target.
     """
     preparation, target = source.preparation, source.examples.target
     names = () if preparation is None else preparation.classes

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +14,22 @@ from torch import Tensor, nn
 from nakami.results import RunError
 
 from ._decompositions import table
+from ._extras import needed, quiet
 from ._model_file import Axes, ModelFile, Runs, output_names, reason, rows
 from ._refused import refuse_state
 
-EXTRA = "nakami[executorch]"
 BATCH = 32  # memory for the largest batch is planned in the file
 
 
-def packages() -> Any:
-    """``executorch``.
+def packages() -> None:
+    """Import ``executorch``.
 
     Raises:
         RunError: The extra is not installed.
     """
-    try:
-        with _quiet():
-            import executorch.runtime
-            from executorch.backends.xnnpack.partition import xnnpack_partitioner  # noqa: F401
-    except ImportError as error:
-        raise RunError(
-            f"export to ExecuTorch needs {error.name}, which is not installed; "
-            f"pip install '{EXTRA}'."
-        ) from error
-    return executorch
+    with needed("ExecuTorch", "executorch"), _quiet():
+        import executorch.runtime  # noqa: F401
+        from executorch.backends.xnnpack.partition import xnnpack_partitioner  # noqa: F401
 
 
 def ahead(model: nn.Module, axes: Axes) -> list[str]:
@@ -98,7 +89,7 @@ def runs_of(file: ModelFile) -> Runs:
 
 
 def _ways(model: nn.Module, axes: Axes) -> list[Axes]:
-    """Which axes may change, from all to none but what torch can leave open."""
+    """Which axes may change, in the order in which they are tried: all first, none last."""
     names = {name for each in axes.values() for name in each.values()}
     time = "time" in names and not _unrolled(model)
     kept = [{"batch", "time"}, {"time"}, {"batch"}] if time else [{"batch"}]
@@ -213,17 +204,6 @@ def _any_batch_of_convolutions() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> AbstractContextManager[None]:
     """Without remarks of libraries to their own developers."""
-    loggers = [logging.getLogger(name) for name in ("torchao", "executorch", "torch.export")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+    return quiet("torchao", "executorch", "torch.export")

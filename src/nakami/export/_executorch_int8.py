@@ -26,7 +26,7 @@ def quantise(model: nn.Module, inputs: Mapping[str, Tensor], file: ModelFile, ta
 
     Args:
         model: In evaluation mode; it stays as it is.
-        inputs: Of these the first 100, half of them where there are fewer, set the ranges.
+        inputs: Of these the first 100, half of all where there are fewer than 200, set the ranges.
         file: The float32 program, whose axes change in this one, too.
         target: Where this one goes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from ._left import about, labels_of, leave
 from ._measured import latency, number_change, right_answers
 from ._model_file import Axes, ModelFile, rows
 from ._raw import raw_of
-from ._source import Source
+from ._source import LABELS, PREPARATION, Source
 from ._web import add_page, check_web
 
 LIMIT = 1e-4
@@ -45,7 +46,8 @@ def export(
         runtime: Of ``web``: folder or archive of onnxruntime-web; None: npm fetches it.
 
     Raises:
-        UsageError: Unknown target.
+        UsageError: Unknown target, a wrong limit or runtime, outputs that do not fit the target, or
+            inputs or weights that a page cannot take.
         RunError: The extra of the target is not installed, the network cannot be exported, the
             batch is fixed in an ONNX file, or the numbers differ by more than ``limit``; the file
             is then kept as ``model.refused.onnx`` (or another ending).
@@ -58,6 +60,7 @@ def export(
     folder = as_path("out", out)
     with disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _leave_none(folder)
     form, source = FORMATS[to], fitted(source)
     given, labels, n = raw_of(source, form.prepares), labels_of(source), len(source.examples)
     if to == "web":
@@ -86,6 +89,13 @@ def export(
         own = None if runtime is None else as_path("runtime", runtime)
         return replace(exported, page=add_page(source, given, exported, limit, own))
     return exported
+
+
+def _leave_none(folder: Path) -> None:
+    """Remove what an earlier export has left and this one may not write again."""
+    for name in (LABELS, PREPARATION, *(f"model.int8.{form.suffix}" for form in FORMATS.values())):
+        for file in (folder / name, folder / f"{name}.data"):
+            file.unlink(missing_ok=True)
 
 
 def ahead(source: Source, to: str) -> list[str]:

@@ -15,7 +15,7 @@ from ._answer import column_of, outputs_of
 from ._card import card
 from ._model_file import called, rows
 from ._raw import RawInputs
-from ._source import PREPARATION, Source
+from ._source import LABELS, PREPARATION, Source
 
 if TYPE_CHECKING:
     from ._exported import Exported
@@ -65,7 +65,7 @@ def leave(source: Source, exported: Exported) -> None:
     """Write what belongs beside the model."""
     folder, labels = exported.folder, exported.labels
     if labels:
-        write_whole(folder / "labels.json", json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
+        write_whole(folder / LABELS, json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
     if source.preparation is not None:
         write_whole(folder / PREPARATION, preparation_of(source.preparation))
     write_whole(folder / "export.json", as_json(told(source, exported)))

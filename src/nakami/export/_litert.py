@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,11 +16,11 @@ from torch import Tensor, nn
 from nakami.results import RunError
 
 from ._decompositions import attention, table
+from ._extras import needed, quiet
 from ._int8 import Int8
 from ._model_file import Axes, ModelFile, Runs, called, flat_outputs, output_names, reason, rows
 from ._refused import refuse_state
 
-EXTRA = "nakami[litert]"
 HAVE_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "CONV_3D")
 
 
@@ -32,14 +30,9 @@ def packages() -> tuple[Any, Any]:
     Raises:
         RunError: The extra is not installed.
     """
-    try:
-        with _quiet():
-            import litert_torch
-            from ai_edge_litert import interpreter
-    except ImportError as error:
-        raise RunError(
-            f"export to LiteRT needs {error.name}, which is not installed; pip install '{EXTRA}'."
-        ) from error
+    with needed("LiteRT", "litert"), _quiet():
+        import litert_torch
+        from ai_edge_litert import interpreter
     return litert_torch, interpreter
 
 
@@ -155,23 +148,8 @@ def _kinds(opened: Any) -> dict[str, int]:
 
 
 @contextmanager
-def _nowhere() -> Iterator[None]:
-    """Progress goes to both."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-@contextmanager
 def _quiet() -> Iterator[None]:
-    """Without progress and remarks of libraries to their own developers."""
-    loggers = [logging.getLogger(name) for name in ("torchao", "absl", "torch.export", "jax")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), _nowhere():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+    """Without progress, which goes to both, and remarks of libraries to their own developers."""
+    nowhere = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with quiet("torchao", "absl", "torch.export", "jax"), nowhere[0], nowhere[1]:
+        yield

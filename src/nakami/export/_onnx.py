@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 
 from nakami.results import RunError
 
+from ._extras import needed, quiet
 from ._model_file import Axes, ModelFile, output_names, reason
 from ._refused import refuse_dropped, refuse_state
 from ._translations import table
 
 OPSET = 20  # what torch writes by default; runtimes of years know it
-EXTRA = "nakami[export]"
 AHEAD = "preparation"  # a module of this name stands before the network; so are its nodes called
 MOST = 2**31 - 2**24  # bytes of weights in one file, which protobuf ends at 2 GiB
 DATA = "model.onnx.data"
@@ -32,14 +31,10 @@ def packages() -> tuple[Any, Any]:
     Raises:
         RunError: The extra is not installed.
     """
-    try:
+    with needed("ONNX", "export"):
         import onnx
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter needs it
-    except ImportError as error:
-        raise RunError(
-            f"export to ONNX needs {error.name}, which is not installed; pip install '{EXTRA}'."
-        ) from error
     return onnx, onnxruntime
 
 
@@ -67,7 +62,7 @@ def write(
     shapes: Any = {name: _dims(axes.get(name, {})) for name in inputs}
     given: dict[str, Any] = {"args": tuple(inputs.values())} if single else {"kwargs": dict(inputs)}
     try:
-        with _quiet(), _fresh_recurrent(), torch.no_grad():
+        with quiet("torch.onnx", level=logging.ERROR), _fresh_recurrent(), torch.no_grad():
             program = torch.onnx.export(
                 model,
                 **given,
@@ -175,17 +170,3 @@ def _fresh_recurrent() -> Iterator[None]:
         yield
     finally:
         forget()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks to its own developers."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nakami.data.schema._files import RATE
 from nakami.data.schema._words import Counted, Words
 from nakami.results import wrong
 
@@ -97,4 +98,4 @@ def _text(source: Source) -> dict[str, Any] | None:
 def _rate(source: Source) -> int | None:
     """Samples a second of a sound."""
     used = source.preparation.schema.used("input") if source.preparation else ()
-    return next((int(c.options.get("rate", 16_000)) for c in used if c.type == "sound"), None)
+    return next((int(c.options.get("rate", RATE)) for c in used if c.type == "sound"), None)

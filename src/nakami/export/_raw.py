@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nakami.data._examples import AS_STORED
 from nakami.data.schema import Preparation
 from nakami.data.schema._columns import AsStored, Scaled, Unit
-from nakami.data.schema._files import LogMel
+from nakami.data.schema._files import BANDS, RATE, LogMel
 from nakami.data.schema._gaps import FLAG, Gaps
 from nakami.data.schema._kinds import OneHot
 from nakami.data.schema._log_mel import log_mel, mel_bands
@@ -110,8 +110,8 @@ class Samples(Column):
 
     def __init__(self, vector: LogMel):
         super().__init__()
-        self.vector, self.rate = (vector,), int(vector.chosen.get("rate", 16_000))
-        self.register_buffer("bands", mel_bands(self.rate, int(vector.chosen.get("bands", 40))))
+        self.vector, self.rate = (vector,), int(vector.chosen.get("rate", RATE))
+        self.register_buffer("bands", mel_bands(self.rate, int(vector.chosen.get("bands", BANDS))))
         self.register_buffer("shift", torch.as_tensor(vector.shift))
         self.register_buffer("scale", torch.as_tensor(vector.scale))
 

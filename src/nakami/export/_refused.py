@@ -1,4 +1,4 @@
-"""Arguments that torch's exporter to ONNX drops without a word, so that they are refused."""
+"""What an exported file would drop or do otherwise without a word, so that it is refused."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from nakami.data import Examples
 from nakami.data.schema import Preparation, read_preparation
 from nakami.results import Xray, load, unknown, wrong
 
-PREPARATION = "preparation.json"
+PREPARATION, LABELS = "preparation.json", "labels.json"
 
 
 @dataclass(frozen=True)

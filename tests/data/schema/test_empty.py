@@ -72,3 +72,16 @@ def test_a_target_of_numbers_with_gaps_says_what_leaves_them_out(tmp_path):
     (target,) = data.inspect(tmp_path / "t.csv").used("target")
     assert (target.name, target.type) == ("y", "number")
     assert target.seen.endswith('wrong_rows = "skip" leaves them out')
+
+
+def test_words_beside_whole_numbers_of_a_target_are_counted_as_classes(tmp_path):
+    words = ["NA" if i % 10 == 0 else str(i % 2) for i in range(100)]
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "\n".join(["x,y", *(f"{i * 37 % 101}.25,{word}" for i, word in enumerate(words))])
+    )
+    found = data.inspect(path)
+    (target,) = found.used("target")
+    assert target.type == "category"
+    assert target.seen.startswith("3 classes, 'NA' among them")
+    assert data.prepare(found).preparation.classes == ("0", "1", "NA")

@@ -93,3 +93,31 @@ def test_without_groups_none_are_told(tmp_path):
 def test_what_makes_no_sense_is_refused(tmp_path, split, message):
     with pytest.raises(UsageError, match=message):
         schema(tmp_path, split)
+
+
+def test_parts_are_named_by_all_digits_of_a_number(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"{i}.5,{i % 2},{1234567 if i % 4 == 0 else 1234568}" for i in range(80)]
+    path.write_text("\n".join(["x,y,site", *rows]))
+    text = data.inspect(path).to_toml(tmp_path)
+    split = '[split]\nby = "site"\nvalues = {}\n'
+    at = text.index("[split]")
+    rest = text[text.index("[columns", at) :]
+    schema = tmp_path / "t.toml"
+    schema.write_text(text[:at] + split.format('["1234567"]') + rest)
+    assert len(data.prepare(data.read_schema(schema)).examples("test")) == 20
+    schema.write_text(text[:at] + split.format('"1234567"') + rest)
+    with pytest.raises(UsageError, match=r"values of split must be a list, got '1234567'; write"):
+        data.read_schema(schema)
+
+
+def test_classes_have_one_order_whatever_their_rows():
+    import itertools
+
+    from nakami.data.schema._kinds import in_order
+
+    orders = {
+        tuple(sorted(names, key=in_order))
+        for names in itertools.permutations(["1", "2", "nan", "10"])
+    }
+    assert orders == {("1", "2", "10", "nan")}

@@ -88,7 +88,7 @@ def test_on_disk_it_is_what_it_is_in_memory(schema, tmp_path, monkeypatch):
     held = data.prepare(schema)
     mapped = data.prepare(schema, memory_budget=1, folder=tmp_path / "kept")
     same(held, mapped)
-    monkeypatch.setattr(_prepare, "_learned", lambda schema: pytest.fail("read again"))
+    monkeypatch.setattr(_prepare, "_learned", lambda *_: pytest.fail("read again"))
     same(held, data.prepare(schema, memory_budget=1, folder=tmp_path / "kept"))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nakami import data
+from nakami.results import UsageError
 
 pytest.importorskip("pyarrow")
 
@@ -38,3 +39,14 @@ def test_a_point_alone_is_no_sign_of_thousands(tmp_path):
     found = data.inspect(tmp_path / "t.csv")
     assert "thousands" not in found.reading
     assert found.columns[0].seen == "numbers from 1 to 1.049"
+
+
+def test_one_sign_cannot_be_both(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n" + "".join(f"{i}.5,{i % 2}\n" for i in range(40)))
+    found = data.inspect(path)
+    (tmp_path / "t.toml").write_text(found.to_toml(tmp_path) + '\n[reading]\nthousands = "."\n')
+    with pytest.raises(
+        UsageError, match=r"thousands of reading must differ from decimal, got '\.'"
+    ):
+        data.prepare(data.read_schema(tmp_path / "t.toml"))

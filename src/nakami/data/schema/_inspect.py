@@ -176,6 +176,17 @@ def _no_numbers(values: list[str]) -> str:
     return said
 
 
+def _classes(kinds: Sequence[float], values: Sequence[Any]) -> str:
+    """How many classes whole numbers make, with the words beside them, which are classes too."""
+    texts = {str(value).strip() for value in values}
+    odd = sorted(text for text in texts if is_empty(text) or _as_numbers([text]) is None)
+    said = counted(len(kinds) + len(odd), "class", "classes")
+    if odd:
+        named = first_names([repr(text) for text in odd], 3)
+        said += f", {named} among them: name those that are wanted by classes = [...]"
+    return said
+
+
 def _with_target(columns: list[Column], seen: Mapping[str, Sequence[Any]]) -> list[Column]:
     named = [c for c in columns if c.name.lower() in (*TARGETS, CLASS, LABEL)]
     last = [c for c in columns[-1:] if c.type == "category" and c.use == "input"]
@@ -189,7 +200,7 @@ def _with_target(columns: list[Column], seen: Mapping[str, Sequence[Any]]) -> li
         found = _as_numbers(filled)
         kinds = [] if found is None else sorted({*found.tolist()})
         if len(kinds) <= FEW and all(kind.is_integer() for kind in kinds):
-            column = Column(column.name, "category", seen=counted(len(kinds), "class", "classes"))
+            column = Column(column.name, "category", seen=_classes(kinds, seen[column.name]))
     if column.type == "text":
         column = Column(column.name, "category", seen=column.seen)
     vector = usual_vector(column.type, "target")

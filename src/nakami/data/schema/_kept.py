@@ -24,7 +24,7 @@ from ._open import sources_of
 from ._schema import Schema
 from ._stores import OnDisk, Stored, read_stored
 
-FORMAT = "nakami.prepared/1"
+FORMAT = "nakami.prepared/2"
 RECORD = "prepared.json"
 PARTS = ("train", "test")
 Fill = Callable[[Mapping[str, OnDisk]], Callable[[], Mapping[str, Any]]]

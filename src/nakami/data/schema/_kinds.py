@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ class Classes(Kinds):
 
 def in_order(name: str) -> tuple[int, float, str]:
     """Numbers by size before texts by name."""
-    try:
-        return (0, float(name), name)
-    except ValueError:
-        return (1, 0.0, name)
+    with suppress(ValueError):
+        number = float(name)
+        if number == number:  # nan has no place among numbers
+            return (0, number, name)
+    return (1, 0.0, name)

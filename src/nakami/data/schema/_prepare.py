@@ -91,7 +91,7 @@ def prepare(
     memory_budget: int | None = None,
     folder: str | PathLike[str] | None = None,
 ) -> Prepared:
-    """Read the data of a schema twice: to learn from training rows, and to turn all into tensors.
+    """Go twice through the rows of a schema: to learn from training rows, and to make tensors.
 
     A row goes to the test part by a hash of its inputs (``schema.split``), so the same inputs never
     lie in both, whatever the order of the rows. Means, classes and words are those of training
@@ -99,7 +99,8 @@ def prepare(
 
     Tensors that do not fit the budget are written to ``folder`` once and read by memory map, to the
     same bits; a later call with the same schema and the same contents of its files finds them
-    there. Beside the tensors about 100 bytes are held of each row while they are made.
+    there. Beside the tensors about 100 bytes are held of each row while they are made, up to 256
+    MiB of rows (the budget, if less), so that small files are read once, and as much of sounds.
 
     Args:
         schema: As ``read_schema`` gives it.

@@ -152,7 +152,7 @@ class SchemaRows:
 
 def _named(value: object) -> str:
     """A value of a split as the schema writes it: 1 for 1.0."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _in_file(part: Part, name: str) -> Part:

@@ -231,6 +231,9 @@ def _split(entry: Any, names: list[str]) -> Split:
     _known(entry, ("test", "by", "values", "path", "group", "choose"), "entry of split")
     given = {**entry}
     if "values" in given:
+        if not isinstance(given["values"], list | tuple):
+            got, way_out = repr(given["values"]), 'write values = ["test"]'
+            raise wrong("values of split", "be a list", got, way_out)
         given["values"] = tuple(map(str, given["values"]))
     split = replace(Split(), **given)
     if not is_number(split.test):
@@ -252,7 +255,7 @@ def _split(entry: Any, names: list[str]) -> Split:
 
 def _reading(entry: Any) -> Mapping[str, Any]:
     if not isinstance(entry, Mapping):
-        raise wrong("reading", "hold delimiter, decimal, header", repr(entry), NEAR)
+        raise wrong("reading", "hold delimiter, decimal, thousands, header", repr(entry), NEAR)
     _known(entry, ("delimiter", "decimal", "thousands", "header"), "entry of reading")
     for name in ("delimiter", "decimal", "thousands"):
         value = entry.get(name, ",")

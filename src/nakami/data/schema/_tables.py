@@ -55,6 +55,9 @@ class Table(Source):
         self._form: Mapping[str, Any] = {}
         if self.kind == "CSV":
             self._form = {**_form(path), **(reading or {})}
+            if self._form.get("thousands") == self._form["decimal"]:
+                got, way_out = repr(self._form["decimal"]), 'write decimal = "," too'
+                raise wrong("thousands of reading", "differ from decimal", got, way_out)
         elif reading:
             raise wrong("reading", "be left out, which is for CSV", path.name, "leave it out")
         with self._readable():
